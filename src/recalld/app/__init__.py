@@ -1,0 +1,1 @@
+"""The only room that knows everybody: config, plugins, build, engine, worker."""

@@ -1,0 +1,42 @@
+"""Who asks. A caller is bound into a storage handle once; no verb takes a user as a filter."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .errors import Invalid
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.@-]{1,128}")
+
+
+class Role(StrEnum):
+    """Rank of a caller: root > admin > user."""
+
+    ROOT = "root"
+    ADMIN = "admin"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An account, a user in it, that user's role and the peer whose view is asked for ("" = none)."""
+
+    account: str = "default"
+    user: str = "default"
+    role: Role = Role.USER
+    peer: str = ""
+
+
+def identifier(text: str, what: str) -> str:
+    """Check an account, user or peer id and return it. Raises ``Invalid`` naming ``what``."""
+    if not _IDENTIFIER.fullmatch(text) or text.count("@") > 1 or text in {".", ".."}:
+        raise Invalid(
+            f"{what} {text[:40]!r} is not an identifier",
+            remedy="use letters, digits and _ . - with at most one @, up to 128 characters",
+            details={"field": what},
+        )
+    if what == "account" and text.startswith("_"):
+        raise Invalid(f"account {text[:40]!r} starts with _", remedy="names starting with _ are reserved")
+    return text

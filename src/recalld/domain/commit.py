@@ -1,0 +1,277 @@
+"""One commit: what a step decided, as data. The ledger makes it true in one transaction, or not at all.
+
+Operations name nodes by URI where a caller asked (resolved inside the transaction) and by ``node_id`` + ``version``
+where a background step had read them before: if the version has moved on, that operation is skipped quietly and
+reported in the receipt's ``stale``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .document import Chunk, Tiers
+from .job import NewJob, TaskStatus
+from .node import Node
+from .session import Message, Session
+from .uri import Uri
+
+
+class WriteMode(StrEnum):
+    """CREATE refuses an existing file, REPLACE a missing one, UPSERT neither."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    UPSERT = "upsert"
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDir:
+    """Make a directory and its missing parents. An existing one is a ``Conflict`` unless ``exist_ok``."""
+
+    uri: Uri
+    exist_ok: bool = False
+    tiers: Tiers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutFile:
+    """Write a file and everything that follows from it; missing parents are made.
+
+    ``data`` holds the bytes when they are small (``INLINE_BYTES_MAX``), else ``blob`` names what ``Blobs.put`` made
+    durable before. ``chunks`` replace the node's former ones in the same transaction; None leaves indexing to a job.
+    ``expect``: the hash the file must still have (``Conflict`` ``ABORTED`` if not; "" = do not care). Same bytes as
+    before change nothing and are reported as unchanged. ``source``: where it came from (provenance, plain JSON).
+    """
+
+    uri: Uri
+    mode: WriteMode
+    hash: str
+    size: int
+    media: str
+    data: bytes | None = None
+    chunks: tuple[Chunk, ...] | None = None
+    tiers: Tiers | None = None
+    tags: tuple[str, ...] | None = None
+    expect: str = ""
+    event_at: float | None = None
+    speaker: str = ""
+    source: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Tombstone a subtree: gone at once for every reader, purged later in slices. Missing is no error."""
+
+    uri: Uri
+    recursive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Rename or re-parent a subtree in one entry; missing parents of ``to`` are made."""
+
+    source: Uri
+    to: Uri
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Copy a subtree (new nodes, same blobs, chunks and vectors)."""
+
+    source: Uri
+    to: Uri
+    recursive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetTags:
+    """Set a node's tags (the full new set)."""
+
+    uri: Uri
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetTiers:
+    """Store L0/L1 for a node as read at ``version``; ``chunks`` (levels 0 and 1) replace that node's tier chunks.
+
+    For a directory clears its stale mark if its children have not changed since ``seen_seq``. When the abstract
+    changed, the parent directory is marked stale.
+    """
+
+    node_id: int
+    version: int
+    tiers: Tiers
+    chunks: tuple[Chunk, ...] = ()
+    seen_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetChunks:
+    """Index a file as read at ``version`` (large files, whose writer did not wait)."""
+
+    node_id: int
+    version: int
+    chunks: tuple[Chunk, ...]
+    tiers: Tiers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """One chunk's vector: float16 little-endian bytes, unit length."""
+
+    chunk_id: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PutVectors:
+    """Store vectors of the model with this ``fingerprint``; chunks that have gone meanwhile are skipped."""
+
+    fingerprint: str
+    rows: tuple[Embedded, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Make a session; an existing id is a ``Conflict`` ``ALREADY_EXISTS`` unless ``exist_ok``."""
+
+    session_id: str
+    config: dict[str, Any] = field(default_factory=dict)
+    exist_ok: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to append with its chunks. ``message.id`` already stored in this session: counted as seen, not added."""
+
+    message: Message
+    chunks: tuple[Chunk, ...]
+    abstract: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Append messages in this order, making the session if it is missing."""
+
+    session_id: str
+    messages: tuple[NewMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveMessages:
+    """Phase one of a commit: put live messages up to ``last_ordinal`` away into the next archive (none live: skipped)."""
+
+    session_id: str
+    last_ordinal: int
+    keep_recent_count: int
+    task_id: str
+    job: NewJob
+    task_type: str = "session_commit"
+
+
+@dataclass(frozen=True, slots=True)
+class FinishArchive:
+    """Phase two: the archive's tiers and what was extracted; done once, a second time is skipped."""
+
+    session_id: str
+    number: int
+    tiers: Tiers
+    extracted: dict[str, int] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureSession:
+    """Replace a session's ``config`` keys by these (None removes a key)."""
+
+    session_id: str
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MarkUsed:
+    """Count contexts and skills a session has used; counts persist."""
+
+    session_id: str
+    uris: tuple[Uri, ...] = ()
+    skills: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """Make a task a user can watch."""
+
+    id: str
+    type: str
+    resource_id: str = ""
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateTask:
+    """Move a task on; a task that has ended stays as it is."""
+
+    id: str
+    status: TaskStatus
+    stage: str = ""
+    result: dict[str, Any] | None = None
+    error: str = ""
+
+
+Op = (
+    MakeDir
+    | PutFile
+    | Remove
+    | Move
+    | Copy
+    | SetTags
+    | SetTiers
+    | SetChunks
+    | PutVectors
+    | OpenSession
+    | Append
+    | ArchiveMessages
+    | FinishArchive
+    | ConfigureSession
+    | MarkUsed
+    | NewTask
+    | UpdateTask
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Operations in order and the jobs that follow, all in one transaction.
+
+    ``done``: id of the job this commit completes (0 = none): the job leaves the queue in the same transaction; if its
+    lease was lost meanwhile nothing is applied (``Conflict`` ``ABORTED``). ``cause`` goes into every log entry.
+    """
+
+    ops: tuple[Op, ...] = ()
+    jobs: tuple[NewJob, ...] = ()
+    done: int = 0
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a commit did: ``seq`` of its last log entry and, per operation that has one, its outcome."""
+
+    seq: int
+    created: tuple[Uri, ...] = ()
+    updated: tuple[Uri, ...] = ()
+    unchanged: tuple[Uri, ...] = ()
+    removed: int = 0
+    stale: int = 0
+    nodes: tuple[Node, ...] = ()
+    messages_added: int = 0
+    messages_seen: int = 0
+    session: Session | None = None
+    archive: int = 0
+    archived_messages: int = 0
+
+
+INLINE_BYTES_MAX = 65_536

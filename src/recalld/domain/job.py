@@ -1,0 +1,99 @@
+"""Work that outlives a request, and the tasks users watch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .caller import Caller
+
+
+class Lane(StrEnum):
+    """Who goes first: what somebody waits for, then what nobody waits for."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+class JobState(StrEnum):
+    """Life of a job. DEAD is final and keeps its reason."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """Work to enqueue with a commit.
+
+    ``key``: at most one pending job per key; a second one is folded into it (a hundred changed children refresh their
+    parent once). A job already running does not fold: the new one waits behind it. ``delay_s``: not before.
+    """
+
+    kind: str
+    key: str
+    payload: dict[str, Any] = field(default_factory=dict)
+    lane: Lane = Lane.BULK
+    delay_s: float = 0.0
+    task_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A leased job. ``attempt`` counts from 1 and was written before the job was handed out."""
+
+    id: int
+    kind: str
+    key: str
+    caller: Caller
+    payload: dict[str, Any]
+    lane: Lane
+    attempt: int
+    created_at: float
+    task_id: str = ""
+
+
+class TaskStatus(StrEnum):
+    """The wire's task states."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a user sees of work under way; the wire's ``/tasks/{id}``."""
+
+    id: str
+    type: str
+    status: TaskStatus
+    created_at: float
+    updated_at: float
+    resource_id: str = ""
+    stage: str = ""
+    meta: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] | None = None
+    error: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """True once nothing more will happen to it."""
+        return self.status in {TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCount:
+    """State of one kind of job; ``oldest_s`` is the age of the oldest one still to be done (0 if none)."""
+
+    kind: str
+    pending: int
+    running: int
+    dead: int
+    done: int
+    oldest_s: float

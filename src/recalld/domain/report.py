@@ -1,0 +1,127 @@
+"""What verbs answer with, where it is not a node, a hit or a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .commit import WriteMode
+from .uri import Uri
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One file of a batch write. ``append`` adds to the end instead of replacing (the file must exist)."""
+
+    uri: Uri
+    data: bytes
+    mode: WriteMode = WriteMode.REPLACE
+    append: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did. ``indexed``: the next search sees it (False: a job is doing it, ``pending`` > 0)."""
+
+    created: tuple[Uri, ...]
+    updated: tuple[Uri, ...]
+    unchanged: tuple[Uri, ...]
+    bytes_written: int
+    indexed: bool
+    pending: int
+    degraded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineMatch:
+    """One matching line, 1-based."""
+
+    uri: Uri
+    line: int
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrepReport:
+    """Matches in tree order; ``complete`` False: the limit or the deadline cut it short."""
+
+    matches: tuple[LineMatch, ...]
+    files_scanned: int
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What an import began: where it will be, the task that does it, and what was told so far."""
+
+    root_uri: Uri
+    task_id: str
+    warnings: tuple[str, ...] = ()
+    result: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append did."""
+
+    session_id: str
+    added: int
+    message_count: int
+    pending_tokens: int
+    message_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Phase one of a session's commit. ``archived`` False: ``reason`` says why (no_messages, all_within_keep_window)."""
+
+    session_id: str
+    archived: bool
+    task_id: str = ""
+    archive_uri: str = ""
+    reason: str = ""
+    active_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionContext:
+    """A session's past as fits a token budget: the newest finished archive's overview and the raw messages after it."""
+
+    overview: str
+    messages: tuple[dict[str, Any], ...]
+    tokens: int
+    archives_total: int
+    archives_failed: int
+    active_tokens: int
+    archive_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Honest health. ``state``: ready or degraded; ``reasons`` why; ``checks`` by part."""
+
+    state: str
+    reasons: tuple[str, ...]
+    checks: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextEntry:
+    """One entry of an assembled context block."""
+
+    uri: Uri
+    category: str
+    score: float
+    detail: str
+    text: str
+    origin: str = "self"
+
+
+@dataclass(frozen=True, slots=True)
+class ContextBlock:
+    """Recalled text ready to be put before a model, with how it was chosen."""
+
+    entries: tuple[ContextEntry, ...]
+    rendered: str
+    stats: dict[str, Any]
+    degraded: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Routes: each file is one walk through the doors, read top to bottom."""

@@ -1,0 +1,1 @@
+"""Machinery: the only rooms that know threads, processes, sockets and databases."""

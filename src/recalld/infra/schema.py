@@ -1,0 +1,111 @@
+"""The embedded store's tables, version by version. A store is migrated forward one step at a time, never back."""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+V1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+-- An index space: one user's own tree, or (user = '') what an account shares (resources, agent).
+-- epoch rises when nodes join or leave the space by a move: caches of it start over.
+CREATE TABLE owner (
+  id INTEGER PRIMARY KEY, account TEXT NOT NULL, user TEXT NOT NULL,
+  chunks INTEGER NOT NULL DEFAULT 0, terms INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (account, user));
+
+-- The tree as an adjacency list. kind: 0 directory, 1 file, 2 message. parent 0 = an account's root (name = account).
+-- gone: 0, or the log seq of the removal; set on the top of a removed subtree only, everything below is unreachable.
+-- seq: log seq of the last change to this row. stale: 0, or the seq since which a directory's tiers are behind.
+CREATE TABLE node (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER NOT NULL, name TEXT NOT NULL, kind INTEGER NOT NULL,
+  owner INTEGER NOT NULL, seq INTEGER NOT NULL, version INTEGER NOT NULL DEFAULT 1, hash TEXT NOT NULL DEFAULT '',
+  size INTEGER NOT NULL DEFAULT 0, media TEXT NOT NULL DEFAULT '', created REAL NOT NULL, updated REAL NOT NULL,
+  event_at REAL, speaker TEXT NOT NULL DEFAULT '', tags TEXT NOT NULL DEFAULT '[]', source TEXT NOT NULL DEFAULT '{}',
+  gone INTEGER NOT NULL DEFAULT 0, stale INTEGER NOT NULL DEFAULT 0);
+CREATE UNIQUE INDEX node_place ON node (parent, name) WHERE gone = 0;
+CREATE INDEX node_follow ON node (owner, seq);
+CREATE INDEX node_gone ON node (gone) WHERE gone > 0;
+CREATE INDEX node_stale ON node (owner) WHERE stale > 0;
+
+CREATE TABLE tier (
+  node INTEGER PRIMARY KEY, version INTEGER NOT NULL, abstract TEXT NOT NULL, overview TEXT NOT NULL DEFAULT '',
+  made_by TEXT NOT NULL);
+
+-- data NULL: the bytes lie in the blob folder. refs: log entries whose "after" is this hash.
+CREATE TABLE blob (hash TEXT PRIMARY KEY, size INTEGER NOT NULL, refs INTEGER NOT NULL, data BLOB) WITHOUT ROWID;
+
+CREATE TABLE log (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, account TEXT NOT NULL, actor TEXT NOT NULL, op TEXT NOT NULL,
+  node INTEGER NOT NULL, uri TEXT NOT NULL, before TEXT NOT NULL DEFAULT '', after TEXT NOT NULL DEFAULT '',
+  cause TEXT NOT NULL DEFAULT '', detail TEXT NOT NULL DEFAULT '');
+CREATE INDEX log_node ON log (node, seq);
+
+-- A stretch of a node's text. Found only while version equals its node's (tier chunks, level 0 and 1: always).
+-- previous: the chunk before it in its group (a session's talk or one file), 0 if none. Ids only ever grow.
+CREATE TABLE chunk (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL, node INTEGER NOT NULL, version INTEGER NOT NULL,
+  level INTEGER NOT NULL, kind INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+  length INTEGER NOT NULL, "group" INTEGER NOT NULL, previous INTEGER NOT NULL DEFAULT 0, at REAL NOT NULL,
+  speaker TEXT NOT NULL DEFAULT '', asks INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX chunk_node ON chunk (node);
+CREATE INDEX chunk_follow ON chunk (owner, id);
+
+-- rowid = chunk.id. Every term carries its owner in front (rules/tokens.owned), so that a posting list, its length and
+-- a term's frequency are one owner's alone.
+CREATE VIRTUAL TABLE fts USING fts5(
+  terms, content='', contentless_delete=1, tokenize="unicode61 remove_diacritics 0 tokenchars '_'");
+CREATE VIRTUAL TABLE fts_row USING fts5vocab(fts, 'row');
+CREATE VIRTUAL TABLE fts_place USING fts5vocab(fts, 'instance');
+
+CREATE TABLE model (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, width INTEGER NOT NULL);
+-- Float16 unit vectors, in the order they arrived; ids only ever grow, so caches follow by id.
+CREATE TABLE vector (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL, chunk INTEGER NOT NULL, model INTEGER NOT NULL,
+  data BLOB NOT NULL, UNIQUE (chunk, model));
+CREATE INDEX vector_follow ON vector (owner, model, id);
+-- Chunks that still lack a vector of the wanted model (meta 'wanted_model').
+CREATE TABLE unembedded (chunk INTEGER PRIMARY KEY, owner INTEGER NOT NULL);
+CREATE INDEX unembedded_owner ON unembedded (owner, chunk);
+
+CREATE TABLE session (
+  node INTEGER PRIMARY KEY, owner INTEGER NOT NULL, name TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL,
+  next_ordinal INTEGER NOT NULL DEFAULT 0, live INTEGER NOT NULL DEFAULT 0, live_tokens INTEGER NOT NULL DEFAULT 0,
+  commits INTEGER NOT NULL DEFAULT 0, keep_recent INTEGER NOT NULL DEFAULT 0, last_commit REAL NOT NULL DEFAULT 0,
+  last_message REAL NOT NULL DEFAULT 0, last_chunk INTEGER NOT NULL DEFAULT 0, contexts_used INTEGER NOT NULL DEFAULT 0,
+  skills_used INTEGER NOT NULL DEFAULT 0, extracted TEXT NOT NULL DEFAULT '{}', config TEXT NOT NULL DEFAULT '{}');
+CREATE INDEX session_owner ON session (owner, updated);
+
+-- node: the message's node (its name is id + '.md'). archive 0 = live.
+CREATE TABLE message (
+  node INTEGER PRIMARY KEY, session INTEGER NOT NULL, ordinal INTEGER NOT NULL, id TEXT NOT NULL, role TEXT NOT NULL,
+  parts TEXT NOT NULL, text TEXT NOT NULL, created_at TEXT NOT NULL, at REAL NOT NULL, peer_id TEXT NOT NULL DEFAULT '',
+  turn_id TEXT NOT NULL DEFAULT '', kind TEXT NOT NULL DEFAULT '', source_ids TEXT NOT NULL DEFAULT '[]',
+  archive INTEGER NOT NULL DEFAULT 0, tokens INTEGER NOT NULL DEFAULT 0, UNIQUE (session, ordinal));
+CREATE UNIQUE INDEX message_id ON message (session, id);
+CREATE INDEX message_archive ON message (session, archive, ordinal);
+
+CREATE TABLE archive (
+  session INTEGER NOT NULL, number INTEGER NOT NULL, created REAL NOT NULL, messages INTEGER NOT NULL,
+  state TEXT NOT NULL DEFAULT 'pending', abstract TEXT NOT NULL DEFAULT '', overview TEXT NOT NULL DEFAULT '',
+  error TEXT NOT NULL DEFAULT '', task TEXT NOT NULL DEFAULT '', PRIMARY KEY (session, number)) WITHOUT ROWID;
+
+CREATE TABLE job (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, account TEXT NOT NULL, user TEXT NOT NULL,
+  role TEXT NOT NULL DEFAULT 'user', payload TEXT NOT NULL DEFAULT '{}', lane TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'pending', attempts INTEGER NOT NULL DEFAULT 0,
+  created REAL NOT NULL, not_before REAL NOT NULL, lease_until REAL NOT NULL DEFAULT 0, worker TEXT NOT NULL DEFAULT '',
+  error TEXT NOT NULL DEFAULT '', task TEXT NOT NULL DEFAULT '');
+CREATE UNIQUE INDEX job_key ON job (key) WHERE state = 'pending';
+CREATE INDEX job_ready ON job (state, lane, not_before);
+CREATE INDEX job_task ON job (task) WHERE task <> '';
+CREATE TABLE job_done (kind TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE task (
+  id TEXT PRIMARY KEY, account TEXT NOT NULL, user TEXT NOT NULL, type TEXT NOT NULL, status TEXT NOT NULL,
+  resource TEXT NOT NULL DEFAULT '', stage TEXT NOT NULL DEFAULT '', meta TEXT NOT NULL DEFAULT '{}',
+  result TEXT, error TEXT NOT NULL DEFAULT '', created REAL NOT NULL, updated REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX task_owner ON task (account, user, created);
+"""
+
+MIGRATIONS: dict[int, str] = {1: V1}
+"""Step n takes a store from version n-1 to n."""

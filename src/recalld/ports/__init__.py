@@ -1,0 +1,1 @@
+"""Doors: async Protocols. The docstring is the contract; tests/contract holds every adapter to it."""

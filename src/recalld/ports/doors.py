@@ -1,0 +1,30 @@
+"""All doors of one house, bound together once by ``app/build``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .blobs import Blobs
+from .clock import Clock
+from .embedder import Embedder
+from .index import Catalog, Lexicon, Vectors
+from .ledger import Ledger
+from .model import Model
+from .parser import Parser
+from .reranker import Reranker
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What flows may reach. ``embedder`` None: recall is lexical by choice; ``reranker`` None: fused order by choice."""
+
+    ledger: Ledger
+    blobs: Blobs
+    catalog: Catalog
+    lexicon: Lexicon
+    vectors: Vectors
+    embedder: Embedder | None
+    reranker: Reranker | None
+    model: Model
+    parser: Parser
+    clock: Clock

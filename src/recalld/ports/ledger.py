@@ -1,0 +1,235 @@
+"""The ledger: the one place where things become true."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, Receipt
+from recalld.domain.document import Tiers
+from recalld.domain.job import Job, QueueCount, Task
+from recalld.domain.node import Entry, Kind, Node
+from recalld.domain.session import Archive, Message, Session
+from recalld.domain.uri import Uri
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One change. ``node`` is the node's id; ``before``/``after`` are content hashes ("" = none)."""
+
+    seq: int
+    at: float
+    actor: str
+    op: str
+    node: int
+    uri: str
+    before: str
+    after: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A chunk as stored, without its terms. ``text`` is its stretch of the node's text."""
+
+    id: int
+    node_id: int
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StaleDir:
+    """A directory whose tiers are behind, with what its new tiers are made from.
+
+    ``entries``: its children (directories and files, hidden and messages left out) in name order with their abstracts,
+    at most ``entries_max`` of ``total``; ``own`` its present tiers (None = never made).
+    """
+
+    node: Node
+    seq: int
+    entries: tuple[Node, ...]
+    total: int
+    own: Tiers | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the store holds and whether it can write: for status, doctor and metrics."""
+
+    nodes: int
+    chunks: int
+    vectors: int
+    messages: int
+    sessions: int
+    log_seq: int
+    file_bytes: int
+    wal_bytes: int
+    blob_bytes: int
+    schema: int
+    store_id: str
+    owners: dict[str, int] = field(default_factory=dict)
+
+
+class Tenant(Protocol):
+    """A ledger bound to one caller. It cannot name what lies outside that caller's account and visible spaces.
+
+    Visible: ``resources``, ``agent`` and ``user/{caller.user}``; role root: every user of the account. Another user's
+    address raises ``Denied``. Every method raises ``Busy`` when readers or the writer are saturated.
+    """
+
+    caller: Caller
+
+    async def stat(self, uri: Uri) -> Node:
+        """The node at ``uri``. Raises ``NotFound``. Namespace roots (viking://, resources, user, agent, user/{me} and
+        its memories, resources, skills, peers, privacy, sessions) always exist."""
+        ...
+
+    async def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:
+        """Children in name order, directories first; dot files only if ``hidden``; message directories never, unless
+        ``uri`` is one. Directories carry their abstract. Raises ``NotFound``; ``Conflict`` if ``uri`` is a file."""
+        ...
+
+    async def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]:
+        """Everything below ``uri`` in pre-order, level by level at most ``depth_max`` deep; the same rules as ``list``."""
+        ...
+
+    async def read(self, uri: Uri) -> bytes:
+        """A file's or message's bytes. Raises ``NotFound``; ``Invalid`` for a directory."""
+        ...
+
+    async def tiers(self, uri: Uri) -> Tiers | None:
+        """A node's L0/L1 (None = not made yet). Raises ``NotFound``."""
+        ...
+
+    async def grep_candidates(
+        self, uri: Uri, *, literal: str, depth_max: int, after: int, limit: int
+    ) -> list[tuple[Node, bytes]]:
+        """Files below ``uri`` with id > ``after`` in id order, with their bytes, for a scan by regular expression.
+
+        ``literal``: a string of at least 3 characters every match must contain (case ignored), used to skip files; "" = all
+        files. Binary media, hidden files and messages are left out, unless ``uri`` lies in a message directory."""
+        ...
+
+    async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
+        """Paths below ``uri`` for a glob, without abstracts: cheap. Hidden and messages as in ``list``."""
+        ...
+
+    async def commit(self, commit: Commit) -> Receipt:
+        """Make it true: durable on disk when this returns, or nothing happened and it raised.
+
+        Raises ``NotFound``, ``Conflict``, ``Denied``, ``Invalid`` from single operations (the whole commit is undone),
+        ``Busy`` when the queue of the writer is full, ``Upstream`` when the disk is full."""
+        ...
+
+    async def session(self, session_id: str) -> Session:
+        """Raises ``NotFound``."""
+        ...
+
+    async def sessions(self) -> list[Session]:
+        """All of the caller's, newest first."""
+        ...
+
+    async def messages(
+        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000
+    ) -> list[Message]:
+        """In order; ``archive`` None = all, 0 = live, n = that archive's; ``after``: ordinals above this."""
+        ...
+
+    async def archives(self, session_id: str) -> list[Archive]:
+        """Oldest first."""
+        ...
+
+    async def task(self, task_id: str) -> Task:
+        """Raises ``NotFound``."""
+        ...
+
+    async def tasks(self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50) -> list[Task]:
+        """Newest first."""
+        ...
+
+    async def cancel(self, task_id: str) -> Task:
+        """Ask a task to stop: pending jobs of it leave the queue. Raises ``NotFound``, ``Conflict`` (already ended)."""
+        ...
+
+    async def log(self, *, after: int = 0, limit: int = 100) -> list[LogEntry]:
+        """The account's log in order."""
+        ...
+
+    async def pending(self, *, task_id: str = "") -> int:
+        """How many jobs of this caller (or of one task) are still to be done; dead ones do not count."""
+        ...
+
+
+class Ledger(Protocol):
+    """The whole store. Tenants read and write through a bound handle; the rest here is housekeeping."""
+
+    def tenant(self, caller: Caller) -> Tenant:
+        """Bind a caller. No I/O."""
+        ...
+
+    async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:
+        """Take jobs that may run now: interactive lane first, then fairly by user, oldest first; never two jobs of one
+        key at once. Counts the attempt. A job beyond its attempt ceiling or deadline is declared dead instead."""
+        ...
+
+    async def beat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
+        """Renew leases; returns the ids still held (the others were cancelled or lost)."""
+        ...
+
+    async def retry(self, job: Job, *, error: str, delay_s: float, permanent: bool = False) -> None:
+        """Give a failed job back (or declare it dead with ``error`` if ``permanent`` or out of attempts; its task fails)."""
+        ...
+
+    async def release(self, *, worker: str) -> int:
+        """Return every lease this worker holds (it died); returns how many."""
+        ...
+
+    async def wake(self) -> AsyncIterator[None]:
+        """Yields when jobs may have become ready (after commits that enqueue), and at least every second."""
+        ...
+
+    async def queues(self) -> list[QueueCount]:
+        """Per kind of job. ``done`` counts since the store was made."""
+        ...
+
+    async def stale_dirs(self, caller: Caller, *, limit: int, entries_max: int) -> list[StaleDir]:
+        """Stale directories of the caller's own tree (or of the account's shared tree for user ""), deepest first."""
+        ...
+
+    async def node_text(self, caller: Caller, node_id: int) -> tuple[Node, bytes] | None:
+        """A node by id with its bytes, None if it has gone."""
+        ...
+
+    async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
+        """Chunks without a vector of this model, newest messages first, with their texts."""
+        ...
+
+    async def purge(self, *, nodes_max: int) -> int:
+        """Delete up to ``nodes_max`` tombstoned nodes with all that hangs on them; returns how many (0 = clean)."""
+        ...
+
+    async def usage(self) -> Usage:
+        """Counts and sizes, from the store's own counters: cheap."""
+        ...
+
+    async def probe(self) -> float:
+        """One real write and read; returns seconds taken. Raises ``Upstream`` or ``Busy``."""
+        ...
+
+    async def check(self, *, repair: bool = False) -> list[str]:
+        """Consistency: what is wrong, one sentence each (and mended where ``repair``)."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """Fold the write-ahead log back, off the loop."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, fold the log, release the lock. Further calls raise ``Closed``."""
+        ...
+
+
+KINDS_INDEXED = (Kind.FILE, Kind.MESSAGE)

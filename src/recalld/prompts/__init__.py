@@ -1,0 +1,1 @@
+"""Prompts: markdown files with front matter, one typed function each (filled when a language model is configured)."""

@@ -1,0 +1,1 @@
+"""Verbs: plain functions, total, bounded, property-tested; no I/O, no async."""

@@ -1,0 +1,1 @@
+"""Ways in: each translates, none decides; strangers to each other."""
