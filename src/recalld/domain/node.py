@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Any
 
 from .uri import Uri
 
@@ -38,7 +39,7 @@ class Node:
 
     ``id`` survives moves; ``version`` counts changes of content and starts at 1; ``hash`` is the sha256 of a file's
     bytes in hex ("" for directories); ``size`` in bytes; ``created_at``/``updated_at`` in epoch seconds; ``abstract``
-    is L0 ("" until made); ``children`` is filled by listings of directories only when asked for.
+    is L0 ("" until made); ``source`` says where it came from (an import's path, a memory's messages).
     """
 
     id: int
@@ -52,6 +53,7 @@ class Node:
     updated_at: float = 0.0
     abstract: str = ""
     tags: tuple[str, ...] = ()
+    source: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_dir(self) -> bool:

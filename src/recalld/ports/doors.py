@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .blobs import Blobs
 from .clock import Clock
+from .compute import Compute
 from .embedder import Embedder
 from .index import Catalog, Lexicon, Vectors
 from .ledger import Ledger
@@ -27,4 +28,5 @@ class Doors:
     reranker: Reranker | None
     model: Model
     parser: Parser
+    compute: Compute
     clock: Clock

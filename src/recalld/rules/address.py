@@ -1,0 +1,143 @@
+"""Addresses as callers write them: aliases resolved, types told, writing allowed or refused."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Denied, Invalid
+from recalld.domain.node import ContextType
+from recalld.domain.uri import HIDDEN_SCOPES, SCHEME, SCOPES, Uri, bad_uri
+
+USER_AREAS = frozenset({"memories", "resources", "skills", "peers", "privacy", "sessions"})
+AGENT_AREAS = frozenset({"skills", "endpoints", "tools", "payments"})
+SIDECARS = {".abstract.md": 0, ".overview.md": 1}
+CREATABLE = frozenset({".md", ".txt", ".json", ".yaml", ".yml", ".toml", ".py", ".js", ".ts"})
+_VARIABLE = re.compile(r"\{calendar:([a-z]+)\}")
+
+
+def resolve(text: str, caller: Caller, now: float) -> Uri:
+    """Turn a caller's words into an address.
+
+    ``~`` and ``viking://session/...`` are the caller's own tree; so is ``viking://user/memories/...`` and the like, which
+    published clients send without a user id (unless a user is really called that). ``{calendar:today}`` and its kin give
+    date folders. Raises ``Invalid`` (``INVALID_URI``) and ``Denied``.
+    """
+    uri = Uri.parse(_VARIABLE.sub(lambda m: _calendar(m, text, now), text))
+    parts = uri.parts
+    if not parts:
+        return uri
+    head = parts[0]
+    if head == "~":
+        return Uri(("user", caller.user, *parts[1:]))
+    if head == "session":
+        return Uri(("user", caller.user, "sessions", *parts[1:]))
+    if head == "user" and len(parts) > 1 and parts[1] in USER_AREAS and parts[1] != caller.user:
+        return Uri(("user", caller.user, *parts[1:]))
+    if head in HIDDEN_SCOPES or head not in SCOPES:
+        raise bad_uri(text, f"scope {head!r} is not one of {', '.join(sorted(SCOPES))}")
+    return uri
+
+
+def _calendar(match: re.Match[str], whole: str, now: float) -> str:
+    day = datetime.fromtimestamp(now, UTC)
+    week = day.isocalendar()
+    forms = {
+        "today": f"{day:%Y/%m/%d}",
+        "yesterday": f"{day - timedelta(days=1):%Y/%m/%d}",
+        "tomorrow": f"{day + timedelta(days=1):%Y/%m/%d}",
+        "year": f"{day:%Y}",
+        "month": f"{day:%m}",
+        "day": f"{day:%d}",
+        "ym": f"{day:%Y/%m}",
+        "quarter": f"Q{(day.month + 2) // 3}",
+        "yq": f"{day:%Y}/Q{(day.month + 2) // 3}",
+        "week": f"w{week.week:02d}",
+        "yw": f"{week.year}/w{week.week:02d}",
+    }
+    if match[1] not in forms:
+        raise bad_uri(whole, f"calendar variable {match[1]!r} is unknown")
+    return forms[match[1]]
+
+
+def context_type(uri: Uri) -> ContextType:
+    """Told from the path alone; a session's messages count as memory."""
+    if "memories" in uri.parts or is_message(uri):
+        return ContextType.MEMORY
+    return ContextType.SKILL if "skills" in uri.parts else ContextType.RESOURCE
+
+
+def session_of(uri: Uri) -> str:
+    """The session an address lies in ("" if none)."""
+    p = uri.parts
+    return p[3] if len(p) > 3 and p[0] == "user" and p[2] == "sessions" else ""
+
+
+def is_message(uri: Uri) -> bool:
+    """True for ``viking://user/{uid}/sessions/{sid}/messages/{id}.md``."""
+    return len(uri.parts) == 6 and bool(session_of(uri)) and uri.parts[4] == "messages"
+
+
+def check_new_folder(uri: Uri) -> None:
+    """Refuse directories outside what callers own. Raises ``Denied``."""
+    p = uri.parts
+    if not p or p in {("user",), ("agent",)} or (p[0] == "agent" and p[1] not in AGENT_AREAS) or session_of(uri):
+        raise Denied(f"{uri} is not writable", remedy="write below viking://resources or viking://~")
+
+
+def check_write(uri: Uri) -> None:
+    """Refuse files where the wire forbids them. Raises ``Denied`` and ``Invalid``."""
+    p = uri.parts
+    if len(p) < 2 or p[0] not in SCOPES:
+        raise Denied(f"{uri} is not writable", remedy="write below viking://resources or viking://~")
+    if uri.name == ".relations.json" or uri.name.startswith(".watch_tasks"):
+        raise Invalid(f"{uri.name} is a reserved name", remedy="choose another file name", details={"uri": str(uri)})
+    if p[0] == "agent" and (len(p) < 3 or p[1] not in AGENT_AREAS):
+        raise Denied(f"{uri} is not writable", remedy=f"write below viking://agent/{{{','.join(sorted(AGENT_AREAS))}}}")
+    if p[0] == "user" and not _user_file(p):
+        raise Invalid(
+            f"{uri} cannot be written as content",
+            remedy="under a user write to memories/<type>/..., resources/... or a plain file at the user's root",
+            details={"uri": str(uri)},
+        )
+
+
+def _user_file(p: tuple[str, ...]) -> bool:
+    if len(p) == 3:
+        return p[2] not in USER_AREAS
+    if len(p) < 4:
+        return False
+    if p[2] == "peers":
+        return len(p) > 5 and p[4] == "memories"
+    return p[2] in {"memories", "resources"}
+
+
+def check_remove(uri: Uri) -> None:
+    """Namespace roots stay. Raises ``Denied``."""
+    p = uri.parts
+    if not p or p in {("user",), ("agent",), ("resources",)} or (p[0] == "user" and len(p) == 2):
+        raise Denied(f"{uri} cannot be deleted", remedy="delete what lies below it", details={"uri": str(uri)})
+    if p[0] == "user" and len(p) == 3 and p[2] in USER_AREAS:
+        raise Denied(f"{uri} cannot be deleted", remedy="delete what lies below it", details={"uri": str(uri)})
+
+
+def check_move(source: Uri, to: Uri) -> None:
+    """Messages and session files stay where they are; roots cannot move. Raises ``Denied`` and ``Invalid``."""
+    check_remove(source)
+    if session_of(source) or session_of(to):
+        raise Denied("what belongs to a session cannot be moved or overwritten", remedy="copy its text into a file of its own")
+    if to.under(source):
+        raise Invalid(f"{to} lies inside {source}", remedy="choose a target outside it")
+    p = to.parts
+    if len(p) < 2 or (p[0] == "user" and len(p) < 3) or (p[0] == "agent" and p[1] not in AGENT_AREAS):
+        raise Denied(f"{to} is not writable", remedy="move below viking://resources or viking://~")
+
+
+def import_root(text: str, caller: Caller, now: float, field: str) -> Uri:
+    """Resolve ``to``/``parent`` of an import: resources of the account or of a user, else ``INVALID_URI``."""
+    uri = resolve(text, caller, now)
+    p = uri.parts
+    if p[:1] == ("resources",) or (p[:1] == ("user",) and "resources" in p[2:]):
+        return uri
+    raise bad_uri(text, f"{field} must lie in {SCHEME}resources or in a user's resources")
