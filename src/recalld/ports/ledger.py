@@ -166,8 +166,8 @@ class Tenant(Protocol):
 class Ledger(Protocol):
     """The whole store. Tenants read and write through a bound handle; the rest here is housekeeping."""
 
-    def tenant(self, caller: Caller) -> Tenant:
-        """Bind a caller. No I/O."""
+    def tenant(self, caller: Caller, *, bulk: bool = False) -> Tenant:
+        """Bind a caller. No I/O. ``bulk``: its commits wait behind all others' (background work; captures go first)."""
         ...
 
     async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:

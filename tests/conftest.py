@@ -1,0 +1,31 @@
+"""What every test gets: the tripwire on running loops, and hypothesis without wall-clock limits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from recalld.infra.tripwire import Tripwire
+
+# Shared machines are slow at random: a deadline would test the neighbours.
+settings.register_profile("house", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("deep", deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("RECALLD_HYPOTHESIS", "house"))
+
+
+@pytest.fixture(autouse=True)
+def tripwire(request: pytest.FixtureRequest) -> Iterator[Tripwire | None]:
+    """Fail a test in which our code opened a file, a connection or a process on a running loop's own thread.
+
+    What the test itself opens is excused. ``@pytest.mark.loop_may_block`` turns the wire off, and says why beside it.
+    """
+    if request.node.get_closest_marker("loop_may_block"):
+        yield None
+        return
+    with Tripwire.armed() as wire:
+        yield wire
+    if wire.trips:
+        pytest.fail("blocking call on a running loop's thread:\n" + "\n".join(wire.trips), pytrace=False)
