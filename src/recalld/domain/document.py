@@ -44,13 +44,15 @@ class Chunk:
     """The unit of retrieval: a stretch of one node's text with its terms.
 
     ``start``/``end`` are character offsets into the node's text; ``terms`` are index terms in reading order, prefixes
-    (speaker, date, title) included; ``level`` is the tier it stands for. Chunks of a node are in reading order.
+    (speaker, date, title) included; ``level`` is the tier it stands for; ``asks``: it ends with a question. Chunks of a
+    node are in reading order.
     """
 
     start: int
     end: int
     terms: tuple[str, ...]
     level: int = 2
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

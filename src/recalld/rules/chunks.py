@@ -1,0 +1,137 @@
+"""A node's text to the chunks the index is built from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from recalld.domain.document import Chunk, Document, Section, Tiers
+from recalld.domain.policy import CHUNK_OVERLAP_WORDS, CHUNK_WORDS
+from recalld.domain.uri import Uri
+
+from .scripts import CJK, UNSPACED
+from .talk import ROLES, epoch_of, talk_head
+from .tokens import terms
+
+CHUNKS_MAX = 2_000
+"""Per node. A longer text is cut into longer chunks, never cut off."""
+PATH_SEGMENTS = 3
+"""How many of an address's last segments speak for a file."""
+PREFIX_TERMS_MAX = 48
+
+_UNIT = re.compile(rf"[{CJK}{UNSPACED}]{{1,2}}|[^\s{CJK}{UNSPACED}]+")
+_UNIT_CHARS_MAX = 64
+_STOPS = frozenset(".!?。！？…\n")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
+_GENERIC = frozenset({"readme", "index", "skill", "messages", "resources", "memories", "skills", "user", "sessions"})
+_MONTHS = ("january february march april may june july august september october november december").split()
+
+
+def chunks_of_message(text: str, speaker: str, at: float, created_at: str = "") -> tuple[Chunk, ...]:
+    """Chunks of one message. ``speaker``: peer or role; ``at``: epoch seconds; ``created_at``: the client's own stamp,
+    whose date counts before ``at``'s. Every chunk carries speaker and date ("Ana 8 May 2023") in front. An empty
+    message has one chunk: its prefix alone."""
+    return _cut(text, 0, len(text), _said_by(speaker, _date_words(at, created_at)))
+
+
+def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
+    """Chunks of a file: along its sections if it has several, each carrying path words, title and heading in front.
+    A file that is one turn of a talk is cut like a message. Offsets are into ``indexable`` (or ``text``)."""
+    text = document.indexable or document.text
+    head = talk_head(text)
+    if head is not None:
+        said = _said_by(head.speaker, "" if head.at is None else _date_words(head.at, ""))
+        return _cut(text, head.start, len(text), said)
+    place = terms(" ".join((_path_words(uri), document.title)))
+    stretches = list(_stretches(text, document.sections)) if not document.indexable else [(0, len(text), "")]
+    found: list[Chunk] = []
+    for start, end, heading in stretches:
+        found += _cut(text, start, end, _prefix((*place, *terms(heading[:200]))), whole=len(text))
+    return tuple(found[:CHUNKS_MAX])
+
+
+def chunks_of_tiers(uri: Uri, tiers: Tiers) -> tuple[Chunk, ...]:
+    """Chunks of level 0 (abstract) and level 1 (overview, if there is one) of a file or directory."""
+    place = _prefix(terms(_path_words(uri)))
+    found = [Chunk(0, len(tiers.abstract), (*place, *terms(tiers.abstract)), 0)] if tiers.abstract else []
+    if tiers.overview:
+        found.append(Chunk(0, len(tiers.overview), (*place, *terms(tiers.overview)), 1))
+    return tuple(found)
+
+
+def _cut(text: str, start: int, end: int, prefix: tuple[str, ...], whole: int = 0) -> tuple[Chunk, ...]:
+    """Windows of about ``CHUNK_WORDS`` units (a word, or two characters of a script without spaces) with overlap."""
+    size = max(CHUNK_WORDS, max(whole, end - start) // 2 // CHUNKS_MAX)
+    overlap = size * CHUNK_OVERLAP_WORDS // CHUNK_WORDS
+    units = list(_units(text, start, end))
+    if not units:
+        return (Chunk(start, end, prefix),) if prefix else ()
+    found: list[Chunk] = []
+    first = 0
+    while True:
+        last = len(units) if len(units) - first <= size else _sentence_end(text, units, first, first + size)
+        begin, stop = units[first][0], units[last - 1][1]
+        piece = text[begin:stop]
+        found.append(Chunk(begin, stop, (*prefix, *terms(piece)), asks=piece.rstrip().endswith(("?", "？"))))
+        if last == len(units):
+            return tuple(found)
+        first = max(last - overlap, first + 1)
+
+
+def _units(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for match in _UNIT.finditer(text, start, end):
+        begin, stop = match.span()
+        while stop - begin > _UNIT_CHARS_MAX:
+            yield begin, begin + _UNIT_CHARS_MAX
+            begin += _UNIT_CHARS_MAX
+        yield begin, stop
+
+
+def _sentence_end(text: str, units: list[tuple[int, int]], first: int, last: int) -> int:
+    """The last unit in the window's final fifth that ends a sentence or line, else the window's end."""
+    for k in range(last, last - (last - first) // 5, -1):
+        if text[units[k - 1][1] - 1] in _STOPS or "\n" in text[units[k - 1][1] : units[k][0]]:
+            return k
+    return last
+
+
+def _stretches(text: str, sections: tuple[Section, ...]) -> Iterator[tuple[int, int, str]]:
+    """Sections as (start, end, heading); short neighbours are taken together."""
+    if len(sections) < 2:
+        yield 0, len(text), sections[0].heading if sections else ""
+        return
+    start = end = 0
+    headings: list[str] = []
+    for section in sections:
+        end = min(end + len(section.text), len(text))
+        headings.append(section.heading)
+        if end - start >= CHUNK_WORDS * 4:
+            yield start, end, " ".join(headings)
+            start, headings = end, []
+    if start < len(text):
+        yield start, len(text), " ".join(headings)
+
+
+def _said_by(speaker: str, date: str) -> tuple[str, ...]:
+    return terms(f"{'' if speaker in ROLES else speaker} {date}")
+
+
+def _date_words(at: float, created_at: str) -> str:
+    told = epoch_of(created_at) if created_at else None
+    try:
+        day = datetime.fromtimestamp(at if told is None else told, UTC)
+    except (ValueError, OverflowError, OSError):
+        return ""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def _path_words(uri: Uri) -> str:
+    parts = list(uri.parts[1:] if uri.parts[:1] != ("user",) else uri.parts[2:])[-PATH_SEGMENTS:]
+    if parts:
+        parts[-1] = _SUFFIX.sub("", parts[-1])
+    return " ".join(p.replace("-", " ") for p in parts if p.casefold() not in _GENERIC)
+
+
+def _prefix(found: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(found))[:PREFIX_TERMS_MAX]

@@ -1,0 +1,136 @@
+"""Text to index terms: one tokeniser for talk, documents, CJK and code."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+import Stemmer
+
+from .scripts import CJK, MARKS, UNSPACED, letters_of
+
+BLOCK_CHARS = 4_096
+"""Text is taken in blocks of this size: no single call into C holds the interpreter for long."""
+WORD_CHARS_MAX = 64
+"""A longer run is no word (base64, a minified bundle): its head stands for it."""
+QUERY_TERMS_MAX = 256
+
+STOP = frozenset(
+    """a about above after again against all am an and any are aren't as at be because been before being below between both
+    but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from further had
+    hadn't has hasn't have haven't having he he'd he'll he's her here here's hers herself him himself his how how's i i'd
+    i'll i'm i've if in into is isn't it it's its itself let's me more most mustn't my myself no nor not of off on once only
+    or other ought our ours ourselves out over own same shan't she she'd she'll she's should shouldn't so some such than
+    that that's the their theirs them themselves then there there's these they they'd they'll they're they've this those
+    through to too under until up very was wasn't we we'd we'll we're we've were weren't what what's when when's where
+    where's which while who who's whom why why's with won't would wouldn't you you'd you'll you're you've your yours
+    yourself yourselves s t d ll m re ve""".split()
+)
+
+_RUN = re.compile(
+    rf"[{CJK}]+|[{UNSPACED}]+|(?:[^\W_{CJK}{UNSPACED}]|[{MARKS}])+(?:_+(?:[^\W_{CJK}{UNSPACED}]|[{MARKS}])+)*(?:'[a-z]{{1,2}}(?![a-z]))?",
+    re.IGNORECASE,
+)
+_SINGLE = re.compile(rf"[{CJK}{UNSPACED}]")
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W_A-Za-z]+(?:[a-z]+)?")
+_CAMEL = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
+_BREAK = re.compile(r"\s")
+
+
+def terms(text: str) -> tuple[str, ...]:
+    """Index terms in reading order.
+
+    Words lower-cased, without English stop words, stemmed; runs of CJK (and Thai, Lao, Khmer, Myanmar) as bigrams of
+    characters followed by the run's last character; identifiers whole and in their camel and snake parts; numbers.
+    A term holds letters and digits only. Total: any string gives an answer.
+    """
+    return tuple(_walk(text, closing=True))
+
+
+def query_terms(text: str) -> tuple[str, ...]:
+    """A question's terms in reading order, repeats kept, at most ``QUERY_TERMS_MAX``; a lone CJK character is itself."""
+    found: list[str] = []
+    for term in _walk(text, closing=False):
+        found.append(term)
+        if len(found) == QUERY_TERMS_MAX:
+            break
+    return tuple(found)
+
+
+def _walk(text: str, *, closing: bool) -> Iterator[str]:
+    for block in _blocks(text):
+        for run in _RUN.findall(block):
+            if _SINGLE.match(run):
+                yield from _bigrams(run, closing)
+            else:
+                yield from word_terms(run if len(run) <= WORD_CHARS_MAX else run[:WORD_CHARS_MAX])
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """The text in normal form, block by block, cut at white space where there is some."""
+    start = 0
+    while start < len(text):
+        end = start + BLOCK_CHARS
+        if end < len(text):
+            tail = text[end - 256 : end]
+            spaces = [m.end() for m in _BREAK.finditer(tail)]
+            end = end - len(tail) + spaces[-1] if spaces else end
+        block = text[start:end]
+        start = end
+        yield block if block.isascii() else unicodedata.normalize("NFKC", block).replace("\u2019", "'")
+
+
+def _bigrams(run: str, closing: bool) -> Iterator[str]:
+    units: list[str] = []
+    for character in run:
+        spelled = letters_of(character)
+        if spelled and units and spelled[0] == "x" and unicodedata.category(character)[0] == "M":
+            units[-1] += spelled
+        elif spelled:
+            units.append(spelled)
+    for first, second in zip(units, units[1:], strict=False):
+        yield first + second
+    # The last character closes the run: with it every character begins some term, so that a lone one can be asked for.
+    if units and (closing or len(units) == 1):
+        yield units[-1]
+
+
+@lru_cache(maxsize=32_768)
+def word_terms(word: str) -> tuple[str, ...]:
+    """The terms of one word as it is written."""
+    low = word.casefold()
+    if low in STOP:
+        return ()
+    if "'" in low:
+        word, low = word.rsplit("'", 1)[0], low.rsplit("'", 1)[0]
+        if low in STOP:
+            return ()
+    whole = _spell(low)
+    if "_" not in word and not _CAMEL.search(word):
+        return (_stem(whole),) if whole else ()
+    parts = [_spell(p.casefold()) for p in _PARTS.findall(word)]
+    found = [_stem(p) for p in parts if len(p) > 1 and p not in STOP]
+    if len(parts) < 2:
+        return (_stem(whole),) if whole else ()
+    return (whole, *found)
+
+
+def _spell(low: str) -> str:
+    if low.isascii():
+        spelled = low.replace("_", "")
+    else:
+        spelled = "".join(letters_of(c) for c in low)
+    if len(spelled) == 2 and spelled[0] == "0" and spelled.isdigit():
+        return spelled[1]  # 2023-05-08 and "8 May 2023" meet
+    return spelled
+
+
+def _stem(word: str) -> str:
+    # A stemmer is not to be shared between threads and costs less than a microsecond to make.
+    if word.isascii():
+        return Stemmer.Stemmer("english", 0).stemWord(word) if len(word) > 2 else word
+    if "\u0400" <= word[0] <= "\u04ff":
+        return Stemmer.Stemmer("russian", 0).stemWord(word)
+    return word
