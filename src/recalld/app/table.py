@@ -1,0 +1,39 @@
+"""Which step does which kind of job, and how long and how often it may try."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+
+from recalld.domain.job import Job
+from recalld.domain.policy import JobPolicy
+from recalld.flows.add.load import load
+from recalld.flows.session.commit import extract
+from recalld.flows.upkeep.embed import embed
+from recalld.flows.upkeep.purge import purge, reown
+from recalld.flows.upkeep.reshape import reshape
+from recalld.flows.upkeep.tiers import refresh
+from recalld.ports.doors import Doors
+
+Step = Callable[[Job, Doors], Awaitable[None]]
+
+STEPS: Mapping[str, Step] = MappingProxyType(
+    {
+        "import": load,
+        "extract": extract,
+        "tiers": refresh,
+        "embed": embed,
+        "shape": reshape,
+        "purge": purge,
+        "reown": reown,
+    }
+)
+
+POLICIES: Mapping[str, JobPolicy] = MappingProxyType(
+    {
+        "import": JobPolicy(attempts_max=5, deadline_s=6 * 3_600.0),
+        "extract": JobPolicy(attempts_max=3, deadline_s=1_800.0),
+        "tiers": JobPolicy(attempts_max=5, deadline_s=3_600.0),
+        "embed": JobPolicy(attempts_max=20, deadline_s=24 * 3_600.0),
+    }
+)

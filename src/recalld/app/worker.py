@@ -1,0 +1,81 @@
+"""The worker's loop: lease, run, beat, settle. The same inside an embedded engine and in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from recalld.domain.errors import Busy, Closed, Conflict, Corrupt, Denied, Invalid, NotFound, RecalldError
+from recalld.domain.job import Job
+from recalld.domain.policy import JobPolicy
+from recalld.ports.doors import Doors
+
+from .table import POLICIES, STEPS
+
+PERMANENT = (Invalid, Denied, NotFound, Corrupt)
+log = structlog.get_logger("recalld.worker")
+
+
+async def work(doors: Doors, *, name: str, lease_s: float, jobs_max: int = 2) -> None:
+    """Run jobs until cancelled. A cancelled job's lease is left to run out or to be released by the supervisor."""
+    wake = doors.ledger.wake()
+    async with asyncio.TaskGroup() as group:
+        running: dict[int, asyncio.Task[None]] = {}
+        group.create_task(_beat(doors, name, lease_s, running))
+        async for _ in wake:
+            for job_id in [i for i, t in running.items() if t.done()]:
+                del running[job_id]
+            free = jobs_max - len(running)
+            if free <= 0:
+                continue
+            for job in await _lease(doors, name, free, lease_s):
+                running[job.id] = group.create_task(_run(job, doors, lease_s))
+
+
+async def _lease(doors: Doors, name: str, free: int, lease_s: float) -> list[Job]:
+    try:
+        return await doors.ledger.lease(worker=name, jobs_max=free, lease_s=lease_s)
+    except Busy:
+        return []
+
+
+async def _beat(doors: Doors, name: str, lease_s: float, running: dict[int, asyncio.Task[None]]) -> None:
+    """Renew leases at a third of their length; a job whose lease is gone (cancelled, given away) is stopped."""
+    while True:
+        await doors.clock.sleep(lease_s / 3)
+        ids = [i for i, t in running.items() if not t.done()]
+        if not ids:
+            continue
+        held = set(await doors.ledger.beat(worker=name, job_ids=ids, lease_s=lease_s))
+        for job_id in ids:
+            if job_id not in held:
+                running[job_id].cancel()
+
+
+async def _run(job: Job, doors: Doors, lease_s: float) -> None:
+    """One job under its wall deadline. Whatever it raises ends in the ledger, as a retry or a dead letter."""
+    policy = POLICIES.get(job.kind, JobPolicy())
+    step = STEPS.get(job.kind)
+    if step is None:
+        await doors.ledger.retry(job, error=f"no step does jobs of kind {job.kind!r}", delay_s=0, permanent=True)
+        return
+    task = asyncio.ensure_future(step(job, doors))
+    try:
+        done, _ = await asyncio.wait({task}, timeout=policy.deadline_s)
+    finally:
+        task.cancel()
+    if not done:
+        await doors.ledger.retry(job, error=f"not done in {policy.deadline_s:g} s", delay_s=policy.backoff_s)
+    elif not task.cancelled() and (failure := task.exception()) is not None:
+        await _failed(job, failure, policy, doors)
+
+
+async def _failed(job: Job, failure: BaseException, policy: JobPolicy, doors: Doors) -> None:
+    if isinstance(failure, Closed) or (isinstance(failure, Conflict) and failure.code == "ABORTED"):
+        # The store is shut, or the lease went to another worker: nothing of ours is left to settle.
+        return
+    said = str(failure) if isinstance(failure, RecalldError) else f"{type(failure).__name__}: {failure}"
+    log.warning("job failed", kind=job.kind, job=job.id, attempt=job.attempt, error=said, exc_info=failure)
+    delay = min(policy.backoff_s * 2 ** (job.attempt - 1), policy.backoff_max_s)
+    await doors.ledger.retry(job, error=said, delay_s=delay, permanent=isinstance(failure, PERMANENT))

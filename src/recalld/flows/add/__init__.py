@@ -1,0 +1,1 @@
+"""Imports: accept an upload, then parse, diff and store it file by file."""

@@ -1,0 +1,1 @@
+"""Context assembly: recalled text packed into a token budget."""

@@ -1,0 +1,1 @@
+"""Sessions: append, commit, extract, context."""

@@ -1,0 +1,97 @@
+"""Append messages: durable and findable before the caller gets its answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recalld.domain.caller import Caller, identifier
+from recalld.domain.commit import Append, Commit, NewMessage
+from recalld.domain.errors import Invalid, NotFound
+from recalld.domain.job import Lane, NewJob
+from recalld.domain.report import Appended
+from recalld.domain.session import BATCH_MESSAGES_MAX, Message
+from recalld.domain.uri import Uri
+from recalld.ports.doors import Doors
+from recalld.rules.address import resolve
+from recalld.rules.chunks import chunks_of_message
+from recalld.rules.wire import message_from, message_page
+
+ABSTRACT_CHARS_MAX = 2_000
+EMBED = NewJob("embed", "embed", lane=Lane.INTERACTIVE)
+
+
+async def append(
+    session_id: str, raw: Sequence[Mapping[str, Any]], idempotency_key: str, caller: Caller, doors: Doors
+) -> Appended:
+    """Append wire messages in order; the session is made if it is missing.
+
+    A message with an ``id`` the session already has is counted, not added. An ``idempotency_key`` names every message of
+    this call that has no id, so that a repeated call adds nothing; without both, equal messages are separate.
+    """
+    check_session_id(session_id)
+    if not raw or len(raw) > BATCH_MESSAGES_MAX:
+        raise Invalid(f"{len(raw)} messages in one call", remedy=f"send 1 to {BATCH_MESSAGES_MAX}", details={"field": "messages"})
+    now = doors.clock.now()
+    messages: list[Message] = []
+    for index, one in enumerate(raw):
+        fresh = _keyed_id(idempotency_key, index) if idempotency_key else f"msg_{doors.clock.token()}"
+        messages += _split_tools(dict(one), fresh, caller, now)
+    shaped = await doors.compute.run(_shape, messages)
+    receipt = await doors.ledger.tenant(caller).commit(Commit((Append(session_id, shaped),), (EMBED,)))
+    session = receipt.session
+    if session is None:
+        raise NotFound(f"Session not found: {session_id}", remedy="append again", details={"type": "session", "resource": session_id})
+    return Appended(
+        session_id, receipt.messages_added, session.message_count, session.pending_tokens, tuple(m.id for m in messages)
+    )
+
+
+def check_session_id(session_id: str) -> None:
+    """A session's id is one segment of an address. Raises ``Invalid``."""
+    identifier(session_id, "session_id") if len(session_id) <= 128 else _too_long(session_id)
+
+
+def _too_long(session_id: str) -> None:
+    raise Invalid(f"session_id of {len(session_id)} characters", remedy="at most 128", details={"field": "session_id"})
+
+
+def _keyed_id(key: str, index: int) -> str:
+    return f"msg_{hashlib.sha256(f'{key}\x00{index}'.encode()).hexdigest()[:32]}"
+
+
+def _split_tools(raw: dict[str, Any], fresh: str, caller: Caller, now: float) -> list[Message]:
+    """A user message made only of several tool parts is one message a part, as the wire has it."""
+    for part in raw.get("parts") or ():
+        _check_part_uris(part, caller, now)
+    if raw.get("peer_id"):
+        identifier(str(raw["peer_id"]), "peer_id")
+    parts = raw.get("parts")
+    only_tools = isinstance(parts, list) and len(parts) > 1 and all(isinstance(p, dict) and p.get("type") == "tool" for p in parts)
+    if raw.get("role") != "user" or not only_tools or parts is None:
+        return [message_from(raw, fresh, now)]
+    named = raw.get("id")
+    return [
+        message_from({**raw, "parts": [p], "id": f"{named}.{i}" if named and i else named}, fresh if i == 0 else f"{fresh}.{i}", now)
+        for i, p in enumerate(parts)
+    ]
+
+
+def _check_part_uris(part: object, caller: Caller, now: float) -> None:
+    if isinstance(part, dict) and part.get("type") == "context" and part.get("uri"):
+        part["uri"] = str(resolve(str(part["uri"]), caller, now))
+
+
+def _shape(messages: list[Message]) -> tuple[NewMessage, ...]:
+    return tuple(NewMessage(m, tuple(chunks_of_message(m)), m.text[:ABSTRACT_CHARS_MAX]) for m in messages)
+
+
+def page_of(message: Message) -> bytes:
+    """What ``messages/{id}.md`` holds."""
+    return message_page(message).encode()
+
+
+def session_uri(session_id: str, caller: Caller) -> Uri:
+    """Where a caller's session lies."""
+    return Uri(("user", caller.user, "sessions", session_id))

@@ -1,0 +1,109 @@
+"""A session's files, rendered when asked for: messages.jsonl, .meta.json and its archives. Nothing of it is stored twice."""
+
+from __future__ import annotations
+
+import json
+
+from recalld.domain.errors import NotFound
+from recalld.domain.node import Kind, Node
+from recalld.domain.session import Archive
+from recalld.domain.uri import Uri
+from recalld.ports.ledger import Tenant
+from recalld.rules.address import is_message, session_of
+from recalld.rules.wire import archive_meta, jsonl, session_meta
+
+ARCHIVE_FILES = ("messages.jsonl", ".abstract.md", ".overview.md", ".meta.json", ".done", ".failed.json")
+
+
+def is_view(uri: Uri) -> bool:
+    """True for addresses below a session that no node of the tree stands for."""
+    return bool(session_of(uri)) and len(uri.parts) > 4 and uri.parts[4] != "messages" and not is_message(uri)
+
+
+async def read_view(uri: Uri, tenant: Tenant) -> str:
+    """The text of a view. Raises ``NotFound``."""
+    sid, rest = session_of(uri), uri.parts[4:]
+    session = await tenant.session(sid)
+    match rest:
+        case ("messages.jsonl",):
+            return jsonl(await tenant.messages(sid, archive=0))
+        case (".meta.json",):
+            meta = session_meta(session, tenant.caller.account, uri.parts[1])
+            return json.dumps(meta, ensure_ascii=False, indent=2) + "\n"
+        case ("history", name, file):
+            return await _archive_file(await _archive(tenant, sid, name, uri), file, uri, tenant)
+    raise missing(uri)
+
+
+async def list_view(uri: Uri, tenant: Tenant, hidden: bool) -> list[Node] | None:
+    """Entries of a session directory or of a view in it; None if ``uri`` is neither."""
+    sid = session_of(uri)
+    if not sid or is_message(uri) or uri.parts[4:5] == ("messages",):
+        return None
+    session = await tenant.session(sid)
+    archives = await tenant.archives(sid)
+    rest = uri.parts[4:]
+    if not rest:
+        names = ["messages.jsonl", ".meta.json"]
+        folders = ["history"] if archives else []
+        return _entries(uri, folders, names, hidden, session.updated_at)
+    if rest == ("history",):
+        return _entries(uri, [a.id for a in archives], [], hidden, session.updated_at)
+    if len(rest) == 2 and rest[0] == "history":
+        archive = await _archive(tenant, sid, rest[1], uri)
+        return _entries(uri, [], _files_of(archive), hidden, archive.created_at)
+    raise missing(uri)
+
+
+async def stat_view(uri: Uri, tenant: Tenant) -> Node:
+    """A view as a node. Raises ``NotFound``."""
+    session = await tenant.session(session_of(uri))
+    rest = uri.parts[4:]
+    if rest == ("history",) or (len(rest) == 2 and rest[0] == "history"):
+        if len(rest) == 2:
+            await _archive(tenant, session.id, rest[1], uri)
+        return Node(0, uri, Kind.DIRECTORY, created_at=session.created_at, updated_at=session.updated_at)
+    size = len((await read_view(uri, tenant)).encode())
+    return Node(0, uri, Kind.FILE, size=size, created_at=session.created_at, updated_at=session.updated_at)
+
+
+def missing(uri: Uri) -> NotFound:
+    """The wire's NOT_FOUND for a file."""
+    return NotFound(f"File not found: {uri}", remedy="list its directory", details={"type": "file", "resource": str(uri)})
+
+
+def _files_of(archive: Archive) -> list[str]:
+    last = {"done": [".done"], "failed": [".failed.json"]}.get(archive.state, [])
+    made = [".abstract.md", ".overview.md"] if archive.state == "done" else []
+    return ["messages.jsonl", ".meta.json", *made, *last]
+
+
+def _entries(uri: Uri, folders: list[str], files: list[str], hidden: bool, at: float) -> list[Node]:
+    rows = [Node(0, uri / f, Kind.DIRECTORY, created_at=at, updated_at=at) for f in folders]
+    return rows + [
+        Node(0, uri / f, Kind.FILE, created_at=at, updated_at=at) for f in sorted(files) if hidden or not f.startswith(".")
+    ]
+
+
+async def _archive(tenant: Tenant, sid: str, name: str, uri: Uri) -> Archive:
+    for archive in await tenant.archives(sid):
+        if archive.id == name:
+            return archive
+    raise missing(uri)
+
+
+async def _archive_file(archive: Archive, file: str, uri: Uri, tenant: Tenant) -> str:
+    if file not in _files_of(archive):
+        raise missing(uri)
+    match file:
+        case "messages.jsonl":
+            return jsonl(await tenant.messages(session_of(uri), archive=archive.number))
+        case ".abstract.md":
+            return archive.abstract + "\n"
+        case ".overview.md":
+            return archive.overview + "\n"
+        case ".meta.json":
+            return json.dumps(archive_meta(archive), ensure_ascii=False) + "\n"
+        case ".failed.json":
+            return json.dumps({"error": archive.error}, ensure_ascii=False) + "\n"
+    return ""

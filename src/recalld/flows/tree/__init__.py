@@ -1,0 +1,1 @@
+"""The tree: list, read, write, move, search by pattern."""

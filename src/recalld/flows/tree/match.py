@@ -1,0 +1,82 @@
+"""Search the tree by pattern: grep by regular expression, glob by name."""
+
+from __future__ import annotations
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid
+from recalld.domain.report import GrepReport, LineMatch
+from recalld.domain.uri import Uri
+from recalld.flows.session.views import is_view, read_view, stat_view
+from recalld.ports.doors import Doors
+from recalld.ports.ledger import Tenant
+from recalld.rules.address import session_of
+from recalld.rules.encoding import decode
+from recalld.rules.glob import compile_glob
+from recalld.rules.pattern import Pattern, compile_pattern
+from recalld.rules.trailer import strip
+
+from .read import walk
+
+PAGE_FILES = 2_000
+GREP_DEADLINE_S = 10.0
+NAMES_MAX = 200_000
+
+
+async def grep(
+    uri: Uri, pattern: str, caller: Caller, doors: Doors, *, exclude: Uri | None, ignore_case: bool, limit: int, depth: int
+) -> GrepReport:
+    """Lines that match an RE2 expression, file by file; memories without their trailer; bounded in hits and time."""
+    compiled = compile_pattern(pattern, ignore_case)
+    tenant = doors.ledger.tenant(caller)
+    if session_of(uri) and uri.parts[4:5] != ("messages",):
+        return await _grep_views(uri, compiled, tenant, doors, limit)
+    await tenant.stat(uri)
+    found: list[LineMatch] = []
+    scanned, after = 0, 0
+    end = doors.clock.monotonic() + GREP_DEADLINE_S
+    while doors.clock.monotonic() < end:
+        page = await tenant.grep_candidates(uri, literal=compiled.literal, depth_max=depth, after=after, limit=PAGE_FILES)
+        if not page:
+            return GrepReport(tuple(found), scanned)
+        after = page[-1][0].id
+        texts = [(n.uri, data) for n, data in page if exclude is None or not n.uri.under(exclude)]
+        scanned += len(texts)
+        found += await doors.compute.run(_scan, texts, compiled, limit - len(found))
+        if len(found) >= limit:
+            return GrepReport(tuple(found), scanned, complete=False)
+    return GrepReport(tuple(found), scanned, complete=False)
+
+
+async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, doors: Doors, limit: int) -> GrepReport:
+    if is_view(uri) and not (await stat_view(uri, tenant)).is_dir:
+        files = [uri]
+    else:
+        entries = await walk(uri, tenant.caller, doors, depth=3, limit=10_000, hidden=True)
+        files = [e.node.uri for e in entries if not e.node.is_dir and e.node.uri.name in {"messages.jsonl", ".overview.md"}]
+    texts = [(f, (await read_view(f, tenant)).encode()) for f in files]
+    found = await doors.compute.run(_scan, texts, compiled, limit)
+    return GrepReport(tuple(found), len(texts), complete=len(found) < limit)
+
+
+def _scan(texts: list[tuple[Uri, bytes]], compiled: Pattern, limit: int) -> list[LineMatch]:
+    found: list[LineMatch] = []
+    for uri, data in texts:
+        text = decode(data).text
+        for number, line in compiled.lines(strip(text) if "memories" in uri.parts else text):
+            found.append(LineMatch(uri, number, line))
+            if len(found) >= limit:
+                return found
+    return found
+
+
+async def glob(pattern: str, uri: Uri, caller: Caller, doors: Doors, *, limit: int) -> list[str]:
+    """URIs of files and directories whose path below ``uri`` matches; ``**`` spans directories."""
+    if not pattern.strip():
+        raise Invalid("the pattern is empty", remedy="give one such as **/*.md", details={"field": "pattern"})
+    matches = compile_glob(pattern)
+    tenant = doors.ledger.tenant(caller)
+    if session_of(uri):
+        entries = await walk(uri, caller, doors, depth=8, limit=NAMES_MAX, hidden=False)
+    else:
+        entries = await tenant.names(uri, nodes_max=NAMES_MAX)
+    return await doors.compute.run(lambda: [str(e.node.uri) for e in entries if matches(e.rel_path)][:limit])

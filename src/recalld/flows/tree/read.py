@@ -1,0 +1,126 @@
+"""Look at the tree: stat, list, walk, read, abstracts and overviews."""
+
+from __future__ import annotations
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.node import ContextType, Entry, Kind, Node
+from recalld.domain.uri import Uri
+from recalld.flows.session.views import is_view, list_view, missing, read_view, stat_view
+from recalld.ports.doors import Doors
+from recalld.ports.ledger import Tenant
+from recalld.rules.address import SIDECARS, context_type, session_of
+from recalld.rules.sidecar import not_ready, render
+from recalld.rules.trailer import strip
+
+from .shape import text_of
+
+
+async def stat(uri: Uri, caller: Caller, doors: Doors) -> Node:
+    """One node, view or sidecar. Raises ``NotFound``."""
+    tenant = doors.ledger.tenant(caller)
+    if is_view(uri):
+        return await stat_view(uri, tenant)
+    if uri.name in SIDECARS:
+        text = await _sidecar(uri, tenant)
+        parent = await tenant.stat(uri.parent)
+        return Node(0, uri, Kind.FILE, size=len(text.encode()), created_at=parent.created_at, updated_at=parent.updated_at)
+    return await tenant.stat(uri)
+
+
+async def list_dir(
+    uri: Uri, caller: Caller, doors: Doors, *, limit: int, hidden: bool, sort_by: str = "", descending: bool = False
+) -> list[Node]:
+    """Children: by name or ``mtime``, directories before files."""
+    tenant = doors.ledger.tenant(caller)
+    if session_of(uri):
+        viewed = await list_view(uri, tenant, hidden)
+        if viewed is not None:
+            return viewed[:limit]
+    # Sorting needs every child, not only the first ``limit`` by name.
+    wanted = limit if not sort_by and not descending else 100_000
+    nodes = await tenant.list(uri, limit=wanted, hidden=hidden)
+    if sort_by or descending:
+        nodes.sort(key=lambda n: n.updated_at if sort_by == "mtime" else n.uri.name, reverse=descending)
+        nodes.sort(key=lambda n: not n.is_dir)
+    if hidden:
+        nodes = await _sidecar_nodes(uri, tenant) + nodes
+    return nodes[:limit]
+
+
+async def _sidecar_nodes(uri: Uri, tenant: Tenant) -> list[Node]:
+    tiers = await tenant.tiers(uri)
+    if tiers is None:
+        return []
+    own = await tenant.stat(uri)
+    return [Node(0, uri / name, Kind.FILE, created_at=own.created_at, updated_at=own.updated_at) for name in SIDECARS]
+
+
+async def walk(uri: Uri, caller: Caller, doors: Doors, *, depth: int, limit: int, hidden: bool) -> list[Entry]:
+    """Everything below in pre-order, at most ``depth`` levels and ``limit`` entries."""
+    tenant = doors.ledger.tenant(caller)
+    if session_of(uri):
+        return await _walk_views(uri, uri, tenant, depth, limit, hidden)
+    return await tenant.walk(uri, depth_max=depth, nodes_max=limit, hidden=hidden)
+
+
+async def _walk_views(base: Uri, uri: Uri, tenant: Tenant, depth: int, limit: int, hidden: bool) -> list[Entry]:
+    nodes = await list_view(uri, tenant, hidden)
+    if nodes is None:
+        return await tenant.walk(uri, depth_max=depth, nodes_max=limit, hidden=hidden)
+    entries: list[Entry] = []
+    for node in nodes:
+        entries.append(Entry(node, node.uri.relative_to(base)))
+        if node.is_dir and depth > 1:
+            entries += await _walk_views(base, node.uri, tenant, depth - 1, limit, hidden)
+        if len(entries) >= limit:
+            break
+    return entries[:limit]
+
+
+async def read_bytes(uri: Uri, caller: Caller, doors: Doors) -> bytes:
+    """A file's bytes as stored, or a view's as rendered."""
+    tenant = doors.ledger.tenant(caller)
+    if is_view(uri):
+        return (await read_view(uri, tenant)).encode()
+    if uri.name in SIDECARS:
+        return (await _sidecar(uri, tenant)).encode()
+    return await tenant.read(uri)
+
+
+async def read(uri: Uri, caller: Caller, doors: Doors, *, offset: int, limit: int, raw: bool) -> str:
+    """A file's text: lines ``offset`` to ``offset + limit`` with their ends (-1 = all); memories without their trailer
+    unless ``raw``."""
+    if offset < 0 or limit < -1:
+        raise Invalid("offset and limit count lines", remedy="offset from 0; limit -1 for all", details={"field": "offset"})
+    data = await read_bytes(uri, caller, doors)
+    text = text_of(data, uri) if len(data) < 65_536 else await doors.compute.run(text_of, data, uri)
+    if not raw and context_type(uri) is ContextType.MEMORY:
+        text = strip(text)
+    if offset == 0 and limit == -1:
+        return text
+    lines = text.splitlines(keepends=True)
+    return "".join(lines[offset:] if limit == -1 else lines[offset : offset + limit])
+
+
+async def tier(uri: Uri, level: int, caller: Caller, doors: Doors) -> str:
+    """A directory's abstract (0) or overview (1); of a file: its directory's abstract; a sentence while not ready."""
+    tenant = doors.ledger.tenant(caller)
+    if is_view(uri):
+        return (await read_view(uri / (".abstract.md", ".overview.md")[level], tenant)).rstrip("\n")
+    node = await tenant.stat(uri)
+    if not node.is_dir:
+        if level == 1:
+            raise Conflict(f"{uri} is not a directory", remedy="overviews are of directories", code="FAILED_PRECONDITION")
+        node = await tenant.stat(uri.parent)
+    tiers = await tenant.tiers(node.uri)
+    text = "" if tiers is None else (tiers.abstract, tiers.overview)[level]
+    return text or not_ready(node.uri, level)
+
+
+async def _sidecar(uri: Uri, tenant: Tenant) -> str:
+    tiers = await tenant.tiers(uri.parent)
+    if tiers is None:
+        raise missing(uri)
+    total = len(await tenant.list(uri.parent, limit=100_000))
+    return render(uri.parent, SIDECARS[uri.name], tiers, total, pending=False)

@@ -1,0 +1,93 @@
+"""Bytes to what a commit stores: document, tiers and chunks, computed away from the loop."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from recalld.domain.commit import INLINE_BYTES_MAX, PutFile, WriteMode
+from recalld.domain.document import Chunk, Document, Tiers
+from recalld.domain.errors import Invalid
+from recalld.domain.node import ContextType
+from recalld.domain.policy import INLINE_INDEX_CHARS_MAX
+from recalld.domain.uri import Uri
+from recalld.ports.doors import Doors
+from recalld.rules.address import context_type
+from recalld.rules.chunks import chunks_of_file
+from recalld.rules.encoding import decode
+from recalld.rules.media import media_of
+from recalld.rules.trailer import strip
+
+PARSE_INLINE_BYTES_MAX = 32_768
+"""Parsers may hold the interpreter for a whole call: larger bytes are cut as plain text now and parsed by the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """A file ready to be stored. ``chunks`` None: too long to index now. ``parsed``: the worker has nothing to add."""
+
+    hash: str
+    media: str
+    document: Document | None
+    chunks: tuple[Chunk, ...] | None
+    parsed: bool
+
+
+async def shape(uri: Uri, data: bytes, doors: Doors) -> Shaped:
+    """Parse and cut a file that a caller writes."""
+    return await doors.compute.run(_shape, uri, data, doors)
+
+
+def _shape(uri: Uri, data: bytes, doors: Doors) -> Shaped:
+    digest = hashlib.sha256(data).hexdigest()
+    media = media_of(uri.name, data[:4096])
+    if len(data) > INLINE_INDEX_CHARS_MAX:
+        return Shaped(digest, media, None, None, parsed=False)
+    if len(data) <= PARSE_INLINE_BYTES_MAX:
+        document, parsed = parse(uri, data, doors), True
+    else:
+        document, parsed = Document(media, decode(data).text), False
+    return Shaped(digest, media, document, tuple(chunks_of_file(uri, document)), parsed)
+
+
+def parse(uri: Uri, data: bytes, doors: Doors) -> Document:
+    """A file as a document; a memory's trailer is for programs, neither summarised nor found."""
+    if context_type(uri) is ContextType.MEMORY:
+        data = strip(data.decode("utf-8", "replace")).encode()
+    return doors.parser.parse(uri.name, data)
+
+
+async def put_file(
+    uri: Uri, data: bytes, shaped: Shaped, doors: Doors, *, mode: WriteMode, expect: str = "", tags: tuple[str, ...] | None = None
+) -> PutFile:
+    """The operation that stores it; bytes too large for the ledger become durable in the blob store first."""
+    small = len(data) <= INLINE_BYTES_MAX
+    if not small:
+        await doors.blobs.put(data)
+    return PutFile(
+        uri,
+        mode,
+        shaped.hash,
+        len(data),
+        shaped.media,
+        data=data if small else None,
+        chunks=shaped.chunks,
+        tiers=await tiers_of(uri, shaped, doors),
+        tags=tags,
+        expect=expect,
+    )
+
+
+async def tiers_of(uri: Uri, shaped: Shaped, doors: Doors) -> Tiers | None:
+    """L0/L1 at once where the document was parsed, else None: the worker will make them."""
+    if shaped.document is None or not shaped.parsed:
+        return None
+    return await doors.model.tiers_of_document(uri.name, shaped.document)
+
+
+def text_of(data: bytes, uri: Uri) -> str:
+    """A file's text for a reader. Raises ``Invalid`` for what is no text."""
+    decoded = decode(data)
+    if "\x00" in decoded.text[:4096]:
+        raise Invalid(f"{uri} is not text", remedy="download it instead", details={"uri": str(uri)})
+    return decoded.text

@@ -1,0 +1,1 @@
+"""What keeps derived data true: tiers, vectors, purging."""

@@ -1,0 +1,45 @@
+"""Give every chunk a vector, newest messages first, in batches; recall answers lexically until then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, Embedded, PutVectors
+from recalld.domain.job import Job, NewJob
+from recalld.ports.doors import Doors
+from recalld.ports.embedder import Embedder
+
+VECTORS_PER_COMMIT = 128
+ROUNDS_MAX = 200
+"""Then the job makes room for others and comes back: no user's import keeps another's messages waiting."""
+
+
+async def embed(job: Job, doors: Doors) -> None:
+    """Embed what lacks a vector in the caller's tree and the account's shared one."""
+    tenant = doors.ledger.tenant(job.caller, bulk=True)
+    rounds = 0
+    if doors.embedder is not None:
+        for tree in (job.caller, replace(job.caller, user="")):
+            while rounds < ROUNDS_MAX and await _round(tree, doors, doors.embedder):
+                rounds += 1
+    again = rounds >= ROUNDS_MAX
+    await tenant.commit(Commit(jobs=(_again(job),) if again else (), done=job.id))
+
+
+async def _round(tree: Caller, doors: Doors, embedder: Embedder) -> int:
+    rows = await doors.ledger.unembedded(tree, fingerprint=embedder.fingerprint, limit=min(VECTORS_PER_COMMIT, embedder.batch_max))
+    if not rows:
+        return 0
+    vectors = await embedder.embed([r.text for r in rows])
+    made = tuple(
+        Embedded(r.id, np.asarray(v, "<f2").tobytes()) for r, v in zip(rows, vectors, strict=True)
+    )
+    await doors.ledger.tenant(tree, bulk=True).commit(Commit((PutVectors(embedder.fingerprint, made),)))
+    return len(rows)
+
+
+def _again(job: Job) -> NewJob:
+    return NewJob(job.kind, "embed", lane=job.lane)

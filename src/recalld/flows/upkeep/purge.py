@@ -1,0 +1,28 @@
+"""Clean up behind what was removed or moved, in slices that nobody notices."""
+
+from __future__ import annotations
+
+from recalld.domain.commit import Commit
+from recalld.domain.job import Job
+from recalld.ports.doors import Doors
+
+NODES_PER_SLICE = 50
+CHUNKS_PER_SLICE = 100
+SLICES_MAX = 100_000
+
+
+async def purge(job: Job, doors: Doors) -> None:
+    """Delete tombstoned nodes with their chunks, vectors and tiers."""
+    for _ in range(SLICES_MAX):
+        if not await doors.ledger.purge(nodes_max=NODES_PER_SLICE):
+            break
+    await doors.ledger.tenant(job.caller, bulk=True).commit(Commit(done=job.id))
+
+
+async def reown(job: Job, doors: Doors) -> None:
+    """Bring the index rows of a subtree that moved to another owner over to it."""
+    node_id = int(job.payload["node"])
+    for _ in range(SLICES_MAX):
+        if not await doors.ledger.reown(node_id=node_id, chunks_max=CHUNKS_PER_SLICE):
+            break
+    await doors.ledger.tenant(job.caller, bulk=True).commit(Commit(done=job.id))

@@ -1,0 +1,28 @@
+"""Finish a file that was stored faster than it could be parsed: real document, real chunks, tiers."""
+
+from __future__ import annotations
+
+from recalld.domain.commit import Commit, SetChunks
+from recalld.domain.errors import NotFound
+from recalld.domain.job import Job
+from recalld.domain.uri import Uri
+from recalld.flows.tree.shape import parse
+from recalld.flows.tree.write import FOLLOWING
+from recalld.ports.doors import Doors
+from recalld.rules.chunks import chunks_of_file
+
+
+async def reshape(job: Job, doors: Doors) -> None:
+    """Parse the file as it is now; if it changes meanwhile, that write has left a job of its own."""
+    tenant = doors.ledger.tenant(job.caller, bulk=True)
+    uri = Uri.parse(str(job.payload["uri"]))
+    try:
+        node = await tenant.stat(uri)
+        data = await tenant.read(uri)
+    except NotFound:
+        await tenant.commit(Commit(done=job.id))
+        return
+    document = await doors.compute.run(parse, uri, data, doors)
+    chunks = await doors.compute.run(lambda: tuple(chunks_of_file(uri, document)))
+    change = SetChunks(node.id, node.version, chunks, await doors.model.tiers_of_document(uri.name, document))
+    await tenant.commit(Commit((change,), FOLLOWING, done=job.id))

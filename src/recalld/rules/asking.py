@@ -1,0 +1,167 @@
+"""A search request as callers write it, turned into a ``Query``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid
+from recalld.domain.node import ContextType
+from recalld.domain.query import QUERY_CHARS_MAX, Query
+from recalld.domain.uri import Uri
+
+from .address import resolve
+
+LIMIT_MAX = 1_000
+_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_TAG = re.compile(r"[^=\s]{1,64}=[^=]{1,256}")
+
+
+def ask(
+    text: str,
+    caller: Caller,
+    now: float,
+    *,
+    target_uri: str | Sequence[str] = "",
+    context_type: str | Sequence[str] = (),
+    limit: int = 10,
+    score_threshold: float | None = None,
+    level: Sequence[int] = (),
+    tags: Sequence[str] = (),
+    since: str = "",
+    until: str = "",
+    time_field: str = "updated_at",
+    filter: Mapping[str, Any] | None = None,
+) -> Query:
+    """Check and resolve every part. Raises ``Invalid`` naming the field."""
+    if not text.strip():
+        raise _bad("query", "it is empty", "say what to look for")
+    if not 1 <= limit <= LIMIT_MAX:
+        raise _bad("limit", f"{limit} is out of range", f"1 to {LIMIT_MAX}")
+    if time_field not in {"updated_at", "created_at"}:
+        raise _bad("time_field", f"{time_field!r} is unknown", "updated_at or created_at")
+    query = Query(
+        text[:QUERY_CHARS_MAX],
+        targets(target_uri, caller, now),
+        types(context_type),
+        levels(level),
+        limit,
+        score_threshold,
+        tuple(tag(t) for t in tags),
+        instant(since, now, "since") if since else None,
+        instant(until, now, "until", end=True) if until else None,
+        time_field,
+    )
+    query = with_filter(query, filter, caller, now) if filter else query
+    if query.since is not None and query.until is not None and query.since > query.until:
+        raise _bad("since", "it is later than until", "swap them")
+    return query
+
+
+def targets(given: str | Sequence[str], caller: Caller, now: float) -> tuple[Uri, ...]:
+    """Subtrees to search; the root means everywhere and is left out."""
+    texts = [given] if isinstance(given, str) else list(given)
+    found = [resolve(t, caller, now) for t in texts if t.strip()]
+    return tuple(dict.fromkeys(u for u in found if u.parts))
+
+
+def types(given: str | Sequence[str]) -> tuple[ContextType, ...]:
+    """``memory``, ``resource``, ``skill``; a text may list several with commas."""
+    words = given.split(",") if isinstance(given, str) else list(given)
+    try:
+        return tuple(dict.fromkeys(ContextType(w.strip()) for w in words if w.strip()))
+    except ValueError as bad:
+        raise _bad("context_type", str(bad), "memory, resource or skill") from bad
+
+
+def levels(given: Iterable[int]) -> tuple[int, ...]:
+    """0, 1 and 2."""
+    found = tuple(dict.fromkeys(given))
+    if any(n not in (0, 1, 2) for n in found):
+        raise _bad("level", f"{found} holds an unknown level", "0 abstract, 1 overview, 2 text")
+    return found
+
+
+def tag(text: str) -> str:
+    """A ``k=v`` tag, lower-cased."""
+    if not _TAG.fullmatch(text.strip()):
+        raise _bad("tags", f"{text[:60]!r} is not k=v", "write tags as key=value")
+    return text.strip().lower()
+
+
+def instant(text: str, now: float, field: str, *, end: bool = False) -> float:
+    """``7d`` ago, ``2024-05-01`` (its end for ``until``) or an ISO time, in epoch seconds."""
+    ago = _AGO.fullmatch(text.strip())
+    if ago:
+        return now - int(ago[1]) * _SECONDS[ago[2]]
+    try:
+        found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError as bad:
+        raise _bad(field, f"{text[:40]!r} is no time", "write 7d, 2024-05-01 or 2024-05-01T10:00:00Z") from bad
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if end and len(text.strip()) == 10:
+        found += timedelta(days=1) - timedelta(milliseconds=1)
+    return found.timestamp()
+
+
+def with_filter(query: Query, raw: Mapping[str, Any], caller: Caller, now: float) -> Query:
+    """Narrow a query by the wire's filter object: ``and``, ``must`` and ``range`` over uri, context_type, level, tags,
+    created_at and updated_at. Raises ``Invalid`` (``INVALID_FILTER``) for anything else, rather than ignore it."""
+    match raw.get("op"):
+        case "and":
+            for part in raw.get("conds") or ():
+                query = with_filter(query, part, caller, now) if isinstance(part, Mapping) else _no_filter(part)
+            return query
+        case "must":
+            return _must(query, str(raw.get("field")), list(raw.get("conds") or ()), caller, now)
+        case "range" | "time_range":
+            return _range(query, raw, now)
+    return _no_filter(raw.get("op"))
+
+
+def _must(query: Query, field: str, values: list[Any], caller: Caller, now: float) -> Query:
+    match field:
+        case "context_type":
+            return replace(query, types=types([str(v) for v in values]))
+        case "level":
+            return replace(query, levels=levels(int(v) for v in values if str(v).isdigit()))
+        case "tags" | "search_tags":
+            return replace(query, tags=(*query.tags, *(tag(str(v)) for v in values)))
+        case "uri":
+            return replace(query, targets=targets([str(v) for v in values], caller, now))
+    return _no_filter(field)
+
+
+def _range(query: Query, raw: Mapping[str, Any], now: float) -> Query:
+    field = str(raw.get("field"))
+    if field not in {"created_at", "updated_at"}:
+        return _no_filter(field)
+    low, high = raw.get("gte", raw.get("gt")), raw.get("lte", raw.get("lt"))
+    return replace(
+        query,
+        time_field=field,
+        since=query.since if low is None else _number_or_time(low, now, field),
+        until=query.until if high is None else _number_or_time(high, now, field),
+    )
+
+
+def _number_or_time(value: object, now: float, field: str) -> float:
+    return float(value) if isinstance(value, int | float) else instant(str(value), now, field)
+
+
+def _no_filter(what: object) -> Query:
+    raise Invalid(
+        f"filter part {str(what)[:60]!r} is not supported",
+        remedy="use and, must and range over uri, context_type, level, tags, created_at, updated_at",
+        code="INVALID_FILTER",
+        details={"field": "filter"},
+    )
+
+
+def _bad(field: str, what: str, remedy: str) -> Invalid:
+    return Invalid(f"{field}: {what}", remedy=remedy, details={"field": field})

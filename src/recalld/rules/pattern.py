@@ -1,0 +1,71 @@
+"""User regular expressions: RE2 only, so that no pattern can run without end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from recalld.domain.errors import Invalid
+
+PATTERN_CHARS_MAX = 2_000
+LINE_CHARS_MAX = 2_000
+_SPECIAL = re.compile(r"[\\.^$*+?{}\[\]|()]")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A compiled expression. ``literal``: lower-case text every match contains ("" = none known)."""
+
+    compiled: Any
+    literal: str
+
+    def lines(self, text: str) -> Iterator[tuple[int, str]]:
+        """Matching lines with their 1-based numbers, cut at 2,000 characters."""
+        if self.compiled.search(text) is None and not self._anchored():
+            return
+        for number, line in enumerate(text.splitlines(), 1):
+            if self.compiled.search(line) is not None:
+                yield number, line[:LINE_CHARS_MAX]
+
+    def _anchored(self) -> bool:
+        # ^ and $ mean the line's ends, not the text's: the quick look at the whole text would miss them.
+        return any(c in self.compiled.pattern for c in ("^", "$", "\\A", "\\z"))
+
+
+def compile_pattern(pattern: str, ignore_case: bool) -> Pattern:
+    """Compile with RE2. Raises ``Invalid`` for what RE2 refuses (look-around, back-references, bad syntax, excess)."""
+    if not pattern or len(pattern) > PATTERN_CHARS_MAX:
+        raise _refused(pattern, f"a pattern has 1 to {PATTERN_CHARS_MAX} characters")
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = not ignore_case
+    options.max_mem = 8 << 20
+    try:
+        compiled = re2.compile(pattern, options)
+    except re2.error as bad:
+        raise _refused(pattern, bad.args[0].decode() if isinstance(bad.args[0], bytes) else str(bad)) from bad
+    return Pattern(compiled, literal_of(pattern))
+
+
+def literal_of(pattern: str) -> str:
+    """The longest run of plain characters that every match must contain; "" when alternatives or groups make it unsure."""
+    if re.search(r"[|(\[\\]", pattern):
+        plain = re.fullmatch(r"(?:[^\\.^$*+?{}\[\]|()]|\\[.\-/_])+", pattern)
+        return re.sub(r"\\(.)", r"\1", pattern).lower() if plain else ""
+    runs = []
+    for run in re.split(r"[.^$]|.[*?]|.\{[^}]*\}", pattern):
+        runs += [r for r in run.split("+")] if "+" in run else [run]
+    best = max((r for r in runs if not _SPECIAL.search(r)), key=len, default="")
+    return best.lower() if len(best) >= 3 else ""
+
+
+def _refused(pattern: str, why: str) -> Invalid:
+    return Invalid(
+        f"pattern {pattern[:80]!r} is refused: {why}",
+        remedy="use RE2 syntax: no look-around, no back-references",
+        details={"field": "pattern", "reason": why},
+    )

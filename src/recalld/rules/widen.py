@@ -1,0 +1,23 @@
+"""A question in the light of the talk it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recalld.domain.session import Message
+
+TURNS = 2
+TURN_CHARS_MAX = 200
+SHORT_WORDS = 6
+_POINTING = frozenset("it that this they them he she those these there 它 他 她 那 这".split())
+
+
+def widen(query: str, recent: Sequence[Message]) -> str:
+    """Add the latest user turns to a question that leans on them: short, or pointing at something said before.
+
+    A question that stands on its own is left alone: words of the talk would only pull it away from its subject.
+    """
+    words = query.lower().split()
+    leans = len(words) <= SHORT_WORDS and (len(words) <= 2 or any(w.strip("?.,!") in _POINTING for w in words))
+    said = [m.text[:TURN_CHARS_MAX] for m in recent if m.role == "user" and m.text.strip() and m.text.strip() != query.strip()]
+    return " ".join([query, *said[-TURNS:]]) if leans else query

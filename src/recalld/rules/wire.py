@@ -1,0 +1,212 @@
+"""Messages as the wire writes them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from recalld.domain.errors import Invalid
+from recalld.domain.session import MESSAGE_BYTES_MAX, Archive, Message, Session
+
+_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+_ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
+
+
+def tokens(text: str) -> int:
+    """Estimated tokens: 1.5 a CJK character, 2 an astral one, a quarter any other; rounded up."""
+    wide, astral = len(_WIDE.findall(text)), len(_ASTRAL.findall(text))
+    return math.ceil(1.5 * wide + 2.0 * astral + 0.25 * (len(text) - wide - astral))
+
+
+def iso(at: float) -> str:
+    """Epoch seconds as ISO-8601 with milliseconds and Z ("" for 0)."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else ""
+
+
+def moment(text: str, now: float) -> float:
+    """``created_at`` in epoch seconds: a date, a zone-less time (taken as UTC) or a full time; ``now`` if it is none of
+    these. It dates a message and never orders it."""
+    try:
+        found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return now
+    try:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (OverflowError, OSError, ValueError):
+        return now
+
+
+def message_from(raw: dict[str, Any], fresh_id: str, now: float) -> Message:
+    """Read one wire message. Raises ``Invalid`` naming the field."""
+    role = raw.get("role")
+    if not isinstance(role, str) or not role.strip() or len(role) > 64:
+        raise _bad("role", "give the speaker's role, such as user or assistant")
+    parts = _parts(raw)
+    text = text_of(parts)
+    size = len(json.dumps(parts, ensure_ascii=False).encode("utf-8", "replace"))
+    if size > MESSAGE_BYTES_MAX:
+        raise Invalid(
+            f"a message of {size} bytes is too large",
+            remedy=f"at most {MESSAGE_BYTES_MAX} bytes; add longer texts as resources",
+            code="RESOURCE_EXHAUSTED",
+            details={"field": "content", "limit": MESSAGE_BYTES_MAX},
+        )
+    created = str(raw.get("created_at") or "")[:64]
+    at = moment(created, now)
+    return Message(
+        _message_id(raw.get("id"), fresh_id),
+        role.strip(),
+        parts,
+        text,
+        created_at=created or iso(now),
+        at=at,
+        peer_id=str(raw.get("peer_id") or ""),
+        turn_id=str(raw.get("turn_id") or "")[:128],
+        kind=str(raw.get("message_kind") or ""),
+        source_message_ids=tuple(str(i) for i in raw.get("source_message_ids") or ()),
+        tokens=tokens(text),
+    )
+
+
+def _message_id(given: object, fresh_id: str) -> str:
+    if given is None or given == "":
+        return fresh_id
+    if not isinstance(given, str) or not _ID.fullmatch(given) or given in {".", ".."}:
+        raise _bad("id", "use up to 128 letters, digits and . _ : @ -")
+    return given
+
+
+def _parts(raw: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    parts = raw.get("parts")
+    if parts is not None:
+        if not isinstance(parts, list) or not parts or not all(isinstance(p, dict) for p in parts):
+            raise _bad("parts", "give a list of parts, each an object with a type")
+        return tuple(_part(p) for p in parts)
+    content = raw.get("content")
+    if isinstance(content, list):
+        return tuple(_part(p) if isinstance(p, dict) else {"type": "text", "text": str(p)} for p in content)
+    if not isinstance(content, str):
+        raise _bad("content", "give content as text, or parts")
+    return ({"type": "text", "text": clean(content)},)
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    kind = part.get("type")
+    if kind == "text":
+        return {**part, "text": clean(str(part.get("text") or ""))}
+    if kind == "image_url":
+        image = part.get("image_url")
+        url = image.get("url") if isinstance(image, dict) else image
+        if not url:
+            raise _bad("parts.image_url", "give image_url a url")
+        return part
+    if kind in {"context", "tool"}:
+        return part
+    # An unknown kind is kept as text: nothing a client captured may be lost.
+    return {"type": "text", "text": clean(str(part.get("text") or json.dumps(part, ensure_ascii=False)))}
+
+
+def clean(text: str) -> str:
+    """Lone surrogates, which no file can hold, become replacement characters."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def text_of(parts: tuple[dict[str, Any], ...]) -> str:
+    """What a reader sees of a message."""
+    lines = []
+    for part in parts:
+        match part.get("type"):
+            case "tool":
+                given = json.dumps(part.get("tool_input") or {}, ensure_ascii=False)
+                lines.append(f"[tool {part.get('tool_name', '')}] {given}\n{part.get('tool_output') or ''}".rstrip())
+            case "context":
+                lines.append(f"[context {part.get('uri', '')}] {part.get('abstract') or ''}".rstrip())
+            case "image_url":
+                lines.append("[image]")
+            case _:
+                lines.append(str(part.get("text") or ""))
+    return "\n".join(lines)
+
+
+def message_json(message: Message) -> dict[str, Any]:
+    """A message as ``messages.jsonl`` and the API show it."""
+    shown: dict[str, Any] = {
+        "id": message.id,
+        "role": message.role,
+        "parts": list(message.parts),
+        "created_at": message.created_at,
+    }
+    optional = {
+        "peer_id": message.peer_id,
+        "turn_id": message.turn_id,
+        "message_kind": message.kind,
+        "source_message_ids": list(message.source_message_ids),
+    }
+    return shown | {k: v for k, v in optional.items() if v}
+
+
+def jsonl(messages: list[Message]) -> str:
+    """One message a line."""
+    return "".join(json.dumps(message_json(m), ensure_ascii=False) + "\n" for m in messages)
+
+
+def message_page(message: Message) -> str:
+    """``messages/{id}.md``: a dated, named line before the text."""
+    who = message.peer_id or message.role
+    return f"[{message.created_at}] {who}:\n\n{message.text}\n"
+
+
+def session_meta(session: Session, account: str, user: str) -> dict[str, Any]:
+    """A session as the wire's GET shows it."""
+    config = session.config
+    return {
+        "session_id": session.id,
+        "uri": str(session.uri),
+        "user": {"account_id": account, "user_id": user},
+        "created_at": iso(session.created_at),
+        "updated_at": iso(session.updated_at),
+        "created_by_account_id": account,
+        "created_by_user_id": user,
+        "message_count": session.message_count,
+        "total_message_count": session.total_message_count,
+        "commit_count": session.commit_count,
+        "memories_extracted": {"total": sum(session.memories_extracted.values()), **session.memories_extracted},
+        "last_commit_at": iso(session.last_commit_at),
+        "llm_token_usage": dict.fromkeys(
+            ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens"), 0
+        ),
+        "embedding_token_usage": {"total_tokens": 0},
+        "pending_tokens": session.pending_tokens,
+        "keep_recent_count": session.keep_recent_count,
+        "retention_mode": config.get("retention_mode"),
+        "keep_recent_turn_count": config.get("keep_recent_turn_count"),
+        "retained_message_token_budget": config.get("retained_message_token_budget"),
+        "min_raw_tail_steps": config.get("min_raw_tail_steps"),
+        "memory_policy": config.get("memory_policy"),
+        "auto_commit_policy": config.get("auto_commit_policy"),
+        "memory_extraction_config": config.get("memory_extraction_config") or {"events": {"tags": []}},
+        "last_message_at": iso(session.last_message_at),
+        "last_auto_commit_at": iso(float(config.get("last_auto_commit_at") or 0)),
+        "contexts_used": session.contexts_used,
+        "skills_used": session.skills_used,
+    }
+
+
+def archive_meta(archive: Archive) -> dict[str, Any]:
+    """An archive's ``.meta.json``."""
+    return {
+        "archive_id": archive.id,
+        "created_at": iso(archive.created_at),
+        "message_count": archive.message_count,
+        "state": archive.state,
+        "task_id": archive.task_id,
+        **({"error": archive.error} if archive.error else {}),
+    }
+
+
+def _bad(field: str, remedy: str) -> Invalid:
+    return Invalid(f"message field {field} is missing or wrong", remedy=remedy, details={"field": field})
