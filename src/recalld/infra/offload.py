@@ -1,8 +1,9 @@
-"""The one file that names a thread or a process: bounded pools for work that must not run on the loop."""
+"""The one file that names a thread: bounded pools for work that must not run on the loop, and single strands."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,23 +38,49 @@ class Pool:
         return self._inside
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``call`` on one of the pool's threads. Raises ``Busy``, ``Closed`` and whatever the call raises."""
+        """Run ``call`` on one of the pool's threads, in the caller's context (so that its log lines name the request).
+
+        Raises ``Busy``, ``Closed`` and whatever the call raises.
+        """
         with self._lock:
             if self._closed:
                 raise Closed(f"pool {self.name} is shut", remedy="the server is stopping; ask again after its restart")
             if self._inside >= self.running_max + self.waiting_max:
                 raise Busy(f"{self.name} is saturated", retry_after_s=self._retry_after_s)
             self._inside += 1
-        future: Future[T] = self._executor.submit(call, *args, **kwargs)
+        context = contextvars.copy_context()
+        try:
+            future: Future[T] = self._executor.submit(lambda: context.run(call, *args, **kwargs))
+        except RuntimeError as shut:  # closed between the check and here
+            self._leave(None)
+            raise Closed(f"pool {self.name} is shut", remedy="the server is stopping") from shut
         future.add_done_callback(self._leave)
         return await asyncio.wrap_future(future)
 
-    def _leave(self, _: Future[Any]) -> None:
+    def _leave(self, _: Future[Any] | None) -> None:
         with self._lock:
             self._inside -= 1
 
     def close(self) -> None:
-        """Refuse new calls, drop waiting ones, let running ones end."""
+        """Refuse new calls, drop waiting ones, let running ones end (waits for them)."""
         with self._lock:
             self._closed = True
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+class Strand:
+    """One daemon thread with one duty that lasts as long as its owner.
+
+    ``duty`` is called once with the event that tells it to end; ``stop`` sets it and waits at most ``wait_s``.
+    """
+
+    def __init__(self, name: str, duty: Callable[[threading.Event], None]) -> None:
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=duty, args=(self._stopping,), name=f"recalld-{name}", daemon=True)
+        self._thread.start()
+
+    def stop(self, wait_s: float = 1.0) -> None:
+        """Tell it to end. Harmless when called twice."""
+        self._stopping.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(wait_s)

@@ -1,0 +1,72 @@
+"""Typed values to bytes and back, for what crosses between our own processes: msgpack, a closed table, no pickle.
+
+A value is always decoded as the type both sides agreed on beforehand; bytes never name a class to build, except inside
+a ``Sum``, whose members are listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from recalld.domain.errors import Corrupt
+
+T = TypeVar("T")
+
+
+class Sum:
+    """A closed union of dataclasses, told apart by class name."""
+
+    def __init__(self, *members: type) -> None:
+        self._by_name = {member.__name__: member for member in members}
+
+    @property
+    def members(self) -> frozenset[type]:
+        """Every class it knows."""
+        return frozenset(self._by_name.values())
+
+    def pack(self, value: object) -> tuple[str, msgspec.Raw]:
+        """Name and bytes of one member. Raises ``Corrupt`` for a class not in the table."""
+        name = type(value).__name__
+        if self._by_name.get(name) is not type(value):
+            raise Corrupt(f"{name} is not in the table of what may cross", remedy="add it where the table is made")
+        return name, encode(value)
+
+    def unpack(self, packed: tuple[str, msgspec.Raw]) -> Any:
+        """The member back. Raises ``Corrupt`` for an unknown name or bytes that do not fit its class."""
+        name, data = packed
+        member = self._by_name.get(name)
+        if member is None:
+            raise Corrupt(f"{name} is not in the table of what may cross", remedy="both sides must be one version")
+        return decode(member, data)
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(value: object) -> msgspec.Raw:
+    """Bytes of a value made of dataclasses, enums, tuples, lists, dicts, bytes, texts, numbers and None.
+
+    Raises ``Corrupt`` for anything else.
+    """
+    try:
+        return msgspec.Raw(_encoder.encode(value))
+    except (TypeError, OverflowError, RecursionError, UnicodeEncodeError) as foreign:
+        raise Corrupt(f"{type(value).__name__} cannot cross: {foreign}", remedy="send plain data") from foreign
+
+
+def decode(kind: type[T], data: msgspec.Raw | bytes) -> T:
+    """The value back, checked against ``kind`` (any annotation: ``tuple[Node, ...]`` too). Raises ``Corrupt``."""
+    try:
+        value: T = _decoder(cast("Hashable", kind)).decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:
+        raise Corrupt(f"bytes are no {kind}: {bad}", remedy="both sides must be one version") from bad
+    return value
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(kind)

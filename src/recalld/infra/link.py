@@ -1,0 +1,268 @@
+"""Calls between two of our processes over an inherited socket: framed, typed, bounded, both ways at once.
+
+A frame is a 4-byte big-endian length and a msgpack array. Both ends run the same code: each may call verbs the other
+serves, and push notices. Errors of ``domain.errors`` travel with everything they carry and are raised as themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import structlog
+
+from recalld.domain import errors
+from recalld.domain.errors import Busy, Closed, Corrupt, RecalldError
+
+from .codec import decode, encode
+
+T = TypeVar("T")
+FRAME_BYTES_MAX = 256 * 1024 * 1024
+"""Far above any commit: a stream out of step reads as an absurd length, and that must not be believed."""
+CALLS_MAX = 64
+BEAT_S = 1.0
+_LENGTH = struct.Struct(">I")
+_LOG = structlog.get_logger("recalld.link")
+_FAMILIES: dict[str, type[RecalldError]] = {
+    family.__name__: family
+    for family in (
+        errors.Invalid,
+        errors.Denied,
+        errors.NotFound,
+        errors.Conflict,
+        errors.Busy,
+        errors.Upstream,
+        errors.Corrupt,
+        errors.Closed,
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verb(Generic[T]):
+    """One thing the other side can be asked: a name, its parameters' types in order and its result's type."""
+
+    name: str
+    parameters: tuple[Any, ...]
+    result: Any
+
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+class _Call(msgspec.Struct, tag="call", array_like=True):
+    id: int
+    verb: str
+    arguments: list[msgspec.Raw]
+
+
+class _Reply(msgspec.Struct, tag="reply", array_like=True):
+    id: int
+    value: msgspec.Raw
+
+
+class _Failure(msgspec.Struct, tag="failure", array_like=True):
+    id: int
+    family: str
+    code: str
+    message: str
+    remedy: str
+    details: dict[str, Any]
+    retry_after_s: float
+
+
+class _Notice(msgspec.Struct, tag="notice", array_like=True):
+    name: str
+
+
+_frames = msgspec.msgpack.Decoder(_Call | _Reply | _Failure | _Notice)
+
+
+class Link:
+    """One end. ``run`` reads until the other end closes; calls and notices may be made from any task meanwhile.
+
+    ``serves``: verb -> coroutine function, given the decoded arguments. ``notices``: name -> plain function.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        serves: Mapping[Verb[Any], Handler] | None = None,
+        notices: Mapping[str, Callable[[], None]] | None = None,
+        calls_max: int = CALLS_MAX,
+        beat_s: float = BEAT_S,
+        frame_bytes_max: int = FRAME_BYTES_MAX,
+    ) -> None:
+        self._sock = sock
+        self._serves = {verb.name: (verb, handler) for verb, handler in (serves or {}).items()}
+        self._notices = dict(notices or {})
+        self._calls_max = calls_max
+        self._beat_s = beat_s
+        self._frame_bytes_max = frame_bytes_max
+        self._ids = count(1)
+        self._open: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._places = asyncio.Semaphore(calls_max)
+        self._serving = 0
+        self._heard = time.monotonic()
+        self._closed = False
+        self._writer: asyncio.StreamWriter | None = None
+        self._connected = asyncio.Event()
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last frame from the other end (which sends one every second while its loop turns)."""
+        return time.monotonic() - self._heard
+
+    async def run(self) -> None:
+        """Serve until the other end closes or breaks the protocol; then every open call raises ``Closed``."""
+        if self._closed:
+            return
+        reader, self._writer = await asyncio.open_unix_connection(sock=self._sock)
+        self._connected.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                beating = group.create_task(self._beat())
+                await self._read(reader, group)
+                beating.cancel()
+        finally:
+            self.close()
+
+    async def call(self, verb: Verb[T], *arguments: Any) -> T:
+        """Ask the other end. Raises what it raised, ``Closed`` when it has gone; waits while ``calls_max`` are open."""
+        packed = [encode(argument) for argument in arguments]
+        async with self._places:
+            await self._connected.wait()
+            number = next(self._ids)
+            future = asyncio.get_running_loop().create_future()
+            self._open[number] = future
+            try:
+                await self._send(_Call(number, verb.name, packed))
+                value: T = decode(verb.result, await future)
+            finally:
+                self._open.pop(number, None)
+        return value
+
+    async def notify(self, name: str) -> None:
+        """Tell the other end something that needs no answer; nothing happens if it has gone."""
+        if self._writer is not None and not self._closed:
+            await self._send(_Notice(name))
+
+    def close(self) -> None:
+        """Hang up. Harmless when called twice."""
+        self._closed = True
+        self._connected.set()
+        if self._writer is not None:
+            self._writer.close()
+        else:
+            self._sock.close()
+        for future in self._open.values():
+            if not future.done():
+                future.set_exception(_gone())
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._beat_s)
+            await self.notify("beat")
+
+    async def _send(self, frame: _Call | _Reply | _Failure | _Notice) -> None:
+        data = encode(frame)
+        size = len(memoryview(data))
+        if size > self._frame_bytes_max:
+            raise errors.Invalid(
+                f"a message of {size} bytes is larger than the {self._frame_bytes_max} a link carries",
+                remedy="send it in smaller commits",
+            )
+        if self._closed or self._writer is None:
+            raise _gone()
+        # One write, so that frames of several tasks never interleave. drain() holds us while the other end is behind.
+        self._writer.write(_LENGTH.pack(size) + bytes(data))
+        try:
+            await self._writer.drain()
+        except ConnectionError as gone:
+            raise _gone() from gone
+
+    async def _read(self, reader: asyncio.StreamReader, group: asyncio.TaskGroup) -> None:
+        while True:
+            try:
+                (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+                if size > self._frame_bytes_max:
+                    _LOG.error("link out of step", frame_bytes=size)
+                    return
+                frame = _frames.decode(await reader.readexactly(size))
+            except (asyncio.IncompleteReadError, ConnectionError):
+                return  # the other end has gone: the normal end of a link
+            except (msgspec.DecodeError, ValueError) as broken:
+                _LOG.error("link out of step", error=str(broken))
+                return
+            self._heard = time.monotonic()
+            self._take(frame, group)
+
+    def _take(self, frame: _Call | _Reply | _Failure | _Notice, group: asyncio.TaskGroup) -> None:
+        match frame:
+            case _Call():
+                self._serving += 1
+                group.create_task(self._answer(frame))
+            case _Reply(number, value):
+                future = self._open.get(number)
+                if future is not None and not future.done():
+                    future.set_result(value)
+            case _Failure():
+                future = self._open.get(frame.id)
+                if future is not None and not future.done():
+                    future.set_exception(_raised(frame))
+            case _Notice(name) if name in self._notices:
+                self._notices[name]()
+
+    async def _answer(self, asked: _Call) -> None:
+        try:
+            reply: _Reply | _Failure = _Reply(asked.id, await self._serve(asked))
+        except RecalldError as failed:
+            reply = _failure(asked.id, failed)
+        except Exception as bug:  # noqa: BLE001 - a bug in one verb must not end the link of all others; it is told and logged
+            _LOG.exception("a verb failed", verb=asked.verb)
+            reply = _failure(asked.id, Corrupt(f"{asked.verb} failed: {type(bug).__name__}: {bug}"))
+        finally:
+            self._serving -= 1
+        try:
+            await self._send(reply)
+        except Closed:
+            return  # nobody is left to tell
+        except RecalldError as unsendable:
+            await self._send(_failure(asked.id, unsendable))
+
+    async def _serve(self, asked: _Call) -> msgspec.Raw:
+        if self._serving > self._calls_max:
+            raise Busy("the other process asks too much at once", retry_after_s=0.2)
+        found = self._serves.get(asked.verb)
+        if found is None:
+            raise Corrupt(f"verb {asked.verb} is not served here", remedy="both processes must be one version")
+        verb, handler = found
+        if len(asked.arguments) != len(verb.parameters):
+            raise Corrupt(f"{verb.name} takes {len(verb.parameters)} arguments, got {len(asked.arguments)}")
+        given = [decode(kind, data) for kind, data in zip(verb.parameters, asked.arguments, strict=True)]
+        return encode(await handler(*given))
+
+
+def _gone() -> Closed:
+    return Closed("the other process has gone", remedy="it is being restarted; try again")
+
+
+def _failure(number: int, error: RecalldError) -> _Failure:
+    details = msgspec.to_builtins(error.details, enc_hook=str)
+    retry_after_s = error.retry_after_s if isinstance(error, Busy) else 0.0
+    return _Failure(number, type(error).__name__, error.code, error.message, error.remedy, details, retry_after_s)
+
+
+def _raised(frame: _Failure) -> RecalldError:
+    family = _FAMILIES.get(frame.family, Corrupt)
+    if family is Busy:
+        return Busy(frame.message, retry_after_s=frame.retry_after_s, remedy=frame.remedy, code=frame.code)
+    return family(frame.message, remedy=frame.remedy, code=frame.code, details=frame.details)

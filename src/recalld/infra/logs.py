@@ -1,0 +1,164 @@
+"""Logs that never hold a request up: events go to a bounded queue, one strand renders and writes them.
+
+Adapters and the app call ``structlog.get_logger(name)``; a surface binds ``request_id`` with
+``structlog.contextvars.bound_contextvars``. What does not fit into the queue is dropped and counted, and the count is
+written as soon as there is room.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import re
+import sys
+import threading
+import time
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import orjson
+import structlog
+
+from .offload import Strand
+
+WAITING_MAX = 10_000
+VALUE_CHARS_MAX = 10_000
+_SECRET = re.compile(
+    r"(api|root|user|private)[_-]?key|passw|secret|authorization|cookie|credential|(^|[_-])token$", re.IGNORECASE
+)
+_HIDDEN = "[hidden]"
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+class Logs:
+    """The process's log. ``setup`` makes it the one structlog and the standard library write to."""
+
+    def __init__(self, stream: TextIO, *, json: bool, waiting_max: int = WAITING_MAX) -> None:
+        self._queue: queue.Queue[MutableMapping[str, Any]] = queue.Queue(waiting_max)
+        self._dropped = 0
+        self._written = 0
+        self._stream = stream
+        self._render = _as_json if json else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        self._strand = Strand("logs", self._work)
+
+    @property
+    def dropped(self) -> int:
+        """Events that found the queue full, since the start."""
+        return self._dropped
+
+    def take(self, _logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Last structlog processor: hand the event over, never wait."""
+        if event.get("exc_info") is True:
+            # The exception is only known here and now; its text is made by the strand.
+            event["exc_info"] = sys.exc_info()
+        try:
+            self._queue.put_nowait(event)
+        except queue.Full:
+            self._dropped += 1
+        raise structlog.DropEvent
+
+    def close(self, wait_s: float = 2.0) -> None:
+        """Write what waits, then stop. Harmless when called twice."""
+        self._strand.stop(wait_s)
+
+    def _work(self, stopping: threading.Event) -> None:
+        reported = 0
+        while True:
+            try:
+                event = self._queue.get(timeout=0.5)
+            except queue.Empty:
+                if stopping.is_set():
+                    return
+                continue
+            self._write(event)
+            if self._dropped > reported:
+                self._write({"event": "log events dropped", "level": "warning", "count": self._dropped - reported})
+                reported = self._dropped
+
+    def _write(self, event: MutableMapping[str, Any]) -> None:
+        cleaned = redact(structlog.processors.format_exc_info(None, "", event))
+        try:
+            self._stream.write(str(self._render(None, "", cleaned)) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError, TypeError):
+            return  # the terminal has gone, or a value cannot be rendered: a log line is not worth a crash
+
+
+class Bridge(logging.Handler):
+    """Takes what libraries log through the standard library into the same queue."""
+
+    def __init__(self, logs: Logs) -> None:
+        super().__init__()
+        self._logs = logs
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Turn a record into an event."""
+        event: MutableMapping[str, Any] = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "timestamp": _stamp(),
+        }
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+        try:
+            self._logs.take(None, "", structlog.contextvars.merge_contextvars(None, "", event))
+        except structlog.DropEvent:
+            return
+
+
+def setup(*, level: str = "info", json: bool = False, stream: TextIO | None = None) -> Logs:
+    """Route structlog and the standard library through one ``Logs``. ``level``: debug, info, warning, error."""
+    logs = Logs(stream or sys.stderr, json=json)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            _add_stamp,
+            logs.take,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=_factory,
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [Bridge(logs)]
+    root.setLevel(max(_LEVELS[level], logging.INFO))
+    return logs
+
+
+def redact(event: Mapping[str, Any], depth_max: int = 4) -> dict[str, Any]:
+    """A copy whose secrets are hidden, told by their keys, at most ``depth_max`` levels deep; long texts are cut."""
+    return {
+        str(key): _HIDDEN if value and _SECRET.search(str(key)) else _clean(value, depth_max)
+        for key, value in event.items()
+    }
+
+
+def _clean(value: Any, depth_max: int) -> Any:
+    if isinstance(value, Mapping):
+        return redact(value, depth_max - 1) if depth_max > 0 else "{...}"
+    if isinstance(value, list | tuple):
+        return [_clean(item, depth_max - 1) for item in value] if depth_max > 0 else "[...]"
+    if isinstance(value, str) and len(value) > VALUE_CHARS_MAX:
+        return value[:VALUE_CHARS_MAX] + "..."
+    return value
+
+
+def _as_json(_logger: object, _name: str, event: Mapping[str, Any]) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _add_stamp(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["timestamp"] = _stamp()
+    return event
+
+
+def _stamp() -> str:
+    now = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
+
+
+def _factory(*names: str) -> structlog.PrintLogger:
+    # Never printed through: take() ends the chain.
+    return structlog.PrintLogger(sys.stderr)

@@ -1,0 +1,86 @@
+"""Pools are bounded, say so at once, and lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+import structlog
+
+from recalld.domain.errors import Busy, Closed
+from recalld.infra.offload import Pool, Strand
+
+
+async def test_a_call_runs_on_a_named_thread_of_the_pool() -> None:
+    pool = Pool("disk", running_max=1, waiting_max=0)
+    name = await pool.run(lambda: threading.current_thread().name)
+    pool.close()
+    assert name.startswith("recalld-disk")
+
+
+async def test_beyond_running_and_waiting_the_next_call_is_refused_at_once() -> None:
+    pool = Pool("disk", running_max=1, waiting_max=1, retry_after_s=0.25)
+    go = threading.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(pool.run(go.wait))
+        group.create_task(pool.run(go.wait))
+        while pool.inside < 2:
+            await asyncio.sleep(0)
+        with pytest.raises(Busy) as refused:
+            await pool.run(go.wait)
+        go.set()
+    pool.close()
+    assert refused.value.retry_after_s == 0.25
+    assert pool.inside == 0
+
+
+async def test_a_caller_that_gives_up_frees_its_waiting_place() -> None:
+    pool = Pool("disk", running_max=1, waiting_max=1)
+    go = threading.Event()
+    running = asyncio.ensure_future(pool.run(go.wait))
+    waiting = asyncio.ensure_future(pool.run(go.wait))
+    while pool.inside < 2:
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert pool.inside == 1
+    go.set()
+    assert await running
+    pool.close()
+
+
+async def test_a_closed_pool_refuses() -> None:
+    pool = Pool("disk", running_max=1, waiting_max=1)
+    pool.close()
+    with pytest.raises(Closed):
+        await pool.run(int)
+
+
+async def test_what_the_call_raises_is_raised_and_frees_the_place() -> None:
+    pool = Pool("disk", running_max=1, waiting_max=0)
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(lambda: 1 // 0)
+    assert await pool.run(int) == 0
+    pool.close()
+
+
+async def test_log_lines_of_a_call_name_the_request_it_works_for() -> None:
+    pool = Pool("disk", running_max=1, waiting_max=0)
+    with structlog.contextvars.bound_contextvars(request_id="r7"):
+        bound = await pool.run(structlog.contextvars.get_contextvars)
+    pool.close()
+    assert bound["request_id"] == "r7"
+
+
+def test_a_strand_ends_when_told() -> None:
+    ended = threading.Event()
+
+    def duty(stopping: threading.Event) -> None:
+        stopping.wait()
+        ended.set()
+
+    strand = Strand("x", duty)
+    strand.stop()
+    strand.stop()
+    assert ended.is_set()

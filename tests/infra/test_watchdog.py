@@ -1,0 +1,71 @@
+"""The loop knows how late it was, and a photograph shows who made it so."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+from recalld.infra.watchdog import BOUNDS_S, Watchdog
+
+
+async def beats(dog: Watchdog, wanted: int) -> None:
+    while dog.lateness().beats < wanted:
+        await asyncio.sleep(0.001)
+
+
+async def test_a_loop_that_turns_freely_counts_its_beats() -> None:
+    dog = Watchdog(beat_s=0.001)
+    dog.start()
+    await beats(dog, 20)
+    dog.stop()
+    got = dog.lateness()
+    assert got.samples == got.beats == sum(got.buckets)
+    assert len(got.buckets) == len(BOUNDS_S) + 1
+
+
+async def test_a_stall_is_measured_and_photographed() -> None:
+    photos: list[tuple[str, float]] = []
+    taken = threading.Event()
+
+    def photograph(stack: str, late_s: float) -> None:
+        photos.append((stack, late_s))
+        taken.set()
+
+    def careless() -> None:
+        # Blocks the loop for as long as it takes until somebody has noticed.
+        assert taken.wait(10)
+
+    dog = Watchdog(beat_s=0.005, late_s=0.02, photograph=photograph)
+    dog.start()
+    await beats(dog, 2)
+    careless()
+    await beats(dog, dog.lateness().beats + 2)
+    dog.stop()
+    assert dog.lateness().stalls >= 1
+    assert dog.lateness().max_s >= 0.02
+    assert "careless" in photos[0][0]
+
+
+async def test_one_stall_gives_one_photograph_within_its_time() -> None:
+    photos: list[float] = []
+    dog = Watchdog(beat_s=0.002, late_s=0.01, photo_every_s=3600, photograph=lambda _, late_s: photos.append(late_s))
+    dog.start()
+    for _ in range(3):
+        await beats(dog, dog.lateness().beats + 1)
+        end = time.monotonic() + 0.05
+        while time.monotonic() < end:
+            pass
+    await beats(dog, dog.lateness().beats + 1)
+    dog.stop()
+    assert len(photos) <= 1
+
+
+async def test_a_stopped_watchdog_still_answers_and_stops_twice() -> None:
+    dog = Watchdog(beat_s=0.001)
+    assert dog.lateness().max_s == 0.0
+    dog.start()
+    await beats(dog, 1)
+    dog.stop()
+    dog.stop()
+    assert dog.lateness().beats >= 1
