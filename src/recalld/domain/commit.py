@@ -28,11 +28,13 @@ class WriteMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MakeDir:
-    """Make a directory and its missing parents. An existing one is a ``Conflict`` unless ``exist_ok``."""
+    """Make a directory and its missing parents. An existing one is a ``Conflict`` unless ``exist_ok``.
+    ``source``: where its content comes from (plain JSON; {} leaves what is there)."""
 
     uri: Uri
     exist_ok: bool = False
     tiers: Tiers | None = None
+    source: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from .ledger import Ledger
 from .model import Model
 from .parser import Parser
 from .reranker import Reranker
+from .source import OpenSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +29,6 @@ class Doors:
     reranker: Reranker | None
     model: Model
     parser: Parser
+    open_source: OpenSource
     compute: Compute
     clock: Clock

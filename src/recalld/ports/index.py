@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recalld.domain.caller import Caller
+from recalld.domain.node import ContextType
 from recalld.domain.query import Query
+from recalld.domain.uri import Uri
 
 Ids = NDArray[np.int64]
+Rows = NDArray[np.int32]
 Scores = NDArray[np.float32]
+
+WHOLE_ROWS_MAX = 20_000
+"""Reaches up to this size are scored in full; larger ones by candidates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +28,14 @@ class Reach:
 
     ``owners``: the index spaces to look into. ``chunks``: per owner, ascending ids of every chunk that is alive, visible,
     inside the targets and of the asked types, levels, tags and times. ``seq``: log position it reflects.
+    ``targeted``: the query named subtrees. ``token`` belongs to the catalog that made it.
     """
 
     owners: tuple[int, ...]
     chunks: tuple[Ids, ...]
     seq: int
+    targeted: bool = False
+    token: object = None
 
     @property
     def size(self) -> int:
@@ -37,22 +47,22 @@ class Reach:
 class ChunkTable:
     """Columns about chunks, one row per id of ``ids`` (ascending): what ranking needs without touching the disk.
 
-    ``node``: node id; ``group``: what belongs together (session, else node); ``previous``/``next``: row index here of
-    the neighbouring chunk in reading order, -1 if none or not in this table; ``length``: number of terms; ``at``: epoch
-    seconds; ``kind``: 0 file, 1 message, 2 directory tier; ``speaker``: small integer, the index into ``speakers``, -1
-    = nobody; ``asks``: ends with a question mark.
+    ``node``: node id; ``group``: what is read in one go (a session's talk, a folder of turns, else the file);
+    ``previous``/``next``: row index here of the neighbouring chunk in reading order, -1 if none or not in this table;
+    ``length``: number of terms; ``at``: epoch seconds; ``kind``: 0 file, 1 message, 2 directory tier; ``speaker``: small
+    integer, the index into ``speakers``, -1 = nobody; ``asks``: ends with a question mark.
     """
 
     ids: Ids
     node: Ids
     group: Ids
-    previous: NDArray[np.int32]
-    next: NDArray[np.int32]
+    previous: Rows
+    next: Rows
     length: NDArray[np.float32]
     at: NDArray[np.float64]
     kind: NDArray[np.int8]
     level: NDArray[np.int8]
-    speaker: NDArray[np.int32]
+    speaker: Rows
     asks: NDArray[np.bool_]
     speakers: tuple[str, ...]
 
@@ -61,19 +71,27 @@ class ChunkTable:
 class LexicalMatches:
     """Postings of a query's terms inside a reach.
 
-    ``ids``: chunks with at least one term, ascending; ``counts``: float32, shape (len(terms), len(ids)), how often each
-    term stands in each chunk; ``terms`` in the order of the rows; ``found_in``: per term, in how many of the owners'
-    chunks it stands; ``chunks``/``terms_mean``: the owners' number of chunks and mean length; ``phrase``: ids that hold
-    all the query's terms in a row.
+    One posting: term ``term[k]`` (index into ``terms``) stands ``count[k]`` times in chunk ``chunk[k]``; sorted by chunk
+    within a term. ``terms``: the query's distinct terms; ``found_in``: per term, in how many of the owners' chunks it
+    stands; ``found_by``: per term, whether it was used to find (False: it only rescored what others found);
+    ``chunks``/``terms_mean``: the owners' number of chunks and mean length; ``phrase``: ids, ascending, that hold all
+    the query's terms in a row.
     """
 
-    ids: Ids
-    counts: NDArray[np.float32]
     terms: tuple[str, ...]
-    found_in: NDArray[np.float32]
+    term: Rows
+    chunk: Ids
+    count: Scores
+    found_in: Scores
+    found_by: NDArray[np.bool_]
     chunks: int
     terms_mean: float
     phrase: Ids
+
+    @property
+    def ids(self) -> Ids:
+        """Chunks with at least one posting, ascending."""
+        return np.unique(self.chunk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +102,24 @@ class DenseMatches:
     ids: Ids
     scores: Scores
     exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What an answer shows of a node. ``abstract``: L0, or a message's own text; ``overview``: L1; ``quotes``: the node
+    ids of the messages a memory was made from."""
+
+    node_id: int
+    uri: Uri
+    type: ContextType
+    kind: int
+    abstract: str
+    overview: str = ""
+    tags: tuple[str, ...] = ()
+    session_id: str = ""
+    message_id: str = ""
+    source: dict[str, Any] = field(default_factory=dict)
+    quotes: tuple[Uri, ...] = ()
 
 
 class Lexicon(Protocol):
@@ -103,6 +139,10 @@ class Vectors(Protocol):
         ``hits_max``, rescored exactly. Chunks without a vector of this model are simply absent."""
         ...
 
+    async def cosines(self, fingerprint: str, vector: Scores, owners: Sequence[int], ids: Ids) -> Scores:
+        """Exact cosines of these chunks (ascending ids), NaN where there is no vector."""
+        ...
+
     async def active(self, fingerprint: str, previous: tuple[str, ...] = ()) -> str:
         """The fingerprint to search with: the wanted one if its vectors are complete, else the newest complete one, else the
         wanted one."""
@@ -116,6 +156,11 @@ class Catalog(Protocol):
         """Resolve a query's targets, types, levels, tags and times. Raises ``NotFound``/``Denied``/``Invalid`` for targets."""
         ...
 
-    async def table(self, reach: Reach, ids: Ids) -> ChunkTable:
-        """Columns for these ids (ascending); the last line of defence: ids outside the reach are left out."""
+    async def table(self, reach: Reach, ids: Ids | None = None, *, around: int = 0) -> ChunkTable:
+        """Columns for these ids (None: the whole reach) and the ``around`` chunks before and after each in its group; the
+        last line of defence: ids outside the reach are left out."""
+        ...
+
+    async def load(self, reach: Reach, nodes: Sequence[int]) -> list[Loaded]:
+        """Addresses and texts of these nodes, in order; what has gone meanwhile is left out."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -36,4 +37,23 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of handles."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of a source is wanted: globs to include and exclude, directory names to pass over; ``name`` is what a single
+    file is called."""
+
+    name: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    ignore_dirs: tuple[str, ...] = ()
+
+
+class OpenSource(Protocol):
+    """Opens a folder, a zip or a single file, told by what lies at ``path``. Synchronous, like what it opens."""
+
+    def __call__(self, path: Path, choice: Choice) -> Source:
+        """Raises ``Invalid`` for a hostile or unreadable archive, ``NotFound`` when nothing is there."""
         ...

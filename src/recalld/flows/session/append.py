@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,13 +13,13 @@ from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.job import Lane, NewJob
 from recalld.domain.report import Appended
 from recalld.domain.session import BATCH_MESSAGES_MAX, Message
-from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
 from recalld.rules.chunks import chunks_of_message
-from recalld.rules.wire import message_from, message_page
+from recalld.rules.wire import message_from
 
 ABSTRACT_CHARS_MAX = 2_000
+_SESSION_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 EMBED = NewJob("embed", "embed", lane=Lane.INTERACTIVE)
 
 
@@ -50,11 +51,12 @@ async def append(
 
 def check_session_id(session_id: str) -> None:
     """A session's id is one segment of an address. Raises ``Invalid``."""
-    identifier(session_id, "session_id") if len(session_id) <= 128 else _too_long(session_id)
-
-
-def _too_long(session_id: str) -> None:
-    raise Invalid(f"session_id of {len(session_id)} characters", remedy="at most 128", details={"field": "session_id"})
+    if not _SESSION_ID.fullmatch(session_id) or session_id in {".", ".."}:
+        raise Invalid(
+            f"session_id {session_id[:60]!r} is not an identifier",
+            remedy="use up to 128 letters, digits and . _ : @ -",
+            details={"field": "session_id"},
+        )
 
 
 def _keyed_id(key: str, index: int) -> str:
@@ -84,14 +86,5 @@ def _check_part_uris(part: object, caller: Caller, now: float) -> None:
 
 
 def _shape(messages: list[Message]) -> tuple[NewMessage, ...]:
-    return tuple(NewMessage(m, tuple(chunks_of_message(m)), m.text[:ABSTRACT_CHARS_MAX]) for m in messages)
+    return tuple(NewMessage(m, chunks_of_message(m.text, m.peer_id or m.role, m.at, m.created_at), m.text[:ABSTRACT_CHARS_MAX]) for m in messages)
 
-
-def page_of(message: Message) -> bytes:
-    """What ``messages/{id}.md`` holds."""
-    return message_page(message).encode()
-
-
-def session_uri(session_id: str, caller: Caller) -> Uri:
-    """Where a caller's session lies."""
-    return Uri(("user", caller.user, "sessions", session_id))

@@ -15,7 +15,7 @@ from recalld.ports.doors import Doors
 from recalld.rules.address import context_type
 from recalld.rules.chunks import chunks_of_file
 from recalld.rules.encoding import decode
-from recalld.rules.media import media_of
+from recalld.rules.media import media_type
 from recalld.rules.trailer import strip
 
 PARSE_INLINE_BYTES_MAX = 32_768
@@ -40,14 +40,14 @@ async def shape(uri: Uri, data: bytes, doors: Doors) -> Shaped:
 
 def _shape(uri: Uri, data: bytes, doors: Doors) -> Shaped:
     digest = hashlib.sha256(data).hexdigest()
-    media = media_of(uri.name, data[:4096])
+    media = media_type(uri.name, data[:4096])
     if len(data) > INLINE_INDEX_CHARS_MAX:
         return Shaped(digest, media, None, None, parsed=False)
     if len(data) <= PARSE_INLINE_BYTES_MAX:
         document, parsed = parse(uri, data, doors), True
     else:
         document, parsed = Document(media, decode(data).text), False
-    return Shaped(digest, media, document, tuple(chunks_of_file(uri, document)), parsed)
+    return Shaped(digest, media, document, chunks_of_file(uri, document), parsed)
 
 
 def parse(uri: Uri, data: bytes, doors: Doors) -> Document:

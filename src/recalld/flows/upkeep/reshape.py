@@ -23,6 +23,6 @@ async def reshape(job: Job, doors: Doors) -> None:
         await tenant.commit(Commit(done=job.id))
         return
     document = await doors.compute.run(parse, uri, data, doors)
-    chunks = await doors.compute.run(lambda: tuple(chunks_of_file(uri, document)))
+    chunks = await doors.compute.run(chunks_of_file, uri, document)
     change = SetChunks(node.id, node.version, chunks, await doors.model.tiers_of_document(uri.name, document))
     await tenant.commit(Commit((change,), FOLLOWING, done=job.id))
