@@ -16,6 +16,10 @@ class Clock(Protocol):
         """Seconds that never jump."""
         ...
 
+    def stamp(self, form: str) -> str:
+        """The time now in UTC, by a ``strftime`` form."""
+        ...
+
     def token(self, bytes_count: int = 16) -> str:
         """Random hex of twice that many characters."""
         ...

@@ -87,11 +87,6 @@ class Tenant(Protocol):
         its memories, resources, skills, peers, privacy, sessions) always exist."""
         ...
 
-    async def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:
-        """Children in name order, directories first; dot files only if ``hidden``; message directories never, unless
-        ``uri`` is one. Directories carry their abstract. Raises ``NotFound``; ``Conflict`` if ``uri`` is a file."""
-        ...
-
     async def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]:
         """Everything below ``uri`` in pre-order, level by level at most ``depth_max`` deep; the same rules as ``list``."""
         ...
@@ -162,6 +157,12 @@ class Tenant(Protocol):
         """How many jobs of this caller (or of one task) are still to be done; dead ones do not count."""
         ...
 
+    # Last, because below it the word list means this method.
+    async def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:
+        """Children in name order, directories first; dot files only if ``hidden``; message directories never, unless
+        ``uri`` is one. Directories carry their abstract. Raises ``NotFound``; ``Conflict`` if ``uri`` is a file."""
+        ...
+
 
 class Ledger(Protocol):
     """The whole store. Tenants read and write through a bound handle; the rest here is housekeeping."""
@@ -187,7 +188,7 @@ class Ledger(Protocol):
         """Return every lease this worker holds (it died); returns how many."""
         ...
 
-    async def wake(self) -> AsyncIterator[None]:
+    def wake(self) -> AsyncIterator[None]:
         """Yields when jobs may have become ready (after commits that enqueue), and at least every second."""
         ...
 

@@ -1,0 +1,97 @@
+"""What an open engine does for itself: probes its parts, sweeps what is left over, knows how it is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from recalld.domain.errors import RecalldError
+from recalld.domain.job import QueueCount
+from recalld.domain.report import Readiness
+from recalld.infra.watchdog import Watchdog
+from recalld.ports.doors import Doors
+
+from .config import Config
+
+PROBE_EVERY_S = 10.0
+PROBE_OLD_S = 60.0
+SWEEP_EVERY_S = 3_600.0
+UPLOAD_KEPT_S = 12 * 3_600.0
+LOOP_LATE_S = 0.25
+OLDEST_JOB_S = 3_600.0
+
+
+class Watched(Protocol):
+    """Something that is well or says why not."""
+
+    def state(self) -> str:
+        """ "ok", or a few words."""
+        ...
+
+
+class Housekeeping:
+    """Keeps the last findings; ``readiness`` only reads them."""
+
+    def __init__(self, doors: Doors, config: Config, watchdog: Watchdog) -> None:
+        self._doors = doors
+        self._config = config
+        self._watchdog = watchdog
+        self._worker: Watched | None = None
+        self._store = "initializing"
+        self._embedding = "initializing"
+        self._queues: list[QueueCount] = []
+        self._probed_at = 0.0
+        self._swept_at = -SWEEP_EVERY_S
+
+    def watch(self, worker: Watched) -> None:
+        """Count a worker process among the parts."""
+        self._worker = worker
+
+    async def keep(self) -> None:
+        """Probe every ten seconds, sweep every hour, until cancelled."""
+        clock = self._doors.clock
+        while True:
+            await self._probe()
+            if clock.monotonic() - self._swept_at >= SWEEP_EVERY_S:
+                self._swept_at = clock.monotonic()
+                await self._sweep()
+            await clock.sleep(PROBE_EVERY_S)
+
+    async def _probe(self) -> None:
+        try:
+            await self._doors.ledger.probe()
+            self._store, self._probed_at = "ok", self._doors.clock.monotonic()
+            self._queues = await self._doors.ledger.queues()
+        except RecalldError as failed:
+            self._store = str(failed)
+        if self._doors.embedder is None:
+            self._embedding = "not_configured"
+            return
+        try:
+            await self._doors.embedder.embed(["ready?"], query=True)
+            self._embedding = "ok"
+        except RecalldError as failed:
+            self._embedding = str(failed)
+
+    async def _sweep(self) -> None:
+        await self._doors.compute.run(self._sweep_uploads, self._doors.clock.now() - UPLOAD_KEPT_S)
+
+    def _sweep_uploads(self, before: float) -> None:
+        folder = self._config.folder / "uploads"
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.is_file() and path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
+
+    def readiness(self) -> Readiness:
+        """Ready, or degraded with every reason."""
+        age = self._doors.clock.monotonic() - self._probed_at
+        oldest = max((q.oldest_s for q in self._queues), default=0.0)
+        late = self._watchdog.lateness().p99_s
+        checks = {
+            "store": self._store if self._store != "ok" or age < PROBE_OLD_S else f"no answer for {age:.0f} s",
+            "embedding": self._embedding,
+            "worker": self._worker.state() if self._worker is not None else "ok",
+            "queue": "ok" if oldest < OLDEST_JOB_S else f"the oldest job waits for {oldest:.0f} s",
+            "loop": "ok" if late < LOOP_LATE_S else f"late by {late * 1000:.0f} ms",
+        }
+        reasons = tuple(f"{part}: {said}" for part, said in checks.items() if said not in {"ok", "not_configured"})
+        return Readiness("degraded" if reasons else "ready", reasons, checks)

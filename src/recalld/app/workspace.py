@@ -1,0 +1,334 @@
+"""All verbs as one caller: what every surface translates to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, ConfigureSession, MarkUsed, OpenSession, Receipt
+from recalld.domain.errors import Denied, Invalid, NotFound, deadline_exceeded
+from recalld.domain.hit import Answer
+from recalld.domain.job import QueueCount, Task, TaskStatus
+from recalld.domain.node import Entry, Node
+from recalld.domain.query import Query
+from recalld.domain.report import Added, Appended, Committed, ContextBlock, GrepReport, Operation, SessionContext, Written
+from recalld.domain.session import Archive, Session
+from recalld.domain.uri import Uri, bad_uri
+from recalld.flows.add import accept as adding
+from recalld.flows.context import assemble as assembling
+from recalld.flows.find.find import find
+from recalld.flows.session.append import append, check_session_id
+from recalld.flows.session.commit import commit
+from recalld.flows.session.context import context
+from recalld.flows.tree import arrange, match, read, write
+from recalld.ports.doors import Doors
+from recalld.ports.source import Choice
+from recalld.rules.address import resolve
+from recalld.rules.asking import ask, tag
+from recalld.rules.widen import widen
+from recalld.rules.wire import message_json
+
+WAIT_STEP_S = 0.01
+WAIT_STEP_MAX_S = 0.25
+_ARCHIVE_ID = re.compile(r"archive_(\d{3,})")
+
+
+class Workspace:
+    """Verbs bound to a caller. URIs are texts (``viking://...``, ``~`` understood); errors are ``domain.errors``."""
+
+    def __init__(self, doors: Doors, caller: Caller, recall_deadline_s: float) -> None:
+        self._doors = doors
+        self.caller = caller
+        self._recall_deadline_s = recall_deadline_s
+
+    def _uri(self, text: str) -> Uri:
+        return resolve(text, self.caller, self._doors.clock.now())
+
+    # ------------------------------------------------------------------ tree
+    async def stat(self, uri: str) -> Node:
+        """One entry. Raises ``NotFound``."""
+        return await read.stat(self._uri(uri), self.caller, self._doors)
+
+    async def ls(
+        self, uri: str, *, limit: int = 1000, hidden: bool = False, sort_by: str = "", descending: bool = False
+    ) -> list[Node]:
+        """Children; ``sort_by`` "" (name), name or mtime; directories before files."""
+        if sort_by not in {"", "name", "mtime"}:
+            raise Invalid(f"sort_by {sort_by!r} is unknown", remedy="name or mtime", details={"field": "sort_by"})
+        _positive(limit, "limit")
+        return await read.list_dir(
+            self._uri(uri), self.caller, self._doors, limit=limit, hidden=hidden, sort_by=sort_by, descending=descending
+        )
+
+    async def tree(self, uri: str, *, depth: int = 3, limit: int = 1000, hidden: bool = False) -> list[Entry]:
+        """Everything below in pre-order."""
+        _positive(limit, "limit")
+        _positive(depth, "level_limit")
+        return await read.walk(self._uri(uri), self.caller, self._doors, depth=depth, limit=limit, hidden=hidden)
+
+    async def read(self, uri: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
+        """Text, whole lines ``offset`` to ``offset + limit`` with their ends; sidecars and session views included."""
+        return await read.read(self._uri(uri), self.caller, self._doors, offset=offset, limit=limit, raw=raw)
+
+    async def read_bytes(self, uri: str) -> bytes:
+        """A file as stored."""
+        return await read.read_bytes(self._uri(uri), self.caller, self._doors)
+
+    async def abstract(self, uri: str) -> str:
+        """L0; of a file: of the directory it lies in; a sentence saying so while it is not made."""
+        return await read.tier(self._uri(uri), 0, self.caller, self._doors)
+
+    async def overview(self, uri: str) -> str:
+        """L1 of a directory."""
+        return await read.tier(self._uri(uri), 1, self.caller, self._doors)
+
+    async def write(
+        self, uri: str, content: str | bytes, *, mode: str = "replace", wait: bool = False, timeout_s: float | None = None
+    ) -> Written:
+        """``mode``: replace (a missing file is made), append, create. ``wait``: until tiers and vectors are in as well."""
+        data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+        try:
+            target = self._uri(uri)
+        except Denied as unsafe:
+            raise bad_uri(uri, unsafe.message) from unsafe
+        written = await write.write(target, data, mode, self.caller, self._doors)
+        return await self._settled(written, wait, timeout_s)
+
+    async def write_many(
+        self, root: str, operations: Sequence[Operation], *, wait: bool = True, timeout_s: float | None = None
+    ) -> Written:
+        """Up to 256 files in one commit."""
+        return await self._settled(
+            await write.write_many(self._uri(root), operations, self.caller, self._doors), wait, timeout_s
+        )
+
+    def operation(self, uri: str, data: bytes, mode: str) -> Operation:
+        """One file of a batch as callers write it: replace, upsert, create or append."""
+        target = self._uri(uri)
+        if mode == "append":
+            return Operation(target, data, append=True)
+        try:
+            return Operation(target, data, write.WriteMode(mode))
+        except ValueError as bad:
+            raise Invalid(f"mode {mode!r} is unknown", remedy="replace, upsert, create or append", details={"field": "mode"}) from bad
+
+    async def _settled(self, written: Written, wait: bool, timeout_s: float | None) -> Written:
+        if not wait:
+            return written
+        await self.wait(timeout_s=timeout_s)
+        return replace(written, indexed=True, pending=0)
+
+    async def mkdir(self, uri: str, *, description: str = "") -> Node:
+        """Make a directory and its parents. Raises ``Conflict`` if it exists."""
+        return await arrange.mkdir(self._uri(uri), description, self.caller, self._doors)
+
+    async def rm(self, uri: str, *, recursive: bool = False) -> Receipt:
+        """Remove a file, or a directory if ``recursive``; missing is no error."""
+        return await arrange.remove(self._uri(uri), recursive, self.caller, self._doors)
+
+    async def mv(self, source: str, to: str) -> Receipt:
+        """Rename or move; a subtree of any size is one step. Into an existing directory: below it if ``to`` ends in /."""
+        target = self._uri(to)
+        if to.endswith("/"):
+            raise Invalid(f"{to} ends in /", remedy="name the target itself", details={"field": "to_uri"})
+        return await arrange.move(self._uri(source), target, self.caller, self._doors)
+
+    async def cp(self, source: str, to: str, *, recursive: bool = False) -> Receipt:
+        """Copy a file, or a directory if ``recursive``."""
+        return await arrange.copy(self._uri(source), self._uri(to), recursive, self.caller, self._doors)
+
+    async def grep(
+        self, uri: str, pattern: str, *, exclude: str = "", ignore_case: bool = False, limit: int = 256, depth: int = 10
+    ) -> GrepReport:
+        """Lines that match an RE2 pattern."""
+        _positive(limit, "node_limit")
+        without = self._uri(exclude) if exclude else None
+        return await match.grep(
+            self._uri(uri), pattern, self.caller, self._doors, exclude=without, ignore_case=ignore_case, limit=limit, depth=depth
+        )
+
+    async def glob(self, pattern: str, uri: str = "viking://", *, limit: int = 256) -> list[str]:
+        """URIs whose path below ``uri`` matches."""
+        _positive(limit, "node_limit")
+        return await match.glob(pattern, self._uri(uri), self.caller, self._doors, limit=limit)
+
+    # ---------------------------------------------------------------- recall
+    async def find(self, query: str, **options: Any) -> Answer:
+        """Recall. Options: target_uri, context_type, limit, score_threshold, level, tags, since, until, time_field,
+        filter (see ``rules/asking.ask``)."""
+        asked = ask(query, self.caller, self._doors.clock.now(), **options)
+        return await self._find(asked)
+
+    async def search(self, query: str, *, session_id: str = "", **options: Any) -> Answer:
+        """``find`` whose question is read in the light of the session's latest turns."""
+        asked = ask(query, self.caller, self._doors.clock.now(), **options)
+        if session_id:
+            try:
+                recent = await self._doors.ledger.tenant(self.caller).messages(session_id, archive=0)
+            except NotFound:
+                recent = []
+            asked = replace(asked, text=widen(asked.text, recent))
+        return await self._find(asked)
+
+    async def _find(self, query: Query) -> Answer:
+        return await find(query, self.caller, self._doors, deadline_s=self._recall_deadline_s)
+
+    async def assemble(self, query: str, **options: Any) -> ContextBlock:
+        """The wire's mode=context; options are the fields of ``flows/context/assemble.Wish`` with URIs as texts."""
+        exclude = tuple(self._uri(u) for u in options.pop("exclude", ()))
+        wish = assembling.Wish(query, exclude=exclude, **options)
+        return await assembling.assemble(wish, self.caller, self._doors, deadline_s=self._recall_deadline_s)
+
+    async def count(self, uri: str = "") -> int:
+        """Chunks that can be found (below ``uri``)."""
+        targets = (self._uri(uri),) if uri and self._uri(uri).parts else ()
+        reach = await self._doors.catalog.reach(self.caller, Query("", targets, levels=(0, 1, 2)))
+        return reach.size
+
+    # -------------------------------------------------------------- sessions
+    async def session_new(self, session_id: str = "", *, config: Mapping[str, Any] | None = None) -> Session:
+        """Make a session. Raises ``Conflict`` ``ALREADY_EXISTS``."""
+        name = session_id or self._fresh_session_id()
+        check_session_id(name)
+        tenant = self._doors.ledger.tenant(self.caller)
+        await tenant.commit(Commit((OpenSession(name, dict(config or {})),)))
+        return await tenant.session(name)
+
+    def _fresh_session_id(self) -> str:
+        clock = self._doors.clock
+        return f"{clock.stamp('%Y%m%d-%H%M%S')}-{clock.token(8)}"
+
+    async def session(self, session_id: str, *, auto_create: bool = False) -> Session:
+        """Raises ``NotFound``."""
+        tenant = self._doors.ledger.tenant(self.caller)
+        try:
+            return await tenant.session(session_id)
+        except NotFound:
+            if not auto_create:
+                raise
+        check_session_id(session_id)
+        await tenant.commit(Commit((OpenSession(session_id, exist_ok=True),)))
+        return await tenant.session(session_id)
+
+    async def session_configure(self, session_id: str, config: Mapping[str, Any]) -> Session:
+        """Replace these keys of a session's settings."""
+        tenant = self._doors.ledger.tenant(self.caller)
+        await tenant.commit(Commit((ConfigureSession(session_id, dict(config)),)))
+        return await tenant.session(session_id)
+
+    async def sessions(self) -> list[Session]:
+        """Newest first."""
+        return await self._doors.ledger.tenant(self.caller).sessions()
+
+    async def say(
+        self, session_id: str, messages: Sequence[Mapping[str, Any]], *, idempotency_key: str = ""
+    ) -> Appended:
+        """Append 1 to 100 wire messages (role, content or parts, ...); durable and findable on return."""
+        return await append(session_id, messages, idempotency_key, self.caller, self._doors)
+
+    async def session_commit(self, session_id: str, *, keep_recent_count: int = 0, **retention: Any) -> Committed:
+        """Archive live messages; memories follow in the background under ``task_id``."""
+        return await commit(session_id, keep_recent_count, retention, self.caller, self._doors)
+
+    async def session_context(self, session_id: str, *, token_budget: int = 128_000) -> SessionContext:
+        """The session's past within a budget."""
+        return await context(session_id, token_budget, self.caller, self._doors)
+
+    async def archives(self, session_id: str) -> list[Archive]:
+        """Oldest first."""
+        return await self._doors.ledger.tenant(self.caller).archives(session_id)
+
+    async def archive(self, session_id: str, archive_id: str) -> tuple[Archive, list[dict[str, Any]]]:
+        """A finished archive and its messages. Raises ``NotFound``."""
+        found = _ARCHIVE_ID.fullmatch(archive_id)
+        tenant = self._doors.ledger.tenant(self.caller)
+        for one in await tenant.archives(session_id):
+            if found and one.number == int(found[1]) and one.state == "done":
+                messages = await tenant.messages(session_id, archive=one.number)
+                return one, [message_json(m) for m in messages]
+        raise NotFound(
+            f"Archive not found: {archive_id}",
+            remedy="it may not be finished yet: ask for its task",
+            details={"type": "archive", "resource": archive_id},
+        )
+
+    async def session_delete(self, session_id: str) -> None:
+        """Remove a session with all its messages and archives. Raises ``NotFound``."""
+        session = await self._doors.ledger.tenant(self.caller).session(session_id)
+        await arrange.remove(session.uri, True, self.caller, self._doors)
+
+    async def session_used(self, session_id: str, *, contexts: Sequence[str] = (), skills: int = 0) -> tuple[int, int]:
+        """Count what a session used; returns the session's totals of contexts and skills."""
+        tenant = self._doors.ledger.tenant(self.caller)
+        await tenant.commit(Commit((MarkUsed(session_id, tuple(self._uri(u) for u in contexts), skills),)))
+        session = await tenant.session(session_id)
+        return session.contexts_used, session.skills_used
+
+    # ---------------------------------------------------------------- import
+    async def add(
+        self,
+        upload: Path,
+        *,
+        name: str = "",
+        to: str = "",
+        parent: str = "",
+        create_parent: bool = False,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        ignore_dirs: Sequence[str] = (),
+        strict: bool = False,
+        split: bool = True,
+        tags: Sequence[str] = (),
+        origin: str = "",
+        wait: bool = False,
+        timeout_s: float | None = None,
+        keep_source: bool = True,
+    ) -> Added:
+        """Import a folder, a file or a zip lying at ``upload``; ``name`` is what the tree calls it (a zip's ending is
+        dropped). ``origin`` names the source for next time: the same one is brought up to date in its place, anything else
+        gets a place of its own. ``keep_source`` False: ``upload`` is deleted when the import has ended."""
+        choice = Choice(name or upload.name, tuple(include), tuple(exclude), tuple(ignore_dirs))
+        wish = adding.Wish(
+            upload, choice, to, parent, create_parent, strict, split, tuple(tag(t) for t in tags), origin, ours=not keep_source
+        )
+        added = await adding.accept(wish, self.caller, self._doors)
+        if not wait:
+            return added
+        await self.wait(timeout_s=timeout_s, task_id=added.task_id)
+        task = await self.task(added.task_id)
+        if task.status is TaskStatus.COMPLETED:
+            await self.wait(timeout_s=timeout_s)
+        return replace(added, result=task.result if task.result is not None else {"status": str(task.status), "error": task.error})
+
+    async def task(self, task_id: str) -> Task:
+        """Raises ``NotFound``."""
+        return await self._doors.ledger.tenant(self.caller).task(task_id)
+
+    async def tasks(self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50) -> list[Task]:
+        """Newest first."""
+        return await self._doors.ledger.tenant(self.caller).tasks(type=type, status=status, resource_id=resource_id, limit=limit)
+
+    async def cancel(self, task_id: str) -> Task:
+        """Ask a task to stop."""
+        return await self._doors.ledger.tenant(self.caller).cancel(task_id)
+
+    async def wait(self, *, timeout_s: float | None = None, task_id: str = "") -> list[QueueCount]:
+        """Until no job of this caller (or of one task) is left. Raises the wire's DEADLINE_EXCEEDED; the work goes on."""
+        clock, tenant = self._doors.clock, self._doors.ledger.tenant(self.caller)
+        end = None if timeout_s is None else clock.monotonic() + timeout_s
+        step = WAIT_STEP_S
+        while await tenant.pending(task_id=task_id):
+            if end is not None and clock.monotonic() >= end:
+                raise deadline_exceeded("waiting for background work", timeout_s or 0.0)
+            await clock.sleep(step)
+            step = min(step * 1.5, WAIT_STEP_MAX_S)
+        return await self._doors.ledger.queues()
+
+
+def _positive(value: int, field: str) -> None:
+    if value < 1:
+        raise Invalid(f"{field} {value} is not positive", remedy="1 or more", details={"field": field})
