@@ -6,7 +6,8 @@ a ``Sum``, whose members are listed.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import asyncio
+from collections.abc import Hashable, Sequence
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -65,6 +66,15 @@ def decode(kind: type[T], data: msgspec.Raw | bytes) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as bad:
         raise Corrupt(f"bytes are no {kind}: {bad}", remedy="both sides must be one version") from bad
     return value
+
+
+async def decode_slices(kind: type[T], slices: Sequence[msgspec.Raw]) -> list[T]:
+    """Decode one slice after the other, letting others run in between: a large whole must not hold the loop."""
+    decoded = []
+    for data in slices:
+        decoded.append(decode(kind, data))
+        await asyncio.sleep(0)
+    return decoded
 
 
 @cache

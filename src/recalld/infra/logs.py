@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import orjson
@@ -34,7 +35,7 @@ class Logs:
     """The process's log. ``setup`` makes it the one structlog and the standard library write to."""
 
     def __init__(self, stream: TextIO, *, json: bool, waiting_max: int = WAITING_MAX) -> None:
-        self._queue: queue.Queue[MutableMapping[str, Any]] = queue.Queue(waiting_max)
+        self._queue: queue.Queue[MutableMapping[str, Any] | None] = queue.Queue(waiting_max)
         self._dropped = 0
         self._written = 0
         self._stream = stream
@@ -59,6 +60,8 @@ class Logs:
 
     def close(self, wait_s: float = 2.0) -> None:
         """Write what waits, then stop. Harmless when called twice."""
+        with suppress(queue.Full):
+            self._queue.put_nowait(None)
         self._strand.stop(wait_s)
 
     def _work(self, stopping: threading.Event) -> None:
@@ -70,6 +73,8 @@ class Logs:
                 if stopping.is_set():
                     return
                 continue
+            if event is None:
+                return
             self._write(event)
             if self._dropped > reported:
                 self._write({"event": "log events dropped", "level": "warning", "count": self._dropped - reported})
