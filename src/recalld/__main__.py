@@ -1,0 +1,17 @@
+"""``python -m recalld``: the command line, and the way a server starts its worker."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+
+def main() -> int:
+    """Run a command. ``work`` goes straight to the worker, which has no use for a command line in its memory."""
+    if sys.argv[1:2] == ["work"]:
+        return int(importlib.import_module("recalld.app.work").main(sys.argv[2:]) or 0)
+    return int(importlib.import_module("recalld.surfaces.cli.main").main() or 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""The command line: ``recalld``. Client commands import neither the server nor the engine."""

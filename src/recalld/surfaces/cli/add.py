@@ -1,0 +1,85 @@
+"""``recalld add``: a folder, a file or a zip into the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recalld.domain.errors import Invalid
+
+from .folder import packed
+from .options import Call, talks
+from .render import say
+from .task import require_completed
+from .wait import upload, watch_task
+
+app = typer.Typer()
+SHOWN_MAX = 10
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld add ./docs --wait
+
+recalld add manual.html --parent viking://resources/manuals
+
+recalld add ./service --to viking://resources/service --exclude "tests/**" --include "*.py"
+"""
+)
+@talks
+def add(
+    call: Call,
+    path: Annotated[str, typer.Argument(help="A folder, a file or a zip on this machine.")],
+    to: Annotated[str, typer.Option(help="Exactly this address.")] = "",
+    parent: Annotated[str, typer.Option("--parent", "-p", help="Below this directory, under its own name.")] = "",
+    create_parent: Annotated[bool, typer.Option("--create-parent", help="Make the parent if it is missing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until all of it is searchable.")] = False,
+    include: Annotated[list[str] | None, typer.Option(help="Only paths that match (as in .gitignore).")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Not the paths that match (as in .gitignore).")] = None,
+    tags: Annotated[list[str] | None, typer.Option(help="k=v for everything imported.")] = None,
+) -> None:
+    """Import documents and source code; adding them again updates what changed."""
+    place: dict[str, Any] = {"to": to, "parent": parent, "create_parent": create_parent, "tags": tags or ()}
+    skipped: Sequence[tuple[str, str]] = ()
+    if "://" in path:
+        done = call.client.add(path=path, **place)
+    else:
+        local = Path(path).expanduser()
+        if local.is_dir():
+            done, skipped = _add_folder(call, local, include or (), exclude or (), place)
+        else:
+            done = _send(call, local, local.name, {**place, "include": include or (), "exclude": exclude or ()})
+    if wait and done.get("task_id"):
+        task = watch_task(call, str(done["task_id"]), f"importing {path}")
+        require_completed(task)
+        done = {**done, **(task.get("result") or {})}
+    call.answer(done, lambda: _show(done, skipped, wait=wait), skipped=[{"path": p, "why": w} for p, w in skipped])
+
+
+def _add_folder(
+    call: Call, folder: Path, include: Sequence[str], exclude: Sequence[str], place: dict[str, Any]
+) -> tuple[dict[str, Any], Sequence[tuple[str, str]]]:
+    with packed(folder, include=include, exclude=exclude) as pack:
+        return _send(call, pack.zip, f"{folder.resolve().name}.zip", place), pack.skipped
+
+
+def _send(call: Call, file: Path, name: str, place: dict[str, Any]) -> dict[str, Any]:
+    if not file.is_file():
+        raise Invalid(f"there is no file or folder {file}", remedy="check the path")
+    sent = upload(call, file, f"sending {name}")
+    return call.client.add(temp_file_id=sent, name=name, **place)
+
+
+def _show(done: dict[str, Any], skipped: Sequence[tuple[str, str]], *, wait: bool) -> None:
+    say(f"{'added' if wait else 'adding'} {done.get('root_uri')}" + ("" if wait else f"  (task {done.get('task_id')})"))
+    for warning in done.get("warnings") or done.get("errors") or []:
+        say(f"  note: {warning}")
+    for left_out, why in skipped[:SHOWN_MAX]:
+        say(f"  left out {left_out}: {why}")
+    if len(skipped) > SHOWN_MAX:
+        say(f"  ... and {len(skipped) - SHOWN_MAX} more")

@@ -1,0 +1,43 @@
+"""Progress bars, for terminals. Loaded only when there is one: the library behind them costs a tenth of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+
+@contextmanager
+def upload_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar in bytes on stderr; yields what to call with (sent, total)."""
+    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), **_place()) as bar:
+        row = bar.add_task(title, total=None)
+        yield lambda sent, total: bar.update(row, completed=sent, total=total)
+
+
+@contextmanager
+def task_bar(title: str) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A bar for a task; yields what to call with each state of it."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[stage]}"))
+    with Progress(*columns, TimeElapsedColumn(), **_place()) as bar:
+        row = bar.add_task(title, total=None, stage="")
+
+        def seen(task: dict[str, Any]) -> None:
+            done, total = counts(task)
+            stage = task.get("stage") or task.get("status", "")
+            bar.update(row, completed=done, total=total or None, stage=stage)
+
+        yield seen
+
+
+def counts(task: dict[str, Any]) -> tuple[int, int]:
+    """(done, total) of a task that tells them in its meta, else (0, 0)."""
+    meta = task.get("meta") or {}
+    return int(meta.get("done") or 0), int(meta.get("total") or 0)
+
+
+def _place() -> dict[str, Any]:
+    return {"console": Console(stderr=True), "transient": True}

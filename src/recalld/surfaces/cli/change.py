@@ -1,0 +1,105 @@
+"""Commands that change the tree: write, mkdir, mv, cp, rm."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recalld.domain.errors import Invalid
+
+from .options import Call, talks
+from .render import say
+
+app = typer.Typer()
+UriArgument = Annotated[str, typer.Argument(help="Address, such as viking://resources/notes/today.md.")]
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld write viking://resources/notes/a.md --content "# A note"
+
+date | recalld write viking://resources/notes/log.md --append
+"""
+)
+@talks
+def write(
+    call: Call,
+    uri: UriArgument,
+    content: Annotated[str | None, typer.Option(help="The text.")] = None,
+    from_file: Annotated[Path | None, typer.Option(help="A text file of yours; without either, stdin is read.")] = None,
+    append: Annotated[bool, typer.Option("--append", help="Add to the end (same as --mode append).")] = False,
+    mode: Annotated[str, typer.Option(help="replace, append or create.")] = "replace",
+    wait: Annotated[bool, typer.Option("--wait", help="Until everything that follows from it is done.")] = False,
+) -> None:
+    """Write a text file."""
+    text = _text(content, from_file)
+    done = call.client.write(uri, text, mode="append" if append else mode, wait=wait)
+    call.answer(
+        done, lambda: say(f"wrote {done.get('written_bytes', len(text.encode()))} bytes to {done.get('uri', uri)}")
+    )
+
+
+def _text(content: str | None, from_file: Path | None) -> str:
+    if content is not None and from_file is not None:
+        raise Invalid("--content and --from-file were both given", remedy="give one of them")
+    if content is not None:
+        return content
+    try:
+        data = sys.stdin.buffer.read() if from_file is None else from_file.read_bytes()
+    except OSError as unreadable:
+        raise Invalid(f"cannot read {from_file}: {unreadable.strerror}", remedy="check the path") from unreadable
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as binary:
+        raise Invalid(f"{from_file or 'stdin'} is no UTF-8 text", remedy="import it instead: recalld add") from binary
+
+
+@app.command()
+@talks
+def mkdir(
+    call: Call,
+    uri: UriArgument,
+    description: Annotated[str, typer.Option("--description", "-d", help="What it is for; becomes its abstract.")] = "",
+) -> None:
+    """Make a directory and its missing parents."""
+    made = call.client.mkdir(uri, description=description)
+    call.answer(made, lambda: say(f"made {made.get('uri', uri)}"))
+
+
+@app.command()
+@talks
+def mv(call: Call, source: UriArgument, to: UriArgument) -> None:
+    """Rename or move a subtree."""
+    moved = call.client.mv(source, to)
+    call.answer(moved, lambda: say(f"moved {moved.get('from', source)} to {moved.get('to', to)}"))
+
+
+@app.command()
+@talks
+def cp(
+    call: Call,
+    source: UriArgument,
+    to: UriArgument,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="A directory with all that is in it.")] = False,
+) -> None:
+    """Copy a file or a subtree."""
+    copied = call.client.cp(source, to, recursive=recursive)
+    call.answer(copied, lambda: say(f"copied {copied.get('from', source)} to {copied.get('to', to)}"))
+
+
+@app.command()
+@talks
+def rm(
+    call: Call,
+    uri: UriArgument,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="A directory with all that is in it.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Until everything that follows from it is done.")] = False,
+) -> None:
+    """Remove a file or a subtree; what is not there is no error."""
+    gone = call.client.rm(uri, recursive=recursive, wait=wait)
+    call.answer(gone, lambda: say(f"removed {gone.get('uri', uri)} ({gone.get('estimated_deleted_count', 0)} entries)"))

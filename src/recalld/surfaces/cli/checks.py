@@ -1,0 +1,207 @@
+"""The examinations behind ``recalld doctor``: each looks at one thing and says how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from recalld.app.config import Config
+from recalld.app.engine import Engine
+from recalld.domain.errors import Closed, Conflict, RecalldError
+from recalld.surfaces.client import Client
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+DISK_FREE_WARN = 1_000_000_000
+DISK_FREE_FAIL = 100_000_000
+FSYNC_WARN_MS = 20.0
+FSYNC_ROUNDS = 16
+NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+MODEL_WITHIN_S = 30.0
+_SENTENCE = "The harbour master feeds three grey cats every morning."
+_QUESTION = "Who gives food to animals at the port?"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing examined: ``level`` ok, warn or fail; ``says`` what was seen; ``remedy`` how to mend it."""
+
+    name: str
+    level: str
+    says: str
+    remedy: str = ""
+
+
+def examine(config: Config, client: Client) -> list[Finding]:
+    """All examinations, in an order in which the first failure explains the later ones."""
+    folder = config.folder
+    state = _server_state(client)
+    return [
+        python_version(sys.version_info[:3]),
+        clock(time.time, time.monotonic),
+        permissions(folder),
+        disk_space(folder, lambda path: shutil.disk_usage(path).free),
+        disk_speed(folder),
+        port(config, client.url, state),
+        store(folder, config, state),
+        model(config),
+    ]
+
+
+def python_version(version: tuple[int, int, int]) -> Finding:
+    """At least 3.11."""
+    says = "Python " + ".".join(str(part) for part in version)
+    if version < (3, 11, 0):
+        return Finding("python", FAIL, says, "install Python 3.11 or newer")
+    return Finding("python", OK, says)
+
+
+def clock(wall: Callable[[], float], monotonic: Callable[[], float]) -> Finding:
+    """Not before this program was made, and never running backwards."""
+    before, now, after = monotonic(), wall(), monotonic()
+    shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+    if now < NOT_BEFORE:
+        return Finding("clock", FAIL, f"it says {shown}, before this program was made", "set the clock")
+    if after < before:
+        return Finding("clock", FAIL, "the monotonic clock ran backwards", "restart the machine")
+    return Finding("clock", OK, shown)
+
+
+def permissions(folder: Path) -> Finding:
+    """The data folder (or where it will be) can be written by us and not by everybody."""
+    place = _nearest(folder)
+    if not place.is_dir():
+        return Finding("folder", FAIL, f"{place} is no folder", "choose another --data")
+    if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        return Finding("folder", FAIL, f"{place} cannot be written", "chown or chmod it, or choose another --data")
+    if place == folder and place.stat().st_mode & 0o002:
+        return Finding("folder", WARN, f"{folder} can be written by everybody", f"chmod o-w {folder}")
+    return Finding("folder", OK, f"{folder}" + ("" if place == folder else " (not made yet)"))
+
+
+def disk_space(folder: Path, free_bytes: Callable[[Path], int]) -> Finding:
+    """Room to grow."""
+    free = free_bytes(_nearest(folder))
+    says = f"{free / 1e9:.1f} GB free"
+    if free < DISK_FREE_FAIL:
+        return Finding("disk", FAIL, says, "free some space, or move the data folder: it holds only plain files")
+    if free < DISK_FREE_WARN:
+        return Finding("disk", WARN, says, "free some space soon; writes are refused when it is full")
+    return Finding("disk", OK, says)
+
+
+def disk_speed(folder: Path) -> Finding:
+    """How long a small durable write takes: every acknowledged write waits for one."""
+    try:
+        times = _fsync_ms(_nearest(folder))
+    except OSError as broken:
+        return Finding("fsync", FAIL, f"a test file could not be written: {broken.strerror}", "see the two lines above")
+    median = statistics.median(times)
+    says = f"{median:.2f} ms a durable write (worst of {FSYNC_ROUNDS}: {max(times):.2f})"
+    if median > FSYNC_WARN_MS:
+        return Finding("fsync", WARN, says, "put the data folder on a local SSD rather than on a network or slow disk")
+    return Finding("fsync", OK, says)
+
+
+def _fsync_ms(folder: Path) -> list[float]:
+    times = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(FSYNC_ROUNDS):
+            began = time.perf_counter()
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+            times.append((time.perf_counter() - began) * 1000)
+    return times
+
+
+def _server_state(client: Client) -> dict[str, object] | None:
+    """What /ready says; None if no server of ours answers there."""
+    try:
+        client.health()
+        return client.ready()
+    except (RecalldError, KeyError, TypeError, ValueError):
+        return None
+
+
+def port(config: Config, url: str, state: dict[str, object] | None) -> Finding:
+    """Free to listen on, or in use by a recalld."""
+    if state is not None:
+        reasons = state.get("reasons") or state.get("reason") or ""
+        says = f"a server answers at {url}: {state.get('status')}"
+        if state.get("status") == "ready":
+            return Finding("server", OK, says)
+        return Finding("server", WARN, f"{says} ({reasons})", "see recalld status")
+    host, number = config.server.host, config.server.port
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as test:
+            test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            test.bind((host, number))
+    except OSError as taken:
+        says = f"{host}:{number} cannot be listened on: {taken.strerror}"
+        return Finding("server", FAIL, says, "stop what uses it, or choose --port")
+    return Finding("server", OK, f"not running; {host}:{number} is free (start it with: recalld serve)")
+
+
+def store(folder: Path, config: Config, state: dict[str, object] | None) -> Finding:
+    """Opens, is of our version, verifies. A store that a server has open is judged by that server."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return Finding("store", OK, "not made yet; the first start makes it")
+    try:
+        return asyncio.run(_open_store(folder, config))
+    except Conflict as locked:
+        if state is not None:
+            return Finding("store", OK, f"open in the running server, which says {state.get('status')}")
+        return Finding("store", WARN, locked.message, "stop the process that has it open, or give doctor its --url")
+    except Closed as newer:
+        return Finding("store", FAIL, newer.message, newer.remedy)
+    except RecalldError as broken:
+        return Finding("store", FAIL, broken.message, broken.remedy or "restore the folder from a copy")
+
+
+async def _open_store(folder: Path, config: Config) -> Finding:
+    async with Engine.open(folder, worker="none", embedder={"kind": "none"}) as engine:
+        usage = await engine.usage()
+        held = f"{usage.nodes} entries, {usage.messages} messages, {usage.file_bytes / 1e6:.1f} MB"
+        return Finding("store", OK, f"version {usage.schema}: {held}")
+
+
+def model(config: Config) -> Finding:
+    """Loads, and tells apart what is alike in meaning only."""
+    kind = config.embedder.kind
+    if kind == "none":
+        return Finding("model", OK, "none: recall is by words alone, as configured")
+    remedy = f'reinstall recalld with what embedder {kind!r} needs, or set embedder.kind = "none"'
+    began = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="recalld-doctor-") as folder:
+            missing = asyncio.run(_try_model(Path(folder), config))
+    except RecalldError as broken:
+        return Finding("model", FAIL, f"{kind}: {broken.message}", broken.remedy or remedy)
+    if missing:
+        return Finding("model", FAIL, f"{kind} does not answer", remedy)
+    return Finding("model", OK, f"{kind} loads and embeds ({time.monotonic() - began:.1f} s from nothing to an answer)")
+
+
+async def _try_model(folder: Path, config: Config) -> bool:
+    """True if, in a fresh store, a question is still answered without the model after ``MODEL_WITHIN_S``."""
+    settings = config.embedder.model_dump()
+    async with Engine.open(folder, worker="inside", embedder={**settings, "deadline_s": MODEL_WITHIN_S}) as engine:
+        await engine.write("viking://resources/doctor/note.md", _SENTENCE)
+        await engine.wait(timeout_s=MODEL_WITHIN_S)
+        answer = await engine.find(_QUESTION)
+        return "embedder" in answer.degraded or not answer.hits
+
+
+def _nearest(folder: Path) -> Path:
+    """``folder``, or the closest parent of it that is there."""
+    return next((place for place in (folder, *folder.parents) if place.exists()), Path("/"))

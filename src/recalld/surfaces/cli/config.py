@@ -1,0 +1,45 @@
+"""``recalld config``: which settings are in force."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recalld.app.config import load_config
+
+from .options import Call, talks
+from .render import say
+
+app = typer.Typer(help="Show which settings are in force and where they come from.")
+FileOption = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (default: ./recalld.toml).")]
+
+
+@app.command()
+@talks
+def show(call: Call, config: FileOption = None) -> None:
+    """Print every setting as a server started here would see it."""
+    settings = json.loads(load_config(config).model_dump_json())
+    call.answer(settings, lambda: print("\n".join(_toml(settings))))
+
+
+@app.command()
+@talks
+def path(call: Call, config: FileOption = None) -> None:
+    """Print which file the settings come from, and whether it is there."""
+    chosen = (config or Path("recalld.toml")).resolve()
+    facts = {"path": str(chosen), "exists": chosen.is_file(), "data": str(load_config(config).folder)}
+    call.answer(facts, lambda: say(f"{chosen}" + ("" if facts["exists"] else "  (not there: defaults apply)")))
+
+
+def _toml(settings: dict[str, Any]) -> list[str]:
+    """Lines of TOML: plain values first, then one table for each nested group."""
+    plain = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        for key, value in settings.items()
+        if not isinstance(value, dict)
+    ]
+    tables = [(key, value) for key, value in settings.items() if isinstance(value, dict)]
+    return plain + [line for key, value in tables for line in ("", f"[{key}]", *_toml(value))]

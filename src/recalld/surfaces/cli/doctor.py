@@ -1,0 +1,43 @@
+"""``recalld doctor``: what is well on this machine, what is not, and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recalld.app.config import load_config
+
+from .checks import FAIL, OK, WARN, Finding, examine
+from .exits import RUNTIME
+from .options import Call, talks
+from .render import style
+
+app = typer.Typer()
+_MARKS = {OK: ("ok  ", "green"), WARN: ("warn", "yellow"), FAIL: ("FAIL", "bold", "red")}
+
+
+@app.command(epilog="Ends with 1 if anything fails; warnings alone end with 0.")
+@talks
+def doctor(
+    call: Call,
+    data: Annotated[Path | None, typer.Option(help="Folder of the store (default ~/.recalld).")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
+) -> None:
+    """Check disk, store, model, port and clock, and say how to mend each."""
+    findings = examine(load_config(config, data=data), call.client)
+    failed = any(finding.level == FAIL for finding in findings)
+    result = {"healthy": not failed, "checks": [asdict(finding) for finding in findings]}
+    call.answer(result, lambda: _show(findings))
+    if failed:
+        raise typer.Exit(RUNTIME)
+
+
+def _show(findings: list[Finding]) -> None:
+    for finding in findings:
+        mark, *styles = _MARKS[finding.level]
+        print(style(mark, *styles), f"{finding.name:<9} {finding.says}")
+        if finding.remedy:
+            print(f"     {'':<9} mend: {finding.remedy}")

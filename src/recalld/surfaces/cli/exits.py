@@ -1,0 +1,50 @@
+"""What a command ends with: an exit code by family of error, and one way of telling it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from recalld.domain.errors import Busy, Closed, Conflict, Corrupt, Denied, Invalid, NotFound, RecalldError, Upstream
+
+OK = 0
+RUNTIME = 1
+INTERRUPTED = 130
+_CODES: tuple[tuple[type[RecalldError], int], ...] = (
+    (Invalid, 2),
+    (NotFound, 3),
+    (Denied, 4),
+    (Conflict, 5),
+    (Busy, 6),
+    (Closed, 6),
+    (Upstream, 7),
+    (Corrupt, 8),
+)
+
+
+def exit_code(error: RecalldError) -> int:
+    """The family's number; 1 for what belongs to none."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), RUNTIME)
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on stdout, in UTF-8 whatever the locale."""
+    line = json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":")) + "\n"
+    sys.stdout.flush()
+    sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()
+
+
+def report(error: RecalldError, *, as_json: bool) -> int:
+    """Tell ``error`` (to stdout as JSON, else to stderr in words) and return its exit code."""
+    if as_json:
+        facts: dict[str, object] = {"code": error.code, "message": error.message, "details": error.details}
+        if error.remedy:
+            facts["remedy"] = error.remedy
+        print_json({"ok": False, "error": facts})
+    else:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.remedy:
+            print(f"  try: {error.remedy}", file=sys.stderr)
+    return exit_code(error)

@@ -1,0 +1,121 @@
+"""Commands that read the tree: ls, tree, stat, read, abstract, overview, grep, glob."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import Call, talks
+from .render import aside, show_entries, show_facts, style
+
+app = typer.Typer()
+UriArgument = Annotated[str, typer.Argument(help="Address, such as viking://resources/docs or viking://~/memories.")]
+HiddenOption = Annotated[bool, typer.Option("--all", "-a", help="Hidden entries too.")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")]
+
+
+@app.command()
+@talks
+def ls(
+    call: Call,
+    uri: UriArgument = "viking://",
+    long: Annotated[bool, typer.Option("--long", "-l", help="Sizes and times.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Three levels deep.")] = False,
+    hidden: HiddenOption = False,
+    limit: LimitOption = 1000,
+    sort: Annotated[str, typer.Option(help="name or mtime.")] = "",
+    reverse: Annotated[bool, typer.Option(help="Descending order (with --sort).")] = False,
+) -> None:
+    """List a directory."""
+    entries = call.client.ls(
+        uri, limit=limit, hidden=hidden, recursive=recursive, sort_by=sort or None, descending=reverse
+    )
+    call.answer(entries, lambda: show_entries(entries, long=long, nested=recursive))
+
+
+@app.command()
+@talks
+def tree(
+    call: Call,
+    uri: UriArgument = "viking://",
+    depth: Annotated[int, typer.Option("--depth", "-L", min=1, help="Levels.")] = 3,
+    hidden: HiddenOption = False,
+    limit: LimitOption = 1000,
+) -> None:
+    """Show everything below an address, with what it is about."""
+    entries = call.client.tree(uri, depth=depth, limit=limit, hidden=hidden)
+    call.answer(entries, lambda: show_entries(entries, nested=True))
+
+
+@app.command()
+@talks
+def stat(call: Call, uri: UriArgument) -> None:
+    """Show an entry's facts."""
+    facts = call.client.stat(uri)
+    call.answer(facts, lambda: show_facts(facts))
+
+
+@app.command()
+@talks
+def read(
+    call: Call,
+    uri: UriArgument,
+    offset: Annotated[int, typer.Option(min=0, help="First line, from 0.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="Lines; -1 = all.")] = -1,
+    raw: Annotated[bool, typer.Option("--raw", help="A memory's fields too.")] = False,
+) -> None:
+    """Print a file."""
+    text = call.client.read(uri, offset=offset, limit=limit, raw=raw)
+    call.answer(text, lambda: print(text, end="" if text.endswith("\n") else "\n"))
+
+
+@app.command()
+@talks
+def abstract(call: Call, uri: UriArgument) -> None:
+    """Print a directory's abstract (L0)."""
+    text = call.client.abstract(uri)
+    call.answer(text, lambda: print(text))
+
+
+@app.command()
+@talks
+def overview(call: Call, uri: UriArgument) -> None:
+    """Print a directory's overview (L1)."""
+    text = call.client.overview(uri)
+    call.answer(text, lambda: print(text))
+
+
+@app.command(epilog='Example: recalld grep "retry_after" -u viking://resources/docs -i')
+@talks
+def grep(
+    call: Call,
+    pattern: Annotated[str, typer.Argument(help="Regular expression (RE2), matched line by line.")],
+    uri: Annotated[str, typer.Option("--uri", "-u", help="Below this address.")] = "viking://",
+    exclude: Annotated[str, typer.Option("--exclude", "-x", help="Not below this one.")] = "",
+    ignore_case: Annotated[bool, typer.Option("--ignore-case", "-i", help="Upper and lower case alike.")] = False,
+    limit: LimitOption = 256,
+    depth: Annotated[int, typer.Option("--depth", "-L", help="Levels.")] = 10,
+) -> None:
+    """Find lines by regular expression."""
+    found = call.client.grep(pattern, uri, exclude=exclude, ignore_case=ignore_case, limit=limit, depth=depth)
+
+    def show() -> None:
+        for match in found["matches"]:
+            print(style(f"{match['uri']}", "cyan") + style(f":{match['line']}: {match['content']}"))
+        aside(f"{found['count']} in {found.get('files_scanned', '?')} files")
+
+    call.answer(found, show)
+
+
+@app.command(epilog='Example: recalld glob "**/*.md" -u viking://resources')
+@talks
+def glob(
+    call: Call,
+    pattern: Annotated[str, typer.Argument(help="Path pattern relative to --uri; ** crosses directories.")],
+    uri: Annotated[str, typer.Option("--uri", "-u", help="Below this address.")] = "viking://",
+    limit: LimitOption = 256,
+) -> None:
+    """Find entries by path."""
+    uris = call.client.glob(pattern, uri, limit=limit)
+    call.answer(uris, lambda: print("\n".join(uris)))

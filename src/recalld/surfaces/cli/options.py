@@ -1,0 +1,106 @@
+"""The options every command has, declared once, and what a command does with them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from recalld.domain.errors import RecalldError
+from recalld.surfaces.client import DEFAULT_URL, Client
+
+from .exits import print_json, report
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, on one line.", rich_help_panel="Common")]
+UrlOption = Annotated[str, typer.Option(help="Server (RECALLD_URL).", show_default=False, rich_help_panel="Common")]
+UserOption = Annotated[str, typer.Option(help="Act as (RECALLD_USER).", show_default=False, rich_help_panel="Common")]
+AccountOption = Annotated[
+    str, typer.Option(help="Account (RECALLD_ACCOUNT).", show_default=False, rich_help_panel="Common")
+]
+_COMMON = {
+    "as_json": (JsonOption, False),
+    "url": (UrlOption, ""),
+    "user": (UserOption, ""),
+    "account": (AccountOption, ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """Options given before the command's name; the same ones after it win."""
+
+    as_json: bool = False
+    url: str = ""
+    user: str = ""
+    account: str = ""
+
+
+@dataclass(slots=True)
+class Call:
+    """One command under way: how to answer, and whom to ask. The connection is made when first used."""
+
+    as_json: bool
+    url: str
+    user: str
+    account: str
+    _client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """The server, as the chosen user."""
+        if self._client is None:
+            key = os.environ.get("RECALLD_API_KEY", "")
+            self._client = Client(self.url, user=self.user, account=self.account, api_key=key)
+        return self._client
+
+    def close(self) -> None:
+        """Drop the connection if one was made."""
+        if self._client is not None:
+            self._client.close()
+
+    def answer(self, result: Any, show: Callable[[], None], **beside: Any) -> None:
+        """Give ``result`` as ``{"ok": true, "result": ...}`` (with ``beside``), or let ``show`` print it."""
+        if self.as_json:
+            print_json({"ok": True, "result": result, **beside})
+        else:
+            show()
+
+
+def talks(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options. Its first parameter is ``call: Call``; the rest are its own."""
+    own = inspect.signature(command, eval_str=True)
+    names = list(own.parameters)
+
+    @functools.wraps(command)
+    def run(ctx: typer.Context, **given: Any) -> None:
+        before = ctx.find_object(Globals) or Globals()
+        common = {name: given.pop(name) or getattr(before, name) for name in _COMMON}
+        call = Call(**{**common, "url": common["url"] or os.environ.get("RECALLD_URL") or DEFAULT_URL})
+        try:
+            command(call, **given)
+        except RecalldError as error:
+            sys.stdout.flush()
+            raise typer.Exit(report(error, as_json=call.as_json)) from error
+        finally:
+            call.close()
+
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    common = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in _COMMON.items()
+    ]
+    mine = [replace_kind(own.parameters[name]) for name in names[1:]]
+    run.__signature__ = inspect.Signature([context, *mine, *common])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in (context, *mine, *common)}
+    return run
+
+
+def replace_kind(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The same parameter, by keyword only: typer passes everything by name."""
+    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)

@@ -1,0 +1,119 @@
+"""What a person sees: hits, entries and tables, in colour where the terminal wants it (NO_COLOR is respected)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+GROUPS = ("memories", "resources", "skills")
+_SGR = {"bold": 1, "dim": 2, "italic": 3, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
+_STYLES = {"memory": "magenta", "resource": "cyan", "skill": "yellow"}
+ABSTRACT_SHOWN = 100
+
+
+def coloured() -> bool:
+    """True on a terminal, unless NO_COLOR is set (https://no-color.org) or it is a dumb one."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def style(text: str, *styles: str) -> str:
+    """``text`` in these styles, if colours are wanted. What the text itself says to a terminal is made harmless."""
+    shown = text.replace("\x1b", "\N{SYMBOL FOR ESCAPE}")
+    if not styles or not coloured():
+        return shown
+    return f"\x1b[{';'.join(str(_SGR[name]) for name in styles)}m{shown}\x1b[0m"
+
+
+def say(text: str, *styles: str) -> None:
+    """One line on stdout."""
+    print(style(text, *styles))
+
+
+def aside(text: str) -> None:
+    """One line on stderr: what is not part of the answer."""
+    print(text, file=sys.stderr)
+
+
+def hits_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All hits of a find, best first."""
+    hits = [hit for group in GROUPS for hit in result.get(group) or []]
+    return sorted(hits, key=lambda hit: -float(hit["score"]))
+
+
+def show_hits(result: Mapping[str, Any], degraded: Sequence[str], server_s: float) -> None:
+    """Hits with their score, kind and tier, the address in full, the abstract below."""
+    hits = hits_of(result)
+    sources = {entry["uri"]: entry.get("sources") or [] for entry in result.get("provenance") or []}
+    for hit in hits:
+        kind = str(hit["context_type"])
+        score = style(f"{float(hit['score']):.2f}", "bold", "green")
+        print(score, style(f"{kind:<8}", _STYLES.get(kind, "dim")), f"L{hit['level']}", style(str(hit["uri"]), "bold"))
+        if hit.get("abstract"):
+            say("     " + one_line(hit["abstract"]), "dim")
+        for source in sources.get(hit["uri"], [])[:3]:
+            say(f"     from {source_words(source)}", "italic")
+    foot = f"{len(hits)} of {result.get('total', len(hits))} in {server_s * 1000:.0f} ms" if hits else "nothing matched"
+    aside(foot + (f" · without {', '.join(degraded)}" if degraded else ""))
+
+
+def source_words(source: Any) -> str:
+    """Where a hit's words come from, in one line."""
+    if not isinstance(source, Mapping):
+        return str(source)
+    place, session = str(source.get("uri", "")), str(source.get("session_id") or "")
+    return f"{place} (session {session})" if session and session not in place else place
+
+
+def show_entries(entries: Iterable[Mapping[str, Any]], *, long: bool = False, nested: bool = False) -> None:
+    """A directory's entries, one a line; ``long`` adds size and time; ``nested`` indents by ``rel_path``."""
+    for entry in entries:
+        is_dir = bool(entry.get("isDir"))
+        size = "" if is_dir else size_words(int(entry.get("size", 0)))
+        facts = f"{size:>9}  {entry.get('modTime', ''):<24}  " if long else ""
+        indent = "  " * str(entry.get("rel_path", "")).count("/") if nested else ""
+        name = style(entry_name(entry) + ("/" if is_dir else ""), *(("bold", "blue") if is_dir else ()))
+        abstract = one_line(entry.get("abstract"))[:ABSTRACT_SHOWN] if nested else ""
+        print(f"{facts}{indent}{name}" + (f"  {style(abstract, 'dim')}" if abstract else ""))
+
+
+def entry_name(entry: Mapping[str, Any]) -> str:
+    """An entry's last segment."""
+    return str(entry.get("name") or str(entry.get("uri", "")).rstrip("/").rsplit("/", 1)[-1])
+
+
+def one_line(text: object) -> str:
+    """A text with its white space folded; "" for None."""
+    return " ".join(str(text or "").split())
+
+
+def show_facts(facts: Mapping[str, Any]) -> None:
+    """Keys and values, one a line; empty ones are left out."""
+    width = max((len(key) for key in facts), default=0)
+    for key, value in facts.items():
+        if value not in (None, "", [], {}):
+            print(style(f"{key:<{width}}", "dim"), style(str(value)))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Rows in columns under headings; tab-separated without headings where nobody looks."""
+    cells = [[style(str(cell)) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        for line in cells:
+            print("\t".join(line))
+        return
+    widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
+    say("  ".join(f"{name:<{width}}" for name, width in zip(columns, widths, strict=True)), "dim")
+    for line in cells:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def size_words(size: int) -> str:
+    """Bytes in a few characters: 512 B, 1.4 MB."""
+    value = float(size)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"

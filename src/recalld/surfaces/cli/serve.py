@@ -1,0 +1,49 @@
+"""``recalld serve`` and the worker's hidden entry. Both load their machinery only when they run."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recalld.domain.errors import RecalldError
+
+from .exits import report
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld serve
+
+recalld serve --data ./store --port 8080
+
+recalld serve --config recalld.toml
+
+Settings: arguments > RECALLD_... environment > recalld.toml > defaults; see docs/configuration.md.
+"""
+)
+def serve(
+    data: Annotated[Path | None, typer.Option(help="Folder of the store (default ~/.recalld).")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (default 127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port (default 1933; 0 picks a free one).")] = None,
+) -> None:
+    """Run the server until it is told to stop (Ctrl-C)."""
+    place = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
+    try:
+        settings = importlib.import_module("recalld.app.config").load_config(config, data=data, server=place or None)
+        importlib.import_module("recalld.surfaces.http.serve").run(settings)
+    except RecalldError as error:
+        raise typer.Exit(report(error, as_json=False)) from error
+
+
+@app.command(hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def work(ctx: typer.Context) -> None:
+    """Run a worker for a server; servers start it by themselves."""
+    raise typer.Exit(int(importlib.import_module("recalld.app.work").main(list(ctx.args)) or 0))

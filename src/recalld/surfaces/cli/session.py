@@ -1,0 +1,159 @@
+"""``recalld session``: conversations recorded, committed and read back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recalld.domain.errors import Invalid
+
+from .options import Call, talks
+from .render import aside, show_facts, show_table, style
+from .render import say as tell
+from .task import require_completed
+from .wait import watch_task
+
+app = typer.Typer(help="Record conversations and turn them into memory.", rich_markup_mode="rich")
+IdArgument = Annotated[str, typer.Argument(help="The session's id.")]
+
+
+@app.command()
+@talks
+def new(
+    call: Call, session_id: Annotated[str, typer.Argument(help="Its id (default: the server's choice).")] = ""
+) -> None:
+    """Make a session and print its id."""
+    made = call.client.session_new(session_id)
+    call.answer(made, lambda: print(made["session_id"]))
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld session say trip "I am allergic to peanuts" --peer mara
+
+recalld session say trip --role assistant "Noted."
+
+recalld session say trip --from-file talk.jsonl
+"""
+)
+@talks
+def say(
+    call: Call,
+    session_id: IdArgument,
+    text: Annotated[str | None, typer.Argument(help="What was said; without it, stdin is read.")] = None,
+    role: Annotated[str, typer.Option(help="user or assistant.")] = "user",
+    peer: Annotated[str, typer.Option(help="Who of several people speaks.")] = "",
+    at: Annotated[str, typer.Option(help="When it was said: 2026-05-01 or an ISO time.")] = "",
+    message_id: Annotated[str, typer.Option("--id", help="Its id; saying the same id twice adds it once.")] = "",
+    from_file: Annotated[Path | None, typer.Option(help="Messages as a JSON array or JSON lines.")] = None,
+) -> None:
+    """Append to a session (made if missing); durable and findable when this returns."""
+    if from_file is not None:
+        messages = _messages(from_file)
+    else:
+        words = {"role": role, "content": sys.stdin.read() if text is None else text}
+        extra = {"peer_id": peer, "created_at": at, "id": message_id}
+        messages = [{**words, **{key: value for key, value in extra.items() if value}}]
+    done = call.client.say(session_id, messages)
+    call.answer(
+        done,
+        lambda: tell(f"{done['added']} added; {done['message_count']} live, {done['pending_tokens']} tokens to commit"),
+    )
+
+
+def _messages(path: Path) -> list[dict[str, Any]]:
+    """Messages of a JSON array or of JSON lines. Raises ``Invalid``."""
+    try:
+        data = path.read_bytes()
+        lines = [line for line in data.splitlines() if line.strip()]
+        read = json.loads(data) if data.lstrip()[:1] == b"[" else [json.loads(line) for line in lines]
+    except OSError as unreadable:
+        raise Invalid(f"cannot read {path}: {unreadable.strerror}", remedy="check the path") from unreadable
+    except ValueError as bad:
+        raise Invalid(
+            f"{path} holds no JSON messages: {bad}", remedy='one {"role": ..., "content": ...} a line'
+        ) from bad
+    if not all(isinstance(message, dict) for message in read):
+        raise Invalid(f"{path} holds something that is no message", remedy='one {"role": ..., "content": ...} a line')
+    return list(read)
+
+
+@app.command("list")
+@talks
+def list_(call: Call) -> None:
+    """List sessions, newest first."""
+    sessions = call.client.sessions()
+    rows = [(s["session_id"], s.get("mod_time", ""), s["uri"]) for s in sessions]
+    call.answer(sessions, lambda: show_table(("session", "changed", "uri"), rows))
+
+
+@app.command()
+@talks
+def show(call: Call, session_id: IdArgument) -> None:
+    """Show a session's state."""
+    facts = call.client.session(session_id)
+    call.answer(facts, lambda: show_facts(facts))
+
+
+@app.command()
+@talks
+def commit(
+    call: Call,
+    session_id: IdArgument,
+    keep: Annotated[int, typer.Option(min=0, help="Leave this many of the latest messages live.")] = 0,
+    wait: Annotated[bool, typer.Option("--wait", help="Until the memories are made.")] = False,
+) -> None:
+    """Archive the live messages and make memories of them."""
+    done = call.client.session_commit(session_id, keep_recent_count=keep)
+    if wait and done.get("task_id"):
+        task = watch_task(call, str(done["task_id"]), f"committing {session_id}")
+        require_completed(task)
+        done = {**done, "result": task.get("result")}
+    call.answer(done, lambda: _show_commit(done))
+
+
+def _show_commit(done: dict[str, Any]) -> None:
+    if not done.get("archived"):
+        return tell(f"nothing to commit: {done.get('reason')}")
+    made = (done.get("result") or {}).get("memories_extracted") or {}
+    told = ", ".join(f"{count} {kind}" for kind, count in made.items() if count)
+    tell(f"archived as {done.get('archive_uri')}; " + (f"memories: {told}" if told else f"task {done.get('task_id')}"))
+
+
+@app.command()
+@talks
+def context(
+    call: Call,
+    session_id: IdArgument,
+    budget: Annotated[int, typer.Option("--budget", "-b", min=0, help="Tokens at most.")] = 128_000,
+) -> None:
+    """Print a session's past as fits a token budget."""
+    found = call.client.session_context(session_id, token_budget=budget)
+
+    def show() -> None:
+        if found.get("latest_archive_overview"):
+            print(found["latest_archive_overview"], end="\n\n")
+        for message in found.get("messages", []):
+            print(style(f"{message.get('peer_id') or message['role']}:", "bold"), style(_words(message)))
+        aside(f"{found.get('estimatedTokens', 0)} tokens")
+
+    call.answer(found, show)
+
+
+def _words(message: dict[str, Any]) -> str:
+    parts = message.get("parts") or []
+    return str(message.get("content") or "\n".join(str(part.get("text", "")) for part in parts if part.get("text")))
+
+
+@app.command()
+@talks
+def delete(call: Call, session_id: IdArgument) -> None:
+    """Remove a session with its messages."""
+    gone = call.client.session_delete(session_id)
+    call.answer(gone, lambda: tell(f"deleted {session_id}"))

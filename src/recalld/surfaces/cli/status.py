@@ -1,0 +1,52 @@
+"""``recalld status`` and ``recalld version``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from recalld import __version__
+from recalld.domain.errors import NotFound
+
+from .options import Call, talks
+from .render import say, show_facts
+
+app = typer.Typer()
+
+
+@app.command()
+@talks
+def status(call: Call) -> None:
+    """Show how the server is, and as whom we speak to it."""
+    ready = call.client.ready()
+    facts: dict[str, Any] = {
+        "server": call.url,
+        "version": call.client.health().get("version"),
+        "state": ready.get("status"),
+        "reasons": ready.get("reasons") or ready.get("reason"),
+        "user": call.client.system_status().get("user"),
+        "findable": _count(call),
+        "checks": ready.get("checks"),
+    }
+    checks = {f"check {name}": _words(value) for name, value in (facts["checks"] or {}).items()}
+    told = {key: _words(value) for key, value in facts.items() if key != "checks"}
+    call.answer(facts, lambda: show_facts({**told, **checks}))
+
+
+def _count(call: Call) -> int | None:
+    try:
+        return call.client.count()
+    except NotFound:
+        return None  # an older server, without this route
+
+
+def _words(value: Any) -> Any:
+    return ", ".join(str(part) for part in value) if isinstance(value, list) else value
+
+
+@app.command()
+@talks
+def version(call: Call) -> None:
+    """Print the version of this program."""
+    call.answer({"version": __version__}, lambda: say(f"recalld {__version__}"))

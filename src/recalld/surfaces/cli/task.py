@@ -1,0 +1,68 @@
+"""``recalld task``: work under way."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from recalld.domain.errors import Upstream
+
+from .options import Call, talks
+from .render import say, show_facts, show_table
+from .wait import watch_task
+
+app = typer.Typer(help="Watch, await and cancel work under way.")
+IdArgument = Annotated[str, typer.Argument(help="The task's id.")]
+
+
+@app.command()
+@talks
+def show(call: Call, task_id: IdArgument) -> None:
+    """Show one task."""
+    facts = call.client.task(task_id)
+    call.answer(facts, lambda: show_facts(facts))
+
+
+@app.command("list")
+@talks
+def list_(
+    call: Call,
+    kind: Annotated[str, typer.Option("--type", help="add_resource, session_commit, ...")] = "",
+    status: Annotated[str, typer.Option(help="pending, running, completed, failed or cancelled.")] = "",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 50,
+) -> None:
+    """List tasks, newest first."""
+    tasks = call.client.tasks(type=kind, status=status, limit=limit)
+    rows = [
+        (t["task_id"], t["task_type"], t["status"], t.get("stage") or "", t.get("resource_id") or "") for t in tasks
+    ]
+    call.answer(tasks, lambda: show_table(("task", "type", "status", "stage", "resource"), rows))
+
+
+@app.command()
+@talks
+def cancel(call: Call, task_id: IdArgument) -> None:
+    """Ask a task to stop."""
+    facts = call.client.cancel(task_id)
+    call.answer(facts, lambda: say(f"{task_id} is {facts.get('status', 'cancelling')}"))
+
+
+@app.command()
+@talks
+def wait(call: Call, task_id: IdArgument) -> None:
+    """Wait until a task has ended; fails if the task failed."""
+    task = watch_task(call, task_id, "waiting")
+    require_completed(task)
+    call.answer(task, lambda: show_facts(task))
+
+
+def require_completed(task: dict[str, Any]) -> None:
+    """Raise ``Upstream`` for a task that failed or was cancelled."""
+    if task.get("status") != "completed":
+        raise Upstream(
+            f"task {task.get('task_id')} {task.get('status')}: {task.get('error') or 'no reason given'}",
+            remedy="see the server's log, then try again",
+            code="PROCESSING_ERROR",
+            details={"task": task},
+        )

@@ -1,0 +1,7 @@
+"""The HTTP client: every verb of a running server, for programs and for the command line."""
+
+from .line import DEFAULT_URL
+from .transport import Reply, Transport
+from .verbs import Client
+
+__all__ = ["DEFAULT_URL", "Client", "Reply", "Transport"]

@@ -1,0 +1,232 @@
+"""How a client talks to a server: the envelope opened, errors as our own families, retries where they cannot hurt."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from recalld.domain.errors import (
+    Busy,
+    Conflict,
+    Corrupt,
+    Denied,
+    Invalid,
+    NotFound,
+    RecalldError,
+    Upstream,
+)
+
+from .line import DEFAULT_URL, Answer, Line, Upload
+
+BUSY_ATTEMPTS = 4
+RETRY_PAUSE_MAX_S = 5.0
+_FAMILIES: dict[str, type[RecalldError]] = {
+    **dict.fromkeys(
+        (
+            "INVALID_ARGUMENT",
+            "INVALID_URI",
+            "UNSUPPORTED_URI",
+            "UNSUPPORTED_MODE",
+            "SKILL_INVALID",
+            "INVALID_FILTER",
+            "SKILL_CAPABILITY_UNAVAILABLE",
+            "UNIMPLEMENTED",
+        ),
+        Invalid,
+    ),
+    **dict.fromkeys(("PERMISSION_DENIED", "UNAUTHENTICATED"), Denied),
+    "NOT_FOUND": NotFound,
+    **dict.fromkeys(
+        ("ALREADY_EXISTS", "CONFLICT", "ABORTED", "WRITE_CONFLICT", "FAILED_PRECONDITION", "SESSION_EXPIRED"), Conflict
+    ),
+    **dict.fromkeys(
+        ("DEADLINE_EXCEEDED", "MODEL_UNAVAILABLE", "EMBEDDING_FAILED", "VLM_FAILED", "NO_VECTOR_DB", "WRITE_FAILED"),
+        Upstream,
+    ),
+    **dict.fromkeys(("RESTORE_WRITEBACK_PARTIAL", "CORRUPT"), Corrupt),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A server's answer: the envelope's ``result`` (or the whole body where there is no envelope).
+
+    ``degraded`` names what was late or missing (() = complete); ``server_s`` is the server's own measure of the time.
+    """
+
+    result: Any
+    degraded: tuple[str, ...] = ()
+    server_s: float = 0.0
+    status: int = 200
+
+
+class Transport:
+    """One connection to one server, acting as one user; for one thread at a time.
+
+    Not connected yet: tried ``CONNECT_ATTEMPTS`` times, then ``Closed`` saying how to start a server. A 503 or 429 that
+    names a ``Retry-After``, and a connection that breaks under way, are tried again only for calls marked ``safe``
+    (reads, and writes that carry an id). ``pause`` waits; tests give their own.
+
+    It stands on the standard library: importing an HTTP framework would take half of a command's start-up time.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        user: str = "",
+        account: str = "",
+        api_key: str = "",
+        timeout_s: float = 60.0,
+        pause: Callable[[float], None] = time.sleep,  # noqa: TID251 - a synchronous client has no loop to hold up
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.timeout_s = timeout_s
+        self.pause = pause
+        self._line = Line(self.url, pause)
+        named = {"X-OpenViking-User": user, "X-OpenViking-Account": account, "X-API-Key": api_key}
+        self._headers = {"Accept": "application/json", **{name: value for name, value in named.items() if value}}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._line.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        upload: Upload | None = None,
+        safe: bool | None = None,
+        timeout_s: float | None = None,
+        expect: tuple[int, ...] = (),
+    ) -> Reply:
+        """Ask once, or again where that is safe, and open the envelope.
+
+        ``params``/``body``: keys whose value is None are left out. ``safe`` None: all but POST. ``timeout_s``: None =
+        the client's own, ``inf`` = as long as it takes. ``expect``: further statuses that are answers, not errors.
+        Raises the families of ``domain.errors``.
+        """
+        target = path + _query(params or {})
+        data, own = _payload(body, upload)
+        headers = {**self._headers, **own}
+        seconds = self.timeout_s if timeout_s is None else timeout_s
+        may_repeat = method != "POST" if safe is None else safe
+        for attempt in range(1, BUSY_ATTEMPTS + 1):
+            answer = self._line.send(method, target, headers, data, seconds, may_repeat)
+            wait_s = _retry_after_s(answer)
+            if wait_s is None or not may_repeat or attempt == BUSY_ATTEMPTS:
+                break
+            self.pause(min(wait_s, RETRY_PAUSE_MAX_S))
+        return _open(answer, path, expect)
+
+
+def family(code: str, message: str, *, details: Mapping[str, Any], retry_after_s: float | None) -> RecalldError:
+    """The error of our own that stands for a wire error. The wire's message already ends with its remedy."""
+    if code == "RESOURCE_EXHAUSTED" or (code == "UNAVAILABLE" and retry_after_s is not None):
+        busy = Busy(message, retry_after_s=retry_after_s or 1.0, code=code)
+        busy.details.update(details)
+        return busy
+    return _FAMILIES.get(code, RecalldError)(message, code=code, details=details)
+
+
+def without_none(body: Any) -> Any:
+    """A mapping without its None values; anything else as it is."""
+    return {k: v for k, v in body.items() if v is not None} if isinstance(body, Mapping) else body
+
+
+def _query(params: Mapping[str, Any]) -> str:
+    given = {key: _plain(value) for key, value in params.items() if value is not None}
+    return "?" + urlencode(given) if given else ""
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _payload(body: Any, upload: Upload | None) -> tuple[bytes | Upload | None, dict[str, str]]:
+    if upload is not None:
+        return upload, upload.headers
+    if body is None:
+        return None, {}
+    # Lone surrogates (a broken file name) stay escaped; they have no UTF-8 form.
+    return json.dumps(without_none(body)).encode(), {"Content-Type": "application/json"}
+
+
+def _open(answer: Answer, path: str, expect: tuple[int, ...]) -> Reply:
+    body = _json(answer, path)
+    error = body.get("error") if isinstance(body, dict) else None
+    if error or (answer.status >= 400 and answer.status not in expect):
+        raise _error(answer, path, error)
+    enveloped = isinstance(body, dict) and "result" in body and body.get("status") == "ok"
+    degraded = answer.headers.get("X-Recalld-Degraded", "")
+    return Reply(
+        body["result"] if enveloped else _bare(body),
+        tuple(part.strip() for part in degraded.split(",") if part.strip()),
+        _number(answer.headers.get("X-Process-Time")) or 0.0,
+        answer.status,
+    )
+
+
+def _bare(body: Any) -> Any:
+    # Routes that drop nulls answer a null result as {"status": "ok"} alone.
+    return None if body == {"status": "ok"} else body
+
+
+def _json(answer: Answer, path: str) -> Any:
+    if not answer.body:
+        return None
+    try:
+        return json.loads(answer.body)
+    except ValueError as bad:
+        if answer.status >= 400:
+            return None
+        raise Upstream(
+            f"{path} answered something that is no JSON", remedy="does --url name a recalld server?"
+        ) from bad
+
+
+def _error(answer: Answer, path: str, error: Any) -> RecalldError:
+    facts = error if isinstance(error, dict) else {}
+    details = facts["details"] if isinstance(facts.get("details"), dict) else {}
+    code = str(facts.get("code") or _CODES.get(answer.status, "UNKNOWN"))
+    message = str(facts.get("message") or f"{path} answered {answer.status}")
+    return family(code, message, details=details, retry_after_s=_retry_after_s(answer))
+
+
+_CODES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "CONFLICT",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+def _retry_after_s(answer: Answer) -> float | None:
+    """Seconds to wait before asking again; None if the server does not invite that."""
+    return _number(answer.headers.get("Retry-After")) if answer.status in {429, 503} else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return max(0.0, float(text)) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,290 @@
+"""The verbs over HTTP. Plain JSON values in and out; errors are ``domain.errors``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recalld.domain.errors import Invalid
+
+from .line import Progress, Upload
+from .transport import Reply, Transport
+
+API = "/api/v1"
+POLL_S = (0.05, 0.1, 0.2, 0.3, 0.5)
+ENDED = frozenset({"completed", "failed", "cancelled"})
+BATCH_MESSAGES_MAX = 100
+"""The wire's limit of messages in one call."""
+FOREVER = float("inf")
+
+
+class Client(Transport):
+    """All verbs of one server as one user. URIs are texts, ``~`` is the user's own tree.
+
+    ``Client("http://127.0.0.1:1933", user="ana")``; use it as a context manager or call ``close()``.
+    """
+
+    # ------------------------------------------------------------------ server
+    def health(self) -> dict[str, Any]:
+        """Is it alive: ``{"status", "healthy", "version", "auth_mode"}``."""
+        return dict(self.call("GET", "/health").result)
+
+    def ready(self) -> dict[str, Any]:
+        """Is it ready, and if not, why; never raises for "not ready"."""
+        return dict(self.call("GET", "/ready", expect=(503,), safe=False).result)
+
+    def system_status(self) -> dict[str, Any]:
+        """Whether the store is open, and which user we are."""
+        return dict(self.call("GET", f"{API}/system/status").result)
+
+    def count(self, uri: str = "") -> int:
+        """Chunks that can be found (below ``uri``)."""
+        return int(self.call("GET", f"{API}/debug/vector/count", params={"uri": uri or None}).result["count"])
+
+    def wait(self, timeout_s: float | None = None) -> dict[str, Any]:
+        """Until no work is left; raises ``Upstream`` ``DEADLINE_EXCEEDED`` after ``timeout_s``."""
+        return dict(self._post("/system/wait", {"timeout": timeout_s}, timeout_s=FOREVER).result)
+
+    # -------------------------------------------------------------------- tree
+    def ls(
+        self,
+        uri: str = "viking://",
+        *,
+        limit: int = 1000,
+        hidden: bool = False,
+        recursive: bool = False,
+        sort_by: str | None = None,
+        descending: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Entries of a directory: uri, size, isDir, modTime, abstract."""
+        order = ("desc" if descending else "asc") if sort_by else None
+        return list(
+            self._get(
+                "/fs/ls",
+                uri=uri,
+                limit=limit,
+                show_all_hidden=hidden,
+                recursive=recursive,
+                sort_by=sort_by,
+                sort_order=order,
+            ).result
+        )
+
+    def tree(
+        self, uri: str = "viking://", *, depth: int = 3, limit: int = 1000, hidden: bool = False
+    ) -> list[dict[str, Any]]:
+        """Everything below, in pre-order, with ``rel_path``."""
+        return list(self._get("/fs/tree", uri=uri, level_limit=depth, limit=limit, show_all_hidden=hidden).result)
+
+    def stat(self, uri: str) -> dict[str, Any]:
+        """Facts about one entry. Raises ``NotFound``."""
+        return dict(self._get("/fs/stat", uri=uri).result)
+
+    def read(self, uri: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
+        """A file's text, lines ``offset``..``offset+limit``."""
+        return str(self._get("/content/read", uri=uri, offset=offset, limit=limit, raw=raw).result)
+
+    def abstract(self, uri: str) -> str:
+        """L0 of a directory."""
+        return str(self._get("/content/abstract", uri=uri).result)
+
+    def overview(self, uri: str) -> str:
+        """L1 of a directory."""
+        return str(self._get("/content/overview", uri=uri).result)
+
+    def write(self, uri: str, content: str, *, mode: str = "replace", wait: bool = False) -> dict[str, Any]:
+        """Write a text file. ``mode``: replace, append or create."""
+        body = {"uri": uri, "content": content, "mode": mode, "wait": wait}
+        return dict(self._post("/content/write", body, timeout_s=FOREVER if wait else None).result)
+
+    def mkdir(self, uri: str, *, description: str = "") -> dict[str, Any]:
+        """Make a directory and its missing parents."""
+        return dict(self._post("/fs/mkdir", {"uri": uri, "description": description or None}).result)
+
+    def rm(self, uri: str, *, recursive: bool = False, wait: bool = False) -> dict[str, Any]:
+        """Remove; what is not there is no error."""
+        params = {"uri": uri, "recursive": recursive, "wait": wait}
+        return dict(self.call("DELETE", f"{API}/fs", params=params).result)
+
+    def mv(self, source: str, to: str) -> dict[str, Any]:
+        """Rename or move a subtree."""
+        return dict(self._post("/fs/mv", {"from_uri": source, "to_uri": to}).result)
+
+    def cp(self, source: str, to: str, *, recursive: bool = False) -> dict[str, Any]:
+        """Copy a file, or a subtree with ``recursive``."""
+        return dict(self._post("/fs/cp", {"from_uri": source, "to_uri": to, "recursive": recursive}).result)
+
+    def grep(
+        self,
+        pattern: str,
+        uri: str = "viking://",
+        *,
+        exclude: str = "",
+        ignore_case: bool = False,
+        limit: int = 256,
+        depth: int = 10,
+    ) -> dict[str, Any]:
+        """Lines that match a regular expression."""
+        body = {
+            "uri": uri,
+            "pattern": pattern,
+            "exclude_uri": exclude or None,
+            "case_insensitive": ignore_case,
+            "node_limit": limit,
+            "level_limit": depth,
+        }
+        return dict(self._post("/search/grep", body, safe=True).result)
+
+    def glob(self, pattern: str, uri: str = "viking://", *, limit: int = 256) -> list[str]:
+        """URIs whose path matches; ``**`` crosses directories."""
+        body = {"pattern": pattern, "uri": uri, "node_limit": limit}
+        return list(self._post("/search/glob", body, safe=True).result["matches"])
+
+    # ------------------------------------------------------------------ recall
+    def find(
+        self,
+        query: str,
+        *,
+        target_uri: str | Sequence[str] = "",
+        limit: int = 10,
+        score_threshold: float | None = None,
+        level: Sequence[int] = (),
+        context_type: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        since: str = "",
+        until: str = "",
+        session_id: str = "",
+        provenance: bool = False,
+    ) -> Reply:
+        """Recall. ``result``: memories, resources, skills (lists of hits, best first) and total.
+
+        With ``session_id`` the session's latest turns widen the question. ``degraded`` of the reply says what lacked.
+        """
+        body = {
+            "query": query,
+            "target_uri": target_uri if isinstance(target_uri, str) else list(target_uri),
+            "limit": limit,
+            "score_threshold": score_threshold,
+            "level": list(level) or None,
+            "context_type": list(context_type) or None,
+            "tags": list(tags) or None,
+            "since": since or None,
+            "until": until or None,
+            "session_id": session_id or None,
+            "include_provenance": provenance or None,
+        }
+        return self._post("/search/search" if session_id else "/search/find", body, safe=True)
+
+    # ---------------------------------------------------------------- sessions
+    def session_new(self, session_id: str = "") -> dict[str, Any]:
+        """Make a session; "" lets the server name it."""
+        return dict(self._post("/sessions", {"session_id": session_id or None}).result)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """All, newest first."""
+        return list(self._get("/sessions").result)
+
+    def session(self, session_id: str) -> dict[str, Any]:
+        """One session's state. Raises ``NotFound``."""
+        return dict(self._get(f"/sessions/{session_id}").result)
+
+    def say(self, session_id: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Append messages (role, content, ...) in order; they are durable and findable when this returns.
+
+        Each gets an ``id`` if it has none, so that a repeated call adds nothing twice. More than a hundred go in
+        several calls. Returns the last call's answer with ``added`` summed.
+        """
+        if not messages:
+            raise Invalid("there is no message to append", remedy="give at least one")
+        named = [{"id": f"msg_{uuid.uuid4().hex}", **message} for message in messages]
+        added, answer = 0, dict[str, Any]()
+        for start in range(0, len(named), BATCH_MESSAGES_MAX):
+            batch = {"messages": named[start : start + BATCH_MESSAGES_MAX]}
+            answer = dict(self._post(f"/sessions/{session_id}/messages/batch", batch, safe=True).result)
+            added += int(answer.get("added", 0))
+        return {**answer, "added": added}
+
+    def session_commit(self, session_id: str, *, keep_recent_count: int = 0) -> dict[str, Any]:
+        """Archive the live messages and have memories made of them; ``task_id`` names that work."""
+        return dict(self._post(f"/sessions/{session_id}/commit", {"keep_recent_count": keep_recent_count}).result)
+
+    def session_context(self, session_id: str, *, token_budget: int = 128_000) -> dict[str, Any]:
+        """The session's past as fits the budget."""
+        return dict(self._get(f"/sessions/{session_id}/context", token_budget=token_budget).result)
+
+    def session_delete(self, session_id: str) -> dict[str, Any]:
+        """Remove a session with its messages. Raises ``NotFound``."""
+        return dict(self.call("DELETE", f"{API}/sessions/{session_id}").result)
+
+    # ------------------------------------------------------------ import, tasks
+    def upload(self, path: Path, *, progress: Progress | None = None) -> str:
+        """Send a file, streaming; returns its temp_file_id. Raises ``Invalid`` if it cannot be read."""
+        try:
+            with path.open("rb") as file:
+                upload = Upload(file, path.name, path.stat().st_size, progress)
+                reply = self.call("POST", f"{API}/resources/temp_upload", upload=upload, timeout_s=FOREVER)
+        except OSError as unreadable:
+            raise Invalid(f"cannot read {path}: {unreadable.strerror}", remedy="check the path") from unreadable
+        return str(reply.result["temp_file_id"])
+
+    def add(
+        self,
+        *,
+        temp_file_id: str = "",
+        path: str = "",
+        name: str = "",
+        to: str = "",
+        parent: str = "",
+        create_parent: bool = False,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        wait: bool = False,
+    ) -> dict[str, Any]:
+        """Import an upload (or an address); ``root_uri`` says where it will be, ``task_id`` names the work."""
+        body = {
+            "temp_file_id": temp_file_id or None,
+            "path": path or None,
+            "source_name": name or None,
+            "to": to or None,
+            "parent": parent or None,
+            "create_parent": create_parent or None,
+            "include": ",".join(include) or None,
+            "exclude": ",".join(exclude) or None,
+            "tags": list(tags) or None,
+            "wait": wait,
+        }
+        return dict(self._post("/resources", body, timeout_s=FOREVER).result)
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """One task. Raises ``NotFound``."""
+        return dict(self._get(f"/tasks/{task_id}").result)
+
+    def tasks(self, *, type: str = "", status: str = "", limit: int = 50) -> list[dict[str, Any]]:
+        """Newest first."""
+        return list(self._get("/tasks", task_type=type or None, status=status or None, limit=limit).result)
+
+    def cancel(self, task_id: str) -> dict[str, Any]:
+        """Ask a task to stop. Raises ``Conflict`` if it has ended."""
+        return dict(self._post(f"/tasks/{task_id}/cancel", {}).result)
+
+    def task_wait(self, task_id: str, *, seen: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
+        """Ask until the task has ended (however it ended); ``seen`` is called with every state met."""
+        asked = 0
+        while True:
+            task = self.task(task_id)
+            if seen is not None:
+                seen(task)
+            if task.get("status") in ENDED:
+                return task
+            self.pause(POLL_S[min(asked, len(POLL_S) - 1)])
+            asked += 1
+
+    # ------------------------------------------------------------------ plumbing
+    def _get(self, path: str, **params: Any) -> Reply:
+        return self.call("GET", f"{API}{path}", params=params)
+
+    def _post(self, path: str, body: Mapping[str, Any], *, safe: bool = False, timeout_s: float | None = None) -> Reply:
+        return self.call("POST", f"{API}{path}", body=body, safe=safe, timeout_s=timeout_s)
