@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Generic, TypeVar
@@ -153,7 +154,8 @@ class Link:
     async def notify(self, name: str) -> None:
         """Tell the other end something that needs no answer; nothing happens if it has gone."""
         if self._writer is not None and not self._closed:
-            await self._send(_Notice(name))
+            with suppress(Closed):
+                await self._send(_Notice(name))
 
     def close(self) -> None:
         """Hang up. Harmless when called twice."""

@@ -1,0 +1,111 @@
+"""Keeps one worker process beside the server: started, listened to, restarted, and gone when the server goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from recalld.adapters.ledger.remote import push_wakes, serves
+from recalld.domain.errors import Busy, Closed, Upstream
+from recalld.infra.child import Child, spawn
+from recalld.infra.link import Link
+from recalld.ports.clock import Clock
+from recalld.ports.ledger import Ledger
+
+BACKOFF_S = 0.5
+BACKOFF_MAX_S = 60.0
+SETTLED_S = 60.0
+"""A worker that lived this long was healthy: its end starts the backoff over."""
+GRACE_S = 3.0
+WORKER = "beside"
+log = structlog.get_logger("recalld.supervisor")
+
+
+class Supervisor:
+    """One worker. ``arguments`` follow the Python executable; ``stuck_s``: silence after which a worker is killed."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        stuck_s: float,
+        name: str = WORKER,
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._arguments = tuple(arguments)
+        self._environment = dict(environment)
+        self._stuck_s = stuck_s
+        self.name = name
+        self.pid = 0
+        self.starts = 0
+        self.failures = 0
+
+    @property
+    def state(self) -> str:
+        """For readiness: ``ok``, ``starting``, or how often in a row it has died."""
+        if self.pid:
+            return "ok"
+        return f"died {self.failures} times in a row" if self.failures else "starting"
+
+    async def run(self) -> None:
+        """Keep a worker alive until cancelled or the store is shut; it has left when this returns."""
+        shut = False
+        while not shut:
+            begun = self._clock.monotonic()
+            try:
+                # Leases of a worker that is no more: its jobs may run again at once, not when the leases have run out.
+                await self._release()
+                await self._life()
+            except* Closed:
+                shut = True
+            except* OSError as refused:
+                log.exception("worker cannot be started", exc_info=refused)
+            self.failures = 1 if self._clock.monotonic() - begun > SETTLED_S else self.failures + 1
+            if not shut:
+                await self._clock.sleep(min(BACKOFF_S * 2 ** (self.failures - 1), BACKOFF_MAX_S))
+
+    async def _life(self) -> None:
+        child = await spawn(self._arguments, self._environment)
+        self.pid = child.process.pid
+        self.starts += 1
+        log.info("worker started", pid=self.pid)
+        link = Link(child.sock, serves=serves(self._ledger))
+        try:
+            async with asyncio.TaskGroup() as group:
+                beside = [
+                    group.create_task(push_wakes(self._ledger, link)),
+                    group.create_task(self._watch(link, child)),
+                ]
+                await link.run()
+                for task in beside:
+                    task.cancel()
+        finally:
+            self.pid = 0
+            link.close()
+            status = await child.end(GRACE_S)
+            log.info("worker ended", pid=child.process.pid, status=status)
+
+    async def _watch(self, link: Link, child: Child) -> None:
+        """Kill a worker whose loop has stopped turning; one that works at a healthy pace beats every second."""
+        while True:
+            await self._clock.sleep(self._stuck_s / 4)
+            if link.silent_s > self._stuck_s:
+                log.error("worker is stuck, killing it", pid=child.process.pid, silent_s=round(link.silent_s, 1))
+                child.kill()
+                return
+
+    async def _release(self) -> None:
+        try:
+            returned = await self._ledger.release(worker=self.name)
+        except (Busy, Upstream) as late:
+            # They run out by themselves; a disk that is full now must not stop the worker for good.
+            log.warning("leases not returned yet", error=str(late))
+            return
+        if returned:
+            log.info("leases returned", count=returned)

@@ -1,0 +1,23 @@
+"""A server for tests, run as a process: supervises one pretend worker and says its pid, until it is killed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from recalld.app.supervisor import Supervisor
+from tests.app.test_supervisor import Owner, QuickClock
+
+
+async def live() -> None:
+    owner = Owner()
+    worker = str(Path(__file__).with_name("pretend_worker.py"))
+    supervisor = Supervisor(owner, QuickClock(), arguments=[worker, "asks"], environment={}, stuck_s=60)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(supervisor.run())
+        await owner.until("lease beside")
+        print("worker", supervisor.pid, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(live())

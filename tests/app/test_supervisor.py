@@ -1,0 +1,154 @@
+"""A worker process lives as long as its server, is replaced when it dies or hangs, and never outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+
+from recalld.app.supervisor import Supervisor
+from recalld.domain.errors import Closed
+from recalld.domain.job import Job
+from recalld.ports.ledger import Ledger
+
+HERE = Path(__file__).parent
+
+
+class QuickClock:
+    """Real time, but nobody waits longer than a moment."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def stamp(self, form: str) -> str:
+        return time.strftime(form, time.gmtime())
+
+    def token(self, bytes_count: int = 16) -> str:
+        return "0" * (2 * bytes_count)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.01))
+
+
+class Owner:
+    """As much of a ledger as a supervisor and an idle worker use; ``events`` tells what was asked, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.shut = False
+        self._told = asyncio.Condition()
+
+    async def _tell(self, event: str) -> None:
+        async with self._told:
+            self.events.append(event)
+            self._told.notify_all()
+
+    async def until(self, event: str, times: int = 1) -> None:
+        async with asyncio.timeout(30), self._told:
+            await self._told.wait_for(lambda: self.events.count(event) >= times)
+
+    async def release(self, *, worker: str) -> int:
+        if self.shut:
+            raise Closed("the store is shut")
+        await self._tell(f"release {worker}")
+        return 0
+
+    async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:
+        await self._tell(f"lease {worker}")
+        return []
+
+    async def wake(self) -> AsyncIterator[None]:
+        while True:
+            yield
+            await asyncio.sleep(0.01)
+
+    def __getattr__(self, name: str) -> Any:
+        async def unused(*_: object, **__: object) -> None:
+            raise AssertionError(f"nobody should ask for {name}")
+
+        return unused
+
+
+@asynccontextmanager
+async def supervised(mode: str, *, stuck_s: float = 60) -> AsyncIterator[tuple[Owner, Supervisor]]:
+    owner = Owner()
+    arguments = [str(HERE / "pretend_worker.py"), mode]
+    supervisor = Supervisor(cast(Ledger, owner), QuickClock(), arguments=arguments, environment={}, stuck_s=stuck_s)
+    running = asyncio.ensure_future(supervisor.run())
+    try:
+        yield owner, supervisor
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_worker_is_started_served_and_woken() -> None:
+    async with supervised("asks") as (owner, supervisor):
+        await owner.until("lease woken")
+        assert supervisor.state == "ok"
+    assert owner.events[:2] == ["release beside", "lease beside"]
+
+
+async def test_a_dead_worker_is_replaced_and_its_leases_return_first() -> None:
+    async with supervised("dies") as (owner, supervisor):
+        await owner.until("lease beside", times=2)
+        assert supervisor.starts == 2
+    assert owner.events[:4] == ["release beside", "lease beside"] * 2
+
+
+async def test_a_killed_worker_is_replaced() -> None:
+    async with supervised("asks") as (owner, supervisor):
+        await owner.until("lease woken")
+        os.kill(supervisor.pid, signal.SIGKILL)
+        await owner.until("lease woken", times=2)
+        assert supervisor.failures == 1
+
+
+async def test_a_worker_that_never_beats_is_killed_and_replaced() -> None:
+    async with supervised("mute", stuck_s=0.5) as (owner, supervisor):
+        await owner.until("lease woken", times=2)
+        assert supervisor.starts >= 2
+
+
+async def test_a_worker_leaves_with_its_supervisor() -> None:
+    async with supervised("asks") as (owner, supervisor):
+        await owner.until("lease woken")
+        pid = supervisor.pid
+    assert not psutil.pid_exists(pid)
+
+
+async def test_no_worker_is_started_for_a_store_that_is_shut() -> None:
+    owner = Owner()
+    owner.shut = True
+    supervisor = Supervisor(cast(Ledger, owner), QuickClock(), arguments=["-c", ""], environment={}, stuck_s=60)
+    async with asyncio.timeout(10):
+        await supervisor.run()
+    assert supervisor.starts == 0
+
+
+def test_a_worker_does_not_outlive_a_server_that_is_killed() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    server = subprocess.Popen(
+        [sys.executable, str(HERE / "pretend_server.py")], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert server.stdout is not None
+    told = next(line for line in server.stdout if line.startswith("worker "))
+    worker = psutil.Process(int(told.split()[1]))
+    server.kill()
+    server.wait()
+    server.stdout.close()
+    # Reparented, it may be a zombie for a moment: dead all the same.
+    psutil.wait_procs([worker], timeout=10)
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
