@@ -11,7 +11,7 @@ from recalld.domain.policy import CHUNK_OVERLAP_WORDS, CHUNK_WORDS
 from recalld.domain.uri import Uri
 
 from .scripts import CJK, UNSPACED
-from .talk import ROLES, epoch_of, talk_head
+from .turns import ROLES, epoch_of, talk_head
 from .tokens import terms
 
 CHUNKS_MAX = 2_000
