@@ -1,0 +1,52 @@
+"""Search requests are checked part by part."""
+
+import pytest
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid
+from recalld.domain.node import ContextType
+from recalld.rules.asking import ask
+
+ANA, NOW = Caller(user="ana"), 1_715_169_600.0
+
+
+def test_a_full_request_is_understood() -> None:
+    query = ask("q", ANA, NOW, target_uri=["viking://~/memories", "viking://"], context_type="memory,skill", level=[2], tags=["A=B"], since="7d", until="2024-05-08")
+    assert [str(t) for t in query.targets] == ["viking://user/ana/memories"]
+    assert query.types == (ContextType.MEMORY, ContextType.SKILL)
+    assert query.tags == ("a=b",)
+    assert query.since == NOW - 7 * 86_400
+    assert query.until is not None
+    assert query.until > NOW + 11 * 3_600
+
+
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [
+        ("limit", {"limit": 0}),
+        ("limit", {"limit": 100_000}),
+        ("context_type", {"context_type": "picture"}),
+        ("level", {"level": [3]}),
+        ("tags", {"tags": ["nope"]}),
+        ("since", {"since": "yesterdayish"}),
+        ("since", {"since": "2024-05-08", "until": "2024-05-01"}),
+        ("time_field", {"time_field": "born_at"}),
+        ("filter", {"filter": {"op": "or", "conds": []}}),
+    ],
+)
+def test_what_is_wrong_is_named(field: str, options: dict[str, object]) -> None:
+    with pytest.raises(Invalid) as refused:
+        ask("q", ANA, NOW, **options)  # type: ignore[arg-type]
+    assert refused.value.details["field"] == field
+
+
+def test_an_empty_question_is_refused() -> None:
+    with pytest.raises(Invalid):
+        ask("  ", ANA, NOW)
+
+
+def test_the_filter_object_narrows_the_query() -> None:
+    given = {"op": "and", "conds": [{"op": "must", "field": "context_type", "conds": ["memory"]}, {"op": "range", "field": "created_at", "gte": 5}]}
+    query = ask("q", ANA, NOW, filter=given)
+    assert query.types == (ContextType.MEMORY,)
+    assert (query.time_field, query.since) == ("created_at", 5.0)
