@@ -1,0 +1,57 @@
+"""Append-only columns and walks up a tree of row numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+Column = NDArray[Any]
+
+
+class Columns:
+    """Named columns of equal length that grow by doubling. Views handed out stay valid until the next ``extend``."""
+
+    def __init__(self, kinds: Mapping[str, type | str]) -> None:
+        self._data: dict[str, Column] = {name: np.zeros(64, kind) for name, kind in kinds.items()}
+        self.rows = 0
+
+    def __getitem__(self, name: str) -> Column:
+        return self._data[name][: self.rows]
+
+    def extend(self, values: Mapping[str, Column]) -> None:
+        """Append rows; a column that is not given gets zeros."""
+        more = len(next(iter(values.values())))
+        need = self.rows + more
+        for name, column in self._data.items():
+            if len(column) < need:
+                grown = np.zeros(max(need, 2 * len(column)), column.dtype)
+                grown[: self.rows] = column[: self.rows]
+                self._data[name] = grown
+            self._data[name][self.rows : need] = values.get(name, 0)
+        self.rows = need
+
+
+def places(sorted_ids: Ids, wanted: Ids) -> NDArray[np.int32]:
+    """Row of each wanted id in ascending ``sorted_ids``, -1 where it is not there."""
+    if len(sorted_ids) == 0:
+        return np.full(len(wanted), -1, np.int32)
+    at = np.searchsorted(sorted_ids, wanted)
+    at[at == len(sorted_ids)] = 0
+    return np.where(sorted_ids[at] == wanted, at, -1).astype(np.int32)
+
+
+def inherit(own: NDArray[np.uint8], parents: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Bits of each row OR'ed with those of all its ancestors (parent -1 = none), by pointer jumping: the number of
+    rounds is the logarithm of the depth."""
+    found = np.append(own, np.uint8(0))
+    jump = np.append(parents, np.int32(-1))
+    while True:
+        going = np.flatnonzero(jump >= 0)
+        if len(going) == 0:
+            return found[:-1]
+        found[going] |= found[jump[going]]
+        jump[going] = jump[jump[going]]

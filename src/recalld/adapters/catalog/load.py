@@ -1,0 +1,79 @@
+"""Addresses and texts of found nodes, in one read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from recalld.domain.node import ContextType
+from recalld.domain.uri import Uri
+from recalld.ports.index import Loaded
+
+MESSAGE_CHARS_MAX = 2_000
+_KIND_MESSAGE = 2
+_NODES = """
+WITH wanted(id) AS (SELECT value FROM json_each(?))
+SELECT n.id, n.kind, n.tags, n.source, coalesce(t.abstract, ''), coalesce(t.overview, ''),
+       coalesce(substr(m.text, 1, ?), ''), coalesce(m.id, '')
+FROM wanted JOIN node n ON n.id = wanted.id LEFT JOIN tier t ON t.node = n.id LEFT JOIN message m ON m.node = n.id"""
+_PATHS = """
+WITH RECURSIVE up(start, parent, name, gone, depth) AS (
+  SELECT n.id, n.parent, n.name, n.gone, 0 FROM json_each(?) w JOIN node n ON n.id = w.value
+  UNION ALL SELECT up.start, n.parent, n.name, max(up.gone, n.gone), up.depth + 1 FROM up JOIN node n ON n.id = up.parent)
+SELECT start, parent, name, gone FROM up ORDER BY start, depth"""
+
+
+def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
+    """In the order given; nodes that are gone, or below something gone, are left out."""
+    wanted = json.dumps(list(nodes))
+    paths = paths_of(c, wanted)
+    found: dict[int, Loaded] = {}
+    for node, kind, tags, source, abstract, overview, text, message in c.execute(_NODES, (wanted, MESSAGE_CHARS_MAX)):
+        if node not in paths:
+            continue
+        uri = paths[node]
+        origin = json.loads(source)
+        found[node] = Loaded(
+            node_id=node,
+            uri=uri,
+            type=_type_of(uri, kind),
+            kind=kind,
+            abstract=text if kind == _KIND_MESSAGE else abstract,
+            overview=overview,
+            tags=tuple(json.loads(tags)),
+            session_id=uri.parts[3] if kind == _KIND_MESSAGE and len(uri.parts) > 3 else "",
+            message_id=message,
+            source=origin,
+            quotes=_quotes(origin),
+        )
+    return [found[n] for n in nodes if n in found]
+
+
+def paths_of(c: apsw.Connection, wanted: str) -> dict[int, Uri]:
+    """Addresses of living nodes (a JSON list of ids)."""
+    names: dict[int, list[str]] = {}
+    whole: dict[int, Uri] = {}
+    for start, parent, name, gone in c.execute(_PATHS, (wanted,)):
+        parts = names.setdefault(start, [])
+        if parent:
+            parts.append(name)
+        elif not gone:
+            whole[start] = Uri(tuple(reversed(parts)))
+    return whole
+
+
+def _type_of(uri: Uri, kind: int) -> ContextType:
+    if kind == _KIND_MESSAGE or "memories" in uri.parts:
+        return ContextType.MEMORY
+    return ContextType.SKILL if "skills" in uri.parts else ContextType.RESOURCE
+
+
+def _quotes(origin: dict[str, Any]) -> tuple[Uri, ...]:
+    listed = origin.get("messages", ())
+    prefix = "viking://"
+    return tuple(
+        Uri(tuple(m[len(prefix) :].split("/"))) for m in listed if isinstance(m, str) and m.startswith(prefix)
+    )

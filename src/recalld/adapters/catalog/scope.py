@@ -1,0 +1,108 @@
+"""What a caller's words come to: which spaces, which subtrees, which rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recalld.domain.caller import Caller, Role
+from recalld.domain.errors import Denied
+from recalld.domain.node import ContextType
+from recalld.domain.query import Query
+from recalld.domain.uri import Uri
+
+from .arrays import Ids
+from .space import MEMORIES, SKILLS, Space
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """One owner's part of a query. ``tops`` (): all of it; ``messages_only``: the target lies among sessions."""
+
+    user: str
+    tops: tuple[Uri, ...] = ()
+    messages_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """An area with its addresses as node ids (missing ones left out)."""
+
+    area: Area
+    tops: tuple[int, ...]
+    peers_hidden: tuple[int, ...]
+    session: int
+
+
+def areas_of(caller: Caller, query: Query) -> tuple[Area, ...]:
+    """No target, or the root: the caller's own tree and what the account shares. Raises ``Denied`` for another user's
+    tree unless the caller is root or admin."""
+    targets = [t for t in query.targets if t.parts]
+    if not targets:
+        return Area(caller.user), Area("", (Uri(("resources",)),))
+    found: list[Area] = []
+    for target in targets:
+        parts = target.parts
+        if parts[0] != "user":
+            found.append(Area("", (target,)))
+            continue
+        if len(parts) == 1:
+            found.append(Area(caller.user))
+            continue
+        if parts[1] != caller.user and caller.role is Role.USER:
+            raise Denied(f"{target} belongs to another user", remedy="search below viking://~ or viking://resources")
+        found.append(Area(parts[1], (target,) if len(parts) > 2 else (), len(parts) > 2 and parts[2] == "sessions"))
+    return tuple(found)
+
+
+def rows_of(space: Space, resolved: Resolved, query: Query, caller: Caller) -> NDArray[np.bool_]:
+    """Which of a space's chunks this query may find."""
+    nodes, at = space.nodes, space.chunks["node_row"]
+    keep = space.alive() & np.isin(space.chunks["level"], query.levels or (2,))
+    if resolved.area.tops:
+        keep &= space.below(np.array(resolved.tops, np.int64))[at]
+    message = nodes["kind"][at] == 2
+    if resolved.area.messages_only:
+        keep &= message
+    if not query.messages and not resolved.area.messages_only:
+        keep &= ~message
+    elif resolved.session:
+        keep &= ~(message & space.below(np.array([resolved.session], np.int64))[at])
+    if resolved.peers_hidden:
+        keep &= ~space.below(np.array(resolved.peers_hidden, np.int64))[at]
+    if query.types:
+        keep &= _of_types(nodes["bits"][at], message, query.types)
+    if query.tags:
+        keep &= np.isin(space.chunks["node"], _tagged(space, query.tags))
+    if query.since is not None or query.until is not None:
+        keep &= _in_time(space, query)
+    return keep
+
+
+def _of_types(
+    bits: NDArray[np.uint8], message: NDArray[np.bool_], types: tuple[ContextType, ...]
+) -> NDArray[np.bool_]:
+    memory = message | ((bits & MEMORIES) > 0)
+    skill = ~memory & ((bits & SKILLS) > 0)
+    keep = np.zeros(len(bits), np.bool_)
+    for wanted in types:
+        keep |= {ContextType.MEMORY: memory, ContextType.SKILL: skill}.get(wanted, ~memory & ~skill)
+    return keep
+
+
+def _tagged(space: Space, tags: tuple[str, ...]) -> Ids:
+    # A tag stands in the stored JSON list as a quoted string.
+    wanted = [f'"{t}"' for t in tags]
+    return np.array([node for node, text in space.tags.items() if all(w in text for w in wanted)], np.int64)
+
+
+def _in_time(space: Space, query: Query) -> NDArray[np.bool_]:
+    """A message's time is when it was said; a file's the asked one of its node's."""
+    at = space.chunks["node_row"]
+    column = "created" if query.time_field == "created_at" else "updated"
+    when = np.where(space.nodes["kind"][at] == 2, space.chunks["at"], space.nodes[column][at])
+    since = -np.inf if query.since is None else query.since
+    until = np.inf if query.until is None else query.until
+    return (when >= since) & (when <= until)

@@ -1,0 +1,152 @@
+"""One owner's index space in memory: its tree as numbers, its chunks as columns."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import Columns, Ids, inherit, places
+from .follow import ChunkPage, NodePage, OwnerRow
+
+DEAD, MEMORIES, SKILLS, MARK = 1, 2, 4, 128
+_NAMED_BITS = {"memories": MEMORIES, "skills": SKILLS}
+_DIGITS = re.compile(r"\d+")
+_TALK_GROUP = 1 << 40
+"""Groups made here (a folder of turns) are kept apart from node ids by this offset."""
+
+
+@dataclass
+class Space:
+    """Brought up to date page by page; ``stamp`` rises with every change and names what caches were made from."""
+
+    row: OwnerRow
+    nodes: Columns = field(
+        default_factory=lambda: Columns(
+            {"id": "i8", "parent": "i8", "kind": "i1", "gone": "i8", "version": "i8", "created": "f8", "updated": "f8",
+             "own": "u1", "parent_row": "i4", "bits": "u1"}
+        )
+    )  # fmt: skip
+    chunks: Columns = field(
+        default_factory=lambda: Columns(
+            {"id": "i8", "node": "i8", "version": "i8", "level": "i1", "kind": "i1", "length": "f4", "group": "i8",
+             "previous": "i8", "at": "f8", "asks": "?", "speaker": "i4", "gone": "?", "node_row": "i4"}
+        )
+    )  # fmt: skip
+    tags: dict[int, str] = field(default_factory=dict)
+    talk: dict[int, str] = field(default_factory=dict)
+    speakers: dict[str, int] = field(default_factory=dict)
+    rooted: dict[int, bool] = field(default_factory=dict)
+    seq: int = 0
+    last_node: int = 0
+    stamp: int = 0
+    _talk_stamp: int = -1
+
+    @property
+    def rows(self) -> int:
+        """Rows held, for the memory budget."""
+        return self.nodes.rows + self.chunks.rows
+
+    @property
+    def last_chunk(self) -> int:
+        """The largest chunk id seen."""
+        return int(self.chunks["id"][-1]) if self.chunks.rows else 0
+
+    # ------------------------------------------------------------------ nodes
+    def take_nodes(self, page: NodePage) -> None:
+        """Add and change nodes. Parents may come after their children: ``settle`` puts the tree together."""
+        columns = page.columns
+        ids = columns["id"].astype(np.int64)
+        own = np.where(columns["gone"] > 0, DEAD, 0).astype(np.uint8)
+        for name, members in page.named.items():
+            own[np.isin(ids, members)] |= _NAMED_BITS[name]
+        row = places(self.nodes["id"], ids)
+        old, new = np.flatnonzero(row >= 0), np.flatnonzero(row < 0)
+        for name in ("parent", "kind", "gone", "version", "created", "updated"):
+            self.nodes[name][row[old]] = columns[name][old]
+        self.nodes["own"][row[old]] = own[old]
+        for node in ids[old].tolist():
+            self.tags.pop(node, None)
+            self.talk.pop(node, None)
+        self.tags.update(page.tags)
+        self.talk.update(page.talk)
+        if len(new):
+            new = new[np.argsort(ids[new], kind="stable")]
+            if self.nodes.rows and ids[new[0]] < self.nodes["id"][-1]:
+                self._merge_nodes(columns, ids, own, new)
+            else:
+                self.nodes.extend({**{k: v[new] for k, v in columns.items()}, "id": ids[new], "own": own[new]})
+        self.seq, self.last_node = int(columns["seq"][-1]), int(ids[-1])
+        self.stamp += 1
+
+    def _merge_nodes(self, columns: dict[str, NDArray[np.float64]], ids: Ids, own: NDArray[np.uint8], new: Ids) -> None:
+        # A page read in order of change can bring a smaller id after a larger one: sort once more.
+        names = ("id", "parent", "kind", "gone", "version", "created", "updated", "own")
+        fresh = {**{k: columns[k][new] for k in names if k in columns}, "id": ids[new], "own": own[new]}
+        whole = {k: np.concatenate([self.nodes[k], fresh[k]]) for k in names}
+        order = np.argsort(whole["id"], kind="stable")
+        kinds: dict[str, type | str] = {k: self.nodes[k].dtype.str for k in (*names, "parent_row", "bits")}
+        self.nodes = Columns(kinds)
+        self.nodes.extend({k: v[order] for k, v in whole.items()})
+
+    def outside_parents(self) -> list[int]:
+        """Parents of this space's nodes that belong to no row here: the places where it hangs in the account's tree."""
+        self.nodes["parent_row"][:] = places(self.nodes["id"], self.nodes["parent"])
+        return [int(p) for p in np.unique(self.nodes["parent"][self.nodes["parent_row"] < 0]) if int(p) not in self.rooted]
+
+    def settle(self, rooted: dict[int, bool]) -> None:
+        """Work out who is reachable and what lies below memories and skills."""
+        self.rooted.update(rooted)
+        own = self.nodes["own"].copy()
+        top = np.flatnonzero(self.nodes["parent_row"] < 0)
+        cut = [p for p, alive in self.rooted.items() if not alive]
+        own[top[np.isin(self.nodes["parent"][top], cut)]] |= DEAD
+        self.nodes["bits"][:] = inherit(own, self.nodes["parent_row"])
+        self.chunks["node_row"][:] = places(self.nodes["id"], self.chunks["node"])
+
+    # ----------------------------------------------------------------- chunks
+    def take_chunks(self, page: ChunkPage) -> None:
+        """Add chunks. A node's chunks of one level come in one commit: older ones of that level are gone."""
+        columns = page.columns
+        ids, nodes = columns["id"].astype(np.int64), columns["node"].astype(np.int64)
+        if self.chunks.rows and nodes.min() <= self.chunks["node"].max():
+            key, fresh = self.chunks["node"] * 4 + self.chunks["level"], nodes * 4 + columns["level"].astype(np.int64)
+            self.chunks["gone"][np.isin(key, np.unique(fresh))] = True
+        speaker = np.full(len(ids), -1, np.int32)
+        for name, members in page.speakers.items():
+            speaker[np.isin(ids, members)] = self.speakers.setdefault(name, len(self.speakers))
+        self.chunks.extend({**columns, "id": ids, "node": nodes, "speaker": speaker})
+        self.stamp += 1
+
+    def alive(self) -> NDArray[np.bool_]:
+        """Chunks that stand for what their node holds now."""
+        at = self.chunks["node_row"]
+        if self.nodes.rows == 0:
+            return np.zeros(len(at), np.bool_)
+        current = self.chunks["version"] == self.nodes["version"][at]
+        reachable = (at >= 0) & ((self.nodes["bits"][at] & DEAD) == 0) & ~self.chunks["gone"]
+        return reachable & (current | (self.chunks["level"] < 2))
+
+    def below(self, tops: Ids) -> NDArray[np.bool_]:
+        """Per node: is it one of ``tops`` or under one."""
+        own = np.where(np.isin(self.nodes["id"], tops), MARK, 0).astype(np.uint8)
+        return inherit(own, self.nodes["parent_row"]) == MARK
+
+    def knit_talk(self) -> None:
+        """Folders of turns read like a session: one group per folder, in order of time and natural name."""
+        if not self.talk or self._talk_stamp == self.stamp:
+            return
+        self._talk_stamp = self.stamp
+        names = {node: tuple(int(p) if p.isdigit() else 0 for p in _DIGITS.findall(name)) for node, name in self.talk.items()}
+        rows = np.flatnonzero(np.isin(self.chunks["node"], np.fromiter(self.talk, np.int64)) & ~self.chunks["gone"])
+        parent = self.nodes["parent"][self.chunks["node_row"][rows]].tolist()
+        node, at = self.chunks["node"][rows].tolist(), self.chunks["at"][rows].tolist()
+        order = sorted(range(len(rows)), key=lambda k: (parent[k], at[k], names[node[k]], self.talk[node[k]], int(rows[k])))
+        previous, folder = 0, -1
+        for k in order:
+            row = rows[k]
+            self.chunks["previous"][row] = previous if parent[k] == folder else 0
+            self.chunks["group"][row] = parent[k] + _TALK_GROUP
+            previous, folder = int(self.chunks["id"][row]), parent[k]

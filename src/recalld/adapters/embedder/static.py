@@ -1,0 +1,93 @@
+"""Static token vectors: a table lookup and a mean, tens of thousands of texts a second, no forward pass."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recalld.domain.errors import Invalid, Upstream
+from recalld.infra.offload import Pool
+from recalld.ports.plugin import Plugin
+
+WEIGHTS = "weights/l2_supercat_256.safetensors"
+WEIGHTS_SHA256 = "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5"
+TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
+WIDTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class StaticSettings:
+    """``text_chars_max``: longer texts are cut."""
+
+    text_chars_max: int = 8_192
+
+
+class StaticEmbedder:
+    """The package wordllama carries the weights; its own loader, which may reach for the network, is never used."""
+
+    name = "static"
+    width = WIDTH
+    batch_max = 256
+    floor = 0.10
+    ceiling = 0.75
+    fingerprint = f"wordllama-l2-supercat-256/{WEIGHTS_SHA256[:16]}/mean/unit"
+
+    def __init__(self, settings: StaticSettings) -> None:
+        self._settings = settings
+        # One thread: the first call loads the table while later ones wait for it, and lookups are too short to share.
+        self._pool = Pool("embedder-static", running_max=1, waiting_max=64)
+        self._loaded: tuple[NDArray[np.float16], Any] | None = None
+
+    async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
+        """See ``ports.embedder.Embedder``."""
+        if len(texts) > self.batch_max:
+            raise Invalid(f"{len(texts)} texts in one call", remedy=f"send at most {self.batch_max}")
+        return await self._pool.run(self._embed, [t[: self._settings.text_chars_max] for t in texts])
+
+    async def close(self) -> None:
+        """Let go of the table."""
+        self._pool.close()
+        self._loaded = None
+
+    def _embed(self, texts: list[str]) -> NDArray[np.float32]:
+        if self._loaded is None:
+            self._loaded = _load()
+        table, tokenizer = self._loaded
+        out = np.zeros((len(texts), WIDTH), np.float32)
+        for row, encoded in enumerate(tokenizer.encode_batch(texts, add_special_tokens=False)):
+            if encoded.ids:
+                out[row] = table[encoded.ids].mean(axis=0, dtype=np.float32)
+        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+
+
+def _load() -> tuple[NDArray[np.float16], Any]:
+    """The table as float16 (16 MB) and its tokenizer. Raises ``Upstream`` when the package's files are not what we know."""
+    # Heavy: loaded when the first text arrives.
+    from safetensors.numpy import load
+    from tokenizers import Tokenizer
+
+    found = find_spec("wordllama")
+    if found is None or found.origin is None:
+        raise Upstream("the package wordllama is missing", remedy="pip install wordllama")
+    folder = Path(found.origin).parent
+    try:
+        weights = (folder / WEIGHTS).read_bytes()
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    except OSError as gone:
+        raise Upstream(f"wordllama carries no {gone.filename}", remedy="pip install --force-reinstall wordllama") from gone
+    if hashlib.sha256(weights).hexdigest() != WEIGHTS_SHA256:
+        raise Upstream("wordllama's weights are not the known ones", remedy="pip install 'wordllama==0.4.0.post1'")
+    (table,) = load(weights).values()
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(1_024)
+    return np.ascontiguousarray(table, dtype=np.float16), tokenizer
+
+
+plugin = Plugin("embedder", "static", StaticSettings, StaticEmbedder)

@@ -1,0 +1,210 @@
+"""Full text on FTS5: postings come out packed by SQLite, so that no Python loop meets a row."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from recalld.ports.index import Ids, LexicalMatches, Reach
+from recalld.rules.owned import owned
+
+T = TypeVar("T")
+FINDING_MAX = 12
+"""How many of a query's rarest terms may find."""
+COMMON_SHARE = 0.05
+PLACES_MIN = 1_500
+"""A term that stands in fewer places than this always finds, however small the owner's space."""
+RESCORING_MAX = 3
+PHRASE_TERMS = (3, 32)
+POSTINGS_KEPT = 1_000_000
+_PLACES = "SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term = ? LIMIT ?)"
+_FOUND_IN = "SELECT doc FROM fts_row WHERE term = ?"
+_MATCH = "SELECT group_concat(rowid) FROM fts WHERE fts MATCH ?"
+
+
+class Reader(Protocol):
+    """The store's bounded reader connections."""
+
+    async def read(self, fn: Callable[[apsw.Connection], T]) -> T:
+        """Run ``fn`` on a reader connection inside one read transaction."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Posting:
+    """Where a term stands in one owner's chunks. ``chunks`` ascending, None: too common to be fetched whole."""
+
+    found_in: int
+    chunks: Ids | None
+    counts: NDArray[np.float32] | None
+
+
+class Fts5Lexicon:
+    """Postings of rare terms are fetched whole and kept until the owner's space changes; common ones only rescore."""
+
+    def __init__(self, store: Reader, *, postings_kept: int = POSTINGS_KEPT) -> None:
+        self._store = store
+        self._kept: OrderedDict[tuple[int, str], tuple[int, _Posting]] = OrderedDict()
+        self._held = 0
+        self._postings_kept = postings_kept
+
+    async def match(self, reach: Reach, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
+        """See ``ports.index.Lexicon``."""
+        distinct = tuple(dict.fromkeys(terms))
+        if not distinct or not reach.size:
+            return _nothing(distinct)
+        return await self._store.read(lambda c: self._match(c, reach, distinct, phrase))
+
+    def _match(
+        self, c: apsw.Connection, reach: Reach, terms: tuple[str, ...], phrase: tuple[str, ...]
+    ) -> LexicalMatches:
+        found_in = np.zeros(len(terms), np.float32)
+        found_by = np.zeros(len(terms), np.bool_)
+        term: list[NDArray[np.int32]] = []
+        chunk: list[Ids] = []
+        count: list[NDArray[np.float32]] = []
+        phrases: list[Ids] = []
+        total = length = 0
+        for owner, inside in zip(reach.owners, reach.chunks, strict=True):
+            chunks, words, stamp = _size_of(c, owner)
+            total += chunks
+            length += words
+            postings = [self._posting(c, owner, stamp, chunks, t) for t in terms]
+            found_in += np.array([p.found_in for p in postings], np.float32)
+            finding = _finding(postings)
+            if not finding:
+                postings, finding = self._all_common(c, owner, terms, postings)
+            found_by[finding] = True
+            before = len(chunk)
+            for k in finding:
+                _keep(k, postings[k].chunks, postings[k].counts, inside, term, chunk, count)
+            common = [k for k, p in enumerate(postings) if k not in finding and p.found_in]
+            for k in sorted(common, key=lambda k: postings[k].found_in)[:RESCORING_MAX]:
+                _keep(k, *self._rescore(c, owner, postings, terms, finding, k), inside, term, chunk, count)
+            if _may_hold_phrase(postings, finding, phrase, chunk[before:]):
+                phrases.append(_inside(_phrase(c, owner, phrase), inside))
+        return LexicalMatches(
+            terms=terms,
+            term=np.concatenate(term) if term else np.zeros(0, np.int32),
+            chunk=np.concatenate(chunk) if chunk else np.zeros(0, np.int64),
+            count=np.concatenate(count) if count else np.zeros(0, np.float32),
+            found_in=found_in,
+            found_by=found_by,
+            chunks=total,
+            terms_mean=length / max(total, 1),
+            phrase=np.sort(np.concatenate(phrases)) if phrases else np.zeros(0, np.int64),
+        )
+
+    def _posting(self, c: apsw.Connection, owner: int, stamp: int, chunks: int, term: str) -> _Posting:
+        kept = self._kept.get((owner, term))
+        if kept is not None and kept[0] == stamp:
+            return kept[1]
+        posting = _fetch(c, owned(owner, term), int(max(PLACES_MIN, COMMON_SHARE * chunks * 1.5)))
+        self._held += _weight(posting) - (_weight(kept[1]) if kept else 0)
+        self._kept[owner, term] = (stamp, posting)
+        while self._held > self._postings_kept and len(self._kept) > 1:
+            _, (_, dropped) = self._kept.popitem(last=False)
+            self._held -= _weight(dropped)
+        return posting
+
+    def _all_common(
+        self, c: apsw.Connection, owner: int, terms: tuple[str, ...], postings: list[_Posting]
+    ) -> tuple[list[_Posting], list[int]]:
+        """Every term is common: the two rarest find, by presence alone."""
+        rarest = sorted((k for k, p in enumerate(postings) if p.found_in), key=lambda k: (postings[k].found_in, k))[:2]
+        for k in rarest:
+            ids = _ids(c, f'"{owned(owner, terms[k])}"')
+            postings[k] = _Posting(postings[k].found_in, ids, np.ones(len(ids), np.float32))
+        return postings, rarest
+
+    def _rescore(
+        self, c: apsw.Connection, owner: int, postings: Sequence[_Posting], terms: tuple[str, ...], finding: list[int], k: int
+    ) -> tuple[Ids | None, NDArray[np.float32] | None]:
+        """Which of the found chunks also hold a common term; how often is not asked."""
+        if postings[k].chunks is not None:
+            return postings[k].chunks, postings[k].counts
+        finders = " OR ".join(f'"{owned(owner, terms[f])}"' for f in finding)
+        ids = _ids(c, f'"{owned(owner, terms[k])}" AND ({finders})') if finders else None
+        return ids, None if ids is None else np.ones(len(ids), np.float32)
+
+
+def _fetch(c: apsw.Connection, term: str, places_max: int) -> _Posting:
+    packed = c.execute(_PLACES, (term, places_max + 1)).fetchone()
+    if packed is None or packed[0] is None:
+        return _Posting(0, np.zeros(0, np.int64), np.zeros(0, np.float32))
+    places = np.fromstring(packed[0], dtype=np.int64, sep=",")
+    if len(places) > places_max:
+        row = c.execute(_FOUND_IN, (term,)).fetchone()
+        return _Posting(int(row[0]) if row else 0, None, None)
+    ids, counts = np.unique(places, return_counts=True)
+    return _Posting(len(ids), ids, counts.astype(np.float32))
+
+
+def _finding(postings: Sequence[_Posting]) -> list[int]:
+    """Terms that find: the rarest of those fetched."""
+    fetched = [k for k, p in enumerate(postings) if p.chunks is not None and p.found_in]
+    return sorted(fetched, key=lambda k: (postings[k].found_in, k))[:FINDING_MAX]
+
+
+def _weight(posting: _Posting) -> int:
+    return 8 + (0 if posting.chunks is None else len(posting.chunks))
+
+
+def _size_of(c: apsw.Connection, owner: int) -> tuple[int, int, int]:
+    """Chunks, their terms, and a stamp that changes whenever the owner's chunks do."""
+    row = c.execute("SELECT chunks, terms, epoch FROM owner WHERE id = ?", (owner,)).fetchone()
+    last = c.execute("SELECT max(id) FROM chunk WHERE owner = ?", (owner,)).fetchone()
+    return (int(row[0]), int(row[1]), hash((row, last))) if row else (0, 0, 0)
+
+
+def _keep(
+    k: int,
+    ids: Ids | None,
+    counts: NDArray[np.float32] | None,
+    inside: Ids,
+    term: list[NDArray[np.int32]],
+    chunk: list[Ids],
+    count: list[NDArray[np.float32]],
+) -> None:
+    if ids is None or counts is None or not len(ids) or not len(inside):
+        return
+    at = np.minimum(np.searchsorted(inside, ids), len(inside) - 1)
+    keep = inside[at] == ids
+    chunk.append(ids[keep])
+    count.append(counts[keep])
+    term.append(np.full(int(keep.sum()), k, np.int32))
+
+
+def _inside(ids: Ids, inside: Ids) -> Ids:
+    return ids[np.isin(ids, inside, assume_unique=True)]
+
+
+def _may_hold_phrase(postings: Sequence[_Posting], finding: list[int], phrase: tuple[str, ...], found: list[Ids]) -> bool:
+    """Only if some chunk holds every finding term is a phrase worth looking for."""
+    if not PHRASE_TERMS[0] <= len(phrase) <= PHRASE_TERMS[1] or any(p.found_in == 0 for p in postings) or not finding:
+        return False
+    together = np.unique(np.concatenate(found[: len(finding)]), return_counts=True)[1] if found else np.zeros(0, np.int64)
+    return bool(len(together)) and int(together.max()) >= len(finding)
+
+
+def _phrase(c: apsw.Connection, owner: int, phrase: tuple[str, ...]) -> Ids:
+    return _ids(c, '"' + " ".join(owned(owner, t) for t in phrase) + '"')
+
+
+def _ids(c: apsw.Connection, match: str) -> Ids:
+    packed = c.execute(_MATCH, (match,)).fetchone()
+    return np.sort(np.fromstring(packed[0], dtype=np.int64, sep=",")) if packed and packed[0] else np.zeros(0, np.int64)
+
+
+def _nothing(terms: tuple[str, ...]) -> LexicalMatches:
+    ids = np.zeros(0, np.int64)
+    none = np.zeros(0, np.float32)
+    return LexicalMatches(
+        terms, ids.astype(np.int32), ids, none, np.zeros(len(terms), np.float32), np.zeros(len(terms), np.bool_), 0, 0.0, ids
+    )

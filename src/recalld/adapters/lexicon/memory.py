@@ -1,0 +1,63 @@
+"""The lexicon in memory, stricter than the real one: terms and reaches that no index could hold are refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from recalld.domain.errors import Invalid
+from recalld.ports.index import LexicalMatches, Reach
+
+
+class MemoryLexicon:
+    """Chunks as lists of terms, per owner; every term finds."""
+
+    def __init__(self) -> None:
+        self._chunks: dict[int, dict[int, tuple[str, ...]]] = {}
+
+    def put(self, owner: int, chunks: Mapping[int, Sequence[str]]) -> None:
+        """Add or replace chunks by id."""
+        self._chunks.setdefault(owner, {}).update({k: tuple(v) for k, v in chunks.items()})
+
+    async def match(self, reach: Reach, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
+        """See ``ports.index.Lexicon``."""
+        distinct = tuple(dict.fromkeys(terms))
+        if any(not t or not t.isalnum() for t in distinct):
+            raise Invalid("a term holds letters and digits only", remedy="make terms by rules/tokens")
+        rows: list[tuple[int, int, int]] = []
+        found_in = np.zeros(len(distinct), np.float32)
+        total = length = 0
+        phrases: list[int] = []
+        for owner, inside in zip(reach.owners, reach.chunks, strict=True):
+            if np.any(np.diff(inside) <= 0):
+                raise Invalid("a reach lists its chunks in ascending order", remedy="take it from the catalog")
+            mine, allowed = self._chunks.get(owner, {}), set(inside.tolist())
+            total += len(mine)
+            length += sum(map(len, mine.values()))
+            for chunk, held in mine.items():
+                counted = Counter(held)
+                hits = [(k, chunk, counted[t]) for k, t in enumerate(distinct) if t in counted]
+                for k, _, _ in hits:
+                    found_in[k] += 1
+                if chunk in allowed:
+                    rows += hits
+                    if 3 <= len(phrase) <= 32 and _holds(held, phrase):
+                        phrases.append(chunk)
+        rows.sort()
+        return LexicalMatches(
+            terms=distinct,
+            term=np.array([r[0] for r in rows], np.int32),
+            chunk=np.array([r[1] for r in rows], np.int64),
+            count=np.array([r[2] for r in rows], np.float32),
+            found_in=found_in,
+            found_by=found_in > 0,
+            chunks=total,
+            terms_mean=length / max(total, 1),
+            phrase=np.array(sorted(phrases), np.int64),
+        )
+
+
+def _holds(held: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
+    return any(held[i : i + len(phrase)] == phrase for i in range(len(held) - len(phrase) + 1))

@@ -1,0 +1,19 @@
+"""No second look: the fused order stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recalld.ports.plugin import Plugin
+
+
+@dataclass(frozen=True, slots=True)
+class NoneSettings:
+    """Nothing to set."""
+
+
+def no_reranker(_: NoneSettings) -> None:
+    """The absence of a reranker, as ``Doors.reranker`` expects it."""
+
+
+plugin = Plugin("reranker", "none", NoneSettings, no_reranker)
