@@ -1,0 +1,1 @@
+"""The wire contract over HTTP: translates, never decides."""

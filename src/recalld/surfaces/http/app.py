@@ -1,0 +1,112 @@
+"""The HTTP application: the route table, the frame around it, and the documents that describe it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from recalld import __version__
+from recalld.app.config import ServerConfig
+from recalld.infra.offload import Pool
+from recalld.surfaces.http import content, resources, search, sessions, system, tasks, tree
+from recalld.surfaces.http.call import REQUEST_ID, Front
+from recalld.surfaces.http.errors import of_status
+from recalld.surfaces.http.frame import Frame, OnRequest
+from recalld.surfaces.http.reply import failure
+from recalld.surfaces.http.route import FastRoute, Verb
+
+if TYPE_CHECKING:
+    from recalld.app.engine import Engine
+
+_DOCS = Path(__file__).parent / "static" / "docs.html"
+_log = logging.getLogger("recalld.http")
+_EXPOSED = ("X-Request-ID", "X-Process-Time", "X-Recalld-Degraded", "Deprecation", "Link", "Retry-After")
+
+VERBS: tuple[Verb, ...] = (
+    *search.VERBS,
+    *sessions.VERBS,
+    *content.VERBS,
+    *system.VERBS,
+    *tree.VERBS,
+    *tasks.VERBS,
+    *resources.VERBS,
+)
+"""Every route, the busiest first: they are tried in this order."""
+
+
+class Application(FastAPI):
+    """FastAPI with the frame around everything, the handler of unforeseen errors included."""
+
+    front: Front
+    on_request: OnRequest | None = None
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Frame(super().build_middleware_stack(), self.on_request)
+
+
+def create_app(engine: Engine | None, settings: ServerConfig, *, on_request: OnRequest | None = None) -> Application:
+    """Build the application.
+
+    ``engine`` None: it is still being opened, set ``app.front.engine`` when it is; until then all but /health and /ready
+    answer 503. ``on_request`` is called after every request and must not block.
+
+    The caller closes ``app.front.pool`` when the application has ended.
+    """
+    pool = Pool("http", running_max=4, waiting_max=64)
+    app = Application(
+        title="recalld",
+        version=__version__,
+        summary="The context database for AI agents that always answers",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.front = Front(settings, pool, engine)
+    app.on_request = on_request
+    for verb in VERBS:
+        app.router.routes.append(FastRoute(verb, app.front))
+    page = _DOCS.read_bytes()
+
+    async def docs(_: Request) -> Response:
+        return HTMLResponse(page)
+
+    app.router.routes.append(Route("/docs", docs, include_in_schema=False))
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _broken)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=list(settings.cors_origins),
+        allow_credentials=True,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=list(_EXPOSED),
+    )
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What the router refuses by itself, in the envelope."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    messages = {
+        404: f"Not found: {request.url.path} is no route of this server; GET /docs lists them",
+        405: f"Method not allowed: {request.method} {request.url.path}; GET /docs lists the methods",
+    }
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    told, problem, _ = of_status(status, messages.get(status, "Request refused"))
+    return failure(told, problem, headers)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """A bug of ours: the caller gets a number to report, the log gets the trace."""
+    request_id = request.scope.get(REQUEST_ID, "")
+    _log.error("request %s %s %s failed", request_id, request.method, request.url.path, exc_info=error)
+    details: dict[str, Any] = {"request_id": request_id}
+    return failure(500, {"code": "INTERNAL", "message": "Internal server error", "details": details}, {})

@@ -1,0 +1,110 @@
+"""Every failure's way onto the wire, in one table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recalld.domain.errors import Busy, Invalid, RecalldError
+
+STATUS: dict[str, int] = {
+    "INVALID_ARGUMENT": 400,
+    "INVALID_URI": 400,
+    "UNSUPPORTED_URI": 400,
+    "UNSUPPORTED_MODE": 400,
+    "SKILL_INVALID": 400,
+    "SKILL_CAPABILITY_UNAVAILABLE": 400,
+    "INVALID_FILTER": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "CONFLICT": 409,
+    "ABORTED": 409,
+    "WRITE_CONFLICT": 409,
+    "SESSION_EXPIRED": 410,
+    "FAILED_PRECONDITION": 412,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "INTERNAL_ERROR": 500,
+    "NOT_INITIALIZED": 500,
+    "PROCESSING_ERROR": 500,
+    "EMBEDDING_FAILED": 500,
+    "VLM_FAILED": 500,
+    "RESTORE_WRITEBACK_PARTIAL": 500,
+    "AGENT_OUTPUT_INVALID": 500,
+    "WRITE_FAILED": 500,
+    "REFRESH_FAILED": 500,
+    "UNKNOWN": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "MODEL_UNAVAILABLE": 503,
+    "BOT_RESTARTED": 503,
+    "NO_VECTOR_DB": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""Code -> HTTP status; a code that is not listed is a 500."""
+
+_CODE_OF_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "CONFLICT",
+    410: "SESSION_EXPIRED",
+    412: "FAILED_PRECONDITION",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_RETRY_STATUS = frozenset({429, 503})
+_SHOWN_MAX = 20
+"""So many problems of one request are listed; the rest would only make the answer as large as the mistake."""
+
+Failure = tuple[int, dict[str, Any], dict[str, str]]
+"""HTTP status, the envelope's ``error`` object, extra headers."""
+
+
+def of_error(error: RecalldError) -> Failure:
+    """A domain error as the wire tells it: its code decides the status, its remedy ends the message."""
+    status = STATUS.get(error.code, 500)
+    headers: dict[str, str] = {}
+    if isinstance(error, Busy):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    elif status in _RETRY_STATUS:
+        headers["Retry-After"] = "1"
+    details = dict(error.details)
+    if status == 409 and error.retryable:
+        # Clients keep a 409 for later only if it says so; any other 4xx makes them drop the message.
+        details.setdefault("retryable", True)
+    return status, {"code": error.code, "message": str(error), "details": details}, headers
+
+
+def of_status(status: int, message: str) -> Failure:
+    """What the framework refused by itself: unknown path, wrong method."""
+    details: dict[str, Any] = {}
+    if status == 422:
+        details["original_http_status_code"], status = 422, 400
+    elif status == 502:
+        details["original_http_status_code"], status = 502, 503
+    code = _CODE_OF_STATUS.get(status, "UNKNOWN")
+    return status, {"code": code, "message": message, "details": details}, {}
+
+
+def invalid_parameters(where: str, problems: Sequence[Mapping[str, Any]]) -> Invalid:
+    """The wire's refusal of a request that does not fit its model.
+
+    ``where``: body, query or path; ``problems``: as pydantic lists them (``loc``, ``msg``, ``type``).
+    """
+    listed = [
+        {"loc": [where, *p["loc"]], "message": _plain(p["msg"]), "type": p["type"]} for p in problems[:_SHOWN_MAX]
+    ]
+    told = "; ".join(f"{'.'.join(str(step) for step in p['loc'])}: {p['message']}" for p in listed)
+    return Invalid(f"Invalid request parameters: {told}", details={"validation_errors": listed})
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ")

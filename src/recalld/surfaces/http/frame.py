@@ -1,0 +1,87 @@
+"""Around every request: its id, how long it took, and a hook for whoever logs or counts."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from recalld.domain.errors import Invalid
+from recalld.surfaces.http.call import REQUEST_ID
+from recalld.surfaces.http.errors import of_error
+from recalld.surfaces.http.reply import failure
+
+_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One finished request. ``status`` 0: the client went before an answer began; ``route`` is the path's pattern."""
+
+    id: str
+    method: str
+    path: str
+    route: str
+    status: int
+    seconds: float
+
+
+OnRequest = Callable[[Seen], None]
+"""Called once after each request, on the loop: it must not block."""
+
+
+class Frame:
+    """Pure ASGI: checks or makes ``X-Request-ID``, adds ``X-Process-Time``, reports to ``on_request``."""
+
+    def __init__(self, app: ASGIApp, on_request: OnRequest | None = None) -> None:
+        self._app = app
+        self._on_request = on_request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        good = len(given) == 1 and _ID.fullmatch(given[0]) is not None
+        request_id = given[0].decode("ascii") if good else str(uuid4())
+        scope[REQUEST_ID] = request_id
+        # Each request runs in a context of its own: nothing has to be unbound.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        status = 0
+
+        async def framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                took = time.perf_counter() - started
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode("ascii")),
+                    (b"x-process-time", f"{took:.6f}".encode("ascii")),
+                ]
+            await send(message)
+
+        try:
+            if given and not good:
+                await failure(*of_error(_bad_id()))(scope, receive, framed)
+            else:
+                await self._app(scope, receive, framed)
+        finally:
+            if self._on_request is not None:
+                route = getattr(scope.get("route"), "path", "")
+                took = time.perf_counter() - started
+                self._on_request(Seen(request_id, scope["method"], scope["path"], route, status, took))
+
+
+def _bad_id() -> Invalid:
+    return Invalid(
+        "X-Request-ID must occur once and be 1 to 128 characters of A-Z a-z 0-9 . _ : -",
+        remedy="send one such id, or none and take the one in the answer",
+        details={"header": "X-Request-ID"},
+    )

@@ -1,0 +1,105 @@
+"""Requests and results of /resources and of the system routes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recalld.surfaces.http.models.envelope import Strict, Told
+
+
+class AddBody(Strict):
+    """A resource to import: an upload (``temp_file_id``) or a source to fetch (``path``)."""
+
+    path: str | None = None
+    temp_file_id: str | None = None
+    to: str | None = None
+    parent: str | None = None
+    create_parent: bool = False
+    reason: str = ""
+    instruction: str = ""
+    wait: bool = False
+    timeout: float | None = Field(None, ge=0)
+    strict: bool = False
+    source_name: str | None = None
+    ignore_dirs: str | list[str] | None = None
+    include: str | list[str] | None = None
+    exclude: str | list[str] | None = None
+    directly_upload_media: bool = True
+    preserve_structure: bool | None = None
+    args: dict[str, Any] = Field(default_factory=dict)
+    watch_interval: float = 0
+    processing_mode: Literal["semantic_and_vectors", "vectors_only"] = "semantic_and_vectors"
+    tags: str | list[str] | None = None
+    tag_mode: Literal["replace", "append"] = "replace"
+    add_type: str | None = None
+
+
+class UploadResult(BaseModel):
+    """The name of an upload, good for twelve hours."""
+
+    temp_file_id: str
+
+
+class AddResult(BaseModel):
+    """What an import began, or with ``wait`` what it did."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: Literal["success", "cancelled"]
+    root_uri: str | None = None
+    task_id: str | None = None
+    errors: list[str] = []
+    warnings: list[str] = []
+
+
+class WaitBody(Told):
+    """How long to wait; null = as long as it takes."""
+
+    timeout: float | None = Field(None, ge=0)
+
+
+class CountQuery(BaseModel):
+    """Where to count."""
+
+    uri: str = ""
+    filter: str | None = None
+
+
+class CountResult(BaseModel):
+    """How many pieces can be found."""
+
+    count: int
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+    healthy: Literal[True]
+    version: str
+    auth_mode: str
+
+
+class Ready(BaseModel):
+    """Whether the store answers, and what is short of full health."""
+
+    status: Literal["ready", "not_ready"]
+    checks: dict[str, Any] = {}
+    state: Literal["ready", "degraded", "initializing"] = "ready"
+    reasons: list[str] = []
+    reason: str | None = None
+
+
+class Status(BaseModel):
+    """Whose requests these are."""
+
+    initialized: bool
+    user: str
+
+
+class Healthy(BaseModel):
+    """One word on health."""
+
+    healthy: bool

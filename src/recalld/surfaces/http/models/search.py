@@ -1,0 +1,223 @@
+"""Requests and results of /search."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from recalld.surfaces.http.models.envelope import Strict, Told
+
+LIMIT_MAX = 10_000
+Category = Literal["events", "entities", "preferences", "experiences", "resources", "skills"]
+PenaltyCategory = Literal["events", "entities", "preferences", "experiences", "resources", "skills", "memories"]
+Detail = Literal["auto", "abstract", "overview", "full"]
+PinnedDetail = Literal["auto", "uri", "abstract", "overview", "full"]
+
+
+def _pieces(value: object) -> object:
+    """``"0,1"`` and ``1`` are lists too."""
+    if isinstance(value, str):
+        return [piece.strip() for piece in value.split(",") if piece.strip()]
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _types(value: object) -> object:
+    """Comma-separated types, alone or in a list, become one list."""
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return [piece for v in value for piece in _split(v)]
+    return _split(value) if isinstance(value, str) else value
+
+
+def _split(text: str) -> list[str]:
+    return [piece.strip().lower() for piece in text.split(",") if piece.strip()]
+
+
+Levels = Annotated[
+    list[Annotated[int, Field(ge=0, le=2)]],
+    BeforeValidator(_pieces),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 2},
+                {"type": "string"},
+                {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2}},
+            ]
+        }
+    ),
+]
+Types = Annotated[
+    list[Literal["memory", "resource", "skill"]],
+    BeforeValidator(_types),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            "description": "memory, resource, skill",
+        }
+    ),
+]
+
+
+class FindBody(Strict):
+    """A question. Without ``target_uri`` it goes to the caller's own tree and the account's resources."""
+
+    query: str = ""
+    image_url: str | None = None
+    target_uri: str | list[str] = ""
+    context_type: Types | None = None
+    limit: int = Field(10, ge=1, le=LIMIT_MAX)
+    node_limit: int | None = Field(None, ge=1, le=LIMIT_MAX, description="the same as limit, and wins")
+    score_threshold: float | None = Field(None, allow_inf_nan=False)
+    filter: dict[str, Any] | None = None
+    include_provenance: bool = False
+    tags: list[str] | None = None
+    since: str | None = None
+    until: str | None = None
+    time_field: Literal["updated_at", "created_at"] | None = None
+    level: Levels | None = None
+
+
+class ContextFields(BaseModel):
+    """What only ``mode=context`` understands."""
+
+    query_expansion: Literal["off", "auto"] = "auto"
+    max_tokens: int = Field(1600, ge=64, le=32_000)
+    quotas: dict[Category, Annotated[int, Field(ge=0, le=1000)]] | None = None
+    purpose: Literal["chat", "coding"] | None = None
+    detail: Detail | dict[PenaltyCategory, PinnedDetail] | None = None
+    dedup_turns: int = Field(0, ge=0, le=100)
+    exclude_uris: list[str] = Field(default_factory=list, max_length=200)
+    peer_scope: Literal["all", "actor"] = "all"
+    other_peer_penalty: float | dict[PenaltyCategory, float] | None = None
+    rewrite: bool | Literal["auto"] = False
+    rewrite_max_bullets: int = Field(6, ge=1, le=20)
+
+
+class SearchBody(FindBody, ContextFields):
+    """A question, perhaps within a session; ``mode`` context answers with a block ready to be put before a model."""
+
+    session_id: str | None = None
+    mode: Literal["list", "context"] = "list"
+
+
+class RecallBody(Strict):
+    """The older way to ask for a context block."""
+
+    query: str
+    quotas: dict[Category, Annotated[int, Field(ge=0, le=1000)]] | None = None
+    max_chars: int = Field(6500, ge=1, le=1_000_000)
+    min_score: float = Field(0.1, allow_inf_nan=False)
+    peer_scope: Literal["all", "actor"] = "all"
+    other_peer_penalty: float | dict[PenaltyCategory, float] | None = None
+    render: bool | Literal["full", "compact"] = True
+    session_id: str | None = None
+    query_expansion: Literal["off", "auto"] = "auto"
+    max_tokens: int | None = Field(None, ge=64, le=32_000)
+    purpose: Literal["chat", "coding"] | None = None
+    detail: Detail | dict[PenaltyCategory, PinnedDetail] | None = None
+    score_threshold: float | None = Field(None, allow_inf_nan=False)
+    dedup_turns: int | None = Field(None, ge=0, le=100)
+    exclude_uris: list[str] = Field(default_factory=list, max_length=200)
+    rewrite: bool | Literal["auto"] = False
+    rewrite_max_bullets: int = Field(6, ge=1, le=20)
+
+
+class GrepBody(Told):
+    """A pattern to look for, line by line."""
+
+    uri: str
+    pattern: str
+    exclude_uri: str | None = None
+    case_insensitive: bool = False
+    node_limit: int = Field(256, ge=1, le=LIMIT_MAX)
+    level_limit: int = Field(10, ge=1, le=64)
+
+
+class GlobBody(Told):
+    """A pattern of names, relative to ``uri``."""
+
+    pattern: str
+    uri: str = "viking://"
+    node_limit: int = Field(256, ge=1, le=100_000)
+
+
+class HitResult(BaseModel):
+    """One found entry."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    context_type: Literal["memory", "resource", "skill"]
+    uri: str
+    level: int
+    score: float
+    abstract: str
+    tags: list[str]
+
+
+class SourceResult(BaseModel):
+    """Where a hit's words come from."""
+
+    uri: str
+    session_id: str | None = None
+    message_id: str | None = None
+
+
+class Provenance(BaseModel):
+    """A hit's sources, best first."""
+
+    uri: str
+    sources: list[SourceResult]
+
+
+class FindResult(BaseModel):
+    """Hits by type, each list in descending score."""
+
+    memories: list[HitResult]
+    resources: list[HitResult]
+    skills: list[HitResult]
+    total: int
+    provenance: list[Provenance] | None = None
+
+
+class BlockEntry(BaseModel):
+    """One entry of a context block."""
+
+    uri: str
+    category: str
+    score: float
+    detail: str
+    text: str
+    origin: str
+
+
+class BlockResult(BaseModel):
+    """A context block: ``rendered`` goes before a model as it is."""
+
+    entries: list[BlockEntry]
+    rendered: str
+    digest: str
+    stats: dict[str, Any]
+
+
+class LineResult(BaseModel):
+    """A matching line, from 1."""
+
+    line: int
+    uri: str
+    content: str
+
+
+class GrepResult(BaseModel):
+    """Matching lines in tree order."""
+
+    matches: list[LineResult]
+    count: int
+    match_count: int
+    files_scanned: int
+
+
+class GlobResult(BaseModel):
+    """Matching addresses."""
+
+    matches: list[str]
+    count: int

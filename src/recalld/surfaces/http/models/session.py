@@ -1,0 +1,276 @@
+"""Requests and results of /sessions and /tasks."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, field_validator
+
+from recalld.surfaces.http.models.envelope import Told
+
+_POLICY_MAX = {"pending_token_threshold": 1_000_000, "message_count_threshold": 1_000, "idle_timeout_seconds": 604_800}
+
+
+class AutoCommitPolicy(BaseModel):
+    """When a session commits by itself; values above the ceiling are brought down to it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pending_token_threshold: StrictInt = Field(150_000, ge=0)
+    message_count_threshold: StrictInt = Field(100, ge=0)
+    idle_timeout_seconds: StrictInt = Field(86_400, ge=0)
+    keep_recent_count: StrictInt = Field(0, ge=0)
+    min_commit_interval_seconds: StrictInt = Field(0, ge=0)
+
+    @field_validator("pending_token_threshold", "message_count_threshold", "idle_timeout_seconds")
+    @classmethod
+    def _within(cls, value: int, info: Any) -> int:
+        return min(value, _POLICY_MAX[info.field_name])
+
+
+class Enabled(BaseModel):
+    """A part that can be switched off."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enabled: bool = True
+
+
+class MemoryPolicy(BaseModel):
+    """What may be remembered of a session."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    self: Enabled = Enabled()
+    peer: Enabled = Enabled()
+    memory_types: list[
+        Literal[
+            "profile",
+            "preferences",
+            "entities",
+            "events",
+            "identity",
+            "soul",
+            "cases",
+            "trajectories",
+            "experiences",
+            "tools",
+            "skills",
+        ]
+    ] = []
+    working_memory: Enabled = Enabled()
+
+
+class EventTags(BaseModel):
+    """Tags put on event memories."""
+
+    tags: list[str] = []
+
+
+class ExtractionConfig(BaseModel):
+    """How memories are extracted."""
+
+    events: EventTags = EventTags()
+
+
+class CreateSession(Told):
+    """A session to make; without ``session_id`` it gets one."""
+
+    session_id: str | None = None
+    memory_policy: MemoryPolicy | None = None
+    auto_commit_policy: AutoCommitPolicy | None = None
+    memory_extraction_config: ExtractionConfig | None = None
+
+
+class MessageIn(BaseModel):
+    """One message: ``content`` or ``parts`` (parts win). ``id`` makes a repeated send harmless."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    role: str
+    content: str | list[Any] | None = None
+    parts: list[dict[str, Any]] | None = None
+    id: str | None = None
+    peer_id: str | None = None
+    created_at: str | int | float | None = None
+    turn_id: str | None = None
+    message_kind: Literal["user_query", "assistant_step", "tool_transport", "checkpoint"] | None = None
+    source_message_ids: list[str] | None = None
+
+
+class MessageBody(MessageIn, Told):
+    """A message to append."""
+
+
+class BatchMessages(Told):
+    """Messages to append in this order."""
+
+    messages: list[MessageIn] = Field(max_length=100)
+
+
+class CommitBody(Told):
+    """How much of a session stays live when it is committed."""
+
+    keep_recent_count: int = Field(0, ge=0, le=10_000)
+    retention_mode: Literal["turn_budget"] | None = None
+    keep_recent_turn_count: int | None = Field(None, ge=0)
+    retained_message_token_budget: int | None = Field(None, ge=1)
+    min_raw_tail_steps: int | None = Field(None, ge=0)
+    extraction_metadata: dict[str, Any] | None = None
+
+
+class UsedBody(Told):
+    """What a turn made use of."""
+
+    contexts: list[str] | None = None
+    skill: dict[str, Any] | None = None
+
+
+class SessionQuery(BaseModel):
+    """Whether a missing session is made."""
+
+    auto_create: bool = False
+
+
+class ContextQuery(BaseModel):
+    """How many tokens the context may take."""
+
+    token_budget: int = Field(128_000, ge=0)
+
+
+class TasksQuery(BaseModel):
+    """Which tasks."""
+
+    task_type: str | None = None
+    status: Literal["pending", "running", "cancelling", "completed", "failed", "cancelled"] | None = None
+    resource_id: str | None = None
+    limit: int = Field(50, ge=1, le=200)
+
+
+class Who(BaseModel):
+    """An account and a user in it."""
+
+    account_id: str
+    user_id: str
+
+
+class SessionCreated(BaseModel):
+    """A new session."""
+
+    session_id: str
+    uri: str
+    user: Who
+    auto_commit_policy: AutoCommitPolicy | None
+    memory_extraction_config: ExtractionConfig
+
+
+class SessionListed(BaseModel):
+    """A session in the list."""
+
+    session_id: str
+    uri: str
+    is_dir: bool
+    mod_time: str
+
+
+class SessionMeta(BaseModel):
+    """A session's state."""
+
+    model_config = ConfigDict(extra="allow")
+
+    session_id: str
+    uri: str
+    user: Who
+    created_at: str
+    updated_at: str
+    message_count: int
+    total_message_count: int
+    commit_count: int
+    pending_tokens: int
+    memories_extracted: dict[str, int]
+    auto_commit_policy: dict[str, Any] | None
+    memory_extraction_config: dict[str, Any]
+
+
+class AppendResult(BaseModel):
+    """A session after an append. ``added`` (batch) may differ from the number sent."""
+
+    session_id: str
+    message_count: int
+    pending_tokens: int
+    added: int | None = None
+
+
+class CommitResult(BaseModel):
+    """What a commit began; ``status`` skipped says why in ``reason``."""
+
+    session_id: str
+    status: Literal["accepted", "skipped"]
+    task_id: str | None
+    archive_uri: str | None
+    archived: bool
+    trace_id: str
+    estimated_active_tokens: int
+    budget_exceeded: bool
+    reason: str | None = None
+
+
+class ContextStats(BaseModel):
+    """What a session's context is made of."""
+
+    totalArchives: int
+    includedArchives: int
+    droppedArchives: int
+    failedArchives: int
+    activeTokens: int
+    archiveTokens: int
+
+
+class ContextResult(BaseModel):
+    """A session's past within a token budget."""
+
+    latest_archive_overview: str
+    pre_archive_abstracts: list[Any]
+    messages: list[dict[str, Any]]
+    estimatedTokens: int
+    stats: ContextStats
+
+
+class ArchiveResult(BaseModel):
+    """A finished archive."""
+
+    archive_id: str
+    abstract: str
+    overview: str
+    messages: list[dict[str, Any]]
+
+
+class SessionGone(BaseModel):
+    """The session that was deleted."""
+
+    session_id: str
+
+
+class UsedResult(BaseModel):
+    """How much the session has used so far."""
+
+    session_id: str
+    contexts_used: int
+    skills_used: int
+
+
+class TaskResult(BaseModel):
+    """Work under way."""
+
+    task_id: str
+    task_type: str
+    status: Literal["pending", "running", "cancelling", "completed", "failed", "cancelled"]
+    created_at: float
+    updated_at: float
+    resource_id: str | None
+    meta: dict[str, Any]
+    stage: str | None
+    result: dict[str, Any] | None
+    error: str | None
+    created_at_iso: str
+    updated_at_iso: str

@@ -1,0 +1,218 @@
+"""Requests and results of the tree: /fs and /content."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recalld.surfaces.http.models.envelope import Strict, Told
+
+LISTED_MAX = 100_000
+
+
+class UriQuery(BaseModel):
+    """One address."""
+
+    uri: str
+
+
+class LsQuery(BaseModel):
+    """How a directory is listed. ``recursive`` lists three levels."""
+
+    uri: str
+    simple: bool = Field(False, description="addresses only")
+    recursive: bool = False
+    output: Literal["agent", "original"] = "agent"
+    abs_limit: int = Field(256, ge=0, description="characters of an abstract")
+    show_all_hidden: bool = False
+    node_limit: int = Field(1000, ge=1, le=LISTED_MAX)
+    limit: int | None = Field(None, ge=1, le=LISTED_MAX, description="the same as node_limit, and wins")
+    sort_by: Literal["name", "mtime"] | None = None
+    sort_order: Literal["asc", "desc"] = "asc"
+
+
+class TreeQuery(BaseModel):
+    """How a subtree is listed."""
+
+    uri: str
+    output: Literal["agent", "original"] = "agent"
+    abs_limit: int = Field(256, ge=0)
+    show_all_hidden: bool = False
+    node_limit: int = Field(1000, ge=1, le=LISTED_MAX)
+    limit: int | None = Field(None, ge=1, le=LISTED_MAX)
+    level_limit: int = Field(3, ge=1, le=64)
+
+
+class ReadQuery(BaseModel):
+    """Which lines of a file."""
+
+    uri: str
+    offset: int = Field(0, ge=0, description="first line, from 0")
+    limit: int = Field(-1, ge=-1, description="how many lines, -1 = all")
+    raw: bool = Field(False, description="show a memory's trailer too")
+
+
+class RmQuery(BaseModel):
+    """What to remove."""
+
+    uri: str
+    recursive: bool = False
+    wait: bool = False
+    timeout: float | None = Field(None, ge=0)
+
+
+class MkdirBody(Told):
+    """A directory to make."""
+
+    uri: str
+    description: str | None = None
+
+
+class MvBody(Told):
+    """A subtree to move."""
+
+    from_uri: str
+    to_uri: str
+
+
+class CpBody(MvBody):
+    """A subtree to copy."""
+
+    recursive: bool = False
+
+
+class WriteBody(Strict):
+    """A file to write."""
+
+    uri: str
+    content: str
+    mode: Literal["replace", "append", "create"] = "replace"
+    wait: bool = False
+    timeout: float | None = Field(None, ge=0)
+    processing_mode: Literal["semantic_and_vectors", "vectors_only"] = "semantic_and_vectors"
+
+
+class BatchOperation(BaseModel):
+    """One file of a batch: ``content`` or ``content_base64``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    uri: str
+    content: str | None = None
+    content_base64: str | None = None
+    mode: Literal["replace", "append", "create", "upsert"] = "replace"
+
+
+class BatchBody(Strict):
+    """Files to write in one commit: all of them, or none."""
+
+    root_uri: str
+    operations: list[BatchOperation]
+    wait: bool = True
+    timeout: float | None = Field(None, ge=0)
+
+
+class Listed(BaseModel):
+    """An entry as an agent reads it."""
+
+    uri: str
+    size: int
+    isDir: bool
+    modTime: str
+    abstract: str
+    rel_path: str | None = None
+
+
+class ListedOriginal(BaseModel):
+    """An entry as the store knows it."""
+
+    name: str
+    size: int
+    mode: int
+    modTime: str
+    isDir: bool
+    uri: str
+    rel_path: str | None = None
+    abstract: str | None = None
+
+
+class Stat(BaseModel):
+    """One entry; ``count``: how many pieces below a directory can be found."""
+
+    name: str
+    size: int
+    mode: int
+    modTime: str
+    isDir: bool
+    isLocked: bool
+    meta: dict[str, Any] = {}
+    count: int | None = None
+
+
+class UriResult(BaseModel):
+    """The address that was made."""
+
+    uri: str
+
+
+class QueueStatus(BaseModel):
+    """One queue's work."""
+
+    processed: int
+    requeue_count: int
+    error_count: int
+    errors: list[dict[str, Any]]
+
+
+class Removed(BaseModel):
+    """What a removal did."""
+
+    uri: str
+    estimated_deleted_count: int
+    semantic_root_uri: str | None = None
+    semantic_status: str | None = None
+    queue_status: dict[str, QueueStatus] | None = None
+
+
+class Moved(BaseModel):
+    """What a move did."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    source: str = Field(alias="from")
+    to: str
+
+
+class Copied(Moved):
+    """What a copy did."""
+
+    recursive: bool
+    copied_count: int
+
+
+class WriteResult(BaseModel):
+    """What a write did. Statuses: queued, complete, failed, skipped or deferred."""
+
+    uri: str
+    root_uri: str
+    context_type: str
+    mode: str
+    written_bytes: int
+    content_updated: Literal[True]
+    semantic_status: str
+    vector_status: str
+    queue_status: dict[str, QueueStatus] | None = None
+    overview_status: str | None = None
+
+
+class BatchResult(BaseModel):
+    """What a batch did, file by file."""
+
+    root_uri: str
+    created: list[str]
+    updated: list[str]
+    unchanged: list[str]
+    queue_status: dict[str, QueueStatus] | None = None
+    semantic_status: str | None = None
+    vector_status: str | None = None

@@ -1,0 +1,178 @@
+"""A file out of a multipart body, straight to disk: never whole in memory, never written on the loop."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from recalld.domain.errors import Invalid
+from recalld.infra.offload import Pool
+from recalld.surfaces.http.body import check_declared, too_large
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+_FLUSH_BYTES = 1024 * 1024
+_FIELD_BYTES_MAX = 4096
+_FRAMING_BYTES = 64 * 1024
+"""What boundaries, part headers and small fields may take beside the file."""
+
+
+@dataclass(slots=True)
+class Received:
+    """What a form held: the file's name as its sender gave it, its size, and the small fields."""
+
+    filename: str = ""
+    size: int = -1
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+async def receive_file(request: Request, target: Path, *, bytes_max: int, pool: Pool) -> Received:
+    """Write the part named ``file`` to ``target``.
+
+    Raises ``Invalid`` for what is no form, has no file, or passes ``bytes_max`` by its declared or its counted size;
+    ``target`` is then removed.
+    """
+    boundary = _boundary(request)
+    check_declared(request, bytes_max + _FRAMING_BYTES)
+    form = _Form(boundary)
+    out = await pool.run(_open, target)
+    whole = False
+    try:
+        async for data in request.stream():
+            form.feed(data)
+            if form.received.size > bytes_max:
+                raise too_large(bytes_max)
+            if form.waiting >= _FLUSH_BYTES:
+                await pool.run(out.writelines, form.take())
+        form.check_end()
+        await pool.run(_close, out, form.take())
+        whole = True
+    finally:
+        if not whole:
+            await pool.run(_drop, out, target)
+    return form.received
+
+
+def _boundary(request: Request) -> bytes:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get(b"boundary", b"")
+    if kind != b"multipart/form-data" or not boundary:
+        raise Invalid(
+            "an upload is multipart/form-data with a part named file",
+            remedy="curl -F file=@page.md …/api/v1/resources/temp_upload",
+            details={"header": "Content-Type"},
+        )
+    return boundary
+
+
+class _Form:
+    """Parser state: which part is open, and the file's bytes that wait to be written."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self.received = Received()
+        self.waiting = 0
+        self._chunks: list[bytes] = []
+        self._header = b""
+        self._value = b""
+        self._name = ""
+        self._is_file = False
+        self._field = b""
+        self._ended = False
+        callbacks: MultipartCallbacks = {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_part_data": self._data,
+            "on_part_end": self._end,
+            "on_end": self._finish,
+        }
+        try:
+            self._parser = MultipartParser(boundary, callbacks)
+        except FormParserError as bad:
+            raise _malformed() from bad
+
+    def feed(self, data: bytes) -> None:
+        try:
+            self._parser.write(data)
+        except FormParserError as bad:
+            raise _malformed() from bad
+
+    def take(self) -> list[bytes]:
+        """The file's bytes so far, to be written now."""
+        taken, self._chunks, self.waiting = self._chunks, [], 0
+        return taken
+
+    def check_end(self) -> None:
+        if not self._ended:
+            raise _malformed()
+        if self.received.size < 0:
+            raise Invalid(
+                "the form has no part named file", remedy="name the file's part file", details={"field": "file"}
+            )
+
+    def _begin(self) -> None:
+        self._name, self._is_file, self._field = "", False, b""
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            _, options = parse_options_header(self._value)
+            self._name = options.get(b"name", b"").decode("utf-8", "replace")
+            if self._name == "file":
+                if self.received.size >= 0:
+                    raise Invalid("the form has two files", remedy="send one file a request", details={"field": "file"})
+                self._is_file = True
+                self.received.size = 0
+                self.received.filename = options.get(b"filename", b"").decode("utf-8", "replace")[:255]
+        self._header, self._value = b"", b""
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._is_file:
+            self._chunks.append(data[start:end])
+            self.waiting += end - start
+            self.received.size += end - start
+            return
+        self._field += data[start:end]
+        if len(self._field) > _FIELD_BYTES_MAX:
+            raise Invalid(f"form field {self._name[:40]!r} is too long", details={"field": self._name[:40]})
+
+    def _end(self) -> None:
+        if not self._is_file and self._name:
+            self.received.fields[self._name] = self._field.decode("utf-8", "replace")
+
+    def _finish(self) -> None:
+        self._ended = True
+
+
+def _malformed() -> Invalid:
+    return Invalid("the form is broken or cut off", remedy="send the upload again", details={"field": "file"})
+
+
+def _open(target: Path) -> BinaryIO:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.open("xb")
+
+
+def _close(out: BinaryIO, rest: list[bytes]) -> None:
+    out.writelines(rest)
+    out.flush()
+    os.fsync(out.fileno())
+    out.close()
+
+
+def _drop(out: BinaryIO, target: Path) -> None:
+    out.close()
+    target.unlink(missing_ok=True)

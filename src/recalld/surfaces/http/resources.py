@@ -1,0 +1,158 @@
+"""/resources: imports and the uploads they are made from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from recalld.domain.errors import Denied, Invalid, RecalldError, Upstream
+from recalld.domain.policy import UPLOAD_BYTES_MAX
+from recalld.domain.report import Added
+from recalld.surfaces.http import shapes
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.resource import AddBody, AddResult, UploadResult
+from recalld.surfaces.http.multipart import receive_file
+from recalld.surfaces.http.route import Deadline, Verb
+from recalld.surfaces.http.uploads import finish, new_id, open_upload
+
+_AT = "/api/v1/resources"
+_REMOTE = re.compile(r"(?:https?|ssh|git|tos)://|git@", re.IGNORECASE)
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "telemetry": {"type": "boolean", "default": False},
+                        "upload_mode": {"type": "string", "enum": ["local", "shared"], "default": "local"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+async def temp_upload(call: Call) -> dict[str, Any]:
+    """Send a file to be added by ``POST /resources``; its id is good for twelve hours. At most 512 MiB."""
+    front, caller = call.front, call.caller
+    folder = call.engine.upload_dir
+    part = folder / f"{new_id('', shared=False)}.part"
+    received = await receive_file(call, part, bytes_max=UPLOAD_BYTES_MAX, pool=front.pool)
+    mode = received.fields.get("upload_mode", "local") or "local"
+    if mode not in {"local", "shared"} or received.size == 0:
+        await front.pool.run(part.unlink, True)
+        problem = (
+            "the file is empty" if received.size == 0 else f"upload_mode {mode[:40]!r} is neither local nor shared"
+        )
+        raise Invalid(problem, remedy="send a file with something in it", details={"field": "file"})
+    upload_id = new_id(received.filename, shared=mode == "shared")
+    await front.pool.run(finish, part, upload_id, _base(received.filename), caller)
+    return {"temp_file_id": upload_id}
+
+
+async def add(call: Call, body: AddBody) -> dict[str, Any]:
+    """Import an upload below ``viking://resources`` (or ``to``/``parent``): parsed, summarised and indexed in the
+    background, or with ``wait`` before this answers.
+
+    ``args.origin`` names where it comes from: the next import of the same origin updates it in its place, any other
+    gets a place of its own (``docs``, ``docs_1`` ...). ``args.parse_mode`` no_split keeps long documents in one piece.
+    """
+    _check(body)
+    folder = call.engine.upload_dir
+    upload = await call.front.pool.run(open_upload, folder, body.temp_file_id or "", call.caller)
+    did = await call.workspace.add(
+        upload.path,
+        name=body.source_name or upload.filename,
+        to=body.to or "",
+        parent=body.parent or "",
+        create_parent=body.create_parent,
+        include=_list(body.include),
+        exclude=_list(body.exclude),
+        ignore_dirs=_list(body.ignore_dirs),
+        strict=body.strict,
+        split=body.args.get("parse_mode") != "no_split",
+        tags=_list(body.tags),
+        origin=str(body.args.get("origin") or ""),
+        wait=body.wait,
+        timeout_s=body.timeout,
+        keep_source=False,
+    )
+    return _added(did, body.wait)
+
+
+def _added(did: Added, waited: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "status": "success",
+        "root_uri": str(did.root_uri),
+        "task_id": did.task_id,
+        "errors": [],
+        "warnings": list(did.warnings),
+    }
+    if not waited:
+        return shown
+    ended = did.result or {}
+    match ended.get("status"):
+        case "cancelled":
+            return shown | {"status": "cancelled"}
+        case "failed":
+            raise Upstream(
+                f"the import failed: {ended.get('error') or 'no reason was given'}",
+                remedy="mend what it names and add it again",
+                code="PROCESSING_ERROR",
+                details={"task_id": did.task_id, "root_uri": str(did.root_uri)},
+            )
+    warnings = [*shown["warnings"], *ended.get("warnings", ())]
+    return shown | {"queue_status": shapes.queues(())} | ended | {"warnings": warnings}
+
+
+def _check(body: AddBody) -> None:
+    if not body.path and not body.temp_file_id:
+        raise Invalid(
+            "path or temp_file_id is needed", remedy="upload the file first", details={"field": "temp_file_id"}
+        )
+    if body.to and body.parent:
+        raise Invalid("to and parent exclude each other", remedy="send one of them", details={"field": "to"})
+    if body.add_type:
+        raise _later(f"add_type {body.add_type!r}", "import a file or folder through temp_upload")
+    if body.watch_interval > 0:
+        if body.temp_file_id:
+            raise Invalid(
+                "an upload cannot be watched", remedy="leave watch_interval out", details={"field": "watch_interval"}
+            )
+        raise _later("watching a source", "add it again when it has changed")
+    if body.temp_file_id:
+        return
+    if not _REMOTE.match(body.path or ""):
+        raise Denied(
+            "a path on the server's own disk is not imported over HTTP",
+            remedy="send it through /api/v1/resources/temp_upload, or run recalld add",
+            details={"field": "path"},
+        )
+    raise _later("fetching web pages and repositories", "download it and send it through temp_upload")
+
+
+def _later(what: str, remedy: str) -> RecalldError:
+    return Invalid(f"{what} comes with a later release", remedy=remedy, code="UNIMPLEMENTED")
+
+
+def _list(given: str | list[str] | None) -> tuple[str, ...]:
+    """A list, or a text with commas."""
+    pieces = given.split(",") if isinstance(given, str) else given or ()
+    return tuple(piece.strip() for piece in pieces if piece.strip())
+
+
+def _base(filename: str) -> str:
+    """The last part of whatever path a client sent as the file's name."""
+    return Path(filename.replace("\\", "/")).name
+
+
+VERBS = (
+    Verb("POST", f"{_AT}/temp_upload", temp_upload, UploadResult, "Upload a file", Deadline.NONE, extra=_FORM),
+    Verb("POST", _AT, add, AddResult, "Import"),
+)

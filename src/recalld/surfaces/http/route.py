@@ -1,0 +1,209 @@
+"""A route: reads arguments by the handler's signature, keeps its deadline, turns results and errors into envelopes.
+
+FastAPI documents the routes from the same signatures; it does not run them, because decoding, limits and encoding are
+ours and a request should cost tens of microseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from uuid import uuid4
+
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from recalld.domain.errors import RecalldError, deadline_exceeded
+from recalld.surfaces.http.body import decode_json, read_body
+from recalld.surfaces.http.call import Call, Front
+from recalld.surfaces.http.errors import invalid_parameters, of_error
+from recalld.surfaces.http.models import ErrorEnvelope, Told, envelope_of
+from recalld.surfaces.http.reply import failure, success
+
+
+class Deadline(Enum):
+    """Which limit a route's handler keeps. A request that waits (``wait`` true) brings its own."""
+
+    RECALL = "recall"
+    REQUEST = "request"
+    NONE = "none"
+
+
+# An engine keeps the recall deadline by itself and says what is missing; the edge only ends what hangs beyond it.
+_RECALL_GRACE = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One line of the route table.
+
+    ``result``: the type of the envelope's ``result`` as documented, or with ``bare`` of the whole body; ``peer`` False:
+    the actor-peer header is not read; ``extra``: additions to the OpenAPI operation.
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., Awaitable[Any]]
+    result: Any
+    summary: str
+    deadline: Deadline = Deadline.REQUEST
+    peer: bool = True
+    bare: bool = False
+    extra: dict[str, Any] | None = None
+    deprecated: bool = False
+    media: str = "application/json"
+
+    @property
+    def tag(self) -> str:
+        """The group it is documented in: the first word after ``/api/v1/``."""
+        words = self.path.strip("/").split("/")
+        return words[2] if len(words) > 2 else "system"
+
+    @property
+    def operation(self) -> str:
+        """What telemetry calls it: ``search.find``."""
+        return f"{self.tag}.{self.handler.__name__}"
+
+
+class FastRoute(APIRoute):
+    """A documented route whose requests skip the framework's own argument machinery."""
+
+    def __init__(self, verb: Verb, front: Front) -> None:
+        super().__init__(
+            verb.path,
+            verb.handler,
+            methods=[verb.method],
+            summary=verb.summary,
+            description=inspect.getdoc(verb.handler) or verb.summary,
+            tags=[verb.tag],
+            name=verb.handler.__name__,
+            operation_id=f"{verb.tag}_{verb.handler.__name__}",
+            response_model=None,
+            responses=_documented(verb),
+            deprecated=verb.deprecated or None,
+            openapi_extra=verb.extra,
+        )
+        self.app = Handling(verb, front)
+
+
+def _documented(verb: Verb) -> dict[int | str, dict[str, Any]]:
+    failed: dict[str, Any] = {"model": ErrorEnvelope, "description": "Refused or failed; the code says why"}
+    if verb.media != "application/json":
+        return {200: {"description": "Bytes", "content": {verb.media: {}}}, "default": failed}
+    model = verb.result if verb.bare else envelope_of(verb.result)
+    return {200: {"model": model, "description": "Done"}, "default": failed}
+
+
+class Handling:
+    """The ASGI application of one route."""
+
+    def __init__(self, verb: Verb, front: Front) -> None:
+        self._verb = verb
+        self._front = front
+        self._arguments = Arguments(verb.handler)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        call = Call(scope, receive, front=self._front, with_peer=self._verb.peer)
+        try:
+            response = await self._answer(call, started)
+        except RecalldError as error:
+            response = failure(*of_error(error))
+        await response(scope, receive, send)
+
+    async def _answer(self, call: Call, started: float) -> Response:
+        arguments, body = await self._arguments.of(call)
+        seconds = self._seconds(body, arguments)
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                result = await self._verb.handler(call, **arguments)
+        except TimeoutError as late:
+            if not limit.expired() or seconds is None:
+                raise
+            raise deadline_exceeded(self._verb.operation, seconds) from late
+        if isinstance(result, Response):
+            result.headers.update(call.answer_headers)
+            return result
+        told = _telemetry(body, self._verb.operation, started)
+        return await success(result, telemetry=told, headers=call.answer_headers, pool=self._front.pool)
+
+    def _seconds(self, body: BaseModel | None, arguments: dict[str, Any]) -> float | None:
+        settings = self._front.settings
+        match self._verb.deadline:
+            case Deadline.RECALL:
+                return settings.recall_deadline_s * _RECALL_GRACE
+            case Deadline.NONE:
+                return None
+            case Deadline.REQUEST:
+                asked = body if body is not None else arguments.get("query")
+                return None if getattr(asked, "wait", False) else settings.request_deadline_s
+
+
+class Arguments:
+    """How a handler's parameters are filled.
+
+    ``call`` is the request; a model annotated with ``Query()`` takes the query string; another model takes the JSON
+    body (``Model | None = None``: the body may be missing); a plain ``str`` is a part of the path.
+    """
+
+    def __init__(self, handler: Callable[..., Awaitable[Any]]) -> None:
+        self._body: tuple[str, type[BaseModel], bool] | None = None
+        self._query: tuple[str, type[BaseModel]] | None = None
+        self._path: list[str] = []
+        hints = get_type_hints(handler, include_extras=True)
+        for name in inspect.signature(handler).parameters:
+            hint = hints[name]
+            if name == "call":
+                continue
+            if get_origin(hint) is Annotated:
+                self._query = (name, get_args(hint)[0])
+            elif hint is str:
+                self._path.append(name)
+            else:
+                options = get_args(hint) or (hint,)
+                self._body = (name, options[0], len(options) > 1)
+
+    async def of(self, call: Call) -> tuple[dict[str, Any], BaseModel | None]:
+        """Arguments by name, and the body among them. Raises ``Invalid`` with every problem listed."""
+        values: dict[str, Any] = {name: call.path_params[name] for name in self._path}
+        if self._query is not None:
+            name, model = self._query
+            values[name] = _fit(model, dict(call.query_params), "query")
+        if self._body is None:
+            return values, None
+        name, model, optional = self._body
+        data = await read_body(call)
+        given = await decode_json(data, call.front.pool) if data.strip() else None
+        if given is None and optional:
+            return values, None
+        body = _fit(model, {} if given is None else given, "body")
+        values[name] = body
+        return values, body
+
+
+def _fit(model: type[BaseModel], given: Any, where: str) -> BaseModel:
+    try:
+        return model.model_validate(given)
+    except ValidationError as bad:
+        raise invalid_parameters(
+            where, bad.errors(include_url=False, include_context=False, include_input=False)
+        ) from bad
+
+
+def _telemetry(body: BaseModel | None, operation: str, started: float) -> dict[str, Any] | None:
+    """What a request that asked for telemetry is told."""
+    asked = body.telemetry if isinstance(body, Told) else False
+    if asked is False:
+        return None
+    told: dict[str, Any] = {"id": f"tm_{uuid4().hex}"}
+    if asked is True or asked.summary:
+        took_ms = round((time.perf_counter() - started) * 1000, 3)
+        told["summary"] = {"operation": operation, "status": "ok", "duration_ms": took_ms}
+    return told

@@ -1,0 +1,167 @@
+"""/search: recall."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from recalld.domain.errors import Invalid
+from recalld.surfaces.http import shapes
+from recalld.surfaces.http.block import block_options
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.search import (
+    BlockResult,
+    ContextFields,
+    FindBody,
+    FindResult,
+    GlobBody,
+    GlobResult,
+    GrepBody,
+    GrepResult,
+    RecallBody,
+    SearchBody,
+)
+from recalld.surfaces.http.route import Deadline, Verb
+
+_AT = "/api/v1/search"
+_RECALL_QUOTAS = {"events": 10, "entities": 10, "preferences": 3, "experiences": 0}
+_RECALL_DEDUP_TURNS = 5
+_TOKENS_MIN = 64
+_SUCCESSOR = {"Deprecation": "true", "Link": f'<{_AT}/search>; rel="successor-version"'}
+
+
+async def find(call: Call, body: FindBody) -> dict[str, Any]:
+    """Answer a question with the best memories, resources and skills, each list in descending score."""
+    _check_question(body)
+    found = await call.workspace.find(body.query, **_find_options(body))
+    call.degraded(found.degraded)
+    return shapes.answer(found, provenance=body.include_provenance)
+
+
+async def search(call: Call, body: SearchBody) -> dict[str, Any]:
+    """Find within a session (its latest turns widen the question), or with ``mode`` context a block for a model."""
+    _check_question(body)
+    if body.mode == "context":
+        return await _context(call, body)
+    given = sorted(name for name in _given(body) if name in ContextFields.model_fields)
+    if given:
+        raise Invalid(
+            f"{', '.join(given)}: only understood with mode=context",
+            remedy="add mode: context, or leave it out",
+            details={"fields": given},
+        )
+    found = await call.workspace.search(body.query, session_id=body.session_id or "", **_find_options(body))
+    call.degraded(found.degraded)
+    return shapes.answer(found, provenance=body.include_provenance)
+
+
+async def recall(call: Call, body: RecallBody) -> dict[str, Any]:
+    """The older form of ``/search/search`` with ``mode`` context."""
+    call.answer_headers.update(_SUCCESSOR)
+    _check_query(body.query)
+    options = _recall_options(body)
+    found = await call.workspace.assemble(body.query, **block_options(options))
+    call.degraded(found.degraded)
+    shown = shapes.block(found)
+    if body.render is False:
+        shown["rendered"] = ""
+    shown["stats"]["deprecated"] = {
+        "endpoint": f"{_AT}/recall",
+        "successor": f"{_AT}/search",
+        "successor_body": {"query": body.query, "mode": "context", **options},
+        "aliases_used": [name for name in ("max_chars", "min_score", "render") if name in body.model_fields_set],
+    }
+    return shown
+
+
+async def grep(call: Call, body: GrepBody) -> dict[str, Any]:
+    """Lines that match a regular expression (RE2)."""
+    found = await call.workspace.grep(
+        body.uri,
+        body.pattern,
+        exclude=body.exclude_uri or "",
+        ignore_case=body.case_insensitive,
+        limit=body.node_limit,
+        depth=body.level_limit,
+    )
+    return shapes.grep(found)
+
+
+async def glob(call: Call, body: GlobBody) -> dict[str, Any]:
+    """Files and directories whose path below ``uri`` matches; ``**`` spans directories."""
+    matches = await call.workspace.glob(body.pattern, body.uri, limit=body.node_limit)
+    return {"matches": matches, "count": len(matches)}
+
+
+async def _context(call: Call, body: SearchBody) -> dict[str, Any]:
+    if body.target_uri:
+        raise Invalid(
+            "target_uri does not go with a context block",
+            remedy="leave it out; quotas choose what is recalled",
+            details={"field": "target_uri"},
+        )
+    found = await call.workspace.assemble(body.query, **block_options(_given(body)))
+    call.degraded(found.degraded)
+    return shapes.block(found)
+
+
+def _check_question(body: FindBody) -> None:
+    if body.image_url:
+        raise Invalid(
+            "image_url needs an embedder for images, and this server has none",
+            remedy="ask in words",
+            details={"field": "image_url"},
+        )
+    _check_query(body.query)
+
+
+def _check_query(query: str) -> None:
+    if not query.strip():
+        raise Invalid("the query is empty", remedy="ask something", details={"field": "query"})
+
+
+def _find_options(body: FindBody) -> dict[str, Any]:
+    return {
+        "target_uri": body.target_uri,
+        "context_type": body.context_type or (),
+        "limit": body.node_limit or body.limit,
+        "score_threshold": body.score_threshold,
+        "level": body.level or (),
+        "tags": body.tags or (),
+        "since": body.since or "",
+        "until": body.until or "",
+        "time_field": body.time_field or "updated_at",
+        "filter": body.filter,
+    }
+
+
+def _given(body: BaseModel) -> dict[str, Any]:
+    """The fields a client sent, null ones left out."""
+    return {name: value for name in body.model_fields_set if (value := getattr(body, name)) is not None}
+
+
+def _recall_options(body: RecallBody) -> dict[str, Any]:
+    """The older names and defaults in terms of the newer ones."""
+    own = {"query", "telemetry", "max_chars", "min_score", "render"}
+    options = {k: v for k, v in _given(body).items() if k not in own}
+    options["quotas"] = _RECALL_QUOTAS | {str(k): v for k, v in (body.quotas or {}).items()}
+    options.setdefault("purpose", "coding")
+    options.setdefault("score_threshold", body.min_score)
+    options.setdefault("max_tokens", max(_TOKENS_MIN, round(body.max_chars / 4)))
+    if body.session_id:
+        options.setdefault("dedup_turns", _RECALL_DEDUP_TURNS)
+    if body.render == "compact":
+        options.setdefault("detail", "abstract")
+    return options
+
+
+VERBS = (
+    Verb("POST", f"{_AT}/find", find, FindResult, "Find", Deadline.RECALL),
+    Verb(
+        "POST", f"{_AT}/search", search, FindResult | BlockResult, "Find within a session, or assemble", Deadline.RECALL
+    ),
+    Verb("POST", f"{_AT}/recall", recall, BlockResult, "Assemble (older form)", Deadline.RECALL, deprecated=True),
+    Verb("POST", f"{_AT}/grep", grep, GrepResult, "Search lines by regular expression"),
+    Verb("POST", f"{_AT}/glob", glob, GlobResult, "Search names by pattern"),
+)

@@ -1,0 +1,169 @@
+"""``recalld serve``: take the port, answer /health, open the data folder, serve until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import importlib
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+import uvloop
+
+from recalld.app.config import Config, ServerConfig
+from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
+from recalld.infra.logs import setup
+from recalld.surfaces.http.app import Application, create_app
+from recalld.surfaces.http.frame import OnRequest
+
+if TYPE_CHECKING:
+    from recalld.app.engine import Engine
+
+_log = structlog.get_logger("recalld.serve")
+_BACKLOG = 2048
+_KEEP_ALIVE_S = 5
+
+OnListening = Callable[[str, int], None]
+"""Called with host and port once the port answers."""
+
+
+def run(config: Config, *, on_request: OnRequest | None = None, on_listening: OnListening | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ``Denied`` for a host that is not loopback in dev mode, ``Conflict`` for a port
+    or a data folder in use, each in one sentence with its remedy."""
+    logs = setup(level=config.log.level, json=config.log.format == "json")
+    try:
+        uvloop.run(serve(config, on_request=on_request, on_listening=on_listening))
+    finally:
+        logs.close()
+
+
+async def serve(
+    config: Config, *, on_request: OnRequest | None = None, on_listening: OnListening | None = None
+) -> None:
+    """The same inside a running loop: returns after a signal, when open requests have ended and the folder is closed."""
+    listening = listen(config.server)
+    app = create_app(None, config.server, on_request=on_request)
+    server = _Server(_uvicorn_config(app, config.server))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(server.serve(sockets=[listening]), name="http")
+            with _stopped_by_signals(server):
+                host, port = listening.getsockname()[:2]
+                _announce(host, port, on_listening)
+                await _with_engine(app, config, serving, server)
+    except* RecalldError as failed:
+        raise failed.exceptions[0] from None
+    finally:
+        listening.close()
+        app.front.pool.close()
+
+
+async def _with_engine(app: Application, config: Config, serving: asyncio.Task[None], server: _Server) -> None:
+    """Open the data folder behind a port that answers already; close it when the last request has ended."""
+    try:
+        engine_type = await app.front.pool.run(_engine_type)
+        async with engine_type.open(config=config, worker="beside") as engine:
+            app.front.engine = engine
+            _log.info("ready", data=str(config.folder))
+            await serving
+            app.front.engine = None
+    finally:
+        # Opening may have failed, or a signal came first: nothing is left to serve for.
+        server.should_exit = True
+
+
+def _engine_type() -> type[Engine]:
+    """Loaded here, on a pool's thread: it brings the libraries a listening port should not wait for."""
+    loaded: type[Engine] = importlib.import_module("recalld.app.engine").Engine
+    return loaded
+
+
+def listen(server: ServerConfig) -> socket.socket:
+    """Take the port. Raises ``Denied``, ``Invalid`` and ``Conflict``."""
+    host = "127.0.0.1" if server.host == "localhost" else server.host
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError as bad:
+        raise Invalid(
+            f"server.host {server.host!r} is not an IP address", remedy="use 127.0.0.1, ::1 or localhost"
+        ) from bad
+    if server.auth_mode == "dev" and not address.is_loopback:
+        raise Denied(
+            f"auth_mode dev asks nobody for a key, so it does not listen on {server.host}",
+            remedy="use server.host 127.0.0.1 and reach it through a tunnel",
+        )
+    listening = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, server.port))
+        listening.listen(_BACKLOG)
+    except OSError as taken:
+        listening.close()
+        raise _cannot_listen(server, taken) from taken
+    listening.setblocking(False)
+    return listening
+
+
+def _cannot_listen(server: ServerConfig, why: OSError) -> RecalldError:
+    place = f"{server.host}:{server.port}"
+    if why.errno == errno.EADDRINUSE:
+        return Conflict(
+            f"{place} is in use by another program", remedy="stop it, or choose another port with --port or server.port"
+        )
+    if why.errno == errno.EACCES:
+        return Denied(f"this user may not listen on {place}", remedy="choose a port above 1023")
+    return Invalid(f"cannot listen on {place}: {why.strerror}", remedy="check server.host and server.port")
+
+
+def _announce(host: str, port: int, on_listening: OnListening | None) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    _log.info("listening", url=f"http://{shown}:{port}")
+    if on_listening is not None:
+        on_listening(host, port)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: they raise the signal again before the data folder is closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """The first signal lets open requests end, a second one does not wait for them."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for one in signals:
+        loop.add_signal_handler(one, stop)
+    try:
+        yield
+    finally:
+        for one in signals:
+            loop.remove_signal_handler(one)
+
+
+def _uvicorn_config(app: Application, server: ServerConfig) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, round(server.shutdown_s)),
+    )

@@ -1,0 +1,187 @@
+"""/sessions: conversations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from recalld.domain.errors import Invalid
+from recalld.domain.session import Session
+from recalld.rules.wire import iso, session_meta
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.session import (
+    AppendResult,
+    ArchiveResult,
+    BatchMessages,
+    CommitBody,
+    CommitResult,
+    ContextQuery,
+    ContextResult,
+    CreateSession,
+    MessageBody,
+    MessageIn,
+    SessionCreated,
+    SessionGone,
+    SessionListed,
+    SessionMeta,
+    SessionQuery,
+    UsedBody,
+    UsedResult,
+)
+from recalld.surfaces.http.route import Verb
+
+_AT = "/api/v1/sessions"
+_ONE = f"{_AT}/{{session_id}}"
+_TURN_FIELDS = ("keep_recent_turn_count", "retained_message_token_budget", "min_raw_tail_steps")
+
+
+async def create(call: Call, body: CreateSession | None = None) -> dict[str, Any]:
+    """Make a session; an id that exists is refused (409 ALREADY_EXISTS)."""
+    asked = body or CreateSession()
+    made = await call.workspace.session_new(asked.session_id or "", config=_config(asked))
+    return {
+        "session_id": made.id,
+        "uri": str(made.uri),
+        "user": {"account_id": call.caller.account, "user_id": call.caller.user},
+        "auto_commit_policy": made.config.get("auto_commit_policy"),
+        "memory_extraction_config": made.config.get("memory_extraction_config") or {"events": {"tags": []}},
+    }
+
+
+async def sessions(call: Call) -> list[Any]:
+    """The caller's sessions, newest first."""
+    return [_listed(s) for s in await call.workspace.sessions()]
+
+
+async def session(call: Call, session_id: str, query: Annotated[SessionQuery, Query()]) -> dict[str, Any]:
+    """A session's state; ``auto_create`` makes a missing one."""
+    found = await call.workspace.session(session_id, auto_create=query.auto_create)
+    return session_meta(found, call.caller.account, call.caller.user)
+
+
+async def append(call: Call, session_id: str, body: MessageBody) -> dict[str, Any]:
+    """Append one message, durable and findable when this answers; a missing session is made.
+
+    An ``id`` in the message, or the header ``Idempotency-Key``, makes a repeated call harmless.
+    """
+    did = await call.workspace.say(session_id, [_message(body)], idempotency_key=_key(call))
+    return {"session_id": did.session_id, "message_count": did.message_count, "pending_tokens": did.pending_tokens}
+
+
+async def append_batch(call: Call, session_id: str, body: BatchMessages) -> dict[str, Any]:
+    """Append up to 100 messages in this order, all or none."""
+    did = await call.workspace.say(session_id, [_message(m) for m in body.messages], idempotency_key=_key(call))
+    return {
+        "session_id": did.session_id,
+        "message_count": did.message_count,
+        "pending_tokens": did.pending_tokens,
+        "added": did.added,
+    }
+
+
+async def commit(call: Call, session_id: str, body: CommitBody | None = None) -> dict[str, Any]:
+    """Put a session's messages away and learn from them in the background; watch ``task_id`` for the end of it."""
+    asked = body or CommitBody()
+    retention = {name: value for name in _TURN_FIELDS if (value := getattr(asked, name)) is not None}
+    if retention and asked.retention_mode is None:
+        raise Invalid(
+            f"{', '.join(retention)} needs retention_mode",
+            remedy="add retention_mode: turn_budget",
+            details={"fields": list(retention)},
+        )
+    if asked.retention_mode is not None:
+        retention["retention_mode"] = asked.retention_mode
+    did = await call.workspace.session_commit(session_id, keep_recent_count=asked.keep_recent_count, **retention)
+    shown: dict[str, Any] = {
+        "session_id": did.session_id,
+        "status": "accepted" if did.archived else "skipped",
+        "task_id": did.task_id or None,
+        "archive_uri": did.archive_uri or None,
+        "archived": did.archived,
+        "trace_id": call.id,
+        "estimated_active_tokens": did.active_tokens,
+        "budget_exceeded": False,
+    }
+    return shown if did.archived else shown | {"reason": did.reason}
+
+
+async def context(call: Call, session_id: str, query: Annotated[ContextQuery, Query()]) -> dict[str, Any]:
+    """A session's past within a token budget: the newest archive's overview and the raw messages since then."""
+    found = await call.workspace.session_context(session_id, token_budget=query.token_budget)
+    return {
+        "latest_archive_overview": found.overview,
+        "pre_archive_abstracts": [],
+        "messages": list(found.messages),
+        "estimatedTokens": found.tokens,
+        "stats": {
+            "totalArchives": found.archives_total,
+            "includedArchives": 0,
+            "droppedArchives": 0,
+            "failedArchives": found.archives_failed,
+            "activeTokens": found.active_tokens,
+            "archiveTokens": found.archive_tokens,
+        },
+    }
+
+
+async def archive(call: Call, session_id: str, archive_id: str) -> dict[str, Any]:
+    """A finished archive with its messages; one still being worked on is not there yet (404)."""
+    found, messages = await call.workspace.archive(session_id, archive_id)
+    return {"archive_id": found.id, "abstract": found.abstract, "overview": found.overview, "messages": messages}
+
+
+async def delete(call: Call, session_id: str) -> dict[str, Any]:
+    """Delete a session with its messages and archives."""
+    await call.workspace.session_delete(session_id)
+    return {"session_id": session_id}
+
+
+async def used(call: Call, session_id: str, body: UsedBody | None = None) -> dict[str, Any]:
+    """Say which contexts and skills a turn made use of; counts persist."""
+    asked = body or UsedBody()
+    skills = 0 if asked.skill is None else 1
+    contexts, skills = await call.workspace.session_used(session_id, contexts=asked.contexts or (), skills=skills)
+    return {"session_id": session_id, "contexts_used": contexts, "skills_used": skills}
+
+
+def _config(asked: CreateSession) -> dict[str, Any]:
+    parts = {
+        "memory_policy": asked.memory_policy,
+        "auto_commit_policy": asked.auto_commit_policy,
+        "memory_extraction_config": asked.memory_extraction_config,
+    }
+    return {name: part.model_dump() for name, part in parts.items() if part is not None}
+
+
+def _listed(one: Session) -> dict[str, Any]:
+    return {"session_id": one.id, "uri": str(one.uri), "is_dir": True, "mod_time": iso(one.updated_at)}
+
+
+def _message(body: MessageIn) -> dict[str, Any]:
+    """The message's own fields as sent."""
+    names = MessageIn.model_fields
+    return {
+        name: value for name in body.model_fields_set if name in names and (value := getattr(body, name)) is not None
+    }
+
+
+def _key(call: Call) -> str:
+    key = call.headers.get("idempotency-key", "").strip()
+    if len(key) > 256:
+        raise Invalid("Idempotency-Key is longer than 256 characters", remedy="send a shorter one")
+    return key
+
+
+VERBS = (
+    Verb("POST", f"{_ONE}/messages", append, AppendResult, "Append a message", peer=False),
+    Verb("POST", f"{_ONE}/messages/batch", append_batch, AppendResult, "Append messages", peer=False),
+    Verb("GET", _ONE, session, SessionMeta, "Look at a session", peer=False),
+    Verb("POST", f"{_ONE}/commit", commit, CommitResult, "Commit a session", peer=False),
+    Verb("GET", f"{_ONE}/context", context, ContextResult, "A session's past within a budget", peer=False),
+    Verb("POST", _AT, create, SessionCreated, "Make a session", peer=False),
+    Verb("GET", _AT, sessions, list[SessionListed], "List sessions", peer=False),
+    Verb("GET", f"{_ONE}/archives/{{archive_id}}", archive, ArchiveResult, "Read an archive", peer=False),
+    Verb("DELETE", _ONE, delete, SessionGone, "Delete a session", peer=False),
+    Verb("POST", f"{_ONE}/used", used, UsedResult, "Count what was used", peer=False),
+)

@@ -1,0 +1,192 @@
+"""Nouns as the wire writes them: plain dicts, ready to be encoded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from recalld.domain.hit import Answer, Hit
+from recalld.domain.job import QueueCount, Task
+from recalld.domain.node import ContextType, Entry, Node
+from recalld.domain.report import ContextBlock, GrepReport, Written
+from recalld.domain.uri import Uri
+from recalld.rules.address import context_type
+from recalld.rules.sidecar import not_ready
+from recalld.rules.wire import iso
+
+_LISTS = {ContextType.MEMORY: "memories", ContextType.RESOURCE: "resources", ContextType.SKILL: "skills"}
+_DIR_MODE = 0o755
+_FILE_MODE = 0o644
+_QUEUES = {"embed": "Embedding", "extract": "SessionCommit", "import": "AddResource"}
+_NO_WORK = {"processed": 0, "requeue_count": 0, "error_count": 0}
+
+
+def listed(node: Node, abstract_chars_max: int, rel_path: str | None = None) -> dict[str, Any]:
+    """An entry for agents: files carry no abstract, directories theirs or a sentence that it is not ready."""
+    is_dir = node.is_dir
+    shown: dict[str, Any] = {
+        "uri": str(node.uri),
+        "size": 0 if is_dir else node.size,
+        "isDir": is_dir,
+        "modTime": iso(node.updated_at),
+    }
+    if rel_path is not None:
+        shown["rel_path"] = rel_path
+    shown["abstract"] = cut(node.abstract or not_ready(node.uri, 0), abstract_chars_max) if is_dir else ""
+    return shown
+
+
+def original(node: Node) -> dict[str, Any]:
+    """An entry as a file system would show it."""
+    is_dir = node.is_dir
+    return {
+        "name": node.uri.name,
+        "size": 0 if is_dir else node.size,
+        "mode": _DIR_MODE if is_dir else _FILE_MODE,
+        "modTime": iso(node.updated_at),
+        "isDir": is_dir,
+        "uri": str(node.uri),
+    }
+
+
+def walked(entry: Entry, output: str, abstract_chars_max: int) -> dict[str, Any]:
+    """An entry of a tree, either way."""
+    shown = listed(entry.node, abstract_chars_max, entry.rel_path)
+    return shown if output == "agent" else shown | original(entry.node)
+
+
+def stat(node: Node, count: int | None) -> dict[str, Any]:
+    """One entry; ``count`` for directories only."""
+    shown = original(node)
+    del shown["uri"]
+    shown |= {"isLocked": False, "meta": {"tags": list(node.tags), "media": node.media} if not node.is_dir else {}}
+    return shown if count is None else shown | {"count": count}
+
+
+def cut(text: str, chars_max: int) -> str:
+    """At most ``chars_max`` characters, the last three dots where something was left out."""
+    return text if len(text) <= chars_max else text[: max(0, chars_max - 3)] + "..."[:chars_max]
+
+
+def hit(found: Hit) -> dict[str, Any]:
+    """Exactly the wire's six keys."""
+    return {
+        "context_type": found.type.value,
+        "uri": str(found.uri),
+        "level": found.level,
+        "score": found.score if math.isfinite(found.score) else 0.0,
+        "abstract": found.abstract,
+        "tags": list(found.tags),
+    }
+
+
+def answer(found: Answer, *, provenance: bool) -> dict[str, Any]:
+    """Hits by type, in their order."""
+    lists: dict[str, Any] = {"memories": [], "resources": [], "skills": []}
+    for one in found.hits:
+        lists[_LISTS[one.type]].append(hit(one))
+    lists["total"] = len(found.hits)
+    if provenance:
+        lists["provenance"] = [_sources(one) for one in found.hits]
+    return lists
+
+
+def _sources(found: Hit) -> dict[str, Any]:
+    sources = [
+        {"uri": str(s.uri), "session_id": s.session_id or None, "message_id": s.message_id or None}
+        for s in found.sources
+    ]
+    return {
+        "uri": str(found.uri),
+        "sources": sources or [{"uri": str(found.uri), "session_id": None, "message_id": None}],
+    }
+
+
+def block(found: ContextBlock) -> dict[str, Any]:
+    """A context block; there is no digest without a model that rewrites."""
+    entries = [
+        {
+            "uri": str(e.uri),
+            "category": e.category,
+            "score": e.score if math.isfinite(e.score) else 0.0,
+            "detail": e.detail,
+            "text": e.text,
+            "origin": e.origin,
+        }
+        for e in found.entries
+    ]
+    return {"entries": entries, "rendered": found.rendered, "digest": "", "stats": dict(found.stats)}
+
+
+def grep(report: GrepReport) -> dict[str, Any]:
+    """Matching lines and how many files were looked at."""
+    matches = [{"line": m.line, "uri": str(m.uri), "content": m.content} for m in report.matches]
+    return {
+        "matches": matches,
+        "count": len(matches),
+        "match_count": len(matches),
+        "files_scanned": report.files_scanned,
+    }
+
+
+def written(uri: Uri, did: Written, mode: str, queues: dict[str, Any] | None) -> dict[str, Any]:
+    """One file's write. Its directory's tiers follow in the background unless the caller waited."""
+    memory = context_type(uri) is ContextType.MEMORY
+    later = "complete" if queues is not None or uri in did.unchanged else "queued"
+    shown = {
+        "uri": str(uri),
+        "root_uri": str(uri.parent),
+        "context_type": context_type(uri).value,
+        "mode": mode,
+        "written_bytes": did.bytes_written,
+        "content_updated": True,
+        "semantic_status": "skipped" if memory else later,
+        "vector_status": "complete" if did.indexed else later,
+        "queue_status": queues,
+    }
+    return shown | {"overview_status": later} if memory else shown
+
+
+def batch(root: Uri, did: Written, queues: dict[str, Any] | None) -> dict[str, Any]:
+    """What a batch did, file by file."""
+    later = "complete" if queues is not None or not (did.created or did.updated) else "queued"
+    return {
+        "root_uri": str(root),
+        "created": [str(u) for u in did.created],
+        "updated": [str(u) for u in did.updated],
+        "unchanged": [str(u) for u in did.unchanged],
+        "queue_status": queues,
+        "semantic_status": later,
+        "vector_status": "complete" if did.indexed else later,
+    }
+
+
+def queues(counts: Sequence[QueueCount]) -> dict[str, Any]:
+    """Work by the wire's queue names; ``Semantic`` and ``Embedding`` are always there."""
+    shown: dict[str, Any] = {name: _NO_WORK | {"errors": []} for name in ("Semantic", "Embedding")}
+    for count in counts:
+        row = shown.setdefault(_QUEUES.get(count.kind, "Semantic"), _NO_WORK | {"errors": []})
+        row["processed"] += count.done
+        row["error_count"] += count.dead
+        if count.dead:
+            row["errors"].append({"message": f"{count.dead} {count.kind} jobs were given up"})
+    return shown
+
+
+def task(one: Task) -> dict[str, Any]:
+    """Work under way."""
+    return {
+        "task_id": one.id,
+        "task_type": one.type,
+        "status": one.status.value,
+        "created_at": one.created_at,
+        "updated_at": one.updated_at,
+        "resource_id": one.resource_id or None,
+        "meta": one.meta,
+        "stage": one.stage or None,
+        "result": one.result,
+        "error": one.error[:500] or None,
+        "created_at_iso": iso(one.created_at),
+        "updated_at_iso": iso(one.updated_at),
+    }

@@ -1,0 +1,63 @@
+"""/health, /ready, /system and /debug."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from starlette.responses import Response
+
+from recalld import __version__
+from recalld.surfaces.http import shapes
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.resource import CountQuery, CountResult, Health, Healthy, Ready, Status, WaitBody
+from recalld.surfaces.http.models.tree import QueueStatus
+from recalld.surfaces.http.reply import plain
+from recalld.surfaces.http.route import Deadline, Verb
+
+
+async def health(call: Call) -> Response:
+    """200 as long as the process answers. Touches nothing that could block."""
+    auth_mode = call.front.settings.auth_mode
+    return plain({"status": "ok", "healthy": True, "version": __version__, "auth_mode": auth_mode})
+
+
+async def ready(call: Call) -> Response:
+    """200 once the store is open, with what keeps it from full health; 503 before."""
+    if call.front.engine is None:
+        body = {"status": "not_ready", "state": "initializing", "reason": "initializing", "checks": {}, "reasons": []}
+        return plain(body, 503, {"Retry-After": "1"})
+    found = await call.front.engine.readiness()
+    body = {"status": "ready", "checks": found.checks, "state": found.state, "reasons": list(found.reasons)}
+    return plain(body, 200)
+
+
+async def status(call: Call) -> dict[str, Any]:
+    """Whether the store is open and which user's it is for this request."""
+    return {"initialized": call.engine is not None, "user": call.caller.user}
+
+
+async def wait(call: Call, body: WaitBody | None = None) -> dict[str, Any]:
+    """Answer when no background work of the caller is left, or 504 after ``timeout`` seconds."""
+    timeout_s = body.timeout if body is not None else None
+    return shapes.queues(await call.workspace.wait(timeout_s=timeout_s))
+
+
+async def vector_count(call: Call, query: Annotated[CountQuery, Query()]) -> dict[str, Any]:
+    """How many pieces the caller can find (below ``uri``)."""
+    return {"count": await call.workspace.count(query.uri)}
+
+
+async def debug_health(call: Call) -> dict[str, Any]:
+    """One word on health."""
+    return {"healthy": (await call.engine.readiness()).state == "ready"}
+
+
+VERBS = (
+    Verb("GET", "/health", health, Health, "Is the process alive?", bare=True),
+    Verb("GET", "/ready", ready, Ready, "Is the store open?", bare=True),
+    Verb("GET", "/api/v1/system/status", status, Status, "Who am I here?"),
+    Verb("POST", "/api/v1/system/wait", wait, dict[str, QueueStatus], "Wait for background work", Deadline.NONE),
+    Verb("GET", "/api/v1/debug/vector/count", vector_count, CountResult, "Count what can be found"),
+    Verb("GET", "/api/v1/debug/health", debug_health, Healthy, "Health in one word"),
+)

@@ -1,0 +1,75 @@
+"""Uploads lying beside the store until they are added: named by us, owned by their sender, of no use after twelve hours
+(the engine sweeps them away)."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+import orjson
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid, NotFound
+
+TTL_S = 12 * 3_600.0
+_ID = re.compile(r"(?:upload_[0-9a-f]{32}(?:\.[A-Za-z0-9]{1,16}){0,2}|shared_[0-9]{13}-[0-9a-f]{32})")
+_SUFFIX = re.compile(r"(?:\.tar)?\.[A-Za-z0-9]{1,16}$")
+_NOTE = ".note"
+"""What is known of an upload lies beside it in a file of this ending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A finished upload: where it lies and what its sender called it."""
+
+    path: Path
+    filename: str
+
+
+def new_id(filename: str, *, shared: bool) -> str:
+    """A fresh name: ``upload_<32 hex><ext>``, or ``shared_<milliseconds>-<32 hex>``."""
+    if shared:
+        return f"shared_{int(time.time() * 1000):013d}-{token_hex(16)}"
+    suffix = _SUFFIX.search(filename)
+    return f"upload_{token_hex(16)}{suffix[0].lower() if suffix else ''}"
+
+
+def finish(part: Path, upload_id: str, filename: str, caller: Caller) -> None:
+    """Give a fully received ``part`` its name. Blocking."""
+    note = {"filename": filename, "account": caller.account, "user": caller.user}
+    part.with_name(upload_id + _NOTE).write_bytes(orjson.dumps(note))
+    os.replace(part, part.with_name(upload_id))
+
+
+def open_upload(folder: Path, upload_id: str, caller: Caller) -> Upload:
+    """Find an upload by its id. Blocking.
+
+    Raises ``Invalid`` for what is no id, ``NotFound`` for what has gone or is another user's.
+    """
+    if not _ID.fullmatch(upload_id):
+        raise Invalid(
+            f"temp_file_id {upload_id[:80]!r} is not an upload's id",
+            remedy="send the temp_file_id that temp_upload answered",
+            details={"field": "temp_file_id"},
+        )
+    path = folder / upload_id
+    try:
+        note = orjson.loads(path.with_name(upload_id + _NOTE).read_bytes())
+        age_s = time.time() - path.stat().st_mtime
+    except (FileNotFoundError, orjson.JSONDecodeError) as gone:
+        raise _missing(upload_id) from gone
+    if age_s > TTL_S or (note["account"], note["user"]) != (caller.account, caller.user):
+        raise _missing(upload_id)
+    return Upload(path, str(note["filename"]) or upload_id)
+
+
+def _missing(upload_id: str) -> NotFound:
+    return NotFound(
+        f"Upload not found: {upload_id}",
+        remedy="uploads live for twelve hours and are used once; send the file again",
+        details={"type": "temp_file", "resource": upload_id},
+    )

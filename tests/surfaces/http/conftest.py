@@ -1,0 +1,33 @@
+"""An application over a fake engine, and a client that talks to it in process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from recalld.app.config import ServerConfig
+from recalld.surfaces.http.app import Application, create_app
+
+from tests.surfaces.http.fake_engine import FakeEngine
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> FakeEngine:
+    return FakeEngine(tmp_path / "uploads")
+
+
+@pytest.fixture
+async def app(engine: FakeEngine) -> AsyncIterator[Application]:
+    app = create_app(engine, ServerConfig())  # type: ignore[arg-type]
+    yield app
+    app.front.pool.close()
+
+
+@pytest.fixture
+async def http(app: Application) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client

@@ -1,0 +1,326 @@
+"""A workspace in memory with the engine's verbs: enough truth to test what the surface makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Receipt, WriteMode
+from recalld.domain.errors import Conflict, Invalid, NotFound
+from recalld.domain.hit import Answer, Hit, Source
+from recalld.domain.job import QueueCount, Task, TaskStatus
+from recalld.domain.node import ContextType, Entry, Kind, Node
+from recalld.domain.report import (
+    Added,
+    Appended,
+    Committed,
+    ContextBlock,
+    ContextEntry,
+    GrepReport,
+    LineMatch,
+    Operation,
+    Readiness,
+    SessionContext,
+    Written,
+)
+from recalld.domain.session import Archive, Session
+from recalld.domain.uri import Uri
+from recalld.rules.address import resolve
+
+NOW = 1_700_000_000.125
+
+
+class State:
+    """What all callers share, and a record of how verbs were called."""
+
+    def __init__(self) -> None:
+        self.files: dict[Uri, bytes] = {}
+        self.folders: set[Uri] = {Uri.parse("viking://resources")}
+        self.sessions: dict[str, list[dict[str, Any]]] = {}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.degraded: tuple[str, ...] = ()
+        self.raises: dict[str, Exception] = {}
+        self.added: list[tuple[bytes, dict[str, Any]]] = []
+        self.add_result: dict[str, Any] = {"status": "success", "context_count": 3}
+
+
+class FakeWorkspace:
+    def __init__(self, state: State, caller: Caller) -> None:
+        self.state = state
+        self.caller = caller
+
+    def _asked(self, verb: str, **how: Any) -> None:
+        self.state.asked.append((verb, how))
+        if verb in self.state.raises:
+            raise self.state.raises[verb]
+
+    def _uri(self, text: str) -> Uri:
+        return resolve(text, self.caller, NOW)
+
+    def _node(self, uri: Uri) -> Node:
+        if uri in self.state.files:
+            data = self.state.files[uri]
+            return Node(1, uri, Kind.FILE, size=len(data), media="text/markdown", updated_at=NOW, tags=("k=v",))
+        if uri in self.state.folders or not uri.parts:
+            return Node(
+                2, uri, Kind.DIRECTORY, updated_at=NOW, abstract="About it. " * 40 if uri.name == "docs" else ""
+            )
+        raise NotFound(
+            f"File not found: {uri}", remedy="list its parent", details={"type": "file", "resource": str(uri)}
+        )
+
+    def _below(self, uri: Uri) -> list[Uri]:
+        self._node(uri)
+        return sorted((u for u in {*self.state.files, *self.state.folders} if u.under(uri) and u != uri), key=str)
+
+    async def stat(self, uri: str) -> Node:
+        self._asked("stat", uri=uri)
+        return self._node(self._uri(uri))
+
+    async def ls(
+        self, uri: str, *, limit: int = 1000, hidden: bool = False, sort_by: str = "", descending: bool = False
+    ) -> list[Node]:
+        self._asked("ls", uri=uri, limit=limit, hidden=hidden, sort_by=sort_by, descending=descending)
+        at = self._uri(uri)
+        return [self._node(u) for u in self._below(at) if u.parent == at][:limit]
+
+    async def tree(self, uri: str, *, depth: int = 3, limit: int = 1000, hidden: bool = False) -> list[Entry]:
+        self._asked("tree", uri=uri, depth=depth, limit=limit, hidden=hidden)
+        at = self._uri(uri)
+        return [Entry(self._node(u), u.relative_to(at)) for u in self._below(at)][:limit]
+
+    async def read(self, uri: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
+        self._asked("read", uri=uri, offset=offset, limit=limit, raw=raw)
+        lines = (await self.read_bytes(uri)).decode().splitlines(keepends=True)
+        return "".join(lines[offset:] if limit < 0 else lines[offset : offset + limit])
+
+    async def read_bytes(self, uri: str) -> bytes:
+        node = self._node(self._uri(uri))
+        if node.is_dir:
+            raise Invalid(f"{node.uri} is a directory", remedy="list it")
+        return self.state.files[node.uri]
+
+    async def abstract(self, uri: str) -> str:
+        return self._node(self._uri(uri)).abstract or "not ready"
+
+    async def overview(self, uri: str) -> str:
+        return f"# {self._node(self._uri(uri)).uri}\n"
+
+    async def write(
+        self,
+        uri: str,
+        content: str | bytes,
+        *,
+        mode: str = "replace",
+        wait: bool = False,
+        timeout_s: float | None = None,
+    ) -> Written:
+        self._asked("write", uri=uri, mode=mode, wait=wait, timeout_s=timeout_s)
+        at = self._uri(uri)
+        known = at in self.state.files
+        if mode == "create" and known:
+            raise Conflict(
+                f"{at} exists",
+                remedy="replace it",
+                code="ALREADY_EXISTS",
+                details={"resource": str(at), "type": "file"},
+            )
+        data = content.encode() if isinstance(content, str) else content
+        self.state.files[at] = data
+        return Written(
+            () if known else (at,),
+            (at,) if known else (),
+            (),
+            len(data),
+            indexed=wait or len(data) < 100_000,
+            pending=0,
+        )
+
+    def operation(self, uri: str, data: bytes, mode: str) -> Operation:
+        return Operation(
+            self._uri(uri), data, WriteMode.REPLACE if mode == "append" else WriteMode(mode), mode == "append"
+        )
+
+    async def write_many(
+        self, root: str, operations: Sequence[Operation], *, wait: bool = True, timeout_s: float | None = None
+    ) -> Written:
+        self._asked("write_many", root=root, operations=tuple(operations), wait=wait)
+        self.state.files |= {o.uri: o.data for o in operations}
+        return Written(
+            tuple(o.uri for o in operations), (), (), sum(len(o.data) for o in operations), indexed=True, pending=0
+        )
+
+    async def mkdir(self, uri: str, *, description: str = "") -> Node:
+        at = self._uri(uri)
+        if at in self.state.folders:
+            raise Conflict(f"{at} exists", remedy="use it as it is")
+        self.state.folders.add(at)
+        return self._node(at)
+
+    async def rm(self, uri: str, *, recursive: bool = False) -> Receipt:
+        self._asked("rm", uri=uri, recursive=recursive)
+        gone = [u for u in self.state.files if u.under(self._uri(uri))]
+        for one in gone:
+            del self.state.files[one]
+        return Receipt(1, removed=len(gone))
+
+    async def mv(self, source: str, to: str) -> Receipt:
+        self.state.files[self._uri(to)] = self.state.files.pop(self._node(self._uri(source)).uri)
+        return Receipt(1)
+
+    async def cp(self, source: str, to: str, *, recursive: bool = False) -> Receipt:
+        target = self._uri(to)
+        self.state.files[target] = self.state.files[self._node(self._uri(source)).uri]
+        return Receipt(1, created=(target,))
+
+    async def grep(
+        self, uri: str, pattern: str, *, exclude: str = "", ignore_case: bool = False, limit: int = 256, depth: int = 10
+    ) -> GrepReport:
+        self._asked(
+            "grep", uri=uri, pattern=pattern, exclude=exclude, ignore_case=ignore_case, limit=limit, depth=depth
+        )
+        found = [
+            LineMatch(u, n, line)
+            for u in self._below(self._uri(uri))
+            if u in self.state.files
+            for n, line in enumerate(self.state.files[u].decode().splitlines(), 1)
+            if pattern in line
+        ]
+        return GrepReport(tuple(found[:limit]), len(self.state.files))
+
+    async def glob(self, pattern: str, uri: str = "viking://", *, limit: int = 256) -> list[str]:
+        self._asked("glob", pattern=pattern, uri=uri, limit=limit)
+        return [str(u) for u in self._below(self._uri(uri))][:limit]
+
+    async def find(self, query: str, **options: Any) -> Answer:
+        self._asked("find", query=query, **options)
+        hits = (
+            Hit(
+                Uri.parse("viking://user/ana/memories/events/a.md"),
+                ContextType.MEMORY,
+                2,
+                0.9,
+                "Ana likes tea",
+                ("k=v",),
+                (Source(Uri.parse("viking://user/ana/sessions/s/messages/m.md"), "s", "m"),),
+            ),
+            Hit(Uri.parse("viking://resources/docs/.abstract.md"), ContextType.RESOURCE, 0, float("nan"), "Docs"),
+        )
+        return Answer(hits, self.state.degraded)
+
+    async def search(self, query: str, *, session_id: str = "", **options: Any) -> Answer:
+        self._asked("search", query=query, session_id=session_id, **options)
+        return await self.find(query)
+
+    async def assemble(self, query: str, **options: Any) -> ContextBlock:
+        self._asked("assemble", query=query, **options)
+        entry = ContextEntry(
+            Uri.parse("viking://user/ana/memories/events/a.md"), "events", 0.7, "overview", "Ana likes tea"
+        )
+        return ContextBlock((entry,), "<memory>Ana likes tea</memory>", {"used_tokens": 5}, self.state.degraded)
+
+    async def count(self, uri: str = "") -> int:
+        return 7
+
+    async def session_new(self, session_id: str = "", *, config: Mapping[str, Any] | None = None) -> Session:
+        name = session_id or "20260101-000000-0123456789abcdef"
+        if name in self.state.sessions:
+            raise Conflict(f"session {name} exists", remedy="use it", code="ALREADY_EXISTS")
+        self.state.sessions[name] = []
+        return self._session(name, config)
+
+    def _session(self, name: str, config: Mapping[str, Any] | None = None) -> Session:
+        count = len(self.state.sessions[name])
+        uri = Uri(("user", self.caller.user, "sessions", name))
+        return Session(name, uri, NOW, NOW, count, count, pending_tokens=count, config=dict(config or {}))
+
+    async def session(self, session_id: str, *, auto_create: bool = False) -> Session:
+        if auto_create:
+            self.state.sessions.setdefault(session_id, [])
+        self._known(session_id)
+        return self._session(session_id)
+
+    def _known(self, session_id: str) -> None:
+        if session_id not in self.state.sessions:
+            raise NotFound(f"Session not found: {session_id}", details={"type": "session", "resource": session_id})
+
+    async def sessions(self) -> list[Session]:
+        return [self._session(name) for name in self.state.sessions]
+
+    async def say(
+        self, session_id: str, messages: Sequence[Mapping[str, Any]], *, idempotency_key: str = ""
+    ) -> Appended:
+        self._asked(
+            "say",
+            session_id=session_id,
+            messages=list(messages),
+            idempotency_key=idempotency_key,
+            peer=self.caller.peer,
+        )
+        live = self.state.sessions.setdefault(session_id, [])
+        live += [dict(m) for m in messages]
+        return Appended(session_id, len(messages), len(live), len(live), tuple(f"m{i}" for i in range(len(messages))))
+
+    async def session_commit(self, session_id: str, *, keep_recent_count: int = 0, **retention: Any) -> Committed:
+        self._asked("session_commit", session_id=session_id, keep_recent_count=keep_recent_count, **retention)
+        self._known(session_id)
+        if not self.state.sessions[session_id]:
+            return Committed(session_id, False, reason="no_messages")
+        return Committed(
+            session_id, True, "task_1", f"viking://user/ana/sessions/{session_id}/history/archive_001", active_tokens=3
+        )
+
+    async def session_context(self, session_id: str, *, token_budget: int = 128_000) -> SessionContext:
+        self._known(session_id)
+        return SessionContext("## Title", tuple(self.state.sessions[session_id]), 12, 1, 0, 8, 4)
+
+    async def archive(self, session_id: str, archive_id: str) -> tuple[Archive, list[dict[str, Any]]]:
+        self._known(session_id)
+        uri = Uri(("user", self.caller.user, "sessions", session_id, "history", archive_id))
+        return Archive(1, uri, NOW, 1, "done", "Short", "Long"), [{"id": "m", "role": "user", "parts": []}]
+
+    async def session_delete(self, session_id: str) -> None:
+        self._known(session_id)
+        del self.state.sessions[session_id]
+
+    async def session_used(self, session_id: str, *, contexts: Sequence[str] = (), skills: int = 0) -> tuple[int, int]:
+        return len(contexts), skills
+
+    async def add(self, upload: Path, *, keep_source: bool = True, **options: Any) -> Added:
+        self._asked("add", upload=upload, keep_source=keep_source, **options)
+        self.state.added.append((upload.read_bytes(), options))
+        result = self.state.add_result if options["wait"] else None
+        return Added(Uri.parse("viking://resources/page"), "task_1", ("skipped x.bin: no document",), result)
+
+    async def task(self, task_id: str) -> Task:
+        if task_id != "task_1":
+            raise NotFound("Task not found or expired", remedy="list tasks")
+        return Task(
+            task_id, "add_resource", TaskStatus.RUNNING, NOW, NOW, "viking://resources/page", "parsing", {"files": 1}
+        )
+
+    async def tasks(self, **which: Any) -> list[Task]:
+        self._asked("tasks", **which)
+        return [await self.task("task_1")]
+
+    async def cancel(self, task_id: str) -> Task:
+        raise Conflict(f"task {task_id} has ended", remedy="nothing is left to stop", code="FAILED_PRECONDITION")
+
+    async def wait(self, *, timeout_s: float | None = None, task_id: str = "") -> list[QueueCount]:
+        self._asked("wait", timeout_s=timeout_s)
+        return [QueueCount("embed", 0, 0, 0, 5, 0.0), QueueCount("tiers", 0, 0, 1, 2, 0.0)]
+
+
+class FakeEngine(FakeWorkspace):
+    def __init__(self, upload_dir: Path) -> None:
+        super().__init__(State(), Caller())
+        self.upload_dir = upload_dir
+        self.state_of_health = Readiness("ready", (), {"store": "ok"})
+
+    def as_caller(self, caller: Caller) -> FakeWorkspace:
+        return FakeWorkspace(self.state, caller)
+
+    async def readiness(self) -> Readiness:
+        return self.state_of_health
