@@ -1,4 +1,4 @@
-"""A worker for tests, run as a process: ``asks`` leases until told otherwise, ``dies`` at once, ``mute`` never beats."""
+"""A worker for tests, run as a process: it ``asks`` for leases, ``dies`` at once or stays ``mute``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from recalld.infra.link import Link
 
 async def live(mode: str) -> None:
     woken = asyncio.Event()
-    link = Link(inherited_socket(), notices={WAKE: woken.set}, beat_s=3600 if mode == "mute" else 0.02)
+    link = Link(inherited_socket(), beat_s=3600 if mode == "mute" else 0.02)
+    link.listen(WAKE, woken.set)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(link.run())
         await link.call(LEASE, "beside", 1, 30.0, ())

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import psutil
 
+from recalld.app.config import Config, WorkerConfig
 from recalld.app.supervisor import Supervisor
 from recalld.domain.errors import Closed
 from recalld.domain.job import Job
@@ -84,9 +85,10 @@ class Owner:
 @asynccontextmanager
 async def supervised(mode: str, *, stuck_s: float = 60) -> AsyncIterator[tuple[Owner, Supervisor]]:
     owner = Owner()
+    config = Config(worker=WorkerConfig(stuck_s=stuck_s))
     arguments = [str(HERE / "pretend_worker.py"), mode]
-    supervisor = Supervisor(cast(Ledger, owner), QuickClock(), arguments=arguments, environment={}, stuck_s=stuck_s)
-    running = asyncio.ensure_future(supervisor.run())
+    supervisor = Supervisor(config, cast(Ledger, owner), QuickClock(), arguments=arguments)
+    running = asyncio.ensure_future(supervisor.supervise())
     try:
         yield owner, supervisor
     finally:
@@ -97,7 +99,7 @@ async def supervised(mode: str, *, stuck_s: float = 60) -> AsyncIterator[tuple[O
 async def test_a_worker_is_started_served_and_woken() -> None:
     async with supervised("asks") as (owner, supervisor):
         await owner.until("lease woken")
-        assert supervisor.state == "ok"
+        assert supervisor.state() == "ok"
     assert owner.events[:2] == ["release beside", "lease beside"]
 
 
@@ -117,7 +119,7 @@ async def test_a_killed_worker_is_replaced() -> None:
 
 
 async def test_a_worker_that_never_beats_is_killed_and_replaced() -> None:
-    async with supervised("mute", stuck_s=0.5) as (owner, supervisor):
+    async with supervised("mute", stuck_s=1.1) as (owner, supervisor):
         await owner.until("lease woken", times=2)
         assert supervisor.starts >= 2
 
@@ -132,9 +134,9 @@ async def test_a_worker_leaves_with_its_supervisor() -> None:
 async def test_no_worker_is_started_for_a_store_that_is_shut() -> None:
     owner = Owner()
     owner.shut = True
-    supervisor = Supervisor(cast(Ledger, owner), QuickClock(), arguments=["-c", ""], environment={}, stuck_s=60)
+    supervisor = Supervisor(Config(), cast(Ledger, owner), QuickClock(), arguments=["-c", ""])
     async with asyncio.timeout(10):
-        await supervisor.run()
+        await supervisor.supervise()
     assert supervisor.starts == 0
 
 

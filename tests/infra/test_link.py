@@ -153,7 +153,8 @@ async def test_a_call_on_a_closed_link_is_told() -> None:
 async def test_notices_reach_their_taker_and_others_are_ignored() -> None:
     here, there = socket.socketpair()
     woken = asyncio.Event()
-    owner, worker = Link(here), Link(there, notices={"wake": woken.set})
+    owner, worker = Link(here), Link(there)
+    worker.listen("wake", woken.set)
     async with asyncio.TaskGroup() as group:
         group.create_task(owner.run())
         group.create_task(worker.run())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -14,46 +14,41 @@ from recalld.infra.link import Link
 from recalld.ports.clock import Clock
 from recalld.ports.ledger import Ledger
 
+from .config import Config
+
 BACKOFF_S = 0.5
 BACKOFF_MAX_S = 60.0
 SETTLED_S = 60.0
 """A worker that lived this long was healthy: its end starts the backoff over."""
 GRACE_S = 3.0
 WORKER = "beside"
+CONFIG_VARIABLE = "_RECALLD_WORK"
+"""Carries the settings as JSON: the environment of a process is its user's alone, its arguments are everybody's."""
 log = structlog.get_logger("recalld.supervisor")
 
 
 class Supervisor:
-    """One worker. ``arguments`` follow the Python executable; ``stuck_s``: silence after which a worker is killed."""
+    """One worker for ``ledger``, with the settings of ``config``. ``arguments`` follow the Python executable."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        clock: Clock,
-        *,
-        arguments: Sequence[str],
-        environment: Mapping[str, str],
-        stuck_s: float,
-        name: str = WORKER,
+        self, config: Config, ledger: Ledger, clock: Clock, *, arguments: Sequence[str] = ("-m", "recalld", "work")
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._arguments = tuple(arguments)
-        self._environment = dict(environment)
-        self._stuck_s = stuck_s
-        self.name = name
+        self._environment = {CONFIG_VARIABLE: config.model_copy(update={"data": config.folder}).model_dump_json()}
+        self._stuck_s = config.worker.stuck_s
         self.pid = 0
         self.starts = 0
         self.failures = 0
 
-    @property
     def state(self) -> str:
         """For readiness: ``ok``, ``starting``, or how often in a row it has died."""
         if self.pid:
             return "ok"
         return f"died {self.failures} times in a row" if self.failures else "starting"
 
-    async def run(self) -> None:
+    async def supervise(self) -> None:
         """Keep a worker alive until cancelled or the store is shut; it has left when this returns."""
         shut = False
         while not shut:
@@ -102,7 +97,7 @@ class Supervisor:
 
     async def _release(self) -> None:
         try:
-            returned = await self._ledger.release(worker=self.name)
+            returned = await self._ledger.release(worker=WORKER)
         except (Busy, Upstream) as late:
             # They run out by themselves; a disk that is full now must not stop the worker for good.
             log.warning("leases not returned yet", error=str(late))

@@ -89,7 +89,7 @@ _frames = msgspec.msgpack.Decoder(_Call | _Reply | _Failure | _Notice)
 class Link:
     """One end. ``run`` reads until the other end closes; calls and notices may be made from any task meanwhile.
 
-    ``serves``: verb -> coroutine function, given the decoded arguments. ``notices``: name -> plain function.
+    ``serves``: verb -> coroutine function, given the decoded arguments.
     """
 
     def __init__(
@@ -97,14 +97,13 @@ class Link:
         sock: socket.socket,
         *,
         serves: Mapping[Verb[Any], Handler] | None = None,
-        notices: Mapping[str, Callable[[], None]] | None = None,
         calls_max: int = CALLS_MAX,
         beat_s: float = BEAT_S,
         frame_bytes_max: int = FRAME_BYTES_MAX,
     ) -> None:
         self._sock = sock
         self._serves = {verb.name: (verb, handler) for verb, handler in (serves or {}).items()}
-        self._notices = dict(notices or {})
+        self._takers: dict[str, Callable[[], None]] = {}
         self._calls_max = calls_max
         self._beat_s = beat_s
         self._frame_bytes_max = frame_bytes_max
@@ -150,6 +149,10 @@ class Link:
             finally:
                 self._open.pop(number, None)
         return value
+
+    def listen(self, name: str, taker: Callable[[], None]) -> None:
+        """Call ``taker`` (plain and quick) whenever the other end sends this notice; others are ignored."""
+        self._takers[name] = taker
 
     async def notify(self, name: str) -> None:
         """Tell the other end something that needs no answer; nothing happens if it has gone."""
@@ -220,8 +223,8 @@ class Link:
                 future = self._open.get(frame.id)
                 if future is not None and not future.done():
                     future.set_exception(_raised(frame))
-            case _Notice(name) if name in self._notices:
-                self._notices[name]()
+            case _Notice(name) if name in self._takers:
+                self._takers[name]()
 
     async def _answer(self, asked: _Call) -> None:
         try:

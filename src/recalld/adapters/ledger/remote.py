@@ -37,12 +37,13 @@ CHECKPOINT: Verb[None] = Verb("checkpoint", (), type(None))
 
 
 class RemoteLedger:
-    """The worker's ledger. ``reader``: the same store opened for reading; ``woken``: set by the link's wake notice."""
+    """The worker's ledger. ``reader``: the same store opened for reading."""
 
-    def __init__(self, link: Link, reader: Ledger, woken: asyncio.Event) -> None:
+    def __init__(self, link: Link, reader: Ledger) -> None:
         self._link = link
         self._reader = reader
-        self._woken = woken
+        self._woken = asyncio.Event()
+        link.listen(WAKE, self._woken.set)
 
     def tenant(self, caller: Caller, *, bulk: bool = True) -> Tenant:
         """Bind a caller. Every commit of a worker is bulk."""

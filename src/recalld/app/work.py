@@ -1,0 +1,47 @@
+"""The worker process: ``python -m recalld work``, started by a server's supervisor and by nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from recalld.infra import logs
+from recalld.infra.background import background
+from recalld.infra.child import FD_VARIABLE, follow_parent, inherited_socket, step_back
+from recalld.infra.link import Link
+
+from .build import build_worker
+from .config import Config
+from .supervisor import CONFIG_VARIABLE, WORKER
+from .worker import work
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Work until the server hangs up. Returns 0, or 2 when no server started us."""
+    if FD_VARIABLE not in os.environ or CONFIG_VARIABLE not in os.environ:
+        sys.stderr.write("recalld work is started by recalld serve, which has one worker beside it\n")
+        return 2
+    follow_parent()
+    config = Config(**json.loads(os.environ.pop(CONFIG_VARIABLE)))
+    step_back(config.worker.nice)
+    log = logs.setup(level=config.log.level, json=config.log.format == "json")
+    try:
+        asyncio.run(serve(config, Link(inherited_socket())))
+    finally:
+        log.close()
+    return 0
+
+
+async def serve(config: Config, link: Link) -> None:
+    """Do jobs while the link lasts; a fault of the loop itself is logged and the loop started again."""
+
+    async def jobs() -> None:
+        async with build_worker(config, link) as doors:
+            await work(doors, name=WORKER, lease_s=config.worker.lease_s)
+
+    # When the server has gone or stops, what was running is leased again by the next worker: nothing here is the truth.
+    async with background("work", jobs):
+        await link.run()
