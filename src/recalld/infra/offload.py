@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ParamSpec, TypeVar
 
-from recalld.domain.errors import Busy, Closed
+from recalld.domain.errors import Busy, Closed, Conflict
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,3 +85,86 @@ class Strand:
         self._stopping.set()
         if self._thread is not threading.current_thread():
             self._thread.join(wait_s)
+
+
+class LoopThread:
+    """One event loop on one named daemon thread, for callers who have no loop of their own.
+
+    ``call`` and ``enter`` wait for their result. Where a loop already runs they raise ``Conflict``, since waiting there
+    would stop that loop; after ``close`` they raise ``Closed``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name=f"recalld-{name}", daemon=True)
+        self._held: list[tuple[asyncio.Event, Future[None]]] = []
+        self._closed = False
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run it on the loop and return what it returns. An interrupted wait (Ctrl-C) cancels it."""
+        try:
+            self._check_outside()
+        except (Conflict, Closed):
+            coroutine.close()
+            raise
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
+    def enter(self, context: AbstractAsyncContextManager[T]) -> T:
+        """Enter ``context`` and keep it open until ``close``, entered and left by one and the same task."""
+        self._check_outside()
+        entered: Future[T] = Future()
+        leave = asyncio.Event()
+
+        async def hold() -> None:
+            try:
+                async with context as value:
+                    entered.set_result(value)
+                    await leave.wait()
+            except BaseException as failure:
+                if not entered.done():
+                    entered.set_exception(failure)
+                raise
+
+        held = asyncio.run_coroutine_threadsafe(hold(), self._loop)
+        try:
+            value = entered.result()
+        except BaseException:
+            held.cancel()  # an interrupted wait (Ctrl-C); no effect on what has failed by itself
+            raise
+        self._held.append((leave, held))
+        return value
+
+    def close(self) -> None:
+        """Leave what was entered, latest first, then end the loop and its thread. Harmless when called twice."""
+        if self._closed:
+            return
+        self._check_outside()
+        self._closed = True
+        try:
+            while self._held:
+                leave, held = self._held.pop()
+                self._loop.call_soon_threadsafe(leave.set)
+                held.result()
+        finally:
+            asyncio.run_coroutine_threadsafe(self._loop.shutdown_asyncgens(), self._loop).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def _check_outside(self) -> None:
+        if asyncio._get_running_loop() is not None:
+            raise Conflict(
+                "a blocking call inside a running event loop would stop that loop",
+                remedy="await the same verb of recalld.app.engine.Engine there",
+            )
+        if self._closed:
+            raise Closed("this store has been closed", remedy="open it again")
