@@ -1,0 +1,31 @@
+"""Where things stand in the house: what the inspections share."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SRC = ROOT / "src" / "recalld"
+TESTS = ROOT / "tests"
+DOCS = ROOT / "docs"
+SOURCES = sorted(SRC.rglob("*.py"))
+ROOMS = ("domain", "rules", "ports", "prompts", "infra", "flows", "adapters", "app", "surfaces")
+
+
+def rel(path: Path) -> str:
+    """A path as people say it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A source file's syntax tree."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def documents() -> str:
+    """All of docs/ and the README, as one text."""
+    files = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())

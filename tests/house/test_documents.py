@@ -1,0 +1,80 @@
+"""The documents name everything that can be called, set or plugged in, and nothing that is not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel
+
+from recalld.app.config import Config
+from recalld.domain.commit import Op
+from recalld.surfaces.cli.lazy import COMMANDS
+from recalld.surfaces.http.app import VERBS
+from tests.house.plan import DOCS, ROOT, documents, rel
+
+# Started by servers, not by people.
+HIDDEN_COMMANDS = {"work"}
+
+
+def settings(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from settings(kind, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
+
+
+@pytest.mark.parametrize("key", sorted(settings(Config)))
+def test_every_setting_is_in_the_documents(key: str) -> None:
+    assert f"`{key}`" in (DOCS / "configuration.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("route", sorted({f"{verb.method} {verb.path}" for verb in VERBS}))
+def test_every_route_is_in_the_documents(route: str) -> None:
+    assert route in documents()
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - HIDDEN_COMMANDS))
+def test_every_command_is_in_the_documents(command: str) -> None:
+    assert f"recalld {command}" in documents()
+
+
+@pytest.mark.parametrize("kind", get_args(Op), ids=lambda kind: kind.__name__)
+def test_every_operation_says_what_it_does(kind: type) -> None:
+    assert kind.__doc__
+    assert not kind.__doc__.startswith(f"{kind.__name__}(")
+
+
+NOUNS = "account agent archive blob caller chunk commit door fingerprint flow hit job lane ledger level memory message node "
+NOUNS += "overview abstract owner plugin pool reach receipt resource rule session skill tenant tier uri worker watchdog tripwire"
+
+
+@pytest.mark.parametrize("noun", NOUNS.split())
+def test_every_noun_of_the_house_is_in_the_glossary(noun: str) -> None:
+    assert f"**{noun}**" in (DOCS / "GLOSSARY.md").read_text(encoding="utf-8")
+
+
+def links() -> list[tuple[Path, str]]:
+    files = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+    return [
+        (file, target)
+        for file in files
+        if file.is_file()
+        for target in re.findall(r"\]\(([^)#\s]+)", file.read_text(encoding="utf-8"))
+        if "://" not in target
+    ]
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    assert [f"{rel(file)} -> {target}" for file, target in links() if not (file.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("target", ["setup", "demo", "test", "check", "test-slow", "bench", "clean"])
+def test_every_make_target_people_are_told_of_exists(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert f"make {target}" in documents()
