@@ -1,0 +1,191 @@
+"""Recall on development data, in process: fill an index, ask every question, print what was found.
+
+    RECALLD_EVAL_DATA=/path/to/folder python -m bench.recall_lab [--sets locomo,beam-100K] [--mode session|content]
+        [--no-vectors] [--set dense=0.8,role=0.2] [--calibrate] [--profile]
+
+The folder holds the public sets' own files (locomo/, beam/, cranfield/, drcd/, cosqa/, metatool/, bfcl/) and, beside it,
+the package ``eval`` that loads them. Nothing of the data is kept here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from recalld.adapters.catalog.sqlite import SqliteCatalog
+from recalld.adapters.embedder.static import StaticEmbedder, StaticSettings
+from recalld.adapters.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.vectors.exact import ExactVectors
+from recalld.domain.caller import Caller
+from recalld.domain.query import Query
+from recalld.domain.uri import Uri
+from recalld.flows.find import find as find_module
+from recalld.flows.find.plan import plan
+from recalld.flows.find.recall import recall, rows_of
+from recalld.rules.rank import Rowset, fold, rank
+from recalld.rules.turns import epoch_of
+from recalld.rules.weights import DEFAULT, Weights
+from tests.shelf import Shelf
+
+SETS = ("locomo", "beam-100K", "cranfield", "drcd", "cosqa", "metatool", "bfcl")
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("_") or "x"
+
+
+@dataclass
+class Bench:
+    """One data set in one index."""
+
+    name: str
+    shelf: Shelf
+    doors: Any
+    item_of: dict[int, str]
+    scopes: list[tuple[Any, Caller, tuple[Uri, ...]]]
+    main: tuple[str, ...] | None
+
+
+async def fill(name: str, mode: str, embedder: Any, loaders: Any) -> Bench:
+    data = loaders.load(name, "dev")
+    shelf, item_of, scopes = Shelf(), {}, []
+    with shelf.c:
+        for scope in data.scopes:
+            user, base = slug(scope.id), Uri(("resources", "eval", slug(scope.id)))
+            talk = mode == "session" and scope.items[0].kind == "message"
+            if talk:
+                for folder, members in scope.groups().items():
+                    turns = []
+                    for i in members:
+                        it = scope.items[i]
+                        turns.append((slug(it.id), it.speaker, it.text, epoch_of(it.time) or 0.0 if it.time else 0.0))
+                    for node, i in zip(shelf.talk(user, slug(folder), turns), members, strict=True):
+                        item_of[node] = scope.items[i].id
+            else:
+                for it in scope.items:
+                    path = [slug(p) for p in it.path.strip("/").split("/")]
+                    if not re.search(r"\.\w{1,4}$", it.path):
+                        path[-1] += ".md"
+                    head = f"{it.speaker}: " if it.speaker else ""
+                    when = f"[{it.time}] " if it.time else ""
+                    item_of[shelf.file(Uri((*base.parts, *path)), when + head + it.text)] = it.id
+            scopes.append((scope, Caller(user=user), () if talk else (base,)))
+    doors = doors_of(shelf, embedder)
+    if embedder is not None:
+        await embed_all(shelf, embedder)
+    return Bench(name, shelf, doors, item_of, scopes, data.main_categories)
+
+
+def doors_of(shelf: Shelf, embedder: Any) -> Any:
+    clock = SimpleNamespace(monotonic=time.perf_counter)
+    return SimpleNamespace(
+        catalog=SqliteCatalog(shelf), lexicon=Fts5Lexicon(shelf), vectors=ExactVectors(shelf), embedder=embedder, reranker=None, clock=clock
+    )
+
+
+async def embed_all(shelf: Shelf, embedder: Any) -> None:
+    ids = list(shelf.texts)
+    for s in range(0, len(ids), 256):
+        part = ids[s : s + 256]
+        vectors = await embedder.embed([shelf.texts[i] for i in part])
+        shelf.vectors(embedder.fingerprint, embedder.width, dict(zip(part, vectors, strict=True)))
+
+
+async def gather(bench: Bench) -> list[tuple[Any, Any, Any, Any]]:
+    """Everything a question's ranking needs, so that weights can be tried without searching again."""
+    kept = []
+    for scope, caller, targets in bench.scopes:
+        for q in scope.queries:
+            asked = Query(q.text[:10_000], targets=targets, limit=100)
+            reach = await bench.doors.catalog.reach(caller, asked)
+            found = await recall(plan(asked), reach, bench.doors, deadline_s=60, embed_deadline_s=60)
+            table, evidence = await rows_of(reach, found, bench.doors)
+            kept.append((q, scope.id, table, evidence))
+    return kept
+
+
+def rowset(table: Any) -> Rowset:
+    return Rowset(table.node, table.group, table.previous, table.next, table.length, table.kind, table.speaker, table.asks, table.speakers)
+
+
+def measure(bench: Bench, kept: list[Any], weights: Weights, metrics: Any) -> dict[str, float]:
+    rows = []
+    for q, _, table, evidence in kept:
+        if bench.main is not None and q.category not in bench.main:
+            continue
+        ranked = rank(q.text, rowset(table), evidence, weights)
+        best = fold(table.node, ranked.total, 100)
+        rows.append(metrics.per_query([bench.item_of[n] for n in table.node[best].tolist()], q.gold))
+    return {k: metrics.mean(rows, k) for k in ("recall@1", "recall@5", "recall@10", "recall@20", "ndcg@10")}
+
+
+async def measure_find(bench: Bench, metrics: Any, weights: Weights, limit: int = 100) -> tuple[dict[str, float], list[float], list[float]]:
+    """The whole route, cut and all."""
+    rows, wall, cpu = [], [], []
+    nodes = {}
+    for scope, caller, targets in bench.scopes:
+        for q in scope.queries:
+            if bench.main is not None and q.category not in bench.main:
+                continue
+            t, p = time.perf_counter(), time.process_time()
+            answer = await find_module.find(Query(q.text[:10_000], targets=targets, limit=limit), caller, bench.doors, deadline_s=60)
+            wall.append((time.perf_counter() - t) * 1e3)
+            cpu.append((time.process_time() - p) * 1e3)
+            ids = []
+            for hit in answer.hits:
+                if hit.uri not in nodes:
+                    nodes[hit.uri] = bench.shelf.at(hit.uri)
+                ids.append(bench.item_of[nodes[hit.uri]])
+            rows.append(metrics.per_query(ids, q.gold))
+    return {k: metrics.mean(rows, k) for k in ("recall@1", "recall@5", "recall@10", "recall@20", "ndcg@10")}, wall, cpu
+
+
+def parse_weights(text: str) -> Weights:
+    changes: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        key, value = part.split("=")
+        changes[key] = tuple(float(v) for v in value.split("/")) if "/" in value else float(value)
+    return replace(DEFAULT, **changes)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--mode", default="session")
+    parser.add_argument("--no-vectors", action="store_true")
+    parser.add_argument("--set", action="append", default=[], help="weights to try, one configuration per option")
+    parser.add_argument("--find", action="store_true", help="run the whole route")
+    x = parser.parse_args()
+    data = Path(os.environ["RECALLD_EVAL_DATA"])
+    os.environ.setdefault("EVAL_DATA", str(data))
+    sys.path.insert(0, str(data.parent))
+    from eval import loaders, metrics
+
+    embedder = None if x.no_vectors else StaticEmbedder(StaticSettings())
+    for name in x.sets.split(","):
+        t = time.perf_counter()
+        bench = await fill(name, x.mode, embedder, loaders)
+        filled = time.perf_counter() - t
+        kept = await gather(bench)
+        chunks = bench.shelf.c.execute("SELECT count(*) FROM chunk").fetchone()[0]
+        print(f"{name} {x.mode} chunks {chunks} fill {filled:.1f} s, {1e3 * (time.perf_counter() - t - filled) / len(kept):.2f} ms a question")
+        for spec in x.set or [""]:
+            got = measure(bench, kept, parse_weights(spec), metrics)
+            print("   ", " ".join(f"{k} {v:.4f}" for k, v in got.items()), spec, flush=True)
+        if x.find:
+            got, wall, cpu = await measure_find(bench, metrics, DEFAULT)
+            print("find", " ".join(f"{k} {v:.4f}" for k, v in got.items()), f"p50 {np.median(wall):.2f} ms cpu {np.median(cpu):.2f} ms", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,1 @@
+"""Recall: plan, look in parallel, rank, load."""

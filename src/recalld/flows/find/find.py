@@ -1,0 +1,59 @@
+"""Recall: plan, look in parallel, rank, load. Nothing on this route writes."""
+
+from __future__ import annotations
+
+from recalld.domain.caller import Caller
+from recalld.domain.hit import Answer, Stage
+from recalld.domain.query import Query
+from recalld.ports.doors import Doors
+from recalld.rules.rank import Rowset, fold, rank
+from recalld.rules.weights import CUT
+
+from .answer import hits_of
+from .plan import plan
+from .recall import recall, rows_of
+
+EMBED_DEADLINE_S = 0.5
+SPARE = 10
+"""Loaded beyond the limit, for hits that fall out because another one already says the same."""
+
+
+async def find(
+    query: Query, caller: Caller, doors: Doors, *, deadline_s: float, embed_deadline_s: float = EMBED_DEADLINE_S
+) -> Answer:
+    """The best entries for ``query`` that ``caller`` may see, in descending score.
+
+    Late or failing parts are done without and named in ``degraded``. Raises ``Invalid`` and ``Denied`` for the query,
+    ``Busy`` when readers are saturated, ``Upstream`` when no search answered within ``deadline_s``.
+    """
+    clock, stages = doors.clock, []
+    since = clock.monotonic()
+
+    def stage(name: str, note: str) -> None:
+        nonlocal since
+        now = clock.monotonic()
+        stages.append(Stage(name, (now - since) * 1000, note))
+        since = now
+
+    planned = plan(query)
+    reach = await doors.catalog.reach(caller, query)
+    stage("plan", f"{len(planned.terms)} terms, {reach.size} chunks in reach")
+    if not reach.size or query.limit < 1:
+        return Answer((), (), tuple(stages))
+    found = await recall(planned, reach, doors, deadline_s=deadline_s, embed_deadline_s=embed_deadline_s)
+    table, evidence = await rows_of(reach, found, doors)
+    stage("recall", f"{len(evidence.row)} postings, {0 if found.dense is None else len(found.dense.ids)} vectors")
+    rows = Rowset(
+        table.node, table.group, table.previous, table.next, table.length, table.kind, table.speaker, table.asks, table.speakers
+    )
+    ranked = rank(query.text, rows, evidence)
+    cut = CUT if query.score_min is None else query.score_min
+    # A directory's tiers are entries of their own; of everything else the best chunk stands for the whole.
+    entry = rows.node * 4 + (table.kind == 2) * (table.level + 1)
+    best = fold(entry, ranked.total, query.limit + min(query.limit, SPARE))
+    best = best[ranked.score[best] > cut]
+    stage("rank", f"{len(best)} entries above {cut:g}")
+    loaded = await doors.catalog.load(reach, rows.node[best].tolist())
+    hits = hits_of(best, loaded, table, ranked, targeted=reach.targeted)[: query.limit]
+    stage("load", f"{len(hits)} hits")
+    return Answer(hits, tuple(sorted(found.degraded)), tuple(stages))

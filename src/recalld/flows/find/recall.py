@@ -1,0 +1,134 @@
+"""Dense and lexical search side by side, each under its own deadline; what is late is done without."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import numpy as np
+
+from recalld.domain.errors import Busy, Upstream
+from recalld.ports.doors import Doors
+from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, DenseMatches, Ids, LexicalMatches, Reach, Scores
+from recalld.rules.rank import Evidence, idf
+
+from .plan import Plan
+
+CANDIDATES_MAX = 2_000
+DENSE_HITS = 200
+NEIGHBOURS = 4
+
+
+@dataclass(slots=True)
+class Found:
+    """What the searches brought (None: late, failed or not there) and the parts that were missing."""
+
+    lexical: LexicalMatches | None = None
+    dense: DenseMatches | None = None
+    vector: Scores | None = None
+    degraded: tuple[str, ...] = ()
+
+
+async def recall(plan: Plan, reach: Reach, doors: Doors, *, deadline_s: float, embed_deadline_s: float) -> Found:
+    """Search both ways. Raises ``Upstream`` only when neither answered."""
+    found = Found()
+    try:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(_lexical(plan, reach, doors, found, deadline_s))
+            if doors.embedder is not None:
+                both.create_task(_dense(plan, reach, doors, found, deadline_s, embed_deadline_s))
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None
+    if found.lexical is None and found.dense is None:
+        raise Upstream("neither full text nor vectors answered in time", remedy="ask again in a moment")
+    return found
+
+
+async def _lexical(plan: Plan, reach: Reach, doors: Doors, found: Found, deadline_s: float) -> None:
+    try:
+        async with asyncio.timeout(deadline_s):
+            found.lexical = await doors.lexicon.match(reach, plan.terms, plan.phrase)
+    except (Busy, Upstream, TimeoutError):
+        found.degraded += ("lexicon",)
+
+
+async def _dense(
+    plan: Plan, reach: Reach, doors: Doors, found: Found, deadline_s: float, embed_deadline_s: float
+) -> None:
+    embedder = doors.embedder
+    if embedder is None or not plan.text.strip():
+        return
+    try:
+        async with asyncio.timeout(min(embed_deadline_s, deadline_s)):
+            vector = (await embedder.embed([plan.text], query=True))[0]
+    except (Busy, Upstream, TimeoutError):
+        found.degraded += ("embedder",)
+        return
+    if not vector.any():
+        return
+    try:
+        async with asyncio.timeout(deadline_s):
+            found.dense = await doors.vectors.search(reach, embedder.fingerprint, vector, hits_max=DENSE_HITS)
+            found.vector = vector
+    except (Busy, Upstream, TimeoutError):
+        found.degraded += ("vectors",)
+
+
+async def rows_of(reach: Reach, found: Found, doors: Doors) -> tuple[ChunkTable, Evidence]:
+    """The rows to rank and what is known about them: all of a small reach, the candidates and their neighbours of a
+    large one."""
+    if reach.size <= WHOLE_ROWS_MAX:
+        table = await doors.catalog.table(reach)
+        cosine = _known(table.ids, found.dense)
+    else:
+        table = await doors.catalog.table(reach, _candidates(found), around=NEIGHBOURS)
+        cosine = await _asked(reach, table.ids, found, doors)
+    return table, _evidence(table.ids, found.lexical, cosine)
+
+
+def _candidates(found: Found) -> Ids:
+    parts: list[Ids] = [found.dense.ids] if found.dense is not None else []
+    if found.lexical is not None and len(found.lexical.chunk):
+        lexical = found.lexical
+        ids, member = np.unique(lexical.chunk, return_inverse=True)
+        worth = np.bincount(member, idf(lexical.found_in, lexical.chunks)[lexical.term])
+        if len(ids) > CANDIDATES_MAX:
+            ids = np.sort(ids[np.argpartition(-worth, CANDIDATES_MAX)[:CANDIDATES_MAX]])
+        parts += [ids, lexical.phrase]
+    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+
+
+def _known(ids: Ids, dense: DenseMatches | None) -> Scores | None:
+    if dense is None or not len(dense.ids):
+        return None
+    if len(dense.ids) == len(ids) and np.array_equal(dense.ids, ids):
+        return dense.scores
+    cosine = np.full(len(ids), np.nan, np.float32)
+    if len(ids):
+        at = np.minimum(np.searchsorted(ids, dense.ids), len(ids) - 1)
+        there = ids[at] == dense.ids
+        cosine[at[there]] = dense.scores[there]
+    return cosine
+
+
+async def _asked(reach: Reach, ids: Ids, found: Found, doors: Doors) -> Scores | None:
+    if found.vector is None or doors.embedder is None or not len(ids):
+        return None
+    return await doors.vectors.cosines(doors.embedder.fingerprint, found.vector, reach.owners, ids)
+
+
+def _evidence(ids: Ids, lexical: LexicalMatches | None, cosine: Scores | None) -> Evidence:
+    none = np.zeros(0, np.int32)
+    if lexical is None or not len(ids):
+        return Evidence(none, none, np.zeros(0, np.float32), np.zeros(0), cosine, none)
+    at = np.minimum(np.searchsorted(ids, lexical.chunk), len(ids) - 1)
+    there = ids[at] == lexical.chunk
+    phrase = np.flatnonzero(np.isin(ids, lexical.phrase)) if len(lexical.phrase) else none
+    return Evidence(
+        term=lexical.term[there],
+        row=at[there].astype(np.int32),
+        count=lexical.count[there],
+        idf=idf(lexical.found_in, lexical.chunks),
+        cosine=cosine,
+        phrase=phrase.astype(np.int32),
+    )

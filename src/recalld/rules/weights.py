@@ -1,0 +1,36 @@
+"""Every number that ranking uses, in one place. Found by measurement over talk, chats, documents, code and tools
+(bench/recall_lab.py); docs/recall.md says what each is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WINDOW = 4
+CUT = 0.1
+"""Hits must score above it when the caller names no threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """``back``/``ahead``: how much of the neighbours 1..4 places before and after a chunk also counts as its own.
+
+    Everything below ``dense`` is on the scale of the fused evidence, whose best chunk has 1.
+    """
+
+    back: tuple[float, ...] = (0.6, 0.35, 0.2, 0.1)
+    ahead: tuple[float, ...] = (0.4, 0.25, 0.15, 0.1)
+    k1: float = 1.2
+    b: float = 0.75
+    dense: float = 1.0
+    dense_kin: float = 0.35
+    """How alike neighbouring chunks' vectors are taken to be when their mixture is brought to unit length."""
+    group_share: float = 0.1
+    speaker: float = 0.2
+    role: float = 0.3
+    length: float = 0.3
+    length_terms: float = 30.0
+    asks: float = 0.1
+    phrase: float = 0.5
+
+
+DEFAULT = Weights()

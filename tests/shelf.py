@@ -1,0 +1,140 @@
+"""A small filler: puts talk and files into an index as the ledger does, for tests and measurements of recall."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import apsw
+import numpy as np
+
+from recalld.domain.document import Chunk, Document, Tiers
+from recalld.domain.uri import Uri
+from recalld.infra.schema import MIGRATIONS
+from recalld.rules.chunks import chunks_of_file, chunks_of_message, chunks_of_tiers
+from recalld.rules.owned import owned
+from recalld.rules.turns import talk_head
+
+T = TypeVar("T")
+
+
+class Shelf:
+    """One account's index in memory. Addresses are parts of a path; directories are made as needed."""
+
+    def __init__(self, account: str = "default") -> None:
+        self.c = apsw.Connection(":memory:")
+        for script in MIGRATIONS.values():
+            self.c.execute(script)
+        if not any(r[1] == "terms" for r in self.c.execute("PRAGMA table_info(chunk)")):
+            self.c.execute("ALTER TABLE chunk ADD COLUMN terms TEXT NOT NULL DEFAULT ''")
+        self.account = account
+        self.seq = 0
+        self.texts: dict[int, str] = {}
+        self.root = self._node(0, account, 0, self.owner(""))
+
+    async def read(self, fn: Callable[[apsw.Connection], T]) -> T:
+        """The reader the adapters expect."""
+        return fn(self.c)
+
+    def owner(self, user: str) -> int:
+        """Id of an index space."""
+        self.c.execute("INSERT OR IGNORE INTO owner (account, user) VALUES (?, ?)", (self.account, user))
+        return int(self.c.execute("SELECT id FROM owner WHERE account = ? AND user = ?", (self.account, user)).fetchone()[0])
+
+    def at(self, uri: Uri) -> int:
+        """The directory at this address, made if it is missing."""
+        node, owner = self.root, self.owner("")
+        for depth, name in enumerate(uri.parts):
+            if uri.parts[0] == "user" and depth == 1:
+                owner = self.owner(name)
+            row = self.c.execute("SELECT id FROM node WHERE parent = ? AND name = ? AND gone = 0", (node, name)).fetchone()
+            node = int(row[0]) if row else self._node(node, name, 0, owner)
+        return node
+
+    def file(self, uri: Uri, text: str, *, tags: Sequence[str] = (), tiers: Tiers | None = None, source: str = "{}", at: float = 0.0) -> int:
+        """Write or rewrite a file."""
+        parent = self.at(uri.parent)
+        owner = self._owner_of(parent)
+        head = talk_head(text)
+        row = self.c.execute("SELECT id, version FROM node WHERE parent = ? AND name = ? AND gone = 0", (parent, uri.name)).fetchone()
+        if row:
+            node, version = int(row[0]), int(row[1]) + 1
+            self.drop_chunks(node)
+            self.seq += 1
+            self.c.execute("UPDATE node SET version = ?, seq = ? WHERE id = ?", (version, self.seq, node))
+        else:
+            node, version = self._node(parent, uri.name, 1, owner, speaker=head.speaker if head else "", at=at), 1
+        self.c.execute("UPDATE node SET tags = ?, source = ? WHERE id = ?", (json.dumps(list(tags)), source, node))
+        chunks = [*chunks_of_file(uri, Document("text/plain", text)), *(chunks_of_tiers(uri, tiers) if tiers else ())]
+        if tiers:
+            self.c.execute("INSERT OR REPLACE INTO tier VALUES (?, ?, ?, ?, 'x')", (node, version, tiers.abstract, tiers.overview))
+        self._chunks(owner, node, version, 0, chunks, node, 0, (head.at or 0.0) if head else at, head.speaker if head else "", text)
+        return node
+
+    def talk(self, user: str, session: str, turns: Iterable[tuple[str, str, str, float]]) -> list[int]:
+        """Append turns (id, speaker, text, at) to a session."""
+        directory = self.at(Uri(("user", user, "sessions", session, "messages")))
+        group = self.at(Uri(("user", user, "sessions", session)))
+        owner = self.owner(user)
+        last = self.c.execute('SELECT max(id) FROM chunk WHERE "group" = ?', (group,)).fetchone()[0] or 0
+        nodes = []
+        for ordinal, (name, speaker, text, at) in enumerate(turns):
+            node = self._node(directory, f"{name}.md", 2, owner, speaker=speaker, at=at)
+            self.c.execute(
+                "INSERT INTO message (node, session, ordinal, id, role, parts, text, created_at, at) VALUES (?,?,?,?,?,?,?,?,?)",
+                (node, group, node * 1000 + ordinal, name, "user", "[]", text, "", at),
+            )
+            last = self._chunks(owner, node, 1, 1, chunks_of_message(text, speaker, at), group, last, at, speaker, text)
+            nodes.append(node)
+        return nodes
+
+    def remove(self, uri: Uri) -> None:
+        """Tombstone what lies at an address."""
+        self.seq += 1
+        parent = self.at(uri.parent)
+        self.c.execute("UPDATE node SET gone = ?, seq = ? WHERE parent = ? AND name = ? AND gone = 0", (self.seq, self.seq, parent, uri.name))
+
+    def vectors(self, fingerprint: str, width: int, rows: dict[int, np.ndarray]) -> None:
+        """Store vectors by chunk id."""
+        self.c.execute("INSERT OR IGNORE INTO model (fingerprint, width) VALUES (?, ?)", (fingerprint, width))
+        model = self.c.execute("SELECT id FROM model WHERE fingerprint = ?", (fingerprint,)).fetchone()[0]
+        with self.c:
+            self.c.executemany(
+                "INSERT OR REPLACE INTO vector (owner, chunk, model, data) SELECT owner, id, ?, ? FROM chunk WHERE id = ?",
+                [(model, np.asarray(v, "<f2").tobytes(), k) for k, v in rows.items()],
+            )
+
+    def drop_chunks(self, node: int) -> None:
+        """Delete a node's chunks and what hangs on them."""
+        for chunk, owner, length in self.c.execute("SELECT id, owner, length FROM chunk WHERE node = ?", (node,)).fetchall():
+            self.c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
+            self.c.execute("DELETE FROM vector WHERE chunk = ?", (chunk,))
+            self.c.execute("UPDATE owner SET chunks = chunks - 1, terms = terms - ? WHERE id = ?", (length, owner))
+        self.c.execute("DELETE FROM chunk WHERE node = ?", (node,))
+
+    def _node(self, parent: int, name: str, kind: int, owner: int, *, speaker: str = "", at: float = 0.0) -> int:
+        self.seq += 1
+        self.c.execute(
+            "INSERT INTO node (parent, name, kind, owner, seq, created, updated, speaker) VALUES (?,?,?,?,?,?,?,?)",
+            (parent, name, kind, owner, self.seq, at, at, speaker),
+        )
+        return self.c.last_insert_rowid()
+
+    def _owner_of(self, node: int) -> int:
+        return int(self.c.execute("SELECT owner FROM node WHERE id = ?", (node,)).fetchone()[0])
+
+    def _chunks(
+        self, owner: int, node: int, version: int, kind: int, chunks: Sequence[Chunk], group: int, last: int, at: float, speaker: str, text: str
+    ) -> int:
+        for chunk in chunks:
+            self.c.execute(
+                'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, asks)'
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                (owner, node, version, chunk.level, kind, chunk.start, chunk.end, len(chunk.terms), group, last, at, speaker, chunk.asks),
+            )
+            last = self.c.last_insert_rowid()
+            self.texts[last] = text[chunk.start : chunk.end]
+            self.c.execute("INSERT INTO fts (rowid, terms) VALUES (?, ?)", (last, " ".join(owned(owner, t) for t in chunk.terms)))
+            self.c.execute("UPDATE owner SET chunks = chunks + 1, terms = terms + ? WHERE id = ?", (len(chunk.terms), owner))
+        return last
