@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,6 +51,7 @@ def add(
         done = call.client.add(path=path, **place)
     else:
         local = Path(path).expanduser()
+        place["origin"] = _origin(local)
         if local.is_dir():
             done, skipped = _add_folder(call, local, include or (), exclude or (), place)
         else:
@@ -58,6 +60,7 @@ def add(
         task = watch_task(call, str(done["task_id"]), f"importing {path}")
         require_completed(task)
         done = {**done, **(task.get("result") or {})}
+        call.client.wait()  # abstracts and vectors follow the texts
     call.answer(done, lambda: _show(done, skipped, wait=wait), skipped=[{"path": p, "why": w} for p, w in skipped])
 
 
@@ -66,6 +69,11 @@ def _add_folder(
 ) -> tuple[dict[str, Any], Sequence[tuple[str, str]]]:
     with packed(folder, include=include, exclude=exclude) as pack:
         return _send(call, pack.zip, f"{folder.resolve().name}.zip", place), pack.skipped
+
+
+def _origin(local: Path) -> str:
+    """What tells this folder or file from others of its name: adding it again updates what it made."""
+    return f"{socket.gethostname()}:{local.resolve()}"
 
 
 def _send(call: Call, file: Path, name: str, place: dict[str, Any]) -> dict[str, Any]:

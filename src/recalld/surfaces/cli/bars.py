@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,9 +35,9 @@ def task_bar(title: str) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 def counts(task: dict[str, Any]) -> tuple[int, int]:
-    """(done, total) of a task that tells them in its meta, else (0, 0)."""
-    meta = task.get("meta") or {}
-    return int(meta.get("done") or 0), int(meta.get("total") or 0)
+    """(done, total) of a task whose stage tells them ("parsing 3/40"), else (0, 0)."""
+    told = re.search(r"(\d+)/(\d+)", str(task.get("stage") or ""))
+    return (int(told[1]), int(told[2])) if told else (0, 0)
 
 
 def _place() -> dict[str, Any]:

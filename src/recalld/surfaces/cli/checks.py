@@ -136,11 +136,10 @@ def _server_state(client: Client) -> dict[str, object] | None:
 def port(config: Config, url: str, state: dict[str, object] | None) -> Finding:
     """Free to listen on, or in use by a recalld."""
     if state is not None:
-        reasons = state.get("reasons") or state.get("reason") or ""
-        says = f"a server answers at {url}: {state.get('status')}"
-        if state.get("status") == "ready":
-            return Finding("server", OK, says)
-        return Finding("server", WARN, f"{says} ({reasons})", "see recalld status")
+        word = str(state.get("state") or state.get("status"))
+        if word == "ready":
+            return Finding("server", OK, f"a server answers at {url} and is ready")
+        return Finding("server", WARN, f"a server answers at {url}: {word}, {_listed(state)}", "see recalld status")
     host, number = config.server.host, config.server.port
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as test:
@@ -152,6 +151,12 @@ def port(config: Config, url: str, state: dict[str, object] | None) -> Finding:
     return Finding("server", OK, f"not running; {host}:{number} is free (start it with: recalld serve)")
 
 
+def _listed(state: dict[str, object]) -> str:
+    """Why a server is not at its best, in its own words."""
+    reasons = state.get("reasons") or state.get("reason") or ""
+    return ", ".join(str(reason) for reason in reasons) if isinstance(reasons, list) else str(reasons)
+
+
 def store(folder: Path, config: Config, state: dict[str, object] | None) -> Finding:
     """Opens, is of our version, verifies. A store that a server has open is judged by that server."""
     if not folder.is_dir() or not any(folder.iterdir()):
@@ -160,7 +165,7 @@ def store(folder: Path, config: Config, state: dict[str, object] | None) -> Find
         return asyncio.run(_open_store(folder, config))
     except Conflict as locked:
         if state is not None:
-            return Finding("store", OK, f"open in the running server, which says {state.get('status')}")
+            return Finding("store", OK, f"open in the running server: {_listed(state) or 'all well'}")
         return Finding("store", WARN, locked.message, "stop the process that has it open, or give doctor its --url")
     except Closed as newer:
         return Finding("store", FAIL, newer.message, newer.remedy)
@@ -169,7 +174,12 @@ def store(folder: Path, config: Config, state: dict[str, object] | None) -> Find
 
 
 async def _open_store(folder: Path, config: Config) -> Finding:
-    async with Engine.open(folder, worker="none", embedder={"kind": "none"}) as engine:
+    whole = config.model_copy(update={"data": folder})
+    async with Engine.open(config=whole, worker="none") as engine:
+        faults = await engine.check()
+        if faults:
+            more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+            return Finding("store", FAIL, faults[0] + more, "restore the folder from a copy, or let it be rebuilt")
         usage = await engine.usage()
         held = f"{usage.nodes} entries, {usage.messages} messages, {usage.file_bytes / 1e6:.1f} MB"
         return Finding("store", OK, f"version {usage.schema}: {held}")

@@ -11,6 +11,7 @@ GROUPS = ("memories", "resources", "skills")
 _SGR = {"bold": 1, "dim": 2, "italic": 3, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
 _STYLES = {"memory": "magenta", "resource": "cyan", "skill": "yellow"}
 ABSTRACT_SHOWN = 100
+SOURCES_SHOWN = 3
 
 
 def coloured() -> bool:
@@ -52,16 +53,15 @@ def show_hits(result: Mapping[str, Any], degraded: Sequence[str], server_s: floa
         print(score, style(f"{kind:<8}", _STYLES.get(kind, "dim")), f"L{hit['level']}", style(str(hit["uri"]), "bold"))
         if hit.get("abstract"):
             say("     " + one_line(hit["abstract"]), "dim")
-        for source in sources.get(hit["uri"], [])[:3]:
-            say(f"     from {source_words(source)}", "italic")
+        for source in sources.get(hit["uri"], [])[:SOURCES_SHOWN]:
+            if source.get("uri") != hit["uri"]:
+                say(f"     from {source_words(source)}", "italic")
     foot = f"{len(hits)} of {result.get('total', len(hits))} in {server_s * 1000:.0f} ms" if hits else "nothing matched"
     aside(foot + (f" · without {', '.join(degraded)}" if degraded else ""))
 
 
-def source_words(source: Any) -> str:
+def source_words(source: Mapping[str, Any]) -> str:
     """Where a hit's words come from, in one line."""
-    if not isinstance(source, Mapping):
-        return str(source)
     place, session = str(source.get("uri", "")), str(source.get("session_id") or "")
     return f"{place} (session {session})" if session and session not in place else place
 

@@ -23,7 +23,7 @@ def status(call: Call) -> None:
     facts: dict[str, Any] = {
         "server": call.url,
         "version": call.client.health().get("version"),
-        "state": ready.get("status"),
+        "state": ready.get("state") or ready.get("status"),
         "reasons": ready.get("reasons") or ready.get("reason"),
         "user": call.client.system_status().get("user"),
         "findable": _count(call),

@@ -45,7 +45,15 @@ _FAMILIES: dict[str, type[RecalldError]] = {
         ("ALREADY_EXISTS", "CONFLICT", "ABORTED", "WRITE_CONFLICT", "FAILED_PRECONDITION", "SESSION_EXPIRED"), Conflict
     ),
     **dict.fromkeys(
-        ("DEADLINE_EXCEEDED", "MODEL_UNAVAILABLE", "EMBEDDING_FAILED", "VLM_FAILED", "NO_VECTOR_DB", "WRITE_FAILED"),
+        (
+            "UNAVAILABLE",
+            "DEADLINE_EXCEEDED",
+            "MODEL_UNAVAILABLE",
+            "EMBEDDING_FAILED",
+            "VLM_FAILED",
+            "NO_VECTOR_DB",
+            "WRITE_FAILED",
+        ),
         Upstream,
     ),
     **dict.fromkeys(("RESTORE_WRITEBACK_PARTIAL", "CORRUPT"), Corrupt),

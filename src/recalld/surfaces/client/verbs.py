@@ -241,9 +241,13 @@ class Client(Transport):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         tags: Sequence[str] = (),
+        origin: str = "",
         wait: bool = False,
     ) -> dict[str, Any]:
-        """Import an upload (or an address); ``root_uri`` says where it will be, ``task_id`` names the work."""
+        """Import an upload (or an address); ``root_uri`` says where it will be, ``task_id`` names the work.
+
+        ``origin`` names where it comes from: the next import of the same origin updates it in its place.
+        """
         body = {
             "temp_file_id": temp_file_id or None,
             "path": path or None,
@@ -254,6 +258,7 @@ class Client(Transport):
             "include": ",".join(include) or None,
             "exclude": ",".join(exclude) or None,
             "tags": list(tags) or None,
+            "args": {"origin": origin} if origin else None,
             "wait": wait,
         }
         return dict(self._post("/resources", body, timeout_s=FOREVER).result)

@@ -1,0 +1,295 @@
+"""Commands against a server of canned answers: what they send, what they print, what they end with."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recalld.surfaces.cli.main import main
+from tests.surfaces.wire_double import Canned, Wire, serving
+
+HITS = {
+    "memories": [
+        {
+            "context_type": "memory",
+            "uri": "viking://user/default/memories/events/cat.md",
+            "level": 2,
+            "score": 0.52,
+            "abstract": "Mara adopted\na cat.",
+            "tags": [],
+        }
+    ],
+    "resources": [
+        {
+            "context_type": "resource",
+            "uri": "viking://resources/docs/a.md",
+            "level": 2,
+            "score": 0.81,
+            "abstract": "About a.",
+            "tags": [],
+        }
+    ],
+    "skills": [],
+    "total": 2,
+}
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    with serving() as wire:
+        for name in ("RECALLD_USER", "RECALLD_ACCOUNT", "RECALLD_API_KEY", "FORCE_COLOR"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("RECALLD_URL", wire.url)
+        yield wire
+
+
+class Ran:
+    """One command's end: its exit code and what it printed."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self) -> Any:
+        assert self.out.count("\n") == 1
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    def run(*words: str) -> Ran:
+        try:
+            code = main(words)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        printed = capsys.readouterr()
+        return Ran(code, printed.out, printed.err)
+
+    return run
+
+
+def test_hits_are_shown_best_first_with_their_address(wire: Wire, run: Callable[..., Ran]) -> None:
+    wire.ok("POST /api/v1/search/find", HITS)
+    shown = run("find", "cats").out
+    assert shown.index("viking://resources/docs/a.md") < shown.index("viking://user/default/memories/events/cat.md")
+    assert "Mara adopted a cat." in shown
+
+
+def test_json_is_the_result_as_the_server_gave_it(wire: Wire, run: Callable[..., Ran]) -> None:
+    wire.ok("POST /api/v1/search/find", HITS, X_Recalld_Degraded="embedder")
+    assert run("find", "cats", "--json").json == {"ok": True, "result": HITS, "degraded": ["embedder"]}
+
+
+def test_json_may_be_asked_for_before_the_command(wire: Wire, run: Callable[..., Ran]) -> None:
+    wire.ok("GET /api/v1/fs/stat", {"name": "猫"})
+    assert run("--json", "stat", "viking://resources").json == {"ok": True, "result": {"name": "猫"}}
+
+
+def test_every_filter_of_find_reaches_the_server(wire: Wire, run: Callable[..., Ran]) -> None:
+    wire.ok("POST /api/v1/search/find", HITS)
+    words = (
+        "-u viking://a -u viking://b -n 3 -t 0.2 --level 2 --type memory --tags k=v --after 7d --before 2026-01-01 -p"
+    )
+    run("find", "x", *words.split())
+    assert wire.last.body == {
+        "query": "x",
+        "target_uri": ["viking://a", "viking://b"],
+        "limit": 3,
+        "score_threshold": 0.2,
+        "level": [2],
+        "context_type": ["memory"],
+        "tags": ["k=v"],
+        "since": "7d",
+        "until": "2026-01-01",
+        "include_provenance": True,
+    }
+
+
+def test_an_option_wins_over_the_environment(
+    wire: Wire, run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECALLD_USER", "env")
+    wire.ok("GET /api/v1/sessions", [])
+    run("session", "list")
+    assert wire.last.headers["X-OpenViking-User"] == "env"
+    run("session", "list", "--user", "ana")
+    assert wire.last.headers["X-OpenViking-User"] == "ana"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "exit_code"),
+    [
+        (500, "INTERNAL", 1),
+        (400, "INVALID_URI", 2),
+        (404, "NOT_FOUND", 3),
+        (403, "PERMISSION_DENIED", 4),
+        (409, "CONFLICT", 5),
+        (429, "RESOURCE_EXHAUSTED", 6),
+        (504, "DEADLINE_EXCEEDED", 7),
+    ],
+)
+def test_the_exit_code_tells_the_family(
+    wire: Wire, run: Callable[..., Ran], status: int, code: str, exit_code: int
+) -> None:
+    wire.fail("GET /api/v1/content/read", status, code, "it went wrong")
+    told = run("read", "viking://resources/a.md")
+    assert (told.code, told.out) == (exit_code, "")
+    assert "it went wrong" in told.err
+    machine = run("read", "viking://resources/a.md", "--json")
+    assert (machine.code, machine.json["ok"], machine.json["error"]["code"]) == (exit_code, False, code)
+
+
+def test_without_a_server_the_error_says_how_to_start_one(run: Callable[..., Ran]) -> None:
+    told = run("ls", "--url", "http://127.0.0.1:1")
+    assert (told.code, "recalld serve" in told.err) == (6, True)
+
+
+@pytest.mark.parametrize("words", [("find",), ("nope",), ("ls", "--nope"), ("find", "x", "-n", "many")])
+def test_wrong_usage_ends_with_2_also_in_json(run: Callable[..., Ran], words: tuple[str, ...]) -> None:
+    assert run(*words).code == 2
+    told = run(*words, "--json")
+    assert (told.code, told.json["error"]["code"]) == (2, "USAGE")
+
+
+def test_a_mistyped_command_gets_a_suggestion(run: Callable[..., Ran]) -> None:
+    assert "find" in run("fnid", "x").err
+
+
+def test_read_prints_the_text_and_nothing_else(wire: Wire, run: Callable[..., Ran]) -> None:
+    wire.ok("GET /api/v1/content/read", "line one\nline two\n")
+    assert run("read", "viking://resources/a.md").out == "line one\nline two\n"
+
+
+def test_escape_sequences_in_names_do_not_reach_the_terminal(wire: Wire, run: Callable[..., Ran]) -> None:
+    wire.ok("GET /api/v1/fs/ls", [{"uri": "viking://resources/\x1b[2Jgone", "isDir": False, "size": 1}])
+    assert "\x1b" not in run("ls").out
+
+
+def test_write_takes_its_text_from_a_file(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# 题目\n", encoding="utf-8")
+    wire.ok("POST /api/v1/content/write", {"uri": "viking://resources/a.md", "written_bytes": 9})
+    run("write", "viking://resources/a.md", "--from-file", str(tmp_path / "a.md"), "--append")
+    assert (wire.last.body["content"], wire.last.body["mode"]) == ("# 题目\n", "append")
+
+
+def test_write_refuses_what_is_no_text(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"\xff\xfe\x00")
+    assert run("write", "viking://resources/a.md", "--from-file", str(tmp_path / "a.bin")).code == 2
+    assert wire.asked == []
+
+
+def test_a_folder_is_sent_without_what_does_not_belong(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    for name in ("README.md", "src/a.py", "src/secret.key", ".git/config", "node_modules/x.js", "out/b.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    (folder / ".gitignore").write_text("out/\n")
+    (folder / "src/.gitignore").write_text("*.key\n")
+    (folder / "link.md").symlink_to(folder / "README.md")
+    wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
+    wire.ok("POST /api/v1/resources", {"root_uri": "viking://resources/project", "task_id": "t"})
+    told = run("add", str(folder), "--json").json
+    sent = wire.asked[0].raw
+    archive = zipfile.ZipFile(BytesIO(sent[sent.index(b"PK\x03\x04") :]))
+    assert archive.namelist() == ["README.md", "src/a.py"]
+    assert told["skipped"] == [{"path": "link.md", "why": "a link"}]
+    assert (wire.last.body["temp_file_id"], wire.last.body["source_name"]) == ("upload_1", "project.zip")
+
+
+def test_adding_a_folder_twice_names_the_same_origin(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("x")
+    wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
+    wire.ok("POST /api/v1/resources", {"root_uri": "viking://resources/p", "task_id": "t"})
+    run("add", str(tmp_path))
+    run("add", str(tmp_path / "." / ""))
+    origins = [asked.body["args"]["origin"] for asked in wire.asked if asked.path == "/api/v1/resources"]
+    assert len(origins) == 2
+    assert len(set(origins)) == 1
+
+
+def test_a_folder_may_be_narrowed(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
+    for name in ("a.md", "b.py", "tests/c.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
+    wire.ok("POST /api/v1/resources", {"root_uri": "viking://resources/p", "task_id": "t"})
+    run("add", str(tmp_path), "--include", "*.py", "--exclude", "tests/")
+    sent = wire.asked[0].raw
+    assert zipfile.ZipFile(BytesIO(sent[sent.index(b"PK\x03\x04") :])).namelist() == ["b.py"]
+
+
+def test_an_empty_folder_is_refused_before_anything_is_sent(
+    wire: Wire, run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    assert run("add", str(tmp_path)).code == 2
+    assert run("add", str(tmp_path / "missing")).code == 2
+    assert wire.asked == []
+
+
+def test_waiting_for_an_import_that_fails_ends_with_an_error(
+    wire: Wire, run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    (tmp_path / "a.md").write_text("x")
+    wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
+    wire.ok("POST /api/v1/resources", {"root_uri": "viking://resources/p", "task_id": "t"})
+    wire.ok("GET /api/v1/tasks/t", {"task_id": "t", "status": "failed", "error": "zip bomb"})
+    told = run("add", str(tmp_path), "--wait")
+    assert (told.code, "zip bomb" in told.err) == (7, True)
+
+
+def test_saying_the_same_id_twice_sends_the_same_id(wire: Wire, run: Callable[..., Ran]) -> None:
+    wire.ok("POST /api/v1/sessions/s/messages/batch", {"added": 1, "message_count": 1, "pending_tokens": 2})
+    run("session", "say", "s", "hello", "--peer", "mara", "--at", "2026-05-01", "--id", "m1")
+    assert wire.last.body == {
+        "messages": [{"id": "m1", "role": "user", "content": "hello", "peer_id": "mara", "created_at": "2026-05-01"}]
+    }
+
+
+@pytest.mark.parametrize("text", ['[{"role":"user","content":"a"}]', '{"role":"user","content":"a"}\n\n'])
+def test_messages_come_from_an_array_or_from_lines(
+    wire: Wire, run: Callable[..., Ran], tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "talk").write_text(text)
+    wire.ok("POST /api/v1/sessions/s/messages/batch", {"added": 1, "message_count": 1, "pending_tokens": 2})
+    assert run("session", "say", "s", "--from-file", str(tmp_path / "talk")).code == 0
+    assert wire.last.body["messages"][0]["content"] == "a"
+
+
+def test_a_commit_may_be_awaited(wire: Wire, run: Callable[..., Ran]) -> None:
+    committed = {
+        "archived": True,
+        "task_id": "t",
+        "archive_uri": "viking://user/default/sessions/s/history/archive_001",
+    }
+    wire.ok("POST /api/v1/sessions/s/commit", committed)
+    done = {"memories_extracted": {"events": 2}}
+    wire.ok("GET /api/v1/tasks/t", {"task_id": "t", "status": "completed", "result": done})
+    assert "2 events" in run("session", "commit", "s", "--wait").out
+
+
+def test_status_tells_what_the_server_says_of_itself(wire: Wire, run: Callable[..., Ran]) -> None:
+    wire.put("GET /ready", Canned(200, {"status": "ready", "state": "degraded", "reasons": ["worker: dead"]}))
+    wire.put("GET /health", Canned(200, {"status": "ok", "healthy": True, "version": "9"}))
+    wire.ok("GET /api/v1/system/status", {"initialized": True, "user": "default"})
+    told = run("status").out
+    assert "degraded" in told
+    assert "worker: dead" in told
+
+
+def test_config_show_names_settings_from_the_file(run: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[server]\nport = 8080\n")
+    assert (
+        run("config", "show", "--config", str(tmp_path / "c.toml"), "--json").json["result"]["server"]["port"] == 8080
+    )
+
+
+def test_a_wrong_setting_is_refused_by_name(run: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[server]\nprot = 8080\n")
+    told = run("config", "show", "--config", str(tmp_path / "c.toml"))
+    assert (told.code, "server.prot" in told.err) == (2, True)

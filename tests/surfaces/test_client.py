@@ -1,0 +1,223 @@
+"""The HTTP client against a server of canned answers."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recalld.domain.errors import (
+    Busy,
+    Closed,
+    Conflict,
+    Denied,
+    Invalid,
+    NotFound,
+    RecalldError,
+    Upstream,
+)
+from recalld.surfaces.client import Client
+from tests.surfaces.wire_double import Canned, Wire, serving
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    with serving() as wire:
+        yield wire
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def client(wire: Wire, pauses: list[float]) -> Iterator[Client]:
+    with Client(wire.url, user="ana", account="acme", api_key="k", pause=pauses.append) as client:
+        yield client
+
+
+def test_identity_travels_in_headers(wire: Wire, client: Client) -> None:
+    wire.ok("GET /api/v1/fs/ls", [])
+    client.ls()
+    named = {key: wire.last.headers.get(key) for key in ("X-OpenViking-User", "X-OpenViking-Account", "X-API-Key")}
+    assert named == {"X-OpenViking-User": "ana", "X-OpenViking-Account": "acme", "X-API-Key": "k"}
+
+
+def test_what_was_not_given_is_not_sent(wire: Wire, client: Client) -> None:
+    wire.ok("POST /api/v1/search/find", {"memories": [], "resources": [], "skills": [], "total": 0})
+    client.find("a question")
+    assert wire.last.body == {"query": "a question", "target_uri": "", "limit": 10}
+
+
+def test_booleans_are_sent_in_lower_case(wire: Wire, client: Client) -> None:
+    wire.ok("GET /api/v1/fs/ls", [])
+    client.ls("viking://resources/a b", hidden=True)
+    assert wire.last.query == {
+        "uri": "viking://resources/a b",
+        "limit": "1000",
+        "show_all_hidden": "true",
+        "recursive": "false",
+    }
+
+
+def test_what_was_missing_from_an_answer_is_told(wire: Wire, client: Client) -> None:
+    wire.ok("POST /api/v1/search/find", {"total": 0}, X_Recalld_Degraded="embedder, reranker", X_Process_Time="0.25")
+    reply = client.find("x")
+    assert (reply.degraded, reply.server_s) == (("embedder", "reranker"), 0.25)
+
+
+def test_a_question_within_a_session_goes_to_search(wire: Wire, client: Client) -> None:
+    wire.ok("POST /api/v1/search/search", {"total": 0})
+    client.find("x", session_id="s1")
+    assert wire.last.body["session_id"] == "s1"
+
+
+def test_an_answer_without_nulls_is_understood(wire: Wire, client: Client) -> None:
+    wire.put("GET /api/v1/fs/stat", Canned(200, {"status": "ok"}))
+    assert client.call("GET", "/api/v1/fs/stat").result is None
+
+
+def test_an_answer_without_an_envelope_is_the_whole_body(wire: Wire, client: Client) -> None:
+    wire.put("GET /health", Canned(200, {"status": "ok", "healthy": True, "version": "1"}))
+    assert client.health()["version"] == "1"
+
+
+def test_not_ready_is_an_answer(wire: Wire, client: Client) -> None:
+    wire.put("GET /ready", Canned(503, {"status": "not_ready", "reason": "initializing"}, {"Retry-After": "1"}))
+    assert client.ready()["reason"] == "initializing"
+    assert len(wire.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "family"),
+    [
+        (400, "INVALID_URI", Invalid),
+        (403, "PERMISSION_DENIED", Denied),
+        (401, "UNAUTHENTICATED", Denied),
+        (404, "NOT_FOUND", NotFound),
+        (409, "ALREADY_EXISTS", Conflict),
+        (412, "FAILED_PRECONDITION", Conflict),
+        (429, "RESOURCE_EXHAUSTED", Busy),
+        (503, "UNAVAILABLE", Upstream),
+        (504, "DEADLINE_EXCEEDED", Upstream),
+        (500, "INTERNAL", RecalldError),
+    ],
+)
+def test_a_wire_error_rises_as_its_family(
+    wire: Wire, client: Client, status: int, code: str, family: type[RecalldError]
+) -> None:
+    wire.fail("GET /api/v1/fs/stat", status, code, "it went wrong", resource="viking://x")
+    with pytest.raises(RecalldError) as caught:
+        client.stat("viking://x")
+    assert type(caught.value) is family
+    assert (caught.value.code, caught.value.message) == (code, "it went wrong")
+    assert caught.value.details == {"resource": "viking://x"}
+
+
+def test_a_gateway_that_speaks_html_is_still_a_family(wire: Wire, client: Client) -> None:
+    wire.put("GET /api/v1/fs/stat", Canned(403, b"<html>no</html>"))
+    with pytest.raises(Denied, match="answered 403"):
+        client.stat("viking://x")
+
+
+def test_a_success_that_is_no_json_is_not_taken_for_an_answer(wire: Wire, client: Client) -> None:
+    wire.put("GET /api/v1/fs/stat", Canned(200, b"<html>hello</html>"))
+    with pytest.raises(Upstream, match="no JSON"):
+        client.stat("viking://x")
+
+
+_BUSY = Canned(503, {"status": "error", "error": {"code": "UNAVAILABLE", "message": "full"}}, {"Retry-After": "2"})
+_FOUND = Canned(200, {"status": "ok", "result": {"total": 0}})
+
+
+def test_a_busy_server_is_asked_again_after_the_time_it_names(wire: Wire, client: Client, pauses: list[float]) -> None:
+    wire.put("POST /api/v1/search/find", _BUSY, _BUSY, _FOUND)
+    assert client.find("x").result == {"total": 0}
+    assert pauses == [2.0, 2.0]
+
+
+def test_a_server_that_stays_busy_is_not_asked_for_ever(wire: Wire, client: Client) -> None:
+    wire.put("POST /api/v1/search/find", _BUSY)
+    with pytest.raises(Busy):
+        client.find("x")
+    assert len(wire.asked) == 4
+
+
+def test_a_write_is_not_repeated_when_the_server_is_busy(wire: Wire, client: Client) -> None:
+    wire.put("POST /api/v1/content/write", _BUSY)
+    with pytest.raises(Busy) as caught:
+        client.write("viking://resources/a.md", "x")
+    assert (len(wire.asked), caught.value.retry_after_s) == (1, 2.0)
+
+
+def test_messages_carry_ids_so_that_a_repeated_append_adds_nothing(wire: Wire, client: Client) -> None:
+    added = Canned(200, {"status": "ok", "result": {"added": 1, "message_count": 1, "pending_tokens": 1}})
+    wire.put("POST /api/v1/sessions/s/messages/batch", _BUSY, added)
+    client.say("s", [{"role": "user", "content": "hello"}])
+    first, second = (asked.body["messages"][0]["id"] for asked in wire.asked)
+    assert first == second != ""
+
+
+def test_more_than_a_hundred_messages_go_in_several_calls(wire: Wire, client: Client) -> None:
+    for count in (100, 100, 50):
+        wire.put("POST /api/v1/sessions/s/messages/batch", Canned(200, {"status": "ok", "result": {"added": count}}))
+    assert client.say("s", [{"role": "user", "content": str(n)} for n in range(250)])["added"] == 250
+    sent = [message["content"] for asked in wire.asked for message in asked.body["messages"]]
+    assert sent == [str(n) for n in range(250)]
+
+
+def test_a_broken_connection_is_made_again_for_a_read(wire: Wire, client: Client) -> None:
+    wire.put("GET /api/v1/fs/stat", Canned(drop=True), Canned(200, {"status": "ok", "result": {"name": "a"}}))
+    assert client.stat("viking://x") == {"name": "a"}
+
+
+def test_a_write_whose_connection_broke_is_not_repeated(wire: Wire, client: Client) -> None:
+    wire.put("POST /api/v1/fs/mkdir", Canned(drop=True))
+    with pytest.raises(Closed, match="broke"):
+        client.mkdir("viking://resources/a")
+    assert len(wire.asked) == 1
+
+
+def test_nobody_listening_says_how_to_start_a_server(pauses: list[float]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(Closed, match="no server answers") as caught, Client(url, pause=pauses.append) as client:
+            client.health()
+    assert "recalld serve" in caught.value.remedy
+    assert len(pauses) == 2
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:1933", "ftp://host", "http://", "http://host:99999", "http://host:x"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(Invalid, match="not a server address"):
+        Client(url)
+
+
+def test_an_upload_arrives_whole_and_tells_how_far_it_is(wire: Wire, client: Client, tmp_path: Path) -> None:
+    file = tmp_path / 'a "strange" 名字.bin'
+    data = bytes(range(256)) * 1000
+    file.write_bytes(data)
+    wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
+    seen: list[tuple[int, int]] = []
+    assert client.upload(file, progress=lambda sent, total: seen.append((sent, total))) == "upload_1"
+    assert data in wire.last.raw
+    assert seen[-1] == (len(data), len(data))
+    assert [sent for sent, _ in seen] == sorted({sent for sent, _ in seen})
+
+
+def test_an_upload_of_nothing_is_refused(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="cannot read"):
+        client.upload(tmp_path / "missing")
+
+
+def test_waiting_for_a_task_ends_when_it_has_ended(wire: Wire, client: Client, pauses: list[float]) -> None:
+    for status in ("pending", "running", "completed"):
+        wire.ok("GET /api/v1/tasks/t", {"task_id": "t", "status": status})
+    seen: list[str] = []
+    assert client.task_wait("t", seen=lambda task: seen.append(task["status"]))["status"] == "completed"
+    assert seen == ["pending", "running", "completed"]
+    assert len(pauses) == 2
