@@ -1,45 +1,163 @@
-"""Small files that are one turn of a talk: "[2023-05-08T13:56] Caroline: text"."""
+"""What in a conversation is worth quoting: statements with names, numbers, dates, decisions and preferences."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
-ROLES = frozenset({"user", "assistant", "system", "tool"})
-HEAD_CHARS_MAX = 160
-_STAMPED = re.compile(r"\s*\[(\d{4}-\d\d-\d\d[^\]\n]{0,24})\]\s*(?:([^\W\d][^:：\[\]\n]{0,40}?)[:：]\s)?")
-_ROLE = re.compile(r"\s*(user|assistant|system|tool)[:：]\s", re.IGNORECASE)
+from recalld.domain.session import Message
+
+from .sentences import first_sentence, fit, is_wide, sentences
+
+MESSAGE_CHARS_SCANNED_MAX: Final = 3_000
+SENTENCES_PER_MESSAGE_MAX: Final = 40
+QUOTE_CHARS_MAX: Final = 400
+DECISIVE: Final = 2.0
+"""Score from which a sentence is kept: two independent signs that it states a fact."""
+
+_CHAT = re.compile(
+    r"(?:hi|hey|hello|yo|thanks?|thank you|thx|ok(?:ay)?|sure|yes|yep|yeah|no|nope|cool|great|nice|wow|awesome|"
+    r"perfect|got it|sounds good|good (?:morning|night|evening|to (?:see|hear))|bye|goodbye|see you|take care|"
+    r"talk (?:to you )?soon|congrat\w*|you'?re welcome|welcome|no problem|haha\w*|lol|certainly|absolutely|"
+    r"of course|glad)\b|"
+    r"(?:你好|您好|早上好|晚安|谢谢|多谢|感谢|好的|好吧|嗯|哈哈|再见|拜拜|不客气|"
+    r"没问题|是的|对的|当然|太好了|太棒了|辛苦)",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|dozen|hundred|thousand|million|half)\b|"
+    r"[一二三四五六七八九十百千万两]+[个次年月日天岁元块号点周位人件]",
+    re.IGNORECASE,
+)
+_DATE = re.compile(
+    r"\b(?:today|yesterday|tomorrow|tonight|(?:mon|tues|wednes|thurs|fri|satur|sun)day|"
+    r"(?:last|next|this) (?:week|month|year|spring|summer|fall|autumn|winter|weekend|night)|"
+    r"january|february|march|april|june|july|august|september|october|november|december|"
+    r"(?:years?|months?|weeks?|days?) ago|since|deadline)\b|"
+    r"(?:今天|昨天|明天|后天|前天|今年|去年|明年|上周|下周|本周|上个?月|下个?月|"
+    r"周[一二三四五六日末]|星期[一二三四五六日天]|月底|年底|截止)",
+    re.IGNORECASE,
+)
+_DECISION = re.compile(
+    r"\b(?:decided?|decision|agreed|chose|chosen|choose|picked|settled on|going to|gonna|plan(?:ning|ned)? (?:to|on)|"
+    r"will (?:use|go|move|start|do|be|have|keep|switch|meet|visit)|we'll|i'll|let's (?:use|go|keep|do)|"
+    r"signed|booked|bought|sold|moved?|started|finished|completed|launched|released|shipped|deployed|fixed|hired|"
+    r"joined|left|quit|got (?:married|engaged|a|the|my|an)|married|divorced|born|adopted|graduated|enrolled|applied|"
+    r"accepted|won|lost|broke|went|visited|met|switched|migrated|changed|set up|turned out|found out|realized|"
+    r"learned|works? (?:at|for|as)|live[sd]? in|born in|diagnosed|painted|wrote|made|took|built)\b|"
+    r"(?:决定|选择|选了|选定|同意|打算|计划|准备|将要|改为|改成|换成|采用|确定|定在|预订|买了|卖了|"
+    r"搬到|搬家|开始|完成|上线|发布|部署|修复|入职|离职|辞职|结婚|离婚|出生|毕业|住在|来自|"
+    r"在.{1,12}工作|去了|参加|发现|学会|诊断)",
+    re.IGNORECASE,
+)
+_PREFERENCE = re.compile(
+    r"\b(?:i|we|my \w+|she|he|they)(?:'m| am| is| are)? (?:really |always |usually |never |also |still |just )?"
+    r"(?:like|love|prefer|hate|dislike|enjoy|allergic|afraid|vegetarian|vegan|can't stand|can't eat|"
+    r"don't (?:like|eat|drink|use)|avoid|always|never)|"
+    r"\b(?:favou?rite|allerg(?:y|ic)|always use|never use|please (?:always|never)|remember (?:that|to)|i'd rather|"
+    r"keen on|passionate about|special to me)\b|"
+    r"(?:喜欢|爱吃|爱喝|讨厌|不喜欢|偏好|更愿意|过敏|不吃|不喝|害怕|习惯|最爱|记住|记得|"
+    r"务必|总是|从不|不要用|素食)",
+    re.IGNORECASE,
+)
+_SELF = re.compile(r"\b(?:i|i'm|i've|i'd|i'll|my|we|we're|we've|our|me|us)\b|[我咱]", re.IGNORECASE)
+_NAME = re.compile(
+    r"(?<=[\w,;:] )[A-Z][\w'-]+|\b[A-Z][a-z]+[A-Z]\w*|\b[A-Z]{2,}\b|"
+    r"[\u300a\u201c\"][^\u300b\u201d\"]{2,30}[\u300b\u201d\"]"
+)
+_REQUEST = re.compile(
+    r"(?:(?:just )?(?:please|let me know|feel free)|can you|could you|would you|will you|help me|tell me|show me|"
+    r"give me|write|explain|what|how|why|which|when|where|who|is it|are there|do you|does|did you|if you|by \w+ing)\b|"
+    r"(?:请问|帮我|能不能|可以.{0,12}吗|怎么|为什么|什么|告诉我|给我)",
+    re.IGNORECASE,
+)
+_QUESTION_END = ("?", "？", "吗", "呢")
+_ENDS = (".", "!", "?", "。", "！", "？", "…")
+_CODE = re.compile(r"[{}<>=;]{2,}|\w\(.*\)|^\W{3,}|->->|https?://\S{60,}")
+_CHARS_MIN, _WIDE_CHARS_MIN, _CHARS_MAX = 24, 7, 420
 
 
 @dataclass(frozen=True, slots=True)
-class TalkHead:
-    """Who said it ("" = not told), when (epoch seconds, None = not told) and where the words begin."""
+class Statement:
+    """One sentence of one message and how decisive it is (0 = not at all)."""
 
-    speaker: str
-    at: float | None
-    start: int
-
-
-def talk_head(text: str) -> TalkHead | None:
-    """Read the head of a turn: a stamp in brackets with or without a speaker, or a role; None if there is neither.
-
-    A bare "Name: text" is no head: descriptions of tools and glossaries look the same.
-    """
-    head = text[:HEAD_CHARS_MAX]
-    stamped = _STAMPED.match(head)
-    if stamped is not None:
-        at = epoch_of(stamped[1])
-        if at is not None:
-            return TalkHead((stamped[2] or "").strip(), at, stamped.end())
-    role = _ROLE.match(head)
-    return TalkHead(role[1].lower(), None, role.end()) if role else None
+    message: Message
+    text: str
+    score: float
 
 
-def epoch_of(stamp: str) -> float | None:
-    """Epoch seconds of an ISO 8601 date or time (UTC where no zone is given); None if it is none."""
+def speaker(message: Message) -> str:
+    """Who says it: the peer if one is named, else the role."""
+    return message.peer_id or message.role or "someone"
+
+
+def day(message: Message) -> str:
+    """``YYYY-MM-DD`` of the message in UTC."""
+    return f"{moment(message.at):%Y-%m-%d}"
+
+
+def moment(at: float) -> datetime:
+    """Epoch seconds as UTC time; what no calendar can hold becomes the epoch."""
     try:
-        moment = datetime.fromisoformat(stamp.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
+        return datetime.fromtimestamp(at, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+def statements(message: Message) -> list[Statement]:
+    """A message's sentences in order, each scored. Long ones are read at their beginning only."""
+    found = sentences(message.text[:MESSAGE_CHARS_SCANNED_MAX], SENTENCES_PER_MESSAGE_MAX)
+    # A lecture is no event: whoever explains at length states general things, not what happened.
+    lecture = 0.75 if len(found) > 12 else 0.0
+    told = 1.5 if message.role == "assistant" and not message.peer_id else 0.0
+    made: list[Statement] = []
+    for i, text in enumerate(found):
+        torn = i > 0 and len(found[i - 1]) > _CHARS_MAX and not found[i - 1].endswith(_ENDS)
+        made.append(Statement(message, text, 0.0 if torn else max(0.0, decisive(text) - lecture - told)))
+    return made
+
+
+def decisive(sentence: str) -> float:
+    """How much a sentence states a fact worth remembering. Questions, requests, greetings, code and fragments get 0."""
+    wide = is_wide(sentence)
+    if len(sentence) < (_WIDE_CHARS_MIN if wide else _CHARS_MIN) or len(sentence) > _CHARS_MAX:
+        return 0.0
+    if sentence.endswith(_QUESTION_END) or _CODE.search(sentence):
+        return 0.0
+    greeting = _CHAT.match(sentence)
+    if greeting and len(sentence) < (14 if wide else 60):
+        return 0.0
+    preference = 1.5 if _PREFERENCE.search(sentence) else 0.0
+    if _REQUEST.match(sentence) and not preference:
+        return 0.0
+    return (
+        preference
+        + (1.0 if _DECISION.search(sentence) else 0.0)
+        + (1.0 if _DATE.search(sentence) else 0.0)
+        + (0.75 if _NUMBER.search(sentence) else 0.0)
+        + min(1.0, 0.5 * len(_NAME.findall(sentence)))
+        + (0.5 if _SELF.search(sentence) else 0.0)
+        - (0.5 if greeting else 0.0)
+    )
+
+
+def quote(message: Message, text: str) -> str:
+    """A quotation with who, when and which message: ``> words — Ana, 2024-05-08, msg_1``."""
+    words = fit(text, QUOTE_CHARS_MAX)
+    return f"> {words} — {speaker(message)}, {day(message)}, {message.id}"
+
+
+def opening(message: Message, chars_max: int = 160) -> str:
+    """A message's first sentence that says something."""
+    for sentence in sentences(message.text[:MESSAGE_CHARS_SCANNED_MAX], 6):
+        if not _CHAT.match(sentence) and len(sentence) >= 6:
+            return fit(sentence, chars_max)
+    return first_sentence(message.text, chars_max)
+
+
+def speakers(messages: Sequence[Message]) -> list[str]:
+    """Who spoke, in order of first words."""
+    return list(dict.fromkeys(speaker(message) for message in messages))

@@ -1,0 +1,60 @@
+"""All families of formats as one parser: the right one by name, ending or first bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from recalld.domain.document import Document
+from recalld.ports.parser import Parser
+from recalld.rules.media import HEAD_BYTES, OPAQUE_SUFFIXES, is_binary, suffix_of
+
+from .code import CodeParser
+from .csv import CsvParser
+from .data import DataParser
+from .html import HtmlParser
+from .markdown import MarkdownParser
+from .opaque import OpaqueParser
+from .text import TextParser
+
+_HTML_STARTS = (b"<!doctype html", b"<html")
+
+
+class ParserSet:
+    """Chooses among parsers; later ones win, so a plugin can take a format over. Safe to share between threads."""
+
+    def __init__(self, parsers: Iterable[Parser], *, text: Parser | None = None, binary: Parser | None = None) -> None:
+        """``text`` and ``binary`` take what nobody claims (default: plain text and opaque)."""
+        self._text: Parser = text or TextParser()
+        self._binary: Parser = binary or OpaqueParser()
+        self._by_suffix: dict[str, Parser] = {}
+        self._by_name: dict[str, Parser] = {}
+        for parser in parsers:
+            self._by_suffix.update(dict.fromkeys(parser.suffixes, parser))
+            self._by_name.update(dict.fromkeys(parser.names, parser))
+        self.suffixes = tuple(self._by_suffix)
+        self.names = tuple(self._by_name)
+
+    def choose(self, name: str, head: bytes) -> Parser:
+        """The parser for a file with this name and these first bytes."""
+        base = name.rsplit("/", 1)[-1].lower()
+        suffix = suffix_of(base)
+        found = self._by_name.get(base) or self._by_suffix.get(suffix)
+        if is_binary(head):
+            # A text ending on binary bytes tells a lie: only who reads binary formats may take it.
+            return found if found is not None and suffix in OPAQUE_SUFFIXES else self._binary
+        if found is not None:
+            return found
+        if head.lstrip()[:64].lower().startswith(_HTML_STARTS):
+            return self._by_suffix.get(".html", self._text)
+        return self._text
+
+    def parse(self, name: str, data: bytes) -> Document:
+        """Parse synchronously; total, whatever the bytes are."""
+        return self.choose(name, data[:HEAD_BYTES]).parse(name, data)
+
+
+def built_in() -> ParserSet:
+    """The families that ship with the house."""
+    return ParserSet(
+        (OpaqueParser(), TextParser(), MarkdownParser(), CodeParser(), HtmlParser(), DataParser(), CsvParser()),
+    )

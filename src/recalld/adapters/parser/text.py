@@ -1,0 +1,70 @@
+"""Plain text, and whatever else turns out to be text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recalld.domain.document import Document
+from recalld.ports.plugin import Plugin
+from recalld.rules.encoding import decode
+from recalld.rules.media import media_type
+from recalld.rules.sentences import plain
+
+TITLE_CHARS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TextSettings:
+    """Nothing to set."""
+
+
+class TextParser:
+    """Takes any bytes: the one the others are measured by."""
+
+    suffixes: tuple[str, ...] = (
+        ".txt",
+        ".text",
+        ".log",
+        ".rst",
+        ".adoc",
+        ".org",
+        ".tex",
+        ".ini",
+        ".cfg",
+        ".conf",
+        ".xml",
+        ".properties",
+    )
+    names: tuple[str, ...] = (
+        "readme",
+        "license",
+        "licence",
+        "copying",
+        "authors",
+        "notice",
+        "changelog",
+        "makefile",
+        "dockerfile",
+    )
+
+    def parse(self, name: str, data: bytes) -> Document:
+        """The text as it is; its title is a short first line that is followed by an empty or an underlining one."""
+        decoded = decode(data)
+        return Document(
+            media=media_type(name, data[:64]),
+            text=decoded.text,
+            title=_title(decoded.text),
+            warnings=(decoded.warning,) if decoded.warning else (),
+        )
+
+
+def _title(text: str) -> str:
+    lines = [line.strip() for line in text[:1_000].splitlines()[:6]]
+    while lines and not lines[0].strip("=-*#~"):
+        lines.pop(0)
+    if len(lines) < 2 or len(lines[0]) > TITLE_CHARS_MAX or lines[0].endswith((".", ",", ";", "。")):
+        return ""
+    return plain(lines[0]) if not lines[1].strip("=-*#~^") else ""
+
+
+plugin = Plugin(door="parser", name="text", settings=TextSettings, make=lambda _: TextParser())

@@ -1,0 +1,194 @@
+"""A zip archive, judged before anything of it is unpacked; nothing is ever written to disk."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from recalld.domain.errors import Invalid
+from recalld.domain.policy import ZIP_BYTES_MAX, ZIP_ENTRIES_MAX, ZIP_RATIO_MAX
+from recalld.ports.plugin import Plugin
+from recalld.ports.source import Found, Skipped
+from recalld.rules.media import HEAD_BYTES, size_words
+
+from .selection import GITIGNORE_BYTES_MAX, Selection, SourceSettings
+
+_DIRECTORY_BYTES_MAX = ZIP_ENTRIES_MAX * 400
+_RATIO_FROM_BYTES = 1_000_000
+"""Small archives of zeros compress a thousandfold and harm nobody."""
+_SLICE_BYTES = 1_048_576
+_DRIVE = re.compile(r"[A-Za-z]:")
+_UTF8_NAME = 0x800
+_ENCRYPTED = 0x1
+_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, struct.error)
+
+
+class ZipSource:
+    """The files of a zip. Refused whole when any entry is hostile: links, ``..``, absolute paths, encryption, bombs."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        """Reads the directory of the archive and checks it. Raises ``Invalid``."""
+        self._path = settings.path
+        self._selection = Selection(settings.choice)
+        _check_directory_size(settings.path)
+        try:
+            self._zip = zipfile.ZipFile(settings.path)
+        except (*_READ_ERRORS, ValueError) as bad:
+            raise _refused(settings.path, "is no readable zip archive", "pack it again and send it again") from bad
+        try:
+            self._files, self._twice = _checked(self._zip.infolist(), settings.path)
+        except Invalid:
+            self._zip.close()
+            raise
+        self._unpacked = 0
+
+    def entries(self) -> Iterator[Found | Skipped]:
+        """Files in path order. Raises ``Invalid`` when their bytes together pass the limit."""
+        for path in sorted(path for path in self._files if path.rsplit("/", 1)[-1] == ".gitignore"):
+            self._selection.learn(path.rpartition("/")[0], self._bytes(path, GITIGNORE_BYTES_MAX) or b"")
+        told: set[str] = set()
+        for path in sorted(self._files, key=lambda p: p.split("/")):
+            folder, why = self._skipped_folder(path)
+            if folder:
+                if folder not in told:
+                    told.add(folder)
+                    yield Skipped(folder + "/", why)
+                continue
+            yield self._judged(path)
+        for path in self._twice:
+            yield Skipped(path, "a later entry has the same name")
+
+    def read(self, path: str) -> bytes | None:
+        """A file's bytes, counted while they are unpacked. None for an unknown or damaged entry; ``Invalid`` past the
+        limit of ``ZIP_BYTES_MAX`` for the whole archive."""
+        data = self._bytes(path, ZIP_BYTES_MAX)
+        if data is not None:
+            self._unpacked += len(data)
+            if self._unpacked > 2 * ZIP_BYTES_MAX:
+                raise _too_large(self._path)
+        return data
+
+    def close(self) -> None:
+        """Let go of the archive."""
+        self._zip.close()
+
+    def _judged(self, path: str) -> Found | Skipped:
+        if why := self._selection.why_not_path(path):
+            return Skipped(path, why)
+        size = self._files[path].file_size
+        head = self._bytes(path, HEAD_BYTES)
+        if head is None:
+            return Skipped(path, "damaged")
+        why = self._selection.why_not_file(path, size, head)
+        return Skipped(path, why) if why else Found(path, size)
+
+    def _skipped_folder(self, path: str) -> tuple[str, str]:
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            folder = "/".join(parts[:depth])
+            if why := self._selection.why_not_folder(folder):
+                return folder, why
+        return "", ""
+
+    def _bytes(self, path: str, bytes_max: int) -> bytes | None:
+        """At most the first ``bytes_max`` bytes of an entry, never more than it declared."""
+        info = self._files.get(path)
+        if info is None:
+            return None
+        taken: list[bytes] = []
+        left = min(bytes_max, info.file_size)
+        try:
+            with self._zip.open(info) as file:
+                while left > 0 and (piece := file.read(min(left, _SLICE_BYTES))):
+                    taken.append(piece)
+                    left -= len(piece)
+        except _READ_ERRORS:
+            return None
+        return b"".join(taken)
+
+
+def _checked(infos: list[zipfile.ZipInfo], path: Path) -> tuple[dict[str, zipfile.ZipInfo], list[str]]:
+    """Entries by clean path, and the paths that stand more than once. Raises ``Invalid``."""
+    if len(infos) > ZIP_ENTRIES_MAX:
+        raise _refused(path, f"holds {len(infos)} entries", f"split it into archives of at most {ZIP_ENTRIES_MAX}")
+    total = sum(info.file_size for info in infos)
+    if total > ZIP_BYTES_MAX:
+        raise _too_large(path)
+    packed = max(1, path.stat().st_size)
+    if total > _RATIO_FROM_BYTES and total / packed > ZIP_RATIO_MAX:
+        said = f"would grow {total // packed}-fold when unpacked"
+        raise _refused(path, said, f"send the files unpacked; archives may grow {ZIP_RATIO_MAX}-fold")
+    files: dict[str, zipfile.ZipInfo] = {}
+    twice: list[str] = []
+    for info in infos:
+        name = _safe_name(info, path)
+        if info.is_dir() or name.endswith("/"):
+            continue
+        if name in files:
+            twice.append(name)
+        files[name] = info
+    return files, twice
+
+
+def _safe_name(info: zipfile.ZipInfo, path: Path) -> str:
+    name = _readable_name(info).replace("\\", "/")
+    if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
+        raise _refused(path, f"has an entry that leads outside: {name[:80]!r}", "pack it with relative paths only")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise _refused(path, f"holds a link: {name[:80]!r}", "pack the files links point to, not the links")
+    if info.flag_bits & _ENCRYPTED:
+        raise _refused(path, f"is encrypted ({name[:80]!r})", "send it without a password")
+    clean = "/".join(part for part in name.split("/") if part not in {"", "."})
+    return clean + "/" if name.endswith("/") else clean
+
+
+def _readable_name(info: zipfile.ZipInfo) -> str:
+    """Names without the UTF-8 mark are what the packing machine spoke: UTF-8 after all, GBK, or code page 437."""
+    if info.flag_bits & _UTF8_NAME or info.filename.isascii():
+        return info.filename
+    try:
+        raw = info.filename.encode("cp437")
+    except UnicodeEncodeError:
+        return info.filename
+    for encoding in ("utf-8", "gbk"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return info.filename
+
+
+def _check_directory_size(path: Path) -> None:
+    """The directory is read into memory as a whole: refuse an absurd one before it is. Raises ``Invalid``."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            end = file.tell()
+            file.seek(max(0, end - 65_557))
+            tail = file.read()
+    except OSError as bad:
+        raise _refused(path, "cannot be read", "send it again") from bad
+    at = len(tail) - 22 if tail[-22:-18] == b"PK\x05\x06" else tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) < at + 22:
+        raise _refused(path, "is no readable zip archive", "pack it again and send it again")
+    size = struct.unpack_from("<I", tail, at + 12)[0]
+    # 0xFFFFFFFF: the true size stands in the zip64 record; archives that need one are over the limit anyway.
+    if size > _DIRECTORY_BYTES_MAX:
+        raise _refused(path, "lists too many files", f"split it into archives of at most {ZIP_ENTRIES_MAX} entries")
+
+
+def _too_large(path: Path) -> Invalid:
+    return _refused(path, f"holds more than {size_words(ZIP_BYTES_MAX)} unpacked", "split it into smaller archives")
+
+
+def _refused(path: Path, said: str, remedy: str) -> Invalid:
+    return Invalid(f"zip archive {path.name} {said}", remedy=remedy, details={"archive": path.name})
+
+
+plugin = Plugin(door="source", name="zip", settings=SourceSettings, make=ZipSource)

@@ -1,0 +1,118 @@
+"""A folder on this machine, walked in path order; nothing outside of it is ever read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from recalld.domain.errors import Invalid
+from recalld.ports.plugin import Plugin
+from recalld.ports.source import Found, Skipped
+from recalld.rules.media import HEAD_BYTES
+
+from .selection import GITIGNORE_BYTES_MAX, Selection, SourceSettings
+
+
+class FolderSource:
+    """Every readable document below a folder."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        """Raises ``Invalid`` when the path is no folder."""
+        if not settings.path.is_dir():
+            raise Invalid(f"{settings.path} is no folder", remedy="give the path of an existing folder")
+        self._root = settings.path.resolve()
+        self._selection = Selection(settings.choice)
+
+    def entries(self) -> Iterator[Found | Skipped]:
+        """Files in path order; skipped folders once, with a trailing ``/``."""
+        pending: list[tuple[str, os.DirEntry[str] | None]] = [("", None)]
+        while pending:
+            path, item = pending.pop()
+            if not _is_utf8(path):
+                yield Skipped(_shown(path), "name is not UTF-8")
+            elif item is None or item.is_dir(follow_symlinks=False):
+                why = self._selection.why_not_folder(path) if path else ""
+                below = [] if why else self._listed(path)
+                if why or below is None:
+                    yield Skipped(path + "/", why or "cannot be read")
+                    continue
+                pending.extend((f"{path}/{child.name}" if path else child.name, child) for child in reversed(below))
+            else:
+                yield self._judged(path, item)
+
+    def read(self, path: str) -> bytes | None:
+        """A file's bytes; None when it has vanished, cannot be read or leads out of the folder by now."""
+        if self._leaves(path):
+            return None
+        try:
+            return (self._root / path).read_bytes()
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _listed(self, folder: str) -> list[os.DirEntry[str]] | None:
+        """A folder's items by name, its .gitignore learned; None when it cannot be read."""
+        try:
+            with os.scandir(self._root / folder) as listing:
+                items = sorted(listing, key=lambda item: item.name)
+        except OSError:
+            return None
+        if any(item.name == ".gitignore" for item in items):
+            path = f"{folder}/.gitignore" if folder else ".gitignore"
+            rules = None if self._leaves(path) else self._head(path, GITIGNORE_BYTES_MAX)
+            self._selection.learn(folder, rules or b"")
+        return items
+
+    def _judged(self, path: str, item: os.DirEntry[str]) -> Found | Skipped:
+        try:
+            linked = item.is_symlink()
+            if linked and self._leaves(path):
+                return Skipped(path, "link out of the folder")
+            state = item.stat(follow_symlinks=True)
+        except OSError as bad:
+            return Skipped(path, "broken link" if item.is_symlink() else _reason(bad))
+        if linked and stat.S_ISDIR(state.st_mode):
+            return Skipped(path, "link to a folder")
+        if not stat.S_ISREG(state.st_mode):
+            return Skipped(path, "no regular file")
+        if why := self._selection.why_not_path(path):
+            return Skipped(path, why)
+        head = self._head(path, HEAD_BYTES)
+        if head is None:
+            return Skipped(path, "cannot be read")
+        why = self._selection.why_not_file(path, state.st_size, head)
+        return Skipped(path, why) if why else Found(path, state.st_size)
+
+    def _head(self, path: str, count: int) -> bytes | None:
+        try:
+            # Non-blocking: a pipe that somebody called .gitignore must not hold the walk.
+            with open(os.open(self._root / path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                return file.read(count) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+        except OSError:
+            return None
+
+    def _leaves(self, path: str) -> bool:
+        try:
+            return not Path(self._root, path).resolve().is_relative_to(self._root)
+        except (OSError, RuntimeError, ValueError):
+            return True
+
+
+def _is_utf8(path: str) -> bool:
+    """Names that are no UTF-8 come from the system as lone surrogates."""
+    return path.isascii() or not any("\ud800" <= char <= "\udfff" for char in path)
+
+
+def _shown(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _reason(bad: OSError) -> str:
+    return "vanished meanwhile" if isinstance(bad, FileNotFoundError) else "cannot be read"
+
+
+plugin = Plugin(door="source", name="folder", settings=SourceSettings, make=FolderSource)

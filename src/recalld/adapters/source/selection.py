@@ -1,0 +1,94 @@
+"""Which paths an import takes: .gitignore files, include and exclude patterns, and what is no document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from recalld.domain.errors import Invalid
+from recalld.ports.source import Choice
+from recalld.rules.encoding import decode
+from recalld.rules.ignore import why_skip_file, why_skip_folder
+
+GITIGNORE_BYTES_MAX = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """What to open and what of it to take: patterns as in .gitignore; ``choice.name`` "" = the path's own name."""
+
+    path: Path
+    choice: Choice
+
+
+class Selection:
+    """Decides path by path; folders must be told (``learn``) their .gitignore before what lies in them is asked for."""
+
+    def __init__(self, choice: Choice) -> None:
+        """Raises ``Invalid`` for a pattern that is none."""
+        self._include = _spec(choice.include, "include")
+        self._exclude = _spec(choice.exclude, "exclude")
+        self._ignored = _spec(choice.ignore_dirs, "ignore_dirs")
+        self._learned: dict[str, GitIgnoreSpec] = {}
+
+    def learn(self, folder: str, gitignore: bytes) -> None:
+        """Take a folder's .gitignore; ``folder`` "" is the root. Lines that are no patterns are passed over."""
+        lines = []
+        for line in decode(gitignore[:GITIGNORE_BYTES_MAX]).text.splitlines():
+            try:
+                GitIgnoreSpec.from_lines([line])
+            except ValueError:
+                continue
+            lines.append(line)
+        self._learned[folder] = GitIgnoreSpec.from_lines(lines)
+
+    def why_not_folder(self, path: str) -> str:
+        """Why a folder is not entered; "" to enter it."""
+        if why := why_skip_folder(path.rsplit("/", 1)[-1]):
+            return why
+        if self._ignored and self._ignored.match_file(path + "/"):
+            return "in ignore_dirs"
+        if self._exclude and self._exclude.match_file(path + "/"):
+            return "excluded"
+        return "ignored by .gitignore" if self._git_ignores(path + "/") else ""
+
+    def why_not_path(self, path: str) -> str:
+        """Why a file is left out, told from its path alone; "" to look at it."""
+        if self._git_ignores(path):
+            return "ignored by .gitignore"
+        if self._exclude and self._exclude.match_file(path):
+            return "excluded"
+        return "not included" if self._include and not self._include.match_file(path) else ""
+
+    def why_not_file(self, path: str, size: int, head: bytes) -> str:
+        """Why a file is left out, its size and first bytes known; "" to take it."""
+        return why_skip_file(path, size, head)
+
+    def _git_ignores(self, path: str) -> bool:
+        """The nearest .gitignore that speaks of a path decides."""
+        parts = path.rstrip("/").split("/")
+        for depth in range(len(parts) - 1, -1, -1):
+            folder = "/".join(parts[:depth])
+            spec = self._learned.get(folder)
+            if spec is not None:
+                verdict = spec.check_file(path[len(folder) + 1 :] if folder else path).include
+                if verdict is not None:
+                    return verdict
+        return False
+
+
+def _spec(patterns: Sequence[str], field: str) -> GitIgnoreSpec | None:
+    clean = [pattern.strip() for pattern in patterns if pattern.strip()]
+    if not clean:
+        return None
+    try:
+        return GitIgnoreSpec.from_lines(clean)
+    except ValueError as bad:
+        raise Invalid(
+            f"{field} holds a pattern that cannot be read: {bad}",
+            remedy="give patterns such as *.md or docs/**",
+            details={"field": field},
+        ) from bad

@@ -1,0 +1,141 @@
+"""Event memories from an archive without a model: decisive turns, quoted with date, speaker and message id."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from recalld.domain.session import Message
+
+from . import names, trailer
+from .abstracts import terms
+from .archives import MESSAGES_SCANNED_MAX
+from .sentences import fit
+from .talk import DECISIVE, Statement, day, moment, quote, speaker, statements
+
+EVENTS_MAX: Final = 20
+QUOTES_PER_EVENT_MAX: Final = 6
+_GAP_TURNS: Final = 4
+_SENTENCES_PER_TURN: Final = 3
+_TITLE_CHARS: Final = 80
+_SLUG_CHARS: Final = 36
+_NOT_WORD = re.compile(r"[^\w]+")
+_LEADING = re.compile(r"(?:(?:well|so|and|but|also|yeah|yes|wow|oh|hey|by the way|actually)[, !]+)+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A memory to be written.
+
+    ``key`` is made from the messages it quotes, so a retry gives the same; ``path`` below the memory root
+    (``events/2024/05/08/name.md``); ``text`` the whole file with its trailer; ``at`` epoch seconds of its first quote.
+    """
+
+    key: str
+    name: str
+    path: str
+    text: str
+    message_ids: tuple[str, ...]
+    at: float
+    peer_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    message: Message
+    order: int
+    said: tuple[Statement, ...]
+    score: float
+
+
+def events(messages: Sequence[Message]) -> tuple[Event, ...]:
+    """At most 20 events in the order they were told; () when nothing decisive was said.
+
+    Kept are statements of at least two signs of a fact (names, numbers, dates, decisions, preferences); greetings,
+    thanks, questions, requests and code are not. Neighbouring decisive turns of one day and one peer make one event.
+    """
+    turns = _decisive_turns(messages[:MESSAGES_SCANNED_MAX])
+    groups = sorted(_grouped(turns), key=lambda group: (-max(t.score for t in group), group[0].order))[:EVENTS_MAX]
+    groups.sort(key=lambda group: (group[0].message.at, group[0].order))
+    return tuple(_event(group) for group in groups)
+
+
+def _decisive_turns(messages: Sequence[Message]) -> list[_Turn]:
+    turns: list[_Turn] = []
+    told: set[str] = set()
+    for order, message in enumerate(messages):
+        kept = [s for s in statements(message) if s.score >= DECISIVE and s.text.casefold() not in told]
+        if kept:
+            best = sorted(sorted(kept, key=lambda s: -s.score)[:_SENTENCES_PER_TURN], key=kept.index)
+            told.update(s.text.casefold() for s in best)
+            turns.append(_Turn(message, order, tuple(best), max(s.score for s in best)))
+    return turns
+
+
+def _grouped(turns: Sequence[_Turn]) -> list[list[_Turn]]:
+    groups: list[list[_Turn]] = []
+    open_group: dict[str, list[_Turn]] = {}
+    for turn in turns:
+        peer = turn.message.peer_id
+        group = open_group.get(peer)
+        if (
+            group is None
+            or len(group) >= QUOTES_PER_EVENT_MAX
+            or turn.order - group[-1].order > _GAP_TURNS
+            or day(turn.message) != day(group[0].message)
+        ):
+            group = open_group[peer] = []
+            groups.append(group)
+        group.append(turn)
+    return groups
+
+
+def _event(group: Sequence[_Turn]) -> Event:
+    ids = tuple(dict.fromkeys(turn.message.id for turn in group))
+    mark = hashlib.sha256("\n".join(ids).encode("utf-8", "replace")).hexdigest()
+    top = _best(group)
+    at = group[0].message.at
+    when = moment(at)
+    leading = _LEADING.match(top.text)
+    title = fit(top.text[leading.end() if leading else 0 :] or top.text, _TITLE_CHARS)
+    # Two archives may tell of one day in the same words; the mark keeps one from overwriting the other.
+    name = f"{_slug(title)}_{mark[:6]}"
+    quotes = [quote(turn.message, " ".join(s.text for s in turn.said)) for turn in group]
+    who = ", ".join(dict.fromkeys(speaker(turn.message) for turn in group))
+    body = "\n".join(
+        [f"# {title}", "", "## Summary", "", f"{day(group[0].message)}, {who}: {top.text}", "", "\n>\n".join(quotes)]
+    )
+    stamp = f"{when:%Y-%m-%dT%H:%M:%SZ}"
+    fields = {
+        "memory_type": "event",
+        "version": 1,
+        "created_at": stamp,
+        "updated_at": stamp,
+        "event_name": name,
+        "messages": list(ids),
+    }
+    path = f"events/{when:%Y/%m/%d}/{name}.md"
+    return Event(mark[:16], name, path, trailer.attach(body, fields), ids, at, group[0].message.peer_id)
+
+
+def _best(group: Sequence[_Turn]) -> Statement:
+    """The statement that shares most with the others of its event, among the most decisive ones."""
+    heard: Counter[str] = Counter()
+    for turn in group:
+        for said in turn.said:
+            heard.update(set(terms(said.text)))
+    every = [said for turn in group for said in turn.said]
+    return max(every, key=lambda s: (s.score + 0.1 * sum(heard[t] - 1 for t in set(terms(s.text))), -every.index(s)))
+
+
+def _slug(title: str) -> str:
+    words = names.segment(_NOT_WORD.sub("_", title)).lower()
+    if len(words) <= _SLUG_CHARS:
+        return words
+    cut = words[:_SLUG_CHARS]
+    at = cut.rfind("_")
+    return cut[:at] if at > _SLUG_CHARS // 2 else cut

@@ -1,0 +1,105 @@
+"""Where Markdown's headings, fences and front matter are; a linear scan, offsets into the source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from recalld.domain.document import Section
+
+from .sentences import plain
+
+FRONT_MATTER_CHARS_MAX: Final = 16_384
+HEADING_CHARS_MAX: Final = 200
+_FENCE = re.compile(r"\s{0,12}(?:[-*+]\s{1,3}|\d{1,3}[.)]\s{1,3})?(`{3,}|~{3,})(.*)", re.DOTALL)
+_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]|$)")
+_SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+_NOT_PARAGRAPH = re.compile(r"    | {0,3}(?:[>|]|[-*+][ \t]|\d{1,9}[.)][ \t]|(?:[*_-][ \t]*){3,}$)|\t")
+_FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One source line: its offset, its text with line end, whether it lies in a fenced block (fence lines included)."""
+
+    start: int
+    text: str
+    fenced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading that begins at offset ``start``."""
+
+    start: int
+    depth: int
+    title: str
+
+
+def front_matter_end(text: str) -> int:
+    """Offset just behind the closing line of leading front matter; 0 when there is none."""
+    if not text.startswith(("---\n", "---\r\n")):
+        return 0
+    end = _FRONT_END.search(text, 4, FRONT_MATTER_CHARS_MAX)
+    if not end:
+        return 0
+    newline = text.find("\n", end.end())
+    return len(text) if newline < 0 else newline + 1
+
+
+def lines(text: str, start: int = 0) -> Iterator[Line]:
+    """Every line from offset ``start`` on, told whether it is fenced. A fence that never closes runs to the end."""
+    fence = ""
+    at = start
+    while at < len(text):
+        newline = text.find("\n", at)
+        end = len(text) if newline < 0 else newline + 1
+        line = text[at:end]
+        mark = _FENCE.match(line)
+        if fence:
+            closes = mark is not None and mark[1].startswith(fence) and not mark[2].strip()
+            yield Line(at, line, True)
+            fence = "" if closes else fence
+        elif mark and not ("`" in mark[1] and "`" in mark[2]):
+            fence = mark[1]
+            yield Line(at, line, True)
+        else:
+            yield Line(at, line, False)
+        at = end
+
+
+def headings(text: str) -> list[Heading]:
+    """ATX and underlined headings in order, none from inside fences or front matter."""
+    found: list[Heading] = []
+    paragraph = -1
+    for line in lines(text, front_matter_end(text)):
+        bare = line.text.rstrip("\r\n")
+        if line.fenced or not bare.strip():
+            paragraph = -1
+        elif atx := _ATX.match(bare):
+            found.append(Heading(line.start, len(atx[1]), _title(bare[atx.end() :].strip().rstrip("#"))))
+            paragraph = -1
+        elif paragraph >= 0 and (under := _SETEXT.match(bare)):
+            found.append(Heading(paragraph, 1 if under[1][0] == "=" else 2, _title(text[paragraph : line.start])))
+            paragraph = -1
+        elif paragraph < 0 and not _NOT_PARAGRAPH.match(bare):
+            paragraph = line.start
+    return found
+
+
+def sections(text: str) -> tuple[Section, ...]:
+    """The text cut at its headings; joined again it is the text. What stands before the first has depth 0."""
+    marks = headings(text)
+    if not marks:
+        return (Section("", 0, text),) if text else ()
+    made = [Section("", 0, text[: marks[0].start])] if marks[0].start else []
+    for i, mark in enumerate(marks):
+        end = marks[i + 1].start if i + 1 < len(marks) else len(text)
+        made.append(Section(mark.title, mark.depth, text[mark.start : end]))
+    return tuple(made)
+
+
+def _title(source: str) -> str:
+    return plain(source[: HEADING_CHARS_MAX * 2])[:HEADING_CHARS_MAX]

@@ -1,0 +1,197 @@
+"""What a file is, told from its name and its first bytes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HEAD_BYTES: Final = 8_192
+"""How many first bytes ``media_type`` and ``is_binary`` need to see."""
+
+LANGUAGES: Final[dict[str, str]] = {
+    **dict.fromkeys((".py", ".pyi", ".pyw"), "python"),
+    **dict.fromkeys((".js", ".mjs", ".cjs", ".jsx"), "javascript"),
+    **dict.fromkeys((".ts", ".mts", ".cts"), "typescript"),
+    ".tsx": "tsx",
+    ".go": "go",
+    ".rs": "rust",
+    ".java": "java",
+    **dict.fromkeys((".c", ".h"), "c"),
+    **dict.fromkeys((".cc", ".cpp", ".cxx", ".hpp", ".hh", ".hxx", ".ipp"), "cpp"),
+}
+"""Languages whose structure is read."""
+
+PLAIN_LANGUAGES: Final[dict[str, str]] = {
+    **dict.fromkeys((".sh", ".bash", ".zsh", ".fish"), "shell"),
+    **dict.fromkeys((".rb", ".rake"), "ruby"),
+    ".php": "php",
+    ".cs": "csharp",
+    **dict.fromkeys((".kt", ".kts"), "kotlin"),
+    ".swift": "swift",
+    ".scala": "scala",
+    **dict.fromkeys((".pl", ".pm"), "perl"),
+    ".lua": "lua",
+    ".r": "r",
+    ".sql": "sql",
+    ".css": "css",
+    **dict.fromkeys((".scss", ".less"), "scss"),
+    ".vue": "vue",
+    ".svelte": "svelte",
+    ".ps1": "powershell",
+    ".bat": "batch",
+    ".proto": "protobuf",
+    ".graphql": "graphql",
+    **dict.fromkeys((".ex", ".exs"), "elixir"),
+    ".hs": "haskell",
+    ".dart": "dart",
+    ".zig": "zig",
+    ".tf": "terraform",
+    ".cmake": "cmake",
+}
+"""Languages kept as text: never split, but known to be code."""
+
+_DOCUMENTS: Final[dict[str, str]] = {
+    **dict.fromkeys((".md", ".markdown", ".mdx", ".mkd"), "text/markdown"),
+    **dict.fromkeys((".txt", ".text", ".log", ".rst", ".adoc", ".org", ".tex"), "text/plain"),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), "text/html"),
+    **dict.fromkeys((".json", ".jsonc", ".ipynb", ".geojson"), "application/json"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "application/jsonl"),
+    **dict.fromkeys((".yaml", ".yml"), "application/yaml"),
+    ".toml": "application/toml",
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    **dict.fromkeys((".xml", ".xsd", ".xsl", ".rss"), "application/xml"),
+    **dict.fromkeys((".ini", ".cfg", ".conf", ".env", ".properties"), "text/plain"),
+}
+_OPAQUE: Final[dict[str, tuple[str, str]]] = {
+    ".pdf": ("application/pdf", "PDF document"),
+    ".doc": ("application/msword", "Word document"),
+    ".docx": ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "Word document"),
+    ".xls": ("application/vnd.ms-excel", "Excel workbook"),
+    ".xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "Excel workbook"),
+    ".ppt": ("application/vnd.ms-powerpoint", "PowerPoint presentation"),
+    ".pptx": ("application/vnd.openxmlformats-officedocument.presentationml.presentation", "PowerPoint presentation"),
+    ".odt": ("application/vnd.oasis.opendocument.text", "OpenDocument text"),
+    ".ods": ("application/vnd.oasis.opendocument.spreadsheet", "OpenDocument spreadsheet"),
+    ".odp": ("application/vnd.oasis.opendocument.presentation", "OpenDocument presentation"),
+    ".rtf": ("application/rtf", "RTF document"),
+    ".epub": ("application/epub+zip", "EPUB book"),
+    ".png": ("image/png", "PNG image"),
+    **dict.fromkeys((".jpg", ".jpeg"), ("image/jpeg", "JPEG image")),
+    ".gif": ("image/gif", "GIF image"),
+    ".webp": ("image/webp", "WebP image"),
+    ".bmp": ("image/bmp", "BMP image"),
+    ".ico": ("image/x-icon", "icon"),
+    **dict.fromkeys((".tif", ".tiff"), ("image/tiff", "TIFF image")),
+    ".mp3": ("audio/mpeg", "MP3 audio"),
+    ".wav": ("audio/wav", "WAV audio"),
+    ".flac": ("audio/flac", "FLAC audio"),
+    ".ogg": ("audio/ogg", "Ogg audio"),
+    ".m4a": ("audio/mp4", "M4A audio"),
+    ".mp4": ("video/mp4", "MP4 video"),
+    ".mov": ("video/quicktime", "QuickTime video"),
+    ".mkv": ("video/x-matroska", "Matroska video"),
+    ".webm": ("video/webm", "WebM video"),
+    ".avi": ("video/x-msvideo", "AVI video"),
+    ".zip": ("application/zip", "ZIP archive"),
+    **dict.fromkeys((".gz", ".tgz"), ("application/gzip", "gzip archive")),
+    ".tar": ("application/x-tar", "tar archive"),
+    ".7z": ("application/x-7z-compressed", "7-Zip archive"),
+    ".rar": ("application/vnd.rar", "RAR archive"),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), ("application/vnd.sqlite3", "SQLite database")),
+    ".parquet": ("application/vnd.apache.parquet", "Parquet table"),
+    **dict.fromkeys((".ttf", ".otf", ".woff", ".woff2"), ("font/sfnt", "font")),
+    ".bin": ("application/octet-stream", "binary file"),
+}
+OPAQUE_SUFFIXES: Final = tuple(_OPAQUE)
+_MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
+    (b"%PDF-", ".pdf"),
+    (b"\x89PNG\r\n\x1a\n", ".png"),
+    (b"\xff\xd8\xff", ".jpg"),
+    (b"GIF8", ".gif"),
+    (b"PK\x03\x04", ".zip"),
+    (b"\x1f\x8b", ".gz"),
+    (b"SQLite format 3\x00", ".sqlite"),
+    (b"\xd0\xcf\x11\xe0", ".doc"),
+    (b"ID3", ".mp3"),
+    (b"OggS", ".ogg"),
+    (b"fLaC", ".flac"),
+    (b"7z\xbc\xaf\x27\x1c", ".7z"),
+    (b"Rar!", ".rar"),
+)
+_BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+
+
+def suffix_of(name: str) -> str:
+    """Lower-case ending with its dot; "" for ``Makefile`` and for dot files such as ``.gitignore``."""
+    base = name.rsplit("/", 1)[-1]
+    stem, dot, ending = base.rpartition(".")
+    return f".{ending.lower()}" if dot and stem.strip(".") and ending else ""
+
+
+def is_binary(head: bytes) -> bool:
+    """True when the first bytes are no text in any encoding read here: a NUL without a byte order mark, or a known
+    binary signature."""
+    if head.startswith(_BOMS):
+        return False
+    return b"\x00" in head[:HEAD_BYTES] or _signature(head) != ""
+
+
+def media_type(name: str, head: bytes = b"") -> str:
+    """The media type by ending, else by the first bytes, else ``text/plain`` or ``application/octet-stream``."""
+    suffix = suffix_of(name)
+    if suffix in LANGUAGES:
+        return f"text/x-{LANGUAGES[suffix]}"
+    if suffix in PLAIN_LANGUAGES:
+        return f"text/x-{PLAIN_LANGUAGES[suffix]}"
+    if suffix in _DOCUMENTS:
+        return _DOCUMENTS[suffix]
+    if suffix in _OPAQUE:
+        return _OPAQUE[suffix][0]
+    signature = _signature(head)
+    if signature:
+        return _OPAQUE[signature][0]
+    return "application/octet-stream" if is_binary(head) else "text/plain"
+
+
+def media_words(name: str, head: bytes = b"") -> str:
+    """What a person calls it: "PDF document", "PNG image", "binary file"."""
+    suffix = suffix_of(name)
+    known = suffix if suffix in _OPAQUE else _signature(head)
+    return _OPAQUE[known][1] if known else "binary file"
+
+
+def is_text(media: str) -> bool:
+    """True when bytes of this media type are text a reader can be shown and grep can search."""
+    return media.startswith("text/") or media in {
+        "application/json",
+        "application/jsonl",
+        "application/yaml",
+        "application/toml",
+        "application/xml",
+    }
+
+
+def is_code(media: str) -> bool:
+    """True for source code of any language."""
+    return media.startswith("text/x-")
+
+
+def splits(media: str) -> bool:
+    """True for documents that are cut into sections when they are long; code and data stay one file."""
+    return media in {"text/markdown", "text/plain", "text/html"}
+
+
+def size_words(size: int) -> str:
+    """Bytes as people say them: "512 B", "1.2 MB"."""
+    if size < 1_000:
+        return f"{size} B"
+    amount = float(size)
+    for unit in ("kB", "MB"):
+        amount /= 1_000
+        if amount < 999.95:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1_000:.1f} GB"
+
+
+def _signature(head: bytes) -> str:
+    return next((suffix for magic, suffix in _MAGIC if head.startswith(magic)), "")

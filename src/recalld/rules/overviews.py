@@ -1,0 +1,180 @@
+"""L1 and a directory's L0: what is in it, by name, so that a reader knows where to go next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from recalld.domain.document import Document, Section
+from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
+
+from . import media
+from .abstracts import titled
+from .sentences import first_sentence, fit, plain, sentences
+
+_TAIL_CHARS: Final = 60
+_LINE_CHARS: Final = 200
+_LINE_CHARS_MIN: Final = 40
+_SYMBOLS_MAX: Final = 120
+_HEADINGS_READ_MAX: Final = 60
+"""More headings than this do not fit with a sentence each: the rest is listed by name."""
+_ENTRY_NAMES = ("skill", "readme", "index", "__init__", "overview", "introduction")
+_DOCSTRING = re.compile(r'"""(.{1,400}?)(?:"""|\n\s*\n)|\'\'\'(.{1,400}?)(?:\'\'\'|\n\s*\n)', re.DOTALL)
+_COMMENT = re.compile(r"\s*(?://+!?|#+|/\*\*?|\*)\s?(.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry of a directory: its name, whether it is one itself, its L0 ("" while not made)."""
+
+    name: str
+    is_dir: bool
+    abstract: str
+
+
+def of_directory(title: str, entries: Sequence[Listed], total: int) -> str:
+    """L1 of a directory, at most 4,000 characters: how much is in it, then every entry that fits with its first
+    sentence, directories first, then how many of ``total`` are not shown."""
+    folders = [e for e in entries if e.is_dir]
+    files = [e for e in entries if not e.is_dir]
+    lead = _lead(entries)
+    head = [f"# {title or 'viking://'}", ""]
+    if lead:
+        head += [fit(lead, 400), ""]
+    head.append(_counted(folders, files, total))
+    room = OVERVIEW_CHARS_MAX - sum(len(line) + 1 for line in head) - _TAIL_CHARS
+    each = max(_LINE_CHARS_MIN, min(_LINE_CHARS, room // max(1, len(entries)) - 12))
+    lines, shown = _fitting(_listing(folders, files, each), room)
+    hidden = max(total, len(entries)) - shown
+    tail = ["", f"{hidden} more not shown."] if hidden else []
+    return "\n".join(head + lines + tail)
+
+
+def abstract_of_directory(title: str, entries: Sequence[Listed], total: int) -> str:
+    """L0 of a directory: what its entry page says, then what it holds, as far as 256 characters go."""
+    if not entries:
+        return fit(f"{title}: empty", ABSTRACT_CHARS_MAX)
+    lead = first_sentence(_lead(entries), 150)
+    names = [f"{e.name}/" if e.is_dir else e.name for e in entries]
+    start = titled(title, lead, 170) if lead else title
+    said = f"{start} Holds " if lead else f"{start}: "
+    room = ABSTRACT_CHARS_MAX - len(said) - len(" and 00000 more.")
+    shown: list[str] = []
+    for name in names:
+        if len(", ".join([*shown, name])) > room:
+            break
+        shown.append(name)
+    hidden = max(total, len(names)) - len(shown)
+    if not shown:
+        return fit(f"{start} {hidden} entries" if lead else f"{start}: {hidden} entries", ABSTRACT_CHARS_MAX)
+    more = f" and {hidden} more" if hidden else ""
+    return fit(f"{said}{', '.join(shown)}{more}.", ABSTRACT_CHARS_MAX)
+
+
+def of_document(name: str, document: Document, abstract: str) -> str:
+    """L1 of a file, at most 4,000 characters: title, abstract, then its headings (or definitions) as a tree with the
+    first sentence under each."""
+    title = plain(document.title) or name
+    head = [f"# {title}", "", abstract.removeprefix(f"{title}: ")]
+    head += [f"- {key}: {fit(plain(value), 160)}" for key, value in list(document.facts.items())[:6] if value]
+    head += [f"- note: {warning}" for warning in document.warnings[:3]]
+    room = OVERVIEW_CHARS_MAX - sum(len(line) + 1 for line in head) - _TAIL_CHARS
+    body = _outline(document)
+    if not body:
+        body = _opening(document)
+    lines, shown = _fitting(iter(body), room - 1)
+    hidden = len(body) - shown
+    tail = [f"{hidden} more not shown."] if hidden else []
+    return fit("\n".join([*head, *([""] if lines else []), *lines, *tail]), OVERVIEW_CHARS_MAX)
+
+
+def _lead(entries: Sequence[Listed]) -> str:
+    """The abstract of the entry a visitor reads first, if there is one."""
+    by_stem = {entry.name.rsplit(".", 1)[0].lower(): entry.abstract for entry in entries if not entry.is_dir}
+    return next((by_stem[stem] for stem in _ENTRY_NAMES if by_stem.get(stem)), "")
+
+
+def _counted(folders: Sequence[Listed], files: Sequence[Listed], total: int) -> str:
+    listed = len(folders) + len(files)
+    said = [
+        f"{len(group)} {word if len(group) == 1 else words}"
+        for group, word, words in ((folders, "directory", "directories"), (files, "file", "files"))
+        if group
+    ]
+    if total > listed:
+        return f"Holds {total} entries, among them {' and '.join(said)}."
+    return f"Holds {' and '.join(said)}." if said else "Empty."
+
+
+def _listing(folders: Sequence[Listed], files: Sequence[Listed], each: int) -> Iterator[str]:
+    for heading, group in (("## Directories", folders), ("## Files", files)):
+        if group:
+            yield f"\n{heading}"
+        for entry in group:
+            said = first_sentence(entry.abstract, each)
+            label = f"- `{entry.name}{'/' if entry.is_dir else ''}`"
+            yield f"{label}: {said}" if said else label
+
+
+def _fitting(lines: Iterator[str], room: int) -> tuple[list[str], int]:
+    """The lines that fit ``room`` characters and how many of them are entries (not headings)."""
+    taken: list[str] = []
+    entries = 0
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        taken.append(line)
+        entries += not line.startswith("\n")
+    if taken and taken[-1].startswith("\n"):
+        taken.pop()
+    return taken, entries
+
+
+def _outline(document: Document) -> list[str]:
+    if media.is_code(document.media):
+        return _definitions(document)
+    marked = [section for section in document.sections if section.depth and section.heading not in {"", document.title}]
+    if marked:
+        top = min(section.depth for section in marked)
+        return [
+            f"{'  ' * min(4, s.depth - top)}- {_headed(s) if i < _HEADINGS_READ_MAX else s.heading}"
+            for i, s in enumerate(marked)
+        ]
+    return [f"- {symbol}" for symbol in document.symbols[:_SYMBOLS_MAX]]
+
+
+def _headed(section: Section) -> str:
+    said = next(iter(sentences(section.text[:1_500], 1)), "")
+    return f"{section.heading}: {fit(said, 140)}" if said else section.heading
+
+
+def _definitions(document: Document) -> list[str]:
+    made: list[str] = []
+    for section in document.sections:
+        if section.depth:
+            said = _comment_of(section.text[:1_200])
+            label = f"{'  ' * min(4, section.depth - 1)}- `{section.heading}`"
+            made.append(f"{label}: {fit(said, 140)}" if said else label)
+    return made or [f"- `{symbol}`" for symbol in document.symbols[:_SYMBOLS_MAX]]
+
+
+def _comment_of(source: str) -> str:
+    """What the author says of a definition: the comment above it, else the docstring in it."""
+    above: list[str] = []
+    for line in source.splitlines()[:12]:
+        mark = _COMMENT.match(line)
+        if not mark:
+            break
+        above.append(mark[1].removesuffix("*/").strip())
+    said = plain(" ".join(above))
+    if not said and (doc := _DOCSTRING.search(source)):
+        said = plain(doc[1] or doc[2])
+    return first_sentence(said, 140)
+
+
+def _opening(document: Document) -> list[str]:
+    found = sentences(document.indexable or document.text, 12)
+    return [f"- {sentence}" for sentence in found if len(sentence) > 1]

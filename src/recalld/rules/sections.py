@@ -1,0 +1,224 @@
+"""Long documents to files of readable size, cut at headings, never inside a code block or a table."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from recalld.domain.document import Document, Section
+from recalld.domain.policy import SECTION_TOKENS, SECTION_TOKENS_MAX
+
+from . import names
+from .markdown import lines
+from .media import splits, suffix_of
+
+_TOKENS_MIN: Final = SECTION_TOKENS * 2 // 3
+_WIDE = re.compile("[\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_TABLE_RULE = re.compile(r"^[ \t]{0,3}\|?[ \t]{0,8}:?-+:?[ \t]{0,8}\|[-:| \t]*$", re.MULTILINE)
+_HTML_BREAK = re.compile(
+    r"</(?:p|div|li|ul|ol|section|article|tr|blockquote|h[1-6])\s*>\s*|<br\s*/?>\s*", re.IGNORECASE
+)
+_HTML_WHOLE = re.compile(r"<(script|style|pre|table|svg|head)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a split document.
+
+    ``name`` is its file name, ``heading_path`` the headings above and at its beginning, outermost first, ``text`` its
+    stretch of the source. The parts' texts joined are the document's text.
+    """
+
+    name: str
+    heading_path: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    text: str
+    tokens: float
+    depth: int
+    path: tuple[str, ...]
+    begins: bool
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens as clients count them: CJK 1.5, beyond the basic plane 2.0, anything else 0.25 a character, rounded up."""
+    return math.ceil(_tokens(text))
+
+
+def layout(name: str, document: Document) -> tuple[Part, ...]:
+    """How a document lies in the tree: one part called ``name`` when it is short, code or data, else its sections.
+
+    One part: write it as a file. Several: make the directory ``names.stem(name)`` and write them in it, in this order.
+    A part has at most ``SECTION_TOKENS_MAX`` tokens unless a single code block or table is larger.
+    """
+    text = document.text
+    if not splits(document.media) or _tokens(text) <= SECTION_TOKENS_MAX:
+        return (Part(name, (), text),)
+    groups = _grouped(_pieces(document))
+    if len(groups) < 2:
+        return (Part(name, (), text),)
+    width = max(2, len(str(len(groups))))
+    ending = ".md" if document.media == "text/markdown" else suffix_of(name) or ".txt"
+    title = document.title or names.stem(name)
+    return tuple(_part(i + 1, width, group, title, ending) for i, group in enumerate(groups))
+
+
+def blocks(text: str) -> Iterator[tuple[str, bool]]:
+    """Paragraphs with the blank lines behind them, and whether each must stay whole (a fenced block, a table)."""
+    held: list[str] = []
+    fenced = False
+    ends = False
+    unclosed = _opens_forever(text)
+    for line in lines(text):
+        inside = line.fenced and line.start < unclosed
+        blank = not line.text.strip()
+        # A fence inside a paragraph (a list item, say) begins a block of its own.
+        if held and (inside != fenced or (ends and not blank and not inside)):
+            yield _block(held, fenced)
+            held = []
+            ends = False
+        fenced = inside
+        held.append(line.text)
+        ends = (ends or blank) and not inside
+    if held:
+        yield _block(held, fenced)
+
+
+def html_blocks(text: str) -> Iterator[tuple[str, bool]]:
+    """The same for HTML source: cut behind closing block tags, never inside scripts, styles, tables or ``pre``."""
+    at = 0
+    while at < len(text):
+        whole = _HTML_WHOLE.search(text, at)
+        stop = whole.start() if whole else len(text)
+        yield from _html_run(text, at, stop)
+        if not whole:
+            return
+        close = re.compile(rf"</{whole[1]}\s*>\s*", re.IGNORECASE).search(text, whole.end())
+        at = close.end() if close else len(text)
+        yield text[whole.start() : at], close is not None
+
+
+def _html_run(text: str, start: int, stop: int) -> Iterator[tuple[str, bool]]:
+    at = start
+    for cut in _HTML_BREAK.finditer(text, start, stop):
+        yield text[at : cut.end()], False
+        at = cut.end()
+    if at < stop:
+        yield text[at:stop], False
+
+
+def _block(held: list[str], fenced: bool) -> tuple[str, bool]:
+    text = "".join(held)
+    return text, fenced or ("|" in text and _TABLE_RULE.search(text) is not None)
+
+
+def _opens_forever(text: str) -> int:
+    """Offset of a fence that never closes (the text's length if all close): better cut than 30 MB in one piece."""
+    opened = -1
+    was = False
+    count = 0
+    for line in lines(text):
+        if line.fenced and not was:
+            opened, count = line.start, 0
+        if line.fenced:
+            count += 1
+            last = line.text
+        was = line.fenced
+    if not was:
+        return len(text)
+    closes = count > 1 and last.strip() and not last.strip().strip("`~")
+    return len(text) if closes else opened
+
+
+def _pieces(document: Document) -> Iterator[_Piece]:
+    path: list[tuple[int, str]] = []
+    cut = html_blocks if document.media == "text/html" else blocks
+    for section in document.sections or (Section("", 0, document.text),):
+        if section.depth:
+            path = [(depth, title) for depth, title in path if depth < section.depth]
+            path.append((section.depth, section.heading))
+        place = tuple(title for _, title in path if title)
+        tokens = _tokens(section.text)
+        if tokens <= SECTION_TOKENS_MAX:
+            yield _Piece(section.text, tokens, section.depth, place, begins=True)
+            continue
+        for i, (text, size) in enumerate(_filled(_atoms(cut(section.text)))):
+            yield _Piece(text, size, section.depth if i == 0 else 99, place, begins=i == 0)
+
+
+def _atoms(found: Iterable[tuple[str, bool]]) -> Iterator[tuple[str, float]]:
+    for text, whole in found:
+        tokens = _tokens(text)
+        if whole or tokens <= SECTION_TOKENS_MAX:
+            yield text, tokens
+            continue
+        for line in text.splitlines(keepends=True):
+            yield from _sliced(line)
+
+
+def _sliced(line: str) -> Iterator[tuple[str, float]]:
+    tokens = _tokens(line)
+    if tokens <= SECTION_TOKENS_MAX:
+        yield line, tokens
+        return
+    at = 0
+    # Every stretch of this many characters fits, whatever they are.
+    room = SECTION_TOKENS * 4 if line.isascii() else SECTION_TOKENS * 2 // 3
+    while at < len(line):
+        end = min(len(line), at + room)
+        space = line.rfind(" ", at + room // 2, end) if end < len(line) else -1
+        end = space + 1 if space > 0 else end
+        yield line[at:end], _tokens(line[at:end])
+        at = end
+
+
+def _filled(atoms: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:
+    """Join neighbouring atoms while they fit ``SECTION_TOKENS``."""
+    held: list[str] = []
+    size = 0.0
+    for text, tokens in atoms:
+        if held and size + tokens > SECTION_TOKENS:
+            yield "".join(held), size
+            held, size = [], 0.0
+        held.append(text)
+        size += tokens
+    if held:
+        yield "".join(held), size
+
+
+def _grouped(pieces: Iterable[_Piece]) -> list[list[_Piece]]:
+    """Neighbouring small sections share a file; one that is large enough ends before the next heading of its rank."""
+    groups: list[list[_Piece]] = []
+    size = 0.0
+    for piece in pieces:
+        full = size + piece.tokens > SECTION_TOKENS_MAX
+        rank = min((p.depth for p in groups[-1] if p.depth), default=99) if groups else 0
+        enough = size >= _TOKENS_MIN and piece.begins and piece.depth <= rank
+        if not groups or full or enough:
+            groups.append([])
+            size = 0.0
+        groups[-1].append(piece)
+        size += piece.tokens
+    return groups
+
+
+def _part(number: int, width: int, group: list[_Piece], title: str, ending: str) -> Part:
+    named = next((p.path for p in group if p.path), ())
+    heading = named[-1] if named else title
+    slug = names.segment(heading).lower()
+    return Part(f"{number:0{width}d}_{slug}{ending}", named, "".join(p.text for p in group))
+
+
+def _tokens(text: str) -> float:
+    if text.isascii():
+        return len(text) * 0.25
+    wide = len(_WIDE.findall(text))
+    astral = len(_ASTRAL.findall(text))
+    return wide * 1.5 + astral * 2.0 + (len(text) - wide - astral) * 0.25

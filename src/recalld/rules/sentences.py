@@ -1,0 +1,222 @@
+"""Text to sentences, in English, Chinese and what lies between; markup and code left out."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+SCAN_CHARS_MAX: Final = 24_000
+"""Tiers are made from the beginning of a text: what a document is about stands there."""
+SENTENCE_CHARS_MAX: Final = 600
+
+_WIDE: Final = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_WIDE_CHAR = re.compile(f"[{_WIDE}]")
+# A run of marks is entered at its beginning only: trying it from every position would be quadratic.
+_END = re.compile(r"(?<![.!?])[.!?]{1,8}[\"'”’)\]*_]{0,3}(?=\s)|[。！？…]+[」』”’）】]{0,3}|[；;](?=\n)")
+_ABBREVIATIONS: Final = frozenset(
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "sr",
+        "jr",
+        "st",
+        "vs",
+        "etc",
+        "e.g",
+        "i.e",
+        "eg",
+        "ie",
+        "cf",
+        "al",
+        "fig",
+        "no",
+        "vol",
+        "pp",
+        "ca",
+        "approx",
+        "inc",
+        "ltd",
+        "co",
+        "corp",
+        "dept",
+        "est",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "sept",
+        "oct",
+        "nov",
+        "dec",
+        "u.s",
+        "u.k",
+        "a.m",
+        "p.m",
+    ]
+)
+_LAST_WORD = re.compile(r"[\w.]{1,12}$")
+_FENCE = re.compile(r"\s{0,12}(?:[-*+>]\s{1,3}|\d{1,3}[.)]\s{1,3})?(`{3,}|~{3,})")
+_HEADING = re.compile(r"\s{0,3}#{1,6}(?:\s|$)")
+_RULE = re.compile(r"\s{0,3}(?:[-=*_#~+]\s{0,2}){3,}$")
+_TABLE = re.compile(r"\s*\|.*|\s*:?-{2,}:?\s*\|.*")
+_ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
+_DIRECTIVE = re.compile(r"\s*(?:\.\. |:[\w-]+:|\[[^\]]{1,80}\]:\s|<!--|-->|import |export |@\w+\()")
+# ``Key: value`` lines are records, not running text: each stands for itself.
+_RECORD = re.compile(r"[A-Z][\w-]{1,30}: \S")
+_IMAGE = re.compile(r"!\[[^\]\n]{0,300}\]\([^)\n]{0,500}\)")
+_LINK = re.compile(r"\[([^\]\n]{1,300})\](?:\([^)\n]{0,500}\)|\[[^\]\n]{0,100}\])")
+_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,500}>|<!--[^<>\n]{0,500}-->")
+_MARKS = re.compile(r"\*{1,3}(?=\S)|(?<=\S)\*{1,3}|`+|(?<!\w)_{1,2}(?=\w)|(?<=\w)_{1,2}(?!\w)|~~")
+_SPACE = re.compile(r"\s+")
+_BETWEEN_WIDE = re.compile(f"(?<=[{_WIDE}，。！？；：、]) (?=[{_WIDE}])")
+
+
+def is_wide(text: str) -> bool:
+    """True when most of a text is written in Chinese, Japanese or Korean characters."""
+    sample = text[:2_000]
+    wide = len(_WIDE_CHAR.findall(sample))
+    return wide * 3 > len(sample.replace(" ", "")) and wide > 0
+
+
+def plain(text: str) -> str:
+    """One line without Markdown marks, tags, images and link targets."""
+    text = _IMAGE.sub(" ", text)
+    text = _LINK.sub(r"\1", text)
+    text = _MARKS.sub("", _TAG.sub(" ", text))
+    return _BETWEEN_WIDE.sub("", _SPACE.sub(" ", text)).strip()
+
+
+def paragraphs(text: str) -> list[str]:
+    """Running prose of the first ``SCAN_CHARS_MAX`` characters, one plain line per paragraph or list item.
+
+    Left out: front matter, headings, rules, tables, code in fences or by indentation, directives, lines without words.
+    """
+    found: list[str] = []
+    lines: list[str] = []
+    fence = ""
+    for line in _body(text).splitlines():
+        mark = _FENCE.match(line)
+        if fence:
+            fence = "" if mark and mark[1].startswith(fence) else fence
+            continue
+        if mark:
+            fence = mark[1]
+            _flush(lines, found)
+        elif not line.strip() or _is_markup(line, inside=bool(lines)):
+            _flush(lines, found)
+        elif item := _ITEM.match(line):
+            _flush(lines, found)
+            lines.append(line[item.end() :])
+        else:
+            if _RECORD.match(line):
+                _flush(lines, found)
+            lines.append(line)
+    _flush(lines, found)
+    return found
+
+
+def split(paragraph: str) -> list[str]:
+    """A paragraph's sentences in order, each at most ``SENTENCE_CHARS_MAX`` long; nothing but white space is lost
+    between them (overlong ones are cut at a word)."""
+    found: list[str] = []
+    start = 0
+    for end in _END.finditer(paragraph):
+        if _abbreviates(paragraph, start, end):
+            continue
+        _take(paragraph[start : end.end()], found)
+        start = end.end()
+    _take(paragraph[start:], found)
+    return found
+
+
+def sentences(text: str, sentences_max: int = 200) -> list[str]:
+    """The first sentences of a text's prose."""
+    found: list[str] = []
+    for paragraph in paragraphs(text):
+        found.extend(split(paragraph))
+        if len(found) >= sentences_max:
+            break
+    return found[:sentences_max]
+
+
+def first_sentence(text: str, chars_max: int) -> str:
+    """The first sentence that says something, cut to ``chars_max``; "" if there is none."""
+    found = split(plain(text[: chars_max * 6]))
+    return fit(found[0], chars_max) if found else ""
+
+
+def fit(text: str, chars_max: int) -> str:
+    """``text`` cut to ``chars_max`` (>= 2): at a sentence's end if that keeps over half, else at a word, with ``…``."""
+    text = text.strip()
+    if len(text) <= chars_max:
+        return text
+    room = text[: chars_max + 1]
+    ends = [end.end() for end in _END.finditer(room) if end.end() <= chars_max and not _abbreviates(room, 0, end)]
+    if ends and ends[-1] * 2 > chars_max:
+        return room[: ends[-1]].strip()
+    cut = room[: chars_max - 1]
+    if not _WIDE_CHAR.match(room[chars_max - 1]) and not room[chars_max - 1].isspace():
+        at = max(cut.rfind(" "), _last_wide(cut))
+        cut = cut[: at + 1] if at >= chars_max // 3 else cut
+    return cut.rstrip(" ,;:、，；：-–—(（") + "…"
+
+
+def _last_wide(text: str) -> int:
+    at = -1
+    for char in _WIDE_CHAR.finditer(text, max(0, len(text) - 80)):
+        at = char.start()
+    return at
+
+
+def _body(text: str) -> str:
+    head = text[:SCAN_CHARS_MAX]
+    if head.startswith("---\n"):
+        end = head.find("\n---", 3)
+        head = head[end + 4 :] if end > 0 else head
+    return head
+
+
+def _is_markup(line: str, *, inside: bool) -> bool:
+    if _HEADING.match(line) or _RULE.match(line) or _TABLE.match(line) or _DIRECTIVE.match(line):
+        return True
+    indented = line.startswith(("    ", "\t")) and not _ITEM.match(line)
+    return indented and not inside
+
+
+def _flush(lines: list[str], found: list[str]) -> None:
+    if lines:
+        whole = plain(" ".join(line.lstrip("> ") for line in lines))
+        if any(char.isalpha() for char in whole):
+            found.append(whole)
+        lines.clear()
+
+
+def _abbreviates(text: str, start: int, end: re.Match[str]) -> bool:
+    """True when the full stop belongs to an abbreviation, an initial or a number's middle."""
+    if end[0][0] != ".":
+        return False
+    after = text[end.end() : end.end() + 2].lstrip()
+    if after and after[0].islower():
+        return True
+    word = _LAST_WORD.search(text, max(start, end.start() - 12), end.start())
+    if not word:
+        return False
+    return word[0].lower() in _ABBREVIATIONS or (len(word[0]) == 1 and word[0].isupper() and word[0] != "I")
+
+
+def _take(sentence: str, found: list[str]) -> None:
+    rest = sentence.strip()
+    while len(rest) > SENTENCE_CHARS_MAX:
+        at = rest.rfind(" ", SENTENCE_CHARS_MAX // 2, SENTENCE_CHARS_MAX)
+        at = at if at > 0 else SENTENCE_CHARS_MAX
+        found.append(rest[:at])
+        rest = rest[at:].strip()
+    if rest:
+        found.append(rest)
