@@ -191,14 +191,21 @@ def test_a_folder_is_sent_without_what_does_not_belong(wire: Wire, run: Callable
         (folder / name).write_text(name)
     (folder / ".gitignore").write_text("out/\n")
     (folder / "src/.gitignore").write_text("*.key\n")
-    (folder / "link.md").symlink_to(folder / "README.md")
+    (folder / "link.md").symlink_to(tmp_path / "outside.md")
+    (tmp_path / "outside.md").write_text("not ours")
     wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
     wire.ok("POST /api/v1/resources", {"root_uri": "viking://resources/project", "task_id": "t"})
     told = run("add", str(folder), "--json").json
     sent = wire.asked[0].raw
     archive = zipfile.ZipFile(BytesIO(sent[sent.index(b"PK\x03\x04") :]))
-    assert archive.namelist() == ["README.md", "src/a.py"]
-    assert told["skipped"] == [{"path": "link.md", "why": "a link"}]
+    assert archive.namelist() == [".gitignore", "README.md", "src/.gitignore", "src/a.py"]
+    assert {entry["path"] for entry in told["skipped"]} == {
+        ".git/",
+        "link.md",
+        "node_modules/",
+        "out/",
+        "src/secret.key",
+    }
     assert (wire.last.body["temp_file_id"], wire.last.body["source_name"]) == ("upload_1", "project.zip")
 
 

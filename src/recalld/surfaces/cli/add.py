@@ -18,7 +18,7 @@ from .task import require_completed
 from .wait import upload, watch_task
 
 app = typer.Typer()
-SHOWN_MAX = 10
+SHOWN_MAX = 4
 
 
 @app.command(
@@ -87,7 +87,13 @@ def _show(done: dict[str, Any], skipped: Sequence[tuple[str, str]], *, wait: boo
     say(f"{'added' if wait else 'adding'} {done.get('root_uri')}" + ("" if wait else f"  (task {done.get('task_id')})"))
     for warning in done.get("warnings") or done.get("errors") or []:
         say(f"  note: {warning}")
-    for left_out, why in skipped[:SHOWN_MAX]:
-        say(f"  left out {left_out}: {why}")
-    if len(skipped) > SHOWN_MAX:
-        say(f"  ... and {len(skipped) - SHOWN_MAX} more")
+    for why, paths in _by_reason(skipped).items():
+        more = f" and {len(paths) - SHOWN_MAX} more" if len(paths) > SHOWN_MAX else ""
+        say(f"  left out ({why}): {', '.join(paths[:SHOWN_MAX])}{more}")
+
+
+def _by_reason(skipped: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for path, why in skipped:
+        reasons.setdefault(why, []).append(path)
+    return reasons
