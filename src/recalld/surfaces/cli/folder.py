@@ -35,7 +35,7 @@ def packed(
 ) -> Iterator[Packed]:
     """Zip a folder; the zip is deleted on leaving. ``seen`` is called with the number of files packed so far.
 
-    ``include`` and ``exclude`` are patterns as in a ``.gitignore``; those files count too. Raises ``Invalid`` if nothing
+    ``include`` and ``exclude`` are patterns as in ``.gitignore`` files, which count too. Raises ``Invalid`` if nothing
     is left or it is too large.
     """
     with tempfile.NamedTemporaryFile(prefix="recalld-", suffix=".zip", delete=False) as file:
