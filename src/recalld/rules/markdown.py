@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from recalld.domain.document import Section
 
@@ -13,20 +13,22 @@ from .sentences import plain
 
 FRONT_MATTER_CHARS_MAX: Final = 16_384
 HEADING_CHARS_MAX: Final = 200
+STRUCTURE_CHARS_MAX: Final = 1_000_000
 _FENCE = re.compile(r"\s{0,12}(?:[-*+]\s{1,3}|\d{1,3}[.)]\s{1,3})?(`{3,}|~{3,})(.*)", re.DOTALL)
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]|$)")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
-_NOT_PARAGRAPH = re.compile(r"    | {0,3}(?:[>|]|[-*+][ \t]|\d{1,9}[.)][ \t]|(?:[*_-][ \t]*){3,}$)|\t")
+_NOT_PARAGRAPH = re.compile(r"    | {0,3}(?:[>|]|[-*+][ \t]|\d{1,9}[.)][ \t]|(?:[*_-][ \t]{0,4}){3,200}$)|\t")
 _FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One source line: its offset, its text with line end, whether it lies in a fenced block (fence lines included)."""
+class Line(NamedTuple):
+    """One source line: its offset, its text with line end, whether it lies in a fenced block (fence lines included) and
+    whether it closes one."""
 
     start: int
     text: str
     fenced: bool
+    closes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +59,16 @@ def lines(text: str, start: int = 0) -> Iterator[Line]:
         newline = text.find("\n", at)
         end = len(text) if newline < 0 else newline + 1
         line = text[at:end]
-        mark = _FENCE.match(line)
+        mark = _FENCE.match(line) if "```" in line or "~~~" in line else None
         if fence:
             closes = mark is not None and mark[1].startswith(fence) and not mark[2].strip()
-            yield Line(at, line, True)
+            yield Line(at, line, True, closes)
             fence = "" if closes else fence
         elif mark and not ("`" in mark[1] and "`" in mark[2]):
             fence = mark[1]
-            yield Line(at, line, True)
+            yield Line(at, line, True, False)
         else:
-            yield Line(at, line, False)
+            yield Line(at, line, False, False)
         at = end
 
 
@@ -90,8 +92,11 @@ def headings(text: str) -> list[Heading]:
 
 
 def sections(text: str) -> tuple[Section, ...]:
-    """The text cut at its headings; joined again it is the text. What stands before the first has depth 0."""
-    marks = headings(text)
+    """The text cut at its headings; joined again it is the text. What stands before the first has depth 0.
+
+    A text beyond ``STRUCTURE_CHARS_MAX`` is one section: no author wrote it, and scanning it costs seconds.
+    """
+    marks = headings(text) if len(text) <= STRUCTURE_CHARS_MAX else []
     if not marks:
         return (Section("", 0, text),) if text else ()
     made = [Section("", 0, text[: marks[0].start])] if marks[0].start else []

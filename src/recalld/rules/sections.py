@@ -8,16 +8,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from recalld.domain.document import Document, Section
 from recalld.domain.policy import SECTION_TOKENS, SECTION_TOKENS_MAX
 
 from . import names
-from .markdown import lines
+from .markdown import STRUCTURE_CHARS_MAX, lines
 from .media import splits, suffix_of
 
+_NO_RANK: Final = 99
+_SLAB_CHARS: Final = 4_000
 _TOKENS_MIN: Final = SECTION_TOKENS * 2 // 3
-_WIDE = re.compile("[\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_WIDE: Final = ((0x3000, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF))
 _TABLE_RULE = re.compile(r"^[ \t]{0,3}\|?[ \t]{0,8}:?-+:?[ \t]{0,8}\|[-:| \t]*$", re.MULTILINE)
 _HTML_BREAK = re.compile(
     r"</(?:p|div|li|ul|ol|section|article|tr|blockquote|h[1-6])\s*>\s*|<br\s*/?>\s*", re.IGNORECASE
@@ -73,20 +76,17 @@ def layout(name: str, document: Document) -> tuple[Part, ...]:
 def blocks(text: str) -> Iterator[tuple[str, bool]]:
     """Paragraphs with the blank lines behind them, and whether each must stay whole (a fenced block, a table)."""
     held: list[str] = []
-    fenced = False
-    ends = False
+    fenced = over = False
     unclosed = _opens_forever(text)
     for line in lines(text):
         inside = line.fenced and line.start < unclosed
-        blank = not line.text.strip()
         # A fence inside a paragraph (a list item, say) begins a block of its own.
-        if held and (inside != fenced or (ends and not blank and not inside)):
+        if held and (inside != fenced or (over and (inside or line.text.strip()))):
             yield _block(held, fenced)
-            held = []
-            ends = False
+            held, over = [], False
         fenced = inside
         held.append(line.text)
-        ends = (ends or blank) and not inside
+        over = line.closes if inside else over or not line.text.strip()
     if held:
         yield _block(held, fenced)
 
@@ -116,30 +116,27 @@ def _html_run(text: str, start: int, stop: int) -> Iterator[tuple[str, bool]]:
 
 def _block(held: list[str], fenced: bool) -> tuple[str, bool]:
     text = "".join(held)
-    return text, fenced or ("|" in text and _TABLE_RULE.search(text) is not None)
+    rule = _TABLE_RULE.search(text) if "|" in text and not fenced else None
+    # A table has a header line above its rule.
+    return text, fenced or (rule is not None and rule.start() > 0)
 
 
 def _opens_forever(text: str) -> int:
     """Offset of a fence that never closes (the text's length if all close): better cut than 30 MB in one piece."""
     opened = -1
-    was = False
-    count = 0
     for line in lines(text):
-        if line.fenced and not was:
-            opened, count = line.start, 0
-        if line.fenced:
-            count += 1
-            last = line.text
-        was = line.fenced
-    if not was:
-        return len(text)
-    closes = count > 1 and last.strip() and not last.strip().strip("`~")
-    return len(text) if closes else opened
+        if line.fenced and opened < 0:
+            opened = line.start
+        if line.closes:
+            opened = -1
+    return opened if opened >= 0 else len(text)
 
 
 def _pieces(document: Document) -> Iterator[_Piece]:
     path: list[tuple[int, str]] = []
     cut = html_blocks if document.media == "text/html" else blocks
+    if len(document.text) > STRUCTURE_CHARS_MAX:
+        cut = _slabs
     for section in document.sections or (Section("", 0, document.text),):
         if section.depth:
             path = [(depth, title) for depth, title in path if depth < section.depth]
@@ -150,7 +147,7 @@ def _pieces(document: Document) -> Iterator[_Piece]:
             yield _Piece(section.text, tokens, section.depth, place, begins=True)
             continue
         for i, (text, size) in enumerate(_filled(_atoms(cut(section.text)))):
-            yield _Piece(text, size, section.depth if i == 0 else 99, place, begins=i == 0)
+            yield _Piece(text, size, section.depth if i == 0 else _NO_RANK, place, begins=i == 0)
 
 
 def _atoms(found: Iterable[tuple[str, bool]]) -> Iterator[tuple[str, float]]:
@@ -196,17 +193,28 @@ def _filled(atoms: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:
 def _grouped(pieces: Iterable[_Piece]) -> list[list[_Piece]]:
     """Neighbouring small sections share a file; one that is large enough ends before the next heading of its rank."""
     groups: list[list[_Piece]] = []
-    size = 0.0
+    size, rank = 0.0, _NO_RANK
     for piece in pieces:
         full = size + piece.tokens > SECTION_TOKENS_MAX
-        rank = min((p.depth for p in groups[-1] if p.depth), default=99) if groups else 0
         enough = size >= _TOKENS_MIN and piece.begins and piece.depth <= rank
         if not groups or full or enough:
             groups.append([])
-            size = 0.0
+            size, rank = 0.0, _NO_RANK
         groups[-1].append(piece)
         size += piece.tokens
+        rank = min(rank, piece.depth or _NO_RANK)
     return groups
+
+
+def _slabs(text: str) -> Iterator[tuple[str, bool]]:
+    """Cuts at line ends alone, for texts too large to look at more closely."""
+    at = 0
+    while at < len(text):
+        end = min(len(text), at + _SLAB_CHARS)
+        newline = text.rfind("\n", at, end) if end < len(text) else -1
+        end = newline + 1 if newline > at else end
+        yield text[at:end], False
+        at = end
 
 
 def _part(number: int, width: int, group: list[_Piece], title: str, ending: str) -> Part:
@@ -219,6 +227,7 @@ def _part(number: int, width: int, group: list[_Piece], title: str, ending: str)
 def _tokens(text: str) -> float:
     if text.isascii():
         return len(text) * 0.25
-    wide = len(_WIDE.findall(text))
-    astral = len(_ASTRAL.findall(text))
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    wide = sum(int(np.count_nonzero((codes >= low) & (codes <= high))) for low, high in _WIDE)
+    astral = int(np.count_nonzero(codes > 0xFFFF))
     return wide * 1.5 + astral * 2.0 + (len(text) - wide - astral) * 0.25

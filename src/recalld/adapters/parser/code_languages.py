@@ -53,6 +53,8 @@ _C = {
 }
 _C_OPENS = _BODIES | {"preproc_ifdef", "preproc_if", "preproc_else", "linkage_specification", "declaration_list"}
 
+_SLICE_BYTES = 65_536
+
 LANGUAGES: dict[str, Language] = {
     "python": Language(
         "tree_sitter_python",
@@ -127,6 +129,19 @@ def grammar(name: str) -> Any:
     return importlib.import_module("tree_sitter").Language(getattr(wheel, known.function)())
 
 
-def parsed(name: str, source: bytes) -> Any:
-    """The root node of ``source`` (UTF-8). A parser per call: they are cheap and not made to be shared by threads."""
-    return importlib.import_module("tree_sitter").Parser(grammar(name)).parse(source).root_node
+def parsed(name: str, source: bytes, steps_max: int) -> Any:
+    """The root node of ``source`` (UTF-8), or None when that takes more than ``steps_max`` of the parser's steps (a few
+    per kilobyte of sane code; broken code can take very many). A parser per call: they are not made to be shared."""
+    steps = 0
+
+    def give_up(_offset: int, _has_error: bool) -> bool:
+        nonlocal steps
+        steps += 1
+        return steps > steps_max
+
+    parser = importlib.import_module("tree_sitter").Parser(grammar(name))
+    try:
+        return parser.parse(lambda at, _: source[at : at + _SLICE_BYTES], progress_callback=give_up).root_node
+    except ValueError:
+        # How the library says that its callback asked it to stop.
+        return None

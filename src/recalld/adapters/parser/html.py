@@ -158,7 +158,7 @@ def _sections(source: str) -> tuple[Section, ...]:
         skipped = _SKIPPED.search(source, at)
         stop = skipped.start() if skipped else len(source)
         for found in _HEADING.finditer(source, at, stop):
-            end = source.find("</h", found.end(), found.end() + 2_000)
+            end = source.find("</h", found.end(), found.end() + 400)
             words = source[found.end() : end if end > 0 else found.end() + 200]
             marks.append((found.start(), int(found[1]), _one_line(html.unescape(_ANY_TAG.sub(" ", words)))[:200]))
         if not skipped:
