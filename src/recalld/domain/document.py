@@ -44,7 +44,8 @@ class Chunk:
     """The unit of retrieval: a stretch of one node's text with its terms.
 
     ``start``/``end`` are character offsets into the node's text; ``terms`` are index terms in reading order, prefixes
-    (speaker, date, title) included; ``level`` is the tier it stands for; ``asks``: it ends with a question. Chunks of a
+    (speaker, date, title) included; ``level`` is the tier it stands for; ``asks``: it ends with a question; ``text``: its
+    words where the offsets do not give them ("" = they do). Chunks of a
     node are in reading order.
     """
 
@@ -53,6 +54,7 @@ class Chunk:
     terms: tuple[str, ...]
     level: int = 2
     asks: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

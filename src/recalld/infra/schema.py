@@ -43,11 +43,12 @@ CREATE INDEX log_node ON log (node, seq);
 
 -- A stretch of a node's text. Found only while version equals its node's (tier chunks, level 0 and 1: always).
 -- previous: the chunk before it in its group (a session's talk or one file), 0 if none. Ids only ever grow.
+-- text: only where it is no stretch of the node's own text (HTML without its tags).
 CREATE TABLE chunk (
   id INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL, node INTEGER NOT NULL, version INTEGER NOT NULL,
   level INTEGER NOT NULL, kind INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
   length INTEGER NOT NULL, "group" INTEGER NOT NULL, previous INTEGER NOT NULL DEFAULT 0, at REAL NOT NULL,
-  speaker TEXT NOT NULL DEFAULT '', asks INTEGER NOT NULL DEFAULT 0);
+  speaker TEXT NOT NULL DEFAULT '', asks INTEGER NOT NULL DEFAULT 0, terms TEXT NOT NULL DEFAULT '', text TEXT);
 CREATE INDEX chunk_node ON chunk (node);
 CREATE INDEX chunk_follow ON chunk (owner, id);
 

@@ -22,6 +22,10 @@ class Blobs(Protocol):
         """Raises ``Corrupt`` when it is missing or does not verify."""
         ...
 
+    def has(self, hash: str) -> bool:
+        """True if it is there. Synchronous: ask where waiting may happen."""
+        ...
+
     async def sweep(self, *, known: frozenset[str], older_than_s: float) -> int:
         """Delete blobs not in ``known`` and older than this; returns how many."""
         ...

@@ -208,6 +208,19 @@ class Ledger(Protocol):
         """Chunks without a vector of this model, newest messages first, with their texts."""
         ...
 
+    async def want(self, fingerprint: str, width: int) -> None:
+        """Name the model whose vectors every chunk needs ("" = none). If that is another one than before, all chunks are
+        listed as unembedded, but for those that have its vector already."""
+        ...
+
+    async def owners(self) -> list[Caller]:
+        """Every index space: users' own (account, user) and shared ones (account, "")."""
+        ...
+
+    async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
+        """Bring up to ``chunks_max`` chunks of a subtree that moved to another index space over to it; 0 = all are there."""
+        ...
+
     async def purge(self, *, nodes_max: int) -> int:
         """Delete up to ``nodes_max`` tombstoned nodes with all that hangs on them; returns how many (0 = clean)."""
         ...

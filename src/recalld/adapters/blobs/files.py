@@ -1,0 +1,98 @@
+"""Blobs as files: temp, fsync, rename, fsync of the folder; two levels of folders by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from pathlib import Path
+
+from recalld.domain.errors import Corrupt, Upstream
+from recalld.infra.offload import Pool
+
+
+class FileBlobs:
+    """See ``ports.blobs.Blobs``. ``folder`` is ours alone."""
+
+    def __init__(self, folder: Path, pool: Pool) -> None:
+        self._folder = folder
+        self._pool = pool
+
+    async def put(self, data: bytes) -> str:
+        """See ``ports.blobs.Blobs``."""
+        return await self._pool.run(self._put, data)
+
+    async def put_file(self, path: Path) -> str:
+        """See ``ports.blobs.Blobs``."""
+        return await self._pool.run(self._put_file, path)
+
+    async def get(self, hash: str) -> bytes:
+        """See ``ports.blobs.Blobs``."""
+        return await self._pool.run(self._get, hash)
+
+    def has(self, hash: str) -> bool:
+        """See ``ports.blobs.Blobs``."""
+        return self._place(hash).is_file()
+
+    async def sweep(self, *, known: frozenset[str], older_than_s: float) -> int:
+        """See ``ports.blobs.Blobs``."""
+        return await self._pool.run(self._sweep, known, time.time() - older_than_s)
+
+    def _place(self, hash_: str) -> Path:
+        return self._folder / hash_[:2] / hash_[2:4] / hash_
+
+    def _put(self, data: bytes) -> str:
+        hash_ = hashlib.sha256(data).hexdigest()
+        if self.has(hash_):
+            return hash_
+        place = self._place(hash_)
+        temp = place.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with temp.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            self._settle(temp, place)
+        except OSError as failed:
+            temp.unlink(missing_ok=True)
+            raise Upstream(f"a large file could not be stored: {failed.strerror}", remedy="free some disk space and send it again") from failed
+        return hash_
+
+    def _put_file(self, path: Path) -> str:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+            os.fsync(file.fileno())
+        place = self._place(digest.hexdigest())
+        place.parent.mkdir(parents=True, exist_ok=True)
+        self._settle(path, place)
+        return digest.hexdigest()
+
+    def _settle(self, temp: Path, place: Path) -> None:
+        temp.replace(place)
+        for folder in (place.parent, place.parent.parent, self._folder):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def _get(self, hash_: str) -> bytes:
+        try:
+            data = self._place(hash_).read_bytes()
+        except FileNotFoundError as lost:
+            raise Corrupt(f"the content {hash_[:12]}… is missing", remedy="run recalld doctor; restore the blobs folder") from lost
+        if hashlib.sha256(data).hexdigest() != hash_:
+            raise Corrupt(f"the content {hash_[:12]}… does not verify", remedy="restore the blobs folder from a backup")
+        return data
+
+    def _sweep(self, known: frozenset[str], before: float) -> int:
+        gone = 0
+        for path in self._folder.glob("*/*/*"):
+            if path.name not in known and path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
+                gone += 1
+        return gone

@@ -1,0 +1,44 @@
+"""Blobs in a dictionary: the twin tests use."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from recalld.domain.errors import Corrupt
+
+
+class MemoryBlobs:
+    """See ``ports.blobs.Blobs``. Nothing has an age here: ``sweep`` takes all that is unknown."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, bytes] = {}
+
+    async def put(self, data: bytes) -> str:
+        """See ``ports.blobs.Blobs``."""
+        hash_ = hashlib.sha256(data).hexdigest()
+        self._held[hash_] = data
+        return hash_
+
+    async def put_file(self, path: Path) -> str:
+        """See ``ports.blobs.Blobs``."""
+        hash_ = await self.put(path.read_bytes())
+        path.unlink()
+        return hash_
+
+    async def get(self, hash: str) -> bytes:
+        """See ``ports.blobs.Blobs``."""
+        if hash not in self._held:
+            raise Corrupt(f"the content {hash[:12]}… is missing", remedy="put it first")
+        return self._held[hash]
+
+    def has(self, hash: str) -> bool:
+        """See ``ports.blobs.Blobs``."""
+        return hash in self._held
+
+    async def sweep(self, *, known: frozenset[str], older_than_s: float) -> int:
+        """See ``ports.blobs.Blobs``."""
+        gone = [h for h in self._held if h not in known]
+        for hash_ in gone:
+            del self._held[hash_]
+        return len(gone)

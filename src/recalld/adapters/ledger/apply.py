@@ -1,0 +1,80 @@
+"""One commit, applied in the writer's transaction: every operation in order, then the jobs, then what it completes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import apsw
+
+from recalld.domain import commit as ops
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, Op, Receipt
+from recalld.domain.uri import Uri
+
+from . import queue, rows, talk, tree, upkeep
+from .pen import Outcome, Pen
+
+APPLY: dict[type, Callable[[Pen, Any], None]] = {
+    ops.MakeDir: tree.make_dir,
+    ops.PutFile: tree.put_file,
+    ops.Remove: tree.remove,
+    ops.Move: tree.move,
+    ops.Copy: tree.copy,
+    ops.SetTags: tree.set_tags,
+    ops.SetTiers: tree.set_tiers,
+    ops.SetChunks: tree.set_chunks,
+    ops.PutVectors: upkeep.put_vectors,
+    ops.OpenSession: talk.open_session,
+    ops.Append: talk.append,
+    ops.ArchiveMessages: talk.archive_messages,
+    ops.FinishArchive: talk.finish_archive,
+    ops.ConfigureSession: talk.configure,
+    ops.MarkUsed: talk.mark_used,
+    ops.NewTask: queue.new_task,
+    ops.UpdateTask: queue.update_task,
+}
+
+
+def apply(c: apsw.Connection, caller: Caller, commit: Commit, at: float) -> Outcome:
+    """Do all of it or raise; the caller's savepoint undoes what was begun."""
+    for op in commit.ops:
+        for uri in addresses(op):
+            rows.check_access(caller, uri)
+    wanted = c.execute("SELECT value FROM meta WHERE key = 'wanted_model' AND value <> ''").fetchone() is not None
+    pen = Pen(c, caller, at, commit.cause, wanted)
+    if commit.done:
+        queue.finish(pen, commit.done)
+    for op in commit.ops:
+        APPLY[type(op)](pen, op)
+    for job in commit.jobs:
+        queue.enqueue(pen, job)
+    return pen.outcome
+
+
+def addresses(op: Op) -> tuple[Uri, ...]:
+    """Every address an operation names."""
+    match op:
+        case ops.MakeDir() | ops.PutFile() | ops.Remove() | ops.SetTags():
+            return (op.uri,)
+        case ops.Move() | ops.Copy():
+            return (op.source, op.to)
+    return ()
+
+
+def receipt(outcome: Outcome) -> Receipt:
+    """What the caller gets."""
+    return Receipt(
+        outcome.seq,
+        tuple(outcome.created),
+        tuple(outcome.updated),
+        tuple(outcome.unchanged),
+        outcome.removed,
+        outcome.stale,
+        tuple(outcome.nodes),
+        outcome.messages_added,
+        outcome.messages_seen,
+        outcome.session,
+        outcome.archive,
+        outcome.archived,
+    )

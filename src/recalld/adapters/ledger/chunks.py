@@ -1,0 +1,109 @@
+"""Index rows: chunks with their full-text entries and the list of those still to be embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+from recalld.domain.document import Chunk
+from recalld.rules.owned import owned
+
+from .pen import Pen
+
+KIND_FILE, KIND_MESSAGE, KIND_TIER = 0, 1, 2
+
+
+def insert_chunks(
+    pen: Pen,
+    node: int,
+    owner: int,
+    version: int,
+    chunks: Sequence[Chunk],
+    *,
+    kind: int,
+    group: int,
+    previous: int,
+    at: float,
+    speaker: str,
+) -> int:
+    """Add a node's chunks behind ``previous`` in their group; returns the last one's id (``previous`` if none)."""
+    c, total = pen.c, 0
+    for chunk in chunks:
+        c.execute(
+            'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, '
+            "asks, terms, text) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                owner, node, version, chunk.level, kind, chunk.start, chunk.end, len(chunk.terms), group, previous, at,
+                speaker, chunk.asks, " ".join(chunk.terms), chunk.text or None,
+            ),
+        )  # fmt: skip
+        previous = c.last_insert_rowid()
+        _index(c, previous, owner, chunk.terms)
+        total += len(chunk.terms)
+        if pen.wanted:
+            c.execute("INSERT OR IGNORE INTO unembedded (chunk, owner) VALUES (?, ?)", (previous, owner))
+    if chunks:
+        c.execute("UPDATE owner SET chunks = chunks + ?, terms = terms + ? WHERE id = ?", (len(chunks), total, owner))
+    return previous
+
+
+def _index(c: apsw.Connection, chunk: int, owner: int, terms: Sequence[str]) -> None:
+    c.execute("INSERT INTO fts (rowid, terms) VALUES (?, ?)", (chunk, " ".join(owned(owner, t) for t in terms)))
+
+
+def delete_chunks(c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 1, 2)) -> int:
+    """Remove a node's chunks of these levels with all that hangs on them; returns how many."""
+    marks = ",".join("?" * len(levels))
+    found = c.execute(
+        f"SELECT id, owner, length FROM chunk WHERE node = ? AND level IN ({marks})", (node, *levels)
+    ).fetchall()
+    for chunk, owner, length in found:
+        c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
+        c.execute("DELETE FROM vector WHERE chunk = ?", (chunk,))
+        c.execute("DELETE FROM unembedded WHERE chunk = ?", (chunk,))
+        c.execute("DELETE FROM chunk WHERE id = ?", (chunk,))
+        c.execute("UPDATE owner SET chunks = chunks - 1, terms = terms - ? WHERE id = ?", (length, owner))
+    return len(found)
+
+
+def reown_chunks(c: apsw.Connection, node: int, owner: int) -> int:
+    """Bring a node's chunks into another index space; returns how many."""
+    found = c.execute("SELECT id, owner, length, terms FROM chunk WHERE node = ? AND owner <> ?", (node, owner)).fetchall()
+    for chunk, before, length, terms in found:
+        c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
+        _index(c, chunk, owner, terms.split())
+        c.execute("UPDATE chunk SET owner = ? WHERE id = ?", (owner, chunk))
+        c.execute("UPDATE unembedded SET owner = ? WHERE chunk = ?", (owner, chunk))
+        # Vectors are followed by id: they come anew to the space they join.
+        rows = c.execute("DELETE FROM vector WHERE chunk = ? RETURNING model, data", (chunk,)).fetchall()
+        for model, data in rows:
+            c.execute("INSERT INTO vector (owner, chunk, model, data) VALUES (?,?,?,?)", (owner, chunk, model, data))
+        c.execute("UPDATE owner SET chunks = chunks - 1, terms = terms - ? WHERE id = ?", (length, before))
+        c.execute("UPDATE owner SET chunks = chunks + 1, terms = terms + ? WHERE id = ?", (length, owner))
+    return len(found)
+
+
+def copy_chunks(pen: Pen, source: int, to: int, owner: int) -> None:
+    """Give a copied file its source's chunks and vectors."""
+    c = pen.c
+    found = c.execute(
+        'SELECT id, level, kind, start, "end", length, at, speaker, asks, terms, text FROM chunk WHERE node = ? ORDER BY id',
+        (source,),
+    ).fetchall()
+    previous = 0
+    for old, level, kind, start, end, length, at, speaker, asks, terms, text in found:
+        c.execute(
+            'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, '
+            "asks, terms, text) VALUES (?,?,1,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (owner, to, level, kind, start, end, length, to, previous, at, speaker, asks, terms, text),
+        )
+        previous = c.last_insert_rowid()
+        _index(c, previous, owner, terms.split())
+        c.execute(
+            "INSERT INTO vector (owner, chunk, model, data) SELECT ?, ?, model, data FROM vector WHERE chunk = ?",
+            (owner, previous, old),
+        )
+        if pen.wanted:
+            c.execute("INSERT INTO unembedded SELECT ?, ? WHERE EXISTS (SELECT 1 FROM unembedded WHERE chunk = ?)", (previous, owner, old))
+        c.execute("UPDATE owner SET chunks = chunks + 1, terms = terms + ? WHERE id = ?", (length, owner))

@@ -1,0 +1,183 @@
+"""Reading the tree: stat, list, walk, read and what a pattern search scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import apsw
+
+from recalld.domain.caller import Caller, Role
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.node import Entry, Kind, Node
+from recalld.domain.uri import Uri
+from recalld.rules.wire import message_page
+
+from . import rows, talk
+from .rows import SELECT_NODE
+
+NOT_MESSAGES = "n.kind <> 2 AND NOT (n.name = 'messages' AND n.parent IN (SELECT node FROM session))"
+BINARY = ("application/pdf", "application/zip", "application/octet-stream", "image/", "audio/", "video/", "application/vnd", "application/msword")
+
+
+def stat(c: apsw.Connection, caller: Caller, uri: Uri) -> Node:
+    """See ``ports.ledger.Tenant.stat``."""
+    rows.check_access(caller, uri)
+    node = rows.find(c, caller.account, uri)
+    if node:
+        return rows.load(c, node, uri)
+    if rows.is_namespace(uri):
+        return Node(0, uri, Kind.DIRECTORY)
+    raise rows.missing(uri)
+
+
+def list_dir(c: apsw.Connection, caller: Caller, uri: Uri, limit: int, hidden: bool) -> list[Node]:
+    """See ``ports.ledger.Tenant.list``."""
+    node = stat(c, caller, uri)
+    if not node.is_dir:
+        raise Conflict(f"{uri} is not a directory", remedy="read it instead", code="FAILED_PRECONDITION", details={"uri": str(uri)})
+    found = _children(c, caller, node.id, uri, limit, hidden) if node.id else []
+    have = {n.uri.name for n in found}
+    virtual = [Node(0, uri / name, Kind.DIRECTORY) for name in rows.namespace_children(uri, caller) if name not in have]
+    return sorted(virtual + found, key=lambda n: (not n.is_dir, n.uri.name))[:limit] if virtual else found
+
+
+def _children(c: apsw.Connection, caller: Caller, node: int, uri: Uri, limit: int, hidden: bool) -> list[Node]:
+    only = caller.user if uri.parts == ("user",) and caller.role is Role.USER else ""
+    hide = "" if hidden else " AND NOT (n.name LIKE '.%' AND n.kind <> 0)"
+    found = c.execute(
+        f"{SELECT_NODE} WHERE n.parent = ? AND n.gone = 0 AND (? = '' OR n.name = ?){hide} ORDER BY n.kind <> 0, n.name LIMIT ?",
+        (node, only, only, limit + 1),
+    )
+    # Names were checked when they were made: no need to check them again for every entry of a listing.
+    return [
+        rows.node_from(v, Uri((*uri.parts, v[1]))) for v in found if not rows.is_hidden_messages(uri, v[1])
+    ][:limit]
+
+
+def walk(c: apsw.Connection, caller: Caller, uri: Uri, depth_max: int, nodes_max: int, hidden: bool) -> list[Entry]:
+    """See ``ports.ledger.Tenant.walk``."""
+    entries: list[Entry] = []
+    stack: list[tuple[Node, int]] = [(n, 1) for n in reversed(list_dir(c, caller, uri, nodes_max, hidden))]
+    while stack and len(entries) < nodes_max:
+        node, depth = stack.pop()
+        entries.append(Entry(node, node.uri.relative_to(uri)))
+        if node.is_dir and depth < depth_max:
+            stack += [(n, depth + 1) for n in reversed(list_dir(c, caller, node.uri, nodes_max, hidden))]
+    return entries
+
+
+def read(c: apsw.Connection, caller: Caller, uri: Uri) -> tuple[Node, bytes | None]:
+    """A file and its bytes; None: they lie in the blob store."""
+    node = stat(c, caller, uri)
+    if node.is_dir:
+        raise Invalid(f"{uri} is a directory", remedy="list it instead", details={"expected": "file", "actual": "directory", "uri": str(uri)})
+    return node, content(c, node)
+
+
+def content(c: apsw.Connection, node: Node) -> bytes | None:
+    """A node's bytes, None if they lie in the blob store."""
+    if node.kind is Kind.MESSAGE:
+        found = c.execute(f"SELECT {talk.MESSAGE_COLUMNS} FROM message WHERE node = ?", (node.id,)).fetchone()
+        return message_page(talk.message_from(found)).encode() if found else b""
+    if not node.size:
+        return b""
+    data = c.execute("SELECT data FROM blob WHERE hash = ?", (node.hash,)).fetchone()
+    return None if data is None or data[0] is None else bytes(data[0])
+
+
+def tiers(c: apsw.Connection, caller: Caller, uri: Uri) -> Tiers | None:
+    """See ``ports.ledger.Tenant.tiers``."""
+    node = stat(c, caller, uri)
+    found = c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node.id,)).fetchone()
+    return Tiers(*found) if found else None
+
+
+def names(c: apsw.Connection, caller: Caller, uri: Uri, nodes_max: int) -> list[Entry]:
+    """See ``ports.ledger.Tenant.names``."""
+    top = stat(c, caller, uri)
+    if not top.id:
+        return [Entry(n, n.uri.relative_to(uri)) for n in list_dir(c, caller, uri, nodes_max, False)]
+    kind = {top.id: top.uri.parts}
+    entries: list[Entry] = []
+    for id_, parent, name, is_file in _below(c, top.id, nodes_max):
+        if parent not in kind or not _shown(caller, kind[parent], name, is_file):
+            continue
+        kind[id_] = (*kind[parent], name)
+        node = Node(id_, Uri(kind[id_]), Kind.FILE if is_file else Kind.DIRECTORY)
+        entries.append(Entry(node, node.uri.relative_to(uri)))
+    return sorted(entries, key=lambda e: e.rel_path)
+
+
+def _below(c: apsw.Connection, top: int, most: int) -> Iterator[tuple[int, int, str, int]]:
+    yield from c.execute(
+        "WITH RECURSIVE s(id, parent, name, kind) AS (SELECT id, parent, name, kind FROM node n WHERE parent = ? AND gone = 0 AND "
+        f"{NOT_MESSAGES} UNION ALL SELECT n.id, n.parent, n.name, n.kind FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0 AND "
+        f"{NOT_MESSAGES} LIMIT ?) SELECT id, parent, name, kind <> 0 FROM s",
+        (top, most),
+    )
+
+
+def _shown(caller: Caller, parent: tuple[str, ...], name: str, is_file: int) -> bool:
+    if name.startswith(".") and is_file:
+        return False
+    return caller.role is not Role.USER or parent != ("user",) or name == caller.user
+
+
+def grep_page(
+    c: apsw.Connection, caller: Caller, uri: Uri, literal: str, depth_max: int, after: int, limit: int
+) -> list[tuple[Node, bytes | None]]:
+    """See ``ports.ledger.Tenant.grep_candidates``; None for bytes in the blob store."""
+    top = stat(c, caller, uri)
+    if not top.is_dir:
+        return [(top, content(c, top))] if top.id > after else []
+    found: list[tuple[Node, bytes | None]] = []
+    seen = limit
+    while not found and seen == limit:
+        # A page that shows nothing of this subtree is no end: go on until there is something, or no page.
+        page = list(_scan(c, caller, uri, literal, after, limit))
+        seen, after = len(page), page[-1][0] if page else after
+        found = list(_inside(c, caller, uri, depth_max, page))
+    return found
+
+
+def _inside(
+    c: apsw.Connection, caller: Caller, uri: Uri, depth_max: int, page: list[tuple[int, str, bytes | str | None, int, str]]
+) -> Iterator[tuple[Node, bytes | None]]:
+    paths = rows.Paths(c, caller.account)
+    for id_, name, data, size, hash_ in page:
+        path = paths.of(id_)
+        if path is None or path[: len(uri.parts)] != uri.parts or len(path) - len(uri.parts) > depth_max:
+            continue
+        if name.startswith(".") or (caller.role is Role.USER and path[0] == "user" and path[1] != caller.user):
+            continue
+        kind = Kind.MESSAGE if talk_uri(uri) else Kind.FILE
+        yield Node(id_, Uri(path), kind, size=size, hash=hash_), data.encode() if isinstance(data, str) else data
+
+
+def talk_uri(uri: Uri) -> bool:
+    """True below a session's directory of messages."""
+    p = uri.parts
+    return len(p) > 4 and p[0] == "user" and p[2] == "sessions" and p[4] == "messages"
+
+
+def _scan(
+    c: apsw.Connection, caller: Caller, uri: Uri, literal: str, after: int, limit: int
+) -> Iterator[tuple[int, str, bytes | str | None, int, str]]:
+    owner = rows.owner_key(uri) if len(uri.parts) > 1 or uri.parts == ("resources",) else None
+    inside = "" if owner is None else " AND n.owner = :owner"
+    values = {"after": after, "limit": limit, "literal": literal, "owner": rows.owner_of(c, caller.account, owner or "")}
+    if talk_uri(uri):
+        hit = " AND instr(lower(m.text), :literal)" if literal else ""
+        sql = f"SELECT n.id, n.name, m.text, n.size, '' FROM node n JOIN message m ON m.node = n.id WHERE n.id > :after AND n.gone = 0{inside}{hit}"
+    else:
+        # A blob outside the ledger cannot be looked into here: it is always a candidate.
+        hit = " AND (b.data IS NULL OR instr(lower(b.data), :literal))" if literal else ""
+        text = " AND ".join(f"n.media NOT LIKE '{m}%'" for m in BINARY)
+        sql = (
+            "SELECT n.id, n.name, b.data, n.size, n.hash FROM node n JOIN blob b ON b.hash = n.hash "
+            f"WHERE n.id > :after AND n.kind = 1 AND n.gone = 0 AND {text}{inside}{hit}"
+        )
+    yield from c.execute(f"{sql} ORDER BY n.id LIMIT :limit", values)
+
+

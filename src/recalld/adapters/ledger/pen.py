@@ -1,0 +1,145 @@
+"""What every write shares: who writes, when and why; the log; directories made on the way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import apsw
+
+from recalld.domain.caller import Caller
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Conflict
+from recalld.domain.node import Node
+from recalld.domain.session import Session
+from recalld.domain.uri import Uri
+
+from . import rows
+from .rows import DIRECTORY, Row
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a commit has done so far."""
+
+    seq: int = 0
+    created: list[Uri] = field(default_factory=list)
+    updated: list[Uri] = field(default_factory=list)
+    unchanged: list[Uri] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    removed: int = 0
+    stale: int = 0
+    messages_added: int = 0
+    messages_seen: int = 0
+    session: Session | None = None
+    archive: int = 0
+    archived: int = 0
+    wakes: bool = False
+
+
+@dataclass(slots=True)
+class Pen:
+    """One commit being written on the writer's connection."""
+
+    c: apsw.Connection
+    caller: Caller
+    at: float
+    cause: str
+    wanted: bool
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def log(self, op: str, node: int, uri: Uri, before: str = "", after: str = "", detail: Any = None) -> int:
+        """Append a log entry; returns its sequence number. ``after`` counts as a reference to that blob."""
+        self.c.execute(
+            "INSERT INTO log (at, account, actor, op, node, uri, before, after, cause, detail) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (
+                self.at, self.caller.account, self.caller.user, op, node, str(uri), before, after, self.cause,
+                "" if detail is None else json.dumps(detail),
+            ),
+        )  # fmt: skip
+        if after:
+            self.c.execute("UPDATE blob SET refs = refs + 1 WHERE hash = ?", (after,))
+        self.outcome.seq = self.c.last_insert_rowid()
+        return self.outcome.seq
+
+    def owner(self, uri: Uri) -> int:
+        """Id of the index space of an address, made if it is new."""
+        key = (self.caller.account, rows.owner_key(uri))
+        found = rows.owner_of(self.c, *key)
+        if not found:
+            self.c.execute("INSERT INTO owner (account, user) VALUES (?, ?)", key)
+            found = self.c.last_insert_rowid()
+        return found
+
+    def insert(self, parent: int, uri: Uri, kind: int, **values: Any) -> int:
+        """Add a node with its log entry; returns its id. ``values``: further columns."""
+        columns = {"hash": "", "size": 0, "media": "", "created": self.at, "updated": self.at, **values}
+        names = ", ".join(columns)
+        name = uri.name or self.caller.account
+        self.c.execute(
+            f"INSERT INTO node (parent, name, kind, owner, seq, {names}) VALUES (?,?,?,?,0,{','.join('?' * len(columns))})",
+            (parent, name, kind, self.owner(uri), *columns.values()),
+        )
+        node = self.c.last_insert_rowid()
+        seq = self.log("create", node, uri, after=str(columns["hash"]), detail={"parent": parent, "name": name, "kind": kind})
+        self.c.execute("UPDATE node SET seq = ? WHERE id = ?", (seq, node))
+        return node
+
+    def directory(self, uri: Uri) -> int:
+        """Id of the directory at an address, made with all that is missing above it. Raises ``Conflict`` on a file."""
+        at = rows.root_of(self.c, self.caller.account) or self._account()
+        here = Uri()
+        for name in uri.parts:
+            here = Uri((*here.parts, name))
+            found = rows.child(self.c, at, name)
+            if found is None:
+                parent, at = at, self.insert(at, here, DIRECTORY)
+                self._furnish(here, at)
+                self.mark_stale(at, here)
+                self.mark_stale(parent, here.parent)
+            elif found.kind != DIRECTORY:
+                raise Conflict(f"{here} is a file", remedy="choose another name", code="FAILED_PRECONDITION")
+            else:
+                at = found.id
+        return at
+
+    def _account(self) -> int:
+        root = self.insert(0, Uri(), DIRECTORY)
+        for name in rows.SCOPES:
+            self.insert(root, Uri((name,)), DIRECTORY)
+        return root
+
+    def _furnish(self, uri: Uri, node: int) -> None:
+        """A new user's tree has its areas from the start."""
+        if len(uri.parts) == 2 and uri.parts[0] == "user":
+            for name in rows.USER_DIRS:
+                self.insert(node, uri / name, DIRECTORY)
+
+    def touch(self, node: int, seq: int) -> None:
+        """Tell followers that this row has changed."""
+        self.c.execute("UPDATE node SET seq = ? WHERE id = ?", (seq, node))
+
+    def mark_stale(self, node: int, uri: Uri) -> None:
+        """A directory's tiers are behind. What lists users, and sessions, has none."""
+        p = uri.parts
+        if p and p != ("user",) and not (p[0] == "user" and "sessions" in p[2:3]):
+            self.c.execute("UPDATE node SET stale = max(stale, ?) WHERE id = ?", (max(self.outcome.seq, 1), node))
+
+    def set_tier(self, node: int, version: int, tiers: Tiers) -> None:
+        """Store a node's L0 and L1."""
+        self.c.execute(
+            "INSERT OR REPLACE INTO tier (node, version, abstract, overview, made_by) VALUES (?,?,?,?,?)",
+            (node, version, tiers.abstract, tiers.overview, tiers.made_by),
+        )
+
+    def bump_epoch(self, *owners: int) -> None:
+        """Caches of these index spaces must start over."""
+        for owner in set(owners):
+            self.c.execute("UPDATE owner SET epoch = epoch + 1 WHERE id = ?", (owner,))
+
+
+def existing(pen: Pen, uri: Uri) -> Row | None:
+    """The living node at an address."""
+    node = rows.find(pen.c, pen.caller.account, uri)
+    return rows.row(pen.c, node) if node else None

@@ -1,0 +1,172 @@
+"""Rows of the tree: finding nodes by address, addresses by node, and the namespace every account has."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from recalld.domain.caller import Caller, Role
+from recalld.domain.errors import Denied, NotFound
+from recalld.domain.node import Kind, Node
+from recalld.domain.uri import Uri
+
+KINDS = (Kind.DIRECTORY, Kind.FILE, Kind.MESSAGE)
+DIRECTORY, FILE, MESSAGE = 0, 1, 2
+SCOPES = ("resources", "agent", "user")
+USER_DIRS = ("memories", "resources", "skills", "peers", "privacy", "sessions")
+COLUMNS = (
+    "n.id, n.name, n.kind, n.version, n.size, n.hash, n.media, n.created, n.updated, n.tags, n.source, "
+    "coalesce(t.abstract, '')"
+)
+SELECT_NODE = f"SELECT {COLUMNS} FROM node n LEFT JOIN tier t ON t.node = n.id"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The columns of a node that writing needs."""
+
+    id: int
+    parent: int
+    kind: int
+    owner: int
+    version: int
+    hash: str
+    source: str
+    tags: str
+
+
+def root_of(c: apsw.Connection, account: str) -> int:
+    """Id of an account's root, 0 if it has none yet."""
+    found = c.execute("SELECT id FROM node WHERE parent = 0 AND name = ? AND gone = 0", (account,)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def child(c: apsw.Connection, parent: int, name: str) -> Row | None:
+    """A living entry of a directory."""
+    found = c.execute(
+        "SELECT id, parent, kind, owner, version, hash, source, tags FROM node WHERE parent = ? AND name = ? AND gone = 0",
+        (parent, name),
+    ).fetchone()
+    return Row(*found) if found else None
+
+
+def find(c: apsw.Connection, account: str, uri: Uri) -> int:
+    """Id of the node at an address, 0 if there is none."""
+    at = root_of(c, account)
+    for name in uri.parts:
+        if not at:
+            return 0
+        found = c.execute("SELECT id FROM node WHERE parent = ? AND name = ? AND gone = 0", (at, name)).fetchone()
+        at = int(found[0]) if found else 0
+    return at
+
+
+def row(c: apsw.Connection, node: int) -> Row | None:
+    """A node by id, gone or not."""
+    found = c.execute(
+        "SELECT id, parent, kind, owner, version, hash, source, tags FROM node WHERE id = ?", (node,)
+    ).fetchone()
+    return Row(*found) if found else None
+
+
+def node_from(values: tuple[Any, ...], uri: Uri) -> Node:
+    """A ``Node`` from the columns of ``SELECT_NODE``."""
+    id_, _, kind, version, size, hash_, media, created, updated, tags, source, abstract = values
+    return Node(
+        id_,
+        uri,
+        KINDS[kind],
+        version,
+        size,
+        hash_,
+        media,
+        created,
+        updated,
+        abstract,
+        () if tags == "[]" else tuple(json.loads(tags)),
+        {} if source == "{}" else json.loads(source),
+    )
+
+
+def load(c: apsw.Connection, node: int, uri: Uri) -> Node:
+    """The node with this id."""
+    values = c.execute(f"{SELECT_NODE} WHERE n.id = ?", (node,)).fetchone()
+    if values is None:
+        raise missing(uri)
+    return node_from(values, uri)
+
+
+class Paths:
+    """Addresses of living nodes of one account, walked up once and remembered for the length of one call."""
+
+    def __init__(self, c: apsw.Connection, account: str) -> None:
+        self._c = c
+        self._known: dict[int, tuple[str, ...] | None] = {root_of(c, account): ()}
+        self._known.setdefault(0, None)
+
+    def of(self, node: int) -> tuple[str, ...] | None:
+        """Segments from the account's root; None if the node, or anything above it, is gone or another account's."""
+        chain: list[tuple[int, str]] = []
+        at = node
+        while at not in self._known:
+            found = self._c.execute("SELECT parent, name, gone FROM node WHERE id = ?", (at,)).fetchone()
+            if found is None or found[2]:
+                self._known[at] = None
+                break
+            chain.append((at, found[1]))
+            at = int(found[0])
+        path = self._known[at]
+        for id_, name in reversed(chain):
+            path = None if path is None else (*path, name)
+            self._known[id_] = path
+        return path
+
+
+def owner_key(uri: Uri) -> str:
+    """The user in whose index space an address lies; "" for what the account shares."""
+    return uri.parts[1] if len(uri.parts) > 1 and uri.parts[0] == "user" else ""
+
+
+def owner_of(c: apsw.Connection, account: str, user: str) -> int:
+    """Id of an index space, 0 if it has none yet."""
+    found = c.execute("SELECT id FROM owner WHERE account = ? AND user = ?", (account, user)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def check_access(caller: Caller, uri: Uri) -> None:
+    """Refuse another user's tree to a plain user. Raises ``Denied``."""
+    if caller.role is Role.USER and owner_key(uri) not in {"", caller.user}:
+        raise Denied(f"{uri} belongs to another user", remedy="use viking://~ for your own tree", details={"uri": str(uri)})
+
+
+def is_namespace(uri: Uri) -> bool:
+    """True for directories that exist even before anything was written."""
+    p = uri.parts
+    if not p or p == ("resources",) or p == ("agent",) or p == ("user",):
+        return True
+    return p[0] == "user" and (len(p) == 2 or (len(p) == 3 and p[2] in USER_DIRS))
+
+
+def namespace_children(uri: Uri, caller: Caller) -> tuple[str, ...]:
+    """What a namespace directory shows before anything was written in it."""
+    if not uri.parts:
+        return SCOPES
+    if uri.parts == ("user",):
+        return (caller.user,)
+    return USER_DIRS if len(uri.parts) == 2 and uri.parts[0] == "user" else ()
+
+
+def is_hidden_messages(uri: Uri, name: str) -> bool:
+    """True for a session's directory of messages as an entry of ``uri``."""
+    p = uri.parts
+    return name == "messages" and len(p) == 4 and p[0] == "user" and p[2] == "sessions"
+
+
+def missing(uri: Uri, what: str = "file") -> NotFound:
+    """The wire's NOT_FOUND."""
+    return NotFound(
+        f"{what.capitalize()} not found: {uri}", remedy="list its parent", details={"type": what, "resource": str(uri)}
+    )

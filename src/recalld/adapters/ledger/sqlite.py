@@ -1,0 +1,294 @@
+"""The ledger on one SQLite file. The owner reads and writes; ``SqliteLedger`` over ``Readers`` alone only reads."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, Receipt
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Conflict
+from recalld.domain.job import Job, QueueCount, Task
+from recalld.domain.node import Entry, Node
+from recalld.domain.policy import JobPolicy
+from recalld.domain.session import Archive, Message, Session
+from recalld.domain.uri import Uri
+from recalld.infra.schema import SCHEMA_VERSION
+from recalld.infra.sqlite import Readers, Store
+from recalld.ports.blobs import Blobs
+from recalld.ports.clock import Clock
+from recalld.ports.ledger import ChunkRow, LogEntry, StaleDir, Tenant, Usage
+
+from . import apply, look, queue, talk, tree, upkeep
+from .pen import Pen
+
+T = TypeVar("T")
+WAKE_S = 1.0
+RELIST_PAGE = 500
+FILE_NAME = "recalld.db"
+
+
+async def open_ledger(
+    folder: Path, *, blobs: Blobs, clock: Clock, readers: int = 4, policies: Mapping[str, JobPolicy] | None = None
+) -> SqliteLedger:
+    """Open (and make) the store in a data folder as its owner. Raises ``Conflict`` if it is open elsewhere or newer."""
+    store = Store(folder / FILE_NAME, readers=readers)
+    ledger = SqliteLedger(store, blobs, clock, policies or {})
+    await store.write(_first_use)
+    return ledger
+
+
+def _first_use(c: apsw.Connection) -> None:
+    c.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (secrets.token_hex(16),))
+
+
+class SqliteLedger:
+    """See ``ports.ledger.Ledger``."""
+
+    def __init__(self, readers: Readers, blobs: Blobs, clock: Clock, policies: Mapping[str, JobPolicy]) -> None:
+        self._readers = readers
+        self.blobs = blobs
+        self.clock = clock
+        self._policies = policies
+        self._listeners: set[asyncio.Event] = set()
+
+    @property
+    def readers(self) -> Readers:
+        """The reader connections, for the index beside this ledger."""
+        return self._readers
+
+    def tenant(self, caller: Caller, *, bulk: bool = False) -> Tenant:
+        """Bind a caller."""
+        return SqliteTenant(self, caller, bulk)
+
+    async def write(self, work: Callable[[apsw.Connection], T], *, bulk: bool = False) -> T:
+        """Run ``work`` in the owner's next commit. Raises ``Conflict`` where the store is only read."""
+        if not isinstance(self._readers, Store):
+            raise Conflict("this store is open for reading only", remedy="write through its owner", code="FAILED_PRECONDITION")
+        return await self._readers.write(work, bulk=bulk)
+
+    def woken(self, delay_s: float = 0.0) -> None:
+        """Tell who waits for jobs; again after a delay, where one becomes ready only then."""
+        for event in self._listeners:
+            event.set()
+        if delay_s > 0:
+            asyncio.get_running_loop().call_later(delay_s, self.woken)
+
+    # ------------------------------------------------------------------ jobs
+    async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:
+        """See ``ports.ledger.Ledger``."""
+        now = self.clock.now()
+        return await self.write(lambda c: queue.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes))
+
+    async def beat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
+        """See ``ports.ledger.Ledger``."""
+        until = self.clock.now() + lease_s
+        return await self.write(lambda c: queue.beat(c, worker, job_ids, until))
+
+    async def retry(self, job: Job, *, error: str, delay_s: float, permanent: bool = False) -> None:
+        """See ``ports.ledger.Ledger``."""
+        now, policy = self.clock.now(), self._policies.get(job.kind, JobPolicy())
+        await self.write(lambda c: queue.retry(c, job, policy, error, now, delay_s, permanent))
+        self.woken(delay_s)
+
+    async def release(self, *, worker: str) -> int:
+        """See ``ports.ledger.Ledger``."""
+        now = self.clock.now()
+        count = await self.write(lambda c: queue.release(c, worker, now))
+        self.woken()
+        return count
+
+    async def wake(self) -> AsyncIterator[None]:
+        """See ``ports.ledger.Ledger``."""
+        event = asyncio.Event()
+        self._listeners.add(event)
+        try:
+            while True:
+                yield
+                try:
+                    async with asyncio.timeout(WAKE_S):
+                        await event.wait()
+                except TimeoutError:
+                    continue
+                event.clear()
+        finally:
+            self._listeners.discard(event)
+
+    async def queues(self) -> list[QueueCount]:
+        """See ``ports.ledger.Ledger``."""
+        now = self.clock.now()
+        return await self._readers.read(lambda c: queue.counts(c, now))
+
+    # ---------------------------------------------------------------- upkeep
+    async def stale_dirs(self, caller: Caller, *, limit: int, entries_max: int) -> list[StaleDir]:
+        """See ``ports.ledger.Ledger``."""
+        return await self._readers.read(lambda c: upkeep.stale_dirs(c, caller, limit, entries_max))
+
+    async def node_text(self, caller: Caller, node_id: int) -> tuple[Node, bytes] | None:
+        """See ``ports.ledger.Ledger``."""
+        def work(c: apsw.Connection) -> tuple[Node, bytes | None] | None:
+            node = upkeep.node_by_id(c, caller, node_id)
+            return None if node is None else (node, look.content(c, node))
+
+        found = await self._readers.read(work)
+        return None if found is None else (found[0], await self.bytes_of(*found))
+
+    async def bytes_of(self, node: Node, data: bytes | None) -> bytes:
+        """A node's bytes, from the blob store where the ledger does not hold them."""
+        return data if data is not None else await self.blobs.get(node.hash)
+
+    async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
+        """See ``ports.ledger.Ledger``."""
+        found = await self._readers.read(lambda c: upkeep.unembedded(c, caller, limit))
+        large = await self._readers.read(lambda c: _outside(c, {f[7] for f in found if f[7]}))
+        blobs = {h: await self.blobs.get(h) for h in large}
+        return await self._readers.read(lambda c: upkeep.chunk_rows(c, found, blobs))
+
+    async def want(self, fingerprint: str, width: int) -> None:
+        """See ``ports.ledger.Ledger``."""
+        if not await self.write(lambda c: upkeep.want(c, fingerprint, width)):
+            return
+        after = 0
+        while after := await self.write(lambda c, a=after: upkeep.list_unembedded(c, a, RELIST_PAGE), bulk=True):
+            pass
+
+    async def owners(self) -> list[Caller]:
+        """See ``ports.ledger.Ledger``."""
+        return await self._readers.read(upkeep.owners)
+
+    async def purge(self, *, nodes_max: int) -> int:
+        """See ``ports.ledger.Ledger``."""
+        return await self.write(lambda c: upkeep.purge(c, nodes_max), bulk=True)
+
+    async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
+        """See ``ports.ledger.Ledger``."""
+        at, caller = self.clock.now(), Caller(account, "")
+        return await self.write(lambda c: tree.reown(Pen(c, caller, at, "reown", False), node_id, chunks_max), bulk=True)
+
+    # ----------------------------------------------------------------- state
+    async def usage(self) -> Usage:
+        """See ``ports.ledger.Ledger``."""
+        return await self._readers.read(lambda c: upkeep.usage(c, self._readers.path, SCHEMA_VERSION))
+
+    async def probe(self) -> float:
+        """See ``ports.ledger.Ledger``."""
+        begin, mark = self.clock.monotonic(), secrets.token_hex(8)
+        await self.write(lambda c: c.execute("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (mark,)).fetchall())
+        await self._readers.read(lambda c: c.execute("SELECT value FROM meta WHERE key = 'probe'").fetchone())
+        return self.clock.monotonic() - begin
+
+    async def check(self, *, repair: bool = False) -> list[str]:
+        """See ``ports.ledger.Ledger``."""
+        if repair:
+            return await self.write(lambda c: upkeep.check(c, True, self.blobs.has), bulk=True)
+        return await self._readers.read(lambda c: upkeep.check(c, False, self.blobs.has))
+
+    async def checkpoint(self) -> None:
+        """See ``ports.ledger.Ledger``."""
+        if isinstance(self._readers, Store):
+            await self._readers.fold()
+
+    async def close(self) -> None:
+        """See ``ports.ledger.Ledger``."""
+        self._readers.close()
+
+
+def _outside(c: apsw.Connection, hashes: set[str]) -> list[str]:
+    return [h for h in hashes if c.execute("SELECT 1 FROM blob WHERE hash = ? AND data IS NULL AND size > 0", (h,)).fetchone()]
+
+
+class SqliteTenant:
+    """See ``ports.ledger.Tenant``."""
+
+    def __init__(self, ledger: SqliteLedger, caller: Caller, bulk: bool) -> None:
+        self.caller = caller
+        self._ledger = ledger
+        self._bulk = bulk
+
+    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        return await self._ledger.readers.read(work)
+
+    async def stat(self, uri: Uri) -> Node:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: look.stat(c, self.caller, uri))
+
+    async def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: look.list_dir(c, self.caller, uri, limit, hidden))
+
+    async def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: look.walk(c, self.caller, uri, depth_max, nodes_max, hidden))
+
+    async def read(self, uri: Uri) -> bytes:
+        """See ``ports.ledger.Tenant``."""
+        return await self._ledger.bytes_of(*await self._read(lambda c: look.read(c, self.caller, uri)))
+
+    async def tiers(self, uri: Uri) -> Tiers | None:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: look.tiers(c, self.caller, uri))
+
+    async def grep_candidates(
+        self, uri: Uri, *, literal: str, depth_max: int, after: int, limit: int
+    ) -> list[tuple[Node, bytes]]:
+        """See ``ports.ledger.Tenant``."""
+        page = await self._read(lambda c: look.grep_page(c, self.caller, uri, literal, depth_max, after, limit))
+        return [(node, await self._ledger.bytes_of(node, data) if data is None else data) for node, data in page]
+
+    async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: look.names(c, self.caller, uri, nodes_max))
+
+    async def commit(self, commit: Commit) -> Receipt:
+        """See ``ports.ledger.Tenant``."""
+        at = self._ledger.clock.now()
+        outcome = await self._ledger.write(lambda c: apply.apply(c, self.caller, commit, at), bulk=self._bulk)
+        if outcome.wakes:
+            self._ledger.woken(max((j.delay_s for j in commit.jobs), default=0.0))
+        return apply.receipt(outcome)
+
+    async def session(self, session_id: str) -> Session:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: talk.session(c, self.caller, session_id))
+
+    async def sessions(self) -> list[Session]:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: talk.sessions(c, self.caller))
+
+    async def messages(
+        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000
+    ) -> list[Message]:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: talk.messages(c, self.caller, session_id, archive, after, limit))
+
+    async def archives(self, session_id: str) -> list[Archive]:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: talk.archives(c, self.caller, session_id))
+
+    async def task(self, task_id: str) -> Task:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: queue.task(c, self.caller, task_id))
+
+    async def tasks(self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50) -> list[Task]:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: queue.tasks(c, self.caller, type, status, resource_id, limit))
+
+    async def cancel(self, task_id: str) -> Task:
+        """See ``ports.ledger.Tenant``."""
+        now = self._ledger.clock.now()
+        return await self._ledger.write(lambda c: queue.cancel(c, self.caller, task_id, now))
+
+    async def log(self, *, after: int = 0, limit: int = 100) -> list[LogEntry]:
+        """See ``ports.ledger.Tenant``."""
+        sql = "SELECT seq, at, actor, op, node, uri, before, after, cause FROM log WHERE seq > ? AND account = ? ORDER BY seq LIMIT ?"
+        return await self._read(lambda c: [LogEntry(*v) for v in c.execute(sql, (after, self.caller.account, limit))])
+
+    async def pending(self, *, task_id: str = "") -> int:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: queue.pending(c, self.caller, task_id))

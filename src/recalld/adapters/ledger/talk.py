@@ -1,0 +1,240 @@
+"""Sessions, messages and archives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import apsw
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import (
+    Append,
+    ArchiveMessages,
+    ConfigureSession,
+    FinishArchive,
+    MarkUsed,
+    NewMessage,
+    NewTask,
+    OpenSession,
+)
+from recalld.domain.errors import Conflict, NotFound
+from recalld.domain.session import Archive, Message, Session
+from recalld.domain.uri import Uri
+
+from . import rows
+from .chunks import KIND_MESSAGE, insert_chunks
+from .pen import Pen
+from .queue import enqueue, new_task
+from .rows import MESSAGE
+
+MESSAGE_COLUMNS = "id, role, parts, text, created_at, at, peer_id, turn_id, kind, source_ids, ordinal, archive, tokens"
+SESSION_COLUMNS = (
+    "node, created, updated, live, next_ordinal, live_tokens, commits, keep_recent, last_commit, last_message, "
+    "contexts_used, skills_used, extracted, config"
+)
+
+
+def uri_of(caller: Caller, session_id: str) -> Uri:
+    """Where a caller's session lies."""
+    return Uri(("user", caller.user, "sessions", session_id))
+
+
+def node_of(c: apsw.Connection, caller: Caller, session_id: str) -> int:
+    """A living session's node. Raises ``NotFound``."""
+    node = rows.find(c, caller.account, uri_of(caller, session_id)) if session_id else 0
+    if not node or c.execute("SELECT 1 FROM session WHERE node = ?", (node,)).fetchone() is None:
+        raise NotFound(
+            f"Session not found: {session_id}", remedy="list sessions, or create it", details={"type": "session", "resource": session_id}
+        )
+    return node
+
+
+def session(c: apsw.Connection, caller: Caller, session_id: str) -> Session:
+    """Raises ``NotFound``."""
+    found = c.execute(f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node_of(c, caller, session_id),)).fetchone()
+    return _session(found, uri_of(caller, session_id))
+
+
+def sessions(c: apsw.Connection, caller: Caller) -> list[Session]:
+    """The caller's living sessions, newest first."""
+    owner = rows.owner_of(c, caller.account, caller.user)
+    top = rows.find(c, caller.account, Uri(("user", caller.user, "sessions")))
+    found = c.execute(
+        f"SELECT n.name, s.{SESSION_COLUMNS.replace(', ', ', s.')} FROM session s JOIN node n ON n.id = s.node "
+        "WHERE s.owner = ? AND n.parent = ? AND n.gone = 0 ORDER BY s.updated DESC, s.node DESC",
+        (owner, top),
+    )
+    return [_session(values[1:], uri_of(caller, values[0])) for values in found]
+
+
+def _session(found: tuple[object, ...], uri: Uri) -> Session:
+    _, created, updated, live, total, tokens, commits, keep, last_commit, last_message, contexts, skills, extracted, config = found
+    return Session(
+        uri.name, uri, float(str(created)), float(str(updated)), int(str(live)), int(str(total)), int(str(tokens)),
+        int(str(commits)), int(str(keep)), float(str(last_commit)), float(str(last_message)), int(str(contexts)),
+        int(str(skills)), json.loads(str(extracted)), json.loads(str(config)),
+    )  # fmt: skip
+
+
+def open_session(pen: Pen, op: OpenSession) -> None:
+    """See ``commit.OpenSession``."""
+    uri = uri_of(pen.caller, op.session_id)
+    if rows.find(pen.c, pen.caller.account, uri):
+        if not op.exist_ok:
+            raise Conflict(
+                f"Session already exists: {op.session_id}", remedy="use it, or choose another id", code="ALREADY_EXISTS",
+                details={"resource": op.session_id, "type": "session"},
+            )  # fmt: skip
+    else:
+        _make(pen, op.session_id, op.config)
+    pen.outcome.session = session(pen.c, pen.caller, op.session_id)
+
+
+def _make(pen: Pen, session_id: str, config: dict[str, object]) -> int:
+    uri = uri_of(pen.caller, session_id)
+    node = pen.directory(uri)
+    pen.directory(uri / "messages")
+    pen.c.execute(
+        "INSERT INTO session (node, owner, name, created, updated, config) VALUES (?,?,?,?,?,?)",
+        (node, pen.owner(uri), session_id, pen.at, pen.at, json.dumps(config, ensure_ascii=False)),
+    )
+    return node
+
+
+def append(pen: Pen, op: Append) -> None:
+    """See ``commit.Append``."""
+    uri = uri_of(pen.caller, op.session_id)
+    node = rows.find(pen.c, pen.caller.account, uri) or _make(pen, op.session_id, {})
+    folder = rows.find(pen.c, pen.caller.account, uri / "messages") or pen.directory(uri / "messages")
+    added = [m for m in op.messages if _append_one(pen, m, node, folder, uri / "messages")]
+    pen.outcome.messages_added += len(added)
+    pen.outcome.messages_seen += len(op.messages) - len(added)
+    if added:
+        pen.c.execute(
+            "UPDATE session SET live = live + ?, live_tokens = live_tokens + ?, updated = ?, last_message = ? WHERE node = ?",
+            (len(added), sum(m.message.tokens for m in added), pen.at, pen.at, node),
+        )
+    pen.outcome.session = session(pen.c, pen.caller, op.session_id)
+
+
+def _append_one(pen: Pen, new: NewMessage, session_node: int, folder: int, base: Uri) -> bool:
+    message = new.message
+    if pen.c.execute("SELECT 1 FROM message WHERE session = ? AND id = ?", (session_node, message.id)).fetchone():
+        return False
+    uri = Uri((*base.parts, f"{message.id}.md"))
+    ordinal, last = pen.c.execute("SELECT next_ordinal, last_chunk FROM session WHERE node = ?", (session_node,)).fetchone()
+    speaker = message.peer_id or message.role
+    owner = pen.owner(uri)
+    node = pen.insert(folder, uri, MESSAGE, size=len(message.text.encode()), media="text/markdown", event_at=message.at, speaker=speaker)
+    pen.c.execute(
+        f"INSERT INTO message (node, session, {MESSAGE_COLUMNS}) VALUES ({','.join('?' * 15)})",
+        (
+            node, session_node, message.id, message.role, json.dumps(message.parts, ensure_ascii=False), message.text,
+            message.created_at, message.at, message.peer_id, message.turn_id, message.kind,
+            json.dumps(message.source_message_ids), ordinal, 0, message.tokens,
+        ),
+    )  # fmt: skip
+    last = insert_chunks(
+        pen, node, owner, 1, new.chunks, kind=KIND_MESSAGE, group=session_node, previous=last, at=message.at, speaker=speaker
+    )
+    pen.c.execute("UPDATE session SET next_ordinal = ?, last_chunk = ? WHERE node = ?", (ordinal + 1, last, session_node))
+    return True
+
+
+def messages(c: apsw.Connection, caller: Caller, session_id: str, archive: int | None, after: int, limit: int) -> list[Message]:
+    """See ``ports.ledger.Tenant.messages``; forgotten ones are left out."""
+    node = node_of(c, caller, session_id)
+    columns = MESSAGE_COLUMNS.replace("id, role", "m.id, m.role").replace(" kind", " m.kind").replace(" at,", " m.at,")
+    found = c.execute(
+        f"SELECT {columns} FROM message m JOIN node n ON n.id = m.node WHERE m.session = ? AND m.ordinal > ? "
+        "AND (? IS NULL OR m.archive = ?) AND n.gone = 0 ORDER BY m.ordinal LIMIT ?",
+        (node, after, archive, archive, limit),
+    )
+    return [message_from(values) for values in found]
+
+
+def message_from(values: tuple[object, ...]) -> Message:
+    """A ``Message`` from ``MESSAGE_COLUMNS``."""
+    id_, role, parts, text, created_at, at, peer, turn, kind, sources, ordinal, archive, tokens = values
+    return Message(
+        str(id_), str(role), tuple(json.loads(str(parts))), str(text), str(created_at), float(str(at)), str(peer), str(turn),
+        str(kind), tuple(json.loads(str(sources))), int(str(ordinal)), int(str(archive)), int(str(tokens)),
+    )  # fmt: skip
+
+
+def archive_messages(pen: Pen, op: ArchiveMessages) -> None:
+    """See ``commit.ArchiveMessages``."""
+    node = node_of(pen.c, pen.caller, op.session_id)
+    number = pen.c.execute("SELECT commits FROM session WHERE node = ?", (node,)).fetchone()[0] + 1
+    pen.c.execute(
+        "UPDATE message SET archive = ? WHERE session = ? AND archive = 0 AND ordinal <= ? "
+        "AND EXISTS (SELECT 1 FROM node n WHERE n.id = message.node AND n.gone = 0)",
+        (number, node, op.last_ordinal),
+    )
+    count = pen.c.changes()
+    if not count:
+        return
+    tokens = pen.c.execute("SELECT sum(tokens) FROM message WHERE session = ? AND archive = ?", (node, number)).fetchone()[0]
+    pen.c.execute(
+        "UPDATE session SET commits = ?, live = live - ?, live_tokens = live_tokens - ?, keep_recent = ?, last_commit = ?, "
+        "updated = ? WHERE node = ?",
+        (number, count, tokens, op.keep_recent_count, pen.at, pen.at, node),
+    )
+    uri = uri_of(pen.caller, op.session_id)
+    pen.c.execute("INSERT INTO archive (session, number, created, messages, task) VALUES (?,?,?,?,?)", (node, number, pen.at, count, op.task_id))
+    pen.log("archive", node, uri, detail={"number": number, "messages": count, "last_ordinal": op.last_ordinal})
+    new_task(pen, NewTask(op.task_id, op.task_type, op.session_id, {"archive": number}))
+    enqueue(pen, op.job)
+    pen.outcome.archive, pen.outcome.archived = number, count
+
+
+def finish_archive(pen: Pen, op: FinishArchive) -> None:
+    """See ``commit.FinishArchive``."""
+    node = node_of(pen.c, pen.caller, op.session_id)
+    state = "failed" if op.error else "done"
+    pen.c.execute(
+        "UPDATE archive SET state = ?, abstract = ?, overview = ?, error = ? WHERE session = ? AND number = ? AND state = 'pending'",
+        (state, op.tiers.abstract, op.tiers.overview, op.error, node, op.number),
+    )
+    if not pen.c.changes():
+        pen.outcome.stale += 1
+        return
+    extracted = json.loads(pen.c.execute("SELECT extracted FROM session WHERE node = ?", (node,)).fetchone()[0])
+    for kind, count in op.extracted.items():
+        extracted[kind] = extracted.get(kind, 0) + count
+    pen.c.execute("UPDATE session SET extracted = ? WHERE node = ?", (json.dumps(extracted), node))
+
+
+def archives(c: apsw.Connection, caller: Caller, session_id: str) -> list[Archive]:
+    """Oldest first."""
+    node, base = node_of(c, caller, session_id), uri_of(caller, session_id)
+    found = c.execute(
+        "SELECT number, created, messages, state, abstract, overview, error, task FROM archive WHERE session = ? ORDER BY number", (node,)
+    )
+    return [Archive(v[0], base / f"history/archive_{v[0]:03d}", *v[1:]) for v in found]
+
+
+def configure(pen: Pen, op: ConfigureSession) -> None:
+    """See ``commit.ConfigureSession``."""
+    node = node_of(pen.c, pen.caller, op.session_id)
+    config = json.loads(pen.c.execute("SELECT config FROM session WHERE node = ?", (node,)).fetchone()[0])
+    config = {k: v for k, v in {**config, **op.config}.items() if v is not None}
+    pen.c.execute("UPDATE session SET config = ?, updated = ? WHERE node = ?", (json.dumps(config, ensure_ascii=False), pen.at, node))
+
+
+def mark_used(pen: Pen, op: MarkUsed) -> None:
+    """See ``commit.MarkUsed``."""
+    node = node_of(pen.c, pen.caller, op.session_id)
+    pen.c.execute(
+        "UPDATE session SET contexts_used = contexts_used + ?, skills_used = skills_used + ? WHERE node = ?",
+        (len(op.uris), op.skills, node),
+    )
+
+
+def forget_session(c: apsw.Connection, nodes: Iterable[int]) -> None:
+    """Drop what hangs on purged nodes, if they were sessions or messages."""
+    for node in nodes:
+        c.execute("DELETE FROM message WHERE node = ?", (node,))
+        c.execute("DELETE FROM session WHERE node = ?", (node,))
+        c.execute("DELETE FROM archive WHERE session = ?", (node,))

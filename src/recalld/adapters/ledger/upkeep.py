@@ -1,0 +1,231 @@
+"""What background work reads and cleans: stale directories, chunks to embed, tombstones, consistency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import PutVectors
+from recalld.domain.document import Tiers
+from recalld.domain.node import Node
+from recalld.domain.uri import Uri
+from recalld.ports.ledger import ChunkRow, StaleDir, Usage
+from recalld.rules.encoding import decode
+
+from . import rows, talk
+from .chunks import delete_chunks
+from .look import NOT_MESSAGES
+from .pen import Pen
+from .rows import SELECT_NODE
+
+STALE_LOOKED_AT = 5_000
+
+
+def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int) -> list[StaleDir]:
+    """See ``ports.ledger.Ledger.stale_dirs``."""
+    owner = rows.owner_of(c, caller.account, caller.user)
+    paths = rows.Paths(c, caller.account)
+    found = []
+    for node, stale in c.execute("SELECT id, stale FROM node WHERE owner = ? AND stale > 0 LIMIT ?", (owner, STALE_LOOKED_AT)):
+        path = paths.of(node)
+        if path is not None:
+            found.append((len(path), path, node, stale))
+    found.sort(key=lambda f: (-f[0], f[1]))
+    return [_stale_dir(c, node, Uri(path), stale, entries_max) for _, path, node, stale in found[:limit]]
+
+
+def _stale_dir(c: apsw.Connection, node: int, uri: Uri, stale: int, entries_max: int) -> StaleDir:
+    shown = f"n.parent = ? AND n.gone = 0 AND n.name NOT LIKE '.%' AND {NOT_MESSAGES}"
+    total = c.execute(f"SELECT count(*) FROM node n WHERE {shown}", (node,)).fetchone()[0]
+    entries = tuple(
+        rows.node_from(v, Uri((*uri.parts, v[1])))
+        for v in c.execute(f"{SELECT_NODE} WHERE {shown} ORDER BY n.kind <> 0, n.name LIMIT ?", (node, entries_max))
+    )
+    own = c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node,)).fetchone()
+    return StaleDir(rows.load(c, node, uri), stale, entries, total, Tiers(*own) if own else None)
+
+
+def node_by_id(c: apsw.Connection, caller: Caller, node: int) -> Node | None:
+    """A living node of the caller's account."""
+    path = rows.Paths(c, caller.account).of(node)
+    return None if path is None else rows.load(c, node, Uri(path))
+
+
+def unembedded(c: apsw.Connection, caller: Caller, limit: int) -> list[tuple[Any, ...]]:
+    """(chunk, node, level, start, end, text or None, kind, hash) of chunks to embed, the newest first."""
+    owner = rows.owner_of(c, caller.account, caller.user)
+    return c.execute(
+        'SELECT k.id, k.node, k.level, k.start, k."end", k.text, n.kind, n.hash FROM unembedded u JOIN chunk k ON k.id = u.chunk '
+        "JOIN node n ON n.id = k.node WHERE u.owner = ? ORDER BY u.chunk DESC LIMIT ?",
+        (owner, limit),
+    ).fetchall()
+
+
+def chunk_rows(c: apsw.Connection, found: list[tuple[Any, ...]], blobs: dict[str, bytes]) -> list[ChunkRow]:
+    """The chunks' words, every node's text read once. ``blobs``: bytes that lie outside the ledger."""
+    texts: dict[tuple[int, bool], str] = {}
+    made = []
+    for chunk, node, level, start, end, own, kind, hash_ in found:
+        if own is not None:
+            made.append(ChunkRow(chunk, node, level, own))
+            continue
+        key = (node, level < 2)
+        if key not in texts:
+            texts[key] = "" if level < 2 else _text(c, node, kind, hash_, blobs)
+        text = _tier_text(c, node, level) if level < 2 else texts[key][start:end]
+        made.append(ChunkRow(chunk, node, level, text))
+    return made
+
+
+def _tier_text(c: apsw.Connection, node: int, level: int) -> str:
+    found = c.execute("SELECT abstract, overview FROM tier WHERE node = ?", (node,)).fetchone()
+    return str(found[level]) if found else ""
+
+
+def _text(c: apsw.Connection, node: int, kind: int, hash_: str, blobs: dict[str, bytes]) -> str:
+    if kind == rows.MESSAGE:
+        found = c.execute("SELECT text FROM message WHERE node = ?", (node,)).fetchone()
+        return str(found[0]) if found else ""
+    if hash_ in blobs:
+        return decode(blobs[hash_]).text
+    found = c.execute("SELECT data FROM blob WHERE hash = ?", (hash_,)).fetchone()
+    return decode(bytes(found[0])).text if found and found[0] is not None else ""
+
+
+def put_vectors(pen: Pen, op: PutVectors) -> None:
+    """See ``commit.PutVectors``."""
+    model = pen.c.execute("SELECT id FROM model WHERE fingerprint = ?", (op.fingerprint,)).fetchone()
+    if model is None:
+        pen.outcome.stale += len(op.rows)
+        return
+    for one in op.rows:
+        pen.c.execute(
+            "INSERT OR REPLACE INTO vector (owner, chunk, model, data) SELECT owner, id, ?, ? FROM chunk WHERE id = ?",
+            (model[0], one.data, one.chunk_id),
+        )
+        pen.outcome.stale += 0 if pen.c.changes() else 1
+        pen.c.execute("DELETE FROM unembedded WHERE chunk = ?", (one.chunk_id,))
+
+
+def want(c: apsw.Connection, fingerprint: str, width: int) -> bool:
+    """Name the model every chunk needs a vector of; True if that is another one than before."""
+    before = c.execute("SELECT value FROM meta WHERE key = 'wanted_model'").fetchone()
+    if before is not None and before[0] == fingerprint:
+        return False
+    c.execute("INSERT OR REPLACE INTO meta VALUES ('wanted_model', ?)", (fingerprint,))
+    c.execute("DELETE FROM unembedded")
+    if fingerprint:
+        c.execute("INSERT OR IGNORE INTO model (fingerprint, width) VALUES (?, ?)", (fingerprint, width))
+    return bool(fingerprint)
+
+
+def list_unembedded(c: apsw.Connection, after: int, limit: int) -> int:
+    """Put chunks that lack the wanted model's vector on the list, a page at a time; returns the page's last id, 0 at the
+    end."""
+    last = c.execute("SELECT max(id) FROM (SELECT id FROM chunk WHERE id > ? ORDER BY id LIMIT ?)", (after, limit)).fetchone()[0]
+    if last is None:
+        return 0
+    c.execute(
+        "INSERT OR IGNORE INTO unembedded SELECT k.id, k.owner FROM chunk k WHERE k.id > ? AND k.id <= ? AND NOT EXISTS "
+        "(SELECT 1 FROM vector v JOIN model m ON m.id = v.model JOIN meta w ON w.key = 'wanted_model' AND w.value = m.fingerprint "
+        "WHERE v.chunk = k.id)",
+        (after, last),
+    )
+    return int(last)
+
+
+def owners(c: apsw.Connection) -> list[Caller]:
+    """Every index space as a caller."""
+    return [Caller(account, user) for account, user in c.execute("SELECT account, user FROM owner ORDER BY id")]
+
+
+def purge(c: apsw.Connection, nodes_max: int) -> int:
+    """See ``ports.ledger.Ledger.purge``: leaves first, so that a subtree is never half reachable."""
+    doomed: list[int] = []
+    for (top,) in c.execute("SELECT id FROM node WHERE gone > 0 ORDER BY id LIMIT ?", (nodes_max,)).fetchall():
+        doomed += _leaves(c, top, nodes_max - len(doomed))
+        if len(doomed) >= nodes_max:
+            break
+    for node in doomed:
+        delete_chunks(c, node)
+        talk.forget_session(c, (node,))
+        c.execute("DELETE FROM tier WHERE node = ?", (node,))
+        c.execute("DELETE FROM node WHERE id = ?", (node,))
+    return len(doomed)
+
+
+def _leaves(c: apsw.Connection, top: int, most: int) -> list[int]:
+    """Up to ``most`` nodes of a subtree, each after everything below it."""
+    found: list[int] = []
+    stack = [(top, _children(c, top, most))]
+    while stack and len(found) < most:
+        node, below = stack[-1]
+        step = next(below, None)
+        if step is None:
+            stack.pop()
+            found.append(node)
+        else:
+            stack.append((step, _children(c, step, most)))
+    return found
+
+
+def _children(c: apsw.Connection, node: int, most: int) -> Iterator[int]:
+    return iter([id_ for (id_,) in c.execute("SELECT id FROM node WHERE parent = ? LIMIT ?", (node, most + 1)).fetchall()])
+
+
+def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
+    """See ``ports.ledger.Ledger.usage``."""
+    def one(sql: str) -> Any:
+        return c.execute(sql).fetchone()[0]
+
+    wal = path.with_name(path.name + "-wal")
+    return Usage(
+        nodes=one("SELECT count(*) FROM node"),
+        chunks=one("SELECT coalesce(sum(chunks), 0) FROM owner"),
+        vectors=one("SELECT count(*) FROM vector"),
+        messages=one("SELECT count(*) FROM message"),
+        sessions=one("SELECT count(*) FROM session"),
+        log_seq=one("SELECT coalesce(max(seq), 0) FROM log"),
+        file_bytes=path.stat().st_size,
+        wal_bytes=wal.stat().st_size if wal.exists() else 0,
+        blob_bytes=one("SELECT coalesce(sum(size), 0) FROM blob WHERE data IS NULL"),
+        schema=schema,
+        store_id=one("SELECT value FROM meta WHERE key = 'store_id'"),
+        owners={f"{a}/{u}": n for a, u, n in c.execute("SELECT account, user, chunks FROM owner")},
+    )
+
+
+Fault = tuple[str, str, str]
+FAULTS: tuple[Fault, ...] = (
+    ("chunks without a node", "chunk WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
+    ("vectors without a chunk", "vector WHERE chunk NOT IN (SELECT id FROM chunk)", "DELETE FROM "),
+    ("entries to embed without a chunk", "unembedded WHERE chunk NOT IN (SELECT id FROM chunk)", "DELETE FROM "),
+    ("tiers without a node", "tier WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
+    ("messages without a node", "message WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
+    ("nodes without a parent", "node WHERE parent <> 0 AND parent NOT IN (SELECT id FROM node)", "DELETE FROM "),
+    ("files without content", "node WHERE kind = 1 AND size > 0 AND hash NOT IN (SELECT hash FROM blob)", ""),
+)
+
+
+def check(c: apsw.Connection, repair: bool, has_blob: Callable[[str], bool]) -> list[str]:
+    """See ``ports.ledger.Ledger.check``. What cannot be mended here is only said."""
+    said = [f"the store's pages: {r[0]}" for r in c.execute("PRAGMA quick_check(5)") if r[0] != "ok"]
+    for what, where, mend in FAULTS:
+        count = c.execute(f"SELECT count(*) FROM {where}").fetchone()[0]
+        if count:
+            said.append(f"{count} {what}" + (" (removed)" if repair and mend else ""))
+            if repair and mend:
+                c.execute(mend + where)
+    for owner, chunks, terms, real, real_terms in c.execute(
+        "SELECT o.id, o.chunks, o.terms, count(k.id), coalesce(sum(k.length), 0) FROM owner o LEFT JOIN chunk k ON k.owner = o.id GROUP BY o.id"
+    ).fetchall():
+        if (chunks, terms) != (real, real_terms):
+            said.append(f"index space {owner} counts {chunks} chunks and has {real}" + (" (corrected)" if repair else ""))
+            if repair:
+                c.execute("UPDATE owner SET chunks = ?, terms = ? WHERE id = ?", (real, real_terms, owner))
+    lost = [h for (h,) in c.execute("SELECT hash FROM blob WHERE data IS NULL AND size > 0") if not has_blob(h)]
+    return said + ([f"{len(lost)} large files are missing from the blob folder, the first: {lost[0]}"] if lost else [])
