@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -10,7 +10,6 @@ import pytest
 
 from recalld.app.config import ServerConfig
 from recalld.surfaces.http.app import Application, create_app
-
 from tests.surfaces.http.fake_engine import FakeEngine
 
 
@@ -19,11 +18,18 @@ def engine(tmp_path: Path) -> FakeEngine:
     return FakeEngine(tmp_path / "uploads")
 
 
-@pytest.fixture
-async def app(engine: FakeEngine) -> AsyncIterator[Application]:
-    app = create_app(engine, ServerConfig())  # type: ignore[arg-type]
+@pytest.fixture(scope="session")
+def built() -> Iterator[Application]:
+    """Built once: what differs between tests is the engine behind it."""
+    app = create_app(None, ServerConfig())
     yield app
     app.front.pool.close()
+
+
+@pytest.fixture
+def app(built: Application, engine: FakeEngine) -> Application:
+    built.front.engine = engine  # type: ignore[assignment]
+    return built
 
 
 @pytest.fixture

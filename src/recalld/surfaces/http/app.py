@@ -56,8 +56,8 @@ class Application(FastAPI):
 def create_app(engine: Engine | None, settings: ServerConfig, *, on_request: OnRequest | None = None) -> Application:
     """Build the application.
 
-    ``engine`` None: it is still being opened, set ``app.front.engine`` when it is; until then all but /health and /ready
-    answer 503. ``on_request`` is called after every request and must not block.
+    ``engine`` None: it is still being opened, set ``app.front.engine`` when it is; until then all but /health and
+    /ready answer 503. ``on_request`` is called after every request and must not block.
 
     The caller closes ``app.front.pool`` when the application has ended.
     """
@@ -73,10 +73,9 @@ def create_app(engine: Engine | None, settings: ServerConfig, *, on_request: OnR
     app.on_request = on_request
     for verb in VERBS:
         app.router.routes.append(FastRoute(verb, app.front))
-    page = _DOCS.read_bytes()
 
     async def docs(_: Request) -> Response:
-        return HTMLResponse(page)
+        return HTMLResponse(await pool.run(_DOCS.read_bytes))
 
     app.router.routes.append(Route("/docs", docs, include_in_schema=False))
     app.add_exception_handler(HTTPException, _refused)

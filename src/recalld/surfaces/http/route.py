@@ -119,6 +119,8 @@ class Handling:
         await response(scope, receive, send)
 
     async def _answer(self, call: Call, started: float) -> Response:
+        if not self._verb.bare:
+            _ = call.caller  # a bad identity is refused before the body is read
         arguments, body = await self._arguments.of(call)
         seconds = self._seconds(body, arguments)
         try:

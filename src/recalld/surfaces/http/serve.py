@@ -34,8 +34,11 @@ OnListening = Callable[[str, int], None]
 
 
 def run(config: Config, *, on_request: OnRequest | None = None, on_listening: OnListening | None = None) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ``Denied`` for a host that is not loopback in dev mode, ``Conflict`` for a port
-    or a data folder in use, each in one sentence with its remedy."""
+    """Serve until SIGTERM or SIGINT.
+
+    Raises ``Denied`` for a host that is not loopback in dev mode, ``Conflict`` for a port or a data folder in use, each
+    in one sentence with its remedy.
+    """
     logs = setup(level=config.log.level, json=config.log.format == "json")
     try:
         uvloop.run(serve(config, on_request=on_request, on_listening=on_listening))
@@ -46,7 +49,7 @@ def run(config: Config, *, on_request: OnRequest | None = None, on_listening: On
 async def serve(
     config: Config, *, on_request: OnRequest | None = None, on_listening: OnListening | None = None
 ) -> None:
-    """The same inside a running loop: returns after a signal, when open requests have ended and the folder is closed."""
+    """The same inside a running loop: returns after a signal, when open requests have ended and all is closed."""
     listening = listen(config.server)
     app = create_app(None, config.server, on_request=on_request)
     server = _Server(_uvicorn_config(app, config.server))

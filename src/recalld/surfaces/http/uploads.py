@@ -17,7 +17,7 @@ from recalld.domain.errors import Invalid, NotFound
 
 TTL_S = 12 * 3_600.0
 _ID = re.compile(r"(?:upload_[0-9a-f]{32}(?:\.[A-Za-z0-9]{1,16}){0,2}|shared_[0-9]{13}-[0-9a-f]{32})")
-_SUFFIX = re.compile(r"(?:\.tar)?\.[A-Za-z0-9]{1,16}$")
+_SUFFIX = re.compile(r"(?:\.tar)?\.[a-z0-9]{1,16}$", re.IGNORECASE)
 _NOTE = ".note"
 """What is known of an upload lies beside it in a file of this ending."""
 

@@ -1,0 +1,40 @@
+"""/health, /ready, /system and /debug on the wire."""
+
+from __future__ import annotations
+
+import httpx
+
+from recalld import __version__
+from recalld.domain.report import Readiness
+from tests.surfaces.http.fake_engine import FakeEngine
+
+
+async def test_health_is_bare(http: httpx.AsyncClient) -> None:
+    body = (await http.get("/health", headers={"Authorization": "Bearer nonsense"})).json()
+    assert body == {"status": "ok", "healthy": True, "version": __version__, "auth_mode": "dev"}
+
+
+async def test_ready_tells_what_is_degraded_and_still_is_ready(http: httpx.AsyncClient, engine: FakeEngine) -> None:
+    engine.state_of_health = Readiness("degraded", ("embedding: late",), {"store": "ok", "embedding": "late"})
+    answer = await http.get("/ready")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ready",
+        "state": "degraded",
+        "reasons": ["embedding: late"],
+        "checks": {"store": "ok", "embedding": "late"},
+    }
+    assert (await http.get("/api/v1/debug/health")).json()["result"] == {"healthy": False}
+
+
+async def test_waiting_answers_the_queues(http: httpx.AsyncClient, engine: FakeEngine) -> None:
+    result = (await http.post("/api/v1/system/wait", json={"timeout": 5})).json()["result"]
+    assert result["Embedding"] == {"processed": 5, "requeue_count": 0, "error_count": 0, "errors": []}
+    assert (result["Semantic"]["processed"], result["Semantic"]["error_count"]) == (2, 1)
+    assert engine.state.asked == [("wait", {"timeout_s": 5.0})]
+    assert (await http.post("/api/v1/system/wait")).status_code == 200
+    assert engine.state.asked[-1] == ("wait", {"timeout_s": None})
+
+
+async def test_counting(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/api/v1/debug/vector/count")).json()["result"] == {"count": 7}
