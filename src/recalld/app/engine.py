@@ -62,7 +62,7 @@ class Engine(Workspace):
                     background("worker", lambda: work(doors, name="inside", lease_s=chosen.worker.lease_s))
                 )
             elif worker == "beside":
-                supervisor = Supervisor(chosen, doors.ledger)
+                supervisor = Supervisor(chosen, doors.ledger, doors.clock)
                 housekeeping.watch(supervisor)
                 await stack.enter_async_context(background("supervisor", supervisor.supervise))
             yield cls(doors, chosen, caller or Caller(), housekeeping)

@@ -202,11 +202,11 @@ class Store(Readers):
         for _ in range(CAPTURES_PER_COMMIT):
             if not self._captures:
                 break
-            self._run(self._captures.popleft(), done)
+            self._do(self._captures.popleft(), done)
         while self._bulk and not self._captures and (not done or time.monotonic() < end):
-            self._run(self._bulk.popleft(), done)
+            self._do(self._bulk.popleft(), done)
 
-    def _run(self, call: _Call[Any], done: list[_Call[Any]]) -> None:
+    def _do(self, call: _Call[Any], done: list[_Call[Any]]) -> None:
         done.append(call)
         self._writer.execute("SAVEPOINT call")
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -83,7 +83,9 @@ async def rows_of(reach: Reach, found: Found, doors: Doors) -> tuple[ChunkTable,
     else:
         table = await doors.catalog.table(reach, _candidates(found), around=NEIGHBOURS)
         cosine = await _asked(reach, table.ids, found, doors)
-    return table, _evidence(table.ids, found.lexical, cosine)
+    evidence = _evidence(table.ids, found.lexical, cosine)
+    model = doors.embedder
+    return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
 
 
 def _candidates(found: Found) -> Ids:

@@ -60,7 +60,8 @@ def check_session_id(session_id: str) -> None:
 
 
 def _keyed_id(key: str, index: int) -> str:
-    return f"msg_{hashlib.sha256(f'{key}\x00{index}'.encode()).hexdigest()[:32]}"
+    named = hashlib.sha256(f"{index}\x00{key}".encode()).hexdigest()
+    return f"msg_{named[:32]}"
 
 
 def _split_tools(raw: dict[str, Any], fresh: str, caller: Caller, now: float) -> list[Message]:

@@ -1,0 +1,101 @@
+"""Configuration to doors; the only reader of ``Config`` below the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from pydantic import BaseModel
+
+from recalld.adapters.blobs.files import FileBlobs
+from recalld.adapters.catalog.sqlite import SqliteCatalog
+from recalld.adapters.clock.system import SystemClock
+from recalld.adapters.ledger.remote import WAKE, RemoteLedger
+from recalld.adapters.ledger.sqlite import FILE_NAME, SqliteLedger, open_ledger
+from recalld.adapters.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.parser.registry import ParserSet
+from recalld.adapters.source.opening import open_source
+from recalld.adapters.vectors.exact import ExactVectors
+from recalld.infra.link import Link
+from recalld.infra.offload import Pool
+from recalld.infra.sqlite import Readers
+from recalld.ports.blobs import Blobs
+from recalld.ports.doors import Doors
+from recalld.ports.embedder import Embedder
+from recalld.ports.ledger import Ledger
+
+from .config import Config
+from .plugins import load_all, make
+from .table import POLICIES
+
+SWITCH_INTERVAL_S = 0.001
+"""How soon a computing thread lets the loop have the interpreter."""
+COMPUTE_RUNNING_MAX = 2
+COMPUTE_WAITING_MAX = 256
+
+
+@asynccontextmanager
+async def open_doors(config: Config) -> AsyncIterator[Doors]:
+    """The doors of a store's owner."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    config.folder.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        blobs = _blobs(config, stack)
+        ledger = await open_ledger(
+            config.folder, blobs=blobs, clock=SystemClock(), readers=config.storage.readers, policies=POLICIES
+        )
+        stack.push_async_callback(ledger.close)
+        doors = _doors(config, stack, ledger, ledger.readers, blobs)
+        await ledger.want(doors.embedder.fingerprint if doors.embedder else "", doors.embedder.width if doors.embedder else 0)
+        yield doors
+
+
+@asynccontextmanager
+async def build_worker(config: Config, link: Link) -> AsyncIterator[Doors]:
+    """The doors of a worker process: it reads the store itself and asks the owner to write."""
+    async with AsyncExitStack() as stack:
+        readers = Readers(config.folder / FILE_NAME, count=2)
+        blobs = _blobs(config, stack)
+        woken = asyncio.Event()
+        link.listen(WAKE, woken.set)
+        ledger = RemoteLedger(link, SqliteLedger(readers, blobs, SystemClock(), POLICIES), woken)
+        stack.callback(readers.close)
+        yield _doors(config, stack, ledger, readers, blobs)
+
+
+def _blobs(config: Config, stack: AsyncExitStack) -> Blobs:
+    pool = Pool("blobs", running_max=2, waiting_max=256)
+    stack.callback(pool.close)
+    return FileBlobs(config.folder / "blobs", pool)
+
+
+def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Readers, blobs: Blobs) -> Doors:
+    compute = Pool("compute", running_max=COMPUTE_RUNNING_MAX, waiting_max=COMPUTE_WAITING_MAX)
+    stack.callback(compute.close)
+    embedder: Embedder | None = make("embedder", config.embedder.kind, _options(config.embedder))
+    if embedder is not None:
+        stack.push_async_callback(embedder.close)
+    model = make("model", config.model.kind, _options(config.model))
+    stack.push_async_callback(model.close)
+    return Doors(
+        ledger=ledger,
+        blobs=blobs,
+        catalog=SqliteCatalog(readers),
+        lexicon=Fts5Lexicon(readers),
+        vectors=ExactVectors(readers),
+        embedder=embedder,
+        reranker=None,
+        model=model,
+        parser=ParserSet(p.make(p.settings()) for p in load_all("parser")),
+        open_source=open_source,
+        compute=compute,
+        clock=SystemClock(),
+    )
+
+
+def _options(section: BaseModel) -> dict[str, Any]:
+    """What a section holds beyond our own keys: the plugin's settings."""
+    return dict(section.model_extra or {})
