@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +12,7 @@ from pydantic import BaseModel
 from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.adapters.clock.system import SystemClock
-from recalld.adapters.ledger.remote import WAKE, RemoteLedger
+from recalld.adapters.ledger.remote import RemoteLedger
 from recalld.adapters.ledger.sqlite import FILE_NAME, SqliteLedger, open_ledger
 from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.adapters.parser.registry import ParserSet
@@ -59,9 +58,7 @@ async def build_worker(config: Config, link: Link) -> AsyncIterator[Doors]:
     async with AsyncExitStack() as stack:
         readers = Readers(config.folder / FILE_NAME, count=2)
         blobs = _blobs(config, stack)
-        woken = asyncio.Event()
-        link.listen(WAKE, woken.set)
-        ledger = RemoteLedger(link, SqliteLedger(readers, blobs, SystemClock(), POLICIES), woken)
+        ledger = RemoteLedger(link, SqliteLedger(readers, blobs, SystemClock(), POLICIES))
         stack.callback(readers.close)
         yield _doors(config, stack, ledger, readers, blobs)
 

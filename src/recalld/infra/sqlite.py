@@ -88,6 +88,19 @@ class Readers:
         """Run ``work`` inside one read transaction. Raises ``Busy`` when too many wait, ``Closed``."""
         return await self._pool.run(self._run, work)
 
+    async def read_alone(self, work: Work[T]) -> T:
+        """The same on a connection of its own, opened for it: integrity checks of FTS5 trip over what a connection in use
+        remembers of the index."""
+        return await self._pool.run(self._run_alone, work)
+
+    def _run_alone(self, work: Work[T]) -> T:
+        c = connect(self._path, readonly=True)
+        try:
+            with c:
+                return work(c)
+        finally:
+            c.close()
+
     def _run(self, work: Work[T]) -> T:
         try:
             c = self._free.get_nowait()

@@ -31,6 +31,8 @@ BEAT: Verb[list[int]] = Verb("beat", (str, tuple[int, ...], float), list[int])
 RETRY: Verb[None] = Verb("retry", (Job, str, float, bool), type(None))
 RELEASE: Verb[int] = Verb("release", (str,), int)
 PURGE: Verb[int] = Verb("purge", (int,), int)
+WANT: Verb[None] = Verb("want", (str, int), type(None))
+REOWN: Verb[int] = Verb("reown", (str, int, int), int)
 PROBE: Verb[float] = Verb("probe", (), float)
 CHECK: Verb[list[str]] = Verb("check", (bool,), list[str])
 CHECKPOINT: Verb[None] = Verb("checkpoint", (), type(None))
@@ -73,6 +75,15 @@ class RemoteLedger:
 
     async def purge(self, *, nodes_max: int) -> int:
         return await self._link.call(PURGE, nodes_max)
+
+    async def want(self, fingerprint: str, width: int) -> None:
+        await self._link.call(WANT, fingerprint, width)
+
+    async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
+        return await self._link.call(REOWN, account, node_id, chunks_max)
+
+    async def owners(self) -> list[Caller]:
+        return await self._reader.owners()
 
     async def probe(self) -> float:
         return await self._link.call(PROBE)
@@ -193,6 +204,9 @@ def serves(ledger: Ledger) -> Mapping[Verb[Any], Callable[..., Awaitable[Any]]]:
     async def purge(nodes_max: int) -> int:
         return await ledger.purge(nodes_max=nodes_max)
 
+    async def reown(account: str, node_id: int, chunks_max: int) -> int:
+        return await ledger.reown(account=account, node_id=node_id, chunks_max=chunks_max)
+
     async def check(repair: bool) -> list[str]:
         return await ledger.check(repair=repair)
 
@@ -204,6 +218,8 @@ def serves(ledger: Ledger) -> Mapping[Verb[Any], Callable[..., Awaitable[Any]]]:
         RETRY: retry,
         RELEASE: release,
         PURGE: purge,
+        WANT: ledger.want,
+        REOWN: reown,
         PROBE: ledger.probe,
         CHECK: check,
         CHECKPOINT: ledger.checkpoint,

@@ -187,7 +187,7 @@ class SqliteLedger:
         """See ``ports.ledger.Ledger``."""
         if repair:
             return await self.write(lambda c: upkeep.check(c, True, self.blobs.has), bulk=True)
-        return await self._readers.read(lambda c: upkeep.check(c, False, self.blobs.has))
+        return await self._readers.read_alone(lambda c: upkeep.check(c, False, self.blobs.has))
 
     async def checkpoint(self) -> None:
         """See ``ports.ledger.Ledger``."""

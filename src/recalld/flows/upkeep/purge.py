@@ -23,6 +23,6 @@ async def reown(job: Job, doors: Doors) -> None:
     """Bring the index rows of a subtree that moved to another owner over to it."""
     node_id = int(job.payload["node"])
     for _ in range(SLICES_MAX):
-        if not await doors.ledger.reown(node_id=node_id, chunks_max=CHUNKS_PER_SLICE):
+        if not await doors.ledger.reown(account=job.caller.account, node_id=node_id, chunks_max=CHUNKS_PER_SLICE):
             break
     await doors.ledger.tenant(job.caller, bulk=True).commit(Commit(done=job.id))
