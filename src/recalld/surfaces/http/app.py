@@ -19,10 +19,11 @@ from recalld.app.config import ServerConfig
 from recalld.infra.offload import Pool
 from recalld.surfaces.http import content, resources, search, sessions, system, tasks, tree
 from recalld.surfaces.http.call import REQUEST_ID, Front
+from recalld.surfaces.http.document import openapi
 from recalld.surfaces.http.errors import of_status
 from recalld.surfaces.http.frame import Frame, OnRequest
-from recalld.surfaces.http.reply import failure
-from recalld.surfaces.http.route import FastRoute, Verb
+from recalld.surfaces.http.reply import failure, plain
+from recalld.surfaces.http.route import Handling, Verb
 
 if TYPE_CHECKING:
     from recalld.app.engine import Engine
@@ -44,13 +45,19 @@ VERBS: tuple[Verb, ...] = (
 
 
 class Application(FastAPI):
-    """FastAPI with the frame around everything, the handler of unforeseen errors included."""
+    """FastAPI with our routes, and the frame around everything, the handler of unforeseen errors included."""
 
     front: Front
     on_request: OnRequest | None = None
 
     def build_middleware_stack(self) -> ASGIApp:
         return Frame(super().build_middleware_stack(), self.on_request)
+
+    def openapi(self) -> dict[str, Any]:
+        """The document of our routes, made once. Slow the first time: call it on a pool."""
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi(VERBS, title=self.title, version=self.version, summary=self.summary or "")
+        return self.openapi_schema
 
 
 def create_app(engine: Engine | None, settings: ServerConfig, *, on_request: OnRequest | None = None) -> Application:
@@ -66,18 +73,15 @@ def create_app(engine: Engine | None, settings: ServerConfig, *, on_request: OnR
         title="recalld",
         version=__version__,
         summary="The context database for AI agents that always answers",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )
     app.front = Front(settings, pool, engine)
     app.on_request = on_request
     for verb in VERBS:
-        app.router.routes.append(FastRoute(verb, app.front))
-
-    async def docs(_: Request) -> Response:
-        return HTMLResponse(await pool.run(_DOCS.read_bytes))
-
-    app.router.routes.append(Route("/docs", docs, include_in_schema=False))
+        app.router.routes.append(Route(verb.path, Handling(verb, app.front), methods=[verb.method]))
+    app.router.routes += _documents(app)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(
@@ -89,6 +93,16 @@ def create_app(engine: Engine | None, settings: ServerConfig, *, on_request: OnR
         expose_headers=list(_EXPOSED),
     )
     return app
+
+
+def _documents(app: Application) -> list[Route]:
+    async def document(_: Request) -> Response:
+        return plain(await app.front.pool.run(app.openapi))
+
+    async def page(_: Request) -> Response:
+        return HTMLResponse(await app.front.pool.run(_DOCS.read_bytes))
+
+    return [Route("/openapi.json", document), Route("/docs", page)]
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # the port answers before the engine and its libraries are lo
 
 REQUEST_ID = "recalld.request_id"
 """Key of the request's id in the ASGI scope."""
+ROUTE = "recalld.route"
+"""Key of the matched route's pattern in the ASGI scope."""
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recalld.domain.errors import Invalid
-from recalld.surfaces.http.call import REQUEST_ID
+from recalld.surfaces.http.call import REQUEST_ID, ROUTE
 from recalld.surfaces.http.errors import of_error
 from recalld.surfaces.http.reply import failure
 
@@ -74,7 +74,7 @@ class Frame:
                 await self._app(scope, receive, framed)
         finally:
             if self._on_request is not None:
-                route = getattr(scope.get("route"), "path", "")
+                route = scope.get(ROUTE, "")
                 took = time.perf_counter() - started
                 self._on_request(Seen(request_id, scope["method"], scope["path"], route, status, took))
 

@@ -1,7 +1,7 @@
 """A route: reads arguments by the handler's signature, keeps its deadline, turns results and errors into envelopes.
 
-FastAPI documents the routes from the same signatures; it does not run them, because decoding, limits and encoding are
-ours and a request should cost tens of microseconds.
+FastAPI documents the routes from the same signatures (``document.py``); it does not run them, because decoding, limits
+and encoding are ours and a request should cost tens of microseconds.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from enum import Enum
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from uuid import uuid4
 
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from recalld.domain.errors import RecalldError, deadline_exceeded
 from recalld.surfaces.http.body import decode_json, read_body
-from recalld.surfaces.http.call import Call, Front
+from recalld.surfaces.http.call import ROUTE, Call, Front
 from recalld.surfaces.http.errors import invalid_parameters, of_error
-from recalld.surfaces.http.models import ErrorEnvelope, Told, envelope_of
+from recalld.surfaces.http.models.envelope import Told
 from recalld.surfaces.http.reply import failure, success
 
 
@@ -72,35 +71,6 @@ class Verb:
         return f"{self.tag}.{self.handler.__name__}"
 
 
-class FastRoute(APIRoute):
-    """A documented route whose requests skip the framework's own argument machinery."""
-
-    def __init__(self, verb: Verb, front: Front) -> None:
-        super().__init__(
-            verb.path,
-            verb.handler,
-            methods=[verb.method],
-            summary=verb.summary,
-            description=inspect.getdoc(verb.handler) or verb.summary,
-            tags=[verb.tag],
-            name=verb.handler.__name__,
-            operation_id=f"{verb.tag}_{verb.handler.__name__}",
-            response_model=None,
-            responses=_documented(verb),
-            deprecated=verb.deprecated or None,
-            openapi_extra=verb.extra,
-        )
-        self.app = Handling(verb, front)
-
-
-def _documented(verb: Verb) -> dict[int | str, dict[str, Any]]:
-    failed: dict[str, Any] = {"model": ErrorEnvelope, "description": "Refused or failed; the code says why"}
-    if verb.media != "application/json":
-        return {200: {"description": "Bytes", "content": {verb.media: {}}}, "default": failed}
-    model = verb.result if verb.bare else envelope_of(verb.result)
-    return {200: {"model": model, "description": "Done"}, "default": failed}
-
-
 class Handling:
     """The ASGI application of one route."""
 
@@ -111,6 +81,7 @@ class Handling:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
+        scope[ROUTE] = self._verb.path
         call = Call(scope, receive, front=self._front, with_peer=self._verb.peer)
         try:
             response = await self._answer(call, started)

@@ -10,7 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 R = TypeVar("R")
 
 
-class TelemetryAsk(BaseModel):
+class Model(BaseModel):
+    """Built when first used: most of these are only ever documented."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class TelemetryAsk(Model):
     """Which parts of the telemetry are wanted."""
 
     model_config = ConfigDict(extra="forbid")
@@ -18,7 +24,7 @@ class TelemetryAsk(BaseModel):
     summary: bool = True
 
 
-class Told(BaseModel):
+class Told(Model):
     """A request body that may ask how its work went."""
 
     telemetry: bool | TelemetryAsk = Field(False, description="true: the envelope says how long the work took")
@@ -30,7 +36,7 @@ class Strict(Told):
     model_config = ConfigDict(extra="forbid")
 
 
-class TelemetrySummary(BaseModel):
+class TelemetrySummary(Model):
     """How a request went."""
 
     operation: str
@@ -38,14 +44,14 @@ class TelemetrySummary(BaseModel):
     duration_ms: float
 
 
-class Telemetry(BaseModel):
+class Telemetry(Model):
     """Telemetry of one request."""
 
     id: str
     summary: TelemetrySummary | None = None
 
 
-class Envelope(BaseModel, Generic[R]):
+class Envelope(Model, Generic[R]):
     """A success."""
 
     status: Literal["ok"]
@@ -55,7 +61,7 @@ class Envelope(BaseModel, Generic[R]):
     profile: None = None
 
 
-class Problem(BaseModel):
+class Problem(Model):
     """What went wrong: ``code`` is stable, ``message`` is for people and names the remedy, ``details`` for programs."""
 
     code: str
@@ -63,7 +69,7 @@ class Problem(BaseModel):
     details: dict[str, Any] = {}
 
 
-class ErrorEnvelope(BaseModel):
+class ErrorEnvelope(Model):
     """A refusal or a failure."""
 
     status: Literal["error"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from recalld.surfaces.http.models.envelope import Strict, Told
+from recalld.surfaces.http.models.envelope import Model, Strict, Told
 
 
 class AddBody(Strict):
@@ -36,13 +36,13 @@ class AddBody(Strict):
     add_type: str | None = None
 
 
-class UploadResult(BaseModel):
+class UploadResult(Model):
     """The name of an upload, good for twelve hours."""
 
     temp_file_id: str
 
 
-class AddResult(BaseModel):
+class AddResult(Model):
     """What an import began, or with ``wait`` what it did."""
 
     model_config = ConfigDict(extra="allow")
@@ -60,20 +60,20 @@ class WaitBody(Told):
     timeout: float | None = Field(None, ge=0)
 
 
-class CountQuery(BaseModel):
+class CountQuery(Model):
     """Where to count."""
 
     uri: str = ""
     filter: str | None = None
 
 
-class CountResult(BaseModel):
+class CountResult(Model):
     """How many pieces can be found."""
 
     count: int
 
 
-class Health(BaseModel):
+class Health(Model):
     """The process answers."""
 
     status: Literal["ok"]
@@ -82,7 +82,7 @@ class Health(BaseModel):
     auth_mode: str
 
 
-class Ready(BaseModel):
+class Ready(Model):
     """Whether the store answers, and what is short of full health."""
 
     status: Literal["ready", "not_ready"]
@@ -92,14 +92,14 @@ class Ready(BaseModel):
     reason: str | None = None
 
 
-class Status(BaseModel):
+class Status(Model):
     """Whose requests these are."""
 
     initialized: bool
     user: str
 
 
-class Healthy(BaseModel):
+class Healthy(Model):
     """One word on health."""
 
     healthy: bool

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from recalld.surfaces.http.models.envelope import Strict, Told
+from recalld.surfaces.http.models.envelope import Model, Strict, Told
 
 LIMIT_MAX = 10_000
 Category = Literal["events", "entities", "preferences", "experiences", "resources", "skills"]
@@ -77,7 +77,7 @@ class FindBody(Strict):
     level: Levels | None = None
 
 
-class ContextFields(BaseModel):
+class ContextFields(Model):
     """What only ``mode=context`` understands."""
 
     query_expansion: Literal["off", "auto"] = "auto"
@@ -141,7 +141,7 @@ class GlobBody(Told):
     node_limit: int = Field(256, ge=1, le=100_000)
 
 
-class HitResult(BaseModel):
+class HitResult(Model):
     """One found entry."""
 
     model_config = ConfigDict(extra="forbid")
@@ -154,7 +154,7 @@ class HitResult(BaseModel):
     tags: list[str]
 
 
-class SourceResult(BaseModel):
+class SourceResult(Model):
     """Where a hit's words come from."""
 
     uri: str
@@ -162,14 +162,14 @@ class SourceResult(BaseModel):
     message_id: str | None = None
 
 
-class Provenance(BaseModel):
+class Provenance(Model):
     """A hit's sources, best first."""
 
     uri: str
     sources: list[SourceResult]
 
 
-class FindResult(BaseModel):
+class FindResult(Model):
     """Hits by type, each list in descending score."""
 
     memories: list[HitResult]
@@ -179,7 +179,7 @@ class FindResult(BaseModel):
     provenance: list[Provenance] | None = None
 
 
-class BlockEntry(BaseModel):
+class BlockEntry(Model):
     """One entry of a context block."""
 
     uri: str
@@ -190,7 +190,7 @@ class BlockEntry(BaseModel):
     origin: str
 
 
-class BlockResult(BaseModel):
+class BlockResult(Model):
     """A context block: ``rendered`` goes before a model as it is."""
 
     entries: list[BlockEntry]
@@ -199,7 +199,7 @@ class BlockResult(BaseModel):
     stats: dict[str, Any]
 
 
-class LineResult(BaseModel):
+class LineResult(Model):
     """A matching line, from 1."""
 
     line: int
@@ -207,7 +207,7 @@ class LineResult(BaseModel):
     content: str
 
 
-class GrepResult(BaseModel):
+class GrepResult(Model):
     """Matching lines in tree order."""
 
     matches: list[LineResult]
@@ -216,7 +216,7 @@ class GrepResult(BaseModel):
     files_scanned: int
 
 
-class GlobResult(BaseModel):
+class GlobResult(Model):
     """Matching addresses."""
 
     matches: list[str]

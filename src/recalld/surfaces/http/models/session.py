@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, field_validator
+from pydantic import ConfigDict, Field, StrictInt, field_validator
 
-from recalld.surfaces.http.models.envelope import Told
+from recalld.surfaces.http.models.envelope import Model, Told
 
 _POLICY_MAX = {"pending_token_threshold": 1_000_000, "message_count_threshold": 1_000, "idle_timeout_seconds": 604_800}
 
 
-class AutoCommitPolicy(BaseModel):
+class AutoCommitPolicy(Model):
     """When a session commits by itself; values above the ceiling are brought down to it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -28,7 +28,7 @@ class AutoCommitPolicy(BaseModel):
         return min(value, _POLICY_MAX[info.field_name])
 
 
-class Enabled(BaseModel):
+class Enabled(Model):
     """A part that can be switched off."""
 
     model_config = ConfigDict(extra="forbid")
@@ -36,7 +36,7 @@ class Enabled(BaseModel):
     enabled: bool = True
 
 
-class MemoryPolicy(BaseModel):
+class MemoryPolicy(Model):
     """What may be remembered of a session."""
 
     model_config = ConfigDict(extra="forbid")
@@ -61,13 +61,13 @@ class MemoryPolicy(BaseModel):
     working_memory: Enabled = Enabled()
 
 
-class EventTags(BaseModel):
+class EventTags(Model):
     """Tags put on event memories."""
 
     tags: list[str] = []
 
 
-class ExtractionConfig(BaseModel):
+class ExtractionConfig(Model):
     """How memories are extracted."""
 
     events: EventTags = EventTags()
@@ -82,7 +82,7 @@ class CreateSession(Told):
     memory_extraction_config: ExtractionConfig | None = None
 
 
-class MessageIn(BaseModel):
+class MessageIn(Model):
     """One message: ``content`` or ``parts`` (parts win). ``id`` makes a repeated send harmless."""
 
     model_config = ConfigDict(extra="ignore")
@@ -126,19 +126,19 @@ class UsedBody(Told):
     skill: dict[str, Any] | None = None
 
 
-class SessionQuery(BaseModel):
+class SessionQuery(Model):
     """Whether a missing session is made."""
 
     auto_create: bool = False
 
 
-class ContextQuery(BaseModel):
+class ContextQuery(Model):
     """How many tokens the context may take."""
 
     token_budget: int = Field(128_000, ge=0)
 
 
-class TasksQuery(BaseModel):
+class TasksQuery(Model):
     """Which tasks."""
 
     task_type: str | None = None
@@ -147,14 +147,14 @@ class TasksQuery(BaseModel):
     limit: int = Field(50, ge=1, le=200)
 
 
-class Who(BaseModel):
+class Who(Model):
     """An account and a user in it."""
 
     account_id: str
     user_id: str
 
 
-class SessionCreated(BaseModel):
+class SessionCreated(Model):
     """A new session."""
 
     session_id: str
@@ -164,7 +164,7 @@ class SessionCreated(BaseModel):
     memory_extraction_config: ExtractionConfig
 
 
-class SessionListed(BaseModel):
+class SessionListed(Model):
     """A session in the list."""
 
     session_id: str
@@ -173,7 +173,7 @@ class SessionListed(BaseModel):
     mod_time: str
 
 
-class SessionMeta(BaseModel):
+class SessionMeta(Model):
     """A session's state."""
 
     model_config = ConfigDict(extra="allow")
@@ -192,7 +192,7 @@ class SessionMeta(BaseModel):
     memory_extraction_config: dict[str, Any]
 
 
-class AppendResult(BaseModel):
+class AppendResult(Model):
     """A session after an append. ``added`` (batch) may differ from the number sent."""
 
     session_id: str
@@ -201,7 +201,7 @@ class AppendResult(BaseModel):
     added: int | None = None
 
 
-class CommitResult(BaseModel):
+class CommitResult(Model):
     """What a commit began; ``status`` skipped says why in ``reason``."""
 
     session_id: str
@@ -215,7 +215,7 @@ class CommitResult(BaseModel):
     reason: str | None = None
 
 
-class ContextStats(BaseModel):
+class ContextStats(Model):
     """What a session's context is made of."""
 
     totalArchives: int
@@ -226,7 +226,7 @@ class ContextStats(BaseModel):
     archiveTokens: int
 
 
-class ContextResult(BaseModel):
+class ContextResult(Model):
     """A session's past within a token budget."""
 
     latest_archive_overview: str
@@ -236,7 +236,7 @@ class ContextResult(BaseModel):
     stats: ContextStats
 
 
-class ArchiveResult(BaseModel):
+class ArchiveResult(Model):
     """A finished archive."""
 
     archive_id: str
@@ -245,13 +245,13 @@ class ArchiveResult(BaseModel):
     messages: list[dict[str, Any]]
 
 
-class SessionGone(BaseModel):
+class SessionGone(Model):
     """The session that was deleted."""
 
     session_id: str
 
 
-class UsedResult(BaseModel):
+class UsedResult(Model):
     """How much the session has used so far."""
 
     session_id: str
@@ -259,7 +259,7 @@ class UsedResult(BaseModel):
     skills_used: int
 
 
-class TaskResult(BaseModel):
+class TaskResult(Model):
     """Work under way."""
 
     task_id: str

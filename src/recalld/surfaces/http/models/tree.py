@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from recalld.surfaces.http.models.envelope import Strict, Told
+from recalld.surfaces.http.models.envelope import Model, Strict, Told
 
 LISTED_MAX = 100_000
 
 
-class UriQuery(BaseModel):
+class UriQuery(Model):
     """One address."""
 
     uri: str
 
 
-class LsQuery(BaseModel):
+class LsQuery(Model):
     """How a directory is listed. ``recursive`` lists three levels."""
 
     uri: str
@@ -32,7 +32,7 @@ class LsQuery(BaseModel):
     sort_order: Literal["asc", "desc"] = "asc"
 
 
-class TreeQuery(BaseModel):
+class TreeQuery(Model):
     """How a subtree is listed."""
 
     uri: str
@@ -44,7 +44,7 @@ class TreeQuery(BaseModel):
     level_limit: int = Field(3, ge=1, le=64)
 
 
-class ReadQuery(BaseModel):
+class ReadQuery(Model):
     """Which lines of a file."""
 
     uri: str
@@ -53,7 +53,7 @@ class ReadQuery(BaseModel):
     raw: bool = Field(False, description="show a memory's trailer too")
 
 
-class RmQuery(BaseModel):
+class RmQuery(Model):
     """What to remove."""
 
     uri: str
@@ -93,7 +93,7 @@ class WriteBody(Strict):
     processing_mode: Literal["semantic_and_vectors", "vectors_only"] = "semantic_and_vectors"
 
 
-class BatchOperation(BaseModel):
+class BatchOperation(Model):
     """One file of a batch: ``content`` or ``content_base64``."""
 
     model_config = ConfigDict(extra="forbid")
@@ -113,7 +113,7 @@ class BatchBody(Strict):
     timeout: float | None = Field(None, ge=0)
 
 
-class Listed(BaseModel):
+class Listed(Model):
     """An entry as an agent reads it."""
 
     uri: str
@@ -124,7 +124,7 @@ class Listed(BaseModel):
     rel_path: str | None = None
 
 
-class ListedOriginal(BaseModel):
+class ListedOriginal(Model):
     """An entry as the store knows it."""
 
     name: str
@@ -137,7 +137,7 @@ class ListedOriginal(BaseModel):
     abstract: str | None = None
 
 
-class Stat(BaseModel):
+class Stat(Model):
     """One entry; ``count``: how many pieces below a directory can be found."""
 
     name: str
@@ -150,13 +150,13 @@ class Stat(BaseModel):
     count: int | None = None
 
 
-class UriResult(BaseModel):
+class UriResult(Model):
     """The address that was made."""
 
     uri: str
 
 
-class QueueStatus(BaseModel):
+class QueueStatus(Model):
     """One queue's work."""
 
     processed: int
@@ -165,7 +165,7 @@ class QueueStatus(BaseModel):
     errors: list[dict[str, Any]]
 
 
-class Removed(BaseModel):
+class Removed(Model):
     """What a removal did."""
 
     uri: str
@@ -175,7 +175,7 @@ class Removed(BaseModel):
     queue_status: dict[str, QueueStatus] | None = None
 
 
-class Moved(BaseModel):
+class Moved(Model):
     """What a move did."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -191,7 +191,7 @@ class Copied(Moved):
     copied_count: int
 
 
-class WriteResult(BaseModel):
+class WriteResult(Model):
     """What a write did. Statuses: queued, complete, failed, skipped or deferred."""
 
     uri: str
@@ -206,7 +206,7 @@ class WriteResult(BaseModel):
     overview_status: str | None = None
 
 
-class BatchResult(BaseModel):
+class BatchResult(Model):
     """What a batch did, file by file."""
 
     root_uri: str
