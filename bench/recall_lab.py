@@ -41,7 +41,7 @@ SETS = ("locomo", "beam-100K", "cranfield", "drcd", "cosqa", "metatool", "bfcl")
 
 
 def slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("_") or "x"
+    return re.sub(r"[^\w.-]+", "_", text).strip("_") or "x"
 
 
 @dataclass

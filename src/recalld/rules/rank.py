@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .weights import DEFAULT, WINDOW, Weights
+from .weights import DEFAULT, LEXICAL_ONLY, WINDOW, WITH_VECTORS, Weights
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]
@@ -38,7 +38,8 @@ class Rowset:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What one query found. Postings: ``term[k]`` stands ``count[k]`` times in row ``row[k]``; ``idf`` per term;
-    ``cosine`` per row, NaN where there is no vector, None = no vectors at all; ``phrase``: rows that hold all of it."""
+    ``cosine`` per row, NaN where there is no vector, None = no vectors at all; ``phrase``: rows that hold all of it;
+    ``floor``/``ceiling``: the model's cosines of unrelated and of equal texts."""
 
     term: Rows
     row: Rows
@@ -46,6 +47,8 @@ class Evidence:
     idf: Floats
     cosine: NDArray[np.float32] | None
     phrase: Rows
+    floor: float = 0.0
+    ceiling: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +74,33 @@ def rank(query: str, rows: Rowset, found: Evidence, weights: Weights = DEFAULT) 
     n = len(rows.node)
     steps = _steps(rows)
     lexical = _bm25(rows, found, steps, weights)
-    dense = np.zeros(n) if found.cosine is None else _blend(found.cosine, steps, weights)
-    fused = _scaled(_scaled(lexical, floor=0.0) + weights.dense * _scaled(dense))
+    dense = np.full(n, found.floor) if found.cosine is None else _blend(found.cosine, steps, weights)
+    # A lone row has no span of its own: the model's floor stands in for the worst one.
+    low = min(found.floor, float(dense.min(initial=found.floor)))
+    fused = _scaled(_scaled(lexical, 0.0) + weights.dense * _scaled(dense, low), 0.0)
     group = weights.group_share * _best_of_group(fused, rows.group)
     bonus = _named_speaker(query, rows, weights) + _talk_prior(query, rows, weights)
     if len(found.phrase):
         bonus[found.phrase] += weights.phrase
-    total = fused + group + bonus
-    return Ranked(lexical, dense, group, bonus, total, np.ones(n))
+    ranked = Ranked(lexical, dense, group, bonus, fused + group + bonus, np.zeros(n))
+    return replace(ranked, score=probability(ranked.total, *absolute(ranked, found, weights)))
+
+
+def absolute(ranked: Ranked, found: Evidence, weights: Weights = DEFAULT) -> tuple[float, float | None]:
+    """What the best row has in absolute terms: the share of the query's information it covers, and how close its vector
+    comes between the model's floor and ceiling (None without vectors)."""
+    coverage = float(ranked.lexical.max(initial=0.0)) / max((weights.k1 + 1) * float(found.idf.sum()), 1e-9)
+    if found.cosine is None:
+        return coverage, None
+    return coverage, (float(ranked.dense.max(initial=found.floor)) - found.floor) / (found.ceiling - found.floor)
+
+
+def probability(total: Floats, coverage: float, closeness: float | None) -> Floats:
+    """Chance that a row is what was asked for: rises with ``total`` within a query, and from query to query with what is
+    ``absolute`` about its best row."""
+    c = LEXICAL_ONLY if closeness is None else WITH_VECTORS
+    odds = c.base + c.total * total + c.coverage * max(coverage, 0.0) ** 0.5 + c.closeness * (closeness or 0.0)
+    return np.asarray(1.0 / (1.0 + np.exp(-odds)), np.float64)
 
 
 def fold(node: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64]:
@@ -130,8 +152,9 @@ def _bm25(rows: Rowset, found: Evidence, steps: tuple[list[Rows], list[Rows]], w
 
 def _blend(cosine: NDArray[np.float32], steps: tuple[list[Rows], list[Rows]], weights: Weights) -> Floats:
     """Cosines with the mixture of each row's vector and its neighbours', had it been made."""
-    own = np.nan_to_num(cosine.astype(np.float64))
-    there = (~np.isnan(cosine)).astype(np.float64)
+    missing = np.isnan(cosine)
+    own = np.where(missing, 0.0, cosine).astype(np.float64)
+    there = (~missing).astype(np.float64)
     share = there + _shared(there, steps, weights)
     square = there + _shared(there, steps, weights, power=2)
     norm = np.sqrt(np.maximum(square + weights.dense_kin * (share * share - square), 1e-9))
@@ -146,11 +169,8 @@ def _shared(column: Floats, steps: tuple[list[Rows], list[Rows]], weights: Weigh
     return total
 
 
-def _scaled(score: Floats, floor: float | None = None) -> Floats:
-    if not len(score):
-        return score
-    low = score.min() if floor is None else floor
-    span = score.max() - low
+def _scaled(score: Floats, low: float) -> Floats:
+    span = score.max(initial=low) - low
     return (score - low) / span if span > 1e-12 else np.zeros(len(score))
 
 
