@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import importlib
 import ipaddress
 import signal
@@ -53,32 +54,35 @@ async def serve(
     listening = listen(config.server)
     app = create_app(None, config.server, on_request=on_request)
     server = _Server(_uvicorn_config(app, config.server))
+    failed: RecalldError | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server.serve(sockets=[listening]), name="http")
             with _stopped_by_signals(server):
-                host, port = listening.getsockname()[:2]
-                _announce(host, port, on_listening)
-                await _with_engine(app, config, serving, server)
-    except* RecalldError as failed:
-        raise failed.exceptions[0] from None
+                _announce(listening, on_listening)
+                try:
+                    await _with_engine(app, config, serving)
+                except RecalldError as error:  # kept out of the group, so that it rises as itself
+                    failed = error
+                server.should_exit = True
+                await serving
     finally:
         listening.close()
         app.front.pool.close()
+    if failed is not None:
+        raise failed
 
 
-async def _with_engine(app: Application, config: Config, serving: asyncio.Task[None], server: _Server) -> None:
+async def _with_engine(app: Application, config: Config, serving: asyncio.Task[None]) -> None:
     """Open the data folder behind a port that answers already; close it when the last request has ended."""
-    try:
-        engine_type = await app.front.pool.run(_engine_type)
-        async with engine_type.open(config=config, worker="beside") as engine:
-            app.front.engine = engine
-            _log.info("ready", data=str(config.folder))
-            await serving
-            app.front.engine = None
-    finally:
-        # Opening may have failed, or a signal came first: nothing is left to serve for.
-        server.should_exit = True
+    engine_type = await app.front.pool.run(_engine_type)
+    async with engine_type.open(config=config, worker="beside") as engine:
+        # What start-up left stays for good: without this every full collection walks through it and stalls the loop.
+        gc.freeze()
+        app.front.engine = engine
+        _log.info("ready", data=str(config.folder))
+        await serving
+        app.front.engine = None
 
 
 def _engine_type() -> type[Engine]:
@@ -124,7 +128,8 @@ def _cannot_listen(server: ServerConfig, why: OSError) -> RecalldError:
     return Invalid(f"cannot listen on {place}: {why.strerror}", remedy="check server.host and server.port")
 
 
-def _announce(host: str, port: int, on_listening: OnListening | None) -> None:
+def _announce(listening: socket.socket, on_listening: OnListening | None) -> None:
+    host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     _log.info("listening", url=f"http://{shown}:{port}")
     if on_listening is not None:

@@ -1,0 +1,156 @@
+"""From taking the port to closing the data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from recalld.app.config import Config, ServerConfig, load_config
+from recalld.domain.errors import Conflict, Denied, Invalid
+from recalld.surfaces.http import serve as serving
+from recalld.surfaces.http.serve import listen, serve
+from tests.surfaces.http.fake_engine import FakeEngine
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return load_config(None, data=tmp_path, server={"port": 0, "shutdown_s": 5.0})
+
+
+class Openable:
+    """Stands where the engine's class stands, and says when it opens and closes."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+        self.may_open = asyncio.Event()
+        self.events: list[str] = []
+        self.fails: Exception | None = None
+
+    @asynccontextmanager
+    async def open(self, **how: Any) -> AsyncIterator[FakeEngine]:
+        self.events.append(f"opening beside={how['worker'] == 'beside'}")
+        await self.may_open.wait()
+        if self.fails:
+            raise self.fails
+        yield self.engine
+        self.events.append("closed")
+
+
+@pytest.fixture
+def openable(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Openable:
+    openable = Openable(engine)
+    monkeypatch.setattr(serving, "_engine_type", lambda: openable)
+    return openable
+
+
+Talk = Callable[[httpx.AsyncClient], Any]
+
+
+async def during(config: Config, talk: Talk) -> None:
+    """Serve while ``talk`` lasts; it ends the server itself."""
+    where: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve(config, on_listening=lambda host, port: where.set_result(f"http://{host}:{port}")))
+        async with httpx.AsyncClient(base_url=await where, timeout=20) as client:
+            await talk(client)
+
+
+def stop() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def until_ready(client: httpx.AsyncClient) -> None:
+    while (await client.get("/ready")).status_code != 200:
+        pass
+
+
+async def test_health_answers_before_the_store_is_open(config: Config, openable: Openable) -> None:
+    async def talk(client: httpx.AsyncClient) -> None:
+        assert (await client.get("/health")).status_code == 200
+        assert (await client.get("/api/v1/system/status")).status_code == 503
+        openable.may_open.set()
+        await until_ready(client)
+        assert (await client.get("/api/v1/system/status")).status_code == 200
+        stop()
+
+    await during(config, talk)
+    assert openable.events == ["opening beside=True", "closed"]
+
+
+async def test_open_requests_end_before_the_store_closes(config: Config, openable: Openable) -> None:
+    openable.may_open.set()
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    class Slow(type(openable.engine.as_caller(openable.engine.caller))):  # type: ignore[misc]
+        async def read(self, uri: str, **_: Any) -> str:
+            begun.set()
+            await may_end.wait()
+            openable.events.append("answered")
+            return "text"
+
+    openable.engine.as_caller = lambda caller: Slow(openable.engine.state, caller)  # type: ignore[method-assign]
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        await until_ready(client)
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(client.get("/api/v1/content/read", params={"uri": "viking://resources/a"}))
+            await begun.wait()
+            stop()
+            asyncio.get_running_loop().call_later(0.3, may_end.set)
+        assert reading.result().json()["result"] == "text"
+
+    await during(config, talk)
+    assert openable.events[-2:] == ["answered", "closed"]
+
+
+async def test_a_store_that_does_not_open_ends_the_server_with_its_reason(config: Config, openable: Openable) -> None:
+    openable.fails = Conflict("the data folder is in use", remedy="stop the other server")
+    openable.may_open.set()
+    with pytest.raises(Conflict, match="in use"):
+        await serve(config)
+
+
+async def test_a_signal_while_the_store_opens_is_not_lost(config: Config, openable: Openable) -> None:
+    async def talk(client: httpx.AsyncClient) -> None:
+        assert (await client.get("/health")).status_code == 200
+        stop()
+        openable.may_open.set()
+
+    await during(config, talk)
+    assert openable.events[-1] == "closed"
+
+
+def test_dev_mode_listens_on_loopback_only() -> None:
+    for host in ("0.0.0.0", "192.168.1.5", "::"):
+        with pytest.raises(Denied, match="dev") as refused:
+            listen(ServerConfig(host=host, port=0))
+        assert refused.value.remedy
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.2"])
+def test_loopback_has_many_names(host: str) -> None:
+    listen(ServerConfig(host=host, port=0)).close()
+
+
+def test_a_name_is_no_address() -> None:
+    with pytest.raises(Invalid, match=r"example\.org"):
+        listen(ServerConfig(host="example.org", port=0))
+
+
+def test_a_port_in_use_is_said_in_one_sentence_with_a_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Conflict) as refused:
+            listen(ServerConfig(port=port))
+    assert str(port) in str(refused.value)
+    assert "--port" in refused.value.remedy
+    assert "\n" not in str(refused.value)
