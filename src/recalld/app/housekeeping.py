@@ -73,6 +73,7 @@ class Housekeeping:
             self._embedding = str(failed)
 
     async def _sweep(self) -> None:
+        await self._doors.ledger.prune(keep_s=self._config.storage.history_keep_days * 86_400)
         await self._doors.compute.run(self._sweep_uploads, self._doors.clock.now() - UPLOAD_KEPT_S)
 
     def _sweep_uploads(self, before: float) -> None:

@@ -26,14 +26,15 @@ CREATE TABLE node (
 CREATE UNIQUE INDEX node_place ON node (parent, name) WHERE gone = 0;
 CREATE INDEX node_follow ON node (owner, seq);
 CREATE INDEX node_gone ON node (gone) WHERE gone > 0;
+CREATE INDEX node_hash ON node (hash) WHERE hash <> '';
 CREATE INDEX node_stale ON node (owner) WHERE stale > 0;
 
 CREATE TABLE tier (
   node INTEGER PRIMARY KEY, version INTEGER NOT NULL, abstract TEXT NOT NULL, overview TEXT NOT NULL DEFAULT '',
   made_by TEXT NOT NULL);
 
--- data NULL: the bytes lie in the blob folder. refs: log entries whose "after" is this hash.
-CREATE TABLE blob (hash TEXT PRIMARY KEY, size INTEGER NOT NULL, refs INTEGER NOT NULL, data BLOB) WITHOUT ROWID;
+-- data NULL: the bytes lie in the blob folder. Kept while a node or a young enough log entry names the hash.
+CREATE TABLE blob (hash TEXT PRIMARY KEY, size INTEGER NOT NULL, data BLOB);
 
 CREATE TABLE log (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, account TEXT NOT NULL, actor TEXT NOT NULL, op TEXT NOT NULL,

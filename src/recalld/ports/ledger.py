@@ -100,12 +100,12 @@ class Tenant(Protocol):
         ...
 
     async def grep_candidates(
-        self, uri: Uri, *, literal: str, depth_max: int, after: int, limit: int
+        self, uri: Uri, *, literal: str, fold: bool, depth_max: int, after: int, limit: int
     ) -> list[tuple[Node, bytes]]:
         """Files below ``uri`` with id > ``after`` in id order, with their bytes, for a scan by regular expression.
 
-        ``literal``: a string of at least 3 characters every match must contain (case ignored), used to skip files; "" = all
-        files. Binary media, hidden files and messages are left out, unless ``uri`` lies in a message directory."""
+        ``literal``: a string of at least 3 characters every match must contain, used to skip files ("" = all files);
+        ``fold``: it is lower-case and compared without ASCII case. Binary media, hidden files and messages are left out, unless ``uri`` lies in a message directory."""
         ...
 
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
@@ -223,6 +223,11 @@ class Ledger(Protocol):
 
     async def purge(self, *, nodes_max: int) -> int:
         """Delete up to ``nodes_max`` tombstoned nodes with all that hangs on them; returns how many (0 = clean)."""
+        ...
+
+    async def prune(self, *, keep_s: float) -> int:
+        """Drop contents that no node has any more and no log entry of the last ``keep_s`` seconds names, tasks that ended
+        long ago, and blob files that nothing names; returns how many contents went. The log itself stays."""
         ...
 
     async def usage(self) -> Usage:

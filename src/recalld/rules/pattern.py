@@ -18,10 +18,18 @@ _SPECIAL = re.compile(r"[\\.^$*+?{}\[\]|()]")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A compiled expression. ``literal``: lower-case text every match contains ("" = none known)."""
+    """A compiled expression. ``literal``: text every match contains ("" = none known); ``fold``: compare it without case,
+    it is lower-case then. ``raw``: the same expression over bytes."""
 
     compiled: Any
+    raw: Any
     literal: str
+    fold: bool
+
+    def absent(self, data: bytes) -> bool:
+        """True when no line of these bytes can match: a quick look without decoding. Text in another encoding than UTF-8
+        is always worth the long look."""
+        return data.isascii() and not self._anchored() and self.raw.search(data) is None
 
     def lines(self, text: str) -> Iterator[tuple[int, str]]:
         """Matching lines with their 1-based numbers, cut at 2,000 characters."""
@@ -45,22 +53,28 @@ def compile_pattern(pattern: str, ignore_case: bool) -> Pattern:
     options.case_sensitive = not ignore_case
     options.max_mem = 8 << 20
     try:
-        compiled = re2.compile(pattern, options)
+        compiled, raw = re2.compile(pattern, options), re2.compile(pattern.encode(), options)
     except re2.error as bad:
         raise _refused(pattern, bad.args[0].decode() if isinstance(bad.args[0], bytes) else str(bad)) from bad
-    return Pattern(compiled, literal_of(pattern))
+    literal = literal_of(pattern)
+    return Pattern(compiled, raw, _caseless(literal) if ignore_case else literal, ignore_case)
 
 
 def literal_of(pattern: str) -> str:
     """The longest run of plain characters that every match must contain; "" when alternatives or groups make it unsure."""
     if re.search(r"[|(\[\\]", pattern):
         plain = re.fullmatch(r"(?:[^\\.^$*+?{}\[\]|()]|\\[.\-/_])+", pattern)
-        return re.sub(r"\\(.)", r"\1", pattern).lower() if plain else ""
+        return re.sub(r"\\(.)", r"\1", pattern) if plain else ""
     runs = []
     for run in re.split(r"[.^$]|.[*?]|.\{[^}]*\}", pattern):
         runs += [r for r in run.split("+")] if "+" in run else [run]
     best = max((r for r in runs if not _SPECIAL.search(r)), key=len, default="")
-    return best.lower() if len(best) >= 3 else ""
+    return best if len(best) >= 3 else ""
+
+
+def _caseless(text: str) -> str:
+    # The store compares without case in ASCII only.
+    return text.lower() if text.isascii() or text.upper() == text.lower() else ""
 
 
 def _refused(pattern: str, why: str) -> Invalid:

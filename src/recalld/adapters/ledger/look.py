@@ -17,7 +17,9 @@ from . import rows, talk
 from .rows import SELECT_NODE
 
 NOT_MESSAGES = "n.kind <> 2 AND NOT (n.name = 'messages' AND n.parent IN (SELECT node FROM session))"
-BINARY = ("application/pdf", "application/zip", "application/octet-stream", "image/", "audio/", "video/", "application/vnd", "application/msword")
+TEXTUAL = "(n.media LIKE 'text/%' OR n.media IN ('application/json', 'application/jsonl', 'application/yaml', 'application/toml', 'application/xml', 'image/svg+xml'))"
+Scanned = tuple[int, int, str, bytes | str | None, int, str]
+"""id, parent, name, content, size, hash."""
 
 
 def stat(c: apsw.Connection, caller: Caller, uri: Uri) -> Node:
@@ -125,7 +127,7 @@ def _shown(caller: Caller, parent: tuple[str, ...], name: str, is_file: int) -> 
 
 
 def grep_page(
-    c: apsw.Connection, caller: Caller, uri: Uri, literal: str, depth_max: int, after: int, limit: int
+    c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, depth_max: int, after: int, limit: int
 ) -> list[tuple[Node, bytes | None]]:
     """See ``ports.ledger.Tenant.grep_candidates``; None for bytes in the blob store."""
     top = stat(c, caller, uri)
@@ -135,20 +137,21 @@ def grep_page(
     seen = limit
     while not found and seen == limit:
         # A page that shows nothing of this subtree is no end: go on until there is something, or no page.
-        page = list(_scan(c, caller, uri, literal, after, limit))
+        page = list(_scan(c, caller, uri, literal, fold, after, limit))
         seen, after = len(page), page[-1][0] if page else after
         found = list(_inside(c, caller, uri, depth_max, page))
     return found
 
 
 def _inside(
-    c: apsw.Connection, caller: Caller, uri: Uri, depth_max: int, page: list[tuple[int, str, bytes | str | None, int, str]]
+    c: apsw.Connection, caller: Caller, uri: Uri, depth_max: int, page: list[Scanned]
 ) -> Iterator[tuple[Node, bytes | None]]:
     paths = rows.Paths(c, caller.account)
-    for id_, name, data, size, hash_ in page:
-        path = paths.of(id_)
-        if path is None or path[: len(uri.parts)] != uri.parts or len(path) - len(uri.parts) > depth_max:
+    for id_, parent, name, data, size, hash_ in page:
+        above = paths.of(parent)
+        if above is None or above[: len(uri.parts)] != uri.parts or len(above) - len(uri.parts) >= depth_max:
             continue
+        path = (*above, name)
         if name.startswith(".") or (caller.role is Role.USER and path[0] == "user" and path[1] != caller.user):
             continue
         kind = Kind.MESSAGE if talk_uri(uri) else Kind.FILE
@@ -162,21 +165,20 @@ def talk_uri(uri: Uri) -> bool:
 
 
 def _scan(
-    c: apsw.Connection, caller: Caller, uri: Uri, literal: str, after: int, limit: int
-) -> Iterator[tuple[int, str, bytes | str | None, int, str]]:
+    c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, after: int, limit: int
+) -> Iterator[Scanned]:
     owner = rows.owner_key(uri) if len(uri.parts) > 1 or uri.parts == ("resources",) else None
     inside = "" if owner is None else " AND n.owner = :owner"
-    values = {"after": after, "limit": limit, "literal": literal, "owner": rows.owner_of(c, caller.account, owner or "")}
+    values = {"after": after, "limit": limit, "literal": literal if fold else literal.encode(), "owner": rows.owner_of(c, caller.account, owner or "")}
     if talk_uri(uri):
-        hit = " AND instr(lower(m.text), :literal)" if literal else ""
-        sql = f"SELECT n.id, n.name, m.text, n.size, '' FROM node n JOIN message m ON m.node = n.id WHERE n.id > :after AND n.gone = 0{inside}{hit}"
+        hit = f" AND instr({'lower(m.text)' if fold else 'CAST(m.text AS BLOB)'}, :literal)" if literal else ""
+        sql = f"SELECT n.id, n.parent, n.name, m.text, n.size, '' FROM node n JOIN message m ON m.node = n.id WHERE n.id > :after AND n.gone = 0{inside}{hit}"
     else:
         # A blob outside the ledger cannot be looked into here: it is always a candidate.
-        hit = " AND (b.data IS NULL OR instr(lower(b.data), :literal))" if literal else ""
-        text = " AND ".join(f"n.media NOT LIKE '{m}%'" for m in BINARY)
+        hit = f" AND (b.data IS NULL OR instr({'lower(b.data)' if fold else 'b.data'}, :literal))" if literal else ""
         sql = (
-            "SELECT n.id, n.name, b.data, n.size, n.hash FROM node n JOIN blob b ON b.hash = n.hash "
-            f"WHERE n.id > :after AND n.kind = 1 AND n.gone = 0 AND {text}{inside}{hit}"
+            "SELECT n.id, n.parent, n.name, b.data, n.size, n.hash FROM node n JOIN blob b ON b.hash = n.hash "
+            f"WHERE n.id > :after AND n.kind = 1 AND n.gone = 0 AND {TEXTUAL}{inside}{hit}"
         )
     yield from c.execute(f"{sql} ORDER BY n.id LIMIT :limit", values)
 

@@ -50,7 +50,7 @@ class Pen:
     outcome: Outcome = field(default_factory=Outcome)
 
     def log(self, op: str, node: int, uri: Uri, before: str = "", after: str = "", detail: Any = None) -> int:
-        """Append a log entry; returns its sequence number. ``after`` counts as a reference to that blob."""
+        """Append a log entry; returns its sequence number."""
         self.c.execute(
             "INSERT INTO log (at, account, actor, op, node, uri, before, after, cause, detail) VALUES (?,?,?,?,?,?,?,?,?,?)",
             (
@@ -58,8 +58,6 @@ class Pen:
                 "" if detail is None else json.dumps(detail),
             ),
         )  # fmt: skip
-        if after:
-            self.c.execute("UPDATE blob SET refs = refs + 1 WHERE hash = ?", (after,))
         self.outcome.seq = self.c.last_insert_rowid()
         return self.outcome.seq
 

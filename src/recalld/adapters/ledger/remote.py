@@ -33,6 +33,7 @@ RELEASE: Verb[int] = Verb("release", (str,), int)
 PURGE: Verb[int] = Verb("purge", (int,), int)
 WANT: Verb[None] = Verb("want", (str, int), type(None))
 REOWN: Verb[int] = Verb("reown", (str, int, int), int)
+PRUNE: Verb[int] = Verb("prune", (float,), int)
 PROBE: Verb[float] = Verb("probe", (), float)
 CHECK: Verb[list[str]] = Verb("check", (bool,), list[str])
 CHECKPOINT: Verb[None] = Verb("checkpoint", (), type(None))
@@ -81,6 +82,9 @@ class RemoteLedger:
 
     async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
         return await self._link.call(REOWN, account, node_id, chunks_max)
+
+    async def prune(self, *, keep_s: float) -> int:
+        return await self._link.call(PRUNE, keep_s)
 
     async def owners(self) -> list[Caller]:
         return await self._reader.owners()
@@ -142,9 +146,9 @@ class _RemoteTenant:
         return await self._reader.tiers(uri)
 
     async def grep_candidates(
-        self, uri: Uri, *, literal: str, depth_max: int, after: int, limit: int
+        self, uri: Uri, *, literal: str, fold: bool, depth_max: int, after: int, limit: int
     ) -> list[tuple[Node, bytes]]:
-        return await self._reader.grep_candidates(uri, literal=literal, depth_max=depth_max, after=after, limit=limit)
+        return await self._reader.grep_candidates(uri, literal=literal, fold=fold, depth_max=depth_max, after=after, limit=limit)
 
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
         return await self._reader.names(uri, nodes_max=nodes_max)
@@ -207,6 +211,9 @@ def serves(ledger: Ledger) -> Mapping[Verb[Any], Callable[..., Awaitable[Any]]]:
     async def reown(account: str, node_id: int, chunks_max: int) -> int:
         return await ledger.reown(account=account, node_id=node_id, chunks_max=chunks_max)
 
+    async def prune(keep_s: float) -> int:
+        return await ledger.prune(keep_s=keep_s)
+
     async def check(repair: bool) -> list[str]:
         return await ledger.check(repair=repair)
 
@@ -218,6 +225,7 @@ def serves(ledger: Ledger) -> Mapping[Verb[Any], Callable[..., Awaitable[Any]]]:
         RETRY: retry,
         RELEASE: release,
         PURGE: purge,
+        PRUNE: prune,
         WANT: ledger.want,
         REOWN: reown,
         PROBE: ledger.probe,

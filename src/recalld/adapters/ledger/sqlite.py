@@ -31,6 +31,11 @@ from .pen import Pen
 T = TypeVar("T")
 WAKE_S = 1.0
 RELIST_PAGE = 500
+PRUNE_PAGE = 100
+TASK_KEPT_S = 24 * 3_600.0
+FAILED_KEPT_S = 7 * 24 * 3_600.0
+ORPHAN_S = 3_600.0
+"""A blob file that no commit has named for this long never will be."""
 FILE_NAME = "recalld.db"
 
 
@@ -171,6 +176,19 @@ class SqliteLedger:
         at, caller = self.clock.now(), Caller(account, "")
         return await self.write(lambda c: tree.reown(Pen(c, caller, at, "reown", False), node_id, chunks_max), bulk=True)
 
+    async def prune(self, *, keep_s: float) -> int:
+        """See ``ports.ledger.Ledger``."""
+        now, gone = self.clock.now(), 0
+        while hashes := await self._readers.read(lambda c: upkeep.forgettable(c, now - keep_s, PRUNE_PAGE)):
+            step = await self.write(lambda c, h=hashes: upkeep.forget(c, h), bulk=True)
+            if not step:
+                break
+            gone += step
+        await self.write(lambda c: upkeep.forget_tasks(c, now - TASK_KEPT_S, now - FAILED_KEPT_S), bulk=True)
+        known = await self._readers.read(upkeep.kept)
+        await self.blobs.sweep(known=known, older_than_s=ORPHAN_S)
+        return gone
+
     # ----------------------------------------------------------------- state
     async def usage(self) -> Usage:
         """See ``ports.ledger.Ledger``."""
@@ -235,10 +253,10 @@ class SqliteTenant:
         return await self._read(lambda c: look.tiers(c, self.caller, uri))
 
     async def grep_candidates(
-        self, uri: Uri, *, literal: str, depth_max: int, after: int, limit: int
+        self, uri: Uri, *, literal: str, fold: bool, depth_max: int, after: int, limit: int
     ) -> list[tuple[Node, bytes]]:
         """See ``ports.ledger.Tenant``."""
-        page = await self._read(lambda c: look.grep_page(c, self.caller, uri, literal, depth_max, after, limit))
+        page = await self._read(lambda c: look.grep_page(c, self.caller, uri, literal, fold, depth_max, after, limit))
         return [(node, await self._ledger.bytes_of(node, data) if data is None else data) for node, data in page]
 
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:

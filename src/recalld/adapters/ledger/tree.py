@@ -113,7 +113,7 @@ def _same_bytes(pen: Pen, op: PutFile, found: Row) -> None:
 
 def _keep_blob(pen: Pen, op: PutFile) -> None:
     pen.c.execute(
-        "INSERT INTO blob (hash, size, refs, data) VALUES (?, ?, 0, ?) ON CONFLICT (hash) DO NOTHING", (op.hash, op.size, op.data)
+        "INSERT INTO blob (hash, size, data) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING", (op.hash, op.size, op.data)
     )
 
 

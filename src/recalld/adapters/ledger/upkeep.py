@@ -177,6 +177,38 @@ def _children(c: apsw.Connection, node: int, most: int) -> Iterator[int]:
     return iter([id_ for (id_,) in c.execute("SELECT id FROM node WHERE parent = ? LIMIT ?", (node, most + 1)).fetchall()])
 
 
+def forgettable(c: apsw.Connection, before: float, limit: int) -> list[str]:
+    """Hashes that no node has and no log entry since ``before`` names: counted from the log, not beside it."""
+    sql = (
+        "SELECT hash FROM blob EXCEPT SELECT hash FROM node EXCEPT SELECT after FROM log WHERE at >= :before "
+        "EXCEPT SELECT before FROM log WHERE at >= :before LIMIT :limit"
+    )
+    return [h for (h,) in c.execute(sql, {"before": before, "limit": limit})]
+
+
+def forget(c: apsw.Connection, hashes: list[str]) -> int:
+    """Drop contents; one that a node has taken up meanwhile stays. Returns how many went."""
+    gone = 0
+    for hash_ in hashes:
+        c.execute("DELETE FROM blob WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM node WHERE hash = blob.hash AND hash <> '')", (hash_,))
+        gone += c.changes()
+    return gone
+
+
+def forget_tasks(c: apsw.Connection, ended_before: float, failed_before: float) -> int:
+    """Drop tasks that ended long ago (failed ones are kept longer); returns how many."""
+    c.execute(
+        "DELETE FROM task WHERE (status IN ('completed', 'cancelled') AND updated < ?) OR (status = 'failed' AND updated < ?)",
+        (ended_before, failed_before),
+    )
+    return int(c.changes())
+
+
+def kept(c: apsw.Connection) -> frozenset[str]:
+    """Hashes whose bytes must lie in the blob folder."""
+    return frozenset(h for (h,) in c.execute("SELECT hash FROM blob WHERE data IS NULL"))
+
+
 def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
     """See ``ports.ledger.Ledger.usage``."""
     def one(sql: str) -> Any:

@@ -10,6 +10,7 @@ from recalld.ports.index import ChunkTable, Ids, Loaded
 from recalld.rules.rank import Ranked
 
 _TIER = 2
+_DIRECTORY = 0
 _SIDECARS = {0: ".abstract.md", 1: ".overview.md"}
 
 
@@ -21,21 +22,21 @@ def hits_of(
     by_node = {each.node_id: each for each in loaded}
     quoted = set() if targeted else {uri for each in loaded for uri in each.quotes}
     hits: list[Hit] = []
-    for row in best.tolist():
+    for row, score in zip(best.tolist(), ranked.score(best).tolist(), strict=True):
         node = by_node.get(int(table.node[row]))
         if node is not None and node.uri not in quoted:
-            hits.append(_hit(row, node, table, ranked))
+            hits.append(_hit(row, score, node, table, ranked))
     return tuple(hits)
 
 
-def _hit(row: int, node: Loaded, table: ChunkTable, ranked: Ranked) -> Hit:
+def _hit(row: int, score: float, node: Loaded, table: ChunkTable, ranked: Ranked) -> Hit:
     tier = int(table.kind[row]) == _TIER
     level = int(table.level[row]) if tier else 2
     return Hit(
-        uri=Uri((*node.uri.parts, _SIDECARS[level])) if tier and level in _SIDECARS else node.uri,
+        uri=Uri((*node.uri.parts, _SIDECARS[level])) if tier and node.kind == _DIRECTORY else node.uri,
         type=node.type,
         level=level,
-        score=float(ranked.score[row]),
+        score=score,
         abstract=node.overview if tier and level == 1 else node.abstract,
         tags=node.tags,
         sources=_sources(node),

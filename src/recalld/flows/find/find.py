@@ -6,12 +6,12 @@ from recalld.domain.caller import Caller
 from recalld.domain.hit import Answer, Stage
 from recalld.domain.query import Query
 from recalld.ports.doors import Doors
-from recalld.rules.rank import Rowset, fold, rank
-from recalld.rules.weights import CUT
+from recalld.rules.rank import fold, rank
+from recalld.rules.weights import CUT, DEFAULT
 
 from .answer import hits_of
 from .plan import plan
-from .recall import recall, rows_of
+from .recall import ready, recall, rows_of
 
 EMBED_DEADLINE_S = 0.5
 SPARE = 10
@@ -43,15 +43,13 @@ async def find(
     found = await recall(planned, reach, doors, deadline_s=deadline_s, embed_deadline_s=embed_deadline_s)
     table, evidence = await rows_of(reach, found, doors)
     stage("recall", f"{len(evidence.row)} postings, {0 if found.dense is None else len(found.dense.ids)} vectors")
-    rows = Rowset(
-        table.node, table.group, table.previous, table.next, table.length, table.kind, table.speaker, table.asks, table.speakers
-    )
-    ranked = rank(query.text, rows, evidence)
+    rows, prepared = ready(table)
+    ranked = rank(query.text, rows, evidence, DEFAULT, prepared)
     cut = CUT if query.score_min is None else query.score_min
     # A directory's tiers are entries of their own; of everything else the best chunk stands for the whole.
     entry = rows.node * 4 + (table.kind == 2) * (table.level + 1)
     best = fold(entry, ranked.total, query.limit + min(query.limit, SPARE))
-    best = best[ranked.score[best] > cut]
+    best = best[ranked.score(best) > cut]
     stage("rank", f"{len(best)} entries above {cut:g}")
     loaded = await doors.catalog.load(reach, rows.node[best].tolist())
     hits = hits_of(best, loaded, table, ranked, targeted=reach.targeted)[: query.limit]

@@ -11,6 +11,8 @@ from recalld.domain.errors import Busy, Upstream
 from recalld.ports.doors import Doors
 from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, DenseMatches, Ids, LexicalMatches, Reach, Scores
 from recalld.rules.rank import Evidence, idf
+from recalld.rules.rowset import Prepared, Rowset, prepare
+from recalld.rules.weights import DEFAULT
 
 from .plan import Plan
 
@@ -86,6 +88,17 @@ async def rows_of(reach: Reach, found: Found, doors: Doors) -> tuple[ChunkTable,
     evidence = _evidence(table.ids, found.lexical, cosine)
     model = doors.embedder
     return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
+
+
+def ready(table: ChunkTable) -> tuple[Rowset, Prepared]:
+    """A table's rows as ranking wants them, made once for each table."""
+    kept = table.kept.get("rank")
+    if kept is None:
+        rows = Rowset(
+            table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
+        )
+        kept = table.kept["rank"] = (rows, prepare(rows, DEFAULT))
+    return kept
 
 
 def _candidates(found: Found) -> Ids:

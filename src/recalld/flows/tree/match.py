@@ -35,7 +35,9 @@ async def grep(
     scanned, after = 0, 0
     end = doors.clock.monotonic() + GREP_DEADLINE_S
     while doors.clock.monotonic() < end:
-        page = await tenant.grep_candidates(uri, literal=compiled.literal, depth_max=depth, after=after, limit=PAGE_FILES)
+        page = await tenant.grep_candidates(
+            uri, literal=compiled.literal, fold=compiled.fold, depth_max=depth, after=after, limit=PAGE_FILES
+        )
         if not page:
             return GrepReport(tuple(found), scanned)
         after = page[-1][0].id
@@ -61,6 +63,8 @@ async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, doors: Doors,
 def _scan(texts: list[tuple[Uri, bytes]], compiled: Pattern, limit: int) -> list[LineMatch]:
     found: list[LineMatch] = []
     for uri, data in texts:
+        if compiled.absent(data):
+            continue
         text = decode(data).text
         for number, line in compiled.lines(strip(text) if "memories" in uri.parts else text):
             found.append(LineMatch(uri, number, line))
