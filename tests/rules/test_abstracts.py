@@ -20,7 +20,9 @@ def test_an_abstract_is_one_line_of_at_most_256_characters(text: str, title: str
 
 
 def test_the_authors_summary_comes_first() -> None:
-    document = Document("text/markdown", "# T\n\nOther words stand here in the text.", title="Tool", summary="What it is for.")
+    document = Document(
+        "text/markdown", "# T\n\nOther words stand here in the text.", title="Tool", summary="What it is for."
+    )
     assert abstract("x.md", document) == "Tool: What it is for."
 
 

@@ -18,7 +18,13 @@ def said(id: str, text: str, *, role: str = "user", at: float = MAY_8) -> Messag
 
 
 MESSAGES = st.lists(
-    st.builds(said, st.text("m123", min_size=1, max_size=5), st.text(max_size=300), role=st.sampled_from(["user", "assistant"])), max_size=30
+    st.builds(
+        said,
+        st.text("m123", min_size=1, max_size=5),
+        st.text(max_size=300),
+        role=st.sampled_from(["user", "assistant"]),
+    ),
+    max_size=30,
 )
 TALK = [
     said("m1", "I want to plan the launch of Falcon on 3 June."),
@@ -33,7 +39,9 @@ def test_tiers_keep_their_sizes_and_sections(messages: list[Message]) -> None:
     assert 0 < len(abstract_of_archive(messages)) <= ABSTRACT_CHARS_MAX
     overview = overview_of_archive(messages)
     assert len(overview) <= OVERVIEW_CHARS_MAX
-    assert [line[3:] for line in overview.splitlines() if line.startswith("## ") and line[3:] in SECTIONS] == list(SECTIONS)
+    assert [line[3:] for line in overview.splitlines() if line.startswith("## ") and line[3:] in SECTIONS] == list(
+        SECTIONS
+    )
 
 
 def test_the_abstract_tells_when_and_who() -> None:

@@ -25,7 +25,9 @@ MESSAGES = st.lists(
     st.builds(
         said,
         st.uuids().map(str),
-        st.sampled_from([FACT, "Hi!", "We decided to ship on 3 June.", "我们决定下周三发布新版本。", "Why?", "Thanks, Ana!"]),
+        st.sampled_from(
+            [FACT, "Hi!", "We decided to ship on 3 June.", "我们决定下周三发布新版本。", "Why?", "Thanks, Ana!"]
+        ),
         peer=st.sampled_from(["", "ana", "bo"]),
         at=st.floats(0, 4e9),
     ),
@@ -92,7 +94,11 @@ def test_the_trailer_says_what_it_is_and_where_it_is_from() -> None:
 
 
 def test_neighbouring_facts_of_one_day_are_one_event_and_other_days_another() -> None:
-    talk = [said("1", FACT), said("2", "We adopted a dog called Rex on Sunday."), said("3", "I joined Acme last week.", at=MAY_8 + DAY)]
+    talk = [
+        said("1", FACT),
+        said("2", "We adopted a dog called Rex on Sunday."),
+        said("3", "I joined Acme last week.", at=MAY_8 + DAY),
+    ]
     assert [event.message_ids for event in events(talk)] == [("1", "2"), ("3",)]
 
 

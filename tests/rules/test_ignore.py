@@ -37,7 +37,10 @@ def test_files_that_are_no_documents_are_left_out(name: str, head: bytes, why: s
     assert why_skip_file(name, len(head), head) == why
 
 
-@pytest.mark.parametrize(("name", "head"), [("a.md", b"MZ is a text"), ("run.sh", b"#!/bin/sh"), ("a.pdf", b"%PDF"), ("p.png", b"\x89PNG\r\n\x1a\n\x00")])
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [("a.md", b"MZ is a text"), ("run.sh", b"#!/bin/sh"), ("a.pdf", b"%PDF"), ("p.png", b"\x89PNG\r\n\x1a\n\x00")],
+)
 def test_documents_are_taken(name: str, head: bytes) -> None:
     assert why_skip_file(name, len(head), head) == ""
 

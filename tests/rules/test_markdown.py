@@ -10,12 +10,28 @@ from recalld.rules import markdown as scan
 
 BLOCKS = st.lists(
     st.sampled_from(
-        ["# One\n", "## Two\n\n", "Title\n===\n", "Sub\n---\n", "words here\n\n", "```\n# no heading\n```\n\n", "~~~py\n## none\n\n~~~\n\n",
-         "- item\n\n", "> quoted\n\n", "| a | b |\n|---|---|\n| 1 | 2 |\n\n", "    # indented code\n\n", "\n", "#tag no heading\n\n", "***\n\n",
-         "### Three ###\n", "1. first\n\n", "```` md\n```\n# none\n```\n````\n\n"]
+        [
+            "# One\n",
+            "## Two\n\n",
+            "Title\n===\n",
+            "Sub\n---\n",
+            "words here\n\n",
+            "```\n# no heading\n```\n\n",
+            "~~~py\n## none\n\n~~~\n\n",
+            "- item\n\n",
+            "> quoted\n\n",
+            "| a | b |\n|---|---|\n| 1 | 2 |\n\n",
+            "    # indented code\n\n",
+            "\n",
+            "#tag no heading\n\n",
+            "***\n\n",
+            "### Three ###\n",
+            "1. first\n\n",
+            "```` md\n```\n# none\n```\n````\n\n",
+        ]
     ),
     max_size=12,
-)  # fmt: skip
+)
 
 
 def reference(text: str) -> list[tuple[int, int]]:

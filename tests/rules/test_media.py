@@ -36,11 +36,16 @@ def test_wide_text_with_a_mark_is_not_binary() -> None:
     assert media.is_binary("hi".encode("utf-16-le"))
 
 
-@pytest.mark.parametrize(("size", "words"), [(512, "512 B"), (1_234_567, "1.2 MB"), (999_999, "1.0 MB"), (3 * 10**9, "3.0 GB")])
+@pytest.mark.parametrize(
+    ("size", "words"), [(512, "512 B"), (1_234_567, "1.2 MB"), (999_999, "1.0 MB"), (3 * 10**9, "3.0 GB")]
+)
 def test_sizes_as_people_say_them(size: int, words: str) -> None:
     assert media.size_words(size) == words
 
 
-@pytest.mark.parametrize(("kind", "cut"), [("text/markdown", True), ("text/html", True), ("text/x-python", False), ("application/json", False)])
+@pytest.mark.parametrize(
+    ("kind", "cut"),
+    [("text/markdown", True), ("text/html", True), ("text/x-python", False), ("application/json", False)],
+)
 def test_only_documents_are_cut_into_sections(kind: str, cut: bool) -> None:
     assert media.splits(kind) is cut

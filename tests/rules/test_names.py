@@ -77,6 +77,8 @@ def test_a_taken_name_gets_the_first_free_number() -> None:
     assert names.unique("a", {"a", "a_1"}) == "a_2"
 
 
-@pytest.mark.parametrize(("name", "bare"), [("guide.md", "guide"), ("a.tar.gz", "a.tar"), ("Makefile", "Makefile"), (".env", ".env")])
+@pytest.mark.parametrize(
+    ("name", "bare"), [("guide.md", "guide"), ("a.tar.gz", "a.tar"), ("Makefile", "Makefile"), (".env", ".env")]
+)
 def test_a_stem_is_the_name_without_its_ending(name: str, bare: str) -> None:
     assert names.stem(name) == bare

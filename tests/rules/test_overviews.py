@@ -55,11 +55,16 @@ def test_a_documents_overview_keeps_its_size(text: str) -> None:
 
 def test_a_documents_overview_is_its_headings_as_a_tree() -> None:
     text = "# Guide\n\nIntro.\n\n## Install\n\nRun pip first. Then go.\n\n### Linux\n\nUse apt.\n"
-    overview = of_document("x.md", Document("text/markdown", text, title="Guide", sections=markdown.sections(text)), "A.")
+    overview = of_document(
+        "x.md", Document("text/markdown", text, title="Guide", sections=markdown.sections(text)), "A."
+    )
     assert "- Install: Run pip first.\n  - Linux: Use apt." in overview
 
 
 def test_a_definition_is_told_with_its_authors_words() -> None:
-    sections = (Section("def f(a)", 1, 'def f(a):\n    """Adds a. More."""\n'), Section("g()", 2, "// Takes b.\nfunction g() {}\n"))
+    sections = (
+        Section("def f(a)", 1, 'def f(a):\n    """Adds a. More."""\n'),
+        Section("g()", 2, "// Takes b.\nfunction g() {}\n"),
+    )
     overview = of_document("a.py", Document("text/x-python", "", sections=sections), "A.")
     assert "- `def f(a)`: Adds a.\n  - `g()`: Takes b." in overview

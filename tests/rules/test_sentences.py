@@ -15,7 +15,10 @@ TEXT = st.text(st.sampled_from("ab cdE.!?。！？，\n#`*[]()|-_<>~你好1 "), 
     ("text", "found"),
     [
         ("One. Two! Three?", ["One.", "Two!", "Three?"]),
-        ("Dr. Smith met J. Doe at 3 p.m. on Main St. today. Then he left.", ["Dr. Smith met J. Doe at 3 p.m. on Main St. today.", "Then he left."]),
+        (
+            "Dr. Smith met J. Doe at 3 p.m. on Main St. today. Then he left.",
+            ["Dr. Smith met J. Doe at 3 p.m. on Main St. today.", "Then he left."],
+        ),
         ("Version 3.11 is out. Use it, e.g. here.", ["Version 3.11 is out.", "Use it, e.g. here."]),
         ("今天下雨。我们不去了！好吗？", ["今天下雨。", "我们不去了！", "好吗？"]),
         ("他说：“走吧。”然后走了。", ["他说：“走吧。”", "然后走了。"]),
@@ -37,12 +40,16 @@ def test_no_sentence_is_longer_than_allowed(text: str) -> None:
 
 
 def test_code_tables_headings_and_front_matter_are_no_prose() -> None:
-    text = "---\ntitle: x\n---\n# Head\n\nReal words here.\n\n```\ncode. Code.\n```\n\n| a | b |\n|---|---|\n\n    indented. code.\n\n- An item.\n"
+    text = "---\ntitle: x\n---\n# Head\n\nReal words here.\n\n```\ncode. Code.\n```\n\n"
+    text += "| a | b |\n|---|---|\n\n    indented. code.\n\n- An item.\n"
     assert rule.sentences(text) == ["Real words here.", "An item."]
 
 
 def test_markup_becomes_words() -> None:
-    assert rule.plain("See **the** [guide](http://x.y/z) for `snake_case` <b>now</b> ![i](a.png)") == "See the guide for snake_case now"
+    assert (
+        rule.plain("See **the** [guide](http://x.y/z) for `snake_case` <b>now</b> ![i](a.png)")
+        == "See the guide for snake_case now"
+    )
 
 
 @given(TEXT, st.integers(2, 120))

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from recalld.rules import trailer
 
 BODY = st.text(st.characters(exclude_categories=["Cs"]), max_size=200).filter(lambda text: "MEMORY_FIELDS" not in text)
-FIELDS = st.dictionaries(st.text(max_size=10), st.one_of(st.integers(), st.text(max_size=30), st.lists(st.text(max_size=5))))
+FIELDS = st.dictionaries(
+    st.text(max_size=10), st.one_of(st.integers(), st.text(max_size=30), st.lists(st.text(max_size=5)))
+)
 
 
 @given(BODY, FIELDS)

@@ -136,8 +136,8 @@ def abstract(name: str, document: Document) -> str:
     Order of preference: the author's summary, the best sentences, the names it defines, what kind of file it is.
     """
     title = plain(document.title)[:120]
-    if document.summary.strip():
-        return titled(title, plain(document.summary))
+    if summary := plain(document.summary[:SCAN_CHARS_MAX]):
+        return titled(title, summary)
     text = document.indexable or document.text
     if media.is_code(document.media) or not media.is_text(document.media) or _is_data(document.media):
         return fit(_by_names(name, document), ABSTRACT_CHARS_MAX)

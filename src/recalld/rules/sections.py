@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,15 @@ from .media import splits, suffix_of
 _NO_RANK: Final = 99
 _SLAB_CHARS: Final = 4_000
 _TOKENS_MIN: Final = SECTION_TOKENS * 2 // 3
-_WIDE: Final = ((0x3000, 0x30FF), (0x3400, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF))
+# As ``wire.tokens`` counts, but some twenty times faster on a megabyte of Chinese (measured).
+_WIDE: Final = (
+    (0x3040, 0x30FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xAC00, 0xD7AF),
+    (0xF900, 0xFAFF),
+    (0xFF00, 0xFFEF),
+)
 _TABLE_RULE = re.compile(r"^[ \t]{0,3}\|?[ \t]{0,8}:?-+:?[ \t]{0,8}\|[-:| \t]*$", re.MULTILINE)
 _HTML_BREAK = re.compile(
     r"</(?:p|div|li|ul|ol|section|article|tr|blockquote|h[1-6])\s*>\s*|<br\s*/?>\s*", re.IGNORECASE
@@ -48,11 +55,6 @@ class _Piece:
     depth: int
     path: tuple[str, ...]
     begins: bool
-
-
-def estimate_tokens(text: str) -> int:
-    """Tokens as clients count them: CJK 1.5, beyond the basic plane 2.0, anything else 0.25 a character, rounded up."""
-    return math.ceil(_tokens(text))
 
 
 def layout(name: str, document: Document) -> tuple[Part, ...]:
