@@ -54,21 +54,19 @@ async def download(call: Call, query: Annotated[UriQuery, Query()]) -> Response:
 
 async def write(call: Call, body: WriteBody) -> dict[str, Any]:
     """Write a file; when this answers the next search sees it. ``wait`` also waits for the summaries above it."""
-    uri = call.expand(body.uri)
     did = await call.workspace.write(body.uri, body.content, mode=body.mode, wait=body.wait, timeout_s=body.timeout)
-    return shapes.written(uri, did, body.mode, shapes.queues(()) if body.wait else None)
+    return shapes.written(call.expand(body.uri), did, body.mode, shapes.queues(()) if body.wait else None)
 
 
 async def batch_write(call: Call, body: BatchBody) -> dict[str, Any]:
     """Write up to 256 files below one directory in one commit: all or none."""
-    root = call.expand(body.root_uri)
     size = sum(len(o.content or o.content_base64 or "") for o in body.operations)
     if size <= _INLINE_CHARS:
         operations = _operations(call, body.operations)
     else:
         operations = await call.front.pool.run(_operations, call, body.operations)
     did = await call.workspace.write_many(body.root_uri, operations, wait=body.wait, timeout_s=body.timeout)
-    return shapes.batch(root, did, shapes.queues(()) if body.wait else None)
+    return shapes.batch(call.expand(body.root_uri), did, shapes.queues(()) if body.wait else None)
 
 
 def _operations(call: Call, asked: list[BatchOperation]) -> list[Operation]:

@@ -74,8 +74,8 @@ async def mkdir(call: Call, body: MkdirBody) -> dict[str, Any]:
 
 async def rm(call: Call, query: Annotated[RmQuery, Query()]) -> dict[str, Any]:
     """Remove a file, or a directory with ``recursive``. What is not there is removed already."""
-    uri = call.expand(query.uri)
     receipt = await call.workspace.rm(query.uri, recursive=query.recursive)
+    uri = call.expand(query.uri)
     queues = shapes.queues(await call.workspace.wait(timeout_s=query.timeout)) if query.wait else None
     return {
         "uri": str(uri),
@@ -88,16 +88,15 @@ async def rm(call: Call, query: Annotated[RmQuery, Query()]) -> dict[str, Any]:
 
 async def mv(call: Call, body: MvBody) -> dict[str, Any]:
     """Rename or re-parent; missing parents of the target are made."""
-    source, to = call.expand(body.from_uri), call.expand(body.to_uri)
     await call.workspace.mv(body.from_uri, body.to_uri)
-    return {"from": str(source), "to": str(to)}
+    return {"from": str(call.expand(body.from_uri)), "to": str(call.expand(body.to_uri))}
 
 
 async def cp(call: Call, body: CpBody) -> dict[str, Any]:
     """Copy a file, or a directory with ``recursive``."""
-    source, to = call.expand(body.from_uri), call.expand(body.to_uri)
     receipt = await call.workspace.cp(body.from_uri, body.to_uri, recursive=body.recursive)
-    return {"from": str(source), "to": str(to), "recursive": body.recursive, "copied_count": len(receipt.created)}
+    both = {"from": str(call.expand(body.from_uri)), "to": str(call.expand(body.to_uri))}
+    return both | {"recursive": body.recursive, "copied_count": len(receipt.created)}
 
 
 VERBS = (
