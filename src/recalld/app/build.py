@@ -48,7 +48,9 @@ async def open_doors(config: Config) -> AsyncIterator[Doors]:
         )
         stack.push_async_callback(ledger.close)
         doors = _doors(config, stack, ledger, ledger.readers, blobs)
-        await ledger.want(doors.embedder.fingerprint if doors.embedder else "", doors.embedder.width if doors.embedder else 0)
+        await ledger.want(
+            doors.embedder.fingerprint if doors.embedder else "", doors.embedder.width if doors.embedder else 0
+        )
         yield doors
 
 

@@ -23,7 +23,9 @@ class ServerConfig(BaseModel):
     port: int = Field(1933, ge=0, le=65535, description="TCP port; 0 picks a free one")
     auth_mode: Literal["dev"] = Field("dev", description="dev: no keys, the caller names its user in a header")
     recall_deadline_s: float = Field(2.0, gt=0, le=60, description="a find answers within this, complete or degraded")
-    request_deadline_s: float = Field(30.0, gt=0, le=600, description="any other request that does not wait answers within this")
+    request_deadline_s: float = Field(
+        30.0, gt=0, le=600, description="any other request that does not wait answers within this"
+    )
     shutdown_s: float = Field(10.0, gt=0, le=300, description="how long open requests may finish after SIGTERM")
     cors_origins: tuple[str, ...] = Field(("*",), description="origins a browser may call from")
 
@@ -87,7 +89,11 @@ class Config(BaseSettings):
     """Everything that can be set. An empty file is valid; an unknown key is refused by its name."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RECALLD_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+        env_prefix="RECALLD_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
     )
 
     data: Path = Field(Path("~/.recalld"), description="folder of the store")
@@ -138,7 +144,9 @@ def load_config(path: Path | str | None = None, **arguments: Any) -> Config:
     try:
         return Config(**{_FILE: values}, **{k: v for k, v in arguments.items() if v is not None})
     except ValidationError as bad:
-        problems = "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {_plain(e['type'], e['msg'])}" for e in bad.errors())
+        problems = "; ".join(
+            f"{'.'.join(str(p) for p in e['loc'])}: {_plain(e['type'], e['msg'])}" for e in bad.errors()
+        )
         raise Invalid(
             f"configuration {chosen if values else ''} is not valid: {problems}".replace("  ", " "),
             remedy="docs/configuration.md lists every key",

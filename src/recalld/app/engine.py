@@ -49,7 +49,11 @@ class Engine(Workspace):
         ``worker``: inside (a task of this loop), beside (a supervised process) or none. ``settings`` are configuration
         keys (``embedder={"kind": "none"}``); ``config`` a finished one instead.
         """
-        chosen = config if config is not None else load_config(None, data=Path(data) if data is not None else None, **settings)
+        chosen = (
+            config
+            if config is not None
+            else load_config(None, data=Path(data) if data is not None else None, **settings)
+        )
         async with AsyncExitStack() as stack:
             doors = await stack.enter_async_context(open_doors(chosen))
             watchdog = Watchdog()

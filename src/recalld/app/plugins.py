@@ -24,9 +24,13 @@ def load(door: str, name: str) -> Plugin:
             found = entry.load()
             if isinstance(found, Plugin):
                 return found
-            raise Invalid(f"entry point {entry.value} is no Plugin", remedy=f"mend or uninstall the package that brings {name}")
+            raise Invalid(
+                f"entry point {entry.value} is no Plugin", remedy=f"mend or uninstall the package that brings {name}"
+            )
     raise Invalid(
-        f"{door}.kind {name!r} is unknown", remedy=f"use one of {', '.join(names(door))}", details={"field": f"{door}.kind"}
+        f"{door}.kind {name!r} is unknown",
+        remedy=f"use one of {', '.join(names(door))}",
+        details={"field": f"{door}.kind"},
     )
 
 

@@ -15,7 +15,16 @@ from recalld.domain.hit import Answer
 from recalld.domain.job import QueueCount, Task, TaskStatus
 from recalld.domain.node import Entry, Node
 from recalld.domain.query import Query
-from recalld.domain.report import Added, Appended, Committed, ContextBlock, GrepReport, Operation, SessionContext, Written
+from recalld.domain.report import (
+    Added,
+    Appended,
+    Committed,
+    ContextBlock,
+    GrepReport,
+    Operation,
+    SessionContext,
+    Written,
+)
 from recalld.domain.session import Archive, Session
 from recalld.domain.uri import Uri, bad_uri
 from recalld.flows.add import accept as adding
@@ -87,7 +96,13 @@ class Workspace:
         return await read.tier(self._uri(uri), 1, self.caller, self._doors)
 
     async def write(
-        self, uri: str, content: str | bytes, *, mode: str = "replace", wait: bool = False, timeout_s: float | None = None
+        self,
+        uri: str,
+        content: str | bytes,
+        *,
+        mode: str = "replace",
+        wait: bool = False,
+        timeout_s: float | None = None,
     ) -> Written:
         """``mode``: replace (a missing file is made), append, create. ``wait``: until tiers and vectors are in as well."""
         data = content.encode("utf-8", "replace") if isinstance(content, str) else content
@@ -114,7 +129,9 @@ class Workspace:
         try:
             return Operation(target, data, write.WriteMode(mode))
         except ValueError as bad:
-            raise Invalid(f"mode {mode!r} is unknown", remedy="replace, upsert, create or append", details={"field": "mode"}) from bad
+            raise Invalid(
+                f"mode {mode!r} is unknown", remedy="replace, upsert, create or append", details={"field": "mode"}
+            ) from bad
 
     async def _settled(self, written: Written, wait: bool, timeout_s: float | None) -> Written:
         if not wait:
@@ -148,7 +165,14 @@ class Workspace:
         _positive(limit, "node_limit")
         without = self._uri(exclude) if exclude else None
         return await match.grep(
-            self._uri(uri), pattern, self.caller, self._doors, exclude=without, ignore_case=ignore_case, limit=limit, depth=depth
+            self._uri(uri),
+            pattern,
+            self.caller,
+            self._doors,
+            exclude=without,
+            ignore_case=ignore_case,
+            limit=limit,
+            depth=depth,
         )
 
     async def glob(self, pattern: str, uri: str = "viking://", *, limit: int = 256) -> list[str]:
@@ -293,7 +317,16 @@ class Workspace:
         gets a place of its own. ``keep_source`` False: ``upload`` is deleted when the import has ended."""
         choice = Choice(name or upload.name, tuple(include), tuple(exclude), tuple(ignore_dirs))
         wish = adding.Wish(
-            upload, choice, to, parent, create_parent, strict, split, tuple(tag(t) for t in tags), origin, ours=not keep_source
+            upload,
+            choice,
+            to,
+            parent,
+            create_parent,
+            strict,
+            split,
+            tuple(tag(t) for t in tags),
+            origin,
+            ours=not keep_source,
         )
         added = await adding.accept(wish, self.caller, self._doors)
         if not wait:
@@ -302,7 +335,9 @@ class Workspace:
         task = await self.task(added.task_id)
         if task.status is TaskStatus.COMPLETED:
             await self.wait(timeout_s=timeout_s)
-        return replace(added, result=task.result if task.result is not None else {"status": str(task.status), "error": task.error})
+        return replace(
+            added, result=task.result if task.result is not None else {"status": str(task.status), "error": task.error}
+        )
 
     async def task(self, task_id: str) -> Task:
         """Raises ``NotFound``."""
@@ -310,7 +345,9 @@ class Workspace:
 
     async def tasks(self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50) -> list[Task]:
         """Newest first."""
-        return await self._doors.ledger.tenant(self.caller).tasks(type=type, status=status, resource_id=resource_id, limit=limit)
+        return await self._doors.ledger.tenant(self.caller).tasks(
+            type=type, status=status, resource_id=resource_id, limit=limit
+        )
 
     async def cancel(self, task_id: str) -> Task:
         """Ask a task to stop."""

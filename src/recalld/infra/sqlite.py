@@ -30,6 +30,8 @@ CAPTURES_WAITING_MAX = 4_096
 BULK_WAITING_MAX = 512
 WAL_FOLD_BYTES = 16 << 20
 PAGE_CACHE_KIB = 16_384
+DISK_TROUBLE = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.ReadOnlyError, apsw.NotADBError)
+"""These end the whole transaction, not one call of it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -66,7 +68,12 @@ def connect(path: Path, *, readonly: bool) -> apsw.Connection:
     if readonly:
         c.execute("PRAGMA query_only = 1").fetchall()
         return c
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", f"journal_size_limit = {WAL_FOLD_BYTES}"):
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "wal_autocheckpoint = 0",
+        f"journal_size_limit = {WAL_FOLD_BYTES}",
+    ):
         c.execute(f"PRAGMA {pragma}").fetchall()
     return c
 
@@ -224,9 +231,11 @@ class Store(Readers):
         self._writer.execute("SAVEPOINT call")
         try:
             call.result = call.work(self._writer)
-        except (RecalldError, apsw.ConstraintError) as refused:
+        except Exception as failure:
+            if isinstance(failure, DISK_TROUBLE):
+                raise
             self._writer.execute("ROLLBACK TO call")
-            call.failure = refused
+            call.failure = failure
         self._writer.execute("RELEASE call")
 
     def _undo(self) -> None:
@@ -289,7 +298,11 @@ def migrate(c: apsw.Connection, path: Path) -> None:
 def disk_failure(refused: apsw.Error) -> RecalldError:
     """What a refused commit means to its callers."""
     if isinstance(refused, apsw.FullError):
-        return Upstream("the disk is full: nothing was written", remedy="free some space; reading goes on meanwhile", code="UNAVAILABLE")
+        return Upstream(
+            "the disk is full: nothing was written",
+            remedy="free some space; reading goes on meanwhile",
+            code="UNAVAILABLE",
+        )
     if isinstance(refused, apsw.CorruptError):
         return Corrupt(f"the store is damaged: {refused}", remedy="run recalld doctor")
     return Upstream(f"the store could not be written: {refused}", remedy="check the disk; reading goes on meanwhile")

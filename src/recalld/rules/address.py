@@ -126,7 +126,9 @@ def check_move(source: Uri, to: Uri) -> None:
     """Messages and session files stay where they are; roots cannot move. Raises ``Denied`` and ``Invalid``."""
     check_remove(source)
     if session_of(source) or session_of(to):
-        raise Denied("what belongs to a session cannot be moved or overwritten", remedy="copy its text into a file of its own")
+        raise Denied(
+            "what belongs to a session cannot be moved or overwritten", remedy="copy its text into a file of its own"
+        )
     if to.under(source):
         raise Invalid(f"{to} lies inside {source}", remedy="choose a target outside it")
     p = to.parts

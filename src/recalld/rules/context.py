@@ -17,7 +17,15 @@ PRESETS: dict[str, dict[str, int]] = {
     "chat": {"events": 3, "entities": 3, "preferences": 1, "experiences": 1, "resources": 1, "skills": 1},
 }
 DETAILS = ("uri", "abstract", "overview", "full")
-PENALTIES = {"events": 0.1, "entities": 0.1, "preferences": 0.02, "experiences": 0.02, "resources": 0.02, "skills": 0.02, "memories": 0.1}
+PENALTIES = {
+    "events": 0.1,
+    "entities": 0.1,
+    "preferences": 0.02,
+    "experiences": 0.02,
+    "resources": 0.02,
+    "skills": 0.02,
+    "memories": 0.1,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,18 @@ ALTERNATIVES_MAX = 64
 def compile_glob(pattern: str) -> Callable[[str], bool]:
     """A predicate over relative paths. A pattern without ``/`` is matched at the first level, as shells do."""
     if len(pattern) > GLOB_CHARS_MAX:
-        raise Invalid(f"a pattern of {len(pattern)} characters", remedy=f"at most {GLOB_CHARS_MAX}", details={"field": "pattern"})
+        raise Invalid(
+            f"a pattern of {len(pattern)} characters", remedy=f"at most {GLOB_CHARS_MAX}", details={"field": "pattern"}
+        )
     options = re2.Options()
     options.log_errors = False
     expression = "|".join(_expression(p) for p in _alternatives(pattern.strip("/")))
     try:
         compiled = re2.compile(f"(?:{expression})", options)
     except re2.error as bad:
-        raise Invalid(f"pattern {pattern!r} is not a glob", remedy="close its brackets", details={"field": "pattern"}) from bad
+        raise Invalid(
+            f"pattern {pattern!r} is not a glob", remedy="close its brackets", details={"field": "pattern"}
+        ) from bad
     return lambda path: compiled.fullmatch(path) is not None
 
 
@@ -37,7 +41,9 @@ def _alternatives(pattern: str) -> list[str]:
         else:
             todo += [one[: braces.start()] + part + one[braces.end() :] for part in braces[1].split(",")]
         if len(todo) + len(done) > ALTERNATIVES_MAX:
-            raise Invalid("too many alternatives in braces", remedy=f"at most {ALTERNATIVES_MAX}", details={"field": "pattern"})
+            raise Invalid(
+                "too many alternatives in braces", remedy=f"at most {ALTERNATIVES_MAX}", details={"field": "pattern"}
+            )
     return done
 
 

@@ -9,7 +9,7 @@ from recalld.domain.session import Message
 TURNS = 2
 TURN_CHARS_MAX = 200
 SHORT_WORDS = 6
-_POINTING = frozenset("it that this they them he she those these there 它 他 她 那 这".split())
+_POINTING = frozenset(["it", "that", "this", "they", "them", "he", "she", "those", "these", "there", "它", "他", "她", "那", "这"])
 
 
 def widen(query: str, recent: Sequence[Message]) -> str:
@@ -19,5 +19,9 @@ def widen(query: str, recent: Sequence[Message]) -> str:
     """
     words = query.lower().split()
     leans = len(words) <= SHORT_WORDS and (len(words) <= 2 or any(w.strip("?.,!") in _POINTING for w in words))
-    said = [m.text[:TURN_CHARS_MAX] for m in recent if m.role == "user" and m.text.strip() and m.text.strip() != query.strip()]
+    said = [
+        m.text[:TURN_CHARS_MAX]
+        for m in recent
+        if m.role == "user" and m.text.strip() and m.text.strip() != query.strip()
+    ]
     return " ".join([query, *said[-TURNS:]]) if leans else query

@@ -57,7 +57,9 @@ class FileBlobs:
             self._settle(temp, place)
         except OSError as failed:
             temp.unlink(missing_ok=True)
-            raise Upstream(f"a large file could not be stored: {failed.strerror}", remedy="free some disk space and send it again") from failed
+            raise Upstream(
+                f"a large file could not be stored: {failed.strerror}", remedy="free some disk space and send it again"
+            ) from failed
         return hash_
 
     def _put_file(self, path: Path) -> str:
@@ -84,7 +86,9 @@ class FileBlobs:
         try:
             data = self._place(hash_).read_bytes()
         except FileNotFoundError as lost:
-            raise Corrupt(f"the content {hash_[:12]}… is missing", remedy="run recalld doctor; restore the blobs folder") from lost
+            raise Corrupt(
+                f"the content {hash_[:12]}… is missing", remedy="run recalld doctor; restore the blobs folder"
+            ) from lost
         if hashlib.sha256(data).hexdigest() != hash_:
             raise Corrupt(f"the content {hash_[:12]}… does not verify", remedy="restore the blobs folder from a backup")
         return data

@@ -69,7 +69,9 @@ def delete_chunks(c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 
 
 def reown_chunks(c: apsw.Connection, node: int, owner: int) -> int:
     """Bring a node's chunks into another index space; returns how many."""
-    found = c.execute("SELECT id, owner, length, terms FROM chunk WHERE node = ? AND owner <> ?", (node, owner)).fetchall()
+    found = c.execute(
+        "SELECT id, owner, length, terms FROM chunk WHERE node = ? AND owner <> ?", (node, owner)
+    ).fetchall()
     for chunk, before, length, terms in found:
         c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
         _index(c, chunk, owner, terms.split())
@@ -105,5 +107,8 @@ def copy_chunks(pen: Pen, source: int, to: int, owner: int) -> None:
             (owner, previous, old),
         )
         if pen.wanted:
-            c.execute("INSERT INTO unembedded SELECT ?, ? WHERE EXISTS (SELECT 1 FROM unembedded WHERE chunk = ?)", (previous, owner, old))
+            c.execute(
+                "INSERT INTO unembedded SELECT ?, ? WHERE EXISTS (SELECT 1 FROM unembedded WHERE chunk = ?)",
+                (previous, owner, old),
+            )
         c.execute("UPDATE owner SET chunks = chunks + 1, terms = terms + ? WHERE id = ?", (length, owner))

@@ -37,7 +37,9 @@ def list_dir(c: apsw.Connection, caller: Caller, uri: Uri, limit: int, hidden: b
     """See ``ports.ledger.Tenant.list``."""
     node = stat(c, caller, uri)
     if not node.is_dir:
-        raise Conflict(f"{uri} is not a directory", remedy="read it instead", code="FAILED_PRECONDITION", details={"uri": str(uri)})
+        raise Conflict(
+            f"{uri} is not a directory", remedy="read it instead", code="FAILED_PRECONDITION", details={"uri": str(uri)}
+        )
     found = _children(c, caller, node.id, uri, limit, hidden) if node.id else []
     have = {n.uri.name for n in found}
     virtual = [Node(0, uri / name, Kind.DIRECTORY) for name in rows.namespace_children(uri, caller) if name not in have]
@@ -52,9 +54,7 @@ def _children(c: apsw.Connection, caller: Caller, node: int, uri: Uri, limit: in
         (node, only, only, limit + 1),
     )
     # Names were checked when they were made: no need to check them again for every entry of a listing.
-    return [
-        rows.node_from(v, Uri((*uri.parts, v[1]))) for v in found if not rows.is_hidden_messages(uri, v[1])
-    ][:limit]
+    return [rows.node_from(v, Uri((*uri.parts, v[1]))) for v in found if not rows.is_hidden_messages(uri, v[1])][:limit]
 
 
 def walk(c: apsw.Connection, caller: Caller, uri: Uri, depth_max: int, nodes_max: int, hidden: bool) -> list[Entry]:
@@ -73,7 +73,11 @@ def read(c: apsw.Connection, caller: Caller, uri: Uri) -> tuple[Node, bytes | No
     """A file and its bytes; None: they lie in the blob store."""
     node = stat(c, caller, uri)
     if node.is_dir:
-        raise Invalid(f"{uri} is a directory", remedy="list it instead", details={"expected": "file", "actual": "directory", "uri": str(uri)})
+        raise Invalid(
+            f"{uri} is a directory",
+            remedy="list it instead",
+            details={"expected": "file", "actual": "directory", "uri": str(uri)},
+        )
     return node, content(c, node)
 
 
@@ -169,7 +173,12 @@ def _scan(
 ) -> Iterator[Scanned]:
     owner = rows.owner_key(uri) if len(uri.parts) > 1 or uri.parts == ("resources",) else None
     inside = "" if owner is None else " AND n.owner = :owner"
-    values = {"after": after, "limit": limit, "literal": literal if fold else literal.encode(), "owner": rows.owner_of(c, caller.account, owner or "")}
+    values = {
+        "after": after,
+        "limit": limit,
+        "literal": literal if fold else literal.encode(),
+        "owner": rows.owner_of(c, caller.account, owner or ""),
+    }
     if talk_uri(uri):
         hit = f" AND instr({'lower(m.text)' if fold else 'CAST(m.text AS BLOB)'}, :literal)" if literal else ""
         sql = f"SELECT n.id, n.parent, n.name, m.text, n.size, '' FROM node n JOIN message m ON m.node = n.id WHERE n.id > :after AND n.gone = 0{inside}{hit}"
@@ -181,5 +190,3 @@ def _scan(
             f"WHERE n.id > :after AND n.kind = 1 AND n.gone = 0 AND {TEXTUAL}{inside}{hit}"
         )
     yield from c.execute(f"{sql} ORDER BY n.id LIMIT :limit", values)
-
-

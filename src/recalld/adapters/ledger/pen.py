@@ -80,7 +80,9 @@ class Pen:
             (parent, name, kind, self.owner(uri), *columns.values()),
         )
         node = self.c.last_insert_rowid()
-        seq = self.log("create", node, uri, after=str(columns["hash"]), detail={"parent": parent, "name": name, "kind": kind})
+        seq = self.log(
+            "create", node, uri, after=str(columns["hash"]), detail={"parent": parent, "name": name, "kind": kind}
+        )
         self.c.execute("UPDATE node SET seq = ? WHERE id = ?", (seq, node))
         return node
 

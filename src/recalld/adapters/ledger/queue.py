@@ -42,13 +42,21 @@ def finish(pen: Pen, job_id: int) -> None:
     """Take a completed job off the queue. Raises ``Conflict`` ``ABORTED`` if it is not held any more."""
     kind = pen.c.execute("DELETE FROM job WHERE id = ? AND state = 'running' RETURNING kind", (job_id,)).fetchone()
     if kind is None:
-        raise Conflict(f"job {job_id} is not held any more", remedy="its lease was lost or it was cancelled", code="ABORTED")
+        raise Conflict(
+            f"job {job_id} is not held any more", remedy="its lease was lost or it was cancelled", code="ABORTED"
+        )
     pen.c.execute("INSERT INTO job_done VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET count = count + 1", kind)
     pen.outcome.wakes = True
 
 
 def lease(
-    c: apsw.Connection, now: float, policies: Mapping[str, JobPolicy], worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str]
+    c: apsw.Connection,
+    now: float,
+    policies: Mapping[str, JobPolicy],
+    worker: str,
+    jobs_max: int,
+    lease_s: float,
+    lanes: Sequence[str],
 ) -> list[Job]:
     """See ``ports.ledger.Ledger.lease``."""
     _take_back(c, now)
@@ -108,19 +116,26 @@ def bury(c: apsw.Connection, job_id: int, task: str, error: str, now: float) -> 
             f"UPDATE task SET status = 'failed', error = ?, updated = ? WHERE id = ? AND status NOT IN ({_ENDED_SQL})",
             (error[:ERROR_CHARS_MAX], now, task),
         )
-        c.execute("UPDATE archive SET state = 'failed', error = ? WHERE task = ? AND state = 'pending'", (error[:ERROR_CHARS_MAX], task))
+        c.execute(
+            "UPDATE archive SET state = 'failed', error = ? WHERE task = ? AND state = 'pending'",
+            (error[:ERROR_CHARS_MAX], task),
+        )
 
 
 def beat(c: apsw.Connection, worker: str, job_ids: Sequence[int], until: float) -> list[int]:
     """See ``ports.ledger.Ledger.beat``."""
     held = []
     for id_ in job_ids:
-        c.execute("UPDATE job SET lease_until = ? WHERE id = ? AND worker = ? AND state = 'running'", (until, id_, worker))
+        c.execute(
+            "UPDATE job SET lease_until = ? WHERE id = ? AND worker = ? AND state = 'running'", (until, id_, worker)
+        )
         held += [id_] if c.changes() else []
     return held
 
 
-def retry(c: apsw.Connection, job: Job, policy: JobPolicy, error: str, now: float, delay_s: float, permanent: bool) -> None:
+def retry(
+    c: apsw.Connection, job: Job, policy: JobPolicy, error: str, now: float, delay_s: float, permanent: bool
+) -> None:
     """See ``ports.ledger.Ledger.retry``."""
     if permanent or job.attempt >= policy.attempts_max:
         bury(c, job.id, job.task_id, error, now)
@@ -140,7 +155,9 @@ def counts(c: apsw.Connection, now: float) -> list[QueueCount]:
     """See ``ports.ledger.Ledger.queues``."""
     done = dict(c.execute("SELECT kind, count FROM job_done"))
     found = {
-        kind: QueueCount(kind, pending or 0, running or 0, dead or 0, done.get(kind, 0), max(now - oldest, 0.0) if oldest else 0.0)
+        kind: QueueCount(
+            kind, pending or 0, running or 0, dead or 0, done.get(kind, 0), max(now - oldest, 0.0) if oldest else 0.0
+        )
         for kind, pending, running, dead, oldest in c.execute(
             "SELECT kind, sum(state = 'pending'), sum(state = 'running'), sum(state = 'dead'), "
             "min(CASE WHEN state <> 'dead' THEN created END) FROM job GROUP BY kind"
@@ -182,7 +199,8 @@ def update_task(pen: Pen, op: UpdateTask) -> None:
 def task(c: apsw.Connection, caller: Caller, task_id: str) -> Task:
     """One task of the caller. Raises ``NotFound``."""
     found = c.execute(
-        f"SELECT {TASK_COLUMNS} FROM task WHERE id = ? AND account = ? AND user = ?", (task_id, caller.account, caller.user)
+        f"SELECT {TASK_COLUMNS} FROM task WHERE id = ? AND account = ? AND user = ?",
+        (task_id, caller.account, caller.user),
     ).fetchone()
     if found is None:
         raise NotFound("Task not found or expired", remedy="list tasks", details={"type": "task", "resource": task_id})
@@ -205,10 +223,14 @@ def cancel(c: apsw.Connection, caller: Caller, task_id: str, now: float) -> Task
     """Take a task's jobs off the queue. Raises ``NotFound``, ``Conflict``."""
     found = task(c, caller, task_id)
     if found.ended:
-        raise Conflict(f"task {task_id} has ended: {found.status}", remedy="nothing is left to cancel", code="FAILED_PRECONDITION")
+        raise Conflict(
+            f"task {task_id} has ended: {found.status}", remedy="nothing is left to cancel", code="FAILED_PRECONDITION"
+        )
     c.execute("DELETE FROM job WHERE task = ? AND state <> 'dead'", (task_id,))
     c.execute("UPDATE task SET status = 'cancelled', updated = ? WHERE id = ?", (now, task_id))
-    c.execute("UPDATE archive SET state = 'failed', error = 'cancelled' WHERE task = ? AND state = 'pending'", (task_id,))
+    c.execute(
+        "UPDATE archive SET state = 'failed', error = 'cancelled' WHERE task = ? AND state = 'pending'", (task_id,)
+    )
     return task(c, caller, task_id)
 
 

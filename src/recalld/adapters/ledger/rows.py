@@ -139,7 +139,9 @@ def owner_of(c: apsw.Connection, account: str, user: str) -> int:
 def check_access(caller: Caller, uri: Uri) -> None:
     """Refuse another user's tree to a plain user. Raises ``Denied``."""
     if caller.role is Role.USER and owner_key(uri) not in {"", caller.user}:
-        raise Denied(f"{uri} belongs to another user", remedy="use viking://~ for your own tree", details={"uri": str(uri)})
+        raise Denied(
+            f"{uri} belongs to another user", remedy="use viking://~ for your own tree", details={"uri": str(uri)}
+        )
 
 
 def is_namespace(uri: Uri) -> bool:

@@ -75,7 +75,9 @@ class SqliteLedger:
     async def write(self, work: Callable[[apsw.Connection], T], *, bulk: bool = False) -> T:
         """Run ``work`` in the owner's next commit. Raises ``Conflict`` where the store is only read."""
         if not isinstance(self._readers, Store):
-            raise Conflict("this store is open for reading only", remedy="write through its owner", code="FAILED_PRECONDITION")
+            raise Conflict(
+                "this store is open for reading only", remedy="write through its owner", code="FAILED_PRECONDITION"
+            )
         return await self._readers.write(work, bulk=bulk)
 
     def woken(self, delay_s: float = 0.0) -> None:
@@ -137,6 +139,7 @@ class SqliteLedger:
 
     async def node_text(self, caller: Caller, node_id: int) -> tuple[Node, bytes] | None:
         """See ``ports.ledger.Ledger``."""
+
         def work(c: apsw.Connection) -> tuple[Node, bytes | None] | None:
             node = upkeep.node_by_id(c, caller, node_id)
             return None if node is None else (node, look.content(c, node))
@@ -174,7 +177,9 @@ class SqliteLedger:
     async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
         """See ``ports.ledger.Ledger``."""
         at, caller = self.clock.now(), Caller(account, "")
-        return await self.write(lambda c: tree.reown(Pen(c, caller, at, "reown", False), node_id, chunks_max), bulk=True)
+        return await self.write(
+            lambda c: tree.reown(Pen(c, caller, at, "reown", False), node_id, chunks_max), bulk=True
+        )
 
     async def prune(self, *, keep_s: float) -> int:
         """See ``ports.ledger.Ledger``."""
@@ -218,7 +223,11 @@ class SqliteLedger:
 
 
 def _outside(c: apsw.Connection, hashes: set[str]) -> list[str]:
-    return [h for h in hashes if c.execute("SELECT 1 FROM blob WHERE hash = ? AND data IS NULL AND size > 0", (h,)).fetchone()]
+    return [
+        h
+        for h in hashes
+        if c.execute("SELECT 1 FROM blob WHERE hash = ? AND data IS NULL AND size > 0", (h,)).fetchone()
+    ]
 
 
 class SqliteTenant:

@@ -45,14 +45,18 @@ def node_of(c: apsw.Connection, caller: Caller, session_id: str) -> int:
     node = rows.find(c, caller.account, uri_of(caller, session_id)) if session_id else 0
     if not node or c.execute("SELECT 1 FROM session WHERE node = ?", (node,)).fetchone() is None:
         raise NotFound(
-            f"Session not found: {session_id}", remedy="list sessions, or create it", details={"type": "session", "resource": session_id}
+            f"Session not found: {session_id}",
+            remedy="list sessions, or create it",
+            details={"type": "session", "resource": session_id},
         )
     return node
 
 
 def session(c: apsw.Connection, caller: Caller, session_id: str) -> Session:
     """Raises ``NotFound``."""
-    found = c.execute(f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node_of(c, caller, session_id),)).fetchone()
+    found = c.execute(
+        f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node_of(c, caller, session_id),)
+    ).fetchone()
     return _session(found, uri_of(caller, session_id))
 
 
@@ -69,7 +73,22 @@ def sessions(c: apsw.Connection, caller: Caller) -> list[Session]:
 
 
 def _session(found: tuple[object, ...], uri: Uri) -> Session:
-    _, created, updated, live, total, tokens, commits, keep, last_commit, last_message, contexts, skills, extracted, config = found
+    (
+        _,
+        created,
+        updated,
+        live,
+        total,
+        tokens,
+        commits,
+        keep,
+        last_commit,
+        last_message,
+        contexts,
+        skills,
+        extracted,
+        config,
+    ) = found
     return Session(
         uri.name, uri, float(str(created)), float(str(updated)), int(str(live)), int(str(total)), int(str(tokens)),
         int(str(commits)), int(str(keep)), float(str(last_commit)), float(str(last_message)), int(str(contexts)),
@@ -123,10 +142,20 @@ def _append_one(pen: Pen, new: NewMessage, session_node: int, folder: int, base:
     if pen.c.execute("SELECT 1 FROM message WHERE session = ? AND id = ?", (session_node, message.id)).fetchone():
         return False
     uri = Uri((*base.parts, f"{message.id}.md"))
-    ordinal, last = pen.c.execute("SELECT next_ordinal, last_chunk FROM session WHERE node = ?", (session_node,)).fetchone()
+    ordinal, last = pen.c.execute(
+        "SELECT next_ordinal, last_chunk FROM session WHERE node = ?", (session_node,)
+    ).fetchone()
     speaker = message.peer_id or message.role
     owner = pen.owner(uri)
-    node = pen.insert(folder, uri, MESSAGE, size=len(message.text.encode()), media="text/markdown", event_at=message.at, speaker=speaker)
+    node = pen.insert(
+        folder,
+        uri,
+        MESSAGE,
+        size=len(message.text.encode()),
+        media="text/markdown",
+        event_at=message.at,
+        speaker=speaker,
+    )
     pen.c.execute(
         f"INSERT INTO message (node, session, {MESSAGE_COLUMNS}) VALUES ({','.join('?' * 15)})",
         (
@@ -136,13 +165,26 @@ def _append_one(pen: Pen, new: NewMessage, session_node: int, folder: int, base:
         ),
     )  # fmt: skip
     last = insert_chunks(
-        pen, node, owner, 1, new.chunks, kind=KIND_MESSAGE, group=session_node, previous=last, at=message.at, speaker=speaker
+        pen,
+        node,
+        owner,
+        1,
+        new.chunks,
+        kind=KIND_MESSAGE,
+        group=session_node,
+        previous=last,
+        at=message.at,
+        speaker=speaker,
     )
-    pen.c.execute("UPDATE session SET next_ordinal = ?, last_chunk = ? WHERE node = ?", (ordinal + 1, last, session_node))
+    pen.c.execute(
+        "UPDATE session SET next_ordinal = ?, last_chunk = ? WHERE node = ?", (ordinal + 1, last, session_node)
+    )
     return True
 
 
-def messages(c: apsw.Connection, caller: Caller, session_id: str, archive: int | None, after: int, limit: int) -> list[Message]:
+def messages(
+    c: apsw.Connection, caller: Caller, session_id: str, archive: int | None, after: int, limit: int
+) -> list[Message]:
     """See ``ports.ledger.Tenant.messages``; forgotten ones are left out."""
     node = node_of(c, caller, session_id)
     columns = MESSAGE_COLUMNS.replace("id, role", "m.id, m.role").replace(" kind", " m.kind").replace(" at,", " m.at,")
@@ -175,14 +217,19 @@ def archive_messages(pen: Pen, op: ArchiveMessages) -> None:
     count = pen.c.changes()
     if not count:
         return
-    tokens = pen.c.execute("SELECT sum(tokens) FROM message WHERE session = ? AND archive = ?", (node, number)).fetchone()[0]
+    tokens = pen.c.execute(
+        "SELECT sum(tokens) FROM message WHERE session = ? AND archive = ?", (node, number)
+    ).fetchone()[0]
     pen.c.execute(
         "UPDATE session SET commits = ?, live = live - ?, live_tokens = live_tokens - ?, keep_recent = ?, last_commit = ?, "
         "updated = ? WHERE node = ?",
         (number, count, tokens, op.keep_recent_count, pen.at, pen.at, node),
     )
     uri = uri_of(pen.caller, op.session_id)
-    pen.c.execute("INSERT INTO archive (session, number, created, messages, task) VALUES (?,?,?,?,?)", (node, number, pen.at, count, op.task_id))
+    pen.c.execute(
+        "INSERT INTO archive (session, number, created, messages, task) VALUES (?,?,?,?,?)",
+        (node, number, pen.at, count, op.task_id),
+    )
     pen.log("archive", node, uri, detail={"number": number, "messages": count, "last_ordinal": op.last_ordinal})
     new_task(pen, NewTask(op.task_id, op.task_type, op.session_id, {"archive": number}))
     enqueue(pen, op.job)
@@ -210,7 +257,8 @@ def archives(c: apsw.Connection, caller: Caller, session_id: str) -> list[Archiv
     """Oldest first."""
     node, base = node_of(c, caller, session_id), uri_of(caller, session_id)
     found = c.execute(
-        "SELECT number, created, messages, state, abstract, overview, error, task FROM archive WHERE session = ? ORDER BY number", (node,)
+        "SELECT number, created, messages, state, abstract, overview, error, task FROM archive WHERE session = ? ORDER BY number",
+        (node,),
     )
     return [Archive(v[0], base / f"history/archive_{v[0]:03d}", *v[1:]) for v in found]
 
@@ -220,7 +268,10 @@ def configure(pen: Pen, op: ConfigureSession) -> None:
     node = node_of(pen.c, pen.caller, op.session_id)
     config = json.loads(pen.c.execute("SELECT config FROM session WHERE node = ?", (node,)).fetchone()[0])
     config = {k: v for k, v in {**config, **op.config}.items() if v is not None}
-    pen.c.execute("UPDATE session SET config = ?, updated = ? WHERE node = ?", (json.dumps(config, ensure_ascii=False), pen.at, node))
+    pen.c.execute(
+        "UPDATE session SET config = ?, updated = ? WHERE node = ?",
+        (json.dumps(config, ensure_ascii=False), pen.at, node),
+    )
 
 
 def mark_used(pen: Pen, op: MarkUsed) -> None:

@@ -31,7 +31,13 @@ def make_dir(pen: Pen, op: MakeDir) -> None:
         raise Conflict(
             f"Already exists: {op.uri}",
             remedy="choose another name, or use what is there",
-            details={"resource": str(op.uri), "uri": str(op.uri), "type": "directory", "conflict_type": "exists", "retryable": False},
+            details={
+                "resource": str(op.uri),
+                "uri": str(op.uri),
+                "type": "directory",
+                "conflict_type": "exists",
+                "retryable": False,
+            },
         )
     node = pen.directory(op.uri)
     if op.source:
@@ -87,16 +93,30 @@ def _replace_file(pen: Pen, op: PutFile, found: Row) -> None:
 def _check_replace(op: PutFile, found: Row) -> None:
     if found.kind == DIRECTORY:
         raise Invalid(
-            f"{op.uri} is a directory", remedy="write to a file in it", details={"expected": "file", "actual": "directory", "uri": str(op.uri)}
+            f"{op.uri} is a directory",
+            remedy="write to a file in it",
+            details={"expected": "file", "actual": "directory", "uri": str(op.uri)},
         )
     if found.kind == MESSAGE:
-        raise Conflict(f"{op.uri} is a recorded message", remedy="messages do not change; forget it and say it anew", code="FAILED_PRECONDITION")
+        raise Conflict(
+            f"{op.uri} is a recorded message",
+            remedy="messages do not change; forget it and say it anew",
+            code="FAILED_PRECONDITION",
+        )
     if op.mode is WriteMode.CREATE:
         raise Conflict(
-            f"Already exists: {op.uri}", remedy="write with mode replace", code="ALREADY_EXISTS", details={"resource": str(op.uri), "type": "file"}
+            f"Already exists: {op.uri}",
+            remedy="write with mode replace",
+            code="ALREADY_EXISTS",
+            details={"resource": str(op.uri), "type": "file"},
         )
     if op.expect and op.expect != found.hash:
-        raise Conflict(f"{op.uri} has changed meanwhile", remedy="read it again", code="ABORTED", details={"uri": str(op.uri), "retryable": True})
+        raise Conflict(
+            f"{op.uri} has changed meanwhile",
+            remedy="read it again",
+            code="ABORTED",
+            details={"uri": str(op.uri), "retryable": True},
+        )
 
 
 def _same_bytes(pen: Pen, op: PutFile, found: Row) -> None:
@@ -113,7 +133,8 @@ def _same_bytes(pen: Pen, op: PutFile, found: Row) -> None:
 
 def _keep_blob(pen: Pen, op: PutFile) -> None:
     pen.c.execute(
-        "INSERT INTO blob (hash, size, data) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING", (op.hash, op.size, op.data)
+        "INSERT INTO blob (hash, size, data) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING",
+        (op.hash, op.size, op.data),
     )
 
 
@@ -121,7 +142,9 @@ def _follow(pen: Pen, op: PutFile, node: int, owner: int, version: int, parent: 
     """What hangs on a file's content: chunks, tiers, the directory's freshness."""
     at = pen.at if op.event_at is None else op.event_at
     if op.chunks:
-        insert_chunks(pen, node, owner, version, op.chunks, kind=KIND_FILE, group=node, previous=0, at=at, speaker=op.speaker)
+        insert_chunks(
+            pen, node, owner, version, op.chunks, kind=KIND_FILE, group=node, previous=0, at=at, speaker=op.speaker
+        )
     if op.tiers is not None:
         pen.set_tier(node, version, op.tiers)
     pen.mark_stale(parent, op.uri.parent)
@@ -148,7 +171,16 @@ def set_tiers(pen: Pen, op: SetTiers) -> None:
     pen.set_tier(op.node_id, op.version, op.tiers)
     delete_chunks(pen.c, op.node_id, levels=TIER_LEVELS)
     insert_chunks(
-        pen, op.node_id, found.owner, op.version, op.chunks, kind=KIND_TIER, group=op.node_id, previous=0, at=pen.at, speaker=""
+        pen,
+        op.node_id,
+        found.owner,
+        op.version,
+        op.chunks,
+        kind=KIND_TIER,
+        group=op.node_id,
+        previous=0,
+        at=pen.at,
+        speaker="",
     )
     if op.seen_seq:
         pen.c.execute("UPDATE node SET stale = 0 WHERE id = ? AND stale <= ?", (op.node_id, op.seen_seq))
@@ -170,7 +202,16 @@ def set_chunks(pen: Pen, op: SetChunks) -> None:
         return
     delete_chunks(pen.c, op.node_id, levels=TEXT_LEVEL)
     insert_chunks(
-        pen, op.node_id, found.owner, op.version, op.chunks, kind=KIND_FILE, group=op.node_id, previous=0, at=pen.at, speaker=""
+        pen,
+        op.node_id,
+        found.owner,
+        op.version,
+        op.chunks,
+        kind=KIND_FILE,
+        group=op.node_id,
+        previous=0,
+        at=pen.at,
+        speaker="",
     )
     if op.tiers is not None:
         pen.set_tier(op.node_id, op.version, op.tiers)
@@ -185,7 +226,10 @@ def remove(pen: Pen, op: Remove) -> None:
         return
     if found.kind == DIRECTORY and not op.recursive:
         raise Conflict(
-            f"{op.uri} is a directory", remedy="remove it with recursive", code="FAILED_PRECONDITION", details={"uri": str(op.uri)}
+            f"{op.uri} is a directory",
+            remedy="remove it with recursive",
+            code="FAILED_PRECONDITION",
+            details={"uri": str(op.uri)},
         )
     pen.outcome.removed += count_below(pen, found.id)
     seq = pen.log("remove", found.id, op.uri, before=found.hash)
@@ -199,7 +243,9 @@ def remove(pen: Pen, op: Remove) -> None:
 def _forget_live(pen: Pen, node: int) -> None:
     found = pen.c.execute("SELECT session, tokens FROM message WHERE node = ? AND archive = 0", (node,)).fetchone()
     if found:
-        pen.c.execute("UPDATE session SET live = live - 1, live_tokens = live_tokens - ? WHERE node = ?", (found[1], found[0]))
+        pen.c.execute(
+            "UPDATE session SET live = live - 1, live_tokens = live_tokens - ? WHERE node = ?", (found[1], found[0])
+        )
 
 
 def count_below(pen: Pen, node: int) -> int:
@@ -220,9 +266,16 @@ def move(pen: Pen, op: Move) -> None:
         raise rows.missing(op.source)
     there = existing(pen, op.to)
     if there is not None and there.kind == DIRECTORY and found.kind != DIRECTORY:
-        raise Invalid(f"{op.to} is a directory", remedy="name the file's new address itself", details={"uri": str(op.to)})
+        raise Invalid(
+            f"{op.to} is a directory", remedy="name the file's new address itself", details={"uri": str(op.to)}
+        )
     if there is not None:
-        raise Conflict(f"Already exists: {op.to}", remedy="choose another target", code="ALREADY_EXISTS", details={"resource": str(op.to), "type": "file"})
+        raise Conflict(
+            f"Already exists: {op.to}",
+            remedy="choose another target",
+            code="ALREADY_EXISTS",
+            details={"resource": str(op.to), "type": "file"},
+        )
     parent = pen.directory(op.to.parent)
     seq = pen.log("move", found.id, op.to, detail={"from": str(op.source), "parent": parent, "name": op.to.name})
     pen.c.execute("UPDATE node SET parent = ?, name = ?, seq = ? WHERE id = ?", (parent, op.to.name, seq, found.id))
@@ -273,11 +326,18 @@ def copy(pen: Pen, op: Copy) -> None:
     if found.kind == DIRECTORY and not op.recursive:
         raise Conflict(f"{op.source} is a directory", remedy="copy it with recursive", code="FAILED_PRECONDITION")
     if existing(pen, op.to) is not None:
-        raise Conflict(f"Already exists: {op.to}", remedy="choose another target", code="ALREADY_EXISTS", details={"resource": str(op.to), "type": "file"})
+        raise Conflict(
+            f"Already exists: {op.to}",
+            remedy="choose another target",
+            code="ALREADY_EXISTS",
+            details={"resource": str(op.to), "type": "file"},
+        )
     if op.to.under(op.source):
         raise Invalid(f"{op.to} lies inside {op.source}", remedy="choose a target outside it")
     if count_below(pen, found.id) >= min(COPY_NODES_MAX, COUNT_MAX):
-        raise Invalid(f"{op.source} holds too much to copy at once", remedy=f"copy directories of at most {COUNT_MAX} entries")
+        raise Invalid(
+            f"{op.source} holds too much to copy at once", remedy=f"copy directories of at most {COUNT_MAX} entries"
+        )
     todo = [(found, op.to, pen.directory(op.to.parent))]
     while todo:
         one, to, parent = todo.pop()
@@ -291,13 +351,22 @@ def copy(pen: Pen, op: Copy) -> None:
 
 
 def _copy_one(pen: Pen, one: Row, to: Uri, parent: int) -> int:
-    size, media, event_at, speaker = pen.c.execute("SELECT size, media, event_at, speaker FROM node WHERE id = ?", (one.id,)).fetchone()
+    size, media, event_at, speaker = pen.c.execute(
+        "SELECT size, media, event_at, speaker FROM node WHERE id = ?", (one.id,)
+    ).fetchone()
     node = pen.insert(
-        parent, to, one.kind, hash=one.hash, size=size, media=media, event_at=event_at, speaker=speaker, tags=one.tags, source=one.source
+        parent,
+        to,
+        one.kind,
+        hash=one.hash,
+        size=size,
+        media=media,
+        event_at=event_at,
+        speaker=speaker,
+        tags=one.tags,
+        source=one.source,
     )
-    pen.c.execute(
-        "INSERT INTO tier SELECT ?, 1, abstract, overview, made_by FROM tier WHERE node = ?", (node, one.id)
-    )
+    pen.c.execute("INSERT INTO tier SELECT ?, 1, abstract, overview, made_by FROM tier WHERE node = ?", (node, one.id))
     if one.kind == DIRECTORY:
         pen.mark_stale(node, to)
     else:

@@ -30,7 +30,9 @@ def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int)
     owner = rows.owner_of(c, caller.account, caller.user)
     paths = rows.Paths(c, caller.account)
     found = []
-    for node, stale in c.execute("SELECT id, stale FROM node WHERE owner = ? AND stale > 0 LIMIT ?", (owner, STALE_LOOKED_AT)):
+    for node, stale in c.execute(
+        "SELECT id, stale FROM node WHERE owner = ? AND stale > 0 LIMIT ?", (owner, STALE_LOOKED_AT)
+    ):
         path = paths.of(node)
         if path is not None:
             found.append((len(path), path, node, stale))
@@ -126,7 +128,9 @@ def want(c: apsw.Connection, fingerprint: str, width: int) -> bool:
 def list_unembedded(c: apsw.Connection, after: int, limit: int) -> int:
     """Put chunks that lack the wanted model's vector on the list, a page at a time; returns the page's last id, 0 at the
     end."""
-    last = c.execute("SELECT max(id) FROM (SELECT id FROM chunk WHERE id > ? ORDER BY id LIMIT ?)", (after, limit)).fetchone()[0]
+    last = c.execute(
+        "SELECT max(id) FROM (SELECT id FROM chunk WHERE id > ? ORDER BY id LIMIT ?)", (after, limit)
+    ).fetchone()[0]
     if last is None:
         return 0
     c.execute(
@@ -174,7 +178,9 @@ def _leaves(c: apsw.Connection, top: int, most: int) -> list[int]:
 
 
 def _children(c: apsw.Connection, node: int, most: int) -> Iterator[int]:
-    return iter([id_ for (id_,) in c.execute("SELECT id FROM node WHERE parent = ? LIMIT ?", (node, most + 1)).fetchall()])
+    return iter(
+        [id_ for (id_,) in c.execute("SELECT id FROM node WHERE parent = ? LIMIT ?", (node, most + 1)).fetchall()]
+    )
 
 
 def forgettable(c: apsw.Connection, before: float, limit: int) -> list[str]:
@@ -190,7 +196,10 @@ def forget(c: apsw.Connection, hashes: list[str]) -> int:
     """Drop contents; one that a node has taken up meanwhile stays. Returns how many went."""
     gone = 0
     for hash_ in hashes:
-        c.execute("DELETE FROM blob WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM node WHERE hash = blob.hash AND hash <> '')", (hash_,))
+        c.execute(
+            "DELETE FROM blob WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM node WHERE hash = blob.hash AND hash <> '')",
+            (hash_,),
+        )
         gone += c.changes()
     return gone
 
@@ -211,6 +220,7 @@ def kept(c: apsw.Connection) -> frozenset[str]:
 
 def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
     """See ``ports.ledger.Ledger.usage``."""
+
     def one(sql: str) -> Any:
         return c.execute(sql).fetchone()[0]
 
@@ -256,7 +266,9 @@ def check(c: apsw.Connection, repair: bool, has_blob: Callable[[str], bool]) -> 
         "SELECT o.id, o.chunks, o.terms, count(k.id), coalesce(sum(k.length), 0) FROM owner o LEFT JOIN chunk k ON k.owner = o.id GROUP BY o.id"
     ).fetchall():
         if (chunks, terms) != (real, real_terms):
-            said.append(f"index space {owner} counts {chunks} chunks and has {real}" + (" (corrected)" if repair else ""))
+            said.append(
+                f"index space {owner} counts {chunks} chunks and has {real}" + (" (corrected)" if repair else "")
+            )
             if repair:
                 c.execute("UPDATE owner SET chunks = ?, terms = ? WHERE id = ?", (real, real_terms, owner))
     lost = [h for (h,) in c.execute("SELECT hash FROM blob WHERE data IS NULL AND size > 0") if not has_blob(h)]

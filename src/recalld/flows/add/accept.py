@@ -43,7 +43,9 @@ async def accept(wish: Wish, caller: Caller, doors: Doors) -> Added:
     found, skipped, single = await doors.compute.run(_look, wish, doors)
     if not found:
         why = "; ".join(f"{s.path}: {s.why}" for s in skipped[:5]) or "it is empty"
-        raise Invalid(f"nothing to import in {wish.choice.name}: {why}", remedy="give a folder, a file or a zip of documents")
+        raise Invalid(
+            f"nothing to import in {wish.choice.name}: {why}", remedy="give a folder, a file or a zip of documents"
+        )
     if wish.strict and skipped:
         raise Invalid(
             f"{len(skipped)} files would be left out, the first: {skipped[0].path} ({skipped[0].why})",
@@ -65,7 +67,10 @@ async def accept(wish: Wish, caller: Caller, doors: Doors) -> Added:
     }
     meta = {"files": len(found), "skipped": len(skipped)}
     commit = Commit(
-        (MakeDir(root, exist_ok=True, source={"origin": wish.origin} if wish.origin else {}), NewTask(task_id, "add_resource", str(root), meta)),
+        (
+            MakeDir(root, exist_ok=True, source={"origin": wish.origin} if wish.origin else {}),
+            NewTask(task_id, "add_resource", str(root), meta),
+        ),
         (NewJob("import", f"import:{task_id}", payload, lane=Lane.BULK, task_id=task_id),),
         cause=task_id,
     )
@@ -120,4 +125,6 @@ async def _unique(parent: Uri, name: str, origin: str, tenant: Tenant) -> Uri:
             return uri
         if there.is_dir and origin and there.source.get("origin") == origin:
             return uri
-    raise Conflict(f"{parent} holds {SUFFIXES_TRIED} imports named {name}", remedy="give a place with to", code="ALREADY_EXISTS")
+    raise Conflict(
+        f"{parent} holds {SUFFIXES_TRIED} imports named {name}", remedy="give a place with to", code="ALREADY_EXISTS"
+    )

@@ -69,9 +69,18 @@ def _folders(found: list[Found]) -> frozenset[str]:
 
 
 def _plan(
-    paths: list[str], payload: dict[str, Any], root: Uri, folders: frozenset[str], present: Present, source: Source, doors: Doors
+    paths: list[str],
+    payload: dict[str, Any],
+    root: Uri,
+    folders: frozenset[str],
+    present: Present,
+    source: Source,
+    doors: Doors,
 ) -> list[FilePlan]:
-    return [plan_file(p, root, bool(payload["single"]), bool(payload["split"]), folders, present, source, doors) for p in paths]
+    return [
+        plan_file(p, root, bool(payload["single"]), bool(payload["split"]), folders, present, source, doors)
+        for p in paths
+    ]
 
 
 async def _store(plans: list[FilePlan], job: Job, tally: _Tally, total: int, tenant: Tenant, doors: Doors) -> None:
@@ -123,7 +132,10 @@ async def _finish(job: Job, root: Uri, tally: _Tally, tenant: Tenant) -> None:
     result = {
         "status": "success",
         "root_uri": str(root),
-        "queue_status": {name: {"processed": tally.files, "requeue_count": 0, "error_count": 0, "errors": []} for name in ("Semantic", "Embedding")},
+        "queue_status": {
+            name: {"processed": tally.files, "requeue_count": 0, "error_count": 0, "errors": []}
+            for name in ("Semantic", "Embedding")
+        },
         "context_count": tally.written,
         "files": tally.files,
         "unchanged": tally.unchanged,
@@ -132,4 +144,6 @@ async def _finish(job: Job, root: Uri, tally: _Tally, tenant: Tenant) -> None:
         "warnings_total": len(tally.warnings),
     }
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
-    await tenant.commit(Commit((done,), FOLLOWING if tally.written or tally.removed else (), done=job.id, cause=job.task_id))
+    await tenant.commit(
+        Commit((done,), FOLLOWING if tally.written or tally.removed else (), done=job.id, cause=job.task_id)
+    )

@@ -55,10 +55,21 @@ class Present:
     def unchanged(self, path: str, digest: str) -> bool:
         """True if every part of that file is still there, made from these bytes."""
         nodes = self.nodes.get(path, ())
-        return bool(nodes) and all(n.source.get("sha256") == digest and n.source.get("parts") == len(nodes) for n in nodes)
+        return bool(nodes) and all(
+            n.source.get("sha256") == digest and n.source.get("parts") == len(nodes) for n in nodes
+        )
 
 
-def plan_file(path: str, root: Uri, single: bool, split: bool, folders: frozenset[str], present: Present, source: Source, doors: Doors) -> FilePlan:
+def plan_file(
+    path: str,
+    root: Uri,
+    single: bool,
+    split: bool,
+    folders: frozenset[str],
+    present: Present,
+    source: Source,
+    doors: Doors,
+) -> FilePlan:
     """Read, parse and lay out one file. Computes: run it where that may happen."""
     data = source.read(path)
     if data is None:
@@ -73,7 +84,8 @@ def plan_file(path: str, root: Uri, single: bool, split: bool, folders: frozense
     if len(parts) > 1 and not single:
         folder = folder / _directory(name, posixpath.dirname(path), folders)
     origins: list[dict[str, object]] = [
-        {"path": path, "sha256": digest, "part": i + 1, "parts": len(parts), "headings": list(p.heading_path)} for i, p in enumerate(parts)
+        {"path": path, "sha256": digest, "part": i + 1, "parts": len(parts), "headings": list(p.heading_path)}
+        for i, p in enumerate(parts)
     ]
     if len(parts) == 1:
         writes: tuple[Planned, ...] = (Planned(folder / name, data, document, origins[0]),)
@@ -96,5 +108,9 @@ def _directory(name: str, folder: str, folders: frozenset[str]) -> str:
 
 
 def _part(folder: Uri, part: Part, whole: Document, origin: dict[str, object]) -> Planned:
-    title = " › ".join((whole.title, *part.heading_path)) if whole.title not in part.heading_path else " › ".join(part.heading_path)
+    title = (
+        " › ".join((whole.title, *part.heading_path))
+        if whole.title not in part.heading_path
+        else " › ".join(part.heading_path)
+    )
     return Planned(folder / part.name, part.text.encode(), Document(whole.media, part.text, title=title), origin)

@@ -89,7 +89,11 @@ async def _with_texts(found: Found, tenant: Tenant) -> Found:
     """Read what the richer tiers need; an entry that has gone meanwhile keeps its abstract."""
     try:
         tiers = await tenant.tiers(found.uri)
-        full = strip((await tenant.read(found.uri))[:FULL_BYTES_MAX].decode("utf-8", "ignore")) if found.category == "events" else ""
+        full = (
+            strip((await tenant.read(found.uri))[:FULL_BYTES_MAX].decode("utf-8", "ignore"))
+            if found.category == "events"
+            else ""
+        )
     except NotFound:
         return found
     overview = tiers.overview if tiers is not None else ""

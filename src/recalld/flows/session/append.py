@@ -33,7 +33,9 @@ async def append(
     """
     check_session_id(session_id)
     if not raw or len(raw) > BATCH_MESSAGES_MAX:
-        raise Invalid(f"{len(raw)} messages in one call", remedy=f"send 1 to {BATCH_MESSAGES_MAX}", details={"field": "messages"})
+        raise Invalid(
+            f"{len(raw)} messages in one call", remedy=f"send 1 to {BATCH_MESSAGES_MAX}", details={"field": "messages"}
+        )
     now = doors.clock.now()
     messages: list[Message] = []
     for index, one in enumerate(raw):
@@ -43,7 +45,11 @@ async def append(
     receipt = await doors.ledger.tenant(caller).commit(Commit((Append(session_id, shaped),), (EMBED,)))
     session = receipt.session
     if session is None:
-        raise NotFound(f"Session not found: {session_id}", remedy="append again", details={"type": "session", "resource": session_id})
+        raise NotFound(
+            f"Session not found: {session_id}",
+            remedy="append again",
+            details={"type": "session", "resource": session_id},
+        )
     return Appended(
         session_id, receipt.messages_added, session.message_count, session.pending_tokens, tuple(m.id for m in messages)
     )
@@ -71,12 +77,20 @@ def _split_tools(raw: dict[str, Any], fresh: str, caller: Caller, now: float) ->
     if raw.get("peer_id"):
         identifier(str(raw["peer_id"]), "peer_id")
     parts = raw.get("parts")
-    only_tools = isinstance(parts, list) and len(parts) > 1 and all(isinstance(p, dict) and p.get("type") == "tool" for p in parts)
+    only_tools = (
+        isinstance(parts, list)
+        and len(parts) > 1
+        and all(isinstance(p, dict) and p.get("type") == "tool" for p in parts)
+    )
     if raw.get("role") != "user" or not only_tools or parts is None:
         return [message_from(raw, fresh, now)]
     named = raw.get("id")
     return [
-        message_from({**raw, "parts": [p], "id": f"{named}.{i}" if named and i else named}, fresh if i == 0 else f"{fresh}.{i}", now)
+        message_from(
+            {**raw, "parts": [p], "id": f"{named}.{i}" if named and i else named},
+            fresh if i == 0 else f"{fresh}.{i}",
+            now,
+        )
         for i, p in enumerate(parts)
     ]
 
@@ -87,5 +101,7 @@ def _check_part_uris(part: object, caller: Caller, now: float) -> None:
 
 
 def _shape(messages: list[Message]) -> tuple[NewMessage, ...]:
-    return tuple(NewMessage(m, chunks_of_message(m.text, m.peer_id or m.role, m.at, m.created_at), m.text[:ABSTRACT_CHARS_MAX]) for m in messages)
-
+    return tuple(
+        NewMessage(m, chunks_of_message(m.text, m.peer_id or m.role, m.at, m.created_at), m.text[:ABSTRACT_CHARS_MAX])
+        for m in messages
+    )

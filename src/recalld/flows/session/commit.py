@@ -24,7 +24,9 @@ from recalld.rules.trailer import strip
 KEEP_RECENT_MAX = 10_000
 
 
-async def commit(session_id: str, keep_recent_count: int, retention: dict[str, Any], caller: Caller, doors: Doors) -> Committed:
+async def commit(
+    session_id: str, keep_recent_count: int, retention: dict[str, Any], caller: Caller, doors: Doors
+) -> Committed:
     """Phase one: put messages away and leave a job; a second commit at the same moment finds nothing to do."""
     _check(keep_recent_count, retention)
     tenant = doors.ledger.tenant(caller)
@@ -36,7 +38,9 @@ async def commit(session_id: str, keep_recent_count: int, retention: dict[str, A
     if last < 0:
         return Committed(session_id, False, reason="all_within_keep_window", active_tokens=session.pending_tokens)
     task_id = f"task_{doors.clock.token()}"
-    job = NewJob("extract", f"extract:{session_id}:{task_id}", {"session_id": session_id}, lane=Lane.INTERACTIVE, task_id=task_id)
+    job = NewJob(
+        "extract", f"extract:{session_id}:{task_id}", {"session_id": session_id}, lane=Lane.INTERACTIVE, task_id=task_id
+    )
     receipt = await tenant.commit(Commit((ArchiveMessages(session_id, last, keep_recent_count, task_id, job),)))
     if not receipt.archive:
         return Committed(session_id, False, reason="no_messages", active_tokens=0)
@@ -58,13 +62,25 @@ def _last(live: list[Message], keep_recent_count: int, retention: dict[str, Any]
 
 def _check(keep_recent_count: int, retention: dict[str, Any]) -> None:
     if not 0 <= keep_recent_count <= KEEP_RECENT_MAX:
-        raise Invalid(f"keep_recent_count {keep_recent_count}", remedy=f"0 to {KEEP_RECENT_MAX}", details={"field": "keep_recent_count"})
+        raise Invalid(
+            f"keep_recent_count {keep_recent_count}",
+            remedy=f"0 to {KEEP_RECENT_MAX}",
+            details={"field": "keep_recent_count"},
+        )
     mode = retention.get("retention_mode")
     if mode not in {None, "turn_budget"}:
-        raise Invalid(f"retention_mode {mode!r} is unknown", remedy="use turn_budget or leave it out", details={"field": "retention_mode"})
+        raise Invalid(
+            f"retention_mode {mode!r} is unknown",
+            remedy="use turn_budget or leave it out",
+            details={"field": "retention_mode"},
+        )
     turned = [k for k, v in retention.items() if k != "retention_mode" and v is not None]
     if turned and mode is None:
-        raise Invalid(f"{', '.join(turned)} needs retention_mode", remedy="add retention_mode: turn_budget", details={"field": turned[0]})
+        raise Invalid(
+            f"{', '.join(turned)} needs retention_mode",
+            remedy="add retention_mode: turn_budget",
+            details={"field": turned[0]},
+        )
 
 
 async def extract(job: Job, doors: Doors) -> None:
@@ -125,7 +141,13 @@ def _own_tiers(text: str) -> Tiers:
 
 
 async def _settle(
-    job: Job, session: Session, archive: Archive, tiers: Tiers, puts: list[PutFile], counts: dict[str, int], tenant: Tenant
+    job: Job,
+    session: Session,
+    archive: Archive,
+    tiers: Tiers,
+    puts: list[PutFile],
+    counts: dict[str, int],
+    tenant: Tenant,
 ) -> None:
     result = {
         "session_id": session.id,
@@ -144,5 +166,3 @@ async def _settle(
     finish = FinishArchive(session.id, archive.number, tiers, counts)
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
     await tenant.commit(Commit((*puts, finish, done), FOLLOWING, done=job.id, cause=str(archive.uri)))
-
-

@@ -6,7 +6,6 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.report import GrepReport, LineMatch
 from recalld.domain.uri import Uri
-from recalld.flows.session.views import is_view, read_view, stat_view
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import session_of
@@ -16,6 +15,7 @@ from recalld.rules.pattern import Pattern, compile_pattern
 from recalld.rules.trailer import strip
 
 from .read import walk
+from .views import is_view, read_view, stat_view
 
 PAGE_FILES = 2_000
 GREP_DEADLINE_S = 10.0
@@ -23,7 +23,15 @@ NAMES_MAX = 200_000
 
 
 async def grep(
-    uri: Uri, pattern: str, caller: Caller, doors: Doors, *, exclude: Uri | None, ignore_case: bool, limit: int, depth: int
+    uri: Uri,
+    pattern: str,
+    caller: Caller,
+    doors: Doors,
+    *,
+    exclude: Uri | None,
+    ignore_case: bool,
+    limit: int,
+    depth: int,
 ) -> GrepReport:
     """Lines that match an RE2 expression, file by file; memories without their trailer; bounded in hits and time."""
     compiled = compile_pattern(pattern, ignore_case)
@@ -54,7 +62,9 @@ async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, doors: Doors,
         files = [uri]
     else:
         entries = await walk(uri, tenant.caller, doors, depth=3, limit=10_000, hidden=True)
-        files = [e.node.uri for e in entries if not e.node.is_dir and e.node.uri.name in {"messages.jsonl", ".overview.md"}]
+        files = [
+            e.node.uri for e in entries if not e.node.is_dir and e.node.uri.name in {"messages.jsonl", ".overview.md"}
+        ]
     texts = [(f, (await read_view(f, tenant)).encode()) for f in files]
     found = await doors.compute.run(_scan, texts, compiled, limit)
     return GrepReport(tuple(found), len(texts), complete=len(found) < limit)

@@ -6,7 +6,6 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.node import ContextType, Entry, Kind, Node
 from recalld.domain.uri import Uri
-from recalld.flows.session.views import is_view, list_view, missing, read_view, stat_view
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import SIDECARS, context_type, session_of
@@ -14,6 +13,7 @@ from recalld.rules.sidecar import not_ready, render
 from recalld.rules.trailer import strip
 
 from .shape import text_of
+from .views import is_view, list_view, missing, read_view, stat_view
 
 
 async def stat(uri: Uri, caller: Caller, doors: Doors) -> Node:
@@ -24,7 +24,9 @@ async def stat(uri: Uri, caller: Caller, doors: Doors) -> Node:
     if uri.name in SIDECARS:
         text = await _sidecar(uri, tenant)
         parent = await tenant.stat(uri.parent)
-        return Node(0, uri, Kind.FILE, size=len(text.encode()), created_at=parent.created_at, updated_at=parent.updated_at)
+        return Node(
+            0, uri, Kind.FILE, size=len(text.encode()), created_at=parent.created_at, updated_at=parent.updated_at
+        )
     return await tenant.stat(uri)
 
 
@@ -92,7 +94,9 @@ async def read(uri: Uri, caller: Caller, doors: Doors, *, offset: int, limit: in
     """A file's text: lines ``offset`` to ``offset + limit`` with their ends (-1 = all); memories without their trailer
     unless ``raw``."""
     if offset < 0 or limit < -1:
-        raise Invalid("offset and limit count lines", remedy="offset from 0; limit -1 for all", details={"field": "offset"})
+        raise Invalid(
+            "offset and limit count lines", remedy="offset from 0; limit -1 for all", details={"field": "offset"}
+        )
     data = await read_bytes(uri, caller, doors)
     text = text_of(data, uri) if len(data) < 65_536 else await doors.compute.run(text_of, data, uri)
     if not raw and context_type(uri) is ContextType.MEMORY:
@@ -111,7 +115,9 @@ async def tier(uri: Uri, level: int, caller: Caller, doors: Doors) -> str:
     node = await tenant.stat(uri)
     if not node.is_dir:
         if level == 1:
-            raise Conflict(f"{uri} is not a directory", remedy="overviews are of directories", code="FAILED_PRECONDITION")
+            raise Conflict(
+                f"{uri} is not a directory", remedy="overviews are of directories", code="FAILED_PRECONDITION"
+            )
         node = await tenant.stat(uri.parent)
     tiers = await tenant.tiers(node.uri)
     text = "" if tiers is None else (tiers.abstract, tiers.overview)[level]

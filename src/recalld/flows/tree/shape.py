@@ -58,7 +58,14 @@ def parse(uri: Uri, data: bytes, doors: Doors) -> Document:
 
 
 async def put_file(
-    uri: Uri, data: bytes, shaped: Shaped, doors: Doors, *, mode: WriteMode, expect: str = "", tags: tuple[str, ...] | None = None
+    uri: Uri,
+    data: bytes,
+    shaped: Shaped,
+    doors: Doors,
+    *,
+    mode: WriteMode,
+    expect: str = "",
+    tags: tuple[str, ...] | None = None,
 ) -> PutFile:
     """The operation that stores it; bytes too large for the ledger become durable in the blob store first."""
     small = len(data) <= INLINE_BYTES_MAX

@@ -70,7 +70,10 @@ async def _append(uri: Uri, data: bytes, tenant: Tenant, doors: Doors) -> Writte
             if changed.code != "ABORTED":
                 raise
     raise Conflict(
-        f"{uri} kept changing", remedy="try the append again", code="CONFLICT", details={"uri": str(uri), "retryable": True}
+        f"{uri} kept changing",
+        remedy="try the append again",
+        code="CONFLICT",
+        details={"uri": str(uri), "retryable": True},
     )
 
 
@@ -84,9 +87,14 @@ async def _replace_sidecar(uri: Uri, data: bytes, mode: str, tenant: Tenant) -> 
             remedy="wait until the directory is summarised, then write with mode replace",
             details={"uri": str(uri)},
         )
-    body, most = body_of(data.decode("utf-8", "replace"), str(uri)), (ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX)[SIDECARS[uri.name]]
+    body, most = (
+        body_of(data.decode("utf-8", "replace"), str(uri)),
+        (ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX)[SIDECARS[uri.name]],
+    )
     if len(body) > most:
-        raise Invalid(f"{uri.name} is {len(body)} characters long", remedy=f"at most {most}", details={"field": "content"})
+        raise Invalid(
+            f"{uri.name} is {len(body)} characters long", remedy=f"at most {most}", details={"field": "content"}
+        )
     tiers = Tiers(body, old.overview, "caller") if SIDECARS[uri.name] == 0 else Tiers(old.abstract, body, "caller")
     await tenant.commit(Commit((SetTiers(directory.id, directory.version, tiers),), FOLLOWING))
     return Written((), (uri,), (), len(data), indexed=True, pending=0)
@@ -98,7 +106,9 @@ async def _operation(uri: Uri, data: bytes, mode: WriteMode, doors: Doors, *, ex
 
 def _jobs(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
     later = tuple(
-        NewJob("shape", f"shape:{p.uri}", {"uri": str(p.uri)}, lane=Lane.INTERACTIVE) for p in puts if p.chunks is None or p.tiers is None
+        NewJob("shape", f"shape:{p.uri}", {"uri": str(p.uri)}, lane=Lane.INTERACTIVE)
+        for p in puts
+        if p.chunks is None or p.tiers is None
     )
     return (*later, *FOLLOWING)
 
@@ -155,4 +165,3 @@ def _check_size(size: int, most: int, what: str) -> None:
             remedy=f"at most {most} bytes; upload larger files with temp_upload and add them as resources",
             code="RESOURCE_EXHAUSTED",
         )
-

@@ -30,13 +30,13 @@ async def embed(job: Job, doors: Doors) -> None:
 
 
 async def _round(tree: Caller, doors: Doors, embedder: Embedder) -> int:
-    rows = await doors.ledger.unembedded(tree, fingerprint=embedder.fingerprint, limit=min(VECTORS_PER_COMMIT, embedder.batch_max))
+    rows = await doors.ledger.unembedded(
+        tree, fingerprint=embedder.fingerprint, limit=min(VECTORS_PER_COMMIT, embedder.batch_max)
+    )
     if not rows:
         return 0
     vectors = await embedder.embed([r.text for r in rows])
-    made = tuple(
-        Embedded(r.id, np.asarray(v, "<f2").tobytes()) for r, v in zip(rows, vectors, strict=True)
-    )
+    made = tuple(Embedded(r.id, np.asarray(v, "<f2").tobytes()) for r, v in zip(rows, vectors, strict=True))
     await doors.ledger.tenant(tree, bulk=True).commit(Commit((PutVectors(embedder.fingerprint, made),)))
     return len(rows)
 

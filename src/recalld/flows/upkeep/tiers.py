@@ -45,11 +45,11 @@ async def _tiers(stale: StaleDir, doors: Doors) -> SetTiers:
     if own is not None and own.made_by == "caller":
         return SetTiers(stale.node.id, stale.node.version, own, chunks_of_tiers(stale.node.uri, own), stale.seq)
     title = stale.node.uri.name.replace("_", " ")
-    made = await doors.model.tiers_of_directory(str(stale.node.uri), title, tuple(map(_child, stale.entries)), stale.total)
+    made = await doors.model.tiers_of_directory(
+        str(stale.node.uri), title, tuple(map(_child, stale.entries)), stale.total
+    )
     return SetTiers(stale.node.id, stale.node.version, made, chunks_of_tiers(stale.node.uri, made), stale.seq)
 
 
 def _child(node: Node) -> Child:
     return Child(node.uri.name, node.is_dir, node.abstract)
-
-

@@ -69,7 +69,9 @@ async def stat_view(uri: Uri, tenant: Tenant) -> Node:
 
 def missing(uri: Uri) -> NotFound:
     """The wire's NOT_FOUND for a file."""
-    return NotFound(f"File not found: {uri}", remedy="list its directory", details={"type": "file", "resource": str(uri)})
+    return NotFound(
+        f"File not found: {uri}", remedy="list its directory", details={"type": "file", "resource": str(uri)}
+    )
 
 
 def _files_of(archive: Archive) -> list[str]:
@@ -81,7 +83,9 @@ def _files_of(archive: Archive) -> list[str]:
 def _entries(uri: Uri, folders: list[str], files: list[str], hidden: bool, at: float) -> list[Node]:
     rows = [Node(0, uri / f, Kind.DIRECTORY, created_at=at, updated_at=at) for f in folders]
     return rows + [
-        Node(0, uri / f, Kind.FILE, created_at=at, updated_at=at) for f in sorted(files) if hidden or not f.startswith(".")
+        Node(0, uri / f, Kind.FILE, created_at=at, updated_at=at)
+        for f in sorted(files)
+        if hidden or not f.startswith(".")
     ]
 
 
