@@ -58,7 +58,7 @@ async def client(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[Client]:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as http:
             yield Client(http)
-        app.front.pool.close()
+        app.front.close()
 
 
 def zipped(files: dict[str, str]) -> bytes:

@@ -23,7 +23,7 @@ def built() -> Iterator[Application]:
     """Built once: what differs between tests is the engine behind it."""
     app = create_app(None, ServerConfig())
     yield app
-    app.front.pool.close()
+    app.front.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from recalld.surfaces.http.app import Application
 
 
 async def posted(app: Application, path: str, receive: Receive, headers: list[tuple[bytes, bytes]]) -> int:
-    """POST whatever ``receive`` gives; returns the answer's status."""
+    """POST whatever ``receive`` gives; returns the answer's status, 0 if there was none."""
     statuses: list[int] = []
 
     async def send(message: Any) -> None:
@@ -29,4 +29,4 @@ async def posted(app: Application, path: str, receive: Receive, headers: list[tu
         "headers": headers,
     }
     await app(scope, receive, send)
-    return statuses[0]
+    return statuses[0] if statuses else 0

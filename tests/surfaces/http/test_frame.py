@@ -144,7 +144,7 @@ async def test_a_handler_that_hangs_ends_at_the_deadline(engine: FakeEngine) -> 
     engine.as_caller = lambda _: type("Hanging", (), {"find": staticmethod(hang)})()  # type: ignore[method-assign,assignment,return-value]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://t") as client:
         answer = await client.post(FIND, json={"query": "x"})
-    app.front.pool.close()
+    app.front.close()
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "DEADLINE_EXCEEDED")
     assert set(answer.json()["error"]["details"]) == {"operation", "timeout"}
 
@@ -188,7 +188,7 @@ async def test_before_the_store_is_open_only_health_and_ready_answer(tmp_path: P
             answer = await client.get(path)
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE")
             assert answer.headers["Retry-After"] == "1"
-    app.front.pool.close()
+    app.front.close()
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ async def seen(engine: FakeEngine) -> list[Seen]:
     app = create_app(engine, ServerConfig(), on_request=seen.append)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://t") as client:
         await client.get("/api/v1/tasks/nope", headers={"X-Request-ID": "r1"})
-    app.front.pool.close()
+    app.front.close()
     return seen
 
 

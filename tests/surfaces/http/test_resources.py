@@ -99,6 +99,20 @@ async def test_an_undeclared_size_is_counted(
     assert (status, taken, lying(engine)) == (400, 5, set())
 
 
+async def test_an_upload_whose_sender_goes_leaves_nothing(app: Application, engine: FakeEngine) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.md"\r\n\r\n'
+    messages = [
+        {"type": "http.request", "body": head + b"x" * 2_000_000, "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    assert await posted(app, UPLOAD, receive, [(b"content-type", b"multipart/form-data; boundary=b")]) == 0
+    assert lying(engine) == set()
+
+
 async def test_an_import_gets_the_upload_and_its_name(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     body = {
         "temp_file_id": await send(http, "docs/Page One.md"),

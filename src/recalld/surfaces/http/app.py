@@ -66,9 +66,10 @@ def create_app(engine: Engine | None, settings: ServerConfig, *, on_request: OnR
     ``engine`` None: it is still being opened, set ``app.front.engine`` when it is; until then all but /health and
     /ready answer 503. ``on_request`` is called after every request and must not block.
 
-    The caller closes ``app.front.pool`` when the application has ended.
+    The caller closes ``app.front`` when the application has ended.
     """
-    pool = Pool("http", running_max=4, waiting_max=64)
+    codec = Pool("http-codec", running_max=2, waiting_max=64)
+    disk = Pool("http-disk", running_max=4, waiting_max=64)
     app = Application(
         title="recalld",
         version=__version__,
@@ -77,7 +78,7 @@ def create_app(engine: Engine | None, settings: ServerConfig, *, on_request: OnR
         docs_url=None,
         redoc_url=None,
     )
-    app.front = Front(settings, pool, engine)
+    app.front = Front(settings, codec, disk, engine)
     app.on_request = on_request
     for verb in VERBS:
         app.router.routes.append(Route(verb.path, Handling(verb, app.front), methods=[verb.method]))
@@ -97,10 +98,10 @@ def create_app(engine: Engine | None, settings: ServerConfig, *, on_request: OnR
 
 def _documents(app: Application) -> list[Route]:
     async def document(_: Request) -> Response:
-        return plain(await app.front.pool.run(app.openapi))
+        return plain(await app.front.codec.run(app.openapi))
 
     async def page(_: Request) -> Response:
-        return HTMLResponse(await app.front.pool.run(_DOCS.read_bytes))
+        return HTMLResponse(await app.front.disk.run(_DOCS.read_bytes))
 
     return [Route("/openapi.json", document), Route("/docs", page)]
 

@@ -31,11 +31,20 @@ ROUTE = "recalld.route"
 
 @dataclass(slots=True)
 class Front:
-    """What all requests share. ``engine`` is None until the data folder is open."""
+    """What all requests share. ``engine`` is None until the data folder is open.
+
+    ``codec`` decodes and encodes what is large, ``disk`` receives uploads: a slow disk holds up no answer.
+    """
 
     settings: ServerConfig
-    pool: Pool
+    codec: Pool
+    disk: Pool
     engine: Engine | None = None
+
+    def close(self) -> None:
+        """Shut both pools; running calls end first."""
+        self.codec.close()
+        self.disk.close()
 
 
 class Call(Request):

@@ -64,7 +64,7 @@ async def batch_write(call: Call, body: BatchBody) -> dict[str, Any]:
     if size <= _INLINE_CHARS:
         operations = _operations(call, body.operations)
     else:
-        operations = await call.front.pool.run(_operations, call, body.operations)
+        operations = await call.front.codec.run(_operations, call, body.operations)
     did = await call.workspace.write_many(body.root_uri, operations, wait=body.wait, timeout_s=body.timeout)
     return shapes.batch(call.expand(body.root_uri), did, shapes.queues(()) if body.wait else None)
 

@@ -43,16 +43,16 @@ async def temp_upload(call: Call) -> dict[str, Any]:
     front, caller = call.front, call.caller
     folder = call.engine.upload_dir
     part = folder / f"{new_id('', shared=False)}.part"
-    received = await receive_file(call, part, bytes_max=UPLOAD_BYTES_MAX, pool=front.pool)
+    received = await receive_file(call, part, bytes_max=UPLOAD_BYTES_MAX, pool=front.disk)
     mode = received.fields.get("upload_mode", "local") or "local"
     if mode not in {"local", "shared"} or received.size == 0:
-        await front.pool.run(part.unlink, True)
+        await front.disk.run(part.unlink, True)
         problem = (
             "the file is empty" if received.size == 0 else f"upload_mode {mode[:40]!r} is neither local nor shared"
         )
         raise Invalid(problem, remedy="send a file with something in it", details={"field": "file"})
     upload_id = new_id(received.filename, shared=mode == "shared")
-    await front.pool.run(finish, part, upload_id, _base(received.filename), caller)
+    await front.disk.run(finish, part, upload_id, _base(received.filename), caller)
     return {"temp_file_id": upload_id}
 
 
@@ -65,7 +65,7 @@ async def add(call: Call, body: AddBody) -> dict[str, Any]:
     """
     _check(body)
     folder = call.engine.upload_dir
-    upload = await call.front.pool.run(open_upload, folder, body.temp_file_id or "", call.caller)
+    upload = await call.front.disk.run(open_upload, folder, body.temp_file_id or "", call.caller)
     did = await call.workspace.add(
         upload.path,
         name=body.source_name or upload.filename,

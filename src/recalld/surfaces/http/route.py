@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -87,6 +88,8 @@ class Handling:
             response = await self._answer(call, started)
         except RecalldError as error:
             response = failure(*of_error(error))
+        except ClientDisconnect:
+            return  # nobody is left to be told
         await response(scope, receive, send)
 
     async def _answer(self, call: Call, started: float) -> Response:
@@ -105,7 +108,7 @@ class Handling:
             result.headers.update(call.answer_headers)
             return result
         told = _telemetry(body, self._verb.operation, started)
-        return await success(result, telemetry=told, headers=call.answer_headers, pool=self._front.pool)
+        return await success(result, telemetry=told, headers=call.answer_headers, pool=self._front.codec)
 
     def _seconds(self, body: BaseModel | None, arguments: dict[str, Any]) -> float | None:
         settings = self._front.settings
@@ -153,7 +156,7 @@ class Arguments:
             return values, None
         name, model, optional = self._body
         data = await read_body(call)
-        given = await decode_json(data, call.front.pool) if data.strip() else None
+        given = await decode_json(data, call.front.codec) if data.strip() else None
         if given is None and optional:
             return values, None
         body = _fit(model, {} if given is None else given, "body")

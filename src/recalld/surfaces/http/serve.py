@@ -68,14 +68,14 @@ async def serve(
                 await serving
     finally:
         listening.close()
-        app.front.pool.close()
+        app.front.close()
     if failed is not None:
         raise failed
 
 
 async def _with_engine(app: Application, config: Config, serving: asyncio.Task[None]) -> None:
     """Open the data folder behind a port that answers already; close it when the last request has ended."""
-    engine_type = await app.front.pool.run(_engine_type)
+    engine_type = await app.front.disk.run(_engine_type)
     async with engine_type.open(config=config, worker="beside") as engine:
         # What start-up left stays for good: without this every full collection walks through it and stalls the loop.
         gc.freeze()
