@@ -31,7 +31,7 @@ def test_the_conversation_has_several_sessions_people_and_languages() -> None:
     chinese = [message for message in messages if re.search(r"[\u4e00-\u9fff]", message["content"])]
     assert len(sessions) >= 6
     assert len(messages) >= 60
-    assert set(speakers) == {"mara", "wen", "assistant"}
+    assert set(speakers) == {"user", "wen", "assistant"}
     assert 15 <= len(chinese) <= len(messages) - 30
     assert len({message["created_at"][:10] for message in messages}) == len(sessions)
 

@@ -49,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("block", python_blocks())
+@pytest.mark.parametrize("block", list(python_blocks()))
 def test_a_python_block_runs(block: str, folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", block],
