@@ -20,7 +20,7 @@ import numpy as np
 
 from bench.recall_lab import SETS, fill, gather, rowset
 from recalld.adapters.embedder.static import StaticEmbedder, StaticSettings
-from recalld.rules.rank import absolute, fold, rank
+from recalld.rules.rank import fold, rank
 from recalld.rules.weights import DEFAULT
 
 DEPTH = 20
@@ -34,7 +34,7 @@ def examples(bench: Any, kept: list[Any], foreign: bool) -> tuple[np.ndarray, np
             continue
         rows = rowset(table)
         ranked = rank(q.text, rows, evidence, DEFAULT)
-        coverage, closeness = absolute(ranked, evidence, DEFAULT)
+        coverage, closeness = ranked.coverage, ranked.closeness
         best = fold(table.node, ranked.total, DEPTH)
         gold = set() if foreign else set(q.gold)
         xs.append(np.column_stack([ranked.total[best], np.full(len(best), coverage), np.full(len(best), closeness or 0.0)]))

@@ -32,7 +32,8 @@ from recalld.domain.uri import Uri
 from recalld.flows.find import find as find_module
 from recalld.flows.find.plan import plan
 from recalld.flows.find.recall import recall, rows_of
-from recalld.rules.rank import Rowset, fold, rank
+from recalld.rules.rank import fold, rank
+from recalld.rules.rowset import Rowset
 from recalld.rules.turns import epoch_of
 from recalld.rules.weights import DEFAULT, Weights
 from tests.shelf import Shelf
@@ -115,7 +116,7 @@ async def gather(bench: Bench) -> list[tuple[Any, Any, Any, Any]]:
 
 
 def rowset(table: Any) -> Rowset:
-    return Rowset(table.node, table.group, table.previous, table.next, table.length, table.kind, table.speaker, table.asks, table.speakers)
+    return Rowset(table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers)
 
 
 def measure(bench: Bench, kept: list[Any], weights: Weights, metrics: Any) -> dict[str, float]:

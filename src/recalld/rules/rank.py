@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .weights import DEFAULT, LEXICAL_ONLY, WINDOW, WITH_VECTORS, Weights
+from .rowset import Floats, Prepared, Rows, Rowset, prepare
+from .weights import DEFAULT, LEXICAL_ONLY, WITH_VECTORS, Weights
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int32]
 _ABOUT_ASSISTANT = re.compile(
     r"\byou (?:\w+ )?(?:said|told|gave|suggest|recommend|mention|provid|list|explain|share|wrote|help)"
     r"|\b(?:did|had|have) you\b|\byour (?:suggest|recommend|list|answer|advice|respon)",
     re.IGNORECASE,
 )
-_ROLES = ("user", "assistant", "system", "tool")
-
-
-@dataclass(frozen=True, slots=True)
-class Rowset:
-    """What is known about the rows to rank, without the query. Columns as in ``ports.index.ChunkTable``."""
-
-    node: NDArray[np.int64]
-    group: NDArray[np.int64]
-    previous: Rows
-    next: Rows
-    length: NDArray[np.float32]
-    kind: NDArray[np.int8]
-    speaker: Rows
-    asks: NDArray[np.bool_]
-    speakers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +36,24 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Per row: the parts of its rank, their sum ``total`` (which orders) and ``score`` in 0..1, which rises with it."""
+    """Per row: the parts of its rank and their sum ``total``. ``coverage``: the share of the query's information that the
+    best row covers; ``closeness``: how near the best vector comes, 0..1 between the model's floor and ceiling (None
+    without vectors)."""
 
     lexical: Floats
     dense: Floats
     group: Floats
     bonus: Floats
     total: Floats
-    score: Floats
+    coverage: float
+    closeness: float | None
+
+    def score(self, rows: NDArray[np.int64]) -> Floats:
+        """Chance that each of these rows is what was asked for: rises with ``total`` within a query, and from query to
+        query with what is absolute about its best row."""
+        c = LEXICAL_ONLY if self.closeness is None else WITH_VECTORS
+        best = c.coverage * max(self.coverage, 0.0) ** 0.5 + c.closeness * (self.closeness or 0.0)
+        return np.asarray(1.0 / (1.0 + np.exp(-(c.base + c.total * self.total[rows] + best))), np.float64)
 
 
 def idf(found_in: NDArray[np.float32], chunks: int) -> Floats:
@@ -69,104 +62,70 @@ def idf(found_in: NDArray[np.float32], chunks: int) -> Floats:
     return np.log1p((np.maximum(chunks - found, 0) + 0.5) / (found + 0.5))
 
 
-def rank(query: str, rows: Rowset, found: Evidence, weights: Weights = DEFAULT) -> Ranked:
-    """Score every row. Empty evidence gives zeros; equal rows get equal scores."""
-    n = len(rows.node)
-    steps = _steps(rows)
-    lexical = _bm25(rows, found, steps, weights)
-    dense = np.full(n, found.floor) if found.cosine is None else _blend(found.cosine, steps, weights)
+def rank(
+    query: str, rows: Rowset, found: Evidence, weights: Weights = DEFAULT, prepared: Prepared | None = None
+) -> Ranked:
+    """Score every row. Empty evidence gives zeros; equal rows get equal scores. ``prepared``: of these rows and weights,
+    made before (None: made here)."""
+    known = prepared or prepare(rows, weights)
+    lexical = _bm25(rows, found, known, weights)
+    dense = np.full(len(rows.node), found.floor) if found.cosine is None else _blend(found.cosine, found.floor, known)
     # A lone row has no span of its own: the model's floor stands in for the worst one.
     low = min(found.floor, float(dense.min(initial=found.floor)))
     fused = _scaled(_scaled(lexical, 0.0) + weights.dense * _scaled(dense, low), 0.0)
-    group = weights.group_share * _best_of_group(fused, rows.group)
-    bonus = _named_speaker(query, rows, weights) + _talk_prior(query, rows, weights)
+    group = weights.group_share * known.best_of_group(fused)
+    bonus = _bonus(query, rows, known, weights)
     if len(found.phrase):
         bonus[found.phrase] += weights.phrase
-    ranked = Ranked(lexical, dense, group, bonus, fused + group + bonus, np.zeros(n))
-    return replace(ranked, score=probability(ranked.total, *absolute(ranked, found, weights)))
+    best = float(lexical.max(initial=0.0)) / max((weights.k1 + 1) * float(found.idf.sum()), 1e-9)
+    near = None
+    if found.cosine is not None:
+        near = (float(dense.max(initial=found.floor)) - found.floor) / (found.ceiling - found.floor)
+    return Ranked(lexical, dense, group, bonus, fused + group + bonus, best, near)
 
 
-def absolute(ranked: Ranked, found: Evidence, weights: Weights = DEFAULT) -> tuple[float, float | None]:
-    """What the best row has in absolute terms: the share of the query's information it covers, and how close its vector
-    comes between the model's floor and ceiling (None without vectors)."""
-    coverage = float(ranked.lexical.max(initial=0.0)) / max((weights.k1 + 1) * float(found.idf.sum()), 1e-9)
-    if found.cosine is None:
-        return coverage, None
-    return coverage, (float(ranked.dense.max(initial=found.floor)) - found.floor) / (found.ceiling - found.floor)
+def fold(entry: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64]:
+    """Rows of the best chunk of each entry, best first, at most ``most``; ties: the smaller row."""
+    count = most
+    while len(entry):
+        count = min(len(entry), count * 8)  # an entry has a few chunks: look at the top only, wider if that was short
+        top = np.flatnonzero(total >= np.partition(total, len(total) - count)[len(total) - count])
+        order = top[np.argsort(-total[top], kind="stable")]
+        _, first = np.unique(entry[order], return_index=True)
+        if len(first) >= most or count == len(entry):
+            return order[np.sort(first)][:most]
+    return np.zeros(0, np.int64)
 
 
-def probability(total: Floats, coverage: float, closeness: float | None) -> Floats:
-    """Chance that a row is what was asked for: rises with ``total`` within a query, and from query to query with what is
-    ``absolute`` about its best row."""
-    c = LEXICAL_ONLY if closeness is None else WITH_VECTORS
-    odds = c.base + c.total * total + c.coverage * max(coverage, 0.0) ** 0.5 + c.closeness * (closeness or 0.0)
-    return np.asarray(1.0 / (1.0 + np.exp(-odds)), np.float64)
-
-
-def fold(node: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64]:
-    """Rows of the best chunk of each node, best first, at most ``most``; ties: the smaller row."""
-    if not len(node):
-        return np.zeros(0, np.int64)
-    candidates = np.arange(len(node))
-    if len(node) > most * 50:  # more than a node has chunks, mostly: sort the top only
-        candidates = np.sort(np.argpartition(-total, most * 50)[: most * 50])
-    order = candidates[np.argsort(-total[candidates], kind="stable")]
-    _, first = np.unique(node[order], return_index=True)
-    return order[np.sort(first)][:most]
-
-
-def _steps(rows: Rowset) -> tuple[list[Rows], list[Rows]]:
-    """Row numbers 1..WINDOW places back and ahead of each row, -1 where the group ends."""
-    back, ahead = [rows.previous], [rows.next]
-    for _ in range(WINDOW - 1):
-        back.append(_follow(rows.previous, back[-1]))
-        ahead.append(_follow(rows.next, ahead[-1]))
-    return back, ahead
-
-
-def _follow(link: Rows, at: Rows) -> Rows:
-    return np.where(at >= 0, link[at], -1) if len(at) else at
-
-
-def _bm25(rows: Rowset, found: Evidence, steps: tuple[list[Rows], list[Rows]], weights: Weights) -> Floats:
+def _bm25(rows: Rowset, found: Evidence, known: Prepared, weights: Weights) -> Floats:
     n = len(rows.node)
     if not len(found.row):
         return np.zeros(n)
-    back, ahead = steps
-    length = rows.length.astype(np.float64)
-    blended = length + _shared(length, steps, weights)
-    # A posting also counts for the rows that have its row as a neighbour: what lies ahead has it behind itself.
-    cells, counts = [found.term.astype(np.int64) * n + found.row], [found.count.astype(np.float64)]
-    for k in range(WINDOW):
-        for target, share in ((ahead[k][found.row], weights.back[k]), (back[k][found.row], weights.ahead[k])):
-            there = target >= 0
-            cells.append(found.term[there].astype(np.int64) * n + target[there])
-            counts.append(share * found.count[there])
-    flat = np.bincount(np.concatenate(cells), np.concatenate(counts), minlength=len(found.idf) * n)
-    hit = np.flatnonzero(flat)
-    tf, row = flat[hit], hit % n
-    norm = weights.k1 * (1 - weights.b + weights.b * blended / max(blended.mean(), 1e-9))
-    impact = tf * (weights.k1 + 1) / (tf + norm[row]) * found.idf[hit // n]
+    # A posting also counts for the rows that have its row as a neighbour: what lies ahead of it has it behind.
+    base = found.term.astype(np.int64) * n
+    cells, counts = [base + found.row], [found.count.astype(np.float64)]
+    for target, share in known.touched_by(found.row):
+        there = np.flatnonzero(target >= 0)
+        cells.append(base[there] + target[there])
+        counts.append(share * found.count[there])
+    cell, count = np.concatenate(cells), np.concatenate(counts)
+    if len(cells) > 1:
+        flat = np.bincount(cell, count, minlength=len(found.idf) * n)
+        cell = np.flatnonzero(flat)
+        count = flat[cell]
+    row = cell % n
+    impact = count * (weights.k1 + 1) / (count + known.norm[row]) * found.idf[cell // n]
     return np.bincount(row, impact, minlength=n)
 
 
-def _blend(cosine: NDArray[np.float32], steps: tuple[list[Rows], list[Rows]], weights: Weights) -> Floats:
-    """Cosines with the mixture of each row's vector and its neighbours', had it been made."""
+def _blend(cosine: NDArray[np.float32], floor: float, known: Prepared) -> Floats:
+    """Cosines with the mixture of each row's vector and its neighbours', had it been made. A row that has no vector yet
+    gets what an average row has."""
     missing = np.isnan(cosine)
-    own = np.where(missing, 0.0, cosine).astype(np.float64)
-    there = (~missing).astype(np.float64)
-    share = there + _shared(there, steps, weights)
-    square = there + _shared(there, steps, weights, power=2)
-    norm = np.sqrt(np.maximum(square + weights.dense_kin * (share * share - square), 1e-9))
-    return (own + _shared(own, steps, weights)) / np.maximum(norm, 1e-9)
-
-
-def _shared(column: Floats, steps: tuple[list[Rows], list[Rows]], weights: Weights, power: int = 1) -> Floats:
-    padded = np.append(column, 0.0)
-    total = np.zeros(len(column))
-    for k in range(WINDOW):
-        total += weights.back[k] ** power * padded[steps[0][k]] + weights.ahead[k] ** power * padded[steps[1][k]]
-    return total
+    own = cosine.astype(np.float64)
+    if missing.any():
+        own[missing] = float(own[~missing].mean()) if not missing.all() else floor
+    return (own + known.shared(own)) / known.vector_norm
 
 
 def _scaled(score: Floats, low: float) -> Floats:
@@ -174,36 +133,22 @@ def _scaled(score: Floats, low: float) -> Floats:
     return (score - low) / span if span > 1e-12 else np.zeros(len(score))
 
 
-def _best_of_group(score: Floats, group: NDArray[np.int64]) -> Floats:
-    if not len(score):
-        return score
-    _, member = np.unique(group, return_inverse=True)
-    best = np.full(int(member.max()) + 1, -np.inf)
-    np.maximum.at(best, member, score)
-    return best[member]
-
-
-def _named_speaker(query: str, rows: Rowset, weights: Weights) -> Floats:
-    """If the question names exactly one of those who talk, that person's turns get a bonus."""
-    named = [k for k, name in enumerate(rows.speakers) if name not in _ROLES and _names(query, name)]
-    return weights.speaker * (rows.speaker == named[0]) if len(named) == 1 else np.zeros(len(rows.node))
+def _bonus(query: str, rows: Rowset, known: Prepared, weights: Weights) -> Floats:
+    """If the question names exactly one of those who talk, that person's turns gain. With an assistant what is remembered
+    is what the user said, unless the question is about the assistant's words. Otherwise never above 0, so that talk has
+    no lead over files."""
+    if not rows.speakers:
+        return np.zeros(len(rows.node))
+    bonus = known.prior.copy()
+    named = [k for k, name in enumerate(rows.speakers) if not known.is_role[k] and _names(query, name)]
+    if len(named) == 1:
+        bonus[rows.speaker == named[0]] += weights.speaker
+    if known.role_rows.any():
+        wanted = "assistant" if _ABOUT_ASSISTANT.search(query) else "user"
+        at = rows.speakers.index(wanted) if wanted in rows.speakers else -2
+        bonus[known.role_rows & (rows.speaker != at)] -= weights.role
+    return bonus
 
 
 def _names(query: str, name: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", query, re.IGNORECASE) is not None
-
-
-def _talk_prior(query: str, rows: Rowset, weights: Weights) -> Floats:
-    """Never above 0, so that talk has no lead over files. With an assistant what is remembered is what the user said
-    (unless the question is about the assistant's words); between people long turns say more, and questions less."""
-    prior = np.zeros(len(rows.node))
-    said = rows.speaker >= 0
-    if not said.any():
-        return prior
-    is_role = np.array([name in _ROLES for name in rows.speakers] + [False])[rows.speaker]
-    wanted = "assistant" if _ABOUT_ASSISTANT.search(query) else "user"
-    at = rows.speakers.index(wanted) if wanted in rows.speakers else -2
-    prior[is_role & (rows.speaker != at)] -= weights.role
-    people = said & ~is_role
-    words = np.minimum(np.log1p(rows.length), np.log1p(weights.length_terms)) / np.log1p(weights.length_terms)
-    return prior + people * (weights.length * (words - 1) - weights.asks * rows.asks)
