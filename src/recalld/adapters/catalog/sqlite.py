@@ -17,8 +17,8 @@ from recalld.domain.errors import Invalid
 from recalld.domain.query import Query
 from recalld.ports.index import ChunkTable, Ids, Loaded, Reach
 
-from .follow import OwnerRow, chunks_after, node_at, nodes_after, orphans_alive, owner_of
 from .arrays import places
+from .follow import OwnerRow, chunks_after, node_at, nodes_after, orphans_alive, owner_of
 from .load import load_nodes
 from .scope import Area, Resolved, areas_of, rows_of
 from .space import Space
