@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from recalld.surfaces.cli.main import main
-from scripts.demo_server import served
+from scripts.demo_server import Server, served
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/getting-started.md", "docs/embedded.md", "docs/cli.md")
@@ -37,6 +37,12 @@ def python_blocks() -> Iterator[object]:
 def console_lines(page: str) -> list[str]:
     lines = [line[2:] for block in blocks(page, "console") for line in block.splitlines() if line.startswith("$ ")]
     return [line for line in lines if not line.startswith(NOT_RUN)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with served(tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @pytest.fixture
@@ -65,16 +71,16 @@ def test_a_python_block_runs(block: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if console_lines(page)])
 def test_console_lines_run_in_their_order(
-    page: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: str, folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with served(folder / "server") as server:
-        monkeypatch.setenv("RECALLD_URL", server.url)
-        for line in console_lines(page):
-            assert line.startswith("recalld ")
-            code = _run(shlex.split(line)[1:])
-            printed = capsys.readouterr()
-            assert code == 0, f"{line}\n{printed.out}\n{printed.err}"
-            assert printed.out.strip(), f"{line} printed nothing\n{printed.err}"
+    monkeypatch.setenv("RECALLD_URL", server.url)
+    monkeypatch.setenv("RECALLD_ACCOUNT", Path(page).stem)  # to each page a world of its own
+    for line in console_lines(page):
+        assert line.startswith("recalld ")
+        code = _run(shlex.split(line)[1:])
+        printed = capsys.readouterr()
+        assert code == 0, f"{line}\n{printed.out}\n{printed.err}"
+        assert printed.out.strip(), f"{line} printed nothing\n{printed.err}"
 
 
 def _run(words: list[str]) -> int:
