@@ -40,7 +40,6 @@ COMPUTE_WAITING_MAX = 256
 async def open_doors(config: Config) -> AsyncIterator[Doors]:
     """The doors of a store's owner."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    config.folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         blobs = _blobs(config, stack)
         ledger = await open_ledger(

@@ -142,7 +142,8 @@ def load_config(path: Path | str | None = None, **arguments: Any) -> Config:
     if path is not None or chosen.is_file():
         values = _read_toml(chosen)
     try:
-        return Config(**{_FILE: values}, **{k: v for k, v in arguments.items() if v is not None})
+        given: dict[str, Any] = {k: v for k, v in arguments.items() if v is not None}
+        return Config(**{_FILE: values, **given})
     except ValidationError as bad:
         problems = "; ".join(
             f"{'.'.join(str(p) for p in e['loc'])}: {_plain(e['type'], e['msg'])}" for e in bad.errors()

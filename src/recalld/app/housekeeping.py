@@ -24,7 +24,7 @@ class Watched(Protocol):
     """Something that is well or says why not."""
 
     def state(self) -> str:
-        """ "ok", or a few words."""
+        """The word ok, or what is wrong."""
         ...
 
 

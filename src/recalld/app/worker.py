@@ -60,14 +60,12 @@ async def _run(job: Job, doors: Doors, lease_s: float) -> None:
     if step is None:
         await doors.ledger.retry(job, error=f"no step does jobs of kind {job.kind!r}", delay_s=0, permanent=True)
         return
-    task = asyncio.ensure_future(step(job, doors))
     try:
-        done, _ = await asyncio.wait({task}, timeout=policy.deadline_s)
-    finally:
-        task.cancel()
-    if not done:
+        async with asyncio.timeout(policy.deadline_s):
+            await step(job, doors)
+    except TimeoutError:
         await doors.ledger.retry(job, error=f"not done in {policy.deadline_s:g} s", delay_s=policy.backoff_s)
-    elif not task.cancelled() and (failure := task.exception()) is not None:
+    except Exception as failure:  # noqa: BLE001 - whatever a job dies of is its own end, never the worker's
         await _failed(job, failure, policy, doors)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, ConfigureSession, MarkUsed, OpenSession, Receipt
+from recalld.domain.commit import Commit, ConfigureSession, MarkUsed, OpenSession, Receipt, WriteMode
 from recalld.domain.errors import Denied, Invalid, NotFound, deadline_exceeded
 from recalld.domain.hit import Answer
 from recalld.domain.job import QueueCount, Task, TaskStatus
@@ -127,7 +127,7 @@ class Workspace:
         if mode == "append":
             return Operation(target, data, append=True)
         try:
-            return Operation(target, data, write.WriteMode(mode))
+            return Operation(target, data, WriteMode(mode))
         except ValueError as bad:
             raise Invalid(
                 f"mode {mode!r} is unknown", remedy="replace, upsert, create or append", details={"field": "mode"}

@@ -65,9 +65,9 @@ def literal_of(pattern: str) -> str:
     if re.search(r"[|(\[\\]", pattern):
         plain = re.fullmatch(r"(?:[^\\.^$*+?{}\[\]|()]|\\[.\-/_])+", pattern)
         return re.sub(r"\\(.)", r"\1", pattern) if plain else ""
-    runs = []
+    runs: list[str] = []
     for run in re.split(r"[.^$]|.[*?]|.\{[^}]*\}", pattern):
-        runs += [r for r in run.split("+")] if "+" in run else [run]
+        runs += run.split("+")
     best = max((r for r in runs if not _SPECIAL.search(r)), key=len, default="")
     return best if len(best) >= 3 else ""
 

@@ -13,12 +13,13 @@ import apsw
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
 from recalld.domain.document import Tiers
-from recalld.domain.errors import Conflict
+from recalld.domain.errors import Conflict, RecalldError
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Node
 from recalld.domain.policy import JobPolicy
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
+from recalld.infra.offload import Pool
 from recalld.infra.schema import SCHEMA_VERSION
 from recalld.infra.sqlite import Readers, Store
 from recalld.ports.blobs import Blobs
@@ -43,8 +44,13 @@ async def open_ledger(
     folder: Path, *, blobs: Blobs, clock: Clock, readers: int = 4, policies: Mapping[str, JobPolicy] | None = None
 ) -> SqliteLedger:
     """Open (and make) the store in a data folder as its owner. Raises ``Conflict`` if it is open elsewhere or newer."""
-    store = Store(folder / FILE_NAME, readers=readers)
-    ledger = SqliteLedger(store, blobs, clock, policies or {})
+    lifecycle = Pool("store", running_max=1, waiting_max=1)
+    try:
+        store = await lifecycle.run(Store, folder / FILE_NAME, readers=readers)
+    except RecalldError:
+        lifecycle.close()
+        raise
+    ledger = SqliteLedger(store, blobs, clock, policies or {}, lifecycle)
     await store.write(_first_use)
     return ledger
 
@@ -56,8 +62,17 @@ def _first_use(c: apsw.Connection) -> None:
 class SqliteLedger:
     """See ``ports.ledger.Ledger``."""
 
-    def __init__(self, readers: Readers, blobs: Blobs, clock: Clock, policies: Mapping[str, JobPolicy]) -> None:
+    def __init__(
+        self,
+        readers: Readers,
+        blobs: Blobs,
+        clock: Clock,
+        policies: Mapping[str, JobPolicy],
+        lifecycle: Pool | None = None,
+    ) -> None:
+        """``lifecycle``: where the store was opened and will be closed; None: the readers are somebody else's."""
         self._readers = readers
+        self._lifecycle = lifecycle
         self.blobs = blobs
         self.clock = clock
         self._policies = policies
@@ -219,7 +234,11 @@ class SqliteLedger:
 
     async def close(self) -> None:
         """See ``ports.ledger.Ledger``."""
-        self._readers.close()
+        if self._lifecycle is None:
+            self._readers.close()
+        else:
+            await self._lifecycle.run(self._readers.close)
+            self._lifecycle.close()
 
 
 def _outside(c: apsw.Connection, hashes: set[str]) -> list[str]:

@@ -88,7 +88,7 @@ def archive_tiers(messages: tuple[Message, ...]) -> Tiers:
 def candidates(messages: tuple[Message, ...]) -> tuple[Candidate, ...]:
     """Events as proposals."""
     return tuple(
-        Candidate(event.key, "event", event.path, event.text, event.message_ids, event.at, event.peer_id)
+        Candidate(event.key, "events", event.path, event.text, event.message_ids, event.at, event.peer_id)
         for event in events.events(messages)
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from recalld.domain.document import Document
 from recalld.domain.node import Entry, Node
@@ -90,7 +90,7 @@ def plan_file(
     if len(parts) == 1:
         writes: tuple[Planned, ...] = (Planned(folder / name, data, document, origins[0]),)
     else:
-        writes = tuple(_part(folder, p, document, o) for p, o in zip(parts, origins, strict=True))
+        writes = tuple(_part(folder, p, document, o, doors) for p, o in zip(parts, origins, strict=True))
     kept = {w.uri for w in writes}
     removes = tuple(n.uri for n in present.nodes.get(path, ()) if n.uri not in kept)
     return FilePlan(path, writes, removes, tuple(f"{path}: {w}" for w in document.warnings))
@@ -107,10 +107,8 @@ def _directory(name: str, folder: str, folders: frozenset[str]) -> str:
     return name.replace(".", "_") if posixpath.join(folder, bare) in folders else bare
 
 
-def _part(folder: Uri, part: Part, whole: Document, origin: dict[str, object]) -> Planned:
-    title = (
-        " › ".join((whole.title, *part.heading_path))
-        if whole.title not in part.heading_path
-        else " › ".join(part.heading_path)
-    )
-    return Planned(folder / part.name, part.text.encode(), Document(whole.media, part.text, title=title), origin)
+def _part(folder: Uri, part: Part, whole: Document, origin: dict[str, object], doors: Doors) -> Planned:
+    """A section is a document of its own that knows whose it is: its title is the way to it."""
+    way = part.heading_path if whole.title in part.heading_path else (whole.title, *part.heading_path)
+    document = doors.parser.parse(part.name, part.text.encode())
+    return Planned(folder / part.name, part.text.encode(), replace(document, title=" › ".join(way)), origin)
