@@ -77,10 +77,10 @@ def test_many_threads_write_at_once(store: Recalld) -> None:
 
 
 def test_a_folder_is_open_in_one_place_at_a_time(store: Recalld, tmp_path: Path) -> None:
-    before = threading.active_count()
+    loops = [t.name for t in threading.enumerate()].count("recalld-blocking")
     with pytest.raises(Conflict):
         blocking.open(tmp_path / "store", embedder={"kind": "none"})
-    assert threading.active_count() == before
+    assert [t.name for t in threading.enumerate()].count("recalld-blocking") == loops
 
 
 def test_a_closed_store_says_so(tmp_path: Path) -> None:

@@ -54,6 +54,10 @@ class Workspace:
         self.caller = caller
         self._recall_deadline_s = recall_deadline_s
 
+    def resolve(self, text: str) -> Uri:
+        """The address a text means to this caller. Raises ``Invalid`` and ``Denied``."""
+        return self._uri(text)
+
     def _uri(self, text: str) -> Uri:
         return resolve(text, self.caller, self._doors.clock.now())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from recalld.domain.document import Chunk, Document, Section, Tiers
@@ -11,8 +13,8 @@ from recalld.domain.policy import CHUNK_OVERLAP_WORDS, CHUNK_WORDS
 from recalld.domain.uri import Uri
 
 from .scripts import CJK, UNSPACED
-from .turns import ROLES, epoch_of, talk_head
 from .tokens import terms
+from .turns import ROLES, epoch_of, talk_head
 
 CHUNKS_MAX = 2_000
 """Per node. A longer text is cut into longer chunks, never cut off."""
@@ -25,7 +27,7 @@ _UNIT_CHARS_MAX = 64
 _STOPS = frozenset(".!?。！？…\n")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 _GENERIC = frozenset({"readme", "index", "skill", "messages", "resources", "memories", "skills", "user", "sessions"})
-_MONTHS = ("january february march april may june july august september october november december").split()
+_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
 
 
 def chunks_of_message(text: str, speaker: str, at: float, created_at: str = "") -> tuple[Chunk, ...]:
@@ -48,6 +50,12 @@ def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
     found: list[Chunk] = []
     for start, end, heading in stretches:
         found += _cut(text, start, end, _prefix((*place, *terms(heading[:200]))), whole=len(text))
+    if document.indexable:
+        # Their offsets are not into what a reader sees: they carry their words.
+        found = [replace(c, text=text[c.start : c.end]) for c in found]
+    if document.indexable:
+        # The node's own text is not what was cut: each chunk keeps its words, for whoever embeds them.
+        found = [replace(c, text=text[c.start : c.end]) for c in found]
     return tuple(found[:CHUNKS_MAX])
 
 
