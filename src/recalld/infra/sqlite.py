@@ -1,9 +1,8 @@
-"""An embedded SQLite store: one writer thread with group commit, a few readers. Functions travel, connections do not."""
+"""An embedded SQLite store: one writer thread with group commit, a few readers. Functions travel, not connections."""
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import queue
 import threading
@@ -12,14 +11,15 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 import apsw
 
-from recalld.domain.errors import Busy, Closed, Conflict, Corrupt, RecalldError, Upstream
+from recalld.domain.errors import Busy, Closed
 
+from .datafile import BROKEN, connect, failure_of, hold, migrate
 from .offload import Pool, Strand
-from .schema import MIGRATIONS, SCHEMA_VERSION
 
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]
@@ -28,54 +28,12 @@ SLICE_S = 0.005
 CAPTURES_PER_COMMIT = 256
 CAPTURES_WAITING_MAX = 4_096
 BULK_WAITING_MAX = 512
-WAL_FOLD_BYTES = 16 << 20
-PAGE_CACHE_KIB = 16_384
-DISK_TROUBLE = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.ReadOnlyError, apsw.NotADBError)
-"""These end the whole transaction, not one call of it."""
-
-
-@dataclass(eq=False, slots=True)
-class _Call(Generic[T]):
-    """One function on its way to the writer, and where its result goes."""
-
-    work: Work[T]
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[T]
-    result: Any = None
-    failure: BaseException | None = None
-
-    def settle(self) -> None:
-        """Give the caller its result; a caller that has gone does not hear of it."""
-        if self.future.done():
-            return
-        if self.failure is not None:
-            self.future.set_exception(self.failure)
-        else:
-            self.future.set_result(self.result)
-
-
-def connect(path: Path, *, readonly: bool) -> apsw.Connection:
-    """A connection set up the way every one of ours is."""
-    flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-    c = apsw.Connection(str(path), flags=flags, statementcachesize=200)
-    c.set_busy_timeout(2_000)
-    for pragma in (
-        f"cache_size = -{PAGE_CACHE_KIB if not readonly else PAGE_CACHE_KIB // 4}",
-        "temp_store = MEMORY",
-        "mmap_size = 268435456",
-    ):
-        c.execute(f"PRAGMA {pragma}").fetchall()
-    if readonly:
-        c.execute("PRAGMA query_only = 1").fetchall()
-        return c
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "wal_autocheckpoint = 0",
-        f"journal_size_limit = {WAL_FOLD_BYTES}",
-    ):
-        c.execute(f"PRAGMA {pragma}").fetchall()
-    return c
+BULK_PASSED_OVER_MAX = 8
+"""Commits in a row that captures may fill alone; then one bulk call goes with them."""
+FOLD_PAGES = 4_096
+"""Pages in the write-ahead log (16 MB) from which it is folded back, beside the writer."""
+FOLD_PAGES_MAX = 4 * FOLD_PAGES
+"""From here the writer folds by itself before it goes on: the log stays bounded whatever the load."""
 
 
 class Readers:
@@ -92,36 +50,33 @@ class Readers:
         return self._path
 
     async def read(self, work: Work[T]) -> T:
-        """Run ``work`` inside one read transaction. Raises ``Busy`` when too many wait, ``Closed``."""
+        """Run ``work`` inside one read transaction. Raises ``Busy`` when too many wait, ``Closed``, ``Corrupt``."""
         return await self._pool.run(self._run, work)
 
     async def read_alone(self, work: Work[T]) -> T:
-        """The same on a connection of its own, opened for it: integrity checks of FTS5 trip over what a connection in use
-        remembers of the index."""
-        return await self._pool.run(self._run_alone, work)
+        """The same on a new connection: integrity checks of FTS5 trip over what a connection in use remembers."""
+        return await self._pool.run(self._run, work, alone=True)
 
-    def _run_alone(self, work: Work[T]) -> T:
-        c = connect(self._path, readonly=True)
+    def _run(self, work: Work[T], *, alone: bool = False) -> T:
+        c: apsw.Connection | None = None
         try:
+            c = self._connection(alone)
             with c:
-                return work(c)
+                result = work(c)
+            return result
+        except (*BROKEN, apsw.BusyError, apsw.CantOpenError) as failed:
+            raise failure_of(failed, self._path) from failed
         finally:
-            c.close()
+            if c is not None and alone:
+                c.close()
+            elif c is not None:
+                self._free.put(c)
 
-    def _run(self, work: Work[T]) -> T:
+    def _connection(self, alone: bool) -> apsw.Connection:
         try:
-            c = self._free.get_nowait()
+            return connect(self._path, readonly=True) if alone else self._free.get_nowait()
         except queue.Empty:
-            c = connect(self._path, readonly=True)
-        try:
-            with c:
-                return work(c)
-        except apsw.CorruptError as bad:
-            raise Corrupt(f"{self._path} is damaged: {bad}", remedy="restore a backup, or run recalld doctor") from bad
-        except apsw.BusyError as busy:
-            raise Busy("the store is busy", retry_after_s=0.5) from busy
-        finally:
-            self._free.put(c)
+            return connect(self._path, readonly=True)
 
     def close(self) -> None:
         """Let running reads end, then close every connection."""
@@ -130,24 +85,78 @@ class Readers:
             self._free.get_nowait().close()
 
 
+@dataclass(eq=False, slots=True)
+class _Call(Generic[T]):
+    """One function on its way to the writer, and where its result goes."""
+
+    work: Work[T]
+    loop: asyncio.AbstractEventLoop | None
+    future: asyncio.Future[T] | None
+    result: T | None = None
+    failure: BaseException | None = None
+
+    def settle(self) -> None:
+        """Give the caller its result; a caller that has gone does not hear of it."""
+        if self.future is None or self.future.done():
+            return
+        if isinstance(self.failure, StopIteration):  # no future takes one
+            self.future.set_exception(RuntimeError(f"the call raised {self.failure!r}"))
+        elif self.failure is not None:
+            self.future.set_exception(self.failure)
+        else:
+            self.future.set_result(self.result)  # type: ignore[arg-type]
+
+
+class _Savepoint:
+    """What a call may undo without undoing the others: its failure stays with it, a broken store's goes to all."""
+
+    def __init__(self, c: apsw.Connection, call: _Call[Any]) -> None:
+        self._c = c
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._c.execute("SAVEPOINT call")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(failure, BROKEN):
+            return False
+        if self._c.get_autocommit():
+            # SQLite ends the whole transaction on some failures: there is no savepoint left to go back to.
+            raise apsw.AbortError("a call ended the transaction it was part of") from failure
+        if failure is not None:
+            self._c.execute("ROLLBACK TO call")
+            self._call.failure = failure
+        self._c.execute("RELEASE call")
+        return True
+
+
 class Store(Readers):
     """The owner's end: reads like anybody, and writes through one thread."""
 
     def __init__(self, path: Path, *, readers: int = 4) -> None:
-        self._lock_file = _hold(path.parent)
+        """Open (and make) a store: waits for the disk, so not on a loop. Raises ``Conflict``."""
+        self._lock_file = hold(path.parent)
         try:
             self._writer = connect(path, readonly=False)
             migrate(self._writer, path)
+            self._folder = connect(path, readonly=False)
         except BaseException:
             os.close(self._lock_file)
             raise
         super().__init__(path, count=readers)
         self._captures: deque[_Call[Any]] = deque()
         self._bulk: deque[_Call[Any]] = deque()
+        self._folds: deque[_Call[Any]] = deque()
         self._ready = threading.Condition()
         self._closing = False
-        self._wal_bytes = 0
-        self._thread = Strand("writer", self._write_loop)
+        self._passed_over = 0
+        self._wal_pages = 0
+        self._long = threading.Event()
+        self._writer.set_wal_hook(self._note_wal)
+        self._fold_strand = Strand("folder", self._fold_loop)
+        self._write_strand = Strand("writer", self._write_loop)
 
     async def write(self, work: Work[T], *, bulk: bool = False) -> T:
         """Run ``work`` in the next commit; returns once that is on disk.
@@ -156,9 +165,17 @@ class Store(Readers):
         captures are waiting. A caller that is cancelled while waiting may still have its work done. Raises ``Busy``,
         ``Closed``, and ``Upstream`` when the disk refuses the commit.
         """
-        loop = asyncio.get_running_loop()
-        call: _Call[T] = _Call(work, loop, loop.create_future())
         lane, most = (self._bulk, BULK_WAITING_MAX) if bulk else (self._captures, CAPTURES_WAITING_MAX)
+        return await self._enqueue(lane, most, work)
+
+    async def fold(self) -> None:
+        """Fold the write-ahead log back fully, as far as readers let it go."""
+        await self._enqueue(self._folds, BULK_WAITING_MAX, _truncate)
+
+    async def _enqueue(self, lane: deque[_Call[Any]], most: int, work: Work[T]) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        call = _Call(work, loop, future)
         with self._ready:
             if self._closing:
                 raise Closed("the store is shut", remedy="open it again")
@@ -166,29 +183,26 @@ class Store(Readers):
                 raise Busy("the store's writer is saturated", retry_after_s=0.5)
             lane.append(call)
             self._ready.notify()
-        return await call.future
+        return await future
 
     @property
     def waiting(self) -> int:
         """Calls that wait for the writer."""
         return len(self._captures) + len(self._bulk)
 
-    async def fold(self) -> None:
-        """Checkpoint the write-ahead log fully."""
-        await self.write(lambda c: None, bulk=True)
-        self._fold_wanted = True
-        await self.write(lambda c: None, bulk=True)
-
     def close(self) -> None:
-        """Commit what waits, fold the log, release the folder."""
+        """Commit what waits, fold the log, release the folder: waits for the disk, so not on a loop."""
         with self._ready:
             if self._closing:
                 return
             self._closing = True
             self._ready.notify()
-        self._thread.stop(wait_s=30.0)
+        self._write_strand.stop(wait_s=30.0)
+        self._long.set()
+        self._fold_strand.stop(wait_s=30.0)
         super().close()
-        self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._folder.close()
+        _truncate(self._writer)
         self._writer.close()
         os.close(self._lock_file)
 
@@ -196,113 +210,114 @@ class Store(Readers):
     def _write_loop(self, stopping: threading.Event) -> None:
         while True:
             with self._ready:
-                while not self._captures and not self._bulk:
+                while not self._captures and not self._bulk and not self._folds:
                     if self._closing:
                         return
                     self._ready.wait(0.5)
-            self._commit_batch()
-            self._fold_when_long()
+            if self._captures or self._bulk:
+                self._commit_batch()
+            while self._folds:
+                self._fold_for(self._folds.popleft())
 
     def _commit_batch(self) -> None:
-        done: list[_Call[Any]] = []
+        first = [self._captures.popleft() for _ in range(min(len(self._captures), CAPTURES_PER_COMMIT))]
+        only_bulk = not first
+        first = first or [self._bulk.popleft()]
+        done = list(first)
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            self._run_batch(done)
+            end = time.monotonic() + SLICE_S
+            for call in first:
+                self._run_call(call)
+            self._run_bulk(done, end, had_one=only_bulk)
             self._writer.execute("COMMIT")
         except apsw.Error as refused:
-            self._undo()
-            failure = disk_failure(refused)
+            if not self._writer.get_autocommit():
+                self._writer.execute("ROLLBACK")
             for call in done:
-                call.result, call.failure = None, failure
+                call.result, call.failure = None, failure_of(refused, self._path)
         _settle(done)
 
-    def _run_batch(self, done: list[_Call[Any]]) -> None:
-        """Captures first, then bulk work for one slice of time; always at least one call."""
-        end = time.monotonic() + SLICE_S
-        for _ in range(CAPTURES_PER_COMMIT):
-            if not self._captures:
-                break
-            self._do(self._captures.popleft(), done)
-        while self._bulk and not self._captures and (not done or time.monotonic() < end):
-            self._do(self._bulk.popleft(), done)
+    def _run_bulk(self, done: list[_Call[Any]], end: float, *, had_one: bool) -> None:
+        """Bulk calls until the slice is used up, or until captures wait; captures alone cannot starve them for ever."""
+        late = bool(self._captures) or time.monotonic() >= end
+        if self._bulk and late and not had_one and self._passed_over < BULK_PASSED_OVER_MAX:
+            self._passed_over += 1
+            return
+        self._passed_over = 0
+        while self._bulk and not (had_one and (self._captures or time.monotonic() >= end)):
+            done.append(self._bulk.popleft())
+            self._run_call(done[-1])
+            had_one = True
 
-    def _do(self, call: _Call[Any], done: list[_Call[Any]]) -> None:
-        done.append(call)
-        self._writer.execute("SAVEPOINT call")
+    def _run_call(self, call: _Call[Any]) -> None:
+        with _Savepoint(self._writer, call):
+            call.result = call.work(self._writer)
+
+    # ------------------------------------------------------------------ the write-ahead log
+    def _note_wal(self, c: apsw.Connection, name: str, pages: int) -> int:
+        self._wal_pages = pages
+        if pages > FOLD_PAGES:
+            self._long.set()
+        if pages > FOLD_PAGES_MAX:
+            self._fold_by_writer()
+        return apsw.SQLITE_OK
+
+    def _fold_loop(self, stopping: threading.Event) -> None:
+        """Fold a long log beside the writer, who then does the little that came meanwhile: the log can begin anew."""
+        while not stopping.is_set():
+            self._long.wait()
+            self._long.clear()
+            if stopping.is_set() or self._closing:
+                return
+            try:
+                self._folder.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            except apsw.Error:
+                continue  # a full disk: the log is kept, and folded when the next commit asks again
+            with self._ready:
+                if not self._closing:
+                    self._folds.append(_nobodys(_passive))
+                    self._ready.notify()
+
+    def _fold_by_writer(self) -> None:
+        with self._ready:
+            if not self._folds:
+                self._folds.append(_nobodys(_passive))
+
+    def _fold_for(self, call: _Call[Any]) -> None:
         try:
             call.result = call.work(self._writer)
-        except Exception as failure:
-            if isinstance(failure, DISK_TROUBLE):
-                raise
-            self._writer.execute("ROLLBACK TO call")
-            call.failure = failure
-        self._writer.execute("RELEASE call")
+        except apsw.Error as refused:
+            call.failure = failure_of(refused, self._path)
+        _settle([call])
 
-    def _undo(self) -> None:
-        if not self._writer.get_autocommit():
-            self._writer.execute("ROLLBACK")
 
-    _fold_wanted = False
+def _nobodys(work: Work[None]) -> _Call[None]:
+    """A call whose outcome nobody waits for."""
+    return _Call(work, None, None)
 
-    def _fold_when_long(self) -> None:
-        wal = self._path.with_name(self._path.name + "-wal")
-        long = wal.exists() and wal.stat().st_size > WAL_FOLD_BYTES
-        if long or self._fold_wanted:
-            mode = "TRUNCATE" if self._fold_wanted else "RESTART"
-            self._fold_wanted = False
-            self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+
+def _passive(c: apsw.Connection) -> None:
+    c.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _truncate(c: apsw.Connection) -> None:
+    c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _settle(done: list[_Call[Any]]) -> None:
     """One wake-up a loop, however many callers wait there."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Call[Any]]] = {}
     for call in done:
-        by_loop.setdefault(call.loop, []).append(call)
+        if call.loop is not None:
+            by_loop.setdefault(call.loop, []).append(call)
     for loop, calls in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(lambda calls=calls: [c.settle() for c in calls])
+        try:
+            loop.call_soon_threadsafe(_settle_all, calls)
+        except RuntimeError:
+            continue  # the loop has been closed: nobody waits there any more
 
 
-def _hold(folder: Path) -> int:
-    """Lock a data folder for this process; the lock goes with the process, however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as held:
-        os.close(file)
-        raise Conflict(
-            f"another recalld has {folder} open",
-            remedy="stop it, or give this one another data folder",
-            code="FAILED_PRECONDITION",
-        ) from held
-    return file
-
-
-def migrate(c: apsw.Connection, path: Path) -> None:
-    """Bring a store to this version, one step and one transaction at a time. A newer one is refused untouched."""
-    version = c.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise Conflict(
-            f"{path} was written by a newer recalld (schema {version}, this one knows {SCHEMA_VERSION})",
-            remedy="upgrade recalld, or open another data folder",
-            code="FAILED_PRECONDITION",
-        )
-    for step in range(version + 1, SCHEMA_VERSION + 1):
-        with c:
-            for _ in c.execute(MIGRATIONS[step]):
-                pass
-            c.execute(f"PRAGMA user_version = {step}")
-
-
-def disk_failure(refused: apsw.Error) -> RecalldError:
-    """What a refused commit means to its callers."""
-    if isinstance(refused, apsw.FullError):
-        return Upstream(
-            "the disk is full: nothing was written",
-            remedy="free some space; reading goes on meanwhile",
-            code="UNAVAILABLE",
-        )
-    if isinstance(refused, apsw.CorruptError):
-        return Corrupt(f"the store is damaged: {refused}", remedy="run recalld doctor")
-    return Upstream(f"the store could not be written: {refused}", remedy="check the disk; reading goes on meanwhile")
+def _settle_all(calls: list[_Call[Any]]) -> None:
+    for call in calls:
+        call.settle()
