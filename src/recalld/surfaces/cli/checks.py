@@ -17,7 +17,8 @@ from pathlib import Path
 
 from recalld.app.config import Config
 from recalld.app.engine import Engine
-from recalld.domain.errors import Closed, Conflict, RecalldError
+from recalld.domain.errors import Conflict, RecalldError
+from recalld.infra.datafile import hold
 from recalld.surfaces.client import Client
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -162,13 +163,17 @@ def store(folder: Path, config: Config, state: dict[str, object] | None) -> Find
     if not folder.is_dir() or not any(folder.iterdir()):
         return Finding("store", OK, "not made yet; the first start makes it")
     try:
-        return asyncio.run(_open_store(folder, config))
-    except Conflict as locked:
+        os.close(hold(folder))
+    except Conflict as held:
         if state is not None:
             return Finding("store", OK, f"open in the running server: {_listed(state) or 'all well'}")
-        return Finding("store", WARN, locked.message, "stop the process that has it open, or give doctor its --url")
-    except Closed as newer:
-        return Finding("store", FAIL, newer.message, newer.remedy)
+        return Finding("store", WARN, held.message, "stop what has it open, or give doctor its server's --url")
+    except OSError as shut:
+        return Finding(
+            "store", FAIL, f"{folder} cannot be opened: {shut.strerror}", "see what is said of the folder above"
+        )
+    try:
+        return asyncio.run(_open_store(folder, config))
     except RecalldError as broken:
         return Finding("store", FAIL, broken.message, broken.remedy or "restore the folder from a copy")
 

@@ -1,0 +1,95 @@
+"""``recalld doctor`` over real data folders: well, in use, newer, damaged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from recalld.app.engine import Engine
+from recalld.infra.datafile import hold
+from recalld.surfaces.cli.main import main
+
+_NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def doctor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], tuple[int, dict[str, Any]]]:
+    """Examine ``tmp_path / "store"``; returns the exit code and the findings by name."""
+    monkeypatch.setenv("RECALLD_EMBEDDER__KIND", "none")
+    monkeypatch.setenv("RECALLD_SERVER__PORT", "0")
+
+    def doctor() -> tuple[int, dict[str, Any]]:
+        code = main(["doctor", "--data", str(tmp_path / "store"), "--url", _NOBODY, "--json"])
+        told = json.loads(capsys.readouterr().out)["result"]
+        assert told["healthy"] == (code == 0)
+        return code, {check["name"]: check for check in told["checks"]}
+
+    return doctor
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A closed data folder with something in it."""
+
+    async def fill() -> None:
+        async with Engine.open(tmp_path / "store", worker="none", embedder={"kind": "none"}) as engine:
+            for number in range(20):
+                await engine.write(f"viking://resources/{number}.md", f"number {number} " * 500)
+
+    asyncio.run(fill())
+    return tmp_path / "store"
+
+
+Doctor = Callable[[], tuple[int, dict[str, Any]]]
+
+
+def test_a_machine_without_a_store_is_healthy_and_gets_none(doctor: Doctor, tmp_path: Path) -> None:
+    assert doctor()[0] == 0
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_store_that_is_well_is_counted(doctor: Doctor, store: Path) -> None:
+    code, found = doctor()
+    assert (code, found["store"]["level"]) == (0, "ok")
+    assert "entries" in found["store"]["says"]
+
+
+def test_a_store_in_use_is_a_warning(doctor: Doctor, store: Path) -> None:
+    lock = hold(store)
+    code, found = doctor()
+    os.close(lock)
+    assert (code, found["store"]["level"]) == (0, "warn")
+
+
+def test_a_store_of_a_newer_version_fails_and_says_to_upgrade(doctor: Doctor, store: Path) -> None:
+    apsw.Connection(str(store / "recalld.db")).pragma("user_version", 99)
+    code, found = doctor()
+    assert (code, found["store"]["level"]) == (1, "fail")
+    assert "upgrade" in found["store"]["remedy"]
+
+
+def test_a_damaged_store_fails(doctor: Doctor, store: Path) -> None:
+    file = store / "recalld.db"
+    data = bytearray(file.read_bytes())
+    data[4096 * 2 : 4096 * 12] = b"\xaa" * (4096 * 10)
+    file.write_bytes(data)
+    code, found = doctor()
+    assert (code, found["store"]["level"]) == (1, "fail")
+    assert found["store"]["remedy"]
+
+
+def test_settings_that_are_wrong_are_refused_before_anything_is_examined(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c.toml").write_text("colour = 'red'\n")
+    assert main(["doctor", "--config", str(tmp_path / "c.toml"), "--json"]) == 2
+    assert "colour" in capsys.readouterr().out
