@@ -20,12 +20,12 @@ CHUNK_COLUMNS = ("id", "node", "version", "level", "kind", "length", "group", "p
 
 @dataclass(frozen=True, slots=True)
 class OwnerRow:
-    """An index space as the store counts it."""
+    """An index space and how far the store has come in it (``seq`` of its nodes, ``chunk`` id)."""
 
     id: int
     epoch: int
-    chunks: int
-    terms: int
+    seq: int
+    chunk: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,11 @@ class ChunkPage:
 
 def owner_of(c: apsw.Connection, account: str, user: str) -> OwnerRow | None:
     """The index space of a user (or of the account for user "")."""
-    row = c.execute("SELECT id, epoch, chunks, terms FROM owner WHERE account = ? AND user = ?", (account, user)).fetchone()
+    row = c.execute(
+        "SELECT id, epoch, coalesce((SELECT max(seq) FROM node WHERE owner = o.id), 0), "
+        "coalesce((SELECT max(id) FROM chunk WHERE owner = o.id), 0) FROM owner o WHERE account = ? AND user = ?",
+        (account, user),
+    ).fetchone()
     return OwnerRow(*row) if row else None
 
 

@@ -35,7 +35,7 @@ def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
         if node not in paths:
             continue
         uri = paths[node]
-        origin = json.loads(source)
+        origin = json.loads(source) if source != "{}" else {}
         found[node] = Loaded(
             node_id=node,
             uri=uri,
@@ -43,7 +43,7 @@ def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
             kind=kind,
             abstract=text if kind == _KIND_MESSAGE else abstract,
             overview=overview,
-            tags=tuple(json.loads(tags)),
+            tags=tuple(json.loads(tags)) if tags != "[]" else (),
             session_id=uri.parts[3] if kind == _KIND_MESSAGE and len(uri.parts) > 3 else "",
             message_id=message,
             source=origin,

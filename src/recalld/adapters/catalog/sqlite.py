@@ -107,9 +107,9 @@ class SqliteCatalog:
         self._spaces.move_to_end((account, user))
         space.row = row
         before = space.stamp
-        while (page := nodes_after(c, row.id, space.seq, space.last_node)) is not None:
+        while space.seq < row.seq and (page := nodes_after(c, row.id, space.seq, space.last_node)) is not None:
             space.take_nodes(page)
-        while (more := chunks_after(c, row.id, space.last_chunk)) is not None:
+        while space.last_chunk < row.chunk and (more := chunks_after(c, row.id, space.last_chunk)) is not None:
             space.take_chunks(more)
         if space.stamp != before:
             space.settle(orphans_alive(c, space.outside_parents()))

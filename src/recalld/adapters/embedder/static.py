@@ -61,7 +61,8 @@ class StaticEmbedder:
             self._loaded = _load()
         table, tokenizer = self._loaded
         out = np.zeros((len(texts), WIDTH), np.float32)
-        for row, encoded in enumerate(tokenizer.encode_batch(texts, add_special_tokens=False)):
+        for row, text in enumerate(texts):
+            encoded = tokenizer.encode(text, add_special_tokens=False)
             if encoded.ids:
                 out[row] = table[encoded.ids].mean(axis=0, dtype=np.float32)
         return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)

@@ -24,7 +24,9 @@ RESCORING_MAX = 3
 PHRASE_TERMS = (3, 32)
 POSTINGS_KEPT = 1_000_000
 _PLACES = "SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term = ? LIMIT ?)"
+_PLACES_BEGUN = "SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term >= ? AND term < ? LIMIT ?)"
 _FOUND_IN = "SELECT doc FROM fts_row WHERE term = ?"
+_UNSPACED_FROM = "\u0e00"
 _MATCH = "SELECT group_concat(rowid) FROM fts WHERE fts MATCH ?"
 
 
@@ -135,7 +137,11 @@ class Fts5Lexicon:
 
 
 def _fetch(c: apsw.Connection, term: str, places_max: int) -> _Posting:
-    packed = c.execute(_PLACES, (term, places_max + 1)).fetchone()
+    if len(term.rsplit("_", 1)[1]) == 1 and term[-1] >= _UNSPACED_FROM:
+        # A lone character of a script without spaces stands at the beginning of some bigram wherever it stands.
+        packed = c.execute(_PLACES_BEGUN, (term, term + chr(0x10FFFF), places_max + 1)).fetchone()
+    else:
+        packed = c.execute(_PLACES, (term, places_max + 1)).fetchone()
     if packed is None or packed[0] is None:
         return _Posting(0, np.zeros(0, np.int64), np.zeros(0, np.float32))
     places = np.fromstring(packed[0], dtype=np.int64, sep=",")
@@ -158,9 +164,10 @@ def _weight(posting: _Posting) -> int:
 
 def _size_of(c: apsw.Connection, owner: int) -> tuple[int, int, int]:
     """Chunks, their terms, and a stamp that changes whenever the owner's chunks do."""
-    row = c.execute("SELECT chunks, terms, epoch FROM owner WHERE id = ?", (owner,)).fetchone()
-    last = c.execute("SELECT max(id) FROM chunk WHERE owner = ?", (owner,)).fetchone()
-    return (int(row[0]), int(row[1]), hash((row, last))) if row else (0, 0, 0)
+    row = c.execute(
+        "SELECT chunks, terms, epoch, (SELECT max(id) FROM chunk WHERE owner = ?1) FROM owner WHERE id = ?1", (owner,)
+    ).fetchone()
+    return (int(row[0]), int(row[1]), hash(row)) if row else (0, 0, 0)
 
 
 def _keep(

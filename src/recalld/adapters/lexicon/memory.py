@@ -38,7 +38,8 @@ class MemoryLexicon:
             length += sum(map(len, mine.values()))
             for chunk, held in mine.items():
                 counted = Counter(held)
-                hits = [(k, chunk, counted[t]) for k, t in enumerate(distinct) if t in counted]
+                counts = [_count(counted, t) for t in distinct]
+                hits = [(k, chunk, n) for k, n in enumerate(counts) if n]
                 for k, _, _ in hits:
                     found_in[k] += 1
                 if chunk in allowed:
@@ -57,6 +58,12 @@ class MemoryLexicon:
             terms_mean=length / max(total, 1),
             phrase=np.array(sorted(phrases), np.int64),
         )
+
+
+def _count(counted: Counter[str], term: str) -> int:
+    if len(term) == 1 and term >= "\u0e00":
+        return sum(n for held, n in counted.items() if held.startswith(term))
+    return counted[term]
 
 
 def _holds(held: tuple[str, ...], phrase: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from recalld.ports.index import Ids, Scores
 
-from .shelf import Shelf
+from .shelf import Shelf, rows_of
 
 
 class Approximate:
@@ -23,10 +23,11 @@ class Approximate:
         """Add what the shelf has and this index has not."""
         if self._index is None:
             self._index = _open(self._width)
-        new = np.setdiff1d(shelf.ids, self._ids, assume_unique=True)
+        held, data = shelf.now
+        new = np.setdiff1d(held, self._ids, assume_unique=True)
         if len(new):
-            rows, _ = shelf.pick(new)
-            self._index.add_with_ids(np.ascontiguousarray(shelf.data[rows], dtype=np.float32), new.astype(np.uint64))
+            rows, _ = rows_of(held, new)
+            self._index.add_with_ids(np.ascontiguousarray(data[rows], dtype=np.float32), new.astype(np.uint64))
             self._ids = np.union1d(self._ids, new)
 
     def nearest(self, vector: Scores, hits_max: int, allowed: Ids | None) -> Ids:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import apsw
 import numpy as np
 from numpy.typing import NDArray
@@ -12,47 +10,72 @@ from recalld.ports.index import Ids, Scores
 
 PAGE_ROWS = 4_000
 
+Matrix = NDArray[np.floating]
 
-@dataclass
+
 class Shelf:
-    """Rows sorted by chunk id; ``last`` is the largest vector id taken over, ``rows`` float32 up to the exact limit and
-    float16 beyond."""
+    """``now`` is what readers take: ids ascending and their rows, replaced as one so that a reader on another thread never
+    sees half a change. Rows are float32 up to ``exact_max`` of them, float16 beyond. ``last``: the largest vector id
+    taken over."""
 
-    width: int
-    last: int = 0
-    ids: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
-    data: NDArray[np.floating] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    def __init__(self, width: int, exact_max: int) -> None:
+        self.width = width
+        self.last = 0
+        self._exact_max = exact_max
+        self._ids: Ids = np.zeros(256, np.int64)
+        self._data: Matrix = np.zeros((256, width), np.float32)
+        self.now: tuple[Ids, Matrix] = (self._ids[:0], self._data[:0])
 
-    def take(self, ids: Ids, data: NDArray[np.float16], exact_max: int) -> None:
+    def take(self, ids: Ids, data: NDArray[np.float16]) -> None:
         """Add rows; a chunk that comes again replaces its former vector."""
-        kind = np.float32 if len(self.ids) + len(ids) <= exact_max else np.float16
-        if len(self.ids) == 0:
-            whole_ids, whole = ids, data.astype(kind)
-        else:
-            whole_ids = np.concatenate([self.ids, ids])
-            whole = np.concatenate([self.data.astype(kind, copy=False), data.astype(kind)])
-        if len(self.ids) == 0 or ids.min() <= self.ids[-1] or np.any(np.diff(ids) <= 0):
-            # The later of two equal ids stands further right: keep the last of each.
-            unique, first = np.unique(whole_ids[::-1], return_index=True)
-            order = len(whole_ids) - 1 - first
-            whole_ids, whole = unique, np.ascontiguousarray(whole[order])
-        self.ids, self.data = whole_ids, whole
+        held, rows = self.now
+        if len(ids) and np.all(np.diff(ids) > 0) and (not len(held) or ids[0] > held[-1]):
+            self._append(ids, data)
+            return
+        whole = np.concatenate([held, ids])
+        # The later of two equal ids stands further right: keep the last of each.
+        unique, first = np.unique(whole[::-1], return_index=True)
+        at = len(whole) - 1 - first
+        joined = np.concatenate([rows, data.astype(rows.dtype)])[at]
+        self._ids, self._data = unique, np.ascontiguousarray(joined)
+        self._settle(len(unique))
 
-    def pick(self, wanted: Ids) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Row of each wanted id and whether it is there."""
-        if len(self.ids) == 0:
-            return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
-        at = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
-        return at, self.ids[at] == wanted
+    def _append(self, ids: Ids, data: NDArray[np.float16]) -> None:
+        held = len(self.now[0])
+        need = held + len(ids)
+        if need > len(self._ids):
+            # Readers keep the old buffers; what lies beyond their view may change, what lies inside never does.
+            size = max(need, 2 * len(self._ids))
+            grown_ids, grown = np.zeros(size, np.int64), np.zeros((size, self.width), self._data.dtype)
+            grown_ids[:held], grown[:held] = self.now
+            self._ids, self._data = grown_ids, grown
+        self._ids[held:need] = ids
+        self._data[held:need] = data
+        self._settle(need)
 
-    def cosines(self, rows: NDArray[np.int64], vector: Scores) -> Scores:
-        """Exact cosines of these rows."""
-        return (self.data[rows].astype(np.float32, copy=False) @ vector).astype(np.float32, copy=False)
+    def _settle(self, rows: int) -> None:
+        if rows > self._exact_max and self._data.dtype != np.float16:
+            self._data = self._data.astype(np.float16)
+        self.now = (self._ids[:rows], self._data[:rows])
 
     @property
     def bytes(self) -> int:
         """Memory held."""
-        return int(self.data.nbytes + self.ids.nbytes)
+        return int(self._data.nbytes + self._ids.nbytes)
+
+
+def rows_of(held: Ids, wanted: Ids) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Row of each wanted id in ascending ``held``, and whether it is there."""
+    if len(held) == 0:
+        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
+    at = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
+    return at, held[at] == wanted
+
+
+def cosines(data: Matrix, vector: Scores, rows: NDArray[np.int64] | None = None) -> Scores:
+    """Exact cosines of these rows (None: all)."""
+    chosen = data if rows is None else data[rows]
+    return (chosen.astype(np.float32, copy=False) @ vector).astype(np.float32, copy=False)
 
 
 def page_after(
@@ -63,9 +86,9 @@ def page_after(
         "SELECT id, chunk, data FROM vector WHERE owner = ? AND model = ? AND id > ? ORDER BY id LIMIT ?",
         (owner, model, last, PAGE_ROWS),
     ).fetchall()
-    rows = [r for r in rows if len(r[2]) == width * 2]
     if not rows:
         return None
-    ids = np.array([r[1] for r in rows], np.int64)
-    data = np.frombuffer(b"".join(r[2] for r in rows), "<f2").reshape(len(rows), width)
+    whole = [r for r in rows if len(r[2]) == width * 2]
+    ids = np.array([r[1] for r in whole], np.int64)
+    data = np.frombuffer(b"".join(r[2] for r in whole), "<f2").reshape(len(whole), width)
     return ids, data, int(rows[-1][0])

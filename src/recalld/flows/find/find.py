@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from recalld.domain.caller import Caller
-from recalld.domain.hit import Answer, Stage
+from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
 from recalld.ports.doors import Doors
-from recalld.rules.rank import fold, rank
+from recalld.ports.index import ChunkTable, Ids, Reach
+from recalld.rules.rank import Ranked, fold, rank
 from recalld.rules.weights import CUT, DEFAULT
 
 from .answer import hits_of
@@ -15,7 +16,7 @@ from .recall import ready, recall, rows_of
 
 EMBED_DEADLINE_S = 0.5
 SPARE = 10
-"""Loaded beyond the limit, for hits that fall out because another one already says the same."""
+"""Kept beyond the limit, for when hits fall out because another one already says the same."""
 
 
 async def find(
@@ -48,10 +49,22 @@ async def find(
     cut = CUT if query.score_min is None else query.score_min
     # A directory's tiers are entries of their own; of everything else the best chunk stands for the whole.
     entry = rows.node * 4 + (table.kind == 2) * (table.level + 1)
-    best = fold(entry, ranked.total, query.limit + min(query.limit, SPARE))
+    best = fold(entry, ranked.total, query.limit + SPARE)
     best = best[ranked.score(best) > cut]
     stage("rank", f"{len(best)} entries above {cut:g}")
-    loaded = await doors.catalog.load(reach, rows.node[best].tolist())
-    hits = hits_of(best, loaded, table, ranked, targeted=reach.targeted)[: query.limit]
+    hits = await _load(best, query.limit, reach, table, ranked, doors)
     stage("load", f"{len(hits)} hits")
     return Answer(hits, tuple(sorted(found.degraded)), tuple(stages))
+
+
+async def _load(
+    best: Ids, limit: int, reach: Reach, table: ChunkTable, ranked: Ranked, doors: Doors
+) -> tuple[Hit, ...]:
+    """The first ``limit`` entries that are still there and say something of their own."""
+    nodes = table.node[best].tolist()
+    loaded = await doors.catalog.load(reach, nodes[:limit])
+    hits = hits_of(best[:limit], loaded, table, ranked, targeted=reach.targeted)
+    if len(hits) < limit < len(best):
+        loaded += await doors.catalog.load(reach, nodes[limit:])
+        hits = hits_of(best, loaded, table, ranked, targeted=reach.targeted)[:limit]
+    return hits

@@ -1,0 +1,90 @@
+"""Facts about how texts are cut."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recalld.domain.document import Document, Section, Tiers
+from recalld.domain.policy import CHUNK_WORDS
+from recalld.domain.uri import Uri
+from recalld.rules.chunks import CHUNKS_MAX, chunks_of_file, chunks_of_message, chunks_of_tiers
+from recalld.rules.turns import talk_head
+
+HERE = Uri(("resources", "guides", "deploy-notes.md"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet="ab .\n?字か", max_size=3_000))
+def test_every_visible_character_lies_in_a_chunk(text: str) -> None:
+    covered = set()
+    for chunk in chunks_of_message(text, "ana", 0.0):
+        assert 0 <= chunk.start <= chunk.end <= len(text)
+        covered.update(range(chunk.start, chunk.end))
+    assert all(c.isspace() for i, c in enumerate(text) if i not in covered)
+
+
+def test_a_turn_carries_its_speaker_and_its_day() -> None:
+    (chunk,) = chunks_of_message("I went hiking", "Caroline", 0.0, "2023-05-08T13:56")
+    assert chunk.terms[:4] == ("carolin", "8", "may", "2023")
+
+
+def test_a_role_is_no_name() -> None:
+    (chunk,) = chunks_of_message("I went hiking", "user", 0.0)
+    assert "user" not in chunk.terms
+
+
+def test_an_empty_turn_is_found_by_who_and_when() -> None:
+    assert len(chunks_of_message("", "Ana", 0.0)) == 1
+
+
+def test_a_question_is_marked() -> None:
+    assert [c.asks for c in chunks_of_message("Where to?", "a", 0.0)] == [True]
+    assert [c.asks for c in chunks_of_message("你好吗？", "a", 0.0)] == [True]
+    assert [c.asks for c in chunks_of_message("Home.", "a", 0.0)] == [False]
+
+
+def test_long_talk_is_cut_with_overlap() -> None:
+    chunks = chunks_of_message(" ".join(f"w{i}" for i in range(400)), "a", 0.0)
+    assert 5 <= len(chunks) <= 8
+    assert all(later.start < former.end for former, later in zip(chunks, chunks[1:], strict=False))
+
+
+def test_a_script_without_spaces_is_cut_by_characters() -> None:
+    chunks = chunks_of_message("字" * 1_000, "a", 0.0)
+    assert all(c.end - c.start <= 2 * CHUNK_WORDS for c in chunks)
+
+
+def test_a_huge_text_has_a_bounded_number_of_chunks_and_no_gap() -> None:
+    text = "one two three " * 200_000
+    chunks = chunks_of_file(HERE, Document("text/plain", text))
+    assert len(chunks) <= CHUNKS_MAX
+    assert chunks[-1].end >= len(text) - 1
+
+
+def test_a_file_is_found_by_its_name_title_and_heading() -> None:
+    sections = (Section("Alpha", 1, "# Alpha\n" + "text " * 400), Section("Rollback", 1, "# Rollback\n" + "more " * 400))
+    text = "".join(s.text for s in sections)
+    chunks = chunks_of_file(HERE, Document("text/markdown", text, title="Shipping", sections=sections))
+    assert all({"deploy", "note", "ship"} <= set(c.terms) for c in chunks)
+    assert "rollback" in chunks[-1].terms
+    assert "rollback" not in chunks[0].terms
+
+
+def test_what_search_sees_instead_of_the_text_is_carried_along() -> None:
+    document = Document("text/html", "<p>Hello there</p>", indexable="Hello there")
+    assert [c.text for c in chunks_of_file(HERE, document)] == ["Hello there"]
+
+
+def test_a_file_that_is_a_turn_is_cut_like_one() -> None:
+    (chunk,) = chunks_of_file(HERE, Document("text/markdown", "[2023-05-08T13:56] Caroline: I went hiking"))
+    assert chunk.terms == ("carolin", "8", "may", "2023", "went", "hike")
+
+
+def test_a_description_is_no_turn() -> None:
+    assert talk_head("Weather: gives the weather of a place") is None
+
+
+def test_tiers_have_a_chunk_each() -> None:
+    assert [c.level for c in chunks_of_tiers(HERE, Tiers("short", "long"))] == [0, 1]
+    assert chunks_of_tiers(HERE, Tiers("")) == ()

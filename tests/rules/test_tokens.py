@@ -1,0 +1,89 @@
+"""Facts about index terms."""
+
+from __future__ import annotations
+
+import apsw
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recalld.rules.owned import owned
+from recalld.rules.tokens import BLOCK_CHARS, query_terms, terms
+
+ANY = st.text(max_size=300)
+ODD = st.text(alphabet=st.sampled_from("aZ9_ '\u0301\u0130ßſςÉ\u0e01\u0e34\u0915\u093f\u0941بًאָ中文字。かガー가각🙂👩‍👩‍👧½²Ⅷﬁ\u200d\U0001e900\U00020000\n-."), max_size=60)
+
+
+@given(ANY | ODD)
+def test_every_text_has_terms_of_letters_and_digits(text: str) -> None:
+    assert all(t and t.isalnum() and "_" not in t for t in terms(text))
+
+
+@given(ANY | ODD)
+def test_the_same_text_gives_the_same_terms(text: str) -> None:
+    assert terms(text) == terms(text)
+
+
+@given(ANY | ODD)
+def test_what_is_asked_is_what_was_indexed(text: str) -> None:
+    assert set(query_terms(text)) <= set(terms(text))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(ODD, min_size=1, max_size=8))
+def test_the_index_keeps_every_term_as_one_token(texts: list[str]) -> None:
+    c = apsw.Connection(":memory:")
+    c.execute(
+        "CREATE VIRTUAL TABLE fts USING fts5(terms, content='', contentless_delete=1, "
+        "tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")"
+    )
+    c.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(fts, 'row')")
+    wanted = {owned(7, t) for text in texts for t in terms(text)}
+    c.execute("INSERT INTO fts (rowid, terms) VALUES (1, ?)", (" ".join(sorted(wanted)),))
+    assert {r[0] for r in c.execute("SELECT term FROM vocabulary")} == wanted
+
+
+@given(st.lists(st.text(alphabet="abcdefgh", min_size=3, max_size=9), min_size=3, max_size=30), st.data())
+def test_a_stretch_of_words_has_a_stretch_of_the_terms(words: list[str], data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(words) - 1))
+    end = data.draw(st.integers(start, len(words)))
+    whole, part = terms(" ".join(words)), terms(" ".join(words[start:end]))
+    assert any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The cats' tails", ("cat", "tail")),
+        ("Caroline’s café in Zürich", ("carolin", "cafe", "zurich")),
+        ("北京烤鸭", ("北京", "京烤", "烤鸭", "鸭")),
+        ("getUserById", ("getuserbyid", "get", "user", "id")),
+        ("max_retry_count", ("maxretrycount", "max", "retri", "count")),
+        ("HTTPServer v2", ("httpserver", "http", "server", "v2")),
+        ("2023-05-08", ("2023", "5", "8")),
+        ("Где живёт Анна?", ("где", "живет", "ан")),
+        ("don't", ()),
+    ],
+)
+def test_terms_of(text: str, expected: tuple[str, ...]) -> None:
+    assert terms(text) == expected
+
+
+def test_a_lone_character_finds_every_place_it_stands_in() -> None:
+    for text in ("我养了小猫", "猫喜欢鱼", "三只猫在睡觉"):
+        assert any(t.startswith("猫") for t in terms(text))
+    assert query_terms("猫") == ("猫",)
+
+
+def test_marks_that_make_other_words_are_kept_apart() -> None:
+    assert terms("कि") != terms("की")
+    assert terms("كِتَاب") == terms("كتاب")
+
+
+def test_a_word_across_a_block_border_is_not_cut() -> None:
+    text = "x" * (BLOCK_CHARS - 12) + " crossing borders"
+    assert "border" in terms(text)
+
+
+def test_a_text_without_spaces_still_has_terms_of_bounded_length() -> None:
+    assert max(map(len, terms("a" * 100_000))) <= 64
