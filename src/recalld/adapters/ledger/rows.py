@@ -104,8 +104,10 @@ class Paths:
 
     def __init__(self, c: apsw.Connection, account: str) -> None:
         self._c = c
-        self._known: dict[int, tuple[str, ...] | None] = {root_of(c, account): ()}
-        self._known.setdefault(0, None)
+        # Above every account's root is 0, and it is nobody's: an account without a root of its own reaches nothing.
+        self._known: dict[int, tuple[str, ...] | None] = {0: None}
+        if root := root_of(c, account):
+            self._known[root] = ()
 
     def of(self, node: int) -> tuple[str, ...] | None:
         """Segments from the account's root; None if the node, or anything above it, is gone or another account's."""
