@@ -11,6 +11,7 @@ import numpy as np
 
 from recalld.domain.document import Chunk, Document, Tiers
 from recalld.domain.uri import Uri
+from recalld.infra.offload import Pool
 from recalld.infra.schema import MIGRATIONS
 from recalld.rules.chunks import chunks_of_file, chunks_of_message, chunks_of_tiers
 from recalld.rules.owned import owned
@@ -28,14 +29,15 @@ class Shelf:
             self.c.execute(script)
         if not any(r[1] == "terms" for r in self.c.execute("PRAGMA table_info(chunk)")):
             self.c.execute("ALTER TABLE chunk ADD COLUMN terms TEXT NOT NULL DEFAULT ''")
+        self.pool = Pool("shelf", running_max=1, waiting_max=64)
         self.account = account
         self.seq = 0
         self.texts: dict[int, str] = {}
         self.root = self._node(0, account, 0, self.owner(""))
 
     async def read(self, fn: Callable[[apsw.Connection], T]) -> T:
-        """The reader the adapters expect."""
-        return fn(self.c)
+        """The reader the adapters expect: on a thread of its own, as the store's are."""
+        return await self.pool.run(fn, self.c)
 
     def owner(self, user: str) -> int:
         """Id of an index space."""

@@ -1,0 +1,243 @@
+"""What the catalog promises: who may find what, and what is still there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recalld.adapters.catalog.sqlite import SqliteCatalog
+from recalld.domain.caller import Caller, Role
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Denied, Invalid
+from recalld.domain.node import ContextType
+from recalld.domain.query import Query
+from recalld.domain.uri import Uri
+from tests.shelf import Shelf
+
+ANA, BOB = Caller(user="ana"), Caller(user="bob")
+
+
+def uri(text: str) -> Uri:
+    return Uri.parse(f"viking://{text}")
+
+
+class House:
+    """A shelf and a catalog over it; ``found`` lists addresses a query can reach."""
+
+    def __init__(self) -> None:
+        self.shelf = Shelf()
+        self.catalog = SqliteCatalog(self.shelf)
+
+    async def found(self, caller: Caller = ANA, **asked: Any) -> set[str]:
+        reach = await self.catalog.reach(caller, Query("q", **asked))
+        table = await self.catalog.table(reach)
+        loaded = await self.catalog.load(reach, sorted(set(table.node.tolist())))
+        return {str(each.uri).removeprefix("viking://") for each in loaded}
+
+    def say(self, user: str, *texts: str, session: str = "s1") -> list[int]:
+        start = len(self.shelf.texts)
+        return self.shelf.talk(user, session, [(f"m{start + i}", "user", t, float(i)) for i, t in enumerate(texts)])
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+async def test_without_a_target_it_is_ones_own_tree_and_the_resources(house: House) -> None:
+    for path in ("resources/a.md", "user/ana/memories/b.md", "user/bob/memories/c.md", "agent/skills/d.md"):
+        house.shelf.file(uri(path), "text")
+    assert await house.found() == {"resources/a.md", "user/ana/memories/b.md"}
+
+
+async def test_a_target_is_a_subtree(house: House) -> None:
+    for path in ("resources/x/a.md", "resources/x/y/b.md", "resources/xy/c.md"):
+        house.shelf.file(uri(path), "text")
+    assert await house.found(targets=(uri("resources/x"),)) == {"resources/x/a.md", "resources/x/y/b.md"}
+
+
+async def test_a_file_can_be_the_target(house: House) -> None:
+    house.shelf.file(uri("resources/a.md"), "text")
+    house.shelf.file(uri("resources/b.md"), "text")
+    assert await house.found(targets=(uri("resources/a.md"),)) == {"resources/a.md"}
+
+
+async def test_a_target_that_does_not_exist_holds_nothing(house: House) -> None:
+    house.shelf.file(uri("resources/a.md"), "text")
+    assert await house.found(targets=(uri("resources/nowhere"),)) == set()
+
+
+async def test_the_root_as_target_is_no_target(house: House) -> None:
+    house.shelf.file(uri("resources/a.md"), "text")
+    assert await house.found(targets=(Uri(),)) == {"resources/a.md"}
+
+
+async def test_another_users_tree_is_denied_unless_root_names_it(house: House) -> None:
+    house.shelf.file(uri("user/bob/memories/c.md"), "text")
+    with pytest.raises(Denied):
+        await house.found(targets=(uri("user/bob"),))
+    root = Caller(user="ana", role=Role.ROOT)
+    assert await house.found(root, targets=(uri("user/bob"),)) == {"user/bob/memories/c.md"}
+
+
+async def test_sessions_as_target_hold_messages_only(house: House) -> None:
+    house.say("ana", "hello")
+    house.shelf.file(uri("user/ana/memories/b.md"), "text")
+    assert await house.found(targets=(uri("user/ana/sessions"),)) == {"user/ana/sessions/s1/messages/m0.md"}
+
+
+async def test_what_is_removed_cannot_be_found(house: House) -> None:
+    house.shelf.file(uri("resources/x/y/a.md"), "text")
+    house.shelf.file(uri("resources/b.md"), "text")
+    assert len(await house.found()) == 2
+    house.shelf.remove(uri("resources/x"))
+    assert await house.found() == {"resources/b.md"}
+
+
+async def test_a_rewritten_file_is_found_by_its_new_chunks_alone(house: House) -> None:
+    house.shelf.file(uri("resources/a.md"), "one two three " * 200)
+    await house.found()
+    house.shelf.file(uri("resources/a.md"), "short")
+    reach = await house.catalog.reach(ANA, Query("q"))
+    assert reach.size == 1
+
+
+async def test_chunks_of_the_same_version_take_each_others_place(house: House) -> None:
+    node = house.shelf.file(uri("resources/a.md"), "one")
+    await house.found()
+    c = house.shelf.c
+    house.shelf.drop_chunks(node)
+    house.shelf._chunks(house.shelf.owner(""), node, 1, 0, [], node, 0, 0.0, "", "")
+    c.execute('INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", at) VALUES (?,?,1,2,0,0,1,1,?,0)', (house.shelf.owner(""), node, node))
+    assert (await house.catalog.reach(ANA, Query("q"))).size == 1
+
+
+async def test_what_was_just_written_is_there(house: House) -> None:
+    house.say("ana", "one")
+    await house.found()
+    house.say("ana", "two")
+    assert len(await house.found()) == 2
+
+
+async def test_a_move_is_followed(house: House) -> None:
+    house.shelf.file(uri("resources/x/a.md"), "text")
+    await house.found()
+    away, c = house.shelf.at(uri("resources/z")), house.shelf.c
+    house.shelf.seq += 1
+    c.execute("UPDATE node SET parent = ?, seq = ? WHERE name = 'x'", (away, house.shelf.seq))
+    assert await house.found(targets=(uri("resources/z"),)) == {"resources/z/x/a.md"}
+
+
+async def test_a_space_that_was_joined_from_elsewhere_is_read_anew(house: House) -> None:
+    house.shelf.file(uri("resources/a.md"), "text")
+    house.shelf.file(uri("user/ana/memories/b.md"), "text")
+    await house.found()
+    c, shared, mine = house.shelf.c, house.shelf.owner(""), house.shelf.owner("ana")
+    parent = house.shelf.at(uri("user/ana/memories"))
+    c.execute("UPDATE node SET owner = ?, parent = ? WHERE name = 'a.md'", (mine, parent))
+    c.execute("UPDATE chunk SET owner = ? WHERE owner = ?", (mine, shared))
+    c.execute("UPDATE owner SET epoch = epoch + 1")
+    assert await house.found() == {"user/ana/memories/a.md", "user/ana/memories/b.md"}
+
+
+async def test_types_are_told_from_the_path(house: House) -> None:
+    for path in ("resources/a.md", "user/ana/memories/x/b.md", "user/ana/skills/c/SKILL.md"):
+        house.shelf.file(uri(path), "text")
+    house.say("ana", "hello")
+    assert await house.found(types=(ContextType.SKILL,)) == {"user/ana/skills/c/SKILL.md"}
+    assert await house.found(types=(ContextType.RESOURCE,)) == {"resources/a.md"}
+    assert len(await house.found(types=(ContextType.MEMORY,))) == 2
+
+
+async def test_tags_are_all_asked_for(house: House) -> None:
+    house.shelf.file(uri("resources/a.md"), "text", tags=("k=v", "x=y"))
+    house.shelf.file(uri("resources/b.md"), "text", tags=("k=v",))
+    assert len(await house.found(tags=("k=v",))) == 2
+    assert await house.found(tags=("k=v", "x=y")) == {"resources/a.md"}
+
+
+async def test_times_bound_files_and_turns(house: House) -> None:
+    house.shelf.file(uri("resources/a.md"), "text", at=100.0)
+    house.say("ana", "at zero", "at one")
+    assert await house.found(since=1.0, until=99.0) == {"user/ana/sessions/s1/messages/m2.md"}
+    assert await house.found(since=100.0) == {"resources/a.md"}
+
+
+async def test_tiers_are_found_only_when_asked_for(house: House) -> None:
+    house.shelf.file(uri("resources/a.md"), "text", tiers=Tiers("short", "longer"))
+    assert (await house.catalog.reach(ANA, Query("q"))).size == 1
+    assert (await house.catalog.reach(ANA, Query("q", levels=(0, 1)))).size == 2
+    with pytest.raises(Invalid):
+        await house.catalog.reach(ANA, Query("q", levels=(7,)))
+
+
+async def test_messages_can_be_left_out_wholly_or_by_session(house: House) -> None:
+    house.say("ana", "one", session="s1")
+    house.say("ana", "two", session="s2")
+    assert await house.found(messages=False) == set()
+    assert await house.found(exclude_session="s1") == {"user/ana/sessions/s2/messages/m1.md"}
+
+
+async def test_a_peers_view_hides_other_peers(house: House) -> None:
+    for peer in ("p1", "p2"):
+        house.shelf.file(uri(f"user/ana/peers/{peer}/memories/a.md"), "text")
+    assert len(await house.found()) == 2
+    assert await house.found(Caller(user="ana", peer="p1")) == {"user/ana/peers/p1/memories/a.md"}
+
+
+async def test_turns_know_their_neighbours_and_files_do_not(house: House) -> None:
+    house.say("ana", "one", "two", "three")
+    house.shelf.file(uri("resources/a.md"), "text")
+    table = await house.catalog.table(await house.catalog.reach(ANA, Query("q")))
+    assert table.previous.tolist() == [-1, 0, 1, -1]
+    assert table.next.tolist() == [1, 2, -1, -1]
+
+
+async def test_a_folder_of_turns_is_read_like_a_session(house: House) -> None:
+    for k in (10, 2, 1):
+        house.shelf.file(uri(f"resources/talk/D1_{k}.md"), f"[2023-05-08T13:56] Ana: turn {k}")
+    table = await house.catalog.table(await house.catalog.reach(ANA, Query("q")))
+    # Written 10, 2, 1: read 1, 2, 10.
+    assert table.previous.tolist() == [1, 2, -1]
+    assert len(set(table.group.tolist())) == 1
+    assert table.speakers == ("Ana",)
+
+
+async def test_candidates_come_with_their_neighbours_inside_the_reach(house: House) -> None:
+    house.say("ana", *(f"turn {i}" for i in range(12)))
+    reach = await house.catalog.reach(ANA, Query("q"))
+    ids = reach.chunks[0]
+    table = await house.catalog.table(reach, ids[[5]], around=2)
+    assert table.ids.tolist() == ids[3:8].tolist()
+    assert len((await house.catalog.table(reach, np.array([9_999])))
+               .ids) == 0  # fmt: skip
+
+
+async def test_what_went_after_the_search_is_not_loaded(house: House) -> None:
+    node = house.shelf.file(uri("resources/x/a.md"), "text")
+    reach = await house.catalog.reach(ANA, Query("q"))
+    house.shelf.remove(uri("resources/x"))
+    assert await house.catalog.load(reach, [node]) == []
+
+
+async def test_a_message_is_loaded_with_its_own_text(house: House) -> None:
+    (node,) = house.say("ana", "hello there")
+    (loaded,) = await house.catalog.load(await house.catalog.reach(ANA, Query("q")), [node])
+    assert (loaded.abstract, loaded.session_id, loaded.message_id, loaded.type) == ("hello there", "s1", "m0", ContextType.MEMORY)
+
+
+async def test_accounts_do_not_see_each_other(house: House) -> None:
+    house.shelf.file(uri("resources/a.md"), "text")
+    assert await house.found(Caller(account="other", user="ana")) == set()
+
+
+async def test_the_memory_budget_drops_the_owner_asked_longest_ago() -> None:
+    house = House()
+    house.catalog = SqliteCatalog(house.shelf, rows_max=10)
+    for user in ("u1", "u2", "u3"):
+        house.say(user, *("word",) * 6)
+        assert len(await house.found(Caller(user=user))) == 6
+    assert len(house.catalog._spaces) <= 2
+    assert len(await house.found(Caller(user="u1"))) == 6

@@ -1,0 +1,126 @@
+"""What every lexicon promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recalld.adapters.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.lexicon.memory import MemoryLexicon
+from recalld.domain.uri import Uri
+from recalld.ports.index import Reach
+from recalld.rules.tokens import query_terms, terms
+from tests.shelf import Shelf
+
+
+class Filled:
+    """A lexicon with texts of two owners in it; ``ask`` gives postings as {text number: {term: count}}."""
+
+    def __init__(self, kind: str) -> None:
+        self.shelf, self.memory = Shelf(), MemoryLexicon()
+        self.lexicon: Any = Fts5Lexicon(self.shelf) if kind == "fts5" else self.memory
+        self.ids: dict[int, list[int]] = {}
+
+    def write(self, user: str, texts: list[str]) -> int:
+        owner = self.shelf.owner(user)
+        known = set(self.ids.get(owner, []))
+        start = len(known)
+        self.shelf.talk(user, "s", [(f"m{start + i}", "user", text, 0.0) for i, text in enumerate(texts)])
+        rows = [r[0] for r in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (owner,))]
+        for chunk, text in zip(sorted(set(rows) - known), texts, strict=True):
+            self.memory.put(owner, {chunk: (*terms(" 1 January 1970"), *terms(text))})
+        self.ids[owner] = rows
+        return owner
+
+    def reach(self, *owners: int, only: list[int] | None = None) -> Reach:
+        chunks = tuple(np.array([i for i in self.ids[o] if only is None or i in only], np.int64) for o in owners)
+        return Reach(owners, chunks, 0)
+
+    async def ask(self, text: str, reach: Reach) -> Any:
+        asked = query_terms(text)
+        return await self.lexicon.match(reach, tuple(dict.fromkeys(asked)), asked)
+
+
+@pytest.fixture(params=["fts5", "memory"])
+def filled(request: pytest.FixtureRequest) -> Filled:
+    return Filled(request.param)
+
+
+async def test_postings_say_where_and_how_often(filled: Filled) -> None:
+    owner = filled.write("ana", ["red apple red", "green pear", "red pear"])
+    found = await filled.ask("red", filled.reach(owner))
+    first, _, third = filled.ids[owner]
+    assert list(zip(found.chunk.tolist(), found.count.tolist(), strict=True)) == [(first, 2.0), (third, 1.0)]
+    assert (found.found_in.tolist(), found.chunks) == ([2.0], 3)
+
+
+async def test_another_owners_text_is_never_found(filled: Filled) -> None:
+    mine, _ = filled.write("ana", ["red apple"]), filled.write("bob", ["red car", "red wine"])
+    found = await filled.ask("red", filled.reach(mine))
+    assert found.chunk.tolist() == filled.ids[mine]
+    assert found.found_in.tolist() == [1.0]
+
+
+async def test_only_what_is_in_reach_is_found(filled: Filled) -> None:
+    owner = filled.write("ana", ["red one", "red two", "red three"])
+    second = filled.ids[owner][1]
+    assert (await filled.ask("red", filled.reach(owner, only=[second]))).ids.tolist() == [second]
+
+
+async def test_what_was_just_written_is_found(filled: Filled) -> None:
+    owner = filled.write("ana", ["red one"])
+    await filled.ask("red", filled.reach(owner))
+    filled.write("ana", ["red two"])
+    assert (await filled.ask("red", filled.reach(owner))).ids.tolist() == filled.ids[owner]
+
+
+async def test_a_phrase_is_found_where_its_words_stand_in_a_row(filled: Filled) -> None:
+    owner = filled.write("ana", ["green boats sail home", "boats green sail home", "sail home green boats"])
+    assert (await filled.ask("green boats sail", filled.reach(owner))).phrase.tolist() == filled.ids[owner][:1]
+
+
+async def test_several_owners_are_searched_as_one(filled: Filled) -> None:
+    owners = filled.write("ana", ["red apple"]), filled.write("bob", ["red car"])
+    found = await filled.ask("red", filled.reach(*owners))
+    assert found.ids.tolist() == sorted(filled.ids[owners[0]] + filled.ids[owners[1]])
+    assert found.found_in.tolist() == [2.0]
+
+
+async def test_a_lone_character_is_found_wherever_it_stands(filled: Filled) -> None:
+    owner = filled.write("ana", ["我养了小猫", "猫喜欢鱼", "三只狗在睡觉"])
+    assert (await filled.ask("猫", filled.reach(owner))).ids.tolist() == filled.ids[owner][:2]
+
+
+@pytest.mark.parametrize("text", ["", "the of and", "\x00\x01", '" OR NEAR(', "zzz " * 200, "🙂"])
+async def test_odd_questions_are_answered(filled: Filled, text: str) -> None:
+    owner = filled.write("ana", ["red apple"])
+    assert (await filled.ask(text, filled.reach(owner))).chunk.tolist() == []
+
+
+async def test_common_terms_find_when_there_is_nothing_rarer() -> None:
+    filled = Filled("fts5")
+    owner = filled.write("ana", [f"red w{i} red red" for i in range(600)])
+    found = await filled.ask("red", filled.reach(owner))
+    assert len(found.ids) == 600
+    assert found.found_by.tolist() == [True]
+
+
+async def test_common_terms_only_rescore_what_rarer_ones_found() -> None:
+    filled = Filled("fts5")
+    owner = filled.write("ana", [f"red w{i} red red" for i in range(600)])
+    found = await filled.ask("red w7", filled.reach(owner))
+    assert found.ids.tolist() == [filled.ids[owner][7]]
+    assert found.found_by.tolist() == [False, True]
+
+
+async def test_removed_text_is_not_found() -> None:
+    filled = Filled("fts5")
+    owner = filled.shelf.owner("")
+    here = Uri(("resources", "a.txt"))
+    filled.shelf.file(here, "red apple")
+    filled.shelf.file(here, "green pear")
+    filled.ids[owner] = [r[0] for r in filled.shelf.c.execute("SELECT id FROM chunk")]
+    assert (await filled.ask("apple", filled.reach(owner))).ids.tolist() == []
+    assert len((await filled.ask("pear", filled.reach(owner))).ids) == 1
