@@ -138,9 +138,14 @@ def owner_of(c: apsw.Connection, account: str, user: str) -> int:
     return int(found[0]) if found else 0
 
 
+def may_see(caller: Caller, uri: Uri) -> bool:
+    """False for another user's tree, asked for by a plain user."""
+    return caller.role is not Role.USER or owner_key(uri) in {"", caller.user}
+
+
 def check_access(caller: Caller, uri: Uri) -> None:
     """Refuse another user's tree to a plain user. Raises ``Denied``."""
-    if caller.role is Role.USER and owner_key(uri) not in {"", caller.user}:
+    if not may_see(caller, uri):
         raise Denied(
             f"{uri} belongs to another user", remedy="use viking://~ for your own tree", details={"uri": str(uri)}
         )

@@ -162,11 +162,10 @@ def set_tags(pen: Pen, op: SetTags) -> None:
 
 def set_tiers(pen: Pen, op: SetTiers) -> None:
     """See ``commit.SetTiers``."""
-    found = rows.row(pen.c, op.node_id)
-    path = rows.Paths(pen.c, pen.caller.account).of(op.node_id)
-    if found is None or path is None or found.version != op.version:
-        pen.outcome.stale += 1
+    read = _as_read(pen, op.node_id, op.version)
+    if read is None:
         return
+    found, path = read
     before = pen.c.execute("SELECT abstract FROM tier WHERE node = ?", (op.node_id,)).fetchone()
     pen.set_tier(op.node_id, op.version, op.tiers)
     delete_chunks(pen.c, op.node_id, levels=TIER_LEVELS)
@@ -189,17 +188,28 @@ def set_tiers(pen: Pen, op: SetTiers) -> None:
         pen.mark_stale(found.parent, Uri(path[:-1]))
 
 
+def _as_read(pen: Pen, node: int, version: int) -> tuple[Row, tuple[str, ...]] | None:
+    """A node and its path if it is still as its reader saw it; else the operation is counted as stale."""
+    found = rows.row(pen.c, node)
+    path = rows.Paths(pen.c, pen.caller.account).of(node)
+    if found is None or path is None or found.version != version:
+        pen.outcome.stale += 1
+        return None
+    rows.check_access(pen.caller, Uri(path))
+    return found, path
+
+
 def _last_seq(pen: Pen) -> int:
     return int(pen.c.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0])
 
 
 def set_chunks(pen: Pen, op: SetChunks) -> None:
     """See ``commit.SetChunks``."""
-    found = rows.row(pen.c, op.node_id)
-    path = rows.Paths(pen.c, pen.caller.account).of(op.node_id)
-    if found is None or path is None or found.version != op.version:
-        pen.outcome.stale += 1
+    read = _as_read(pen, op.node_id, op.version)
+    if read is None:
         return
+    found, path = read
+    event_at, speaker = pen.c.execute("SELECT event_at, speaker FROM node WHERE id = ?", (op.node_id,)).fetchone()
     delete_chunks(pen.c, op.node_id, levels=TEXT_LEVEL)
     insert_chunks(
         pen,
@@ -210,8 +220,8 @@ def set_chunks(pen: Pen, op: SetChunks) -> None:
         kind=KIND_FILE,
         group=op.node_id,
         previous=0,
-        at=pen.at,
-        speaker="",
+        at=pen.at if event_at is None else event_at,
+        speaker=speaker,
     )
     if op.tiers is not None:
         pen.set_tier(op.node_id, op.version, op.tiers)
@@ -224,14 +234,15 @@ def remove(pen: Pen, op: Remove) -> None:
     found = existing(pen, op.uri)
     if found is None:
         return
-    if found.kind == DIRECTORY and not op.recursive:
+    count = count_below(pen, found.id)
+    if found.kind == DIRECTORY and count > 1 and not op.recursive:
         raise Conflict(
-            f"{op.uri} is a directory",
+            f"{op.uri} is a directory with something in it",
             remedy="remove it with recursive",
             code="FAILED_PRECONDITION",
             details={"uri": str(op.uri)},
         )
-    pen.outcome.removed += count_below(pen, found.id)
+    pen.outcome.removed += count
     seq = pen.log("remove", found.id, op.uri, before=found.hash)
     pen.c.execute("UPDATE node SET gone = ?, seq = ? WHERE id = ?", (seq, seq, found.id))
     if found.kind == MESSAGE:
@@ -276,6 +287,8 @@ def move(pen: Pen, op: Move) -> None:
             code="ALREADY_EXISTS",
             details={"resource": str(op.to), "type": "file"},
         )
+    if op.to.under(op.source):
+        raise Invalid(f"{op.to} lies inside {op.source}", remedy="choose a target outside it")
     parent = pen.directory(op.to.parent)
     seq = pen.log("move", found.id, op.to, detail={"from": str(op.source), "parent": parent, "name": op.to.name})
     pen.c.execute("UPDATE node SET parent = ?, name = ?, seq = ? WHERE id = ?", (parent, op.to.name, seq, found.id))

@@ -54,7 +54,9 @@ def _stale_dir(c: apsw.Connection, node: int, uri: Uri, stale: int, entries_max:
 def node_by_id(c: apsw.Connection, caller: Caller, node: int) -> Node | None:
     """A living node of the caller's account."""
     path = rows.Paths(c, caller.account).of(node)
-    return None if path is None else rows.load(c, node, Uri(path))
+    if path is None or not rows.may_see(caller, Uri(path)):
+        return None
+    return rows.load(c, node, Uri(path))
 
 
 def unembedded(c: apsw.Connection, caller: Caller, limit: int) -> list[tuple[Any, ...]]:
