@@ -6,10 +6,14 @@ import hashlib
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from recalld.domain.errors import Corrupt, Upstream
 from recalld.infra.offload import Pool
+
+BLOCK_BYTES = 1 << 20
 
 
 class FileBlobs:
@@ -36,7 +40,7 @@ class FileBlobs:
         return self._place(hash).is_file()
 
     async def sweep(self, *, known: frozenset[str], older_than_s: float) -> int:
-        """See ``ports.blobs.Blobs``."""
+        """See ``ports.blobs.Blobs``. Files an interrupted write left behind go too."""
         return await self._pool.run(self._sweep, known, time.time() - older_than_s)
 
     def _place(self, hash_: str) -> Path:
@@ -44,34 +48,48 @@ class FileBlobs:
 
     def _put(self, data: bytes) -> str:
         hash_ = hashlib.sha256(data).hexdigest()
-        if self.has(hash_):
-            return hash_
-        place = self._place(hash_)
-        temp = place.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
+        with _told():
+            if self._renew(hash_):
+                return hash_
+            place = self._place(hash_)
             place.parent.mkdir(parents=True, exist_ok=True)
-            with temp.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            self._settle(temp, place)
-        except OSError as failed:
-            temp.unlink(missing_ok=True)
-            raise Upstream(
-                f"a large file could not be stored: {failed.strerror}", remedy="free some disk space and send it again"
-            ) from failed
+            temp = place.with_name(f".{secrets.token_hex(8)}.tmp")
+            try:
+                with temp.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._settle(temp, place)
+            except OSError:
+                temp.unlink(missing_ok=True)
+                raise
         return hash_
 
     def _put_file(self, path: Path) -> str:
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-            os.fsync(file.fileno())
-        place = self._place(digest.hexdigest())
-        place.parent.mkdir(parents=True, exist_ok=True)
-        self._settle(path, place)
-        return digest.hexdigest()
+        with _told():
+            digest = hashlib.sha256()
+            with path.open("rb") as file:
+                while block := file.read(BLOCK_BYTES):
+                    digest.update(block)
+                os.fsync(file.fileno())
+            hash_ = digest.hexdigest()
+            if self._renew(hash_):
+                path.unlink()
+                return hash_
+            place = self._place(hash_)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            # Its age counts from here: an old upload must not be swept before a commit names it.
+            os.utime(path)
+            self._settle(path, place)
+        return hash_
+
+    def _renew(self, hash_: str) -> bool:
+        """True if it is there already; young again, so that no sweep takes it before its commit comes."""
+        try:
+            os.utime(self._place(hash_))
+        except FileNotFoundError:
+            return False
+        return True
 
     def _settle(self, temp: Path, place: Path) -> None:
         temp.replace(place)
@@ -89,6 +107,10 @@ class FileBlobs:
             raise Corrupt(
                 f"the content {hash_[:12]}… is missing", remedy="run recalld doctor; restore the blobs folder"
             ) from lost
+        except OSError as failed:
+            raise Upstream(
+                f"the content {hash_[:12]}… could not be read: {failed.strerror}", remedy="check the disk"
+            ) from failed
         if hashlib.sha256(data).hexdigest() != hash_:
             raise Corrupt(f"the content {hash_[:12]}… does not verify", remedy="restore the blobs folder from a backup")
         return data
@@ -96,7 +118,22 @@ class FileBlobs:
     def _sweep(self, known: frozenset[str], before: float) -> int:
         gone = 0
         for path in self._folder.glob("*/*/*"):
-            if path.name not in known and path.stat().st_mtime < before:
-                path.unlink(missing_ok=True)
-                gone += 1
+            try:
+                if path.name in known or path.stat().st_mtime >= before:
+                    continue
+                path.unlink()
+            except FileNotFoundError:
+                continue  # another sweep, or a write that gave up, was quicker
+            gone += not path.name.startswith(".")
         return gone
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A disk's refusal in our words."""
+    try:
+        yield
+    except OSError as failed:
+        raise Upstream(
+            f"a large file could not be stored: {failed.strerror}", remedy="free some disk space and send it again"
+        ) from failed

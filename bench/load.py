@@ -1,0 +1,110 @@
+"""The load generator, a process of its own: ``python -m bench.load`` reads a plan, prints what it saw as JSON.
+
+The plan is JSON on the first line of stdin: port, files, seconds (0: until stdin closes) and streams, each with kind
+(find, append, health, stat), clients and think_s between a client's requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvloop
+
+from bench import corpus
+from bench.wire import Wire
+
+
+class Load:
+    """A running generator, seen from the measuring process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def end(self) -> dict[str, Any]:
+        """Stop it and return per kind: count, errors, seconds and every latency in ms."""
+        out, _ = await self._process.communicate(b"")
+        if self._process.returncode:
+            raise RuntimeError("the load generator failed")
+        return dict(json.loads(out))
+
+
+@asynccontextmanager
+async def loading(port: int, files: int, *streams: dict[str, Any], seconds: float = 0) -> AsyncIterator[Load]:
+    """Run streams beside the block; call ``end`` inside it to stop and read."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.load", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    plan = {"port": port, "files": files, "seconds": seconds, "streams": streams}
+    process.stdin.write(json.dumps(plan).encode() + b"\n")
+    await process.stdin.drain()
+    try:
+        yield Load(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def run_for(port: int, files: int, seconds: float, *streams: dict[str, Any]) -> dict[str, Any]:
+    """Run streams for a time and return what they saw."""
+    async with loading(port, files, *streams, seconds=seconds) as load:
+        return await load.end()
+
+
+async def _client(kind: str, number: int, plan: dict[str, Any], think_s: float, seen: dict[str, Any]) -> None:
+    wire = Wire(plan["port"])
+    bodies = [corpus.find_body(query) for query in corpus.queries(plan["files"])] if kind == "find" else []
+    turn = number * 37
+    while True:
+        turn += 1
+        if kind == "find":
+            request = ("POST", "/api/v1/search/find", bodies[turn % len(bodies)])
+        elif kind == "append":
+            said = json.dumps({"role": "user", "content": f"turn {turn}: we talked about {corpus.note(turn)[:200]}"})
+            request = ("POST", f"/api/v1/sessions/bench-{number}/messages", said.encode())
+        elif kind == "stat":
+            request = ("GET", f"/api/v1/fs/stat?uri=viking://resources/bench/{corpus.path(turn % plan['files'])}", b"")
+        else:
+            request = ("GET", "/health", b"")
+        status, _, took_s = await wire.send(*request)
+        seen["ms"].append(took_s * 1000)
+        seen["errors"] += status >= 300
+        if think_s:
+            await asyncio.sleep(think_s)
+
+
+async def _main() -> None:
+    plan = json.loads(sys.stdin.readline())
+    seen = {stream["kind"]: {"ms": [], "errors": 0} for stream in plan["streams"]}
+    begun = time.perf_counter()
+    tasks = [
+        asyncio.ensure_future(_client(stream["kind"], n, plan, stream.get("think_s", 0), seen[stream["kind"]]))
+        for stream in plan["streams"]
+        for n in range(stream["clients"])
+    ]
+    if plan["seconds"]:
+        end: asyncio.Future[Any] = asyncio.ensure_future(asyncio.sleep(plan["seconds"]))
+    else:
+        end = asyncio.ensure_future(asyncio.get_running_loop().run_in_executor(None, sys.stdin.read))
+    await asyncio.wait([end, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    broken = [task for task in tasks if task.done()]
+    for task in tasks:
+        task.cancel()
+    for kind in seen.values():
+        kind["seconds"] = time.perf_counter() - begun
+        kind["count"] = len(kind["ms"])
+    print(json.dumps(seen))
+    for task in broken:
+        task.result()
+
+
+if __name__ == "__main__":
+    uvloop.run(_main())

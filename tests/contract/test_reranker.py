@@ -1,0 +1,15 @@
+"""The one reranker there is, is none: chosen by name, and the order stays as fused."""
+
+from __future__ import annotations
+
+from recalld.adapters.reranker.none import NoneSettings, plugin
+from recalld.app.plugins import make, names
+
+
+def test_no_reranker_is_a_choice_by_name() -> None:
+    assert "none" in names("reranker")
+
+
+def test_no_reranker_gives_no_adapter() -> None:
+    assert plugin.make(NoneSettings()) is None
+    assert make("reranker", "none", {}) is None
