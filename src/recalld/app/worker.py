@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from recalld.domain.errors import Busy, Closed, Conflict, Corrupt, Denied, Invalid, NotFound, RecalldError
+from recalld.domain.errors import Busy, Closed, Conflict, Corrupt, Denied, Invalid, NotFound, RecalldError, Upstream
 from recalld.domain.job import Job
 from recalld.domain.policy import JobPolicy
 from recalld.ports.doors import Doors
@@ -30,13 +30,15 @@ async def work(doors: Doors, *, name: str, lease_s: float, jobs_max: int = 2) ->
             if free <= 0:
                 continue
             for job in await _lease(doors, name, free, lease_s):
-                running[job.id] = group.create_task(_run(job, doors, lease_s))
+                running[job.id] = group.create_task(run_job(job, doors))
 
 
 async def _lease(doors: Doors, name: str, free: int, lease_s: float) -> list[Job]:
     try:
         return await doors.ledger.lease(worker=name, jobs_max=free, lease_s=lease_s)
-    except Busy:
+    except (Busy, Upstream) as late:
+        # A saturated writer or a full disk: the next wake asks again, what runs goes on.
+        log.info("no lease now", error=str(late))
         return []
 
 
@@ -47,33 +49,53 @@ async def _beat(doors: Doors, name: str, lease_s: float, running: dict[int, asyn
         ids = [i for i, t in running.items() if not t.done()]
         if not ids:
             continue
-        held = set(await doors.ledger.beat(worker=name, job_ids=ids, lease_s=lease_s))
+        try:
+            held = set(await doors.ledger.beat(worker=name, job_ids=ids, lease_s=lease_s))
+        except (Busy, Upstream) as late:
+            # Leases outlast two missed beats; should one run out, the commit of its job is refused.
+            log.info("no beat now", error=str(late))
+            continue
         for job_id in ids:
             if job_id not in held:
                 running[job_id].cancel()
 
 
-async def _run(job: Job, doors: Doors, lease_s: float) -> None:
+async def run_job(job: Job, doors: Doors) -> None:
     """One job under its wall deadline. Whatever it raises ends in the ledger, as a retry or a dead letter."""
     policy = POLICIES.get(job.kind, JobPolicy())
     step = STEPS.get(job.kind)
     if step is None:
-        await doors.ledger.retry(job, error=f"no step does jobs of kind {job.kind!r}", delay_s=0, permanent=True)
+        await _settle(job, f"no step does jobs of kind {job.kind!r}", 0.0, doors, permanent=True)
         return
     try:
-        async with asyncio.timeout(policy.deadline_s):
+        async with asyncio.timeout(policy.deadline_s) as limit:
             await step(job, doors)
-    except TimeoutError:
-        await doors.ledger.retry(job, error=f"not done in {policy.deadline_s:g} s", delay_s=policy.backoff_s)
     except Exception as failure:  # noqa: BLE001 - whatever a job dies of is its own end, never the worker's
-        await _failed(job, failure, policy, doors)
+        late = isinstance(failure, TimeoutError) and limit.expired()
+        await _failed(job, f"not done in {policy.deadline_s:g} s" if late else failure, policy, doors)
 
 
-async def _failed(job: Job, failure: BaseException, policy: JobPolicy, doors: Doors) -> None:
+async def _failed(job: Job, failure: Exception | str, policy: JobPolicy, doors: Doors) -> None:
     if isinstance(failure, Closed) or (isinstance(failure, Conflict) and failure.code == "ABORTED"):
         # The store is shut, or the lease went to another worker: nothing of ours is left to settle.
         return
-    said = str(failure) if isinstance(failure, RecalldError) else f"{type(failure).__name__}: {failure}"
-    log.warning("job failed", kind=job.kind, job=job.id, attempt=job.attempt, error=said, exc_info=failure)
+    said = str(failure) if isinstance(failure, RecalldError | str) else f"{type(failure).__name__}: {failure}"
+    cause = failure if isinstance(failure, Exception) else None
+    log.warning("job failed", kind=job.kind, job=job.id, attempt=job.attempt, error=said, exc_info=cause)
     delay = min(policy.backoff_s * 2 ** (job.attempt - 1), policy.backoff_max_s)
-    await doors.ledger.retry(job, error=said, delay_s=delay, permanent=isinstance(failure, PERMANENT))
+    await _settle(job, said, delay, doors, permanent=_permanent(failure))
+
+
+async def _settle(job: Job, error: str, delay_s: float, doors: Doors, *, permanent: bool) -> None:
+    try:
+        await doors.ledger.retry(job, error=error, delay_s=delay_s, permanent=permanent)
+    except (Busy, Closed, Upstream) as refused:
+        # Its lease runs out by itself, and the next one to lease it counts this attempt.
+        log.warning("job not given back", job=job.id, error=str(refused))
+
+
+def _permanent(failure: BaseException) -> bool:
+    """Trying again changes nothing, unless a conflict says that it may."""
+    if isinstance(failure, Conflict):
+        return not failure.details.get("retryable")
+    return isinstance(failure, PERMANENT)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +67,10 @@ def _tuples(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def _folders(found: list[Found]) -> frozenset[str]:
-    return frozenset(f.path.rpartition("/")[0] for f in found)
+    """Paths a document's directory may not take: folders, files, and what two documents would both be called."""
+    bare = Counter(posixpath.splitext(f.path)[0] for f in found)
+    folders = {f.path.rpartition("/")[0] for f in found}
+    return frozenset(folders | {f.path for f in found} | {name for name, count in bare.items() if count > 1})
 
 
 def _plan(
