@@ -135,9 +135,11 @@ async def _memory(candidate: Candidate, session: Session, doors: Doors, caller: 
 
 
 def _own_tiers(text: str) -> Tiers:
-    """A memory is its own abstract: its words without the marks of its form."""
-    lines = [line.strip().lstrip("#> ").strip() for line in strip(text).splitlines()]
-    return Tiers(" ".join(line for line in lines if line)[:ABSTRACT_CHARS_MAX].strip(), "", "extractive")
+    """A memory's abstract is what it quotes, without the marks of its form."""
+    lines = [line.strip() for line in strip(text).splitlines() if line.strip()]
+    quoted = [line[1:].rpartition(" — ")[0].strip() or line[1:].strip() for line in lines if line.startswith(">")]
+    said = quoted or [line.lstrip("# ") for line in lines]
+    return Tiers(" ".join(said)[:ABSTRACT_CHARS_MAX].strip(), "", "extractive")
 
 
 async def _settle(
