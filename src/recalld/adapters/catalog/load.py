@@ -28,7 +28,7 @@ SELECT start, parent, name, gone FROM up ORDER BY start, depth"""
 
 def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
     """In the order given; nodes that are gone, or below something gone, are left out."""
-    wanted = json.dumps(list(nodes))
+    wanted = json.dumps(list(dict.fromkeys(nodes)))
     paths = paths_of(c, wanted)
     found: dict[int, Loaded] = {}
     for node, kind, tags, source, abstract, overview, text, message in c.execute(_NODES, (wanted, MESSAGE_CHARS_MAX)):

@@ -119,7 +119,7 @@ class SqliteCatalog:
     def _view(self, caller: Caller, query: Query, parts: list[tuple[Space, Resolved]]) -> _View:
         key = (
             tuple((id(s), r) for s, r in parts), query.types, query.levels, query.tags, query.since, query.until,
-            query.time_field, query.messages, caller.peer,
+            query.time_field, query.messages, caller.peer, any(t.parts for t in query.targets),
         )  # fmt: skip
         stamps = tuple(s.stamp for s, _ in parts)
         view = self._views.get(key)
@@ -147,7 +147,7 @@ def _made(caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], sta
         owners=tuple(spaces),
         chunks=tuple(s.chunks["id"][r] for s, r in zip(spaces.values(), rows, strict=True)),
         seq=max((s.seq for s in spaces.values()), default=0),
-        targeted=any(r.area.tops for _, r in parts) and bool(query.targets),
+        targeted=any(t.parts for t in query.targets),
         token=view,
     )
     return view

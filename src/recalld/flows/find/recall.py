@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from recalld.domain.errors import Busy, Upstream
+from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.ports.doors import Doors
 from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, DenseMatches, Ids, LexicalMatches, Reach, Scores
 from recalld.rules.rank import Evidence, idf
@@ -63,7 +63,8 @@ async def _dense(
     try:
         async with asyncio.timeout(min(embed_deadline_s, deadline_s)):
             vector = (await embedder.embed([plan.text], query=True))[0]
-    except (Busy, Upstream, TimeoutError):
+    except (Busy, Upstream, Invalid, TimeoutError):
+        # Invalid: an extra that is not installed. Recall answers all the same, and says what it lacks.
         found.degraded += ("embedder",)
         return
     if not vector.any():
