@@ -13,7 +13,17 @@ from recalld.adapters.blobs.memory import MemoryBlobs
 from recalld.adapters.clock.memory import MemoryClock
 from recalld.adapters.ledger.sqlite import FILE_NAME, SqliteLedger, open_ledger
 from recalld.domain.caller import Caller, Role
-from recalld.domain.commit import INLINE_BYTES_MAX, Append, ArchiveMessages, Commit, NewMessage, Op, PutFile, Receipt, WriteMode
+from recalld.domain.commit import (
+    INLINE_BYTES_MAX,
+    Append,
+    ArchiveMessages,
+    Commit,
+    NewMessage,
+    Op,
+    PutFile,
+    Receipt,
+    WriteMode,
+)
 from recalld.domain.document import Chunk, Tiers
 from recalld.domain.job import Job, NewJob
 from recalld.domain.policy import JobPolicy
@@ -49,7 +59,9 @@ def put(path: str, text: str = "words", *, mode: WriteMode = WriteMode.UPSERT, *
 
 
 def said(id_: str, text: str = "hello there", role: str = "user") -> NewMessage:
-    return NewMessage(Message(id_, role, ({"type": "text", "text": text},), text, at=10.0, tokens=2), (chunk(text),), text)
+    return NewMessage(
+        Message(id_, role, ({"type": "text", "text": text},), text, at=10.0, tokens=2), (chunk(text),), text
+    )
 
 
 def append(session: str, *ids: str) -> Append:

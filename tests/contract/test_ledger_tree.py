@@ -127,7 +127,12 @@ async def test_making_a_directory_twice_is_a_conflict_unless_allowed(house: Hous
 async def test_another_users_tree_is_denied(house: House, path: str) -> None:
     await house.do(put("user/ana/memories/a.md"))
     ben = house.tenant(BEN)
-    for asked in (ben.stat(at(path)), ben.walk(at(path), depth_max=3, nodes_max=9), ben.tiers(at(path)), ben.read(at(path))):
+    for asked in (
+        ben.stat(at(path)),
+        ben.walk(at(path), depth_max=3, nodes_max=9),
+        ben.tiers(at(path)),
+        ben.read(at(path)),
+    ):
         with pytest.raises(Denied):
             await asked
     for op in (put(f"{path}/x.md"), Remove(at(path), True), Move(at(path), at("user/ben/memories/x"))):

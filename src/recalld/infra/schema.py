@@ -98,7 +98,7 @@ CREATE TABLE job (
   created REAL NOT NULL, not_before REAL NOT NULL, lease_until REAL NOT NULL DEFAULT 0, worker TEXT NOT NULL DEFAULT '',
   error TEXT NOT NULL DEFAULT '', task TEXT NOT NULL DEFAULT '');
 CREATE UNIQUE INDEX job_key ON job (key) WHERE state = 'pending';
-CREATE INDEX job_ready ON job (state, lane, not_before);
+CREATE INDEX job_turn ON job (state, lane, account, user, created);
 CREATE INDEX job_task ON job (task) WHERE task <> '';
 CREATE TABLE job_done (kind TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import apsw
 
@@ -17,7 +18,7 @@ from recalld.domain.policy import JobPolicy
 from .pen import Pen
 
 ERROR_CHARS_MAX = 500
-READY_LOOKED_AT = 500
+KEEP_TASK = "task = CASE WHEN task = '' THEN excluded.task ELSE task END"
 ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
 _ENDED_SQL = ", ".join(f"'{s}'" for s in ENDED)
 TASK_COLUMNS = "id, type, status, created, updated, resource, stage, meta, result, error"
@@ -29,7 +30,7 @@ def enqueue(pen: Pen, job: NewJob) -> None:
     pen.c.execute(
         "INSERT INTO job (kind, key, account, user, role, payload, lane, created, not_before, task) VALUES (?,?,?,?,?,?,?,?,?,?) "
         "ON CONFLICT (key) WHERE state = 'pending' DO UPDATE SET not_before = min(not_before, excluded.not_before), "
-        "lane = CASE WHEN excluded.lane = 'interactive' THEN 'interactive' ELSE lane END",
+        f"lane = CASE WHEN excluded.lane = 'interactive' THEN 'interactive' ELSE lane END, {KEEP_TASK}",
         (
             job.kind, f"{caller.account}/{caller.user}/{job.key}", caller.account, caller.user, str(caller.role),
             json.dumps(job.payload, ensure_ascii=False), str(job.lane), pen.at, pen.at + job.delay_s, job.task_id,
@@ -57,61 +58,85 @@ def lease(
     jobs_max: int,
     lease_s: float,
     lanes: Sequence[str],
+    served: dict[str, int],
 ) -> list[Job]:
-    """See ``ports.ledger.Ledger.lease``."""
-    _take_back(c, now)
-    busy = Counter(user for (user,) in c.execute("SELECT account || '/' || user FROM job WHERE state = 'running'"))
-    ready = c.execute(
-        "SELECT id, kind, key, account, user, role, payload, lane, attempts, created, task FROM job j WHERE state = 'pending' "
-        "AND not_before <= ? AND NOT EXISTS (SELECT 1 FROM job r WHERE r.state = 'running' AND r.key = j.key) "
-        "ORDER BY lane = 'interactive' DESC, id LIMIT ?",
-        (now, READY_LOOKED_AT),
-    ).fetchall()
+    """See ``ports.ledger.Ledger.lease``. ``served``: when each user had a turn last; brought up to date here."""
+    for (id_,) in c.execute("SELECT id FROM job WHERE state = 'running' AND lease_until < ?", (now,)).fetchall():
+        give_back(c, id_, now)
+    running = c.execute("SELECT account || '/' || user FROM job WHERE state = 'running'")
+    busy = Counter(str(user) for (user,) in running)
     leased: list[Job] = []
-    while ready and len(leased) < jobs_max:
-        # Interactive first; among equals the user with the fewest running jobs, then the oldest job.
-        ready.sort(key=lambda r: (r[7] != Lane.INTERACTIVE, busy[f"{r[3]}/{r[4]}"], r[0]))
-        id_, kind, key, account, user, role, payload, lane, attempts, created, task = ready.pop(0)
-        policy = policies.get(kind, JobPolicy())
-        if lanes and lane not in lanes:
-            continue
-        if attempts >= policy.attempts_max or now - created > policy.deadline_s:
-            bury(c, id_, task, f"given up after {attempts} attempts in {now - created:.0f} s", now)
-            continue
-        # Counted before the work: a worker that dies of a job must not meet it for ever.
-        c.execute(
-            "UPDATE job SET state = 'running', attempts = attempts + 1, worker = ?, lease_until = ? WHERE id = ?",
-            (worker, now + lease_s, id_),
-        )
-        busy[f"{account}/{user}"] += 1
-        caller = Caller(account, user, Role(role))
-        leased.append(Job(id_, kind, key, caller, json.loads(payload), Lane(lane), attempts + 1, created, task))
+    for lane in (Lane.INTERACTIVE, Lane.BULK):
+        waiting = _waiting(c, lane) if not lanes or lane in lanes else []
+        while waiting and len(leased) < jobs_max:
+            # The user with the fewest running jobs, then who has waited longest for a turn, then the oldest job.
+            waiting.sort(key=lambda w: (busy[w[0]], served.get(w[0], 0), w[3]))
+            user = waiting[0][0]
+            found = _ready(c, now, lane, waiting[0][1], waiting[0][2])
+            if found is None:
+                waiting.pop(0)
+                continue
+            policy = policies.get(found.kind, JobPolicy())
+            if found.attempt >= policy.attempts_max or now - found.created_at > policy.deadline_s:
+                waited = f"given up after {found.attempt} attempts in {now - found.created_at:.0f} s"
+                bury(c, found.id, found.task_id, waited, now)
+                continue
+            # Counted before the work: a worker that dies of a job must not meet it for ever.
+            c.execute(
+                "UPDATE job SET state = 'running', attempts = attempts + 1, worker = ?, lease_until = ? WHERE id = ?",
+                (worker, now + lease_s, found.id),
+            )
+            busy[user] += 1
+            served[user] = max(served.values(), default=0) + 1
+            leased.append(replace(found, attempt=found.attempt + 1))
     return leased
 
 
-def _take_back(c: apsw.Connection, now: float) -> None:
-    for (id_,) in c.execute("SELECT id FROM job WHERE state = 'running' AND lease_until < ?", (now,)).fetchall():
-        give_back(c, id_, now)
+def _waiting(c: apsw.Connection, lane: Lane) -> list[tuple[str, str, str, int]]:
+    """(name, account, user, oldest job) of everybody with pending jobs in a lane."""
+    found = c.execute(
+        "SELECT account, user, min(id) FROM job WHERE state = 'pending' AND lane = ? GROUP BY account, user", (str(lane),)
+    )
+    return [(f"{account}/{user}", account, user, oldest) for account, user, oldest in found]
+
+
+def _ready(c: apsw.Connection, now: float, lane: Lane, account: str, user: str) -> Job | None:
+    """A user's oldest job that may run now, with the attempts made so far."""
+    found = c.execute(
+        "SELECT id, kind, key, role, payload, attempts, created, task FROM job j WHERE state = 'pending' AND lane = ? "
+        "AND account = ? AND user = ? AND not_before <= ? "
+        "AND NOT EXISTS (SELECT 1 FROM job r WHERE r.state = 'running' AND r.key = j.key) ORDER BY created, id LIMIT 1",
+        (str(lane), account, user, now),
+    ).fetchone()
+    if found is None:
+        return None
+    id_, kind, key, role, payload, attempts, created, task_id = found
+    return Job(
+        id_, kind, key, Caller(account, user, Role(role)), json.loads(payload), lane, attempts, created, task_id
+    )
 
 
 def give_back(c: apsw.Connection, job_id: int, not_before: float, error: str = "") -> None:
-    """Make a running job pending again; if another of its key is waiting already, that one does for both."""
-    twin = c.execute(
-        "SELECT 1 FROM job p JOIN job r ON r.key = p.key WHERE r.id = ? AND p.state = 'pending'", (job_id,)
-    ).fetchone()
-    if twin:
-        c.execute("DELETE FROM job WHERE id = ?", (job_id,))
-        return
+    """Make a running job pending again; if another of its key is waiting already, that one does for both.
+
+    It comes back under a new number, so that who held it before cannot end it any more.
+    """
     c.execute(
-        "UPDATE job SET state = 'pending', worker = '', lease_until = 0, not_before = ?, error = ? WHERE id = ? AND state = 'running'",
+        "INSERT INTO job (kind, key, account, user, role, payload, lane, attempts, created, not_before, error, task) "
+        "SELECT kind, key, account, user, role, payload, lane, attempts, created, ?, ?, task FROM job "
+        f"WHERE id = ? AND state = 'running' ON CONFLICT (key) WHERE state = 'pending' DO UPDATE SET {KEEP_TASK}",
         (not_before, error[:ERROR_CHARS_MAX], job_id),
     )
+    c.execute("DELETE FROM job WHERE id = ? AND state = 'running'", (job_id,))
 
 
 def bury(c: apsw.Connection, job_id: int, task: str, error: str, now: float) -> None:
     """Declare a job dead; its task fails with the same words."""
-    c.execute("UPDATE job SET state = 'dead', worker = '', error = ? WHERE id = ?", (error[:ERROR_CHARS_MAX], job_id))
-    if task:
+    c.execute(
+        "UPDATE job SET state = 'dead', worker = '', error = ? WHERE id = ? AND state <> 'dead'",
+        (error[:ERROR_CHARS_MAX], job_id),
+    )
+    if task and c.changes():
         c.execute(
             f"UPDATE task SET status = 'failed', error = ?, updated = ? WHERE id = ? AND status NOT IN ({_ENDED_SQL})",
             (error[:ERROR_CHARS_MAX], now, task),
@@ -178,6 +203,8 @@ def pending(c: apsw.Connection, caller: Caller, task_id: str) -> int:
 
 def new_task(pen: Pen, op: NewTask) -> None:
     """See ``commit.NewTask``."""
+    if pen.c.execute("SELECT 1 FROM task WHERE id = ?", (op.id,)).fetchone():
+        raise Conflict(f"task {op.id} exists already", remedy="choose another id", code="ALREADY_EXISTS")
     pen.c.execute(
         "INSERT INTO task (id, account, user, type, status, resource, meta, created, updated) VALUES (?,?,?,?,'pending',?,?,?,?)",
         (op.id, pen.caller.account, pen.caller.user, op.type, op.resource_id, json.dumps(op.meta), pen.at, pen.at),
@@ -188,10 +215,10 @@ def update_task(pen: Pen, op: UpdateTask) -> None:
     """See ``commit.UpdateTask``."""
     pen.c.execute(
         f"UPDATE task SET status = ?, stage = ?, result = coalesce(?, result), error = ?, updated = ? "
-        f"WHERE id = ? AND status NOT IN ({_ENDED_SQL})",
+        f"WHERE id = ? AND account = ? AND user = ? AND status NOT IN ({_ENDED_SQL})",
         (
             str(op.status), op.stage, None if op.result is None else json.dumps(op.result, ensure_ascii=False),
-            op.error[:ERROR_CHARS_MAX], pen.at, op.id,
+            op.error[:ERROR_CHARS_MAX], pen.at, op.id, pen.caller.account, pen.caller.user,
         ),
     )  # fmt: skip
 

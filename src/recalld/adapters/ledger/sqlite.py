@@ -77,6 +77,7 @@ class SqliteLedger:
         self.clock = clock
         self._policies = policies
         self._listeners: set[asyncio.Event] = set()
+        self._served: dict[str, int] = {}
 
     @property
     def readers(self) -> Readers:
@@ -106,7 +107,7 @@ class SqliteLedger:
     async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:
         """See ``ports.ledger.Ledger``."""
         now = self.clock.now()
-        return await self.write(lambda c: queue.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes))
+        return await self.write(lambda c: queue.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes, self._served))
 
     async def beat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
         """See ``ports.ledger.Ledger``."""

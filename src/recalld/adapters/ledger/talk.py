@@ -99,7 +99,7 @@ def _session(found: tuple[object, ...], uri: Uri) -> Session:
 def open_session(pen: Pen, op: OpenSession) -> None:
     """See ``commit.OpenSession``."""
     uri = uri_of(pen.caller, op.session_id)
-    if rows.find(pen.c, pen.caller.account, uri):
+    if _living(pen, uri):
         if not op.exist_ok:
             raise Conflict(
                 f"Session already exists: {op.session_id}", remedy="use it, or choose another id", code="ALREADY_EXISTS",
@@ -108,6 +108,12 @@ def open_session(pen: Pen, op: OpenSession) -> None:
     else:
         _make(pen, op.session_id, op.config)
     pen.outcome.session = session(pen.c, pen.caller, op.session_id)
+
+
+def _living(pen: Pen, uri: Uri) -> int:
+    """The node of the session at an address, 0 if there is none (or only a bare directory)."""
+    node = rows.find(pen.c, pen.caller.account, uri)
+    return node if pen.c.execute("SELECT 1 FROM session WHERE node = ?", (node,)).fetchone() else 0
 
 
 def _make(pen: Pen, session_id: str, config: dict[str, object]) -> int:
@@ -124,7 +130,7 @@ def _make(pen: Pen, session_id: str, config: dict[str, object]) -> int:
 def append(pen: Pen, op: Append) -> None:
     """See ``commit.Append``."""
     uri = uri_of(pen.caller, op.session_id)
-    node = rows.find(pen.c, pen.caller.account, uri) or _make(pen, op.session_id, {})
+    node = _living(pen, uri) or _make(pen, op.session_id, {})
     folder = rows.find(pen.c, pen.caller.account, uri / "messages") or pen.directory(uri / "messages")
     added = [m for m in op.messages if _append_one(pen, m, node, folder, uri / "messages")]
     pen.outcome.messages_added += len(added)

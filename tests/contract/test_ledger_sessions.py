@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from recalld.domain.commit import (
+    Append,
+    Commit,
+    ConfigureSession,
+    FinishArchive,
+    MakeDir,
+    MarkUsed,
+    OpenSession,
+    Remove,
+)
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Conflict, Denied, NotFound
+from recalld.domain.job import TaskStatus
+from tests.contract.ledger_house import ANA, BEN, House, append, archive, at, put, said
+
+
+async def ids(house: House, session: str = "s", **which: int) -> list[str]:
+    return [m.id for m in await house.tenant().messages(session, **which)]
+
+
+async def test_an_append_makes_its_session_and_keeps_the_order_of_arrival(house: House) -> None:
+    receipt = await house.do(append("s", "b", "a"))
+    await house.do(append("s", "c"))
+    assert await ids(house) == ["b", "a", "c"]
+    assert [m.ordinal for m in await house.tenant().messages("s")] == [0, 1, 2]
+    assert (receipt.messages_added, receipt.session and receipt.session.message_count) == (2, 2)
+
+
+async def test_a_message_reads_back_whole(house: House) -> None:
+    new = said("m1", "你好, world", role="assistant")
+    await house.do(Append("s", (new,)))
+    (message,) = await house.tenant().messages("s")
+    assert (message.id, message.role, message.text, message.parts) == (
+        "m1",
+        "assistant",
+        "你好, world",
+        new.message.parts,
+    )
+
+
+async def test_a_message_sent_twice_is_stored_once(house: House) -> None:
+    await house.do(append("s", "a", "b"))
+    receipt = await house.do(append("s", "b", "c"))
+    assert (receipt.messages_added, receipt.messages_seen) == (1, 1)
+    assert await ids(house) == ["a", "b", "c"]
+
+
+async def test_equal_words_without_a_common_id_are_two_messages(house: House) -> None:
+    await house.do(append("s", "a"), append("s", "b"))
+    assert len(await house.finds("ana", "hello")) == 2
+
+
+async def test_a_message_is_found_as_soon_as_it_is_acknowledged(house: House) -> None:
+    await house.do(append("s", "m1"))
+    assert await house.finds("ana", "hello") == ["viking://user/ana/sessions/s/messages/m1.md"]
+
+
+async def test_chunks_of_a_session_are_linked_across_messages(house: House) -> None:
+    await house.do(append("s", "a", "b"))
+    await house.do(append("s", "c"))
+    rows = await house.rows('SELECT id, previous, "group", at, speaker FROM chunk ORDER BY id')
+    assert [r[1] for r in rows] == [0, rows[0][0], rows[1][0]]
+    assert len({r[2] for r in rows}) == 1
+    assert {(r[3], r[4]) for r in rows} == {(10.0, "user")}
+
+
+async def test_appends_at_once_lose_and_double_nothing(house: House) -> None:
+    await asyncio.gather(
+        *(house.do(append("s", f"m{n}")) for n in range(60)), *(house.do(append("s", f"m{n}")) for n in range(60))
+    )
+    messages = await house.tenant().messages("s")
+    assert sorted(m.id for m in messages) == sorted(f"m{n}" for n in range(60))
+    assert [m.ordinal for m in messages] == list(range(60))
+
+
+async def test_a_session_opens_once(house: House) -> None:
+    await house.do(OpenSession("s", {"k": 1}))
+    with pytest.raises(Conflict) as refused:
+        await house.do(OpenSession("s"))
+    assert refused.value.code == "ALREADY_EXISTS"
+    again = await house.do(OpenSession("s", exist_ok=True))
+    assert again.session is not None
+    assert again.session.config == {"k": 1}
+
+
+async def test_a_bare_directory_among_sessions_becomes_one_when_something_is_said(house: House) -> None:
+    await house.do(MakeDir(at("user/ana/sessions/s")))
+    await house.do(append("s", "m1"))
+    assert await ids(house) == ["m1"]
+    await house.do(MakeDir(at("user/ana/sessions/t")), OpenSession("t", exist_ok=True))
+    assert (await house.tenant().session("t")).message_count == 0
+
+
+async def test_sessions_are_the_callers_own_newest_first(house: House) -> None:
+    await house.do(append("old", "m"))
+    house.clock.advance(5)
+    await house.do(append("new", "m"))
+    await house.do(append("bens", "m"), caller=BEN)
+    assert [s.id for s in await house.tenant().sessions()] == ["new", "old"]
+    with pytest.raises(NotFound):
+        await house.tenant().session("bens")
+
+
+async def test_a_session_that_was_never_is_not_found(house: House) -> None:
+    for asked in (house.tenant().session("no"), house.tenant().messages("no"), house.tenant().archives("no")):
+        with pytest.raises(NotFound):
+            await asked
+
+
+async def test_counts_follow_what_happens(house: House) -> None:
+    await house.do(append("s", "a", "b", "c"))
+    await house.do(archive("s", 1, "t1"))
+    session = await house.tenant().session("s")
+    assert (session.message_count, session.total_message_count, session.pending_tokens) == (1, 3, 2)
+    assert (session.commit_count, session.last_commit_at) == (1, house.clock.now())
+
+
+async def test_archiving_puts_live_messages_away_and_makes_its_task_and_job(house: House) -> None:
+    await house.do(append("s", "a", "b", "c"))
+    receipt = await house.do(archive("s", 1, "t1"))
+    assert (receipt.archive, receipt.archived_messages) == (1, 2)
+    assert (await ids(house, archive=1), await ids(house, archive=0)) == (["a", "b"], ["c"])
+    assert (await house.tenant().task("t1")).status is TaskStatus.PENDING
+    assert [j.task_id for j in await house.lease(9)] == ["t1"]
+
+
+async def test_archiving_nothing_makes_nothing(house: House) -> None:
+    await house.do(append("s", "a"))
+    await house.do(archive("s", 0, "t1"))
+    receipt = await house.do(archive("s", 5, "t2"))
+    assert receipt.archive == 0
+    assert len(await house.tenant().archives("s")) == 1
+    with pytest.raises(NotFound):
+        await house.tenant().task("t2")
+    assert [j.task_id for j in await house.lease(9)] == ["t1"]
+
+
+async def test_two_commits_at_once_share_the_messages(house: House) -> None:
+    await house.do(append("s", *(f"m{n}" for n in range(20))))
+    receipts = await asyncio.gather(*(house.do(archive("s", 19, f"t{n}")) for n in range(5)))
+    assert sorted(r.archived_messages for r in receipts) == [0, 0, 0, 0, 20]
+    assert len(await house.tenant().archives("s")) == 1
+
+
+async def test_appends_and_commits_at_once_put_every_message_into_one_place(house: House) -> None:
+    async def say(n: int) -> None:
+        await house.do(append("s", f"m{n}"))
+
+    await say(0)
+    await asyncio.gather(*(say(n) for n in range(1, 30)), *(house.do(archive("s", 99, f"t{n}")) for n in range(6)))
+    everywhere = await ids(house)
+    per_place = [await ids(house, archive=n) for n in range(7)]
+    assert sorted(everywhere) == sorted(i for place in per_place for i in place) == sorted(f"m{n}" for n in range(30))
+    session = await house.tenant().session("s")
+    assert session.message_count == len(per_place[0])
+
+
+async def test_an_archive_is_finished_once(house: House) -> None:
+    await house.do(append("s", "a"))
+    await house.do(archive("s", 0, "t"))
+    await house.do(FinishArchive("s", 1, Tiers("short", "long"), {"events": 2}))
+    again = await house.do(FinishArchive("s", 1, Tiers("other"), {"events": 2}))
+    (one,) = await house.tenant().archives("s")
+    assert (one.state, one.abstract, one.overview, again.stale) == ("done", "short", "long", 1)
+    assert (await house.tenant().session("s")).memories_extracted == {"events": 2}
+
+
+async def test_archives_are_numbered_in_order(house: House) -> None:
+    for n in range(3):
+        await house.do(append("s", f"m{n}"))
+        await house.do(archive("s", 99, f"t{n}"))
+    assert [(a.id, a.message_count) for a in await house.tenant().archives("s")] == [
+        ("archive_001", 1),
+        ("archive_002", 1),
+        ("archive_003", 1),
+    ]
+
+
+async def test_configuration_is_merged_and_none_removes(house: House) -> None:
+    await house.do(OpenSession("s", {"a": 1, "b": 2}))
+    await house.do(ConfigureSession("s", {"b": None, "c": 3}))
+    assert (await house.tenant().session("s")).config == {"a": 1, "c": 3}
+
+
+async def test_use_is_counted(house: House) -> None:
+    await house.do(OpenSession("s"))
+    await house.do(MarkUsed("s", (at("resources/a.md"),), 2))
+    await house.do(MarkUsed("s", (at("resources/b.md"),), 1))
+    session = await house.tenant().session("s")
+    assert (session.contexts_used, session.skills_used) == (2, 3)
+
+
+async def test_a_deleted_session_is_gone_at_once_and_its_name_begins_anew(house: House) -> None:
+    await house.do(append("s", "a"))
+    await house.do(Remove(at("user/ana/sessions/s"), recursive=True))
+    with pytest.raises(NotFound):
+        await house.tenant().session("s")
+    assert await house.tenant().sessions() == []
+    await house.do(append("s", "a"))
+    assert [m.ordinal for m in await house.tenant().messages("s")] == [0]
+    while await house.ledger.purge(nodes_max=9):
+        pass
+    assert await ids(house) == ["a"]
+
+
+async def test_a_forgotten_message_is_gone_and_not_counted(house: House) -> None:
+    await house.do(append("s", "a", "b"))
+    await house.do(Remove(at("user/ana/sessions/s/messages/a.md")))
+    assert await ids(house) == ["b"]
+    session = await house.tenant().session("s")
+    assert (session.message_count, session.pending_tokens) == (1, 2)
+    receipt = await house.do(archive("s", 9, "t"))
+    assert receipt.archived_messages == 1
+    while await house.ledger.purge(nodes_max=9):
+        pass
+    assert await house.ledger.check() == []
+
+
+async def test_pages_of_messages_go_on_after_an_ordinal(house: House) -> None:
+    await house.do(append("s", *(f"m{n}" for n in range(5))))
+    assert await ids(house, after=1, limit=2) == ["m2", "m3"]
+
+
+async def test_another_users_messages_are_denied(house: House) -> None:
+    await house.do(append("s", "a"))
+    with pytest.raises(Denied):
+        await house.tenant(BEN).read(at("user/ana/sessions/s/messages/a.md"))
+    with pytest.raises(NotFound):
+        await house.do(archive("s", 9, "t"), caller=BEN)
+
+
+async def test_a_message_cannot_be_overwritten(house: House) -> None:
+    await house.do(append("s", "a"))
+    with pytest.raises(Conflict):
+        await house.tenant(ANA).commit(Commit((put("user/ana/sessions/s/messages/a.md", "other"),)))
