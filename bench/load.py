@@ -46,6 +46,8 @@ async def loading(port: int, files: int, *streams: dict[str, Any], seconds: floa
     process.stdin.write(json.dumps(plan).encode() + b"\n")
     await process.stdin.drain()
     try:
+        assert process.stdout is not None
+        await process.stdout.readline()  # every stream has had its first answer
         yield Load(process)
     finally:
         if process.returncode is None:
@@ -84,12 +86,17 @@ async def _client(kind: str, number: int, plan: dict[str, Any], think_s: float, 
 async def _main() -> None:
     plan = json.loads(sys.stdin.readline())
     seen = {stream["kind"]: {"ms": [], "errors": 0} for stream in plan["streams"]}
-    begun = time.perf_counter()
     tasks = [
         asyncio.ensure_future(_client(stream["kind"], n, plan, stream.get("think_s", 0), seen[stream["kind"]]))
         for stream in plan["streams"]
         for n in range(stream["clients"])
     ]
+    while not all(kind["ms"] for kind in seen.values()) and not any(task.done() for task in tasks):
+        await asyncio.sleep(0.01)
+    print("under way", flush=True)
+    for kind in seen.values():
+        kind["ms"].clear()
+    begun = time.perf_counter()
     if plan["seconds"]:
         end: asyncio.Future[Any] = asyncio.ensure_future(asyncio.sleep(plan["seconds"]))
     else:

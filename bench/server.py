@@ -45,8 +45,11 @@ class Server:
 
     async def ready(self) -> None:
         """Until the store is open."""
-        while (await self.wire.send("GET", "/ready"))[0] != 200:
-            await asyncio.sleep(0.02)
+        try:
+            while (await self.wire.send("GET", "/ready"))[0] != 200:
+                await asyncio.sleep(0.02)
+        except (OSError, asyncio.IncompleteReadError) as gone:
+            raise RuntimeError("the server ended before its store was open: see its log") from gone
 
     async def settle(self) -> None:
         """Until no background work is left."""

@@ -1,0 +1,124 @@
+"""The promise, on a real server: while everything else is busy, dying or hanging, recall and capture answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bench import corpus, load
+from bench.server import Server, serving
+from bench.table import quantile
+from bench.wire import Wire
+
+pytestmark = pytest.mark.load
+FILES = 300
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    async with serving(tmp_path / "store") as running:
+        yield running
+
+
+async def begin_import(server: Server, files: int = FILES) -> str:
+    """Start an import and return its task."""
+    file_id = await server.wire.upload("load.zip", corpus.archive(0, files))
+    body = {"temp_file_id": file_id, "to": "viking://resources/bench"}
+    return str((await server.wire.call("POST", "/api/v1/resources", body))["task_id"])
+
+
+async def status(server: Server, task_id: str) -> str:
+    return str((await server.wire.call("GET", f"/api/v1/tasks/{task_id}"))["status"])
+
+
+async def ended(server: Server, task_id: str) -> str:
+    while (now := await status(server, task_id)) in {"pending", "running"}:
+        await asyncio.sleep(0.02)
+    return now
+
+
+async def found(wire: Wire, query: str, **more: Any) -> list[str]:
+    got = await wire.call("POST", "/api/v1/search/find", {"query": query, "limit": 10, "score_threshold": 0, **more})
+    return [hit["uri"] for part in ("memories", "resources", "skills") for hit in got[part]]
+
+
+async def worker_of(server: Server) -> psutil.Process:
+    """The worker's process, once it has one."""
+    while not (children := psutil.Process(server.process.pid).children()):
+        await asyncio.sleep(0.01)
+    return children[0]
+
+
+async def test_nobody_is_refused_while_an_import_and_a_crowd_keep_it_busy(server: Server) -> None:
+    task_id = await begin_import(server)
+    crowd = (
+        {"kind": "find", "clients": 8, "think_s": 0.02},
+        {"kind": "append", "clients": 1, "think_s": 0.02},
+        {"kind": "health", "clients": 1, "think_s": 0.01},
+    )
+    async with load.loading(server.port, FILES, *crowd) as running:
+        assert await ended(server, task_id) == "completed"
+        seen = await running.end()
+    assert {kind: stream["errors"] for kind, stream in seen.items()} == {"find": 0, "append": 0, "health": 0}
+    # Health does not queue behind the crowd: its slow tail is no slower than an ordinary search.
+    assert quantile(seen["health"]["ms"], 0.5) < quantile(seen["find"]["ms"], 0.5)
+    await server.settle()
+    titles = [await found(server.wire, f"note {number}") for number in range(0, FILES, 30)]
+    assert all(titles)
+
+
+async def test_what_is_said_during_an_import_is_found_before_the_import_ends(server: Server) -> None:
+    task_id = await begin_import(server, 2 * FILES)
+    said = {"role": "user", "content": "The quartz heron nests behind the lighthouse."}
+    await server.wire.call("POST", "/api/v1/sessions/talk/messages", said)
+    hits = await found(server.wire, "quartz heron lighthouse")
+    still = await status(server, task_id)
+    assert [uri for uri in hits if "/sessions/talk/messages/" in uri]
+    assert still in {"pending", "running"}
+
+
+async def test_recall_and_capture_do_not_notice_a_worker_that_hangs(server: Server) -> None:
+    worker = await worker_of(server)
+    worker.suspend()
+    said = {"role": "user", "content": "The quartz heron nests behind the lighthouse."}
+    await server.wire.call("POST", "/api/v1/sessions/talk/messages", said)
+    assert await found(server.wire, "quartz heron")
+    assert (await server.wire.send("GET", "/health"))[0] == 200
+    worker.resume()
+
+
+async def test_an_import_survives_the_death_of_its_worker(server: Server) -> None:
+    worker = await worker_of(server)
+    task_id = await begin_import(server)
+    while await status(server, task_id) == "pending":
+        await asyncio.sleep(0.01)
+    worker.send_signal(signal.SIGKILL)
+    assert await ended(server, task_id) == "completed"
+    assert (await worker_of(server)).pid != worker.pid
+    listed = await server.wire.call("GET", "/api/v1/fs/ls?uri=viking://resources/bench&recursive=true&limit=1000")
+    names = [entry["uri"] for entry in listed if str(entry["uri"]).endswith(".md")]
+    assert len(names) == len(set(names)) == FILES
+
+
+async def test_a_stopped_server_leaves_no_worker_and_starts_again_with_all_it_had(tmp_path: Path) -> None:
+    async with serving(tmp_path / "store") as server:
+        worker = await worker_of(server)
+        await server.wire.call("POST", "/api/v1/sessions/talk/messages", {"role": "user", "content": "quartz heron"})
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+    async with serving(tmp_path / "store") as again:
+        assert await found(again.wire, "quartz heron")
+
+
+async def test_a_second_server_on_the_same_folder_is_refused_in_one_sentence(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        async with serving(tmp_path / "store"):
+            raise AssertionError("two servers on one folder")
+    assert "give this one another data folder" in (tmp_path / "store.log").read_text()
+    assert json.loads((await server.wire.send("GET", "/health"))[1])["healthy"]
