@@ -94,7 +94,7 @@ async def _settle(job: Job, error: str, delay_s: float, doors: Doors, *, permane
         log.warning("job not given back", job=job.id, error=str(refused))
 
 
-def _permanent(failure: BaseException) -> bool:
+def _permanent(failure: Exception | str) -> bool:
     """Trying again changes nothing, unless a conflict says that it may."""
     if isinstance(failure, Conflict):
         return not failure.details.get("retryable")

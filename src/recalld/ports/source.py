@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+UPLOAD_NOTE = ".note"
+"""What is known of an upload lies beside it in a file of its name and this ending."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import posixpath
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from recalld.domain.commit import INLINE_BYTES_MAX, Commit, Op, PutFile, Remove, UpdateTask, WriteMode
+from recalld.domain.errors import Corrupt, Denied, Invalid, NotFound
 from recalld.domain.job import Job, TaskStatus
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
-from recalld.ports.source import Choice, Found, Skipped, Source
-from recalld.rules.chunks import chunks_of_file
+from recalld.ports.source import UPLOAD_NOTE, Choice, Found, Skipped, Source
 
-from .plan import FilePlan, Planned, Present, plan_file
+from .plan import FilePlan, Place, Planned, Present, plan_file
 
-FILES_PER_PLAN = 16
+FILES_PER_PLAN = 32
+BYTES_PER_PLAN = 2 << 20
+"""A plan holds its files parsed and cut: ten times their size, so they are few where they are large."""
 CHUNKS_PER_COMMIT = 48
 NODES_MAX = 1_000_000
 WARNINGS_MAX = 100
@@ -31,6 +30,7 @@ WARNINGS_MAX = 100
 class _Tally:
     """How far an import is."""
 
+    total: int = 0
     files: int = 0
     written: int = 0
     removed: int = 0
@@ -39,66 +39,88 @@ class _Tally:
 
 
 async def load(job: Job, doors: Doors) -> None:
-    """The job behind ``accept``. Ends with the task completed and its upload deleted if it was ours."""
-    payload = job.payload
-    root = Uri.parse(str(payload["root"]))
-    upload = Path(str(payload["upload"]))
+    """The job behind ``accept``. Ends with the task completed; an upload of ours goes with the job's last attempt."""
+    upload = Path(str(job.payload["upload"]))
+    try:
+        await _import(job, upload, doors)
+    except (Invalid, Denied, NotFound, Corrupt):
+        await _discard(job, upload, doors)
+        raise
+    await _discard(job, upload, doors)
+
+
+async def _import(job: Job, upload: Path, doors: Doors) -> None:
+    root = Uri.parse(str(job.payload["root"]))
     tenant = doors.ledger.tenant(job.caller, bulk=True)
-    source = await doors.compute.run(doors.open_source, upload, Choice(**_tuples(payload["choice"])))
-    tally = _Tally()
+    source = await doors.compute.run(doors.open_source, upload, Choice(**_tuples(job.payload["choice"])))
     try:
         entries = await doors.compute.run(lambda: list(source.entries()))
-        present = Present.of(await tenant.walk(root, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True))
         found = [e for e in entries if isinstance(e, Found)]
+        tally = _Tally(len(found))
         tally.warnings += [f"skipped {e.path}: {e.why}" for e in entries if isinstance(e, Skipped)]
-        for start in range(0, len(found), FILES_PER_PLAN):
-            paths = [f.path for f in found[start : start + FILES_PER_PLAN]]
-            plans = await doors.compute.run(_plan, paths, payload, root, _folders(found), present, source, doors)
-            await _store(plans, job, tally, len(found), tenant, doors)
+        place, present = await _survey(job, root, found, tenant, doors)
+        for batch in _batches(found):
+            if (await tenant.task(job.task_id)).ended:
+                return  # cancelled: what is in stays, as a user sees it in the tree
+            plans = await doors.compute.run(_plan, batch, place, present, source, doors)
+            await _store(plans, job, tally, tenant, doors)
     finally:
         await doors.compute.run(source.close)
     await _finish(job, root, tally, tenant)
-    if payload["ours"]:
+
+
+async def _survey(job: Job, root: Uri, found: list[Found], tenant: Tenant, doors: Doors) -> tuple[Place, Present]:
+    there = await tenant.walk(root, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
+
+    def look() -> tuple[Place, Present]:
+        single, split = bool(job.payload["single"]), bool(job.payload["split"])
+        return Place.of(root, single=single, split=split, paths=(f.path for f in found)), Present.of(there)
+
+    return await doors.compute.run(look)
+
+
+async def _discard(job: Job, upload: Path, doors: Doors) -> None:
+    """Delete what was uploaded for this import alone, and the note that lies beside it."""
+    if job.payload["ours"]:
         await doors.compute.run(upload.unlink, missing_ok=True)
+        await doors.compute.run(upload.with_name(upload.name + UPLOAD_NOTE).unlink, missing_ok=True)
 
 
 def _tuples(choice: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in choice.items()}
 
 
-def _folders(found: list[Found]) -> frozenset[str]:
-    """Paths a document's directory may not take: folders, files, and what two documents would both be called."""
-    bare = Counter(posixpath.splitext(f.path)[0] for f in found)
-    folders = {f.path.rpartition("/")[0] for f in found}
-    return frozenset(folders | {f.path for f in found} | {name for name, count in bare.items() if count > 1})
+def _batches(found: list[Found]) -> Iterator[list[str]]:
+    held: list[str] = []
+    size = 0
+    for one in found:
+        if held and (len(held) == FILES_PER_PLAN or size + one.size > BYTES_PER_PLAN):
+            yield held
+            held, size = [], 0
+        held.append(one.path)
+        size += one.size
+    if held:
+        yield held
 
 
-def _plan(
-    paths: list[str],
-    payload: dict[str, Any],
-    root: Uri,
-    folders: frozenset[str],
-    present: Present,
-    source: Source,
-    doors: Doors,
-) -> list[FilePlan]:
-    return [
-        plan_file(p, root, bool(payload["single"]), bool(payload["split"]), folders, present, source, doors)
-        for p in paths
-    ]
+def _plan(paths: list[str], place: Place, present: Present, source: Source, doors: Doors) -> list[FilePlan]:
+    return [plan_file(p, place, present, source, doors) for p in paths]
 
 
-async def _store(plans: list[FilePlan], job: Job, tally: _Tally, total: int, tenant: Tenant, doors: Doors) -> None:
-    puts = [await _put(w, tuple(job.payload["tags"]), doors) for plan in plans for w in plan.writes]
-    gone = [Remove(uri) for plan in plans for uri in plan.removes]
+async def _store(plans: list[FilePlan], job: Job, tally: _Tally, tenant: Tenant, doors: Doors) -> None:
+    ops: list[PutFile | Remove] = []
+    for plan in plans:
+        # What was there goes first: a directory may take the name of a file, or a file that of a directory.
+        ops += [Remove(uri, recursive=True) for uri in plan.removes]
+        ops += [await _put(w, tuple(job.payload["tags"]), doors) for w in plan.writes]
     tally.files += len(plans)
-    tally.written += len(puts)
-    tally.removed += len(gone)
+    tally.written += sum(len(p.writes) for p in plans)
+    tally.removed += sum(len(p.removes) for p in plans)
     tally.unchanged += sum(1 for p in plans if not p.writes and not p.warnings)
     tally.warnings += [w for p in plans for w in p.warnings]
-    seen = UpdateTask(job.task_id, TaskStatus.RUNNING, stage=f"parsing {tally.files}/{total}")
-    for ops in _slices([*puts, *gone]):
-        await tenant.commit(Commit((*ops, seen), FOLLOWING, cause=job.task_id))
+    seen = UpdateTask(job.task_id, TaskStatus.RUNNING, stage=f"parsing {tally.files}/{tally.total}")
+    for some in _slices(ops):
+        await tenant.commit(Commit((*some, seen), FOLLOWING, cause=job.task_id))
 
 
 def _slices(ops: list[PutFile | Remove]) -> Iterator[tuple[Op, ...]]:
@@ -122,11 +144,11 @@ async def _put(planned: Planned, tags: tuple[str, ...], doors: Doors) -> PutFile
     return PutFile(
         planned.uri,
         WriteMode.UPSERT,
-        await doors.compute.run(lambda: hashlib.sha256(planned.data).hexdigest()),
+        planned.hash,
         len(planned.data),
         planned.document.media,
         data=planned.data if small else None,
-        chunks=await doors.compute.run(chunks_of_file, planned.uri, planned.document),
+        chunks=planned.chunks,
         tiers=await doors.model.tiers_of_document(planned.uri.name, planned.document),
         tags=tags or None,
         source=planned.origin,

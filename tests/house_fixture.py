@@ -1,0 +1,141 @@
+"""A real engine on a folder of its own whose clock and worker are in the test's hand, so that stories never sleep."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recalld.adapters.clock.memory import MemoryClock
+from recalld.adapters.ledger.sqlite import SqliteLedger
+from recalld.app.build import open_doors
+from recalld.app.config import load_config
+from recalld.app.engine import Engine
+from recalld.app.housekeeping import Housekeeping
+from recalld.app.worker import run_job
+from recalld.domain.caller import Caller
+from recalld.domain.job import Job, QueueCount, Task
+from recalld.domain.report import Added, Appended, Committed
+from recalld.infra.tripwire import Tripwire
+from recalld.infra.watchdog import Watchdog
+from recalld.ports.doors import Doors
+
+ROUNDS_MAX = 400
+STEP_S = 5.0
+LEASE_S = 60.0
+
+
+@dataclass(slots=True)
+class House:
+    """``r`` are the verbs, ``doors`` what lies behind them; time passes only when jobs wait for it."""
+
+    r: Engine
+    doors: Doors
+    clock: MemoryClock
+    folder: Path
+
+    async def say(self, session: str, *texts: str | Mapping[str, Any], **more: Any) -> Appended:
+        """Append what a user said; a mapping is a whole wire message."""
+        messages = [dict(t) if isinstance(t, Mapping) else {"role": "user", "content": t} for t in texts]
+        return await self.r.say(session, messages, **more)
+
+    async def commit(self, session: str, **options: Any) -> Committed:
+        """Archive what was said."""
+        return await self.r.session_commit(session, **options)
+
+    async def write(self, uri: str, text: str | bytes, mode: str = "replace") -> None:
+        """Write one file."""
+        await self.r.write(uri, text, mode=mode)
+
+    async def add(self, upload: Path, **options: Any) -> Task:
+        """Import and do all that follows; the task as it ended."""
+        added: Added = await self.r.add(upload, **options)
+        await self.settle()
+        return await self.r.task(added.task_id)
+
+    async def found(self, query: str, **options: Any) -> list[str]:
+        """Addresses in descending score."""
+        return [str(h.uri) for h in (await self.r.find(query, **options)).hits]
+
+    async def lease(self, jobs_max: int = 1) -> list[Job]:
+        """Take jobs as a worker does."""
+        return await self.doors.ledger.lease(worker="house", jobs_max=jobs_max, lease_s=LEASE_S)
+
+    async def settle(self) -> int:
+        """Run every job, whatever it waits for, until none is left; returns how many were run."""
+        ran = 0
+        for _ in range(ROUNDS_MAX):
+            for job in await self.lease(8):
+                await run_job(job, self.doors)
+                ran += 1
+            if not any(q.pending + q.running for q in await self.r.queues()):
+                return ran
+            self.clock.advance(STEP_S)
+        raise AssertionError(f"still not settled: {await self.r.queues()}")
+
+    async def queue(self, kind: str) -> QueueCount:
+        """How the jobs of a kind stand."""
+        empty = QueueCount(kind, 0, 0, 0, 0, 0.0)
+        return next((q for q in await self.r.queues() if q.kind == kind), empty)
+
+    async def seq(self) -> int:
+        """The log's end: the same before and after means that nothing was changed."""
+        return (await self.r.usage()).log_seq
+
+    async def state(self) -> tuple[int, int, int, int]:
+        """Log end, nodes, messages and blobs' bytes: what a refusal must leave as it was."""
+        usage = await self.r.usage()
+        return usage.log_seq, usage.nodes, usage.messages, usage.blob_bytes
+
+    async def texts_below(self, uri: str) -> dict[str, str]:
+        """Every file below, by its path there."""
+        entries = await self.r.tree(uri, depth=20)
+        return {e.rel_path: await self.r.read(str(e.node.uri)) for e in entries if not e.node.is_dir}
+
+
+@asynccontextmanager
+async def house_at(folder: Path, tripwire: Tripwire | None = None, **settings: Any) -> AsyncIterator[House]:
+    """Open a house. ``settings`` are configuration keys; without an embedder unless one is named."""
+    config = load_config(None, data=folder, **{"embedder": {"kind": "none"}, **settings})
+    async with open_doors(config) as opened:
+        clock = MemoryClock()
+        assert isinstance(opened.ledger, SqliteLedger)
+        opened.ledger.clock = clock
+        doors = replace(opened, clock=clock)
+        watchdog = Watchdog()
+        engine = Engine(doors, config, Caller(), Housekeeping(doors, config, watchdog))
+        if tripwire is not None:
+            tripwire.trips.clear()  # the wire is stretched for verbs, not for making the folder
+        yield House(engine, doors, clock, folder)
+
+
+@pytest.fixture
+async def house(tmp_path: Path, tripwire: Tripwire | None) -> AsyncIterator[House]:
+    """Recall by words alone: instant, and complete."""
+    async with house_at(tmp_path / "data", tripwire) as made:
+        yield made
+
+
+@pytest.fixture
+async def dense_house(tmp_path: Path, tripwire: Tripwire | None) -> AsyncIterator[House]:
+    """With vectors, from words' hashes."""
+    async with house_at(tmp_path / "data", tripwire, embedder={"kind": "hash"}) as made:
+        yield made
+
+
+def plant(folder: Path, files: Mapping[str, str | bytes]) -> Path:
+    """Make a folder of files; returns it."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def words(count: int, of: Sequence[str] = ("amber", "birch", "cedar", "delta", "ember", "fjord")) -> str:
+    """A text of so many words."""
+    return " ".join(of[i % len(of)] for i in range(count))
