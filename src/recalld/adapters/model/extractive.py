@@ -15,7 +15,9 @@ from recalld.rules import abstracts, archives, events, overviews
 NAME = "extractive"
 VERSION = "1"
 _ARCHIVE_MESSAGES_AT_ONCE = 4
-"""Archives longer than this are read on the pool; documents and directories take a few milliseconds at most."""
+_DOCUMENT_CHARS_AT_ONCE = 2_000
+_CHILDREN_AT_ONCE = 50
+"""More than this is read on the pool: it may take longer than a loop should wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,17 @@ class ExtractiveModel:
         self._compute: Compute | None = compute or self._own
 
     async def tiers_of_document(self, name: str, document: Document) -> Tiers:
-        """L0 and L1 of one file."""
-        return document_tiers(name, document)
+        """L0 and L1 of one file. Raises ``Busy``."""
+        if self._compute is None or len(document.text) <= _DOCUMENT_CHARS_AT_ONCE:
+            return document_tiers(name, document)
+        return await self._compute.run(document_tiers, name, document)
 
     async def tiers_of_directory(self, uri: str, title: str, children: tuple[Child, ...], total: int) -> Tiers:
-        """L0 and L1 of a directory."""
-        return directory_tiers(title or uri.rstrip("/").rsplit("/", 1)[-1], children, total)
+        """L0 and L1 of a directory. Raises ``Busy``."""
+        name = title or uri.rstrip("/").rsplit("/", 1)[-1]
+        if self._compute is None or len(children) <= _CHILDREN_AT_ONCE:
+            return directory_tiers(name, children, total)
+        return await self._compute.run(directory_tiers, name, children, total)
 
     async def tiers_of_archive(self, messages: tuple[Message, ...]) -> Tiers:
         """L0 and L1 of a stretch of talk. Raises ``Busy``."""
