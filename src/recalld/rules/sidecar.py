@@ -8,6 +8,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Invalid
 from recalld.domain.uri import Uri
 
+_PINNED = ("caller:abstract", "caller:overview")
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n+", re.S)
 
 
@@ -22,6 +23,34 @@ def render(uri: Uri, level: int, tiers: Tiers, entries_total: int, pending: bool
         f"freshness:\n  total_entries: {entries_total}\n  sampled_entries: {entries_total}\n"
         f"  unsampled_entries: 0\n  pending_child_changes: {int(pending)}\n"
         f"---\n\n{body}\n"
+    )
+
+
+def pin(level: int, body: str, old: Tiers | None) -> Tiers:
+    """A caller's own abstract (0) or overview (1) in place of the made one; the other stays what it was."""
+    held = {level, *pinned(old)}
+    by = "caller" if len(held) == 2 else _PINNED[level]
+    texts = [old.abstract, old.overview] if old is not None else ["", ""]
+    texts[level] = body
+    return Tiers(texts[0], texts[1], by)
+
+
+def pinned(tiers: Tiers | None) -> frozenset[int]:
+    """Which of the two a caller wrote: a refresh leaves those alone."""
+    if tiers is None:
+        return frozenset()
+    return (
+        frozenset({0, 1}) if tiers.made_by == "caller" else frozenset(i for i in (0, 1) if tiers.made_by == _PINNED[i])
+    )
+
+
+def refreshed(own: Tiers | None, made: Tiers) -> Tiers:
+    """Newly made tiers, but for what a caller wrote."""
+    held = pinned(own)
+    if own is None or not held:
+        return made
+    return Tiers(
+        own.abstract if 0 in held else made.abstract, own.overview if 1 in held else made.overview, own.made_by
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Copy, MakeDir, Move, Receipt, Remove
-from recalld.domain.document import Tiers
 from recalld.domain.errors import Denied
 from recalld.domain.node import Node
 from recalld.domain.policy import ABSTRACT_CHARS_MAX
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.rules.address import check_move, check_new_folder, check_remove, check_write, is_message, session_of
+from recalld.rules.sidecar import pin
 
 from .write import FOLLOWING
 
@@ -18,7 +18,7 @@ from .write import FOLLOWING
 async def mkdir(uri: Uri, description: str, caller: Caller, doors: Doors) -> Node:
     """Make a directory; ``description`` becomes its abstract. Raises ``Conflict`` if something is there."""
     check_new_folder(uri)
-    tiers = Tiers(description[:ABSTRACT_CHARS_MAX], "", "caller") if description.strip() else None
+    tiers = pin(0, description.strip()[:ABSTRACT_CHARS_MAX], None) if description.strip() else None
     tenant = doors.ledger.tenant(caller)
     await tenant.commit(Commit((MakeDir(uri, tiers=tiers),), FOLLOWING))
     return await tenant.stat(uri)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, PutFile, Receipt, SetTiers, WriteMode
-from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.job import Lane, NewJob
 from recalld.domain.policy import (
@@ -21,7 +20,8 @@ from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import CREATABLE, SIDECARS, check_write
-from recalld.rules.sidecar import body_of
+from recalld.rules.chunks import chunks_of_tiers
+from recalld.rules.sidecar import body_of, pin
 
 from .shape import put_file, shape
 
@@ -87,16 +87,15 @@ async def _replace_sidecar(uri: Uri, data: bytes, mode: str, tenant: Tenant) -> 
             remedy="wait until the directory is summarised, then write with mode replace",
             details={"uri": str(uri)},
         )
-    body, most = (
-        body_of(data.decode("utf-8", "replace"), str(uri)),
-        (ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX)[SIDECARS[uri.name]],
-    )
+    level = SIDECARS[uri.name]
+    body, most = body_of(data.decode("utf-8", "replace"), str(uri)), (ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX)[level]
     if len(body) > most:
         raise Invalid(
             f"{uri.name} is {len(body)} characters long", remedy=f"at most {most}", details={"field": "content"}
         )
-    tiers = Tiers(body, old.overview, "caller") if SIDECARS[uri.name] == 0 else Tiers(old.abstract, body, "caller")
-    await tenant.commit(Commit((SetTiers(directory.id, directory.version, tiers),), FOLLOWING))
+    tiers = pin(level, body, old)
+    change = SetTiers(directory.id, directory.version, tiers, chunks_of_tiers(uri.parent, tiers))
+    await tenant.commit(Commit((change,), FOLLOWING))
     return Written((), (uri,), (), len(data), indexed=True, pending=0)
 
 

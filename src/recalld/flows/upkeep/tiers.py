@@ -12,6 +12,7 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import StaleDir
 from recalld.ports.model import Child
 from recalld.rules.chunks import chunks_of_tiers
+from recalld.rules.sidecar import refreshed
 
 DIRS_PER_COMMIT = 16
 ENTRIES_MAX = 200
@@ -41,14 +42,12 @@ def _waits(one: StaleDir, stale: list[StaleDir]) -> bool:
 
 
 async def _tiers(stale: StaleDir, doors: Doors) -> SetTiers:
-    own = stale.own
-    if own is not None and own.made_by == "caller":
-        return SetTiers(stale.node.id, stale.node.version, own, chunks_of_tiers(stale.node.uri, own), stale.seq)
     title = stale.node.uri.name.replace("_", " ")
     made = await doors.model.tiers_of_directory(
         str(stale.node.uri), title, tuple(map(_child, stale.entries)), stale.total
     )
-    return SetTiers(stale.node.id, stale.node.version, made, chunks_of_tiers(stale.node.uri, made), stale.seq)
+    tiers = refreshed(stale.own, made)
+    return SetTiers(stale.node.id, stale.node.version, tiers, chunks_of_tiers(stale.node.uri, tiers), stale.seq)
 
 
 def _child(node: Node) -> Child:
