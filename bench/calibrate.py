@@ -37,7 +37,9 @@ def examples(bench: Any, kept: list[Any], foreign: bool) -> tuple[np.ndarray, np
         coverage, closeness = ranked.coverage, ranked.closeness
         best = fold(table.node, ranked.total, DEPTH)
         gold = set() if foreign else set(q.gold)
-        xs.append(np.column_stack([ranked.total[best], np.full(len(best), coverage), np.full(len(best), closeness or 0.0)]))
+        xs.append(
+            np.column_stack([ranked.total[best], np.full(len(best), coverage), np.full(len(best), closeness or 0.0)])
+        )
         ys.append(np.array([bench.item_of[n] in gold for n in table.node[best].tolist()]))
         qs.append(np.full(len(best), k))
     return np.concatenate(xs), np.concatenate(ys), np.concatenate(qs)
@@ -53,7 +55,9 @@ def fit(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
     a, beta = design(x), np.zeros(4)
     for _ in range(50):
         p = 1 / (1 + np.exp(-a @ beta))
-        step = np.linalg.solve((a * (w * p * (1 - p))[:, None]).T @ a + 1e-3 * np.eye(4), a.T @ (w * (y - p)) - 1e-3 * beta)
+        step = np.linalg.solve(
+            (a * (w * p * (1 - p))[:, None]).T @ a + 1e-3 * np.eye(4), a.T @ (w * (y - p)) - 1e-3 * beta
+        )
         beta = beta + step
         if np.abs(step).max() < 1e-7:
             break
@@ -62,11 +66,32 @@ def fit(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 def cuts(z: list[np.ndarray], y: list[np.ndarray]) -> tuple[float, float, list[float]]:
     """Logits that keep 98% of the relevant (over sets) and that give the best mean F1."""
-    spread = np.concatenate([np.quantile(a[b], np.linspace(0, 1, 201)) for a, b in zip(z, y)])
+    spread = np.concatenate([np.quantile(a[b], np.linspace(0, 1, 201)) for a, b in zip(z, y, strict=True)])
     keep = float(np.quantile(spread, 0.015))
     grid = np.linspace(-6, 4, 201)
-    f1 = np.array([[2 * (b & (a > g)).sum() / max((a > g).sum() + b.sum(), 1) for g in grid] for a, b in zip(z, y)])
+    f1 = np.array(
+        [[2 * (b & (a > g)).sum() / max((a > g).sum() + b.sum(), 1) for g in grid] for a, b in zip(z, y, strict=True)]
+    )
     return keep, float(grid[f1.mean(0).argmax()]), [float(grid[r.argmax()]) for r in f1]
+
+
+def chance(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-design(x) @ beta))
+
+
+def f1(p: np.ndarray, relevant: np.ndarray, cut: float) -> float:
+    return 2 * (relevant & (p > cut)).sum() / max((p > cut).sum() + relevant.sum(), 1)
+
+
+def report(name: str, x: np.ndarray, relevant: np.ndarray, beta: np.ndarray) -> None:
+    """What the cuts do to one set."""
+    p = chance(x, beta)
+    best = max(f1(p, relevant, g) for g in np.linspace(0, 1, 99))
+    print(f"{name:12} kept at 0.1: {(p[relevant] > 0.1).mean():.4f}  F1 at 0.1 {f1(p, relevant, 0.1):.3f}", end="")
+    print(f" at 0.35 {f1(p, relevant, 0.35):.3f} best {best:.3f}", end="")
+    print(
+        f"  a question: {(p > 0.1).sum() * DEPTH / len(p):.1f} above 0.1, {(p > 0.35).sum() * DEPTH / len(p):.1f} above 0.35"
+    )
 
 
 async def main() -> None:
@@ -77,7 +102,7 @@ async def main() -> None:
     data = Path(os.environ["RECALLD_EVAL_DATA"])
     os.environ.setdefault("EVAL_DATA", str(data))
     sys.path.insert(0, str(data.parent))
-    from eval import loaders
+    from eval import loaders  # noqa: PLC0415  (known only once the folder is)
 
     embedder = None if x.no_vectors else StaticEmbedder(StaticSettings())
     names = x.sets.split(",")
@@ -110,17 +135,22 @@ async def main() -> None:
     scale = (high - low) / (best - keep)
     final = beta * scale
     final[0] += low - keep * scale
-    print("raw", beta.round(3), "98% at", round(keep, 3), "best F1 at", round(best, 3), dict(zip(names, each)))
+    print(
+        "raw",
+        beta.round(3),
+        "98% at",
+        round(keep, 3),
+        "best F1 at",
+        round(best, 3),
+        dict(zip(names, each, strict=True)),
+    )
     print("constants", ", ".join(f"{v:.4f}" for v in final))
     for n in names:
-        p = 1 / (1 + np.exp(-design(own[n][0]) @ final))
-        t = own[n][1]
-        f = lambda g: 2 * (t & (p > g)).sum() / max((p > g).sum() + t.sum(), 1)
-        print(f"{n:12} kept at 0.1: {(p[t] > 0.1).mean():.4f}  F1 at .1/.35/best: {f(0.1):.3f} {f(0.35):.3f} {max(f(g) for g in np.linspace(0, 1, 99)):.3f}"
-              f"  hits above .1/.35 a question: {(p > 0.1).sum() * DEPTH / len(p):.1f} {(p > 0.35).sum() * DEPTH / len(p):.1f}")
-    for a, b in zip(all_x[1::2], names):
-        p = 1 / (1 + np.exp(-design(a) @ final))
-        print(f"strangers in {b:12} above .1: {(p > 0.1).sum() * DEPTH / len(p):.1f} a question, above .35: {(p > 0.35).sum() * DEPTH / len(p):.2f}")
+        report(n, own[n][0], own[n][1], final)
+    for a, n in zip(all_x[1::2], names, strict=True):
+        p = chance(a, final)
+        above = [(p > cut).sum() * DEPTH / len(p) for cut in (0.1, 0.35)]
+        print(f"strangers in {n:12} a question: {above[0]:.1f} above 0.1, {above[1]:.2f} above 0.35")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,12 @@ async def fill(name: str, mode: str, embedder: Any, loaders: Any) -> Bench:
 def doors_of(shelf: Shelf, embedder: Any) -> Any:
     clock = SimpleNamespace(monotonic=time.perf_counter)
     return SimpleNamespace(
-        catalog=SqliteCatalog(shelf), lexicon=Fts5Lexicon(shelf), vectors=ExactVectors(shelf), embedder=embedder, reranker=None, clock=clock
+        catalog=SqliteCatalog(shelf),
+        lexicon=Fts5Lexicon(shelf),
+        vectors=ExactVectors(shelf),
+        embedder=embedder,
+        reranker=None,
+        clock=clock,
     )
 
 
@@ -116,7 +121,9 @@ async def gather(bench: Bench) -> list[tuple[Any, Any, Any, Any]]:
 
 
 def rowset(table: Any) -> Rowset:
-    return Rowset(table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers)
+    return Rowset(
+        table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
+    )
 
 
 def measure(bench: Bench, kept: list[Any], weights: Weights, metrics: Any) -> dict[str, float]:
@@ -130,7 +137,9 @@ def measure(bench: Bench, kept: list[Any], weights: Weights, metrics: Any) -> di
     return {k: metrics.mean(rows, k) for k in ("recall@1", "recall@5", "recall@10", "recall@20", "ndcg@10")}
 
 
-async def measure_find(bench: Bench, metrics: Any, weights: Weights, limit: int = 100) -> tuple[dict[str, float], list[float], list[float]]:
+async def measure_find(
+    bench: Bench, metrics: Any, weights: Weights, limit: int = 100
+) -> tuple[dict[str, float], list[float], list[float]]:
     """The whole route, cut and all."""
     rows, wall, cpu = [], [], []
     nodes = {}
@@ -139,7 +148,9 @@ async def measure_find(bench: Bench, metrics: Any, weights: Weights, limit: int 
             if bench.main is not None and q.category not in bench.main:
                 continue
             t, p = time.perf_counter(), time.process_time()
-            answer = await find_module.find(Query(q.text[:10_000], targets=targets, limit=limit), caller, bench.doors, deadline_s=60)
+            answer = await find_module.find(
+                Query(q.text[:10_000], targets=targets, limit=limit), caller, bench.doors, deadline_s=60
+            )
             wall.append((time.perf_counter() - t) * 1e3)
             cpu.append((time.process_time() - p) * 1e3)
             ids = []
@@ -170,7 +181,7 @@ async def main() -> None:
     data = Path(os.environ["RECALLD_EVAL_DATA"])
     os.environ.setdefault("EVAL_DATA", str(data))
     sys.path.insert(0, str(data.parent))
-    from eval import loaders, metrics
+    from eval import loaders, metrics  # noqa: PLC0415  (known only once the folder is)
 
     embedder = None if x.no_vectors else StaticEmbedder(StaticSettings())
     for name in x.sets.split(","):
@@ -179,13 +190,19 @@ async def main() -> None:
         filled = time.perf_counter() - t
         kept = await gather(bench)
         chunks = bench.shelf.c.execute("SELECT count(*) FROM chunk").fetchone()[0]
-        print(f"{name} {x.mode} chunks {chunks} fill {filled:.1f} s, {1e3 * (time.perf_counter() - t - filled) / len(kept):.2f} ms a question")
+        each = 1e3 * (time.perf_counter() - t - filled) / len(kept)
+        print(f"{name} {x.mode} chunks {chunks} fill {filled:.1f} s, {each:.2f} ms a question")
         for spec in x.set or [""]:
             got = measure(bench, kept, parse_weights(spec), metrics)
             print("   ", " ".join(f"{k} {v:.4f}" for k, v in got.items()), spec, flush=True)
         if x.find:
             got, wall, cpu = await measure_find(bench, metrics, DEFAULT)
-            print("find", " ".join(f"{k} {v:.4f}" for k, v in got.items()), f"p50 {np.median(wall):.2f} ms cpu {np.median(cpu):.2f} ms", flush=True)
+            print(
+                "find",
+                " ".join(f"{k} {v:.4f}" for k, v in got.items()),
+                f"p50 {np.median(wall):.2f} ms cpu {np.median(cpu):.2f} ms",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ class Shelf:
     def owner(self, user: str) -> int:
         """Id of an index space."""
         self.c.execute("INSERT OR IGNORE INTO owner (account, user) VALUES (?, ?)", (self.account, user))
-        return int(self.c.execute("SELECT id FROM owner WHERE account = ? AND user = ?", (self.account, user)).fetchone()[0])
+        return int(
+            self.c.execute("SELECT id FROM owner WHERE account = ? AND user = ?", (self.account, user)).fetchone()[0]
+        )
 
     def at(self, uri: Uri) -> int:
         """The directory at this address, made if it is missing."""
@@ -50,16 +52,29 @@ class Shelf:
         for depth, name in enumerate(uri.parts):
             if uri.parts[0] == "user" and depth == 1:
                 owner = self.owner(name)
-            row = self.c.execute("SELECT id FROM node WHERE parent = ? AND name = ? AND gone = 0", (node, name)).fetchone()
+            row = self.c.execute(
+                "SELECT id FROM node WHERE parent = ? AND name = ? AND gone = 0", (node, name)
+            ).fetchone()
             node = int(row[0]) if row else self._node(node, name, 0, owner)
         return node
 
-    def file(self, uri: Uri, text: str, *, tags: Sequence[str] = (), tiers: Tiers | None = None, source: str = "{}", at: float = 0.0) -> int:
+    def file(
+        self,
+        uri: Uri,
+        text: str,
+        *,
+        tags: Sequence[str] = (),
+        tiers: Tiers | None = None,
+        source: str = "{}",
+        at: float = 0.0,
+    ) -> int:
         """Write or rewrite a file."""
         parent = self.at(uri.parent)
         owner = self._owner_of(parent)
         head = talk_head(text)
-        row = self.c.execute("SELECT id, version FROM node WHERE parent = ? AND name = ? AND gone = 0", (parent, uri.name)).fetchone()
+        row = self.c.execute(
+            "SELECT id, version FROM node WHERE parent = ? AND name = ? AND gone = 0", (parent, uri.name)
+        ).fetchone()
         if row:
             node, version = int(row[0]), int(row[1]) + 1
             self.drop_chunks(node)
@@ -70,8 +85,21 @@ class Shelf:
         self.c.execute("UPDATE node SET tags = ?, source = ? WHERE id = ?", (json.dumps(list(tags)), source, node))
         chunks = [*chunks_of_file(uri, Document("text/plain", text)), *(chunks_of_tiers(uri, tiers) if tiers else ())]
         if tiers:
-            self.c.execute("INSERT OR REPLACE INTO tier VALUES (?, ?, ?, ?, 'x')", (node, version, tiers.abstract, tiers.overview))
-        self._chunks(owner, node, version, 0, chunks, node, 0, (head.at or 0.0) if head else at, head.speaker if head else "", text)
+            self.c.execute(
+                "INSERT OR REPLACE INTO tier VALUES (?, ?, ?, ?, 'x')", (node, version, tiers.abstract, tiers.overview)
+            )
+        self._chunks(
+            owner,
+            node,
+            version,
+            0,
+            chunks,
+            node,
+            0,
+            (head.at or 0.0) if head else at,
+            head.speaker if head else "",
+            text,
+        )
         return node
 
     def talk(self, user: str, session: str, turns: Iterable[tuple[str, str, str, float]]) -> list[int]:
@@ -95,7 +123,10 @@ class Shelf:
         """Tombstone what lies at an address."""
         self.seq += 1
         parent = self.at(uri.parent)
-        self.c.execute("UPDATE node SET gone = ?, seq = ? WHERE parent = ? AND name = ? AND gone = 0", (self.seq, self.seq, parent, uri.name))
+        self.c.execute(
+            "UPDATE node SET gone = ?, seq = ? WHERE parent = ? AND name = ? AND gone = 0",
+            (self.seq, self.seq, parent, uri.name),
+        )
 
     def vectors(self, fingerprint: str, width: int, rows: dict[int, np.ndarray]) -> None:
         """Store vectors by chunk id."""
@@ -109,7 +140,9 @@ class Shelf:
 
     def drop_chunks(self, node: int) -> None:
         """Delete a node's chunks and what hangs on them."""
-        for chunk, owner, length in self.c.execute("SELECT id, owner, length FROM chunk WHERE node = ?", (node,)).fetchall():
+        for chunk, owner, length in self.c.execute(
+            "SELECT id, owner, length FROM chunk WHERE node = ?", (node,)
+        ).fetchall():
             self.c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
             self.c.execute("DELETE FROM vector WHERE chunk = ?", (chunk,))
             self.c.execute("UPDATE owner SET chunks = chunks - 1, terms = terms - ? WHERE id = ?", (length, owner))
@@ -127,16 +160,44 @@ class Shelf:
         return int(self.c.execute("SELECT owner FROM node WHERE id = ?", (node,)).fetchone()[0])
 
     def _chunks(
-        self, owner: int, node: int, version: int, kind: int, chunks: Sequence[Chunk], group: int, last: int, at: float, speaker: str, text: str
+        self,
+        owner: int,
+        node: int,
+        version: int,
+        kind: int,
+        chunks: Sequence[Chunk],
+        group: int,
+        last: int,
+        at: float,
+        speaker: str,
+        text: str,
     ) -> int:
         for chunk in chunks:
             self.c.execute(
                 'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, asks)'
                 " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                (owner, node, version, chunk.level, kind, chunk.start, chunk.end, len(chunk.terms), group, last, at, speaker, chunk.asks),
+                (
+                    owner,
+                    node,
+                    version,
+                    chunk.level,
+                    kind,
+                    chunk.start,
+                    chunk.end,
+                    len(chunk.terms),
+                    group,
+                    last,
+                    at,
+                    speaker,
+                    chunk.asks,
+                ),
             )
             last = self.c.last_insert_rowid()
             self.texts[last] = text[chunk.start : chunk.end]
-            self.c.execute("INSERT INTO fts (rowid, terms) VALUES (?, ?)", (last, " ".join(owned(owner, t) for t in chunk.terms)))
-            self.c.execute("UPDATE owner SET chunks = chunks + 1, terms = terms + ? WHERE id = ?", (len(chunk.terms), owner))
+            self.c.execute(
+                "INSERT INTO fts (rowid, terms) VALUES (?, ?)", (last, " ".join(owned(owner, t) for t in chunk.terms))
+            )
+            self.c.execute(
+                "UPDATE owner SET chunks = chunks + 1, terms = terms + ? WHERE id = ?", (len(chunk.terms), owner)
+            )
         return last

@@ -110,7 +110,10 @@ async def test_chunks_of_the_same_version_take_each_others_place(house: House) -
     c = house.shelf.c
     house.shelf.drop_chunks(node)
     house.shelf._chunks(house.shelf.owner(""), node, 1, 0, [], node, 0, 0.0, "", "")
-    c.execute('INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", at) VALUES (?,?,1,2,0,0,1,1,?,0)', (house.shelf.owner(""), node, node))
+    c.execute(
+        'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", at) VALUES (?,?,1,2,0,0,1,1,?,0)',
+        (house.shelf.owner(""), node, node),
+    )
     assert (await house.catalog.reach(ANA, Query("q"))).size == 1
 
 
@@ -225,7 +228,12 @@ async def test_what_went_after_the_search_is_not_loaded(house: House) -> None:
 async def test_a_message_is_loaded_with_its_own_text(house: House) -> None:
     (node,) = house.say("ana", "hello there")
     (loaded,) = await house.catalog.load(await house.catalog.reach(ANA, Query("q")), [node])
-    assert (loaded.abstract, loaded.session_id, loaded.message_id, loaded.type) == ("hello there", "s1", "m0", ContextType.MEMORY)
+    assert (loaded.abstract, loaded.session_id, loaded.message_id, loaded.type) == (
+        "hello there",
+        "s1",
+        "m0",
+        ContextType.MEMORY,
+    )
 
 
 async def test_accounts_do_not_see_each_other(house: House) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recalld.adapters.embedder import hash as hashed
 from recalld.adapters.embedder import e5, minilm, none, static
+from recalld.adapters.embedder import hash as hashed
 from recalld.domain.errors import Invalid
 
 PLUGINS = [hashed.plugin, static.plugin]

@@ -63,7 +63,10 @@ def test_a_huge_text_has_a_bounded_number_of_chunks_and_no_gap() -> None:
 
 
 def test_a_file_is_found_by_its_name_title_and_heading() -> None:
-    sections = (Section("Alpha", 1, "# Alpha\n" + "text " * 400), Section("Rollback", 1, "# Rollback\n" + "more " * 400))
+    sections = (
+        Section("Alpha", 1, "# Alpha\n" + "text " * 400),
+        Section("Rollback", 1, "# Rollback\n" + "more " * 400),
+    )
     text = "".join(s.text for s in sections)
     chunks = chunks_of_file(HERE, Document("text/markdown", text, title="Shipping", sections=sections))
     assert all({"deploy", "note", "ship"} <= set(c.terms) for c in chunks)

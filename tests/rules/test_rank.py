@@ -16,7 +16,9 @@ from recalld.rules.rowset import Rowset
 NONE = np.zeros(0, np.int32)
 
 
-def rowset(n: int, *, linked: bool = False, speakers: tuple[str, ...] = (), speaker: list[int] | None = None, **more: Any) -> Rowset:
+def rowset(
+    n: int, *, linked: bool = False, speakers: tuple[str, ...] = (), speaker: list[int] | None = None, **more: Any
+) -> Rowset:
     at = np.arange(n, dtype=np.int32)
     return Rowset(
         node=more.get("node", np.arange(n)),
@@ -110,7 +112,10 @@ def test_no_rows_is_no_error() -> None:
     assert len(rank("q", rowset(0), evidence([], 0)).total) == 0
 
 
-@given(hnp.arrays(np.float32, 20, elements=st.floats(-1, 1, width=32)), st.lists(st.tuples(st.integers(0, 2), st.integers(0, 19)), max_size=40, unique=True))
+@given(
+    hnp.arrays(np.float32, 20, elements=st.floats(-1, 1, width=32)),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 19)), max_size=40, unique=True),
+)
 def test_order_and_score_agree_and_scores_are_chances(cosine: Any, postings: list[tuple[int, int]]) -> None:
     ranked = rank("q", rowset(20, linked=True), evidence(sorted(postings), 20, terms=3, cosine=cosine.tolist()))
     best = fold(np.arange(20) // 2, ranked.total, 10)
@@ -119,7 +124,11 @@ def test_order_and_score_agree_and_scores_are_chances(cosine: Any, postings: lis
     assert np.all((scores > 0) & (scores < 1))
 
 
-@given(hnp.arrays(np.float64, st.integers(0, 200), elements=st.integers(0, 9).map(float)), st.integers(1, 30), st.integers(1, 9))
+@given(
+    hnp.arrays(np.float64, st.integers(0, 200), elements=st.integers(0, 9).map(float)),
+    st.integers(1, 30),
+    st.integers(1, 9),
+)
 def test_an_entry_is_its_best_row_once_and_ties_go_to_the_first(total: Any, most: int, per: int) -> None:
     entry = np.arange(len(total)) // per
     expected = {}

@@ -11,7 +11,12 @@ from recalld.rules.owned import owned
 from recalld.rules.tokens import BLOCK_CHARS, query_terms, terms
 
 ANY = st.text(max_size=300)
-ODD = st.text(alphabet=st.sampled_from("aZ9_ '\u0301\u0130ßſςÉ\u0e01\u0e34\u0915\u093f\u0941بًאָ中文字。かガー가각🙂👩‍👩‍👧½²Ⅷﬁ\u200d\U0001e900\U00020000\n-."), max_size=60)
+ODD = st.text(
+    alphabet=st.sampled_from(
+        "aZ9_ '\u0301\u0130ßſςÉ\u0e01\u0e34\u0915\u093f\u0941بًאָ中文字。かガー가각🙂👩‍👩‍👧½²Ⅷﬁ\u200d\U0001e900\U00020000\n-."
+    ),
+    max_size=60,
+)
 
 
 @given(ANY | ODD)

@@ -50,7 +50,8 @@ class ChunkTable:
     ``node``: node id; ``group``: what is read in one go (a session's talk, a folder of turns, else the file);
     ``previous``/``next``: row index here of the neighbouring chunk in reading order, -1 if none or not in this table;
     ``length``: number of terms; ``at``: epoch seconds; ``kind``: 0 file, 1 message, 2 directory tier; ``speaker``: small
-    integer, the index into ``speakers``, -1 = nobody; ``asks``: ends with a question mark; ``kept``: what was derived from this very table, worth keeping with it.
+    integer, the index into ``speakers``, -1 = nobody; ``asks``: ends with a question mark;
+    ``kept``: what was derived from this very table, worth keeping with it.
     """
 
     ids: Ids

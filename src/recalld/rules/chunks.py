@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from recalld.domain.document import Chunk, Document, Section, Tiers
@@ -27,7 +26,20 @@ _UNIT_CHARS_MAX = 64
 _STOPS = frozenset(".!?。！？…\n")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 _GENERIC = frozenset({"readme", "index", "skill", "messages", "resources", "memories", "skills", "user", "sessions"})
-_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 
 
 def chunks_of_message(text: str, speaker: str, at: float, created_at: str = "") -> tuple[Chunk, ...]:
@@ -50,9 +62,6 @@ def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
     found: list[Chunk] = []
     for start, end, heading in stretches:
         found += _cut(text, start, end, _prefix((*place, *terms(heading[:200]))), whole=len(text))
-    if document.indexable:
-        # Their offsets are not into what a reader sees: they carry their words.
-        found = [replace(c, text=text[c.start : c.end]) for c in found]
     if document.indexable:
         # The node's own text is not what was cut: each chunk keeps its words, for whoever embeds them.
         found = [replace(c, text=text[c.start : c.end]) for c in found]

@@ -103,19 +103,24 @@ def _bm25(rows: Rowset, found: Evidence, known: Prepared, weights: Weights) -> F
         return np.zeros(n)
     # A posting also counts for the rows that have its row as a neighbour: what lies ahead of it has it behind.
     base = found.term.astype(np.int64) * n
-    cells, counts = [base + found.row], [found.count.astype(np.float64)]
+    cells = [base + found.row]
+    counts: list[Floats] = [found.count.astype(np.float64)]
     for target, share in known.touched_by(found.row):
         there = np.flatnonzero(target >= 0)
         cells.append(base[there] + target[there])
-        counts.append(share * found.count[there])
+        counts.append(share * found.count[there].astype(np.float64))
     cell, count = np.concatenate(cells), np.concatenate(counts)
     if len(cells) > 1:
-        flat = np.bincount(cell, count, minlength=len(found.idf) * n)
+        flat = _summed(cell, count, len(found.idf) * n)
         cell = np.flatnonzero(flat)
         count = flat[cell]
     row = cell % n
     impact = count * (weights.k1 + 1) / (count + known.norm[row]) * found.idf[cell // n]
-    return np.bincount(row, impact, minlength=n)
+    return _summed(row, impact, n)
+
+
+def _summed(at: NDArray[np.int64], values: Floats, size: int) -> Floats:
+    return np.asarray(np.bincount(at, values, minlength=size), np.float64)
 
 
 def _blend(cosine: NDArray[np.float32], floor: float, known: Prepared) -> Floats:

@@ -9,7 +9,10 @@ CJK = "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\
 """Han, kana and Hangul, as the inside of a character class."""
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 """Thai, Lao, Myanmar and Khmer."""
-MARKS = "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0711\u0730-\u074a\u0900-\u0dff\u0f00-\u0fff\u20d0-\u20f0"
+MARKS = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0711\u0730-\u074a"
+    "\u0900-\u0dff\u0f00-\u0fff\u20d0-\u20f0"
+)
 """Marks that stand inside words, and the Indic and Tibetan blocks whose vowel signs are marks."""
 _POINTS = (("\u0300", "\u036f"), ("\u0483", "\u0487"), ("\u0591", "\u06ed"), ("\u0711", "\u074a"), ("\u20d0", "\u20f0"))
 _LATIN_END = "\u0250"

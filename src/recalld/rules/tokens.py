@@ -18,19 +18,20 @@ WORD_CHARS_MAX = 64
 QUERY_TERMS_MAX = 256
 
 STOP = frozenset(
-    """a about above after again against all am an and any are aren't as at be because been before being below between both
-    but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from further had
-    hadn't has hasn't have haven't having he he'd he'll he's her here here's hers herself him himself his how how's i i'd
-    i'll i'm i've if in into is isn't it it's its itself let's me more most mustn't my myself no nor not of off on once only
-    or other ought our ours ourselves out over own same shan't she she'd she'll she's should shouldn't so some such than
-    that that's the their theirs them themselves then there there's these they they'd they'll they're they've this those
-    through to too under until up very was wasn't we we'd we'll we're we've were weren't what what's when when's where
-    where's which while who who's whom why why's with won't would wouldn't you you'd you'll you're you've your yours
-    yourself yourselves s t d ll m re ve""".split()
+    """a about above after again against all am an and any are aren't as at be because been before being below between
+    both but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from
+    further had hadn't has hasn't have haven't having he he'd he'll he's her here here's hers herself him himself
+    his how how's i i'd i'll i'm i've if in into is isn't it it's its itself let's me more most mustn't my myself no
+    nor not of off on once only or other ought our ours ourselves out over own same shan't she she'd she'll she's
+    should shouldn't so some such than that that's the their theirs them themselves then there there's these they
+    they'd they'll they're they've this those through to too under until up very was wasn't we we'd we'll we're
+    we've were weren't what what's when when's where where's which while who who's whom why why's with won't would
+    wouldn't you you'd you'll you're you've your yours yourself yourselves s t d ll m re ve""".split()  # noqa: SIM905
 )
 
+_LETTER = rf"(?:[^\W_{CJK}{UNSPACED}]|[{MARKS}])"
 _RUN = re.compile(
-    rf"[{CJK}]+|[{UNSPACED}]+|(?:[^\W_{CJK}{UNSPACED}]|[{MARKS}])+(?:_+(?:[^\W_{CJK}{UNSPACED}]|[{MARKS}])+)*(?:'[a-z]{{1,2}}(?![a-z]))?",
+    rf"[{CJK}]+|[{UNSPACED}]+|{_LETTER}+(?:_+{_LETTER}+)*(?:'[a-z]{{1,2}}(?![a-z]))?",
     re.IGNORECASE,
 )
 _SINGLE = re.compile(rf"[{CJK}{UNSPACED}]")
@@ -118,10 +119,7 @@ def word_terms(word: str) -> tuple[str, ...]:
 
 
 def _spell(low: str) -> str:
-    if low.isascii():
-        spelled = low.replace("_", "")
-    else:
-        spelled = "".join(letters_of(c) for c in low)
+    spelled = low.replace("_", "") if low.isascii() else "".join(letters_of(c) for c in low)
     if len(spelled) == 2 and spelled[0] == "0" and spelled.isdigit():
         return spelled[1]  # 2023-05-08 and "8 May 2023" meet
     return spelled
@@ -130,7 +128,7 @@ def _spell(low: str) -> str:
 def _stem(word: str) -> str:
     # A stemmer is not to be shared between threads and costs less than a microsecond to make.
     if word.isascii():
-        return Stemmer.Stemmer("english", 0).stemWord(word) if len(word) > 2 else word
+        return str(Stemmer.Stemmer("english", 0).stemWord(word)) if len(word) > 2 else word
     if "\u0400" <= word[0] <= "\u04ff":
-        return Stemmer.Stemmer("russian", 0).stemWord(word)
+        return str(Stemmer.Stemmer("russian", 0).stemWord(word))
     return word

@@ -26,10 +26,11 @@ from recalld.rules.chunks import chunks_of_tiers
 from tests.shelf import Shelf
 
 ANA = Caller(user="ana")
-WORDS = (
-    "amber basin cedar delta ember fjord grove harbor island jungle kernel ladder meadow nectar orchid pebble quartz ripple "
-    "summit timber umber valley walnut xenon yonder zephyr anchor breeze canyon dagger"
-).split()
+WORDS = [
+    "amber", "basin", "cedar", "delta", "ember", "fjord", "grove", "harbor", "island", "jungle", "kernel",
+    "ladder", "meadow", "nectar", "orchid", "pebble", "quartz", "ripple", "summit", "timber", "umber", "valley",
+    "walnut", "xenon", "yonder", "zephyr", "anchor", "breeze", "canyon", "dagger",
+]  # fmt: skip
 
 
 def uri(text: str) -> Uri:
@@ -116,7 +117,9 @@ async def test_another_users_words_are_never_found(house: House) -> None:
 
 async def test_the_same_question_gives_the_same_answer(house: House) -> None:
     first = await house.ask("amber basin cedar", limit=30)
-    assert [(h.uri, h.score) for h in (await house.ask("amber basin cedar", limit=30)).hits] == [(h.uri, h.score) for h in first.hits]
+    assert [(h.uri, h.score) for h in (await house.ask("amber basin cedar", limit=30)).hits] == [
+        (h.uri, h.score) for h in first.hits
+    ]
 
 
 async def test_hits_come_in_descending_score_between_0_and_1(house: House) -> None:
@@ -144,7 +147,9 @@ async def test_hits_score_above_the_threshold(house: House) -> None:
     assert [h.uri for h in some] == [h.uri for h in every if h.score > middle]
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\x00\x07\x1b", "the of and", "🙂🙂", '"" AND OR ( NEAR/3', "amber " * 1_600])
+@pytest.mark.parametrize(
+    "text", ["", "   ", "\x00\x07\x1b", "the of and", "🙂🙂", '"" AND OR ( NEAR/3', "amber " * 1_600]
+)
 async def test_odd_questions_are_answered(house: House, text: str) -> None:
     assert isinstance(await house.ask(text), Answer)
 
@@ -175,7 +180,9 @@ async def test_a_directorys_tiers_are_found_by_their_own_address() -> None:
     c, owner = house.shelf.c, house.shelf.owner("")
     c.execute("INSERT INTO tier VALUES (?, 1, 'about zymurgy', 'zymurgy at length', 'x')", (node,))
     tiers = Tiers("about zymurgy", "zymurgy at length")
-    house.shelf._chunks(owner, node, 1, 2, chunks_of_tiers(uri("resources/guide"), tiers), node, 0, 0.0, "", "zymurgy at length")
+    house.shelf._chunks(
+        owner, node, 1, 2, chunks_of_tiers(uri("resources/guide"), tiers), node, 0, 0.0, "", "zymurgy at length"
+    )
     hits = {(str(h.uri), h.level, h.abstract) for h in (await house.ask("zymurgy", levels=(0, 1))).hits}
     assert hits == {
         ("viking://resources/guide/.abstract.md", 0, "about zymurgy"),
@@ -256,7 +263,9 @@ async def test_the_way_to_the_answer_is_told_in_stages(house: House) -> None:
     assert [s.name for s in (await house.ask("amber")).trajectory] == ["plan", "recall", "rank", "load"]
 
 
-async def test_a_reach_too_large_to_score_whole_gives_the_same_best_hits(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reach_too_large_to_score_whole_gives_the_same_best_hits(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = [" ".join(sentence(s).split()[:6]) for s in range(0, 40, 5)]
     whole = [(await house.uris(q, limit=3))[0] for q in asked]
     monkeypatch.setattr("recalld.flows.find.recall.WHOLE_ROWS_MAX", 10)

@@ -74,6 +74,4 @@ def _type_of(uri: Uri, kind: int) -> ContextType:
 def _quotes(origin: dict[str, Any]) -> tuple[Uri, ...]:
     listed = origin.get("messages", ())
     prefix = "viking://"
-    return tuple(
-        Uri(tuple(m[len(prefix) :].split("/"))) for m in listed if isinstance(m, str) and m.startswith(prefix)
-    )
+    return tuple(Uri(tuple(m[len(prefix) :].split("/"))) for m in listed if isinstance(m, str) and m.startswith(prefix))

@@ -81,9 +81,7 @@ def rows_of(space: Space, resolved: Resolved, query: Query, caller: Caller) -> N
     return keep
 
 
-def _of_types(
-    bits: NDArray[np.uint8], message: NDArray[np.bool_], types: tuple[ContextType, ...]
-) -> NDArray[np.bool_]:
+def _of_types(bits: NDArray[np.uint8], message: NDArray[np.bool_], types: tuple[ContextType, ...]) -> NDArray[np.bool_]:
     memory = message | ((bits & MEMORIES) > 0)
     skill = ~memory & ((bits & SKILLS) > 0)
     keep = np.zeros(len(bits), np.bool_)

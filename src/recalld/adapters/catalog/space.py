@@ -94,7 +94,9 @@ class Space:
     def outside_parents(self) -> list[int]:
         """Parents of this space's nodes that belong to no row here: the places where it hangs in the account's tree."""
         self.nodes["parent_row"][:] = places(self.nodes["id"], self.nodes["parent"])
-        return [int(p) for p in np.unique(self.nodes["parent"][self.nodes["parent_row"] < 0]) if int(p) not in self.rooted]
+        return [
+            int(p) for p in np.unique(self.nodes["parent"][self.nodes["parent_row"] < 0]) if int(p) not in self.rooted
+        ]
 
     def settle(self, rooted: dict[int, bool]) -> None:
         """Work out who is reachable and what lies below memories and skills."""
@@ -127,23 +129,27 @@ class Space:
             return np.zeros(len(at), np.bool_)
         current = self.chunks["version"] == self.nodes["version"][at]
         reachable = (at >= 0) & ((self.nodes["bits"][at] & DEAD) == 0) & ~self.chunks["gone"]
-        return reachable & (current | (self.chunks["level"] < 2))
+        return np.asarray(reachable & (current | (self.chunks["level"] < 2)), np.bool_)
 
     def below(self, tops: Ids) -> NDArray[np.bool_]:
         """Per node: is it one of ``tops`` or under one."""
         own = np.where(np.isin(self.nodes["id"], tops), MARK, 0).astype(np.uint8)
-        return inherit(own, self.nodes["parent_row"]) == MARK
+        return np.asarray(inherit(own, self.nodes["parent_row"]) == MARK, np.bool_)
 
     def knit_talk(self) -> None:
         """Folders of turns read like a session: one group per folder, in order of time and natural name."""
         if not self.talk or self._talk_stamp == self.stamp:
             return
         self._talk_stamp = self.stamp
-        names = {node: tuple(int(p) if p.isdigit() else 0 for p in _DIGITS.findall(name)) for node, name in self.talk.items()}
+        names = {
+            node: tuple(int(p) if p.isdigit() else 0 for p in _DIGITS.findall(name)) for node, name in self.talk.items()
+        }
         rows = np.flatnonzero(np.isin(self.chunks["node"], np.fromiter(self.talk, np.int64)) & ~self.chunks["gone"])
         parent = self.nodes["parent"][self.chunks["node_row"][rows]].tolist()
         node, at = self.chunks["node"][rows].tolist(), self.chunks["at"][rows].tolist()
-        order = sorted(range(len(rows)), key=lambda k: (parent[k], at[k], names[node[k]], self.talk[node[k]], int(rows[k])))
+        order = sorted(
+            range(len(rows)), key=lambda k: (parent[k], at[k], names[node[k]], self.talk[node[k]], int(rows[k]))
+        )
         previous, folder = 0, -1
         for k in order:
             row = rows[k]

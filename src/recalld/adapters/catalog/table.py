@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ _PLAIN = ("node", "group", "length", "at", "kind", "level", "asks")
 
 def table_of(spaces: Sequence[Space], rows: Sequence[NDArray[np.int64]]) -> ChunkTable:
     """``rows``: per space, ascending row numbers. Ids of different owners interleave: rows come out sorted by id."""
-    picked = [{name: s.chunks[name][r] for name in (*_PLAIN, "id", "previous", "speaker")} for s, r in zip(spaces, rows, strict=True)]
+    names = (*_PLAIN, "id", "previous", "speaker")
+    picked = [{name: s.chunks[name][r] for name in names} for s, r in zip(spaces, rows, strict=True)]
     speakers: dict[str, int] = {}
     for space, part in zip(spaces, picked, strict=True):
         if space.speakers:
@@ -36,13 +38,14 @@ def table_of(spaces: Sequence[Space], rows: Sequence[NDArray[np.int64]]) -> Chun
     following = np.full(len(ids), -1, np.int32)
     has = np.flatnonzero(previous >= 0)
     following[previous[has]] = has
+    plain: dict[str, Any] = {name: whole[name] for name in _PLAIN}
     return ChunkTable(
         ids=ids,
         previous=previous,
         next=following,
         speaker=whole["speaker"].astype(np.int32),
         speakers=tuple(speakers),
-        **{name: whole[name] for name in _PLAIN},
+        **plain,
     )
 
 

@@ -41,7 +41,7 @@ class HashEmbedder:
         for row, text in enumerate(texts):
             for term in terms(text):
                 out[row] += _direction(term, self.width)
-        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+        return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9), np.float32)
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -95,7 +95,7 @@ def _load(settings: MinilmSettings) -> tuple[Any, Any]:
         raise Invalid("the embedder minilm needs an extra", remedy="pip install 'recalld[minilm]'")
     # Heavy: loaded when the first text arrives.
     import onnxruntime
-    from tokenizers.implementations import BertWordPieceTokenizer
+    from tokenizers import BertWordPieceTokenizer
 
     weights = (Path(found.origin).parent / "model.onnx").read_bytes()
     if hashlib.sha256(weights).hexdigest() != WEIGHTS_SHA256:

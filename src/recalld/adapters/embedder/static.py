@@ -65,7 +65,7 @@ class StaticEmbedder:
             encoded = tokenizer.encode(text, add_special_tokens=False)
             if encoded.ids:
                 out[row] = table[encoded.ids].mean(axis=0, dtype=np.float32)
-        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+        return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9), np.float32)
 
 
 def _load() -> tuple[NDArray[np.float16], Any]:
@@ -82,7 +82,9 @@ def _load() -> tuple[NDArray[np.float16], Any]:
         weights = (folder / WEIGHTS).read_bytes()
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     except OSError as gone:
-        raise Upstream(f"wordllama carries no {gone.filename}", remedy="pip install --force-reinstall wordllama") from gone
+        raise Upstream(
+            f"wordllama carries no {gone.filename}", remedy="pip install --force-reinstall wordllama"
+        ) from gone
     if hashlib.sha256(weights).hexdigest() != WEIGHTS_SHA256:
         raise Upstream("wordllama's weights are not the known ones", remedy="pip install 'wordllama==0.4.0.post1'")
     (table,) = load(weights).values()

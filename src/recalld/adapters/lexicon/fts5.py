@@ -126,7 +126,13 @@ class Fts5Lexicon:
         return postings, rarest
 
     def _rescore(
-        self, c: apsw.Connection, owner: int, postings: Sequence[_Posting], terms: tuple[str, ...], finding: list[int], k: int
+        self,
+        c: apsw.Connection,
+        owner: int,
+        postings: Sequence[_Posting],
+        terms: tuple[str, ...],
+        finding: list[int],
+        k: int,
     ) -> tuple[Ids | None, NDArray[np.float32] | None]:
         """Which of the found chunks also hold a common term; how often is not asked."""
         if postings[k].chunks is not None:
@@ -192,11 +198,15 @@ def _inside(ids: Ids, inside: Ids) -> Ids:
     return ids[np.isin(ids, inside, assume_unique=True)]
 
 
-def _may_hold_phrase(postings: Sequence[_Posting], finding: list[int], phrase: tuple[str, ...], found: list[Ids]) -> bool:
+def _may_hold_phrase(
+    postings: Sequence[_Posting], finding: list[int], phrase: tuple[str, ...], found: list[Ids]
+) -> bool:
     """Only if some chunk holds every finding term is a phrase worth looking for."""
     if not PHRASE_TERMS[0] <= len(phrase) <= PHRASE_TERMS[1] or any(p.found_in == 0 for p in postings) or not finding:
         return False
-    together = np.unique(np.concatenate(found[: len(finding)]), return_counts=True)[1] if found else np.zeros(0, np.int64)
+    together = (
+        np.unique(np.concatenate(found[: len(finding)]), return_counts=True)[1] if found else np.zeros(0, np.int64)
+    )
     return bool(len(together)) and int(together.max()) >= len(finding)
 
 
@@ -213,5 +223,13 @@ def _nothing(terms: tuple[str, ...]) -> LexicalMatches:
     ids = np.zeros(0, np.int64)
     none = np.zeros(0, np.float32)
     return LexicalMatches(
-        terms, ids.astype(np.int32), ids, none, np.zeros(len(terms), np.float32), np.zeros(len(terms), np.bool_), 0, 0.0, ids
+        terms,
+        ids.astype(np.int32),
+        ids,
+        none,
+        np.zeros(len(terms), np.float32),
+        np.zeros(len(terms), np.bool_),
+        0,
+        0.0,
+        ids,
     )

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import apsw
 import numpy as np
@@ -69,9 +69,7 @@ class ExactVectors:
         return await self._store.read(lambda c: _active(c, fingerprint, previous))
 
     # ------------------------------------------------------------------ inside
-    async def _when_current(
-        self, owners: Sequence[int], fingerprint: str, then: Callable[[dict[int, _Kept]], T]
-    ) -> T:
+    async def _when_current(self, owners: Sequence[int], fingerprint: str, then: Callable[[dict[int, _Kept]], T]) -> T:
         """Run ``then`` on the owners' caches, brought up to the store's end."""
 
         def attempt(c: apsw.Connection) -> list[T]:
@@ -101,10 +99,11 @@ class ExactVectors:
         return [] if model is None else [o for o in owners if self._is_behind(c, o, model[0])]
 
     def _is_behind(self, c: apsw.Connection, owner: int, model: int) -> bool:
-        newest, epoch = c.execute(
+        row: Any = c.execute(
             "SELECT (SELECT max(id) FROM vector WHERE owner = ?1 AND model = ?2), (SELECT epoch FROM owner WHERE id = ?1)",
             (owner, model),
         ).fetchone()
+        newest, epoch = row
         kept = self._kept.get((owner, model))
         if kept is None:
             return newest is not None
@@ -153,7 +152,12 @@ class ExactVectors:
             rows, there = rows_of(ids, inside)
             rows = rows[there]
             if index is None or len(rows) <= FILTERED_EXACT_MAX:
-                found.append((ids[rows], cosines(data, vector)[rows] if 2 * len(rows) > len(ids) else cosines(data, vector, rows)))
+                found.append(
+                    (
+                        ids[rows],
+                        cosines(data, vector)[rows] if 2 * len(rows) > len(ids) else cosines(data, vector, rows),
+                    )
+                )
                 continue
             exact = False
             near = index.nearest(vector, hits_max * OVERFETCH, None if len(rows) == len(ids) else ids[rows])

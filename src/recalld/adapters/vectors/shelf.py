@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import apsw
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +84,7 @@ def page_after(
     c: apsw.Connection, owner: int, model: int, last: int, width: int
 ) -> tuple[Ids, NDArray[np.float16], int] | None:
     """The next page of an owner's vectors in the order they arrived: chunk ids, rows and the last vector id."""
-    rows = c.execute(
+    rows: list[Any] = c.execute(
         "SELECT id, chunk, data FROM vector WHERE owner = ? AND model = ? AND id > ? ORDER BY id LIMIT ?",
         (owner, model, last, PAGE_ROWS),
     ).fetchall()

@@ -54,6 +54,4 @@ def _sources(node: Loaded) -> tuple[Source, ...]:
         return (Source(node.uri, node.session_id, node.message_id),)
     if not node.quotes:
         return (Source(node.uri),)
-    return tuple(
-        Source(u, u.parts[3] if len(u.parts) > 3 else "", u.name.removesuffix(".md")) for u in node.quotes
-    )
+    return tuple(Source(u, u.parts[3] if len(u.parts) > 3 else "", u.name.removesuffix(".md")) for u in node.quotes)
