@@ -65,6 +65,10 @@ class House:
         """Take jobs as a worker does."""
         return await self.doors.ledger.lease(worker="house", jobs_max=jobs_max, lease_s=LEASE_S)
 
+    async def lease_of(self, kind: str) -> Job:
+        """Take the one job of a kind, and with it whatever stands before it."""
+        return next(j for j in await self.lease(20) if j.kind == kind)
+
     async def settle(self) -> int:
         """Run every job, whatever it waits for, until none is left; returns how many were run."""
         ran = 0

@@ -11,6 +11,7 @@ from typing import Any
 from recalld.domain.errors import Invalid
 from recalld.domain.session import MESSAGE_BYTES_MAX, Archive, Message, Session
 
+_SLICE_CHARS = 32_768
 _ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
@@ -18,7 +19,12 @@ _ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
 
 def tokens(text: str) -> int:
     """Estimated tokens: 1.5 a CJK character, 2 an astral one, a quarter any other; rounded up."""
-    wide, astral = len(_WIDE.findall(text)), len(_ASTRAL.findall(text))
+    wide = astral = 0
+    if not text.isascii():
+        # Slice by slice: one search through megabytes would hold the interpreter for all of them.
+        for start in range(0, len(text), _SLICE_CHARS):
+            some = text[start : start + _SLICE_CHARS]
+            wide, astral = wide + len(_WIDE.findall(some)), astral + len(_ASTRAL.findall(some))
     return math.ceil(1.5 * wide + 2.0 * astral + 0.25 * (len(text) - wide - astral))
 
 
@@ -67,7 +73,7 @@ def message_from(raw: dict[str, Any], fresh_id: str, now: float) -> Message:
         peer_id=str(raw.get("peer_id") or ""),
         turn_id=str(raw.get("turn_id") or "")[:128],
         kind=str(raw.get("message_kind") or ""),
-        source_message_ids=tuple(str(i) for i in raw.get("source_message_ids") or ()),
+        source_message_ids=_source_ids(raw.get("source_message_ids")),
         tokens=tokens(text),
     )
 
@@ -78,6 +84,14 @@ def _message_id(given: object, fresh_id: str) -> str:
     if not isinstance(given, str) or not _ID.fullmatch(given) or given in {".", ".."}:
         raise _bad("id", "use up to 128 letters, digits and . _ : @ -")
     return given
+
+
+def _source_ids(given: object) -> tuple[str, ...]:
+    if given is None or given == "":
+        return ()
+    if not isinstance(given, list | tuple) or not all(isinstance(i, str) for i in given):
+        raise _bad("source_message_ids", "give a list of message ids")
+    return tuple(given)
 
 
 def _parts(raw: dict[str, Any]) -> tuple[dict[str, Any], ...]:

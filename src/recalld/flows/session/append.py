@@ -37,11 +37,8 @@ async def append(
             f"{len(raw)} messages in one call", remedy=f"send 1 to {BATCH_MESSAGES_MAX}", details={"field": "messages"}
         )
     now = doors.clock.now()
-    messages: list[Message] = []
-    for index, one in enumerate(raw):
-        fresh = _keyed_id(idempotency_key, index) if idempotency_key else f"msg_{doors.clock.token()}"
-        messages += _split_tools(dict(one), fresh, caller, now)
-    shaped = await doors.compute.run(_shape, messages)
+    ids = [_keyed_id(idempotency_key, i) if idempotency_key else f"msg_{doors.clock.token()}" for i in range(len(raw))]
+    shaped = await doors.compute.run(_shape, raw, ids, caller, now)
     receipt = await doors.ledger.tenant(caller).commit(Commit((Append(session_id, shaped),), (EMBED,)))
     session = receipt.session
     if session is None:
@@ -51,7 +48,11 @@ async def append(
             details={"type": "session", "resource": session_id},
         )
     return Appended(
-        session_id, receipt.messages_added, session.message_count, session.pending_tokens, tuple(m.id for m in messages)
+        session_id,
+        receipt.messages_added,
+        session.message_count,
+        session.pending_tokens,
+        tuple(m.message.id for m in shaped),
     )
 
 
@@ -72,11 +73,11 @@ def _keyed_id(key: str, index: int) -> str:
 
 def _split_tools(raw: dict[str, Any], fresh: str, caller: Caller, now: float) -> list[Message]:
     """A user message made only of several tool parts is one message a part, as the wire has it."""
-    for part in raw.get("parts") or ():
-        _check_part_uris(part, caller, now)
+    parts = raw.get("parts")
+    if isinstance(parts, list):
+        raw["parts"] = parts = [_with_uri(p, caller, now) for p in parts]
     if raw.get("peer_id"):
         identifier(str(raw["peer_id"]), "peer_id")
-    parts = raw.get("parts")
     only_tools = (
         isinstance(parts, list)
         and len(parts) > 1
@@ -95,13 +96,17 @@ def _split_tools(raw: dict[str, Any], fresh: str, caller: Caller, now: float) ->
     ]
 
 
-def _check_part_uris(part: object, caller: Caller, now: float) -> None:
+def _with_uri(part: object, caller: Caller, now: float) -> object:
+    """A context part names what it shows by its full address."""
     if isinstance(part, dict) and part.get("type") == "context" and part.get("uri"):
-        part["uri"] = str(resolve(str(part["uri"]), caller, now))
+        return {**part, "uri": str(resolve(str(part["uri"]), caller, now))}
+    return part
 
 
-def _shape(messages: list[Message]) -> tuple[NewMessage, ...]:
+def _shape(raw: Sequence[Mapping[str, Any]], ids: list[str], caller: Caller, now: float) -> tuple[NewMessage, ...]:
+    """Check and cut them all: a batch may be megabytes, so not on the loop."""
     return tuple(
         NewMessage(m, chunks_of_message(m.text, m.peer_id or m.role, m.at, m.created_at), m.text[:ABSTRACT_CHARS_MAX])
-        for m in messages
+        for one, fresh in zip(raw, ids, strict=True)
+        for m in _split_tools(dict(one), fresh, caller, now)
     )
