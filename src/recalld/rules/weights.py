@@ -46,5 +46,5 @@ class Calibration:
 
 
 DEFAULT = Weights()
-WITH_VECTORS = Calibration(-4.1223, 2.1217, 0.9871, 0.7294)
-LEXICAL_ONLY = Calibration(-4.2433, 2.3745, 2.2820, 0.0)
+WITH_VECTORS = Calibration(-3.5509, 1.7912, 0.8447, 0.5858)
+LEXICAL_ONLY = Calibration(-3.5407, 1.8881, 1.8109, 0.0)
