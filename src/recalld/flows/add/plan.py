@@ -113,7 +113,7 @@ class Present:
         emptied = {
             f
             for f, count in folders.items()
-            if f != root and count == self.entries.get(f) and not any(k.under(f) for k in kept)
+            if f != root and count == self.entries.get(f) and not any(k.parent.under(f) for k in kept)
         }
         return (*sorted(emptied, key=str), *(u for u in gone if u.parent not in emptied))
 

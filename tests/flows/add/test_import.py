@@ -1,0 +1,220 @@
+"""Imports: what comes in, how it lies, and what is done when it comes again."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.job import TaskStatus
+from tests.house_fixture import House, plant, words
+
+ROOT = "viking://resources/src"
+FILES = {
+    "readme.md": "# Read me\n\nThe heron stands still.\n",
+    "lib/tools.py": '"""Tools."""\n\n\ndef sharpen(blade):\n    """Make a blade sharp."""\n',
+    "page.html": "<html><head><title>Storks</title><script>var hidden = 1;</script></head><body><p>Storks fly.</p></body>",
+    "data.json": '{"bird": "crane"}',
+}
+
+
+def long_document(*names: str) -> str:
+    """A heading for each name, each with enough text for a section of its own."""
+    return "# Handbook\n\n" + "\n".join(f"## {n}\n\n{n} says {words(1_400)}.\n" for n in names)
+
+
+async def paths(house: House, uri: str = ROOT) -> set[str]:
+    return {e.rel_path for e in await house.r.tree(uri, depth=20) if not e.node.is_dir}
+
+
+async def test_a_folder_comes_in_as_it_lies(house: House, tmp_path: Path) -> None:
+    task = await house.add(plant(tmp_path / "src", FILES))
+    assert (task.status, await paths(house)) == (TaskStatus.COMPLETED, set(FILES))
+    assert (task.result or {})["context_count"] == len(FILES)
+    for word in ("heron", "sharpen", "storks", "crane"):
+        assert len(await house.found(word, target_uri=ROOT)) == 1
+
+
+async def test_html_is_found_by_its_words_and_read_as_it_is(house: House, tmp_path: Path) -> None:
+    await house.add(plant(tmp_path / "src", FILES))
+    assert await house.found("hidden") == []
+    assert "<script>" in await house.r.read(f"{ROOT}/page.html")
+    assert "Storks" in (await house.r.stat(f"{ROOT}/page.html")).abstract
+
+
+async def test_a_zip_is_a_tree(house: House, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "src.zip", "w") as archive:
+        for name, text in FILES.items():
+            archive.writestr(name, text)
+    await house.add(tmp_path / "src.zip")
+    assert await paths(house) == set(FILES)
+
+
+async def test_a_single_file_gets_a_directory_of_its_name(house: House, tmp_path: Path) -> None:
+    await house.add(plant(tmp_path, {"src.md": "# Src\n\nheron\n"}) / "src.md")
+    assert await paths(house) == {"src.md"}
+
+
+async def test_a_long_document_becomes_a_directory_of_sections(house: House, tmp_path: Path) -> None:
+    text = long_document("Alpha", "Beta", "Gamma")
+    await house.add(plant(tmp_path / "src", {"guide.md": text}))
+    parts = await house.texts_below(f"{ROOT}/guide")
+    assert len(parts) >= 3
+    assert "".join(parts[name] for name in sorted(parts)) == text
+    node = (await house.r.ls(f"{ROOT}/guide"))[1]
+    assert node.source["path"] == "guide.md"
+    assert (node.source["part"], node.source["parts"]) == (2, len(parts))
+
+
+async def test_a_document_stays_whole_when_that_is_wished(house: House, tmp_path: Path) -> None:
+    await house.add(plant(tmp_path / "src", {"guide.md": long_document("Alpha", "Beta")}), split=False)
+    assert await paths(house) == {"guide.md"}
+
+
+async def test_the_same_tree_again_writes_nothing(house: House, tmp_path: Path) -> None:
+    folder = plant(tmp_path / "src", {**FILES, "guide.md": long_document("Alpha", "Beta")})
+    await house.add(folder, origin="here")
+    before, nodes = await house.seq(), (await house.r.usage()).nodes
+    task = await house.add(folder, origin="here")
+    assert (await house.seq(), (await house.r.usage()).nodes) == (before, nodes)
+    result = task.result or {}
+    assert (result["context_count"], result["unchanged"]) == (0, len(FILES) + 1)
+
+
+async def test_a_changed_file_is_done_again_and_nothing_beside_it(house: House, tmp_path: Path) -> None:
+    folder = plant(tmp_path / "src", FILES)
+    await house.add(folder, origin="here")
+    versions = {p: (await house.r.stat(f"{ROOT}/{p}")).version for p in FILES}
+    plant(folder, {"readme.md": "# Read me\n\nThe ibis wades.\n"})
+    task = await house.add(folder, origin="here")
+    assert (task.result or {})["context_count"] == 1
+    assert (await house.found("ibis"), await house.found("heron")) == ([f"{ROOT}/readme.md"], [])
+    assert {p: (await house.r.stat(f"{ROOT}/{p}")).version for p in FILES} == {**versions, "readme.md": 2}
+
+
+async def test_sections_that_a_change_takes_away_are_gone(house: House, tmp_path: Path) -> None:
+    folder = plant(tmp_path / "src", {"guide.md": long_document("Alpha", "Beta", "Gamma")})
+    await house.add(folder, origin="here")
+    plant(folder, {"guide.md": long_document("Alpha", "Beta")})
+    await house.add(folder, origin="here")
+    parts = await house.texts_below(f"{ROOT}/guide")
+    assert "".join(parts[name] for name in sorted(parts)) == long_document("Alpha", "Beta")
+    assert not any("Gamma" in text for text in parts.values())
+
+
+async def test_a_document_grown_short_leaves_no_empty_directory(house: House, tmp_path: Path) -> None:
+    folder = plant(tmp_path / "src", {"guide.md": long_document("Alpha", "Beta", "Gamma"), "README": "x"})
+    await house.add(folder, origin="here")
+    plant(folder, {"guide.md": "# Short\n"})
+    await house.add(folder, origin="here")
+    assert [n.uri.name for n in await house.r.ls(ROOT)] == ["README", "guide.md"]
+
+
+async def test_what_somebody_put_beside_the_sections_stays(house: House, tmp_path: Path) -> None:
+    folder = plant(tmp_path / "src", {"guide.md": long_document("Alpha", "Beta", "Gamma")})
+    await house.add(folder, origin="here")
+    await house.write(f"{ROOT}/guide/mine.md", "my own remark")
+    plant(folder, {"guide.md": "# Short\n"})
+    await house.add(folder, origin="here")
+    assert await paths(house) == {"guide.md", "guide/mine.md"}
+
+
+async def test_a_name_without_ending_may_be_file_then_directory_then_file(house: House, tmp_path: Path) -> None:
+    folder = tmp_path / "src"
+    for text in ("short", long_document("Alpha", "Beta", "Gamma"), "short again"):
+        plant(folder, {"NOTES": text})
+        task = await house.add(folder, origin="here")
+        assert task.status is TaskStatus.COMPLETED, task.error
+        parts = await house.texts_below(ROOT)
+        assert "".join(parts[name] for name in sorted(parts)) == text
+
+
+async def test_two_documents_of_one_stem_do_not_mix(house: House, tmp_path: Path) -> None:
+    one, two = long_document("Alpha", "Beta", "Gamma"), long_document("Delta", "Epsilon", "Zeta")
+    await house.add(plant(tmp_path / "src", {"guide.md": one, "guide.txt": two, "guide/part.md": "third"}))
+    texts = await house.texts_below(ROOT)
+    joined = {
+        d: "".join(texts[p] for p in sorted(texts) if p.startswith(f"{d}/")) for d in ("guide_md", "guide_txt", "guide")
+    }
+    assert joined == {"guide_md": one, "guide_txt": two, "guide": "third"}
+
+
+async def test_another_source_of_the_same_name_gets_a_place_of_its_own(house: House, tmp_path: Path) -> None:
+    folder = plant(tmp_path / "src", FILES)
+    added = [str((await house.r.add(folder, origin=o)).root_uri) for o in ("here", "there", "here", "")]
+    assert added == [ROOT, f"{ROOT}_1", ROOT, f"{ROOT}_2"]
+
+
+async def test_a_place_may_be_named(house: House, tmp_path: Path) -> None:
+    folder = plant(tmp_path / "src", FILES)
+    task = await house.add(folder, to="viking://resources/birds/cranes")
+    assert task.resource_id == "viking://resources/birds/cranes"
+    assert await paths(house, "viking://resources/birds/cranes") == set(FILES)
+    below = await house.r.add(folder, parent="viking://~/resources/mine", create_parent=True)
+    assert str(below.root_uri) == "viking://user/default/resources/mine/src"
+
+
+async def test_a_place_outside_resources_is_refused(house: House, tmp_path: Path) -> None:
+    folder = plant(tmp_path / "src", FILES)
+    for place in ("viking://~/memories/x", "viking://agent/skills", "viking://user/default"):
+        with pytest.raises(Invalid):
+            await house.r.add(folder, to=place)
+    await house.write("viking://resources/a.md", "x")
+    with pytest.raises(Conflict):
+        await house.r.add(folder, to="viking://resources/a.md")
+    with pytest.raises(Invalid):
+        await house.r.add(folder, to=ROOT, parent=ROOT)
+
+
+async def test_what_is_no_document_is_left_out_and_said(house: House, tmp_path: Path) -> None:
+    files = {"a.md": "heron", "b.so": b"\x7fELF\x00", ".gitignore": "secret*\n", "secret.md": "x", ".git/config": "x"}
+    task = await house.add(plant(tmp_path / "src", files))
+    assert await paths(house) == {"a.md"} or await paths(house) == {"a.md", ".gitignore"}
+    told = " ".join((task.result or {})["warnings"])
+    for left_out in ("b.so", "secret.md", ".git/"):
+        assert left_out in told
+
+
+async def test_strict_refuses_the_whole_for_one_left_out(house: House, tmp_path: Path) -> None:
+    before = await house.state()
+    with pytest.raises(Invalid, match=r"b\.so"):
+        await house.r.add(plant(tmp_path / "src", {"a.md": "x", "b.so": b"\x7fELF\x00"}), strict=True)
+    assert await house.state() == before
+
+
+async def test_nothing_to_import_is_refused(house: House, tmp_path: Path) -> None:
+    before = await house.state()
+    with pytest.raises(Invalid, match="nothing to import"):
+        await house.r.add(plant(tmp_path / "src", {"b.so": b"\x7fELF\x00"}))
+    assert await house.state() == before
+
+
+async def test_patterns_choose(house: House, tmp_path: Path) -> None:
+    await house.add(plant(tmp_path / "src", FILES), include=["*.md", "*.py"], exclude=["lib/"])
+    assert await paths(house) == {"readme.md"}
+
+
+async def test_a_pdf_is_stored_whole_found_by_name_and_says_that_it_is_unread(house: House, tmp_path: Path) -> None:
+    data = b"%PDF-1.7\n" + bytes(range(256)) * 20
+    await house.add(plant(tmp_path / "src", {"heron-report.pdf": data}))
+    uri = f"{ROOT}/heron-report.pdf"
+    assert await house.r.read_bytes(uri) == data
+    assert await house.found("heron report") == [uri]
+    assert "PDF" in (await house.r.stat(uri)).abstract
+    assert "not" in (await house.r.stat(uri)).abstract
+
+
+async def test_tags_are_on_every_file(house: House, tmp_path: Path) -> None:
+    await house.add(plant(tmp_path / "src", FILES), tags=["kind=birds"])
+    assert await house.found("heron", tags=["kind=birds"]) == [f"{ROOT}/readme.md"]
+    assert await house.found("heron", tags=["kind=fish"]) == []
+
+
+async def test_files_too_deep_for_an_address_are_left_out_and_said(house: House, tmp_path: Path) -> None:
+    deep = "/".join("d" * 70) + "/x.md"
+    task = await house.add(plant(tmp_path / "src", {"a.md": "x", deep: "y"}))
+    assert task.status is TaskStatus.COMPLETED
+    assert "deeper" in " ".join((task.result or {})["warnings"])
+    assert await paths(house) == {"a.md"}
