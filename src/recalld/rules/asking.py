@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Never
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
@@ -114,14 +114,19 @@ def with_filter(query: Query, raw: Mapping[str, Any], caller: Caller, now: float
     created_at and updated_at. Raises ``Invalid`` (``INVALID_FILTER``) for anything else, rather than ignore it."""
     match raw.get("op"):
         case "and":
-            for part in raw.get("conds") or ():
+            for part in _conditions(raw):
                 query = with_filter(query, part, caller, now) if isinstance(part, Mapping) else _no_filter(part)
             return query
         case "must":
-            return _must(query, str(raw.get("field")), list(raw.get("conds") or ()), caller, now)
+            return _must(query, str(raw.get("field")), _conditions(raw), caller, now)
         case "range" | "time_range":
             return _range(query, raw, now)
     return _no_filter(raw.get("op"))
+
+
+def _conditions(raw: Mapping[str, Any]) -> list[Any]:
+    given = raw.get("conds")
+    return list(given) if isinstance(given, list | tuple) else _no_filter("conds")
 
 
 def _must(query: Query, field: str, values: list[Any], caller: Caller, now: float) -> Query:
@@ -129,7 +134,7 @@ def _must(query: Query, field: str, values: list[Any], caller: Caller, now: floa
         case "context_type":
             return replace(query, types=types([str(v) for v in values]))
         case "level":
-            return replace(query, levels=levels(int(v) for v in values if str(v).isdigit()))
+            return replace(query, levels=levels(int(v) if str(v) in {"0", "1", "2"} else -1 for v in values))
         case "tags" | "search_tags":
             return replace(query, tags=(*query.tags, *(tag(str(v)) for v in values)))
         case "uri":
@@ -154,7 +159,7 @@ def _number_or_time(value: object, now: float, field: str) -> float:
     return float(value) if isinstance(value, int | float) else instant(str(value), now, field)
 
 
-def _no_filter(what: object) -> Query:
+def _no_filter(what: object) -> Never:
     raise Invalid(
         f"filter part {str(what)[:60]!r} is not supported",
         remedy="use and, must and range over uri, context_type, level, tags, created_at, updated_at",
