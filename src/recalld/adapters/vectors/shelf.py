@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 from recalld.ports.index import Ids, Scores
 
 PAGE_ROWS = 4_000
+FLOAT32_ROWS_MAX = 50_000
+"""Reading float16 costs numpy eight times what float32 does; beyond this, memory counts more."""
 
 Matrix = NDArray[np.floating]
 
 
 class Shelf:
     """``now`` is what readers take: ids ascending and their rows, replaced as one so that a reader on another thread never
-    sees half a change. Rows are float32 up to ``exact_max`` of them, float16 beyond. ``last``: the largest vector id
+    sees half a change. Rows are float32 up to ``FLOAT32_ROWS_MAX`` of them, float16 beyond. ``last``: the largest vector id
     taken over."""
 
-    def __init__(self, width: int, exact_max: int) -> None:
+    def __init__(self, width: int) -> None:
         self.width = width
         self.last = 0
-        self._exact_max = exact_max
         self._ids: Ids = np.zeros(256, np.int64)
         self._data: Matrix = np.zeros((256, width), np.float32)
         self.now: tuple[Ids, Matrix] = (self._ids[:0], self._data[:0])
@@ -56,7 +57,7 @@ class Shelf:
         self._settle(need)
 
     def _settle(self, rows: int) -> None:
-        if rows > self._exact_max and self._data.dtype != np.float16:
+        if rows > FLOAT32_ROWS_MAX and self._data.dtype != np.float16:
             self._data = self._data.astype(np.float16)
         self.now = (self._ids[:rows], self._data[:rows])
 

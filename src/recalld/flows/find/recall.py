@@ -16,8 +16,8 @@ from recalld.rules.weights import DEFAULT
 
 from .plan import Plan
 
-CANDIDATES_MAX = 2_000
-DENSE_HITS = 200
+CANDIDATES_MAX = 1_000
+DENSE_HITS = 100
 NEIGHBOURS = 4
 
 
