@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.recall_lab import SETS, fill, gather, rowset
+from bench.recall_lab import SETS, evaluation_home, fill, gather, rowset
 from recalld.adapters.embedder.static import StaticEmbedder, StaticSettings
 from recalld.rules.rank import fold, rank
 from recalld.rules.weights import DEFAULT
@@ -100,9 +98,7 @@ async def main() -> None:
     parser.add_argument("--no-vectors", action="store_true")
     parser.add_argument("--sets", default=",".join(SETS))
     x = parser.parse_args()
-    data = Path(os.environ["RECALLD_EVAL_DATA"])
-    os.environ.setdefault("EVAL_DATA", str(data))
-    sys.path.insert(0, str(data.parent))
+    sys.path.insert(0, str(evaluation_home()))
     from eval import loaders  # noqa: PLC0415  (known only once the folder is)
 
     embedder = None if x.no_vectors else StaticEmbedder(StaticSettings())

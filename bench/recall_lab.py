@@ -3,8 +3,8 @@
     RECALLD_EVAL_DATA=/path/to/folder python -m bench.recall_lab [--sets locomo,beam-100K] [--mode session|content]
         [--no-vectors] [--set dense=0.8,role=0.2] [--calibrate] [--profile]
 
-The folder holds the public sets' own files (locomo/, beam/, cranfield/, drcd/, cosqa/, metatool/, bfcl/) and, beside it,
-the package ``eval`` that loads them. Nothing of the data is kept here.
+The folder holds ``data`` (the public sets' own files) and the package ``eval`` that loads them. Nothing of the data is
+kept here.
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ from recalld.rules.weights import DEFAULT, Weights
 from tests.shelf import Shelf
 
 SETS = ("locomo", "beam-100K", "cranfield", "drcd", "cosqa", "metatool", "bfcl")
+
+
+def evaluation_home() -> Path:
+    """The folder that holds ``data`` and ``eval``; ``data`` itself may be named as well."""
+    named = Path(os.environ["RECALLD_EVAL_DATA"])
+    return named if (named / "eval").is_dir() else named.parent
 
 
 def slug(text: str) -> str:
@@ -178,9 +184,7 @@ async def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="weights to try, one configuration per option")
     parser.add_argument("--find", action="store_true", help="run the whole route")
     x = parser.parse_args()
-    data = Path(os.environ["RECALLD_EVAL_DATA"])
-    os.environ.setdefault("EVAL_DATA", str(data))
-    sys.path.insert(0, str(data.parent))
+    sys.path.insert(0, str(evaluation_home()))
     from eval import loaders, metrics  # noqa: PLC0415  (known only once the folder is)
 
     embedder = None if x.no_vectors else StaticEmbedder(StaticSettings())
