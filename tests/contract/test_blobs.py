@@ -26,7 +26,8 @@ def pool() -> Iterator[Pool]:
     pool.close()
 
 
-@pytest.fixture(params=["files", "memory"])
+# The twin reads a file where it is asked: it is for tests alone.
+@pytest.fixture(params=["files", pytest.param("memory", marks=pytest.mark.loop_may_block)])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path, pool: Pool) -> Blobs:
     return FileBlobs(tmp_path / "blobs", pool) if request.param == "files" else MemoryBlobs()
 

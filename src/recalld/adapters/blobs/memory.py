@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from recalld.domain.errors import Corrupt
+from recalld.domain.errors import Corrupt, Upstream
 
 
 class MemoryBlobs:
@@ -16,15 +16,11 @@ class MemoryBlobs:
 
     async def put(self, data: bytes) -> str:
         """See ``ports.blobs.Blobs``."""
-        hash_ = hashlib.sha256(data).hexdigest()
-        self._held[hash_] = data
-        return hash_
+        return self._keep(data)
 
     async def put_file(self, path: Path) -> str:
         """See ``ports.blobs.Blobs``."""
-        hash_ = await self.put(path.read_bytes())
-        path.unlink()
-        return hash_
+        return self._keep(_taken(path))
 
     async def get(self, hash: str) -> bytes:
         """See ``ports.blobs.Blobs``."""
@@ -42,3 +38,17 @@ class MemoryBlobs:
         for hash_ in gone:
             del self._held[hash_]
         return len(gone)
+
+    def _keep(self, data: bytes) -> str:
+        hash_ = hashlib.sha256(data).hexdigest()
+        self._held[hash_] = bytes(data)
+        return hash_
+
+
+def _taken(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as failed:
+        raise Upstream(f"a large file could not be stored: {failed.strerror}", remedy="send it again") from failed
+    path.unlink()
+    return data
