@@ -39,8 +39,8 @@ class Housekeeping:
         self._store = "initializing"
         self._embedding = "initializing"
         self._queues: list[QueueCount] = []
-        self._probed_at = 0.0
-        self._swept_at = -SWEEP_EVERY_S
+        self._probed_at = -float("inf")
+        self._swept_at = -float("inf")
 
     def watch(self, worker: Watched) -> None:
         """Count a worker process among the parts."""
@@ -48,13 +48,17 @@ class Housekeeping:
 
     async def keep(self) -> None:
         """Probe every ten seconds, sweep every hour, until cancelled."""
-        clock = self._doors.clock
         while True:
-            await self._probe()
-            if clock.monotonic() - self._swept_at >= SWEEP_EVERY_S:
-                self._swept_at = clock.monotonic()
-                await self._sweep()
-            await clock.sleep(PROBE_EVERY_S)
+            await self.round()
+            await self._doors.clock.sleep(PROBE_EVERY_S)
+
+    async def round(self) -> None:
+        """Probe, and sweep if it is time."""
+        await self._probe()
+        now = self._doors.clock.monotonic()
+        if now - self._swept_at >= SWEEP_EVERY_S:
+            self._swept_at = now
+            await self._sweep()
 
     async def _probe(self) -> None:
         try:

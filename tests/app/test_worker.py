@@ -1,0 +1,166 @@
+"""The worker: every job ends, whatever its step does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+import pytest
+
+from recalld.app import worker as working
+from recalld.app.table import POLICIES, STEPS, Step
+from recalld.app.worker import run_job, work
+from recalld.domain.commit import Commit, NewTask
+from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, NotFound, Upstream
+from recalld.domain.job import Job, NewJob, TaskStatus
+from recalld.domain.policy import JobPolicy
+from recalld.ports.doors import Doors
+from tests.house_fixture import House
+
+Steps = Callable[..., None]
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
+    """Puts steps of the test's own into the table: ``steps(fails=step, policy=...)``."""
+
+    def put(policy: JobPolicy | None = None, **made: Step) -> None:
+        table: Mapping[str, Step] = {**STEPS, **made}
+        monkeypatch.setattr(working, "STEPS", MappingProxyType(table))
+        if policy is not None:
+            monkeypatch.setattr(working, "POLICIES", {**POLICIES, **dict.fromkeys(made, policy)})
+
+    yield put
+
+
+async def enqueue(house: House, kind: str) -> None:
+    """A job with a task that a user watches."""
+    job = NewJob(kind, kind, task_id=f"task_{kind}")
+    tenant = house.doors.ledger.tenant(house.r.caller)
+    await tenant.commit(Commit((NewTask(job.task_id, "test"),), (job,)))
+
+
+async def done(job: Job, doors: Doors) -> None:
+    await doors.ledger.tenant(job.caller).commit(Commit(done=job.id))
+
+
+async def test_a_job_that_raises_is_tried_again_later_and_later_then_dead_with_its_reason(
+    house: House, steps: Steps
+) -> None:
+    tried: list[float] = []
+
+    async def breaks(job: Job, doors: Doors) -> None:
+        tried.append(house.clock.now())
+        raise ValueError("the wheel came off")
+
+    steps(breaks=breaks)
+    await enqueue(house, "breaks")
+    await house.settle()
+    gaps = [b - a for a, b in zip(tried, tried[1:], strict=False)]
+    assert len(tried) == JobPolicy().attempts_max
+    assert gaps == sorted(gaps)
+    assert all(gap >= JobPolicy().backoff_s * 2**i for i, gap in enumerate(gaps))
+    task = await house.r.task("task_breaks")
+    assert (task.status, task.error) == (TaskStatus.FAILED, "ValueError: the wheel came off")
+    assert (await house.queue("breaks")).dead == 1
+
+
+@pytest.mark.parametrize("failure", [Invalid("x"), Denied("x"), NotFound("x"), Corrupt("x"), Conflict("x")])
+async def test_what_cannot_succeed_is_tried_once(house: House, steps: Steps, failure: Exception) -> None:
+    tried = 0
+
+    async def refuses(job: Job, doors: Doors) -> None:
+        nonlocal tried
+        tried += 1
+        raise failure
+
+    steps(refuses=refuses)
+    await enqueue(house, "refuses")
+    await house.settle()
+    assert (tried, (await house.queue("refuses")).dead) == (1, 1)
+
+
+async def test_what_failed_for_a_while_succeeds_in_the_end(house: House, steps: Steps) -> None:
+    failures: list[Exception] = [Upstream("late"), Busy("full"), OSError("no space")]
+
+    async def recovers(job: Job, doors: Doors) -> None:
+        if failures:
+            raise failures.pop()
+        await done(job, doors)
+
+    steps(recovers=recovers)
+    await enqueue(house, "recovers")
+    await house.settle()
+    queue = await house.queue("recovers")
+    assert (queue.done, queue.dead) == (1, 0)
+
+
+async def test_a_deadline_ends_a_job_that_does_not(house: House, steps: Steps) -> None:
+    async def hangs(job: Job, doors: Doors) -> None:
+        await asyncio.Event().wait()
+
+    steps(JobPolicy(attempts_max=5, deadline_s=0.01), hangs=hangs)
+    await enqueue(house, "hangs")
+    await run_job(await house.lease_of("hangs"), house.doors)
+    queue = await house.queue("hangs")
+    assert (queue.pending, queue.running) == (1, 0)
+
+
+async def test_a_job_of_an_unknown_kind_is_dead_at_once(house: House) -> None:
+    await enqueue(house, "mystery")
+    await house.settle()
+    assert "mystery" in (await house.r.task("task_mystery")).error
+
+
+async def test_a_job_whose_lease_went_elsewhere_leaves_it_alone(house: House, steps: Steps) -> None:
+    async def loses(job: Job, doors: Doors) -> None:
+        await doors.ledger.release(worker="house")
+        await done(job, doors)
+
+    steps(loses=loses)
+    await enqueue(house, "loses")
+    await run_job(await house.lease_of("loses"), house.doors)
+    queue = await house.queue("loses")
+    assert (queue.pending, queue.dead, queue.done) == (1, 0, 0)
+
+
+async def test_a_cancelled_job_is_stopped_where_it_stands(house: House, steps: Steps) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def runs(job: Job, doors: Doors) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    steps(runs=runs)
+    await enqueue(house, "runs")
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        loop = group.create_task(work(house.doors, name="house", lease_s=3.0))
+        await begun.wait()
+        await house.r.cancel("task_runs")
+        await ended.wait()
+        loop.cancel()
+    assert (await house.r.task("task_runs")).status is TaskStatus.CANCELLED
+
+
+async def test_one_failing_job_does_not_stop_the_others(house: House, steps: Steps) -> None:
+    finished = asyncio.Event()
+
+    async def breaks(job: Job, doors: Doors) -> None:
+        raise ValueError("broken")
+
+    async def works(job: Job, doors: Doors) -> None:
+        await done(job, doors)
+        finished.set()
+
+    steps(breaks=breaks, works=works)
+    await enqueue(house, "breaks")
+    await enqueue(house, "works")
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        loop = group.create_task(work(house.doors, name="house", lease_s=60.0))
+        await finished.wait()
+        loop.cancel()
+    assert (await house.queue("works")).done == 1
