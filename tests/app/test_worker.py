@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import pytest
@@ -22,7 +22,7 @@ Steps = Callable[..., None]
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
+def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     """Puts steps of the test's own into the table: ``steps(fails=step, policy=...)``."""
 
     def put(policy: JobPolicy | None = None, **made: Step) -> None:
@@ -31,7 +31,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
         if policy is not None:
             monkeypatch.setattr(working, "POLICIES", {**POLICIES, **dict.fromkeys(made, policy)})
 
-    yield put
+    return put
 
 
 async def enqueue(house: House, kind: str) -> None:

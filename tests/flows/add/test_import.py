@@ -33,8 +33,13 @@ async def test_a_folder_comes_in_as_it_lies(house: House, tmp_path: Path) -> Non
     task = await house.add(plant(tmp_path / "src", FILES))
     assert (task.status, await paths(house)) == (TaskStatus.COMPLETED, set(FILES))
     assert (task.result or {})["context_count"] == len(FILES)
-    for word in ("heron", "sharpen", "storks", "crane"):
-        assert len(await house.found(word, target_uri=ROOT)) == 1
+    for word, path in (
+        ("heron", "readme.md"),
+        ("sharpen", "lib/tools.py"),
+        ("storks", "page.html"),
+        ("crane", "data.json"),
+    ):
+        assert (await house.found(word, target_uri=ROOT))[0] == f"{ROOT}/{path}"
 
 
 async def test_html_is_found_by_its_words_and_read_as_it_is(house: House, tmp_path: Path) -> None:
