@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from recalld.domain.document import Chunk, Document, Section, Tiers
-from recalld.domain.policy import CHUNK_OVERLAP_WORDS, CHUNK_WORDS
+from recalld.domain.policy import CHUNK_OVERLAP_WORDS, CHUNK_WORDS, FILE_CHUNK_WORDS
 from recalld.domain.uri import Uri
 
 from .scripts import CJK, UNSPACED
@@ -61,7 +61,8 @@ def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
     stretches = list(_stretches(text, document.sections)) if not document.indexable else [(0, len(text), "")]
     found: list[Chunk] = []
     for start, end, heading in stretches:
-        found += _cut(text, start, end, _prefix((*place, *terms(heading[:200]))), whole=len(text))
+        prefix = _prefix((*place, *terms(heading[:200])))
+        found += _cut(text, start, end, prefix, whole=len(text), words=FILE_CHUNK_WORDS)
     if document.indexable:
         # The node's own text is not what was cut: each chunk keeps its words, for whoever embeds them.
         found = [replace(c, text=text[c.start : c.end]) for c in found]
@@ -77,9 +78,11 @@ def chunks_of_tiers(uri: Uri, tiers: Tiers) -> tuple[Chunk, ...]:
     return tuple(found)
 
 
-def _cut(text: str, start: int, end: int, prefix: tuple[str, ...], whole: int = 0) -> tuple[Chunk, ...]:
-    """Windows of about ``CHUNK_WORDS`` units (a word, or two characters of a script without spaces) with overlap."""
-    size = max(CHUNK_WORDS, max(whole, end - start) // 2 // CHUNKS_MAX)
+def _cut(
+    text: str, start: int, end: int, prefix: tuple[str, ...], whole: int = 0, words: int = CHUNK_WORDS
+) -> tuple[Chunk, ...]:
+    """Windows of about ``words`` units (a word, or two characters of a script without spaces) with overlap."""
+    size = max(words, max(whole, end - start) // 2 // CHUNKS_MAX)
     overlap = size * CHUNK_OVERLAP_WORDS // CHUNK_WORDS
     units = list(_units(text, start, end))
     if not units:
