@@ -108,8 +108,8 @@ class DenseMatches:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What an answer shows of a node. ``abstract``: L0, or a message's own text; ``overview``: L1; ``quotes``: the node
-    ids of the messages a memory was made from."""
+    """What an answer shows of a node. ``abstract``: L0, or a message's own text; ``overview``: L1; ``quotes``: the
+    messages a memory was made from, ``quoted`` their node ids in the same order (0 = gone)."""
 
     node_id: int
     uri: Uri
@@ -122,6 +122,7 @@ class Loaded:
     message_id: str = ""
     source: dict[str, Any] = field(default_factory=dict)
     quotes: tuple[Uri, ...] = ()
+    quoted: tuple[int, ...] = ()
 
 
 class Lexicon(Protocol):

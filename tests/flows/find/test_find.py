@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -200,6 +201,25 @@ async def test_a_message_that_a_memory_quotes_takes_no_second_place() -> None:
     found = await house.uris("zymurgy hobby")
     assert set(found) == {"user/ana/memories/events/e.md", "user/ana/sessions/s1/messages/m2.md"}
     assert "user/ana/sessions/s1/messages/m1.md" in await house.uris("zymurgy hobby", targets=(uri("user/ana"),))
+
+
+async def test_a_memory_names_its_best_source_first_and_takes_that_messages_place() -> None:
+    house = House()
+    turns = [("m1", "user", "the weather was fine", 1.0), ("m2", "user", "zymurgy is my hobby", 2.0)]
+    house.shelf.talk("ana", "s1", turns)
+    house.shelf.talk("ana", "s2", [("x", "user", "zymurgy is a long word for brewing", 2.0)])
+    alone = (await house.ask("zymurgy hobby")).hits[0]
+    quoted = [f"viking://user/ana/sessions/s1/messages/{m}.md" for m in ("m1", "m2")]
+    house.shelf.file(
+        uri("user/ana/memories/events/e.md"),
+        "the weather was fine and much else was said about this and that " * 3 + "zymurgy",
+        source=json.dumps({"messages": quoted}),
+    )
+    hits = (await house.ask("zymurgy hobby")).hits
+    assert str(alone.uri).endswith("m2.md")
+    assert str(hits[0].uri).endswith("events/e.md")
+    assert [s.message_id for s in hits[0].sources] == ["m2", "m1"]
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
 
 
 class Late(HashEmbedder):

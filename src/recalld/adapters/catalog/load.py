@@ -25,17 +25,24 @@ WITH RECURSIVE up(start, parent, name, gone, depth) AS (
   UNION ALL SELECT up.start, n.parent, n.name, max(up.gone, n.gone), up.depth + 1 FROM up JOIN node n ON n.id = up.parent)
 SELECT start, parent, name, gone FROM up ORDER BY start, depth"""
 
+_TOP = """
+WITH RECURSIVE up(id, parent) AS (
+  SELECT id, parent FROM node WHERE id = ? UNION ALL SELECT n.id, n.parent FROM up JOIN node n ON n.id = up.parent)
+SELECT id FROM up WHERE parent = 0"""
+
 
 def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
     """In the order given; nodes that are gone, or below something gone, are left out."""
     wanted = json.dumps(list(dict.fromkeys(nodes)))
     paths = paths_of(c, wanted)
+    places: dict[tuple[str, ...], int] = {}
     found: dict[int, Loaded] = {}
     for node, kind, tags, source, abstract, overview, text, message in c.execute(_NODES, (wanted, MESSAGE_CHARS_MAX)):
         if node not in paths:
             continue
         uri = paths[node]
         origin = json.loads(source) if source != "{}" else {}
+        quotes = _quotes(origin)
         found[node] = Loaded(
             node_id=node,
             uri=uri,
@@ -47,7 +54,8 @@ def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
             session_id=uri.parts[3] if kind == _KIND_MESSAGE and len(uri.parts) > 3 else "",
             message_id=message,
             source=origin,
-            quotes=_quotes(origin),
+            quotes=quotes,
+            quoted=tuple(_place(c, node, q.parts, places) for q in quotes),
         )
     return [found[n] for n in nodes if n in found]
 
@@ -63,6 +71,20 @@ def paths_of(c: apsw.Connection, wanted: str) -> dict[int, Uri]:
         elif not gone:
             whole[start] = Uri(tuple(reversed(parts)))
     return whole
+
+
+def _place(c: apsw.Connection, beside: int, parts: tuple[str, ...], known: dict[tuple[str, ...], int]) -> int:
+    """Id of the node at an address of the account that ``beside`` lies in, 0 if it is gone."""
+    if parts not in known:
+        if parts:
+            above = _place(c, beside, parts[:-1], known)
+            row = c.execute(
+                "SELECT id FROM node WHERE parent = ? AND name = ? AND gone = 0", (above, parts[-1])
+            ).fetchone()
+        else:
+            row = c.execute(_TOP, (beside,)).fetchone()
+        known[parts] = int(row[0]) if row else 0
+    return known[parts]
 
 
 def _type_of(uri: Uri, kind: int) -> ContextType:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from recalld.domain.hit import Hit, Source
 from recalld.domain.uri import Uri
 from recalld.ports.index import ChunkTable, Ids, Loaded
 from recalld.rules.rank import Ranked
+
+from .quotes import settle
 
 _TIER = 2
 _DIRECTORY = 0
@@ -17,16 +21,25 @@ _SIDECARS = {0: ".abstract.md", 1: ".overview.md"}
 def hits_of(
     best: Ids, loaded: Sequence[Loaded], table: ChunkTable, ranked: Ranked, *, targeted: bool
 ) -> tuple[Hit, ...]:
-    """Hits in the order of ``best`` (row numbers). Without a target a message that a memory here already quotes does not
-    take a second place."""
+    """Hits in the order of ``best`` (row numbers), what has gone left out. Without a target a message that a memory here
+    already quotes does not take a second place."""
     by_node = {each.node_id: each for each in loaded}
-    quoted = set() if targeted else {uri for each in loaded for uri in each.quotes}
-    hits: list[Hit] = []
-    for row, score in zip(best.tolist(), ranked.score(best).tolist(), strict=True):
-        node = by_node.get(int(table.node[row]))
-        if node is not None and node.uri not in quoted:
-            hits.append(_hit(row, score, node, table, ranked))
-    return tuple(hits)
+    pairs = [
+        (row, score)
+        for row, score in zip(best.tolist(), ranked.score(best).tolist(), strict=True)
+        if int(table.node[row]) in by_node
+    ]
+    if not targeted and any(each.quotes for each in loaded):
+        pairs = _settled(pairs, by_node, table)
+    return tuple(_hit(row, score, by_node[int(table.node[row])], table, ranked) for row, score in pairs)
+
+
+def _settled(pairs: list[tuple[int, float]], by_node: dict[int, Loaded], table: ChunkTable) -> list[tuple[int, float]]:
+    rows = {int(table.node[row]): row for row, _ in reversed(pairs)}
+    scores = {int(table.node[row]): score for row, score in reversed(pairs)}
+    nodes = list(dict.fromkeys(int(table.node[row]) for row, _ in pairs))
+    quoted = {node: by_node[node].quoted for node in nodes}
+    return [(rows[node], score) for node, score in settle(nodes, [scores[n] for n in nodes], quoted)]
 
 
 def _hit(row: int, score: float, node: Loaded, table: ChunkTable, ranked: Ranked) -> Hit:
@@ -39,7 +52,7 @@ def _hit(row: int, score: float, node: Loaded, table: ChunkTable, ranked: Ranked
         score=score,
         abstract=node.overview if tier and level == 1 else node.abstract,
         tags=node.tags,
-        sources=_sources(node),
+        sources=_sources(node, table, ranked),
         features={
             "lexical": float(ranked.lexical[row]),
             "dense": float(ranked.dense[row]),
@@ -49,9 +62,20 @@ def _hit(row: int, score: float, node: Loaded, table: ChunkTable, ranked: Ranked
     )
 
 
-def _sources(node: Loaded) -> tuple[Source, ...]:
+def _sources(node: Loaded, table: ChunkTable, ranked: Ranked) -> tuple[Source, ...]:
+    """Where its words come from, best first."""
     if node.message_id:
         return (Source(node.uri, node.session_id, node.message_id),)
     if not node.quotes:
         return (Source(node.uri),)
-    return tuple(Source(u, u.parts[3] if len(u.parts) > 3 else "", u.name.removesuffix(".md")) for u in node.quotes)
+    worth = {q: _best_total(q, table, ranked) for q in node.quoted}
+    order = sorted(range(len(node.quotes)), key=lambda k: -worth[node.quoted[k]])
+    return tuple(_source(node.quotes[k]) for k in order)
+
+
+def _best_total(node: int, table: ChunkTable, ranked: Ranked) -> float:
+    return float(ranked.total[table.node == node].max(initial=-np.inf))
+
+
+def _source(uri: Uri) -> Source:
+    return Source(uri, uri.parts[3] if len(uri.parts) > 3 else "", uri.name.removesuffix(".md"))
