@@ -50,6 +50,17 @@ def test_globs(pattern: str, path: str, fits: bool) -> None:
     assert compile_glob(pattern)(path) is fits
 
 
+@pytest.mark.parametrize(
+    ("pattern", "literal"),
+    [
+        (r"Note 7[0-9]7\b", "Note 7"), ("fo?obar", "obar"), (r"x\.md", "x.md"), ("ab{2}cde", "cde"), ("[]x]yzw", "yzw"),
+        (r"\pLabc", "abc"), (r"\x41bcd", "bcd"), (r"\Qa.bc\E", ""), ("a(b|c)def", ""), ("one|two", ""), ("abc+?d", "abc"),
+    ],
+)
+def test_the_longest_sure_literal_is_known(pattern: str, literal: str) -> None:
+    assert literal_of(pattern) == literal
+
+
 def test_a_glob_cannot_explode() -> None:
     with pytest.raises(Invalid):
         compile_glob("{a,b}" * 10)

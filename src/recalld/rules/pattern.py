@@ -13,7 +13,11 @@ from recalld.domain.errors import Invalid
 
 PATTERN_CHARS_MAX = 2_000
 LINE_CHARS_MAX = 2_000
-_SPECIAL = re.compile(r"[\\.^$*+?{}\[\]|()]")
+# One piece of an expression: an escape (properties and code points with their braces), a class, a counted repeat.
+_ATOM = re.compile(
+    r"\\[pP](?:\{[^}]*\}|.)|\\x(?:\{[^}]*\}|[0-9A-Fa-f]{2})|\\[0-7]{1,3}|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\{\d*,?\d*\}",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +65,30 @@ def compile_pattern(pattern: str, ignore_case: bool) -> Pattern:
 
 
 def literal_of(pattern: str) -> str:
-    """The longest run of plain characters that every match must contain; "" when alternatives or groups make it unsure."""
-    if re.search(r"[|(\[\\]", pattern):
-        plain = re.fullmatch(r"(?:[^\\.^$*+?{}\[\]|()]|\\[.\-/_])+", pattern)
-        return re.sub(r"\\(.)", r"\1", pattern) if plain else ""
-    runs: list[str] = []
-    for run in re.split(r"[.^$]|.[*?]|.\{[^}]*\}", pattern):
-        runs += run.split("+")
-    best = max((r for r in runs if not _SPECIAL.search(r)), key=len, default="")
+    """The longest run of at least three plain characters that every match must contain; "" when there is none, or when
+    groups and alternatives make it unsure."""
+    runs, at = [""], 0
+    if "\\Q" in pattern:
+        return ""
+    while at < len(pattern):
+        piece = _ATOM.match(pattern, at)
+        atom = piece[0] if piece else pattern[at]
+        at += len(atom)
+        if atom in {"(", ")", "|"} or (atom[0] == "[" and len(atom) == 1):
+            return ""
+        if atom[0] in "*?{":
+            # What stands before may be absent: it is no part of the run.
+            runs += [runs.pop()[:-1], ""]
+        elif _is_plain(atom):
+            runs[-1] += atom[-1]
+        else:
+            runs.append("")
+    best = max(runs, key=len)
     return best if len(best) >= 3 else ""
+
+
+def _is_plain(atom: str) -> bool:
+    return (len(atom) == 1 and atom not in ".^$+") or (len(atom) == 2 and atom[0] == "\\" and not atom[1].isalnum())
 
 
 def _caseless(text: str) -> str:
