@@ -160,13 +160,6 @@ async def test_a_job_that_is_refused_for_good_dies_at_once(house: House) -> None
     assert (await house.tenant().archives("s"))[0].state == "failed"
 
 
-async def test_a_job_past_its_deadline_dies(house: House) -> None:
-    await house.do(jobs=(job("a", kind="fragile"),))
-    house.clock.advance(101)
-    assert await house.lease() == []
-    assert (await house.ledger.queues())[0].dead == 1
-
-
 async def test_dead_jobs_do_not_count_as_pending(house: House) -> None:
     await house.do(jobs=(job("a", kind="fragile"), job("b", task_id="t")))
     assert (await house.tenant().pending(), await house.tenant().pending(task_id="t")) == (2, 1)

@@ -13,6 +13,7 @@ from recalld.domain.errors import Busy, Conflict, Corrupt, RecalldError, Upstrea
 from .schema import MIGRATIONS, SCHEMA_VERSION
 
 WAL_KEPT_BYTES = 16 << 20
+BUSY_MS = 2_000
 PAGE_CACHE_KIB = 16_384
 READER_CACHE_KIB = 4_096
 MMAP_BYTES = 64 << 20
@@ -24,7 +25,7 @@ def connect(path: Path, *, readonly: bool) -> apsw.Connection:
     """A connection set up the way every one of ours is."""
     flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     c = apsw.Connection(str(path), flags=flags, statementcachesize=200)
-    c.set_busy_timeout(2_000)
+    c.set_busy_timeout(BUSY_MS)
     # A statement stops at its first row until it is read to the end: fetchall, or the pragmas behind it never run.
     for pragma in (
         f"cache_size = -{READER_CACHE_KIB if readonly else PAGE_CACHE_KIB}",

@@ -18,7 +18,7 @@ import apsw
 
 from recalld.domain.errors import Busy, Closed
 
-from .datafile import BROKEN, connect, failure_of, hold, migrate
+from .datafile import BROKEN, BUSY_MS, connect, failure_of, hold, migrate
 from .offload import Pool, Strand
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ FOLD_PAGES = 4_096
 """Pages in the write-ahead log (16 MB) from which it is folded back, beside the writer."""
 FOLD_PAGES_MAX = 4 * FOLD_PAGES
 """From here the writer folds by itself before it goes on: the log stays bounded whatever the load."""
+FOLD_WAIT_MS = 100
 
 
 class Readers:
@@ -132,6 +133,27 @@ class _Savepoint:
         return True
 
 
+class _Trial:
+    """A transaction that is undone, and keeps the reason, when a call in it fails; a broken store's failure goes on."""
+
+    def __init__(self, c: apsw.Connection) -> None:
+        self._c = c
+        self.failure: BaseException | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if failure is None or isinstance(failure, BROKEN):
+            return False
+        self.failure = failure
+        if not self._c.get_autocommit():
+            self._c.execute("ROLLBACK")
+        return True
+
+
 class Store(Readers):
     """The owner's end: reads like anybody, and writes through one thread."""
 
@@ -152,7 +174,7 @@ class Store(Readers):
         self._ready = threading.Condition()
         self._closing = False
         self._passed_over = 0
-        self._wal_pages = 0
+        self._forced = False
         self._long = threading.Event()
         self._writer.set_wal_hook(self._note_wal)
         self._fold_strand = Strand("folder", self._fold_loop)
@@ -161,9 +183,9 @@ class Store(Readers):
     async def write(self, work: Work[T], *, bulk: bool = False) -> T:
         """Run ``work`` in the next commit; returns once that is on disk.
 
-        ``work`` runs inside a savepoint of its own: if it raises, only its changes are undone. Bulk work waits while
-        captures are waiting. A caller that is cancelled while waiting may still have its work done. Raises ``Busy``,
-        ``Closed``, and ``Upstream`` when the disk refuses the commit.
+        If ``work`` raises, only its own changes are undone; it may then be run a second time, so it must have no effect
+        but on the store. Bulk work waits while captures are waiting. A caller that is cancelled while waiting may still
+        have its work done. Raises ``Busy``, ``Closed``, and ``Upstream`` when the disk refuses the commit.
         """
         lane, most = (self._bulk, BULK_WAITING_MAX) if bulk else (self._captures, CAPTURES_WAITING_MAX)
         return await self._enqueue(lane, most, work)
@@ -222,21 +244,40 @@ class Store(Readers):
     def _commit_batch(self) -> None:
         first = [self._captures.popleft() for _ in range(min(len(self._captures), CAPTURES_PER_COMMIT))]
         only_bulk = not first
-        first = first or [self._bulk.popleft()]
-        done = list(first)
+        done = first or [self._bulk.popleft()]
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            end = time.monotonic() + SLICE_S
-            for call in first:
-                self._run_call(call)
-            self._run_bulk(done, end, had_one=only_bulk)
-            self._writer.execute("COMMIT")
+            if not self._commit_together(done, only_bulk):
+                self._commit_apart(done)
         except apsw.Error as refused:
             if not self._writer.get_autocommit():
                 self._writer.execute("ROLLBACK")
             for call in done:
                 call.result, call.failure = None, failure_of(refused, self._path)
         _settle(done)
+
+    def _commit_together(self, done: list[_Call[Any]], only_bulk: bool) -> bool:
+        """Run all without savepoints, at each of which full text would write out what it has gathered; False: one failed,
+        and nothing was done."""
+        trial = _Trial(self._writer)
+        self._writer.execute("BEGIN IMMEDIATE")
+        with trial:
+            end = time.monotonic() + SLICE_S
+            for call in done:
+                call.result = call.work(self._writer)
+            self._run_bulk(done, end, had_one=only_bulk)
+        if trial.failure is None:
+            self._writer.execute("COMMIT")
+        elif len(done) == 1:
+            done[0].result, done[0].failure = None, trial.failure
+        return trial.failure is None or len(done) == 1
+
+    def _commit_apart(self, done: list[_Call[Any]]) -> None:
+        self._writer.execute("BEGIN IMMEDIATE")
+        for call in done:
+            call.result = None
+            with _Savepoint(self._writer, call):
+                call.result = call.work(self._writer)
+        self._writer.execute("COMMIT")
 
     def _run_bulk(self, done: list[_Call[Any]], end: float, *, had_one: bool) -> None:
         """Bulk calls until the slice is used up, or until captures wait; captures alone cannot starve them for ever."""
@@ -247,16 +288,11 @@ class Store(Readers):
         self._passed_over = 0
         while self._bulk and not (had_one and (self._captures or time.monotonic() >= end)):
             done.append(self._bulk.popleft())
-            self._run_call(done[-1])
+            done[-1].result = done[-1].work(self._writer)
             had_one = True
-
-    def _run_call(self, call: _Call[Any]) -> None:
-        with _Savepoint(self._writer, call):
-            call.result = call.work(self._writer)
 
     # ------------------------------------------------------------------ the write-ahead log
     def _note_wal(self, c: apsw.Connection, name: str, pages: int) -> int:
-        self._wal_pages = pages
         if pages > FOLD_PAGES:
             self._long.set()
         if pages > FOLD_PAGES_MAX:
@@ -281,8 +317,18 @@ class Store(Readers):
 
     def _fold_by_writer(self) -> None:
         with self._ready:
-            if not self._folds:
-                self._folds.append(_nobodys(_passive))
+            if not self._forced:
+                self._forced = True
+                self._folds.append(_nobodys(self._force))
+
+    def _force(self, c: apsw.Connection) -> None:
+        """Fold even if that means waiting a moment, for the folder's thread or for readers of old pages."""
+        self._forced = False
+        c.set_busy_timeout(FOLD_WAIT_MS)
+        try:
+            c.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        finally:
+            c.set_busy_timeout(BUSY_MS)
 
     def _fold_for(self, call: _Call[Any]) -> None:
         try:

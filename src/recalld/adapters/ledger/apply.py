@@ -12,15 +12,15 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Op, Receipt
 from recalld.domain.uri import Uri
 
-from . import queue, rows, talk, tree, upkeep
+from . import carry, queue, rows, talk, tree, upkeep
 from .pen import Outcome, Pen
 
 APPLY: dict[type, Callable[[Pen, Any], None]] = {
     ops.MakeDir: tree.make_dir,
     ops.PutFile: tree.put_file,
     ops.Remove: tree.remove,
-    ops.Move: tree.move,
-    ops.Copy: tree.copy,
+    ops.Move: carry.move,
+    ops.Copy: carry.copy,
     ops.SetTags: tree.set_tags,
     ops.SetTiers: tree.set_tiers,
     ops.SetChunks: tree.set_chunks,

@@ -39,7 +39,7 @@ def insert_chunks(
             ),
         )  # fmt: skip
         previous = c.last_insert_rowid()
-        _index(c, previous, owner, chunk.terms)
+        index_chunk(c, previous, owner, chunk.terms)
         total += len(chunk.terms)
         if pen.wanted:
             c.execute("INSERT OR IGNORE INTO unembedded (chunk, owner) VALUES (?, ?)", (previous, owner))
@@ -48,15 +48,16 @@ def insert_chunks(
     return previous
 
 
-def _index(c: apsw.Connection, chunk: int, owner: int, terms: Sequence[str]) -> None:
+def index_chunk(c: apsw.Connection, chunk: int, owner: int, terms: Sequence[str]) -> None:
+    """Add a chunk's full-text entry."""
     c.execute("INSERT INTO fts (rowid, terms) VALUES (?, ?)", (chunk, " ".join(owned(owner, t) for t in terms)))
 
 
-def delete_chunks(c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 1, 2)) -> int:
-    """Remove a node's chunks of these levels with all that hangs on them; returns how many."""
+def delete_chunks(c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 1, 2), most: int = -1) -> int:
+    """Remove a node's chunks of these levels (-1: all, else at most so many) with all that hangs on them; returns how many."""
     marks = ",".join("?" * len(levels))
     found = c.execute(
-        f"SELECT id, owner, length FROM chunk WHERE node = ? AND level IN ({marks})", (node, *levels)
+        f"SELECT id, owner, length FROM chunk WHERE node = ? AND level IN ({marks}) LIMIT ?", (node, *levels, most)
     ).fetchall()
     for chunk, owner, length in found:
         c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
@@ -74,7 +75,7 @@ def reown_chunks(c: apsw.Connection, node: int, owner: int) -> int:
     ).fetchall()
     for chunk, before, length, terms in found:
         c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
-        _index(c, chunk, owner, terms.split())
+        index_chunk(c, chunk, owner, terms.split())
         c.execute("UPDATE chunk SET owner = ? WHERE id = ?", (owner, chunk))
         c.execute("UPDATE unembedded SET owner = ? WHERE chunk = ?", (owner, chunk))
         # Vectors are followed by id: they come anew to the space they join.
@@ -101,7 +102,7 @@ def copy_chunks(pen: Pen, source: int, to: int, owner: int) -> None:
             (owner, to, level, kind, start, end, length, to, previous, at, speaker, asks, terms, text),
         )
         previous = c.last_insert_rowid()
-        _index(c, previous, owner, terms.split())
+        index_chunk(c, previous, owner, terms.split())
         c.execute(
             "INSERT INTO vector (owner, chunk, model, data) SELECT ?, ?, model, data FROM vector WHERE chunk = ?",
             (owner, previous, old),

@@ -11,6 +11,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.node import Entry, Kind, Node
 from recalld.domain.uri import Uri
+from recalld.ports.ledger import LogEntry
 from recalld.rules.wire import message_page
 
 from . import rows, talk
@@ -190,3 +191,20 @@ def _scan(
             f"WHERE n.id > :after AND n.kind = 1 AND n.gone = 0 AND {TEXTUAL}{inside}{hit}"
         )
     yield from c.execute(f"{sql} ORDER BY n.id LIMIT :limit", values)
+
+
+def log(c: apsw.Connection, caller: Caller, after: int, limit: int) -> list[LogEntry]:
+    """See ``ports.ledger.Tenant.log``; a plain user's without what concerns other users' trees."""
+    found = c.execute(
+        "SELECT seq, at, actor, op, node, uri, before, after, cause FROM log WHERE seq > :after AND account = :account "
+        "AND (:all OR uri = :me OR substr(uri, 1, length(:me) + 1) = :me || '/' OR substr(uri, 1, 14) <> 'viking://user/') "
+        "ORDER BY seq LIMIT :limit",
+        {
+            "after": after,
+            "account": caller.account,
+            "all": caller.role is not Role.USER,
+            "me": f"viking://user/{caller.user}",
+            "limit": limit,
+        },
+    )
+    return [LogEntry(*values) for values in found]

@@ -26,7 +26,7 @@ from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
 from recalld.ports.ledger import ChunkRow, LogEntry, StaleDir, Tenant, Usage
 
-from . import apply, look, queue, talk, tree, upkeep
+from . import apply, carry, faults, look, queue, talk, upkeep
 from .pen import Pen
 
 T = TypeVar("T")
@@ -107,7 +107,9 @@ class SqliteLedger:
     async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:
         """See ``ports.ledger.Ledger``."""
         now = self.clock.now()
-        return await self.write(lambda c: queue.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes, self._served))
+        return await self.write(
+            lambda c: queue.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes, self._served)
+        )
 
     async def beat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
         """See ``ports.ledger.Ledger``."""
@@ -169,7 +171,7 @@ class SqliteLedger:
 
     async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
         """See ``ports.ledger.Ledger``."""
-        found = await self._readers.read(lambda c: upkeep.unembedded(c, caller, limit))
+        found = await self._readers.read(lambda c: upkeep.unembedded(c, caller, fingerprint, limit))
         large = await self._readers.read(lambda c: _outside(c, {f[7] for f in found if f[7]}))
         blobs = {h: await self.blobs.get(h) for h in large}
         return await self._readers.read(lambda c: upkeep.chunk_rows(c, found, blobs))
@@ -178,8 +180,7 @@ class SqliteLedger:
         """See ``ports.ledger.Ledger``."""
         if not await self.write(lambda c: upkeep.want(c, fingerprint, width)):
             return
-        after = 0
-        while after := await self.write(lambda c, a=after: upkeep.list_unembedded(c, a, RELIST_PAGE), bulk=True):
+        while await self.write(lambda c: upkeep.list_unembedded(c, RELIST_PAGE), bulk=True):
             pass
 
     async def owners(self) -> list[Caller]:
@@ -193,9 +194,11 @@ class SqliteLedger:
     async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
         """See ``ports.ledger.Ledger``."""
         at, caller = self.clock.now(), Caller(account, "")
-        return await self.write(
-            lambda c: tree.reown(Pen(c, caller, at, "reown", False), node_id, chunks_max), bulk=True
-        )
+        # The subtree is walked by a reader: the writer is given what is left to do, and looks at that alone.
+        nodes = await self._readers.read(lambda c: carry.left_behind(c, account, node_id, chunks_max))
+        if not nodes:
+            return 0
+        return await self.write(lambda c: carry.reown(Pen(c, caller, at, "reown", False), nodes, chunks_max), bulk=True)
 
     async def prune(self, *, keep_s: float) -> int:
         """See ``ports.ledger.Ledger``."""
@@ -225,8 +228,8 @@ class SqliteLedger:
     async def check(self, *, repair: bool = False) -> list[str]:
         """See ``ports.ledger.Ledger``."""
         if repair:
-            return await self.write(lambda c: upkeep.check(c, True, self.blobs.has), bulk=True)
-        return await self._readers.read_alone(lambda c: upkeep.check(c, False, self.blobs.has))
+            return await self.write(lambda c: faults.check(c, True, self.blobs.has), bulk=True)
+        return await self._readers.read_alone(lambda c: faults.check(c, False, self.blobs.has))
 
     async def checkpoint(self) -> None:
         """See ``ports.ledger.Ledger``."""
@@ -238,8 +241,9 @@ class SqliteLedger:
         if self._lifecycle is None:
             self._readers.close()
         else:
-            await self._lifecycle.run(self._readers.close)
-            self._lifecycle.close()
+            lifecycle, self._lifecycle = self._lifecycle, None
+            await lifecycle.run(self._readers.close)
+            lifecycle.close()
 
 
 def _outside(c: apsw.Connection, hashes: set[str]) -> list[str]:
@@ -333,8 +337,7 @@ class SqliteTenant:
 
     async def log(self, *, after: int = 0, limit: int = 100) -> list[LogEntry]:
         """See ``ports.ledger.Tenant``."""
-        sql = "SELECT seq, at, actor, op, node, uri, before, after, cause FROM log WHERE seq > ? AND account = ? ORDER BY seq LIMIT ?"
-        return await self._read(lambda c: [LogEntry(*v) for v in c.execute(sql, (after, self.caller.account, limit))])
+        return await self._read(lambda c: look.log(c, self.caller, after, limit))
 
     async def pending(self, *, task_id: str = "") -> int:
         """See ``ports.ledger.Tenant``."""

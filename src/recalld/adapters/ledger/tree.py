@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
-from recalld.domain.commit import Copy, MakeDir, Move, PutFile, Remove, SetChunks, SetTags, SetTiers, WriteMode
+from recalld.domain.commit import MakeDir, PutFile, Remove, SetChunks, SetTags, SetTiers, WriteMode
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.job import NewJob
 from recalld.domain.uri import Uri
 
 from . import rows
-from .chunks import KIND_FILE, KIND_TIER, copy_chunks, delete_chunks, insert_chunks, reown_chunks
+from .chunks import KIND_FILE, KIND_TIER, delete_chunks, insert_chunks
 from .pen import Pen, existing
 from .queue import enqueue
 from .rows import DIRECTORY, FILE, MESSAGE, Row
 
-COPY_NODES_MAX = 20_000
 COUNT_MAX = 10_000
-REOWN_AT_ONCE = 500
 TEXT_LEVEL = (2,)
 TIER_LEVELS = (0, 1)
 PURGE = NewJob("purge", "purge")
@@ -27,7 +24,8 @@ PURGE = NewJob("purge", "purge")
 def make_dir(pen: Pen, op: MakeDir) -> None:
     """See ``commit.MakeDir``."""
     found = existing(pen, op.uri)
-    if found is not None and not (op.exist_ok and found.kind == DIRECTORY):
+    there = found is not None or rows.is_namespace(op.uri)
+    if there and not (op.exist_ok and (found is None or found.kind == DIRECTORY)):
         raise Conflict(
             f"Already exists: {op.uri}",
             remedy="choose another name, or use what is there",
@@ -44,6 +42,7 @@ def make_dir(pen: Pen, op: MakeDir) -> None:
         pen.c.execute("UPDATE node SET source = ? WHERE id = ?", (json.dumps(op.source), node))
     if op.tiers is not None:
         pen.set_tier(node, 1, op.tiers)
+        _tell_parent(pen, node, op.uri)
     pen.outcome.created += [] if found else [op.uri]
 
 
@@ -85,7 +84,7 @@ def _replace_file(pen: Pen, op: PutFile, found: Row) -> None:
             None if op.tags is None else json.dumps(op.tags), json.dumps(op.source, ensure_ascii=False), found.id,
         ),
     )  # fmt: skip
-    delete_chunks(pen.c, found.id, levels=TEXT_LEVEL)
+    delete_chunks(pen.c, found.id, levels=sorted({*TEXT_LEVEL, *(k.level for k in op.chunks or ())}))
     _follow(pen, op, found.id, found.owner, version, found.parent)
     pen.outcome.updated.append(op.uri)
 
@@ -184,8 +183,7 @@ def set_tiers(pen: Pen, op: SetTiers) -> None:
     if op.seen_seq:
         pen.c.execute("UPDATE node SET stale = 0 WHERE id = ? AND stale <= ?", (op.node_id, op.seen_seq))
     if path and (before is None or before[0] != op.tiers.abstract):
-        pen.outcome.seq = max(pen.outcome.seq, _last_seq(pen))
-        pen.mark_stale(found.parent, Uri(path[:-1]))
+        _tell_parent(pen, op.node_id, Uri(path))
 
 
 def _as_read(pen: Pen, node: int, version: int) -> tuple[Row, tuple[str, ...]] | None:
@@ -199,8 +197,12 @@ def _as_read(pen: Pen, node: int, version: int) -> tuple[Row, tuple[str, ...]] |
     return found, path
 
 
-def _last_seq(pen: Pen) -> int:
-    return int(pen.c.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0])
+def _tell_parent(pen: Pen, node: int, uri: Uri) -> None:
+    """The directory above shows this node's abstract, which has changed: an entry of its own, since a refresh of the
+    directory under way may have seen every entry before."""
+    pen.log("tiers", node, uri)
+    for (parent,) in pen.c.execute("SELECT parent FROM node WHERE id = ?", (node,)).fetchall():
+        pen.mark_stale(parent, uri.parent)
 
 
 def set_chunks(pen: Pen, op: SetChunks) -> None:
@@ -225,8 +227,7 @@ def set_chunks(pen: Pen, op: SetChunks) -> None:
     )
     if op.tiers is not None:
         pen.set_tier(op.node_id, op.version, op.tiers)
-    pen.outcome.seq = max(pen.outcome.seq, _last_seq(pen))
-    pen.mark_stale(found.parent, Uri(path[:-1]))
+        _tell_parent(pen, op.node_id, Uri(path))
 
 
 def remove(pen: Pen, op: Remove) -> None:
@@ -263,125 +264,8 @@ def count_below(pen: Pen, node: int) -> int:
     """Nodes of a subtree, itself included, counted up to a limit."""
     return int(
         pen.c.execute(
-            "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0 LIMIT ?) "
-            "SELECT count(*) FROM s",
+            "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id "
+            "WHERE n.gone = 0 LIMIT ?) SELECT count(*) FROM s",
             (node, COUNT_MAX),
         ).fetchone()[0]
     )
-
-
-def move(pen: Pen, op: Move) -> None:
-    """See ``commit.Move``."""
-    found = existing(pen, op.source)
-    if found is None:
-        raise rows.missing(op.source)
-    there = existing(pen, op.to)
-    if there is not None and there.kind == DIRECTORY and found.kind != DIRECTORY:
-        raise Invalid(
-            f"{op.to} is a directory", remedy="name the file's new address itself", details={"uri": str(op.to)}
-        )
-    if there is not None:
-        raise Conflict(
-            f"Already exists: {op.to}",
-            remedy="choose another target",
-            code="ALREADY_EXISTS",
-            details={"resource": str(op.to), "type": "file"},
-        )
-    if op.to.under(op.source):
-        raise Invalid(f"{op.to} lies inside {op.source}", remedy="choose a target outside it")
-    parent = pen.directory(op.to.parent)
-    seq = pen.log("move", found.id, op.to, detail={"from": str(op.source), "parent": parent, "name": op.to.name})
-    pen.c.execute("UPDATE node SET parent = ?, name = ?, seq = ? WHERE id = ?", (parent, op.to.name, seq, found.id))
-    pen.mark_stale(found.parent, op.source.parent)
-    pen.mark_stale(parent, op.to.parent)
-    owner = pen.owner(op.to)
-    if owner != found.owner:
-        pen.bump_epoch(owner, found.owner)
-        if reown(pen, found.id, REOWN_AT_ONCE + 1) > REOWN_AT_ONCE:
-            enqueue(pen, NewJob("reown", f"reown:{found.id}", {"node": found.id}))
-    pen.outcome.updated.append(op.to)
-
-
-def reown(pen: Pen, top: int, chunks_max: int) -> int:
-    """Bring up to ``chunks_max`` chunks (and the nodes they hang on) of a moved subtree into the index space of its new
-    place; returns how many rows were brought over, 0 when all are there."""
-    path = rows.Paths(pen.c, pen.caller.account).of(top)
-    if path is None:
-        return 0
-    owner = pen.owner(Uri(path))
-    done, seq = 0, 0
-    for node, has in list(_foreign(pen, top, owner, chunks_max)):
-        seq = seq or pen.log("reown", top, Uri(path))
-        moved = reown_chunks(pen.c, node, owner)
-        pen.c.execute("UPDATE node SET owner = ?, seq = ? WHERE id = ?", (owner, seq, node))
-        pen.bump_epoch(has)
-        done += max(moved, 1)
-        if done >= chunks_max:
-            break
-    if done:
-        pen.bump_epoch(owner)
-    return done
-
-
-def _foreign(pen: Pen, top: int, owner: int, most: int) -> Iterator[tuple[int, int]]:
-    yield from pen.c.execute(
-        "WITH RECURSIVE s(id, owner) AS (SELECT id, owner FROM node WHERE id = ? UNION ALL "
-        "SELECT n.id, n.owner FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0) SELECT id, owner FROM s WHERE owner <> ? LIMIT ?",
-        (top, owner, most),
-    )
-
-
-def copy(pen: Pen, op: Copy) -> None:
-    """See ``commit.Copy``."""
-    found = existing(pen, op.source)
-    if found is None:
-        raise rows.missing(op.source)
-    if found.kind == DIRECTORY and not op.recursive:
-        raise Conflict(f"{op.source} is a directory", remedy="copy it with recursive", code="FAILED_PRECONDITION")
-    if existing(pen, op.to) is not None:
-        raise Conflict(
-            f"Already exists: {op.to}",
-            remedy="choose another target",
-            code="ALREADY_EXISTS",
-            details={"resource": str(op.to), "type": "file"},
-        )
-    if op.to.under(op.source):
-        raise Invalid(f"{op.to} lies inside {op.source}", remedy="choose a target outside it")
-    if count_below(pen, found.id) >= min(COPY_NODES_MAX, COUNT_MAX):
-        raise Invalid(
-            f"{op.source} holds too much to copy at once", remedy=f"copy directories of at most {COUNT_MAX} entries"
-        )
-    todo = [(found, op.to, pen.directory(op.to.parent))]
-    while todo:
-        one, to, parent = todo.pop()
-        node = _copy_one(pen, one, to, parent)
-        for (below,) in pen.c.execute("SELECT name FROM node WHERE parent = ? AND gone = 0", (one.id,)).fetchall():
-            entry = rows.child(pen.c, one.id, below)
-            if entry is not None:
-                todo.append((entry, to / below, node))
-    pen.mark_stale(pen.directory(op.to.parent), op.to.parent)
-    pen.outcome.created.append(op.to)
-
-
-def _copy_one(pen: Pen, one: Row, to: Uri, parent: int) -> int:
-    size, media, event_at, speaker = pen.c.execute(
-        "SELECT size, media, event_at, speaker FROM node WHERE id = ?", (one.id,)
-    ).fetchone()
-    node = pen.insert(
-        parent,
-        to,
-        one.kind,
-        hash=one.hash,
-        size=size,
-        media=media,
-        event_at=event_at,
-        speaker=speaker,
-        tags=one.tags,
-        source=one.source,
-    )
-    pen.c.execute("INSERT INTO tier SELECT ?, 1, abstract, overview, made_by FROM tier WHERE node = ?", (node, one.id))
-    if one.kind == DIRECTORY:
-        pen.mark_stale(node, to)
-    else:
-        copy_chunks(pen, one.id, node, pen.owner(to))
-    return node

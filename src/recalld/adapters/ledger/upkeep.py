@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import apsw
 from recalld.domain.caller import Caller
 from recalld.domain.commit import PutVectors
 from recalld.domain.document import Tiers
+from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
 from recalld.ports.ledger import ChunkRow, StaleDir, Usage
@@ -23,19 +24,24 @@ from .pen import Pen
 from .rows import SELECT_NODE
 
 STALE_LOOKED_AT = 5_000
+PURGED_CHUNKS_MAX = 200
+"""Chunks one slice of a purge deletes: about 10 ms."""
 
 
 def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int) -> list[StaleDir]:
     """See ``ports.ledger.Ledger.stale_dirs``."""
     owner = rows.owner_of(c, caller.account, caller.user)
     paths = rows.Paths(c, caller.account)
-    found = []
+    found: list[tuple[int, tuple[str, ...], int, int]] = []
+    # What was removed stays stale until it is purged: it must not take the place of what lives.
     for node, stale in c.execute(
-        "SELECT id, stale FROM node WHERE owner = ? AND stale > 0 LIMIT ?", (owner, STALE_LOOKED_AT)
+        "SELECT id, stale FROM node WHERE owner = ? AND stale > 0 AND gone = 0 ORDER BY id DESC", (owner,)
     ):
         path = paths.of(node)
         if path is not None:
             found.append((len(path), path, node, stale))
+            if len(found) == STALE_LOOKED_AT:
+                break
     found.sort(key=lambda f: (-f[0], f[1]))
     return [_stale_dir(c, node, Uri(path), stale, entries_max) for _, path, node, stale in found[:limit]]
 
@@ -59,13 +65,14 @@ def node_by_id(c: apsw.Connection, caller: Caller, node: int) -> Node | None:
     return rows.load(c, node, Uri(path))
 
 
-def unembedded(c: apsw.Connection, caller: Caller, limit: int) -> list[tuple[Any, ...]]:
+def unembedded(c: apsw.Connection, caller: Caller, fingerprint: str, limit: int) -> list[tuple[Any, ...]]:
     """(chunk, node, level, start, end, text or None, kind, hash) of chunks to embed, the newest first."""
     owner = rows.owner_of(c, caller.account, caller.user)
     return c.execute(
         'SELECT k.id, k.node, k.level, k.start, k."end", k.text, n.kind, n.hash FROM unembedded u JOIN chunk k ON k.id = u.chunk '
-        "JOIN node n ON n.id = k.node WHERE u.owner = ? ORDER BY u.chunk DESC LIMIT ?",
-        (owner, limit),
+        "JOIN node n ON n.id = k.node WHERE u.owner = ? AND EXISTS (SELECT 1 FROM meta WHERE key = 'wanted_model' AND value = ?) "
+        "ORDER BY u.chunk DESC LIMIT ?",
+        (owner, fingerprint, limit),
     ).fetchall()
 
 
@@ -102,46 +109,63 @@ def _text(c: apsw.Connection, node: int, kind: int, hash_: str, blobs: dict[str,
 
 def put_vectors(pen: Pen, op: PutVectors) -> None:
     """See ``commit.PutVectors``."""
-    model = pen.c.execute("SELECT id FROM model WHERE fingerprint = ?", (op.fingerprint,)).fetchone()
-    if model is None:
+    found = pen.c.execute(
+        "SELECT id, width, EXISTS (SELECT 1 FROM meta WHERE key = 'wanted_model' AND value = fingerprint) FROM model "
+        "WHERE fingerprint = ?",
+        (op.fingerprint,),
+    ).fetchone()
+    if found is None:
         pen.outcome.stale += len(op.rows)
         return
+    model, width, wanted = found
     for one in op.rows:
+        if len(one.data) != 2 * width:
+            raise Invalid(
+                f"a vector of {op.fingerprint} has {len(one.data) // 2} numbers, not {width}",
+                remedy="the model does not do what its settings say: correct its width",
+            )
         pen.c.execute(
             "INSERT OR REPLACE INTO vector (owner, chunk, model, data) SELECT owner, id, ?, ? FROM chunk WHERE id = ?",
-            (model[0], one.data, one.chunk_id),
+            (model, one.data, one.chunk_id),
         )
         pen.outcome.stale += 0 if pen.c.changes() else 1
-        pen.c.execute("DELETE FROM unembedded WHERE chunk = ?", (one.chunk_id,))
+        if wanted:
+            pen.c.execute("DELETE FROM unembedded WHERE chunk = ?", (one.chunk_id,))
 
 
 def want(c: apsw.Connection, fingerprint: str, width: int) -> bool:
-    """Name the model every chunk needs a vector of; True if that is another one than before."""
+    """Name the model every chunk needs a vector of; True if chunks are still to be listed for it."""
     before = c.execute("SELECT value FROM meta WHERE key = 'wanted_model'").fetchone()
-    if before is not None and before[0] == fingerprint:
+    if before is None or before[0] != fingerprint:
+        c.execute("INSERT OR REPLACE INTO meta VALUES ('wanted_model', ?)", (fingerprint,))
+        c.execute("DELETE FROM unembedded")
+        c.execute("DELETE FROM meta WHERE key = 'listed_to'")
+        if fingerprint:
+            c.execute("INSERT OR IGNORE INTO model (fingerprint, width) VALUES (?, ?)", (fingerprint, width))
+            c.execute("INSERT INTO meta VALUES ('listed_to', 0)")
+    return bool(c.execute("SELECT 1 FROM meta WHERE key = 'listed_to'").fetchall())
+
+
+def list_unembedded(c: apsw.Connection, limit: int) -> bool:
+    """Put the next page of chunks that lack the wanted model's vector on the list; False: that was the last.
+
+    How far it has come is kept with the page, so that a start after an interruption goes on from there.
+    """
+    found = c.execute("SELECT value FROM meta WHERE key = 'listed_to'").fetchone()
+    if found is None:
         return False
-    c.execute("INSERT OR REPLACE INTO meta VALUES ('wanted_model', ?)", (fingerprint,))
-    c.execute("DELETE FROM unembedded")
-    if fingerprint:
-        c.execute("INSERT OR IGNORE INTO model (fingerprint, width) VALUES (?, ?)", (fingerprint, width))
-    return bool(fingerprint)
-
-
-def list_unembedded(c: apsw.Connection, after: int, limit: int) -> int:
-    """Put chunks that lack the wanted model's vector on the list, a page at a time; returns the page's last id, 0 at the
-    end."""
-    last = c.execute(
-        "SELECT max(id) FROM (SELECT id FROM chunk WHERE id > ? ORDER BY id LIMIT ?)", (after, limit)
-    ).fetchone()[0]
-    if last is None:
-        return 0
+    page = [k for (k,) in c.execute("SELECT id FROM chunk WHERE id > ? ORDER BY id LIMIT ?", (found[0], limit))]
+    if not page:
+        c.execute("DELETE FROM meta WHERE key = 'listed_to'")
+        return False
     c.execute(
         "INSERT OR IGNORE INTO unembedded SELECT k.id, k.owner FROM chunk k WHERE k.id > ? AND k.id <= ? AND NOT EXISTS "
-        "(SELECT 1 FROM vector v JOIN model m ON m.id = v.model JOIN meta w ON w.key = 'wanted_model' AND w.value = m.fingerprint "
-        "WHERE v.chunk = k.id)",
-        (after, last),
+        "(SELECT 1 FROM vector v JOIN model m ON m.id = v.model JOIN meta w ON w.key = 'wanted_model' "
+        "AND w.value = m.fingerprint WHERE v.chunk = k.id)",
+        (found[0], page[-1]),
     )
-    return int(last)
+    c.execute("UPDATE meta SET value = ? WHERE key = 'listed_to'", (page[-1],))
+    return True
 
 
 def owners(c: apsw.Connection) -> list[Caller]:
@@ -156,8 +180,11 @@ def purge(c: apsw.Connection, nodes_max: int) -> int:
         doomed += _leaves(c, top, nodes_max - len(doomed))
         if len(doomed) >= nodes_max:
             break
+    left = PURGED_CHUNKS_MAX
     for node in doomed:
-        delete_chunks(c, node)
+        left -= delete_chunks(c, node, most=left)
+        if left <= 0:
+            break  # a node with more than that goes in several slices
         talk.forget_session(c, (node,))
         c.execute("DELETE FROM tier WHERE node = ?", (node,))
         c.execute("DELETE FROM node WHERE id = ?", (node,))
@@ -241,37 +268,3 @@ def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
         store_id=one("SELECT value FROM meta WHERE key = 'store_id'"),
         owners={f"{a}/{u}": n for a, u, n in c.execute("SELECT account, user, chunks FROM owner")},
     )
-
-
-Fault = tuple[str, str, str]
-FAULTS: tuple[Fault, ...] = (
-    ("chunks without a node", "chunk WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
-    ("vectors without a chunk", "vector WHERE chunk NOT IN (SELECT id FROM chunk)", "DELETE FROM "),
-    ("entries to embed without a chunk", "unembedded WHERE chunk NOT IN (SELECT id FROM chunk)", "DELETE FROM "),
-    ("tiers without a node", "tier WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
-    ("messages without a node", "message WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
-    ("nodes without a parent", "node WHERE parent <> 0 AND parent NOT IN (SELECT id FROM node)", "DELETE FROM "),
-    ("files without content", "node WHERE kind = 1 AND size > 0 AND hash NOT IN (SELECT hash FROM blob)", ""),
-)
-
-
-def check(c: apsw.Connection, repair: bool, has_blob: Callable[[str], bool]) -> list[str]:
-    """See ``ports.ledger.Ledger.check``. What cannot be mended here is only said."""
-    said = [f"the store's pages: {r[0]}" for r in c.execute("PRAGMA quick_check(5)") if r[0] != "ok"]
-    for what, where, mend in FAULTS:
-        count = c.execute(f"SELECT count(*) FROM {where}").fetchone()[0]
-        if count:
-            said.append(f"{count} {what}" + (" (removed)" if repair and mend else ""))
-            if repair and mend:
-                c.execute(mend + where)
-    for owner, chunks, terms, real, real_terms in c.execute(
-        "SELECT o.id, o.chunks, o.terms, count(k.id), coalesce(sum(k.length), 0) FROM owner o LEFT JOIN chunk k ON k.owner = o.id GROUP BY o.id"
-    ).fetchall():
-        if (chunks, terms) != (real, real_terms):
-            said.append(
-                f"index space {owner} counts {chunks} chunks and has {real}" + (" (corrected)" if repair else "")
-            )
-            if repair:
-                c.execute("UPDATE owner SET chunks = ?, terms = ? WHERE id = ?", (real, real_terms, owner))
-    lost = [h for (h,) in c.execute("SELECT hash FROM blob WHERE data IS NULL AND size > 0") if not has_blob(h)]
-    return said + ([f"{len(lost)} large files are missing from the blob folder, the first: {lost[0]}"] if lost else [])

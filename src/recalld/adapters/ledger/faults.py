@@ -1,0 +1,72 @@
+"""Consistency: what ought to hold between the tables, told and mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import apsw
+
+from .chunks import index_chunk
+
+Fault = tuple[str, str, str]
+FAULTS: tuple[Fault, ...] = (
+    ("chunks without a node", "chunk WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
+    ("vectors without a chunk", "vector WHERE chunk NOT IN (SELECT id FROM chunk)", "DELETE FROM "),
+    ("entries to embed without a chunk", "unembedded WHERE chunk NOT IN (SELECT id FROM chunk)", "DELETE FROM "),
+    ("tiers without a node", "tier WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
+    ("messages without a node", "message WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
+    ("nodes without a parent", "node WHERE parent <> 0 AND parent NOT IN (SELECT id FROM node)", "DELETE FROM "),
+    ("files without content", "node WHERE kind = 1 AND size > 0 AND hash NOT IN (SELECT hash FROM blob)", ""),
+)
+
+
+def check(c: apsw.Connection, repair: bool, has_blob: Callable[[str], bool]) -> list[str]:
+    """See ``ports.ledger.Ledger.check``. What cannot be mended here is only said."""
+    said = [f"the store's pages: {r[0]}" for r in c.execute("PRAGMA quick_check(5)") if r[0] != "ok"]
+    for what, where, mend in FAULTS:
+        count = c.execute(f"SELECT count(*) FROM {where}").fetchone()[0]
+        if count:
+            said.append(f"{count} {what}" + (" (removed)" if repair and mend else ""))
+            if repair and mend:
+                c.execute(mend + where)
+    for owner, chunks, terms, real, real_terms in c.execute(
+        "SELECT o.id, o.chunks, o.terms, count(k.id), coalesce(sum(k.length), 0) "
+        "FROM owner o LEFT JOIN chunk k ON k.owner = o.id GROUP BY o.id"
+    ).fetchall():
+        if (chunks, terms) != (real, real_terms):
+            said.append(
+                f"index space {owner} counts {chunks} chunks and has {real}" + (" (corrected)" if repair else "")
+            )
+            if repair:
+                c.execute("UPDATE owner SET chunks = ?, terms = ? WHERE id = ?", (real, real_terms, owner))
+    said += _index_faults(c, repair) + _talk_faults(c, repair)
+    lost = [h for (h,) in c.execute("SELECT hash FROM blob WHERE data IS NULL AND size > 0") if not has_blob(h)]
+    return said + ([f"{len(lost)} large files are missing from the blob folder, the first: {lost[0]}"] if lost else [])
+
+
+def _index_faults(c: apsw.Connection, repair: bool) -> list[str]:
+    """Full-text entries and chunks stand for each other one to one."""
+    said = []
+    ghosts = c.execute("SELECT id FROM fts_docsize WHERE id NOT IN (SELECT id FROM chunk)").fetchall()
+    lost = c.execute("SELECT id, owner, terms FROM chunk WHERE id NOT IN (SELECT id FROM fts_docsize)").fetchall()
+    if ghosts:
+        said.append(f"{len(ghosts)} full-text entries without a chunk" + (" (removed)" if repair else ""))
+    if lost:
+        said.append(f"{len(lost)} chunks without a full-text entry" + (" (indexed anew)" if repair else ""))
+    for (chunk,) in ghosts if repair else ():
+        c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
+    for chunk, owner, terms in lost if repair else ():
+        index_chunk(c, chunk, owner, terms.split())
+    return said
+
+
+def _talk_faults(c: apsw.Connection, repair: bool) -> list[str]:
+    """A session counts its living messages that no archive has."""
+    wrong = c.execute(
+        "SELECT s.node, count(m.node), coalesce(sum(m.tokens), 0) FROM session s LEFT JOIN (message m JOIN node n "
+        "ON n.id = m.node AND n.gone = 0) ON m.session = s.node AND m.archive = 0 GROUP BY s.node "
+        "HAVING count(m.node) <> s.live OR coalesce(sum(m.tokens), 0) <> s.live_tokens"
+    ).fetchall()
+    for session, live, tokens in wrong if repair else ():
+        c.execute("UPDATE session SET live = ?, live_tokens = ? WHERE node = ?", (live, tokens, session))
+    return [f"{len(wrong)} sessions miscount their messages" + (" (corrected)" if repair else "")] if wrong else []

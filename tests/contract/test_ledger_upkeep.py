@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import pytest
+
+from recalld.adapters.ledger import upkeep
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Copy, Embedded, MakeDir, Move, PutVectors, Remove, SetTiers
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Closed, Conflict, Invalid
+from recalld.domain.job import NewJob
+from tests.contract.ledger_house import ANA, BEN, TIERS, House, append, at, chunk, open_house, put, sound
+
+SHARED = Caller("acme", "")
+WIDTH = 4
+VECTOR = b"\x00\x3c" + b"\x00\x00" * (WIDTH - 1)
+
+
+async def waiting(house: House, fingerprint: str = "m1", tree: Caller = SHARED, limit: int = 99) -> list[int]:
+    return [r.id for r in await house.ledger.unembedded(tree, fingerprint=fingerprint, limit=limit)]
+
+
+def vectors(fingerprint: str, ids: list[int]) -> PutVectors:
+    return PutVectors(fingerprint, tuple(Embedded(i, VECTOR) for i in ids))
+
+
+# ------------------------------------------------------------------ embedding
+async def test_new_chunks_wait_for_the_wanted_model_with_their_words(house: House) -> None:
+    await house.ledger.want("m1", WIDTH)
+    await house.do(put("resources/a.md", "one two", chunks=(chunk("one"), chunk("two", start=4))))
+    rows = await house.ledger.unembedded(SHARED, fingerprint="m1", limit=9)
+    assert [r.text for r in rows] == ["two", "one"]
+    await house.do(vectors("m1", [r.id for r in rows]))
+    assert await waiting(house) == []
+    assert (await house.ledger.usage()).vectors == 2
+
+
+async def test_nothing_waits_when_no_model_is_wanted(house: House) -> None:
+    await house.do(put("resources/a.md"))
+    assert await waiting(house) == []
+
+
+async def test_messages_wait_newest_first(house: House) -> None:
+    await house.ledger.want("m1", WIDTH)
+    await house.do(append("s", "a", "b"))
+    ids = await waiting(house, tree=ANA)
+    assert ids == sorted(ids, reverse=True)
+    assert len(ids) == 2
+
+
+async def test_another_model_wants_everything_anew_but_what_it_has(house: House) -> None:
+    await house.ledger.want("m1", WIDTH)
+    await house.do(put("resources/a.md"), put("resources/b.md"))
+    both = await waiting(house)
+    await house.do(vectors("m1", both))
+    await house.ledger.want("m2", WIDTH)
+    assert sorted(await waiting(house, "m2")) == sorted(both)
+    await house.ledger.want("m1", WIDTH)
+    assert await waiting(house) == []
+    await house.ledger.want("", 0)
+    await house.do(put("resources/c.md"))
+    assert await waiting(house) == []
+
+
+async def test_vectors_of_a_model_no_longer_wanted_end_no_waiting(house: House) -> None:
+    await house.ledger.want("m1", WIDTH)
+    await house.do(put("resources/a.md"))
+    ids = await waiting(house)
+    await house.ledger.want("m2", WIDTH)
+    await house.do(vectors("m1", ids))
+    assert await waiting(house, "m2") == ids
+
+
+async def test_a_list_begun_and_interrupted_is_finished_at_the_next_start(house: House) -> None:
+    await house.do(put("resources/a.md"), put("resources/b.md"))
+    await house.ledger.want("m1", WIDTH)
+    # As it stands when the process dies between naming the model and the first page of the list.
+    await house.force("DELETE FROM unembedded")
+    await house.force("INSERT OR REPLACE INTO meta VALUES ('listed_to', 0)")
+    await house.ledger.want("m1", WIDTH)
+    assert len(await waiting(house)) == 2
+
+
+async def test_vectors_of_chunks_that_have_gone_are_skipped(house: House) -> None:
+    await house.ledger.want("m1", WIDTH)
+    await house.do(put("resources/a.md", "one"))
+    ids = await waiting(house)
+    await house.do(put("resources/a.md", "two"))
+    receipt = await house.do(vectors("m1", ids))
+    assert receipt.stale == 1
+    assert (await house.ledger.usage()).vectors == 0
+
+
+async def test_vectors_of_another_width_are_not_stored(house: House) -> None:
+    await house.ledger.want("m1", WIDTH)
+    await house.do(put("resources/a.md"))
+    ids = await waiting(house)
+    with pytest.raises(Invalid, match="3 numbers, not 4"):
+        await house.do(PutVectors("m1", (Embedded(ids[0], b"\x00" * 6),)))
+    assert await waiting(house) == ids
+
+
+async def test_a_move_between_owners_takes_vectors_and_waiting_along(house: House) -> None:
+    await house.ledger.want("m1", WIDTH)
+    await house.do(put("resources/d/a.md", "one"), put("resources/d/b.md", "two"))
+    first, second = await waiting(house)
+    await house.do(vectors("m1", [first]))
+    await house.do(Move(at("resources/d"), at("user/ana/resources/d")))
+    assert await waiting(house) == []
+    assert await waiting(house, tree=ANA) == [second]
+    owner = (await house.rows("SELECT id FROM owner WHERE user = 'ana'"))[0][0]
+    assert await house.rows("SELECT owner FROM vector") == [(owner,)]
+
+
+# ------------------------------------------------------------------ staleness
+async def test_tiers_that_change_below_reach_a_parent_whose_refresh_was_under_way(house: House) -> None:
+    await house.do(put("resources/a/b/c.md"))
+    by_name = {s.node.uri.name: s for s in await house.ledger.stale_dirs(SHARED, limit=9, entries_max=9)}
+    child = by_name["b"]
+    await house.do(SetTiers(child.node.id, child.node.version, Tiers("first"), (), child.seq))
+    by_name = {s.node.uri.name: s for s in await house.ledger.stale_dirs(SHARED, limit=9, entries_max=9)}
+    parent = by_name["a"]
+    await house.do(SetTiers(child.node.id, child.node.version, Tiers("second"), (), child.seq))
+    # The parent's new tiers were made from what stood there before the child's abstract changed.
+    await house.do(SetTiers(parent.node.id, parent.node.version, TIERS, (), parent.seq))
+    assert "a" in [s.node.uri.name for s in await house.ledger.stale_dirs(SHARED, limit=9, entries_max=9)]
+
+
+async def test_removed_directories_do_not_hide_stale_ones(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    monkeypatch.setattr(upkeep, "STALE_LOOKED_AT", 5)
+    await house.do(*(put(f"resources/old/{n}/a.md") for n in range(20)))
+    await house.do(Remove(at("resources/old"), recursive=True))
+    await house.do(put("resources/new/a.md"))
+    assert "new" in [s.node.uri.name for s in await house.ledger.stale_dirs(SHARED, limit=9, entries_max=9)]
+
+
+async def test_a_namespace_directory_cannot_be_made(house: House) -> None:
+    for path in ("resources", "user/ana/memories"):
+        with pytest.raises(Conflict):
+            await house.do(MakeDir(at(path)))
+
+
+async def test_tier_chunks_do_not_pile_up_when_a_file_is_replaced(house: House) -> None:
+    for text in ("one", "two", "three"):
+        await house.do(put("resources/a.md", text, chunks=(chunk("gist", level=0), chunk(text))))
+    assert await house.finds("", "gist") == ["viking://resources/a.md"]
+
+
+# ------------------------------------------------------------------ moving and copying what is under way
+async def test_a_file_moved_before_it_was_indexed_is_indexed_where_it_is(house: House) -> None:
+    uri = "viking://resources/d/a.md"
+    await house.do(put("resources/d/a.md", chunks=None), jobs=(NewJob("shape", f"shape:{uri}", {"uri": uri}),))
+    await house.do(Move(at("resources/d"), at("resources/e")))
+    jobs = [j for j in await house.lease(9) if j.kind == "shape"]
+    assert [j.payload["uri"] for j in jobs] == ["viking://resources/e/a.md"]
+
+
+async def test_a_copied_file_that_was_not_indexed_yet_gets_its_own_job(house: House) -> None:
+    uri = "viking://resources/d/a.md"
+    await house.do(put("resources/d/a.md", chunks=None), jobs=(NewJob("shape", f"shape:{uri}", {"uri": uri}),))
+    await house.do(Copy(at("resources/d"), at("resources/e"), recursive=True))
+    jobs = [j for j in await house.lease(9) if j.kind == "shape"]
+    assert sorted(j.payload["uri"] for j in jobs) == ["viking://resources/d/a.md", "viking://resources/e/a.md"]
+
+
+async def test_recorded_talk_is_not_copied(house: House) -> None:
+    await house.do(append("s", "m"))
+    with pytest.raises(Conflict):
+        await house.do(Copy(at("user/ana/sessions"), at("user/ana/resources/talk"), recursive=True))
+    assert await house.ledger.check() == []
+
+
+# ------------------------------------------------------------------ the log
+async def test_the_log_names_only_what_its_reader_may_see(house: House) -> None:
+    await house.do(put("user/ana/memories/secret.md"), put("resources/a.md"))
+    seen = [e.uri for e in await house.tenant(BEN).log()]
+    assert "viking://resources/a.md" in seen
+    assert not [u for u in seen if u.startswith("viking://user/ana")]
+    everything = [e.uri for e in await house.tenant(Caller("acme", "boss", ANA.role.ADMIN)).log()]
+    assert "viking://user/ana/memories/secret.md" in everything
+
+
+async def test_the_log_is_read_in_pages(house: House) -> None:
+    await house.do(*(put(f"resources/{n}.md") for n in range(6)))
+    whole = await house.tenant().log()
+    paged: list[int] = []
+    while page := await house.tenant().log(after=paged[-1] if paged else 0, limit=2):
+        paged += [e.seq for e in page]
+    assert paged == [e.seq for e in whole]
+
+
+# ------------------------------------------------------------------ cleaning
+async def test_content_is_kept_while_a_node_or_a_young_entry_names_it(house: House) -> None:
+    await house.do(put("resources/a.md", "first"))
+    await house.do(put("resources/a.md", "second"))
+    assert await house.ledger.prune(keep_s=100) == 0
+    house.clock.advance(200)
+    assert await house.ledger.prune(keep_s=100) == 1
+    assert await house.text("resources/a.md") == "second"
+    assert await house.rows("SELECT count(*) FROM blob") == [(1,)]
+
+
+async def test_a_purge_slice_is_bounded_by_chunks_too(house: House) -> None:
+    many = tuple(chunk(f"w{n}") for n in range(300))
+    await house.do(*(put(f"resources/d/{n}.md", chunks=many) for n in range(5)))
+    await house.do(Remove(at("resources/d"), recursive=True))
+    (before,) = (await house.rows("SELECT count(*) FROM chunk"))[0]
+    await house.ledger.purge(nodes_max=50)
+    (after,) = (await house.rows("SELECT count(*) FROM chunk"))[0]
+    assert 0 < before - after <= upkeep.PURGED_CHUNKS_MAX
+    while await house.ledger.purge(nodes_max=50):
+        pass
+    assert await house.rows("SELECT count(*) FROM chunk") == [(0,)]
+    assert await house.ledger.check() == []
+
+
+FAULTS = [
+    "DELETE FROM node WHERE name = 'a.md'",
+    "DELETE FROM chunk",
+    "UPDATE owner SET chunks = 7",
+    "DELETE FROM fts WHERE rowid = 1",
+    "INSERT INTO fts (rowid, terms) VALUES (999, 'o1_ghost')",
+    "INSERT INTO vector (owner, chunk, model, data) VALUES (1, 999, 1, x'00')",
+    "UPDATE session SET live = 9",
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_check_tells_a_fault_and_a_repair_mends_it(house: House, fault: str) -> None:
+    await house.do(put("resources/a.md", tiers=TIERS), append("s", "m"))
+    assert await house.ledger.check() == []
+    await house.force(fault)
+    assert await house.ledger.check() != []
+    await house.ledger.check(repair=True)
+    assert await house.ledger.check() == []
+
+
+async def test_a_repair_puts_lost_entries_back_into_the_index(house: House) -> None:
+    await house.do(put("resources/a.md", "apple"))
+    await house.force("DELETE FROM fts WHERE rowid = 1")
+    await house.ledger.check(repair=True)
+    assert await house.finds("", "apple") == ["viking://resources/a.md"]
+
+
+async def test_a_missing_large_file_is_told(house: House) -> None:
+    await house.do(put("resources/lost.txt", "y" * 100_000))
+    assert any("missing from the blob folder" in s for s in await house.ledger.check())
+
+
+# ------------------------------------------------------------------ the whole
+async def test_everything_is_there_after_a_restart(house: House) -> None:
+    await house.do(put("resources/a.md", "apple", tiers=TIERS), append("s", "m"), jobs=(NewJob("k", "k"),))
+    store = (await house.ledger.usage()).store_id
+    await house.ledger.close()
+    assert not list(house.folder.glob("*-wal"))
+    assert sound(house.folder)
+    again = await open_house(house.folder)
+    assert (await again.text("resources/a.md"), await again.finds("", "apple")) == (
+        "apple",
+        ["viking://resources/a.md"],
+    )
+    assert [m.id for m in await again.tenant().messages("s")] == ["m"]
+    assert len(await again.lease(9)) == 1
+    assert (await again.ledger.usage()).store_id == store
+    await again.ledger.close()
+    with pytest.raises(Closed):
+        await again.text("resources/a.md")
+
+
+async def test_usage_counts_what_is_there(house: House) -> None:
+    await house.do(put("resources/a.md"), append("s", "m1", "m2"))
+    usage = await house.ledger.usage()
+    assert (usage.chunks, usage.messages, usage.sessions, usage.owners["acme/ana"]) == (3, 2, 1, 2)
+
+
+async def test_a_probe_writes_and_reads(house: House) -> None:
+    assert await house.ledger.probe() >= 0
+
+
+async def test_every_index_space_is_listed(house: House) -> None:
+    await house.do(put("resources/a.md"), put("user/ana/memories/a.md"))
+    assert {(c.account, c.user) for c in await house.ledger.owners()} >= {("acme", ""), ("acme", "ana")}
