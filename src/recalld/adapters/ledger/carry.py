@@ -133,7 +133,7 @@ def copy(pen: Pen, op: Copy) -> None:
     while todo:
         one, to, parent = todo.pop()
         node = _copy_one(pen, one, to, parent)
-        for (below,) in pen.c.execute("SELECT name FROM node WHERE parent = ? AND gone = 0", (one.id,)).fetchall():
+        for (below,) in rows.every(pen.c, "SELECT name FROM node WHERE parent = ? AND gone = 0", (one.id,)):
             entry = rows.child(pen.c, one.id, below)
             if entry is not None:
                 todo.append((entry, to / below, node))
@@ -143,9 +143,9 @@ def copy(pen: Pen, op: Copy) -> None:
 
 
 def _copy_one(pen: Pen, one: Row, to: Uri, parent: int) -> int:
-    size, media, event_at, speaker = pen.c.execute(
-        "SELECT size, media, event_at, speaker FROM node WHERE id = ?", (one.id,)
-    ).fetchone()
+    size, media, event_at, speaker = rows.only(
+        pen.c, "SELECT size, media, event_at, speaker FROM node WHERE id = ?", (one.id,)
+    )
     node = pen.insert(
         parent,
         to,

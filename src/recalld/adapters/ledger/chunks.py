@@ -10,6 +10,7 @@ from recalld.domain.document import Chunk
 from recalld.rules.owned import owned
 
 from .pen import Pen
+from .rows import every
 
 KIND_FILE, KIND_MESSAGE, KIND_TIER = 0, 1, 2
 
@@ -56,9 +57,9 @@ def index_chunk(c: apsw.Connection, chunk: int, owner: int, terms: Sequence[str]
 def delete_chunks(c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 1, 2), most: int = -1) -> int:
     """Remove a node's chunks of these levels (-1: all, else at most so many) with all that hangs on them; returns how many."""
     marks = ",".join("?" * len(levels))
-    found = c.execute(
-        f"SELECT id, owner, length FROM chunk WHERE node = ? AND level IN ({marks}) LIMIT ?", (node, *levels, most)
-    ).fetchall()
+    found = every(
+        c, f"SELECT id, owner, length FROM chunk WHERE node = ? AND level IN ({marks}) LIMIT ?", (node, *levels, most)
+    )
     for chunk, owner, length in found:
         c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
         c.execute("DELETE FROM vector WHERE chunk = ?", (chunk,))
@@ -70,16 +71,14 @@ def delete_chunks(c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 
 
 def reown_chunks(c: apsw.Connection, node: int, owner: int) -> int:
     """Bring a node's chunks into another index space; returns how many."""
-    found = c.execute(
-        "SELECT id, owner, length, terms FROM chunk WHERE node = ? AND owner <> ?", (node, owner)
-    ).fetchall()
+    found = every(c, "SELECT id, owner, length, terms FROM chunk WHERE node = ? AND owner <> ?", (node, owner))
     for chunk, before, length, terms in found:
         c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
         index_chunk(c, chunk, owner, terms.split())
         c.execute("UPDATE chunk SET owner = ? WHERE id = ?", (owner, chunk))
         c.execute("UPDATE unembedded SET owner = ? WHERE chunk = ?", (owner, chunk))
         # Vectors are followed by id: they come anew to the space they join.
-        rows = c.execute("DELETE FROM vector WHERE chunk = ? RETURNING model, data", (chunk,)).fetchall()
+        rows = every(c, "DELETE FROM vector WHERE chunk = ? RETURNING model, data", (chunk,))
         for model, data in rows:
             c.execute("INSERT INTO vector (owner, chunk, model, data) VALUES (?,?,?,?)", (owner, chunk, model, data))
         c.execute("UPDATE owner SET chunks = chunks - 1, terms = terms - ? WHERE id = ?", (length, before))
@@ -90,10 +89,11 @@ def reown_chunks(c: apsw.Connection, node: int, owner: int) -> int:
 def copy_chunks(pen: Pen, source: int, to: int, owner: int) -> None:
     """Give a copied file its source's chunks and vectors."""
     c = pen.c
-    found = c.execute(
+    found = every(
+        c,
         'SELECT id, level, kind, start, "end", length, at, speaker, asks, terms, text FROM chunk WHERE node = ? ORDER BY id',
         (source,),
-    ).fetchall()
+    )
     previous = 0
     for old, level, kind, start, end, length, at, speaker, asks, terms, text in found:
         c.execute(

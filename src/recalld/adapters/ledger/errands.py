@@ -6,6 +6,7 @@ import json
 
 from recalld.domain.uri import Uri
 
+from . import rows
 from .pen import Pen
 
 COLUMNS = "kind, account, user, role, lane, attempts, created, not_before, task"
@@ -17,11 +18,12 @@ def follow(pen: Pen, source: Uri, to: Uri, *, stay: bool) -> None:
     ``stay``: done there as well (a copy). A running job may have read the old address already: it is left to end, and a
     new one waits behind it.
     """
-    found = pen.c.execute(
+    found = rows.every(
+        pen.c,
         "SELECT id, state, key, payload, json_extract(payload, '$.uri') AS uri FROM job WHERE state IN ('pending', 'running') "
         "AND account = :account AND (uri = :top OR substr(uri, 1, length(:top) + 1) = :top || '/')",
         {"account": pen.caller.account, "top": str(source)},
-    ).fetchall()
+    )
     for job, state, key, payload, uri in found:
         there = str(to) + uri[len(str(source)) :]
         pen.c.execute(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import apsw
 
@@ -21,6 +22,7 @@ COLUMNS = (
     "n.id, n.name, n.kind, n.version, n.size, n.hash, n.media, n.created, n.updated, n.tags, n.source, "
     "coalesce(t.abstract, '')"
 )
+Bindings = Sequence[Any] | Mapping[str, Any]
 SELECT_NODE = f"SELECT {COLUMNS} FROM node n LEFT JOIN tier t ON t.node = n.id"
 
 
@@ -36,6 +38,17 @@ class Row:
     hash: str
     source: str
     tags: str
+
+
+def every(c: apsw.Connection, sql: str, values: Bindings = ()) -> list[tuple[Any, ...]]:
+    """All rows of a query at once, so that what follows may change what it read."""
+    return cast("list[tuple[Any, ...]]", c.execute(sql, values).fetchall())
+
+
+def only(c: apsw.Connection, sql: str, values: Bindings = ()) -> tuple[Any, ...]:
+    """The row of a query that always has one."""
+    (found,) = every(c, sql, values)
+    return found
 
 
 def root_of(c: apsw.Connection, account: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -204,7 +205,7 @@ class SqliteLedger:
         """See ``ports.ledger.Ledger``."""
         now, gone = self.clock.now(), 0
         while hashes := await self._readers.read(lambda c: upkeep.forgettable(c, now - keep_s, PRUNE_PAGE)):
-            step = await self.write(lambda c, h=hashes: upkeep.forget(c, h), bulk=True)
+            step = await self.write(partial(upkeep.forget, hashes=hashes), bulk=True)
             if not step:
                 break
             gone += step
@@ -268,10 +269,6 @@ class SqliteTenant:
     async def stat(self, uri: Uri) -> Node:
         """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: look.stat(c, self.caller, uri))
-
-    async def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:
-        """See ``ports.ledger.Tenant``."""
-        return await self._read(lambda c: look.list_dir(c, self.caller, uri, limit, hidden))
 
     async def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]:
         """See ``ports.ledger.Tenant``."""
@@ -342,3 +339,8 @@ class SqliteTenant:
     async def pending(self, *, task_id: str = "") -> int:
         """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: queue.pending(c, self.caller, task_id))
+
+    # Last, because below it the word list means this method.
+    async def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: look.list_dir(c, self.caller, uri, limit, hidden))

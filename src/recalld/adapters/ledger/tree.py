@@ -201,7 +201,7 @@ def _tell_parent(pen: Pen, node: int, uri: Uri) -> None:
     """The directory above shows this node's abstract, which has changed: an entry of its own, since a refresh of the
     directory under way may have seen every entry before."""
     pen.log("tiers", node, uri)
-    for (parent,) in pen.c.execute("SELECT parent FROM node WHERE id = ?", (node,)).fetchall():
+    for (parent,) in rows.every(pen.c, "SELECT parent FROM node WHERE id = ?", (node,)):
         pen.mark_stale(parent, uri.parent)
 
 
@@ -211,7 +211,7 @@ def set_chunks(pen: Pen, op: SetChunks) -> None:
     if read is None:
         return
     found, path = read
-    event_at, speaker = pen.c.execute("SELECT event_at, speaker FROM node WHERE id = ?", (op.node_id,)).fetchone()
+    event_at, speaker = rows.only(pen.c, "SELECT event_at, speaker FROM node WHERE id = ?", (op.node_id,))
     delete_chunks(pen.c, op.node_id, levels=TEXT_LEVEL)
     insert_chunks(
         pen,
@@ -263,9 +263,10 @@ def _forget_live(pen: Pen, node: int) -> None:
 def count_below(pen: Pen, node: int) -> int:
     """Nodes of a subtree, itself included, counted up to a limit."""
     return int(
-        pen.c.execute(
+        rows.only(
+            pen.c,
             "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id "
             "WHERE n.gone = 0 LIMIT ?) SELECT count(*) FROM s",
             (node, COUNT_MAX),
-        ).fetchone()[0]
+        )[0]
     )

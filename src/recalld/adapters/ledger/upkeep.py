@@ -48,7 +48,7 @@ def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int)
 
 def _stale_dir(c: apsw.Connection, node: int, uri: Uri, stale: int, entries_max: int) -> StaleDir:
     shown = f"n.parent = ? AND n.gone = 0 AND n.name NOT LIKE '.%' AND {NOT_MESSAGES}"
-    total = c.execute(f"SELECT count(*) FROM node n WHERE {shown}", (node,)).fetchone()[0]
+    total = rows.only(c, f"SELECT count(*) FROM node n WHERE {shown}", (node,))[0]
     entries = tuple(
         rows.node_from(v, Uri((*uri.parts, v[1])))
         for v in c.execute(f"{SELECT_NODE} WHERE {shown} ORDER BY n.kind <> 0, n.name LIMIT ?", (node, entries_max))
@@ -68,12 +68,13 @@ def node_by_id(c: apsw.Connection, caller: Caller, node: int) -> Node | None:
 def unembedded(c: apsw.Connection, caller: Caller, fingerprint: str, limit: int) -> list[tuple[Any, ...]]:
     """(chunk, node, level, start, end, text or None, kind, hash) of chunks to embed, the newest first."""
     owner = rows.owner_of(c, caller.account, caller.user)
-    return c.execute(
+    return rows.every(
+        c,
         'SELECT k.id, k.node, k.level, k.start, k."end", k.text, n.kind, n.hash FROM unembedded u JOIN chunk k ON k.id = u.chunk '
         "JOIN node n ON n.id = k.node WHERE u.owner = ? AND EXISTS (SELECT 1 FROM meta WHERE key = 'wanted_model' AND value = ?) "
         "ORDER BY u.chunk DESC LIMIT ?",
         (owner, fingerprint, limit),
-    ).fetchall()
+    )
 
 
 def chunk_rows(c: apsw.Connection, found: list[tuple[Any, ...]], blobs: dict[str, bytes]) -> list[ChunkRow]:
@@ -143,7 +144,7 @@ def want(c: apsw.Connection, fingerprint: str, width: int) -> bool:
         if fingerprint:
             c.execute("INSERT OR IGNORE INTO model (fingerprint, width) VALUES (?, ?)", (fingerprint, width))
             c.execute("INSERT INTO meta VALUES ('listed_to', 0)")
-    return bool(c.execute("SELECT 1 FROM meta WHERE key = 'listed_to'").fetchall())
+    return bool(rows.every(c, "SELECT 1 FROM meta WHERE key = 'listed_to'"))
 
 
 def list_unembedded(c: apsw.Connection, limit: int) -> bool:
@@ -176,7 +177,7 @@ def owners(c: apsw.Connection) -> list[Caller]:
 def purge(c: apsw.Connection, nodes_max: int) -> int:
     """See ``ports.ledger.Ledger.purge``: leaves first, so that a subtree is never half reachable."""
     doomed: list[int] = []
-    for (top,) in c.execute("SELECT id FROM node WHERE gone > 0 ORDER BY id LIMIT ?", (nodes_max,)).fetchall():
+    for (top,) in rows.every(c, "SELECT id FROM node WHERE gone > 0 ORDER BY id LIMIT ?", (nodes_max,)):
         doomed += _leaves(c, top, nodes_max - len(doomed))
         if len(doomed) >= nodes_max:
             break
@@ -207,9 +208,7 @@ def _leaves(c: apsw.Connection, top: int, most: int) -> list[int]:
 
 
 def _children(c: apsw.Connection, node: int, most: int) -> Iterator[int]:
-    return iter(
-        [id_ for (id_,) in c.execute("SELECT id FROM node WHERE parent = ? LIMIT ?", (node, most + 1)).fetchall()]
-    )
+    return iter([id_ for (id_,) in rows.every(c, "SELECT id FROM node WHERE parent = ? LIMIT ?", (node, most + 1))])
 
 
 def forgettable(c: apsw.Connection, before: float, limit: int) -> list[str]:
@@ -251,7 +250,7 @@ def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
     """See ``ports.ledger.Ledger.usage``."""
 
     def one(sql: str) -> Any:
-        return c.execute(sql).fetchone()[0]
+        return rows.only(c, sql)[0]
 
     wal = path.with_name(path.name + "-wal")
     return Usage(
