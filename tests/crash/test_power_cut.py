@@ -1,0 +1,237 @@
+"""The power goes before or after any call through a door; the next start finishes what was accepted, once."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recalld.app.engine import Engine
+from recalld.domain.caller import Caller
+from recalld.ports.doors import Doors
+from tests.contract.ledger_house import sound
+from tests.house_fixture import House, house_at, plant
+
+FOLDER = {
+    "guide/install.md": "# Install\n\nTake the amber package and unpack it.\n",
+    "guide/usage.md": "# Usage\n\nCall birch with two arguments.\n",
+    "notes/plan.md": "# Plan\n\nThe cedar bridge opens in June.\n",
+}
+SAID = ("My name is Ana and I live in Lisbon.", "I am allergic to peanuts.", "I prefer tea to coffee.")
+HASH = {"embedder": {"kind": "hash"}}
+
+
+class PowerCut(BaseException):
+    """Nothing catches it, as nothing catches the dark."""
+
+
+@dataclass
+class Wire:
+    """Counts calls through ledger and blobs; at the ``cut_at``-th (0 = never) the power goes, before or after it."""
+
+    cut_at: int = 0
+    after: bool = False
+    count: int = 0
+    dead: bool = False
+
+    async def through(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        if self.dead:
+            raise PowerCut
+        self.count += 1
+        last = self.count == self.cut_at
+        if last and not self.after:
+            self.dead = True
+            raise PowerCut
+        result = await call()
+        if last:
+            self.dead = True
+            raise PowerCut
+        return result
+
+
+class Wired:
+    """A door on a wire."""
+
+    def __init__(self, door: Any, wire: Wire) -> None:
+        self._door = door
+        self._wire = wire
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self._door, name)
+        if not inspect.iscoroutinefunction(verb):
+            return verb
+
+        async def wired(*args: Any, **kwargs: Any) -> Any:
+            return await self._wire.through(lambda: verb(*args, **kwargs))
+
+        return wired
+
+    def tenant(self, caller: Caller, *, bulk: bool = False) -> Any:
+        return Wired(self._door.tenant(caller, bulk=bulk), self._wire)
+
+
+def _wired(house: House, wire: Wire) -> House:
+    doors: Doors = replace(house.doors, ledger=Wired(house.doors.ledger, wire), blobs=Wired(house.doors.blobs, wire))
+    return replace(house, r=Engine(doors, house.r.config, Caller(), house.r._housekeeping), doors=doors)
+
+
+@dataclass
+class Accepted:
+    """What callers were told had happened."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
+    archives: int = 0
+    imports: list[str] = field(default_factory=list)
+
+
+async def _story(house: House, upload: Path, accepted: Accepted) -> None:
+    """A little of everything: write, import, talk, commit, rewrite, move and remove, with the work that follows."""
+    base = "viking://resources"
+    for name, text in (
+        ("one", "# One\n\nfirst"),
+        ("two", "# Two\n\nsecond"),
+        ("large", "# Large\n\n" + "fjord " * 12_000),
+    ):
+        await house.write(f"{base}/desk/{name}.md", text, mode="create")
+        accepted.texts[f"{base}/desk/{name}.md"] = text
+    added = await house.r.add(upload, to=f"{base}/manual")
+    accepted.imports.append(added.task_id)
+    for text in SAID:
+        told = await house.say("talk", text)
+        accepted.said += told.message_ids
+    await house.settle()
+    accepted.archives += (await house.commit("talk")).archived
+    await house.write(f"{base}/desk/one.md", "# One\n\nrewritten")
+    accepted.texts[f"{base}/desk/one.md"] = "# One\n\nrewritten"
+    await house.r.mv(f"{base}/desk/two.md", f"{base}/shelf/two.md")
+    accepted.texts[f"{base}/shelf/two.md"] = accepted.texts.pop(f"{base}/desk/two.md")
+    await house.r.rm(f"{base}/manual/guide/usage.md")
+    accepted.gone.add("usage.md")
+    await house.settle()
+
+
+async def _live(folder: Path, upload: Path, wire: Wire) -> tuple[Accepted, float]:
+    """One life, cut short or not; returns what was accepted, and when it ended."""
+    accepted = Accepted()
+    async with house_at(folder, **HASH) as house:
+        try:
+            await _story(_wired(house, wire), upload, accepted)
+        except (PowerCut, BaseExceptionGroup):
+            assert wire.dead
+        return accepted, house.clock.now()
+
+
+async def _start_again(folder: Path, accepted: Accepted, now: float) -> None:
+    """Open the folder, let the work end, and hold the store against what was accepted and what must always be so."""
+    async with house_at(folder, **HASH) as house:
+        house.clock.advance(now - house.clock.now() + 1)
+        await house.settle()
+        await _holds(house, accepted)
+        await _invariants(house)
+        await _overviews(house, accepted)
+    assert sound(folder)
+
+
+async def _holds(house: House, accepted: Accepted) -> None:
+    for uri, text in accepted.texts.items():
+        # A rewrite or a move that was under way may have happened.
+        places = {uri, uri.replace("/desk/", "/shelf/")} if uri.endswith("two.md") else {uri}
+        found = [await house.r.read(place) for place in places if await _is_there(house, place)]
+        assert len(found) == 1
+        assert found[0] == text or "rewritten" in found[0]
+    tenant = house.doors.ledger.tenant(Caller())
+    if accepted.said:
+        stored = [m.id for m in await tenant.messages("talk")]
+        assert stored[: len(accepted.said)] == accepted.said
+        assert len(stored) == len(set(stored)) <= len(accepted.said) + 1
+        archives = await tenant.archives("talk")
+        assert accepted.archives <= len(archives) <= 1
+        assert all(a.state == "done" for a in archives)
+    for task in accepted.imports:
+        assert (await house.r.task(task)).status == "completed"
+        assert await house.r.read("viking://resources/manual/notes/plan.md") == FOLDER["notes/plan.md"]
+
+
+async def _is_there(house: House, uri: str) -> bool:
+    return uri in {str(e.node.uri) for e in await house.r.tree("viking://resources", depth=9)}
+
+
+NEVER = {
+    "a file whose text is not in the index": (
+        "SELECT id FROM node n WHERE kind = 1 AND gone = 0 AND size > 0 AND NOT EXISTS "
+        "(SELECT 1 FROM chunk k WHERE k.node = n.id AND k.version = n.version AND k.level = 2)"
+    ),
+    "a vector without a chunk": "SELECT chunk FROM vector WHERE chunk NOT IN (SELECT id FROM chunk)",
+    "a chunk without a node": "SELECT id FROM chunk WHERE node NOT IN (SELECT id FROM node)",
+    "a chunk without a vector": "SELECT id FROM chunk WHERE id NOT IN (SELECT chunk FROM vector)",
+    "a chunk without its words": "SELECT id FROM chunk WHERE id NOT IN (SELECT id FROM fts_docsize)",
+    "words without a chunk": "SELECT id FROM fts_docsize WHERE id NOT IN (SELECT id FROM chunk)",
+    "a directory whose tiers are behind": "SELECT id FROM node WHERE stale > 0 AND gone = 0",
+    "something removed and not purged": "SELECT id FROM node WHERE gone > 0",
+    "a memory twice": (
+        "SELECT json_extract(source, '$.key') FROM node WHERE kind = 1 AND gone = 0 AND json_extract(source, '$.key') "
+        "IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+    ),
+    "a job that did not end": "SELECT id FROM job WHERE state <> 'dead' OR error = ''",
+    "a task that did not end": "SELECT id FROM task WHERE status NOT IN ('completed', 'failed', 'cancelled')",
+}
+
+
+async def _invariants(house: House) -> None:
+    assert await house.r.check() == []
+    for what, sql in NEVER.items():
+        found = await house.doors.ledger.readers.read(lambda c, s=sql: c.execute(s).fetchall())  # type: ignore[attr-defined]
+        assert found == [], what
+
+
+async def _overviews(house: House, accepted: Accepted) -> None:
+    """No directory speaks of what has gone from it."""
+    tenant = house.doors.ledger.tenant(Caller())
+    for entry in await house.r.tree("viking://resources", depth=9):
+        if not entry.node.is_dir:
+            continue
+        tiers = await tenant.tiers(entry.node.uri)
+        for name in accepted.gone:
+            assert tiers is None or name not in tiers.overview
+
+
+async def _calls(folder: Path, upload: Path) -> int:
+    """How many calls the story makes when nothing happens to it; what it leaves behind holds too."""
+    wire = Wire()
+    accepted, now = await _live(folder, upload, wire)
+    assert accepted.archives == 1
+    await _start_again(folder, accepted, now)
+    return wire.count
+
+
+@pytest.fixture
+def upload(tmp_path: Path) -> Path:
+    return plant(tmp_path / "upload", FOLDER)
+
+
+@pytest.mark.loop_may_block  # stores are opened and closed over and over by the test itself
+async def test_a_power_cut_somewhere(tmp_path: Path, upload: Path) -> None:
+    calls = await _calls(tmp_path / "whole", upload)
+    chance = random.Random(int(os.environ.get("RECALLD_SEED", "1")))
+    for number in chance.sample(range(1, calls + 1), 3):
+        folder = tmp_path / f"cut-{number}"
+        await _start_again(folder, *await _live(folder, upload, Wire(number, after=number % 2 == 0)))
+
+
+@pytest.mark.slow
+@pytest.mark.loop_may_block
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_power_cut_everywhere(tmp_path: Path, upload: Path, after: bool) -> None:
+    calls = await _calls(tmp_path / "whole", upload)
+    assert calls > 50
+    for number in range(1, calls + 1):
+        folder = tmp_path / f"cut-{number}"
+        await _start_again(folder, *await _live(folder, upload, Wire(number, after)))
