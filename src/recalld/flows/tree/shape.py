@@ -17,6 +17,7 @@ from recalld.rules.chunks import chunks_of_file
 from recalld.rules.encoding import decode
 from recalld.rules.media import media_type
 from recalld.rules.trailer import strip
+from recalld.rules.turns import talk_head
 
 PARSE_INLINE_BYTES_MAX = 32_768
 """Parsers may hold the interpreter for a whole call: larger bytes are cut as plain text now and parsed by the worker."""
@@ -71,6 +72,7 @@ async def put_file(
     small = len(data) <= INLINE_BYTES_MAX
     if not small:
         await doors.blobs.put(data)
+    head = talk_head(shaped.document.text) if shaped.document is not None else None
     return PutFile(
         uri,
         mode,
@@ -82,6 +84,8 @@ async def put_file(
         tiers=await tiers_of(uri, shaped, doors),
         tags=tags,
         expect=expect,
+        event_at=head.at if head is not None else None,
+        speaker=head.speaker if head is not None else "",
     )
 
 
