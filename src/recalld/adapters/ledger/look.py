@@ -15,11 +15,14 @@ from recalld.ports.ledger import LogEntry
 from recalld.rules.wire import message_page
 
 from . import rows, talk
-from .rows import SELECT_NODE
+from .rows import SELECT_NODE, every
 
 NOT_MESSAGES = "n.kind <> 2 AND NOT (n.name = 'messages' AND n.parent IN (SELECT node FROM session))"
-TEXTUAL = "(n.media LIKE 'text/%' OR n.media IN ('application/json', 'application/jsonl', 'application/yaml', 'application/toml', 'application/xml', 'image/svg+xml'))"
-Scanned = tuple[int, int, str, bytes | str | None, int, str]
+TEXTUAL = (
+    "(n.media LIKE 'text/%' OR n.media IN ('application/json', 'application/jsonl', 'application/yaml', "
+    "'application/toml', 'application/xml', 'image/svg+xml'))"
+)
+Scanned = tuple[int, int, str, bytes | None, int, str]
 """id, parent, name, content, size, hash."""
 
 
@@ -41,6 +44,12 @@ def list_dir(c: apsw.Connection, caller: Caller, uri: Uri, limit: int, hidden: b
         raise Conflict(
             f"{uri} is not a directory", remedy="read it instead", code="FAILED_PRECONDITION", details={"uri": str(uri)}
         )
+    return _entries(c, caller, node, limit, hidden)
+
+
+def _entries(c: apsw.Connection, caller: Caller, node: Node, limit: int, hidden: bool) -> list[Node]:
+    """A directory's entries, those included that are there before anything was written."""
+    uri = node.uri
     found = _children(c, caller, node.id, uri, limit, hidden) if node.id else []
     have = {n.uri.name for n in found}
     virtual = [Node(0, uri / name, Kind.DIRECTORY) for name in rows.namespace_children(uri, caller) if name not in have]
@@ -50,8 +59,10 @@ def list_dir(c: apsw.Connection, caller: Caller, uri: Uri, limit: int, hidden: b
 def _children(c: apsw.Connection, caller: Caller, node: int, uri: Uri, limit: int, hidden: bool) -> list[Node]:
     only = caller.user if uri.parts == ("user",) and caller.role is Role.USER else ""
     hide = "" if hidden else " AND NOT (n.name LIKE '.%' AND n.kind <> 0)"
-    found = c.execute(
-        f"{SELECT_NODE} WHERE n.parent = ? AND n.gone = 0 AND (? = '' OR n.name = ?){hide} ORDER BY n.kind <> 0, n.name LIMIT ?",
+    found = every(
+        c,
+        f"{SELECT_NODE} WHERE n.parent = ? AND n.gone = 0 AND (? = '' OR n.name = ?){hide} "
+        "ORDER BY n.kind <> 0, n.name LIMIT ?",
         (node, only, only, limit + 1),
     )
     # Names were checked when they were made: no need to check them again for every entry of a listing.
@@ -66,7 +77,8 @@ def walk(c: apsw.Connection, caller: Caller, uri: Uri, depth_max: int, nodes_max
         node, depth = stack.pop()
         entries.append(Entry(node, node.uri.relative_to(uri)))
         if node.is_dir and depth < depth_max:
-            stack += [(n, depth + 1) for n in reversed(list_dir(c, caller, node.uri, nodes_max, hidden))]
+            below = _entries(c, caller, node, nodes_max - len(entries), hidden)
+            stack += [(n, depth + 1) for n in reversed(below)]
     return entries
 
 
@@ -103,7 +115,7 @@ def tiers(c: apsw.Connection, caller: Caller, uri: Uri) -> Tiers | None:
 def names(c: apsw.Connection, caller: Caller, uri: Uri, nodes_max: int) -> list[Entry]:
     """See ``ports.ledger.Tenant.names``."""
     top = stat(c, caller, uri)
-    if not top.id:
+    if not top.id or talk_uri(uri):
         return [Entry(n, n.uri.relative_to(uri)) for n in list_dir(c, caller, uri, nodes_max, False)]
     kind = {top.id: top.uri.parts}
     entries: list[Entry] = []
@@ -116,11 +128,13 @@ def names(c: apsw.Connection, caller: Caller, uri: Uri, nodes_max: int) -> list[
     return sorted(entries, key=lambda e: e.rel_path)
 
 
-def _below(c: apsw.Connection, top: int, most: int) -> Iterator[tuple[int, int, str, int]]:
-    yield from c.execute(
-        "WITH RECURSIVE s(id, parent, name, kind) AS (SELECT id, parent, name, kind FROM node n WHERE parent = ? AND gone = 0 AND "
-        f"{NOT_MESSAGES} UNION ALL SELECT n.id, n.parent, n.name, n.kind FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0 AND "
-        f"{NOT_MESSAGES} LIMIT ?) SELECT id, parent, name, kind <> 0 FROM s",
+def _below(c: apsw.Connection, top: int, most: int) -> list[tuple[int, int, str, int]]:
+    columns = "n.id, n.parent, n.name, n.kind"
+    return every(
+        c,
+        f"WITH RECURSIVE s(id, parent, name, kind) AS (SELECT {columns} FROM node n WHERE n.parent = ? AND n.gone = 0 "
+        f"AND {NOT_MESSAGES} UNION ALL SELECT {columns} FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0 "
+        f"AND {NOT_MESSAGES} LIMIT ?) SELECT id, parent, name, kind <> 0 FROM s",
         (top, most),
     )
 
@@ -138,14 +152,27 @@ def grep_page(
     top = stat(c, caller, uri)
     if not top.is_dir:
         return [(top, content(c, top))] if top.id > after else []
+    scan, wanted = (_talk, True) if talk_uri(uri) else (_files, not literal.isascii())
     found: list[tuple[Node, bytes | None]] = []
     seen = limit
     while not found and seen == limit:
         # A page that shows nothing of this subtree is no end: go on until there is something, or no page.
-        page = list(_scan(c, caller, uri, literal, fold, after, limit))
+        page = scan(c, caller, uri, literal, fold, after, limit)
         seen, after = len(page), page[-1][0] if page else after
-        found = list(_inside(c, caller, uri, depth_max, page))
+        inside = _inside(c, caller, uri, depth_max, page)
+        found = [(n, data) for n, data in inside if not (literal and wanted and _misses(data, literal, fold))]
     return found
+
+
+def _misses(data: bytes | None, literal: str, fold: bool) -> bool:
+    """True when bytes certainly do not hold the literal; in another encoding than UTF-8 it looks different."""
+    if data is None or literal.encode() in (data.lower() if fold else data):
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _inside(
@@ -160,7 +187,7 @@ def _inside(
         if name.startswith(".") or (caller.role is Role.USER and path[0] == "user" and path[1] != caller.user):
             continue
         kind = Kind.MESSAGE if talk_uri(uri) else Kind.FILE
-        yield Node(id_, Uri(path), kind, size=size, hash=hash_), data.encode() if isinstance(data, str) else data
+        yield Node(id_, Uri(path), kind, size=size, hash=hash_), data
 
 
 def talk_uri(uri: Uri) -> bool:
@@ -169,28 +196,44 @@ def talk_uri(uri: Uri) -> bool:
     return len(p) > 4 and p[0] == "user" and p[2] == "sessions" and p[4] == "messages"
 
 
-def _scan(
+def _talk(
     c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, after: int, limit: int
-) -> Iterator[Scanned]:
+) -> list[Scanned]:
+    """Messages as their pages read: a match may lie in the line that names the speaker."""
+    found = every(
+        c,
+        f"SELECT n.id, n.parent, n.name, {talk.OF_MESSAGE} FROM node n JOIN message m ON m.node = n.id "
+        "WHERE n.id > ? AND n.gone = 0 AND n.owner = ? ORDER BY n.id LIMIT ?",
+        (after, rows.owner_of(c, caller.account, rows.owner_key(uri)), limit),
+    )
+    pages = [(v[:3], message_page(talk.message_from(v[3:])).encode()) for v in found]
+    return [(id_, parent, name, page, len(page), "") for (id_, parent, name), page in pages]
+
+
+def _files(
+    c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, after: int, limit: int
+) -> list[Scanned]:
     owner = rows.owner_key(uri) if len(uri.parts) > 1 or uri.parts == ("resources",) else None
     inside = "" if owner is None else " AND n.owner = :owner"
+    hit = ""
+    if literal and literal.isascii():
+        # A blob outside the ledger cannot be looked into here, nor UTF-16: they are always candidates.
+        hit = (
+            f" AND (b.data IS NULL OR instr({'lower(b.data)' if fold else 'b.data'}, :literal) "
+            "OR substr(b.data, 1, 2) IN (x'fffe', x'feff'))"
+        )
     values = {
         "after": after,
         "limit": limit,
         "literal": literal if fold else literal.encode(),
         "owner": rows.owner_of(c, caller.account, owner or ""),
     }
-    if talk_uri(uri):
-        hit = f" AND instr({'lower(m.text)' if fold else 'CAST(m.text AS BLOB)'}, :literal)" if literal else ""
-        sql = f"SELECT n.id, n.parent, n.name, m.text, n.size, '' FROM node n JOIN message m ON m.node = n.id WHERE n.id > :after AND n.gone = 0{inside}{hit}"
-    else:
-        # A blob outside the ledger cannot be looked into here: it is always a candidate.
-        hit = f" AND (b.data IS NULL OR instr({'lower(b.data)' if fold else 'b.data'}, :literal))" if literal else ""
-        sql = (
-            "SELECT n.id, n.parent, n.name, b.data, n.size, n.hash FROM node n JOIN blob b ON b.hash = n.hash "
-            f"WHERE n.id > :after AND n.kind = 1 AND n.gone = 0 AND {TEXTUAL}{inside}{hit}"
-        )
-    yield from c.execute(f"{sql} ORDER BY n.id LIMIT :limit", values)
+    return every(
+        c,
+        "SELECT n.id, n.parent, n.name, b.data, n.size, n.hash FROM node n JOIN blob b ON b.hash = n.hash "
+        f"WHERE n.id > :after AND n.kind = 1 AND n.gone = 0 AND {TEXTUAL}{inside}{hit} ORDER BY n.id LIMIT :limit",
+        values,
+    )
 
 
 def log(c: apsw.Connection, caller: Caller, after: int, limit: int) -> list[LogEntry]:

@@ -16,6 +16,7 @@ from recalld.domain.job import Job, Lane, NewJob, QueueCount, Task, TaskStatus
 from recalld.domain.policy import JobPolicy
 
 from .pen import Pen
+from .rows import every, only
 
 ERROR_CHARS_MAX = 500
 KEEP_TASK = "task = CASE WHEN task = '' THEN excluded.task ELSE task END"
@@ -61,7 +62,7 @@ def lease(
     served: dict[str, int],
 ) -> list[Job]:
     """See ``ports.ledger.Ledger.lease``. ``served``: when each user had a turn last; brought up to date here."""
-    for (id_,) in c.execute("SELECT id FROM job WHERE state = 'running' AND lease_until < ?", (now,)).fetchall():
+    for (id_,) in every(c, "SELECT id FROM job WHERE state = 'running' AND lease_until < ?", (now,)):
         give_back(c, id_, now)
     running = c.execute("SELECT account || '/' || user FROM job WHERE state = 'running'")
     busy = Counter(str(user) for (user,) in running)
@@ -77,7 +78,8 @@ def lease(
                 waiting.pop(0)
                 continue
             policy = policies.get(found.kind, JobPolicy())
-            if found.attempt >= policy.attempts_max or now - found.created_at > policy.deadline_s:
+            # By attempts alone: time also passes while no server runs, or while others' work comes first.
+            if found.attempt >= policy.attempts_max:
                 waited = f"given up after {found.attempt} attempts in {now - found.created_at:.0f} s"
                 bury(c, found.id, found.task_id, waited, now)
                 continue
@@ -95,7 +97,8 @@ def lease(
 def _waiting(c: apsw.Connection, lane: Lane) -> list[tuple[str, str, str, int]]:
     """(name, account, user, oldest job) of everybody with pending jobs in a lane."""
     found = c.execute(
-        "SELECT account, user, min(id) FROM job WHERE state = 'pending' AND lane = ? GROUP BY account, user", (str(lane),)
+        "SELECT account, user, min(id) FROM job WHERE state = 'pending' AND lane = ? GROUP BY account, user",
+        (str(lane),),
     )
     return [(f"{account}/{user}", account, user, oldest) for account, user, oldest in found]
 
@@ -111,9 +114,7 @@ def _ready(c: apsw.Connection, now: float, lane: Lane, account: str, user: str) 
     if found is None:
         return None
     id_, kind, key, role, payload, attempts, created, task_id = found
-    return Job(
-        id_, kind, key, Caller(account, user, Role(role)), json.loads(payload), lane, attempts, created, task_id
-    )
+    return Job(id_, kind, key, Caller(account, user, Role(role)), json.loads(payload), lane, attempts, created, task_id)
 
 
 def give_back(c: apsw.Connection, job_id: int, not_before: float, error: str = "") -> None:
@@ -170,7 +171,7 @@ def retry(
 
 def release(c: apsw.Connection, worker: str, now: float) -> int:
     """See ``ports.ledger.Ledger.release``."""
-    held = c.execute("SELECT id FROM job WHERE state = 'running' AND worker = ?", (worker,)).fetchall()
+    held = every(c, "SELECT id FROM job WHERE state = 'running' AND worker = ?", (worker,))
     for (id_,) in held:
         give_back(c, id_, now)
     return len(held)
@@ -193,12 +194,13 @@ def counts(c: apsw.Connection, now: float) -> list[QueueCount]:
 
 def pending(c: apsw.Connection, caller: Caller, task_id: str) -> int:
     """See ``ports.ledger.Tenant.pending``."""
-    return int(
-        c.execute(
-            "SELECT count(*) FROM job WHERE state IN ('pending', 'running') AND account = ? AND user = ? AND (? = '' OR task = ?)",
-            (caller.account, caller.user, task_id, task_id),
-        ).fetchone()[0]
+    (count,) = only(
+        c,
+        "SELECT count(*) FROM job WHERE state IN ('pending', 'running') AND account = ? AND user = ? "
+        "AND (? = '' OR task = ?)",
+        (caller.account, caller.user, task_id, task_id),
     )
+    return int(count)
 
 
 def new_task(pen: Pen, op: NewTask) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import apsw
 
@@ -26,9 +28,10 @@ from . import rows
 from .chunks import KIND_MESSAGE, insert_chunks
 from .pen import Pen
 from .queue import enqueue, new_task
-from .rows import MESSAGE
+from .rows import MESSAGE, every, only
 
 MESSAGE_COLUMNS = "id, role, parts, text, created_at, at, peer_id, turn_id, kind, source_ids, ordinal, archive, tokens"
+OF_MESSAGE = ", ".join(f"m.{column}" for column in MESSAGE_COLUMNS.split(", "))
 SESSION_COLUMNS = (
     "node, created, updated, live, next_ordinal, live_tokens, commits, keep_recent, last_commit, last_message, "
     "contexts_used, skills_used, extracted, config"
@@ -54,9 +57,7 @@ def node_of(c: apsw.Connection, caller: Caller, session_id: str) -> int:
 
 def session(c: apsw.Connection, caller: Caller, session_id: str) -> Session:
     """Raises ``NotFound``."""
-    found = c.execute(
-        f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node_of(c, caller, session_id),)
-    ).fetchone()
+    found = only(c, f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node_of(c, caller, session_id),))
     return _session(found, uri_of(caller, session_id))
 
 
@@ -64,7 +65,8 @@ def sessions(c: apsw.Connection, caller: Caller) -> list[Session]:
     """The caller's living sessions, newest first."""
     owner = rows.owner_of(c, caller.account, caller.user)
     top = rows.find(c, caller.account, Uri(("user", caller.user, "sessions")))
-    found = c.execute(
+    found = every(
+        c,
         f"SELECT n.name, s.{SESSION_COLUMNS.replace(', ', ', s.')} FROM session s JOIN node n ON n.id = s.node "
         "WHERE s.owner = ? AND n.parent = ? AND n.gone = 0 ORDER BY s.updated DESC, s.node DESC",
         (owner, top),
@@ -72,27 +74,14 @@ def sessions(c: apsw.Connection, caller: Caller) -> list[Session]:
     return [_session(values[1:], uri_of(caller, values[0])) for values in found]
 
 
-def _session(found: tuple[object, ...], uri: Uri) -> Session:
-    (
-        _,
-        created,
-        updated,
-        live,
-        total,
-        tokens,
-        commits,
-        keep,
-        last_commit,
-        last_message,
-        contexts,
-        skills,
-        extracted,
-        config,
-    ) = found
+def _session(found: tuple[Any, ...], uri: Uri) -> Session:
+    """A ``Session`` from ``SESSION_COLUMNS``."""
+    _, created, updated, live, total, tokens, commits, keep, committed, said, contexts, skills, extracted, config = (
+        found
+    )
     return Session(
-        uri.name, uri, float(str(created)), float(str(updated)), int(str(live)), int(str(total)), int(str(tokens)),
-        int(str(commits)), int(str(keep)), float(str(last_commit)), float(str(last_message)), int(str(contexts)),
-        int(str(skills)), json.loads(str(extracted)), json.loads(str(config)),
+        uri.name, uri, created, updated, live, total, tokens, commits, keep, committed, said, contexts, skills,
+        json.loads(extracted), json.loads(config),
     )  # fmt: skip
 
 
@@ -127,65 +116,64 @@ def _make(pen: Pen, session_id: str, config: dict[str, object]) -> int:
     return node
 
 
+@dataclass(slots=True)
+class _Tail:
+    """Where a session's talk goes on, kept while messages are appended and written back once."""
+
+    node: int
+    folder: int
+    base: Uri
+    owner: int
+    ordinal: int
+    last_chunk: int
+    added: int = 0
+    tokens: int = 0
+
+
 def append(pen: Pen, op: Append) -> None:
     """See ``commit.Append``."""
     uri = uri_of(pen.caller, op.session_id)
     node = _living(pen, uri) or _make(pen, op.session_id, {})
     folder = rows.find(pen.c, pen.caller.account, uri / "messages") or pen.directory(uri / "messages")
-    added = [m for m in op.messages if _append_one(pen, m, node, folder, uri / "messages")]
-    pen.outcome.messages_added += len(added)
-    pen.outcome.messages_seen += len(op.messages) - len(added)
-    if added:
+    ordinal, last = only(pen.c, "SELECT next_ordinal, last_chunk FROM session WHERE node = ?", (node,))
+    tail = _Tail(node, folder, uri / "messages", pen.owner(uri), ordinal, last)
+    for message in op.messages:
+        _append_one(pen, message, tail)
+    pen.outcome.messages_added += tail.added
+    pen.outcome.messages_seen += len(op.messages) - tail.added
+    if tail.added:
         pen.c.execute(
-            "UPDATE session SET live = live + ?, live_tokens = live_tokens + ?, updated = ?, last_message = ? WHERE node = ?",
-            (len(added), sum(m.message.tokens for m in added), pen.at, pen.at, node),
+            "UPDATE session SET next_ordinal = ?, last_chunk = ?, live = live + ?, live_tokens = live_tokens + ?, updated = ?, "
+            "last_message = ? WHERE node = ?",
+            (tail.ordinal, tail.last_chunk, tail.added, tail.tokens, pen.at, pen.at, node),
         )
     pen.outcome.session = session(pen.c, pen.caller, op.session_id)
 
 
-def _append_one(pen: Pen, new: NewMessage, session_node: int, folder: int, base: Uri) -> bool:
+def _append_one(pen: Pen, new: NewMessage, tail: _Tail) -> None:
     message = new.message
-    if pen.c.execute("SELECT 1 FROM message WHERE session = ? AND id = ?", (session_node, message.id)).fetchone():
-        return False
-    uri = Uri((*base.parts, f"{message.id}.md"))
-    ordinal, last = pen.c.execute(
-        "SELECT next_ordinal, last_chunk FROM session WHERE node = ?", (session_node,)
-    ).fetchone()
+    if every(pen.c, "SELECT 1 FROM message WHERE session = ? AND id = ?", (tail.node, message.id)):
+        return
     speaker = message.peer_id or message.role
-    owner = pen.owner(uri)
     node = pen.insert(
-        folder,
-        uri,
-        MESSAGE,
-        size=len(message.text.encode()),
-        media="text/markdown",
-        event_at=message.at,
-        speaker=speaker,
-    )
+        tail.folder, Uri((*tail.base.parts, f"{message.id}.md")), MESSAGE, size=len(message.text.encode()),
+        media="text/markdown", event_at=message.at, speaker=speaker,
+    )  # fmt: skip
     pen.c.execute(
         f"INSERT INTO message (node, session, {MESSAGE_COLUMNS}) VALUES ({','.join('?' * 15)})",
         (
-            node, session_node, message.id, message.role, json.dumps(message.parts, ensure_ascii=False), message.text,
+            node, tail.node, message.id, message.role, json.dumps(message.parts, ensure_ascii=False), message.text,
             message.created_at, message.at, message.peer_id, message.turn_id, message.kind,
-            json.dumps(message.source_message_ids), ordinal, 0, message.tokens,
+            json.dumps(message.source_message_ids), tail.ordinal, 0, message.tokens,
         ),
     )  # fmt: skip
-    last = insert_chunks(
-        pen,
-        node,
-        owner,
-        1,
-        new.chunks,
-        kind=KIND_MESSAGE,
-        group=session_node,
-        previous=last,
-        at=message.at,
-        speaker=speaker,
-    )
-    pen.c.execute(
-        "UPDATE session SET next_ordinal = ?, last_chunk = ? WHERE node = ?", (ordinal + 1, last, session_node)
-    )
-    return True
+    tail.last_chunk = insert_chunks(
+        pen, node, tail.owner, 1, new.chunks, kind=KIND_MESSAGE, group=tail.node, previous=tail.last_chunk,
+        at=message.at, speaker=speaker,
+    )  # fmt: skip
+    tail.ordinal += 1
+    tail.added += 1
+    tail.tokens += message.tokens
 
 
 def messages(
@@ -193,28 +181,28 @@ def messages(
 ) -> list[Message]:
     """See ``ports.ledger.Tenant.messages``; forgotten ones are left out."""
     node = node_of(c, caller, session_id)
-    columns = MESSAGE_COLUMNS.replace("id, role", "m.id, m.role").replace(" kind", " m.kind").replace(" at,", " m.at,")
-    found = c.execute(
-        f"SELECT {columns} FROM message m JOIN node n ON n.id = m.node WHERE m.session = ? AND m.ordinal > ? "
+    found = every(
+        c,
+        f"SELECT {OF_MESSAGE} FROM message m JOIN node n ON n.id = m.node WHERE m.session = ? AND m.ordinal > ? "
         "AND (? IS NULL OR m.archive = ?) AND n.gone = 0 ORDER BY m.ordinal LIMIT ?",
         (node, after, archive, archive, limit),
     )
     return [message_from(values) for values in found]
 
 
-def message_from(values: tuple[object, ...]) -> Message:
+def message_from(found: tuple[Any, ...]) -> Message:
     """A ``Message`` from ``MESSAGE_COLUMNS``."""
-    id_, role, parts, text, created_at, at, peer, turn, kind, sources, ordinal, archive, tokens = values
+    id_, role, parts, text, created_at, at, peer, turn, kind, sources, ordinal, archive, tokens = found
     return Message(
-        str(id_), str(role), tuple(json.loads(str(parts))), str(text), str(created_at), float(str(at)), str(peer), str(turn),
-        str(kind), tuple(json.loads(str(sources))), int(str(ordinal)), int(str(archive)), int(str(tokens)),
+        id_, role, tuple(json.loads(parts)), text, created_at, at, peer, turn, kind, tuple(json.loads(sources)),
+        ordinal, archive, tokens,
     )  # fmt: skip
 
 
 def archive_messages(pen: Pen, op: ArchiveMessages) -> None:
     """See ``commit.ArchiveMessages``."""
     node = node_of(pen.c, pen.caller, op.session_id)
-    number = pen.c.execute("SELECT commits FROM session WHERE node = ?", (node,)).fetchone()[0] + 1
+    number = only(pen.c, "SELECT commits FROM session WHERE node = ?", (node,))[0] + 1
     pen.c.execute(
         "UPDATE message SET archive = ? WHERE session = ? AND archive = 0 AND ordinal <= ? "
         "AND EXISTS (SELECT 1 FROM node n WHERE n.id = message.node AND n.gone = 0)",
@@ -223,9 +211,7 @@ def archive_messages(pen: Pen, op: ArchiveMessages) -> None:
     count = pen.c.changes()
     if not count:
         return
-    tokens = pen.c.execute(
-        "SELECT sum(tokens) FROM message WHERE session = ? AND archive = ?", (node, number)
-    ).fetchone()[0]
+    (tokens,) = only(pen.c, "SELECT sum(tokens) FROM message WHERE session = ? AND archive = ?", (node, number))
     pen.c.execute(
         "UPDATE session SET commits = ?, live = live - ?, live_tokens = live_tokens - ?, keep_recent = ?, last_commit = ?, "
         "updated = ? WHERE node = ?",
@@ -247,13 +233,14 @@ def finish_archive(pen: Pen, op: FinishArchive) -> None:
     node = node_of(pen.c, pen.caller, op.session_id)
     state = "failed" if op.error else "done"
     pen.c.execute(
-        "UPDATE archive SET state = ?, abstract = ?, overview = ?, error = ? WHERE session = ? AND number = ? AND state = 'pending'",
+        "UPDATE archive SET state = ?, abstract = ?, overview = ?, error = ? WHERE session = ? AND number = ? "
+        "AND state = 'pending'",
         (state, op.tiers.abstract, op.tiers.overview, op.error, node, op.number),
     )
     if not pen.c.changes():
         pen.outcome.stale += 1
         return
-    extracted = json.loads(pen.c.execute("SELECT extracted FROM session WHERE node = ?", (node,)).fetchone()[0])
+    extracted = json.loads(only(pen.c, "SELECT extracted FROM session WHERE node = ?", (node,))[0])
     for kind, count in op.extracted.items():
         extracted[kind] = extracted.get(kind, 0) + count
     pen.c.execute("UPDATE session SET extracted = ? WHERE node = ?", (json.dumps(extracted), node))
@@ -262,17 +249,15 @@ def finish_archive(pen: Pen, op: FinishArchive) -> None:
 def archives(c: apsw.Connection, caller: Caller, session_id: str) -> list[Archive]:
     """Oldest first."""
     node, base = node_of(c, caller, session_id), uri_of(caller, session_id)
-    found = c.execute(
-        "SELECT number, created, messages, state, abstract, overview, error, task FROM archive WHERE session = ? ORDER BY number",
-        (node,),
-    )
+    columns = "number, created, messages, state, abstract, overview, error, task"
+    found = every(c, f"SELECT {columns} FROM archive WHERE session = ? ORDER BY number", (node,))
     return [Archive(v[0], base / f"history/archive_{v[0]:03d}", *v[1:]) for v in found]
 
 
 def configure(pen: Pen, op: ConfigureSession) -> None:
     """See ``commit.ConfigureSession``."""
     node = node_of(pen.c, pen.caller, op.session_id)
-    config = json.loads(pen.c.execute("SELECT config FROM session WHERE node = ?", (node,)).fetchone()[0])
+    config = json.loads(only(pen.c, "SELECT config FROM session WHERE node = ?", (node,))[0])
     config = {k: v for k, v in {**config, **op.config}.items() if v is not None}
     pen.c.execute(
         "UPDATE session SET config = ?, updated = ? WHERE node = ?",

@@ -1,0 +1,124 @@
+"""What grep and glob are given to look at: nothing that could match is left out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from recalld.domain.node import Kind
+from tests.contract.ledger_house import House, append, at, put
+
+
+async def scanned(
+    house: House, path: str, literal: str = "", *, fold: bool = False, depth: int = 9
+) -> dict[str, bytes]:
+    """Names and bytes of the candidates, read page by page."""
+    found: dict[str, bytes] = {}
+    after = 0
+    while page := await house.tenant().grep_candidates(
+        at(path), literal=literal, fold=fold, depth_max=depth, after=after, limit=2
+    ):
+        found |= {node.uri.name: data for node, data in page}
+        after = page[-1][0].id
+    return found
+
+
+async def store(house: House, path: str, data: bytes) -> None:
+    await house.do(replace(put(path), data=data, size=len(data), hash=hashlib.sha256(data).hexdigest()))
+
+
+async def test_messages_are_scanned_as_they_read(house: House) -> None:
+    await house.do(append("s", "m1", "m2", "m3"))
+    found = await scanned(house, "user/ana/sessions/s/messages")
+    assert len(found) == 3
+    for name, data in found.items():
+        assert data == await house.tenant().read(at(f"user/ana/sessions/s/messages/{name}"))
+
+
+async def test_a_message_is_found_by_the_line_that_names_its_speaker(house: House) -> None:
+    await house.do(append("s", "m1"))
+    folder = "user/ana/sessions/s/messages"
+    assert list(await scanned(house, folder, "user:")) == ["m1.md"]
+    assert list(await scanned(house, folder, "elsewhere")) == []
+
+
+async def test_messages_are_scanned_only_where_they_lie(house: House) -> None:
+    await house.do(append("s", "m1"), put("user/ana/resources/a.md"))
+    assert list(await scanned(house, "user/ana")) == ["a.md"]
+
+
+async def test_names_of_a_message_directory_are_its_messages(house: House) -> None:
+    await house.do(append("s", "m1", "m2"))
+    named = await house.tenant().names(at("user/ana/sessions/s/messages"), nodes_max=9)
+    assert [(e.rel_path, e.node.kind) for e in named] == [("m1.md", Kind.MESSAGE), ("m2.md", Kind.MESSAGE)]
+    assert await house.tenant().names(at("user/ana/sessions/s"), nodes_max=9) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "gb18030", "utf-8", "utf-8-sig"])
+async def test_a_text_in_any_encoding_is_a_candidate(house: House, encoding: str) -> None:
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    await store(house, "resources/a.txt", mark + "预算会议在星期五 budget".encode(encoding))
+    assert list(await scanned(house, "resources", "星期五")) == ["a.txt"]
+    assert list(await scanned(house, "resources", "budget", fold=True)) == ["a.txt"]
+
+
+async def test_plain_text_without_the_literal_is_no_candidate(house: House) -> None:
+    await store(house, "resources/a.txt", "预算会议 budget".encode())
+    await store(house, "resources/b.txt", b"nothing of it")
+    assert await scanned(house, "resources", "星期五") == {}
+    assert await scanned(house, "resources", "train") == {}
+    assert list(await scanned(house, "resources", "Budget")) == []
+    assert list(await scanned(house, "resources", "budget")) == ["a.txt"]
+
+
+async def test_folding_takes_no_notice_of_ascii_case(house: House) -> None:
+    await store(house, "resources/a.txt", b"The BUDGET of Paris")
+    assert list(await scanned(house, "resources", "budget", fold=True)) == ["a.txt"]
+    assert list(await scanned(house, "resources", "budget")) == []
+
+
+async def test_a_literal_behind_a_zero_byte_is_seen(house: House) -> None:
+    await store(house, "resources/a.txt", b"head\x00tail with a needle")
+    assert list(await scanned(house, "resources", "needle")) == ["a.txt"]
+    assert list(await scanned(house, "resources", "needle", fold=True)) == ["a.txt"]
+
+
+async def test_a_large_file_is_always_a_candidate(house: House) -> None:
+    text = "y" * 100_000
+    assert await house.blobs.put(text.encode()) == put("resources/a.txt", text).hash
+    await house.do(put("resources/a.txt", text))
+    assert await scanned(house, "resources", "never there") == {"a.txt": text.encode()}
+
+
+async def test_pages_that_show_nothing_are_no_end(house: House) -> None:
+    await house.do(*(put(f"resources/other/{n}.md") for n in range(7)), put("resources/here/z.md"))
+    assert list(await scanned(house, "resources/here")) == ["z.md"]
+
+
+async def test_depth_counts_from_where_the_scan_begins(house: House) -> None:
+    await house.do(put("resources/a.md"), put("resources/d/b.md"), put("resources/d/e/c.md"))
+    assert list(await scanned(house, "resources", depth=1)) == ["a.md"]
+    assert list(await scanned(house, "resources", depth=2)) == ["a.md", "b.md"]
+
+
+async def test_binary_and_hidden_files_are_no_candidates(house: House) -> None:
+    await house.do(put("resources/a.png", media="image/png"), put("resources/.env"), put("resources/a.md"))
+    assert list(await scanned(house, "resources")) == ["a.md"]
+
+
+async def test_a_walk_is_in_pre_order_and_ends_at_its_limits(house: House) -> None:
+    await house.do(put("resources/b.md"), put("resources/d/e/x.md"), put("resources/d/y.md"), put("resources/f/z.md"))
+
+    async def walked(depth: int, most: int) -> list[str]:
+        return [e.rel_path for e in await house.tenant().walk(at("resources"), depth_max=depth, nodes_max=most)]
+
+    assert await walked(9, 99) == ["d", "d/e", "d/e/x.md", "d/y.md", "f", "f/z.md", "b.md"]
+    assert await walked(1, 99) == ["d", "f", "b.md"]
+    assert await walked(9, 4) == ["d", "d/e", "d/e/x.md", "d/y.md"]
+
+
+async def test_a_walk_from_the_root_shows_what_is_there_before_anything_was_written(house: House) -> None:
+    found = [e.rel_path for e in await house.tenant().walk(at(""), depth_max=3, nodes_max=99)]
+    assert {"agent", "resources", "user", "user/ana", "user/ana/memories", "user/ana/sessions"} <= set(found)
