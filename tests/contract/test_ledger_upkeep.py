@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.adapters.ledger import upkeep
+from recalld.adapters.ledger import carry, chunks, upkeep
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Copy, Embedded, MakeDir, Move, PutVectors, Remove, SetTiers
 from recalld.domain.document import Tiers
@@ -280,3 +280,26 @@ async def test_a_probe_writes_and_reads(house: House) -> None:
 async def test_every_index_space_is_listed(house: House) -> None:
     await house.do(put("resources/a.md"), put("user/ana/memories/a.md"))
     assert {(c.account, c.user) for c in await house.ledger.owners()} >= {("acme", ""), ("acme", "ana")}
+
+
+async def test_dead_full_text_is_reclaimed_in_slices(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "RECLAIM_MIN", 10)
+    many = tuple(chunk(" ".join(f"w{n}x{k}" for k in range(40))) for n in range(300))
+    await house.do(put("resources/keep.md", "apple"), put("resources/a.md", chunks=many))
+    full = (await house.rows("SELECT sum(length(block)) FROM fts_data"))[0][0]
+    await house.do(Remove(at("resources/a.md")))
+    while await house.ledger.purge(nodes_max=50):
+        pass
+    await house.ledger.prune(keep_s=0)
+    assert (await house.rows("SELECT sum(length(block)) FROM fts_data"))[0][0] < full / 3
+    assert await house.finds("", "apple") == ["viking://resources/keep.md"]
+    assert await house.ledger.check() == []
+
+
+async def test_a_copy_that_would_hold_up_every_writer_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carry, "COPY_NODES_MAX", 3)
+    await house.do(*(put(f"resources/d/{n}.md") for n in range(3)))
+    with pytest.raises(Invalid):
+        await house.do(Copy(at("resources/d"), at("resources/e"), recursive=True))
+    monkeypatch.setattr(carry, "COPY_NODES_MAX", 4)
+    await house.do(Copy(at("resources/d"), at("resources/e"), recursive=True))

@@ -15,10 +15,12 @@ from . import errands, rows
 from .chunks import copy_chunks, reown_chunks
 from .pen import Pen, existing
 from .queue import enqueue
-from .rows import DIRECTORY, Row
-from .tree import COUNT_MAX, count_below
+from .rows import DIRECTORY, Row, every
 
 REOWN_AT_ONCE = 500
+COPY_NODES_MAX = 2_000
+COPY_CHUNKS_MAX = 5_000
+"""A copy is one transaction: about half a second for as much as this."""
 
 
 def move(pen: Pen, op: Move) -> None:
@@ -92,6 +94,17 @@ def left_behind(c: apsw.Connection, account: str, top: int, most: int) -> list[i
     return foreign(c, top, rows.owner_of(c, account, rows.owner_key(Uri(path))), most)
 
 
+def too_much(pen: Pen, top: int) -> bool:
+    """True if copying a subtree would hold up every other writer."""
+    found = every(
+        pen.c,
+        "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0 "
+        "LIMIT ?) SELECT (SELECT count(*) FROM chunk k WHERE k.node = s.id) FROM s",
+        (top, COPY_NODES_MAX + 1),
+    )
+    return len(found) > COPY_NODES_MAX or sum(chunks for (chunks,) in found) > COPY_CHUNKS_MAX
+
+
 def holds_talk(pen: Pen, top: int) -> bool:
     """True if recorded messages or sessions lie in a subtree."""
     found = pen.c.execute(
@@ -119,9 +132,10 @@ def copy(pen: Pen, op: Copy) -> None:
         )
     if op.to.under(op.source):
         raise Invalid(f"{op.to} lies inside {op.source}", remedy="choose a target outside it")
-    if count_below(pen, found.id) >= COUNT_MAX:
+    if too_much(pen, found.id):
         raise Invalid(
-            f"{op.source} holds too much to copy at once", remedy=f"copy directories of at most {COUNT_MAX} entries"
+            f"{op.source} holds too much to copy at once",
+            remedy=f"copy directories of at most {COPY_NODES_MAX} entries and {COPY_CHUNKS_MAX} chunks, part by part",
         )
     if holds_talk(pen, found.id):
         raise Conflict(

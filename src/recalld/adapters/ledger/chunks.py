@@ -10,9 +10,11 @@ from recalld.domain.document import Chunk
 from recalld.rules.owned import owned
 
 from .pen import Pen
-from .rows import every
+from .rows import every, only
 
 KIND_FILE, KIND_MESSAGE, KIND_TIER = 0, 1, 2
+RECLAIM_MIN = 2_000
+MERGE_PAGES = 16
 
 
 def insert_chunks(
@@ -45,7 +47,7 @@ def insert_chunks(
         if pen.wanted:
             c.execute("INSERT OR IGNORE INTO unembedded (chunk, owner) VALUES (?, ?)", (previous, owner))
     if chunks:
-        c.execute("UPDATE owner SET chunks = chunks + ?, terms = terms + ? WHERE id = ?", (len(chunks), total, owner))
+        count(c, owner, len(chunks), total)
     return previous
 
 
@@ -60,13 +62,30 @@ def delete_chunks(c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 
     found = every(
         c, f"SELECT id, owner, length FROM chunk WHERE node = ? AND level IN ({marks}) LIMIT ?", (node, *levels, most)
     )
-    for chunk, owner, length in found:
+    for chunk, _, _ in found:
         c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
         c.execute("DELETE FROM vector WHERE chunk = ?", (chunk,))
         c.execute("DELETE FROM unembedded WHERE chunk = ?", (chunk,))
         c.execute("DELETE FROM chunk WHERE id = ?", (chunk,))
-        c.execute("UPDATE owner SET chunks = chunks - 1, terms = terms - ? WHERE id = ?", (length, owner))
+    for owner in {owner for _, owner, _ in found}:
+        lengths = [length for _, whose, length in found if whose == owner]
+        count(c, owner, -len(lengths), -sum(lengths))
+    dropped(c, len(found))
     return len(found)
+
+
+def count(c: apsw.Connection, owner: int, chunks: int, terms: int) -> None:
+    """Keep an index space's counters true."""
+    c.execute("UPDATE owner SET chunks = chunks + ?, terms = terms + ? WHERE id = ?", (chunks, terms, owner))
+
+
+def dropped(c: apsw.Connection, entries: int) -> None:
+    """Remember how much of the full text is dead: it is reclaimed when that is worth it."""
+    if entries:
+        c.execute(
+            "INSERT INTO meta VALUES ('fts_dropped', ?) ON CONFLICT (key) DO UPDATE SET value = value + excluded.value",
+            (entries,),
+        )
 
 
 def reown_chunks(c: apsw.Connection, node: int, owner: int) -> int:
@@ -81,8 +100,9 @@ def reown_chunks(c: apsw.Connection, node: int, owner: int) -> int:
         rows = every(c, "DELETE FROM vector WHERE chunk = ? RETURNING model, data", (chunk,))
         for model, data in rows:
             c.execute("INSERT INTO vector (owner, chunk, model, data) VALUES (?,?,?,?)", (owner, chunk, model, data))
-        c.execute("UPDATE owner SET chunks = chunks - 1, terms = terms - ? WHERE id = ?", (length, before))
-        c.execute("UPDATE owner SET chunks = chunks + 1, terms = terms + ? WHERE id = ?", (length, owner))
+        count(c, before, -1, -length)
+        count(c, owner, 1, length)
+    dropped(c, len(found))
     return len(found)
 
 
@@ -112,4 +132,21 @@ def copy_chunks(pen: Pen, source: int, to: int, owner: int) -> None:
                 "INSERT INTO unembedded SELECT ?, ? WHERE EXISTS (SELECT 1 FROM unembedded WHERE chunk = ?)",
                 (previous, owner, old),
             )
-        c.execute("UPDATE owner SET chunks = chunks + 1, terms = terms + ? WHERE id = ?", (length, owner))
+        count(c, owner, 1, length)
+
+
+def dead_text(c: apsw.Connection) -> bool:
+    """True when enough of the full text is dead to be worth reclaiming: a quarter of what lives, and not a little."""
+    gone = every(c, "SELECT value FROM meta WHERE key = 'fts_dropped'")
+    living = only(c, "SELECT coalesce(sum(chunks), 0) FROM owner")[0]
+    return bool(gone) and gone[0][0] > max(RECLAIM_MIN, living // 4)
+
+
+def reclaim(c: apsw.Connection, *, first: bool) -> bool:
+    """One slice of a few milliseconds of merging all full text into one segment without what is dead; False: done."""
+    before = c.total_changes()
+    c.execute("INSERT INTO fts (fts, rank) VALUES ('merge', ?)", (-MERGE_PAGES if first else MERGE_PAGES,))
+    if c.total_changes() - before >= 2:  # SQLite's own sign that there was something to merge
+        return True
+    c.execute("DELETE FROM meta WHERE key = 'fts_dropped'")
+    return False

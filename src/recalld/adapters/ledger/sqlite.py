@@ -27,7 +27,7 @@ from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
 from recalld.ports.ledger import ChunkRow, LogEntry, StaleDir, Tenant, Usage
 
-from . import apply, carry, faults, look, queue, talk, upkeep
+from . import apply, carry, chunks, faults, look, queue, talk, upkeep
 from .pen import Pen
 
 T = TypeVar("T")
@@ -210,9 +210,17 @@ class SqliteLedger:
                 break
             gone += step
         await self.write(lambda c: upkeep.forget_tasks(c, now - TASK_KEPT_S, now - FAILED_KEPT_S), bulk=True)
+        await self._reclaim()
         known = await self._readers.read(upkeep.kept)
         await self.blobs.sweep(known=known, older_than_s=ORPHAN_S)
         return gone
+
+    async def _reclaim(self) -> None:
+        if not await self._readers.read(chunks.dead_text):
+            return
+        more = await self.write(partial(chunks.reclaim, first=True), bulk=True)
+        while more:
+            more = await self.write(partial(chunks.reclaim, first=False), bulk=True)
 
     # ----------------------------------------------------------------- state
     async def usage(self) -> Usage:
