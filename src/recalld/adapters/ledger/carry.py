@@ -17,7 +17,8 @@ from .pen import Pen, existing
 from .queue import enqueue
 from .rows import DIRECTORY, Row, every
 
-REOWN_AT_ONCE = 500
+REOWN_AT_ONCE = 100
+"""A move brings this many chunks over itself, some ten milliseconds of the writer; a job does the rest in slices."""
 COPY_NODES_MAX = 2_000
 COPY_CHUNKS_MAX = 5_000
 """A copy is one transaction: about half a second for as much as this."""
