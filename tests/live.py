@@ -169,7 +169,9 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(within_s)
 
-    def _await_port(self, begun: float) -> None:
+    def await_port(self, begun: float | None = None) -> None:
+        """Until it has said where it listens."""
+        begun = time.monotonic() if begun is None else begun
         while not (found := _URL.search(self.said())):
             self._still_alive(begun)
             time.sleep(0.005)
@@ -177,7 +179,7 @@ class Server:
 
     def await_ready(self, begun: float) -> None:
         """Poll /ready every 5 ms."""
-        self._await_port(begun)
+        self.await_port(begun)
         line = self.line()
         while True:
             self.polls += 1

@@ -98,3 +98,11 @@ async def test_uploads_nobody_added_are_swept(house: House) -> None:
         os.utime(folder / name, (house.clock.now() - age,) * 2)
     await kept_once(house)
     assert [p.name for p in folder.iterdir()] == ["young"]
+
+
+async def test_an_upload_whose_import_was_promised_is_kept_however_old(house: House) -> None:
+    folder = plant(house.r.upload_dir, {"old.md": "# Old\n\nWords.\n"})
+    await house.r.add(folder / "old.md", keep_source=False)
+    os.utime(folder / "old.md", (house.clock.now() - UPLOAD_KEPT_S - 60,) * 2)
+    await kept_once(house)
+    assert [p.name for p in folder.iterdir()] == ["old.md"]

@@ -8,7 +8,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, NewTask, UpdateTask
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.job import Lane, NewJob, TaskStatus
-from tests.contract.ledger_house import ANA, BEN, House, append, archive, put
+from tests.contract.ledger_house import ANA, BEN, POLICIES, House, append, archive, put
 
 
 def job(key: str, *, kind: str = "k", **rest: object) -> NewJob:
@@ -254,3 +254,10 @@ async def test_a_callers_role_goes_with_its_job(house: House) -> None:
     admin = Caller("acme", "ana", ANA.role.ADMIN)
     await house.do(jobs=(job("a"),), caller=admin)
     assert (await house.lease())[0].caller == admin
+
+
+async def test_a_job_that_waited_while_no_server_ran_is_done_all_the_same(house: House) -> None:
+    await house.do(jobs=(job("a", kind="fragile"),))
+    house.clock.advance(10 * POLICIES["fragile"].deadline_s)
+    (leased,) = await house.lease()
+    assert leased.kind == "fragile"

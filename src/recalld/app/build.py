@@ -33,6 +33,8 @@ from .table import POLICIES
 SWITCH_INTERVAL_S = 0.001
 """How soon a computing thread lets the loop have the interpreter."""
 COMPUTE_RUNNING_MAX = 2
+UPLOADS = "uploads"
+"""Below the data folder: what was sent and not yet imported."""
 COMPUTE_WAITING_MAX = 256
 
 
@@ -91,6 +93,7 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         open_source=open_source,
         compute=compute,
         clock=SystemClock(),
+        uploads=config.folder / UPLOADS,
     )
 
 

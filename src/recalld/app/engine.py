@@ -78,7 +78,7 @@ class Engine(Workspace):
     @property
     def upload_dir(self) -> Path:
         """Where uploads are put before ``add``; swept after 12 hours."""
-        return self.config.folder / "uploads"
+        return self._doors.uploads
 
     async def usage(self) -> Usage:
         """What the store holds."""

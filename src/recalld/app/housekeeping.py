@@ -78,10 +78,12 @@ class Housekeeping:
 
     async def _sweep(self) -> None:
         await self._doors.ledger.prune(keep_s=self._config.storage.history_keep_days * 86_400)
-        await self._doors.compute.run(self._sweep_uploads, self._doors.clock.now() - UPLOAD_KEPT_S)
+        # An upload whose import was promised is kept until that is done, however long this store was shut meanwhile.
+        if not any(q.kind == "import" and q.pending + q.running for q in await self._doors.ledger.queues()):
+            await self._doors.compute.run(self._sweep_uploads, self._doors.clock.now() - UPLOAD_KEPT_S)
 
     def _sweep_uploads(self, before: float) -> None:
-        folder = self._config.folder / "uploads"
+        folder = self._doors.uploads
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)

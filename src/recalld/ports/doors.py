@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from .blobs import Blobs
 from .clock import Clock
@@ -18,7 +19,10 @@ from .source import OpenSource
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """What flows may reach. ``embedder`` None: recall is lexical by choice; ``reranker`` None: fused order by choice."""
+    """What flows may reach. ``embedder`` None: recall is lexical by choice; ``reranker`` None: fused order by choice.
+
+    ``uploads``: where uploads lie. Jobs name those of this folder relative to it, so that the store can be moved.
+    """
 
     ledger: Ledger
     blobs: Blobs
@@ -32,3 +36,4 @@ class Doors:
     open_source: OpenSource
     compute: Compute
     clock: Clock
+    uploads: Path = Path("uploads")

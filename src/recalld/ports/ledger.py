@@ -173,7 +173,7 @@ class Ledger(Protocol):
 
     async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:
         """Take jobs that may run now: interactive lane first, then fairly by user, oldest first; never two jobs of one
-        key at once. Counts the attempt. A job beyond its attempt ceiling or deadline is declared dead instead."""
+        key at once. Counts the attempt. A job beyond its attempt ceiling is declared dead instead."""
         ...
 
     async def beat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:

@@ -56,7 +56,7 @@ async def accept(wish: Wish, caller: Caller, doors: Doors) -> Added:
     root = await _place(wish, single, tenant, doors.clock.now())
     task_id = f"task_{doors.clock.token()}"
     payload = {
-        "upload": str(wish.upload),
+        "upload": _named(wish.upload, doors.uploads),
         "root": str(root),
         "choice": asdict(wish.choice),
         "single": single,
@@ -76,6 +76,11 @@ async def accept(wish: Wish, caller: Caller, doors: Doors) -> Added:
     )
     await tenant.commit(commit)
     return Added(root, task_id, tuple(f"skipped {s.path}: {s.why}" for s in skipped[:SKIPPED_SHOWN]))
+
+
+def _named(upload: Path, uploads: Path) -> str:
+    """How a job names an upload: one of ours by what stands below the folder of uploads, any other by its whole path."""
+    return str(upload.relative_to(uploads) if upload.is_relative_to(uploads) else upload.absolute())
 
 
 def _look(wish: Wish, doors: Doors) -> tuple[list[Found], list[Skipped], bool]:

@@ -40,7 +40,7 @@ class _Tally:
 
 async def load(job: Job, doors: Doors) -> None:
     """The job behind ``accept``. Ends with the task completed; an upload of ours goes with the job's last attempt."""
-    upload = Path(str(job.payload["upload"]))
+    upload = doors.uploads / str(job.payload["upload"])
     try:
         await _import(job, upload, doors)
     except (Invalid, Denied, NotFound, Corrupt):

@@ -22,6 +22,7 @@ from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
 from recalld.infra.logs import setup
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.frame import OnRequest
+from recalld.surfaces.http.guest import Guests
 
 if TYPE_CHECKING:
     from recalld.app.engine import Engine
@@ -29,30 +30,43 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("recalld.serve")
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 5
+_LAST_REQUESTS_S = 0.25
+"""After the signal: how long a kept connection may still bring a request, which is answered with a goodbye."""
+_CLOSE = (b"connection", b"close")
 
 OnListening = Callable[[str, int], None]
 """Called with host and port once the port answers."""
 
 
-def run(config: Config, *, on_request: OnRequest | None = None, on_listening: OnListening | None = None) -> None:
-    """Serve until SIGTERM or SIGINT.
+def run(
+    config: Config,
+    *,
+    on_request: OnRequest | None = None,
+    on_listening: OnListening | None = None,
+    guests: Guests | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, with the ``guests`` of ``create_app``.
 
     Raises ``Denied`` for a host that is not loopback in dev mode, ``Conflict`` for a port or a data folder in use, each
     in one sentence with its remedy.
     """
     logs = setup(level=config.log.level, json=config.log.format == "json")
     try:
-        uvloop.run(serve(config, on_request=on_request, on_listening=on_listening))
+        uvloop.run(serve(config, on_request=on_request, on_listening=on_listening, guests=guests))
     finally:
         logs.close()
 
 
 async def serve(
-    config: Config, *, on_request: OnRequest | None = None, on_listening: OnListening | None = None
+    config: Config,
+    *,
+    on_request: OnRequest | None = None,
+    on_listening: OnListening | None = None,
+    guests: Guests | None = None,
 ) -> None:
     """The same inside a running loop: returns after a signal, when open requests have ended and all is closed."""
     listening = listen(config.server)
-    app = create_app(None, config.server, on_request=on_request)
+    app = create_app(None, config.server, on_request=on_request, guests=guests)
     server = _Server(_uvicorn_config(app, config.server))
     failed: RecalldError | None = None
     try:
@@ -139,23 +153,39 @@ def _announce(listening: socket.socket, on_listening: OnListening | None) -> Non
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: they raise the signal again before the data folder is closed."""
 
+    draining = False
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    def stop(self) -> None:
+        """End, but in such an order that nobody's request is cut off: no new connections from here on, every answer
+        closes its own, and only connections that stay silent for a moment are hung up on. Called twice: at once.
+        """
+        self.force_exit = self.draining or self.should_exit
+        if self.draining or not self.started:
+            self.should_exit = True
+            return
+        self.draining = True
+        for listening in self.servers:
+            listening.close()
+        # Both lists: uvicorn makes the second anew from the first every second.
+        self.config.encoded_headers.append(_CLOSE)
+        self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
+        asyncio.get_running_loop().call_later(_LAST_REQUESTS_S, self._end)
+
+    def _end(self) -> None:
+        self.should_exit = True
+
 
 @contextmanager
-def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+def _stopped_by_signals(server: _Server) -> Iterator[None]:
     """The first signal lets open requests end, a second one does not wait for them."""
     loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        server.force_exit = server.should_exit
-        server.should_exit = True
-
     signals = (signal.SIGTERM, signal.SIGINT)
     for one in signals:
-        loop.add_signal_handler(one, stop)
+        loop.add_signal_handler(one, server.stop)
     try:
         yield
     finally:

@@ -43,6 +43,11 @@ def finish(part: Path, upload_id: str, filename: str, caller: Caller) -> None:
     note = {"filename": filename, "account": caller.account, "user": caller.user}
     part.with_name(upload_id + _NOTE).write_bytes(orjson.dumps(note))
     os.replace(part, part.with_name(upload_id))
+    folder = os.open(part.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the import that will be promised stands on this name
+    finally:
+        os.close(folder)
 
 
 def open_upload(folder: Path, upload_id: str, caller: Caller) -> Upload:
