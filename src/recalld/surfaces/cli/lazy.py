@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 COMMANDS: Mapping[str, str] = {
     "serve": "serve",
+    "mcp": "mcp",
     "add": "add",
     "find": "recall",
     "ls": "look",

@@ -22,6 +22,7 @@ from recalld.surfaces.http.call import REQUEST_ID, Front
 from recalld.surfaces.http.document import openapi
 from recalld.surfaces.http.errors import of_status
 from recalld.surfaces.http.frame import Frame, OnRequest
+from recalld.surfaces.http.guest import Door, Guests
 from recalld.surfaces.http.reply import failure, plain
 from recalld.surfaces.http.route import Handling, Verb
 
@@ -60,11 +61,18 @@ class Application(FastAPI):
         return self.openapi_schema
 
 
-def create_app(engine: Engine | None, settings: ServerConfig, *, on_request: OnRequest | None = None) -> Application:
+def create_app(
+    engine: Engine | None,
+    settings: ServerConfig,
+    *,
+    on_request: OnRequest | None = None,
+    guests: Guests | None = None,
+) -> Application:
     """Build the application.
 
     ``engine`` None: it is still being opened, set ``app.front.engine`` when it is; until then all but /health and
     /ready answer 503. ``on_request`` is called after every request and must not block.
+    ``guests``: applications of other surfaces by path, each made with the door that says who asks.
 
     The caller closes ``app.front`` when the application has ended.
     """
@@ -82,6 +90,8 @@ def create_app(engine: Engine | None, settings: ServerConfig, *, on_request: OnR
     app.on_request = on_request
     for verb in VERBS:
         app.router.routes.append(Route(verb.path, Handling(verb, app.front), methods=[verb.method]))
+    for path, guest in (guests or {}).items():
+        app.router.routes.append(Route(path, guest(Door(app.front)), methods=["GET", "POST", "DELETE"]))
     app.router.routes += _documents(app)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _broken)

@@ -1,0 +1,49 @@
+"""``recalld mcp``: the tools of agents on stdin and stdout, over a folder of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recalld.domain.errors import RecalldError
+
+from .exits import report
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld mcp --data ./store
+
+While recalld serve has the folder, agents use its /mcp instead.
+"""
+)
+def mcp(
+    data: Annotated[Path | None, typer.Option(help="Folder of the store (default ~/.recalld).")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
+) -> None:
+    """Serve an agent of this machine over stdin and stdout (Model Context Protocol); logs go to stderr."""
+    try:
+        settings = importlib.import_module("recalld.app.config").load_config(config, data=data)
+        logs = importlib.import_module("recalld.infra.logs").setup(level=settings.log.level, json=True)
+        try:
+            asyncio.run(_serve(settings))
+        finally:
+            logs.close()
+    except RecalldError as error:
+        raise typer.Exit(report(error, as_json=False)) from error
+
+
+async def _serve(settings: Any) -> None:
+    engine_type = importlib.import_module("recalld.app.engine").Engine
+    protocol = importlib.import_module("recalld.surfaces.mcp.protocol")
+    desk = importlib.import_module("recalld.surfaces.mcp.desk").Desk
+    async with engine_type.open(config=settings) as engine:
+        await protocol.talk(desk(engine, engine))

@@ -1,0 +1,42 @@
+"""What the HTTP server lends to another surface's application: who asks, uploads, and its threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import empty_receive
+from starlette.types import ASGIApp, Scope
+
+from recalld.surfaces.http.call import Call, Front
+from recalld.surfaces.http.uploads import open_upload
+
+if TYPE_CHECKING:
+    from recalld.app.engine import Engine, Workspace
+
+
+class Door:
+    """Lent once to each guest."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+
+    def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
+        """The engine, and the verbs as the caller whom the headers name. Raises ``Closed`` and ``Invalid``."""
+        call = Call(scope, empty_receive, front=self._front, with_peer=True)
+        return call.engine, call.workspace
+
+    async def upload(self, scope: Scope, temp_file_id: str) -> tuple[Path, str]:
+        """Where an upload of this caller lies, and its name. Raises ``Invalid`` and ``NotFound``."""
+        call = Call(scope, empty_receive, front=self._front, with_peer=True)
+        found = await self._front.disk.run(open_upload, call.engine.upload_dir, temp_file_id, call.caller)
+        return found.path, found.filename
+
+    async def off_loop(self, work: Callable[[], Any]) -> Any:
+        """Run ``work`` on a thread."""
+        return await self._front.disk.run(work)
+
+
+Guests = Mapping[str, Callable[[Door], ASGIApp]]
+"""Path -> what makes the application there."""

@@ -1,0 +1,1 @@
+"""The tools of agents: the Model Context Protocol over HTTP and stdio."""

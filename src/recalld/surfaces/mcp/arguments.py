@@ -1,0 +1,181 @@
+"""The arguments of the tools: one struct each, checked strictly, described by a flat JSON schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from recalld.domain.errors import Invalid
+
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class Arguments(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Arguments of one call."""
+
+
+class Find(Arguments, frozen=True):
+    """Arguments of find."""
+
+    query: str
+    target_uri: str = ""
+    limit: Positive = 10
+    min_score: float = 0.35
+    level: list[int] | None = None
+    context_type: list[str] | str | None = None
+
+
+class Search(Arguments, frozen=True):
+    """Arguments of search; those after ``mode`` shape a context block."""
+
+    query: str
+    target_uri: str = ""
+    session_id: str | None = None
+    limit: Positive = 10
+    min_score: float | None = None
+    level: list[int] | None = None
+    context_type: list[str] | str | None = None
+    mode: Literal["list", "context"] = "list"
+    query_expansion: Literal["auto", "off"] = "auto"
+    max_tokens: Positive = 1600
+    quotas: dict[str, int] | None = None
+    purpose: str | None = None
+    detail: str = "auto"
+    detail_by_category: dict[str, str] | None = None
+    dedup_turns: Annotated[int, Meta(ge=0)] = 0
+    exclude_uris: list[str] | None = None
+    peer_scope: Literal["all", "actor"] = "all"
+    other_peer_penalty: float | None = None
+    other_peer_penalties: dict[str, float] | None = None
+    rewrite: Literal["off", "auto"] = "off"
+    rewrite_max_bullets: Positive = 6
+
+
+class Read(Arguments, frozen=True):
+    """Arguments of read."""
+
+    uris: list[str] | str
+
+
+class List(Arguments, frozen=True):
+    """Arguments of list."""
+
+    uri: str
+    recursive: bool = False
+
+
+class Tree(Arguments, frozen=True):
+    """Arguments of tree."""
+
+    uri: str = "viking://"
+    level_limit: Positive = 3
+    node_limit: Positive = 1000
+    include_abstract: bool = False
+
+
+class Remember(Arguments, frozen=True):
+    """Arguments of remember."""
+
+    messages: list[dict[str, Any]]
+
+
+class Write(Arguments, frozen=True):
+    """Arguments of write."""
+
+    uri: str
+    content: str
+    mode: Literal["replace", "append", "create"] = "replace"
+    wait: bool = False
+    timeout: float | None = None
+
+
+class Edit(Arguments, frozen=True):
+    """Arguments of edit."""
+
+    uri: str
+    old_string: str
+    new_string: str
+    replace_all: bool = False
+    wait: bool = False
+    timeout: float | None = None
+
+
+class AddResource(Arguments, frozen=True):
+    """Arguments of add_resource."""
+
+    path: str = ""
+    temp_file_id: str = ""
+    add_type: str = ""
+    description: str = ""
+    watch_interval: float = 0
+    processing_mode: str = ""
+    to: str = ""
+    parent: str = ""
+    tags: list[str] | str | None = None
+    tag_mode: str = ""
+    args: dict[str, Any] | None = None
+
+
+class Nothing(Arguments, frozen=True):
+    """Arguments of a tool that takes none."""
+
+
+class CancelWatch(Arguments, frozen=True):
+    """Arguments of cancel_watch."""
+
+    to_uri: str
+
+
+class Grep(Arguments, frozen=True):
+    """Arguments of grep."""
+
+    uri: str
+    pattern: list[str] | str
+    case_insensitive: bool = False
+    node_limit: Positive = 10
+
+
+class Glob(Arguments, frozen=True):
+    """Arguments of glob."""
+
+    pattern: str
+    uri: str = "viking://"
+    node_limit: Positive = 100
+
+
+class Forget(Arguments, frozen=True):
+    """Arguments of forget."""
+
+    uri: str
+    recursive: bool = False
+
+
+def checked(kind: type[Arguments], given: dict[str, Any]) -> Arguments:
+    """The arguments as their struct. Raises ``Invalid`` naming the argument."""
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as bad:
+        raise Invalid(f"the arguments do not fit: {bad}", remedy="see the tool's input schema") from bad
+
+
+def schema(kind: type[Arguments]) -> dict[str, Any]:
+    """A schema without ``$ref`` and ``anyOf``: of a union the widest form stands, a list before an object before a text."""
+    fields = msgspec.structs.fields(kind)
+    properties: dict[str, Any] = {}
+    for one in fields:
+        shown = _flat(msgspec.json.schema(one.type))
+        if one.default is not msgspec.NODEFAULT and one.default is not None:
+            shown["default"] = one.default
+        properties[one.name] = shown
+    required = [one.name for one in fields if one.required]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _flat(full: dict[str, Any]) -> dict[str, Any]:
+    forms = full.get("anyOf")
+    if forms is None:
+        return full
+    order = ("array", "object", "string", "number", "integer", "boolean")
+    return min((f for f in forms if f.get("type") != "null"), key=lambda f: order.index(f["type"]))

@@ -1,0 +1,99 @@
+"""Tools that change something, each answering in plain text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from uuid import uuid4
+
+from recalld.domain.errors import Conflict, Invalid
+
+from . import arguments as args
+from .desk import Desk, later
+
+_REMOTE = re.compile(r"(?:https?|ssh|git|tos)://|git@", re.IGNORECASE)
+
+
+async def remember(desk: Desk, asked: args.Remember) -> str:
+    """Keep messages of a conversation; memories are made of them in the background."""
+    session_id = f"mcp-store-{uuid4().hex[:12]}"
+    said = await desk.workspace.say(session_id, asked.messages)
+    did = await desk.workspace.session_commit(session_id)
+    return f"Stored {said.added} message(s) in session {session_id}; memories follow in task {did.task_id}."
+
+
+async def write(desk: Desk, asked: args.Write) -> str:
+    """Write a text file; a missing one is made."""
+    did = await desk.workspace.write(
+        asked.uri, asked.content, mode=asked.mode, wait=asked.wait, timeout_s=asked.timeout
+    )
+    verb = "Created" if did.created else "Updated" if did.updated else "Unchanged:"
+    return f"{verb} {asked.uri} ({did.bytes_written} bytes)."
+
+
+async def edit(desk: Desk, asked: args.Edit) -> str:
+    """Replace a text in a file by another. The old text must occur once, unless replace_all."""
+    if not asked.old_string:
+        raise Invalid("old_string is empty", remedy="give the text to replace", details={"field": "old_string"})
+    text = await desk.workspace.read(asked.uri, raw=True)
+    times = text.count(asked.old_string)
+    if times == 0:
+        raise Conflict(f"old_string does not occur in {asked.uri}", remedy="read the file and copy the text exactly")
+    if times > 1 and not asked.replace_all:
+        raise Conflict(f"old_string occurs {times} times in {asked.uri}", remedy="give more of it, or set replace_all")
+    changed = text.replace(asked.old_string, asked.new_string)
+    await desk.workspace.write(asked.uri, changed, wait=asked.wait, timeout_s=asked.timeout)
+    return f"Edited {asked.uri} ({times} replacement(s))."
+
+
+async def add_resource(desk: Desk, asked: args.AddResource) -> str:
+    """Import a file, a folder or a zip."""
+    if asked.watch_interval > 0:
+        raise later("watching a source", "add it again when it has changed")
+    if asked.add_type:
+        raise later(f"add_type {asked.add_type!r}", "leave it out")
+    if asked.temp_file_id and desk.opened is not None:
+        path, name = await desk.opened(asked.temp_file_id)
+        return await _added(desk, asked, path, name)
+    if not asked.path:
+        raise Invalid("path or temp_file_id is needed", remedy="name a file", details={"field": "path"})
+    if _REMOTE.match(asked.path):
+        raise later("fetching web pages and repositories", "download it and add the file")
+    if desk.opened is not None:
+        return (
+            "This server does not read your disk. Upload the file first:\n"
+            "  POST /api/v1/resources/temp_upload as multipart/form-data with the field file\n"
+            "(a folder as one zip), then call add_resource with the temp_file_id it answers."
+        )
+    return await _added(desk, asked, Path(asked.path), "")
+
+
+async def list_watches(desk: Desk, asked: args.Nothing) -> str:
+    """List watched sources."""
+    return "No watches: watching sources comes with a later release."
+
+
+async def cancel_watch(desk: Desk, asked: args.CancelWatch) -> str:
+    """Stop watching a source."""
+    raise later("watching a source", "there is nothing to cancel")
+
+
+async def forget(desk: Desk, asked: args.Forget) -> str:
+    """Remove a file, or with recursive a directory."""
+    await desk.workspace.stat(asked.uri)
+    await desk.workspace.rm(asked.uri, recursive=asked.recursive)
+    return f"Removed {asked.uri}."
+
+
+async def _added(desk: Desk, asked: args.AddResource, path: Path, name: str) -> str:
+    tags = asked.tags.split(",") if isinstance(asked.tags, str) else asked.tags or ()
+    did = await desk.workspace.add(
+        path,
+        name=name,
+        to=asked.to,
+        parent=asked.parent,
+        tags=[tag.strip() for tag in tags if tag.strip()],
+        origin=str((asked.args or {}).get("origin") or ""),
+        keep_source=desk.opened is None,
+    )
+    return f"Adding {did.root_uri} in the background (task {did.task_id})."

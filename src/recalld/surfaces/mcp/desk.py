@@ -1,0 +1,30 @@
+"""What a tool has at hand, and the refusal of what it cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recalld.domain.errors import Invalid, RecalldError
+
+if TYPE_CHECKING:  # the port answers before the engine and its libraries are loaded
+    from recalld.app.engine import Engine, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One call: the engine, the verbs as its caller, and how an upload's id becomes a file and the name it was sent by.
+
+    ``opened`` None: the agent is on this machine, so paths are read from its disk and there are no uploads.
+    """
+
+    engine: Engine
+    workspace: Workspace
+    opened: Callable[[str], Awaitable[tuple[Path, str]]] | None = None
+
+
+def later(what: str, remedy: str) -> RecalldError:
+    """The answer of a tool whose part of the engine does not exist yet."""
+    return Invalid(f"{what} comes with a later release", remedy=remedy, code="UNIMPLEMENTED")

@@ -1,0 +1,84 @@
+"""``/mcp``: an ASGI application for whoever composes the HTTP server."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from recalld.domain.errors import Denied, Invalid, RecalldError
+
+from .desk import Desk
+
+if TYPE_CHECKING:
+    from recalld.app.engine import Engine, Workspace
+
+_KEY = "recalld.mcp.desk"
+_REFUSED = -32001
+
+
+class Door(Protocol):
+    """What the HTTP server lends: who asks, by the rule of all its routes, and its threads."""
+
+    def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
+        """The engine, and the verbs as the request's caller. Raises ``RecalldError``."""
+        ...
+
+    async def upload(self, scope: Scope, temp_file_id: str) -> tuple[Path, str]:
+        """An upload of this caller: where it lies and what it was called."""
+        ...
+
+    async def off_loop(self, work: Callable[[], Any]) -> Any:
+        """Run ``work`` on a thread."""
+        ...
+
+
+class Mcp:
+    """The endpoint. The protocol's library is loaded with the first request, on a thread."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._answer: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            engine, workspace = self._door.enter(scope)
+            if self._answer is None:
+                self._answer = await self._door.off_loop(_load)
+        except RecalldError as error:
+            await _refusal(error)(scope, receive, send)
+            return
+
+        async def opened(temp_file_id: str) -> tuple[Path, str]:
+            return await self._door.upload(scope, temp_file_id)
+
+        scope[_KEY] = Desk(engine, workspace, opened)
+        await self._answer(scope, receive, send)
+
+
+def _load() -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    protocol = importlib.import_module("recalld.surfaces.mcp.protocol")
+    served = protocol.server(_desk)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await protocol.answer(served, scope, receive, send)
+
+    return answer
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.scope[_KEY]
+    return desk
+
+
+def _refusal(error: RecalldError) -> Response:
+    status = 400 if isinstance(error, Invalid) else 403 if isinstance(error, Denied) else 503
+    told = {"jsonrpc": "2.0", "id": None, "error": {"code": _REFUSED, "message": str(error)}}
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    return Response(json.dumps(told), status, headers, "application/json")

@@ -1,0 +1,62 @@
+"""The one module that knows the protocol's library. Slow to import: load it on a pool's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mcp import types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.types import Receive, Scope, Send
+
+from recalld import __version__
+
+from .arguments import schema
+from .desk import Desk
+from .tools import TOOLS, call
+
+_OPEN = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+BODY_BYTES_MAX = 16 * 1024 * 1024
+
+
+def listing() -> types.ListToolsResult:
+    """All tools with their schemas."""
+    return types.ListToolsResult(
+        tools=[types.Tool(name=t.name, description=t.description, input_schema=schema(t.takes)) for t in TOOLS]
+    )
+
+
+def server(desk_of: Callable[[Any], Desk]) -> Server[Any]:
+    """A server of our tools. ``desk_of`` gets the HTTP request of a call, None on stdio."""
+    tools = listing()
+
+    async def list_tools(
+        _: ServerRequestContext[Any], __: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        return tools
+
+    async def call_tool(context: ServerRequestContext[Any], asked: types.CallToolRequestParams) -> types.CallToolResult:
+        text, failed = await call(desk_of(context.request), asked.name, asked.arguments or {})
+        return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=failed)
+
+    return Server("openviking", version=__version__, on_list_tools=list_tools, on_call_tool=call_tool)
+
+
+async def answer(of: Server[Any], scope: Scope, receive: Receive, send: Send) -> None:
+    """One HTTP request, stateless, answered in JSON; the tasks it takes end with it."""
+    manager = StreamableHTTPSessionManager(
+        of, json_response=True, stateless=True, security_settings=_OPEN, max_request_body_size=BODY_BYTES_MAX
+    )
+    async with manager.run():
+        await manager.handle_request(scope, receive, send)
+
+
+async def talk(desk: Desk) -> None:
+    """Serve stdin and stdout until stdin ends."""
+    served = server(lambda _: desk)
+    async with stdio_server() as (read, write):
+        await served.run(read, write, served.create_initialization_options())
