@@ -30,7 +30,7 @@ from .config import Config
 from .plugins import load_all, make
 from .table import POLICIES
 
-SWITCH_INTERVAL_S = 0.001
+SWITCH_INTERVAL_S = 0.0005
 """How soon a computing thread lets the loop have the interpreter."""
 COMPUTE_RUNNING_MAX = 2
 UPLOADS = "uploads"

@@ -15,6 +15,7 @@ from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.ports.source import UPLOAD_NOTE, Choice, Found, Skipped, Source
+from recalld.rules.turns import talk_head
 
 from .plan import FilePlan, Place, Planned, Present, plan_file
 
@@ -141,6 +142,7 @@ async def _put(planned: Planned, tags: tuple[str, ...], doors: Doors) -> PutFile
     small = len(planned.data) <= INLINE_BYTES_MAX
     if not small:
         await doors.blobs.put(planned.data)
+    head = talk_head(planned.document.text)
     return PutFile(
         planned.uri,
         WriteMode.UPSERT,
@@ -151,6 +153,8 @@ async def _put(planned: Planned, tags: tuple[str, ...], doors: Doors) -> PutFile
         chunks=planned.chunks,
         tiers=await doors.model.tiers_of_document(planned.uri.name, planned.document),
         tags=tags or None,
+        event_at=head.at if head is not None else None,
+        speaker=head.speaker if head is not None else "",
         source=planned.origin,
     )
 
