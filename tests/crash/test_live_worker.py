@@ -70,6 +70,7 @@ def test_a_worker_killed_at_its_work_is_replaced_and_the_work_is_done(server: Se
     worker.send_signal(signal.SIGKILL)
     complete(line, task_id)
     assert server.worker_other_than().pid != worker.pid
+    assert "background task failed" not in server.said()  # a death among workers is foreseen
 
 
 def test_a_worker_that_keeps_dying_is_started_less_and_less_often(server: Server) -> None:

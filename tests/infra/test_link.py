@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from recalld.domain import errors
 from recalld.domain.caller import Caller, Role
@@ -187,3 +188,19 @@ async def test_a_peer_that_beats_is_not_silent() -> None:
         while owner.silent_s >= before:
             await asyncio.sleep(0)
         worker.close()
+
+
+def test_telling_an_end_that_has_just_gone_is_no_failure() -> None:
+    async def story() -> None:
+        here, there = socket.socketpair()
+        there.setblocking(False)
+        link = Link(here, beat_s=0.001)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(link.run())
+            await asyncio.get_running_loop().sock_recv(there, 1)  # the first beat: it is connected
+            there.close()
+            for _ in range(1_000):
+                await link.notify("anything")
+
+    # The servers' loop: it treats writing to what has gone otherwise than asyncio's own.
+    uvloop.run(story())

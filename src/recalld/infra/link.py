@@ -185,7 +185,8 @@ class Link:
                 f"a message of {size} bytes is larger than the {self._frame_bytes_max} a link carries",
                 remedy="send it in smaller commits",
             )
-        if self._closed or self._writer is None:
+        # The other end may have gone before our reader has seen it; uvloop calls writing to that a bug of ours.
+        if self._closed or self._writer is None or self._writer.is_closing():
             raise _gone()
         # One write, so that frames of several tasks never interleave. drain() holds us while the other end is behind.
         self._writer.write(_LENGTH.pack(size) + bytes(data))
