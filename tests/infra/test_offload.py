@@ -57,6 +57,51 @@ async def test_a_closed_pool_refuses() -> None:
         await pool.run(int)
 
 
+async def test_closing_tells_those_who_wait_and_lets_those_who_run_end() -> None:
+    pool = Pool("disk", running_max=1, waiting_max=1)
+    go, entered = threading.Event(), threading.Event()
+
+    def hold() -> str:
+        entered.set()
+        go.wait()
+        return "done"
+
+    running, waiting = asyncio.ensure_future(pool.run(hold)), asyncio.ensure_future(pool.run(int))
+    while not entered.is_set():
+        await asyncio.sleep(0)
+    closing = threading.Thread(target=pool.close)
+    closing.start()
+    with pytest.raises(Closed):
+        await waiting
+    go.set()
+    assert await running == "done"
+    closing.join()
+    assert pool.inside == 0
+
+
+async def test_a_freed_place_is_free_before_its_caller_hears_of_it() -> None:
+    pool = Pool("disk", running_max=1, waiting_max=0)
+    for _ in range(500):
+        await pool.run(int)
+    pool.close()
+
+
+async def test_a_pool_has_no_more_threads_than_were_needed_at_once() -> None:
+    pool = Pool("disk", running_max=4, waiting_max=8)
+    for _ in range(20):
+        await pool.run(int)
+    alive = [thread for thread in threading.enumerate() if thread.name.startswith("recalld-disk_")]
+    pool.close()
+    assert len(alive) == 1
+
+
+async def test_a_call_that_ends_in_stop_iteration_ends() -> None:
+    pool = Pool("disk", running_max=1, waiting_max=0)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await pool.run(next, iter(()))
+    pool.close()
+
+
 async def test_what_the_call_raises_is_raised_and_frees_the_place() -> None:
     pool = Pool("disk", running_max=1, waiting_max=0)
     with pytest.raises(ZeroDivisionError):

@@ -6,7 +6,16 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, Invalid
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
-from recalld.rules.address import check_move, check_new_folder, check_remove, check_write, context_type, import_root, is_message, resolve
+from recalld.rules.address import (
+    check_move,
+    check_new_folder,
+    check_remove,
+    check_write,
+    context_type,
+    import_root,
+    is_message,
+    resolve,
+)
 
 ANA = Caller(user="ana")
 NOW = 1_715_169_600.0  # 2024-05-08 12:00 UTC
@@ -33,7 +42,9 @@ def test_a_user_called_like_an_area_keeps_its_own_tree() -> None:
     assert str(resolve("viking://user/memories/x", Caller(user="memories"), NOW)) == "viking://user/memories/x"
 
 
-@pytest.mark.parametrize("text", ["viking://temp/x", "viking://queue", "viking://nowhere/x", "viking://resources/{calendar:never}"])
+@pytest.mark.parametrize(
+    "text", ["viking://temp/x", "viking://queue", "viking://nowhere/x", "viking://resources/{calendar:never}"]
+)
 def test_unknown_scopes_and_variables_are_refused(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         resolve(text, ANA, NOW)
@@ -56,8 +67,14 @@ def test_the_path_alone_tells_the_type(text: str, kind: ContextType) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["viking://resources/a.md", "viking://user/ana/note.md", "viking://user/ana/memories/events/a.md", "viking://user/ana/memories/profile.md",
-     "viking://user/ana/peers/p/memories/x.md", "viking://agent/skills/s/SKILL.md"],
+    [
+        "viking://resources/a.md",
+        "viking://user/ana/note.md",
+        "viking://user/ana/memories/events/a.md",
+        "viking://user/ana/memories/profile.md",
+        "viking://user/ana/peers/p/memories/x.md",
+        "viking://agent/skills/s/SKILL.md",
+    ],
 )
 def test_writable_places(text: str) -> None:
     check_write(Uri.parse(text))
@@ -65,16 +82,36 @@ def test_writable_places(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["viking://", "viking://resources", "viking://user/ana", "viking://user/ana/skills/x.md", "viking://user/ana/sessions/s/x.md",
-     "viking://user/ana/privacy/x", "viking://user/ana/memories", "viking://agent/x", "viking://agent/unknown/x.md",
-     "viking://resources/.relations.json", "viking://user/ana/peers/p/resources/x.md"],
+    [
+        "viking://",
+        "viking://resources",
+        "viking://user/ana",
+        "viking://user/ana/skills/x.md",
+        "viking://user/ana/sessions/s/x.md",
+        "viking://user/ana/privacy/x",
+        "viking://user/ana/memories",
+        "viking://agent/x",
+        "viking://agent/unknown/x.md",
+        "viking://resources/.relations.json",
+        "viking://user/ana/peers/p/resources/x.md",
+    ],
 )
 def test_forbidden_places(text: str) -> None:
     with pytest.raises((Denied, Invalid)):
         check_write(Uri.parse(text))
 
 
-@pytest.mark.parametrize("text", ["viking://", "viking://user", "viking://agent", "viking://resources", "viking://user/ana", "viking://user/ana/memories"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "viking://",
+        "viking://user",
+        "viking://agent",
+        "viking://resources",
+        "viking://user/ana",
+        "viking://user/ana/memories",
+    ],
+)
 def test_namespace_roots_stay(text: str) -> None:
     with pytest.raises(Denied):
         check_remove(Uri.parse(text))

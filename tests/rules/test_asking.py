@@ -11,7 +11,17 @@ ANA, NOW = Caller(user="ana"), 1_715_169_600.0
 
 
 def test_a_full_request_is_understood() -> None:
-    query = ask("q", ANA, NOW, target_uri=["viking://~/memories", "viking://"], context_type="memory,skill", level=[2], tags=["A=B"], since="7d", until="2024-05-08")
+    query = ask(
+        "q",
+        ANA,
+        NOW,
+        target_uri=["viking://~/memories", "viking://"],
+        context_type="memory,skill",
+        level=[2],
+        tags=["A=B"],
+        since="7d",
+        until="2024-05-08",
+    )
     assert [str(t) for t in query.targets] == ["viking://user/ana/memories"]
     assert query.types == (ContextType.MEMORY, ContextType.SKILL)
     assert query.tags == ("a=b",)
@@ -46,7 +56,13 @@ def test_an_empty_question_is_refused() -> None:
 
 
 def test_the_filter_object_narrows_the_query() -> None:
-    given = {"op": "and", "conds": [{"op": "must", "field": "context_type", "conds": ["memory"]}, {"op": "range", "field": "created_at", "gte": 5}]}
+    given = {
+        "op": "and",
+        "conds": [
+            {"op": "must", "field": "context_type", "conds": ["memory"]},
+            {"op": "range", "field": "created_at", "gte": 5},
+        ],
+    }
     query = ask("q", ANA, NOW, filter=given)
     assert query.types == (ContextType.MEMORY,)
     assert (query.time_field, query.since) == ("created_at", 5.0)

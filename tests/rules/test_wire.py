@@ -16,15 +16,29 @@ def test_content_becomes_a_text_part() -> None:
     assert (message.id, message.text, message.parts) == ("msg_1", "hi", ({"type": "text", "text": "hi"},))
 
 
-@pytest.mark.parametrize(("text", "at"), [("2023-05-08", 1_683_504_000.0), ("2023-05-08T10:00", 1_683_540_000.0), ("2023-05-08T10:00:00Z", 1_683_540_000.0), ("nonsense", NOW), ("", NOW)])
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2023-05-08", 1_683_504_000.0),
+        ("2023-05-08T10:00", 1_683_540_000.0),
+        ("2023-05-08T10:00:00Z", 1_683_540_000.0),
+        ("nonsense", NOW),
+        ("", NOW),
+    ],
+)
 def test_created_at_may_be_anything(text: str, at: float) -> None:
     assert moment(text, NOW) == at
 
 
 @pytest.mark.parametrize(
     ("field", "raw"),
-    [("role", {"content": "x"}), ("content", {"role": "user"}), ("parts", {"role": "user", "parts": []}), ("id", {"role": "user", "content": "x", "id": "../x"}),
-     ("parts.image_url", {"role": "user", "parts": [{"type": "image_url", "image_url": {"url": ""}}]})],
+    [
+        ("role", {"content": "x"}),
+        ("content", {"role": "user"}),
+        ("parts", {"role": "user", "parts": []}),
+        ("id", {"role": "user", "content": "x", "id": "../x"}),
+        ("parts.image_url", {"role": "user", "parts": [{"type": "image_url", "image_url": {"url": ""}}]}),
+    ],
 )
 def test_a_bad_field_is_named(field: str, raw: dict[str, object]) -> None:
     with pytest.raises(Invalid) as refused:
@@ -45,7 +59,10 @@ def test_an_unknown_part_is_kept_as_text() -> None:
 
 
 def test_tools_show_what_went_in_and_out() -> None:
-    assert text_of(({"type": "tool", "tool_name": "ls", "tool_input": {"p": 1}, "tool_output": "a"},)) == '[tool ls] {"p": 1}\na'
+    assert (
+        text_of(({"type": "tool", "tool_name": "ls", "tool_input": {"p": 1}, "tool_output": "a"},))
+        == '[tool ls] {"p": 1}\na'
+    )
 
 
 @given(st.text(max_size=200), st.text(max_size=200))

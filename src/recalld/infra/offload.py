@@ -6,8 +6,10 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 from recalld.domain.errors import Busy, Closed, Conflict
@@ -16,11 +18,61 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class _Call:
+    """One call on its way: where it came from, what to do, and a ticket that only one can take."""
+
+    __slots__ = ("act", "context", "future", "loop", "over", "ticket")
+
+    def __init__(self, act: Callable[[], Any], over: Callable[[], None]) -> None:
+        self.act = act
+        self.over = over
+        self.context = contextvars.copy_context()
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.ticket = [True]
+
+    def take(self) -> bool:
+        """True for the first who asks: the thread that will do it, or the one who calls it off."""
+        try:
+            return self.ticket.pop()
+        except IndexError:
+            return False
+
+    def work(self) -> None:
+        """On a thread: do it and tell."""
+        try:
+            result = self.context.run(self.act)
+        except StopIteration as odd:
+            # A future cannot carry it.
+            self.tell(None, RuntimeError(f"a call ended in StopIteration: {odd}"))
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, it is raised where the call was made
+            self.tell(None, raised)
+        else:
+            self.tell(result, None)
+
+    def tell(self, result: object, failure: BaseException | None) -> None:
+        """From any thread: end the wait, unless the loop has gone."""
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._settle, result, failure)
+
+    def _settle(self, result: object, failure: BaseException | None) -> None:
+        self.over()
+        if self.future.done():
+            return  # nobody waits any more
+        if failure is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(failure)
+
+
 class Pool:
-    """A named thread pool for one dependency.
+    """A named thread pool for one dependency, used from one loop.
 
     At most ``running_max`` calls run and ``waiting_max`` wait; one more raises ``Busy`` at once. A caller that gives up
     (cancelled, past its deadline) frees its waiting place; a call already running ends by itself.
+
+    Not ``ThreadPoolExecutor``: a find crosses half a dozen times, and its futures, with a lock and a condition each,
+    cost twice as much as the crossing. Here places are counted on the loop alone, so nothing needs a lock.
     """
 
     def __init__(self, name: str, *, running_max: int, waiting_max: int, retry_after_s: float = 0.5) -> None:
@@ -28,10 +80,10 @@ class Pool:
         self.running_max = running_max
         self.waiting_max = waiting_max
         self._retry_after_s = retry_after_s
-        self._executor = ThreadPoolExecutor(running_max, thread_name_prefix=f"recalld-{name}")
-        self._lock = threading.Lock()
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
         self._inside = 0
-        self._closed = False
+        self._closed = threading.Event()
 
     @property
     def inside(self) -> int:
@@ -43,30 +95,60 @@ class Pool:
 
         Raises ``Busy``, ``Closed`` and whatever the call raises.
         """
-        with self._lock:
-            if self._closed:
-                raise Closed(f"pool {self.name} is shut", remedy="the server is stopping; ask again after its restart")
-            if self._inside >= self.running_max + self.waiting_max:
-                raise Busy(f"{self.name} is saturated", retry_after_s=self._retry_after_s)
-            self._inside += 1
-        context = contextvars.copy_context()
+        if self._closed.is_set():
+            raise self._shut()
+        if self._inside >= self.running_max + self.waiting_max:
+            raise Busy(f"{self.name} is saturated", retry_after_s=self._retry_after_s)
+        self._inside += 1
+        # As many threads as were ever needed at once.
+        if len(self._threads) < min(self._inside, self.running_max):
+            self._start_one()
+        one = _Call(partial(call, *args, **kwargs), self._leave)
+        self._calls.put(one)
+        if self._closed.is_set() and one.take():  # meanwhile, by another thread: nobody would come for it
+            self._leave()
+            raise self._shut()
         try:
-            future: Future[T] = self._executor.submit(lambda: context.run(call, *args, **kwargs))
-        except RuntimeError as shut:  # closed between the check and here
-            self._leave(None)
-            raise Closed(f"pool {self.name} is shut", remedy="the server is stopping") from shut
-        future.add_done_callback(self._leave)
-        return await asyncio.wrap_future(future)
+            result: T = await one.future
+        except asyncio.CancelledError:
+            if one.take():
+                self._leave()
+            raise
+        return result
 
-    def _leave(self, _: Future[Any] | None) -> None:
-        with self._lock:
-            self._inside -= 1
+    def _leave(self) -> None:
+        self._inside -= 1
+
+    def _shut(self) -> Closed:
+        return Closed(f"pool {self.name} is shut", remedy="the server is stopping; ask again after its restart")
+
+    def _start_one(self) -> None:
+        name = f"recalld-{self.name}_{len(self._threads)}"
+        thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _serve(self) -> None:
+        while (one := self._calls.get()) is not None:
+            if one.take():
+                one.work()
+            # Held until the next call came, its arguments and result could be large things.
+            del one
 
     def close(self) -> None:
         """Refuse new calls, drop waiting ones, let running ones end (waits for them)."""
-        with self._lock:
-            self._closed = True
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        while not self._calls.empty():
+            one = self._calls.get()
+            if one is not None and one.take():
+                one.tell(None, self._shut())
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
 
 class Strand:

@@ -105,7 +105,8 @@ class Tenant(Protocol):
         """Files below ``uri`` with id > ``after`` in id order, with their bytes, for a scan by regular expression.
 
         ``literal``: a string of at least 3 characters every match must contain, used to skip files ("" = all files);
-        ``fold``: it is lower-case and compared without ASCII case. Binary media, hidden files and messages are left out, unless ``uri`` lies in a message directory."""
+        ``fold``: it is lower-case and compared without ASCII case. Binary media, hidden files and messages are left
+        out, unless ``uri`` lies in a message directory."""
         ...
 
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:

@@ -193,4 +193,4 @@ async def test_vectors_come_in_batches_the_model_can_take(dense_house: House) ->
     dense_house.doors = replace(dense_house.doors, embedder=Measuring(HashSettings()))
     await dense_house.settle()
     assert max(seen) <= HashEmbedder.batch_max
-    assert sum(seen) >= 140
+    assert sum(seen) > HashEmbedder.batch_max
