@@ -261,3 +261,14 @@ async def test_a_job_that_waited_while_no_server_ran_is_done_all_the_same(house:
     house.clock.advance(10 * POLICIES["fragile"].deadline_s)
     (leased,) = await house.lease()
     assert leased.kind == "fragile"
+
+
+async def test_work_on_one_thing_is_done_in_the_order_asked_for(house: House) -> None:
+    for key in ("docs#1", "docs#2", "other#1"):
+        await house.do(jobs=(job(key),))
+        house.clock.advance(1)
+    assert await keys(house) == ["docs#1", "other#1"]
+    await house.ledger.release(worker="w")
+    first = next(j for j in await house.lease(99) if j.key.endswith("docs#1"))
+    await house.do(done=first.id)
+    assert await keys(house) == ["docs#2"]

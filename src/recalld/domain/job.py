@@ -29,7 +29,8 @@ class NewJob:
     """Work to enqueue with a commit.
 
     ``key``: at most one pending job per key; a second one is folded into it (a hundred changed children refresh their
-    parent once). A job already running does not fold: the new one waits behind it. ``delay_s``: not before.
+    parent once). A job already running does not fold: the new one waits behind it. Keys that are alike up to a
+    ``#`` are separate jobs done one after the other, in the order asked for. ``delay_s``: not before.
     """
 
     kind: str

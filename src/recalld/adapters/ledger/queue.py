@@ -20,6 +20,12 @@ from .rows import every, only
 
 ERROR_CHARS_MAX = 500
 KEEP_TASK = "task = CASE WHEN task = '' THEN excluded.task ELSE task END"
+_EARLIER = (
+    "SELECT 1 FROM job e WHERE e.state IN ('pending', 'running') AND e.lane = j.lane AND e.account = j.account "
+    "AND e.user = j.user AND (e.created, e.id) < (j.created, j.id) "
+    "AND substr(e.key, 1, instr(e.key, '#')) = substr(j.key, 1, instr(j.key, '#'))"
+)
+"""Work on the same thing that was asked for before: see ``NewJob.key``."""
 ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
 _ENDED_SQL = ", ".join(f"'{s}'" for s in ENDED)
 TASK_COLUMNS = "id, type, status, created, updated, resource, stage, meta, result, error"
@@ -108,7 +114,8 @@ def _ready(c: apsw.Connection, now: float, lane: Lane, account: str, user: str) 
     found = c.execute(
         "SELECT id, kind, key, role, payload, attempts, created, task FROM job j WHERE state = 'pending' AND lane = ? "
         "AND account = ? AND user = ? AND not_before <= ? "
-        "AND NOT EXISTS (SELECT 1 FROM job r WHERE r.state = 'running' AND r.key = j.key) ORDER BY created, id LIMIT 1",
+        "AND NOT EXISTS (SELECT 1 FROM job r WHERE r.state = 'running' AND r.key = j.key) "
+        f"AND (instr(j.key, '#') = 0 OR NOT EXISTS ({_EARLIER})) ORDER BY created, id LIMIT 1",
         (str(lane), account, user, now),
     ).fetchone()
     if found is None:

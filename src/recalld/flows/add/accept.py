@@ -71,7 +71,7 @@ async def accept(wish: Wish, caller: Caller, doors: Doors) -> Added:
             MakeDir(root, exist_ok=True, source={"origin": wish.origin} if wish.origin else {}),
             NewTask(task_id, "add_resource", str(root), meta),
         ),
-        (NewJob("import", f"import:{task_id}", payload, lane=Lane.BULK, task_id=task_id),),
+        (NewJob("import", f"import:{root}#{task_id}", payload, lane=Lane.BULK, task_id=task_id),),
         cause=task_id,
     )
     await tenant.commit(commit)
