@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ QUIET = 3_000
 
 async def measure(folder: Path, files: int, parts: frozenset[str]) -> list[Row]:
     """All rows, in the order of the table."""
-    rows: list[Row] = []
+    # On a machine that others use, what follows is theirs too.
+    rows = [Row("machine", f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before we began")]
     if "install" in parts:
         rows += _say(bench_install.measure(folder))
     if "speed" in parts:
