@@ -41,28 +41,29 @@ async def _speed(folder: Path, files: int) -> list[Row]:
         idle = await bench_import.idle_health(server, files)
         await bench_import.bring(server, 0, SMALL)
         small, _, _ = await bench_find.one_client(server, SMALL, 4)
+        rows += _say(await bench_import.quiet(server, SMALL, SMALL + QUIET, found))
+        rows += _say(await bench_import.talked(server, SMALL + QUIET, SMALL + 2 * QUIET, found))
     # A second store, so that the subtree moved later is one import of all files.
     data = folder / "large"
     async with serving(data) as server:
-        rows += _say(await bench_import.quiet(server, files, files + QUIET, found))
-        rows += _say(await bench_import.crowded(server, 0, files, idle, found))
+        rows += _say(await bench_import.crowded(server, 0, files, idle))
     async with serving(data) as server:
-        rows += _say([at_most(f"start to first /health, {files + QUIET} files", server.start_s, 2.5, "s")])
-        finds = await bench_find.measure(server, files, found)
-        rows += _say(finds)
-        large, _, _ = await bench_find.one_client(server, files, 4)
+        rows += _say([at_most(f"start to first /health, {files} files", server.start_s, 2.5, "s")])
+        large, more = await bench_find.measure(server, files, found)
+        rows += _say(more)
         rows += _say(
-            [at_most(f"growth of find p50, {SMALL} to {files + QUIET} files", large / small, 2, "x", f"{small:.2f} ms")]
+            [at_most(f"growth of find p50, {SMALL} to {files} files", large / small, 2, "x", f"{small:.2f} ms")]
         )
         rows += _say(await bench_tree.measure(server, found))
+    async with serving(data, RECALLD_EMBEDDER__KIND="none") as server:
+        rows += _say(await bench_find.measure_lexical(server, files, found))
     async with serving(data) as server:
+        await server.settle()
         await asyncio.sleep(5)
         memory = server.memory_mb()
         each = " + ".join(f"{part:.0f}" for part in memory)
         rows += _say([at_most("idle memory of server and worker", sum(memory), 250, "MB", note=each)])
         rows += _say(await bench_tree.moves(server, files))
-    async with serving(data, RECALLD_EMBEDDER__KIND="none") as server:
-        rows += _say(await bench_find.measure_lexical(server, QUIET, found))
     return rows
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
+import time
+from contextlib import closing
 
 from bench import corpus, load
 from bench.floors import Floors
@@ -48,7 +52,7 @@ async def measure(server: Server, floors: Floors) -> list[Row]:
 
 
 async def moves(server: Server, files: int) -> list[Row]:
-    """The whole import moved and removed while somebody talks and somebody reads."""
+    """The whole import moved and removed while somebody talks and somebody reads, until what was removed is cleaned up."""
     streams = ({"kind": "append", "clients": 1, "think_s": 0.02}, {"kind": "health", "clients": 1, "think_s": 0.02})
     async with load.loading(server.port, files, *streams) as running:
         moved = await _timed(
@@ -58,13 +62,25 @@ async def moves(server: Server, files: int) -> list[Row]:
             {"from_uri": "viking://resources/bench", "to_uri": "viking://resources/moved"},
         )
         removed = await _timed(server, "DELETE", "/api/v1/fs?uri=viking://resources/moved&recursive=true", None)
+        begun = time.perf_counter()
+        while _tombstones(server):
+            await asyncio.sleep(0.1)
+        took = time.perf_counter() - begun
         seen = await running.end()
-    await server.settle()
-    append = f"append p99 {quantile(seen['append']['ms'], 0.99):.1f} ms meanwhile"
+    append, health = seen["append"]["ms"], seen["health"]["ms"]
+    beside = f"{took:.0f} s of clean-up"
     return [
-        at_most(f"mv of a {files}-file subtree", moved, 100, "ms", note=append),
+        at_most(f"mv of a {files}-file subtree", moved, 100, "ms"),
         at_most(f"rm of a {files}-file subtree", removed, 100, "ms"),
+        at_most("append p99 until all is cleaned up", quantile(append, 0.99), 50, "ms", note=beside),
+        Row("append worst, /health p99 meanwhile", f"{max(append):.0f} ms, {quantile(health, 0.99):.1f} ms"),
     ]
+
+
+def _tombstones(server: Server) -> int:
+    """Read beside the server: somebody who keeps talking always leaves it some work, so it cannot be asked to settle."""
+    with closing(sqlite3.connect(f"file:{server.data / 'recalld.db'}?mode=ro", uri=True)) as store:
+        return int(store.execute("SELECT count(*) FROM node WHERE gone > 0").fetchone()[0])
 
 
 async def _get(server: Server, path: str) -> float:

@@ -100,7 +100,9 @@ def doors_of(shelf: Shelf, embedder: Any) -> Any:
         lexicon=Fts5Lexicon(shelf),
         vectors=ExactVectors(shelf),
         embedder=embedder,
+        former=None,
         reranker=None,
+        compute=shelf.pool,
         clock=clock,
     )
 

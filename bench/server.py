@@ -21,10 +21,11 @@ START_S_MAX = 60.0
 
 
 class Server:
-    """One ``recalld serve``. ``start_s``: from exec to the first /health 200."""
+    """One ``recalld serve`` over the folder ``data``. ``start_s``: from exec to the first /health 200."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, start_s: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, data: Path, start_s: float) -> None:
         self.process = process
+        self.data = data
         self.port = port
         self.start_s = start_s
         self.wire = Wire(port)
@@ -67,7 +68,7 @@ async def serving(data: Path, **environment: str) -> AsyncIterator[Server]:
         begun = time.perf_counter()
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **environment}, cwd=data.parent)
     try:
-        server = Server(process, port, await _first_health(process, port, begun))
+        server = Server(process, port, data, await _first_health(process, port, begun))
         await server.ready()
         yield server
         server.wire.close()

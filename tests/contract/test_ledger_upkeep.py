@@ -70,6 +70,38 @@ async def test_vectors_of_a_model_no_longer_wanted_end_no_waiting(house: House) 
     assert await waiting(house, "m2") == ids
 
 
+async def serving(house: House) -> list[str]:
+    return [fingerprint for (fingerprint,) in await house.rows("SELECT value FROM meta WHERE key = 'serving_model'")]
+
+
+async def test_the_former_model_serves_until_the_wanted_one_has_all_its_vectors(house: House) -> None:
+    await house.ledger.want("m1", WIDTH)
+    await house.do(put("resources/a.md"), put("resources/b.md"))
+    assert await serving(house) == ["m1"]
+    first, second = await waiting(house)
+    await house.do(vectors("m1", [first, second]))
+    await house.ledger.want("m2", WIDTH)
+    await house.do(vectors("m2", [first]))
+    assert await serving(house) == ["m1"]
+    await house.do(vectors("m2", [second]))
+    assert await serving(house) == ["m2"]
+    await house.do(put("resources/c.md"))
+    assert await serving(house) == ["m2"]
+
+
+async def test_vectors_of_models_out_of_use_are_dropped(house: House) -> None:
+    await house.ledger.want("m1", WIDTH)
+    await house.do(put("resources/a.md"))
+    ids = await waiting(house)
+    await house.do(vectors("m1", ids))
+    await house.ledger.want("m2", WIDTH)
+    await house.ledger.prune(keep_s=0)
+    assert (await house.ledger.usage()).vectors == 1
+    await house.do(vectors("m2", ids))
+    await house.ledger.prune(keep_s=0)
+    assert (await house.ledger.usage()).vectors == 1
+
+
 async def test_a_list_begun_and_interrupted_is_finished_at_the_next_start(house: House) -> None:
     await house.do(put("resources/a.md"), put("resources/b.md"))
     await house.ledger.want("m1", WIDTH)

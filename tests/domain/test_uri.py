@@ -18,8 +18,19 @@ def test_the_root_is_its_own_parent() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "  ", "http://x/y", "resources/a", "viking:/a", "viking://a\x00b", "viking://a\u202eb", "viking://a/" + "x" * 300,
-     "viking://" + "/".join(["d"] * 65), "viking://" + "a/" * 5000, "viking://a\ud800"],
+    [
+        "",
+        "  ",
+        "http://x/y",
+        "resources/a",
+        "viking:/a",
+        "viking://a\x00b",
+        "viking://a\u202eb",
+        "viking://a/" + "x" * 300,
+        "viking://" + "/".join(["d"] * 65),
+        "viking://" + "a/" * 5000,
+        "viking://a\ud800",
+    ],
 )
 def test_what_is_no_address_is_invalid(text: str) -> None:
     with pytest.raises(Invalid) as refused:
@@ -28,7 +39,9 @@ def test_what_is_no_address_is_invalid(text: str) -> None:
     assert refused.value.remedy
 
 
-@pytest.mark.parametrize("text", ["viking://a/../b", "viking://./a", "viking://a\\b", "viking://resources/c:/x", "viking://C:"])
+@pytest.mark.parametrize(
+    "text", ["viking://a/../b", "viking://./a", "viking://a\\b", "viking://resources/c:/x", "viking://C:"]
+)
 def test_paths_that_try_to_leave_are_denied(text: str) -> None:
     with pytest.raises(Denied):
         Uri.parse(text)

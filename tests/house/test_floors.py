@@ -46,7 +46,9 @@ def test_every_room_has_its_tests(room: str) -> None:
 
 @pytest.mark.parametrize("door", sorted(p.name for p in (SRC / "adapters").iterdir() if (p / "__init__.py").is_file()))
 def test_every_door_has_tests_of_its_adapters(door: str) -> None:
-    of_its_own = list((TESTS / "adapters" / door).rglob("test_*.py")) + list((TESTS / "adapters").glob(f"test_{door}*.py"))
+    of_its_own = list((TESTS / "adapters" / door).rglob("test_*.py")) + list(
+        (TESTS / "adapters").glob(f"test_{door}*.py")
+    )
     by_contract = list((TESTS / "contract").glob(f"test_{door}*.py"))
     assert of_its_own or by_contract
 
@@ -128,5 +130,7 @@ def test_no_stub_and_no_promise_is_left_in_the_code() -> None:
 
 def test_tests_use_fakes_not_mocks() -> None:
     mocks = ("unittest" + ".mock", "Magic" + "Mock", "mocker" + ".")
-    found = [rel(path) for path in sorted(TESTS.rglob("*.py")) if any(m in path.read_text(encoding="utf-8") for m in mocks)]
+    found = [
+        rel(path) for path in sorted(TESTS.rglob("*.py")) if any(m in path.read_text(encoding="utf-8") for m in mocks)
+    ]
     assert found == []

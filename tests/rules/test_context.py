@@ -15,7 +15,9 @@ def found(name: str, kind: str = "resources", score: float = 0.5, **texts: str) 
 
 @given(st.lists(st.text("word ", min_size=1, max_size=300), min_size=1, max_size=12), st.integers(64, 2_000))
 def test_the_block_never_exceeds_its_budget(bodies: list[str], budget: int) -> None:
-    chosen = [found(f"f{i}", "events", 0.9 - i / 100, abstract=b[:50], overview=b[:120], full=b) for i, b in enumerate(bodies)]
+    chosen = [
+        found(f"f{i}", "events", 0.9 - i / 100, abstract=b[:50], overview=b[:120], full=b) for i, b in enumerate(bodies)
+    ]
     entries, figures = pack(chosen, budget, {})
     assert tokens(render(entries)) <= budget
     assert len(entries) + int(str(figures["dropped"])) == len(chosen)

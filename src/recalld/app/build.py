@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -52,7 +53,10 @@ async def open_doors(config: Config) -> AsyncIterator[Doors]:
         await ledger.want(
             doors.embedder.fingerprint if doors.embedder else "", doors.embedder.width if doors.embedder else 0
         )
-        yield doors
+        former = _former(await doors.vectors.serving(), doors.embedder)
+        if former is not None:
+            stack.push_async_callback(former.close)
+        yield replace(doors, former=former)
 
 
 @asynccontextmanager
@@ -95,6 +99,14 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         clock=SystemClock(),
         uploads=config.folder / UPLOADS,
     )
+
+
+def _former(serving: str, wanted: Embedder | None) -> Embedder | None:
+    """The model that answers while the wanted one's vectors are being made, if it is one that needs no settings."""
+    if wanted is None or serving in {"", wanted.fingerprint}:
+        return None
+    known: list[Embedder | None] = [p.make(p.settings()) for p in load_all("embedder")]
+    return next((e for e in known if e is not None and e.fingerprint == serving), None)
 
 
 def _options(section: BaseModel) -> dict[str, Any]:

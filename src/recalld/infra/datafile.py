@@ -17,6 +17,7 @@ BUSY_MS = 2_000
 PAGE_CACHE_KIB = 16_384
 READER_CACHE_KIB = 4_096
 MMAP_BYTES = 64 << 20
+"""For readers, whose cost is copying pages. The writer has its page cache: a second map would only count twice."""
 BROKEN = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.NoMemError, apsw.ReadOnlyError)
 """What says that the store, not the call, has failed."""
 
@@ -30,7 +31,7 @@ def connect(path: Path, *, readonly: bool) -> apsw.Connection:
     for pragma in (
         f"cache_size = -{READER_CACHE_KIB if readonly else PAGE_CACHE_KIB}",
         "temp_store = MEMORY",
-        f"mmap_size = {MMAP_BYTES}",
+        f"mmap_size = {MMAP_BYTES if readonly else 0}",
     ):
         c.execute(f"PRAGMA {pragma}").fetchall()
     if readonly:

@@ -21,6 +21,8 @@ from .source import OpenSource
 class Doors:
     """What flows may reach. ``embedder`` None: recall is lexical by choice; ``reranker`` None: fused order by choice.
 
+    ``former``: the model whose vectors serve until those of ``embedder`` are complete (None: there is no such model here).
+
     ``uploads``: where uploads lie. Jobs name those of this folder relative to it, so that the store can be moved.
     """
 
@@ -37,3 +39,4 @@ class Doors:
     compute: Compute
     clock: Clock
     uploads: Path = Path("uploads")
+    former: Embedder | None = None

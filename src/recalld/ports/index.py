@@ -146,9 +146,9 @@ class Vectors(Protocol):
         """Exact cosines of these chunks (ascending ids), NaN where there is no vector."""
         ...
 
-    async def active(self, fingerprint: str, previous: tuple[str, ...] = ()) -> str:
-        """The fingerprint to search with: the wanted one if its vectors are complete, else the newest complete one, else the
-        wanted one."""
+    async def serving(self) -> str:
+        """Fingerprint of the model to search with: the wanted one once all have had its vectors, the one before until
+        then ("" = none was ever wanted). A chunk that is new since then does not change it back."""
         ...
 
 

@@ -228,7 +228,8 @@ class Ledger(Protocol):
 
     async def prune(self, *, keep_s: float) -> int:
         """Drop contents that no node has any more and no log entry of the last ``keep_s`` seconds names, tasks that ended
-        long ago, and blob files that nothing names; returns how many contents went. The log itself stays."""
+        long ago, vectors of models out of use, and blob files that nothing names; returns how many contents went. The
+        log itself stays."""
         ...
 
     async def usage(self) -> Usage:

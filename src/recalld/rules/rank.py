@@ -89,7 +89,7 @@ def fold(entry: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64
     count = most
     while len(entry):
         count = min(len(entry), count * 8)  # an entry has a few chunks: look at the top only, wider if that was short
-        top = np.flatnonzero(total >= np.partition(total, len(total) - count)[len(total) - count])
+        top = _top(total, count)
         order = top[np.argsort(-total[top], kind="stable")]
         _, first = np.unique(entry[order], return_index=True)
         if len(first) >= most or count == len(entry):
@@ -97,26 +97,41 @@ def fold(entry: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64
     return np.zeros(0, np.int64)
 
 
+def _top(total: Floats, count: int) -> NDArray[np.int64]:
+    """The ``count`` best rows, ascending; of equals the smaller ones."""
+    # Most rows of a store have nothing of a query: selecting among thousands of equals would take longer than all else.
+    least, above = total.min(), np.flatnonzero(total > total.min())
+    if len(above) > count:
+        least = np.partition(total[above], len(above) - count)[len(above) - count]
+        above = above[total[above] > least]
+    return np.sort(np.concatenate([above, np.flatnonzero(total == least)[: count - len(above)]]))
+
+
 def _bm25(rows: Rowset, found: Evidence, known: Prepared, weights: Weights) -> Floats:
     n = len(rows.node)
     if not len(found.row):
         return np.zeros(n)
-    # A posting also counts for the rows that have its row as a neighbour: what lies ahead of it has it behind.
     base = found.term.astype(np.int64) * n
-    cells = [base + found.row]
-    counts: list[Floats] = [found.count.astype(np.float64)]
-    for target, share in known.touched_by(found.row):
-        there = np.flatnonzero(target >= 0)
-        cells.append(base[there] + target[there])
-        counts.append(share * found.count[there].astype(np.float64))
-    cell, count = np.concatenate(cells), np.concatenate(counts)
-    if len(cells) > 1:
-        flat = _summed(cell, count, len(found.idf) * n)
-        cell = np.flatnonzero(flat)
-        count = flat[cell]
+    cell, count = base + found.row, found.count.astype(np.float64)
+    # A posting also counts for the rows that have its row as a neighbour: what lies ahead of it has it behind.
+    posting, link = known.links.from_rows(found.row)
+    if len(link):
+        cell = np.concatenate([cell, base[posting] + known.links.to[link]])
+        count = np.concatenate([count, known.links.share[link] * count[posting]])
+        cell, count = _merged(cell, count, len(found.idf) * n)
     row = cell % n
     impact = count * (weights.k1 + 1) / (count + known.norm[row]) * found.idf[cell // n]
     return _summed(row, impact, n)
+
+
+def _merged(cell: NDArray[np.int64], count: Floats, cells: int) -> tuple[NDArray[np.int64], Floats]:
+    """Each cell once, with the sum of its counts: few by sorting, many in a table of all ``cells``."""
+    if 8 * len(cell) < cells:
+        cell, place = np.unique(cell, return_inverse=True)
+        return cell, _summed(place, count, len(cell))
+    table = _summed(cell, count, cells)
+    cell = np.flatnonzero(table)
+    return cell, table[cell]
 
 
 def _summed(at: NDArray[np.int64], values: Floats, size: int) -> Floats:
@@ -130,7 +145,7 @@ def _blend(cosine: NDArray[np.float32], floor: float, known: Prepared) -> Floats
     own = cosine.astype(np.float64)
     if missing.any():
         own[missing] = float(own[~missing].mean()) if not missing.all() else floor
-    return (own + known.shared(own)) / known.vector_norm
+    return (own + known.links.taken(own)) / known.vector_norm
 
 
 def _scaled(score: Floats, low: float) -> Floats:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .turns import ROLES
-from .weights import WINDOW, Weights
+from .weights import Weights
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]
@@ -30,18 +29,38 @@ class Rowset:
 
 
 @dataclass(frozen=True, slots=True)
+class Links:
+    """Who counts as whose neighbour: row ``to[k]`` takes ``share[k]`` of row ``of[k]``'s evidence. Sorted by ``of``;
+    the links of row r stand at ``first[r]`` to ``first[r + 1]``. Rows without a neighbour have none, so that a store of
+    short files costs nothing here."""
+
+    of: NDArray[np.int64]
+    to: NDArray[np.int64]
+    share: Floats
+    first: NDArray[np.int64]
+
+    def taken(self, column: Floats, power: int = 1) -> Floats:
+        """What each row takes of its neighbours' values, by the ``power``-th power of its shares."""
+        return np.bincount(self.to, self.share**power * column[self.of], minlength=len(column)).astype(np.float64)
+
+    def from_rows(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All links of these rows: positions in ``rows``, and links."""
+        begin = self.first[rows]
+        count = self.first[rows + 1] - begin
+        position = np.repeat(np.arange(len(rows)), count)
+        ahead = np.cumsum(count) - count
+        return position, np.arange(len(position)) + (begin - ahead)[position]
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """Derived from a rowset and weights alone, worth keeping as long as both.
 
-    ``linked``: rows that have a neighbour; ``back``/``ahead``: per distance, the neighbours of all rows (-1 = none; empty
-    if no row is linked), with ``weights``' shares; ``norm``: BM25's length norm; ``vector_norm``: length of the mixed
-    vector; ``prior``: what a row is worth whatever is asked; ``member``: number of each row's group.
+    ``norm``: BM25's length norm; ``vector_norm``: length of the mixed vector; ``prior``: what a row is worth whatever is
+    asked; ``member``: number of each row's group.
     """
 
-    linked: NDArray[np.int64]
-    back: tuple[Rows, ...]
-    ahead: tuple[Rows, ...]
-    shares: tuple[tuple[float, float], ...]
+    links: Links
     norm: Floats
     vector_norm: Floats
     prior: Floats
@@ -49,23 +68,6 @@ class Prepared:
     role_rows: NDArray[np.bool_]
     member: NDArray[np.int64]
     groups: int
-
-    def touched_by(self, rows: Rows) -> Iterator[tuple[Rows, float]]:
-        """For each place in the window: the rows that have ``rows`` there, and the share they take of them."""
-        for back, ahead, (behind, before) in zip(self.back, self.ahead, self.shares, strict=False):
-            yield ahead[rows], behind
-            yield back[rows], before
-
-    def shared(self, column: Floats, power: int = 1) -> Floats:
-        """What each row takes of its neighbours' values."""
-        total = np.zeros(len(column))
-        if not self.back:
-            return total
-        padded, taken = np.append(column, 0.0), np.zeros(len(self.linked))
-        for back, ahead, (behind, before) in zip(self.back, self.ahead, self.shares, strict=True):
-            taken += behind**power * padded[back[self.linked]] + before**power * padded[ahead[self.linked]]
-        total[self.linked] = taken
-        return total
 
     def best_of_group(self, score: Floats) -> Floats:
         """Each row's group's best score."""
@@ -79,37 +81,38 @@ class Prepared:
 def prepare(rows: Rowset, weights: Weights) -> Prepared:
     """Neighbours, norms, priors and groups of these rows."""
     n = len(rows.node)
-    linked = np.flatnonzero((rows.previous >= 0) | (rows.next >= 0))
-    back, ahead = (_steps(rows.previous), _steps(rows.next)) if len(linked) else ((), ())
+    links = _links(rows, weights)
     _, member = np.unique(rows.group, return_inverse=True)
     is_role = np.array([name in ROLES for name in rows.speakers] + [False])
-    bare = Prepared(
-        linked, back, ahead, tuple(zip(weights.back, weights.ahead, strict=True)), np.zeros(n), np.ones(n), np.zeros(n),
-        is_role, is_role[rows.speaker], member, int(member.max(initial=-1)) + 1,
-    )  # fmt: skip
-    return _filled(rows, bare, weights)
-
-
-def _filled(rows: Rowset, bare: Prepared, weights: Weights) -> Prepared:
-    n = len(rows.node)
+    role_rows = is_role[rows.speaker]
     length = rows.length.astype(np.float64)
-    blended = length + bare.shared(length)
-    share = 1.0 + bare.shared(np.ones(n))
-    square = 1.0 + bare.shared(np.ones(n), power=2)
-    people = (rows.speaker >= 0) & ~bare.role_rows
+    blended = length + links.taken(length)
+    share = 1.0 + links.taken(np.ones(n))
+    square = 1.0 + links.taken(np.ones(n), power=2)
+    people = (rows.speaker >= 0) & ~role_rows
     words = np.minimum(np.log1p(length), np.log1p(weights.length_terms)) / np.log1p(weights.length_terms)
     return Prepared(
-        bare.linked, bare.back, bare.ahead, bare.shares,
+        links,
         weights.k1 * (1 - weights.b + weights.b * blended / max(float(blended.mean()) if n else 1.0, 1e-9)),
         np.sqrt(square + weights.dense_kin * (share * share - square)),
         people * (weights.length * (words - 1) - weights.asks * rows.asks),
-        bare.is_role, bare.role_rows, bare.member, bare.groups,
+        is_role, role_rows, member, int(member.max(initial=-1)) + 1,
     )  # fmt: skip
 
 
-def _steps(link: Rows) -> tuple[Rows, ...]:
-    """Row numbers 1..WINDOW places along ``link``, -1 where it ends."""
-    steps = [link]
-    for _ in range(WINDOW - 1):
-        steps.append(np.where(steps[-1] >= 0, link[steps[-1]], -1).astype(np.int32))
-    return tuple(steps)
+def _links(rows: Rowset, weights: Weights) -> Links:
+    of: list[NDArray[np.int64]] = []
+    to: list[NDArray[np.int64]] = []
+    share: list[Floats] = []
+    for step, shares in ((rows.previous, weights.back), (rows.next, weights.ahead)):
+        at = step
+        for worth in shares:
+            has = np.flatnonzero(at >= 0)
+            of.append(at[has].astype(np.int64))
+            to.append(has)
+            share.append(np.full(len(has), worth))
+            at = np.where(at >= 0, step[at], -1)
+    source = np.concatenate(of)
+    order = np.argsort(source, kind="stable")
+    first = np.searchsorted(source[order], np.arange(len(rows.node) + 1))
+    return Links(source[order], np.concatenate(to)[order], np.concatenate(share)[order], first)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WINDOW = 4
 CUT = 0.1
 """Hits must score above it when the caller names no threshold."""
 

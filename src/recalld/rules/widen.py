@@ -9,7 +9,9 @@ from recalld.domain.session import Message
 TURNS = 2
 TURN_CHARS_MAX = 200
 SHORT_WORDS = 6
-_POINTING = frozenset(["it", "that", "this", "they", "them", "he", "she", "those", "these", "there", "它", "他", "她", "那", "这"])
+_POINTING = frozenset(
+    ["it", "that", "this", "they", "them", "he", "she", "those", "these", "there", "它", "他", "她", "那", "这"]
+)
 
 
 def widen(query: str, recent: Sequence[Message]) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from recalld.domain.errors import Invalid
@@ -30,7 +31,16 @@ def tokens(text: str) -> int:
 
 def iso(at: float) -> str:
     """Epoch seconds as ISO-8601 with milliseconds and Z ("" for 0)."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else ""
+    if not at:
+        return ""
+    seconds, micros = divmod(round(at * 1_000_000), 1_000_000)
+    return f"{_second(seconds)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=4_096)
+def _second(at: int) -> str:
+    """A listing's entries were mostly made within a few seconds."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def moment(text: str, now: float) -> float:

@@ -49,7 +49,8 @@ class House:
     def __post_init__(self) -> None:
         self.doors: Any = SimpleNamespace(
             catalog=SqliteCatalog(self.shelf), lexicon=Fts5Lexicon(self.shelf), vectors=ExactVectors(self.shelf),
-            embedder=self.embedder, reranker=None, clock=SimpleNamespace(monotonic=lambda: self.now),
+            embedder=self.embedder, former=None, reranker=None, compute=self.shelf.pool,
+            clock=SimpleNamespace(monotonic=lambda: self.now),
         )  # fmt: skip
 
     async def embed(self) -> None:

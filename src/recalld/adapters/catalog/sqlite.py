@@ -65,9 +65,12 @@ class SqliteCatalog:
         if any(level not in (0, 1, 2) for level in query.levels):
             raise Invalid(f"level {query.levels} is unknown", remedy="use 0, 1 or 2", details={"field": "level"})
         areas = areas_of(caller, query)
+
+        def resolve(c: apsw.Connection) -> Reach:
+            return self._view(caller, query, self._pull(c, caller, query, areas)).reach or Reach((), (), 0)
+
         async with self._turn:
-            parts = await self._store.read(lambda c: self._pull(c, caller, query, areas))
-        return self._view(caller, query, parts).reach or Reach((), (), 0)
+            return await self._store.read(resolve)
 
     async def table(self, reach: Reach, ids: Ids | None = None, *, around: int = 0) -> ChunkTable:
         """See ``ports.index.Catalog``."""
@@ -76,8 +79,9 @@ class SqliteCatalog:
             return empty_table()
         if ids is None:
             if view.table is None:
-                view.table = table_of(view.spaces, view.rows)
-            return view.table
+                async with self._turn:
+                    await self._store.read(lambda _: _fill(view))
+            return view.table or empty_table()
         rows = []
         for space, inside in zip(view.spaces, view.rows, strict=True):
             at = places(space.chunks["id"][inside], ids)
@@ -131,6 +135,11 @@ class SqliteCatalog:
         while sum(s.rows for s in self._spaces.values()) > self._rows_max and len(self._spaces) > 1:
             self._spaces.popitem(last=False)
         return view
+
+
+def _fill(view: _View) -> None:
+    if view.table is None:
+        view.table = table_of(view.spaces, view.rows)
 
 
 def _made(caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], stamps: tuple[int, ...]) -> _View:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -69,9 +70,9 @@ class StaticEmbedder:
 
 
 def _load() -> tuple[NDArray[np.float16], Any]:
-    """The table as float16 (16 MB) and its tokenizer. Raises ``Upstream`` when the package's files are not what we know."""
+    """The table, read from its file as it is needed, and its tokenizer. Raises ``Upstream`` when the package's files are
+    not what we know."""
     # Heavy: loaded when the first text arrives.
-    from safetensors.numpy import load
     from tokenizers import Tokenizer
 
     found = find_spec("wordllama")
@@ -79,18 +80,29 @@ def _load() -> tuple[NDArray[np.float16], Any]:
         raise Upstream("the package wordllama is missing", remedy="pip install wordllama")
     folder = Path(found.origin).parent
     try:
-        weights = (folder / WEIGHTS).read_bytes()
+        with (folder / WEIGHTS).open("rb") as file:
+            known = hashlib.file_digest(file, "sha256").hexdigest() == WEIGHTS_SHA256
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     except OSError as gone:
         raise Upstream(
             f"wordllama carries no {gone.filename}", remedy="pip install --force-reinstall wordllama"
         ) from gone
-    if hashlib.sha256(weights).hexdigest() != WEIGHTS_SHA256:
+    if not known:
         raise Upstream("wordllama's weights are not the known ones", remedy="pip install 'wordllama==0.4.0.post1'")
-    (table,) = load(weights).values()
     tokenizer.no_padding()
     tokenizer.enable_truncation(1_024)
-    return np.ascontiguousarray(table, dtype=np.float16), tokenizer
+    return _table(folder / WEIGHTS), tokenizer
+
+
+def _table(path: Path) -> NDArray[np.float16]:
+    """The one tensor of a safetensors file (length of the header, header as JSON, data), mapped: only the rows of words
+    that were met take memory."""
+    with path.open("rb") as file:
+        start = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(start))
+    (tensor,) = (value for name, value in header.items() if name != "__metadata__")
+    begin = 8 + start + tensor["data_offsets"][0]
+    return np.memmap(path, np.float16, "r", begin, tuple(tensor["shape"]))
 
 
 plugin = Plugin("embedder", "static", StaticSettings, StaticEmbedder)

@@ -72,4 +72,3 @@ async def _unpack_op(packed: PackedOp) -> Any:
         return op
     slices = await decode_slices(tuple[Chunk, ...], packed.chunks)
     return replace(op, chunks=tuple(chunk for part in slices for chunk in part))
-

@@ -55,8 +55,11 @@ def _entries(c: apsw.Connection, caller: Caller, node: Node, limit: int, hidden:
     """A directory's entries, those included that are there before anything was written."""
     uri = node.uri
     found = _children(c, caller, node.id, uri, limit, hidden) if node.id else []
+    always = rows.namespace_children(uri, caller)
+    if not always:
+        return found
     have = {n.uri.name for n in found}
-    virtual = [Node(0, uri / name, Kind.DIRECTORY) for name in rows.namespace_children(uri, caller) if name not in have]
+    virtual = [Node(0, uri / name, Kind.DIRECTORY) for name in always if name not in have]
     return sorted(virtual + found, key=lambda n: (not n.is_dir, n.uri.name))[:limit] if virtual else found
 
 

@@ -148,7 +148,9 @@ class _RemoteTenant:
     async def grep_candidates(
         self, uri: Uri, *, literal: str, fold: bool, depth_max: int, after: int, limit: int
     ) -> list[tuple[Node, bytes]]:
-        return await self._reader.grep_candidates(uri, literal=literal, fold=fold, depth_max=depth_max, after=after, limit=limit)
+        return await self._reader.grep_candidates(
+            uri, literal=literal, fold=fold, depth_max=depth_max, after=after, limit=limit
+        )
 
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
         return await self._reader.names(uri, nodes_max=nodes_max)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import apsw
+import orjson
 
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Denied, NotFound
@@ -99,8 +99,8 @@ def node_from(values: tuple[Any, ...], uri: Uri) -> Node:
         created,
         updated,
         abstract,
-        () if tags == "[]" else tuple(json.loads(tags)),
-        {} if source == "{}" else json.loads(source),
+        () if tags == "[]" else tuple(orjson.loads(tags)),
+        {} if source == "{}" else orjson.loads(source),
     )
 
 

@@ -209,6 +209,8 @@ class SqliteLedger:
             if not step:
                 break
             gone += step
+        while await self.write(lambda c: upkeep.drop_vectors(c, PRUNE_PAGE), bulk=True):
+            pass
         await self.write(lambda c: upkeep.forget_tasks(c, now - TASK_KEPT_S, now - FAILED_KEPT_S), bulk=True)
         await self._reclaim()
         known = await self._readers.read(upkeep.kept)

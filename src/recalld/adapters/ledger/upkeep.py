@@ -24,8 +24,8 @@ from .pen import Pen
 from .rows import SELECT_NODE
 
 STALE_LOOKED_AT = 5_000
-PURGED_CHUNKS_MAX = 200
-"""Chunks one slice of a purge deletes: about 10 ms."""
+PURGED_CHUNKS_MAX = 50
+"""Chunks one slice of a purge deletes: about 5 ms."""
 
 
 def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int) -> list[StaleDir]:
@@ -132,6 +132,28 @@ def put_vectors(pen: Pen, op: PutVectors) -> None:
         pen.outcome.stale += 0 if pen.c.changes() else 1
         if wanted:
             pen.c.execute("DELETE FROM unembedded WHERE chunk = ?", (one.chunk_id,))
+    serve(pen.c)
+
+
+def serve(c: apsw.Connection) -> None:
+    """Have recall search with the wanted model's vectors if they are all there, or if no other model has any."""
+    c.execute(
+        "INSERT OR REPLACE INTO meta SELECT 'serving_model', w.value FROM meta w WHERE w.key = 'wanted_model' AND w.value <> '' "
+        "AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'serving_model' AND value = w.value) AND ("
+        "NOT EXISTS (SELECT 1 FROM unembedded) AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'listed_to') "
+        "OR NOT EXISTS (SELECT 1 FROM vector v JOIN model m ON m.id = v.model JOIN meta s ON s.key = 'serving_model' "
+        "AND s.value = m.fingerprint))"
+    )
+
+
+def drop_vectors(c: apsw.Connection, limit: int) -> int:
+    """Delete some vectors of models that neither serve nor are wanted; returns how many."""
+    c.execute(
+        "DELETE FROM vector WHERE id IN (SELECT v.id FROM model m JOIN vector v ON v.model = m.id WHERE m.fingerprint NOT IN "
+        "(SELECT value FROM meta WHERE key IN ('wanted_model', 'serving_model')) LIMIT ?)",
+        (limit,),
+    )
+    return int(c.changes())
 
 
 def want(c: apsw.Connection, fingerprint: str, width: int) -> bool:
@@ -144,6 +166,7 @@ def want(c: apsw.Connection, fingerprint: str, width: int) -> bool:
         if fingerprint:
             c.execute("INSERT OR IGNORE INTO model (fingerprint, width) VALUES (?, ?)", (fingerprint, width))
             c.execute("INSERT INTO meta VALUES ('listed_to', 0)")
+            serve(c)
     return bool(rows.every(c, "SELECT 1 FROM meta WHERE key = 'listed_to'"))
 
 
@@ -158,6 +181,7 @@ def list_unembedded(c: apsw.Connection, limit: int) -> bool:
     page = [k for (k,) in c.execute("SELECT id FROM chunk WHERE id > ? ORDER BY id LIMIT ?", (found[0], limit))]
     if not page:
         c.execute("DELETE FROM meta WHERE key = 'listed_to'")
+        serve(c)
         return False
     c.execute(
         "INSERT OR IGNORE INTO unembedded SELECT k.id, k.owner FROM chunk k WHERE k.id > ? AND k.id <= ? AND NOT EXISTS "

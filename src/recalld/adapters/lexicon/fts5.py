@@ -195,7 +195,10 @@ def _keep(
 
 
 def _inside(ids: Ids, inside: Ids) -> Ids:
-    return ids[np.isin(ids, inside, assume_unique=True)]
+    if not len(inside):
+        return ids[:0]
+    keep: NDArray[np.bool_] = inside[np.minimum(np.searchsorted(inside, ids), len(inside) - 1)] == ids
+    return ids[keep]
 
 
 def _may_hold_phrase(

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import apsw
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recalld.ports.index import WHOLE_ROWS_MAX, DenseMatches, Ids, Reach, Scores
@@ -39,6 +40,16 @@ class _Kept:
     epoch: int
     shelf: Shelf
     index: Approximate | None = None
+    placed: tuple[Ids, Ids, NDArray[np.int64]] | None = None
+
+    def rows(self, ids: Ids, inside: Ids) -> NDArray[np.int64]:
+        """Rows of those of ``inside`` that are in ``ids``, ascending. Questions about one reach come again and again with
+        the same two arrays, so the last answer is kept with them."""
+        kept = self.placed
+        if kept is None or kept[0] is not ids or kept[1] is not inside:
+            at, there = rows_of(ids, inside)
+            kept = self.placed = (ids, inside, at[there])
+        return kept[2]
 
 
 class ExactVectors:
@@ -65,9 +76,12 @@ class ExactVectors:
         """See ``ports.index.Vectors``."""
         return await self._when_current(owners, fingerprint, lambda kept: _cosines(kept, vector, ids))
 
-    async def active(self, fingerprint: str, previous: tuple[str, ...] = ()) -> str:
+    async def serving(self) -> str:
         """See ``ports.index.Vectors``."""
-        return await self._store.read(lambda c: _active(c, fingerprint, previous))
+        found = await self._store.read(
+            lambda c: c.execute("SELECT value FROM meta WHERE key = 'serving_model'").fetchall()
+        )
+        return str(found[0][0]) if found else ""
 
     # ------------------------------------------------------------------ inside
     async def _when_current(self, owners: Sequence[int], fingerprint: str, then: Callable[[dict[int, _Kept]], T]) -> T:
@@ -147,11 +161,7 @@ class ExactVectors:
                 continue
             ids, data = kept[owner].shelf.now
             index = kept[owner].index
-            if len(inside) == len(ids) <= self._exact_max and np.array_equal(inside, ids):
-                found.append((ids, cosines(data, vector)))
-                continue
-            rows, there = rows_of(ids, inside)
-            rows = rows[there]
+            rows = kept[owner].rows(ids, inside)
             if index is None or len(rows) <= FILTERED_EXACT_MAX:
                 found.append(
                     (
@@ -192,17 +202,3 @@ def _cosines(kept: dict[int, _Kept], vector: Scores, ids: Ids) -> Scores:
         rows, there = rows_of(held, ids)
         found[there] = cosines(data, vector, rows[there])
     return found
-
-
-def _active(c: apsw.Connection, wanted: str, previous: tuple[str, ...]) -> str:
-    chunks = c.execute("SELECT coalesce(sum(chunks), 0) FROM owner").fetchone()
-    missing = c.execute("SELECT count(*) FROM unembedded").fetchone()
-    if not missing or missing[0] == 0:
-        return wanted
-    for fingerprint in previous:
-        row = c.execute(
-            "SELECT (SELECT count(*) FROM vector WHERE model = m.id) FROM model m WHERE fingerprint = ?", (fingerprint,)
-        ).fetchone()
-        if row and chunks and row[0] > 0 and row[0] >= chunks[0]:
-            return fingerprint
-    return wanted

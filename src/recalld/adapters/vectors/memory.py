@@ -35,9 +35,9 @@ class MemoryVectors:
         mine = self._rows.get(fingerprint, {})
         return np.array([mine[i] @ vector if i in mine else np.nan for i in ids.tolist()], np.float32)
 
-    async def active(self, fingerprint: str, previous: tuple[str, ...] = ()) -> str:
-        """See ``ports.index.Vectors``."""
-        return next((f for f in (fingerprint, *previous) if self._rows.get(f)), fingerprint)
+    async def serving(self) -> str:
+        """See ``ports.index.Vectors``: the first model that brought any vectors."""
+        return next(iter(self._rows), "")
 
 
 def _check(row: Scores) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from recalld.domain.caller import Caller
 from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
@@ -27,6 +29,7 @@ async def find(
     Late or failing parts are done without and named in ``degraded``. Raises ``Invalid`` and ``Denied`` for the query,
     ``Busy`` when readers are saturated, ``Upstream`` when no search answered within ``deadline_s``.
     """
+    doors = await _serving(doors)
     clock, stages = doors.clock, []
     since = clock.monotonic()
 
@@ -44,7 +47,7 @@ async def find(
     found = await recall(planned, reach, doors, deadline_s=deadline_s, embed_deadline_s=embed_deadline_s)
     table, evidence = await rows_of(reach, found, doors)
     stage("recall", f"{len(evidence.row)} postings, {0 if found.dense is None else len(found.dense.ids)} vectors")
-    rows, prepared = ready(table)
+    rows, prepared = await ready(table, doors)
     ranked = rank(query.text, rows, evidence, DEFAULT, prepared)
     cut = CUT if query.score_min is None else query.score_min
     # A directory's tiers are entries of their own; of everything else the best chunk stands for the whole.
@@ -55,6 +58,13 @@ async def find(
     hits = await _load(best, query.limit, reach, table, ranked, doors)
     stage("load", f"{len(hits)} hits")
     return Answer(hits, tuple(sorted(found.degraded)), tuple(stages))
+
+
+async def _serving(doors: Doors) -> Doors:
+    """Vectors of two models are never compared: while a new model's are being made, questions are asked of the old one."""
+    if doors.former is None or await doors.vectors.serving() != doors.former.fingerprint:
+        return doors
+    return replace(doors, embedder=doors.former)
 
 
 async def _load(

@@ -91,14 +91,14 @@ async def rows_of(reach: Reach, found: Found, doors: Doors) -> tuple[ChunkTable,
     return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
 
 
-def ready(table: ChunkTable) -> tuple[Rowset, Prepared]:
+async def ready(table: ChunkTable, doors: Doors) -> tuple[Rowset, Prepared]:
     """A table's rows as ranking wants them, made once for each table."""
     kept = table.kept.get("rank")
     if kept is None:
         rows = Rowset(
             table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
         )
-        kept = table.kept["rank"] = (rows, prepare(rows, DEFAULT))
+        kept = table.kept["rank"] = (rows, await doors.compute.run(prepare, rows, DEFAULT))
     return kept
 
 

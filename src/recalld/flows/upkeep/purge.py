@@ -6,8 +6,8 @@ from recalld.domain.commit import Commit
 from recalld.domain.job import Job
 from recalld.ports.doors import Doors
 
-NODES_PER_SLICE = 50
-CHUNKS_PER_SLICE = 100
+NODES_PER_SLICE = 15
+CHUNKS_PER_SLICE = 30
 SLICES_MAX = 100_000
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -52,7 +53,8 @@ class Application(FastAPI):
     on_request: OnRequest | None = None
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Frame(super().build_middleware_stack(), self.on_request)
+        """Starlette's stack: what FastAPI adds serves its own routes, and ours are not run by it (``route.py``)."""
+        return Frame(Starlette.build_middleware_stack(self), self.on_request)
 
     def openapi(self) -> dict[str, Any]:
         """The document of our routes, made once. Slow the first time: call it on a pool."""
