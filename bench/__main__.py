@@ -16,6 +16,8 @@ from bench.table import Row, at_most, missed, save, show
 
 SMALL = 1_000
 QUIET = 3_000
+LARGE = 100_000
+PART = 20_000
 
 
 async def measure(folder: Path, files: int, parts: frozenset[str]) -> list[Row]:
@@ -26,6 +28,8 @@ async def measure(folder: Path, files: int, parts: frozenset[str]) -> list[Row]:
         rows += _say(bench_install.measure(folder))
     if "speed" in parts:
         rows += await _speed(folder, files)
+    if "size" in parts:
+        rows += await _size(folder)
     if "recall" in parts:
         async with serving(folder / "recall") as server:
             rows += _say(await asyncio.to_thread(bench_recall.measure, server))
@@ -67,6 +71,22 @@ async def _speed(folder: Path, files: int) -> list[Row]:
     return rows
 
 
+async def _size(folder: Path) -> list[Row]:
+    """Reported without a budget: what ten times more files do to a find."""
+    async with serving(folder / "huge") as server:
+        rate = LARGE / sum([await bench_import.bring(server, at, at + PART) for at in range(0, LARGE, PART)])
+        p50, p99, cpu = await bench_find.one_client(server, LARGE)
+        each = " + ".join(f"{part:.0f}" for part in server.memory_mb())
+        return list(
+            _say(
+                [
+                    Row(f"find p50 / p99, {LARGE} files", f"{p50:.1f} / {p99:.1f} ms ({cpu:.1f} ms of CPU)"),
+                    Row(f"import of {LARGE} files", f"{rate:.0f} files/s; memory afterwards {each} MB"),
+                ]
+            )
+        )
+
+
 def _say(rows: Sequence[Row]) -> Sequence[Row]:
     for row in rows:
         print(f"  {row.what}: {row.measured}", file=sys.stderr, flush=True)
@@ -77,7 +97,7 @@ def main() -> int:
     """Measure, print the table, exit 1 if a budget was missed."""
     options = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     options.add_argument("--files", type=int, default=10_000, help="how many files are imported (10000)")
-    options.add_argument("--parts", default="install,speed,recall", help="which parts to run")
+    options.add_argument("--parts", default="install,speed,size,recall", help="which parts to run")
     options.add_argument("--json", default="", help="write the rows here too")
     options.add_argument("--folder", default=".bench", help="where stores lie meanwhile")
     chosen = options.parse_args()

@@ -23,11 +23,10 @@ class Approximate:
         """Add what the shelf has and this index has not."""
         if self._index is None:
             self._index = _open(self._width)
-        held, data = shelf.now
-        new = np.setdiff1d(held, self._ids, assume_unique=True)
+        new = np.setdiff1d(shelf.now.ids, self._ids, assume_unique=True)
         if len(new):
-            rows, _ = rows_of(held, new)
-            self._index.add_with_ids(np.ascontiguousarray(data[rows], dtype=np.float32), new.astype(np.uint64))
+            rows, _ = rows_of(shelf.now.ids, new)
+            self._index.add_with_ids(shelf.now.vectors(rows), new.astype(np.uint64))
             self._ids = np.union1d(self._ids, new)
 
     def nearest(self, vector: Scores, hits_max: int, allowed: Ids | None) -> Ids:

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from recalld.ports.index import WHOLE_ROWS_MAX, DenseMatches, Ids, Reach, Scores
 
 from .approximate import Approximate
-from .shelf import Shelf, cosines, page_after, rows_of
+from .shelf import Shelf, page_after, rows_of
 
 T = TypeVar("T")
 BYTES_MAX = 2_000_000_000
@@ -140,7 +140,7 @@ class ExactVectors:
             if page is not None:
                 kept.shelf.take(page[0], page[1])
                 kept.shelf.last = page[2]
-            if len(kept.shelf.now[0]) > self._exact_max:
+            if len(kept.shelf.now.ids) > self._exact_max:
                 kept.index = kept.index or Approximate(model[1])
                 kept.index.follow(kept.shelf)
             self._kept[owner, model[0]] = kept
@@ -159,24 +159,18 @@ class ExactVectors:
         for owner, inside in zip(reach.owners, reach.chunks, strict=True):
             if owner not in kept:
                 continue
-            ids, data = kept[owner].shelf.now
-            index = kept[owner].index
-            rows = kept[owner].rows(ids, inside)
+            held, index = kept[owner].shelf.now, kept[owner].index
+            rows = kept[owner].rows(held.ids, inside)
             if index is None or len(rows) <= FILTERED_EXACT_MAX:
-                found.append(
-                    (
-                        ids[rows],
-                        cosines(data, vector)[rows] if 2 * len(rows) > len(ids) else cosines(data, vector, rows),
-                    )
-                )
+                found.append((held.ids[rows], held.cosines(vector, rows)))
                 continue
             exact = False
-            near = index.nearest(vector, hits_max * OVERFETCH, None if len(rows) == len(ids) else ids[rows])
-            at, there = rows_of(ids, np.sort(near))
+            allowed = None if len(rows) == len(held.ids) else held.ids[rows]
+            at, there = rows_of(held.ids, np.sort(index.nearest(vector, hits_max * OVERFETCH, allowed)))
             at = at[there]
-            scores = cosines(data, vector, at)
+            scores = held.cosines(vector, at)
             best = np.sort(np.argsort(-scores, kind="stable")[:hits_max])
-            found.append((ids[at[best]], scores[best]))
+            found.append((held.ids[at[best]], scores[best]))
         return _joined(found, exact)
 
     def _limit_threads(self) -> None:
@@ -198,7 +192,7 @@ def _joined(found: list[tuple[Ids, Scores]], exact: bool) -> DenseMatches:
 def _cosines(kept: dict[int, _Kept], vector: Scores, ids: Ids) -> Scores:
     found = np.full(len(ids), np.nan, np.float32)
     for each in kept.values():
-        held, data = each.shelf.now
-        rows, there = rows_of(held, ids)
-        found[there] = cosines(data, vector, rows[there])
+        held = each.shelf.now
+        rows, there = rows_of(held.ids, ids)
+        found[there] = held.cosines(vector, rows[there])
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import apsw
@@ -14,52 +15,82 @@ PAGE_ROWS = 4_000
 FLOAT32_ROWS_MAX = 50_000
 """Reading float16 costs numpy eight times what float32 does; beyond this, memory counts more."""
 
-Matrix = NDArray[np.floating]
+Floats = NDArray[np.floating]
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Vectors as they stand at one moment: ``ids`` ascending; that of ``ids[k]`` stands at place ``at[k]`` of ``data`` (None:
+    at k), which has one column for each, or one row where ``tall``.
+
+    By columns a product with all of them streams through memory: half the time of the same by rows, when the vectors have
+    not stayed in the processor's cache since the last question (0.5 against 1.1 ms for 12,000 of 256 numbers).
+    """
+
+    ids: Ids
+    at: Places | None
+    data: Floats
+    tall: bool = False
+
+    def cosines(self, vector: Scores, rows: Places | None = None) -> Scores:
+        """Exact cosines with these ids, by their rows in ``ids`` (None: all)."""
+        if rows is not None and 4 * len(rows) > len(self.ids):
+            return self.cosines(vector)[rows]
+        chosen = self.data if rows is None else self._chosen(rows)
+        chosen = chosen.astype(np.float32, copy=False)
+        found = (chosen @ vector if self.tall else vector @ chosen).astype(np.float32, copy=False)
+        return found if rows is not None or self.at is None else found[self.at]
+
+    def vectors(self, rows: Places) -> NDArray[np.float32]:
+        """The vectors of these rows of ``ids``, one a row."""
+        chosen = self._chosen(rows) if self.tall else self._chosen(rows).T
+        return np.ascontiguousarray(chosen, dtype=np.float32)
+
+    def _chosen(self, rows: Places) -> Floats:
+        at = rows if self.at is None else self.at[rows]
+        return self.data[at] if self.tall else self.data[:, at]
 
 
 class Shelf:
-    """``now`` is what readers take: ids ascending and their rows, replaced as one so that a reader on another thread never
-    sees half a change. Rows are float32 up to ``FLOAT32_ROWS_MAX`` of them, float16 beyond. ``last``: the largest vector id
-    taken over."""
+    """``now`` is what readers take, replaced as one so that a reader on another thread never sees half a change. Vectors
+    stay where they were put, in the order they came: float32 by columns up to ``FLOAT32_ROWS_MAX`` of them, float16 by
+    rows beyond. ``last``: the largest vector id taken over."""
 
     def __init__(self, width: int) -> None:
         self.width = width
         self.last = 0
         self._ids: Ids = np.zeros(256, np.int64)
-        self._data: Matrix = np.zeros((256, width), np.float32)
-        self.now: tuple[Ids, Matrix] = (self._ids[:0], self._data[:0])
+        self._data: Floats = np.zeros((width, 256), np.float32)
+        self._count = 0
+        self.now = Held(self._ids[:0], None, self._data[:, :0])
 
     def take(self, ids: Ids, data: NDArray[np.float16]) -> None:
-        """Add rows; a chunk that comes again replaces its former vector."""
-        held, rows = self.now
-        if len(ids) and np.all(np.diff(ids) > 0) and (not len(held) or ids[0] > held[-1]):
-            self._append(ids, data)
-            return
-        whole = np.concatenate([held, ids])
-        # The later of two equal ids stands further right: keep the last of each.
-        unique, first = np.unique(whole[::-1], return_index=True)
-        at = len(whole) - 1 - first
-        joined = np.concatenate([rows, data.astype(rows.dtype)])[at]
-        self._ids, self._data = unique, np.ascontiguousarray(joined)
-        self._settle(len(unique))
-
-    def _append(self, ids: Ids, data: NDArray[np.float16]) -> None:
-        held = len(self.now[0])
-        need = held + len(ids)
+        """Add vectors, one a row; a chunk that comes again replaces its former vector."""
+        need, tall = self._count + len(ids), self.now.tall
         if need > len(self._ids):
             # Readers keep the old buffers; what lies beyond their view may change, what lies inside never does.
             size = max(need, 2 * len(self._ids))
-            grown_ids, grown = np.zeros(size, np.int64), np.zeros((size, self.width), self._data.dtype)
-            grown_ids[:held], grown[:held] = self.now
-            self._ids, self._data = grown_ids, grown
-        self._ids[held:need] = ids
-        self._data[held:need] = data
-        self._settle(need)
+            self._ids = np.concatenate([self._ids, np.zeros(size - len(self._ids), np.int64)])
+            grown = np.zeros((size, self.width) if tall else (self.width, size), self._data.dtype)
+            (grown if tall else grown.T)[: self._count] = (self._data if tall else self._data.T)[: self._count]
+            self._data = grown
+        self._ids[self._count : need] = ids
+        (self._data if tall else self._data.T)[self._count : need] = data
+        self._count = need
+        if need > FLOAT32_ROWS_MAX and not tall:
+            self._data, tall = np.ascontiguousarray(self._data.T, dtype=np.float16), True
+        self._show(tall)
 
-    def _settle(self, rows: int) -> None:
-        if rows > FLOAT32_ROWS_MAX and self._data.dtype != np.float16:
-            self._data = self._data.astype(np.float16)
-        self.now = (self._ids[:rows], self._data[:rows])
+    def _show(self, tall: bool) -> None:
+        arrived = self._ids[: self._count]
+        data = self._data[: self._count] if tall else self._data[:, : self._count]
+        if np.all(np.diff(arrived) > 0):
+            self.now = Held(arrived, None, data, tall)
+            return
+        # The later of two equal ids stands further right: of each, the last one counts.
+        unique, first = np.unique(arrived[::-1], return_index=True)
+        self.now = Held(unique, self._count - 1 - first, data, tall)
 
     @property
     def bytes(self) -> int:
@@ -73,12 +104,6 @@ def rows_of(held: Ids, wanted: Ids) -> tuple[NDArray[np.int64], NDArray[np.bool_
         return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
     at = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
     return at, held[at] == wanted
-
-
-def cosines(data: Matrix, vector: Scores, rows: NDArray[np.int64] | None = None) -> Scores:
-    """Exact cosines of these rows (None: all)."""
-    chosen = data if rows is None else data[rows]
-    return (chosen.astype(np.float32, copy=False) @ vector).astype(np.float32, copy=False)
 
 
 def page_after(
