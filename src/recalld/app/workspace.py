@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, ConfigureSession, MarkUsed, OpenSession, Receipt, WriteMode
@@ -41,6 +41,7 @@ from recalld.rules.asking import ask, tag
 from recalld.rules.widen import widen
 from recalld.rules.wire import message_json
 
+V = TypeVar("V")
 WAIT_STEP_S = 0.01
 WAIT_STEP_MAX_S = 0.25
 _ARCHIVE_ID = re.compile(r"archive_(\d{3,})")
@@ -53,6 +54,10 @@ class Workspace:
         self._doors = doors
         self.caller = caller
         self._recall_deadline_s = recall_deadline_s
+
+    def verbs(self, kind: Callable[[Doors, Caller], V]) -> V:
+        """Further verbs as the same caller: skills, packs and whatever else has a file of its own in ``app``."""
+        return kind(self._doors, self.caller)
 
     def resolve(self, text: str) -> Uri:
         """The address a text means to this caller. Raises ``Invalid`` and ``Denied``."""
