@@ -43,6 +43,12 @@ def test_the_entry_page_speaks_for_its_directory() -> None:
     assert abstract_of_directory("docs", entries, 2) == "docs: A store for agents. Holds zebra.md, README.md."
 
 
+def test_a_lone_entry_speaks_for_its_directory_all_the_way_up() -> None:
+    day = abstract_of_directory("25", [Listed("tea.md", False, "Ana likes tea.")], 1)
+    month = abstract_of_directory("11", [Listed("25", True, day)], 1)
+    assert (day, month) == ("Ana likes tea. Holds tea.md.", "Ana likes tea. Holds 25/.")
+
+
 def test_an_empty_directory_says_so() -> None:
     assert abstract_of_directory("docs", [], 0) == "docs: empty"
 

@@ -56,7 +56,7 @@ def abstract_of_directory(title: str, entries: Sequence[Listed], total: int) -> 
     """L0 of a directory: what its entry page says, then what it holds, as far as 256 characters go."""
     if not entries:
         return fit(f"{title}: empty", ABSTRACT_CHARS_MAX)
-    lead = first_sentence(_lead(entries), 150)
+    lead = first_sentence(_lead(entries) or _only(entries), 150)
     names = [f"{e.name}/" if e.is_dir else e.name for e in entries]
     start = titled(title, lead, 170) if lead else title
     said = f"{start} Holds " if lead else f"{start}: "
@@ -94,6 +94,11 @@ def _lead(entries: Sequence[Listed]) -> str:
     """The abstract of the entry a visitor reads first, if there is one."""
     by_stem = {entry.name.rsplit(".", 1)[0].lower(): entry.abstract for entry in entries if not entry.is_dir}
     return next((by_stem[stem] for stem in _ENTRY_NAMES if by_stem.get(stem)), "")
+
+
+def _only(entries: Sequence[Listed]) -> str:
+    """What a lone entry is about is what its directory is about: years, months and days hold one another."""
+    return entries[0].abstract.removeprefix(f"{entries[0].name}: ") if len(entries) == 1 else ""
 
 
 def _counted(folders: Sequence[Listed], files: Sequence[Listed], total: int) -> str:

@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from recalld.domain.errors import RecalldError
-from recalld.surfaces.client import DEFAULT_URL, Client
+from recalld.surfaces.client import Client
 
+from .address import server_url
 from .exits import print_json, report
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, on one line.", rich_help_panel="Common")]
@@ -81,7 +82,7 @@ def talks(command: Callable[..., None]) -> Callable[..., None]:
     def run(ctx: typer.Context, **given: Any) -> None:
         before = ctx.find_object(Globals) or Globals()
         common = {name: given.pop(name) or getattr(before, name) for name in _COMMON}
-        call = Call(**{**common, "url": common["url"] or os.environ.get("RECALLD_URL") or DEFAULT_URL})
+        call = Call(**{**common, "url": server_url(common["url"])})
         try:
             command(call, **given)
         except RecalldError as error:

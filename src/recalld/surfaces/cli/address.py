@@ -1,0 +1,43 @@
+"""Where the server is, for commands that only call it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from recalld.surfaces.client import DEFAULT_URL
+
+_FILE = Path("recalld.toml")
+
+
+def server_url(given: str = "") -> str:
+    """``--url``, else ``RECALLD_URL``, else the address that ``recalld serve`` would take here (``RECALLD_SERVER__HOST`` and
+    ``__PORT``, recalld.toml of this folder), else the usual one.
+
+    Reads two keys by itself: the settings' machinery takes longer to load than most commands take to run.
+    """
+    named = given or os.environ.get("RECALLD_URL", "")
+    if named:
+        return named
+    section = _section()
+    host = os.environ.get("RECALLD_SERVER__HOST") or section.get("host")
+    port = os.environ.get("RECALLD_SERVER__PORT") or section.get("port")
+    if not host and not port:
+        return DEFAULT_URL
+    usual_host, _, usual_port = DEFAULT_URL.removeprefix("http://").partition(":")
+    where = str(host or usual_host)
+    return f"http://{f'[{where}]' if ':' in where else where}:{port or usual_port}"
+
+
+def _section() -> dict[str, Any]:
+    """The file's [server]; {} where it cannot be read: ``recalld serve`` and ``recalld config`` say what is wrong with it."""
+    if not _FILE.is_file():
+        return {}
+    import tomllib
+
+    try:
+        found = tomllib.loads(_FILE.read_text(encoding="utf-8")).get("server", {})
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
