@@ -1,0 +1,88 @@
+"""Rerankers behind HTTP: one request of a question and its candidates, one relevance each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from recalld.domain.errors import Invalid
+from recalld.infra.http import JsonApi, misshapen
+from recalld.rules.budget import cut
+
+TEXTS_MAX = 20
+
+
+class RerankSettings(BaseModel):
+    """What every reranker behind HTTP can be told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str = ""
+    api_key: SecretStr = SecretStr("")
+    model: str = ""
+    tokens_max: int = Field(1_000, ge=16)
+    request_deadline_s: float = Field(30.0, gt=0)
+
+
+@dataclass(frozen=True, slots=True)
+class RerankShape:
+    """How one vendor writes requests and answers. ``path``: below ``base_url``; ``texts``: the field of the candidates;
+    ``rows``: where the answer's rows are; ``score``: their field."""
+
+    kind: str
+    base_url: str
+    model: str
+    texts: str
+    rows: Callable[[Any], Sequence[Any]]
+    score: str
+    path: str = "rerank"
+    limit: str = ""
+
+
+class RemoteReranker:
+    """See ``ports.reranker.Reranker``."""
+
+    def __init__(self, settings: RerankSettings, shape: RerankShape) -> None:
+        url = settings.base_url or shape.base_url
+        if not url:
+            raise Invalid(
+                f"the reranker {shape.kind} needs to know where it is",
+                remedy="set reranker.base_url",
+                details={"field": "reranker.base_url"},
+            )
+        self._settings = settings
+        self._shape = shape
+        self._model = settings.model or shape.model
+        self.name = f"{shape.kind}:{self._model}" if self._model else shape.kind
+        key = settings.api_key.get_secret_value()
+        self._api = JsonApi(f"reranker {self.name}", url, {"Authorization": f"Bearer {key}"} if key else {})
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
+        """See ``ports.reranker.Reranker``."""
+        if len(texts) > TEXTS_MAX:
+            raise Invalid(f"{len(texts)} texts in one call", remedy=f"send at most {TEXTS_MAX}")
+        if not texts:
+            return []
+        most = self._settings.tokens_max
+        body: dict[str, Any] = {"query": cut(query, most), self._shape.texts: [cut(text, most) for text in texts]}
+        body |= {"model": self._model} if self._model else {}
+        body |= {self._shape.limit: len(texts)} if self._shape.limit else {}
+        answer = await self._api.post(self._shape.path, body, deadline_s=self._settings.request_deadline_s)
+        return self._scores(answer, len(texts))
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        await self._api.close()
+
+    def _scores(self, answer: Any, count: int) -> list[float]:
+        try:
+            found = {int(row["index"]): float(row[self._shape.score]) for row in self._shape.rows(answer)}
+        except (KeyError, IndexError, TypeError, ValueError) as odd:
+            raise misshapen(self._api.name, f"gave no scores: {type(odd).__name__} {odd}"[:200]) from odd
+        if sorted(found) != list(range(count)) or not all(map(math.isfinite, found.values())):
+            raise misshapen(self._api.name, f"scored {len(found)} of {count} texts")
+        return [min(max(found[at], 0.0), 1.0) for at in range(count)]

@@ -1,0 +1,185 @@
+"""What stands around a provider: its deadline, the one retry owner of its calls, its breaker and its pace.
+
+Applied once, in ``app/build``, to whatever answers over a network. Work that a job repeats is not retried here as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recalld.domain.errors import Busy, RecalldError, Upstream
+from recalld.ports.clock import Clock
+from recalld.ports.embedder import Embedder
+from recalld.ports.reranker import Reranker
+from recalld.rules import breaker
+from recalld.rules.breaker import CallPolicy, Standing
+
+T = TypeVar("T")
+RETRY_WAIT_S = 0.05
+QUERIES_KEPT = 1_024
+PATIENCE = 0.9
+LATE = "it gave no answer in time"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardState:
+    """How a provider stands, for readiness and metrics. ``reason``: "" while all is well."""
+
+    name: str
+    circuit: str
+    reason: str
+    calls: int
+    failures: int
+    retries: int
+    refused: int
+
+
+class Guard:
+    """One provider's calls, counted. All on one loop, so nothing needs a lock."""
+
+    def __init__(self, name: str, clock: Clock, policy: CallPolicy | None = None) -> None:
+        self.name = name
+        self._clock = clock
+        self._policy = policy or CallPolicy()
+        self._standing = Standing()
+        self._calls = self._failures = self._retries = self._refused = 0
+
+    @property
+    def state(self) -> GuardState:
+        """See ``GuardState``."""
+        now = self._standing
+        return GuardState(
+            self.name, str(now.circuit), now.reason, self._calls, self._failures, self._retries, self._refused
+        )
+
+    async def call(self, work: Callable[[], Awaitable[T]], *, deadline_s: float, again: bool) -> T:
+        """Run ``work`` in ``deadline_s``, with at most one retry if ``again`` and the budget allows it.
+
+        Raises ``Busy`` at once while the provider is not to be asked, ``Upstream`` when it failed or was late.
+        """
+        end = self._clock.monotonic() + deadline_s
+        try:
+            return await self._once(work, end)
+        except Upstream as failure:
+            if not again or failure.details.get("kind") not in {"server", "network"}:
+                raise
+            self._standing, may = breaker.retry(self._standing)
+            if not may or self._clock.monotonic() + RETRY_WAIT_S >= end:
+                raise
+        self._retries += 1
+        await self._clock.sleep(RETRY_WAIT_S)
+        return await self._once(work, end)
+
+    async def _once(self, work: Callable[[], Awaitable[T]], end: float) -> T:
+        self._admit()
+        self._calls += 1
+        started = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, end - started)):
+                result = await work()
+        except TimeoutError as late:
+            self._note("timeout", LATE, 0.0)
+            raise Upstream(
+                f"{self.name} gave no answer in time",
+                remedy="raise its deadline_s, or check the provider's status page",
+                details={"kind": "timeout"},
+            ) from late
+        except Upstream as failure:
+            self._note(str(failure.details.get("kind", "")), failure.message, _seconds(failure))
+            raise
+        except asyncio.CancelledError:
+            # A caller whose own deadline was the same one lost patience a moment before us: that was the provider too.
+            theirs = self._clock.monotonic() - started >= PATIENCE * (end - started)
+            self._note("timeout" if theirs else "request", LATE, 0.0)
+            raise
+        except RecalldError:
+            self._standing = breaker.abandoned(self._standing)
+            raise
+        self._standing = breaker.succeeded(self._standing, self._policy)
+        return result
+
+    def _admit(self) -> None:
+        self._standing, wait_s = breaker.admit(self._clock.monotonic(), self._standing, self._policy)
+        if wait_s > 0:
+            self._refused += 1
+            why = self._standing.reason or "it is asked more slowly now"
+            raise Busy(f"{self.name} is not asked now: {why}", retry_after_s=round(wait_s, 3))
+
+    def _note(self, kind: str, said: str, retry_after_s: float) -> None:
+        self._failures += 1
+        now, standing, policy = self._clock.monotonic(), self._standing, self._policy
+        match kind:
+            case "auth" | "billing":
+                self._standing = breaker.paused(now, standing, policy, said)
+            case "rate":
+                self._standing = breaker.throttled(now, standing, policy, retry_after_s)
+            case "request":
+                self._standing = breaker.abandoned(standing)  # the provider is well: what it was sent is not
+            case _:
+                self._standing = breaker.failed(now, standing, policy, said)
+
+
+def _seconds(failure: Upstream) -> float:
+    given = failure.details.get("retry_after_s", 1.0)
+    return float(given) if isinstance(given, int | float) else 1.0
+
+
+class GuardedEmbedder:
+    """An embedder behind a guard. Questions keep ``deadline_s`` and are remembered; documents have their jobs' patience."""
+
+    def __init__(self, inner: Embedder, guard: Guard, *, deadline_s: float, bulk_deadline_s: float) -> None:
+        self._inner = inner
+        self.guard = guard
+        self._deadline_s = deadline_s
+        self._bulk_deadline_s = bulk_deadline_s
+        self._kept: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self.name, self.width, self.fingerprint = inner.name, inner.width, inner.fingerprint
+        self.batch_max, self.floor, self.ceiling = inner.batch_max, inner.floor, inner.ceiling
+
+    async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
+        """See ``ports.embedder.Embedder``."""
+        if not query:
+            return await self.guard.call(
+                lambda: self._inner.embed(texts), deadline_s=self._bulk_deadline_s, again=False
+            )
+        missing = [text for text in dict.fromkeys(texts) if text not in self._kept]
+        if missing:
+            made = await self.guard.call(
+                lambda: self._inner.embed(missing, query=True), deadline_s=self._deadline_s, again=True
+            )
+            self._kept.update(zip(missing, made, strict=True))
+        found = np.stack([self._kept[text] for text in texts])
+        for text in texts:
+            self._kept.move_to_end(text)
+        while len(self._kept) > QUERIES_KEPT:
+            self._kept.popitem(last=False)
+        return found
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._inner.close()
+
+
+class GuardedReranker:
+    """A reranker behind a guard."""
+
+    def __init__(self, inner: Reranker, guard: Guard, *, deadline_s: float) -> None:
+        self._inner = inner
+        self.guard = guard
+        self._deadline_s = deadline_s
+        self.name = inner.name
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
+        """See ``ports.reranker.Reranker``."""
+        return await self.guard.call(lambda: self._inner.rerank(query, texts), deadline_s=self._deadline_s, again=True)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._inner.close()

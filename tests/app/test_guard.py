@@ -1,0 +1,117 @@
+"""Facts about what stands around a provider."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+import pytest
+
+from recalld.adapters.clock.memory import MemoryClock
+from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
+from recalld.app.guard import Guard, GuardedEmbedder
+from recalld.domain.errors import Busy, Upstream
+from recalld.rules.breaker import CallPolicy
+
+POLICY = CallPolicy()
+
+
+class Flaky:
+    """Work that fails as it is told, then succeeds."""
+
+    def __init__(self, *kinds: str) -> None:
+        self.kinds = list(kinds)
+        self.calls = 0
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        if self.kinds:
+            raise Upstream("no", details={"kind": self.kinds.pop(0), "retry_after_s": 4.0})
+        return "done"
+
+
+@pytest.fixture
+def clock() -> MemoryClock:
+    return MemoryClock()
+
+
+@pytest.fixture
+def guard(clock: MemoryClock) -> Guard:
+    return Guard("acme", clock)
+
+
+async def ask(guard: Guard, work: Callable[[], Awaitable[str]], *, again: bool = False) -> str:
+    return await guard.call(work, deadline_s=5.0, again=again)
+
+
+async def test_a_broken_call_is_made_once_more_where_that_is_ours_to_do(guard: Guard) -> None:
+    assert await ask(guard, Flaky("server"), again=True) == "done"
+    with pytest.raises(Upstream):
+        await ask(guard, Flaky("server"))
+
+
+async def test_what_the_caller_did_wrong_is_not_tried_again(guard: Guard) -> None:
+    work = Flaky("request")
+    with pytest.raises(Upstream):
+        await ask(guard, work, again=True)
+    assert work.calls == 1
+    assert guard.state.circuit == "closed"
+
+
+async def test_a_provider_that_is_down_is_asked_no_more_and_one_probe_brings_it_back(
+    guard: Guard, clock: MemoryClock
+) -> None:
+    work = Flaky(*["server"] * POLICY.failures_max)
+    for _ in range(POLICY.failures_max):
+        with pytest.raises(Upstream):
+            await ask(guard, work)
+    with pytest.raises(Busy, match="acme is not asked now"):
+        await ask(guard, work)
+    assert work.calls == POLICY.failures_max
+    clock.advance(POLICY.open_s)
+    assert await ask(guard, work) == "done"
+    assert guard.state.circuit == "closed"
+
+
+async def test_a_refused_key_pauses_the_lane_and_says_so(guard: Guard) -> None:
+    with pytest.raises(Upstream):
+        await ask(guard, Flaky("auth"))
+    with pytest.raises(Busy) as refused:
+        await ask(guard, Flaky())
+    assert refused.value.retry_after_s == POLICY.pause_s
+    assert (guard.state.circuit, guard.state.reason) == ("paused", "no")
+
+
+async def test_a_429_is_honoured(guard: Guard, clock: MemoryClock) -> None:
+    with pytest.raises(Upstream):
+        await ask(guard, Flaky("rate"))
+    with pytest.raises(Busy) as refused:
+        await ask(guard, Flaky())
+    assert refused.value.retry_after_s == 4.0
+    clock.advance(4.0)
+    assert await ask(guard, Flaky()) == "done"
+
+
+async def test_what_hangs_ends_with_its_deadline(guard: Guard) -> None:
+    with pytest.raises(Upstream, match="in time"):
+        await guard.call(asyncio.Event().wait, deadline_s=0.01, again=False)
+    assert guard.state.failures == 1
+
+
+async def test_a_caller_who_goes_away_at_once_blames_nobody(guard: Guard) -> None:
+    task = asyncio.ensure_future(guard.call(asyncio.Event().wait, deadline_s=60.0, again=False))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await ask(guard, Flaky()) == "done"
+    assert guard.state.circuit == "closed"
+
+
+async def test_a_question_asked_twice_is_embedded_once(guard: Guard) -> None:
+    embedder = GuardedEmbedder(HashEmbedder(HashSettings()), guard, deadline_s=5.0, bulk_deadline_s=5.0)
+    one = await embedder.embed(["heron"], query=True)
+    both = await embedder.embed(["heron", "stork"], query=True)
+    assert guard.state.calls == 2
+    assert np.array_equal(one[0], both[0])
+    await embedder.close()
