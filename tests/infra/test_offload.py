@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from recalld.domain.errors import Busy, Closed
-from recalld.infra.offload import Pool, Strand
+from recalld.infra.offload import Pool, PoolState, Strand, pools
 
 
 async def test_a_call_runs_on_a_named_thread_of_the_pool() -> None:
@@ -129,3 +129,17 @@ def test_a_strand_ends_when_told() -> None:
     strand.stop()
     strand.stop()
     assert ended.is_set()
+
+
+async def test_how_full_pools_are_can_be_seen_from_outside() -> None:
+    pool, twin = Pool("seen", running_max=1, waiting_max=5), Pool("seen", running_max=2, waiting_max=5)
+    go = threading.Event()
+    calls = [asyncio.ensure_future(pool.run(go.wait, 10)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert PoolState("seen", 1, 2, 3, 10) in pools()
+    go.set()
+    await asyncio.gather(*calls)
+    pool.close()
+    assert PoolState("seen", 0, 0, 2, 5) in pools()
+    twin.close()
+    assert "seen" not in {state.name for state in pools()}

@@ -28,6 +28,9 @@ class ServerConfig(BaseModel):
     )
     shutdown_s: float = Field(10.0, gt=0, le=300, description="how long open requests may finish after SIGTERM")
     cors_origins: tuple[str, ...] = Field(("*",), description="origins a browser may call from")
+    metrics: bool = Field(
+        True, description="GET /metrics answers figures for Prometheus, to anybody who reaches the port"
+    )
 
 
 class EmbedderConfig(BaseModel):

@@ -17,6 +17,7 @@ from recalld.ports.ledger import Usage
 
 from .build import open_doors
 from .config import Config, load_config
+from .findings import Findings
 from .housekeeping import Housekeeping
 from .supervisor import Supervisor
 from .worker import work
@@ -91,6 +92,10 @@ class Engine(Workspace):
     async def readiness(self) -> Readiness:
         """From what was last measured; touches nothing that can block."""
         return self._housekeeping.readiness()
+
+    def findings(self) -> Findings:
+        """Everything last measured; touches nothing that can block."""
+        return self._housekeeping.findings()
 
     async def check(self, *, repair: bool = False) -> list[str]:
         """Consistency of the store, one sentence a fault."""

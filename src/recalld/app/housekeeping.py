@@ -9,11 +9,15 @@ from recalld.domain.job import QueueCount
 from recalld.domain.report import Readiness
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.doors import Doors
+from recalld.ports.ledger import Usage
 
 from .config import Config
+from .findings import Findings, ModelFinding
 
 PROBE_EVERY_S = 10.0
 PROBE_OLD_S = 60.0
+COUNT_EVERY_S = 60.0
+"""The store is counted more rarely than it is probed: counting reads whole indexes."""
 SWEEP_EVERY_S = 3_600.0
 UPLOAD_KEPT_S = 12 * 3_600.0
 LOOP_LATE_S = 0.25
@@ -21,7 +25,9 @@ OLDEST_JOB_S = 3_600.0
 
 
 class Watched(Protocol):
-    """Something that is well or says why not."""
+    """Something that is well or says why not. ``starts``: how often it was begun."""
+
+    starts: int
 
     def state(self) -> str:
         """The word ok, or what is wrong."""
@@ -39,7 +45,10 @@ class Housekeeping:
         self._store = "initializing"
         self._embedding = "initializing"
         self._queues: list[QueueCount] = []
+        self._usage: Usage | None = None
+        self._probe_s = 0.0
         self._probed_at = -float("inf")
+        self._counted_at = -float("inf")
         self._swept_at = -float("inf")
 
     def watch(self, worker: Watched) -> None:
@@ -62,9 +71,11 @@ class Housekeeping:
 
     async def _probe(self) -> None:
         try:
-            await self._doors.ledger.probe()
+            self._probe_s = await self._doors.ledger.probe()
             self._store, self._probed_at = "ok", self._doors.clock.monotonic()
             self._queues = await self._doors.ledger.queues()
+            if self._probed_at - self._counted_at >= COUNT_EVERY_S:
+                self._usage, self._counted_at = await self._doors.ledger.usage(), self._probed_at
         except RecalldError as failed:
             self._store = str(failed)
         if self._doors.embedder is None:
@@ -88,6 +99,27 @@ class Housekeeping:
             if path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
+    def findings(self) -> Findings:
+        """Everything last measured."""
+        doors = self._doors
+        models = [ModelFinding("embedder", doors.embedder.name if doors.embedder else "none", self._embedding)]
+        if doors.former is not None:
+            models.append(ModelFinding("former embedder", doors.former.name, "ok"))
+        models.append(
+            ModelFinding("reranker", doors.reranker.name if doors.reranker else "none", _there(doors.reranker))
+        )
+        models.append(ModelFinding("model", doors.model.name, "ok"))
+        return Findings(
+            readiness=self.readiness(),
+            lateness=self._watchdog.lateness(),
+            queues=tuple(self._queues),
+            usage=self._usage,
+            probe_s=self._probe_s,
+            measured_ago_s=doors.clock.monotonic() - self._probed_at,
+            models=tuple(models),
+            worker_starts=self._worker.starts if self._worker is not None else 0,
+        )
+
     def readiness(self) -> Readiness:
         """Ready, or degraded with every reason."""
         age = self._doors.clock.monotonic() - self._probed_at
@@ -102,3 +134,7 @@ class Housekeeping:
         }
         reasons = tuple(f"{part}: {said}" for part, said in checks.items() if said not in {"ok", "not_configured"})
         return Readiness("degraded" if reasons else "ready", reasons, checks)
+
+
+def _there(part: object | None) -> str:
+    return "not_configured" if part is None else "ok"

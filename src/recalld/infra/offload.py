@@ -10,7 +10,8 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 from recalld.domain.errors import Busy, Closed, Conflict
 
@@ -84,6 +85,7 @@ class Pool:
         self._threads: list[threading.Thread] = []
         self._inside = 0
         self._closed = threading.Event()
+        _open_pools[id(self)] = self
 
     @property
     def inside(self) -> int:
@@ -140,6 +142,7 @@ class Pool:
         if self._closed.is_set():
             return
         self._closed.set()
+        _open_pools.pop(id(self), None)
         while not self._calls.empty():
             one = self._calls.get()
             if one is not None and one.take():
@@ -149,6 +152,35 @@ class Pool:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
+
+
+_open_pools: WeakValueDictionary[int, Pool] = WeakValueDictionary()
+
+
+class PoolState(NamedTuple):
+    """How full a pool is. ``running`` and ``waiting`` are calls now, the others its limits."""
+
+    name: str
+    running: int
+    waiting: int
+    running_max: int
+    waiting_max: int
+
+
+def pools() -> list[PoolState]:
+    """Every open pool of this process, by name; pools of one name are added up."""
+    states: dict[str, PoolState] = {}
+    for reference in _open_pools.valuerefs():
+        pool = reference()
+        if pool is None:
+            continue
+        running = min(pool.inside, pool.running_max)
+        now = (running, pool.inside - running, pool.running_max, pool.waiting_max)
+        before = states.get(pool.name)
+        states[pool.name] = PoolState(
+            pool.name, *(now if before is None else map(sum, zip(before[1:], now, strict=True)))
+        )
+    return [states[name] for name in sorted(states)]
 
 
 class Strand:

@@ -33,7 +33,8 @@ class Lateness:
     """How late the loop came to its beats.
 
     ``p50_s``..``max_s`` over the last ``samples`` beats (about 100 s). Since the start: ``stalls`` beats more than 250
-    ms late, ``beats`` all beats, ``buckets`` their counts per upper bound in ``BOUNDS_S`` (last: beyond).
+    ms late, ``beats`` all beats, ``total_s`` their lateness added up, ``buckets`` their counts per upper bound in
+    ``BOUNDS_S`` (last: beyond).
     """
 
     samples: int
@@ -44,6 +45,7 @@ class Lateness:
     stalls: int
     beats: int
     buckets: tuple[int, ...]
+    total_s: float = 0.0
 
 
 class Watchdog:
@@ -64,6 +66,7 @@ class Watchdog:
         self._window = array("d")
         self._buckets = [0] * (len(BOUNDS_S) + 1)
         self._beats = 0
+        self._total_s = 0.0
         self._stalls = 0
         self._due = 0.0
         self._thread_id = 0
@@ -98,6 +101,7 @@ class Watchdog:
             stalls=self._stalls,
             beats=self._beats,
             buckets=tuple(self._buckets),
+            total_s=self._total_s,
         )
 
     def _plan(self) -> None:
@@ -112,6 +116,7 @@ class Watchdog:
         else:
             self._window[self._beats % WINDOW] = late
         self._beats += 1
+        self._total_s += late
         self._stalls += late > self._late_s
         self._buckets[bisect_left(BOUNDS_S, late)] += 1
         self._plan()

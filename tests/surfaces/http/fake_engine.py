@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recalld.app.findings import Findings, ModelFinding
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Receipt, WriteMode
 from recalld.domain.errors import Conflict, Invalid, NotFound
@@ -27,6 +28,8 @@ from recalld.domain.report import (
 )
 from recalld.domain.session import Archive, Session
 from recalld.domain.uri import Uri
+from recalld.infra.watchdog import BOUNDS_S, Lateness
+from recalld.ports.ledger import Usage
 from recalld.rules.address import resolve
 
 NOW = 1_700_000_000.125
@@ -318,9 +321,22 @@ class FakeEngine(FakeWorkspace):
         super().__init__(State(), Caller())
         self.upload_dir = upload_dir
         self.state_of_health = Readiness("ready", (), {"store": "ok"})
+        self.dead_jobs = 0
 
     def as_caller(self, caller: Caller) -> FakeWorkspace:
         return FakeWorkspace(self.state, caller)
 
     async def readiness(self) -> Readiness:
         return self.state_of_health
+
+    def findings(self) -> Findings:
+        return Findings(
+            self.state_of_health,
+            Lateness(1, 0.0, 0.0, 0.0, 0.0, 2, 3, (3, *[0] * len(BOUNDS_S)), 0.25),
+            (QueueCount("embed", 4, 1, self.dead_jobs, 5, 12.5),),
+            Usage(10, 20, 30, 40, 50, 60, 70, 80, 90, 2, "store"),
+            0.002,
+            1.5,
+            (ModelFinding("embedder", "static", "ok"),),
+            1,
+        )

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from recalld.domain.uri import Uri
 from recalld.surfaces.http.app import VERBS, Application
+from recalld.surfaces.http.fringe import Refusal
 from recalld.surfaces.http.models.envelope import ErrorEnvelope, envelope_of
 from recalld.surfaces.http.route import Verb
 from tests.surfaces.http.fake_engine import FakeEngine
@@ -78,9 +79,17 @@ def test_every_core_route_is_there() -> None:
     assert wanted <= {f"{v.method} {v.path}" for v in VERBS}
 
 
+FACETS = {"stats.memories", "debug.scroll"}
+"""Routes whose verbs the fake engine does not have: stories on a real one hold their answers to the document."""
+
+
 def enveloped() -> list[Verb]:
     return [
-        v for v in VERBS if v.media == "application/json" and v.handler.__name__ not in {"temp_upload", "add", "cancel"}
+        v
+        for v in VERBS
+        if v.media == "application/json"
+        and v.handler.__name__ not in {"temp_upload", "add", "cancel"}
+        and v.operation not in FACETS
     ]
 
 
@@ -142,5 +151,6 @@ async def test_an_unused_documentation_route_is_not_there(http: httpx.AsyncClien
 
 
 def test_routes_are_tried_busiest_first(app: Application) -> None:
-    assert app.router.routes[-1].path == "/docs"  # type: ignore[attr-defined]
+    served = [r for r in app.router.routes if not isinstance(r.endpoint, Refusal)]  # type: ignore[attr-defined]
+    assert served[-1].path == "/docs"  # type: ignore[attr-defined]
     assert VERBS[0].operation == "search.find"

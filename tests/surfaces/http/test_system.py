@@ -22,7 +22,14 @@ async def test_ready_tells_what_is_degraded_and_still_is_ready(http: httpx.Async
         "status": "ready",
         "state": "degraded",
         "reasons": ["embedding: late"],
-        "checks": {"store": "ok", "embedding": "late"},
+        "checks": {
+            "store": "ok",
+            "embedding": "late",
+            "agfs": {"status": "ok", "checks": {"filesystem": "ok", "multiwrite_sync": "not_supported"}},
+            "vectordb": "ok",
+            "api_key_manager": "not_configured",
+            "ollama": "not_configured",
+        },
     }
     assert (await http.get("/api/v1/debug/health")).json()["result"] == {"healthy": False}
 

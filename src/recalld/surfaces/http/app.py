@@ -18,11 +18,23 @@ from starlette.types import ASGIApp
 from recalld import __version__
 from recalld.app.config import ServerConfig
 from recalld.infra.offload import Pool
-from recalld.surfaces.http import content, resources, search, sessions, system, tasks, tree
+from recalld.surfaces.http import (
+    content,
+    fringe,
+    metrics,
+    observer,
+    resources,
+    search,
+    sessions,
+    stats,
+    system,
+    tasks,
+    tree,
+)
 from recalld.surfaces.http.call import REQUEST_ID, Front
 from recalld.surfaces.http.document import openapi
 from recalld.surfaces.http.errors import of_status
-from recalld.surfaces.http.frame import Frame, OnRequest
+from recalld.surfaces.http.frame import Frame, Named, OnRequest, Seen
 from recalld.surfaces.http.guest import Door, Guests
 from recalld.surfaces.http.reply import failure, plain
 from recalld.surfaces.http.route import Handling, Verb
@@ -42,6 +54,10 @@ VERBS: tuple[Verb, ...] = (
     *tree.VERBS,
     *tasks.VERBS,
     *resources.VERBS,
+    *metrics.VERBS,
+    *observer.VERBS,
+    *stats.VERBS,
+    *fringe.VERBS,
 )
 """Every route, the busiest first: they are tried in this order."""
 
@@ -89,12 +105,13 @@ def create_app(
         redoc_url=None,
     )
     app.front = Front(settings, codec, disk, engine)
-    app.on_request = on_request
+    app.on_request = _counting(app.front, on_request)
     for verb in VERBS:
         app.router.routes.append(Route(verb.path, Handling(verb, app.front), methods=[verb.method]))
     for path, guest in (guests or {}).items():
-        app.router.routes.append(Route(path, guest(Door(app.front)), methods=["GET", "POST", "DELETE"]))
+        app.router.routes.append(Route(path, Named(path, guest(Door(app.front))), methods=["GET", "POST", "DELETE"]))
     app.router.routes += _documents(app)
+    app.router.routes += fringe.refusals()
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(
@@ -116,6 +133,15 @@ def _documents(app: Application) -> list[Route]:
         return HTMLResponse(await app.front.disk.run(_DOCS.read_bytes))
 
     return [Route("/openapi.json", document), Route("/docs", page)]
+
+
+def _counting(front: Front, then: OnRequest | None) -> OnRequest:
+    def seen(one: Seen) -> None:
+        front.tally.add(one.method, one.route, one.status, one.seconds)
+        if then is not None:
+            then(one)
+
+    return seen
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,6 +19,7 @@ from recalld.domain.uri import Uri
 from recalld.infra.offload import Pool
 from recalld.rules.address import resolve
 from recalld.surfaces.http.caller import dev_caller
+from recalld.surfaces.http.tally import Tally
 
 if TYPE_CHECKING:  # the port answers before the engine and its libraries are loaded
     from recalld.app.engine import Engine, Workspace
@@ -40,6 +41,7 @@ class Front:
     codec: Pool
     disk: Pool
     engine: Engine | None = None
+    tally: Tally = field(default_factory=Tally)
 
     def close(self) -> None:
         """Shut both pools; running calls end first."""

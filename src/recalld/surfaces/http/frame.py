@@ -79,6 +79,18 @@ class Frame:
                 self._on_request(Seen(request_id, scope["method"], scope["path"], route, status, took))
 
 
+class Named:
+    """An application of another surface, whose requests are counted under ``route``."""
+
+    def __init__(self, route: str, app: ASGIApp) -> None:
+        self._route = route
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ROUTE] = self._route
+        await self._app(scope, receive, send)
+
+
 def _bad_id() -> Invalid:
     return Invalid(
         "X-Request-ID must occur once and be 1 to 128 characters of A-Z a-z 0-9 . _ : -",

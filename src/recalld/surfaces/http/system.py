@@ -1,16 +1,16 @@
-"""/health, /ready, /system and /debug."""
+"""/health, /ready, /system and /debug/health."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
-from fastapi import Query
 from starlette.responses import Response
 
 from recalld import __version__
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
-from recalld.surfaces.http.models.resource import CountQuery, CountResult, Health, Healthy, Ready, Status, WaitBody
+from recalld.surfaces.http.models.resource import Health, Healthy, Ready, Status, WaitBody
 from recalld.surfaces.http.models.tree import QueueStatus
 from recalld.surfaces.http.reply import plain
 from recalld.surfaces.http.route import Deadline, Verb
@@ -28,8 +28,20 @@ async def ready(call: Call) -> Response:
         body = {"status": "not_ready", "state": "initializing", "reason": "initializing", "checks": {}, "reasons": []}
         return plain(body, 503, {"Retry-After": "1"})
     found = await call.front.engine.readiness()
-    body = {"status": "ready", "checks": found.checks, "state": found.state, "reasons": list(found.reasons)}
+    checks = {**found.checks, **_by_other_names(found.checks, call.front.settings.auth_mode)}
+    body = {"status": "ready", "checks": checks, "state": found.state, "reasons": list(found.reasons)}
     return plain(body, 200)
+
+
+def _by_other_names(checks: Mapping[str, str], auth_mode: str | None) -> dict[str, Any]:
+    """The checks under the names that clients of the wire look for."""
+    store = checks.get("store", "ok")
+    return {
+        "agfs": {"status": store, "checks": {"filesystem": store, "multiwrite_sync": "not_supported"}},
+        "vectordb": store,
+        "api_key_manager": "not_configured" if auth_mode == "dev" else store,
+        "ollama": "not_configured",
+    }
 
 
 async def status(call: Call) -> dict[str, Any]:
@@ -43,11 +55,6 @@ async def wait(call: Call, body: WaitBody | None = None) -> dict[str, Any]:
     return shapes.queues(await call.workspace.wait(timeout_s=timeout_s))
 
 
-async def vector_count(call: Call, query: Annotated[CountQuery, Query()]) -> dict[str, Any]:
-    """How many pieces the caller can find (below ``uri``)."""
-    return {"count": await call.workspace.count(query.uri)}
-
-
 async def debug_health(call: Call) -> dict[str, Any]:
     """One word on health."""
     return {"healthy": (await call.engine.readiness()).state == "ready"}
@@ -58,6 +65,5 @@ VERBS = (
     Verb("GET", "/ready", ready, Ready, "Is the store open?", bare=True),
     Verb("GET", "/api/v1/system/status", status, Status, "Who am I here?"),
     Verb("POST", "/api/v1/system/wait", wait, dict[str, QueueStatus], "Wait for background work", Deadline.NONE),
-    Verb("GET", "/api/v1/debug/vector/count", vector_count, CountResult, "Count what can be found"),
     Verb("GET", "/api/v1/debug/health", debug_health, Healthy, "Health in one word"),
 )

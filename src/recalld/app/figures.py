@@ -1,0 +1,38 @@
+"""Figures for people who look after a store: memories counted, the index page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.flows.find.scroll import Piece, scroll
+from recalld.flows.tree.census import count_memories
+from recalld.ports.doors import Doors
+from recalld.rules.asking import ask
+from recalld.rules.census import Census
+
+_EVERYTHING = "everything"
+"""A query has to have words; what only counts or lists does not look at them."""
+
+
+class FigureVerbs:
+    """Verbs bound to a caller, reached as ``workspace.verbs(FigureVerbs)``."""
+
+    def __init__(self, doors: Doors, caller: Caller) -> None:
+        self._doors = doors
+        self._caller = caller
+
+    async def memories(self, category: str = "") -> Census:
+        """The caller's own memories in figures."""
+        return await count_memories(self._caller, self._doors, category=category)
+
+    async def pieces(self, uri: str = "", *, cursor: str = "", limit: int = 100) -> tuple[list[Piece], str]:
+        """Pieces of the index (below ``uri``) and the cursor to go on with ("" = none are left)."""
+        query = ask(_EVERYTHING, self._caller, self._doors.clock.now(), target_uri=uri, level=(0, 1, 2))
+        return await scroll(query, cursor, limit, self._caller, self._doors)
+
+    async def count(self, uri: str = "", filter: Mapping[str, Any] | None = None) -> int:
+        """How many pieces can be found below ``uri`` that the wire's filter object lets through."""
+        query = ask(_EVERYTHING, self._caller, self._doors.clock.now(), target_uri=uri, level=(0, 1, 2), filter=filter)
+        return (await self._doors.catalog.reach(self._caller, query)).size

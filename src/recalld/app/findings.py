@@ -1,0 +1,37 @@
+"""What an engine knows of itself without asking anybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recalld.domain.job import QueueCount
+from recalld.domain.report import Readiness
+from recalld.infra.watchdog import Lateness
+from recalld.ports.ledger import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFinding:
+    """One model behind a door: what it is for, its name, and the word ok or what is wrong with it."""
+
+    door: str
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The last measurements, all at hand.
+
+    ``usage`` None and ``probe_s`` 0: nothing was measured yet. ``measured_ago_s``: the age of the last good write and
+    read, infinite before the first. ``queues``: jobs by kind, of all users together.
+    """
+
+    readiness: Readiness
+    lateness: Lateness
+    queues: tuple[QueueCount, ...]
+    usage: Usage | None
+    probe_s: float
+    measured_ago_s: float
+    models: tuple[ModelFinding, ...]
+    worker_starts: int

@@ -1,0 +1,79 @@
+"""The index page by page, as one caller may find it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid
+from recalld.domain.node import ContextType
+from recalld.domain.query import Query
+from recalld.domain.uri import Uri
+from recalld.ports.doors import Doors
+from recalld.ports.index import Ids, Reach
+
+_CURSOR_DIGITS_MAX = 18
+_TIER = 2
+_DIRECTORY = 0
+_SIDECARS = {0: ".abstract.md", 1: ".overview.md"}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One chunk of the index: its number, and the entry it belongs to as a find would show it."""
+
+    id: int
+    uri: Uri
+    type: ContextType
+    level: int
+    at: float
+    abstract: str
+    tags: tuple[str, ...]
+
+
+async def scroll(query: Query, cursor: str, limit: int, caller: Caller, doors: Doors) -> tuple[list[Piece], str]:
+    """Up to ``limit`` pieces in the order they were made, and where to go on ("" = that was all).
+
+    ``cursor``: "" to begin. A piece whose entry went while this was read is left out. Raises ``Invalid`` for a cursor
+    that none of ours is.
+    """
+    after = _after(cursor)
+    reach = await doors.catalog.reach(caller, query)
+    ids, more = _page(reach, after, limit)
+    table = await doors.catalog.table(reach, ids)
+    loaded = {each.node_id: each for each in await doors.catalog.load(reach, table.node.tolist())}
+    pieces: list[Piece] = []
+    for row in range(len(table.ids)):
+        node = loaded.get(int(table.node[row]))
+        if node is None:
+            continue
+        tier = int(table.kind[row]) == _TIER
+        level = int(table.level[row]) if tier else 2
+        uri = Uri((*node.uri.parts, _SIDECARS[level])) if tier and node.kind == _DIRECTORY else node.uri
+        abstract = node.overview if tier and level == 1 else node.abstract
+        pieces.append(Piece(int(table.ids[row]), uri, node.type, level, float(table.at[row]), abstract, node.tags))
+    return pieces, str(int(ids[-1])) if more else ""
+
+
+def _after(cursor: str) -> int:
+    if not cursor:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS_MAX):
+        raise Invalid(
+            f"cursor {cursor[:40]!r} is not one of ours",
+            remedy="send next_cursor of the page before, or none to begin",
+            details={"field": "cursor"},
+        )
+    return int(cursor)
+
+
+def _page(reach: Reach, after: int, limit: int) -> tuple[Ids, bool]:
+    """The first ``limit`` ids above ``after``, ascending, and whether there are more. Cost does not grow with the reach."""
+    parts = []
+    for chunks in reach.chunks:
+        start = int(np.searchsorted(chunks, after, side="right"))
+        parts.append(chunks[start : start + limit + 1])
+    ids = np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+    return ids[:limit], len(ids) > limit

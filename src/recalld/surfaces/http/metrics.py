@@ -1,0 +1,133 @@
+"""/metrics: what a Prometheus server collects. Only figures at hand, never a read of the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import PlainTextResponse, Response
+
+from recalld import __version__
+from recalld.infra.offload import pools
+from recalld.infra.watchdog import BOUNDS_S as LATENESS_BOUNDS_S
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.exposition import MEDIA, NONE, Exposition
+from recalld.surfaces.http.route import Deadline, Verb
+from recalld.surfaces.http.tally import BOUNDS_S, GONE, Tally
+
+if TYPE_CHECKING:
+    from recalld.app.findings import Findings
+
+_WELL = frozenset({"ok", "not_configured"})
+
+
+async def metrics(call: Call) -> Response:
+    """Everything that is counted, in Prometheus' text format; 404 if ``server.metrics`` is false."""
+    if not call.front.settings.metrics:
+        return PlainTextResponse("metrics are off: set server.metrics = true\n", status_code=404)
+    out = Exposition()
+    out.gauge("recalld_info", "The version that answers.", [({"version": __version__}, 1)])
+    _requests(out, call.front.tally)
+    _pools(out)
+    if call.front.engine is not None:
+        found = call.front.engine.findings()
+        _health(out, found)
+        _jobs(out, found)
+        _store(out, found)
+    return Response(out.text(), media_type=MEDIA)
+
+
+def _requests(out: Exposition, tally: Tally) -> None:
+    routes = [({"method": m, "route": r or "none"}, t) for (m, r), t in tally.routes().items()]
+    out.counter(
+        "recalld_http_requests_total",
+        "Requests by route and status; gone: the client left before an answer began.",
+        [
+            ({**labels, "status": "gone" if status == GONE else str(status)}, count)
+            for labels, one in routes
+            for status, count in sorted(one.statuses.items())
+        ],
+    )
+    out.histogram(
+        "recalld_http_request_seconds",
+        "Time from a request's first byte to the end of its answer.",
+        BOUNDS_S,
+        [(labels, one.buckets, one.seconds) for labels, one in routes],
+    )
+
+
+def _pools(out: Exposition) -> None:
+    states = pools()
+    out.gauge("recalld_pool_running", "Calls a pool runs now.", [({"pool": p.name}, p.running) for p in states])
+    out.gauge("recalld_pool_waiting", "Calls that wait for a pool.", [({"pool": p.name}, p.waiting) for p in states])
+    out.gauge(
+        "recalld_pool_running_max", "Calls a pool runs at once.", [({"pool": p.name}, p.running_max) for p in states]
+    )
+    out.gauge(
+        "recalld_pool_waiting_max",
+        "Calls that may wait; one more is refused.",
+        [({"pool": p.name}, p.waiting_max) for p in states],
+    )
+
+
+def _health(out: Exposition, found: Findings) -> None:
+    ready = found.readiness
+    out.gauge("recalld_ready", "1: everything is well, 0: degraded.", [(NONE, ready.state == "ready")])
+    out.gauge(
+        "recalld_check_ok",
+        "One check of /ready.",
+        [({"check": c}, s in _WELL) for c, s in sorted(ready.checks.items())],
+    )
+    late = found.lateness
+    out.histogram(
+        "recalld_loop_lateness_seconds",
+        "How late the event loop came to its beats, ten a second.",
+        LATENESS_BOUNDS_S,
+        [(NONE, late.buckets, late.total_s)],
+    )
+    out.counter("recalld_loop_stalls_total", "Beats more than 250 ms late.", [(NONE, late.stalls)])
+    out.counter(
+        "recalld_worker_starts_total", "How often the worker process was started.", [(NONE, found.worker_starts)]
+    )
+
+
+def _jobs(out: Exposition, found: Findings) -> None:
+    queues = found.queues
+    out.gauge(
+        "recalld_jobs",
+        "Jobs by kind and state.",
+        [
+            ({"kind": q.kind, "state": state}, count)
+            for q in queues
+            for state, count in (("pending", q.pending), ("running", q.running), ("dead", q.dead))
+        ],
+    )
+    out.counter(
+        "recalld_jobs_done_total", "Jobs done since the store was made.", [({"kind": q.kind}, q.done) for q in queues]
+    )
+    out.gauge(
+        "recalld_jobs_oldest_seconds",
+        "Age of the oldest job still to be done.",
+        [({"kind": q.kind}, q.oldest_s) for q in queues],
+    )
+
+
+def _store(out: Exposition, found: Findings) -> None:
+    out.gauge("recalld_store_probe_seconds", "What the last real write and read took.", [(NONE, found.probe_s)])
+    out.gauge("recalld_store_probe_age_seconds", "Since the last good write and read.", [(NONE, found.measured_ago_s)])
+    usage = found.usage
+    if usage is None:
+        return
+    counts = {
+        "nodes": usage.nodes,
+        "chunks": usage.chunks,
+        "vectors": usage.vectors,
+        "messages": usage.messages,
+        "sessions": usage.sessions,
+        "log_entries": usage.log_seq,
+    }
+    out.gauge("recalld_store_entries", "What the store holds.", [({"of": k}, n) for k, n in counts.items()])
+    sizes = {"ledger": usage.file_bytes, "wal": usage.wal_bytes, "blobs": usage.blob_bytes}
+    out.gauge("recalld_store_bytes", "What the store takes on disk.", [({"part": k}, n) for k, n in sizes.items()])
+
+
+VERBS = (Verb("GET", "/metrics", metrics, str, "Figures for Prometheus", Deadline.NONE, bare=True, media="text/plain"),)

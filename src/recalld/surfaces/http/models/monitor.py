@@ -1,0 +1,98 @@
+"""Requests and results of /observer, /stats, /debug/vector and /watches."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from recalld.surfaces.http.models.envelope import Model
+
+Category = Literal["profile", "preferences", "entities", "events", "cases", "patterns", "tools", "skills"]
+
+
+class Observed(Model):
+    """One part of the server. ``status`` is a table for people."""
+
+    name: str
+    is_healthy: bool
+    has_errors: bool
+    status: str
+
+
+class SystemObserved(Model):
+    """All parts of the server, and what is wrong with them."""
+
+    is_healthy: bool
+    errors: list[str]
+    components: dict[str, Observed]
+
+
+class MemoriesQuery(Model):
+    """Which memories to count."""
+
+    category: Category | None = None
+
+
+class Hotness(Model):
+    """How many memories changed long ago, a while ago, just now."""
+
+    cold: int
+    warm: int
+    hot: int
+
+
+class Staleness(Model):
+    """How many memories nobody changed for so long, and the age of the oldest."""
+
+    not_accessed_7d: int
+    not_accessed_30d: int
+    oldest_memory_age_days: float
+
+
+class MemoriesResult(Model):
+    """The caller's own memories in figures."""
+
+    total_memories: int
+    by_category: dict[str, int]
+    hotness_distribution: Hotness
+    staleness: Staleness
+
+
+class SessionFigures(Model):
+    """A session in figures."""
+
+    session_id: str
+    total_turns: int
+    memories_extracted: int
+    contexts_used: int
+    skills_used: int
+
+
+class ScrollQuery(Model):
+    """Which pieces of the index to show, and from where."""
+
+    uri: str = ""
+    cursor: str | None = None
+    limit: int = Field(100, ge=1, le=1000)
+
+
+class ScrollResult(Model):
+    """Pieces of the index in the order they were made; ``next_cursor`` null: there are no more."""
+
+    records: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+class WatchesQuery(Model):
+    """Which watched sources to list."""
+
+    active_only: bool = False
+    to_uri: str | None = None
+
+
+class WatchesResult(Model):
+    """Watched sources."""
+
+    tasks: list[dict[str, Any]]
+    total: int

@@ -1,0 +1,154 @@
+"""/observer: each part of the server as last measured, with a table for people. Nothing here reads the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from recalld.infra.offload import pools
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.monitor import Observed, SystemObserved
+from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.tally import Tally
+
+if TYPE_CHECKING:
+    from recalld.app.findings import Findings
+
+_AT = "/api/v1/observer"
+_SEARCHES = "/api/v1/search/"
+_WELL = frozenset({"ok", "not_configured"})
+_MIB = 1024 * 1024
+Rows = list[tuple[object, ...]]
+
+
+async def queue(call: Call) -> dict[str, Any]:
+    """Background work of all users: how much waits, how long already, how much was given up."""
+    return _queue(call.engine.findings(), call.front.tally)
+
+
+async def vikingdb(call: Call) -> dict[str, Any]:
+    """The index: pieces and vectors."""
+    return _vikingdb(call.engine.findings(), call.front.tally)
+
+
+async def models(call: Call) -> dict[str, Any]:
+    """The models behind their doors."""
+    return _models(call.engine.findings(), call.front.tally)
+
+
+async def lock(call: Call) -> dict[str, Any]:
+    """The one writer, and the pools that could keep a request waiting. There are no locks on paths."""
+    return _lock(call.engine.findings(), call.front.tally)
+
+
+async def retrieval(call: Call) -> dict[str, Any]:
+    """Searches since the start, and what could slow the next one."""
+    return _retrieval(call.engine.findings(), call.front.tally)
+
+
+async def filesystem(call: Call) -> dict[str, Any]:
+    """The store on disk."""
+    return _filesystem(call.engine.findings(), call.front.tally)
+
+
+async def system(call: Call) -> dict[str, Any]:
+    """All parts at once, and every reason for not being in full health."""
+    found = call.engine.findings()
+    parts = {name: look(found, call.front.tally) for name, look in _PARTS.items()}
+    dead = sum(q.dead for q in found.queues)
+    errors = [*found.readiness.reasons, *([f"queue: {dead} jobs were given up"] if dead else [])]
+    return {"is_healthy": found.readiness.state == "ready", "errors": errors, "components": parts}
+
+
+def _queue(found: Findings, _: Tally) -> dict[str, Any]:
+    rows: Rows = [(q.kind, q.pending, q.running, q.done, q.dead, f"{q.oldest_s:.0f} s") for q in found.queues]
+    told = _table(("Queue", "Pending", "Running", "Done", "Given up", "Oldest"), rows)
+    return _observed("queue", _well(found, "queue", "worker"), any(q.dead for q in found.queues), told)
+
+
+def _vikingdb(found: Findings, _: Tally) -> dict[str, Any]:
+    usage = found.usage
+    rows: Rows = (
+        [] if usage is None else [("pieces", usage.chunks), ("vectors", usage.vectors), ("messages", usage.messages)]
+    )
+    return _plain("vikingdb", _well(found, "store"), _table(("Index", "Count"), rows))
+
+
+def _models(found: Findings, _: Tally) -> dict[str, Any]:
+    rows: Rows = [(m.door, m.name, m.state) for m in found.models]
+    return _plain("models", all(m.state in _WELL for m in found.models), _table(("Model", "Name", "State"), rows))
+
+
+def _lock(found: Findings, _: Tally) -> dict[str, Any]:
+    rows: Rows = [(p.name, p.running, p.running_max, p.waiting, p.waiting_max) for p in pools()]
+    full = any(p.waiting >= p.waiting_max > 0 for p in pools())
+    told = _table(("Pool", "Running", "at most", "Waiting", "at most"), rows)
+    note = f"one writer, no locks on paths; its last write and read took {found.probe_s * 1000:.1f} ms\n"
+    return _plain("lock", _well(found, "store") and not full, note + told)
+
+
+def _retrieval(found: Findings, tally: Tally) -> dict[str, Any]:
+    rows: Rows = [
+        (route.removeprefix(_SEARCHES), one.requests, one.failed, f"{one.seconds / one.requests * 1000:.1f} ms")
+        for (_, route), one in tally.routes().items()
+        if route.startswith(_SEARCHES)
+    ]
+    told = _table(("Search", "Asked", "Failed", "Mean"), rows)
+    return _plain("retrieval", _well(found, "store", "embedding", "loop"), told)
+
+
+def _filesystem(found: Findings, _: Tally) -> dict[str, Any]:
+    usage = found.usage
+    rows: Rows = [] if usage is None else [
+        ("entries", usage.nodes),
+        ("sessions", usage.sessions),
+        ("log entries", usage.log_seq),
+        ("ledger MiB", f"{usage.file_bytes / _MIB:.1f}"),
+        ("write-ahead log MiB", f"{usage.wal_bytes / _MIB:.1f}"),
+        ("blobs MiB", f"{usage.blob_bytes / _MIB:.1f}"),
+    ]  # fmt: skip
+    return _plain("filesystem", _well(found, "store"), _table(("Store", "Size"), rows))
+
+
+_PARTS: dict[str, Callable[[Findings, Tally], dict[str, Any]]] = {
+    "queue": _queue,
+    "vikingdb": _vikingdb,
+    "models": _models,
+    "lock": _lock,
+    "retrieval": _retrieval,
+    "filesystem": _filesystem,
+}
+
+
+def _well(found: Findings, *checks: str) -> bool:
+    return all(found.readiness.checks.get(check, "ok") in _WELL for check in checks)
+
+
+def _plain(name: str, well: bool, status: str) -> dict[str, Any]:
+    """A part that has an error exactly while it is not well: never from what was counted since the start."""
+    return _observed(name, well, not well, status)
+
+
+def _observed(name: str, well: bool, errors: bool, status: str) -> dict[str, Any]:
+    return {"name": name, "is_healthy": well, "has_errors": errors, "status": status}
+
+
+def _table(heads: Sequence[str], rows: Rows) -> str:
+    """Columns under their heads; one sentence if there is nothing to show."""
+    if not rows:
+        return "nothing yet"
+    cells = [[str(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(len(line[at]) for line in cells) for at in range(len(heads))]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+VERBS = (
+    Verb("GET", f"{_AT}/queue", queue, Observed, "Background work"),
+    Verb("GET", f"{_AT}/vikingdb", vikingdb, Observed, "The index"),
+    Verb("GET", f"{_AT}/models", models, Observed, "The models"),
+    Verb("GET", f"{_AT}/lock", lock, Observed, "The writer and the pools"),
+    Verb("GET", f"{_AT}/retrieval", retrieval, Observed, "Searches"),
+    Verb("GET", f"{_AT}/filesystem", filesystem, Observed, "The store on disk"),
+    Verb("GET", f"{_AT}/system", system, SystemObserved, "All parts"),
+)

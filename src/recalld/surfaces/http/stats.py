@@ -1,0 +1,110 @@
+"""/stats and /debug/vector: figures about what a caller has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Query
+
+from recalld.app.figures import FigureVerbs
+from recalld.domain.errors import Invalid
+from recalld.flows.find.scroll import Piece
+from recalld.rules.wire import iso
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.monitor import (
+    MemoriesQuery,
+    MemoriesResult,
+    ScrollQuery,
+    ScrollResult,
+    SessionFigures,
+)
+from recalld.surfaces.http.models.resource import CountQuery, CountResult
+from recalld.surfaces.http.route import Verb
+
+_STATS = "/api/v1/stats"
+_DEBUG = "/api/v1/debug/vector"
+_FILTER_CHARS_MAX = 10_000
+
+
+async def memories(call: Call, query: Annotated[MemoriesQuery, Query()]) -> dict[str, Any]:
+    """The caller's own memories in figures; age is told from the last change, since reading leaves no trace."""
+    found = await call.workspace.verbs(FigureVerbs).memories(query.category or "")
+    return {
+        "total_memories": found.total,
+        "by_category": found.by_category,
+        "hotness_distribution": {"cold": found.cold, "warm": found.warm, "hot": found.hot},
+        "staleness": {
+            "not_accessed_7d": found.unchanged_7d,
+            "not_accessed_30d": found.unchanged_30d,
+            "oldest_memory_age_days": found.oldest_days,
+        },
+    }
+
+
+async def session(call: Call, session_id: str) -> dict[str, Any]:
+    """A session in figures; every message counts as a turn."""
+    found = await call.workspace.session(session_id)
+    return {
+        "session_id": found.id,
+        "total_turns": found.total_message_count,
+        "memories_extracted": sum(found.memories_extracted.values()),
+        "contexts_used": found.contexts_used,
+        "skills_used": found.skills_used,
+    }
+
+
+async def scroll(call: Call, query: Annotated[ScrollQuery, Query()]) -> dict[str, Any]:
+    """Pieces of the index in the order they were made, without their vectors."""
+    figures = call.workspace.verbs(FigureVerbs)
+    pieces, cursor = await figures.pieces(query.uri, cursor=query.cursor or "", limit=query.limit)
+    return {"records": [_record(piece, call.caller.account) for piece in pieces], "next_cursor": cursor or None}
+
+
+async def count(call: Call, query: Annotated[CountQuery, Query()]) -> dict[str, Any]:
+    """How many pieces the caller can find (below ``uri``, let through by ``filter``)."""
+    given = _filter(query.filter)
+    if given is None:
+        return {"count": await call.workspace.count(query.uri)}
+    return {"count": await call.workspace.verbs(FigureVerbs).count(query.uri, given)}
+
+
+def _record(piece: Piece, account: str) -> dict[str, Any]:
+    parts = piece.uri.parts
+    return {
+        "id": str(piece.id),
+        "uri": str(piece.uri),
+        "context_type": str(piece.type),
+        "level": piece.level,
+        "name": piece.uri.name,
+        "abstract": piece.abstract,
+        "tags": list(piece.tags),
+        "updated_at": iso(piece.at),
+        "account_id": account,
+        "owner_user_id": parts[1] if parts[:1] == ("user",) and len(parts) > 1 else "",
+    }
+
+
+def _filter(text: str | None) -> dict[str, Any] | None:
+    if not text:
+        return None
+    try:
+        given = orjson.loads(text) if len(text) <= _FILTER_CHARS_MAX else None
+    except orjson.JSONDecodeError:
+        given = None
+    if not isinstance(given, dict):
+        raise Invalid(
+            "filter is no JSON object of up to 10,000 characters",
+            remedy='write it as {"op":"must","field":"level","conds":[2]}',
+            code="INVALID_FILTER",
+            details={"field": "filter"},
+        )
+    return given
+
+
+VERBS = (
+    Verb("GET", f"{_STATS}/memories", memories, MemoriesResult, "Memories in figures"),
+    Verb("GET", f"{_STATS}/sessions/{{session_id}}", session, SessionFigures, "A session in figures", peer=False),
+    Verb("GET", f"{_DEBUG}/scroll", scroll, ScrollResult, "Page through the index"),
+    Verb("GET", f"{_DEBUG}/count", count, CountResult, "Count what can be found"),
+)

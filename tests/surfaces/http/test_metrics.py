@@ -1,0 +1,124 @@
+"""What Prometheus collects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from recalld.app.config import ServerConfig
+from recalld.domain.report import Readiness
+from recalld.surfaces.http.app import Application, create_app
+from recalld.surfaces.http.exposition import Exposition
+from recalld.surfaces.http.tally import Tally
+from tests.surfaces.http.fake_engine import FakeEngine
+
+_SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
+
+
+@pytest.fixture
+async def fresh(engine: FakeEngine) -> AsyncIterator[Application]:
+    app = create_app(engine, ServerConfig())  # type: ignore[arg-type]
+    yield app
+    app.front.close()
+
+
+def client_of(app: Application) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test")
+
+
+def samples(text: str) -> dict[str, float]:
+    """Every line's value, by name and labels; a line that is no sample fails."""
+    found: dict[str, float] = {}
+    typed: set[str] = set()
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            name = line.split()[2]
+            assert name not in typed, f"{name} comes twice"
+            typed.add(name)
+        elif not line.startswith("#"):
+            match = _SAMPLE.fullmatch(line)
+            assert match, line
+            assert match[1] in typed or re.sub("_(bucket|sum|count)$", "", match[1]) in typed, line
+            key = f"{match[1]}{{{match[2] or ''}}}"
+            assert key not in found, key
+            found[key] = float(match[3])
+    return found
+
+
+async def test_requests_are_counted_by_route_and_status(fresh: Application) -> None:
+    async with client_of(fresh) as http:
+        for path in ("/health", "/health", "/api/v1/tasks/task_1", "/api/v1/tasks/nope", "/no/such/path"):
+            await http.get(path)
+        await http.request("BREW", "/health")
+        answer = await http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    found = samples(answer.text)
+    counted = {key: n for key, n in found.items() if key.startswith("recalld_http_requests_total")}
+    assert counted == {
+        'recalld_http_requests_total{method="GET",route="/health",status="200"}': 2,
+        'recalld_http_requests_total{method="GET",route="/api/v1/tasks/{task_id}",status="200"}': 1,
+        'recalld_http_requests_total{method="GET",route="/api/v1/tasks/{task_id}",status="404"}': 1,
+        'recalld_http_requests_total{method="GET",route="none",status="404"}': 1,
+        'recalld_http_requests_total{method="other",route="none",status="405"}': 1,
+    }
+    assert found['recalld_http_request_seconds_count{method="GET",route="/health"}'] == 2
+    assert found['recalld_http_request_seconds_bucket{method="GET",route="/health",le="+Inf"}'] == 2
+
+
+async def test_the_engine_is_told_as_last_measured(fresh: Application, engine: FakeEngine) -> None:
+    engine.state_of_health = Readiness("degraded", ("embedding: late",), {"store": "ok", "embedding": "late"})
+    async with client_of(fresh) as http:
+        found = samples((await http.get("/metrics")).text)
+    assert engine.state.asked == []
+    assert found["recalld_ready{}"] == 0
+    assert (found['recalld_check_ok{check="store"}'], found['recalld_check_ok{check="embedding"}']) == (1, 0)
+    assert found['recalld_jobs{kind="embed",state="pending"}'] == 4
+    assert found['recalld_jobs_oldest_seconds{kind="embed"}'] == 12.5
+    assert found['recalld_store_bytes{part="wal"}'] == 80
+    assert found["recalld_loop_lateness_seconds_sum{}"] == 0.25
+    assert found["recalld_loop_lateness_seconds_count{}"] == 3
+    assert found['recalld_pool_running_max{pool="http-disk"}'] >= 4
+
+
+async def test_figures_are_there_before_the_store_is(fresh: Application) -> None:
+    fresh.front.engine = None
+    async with client_of(fresh) as http:
+        found = samples((await http.get("/metrics")).text)
+    assert not [key for key in found if "store" in key]
+    assert [key for key in found if key.startswith("recalld_info")]
+
+
+async def test_turned_off_they_are_not_there(engine: FakeEngine) -> None:
+    app = create_app(engine, ServerConfig(metrics=False))  # type: ignore[arg-type]
+    async with client_of(app) as http:
+        answer = await http.get("/metrics")
+    app.front.close()
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+
+
+def test_the_tally_does_not_grow_with_what_clients_invent() -> None:
+    tally = Tally()
+    for n in range(1_000):
+        tally.add(f"METHOD{n}", "", 405, 0.001)
+    assert len(tally.routes()) == 1
+
+
+def test_labels_cannot_break_out_of_their_line() -> None:
+    out = Exposition()
+    out.gauge("g", "Says.", [({"a": 'x"} 1\ng 2\\'}, 1)])
+    assert list(samples(out.text()).values()) == [1]
+
+
+def test_buckets_add_up() -> None:
+    out = Exposition()
+    out.histogram("h", "Says.", (0.1, 1.0), [({}, (2, 3, 4), 7.5)])
+    assert out.text().splitlines()[2:] == [
+        'h_bucket{le="0.1"} 2',
+        'h_bucket{le="1"} 5',
+        'h_bucket{le="+Inf"} 9',
+        "h_sum 7.5",
+        "h_count 9",
+    ]

@@ -1,0 +1,59 @@
+"""Each part of the server as last measured."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from recalld.domain.report import Readiness
+from tests.surfaces.http.fake_engine import FakeEngine
+
+PARTS = ("queue", "vikingdb", "models", "lock", "retrieval", "filesystem")
+
+
+async def seen(http: httpx.AsyncClient, part: str) -> dict[str, object]:
+    answer = await http.get(f"/api/v1/observer/{part}")
+    assert answer.status_code == 200
+    result: dict[str, object] = answer.json()["result"]
+    return result
+
+
+@pytest.mark.parametrize("part", PARTS)
+async def test_a_part_is_told_with_a_table_and_asks_the_store_nothing(
+    http: httpx.AsyncClient, engine: FakeEngine, part: str
+) -> None:
+    told = await seen(http, part)
+    assert set(told) == {"name", "is_healthy", "has_errors", "status"}
+    assert (told["name"], told["is_healthy"], told["has_errors"]) == (part, True, False)
+    assert told["status"]
+    assert engine.state.asked == []
+
+
+async def test_jobs_that_were_given_up_are_an_error_and_a_queue_that_moves_is_healthy(
+    http: httpx.AsyncClient, engine: FakeEngine
+) -> None:
+    engine.dead_jobs = 3
+    told = await seen(http, "queue")
+    assert (told["is_healthy"], told["has_errors"]) == (True, True)
+    system = await seen(http, "system")
+    assert system["errors"] == ["queue: 3 jobs were given up"]
+
+
+@pytest.mark.parametrize(
+    ("check", "parts"),
+    [
+        ("store", {"vikingdb", "lock", "filesystem", "retrieval"}),
+        ("embedding", {"retrieval"}),
+        ("queue", {"queue"}),
+        ("worker", {"queue"}),
+        ("loop", {"retrieval"}),
+    ],
+)
+async def test_what_is_wrong_shows_in_the_parts_it_concerns(
+    http: httpx.AsyncClient, engine: FakeEngine, check: str, parts: set[str]
+) -> None:
+    engine.state_of_health = Readiness("degraded", (f"{check}: bad",), {check: "bad"})
+    system = (await http.get("/api/v1/observer/system")).json()["result"]
+    assert (system["is_healthy"], system["errors"]) == (False, [f"{check}: bad"])
+    assert {name for name, part in system["components"].items() if not part["is_healthy"]} == parts
+    assert set(system["components"]) == set(PARTS)
