@@ -27,6 +27,7 @@ from recalld.adapters.embedder.static import StaticEmbedder, StaticSettings
 from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.domain.caller import Caller
+from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.flows.find import find as find_module
@@ -101,6 +102,7 @@ def doors_of(shelf: Shelf, embedder: Any) -> Any:
         vectors=ExactVectors(shelf),
         embedder=embedder,
         former=None,
+        deadlines=Deadlines(embed_s=60),
         reranker=None,
         compute=shelf.pool,
         clock=clock,
@@ -122,7 +124,7 @@ async def gather(bench: Bench) -> list[tuple[Any, Any, Any, Any]]:
         for q in scope.queries:
             asked = Query(q.text[:10_000], targets=targets, limit=100)
             reach = await bench.doors.catalog.reach(caller, asked)
-            found = await recall(plan(asked), reach, bench.doors, deadline_s=60, embed_deadline_s=60)
+            found = await recall(plan(asked), reach, bench.doors, deadline_s=60)
             table, evidence = await rows_of(reach, found, bench.doors)
             kept.append((q, scope.id, table, evidence))
     return kept

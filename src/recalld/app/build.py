@@ -10,15 +10,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from recalld.adapters.archive.zip import ZipArchives
 from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.adapters.clock.system import SystemClock
+from recalld.adapters.history.sqlite import SqliteHistory
 from recalld.adapters.ledger.remote import RemoteLedger
 from recalld.adapters.ledger.sqlite import FILE_NAME, SqliteLedger, open_ledger
 from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.adapters.parser.registry import ParserSet
+from recalld.adapters.registry.sqlite import SqliteRegistry
 from recalld.adapters.source.opening import open_source
 from recalld.adapters.vectors.exact import ExactVectors
+from recalld.domain.policy import Deadlines
 from recalld.infra.link import Link
 from recalld.infra.offload import Pool
 from recalld.infra.sqlite import Readers
@@ -26,14 +30,18 @@ from recalld.ports.blobs import Blobs
 from recalld.ports.doors import Doors
 from recalld.ports.embedder import Embedder
 from recalld.ports.ledger import Ledger
+from recalld.ports.reranker import Reranker
 
 from .config import Config
-from .plugins import load_all, make
+from .guard import Guard, GuardedEmbedder, GuardedReranker
+from .plugins import load, load_all, make
 from .table import POLICIES
 
 SWITCH_INTERVAL_S = 0.0005
 """How soon a computing thread lets the loop have the interpreter."""
 COMPUTE_RUNNING_MAX = 2
+BULK_DEADLINE_S = 120.0
+"""A batch of documents may take this long to be embedded by a provider."""
 UPLOADS = "uploads"
 """Below the data folder: what was sent and not yet imported."""
 COMPUTE_WAITING_MAX = 256
@@ -79,33 +87,58 @@ def _blobs(config: Config, stack: AsyncExitStack) -> Blobs:
 def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Readers, blobs: Blobs) -> Doors:
     compute = Pool("compute", running_max=COMPUTE_RUNNING_MAX, waiting_max=COMPUTE_WAITING_MAX)
     stack.callback(compute.close)
-    embedder: Embedder | None = make("embedder", config.embedder.kind, _options(config.embedder))
-    if embedder is not None:
-        stack.push_async_callback(embedder.close)
+    embedder, reranker = _embedder(config), _reranker(config)
+    for closing in (embedder, reranker):
+        if closing is not None:
+            stack.push_async_callback(closing.close)
     model = make("model", config.model.kind, _options(config.model))
     stack.push_async_callback(model.close)
+    registry = SqliteRegistry(readers, SystemClock())
+    stack.push_async_callback(registry.close)
     return Doors(
         ledger=ledger,
+        registry=registry,
+        history=SqliteHistory(readers, blobs),
         blobs=blobs,
         catalog=SqliteCatalog(readers),
         lexicon=Fts5Lexicon(readers),
         vectors=ExactVectors(readers),
         embedder=embedder,
-        reranker=None,
+        reranker=reranker,
         model=model,
         parser=ParserSet(p.make(p.settings()) for p in load_all("parser")),
         open_source=open_source,
+        archives=ZipArchives(),
         compute=compute,
         clock=SystemClock(),
         uploads=config.folder / UPLOADS,
+        deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),
     )
+
+
+def _embedder(config: Config) -> Embedder | None:
+    section = config.embedder
+    made: Embedder | None = make("embedder", section.kind, _options(section))
+    if made is None or not load("embedder", section.kind).remote:
+        return made
+    guard = Guard(f"embedder {made.name}", SystemClock())
+    return GuardedEmbedder(made, guard, deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S)
+
+
+def _reranker(config: Config) -> Reranker | None:
+    section = config.reranker
+    made: Reranker | None = make("reranker", section.kind, _options(section))
+    if made is None or not load("reranker", section.kind).remote:
+        return made
+    return GuardedReranker(made, Guard(f"reranker {made.name}", SystemClock()), deadline_s=section.deadline_s)
 
 
 def _former(serving: str, wanted: Embedder | None) -> Embedder | None:
     """The model that answers while the wanted one's vectors are being made, if it is one that needs no settings."""
     if wanted is None or serving in {"", wanted.fingerprint}:
         return None
-    known: list[Embedder | None] = [p.make(p.settings()) for p in load_all("embedder")]
+    local = [p for p in load_all("embedder") if not p.remote]
+    known: list[Embedder | None] = [p.make(p.settings()) for p in local]
     return next((e for e in known if e is not None and e.fingerprint == serving), None)
 
 

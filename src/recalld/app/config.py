@@ -6,11 +6,12 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from recalld.domain.errors import Invalid
 
+AuthMode = Literal["dev", "api_key", "trusted"]
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -19,9 +20,17 @@ class ServerConfig(BaseModel):
 
     model_config = _STRICT
 
-    host: str = Field("127.0.0.1", description="address to listen on; auth_mode dev takes loopback only")
+    host: str = Field(
+        "127.0.0.1", description="address to listen on; auth_mode dev, and trusted without a root key, take loopback only"
+    )
     port: int = Field(1933, ge=0, le=65535, description="TCP port; 0 picks a free one")
-    auth_mode: Literal["dev"] = Field("dev", description="dev: no keys, the caller names its user in a header")
+    auth_mode: AuthMode | None = Field(
+        None,
+        description="who asks: dev (headers, unproved), api_key (a key for every user) or trusted (a gateway's headers); "
+        "if left out: api_key where a root key is set, else dev",
+    )
+    root_api_key: SecretStr | None = Field(None, description="the key that administers accounts; at least one character")
+    root_api_key_file: Path | None = Field(None, description="a file that holds the root key instead")
     recall_deadline_s: float = Field(2.0, gt=0, le=60, description="a find answers within this, complete or degraded")
     request_deadline_s: float = Field(
         30.0, gt=0, le=600, description="any other request that does not wait answers within this"
@@ -32,29 +41,80 @@ class ServerConfig(BaseModel):
         True, description="GET /metrics answers figures for Prometheus, to anybody who reaches the port"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _settle(cls, given: Any) -> Any:
+        """Read the root key from its file."""
+        if not isinstance(given, dict):
+            return given
+        values = dict(given)
+        file = values.pop("root_api_key_file", None)
+        if file is not None:
+            if values.get("root_api_key") is not None:
+                raise ValueError("root_api_key and root_api_key_file exclude each other")
+            values["root_api_key"] = _read_root_key(Path(str(file)).expanduser())
+        return values
 
-class EmbedderConfig(BaseModel):
-    """Which model turns texts into vectors. Other keys go to that plugin's own settings, which refuse unknown ones."""
+    @property
+    def mode(self) -> AuthMode:
+        """The mode that holds."""
+        return self.auth_mode or ("dev" if self.root_api_key is None else "api_key")
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    @property
+    def root_key(self) -> str:
+        """The root key itself, "" = none. Never to be logged or shown."""
+        return "" if self.root_api_key is None else self.root_api_key.get_secret_value()
 
-    kind: str = Field("static", description="static, minilm, e5 or none (lexical only)")
+    @model_validator(mode="after")
+    def _check(self) -> ServerConfig:
+        if self.root_api_key is not None and not self.root_api_key.get_secret_value().strip():
+            raise ValueError("root_api_key is empty: leave it out, or set a key that nobody can guess")
+        return self
+
+
+def _read_root_key(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as unread:
+        raise ValueError(f"root_api_key_file {path} cannot be read: {unread}") from unread
+
+
+class _PluginConfig(BaseModel):
+    """A section whose other keys go to the chosen plugin's own settings, which refuse unknown ones. A key may come from a
+    file: ``api_key_file``."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_key(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "api_key_file" not in given:
+            return given
+        rest = {name: value for name, value in given.items() if name != "api_key_file"}
+        try:
+            return {**rest, "api_key": Path(given["api_key_file"]).expanduser().read_text(encoding="utf-8").strip()}
+        except OSError as missing:
+            raise ValueError(f"api_key_file cannot be read: {missing.strerror}") from missing
+
+
+class EmbedderConfig(_PluginConfig):
+    """Which model turns texts into vectors."""
+
+    kind: str = Field(
+        "static", description="static, minilm, e5, none (lexical only), openai, cohere, voyage, jina, gemini"
+    )
     deadline_s: float = Field(0.5, gt=0, description="a query's vector later than this is done without")
 
 
-class RerankerConfig(BaseModel):
-    """Which model takes a second look at the best candidates."""
+class RerankerConfig(_PluginConfig):
+    """Which model takes a second look at the best candidates of a search."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    kind: str = Field("none", description="none")
-    deadline_s: float = Field(1.0, gt=0)
+    kind: str = Field("none", description="none, cohere, jina, voyage or tei")
+    deadline_s: float = Field(1.0, gt=0, description="a second look later than this is done without")
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(_PluginConfig):
     """What writes abstracts, overviews and memories."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
     kind: str = Field("extractive", description="extractive: sentences chosen from the text itself")
     deadline_s: float = Field(30.0, gt=0)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
+from pydantic import ValidationError
+
 from recalld.domain.errors import Invalid
 from recalld.ports.plugin import Plugin
 
@@ -44,6 +46,13 @@ def make(door: str, name: str, options: Mapping[str, Any]) -> Any:
     plugin = load(door, name)
     try:
         settings = plugin.settings(**options)
+    except ValidationError as bad:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in bad.errors(include_input=False))
+        raise Invalid(
+            f"[{door}] does not fit {name}: {problems}",
+            remedy=f"docs/providers.md tells what {name} takes",
+            details={"field": door},
+        ) from bad
     except TypeError as bad:
         raise Invalid(
             f"[{door}] has a setting that {name} does not know: {bad}",

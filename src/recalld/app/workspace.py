@@ -30,7 +30,8 @@ from recalld.domain.uri import Uri, bad_uri
 from recalld.flows.add import accept as adding
 from recalld.flows.context import assemble as assembling
 from recalld.flows.find.find import find
-from recalld.flows.session.append import append, check_session_id
+from recalld.flows.find.search import search
+from recalld.flows.session.append import append, check_session_id, new_config
 from recalld.flows.session.commit import commit
 from recalld.flows.session.context import context
 from recalld.flows.tree import arrange, match, read, write
@@ -194,7 +195,7 @@ class Workspace:
         """Recall. Options: target_uri, context_type, limit, score_threshold, level, tags, since, until, time_field,
         filter (see ``rules/asking.ask``)."""
         asked = ask(query, self.caller, self._doors.clock.now(), **options)
-        return await self._find(asked)
+        return await find(asked, self.caller, self._doors, deadline_s=self._recall_deadline_s)
 
     async def search(self, query: str, *, session_id: str = "", **options: Any) -> Answer:
         """``find`` whose question is read in the light of the session's latest turns."""
@@ -205,10 +206,7 @@ class Workspace:
             except NotFound:
                 recent = []
             asked = replace(asked, text=widen(asked.text, recent))
-        return await self._find(asked)
-
-    async def _find(self, query: Query) -> Answer:
-        return await find(query, self.caller, self._doors, deadline_s=self._recall_deadline_s)
+        return await search(asked, self.caller, self._doors, deadline_s=self._recall_deadline_s)
 
     async def assemble(self, query: str, **options: Any) -> ContextBlock:
         """The wire's mode=context; options are the fields of ``flows/context/assemble.Wish`` with URIs as texts."""
@@ -228,7 +226,7 @@ class Workspace:
         name = session_id or self._fresh_session_id()
         check_session_id(name)
         tenant = self._doors.ledger.tenant(self.caller)
-        await tenant.commit(Commit((OpenSession(name, dict(config or {})),)))
+        await tenant.commit(Commit((OpenSession(name, {**new_config(self._doors), **(config or {})}),)))
         return await tenant.session(name)
 
     def _fresh_session_id(self) -> str:
@@ -244,7 +242,7 @@ class Workspace:
             if not auto_create:
                 raise
         check_session_id(session_id)
-        await tenant.commit(Commit((OpenSession(session_id, exist_ok=True),)))
+        await tenant.commit(Commit((OpenSession(session_id, new_config(self._doors), exist_ok=True),)))
         return await tenant.session(session_id)
 
     async def session_configure(self, session_id: str, config: Mapping[str, Any]) -> Session:

@@ -23,6 +23,36 @@ FILE_CHUNK_WORDS = 160
 ZIP_ENTRIES_MAX = 50_000
 ZIP_BYTES_MAX = 2 * 1024 * 1024 * 1024
 ZIP_RATIO_MAX = 200
+TAGS_MAX = 64
+"""Tags a node may have."""
+TAGGED_NODES_MAX = 10_000
+REINDEXED_FILES_MAX = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class TalkPolicy:
+    """How talk is recorded, in characters.
+
+    Tool outputs longer than ``output_chars_max`` lie in files of their own (0 = never), as do the largest ones of a turn
+    whose outputs together exceed ``turn_chars_max``. A message keeps a preview of ``preview_chars``, fewer where the
+    previews of one turn would exceed ``turn_previews_chars``. ``auto_commit``: sessions that say nothing of it commit by
+    themselves.
+    """
+
+    output_chars_max: int = 20_000
+    preview_chars: int = 2_000
+    turn_chars_max: int = 100_000
+    turn_previews_chars: int = 10_000
+    preview_chars_min: int = 1_000
+    auto_commit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long recall waits for parts it can do without: a question's vector, a second look at the best hits."""
+
+    embed_s: float = 0.5
+    rerank_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from recalld.domain.policy import Deadlines, TalkPolicy
+
+from .archive import Archives
 from .blobs import Blobs
 from .clock import Clock
 from .compute import Compute
 from .embedder import Embedder
+from .history import History
 from .index import Catalog, Lexicon, Vectors
 from .ledger import Ledger
 from .model import Model
 from .parser import Parser
+from .registry import Registry
 from .reranker import Reranker
 from .source import OpenSource
 
@@ -27,6 +32,8 @@ class Doors:
     """
 
     ledger: Ledger
+    registry: Registry
+    history: History
     blobs: Blobs
     catalog: Catalog
     lexicon: Lexicon
@@ -36,7 +43,10 @@ class Doors:
     model: Model
     parser: Parser
     open_source: OpenSource
+    archives: Archives
     compute: Compute
     clock: Clock
     uploads: Path = Path("uploads")
     former: Embedder | None = None
+    deadlines: Deadlines = Deadlines()
+    talk: TalkPolicy = TalkPolicy()

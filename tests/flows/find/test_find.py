@@ -20,6 +20,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Busy, Denied, Invalid, Upstream
 from recalld.domain.hit import Answer
 from recalld.domain.node import ContextType
+from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.flows.find.find import find
@@ -49,7 +50,7 @@ class House:
     def __post_init__(self) -> None:
         self.doors: Any = SimpleNamespace(
             catalog=SqliteCatalog(self.shelf), lexicon=Fts5Lexicon(self.shelf), vectors=ExactVectors(self.shelf),
-            embedder=self.embedder, former=None, reranker=None, compute=self.shelf.pool,
+            embedder=self.embedder, former=None, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
             clock=SimpleNamespace(monotonic=lambda: self.now),
         )  # fmt: skip
 
@@ -250,7 +251,8 @@ async def test_without_its_embedder_recall_answers_and_says_so(house: House, fai
 
 async def test_a_late_embedder_is_done_without(house: House) -> None:
     house.doors.embedder = Late(HashSettings())
-    answer = await find(Query(sentence(5)), ANA, house.doors, deadline_s=5.0, embed_deadline_s=0.01)
+    house.doors.deadlines = Deadlines(embed_s=0.01)
+    answer = await house.ask(sentence(5))
     assert answer.degraded == ("embedder",)
     assert answer.hits[0].abstract == sentence(5)
 

@@ -16,14 +16,11 @@ from .answer import hits_of
 from .plan import plan
 from .recall import ready, recall, rows_of
 
-EMBED_DEADLINE_S = 0.5
 SPARE = 10
 """Kept beyond the limit, for when hits fall out because another one already says the same."""
 
 
-async def find(
-    query: Query, caller: Caller, doors: Doors, *, deadline_s: float, embed_deadline_s: float = EMBED_DEADLINE_S
-) -> Answer:
+async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float) -> Answer:
     """The best entries for ``query`` that ``caller`` may see, in descending score.
 
     Late or failing parts are done without and named in ``degraded``. Raises ``Invalid`` and ``Denied`` for the query,
@@ -44,7 +41,7 @@ async def find(
     stage("plan", f"{len(planned.terms)} terms, {reach.size} chunks in reach")
     if not reach.size or query.limit < 1:
         return Answer((), (), tuple(stages))
-    found = await recall(planned, reach, doors, deadline_s=deadline_s, embed_deadline_s=embed_deadline_s)
+    found = await recall(planned, reach, doors, deadline_s=deadline_s)
     table, evidence = await rows_of(reach, found, doors)
     stage("recall", f"{len(evidence.row)} postings, {0 if found.dense is None else len(found.dense.ids)} vectors")
     rows, prepared = await ready(table, doors)

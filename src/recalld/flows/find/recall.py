@@ -31,14 +31,14 @@ class Found:
     degraded: tuple[str, ...] = ()
 
 
-async def recall(plan: Plan, reach: Reach, doors: Doors, *, deadline_s: float, embed_deadline_s: float) -> Found:
+async def recall(plan: Plan, reach: Reach, doors: Doors, *, deadline_s: float) -> Found:
     """Search both ways. Raises ``Upstream`` only when neither answered."""
     found = Found()
     try:
         async with asyncio.TaskGroup() as both:
             both.create_task(_lexical(plan, reach, doors, found, deadline_s))
             if doors.embedder is not None:
-                both.create_task(_dense(plan, reach, doors, found, deadline_s, embed_deadline_s))
+                both.create_task(_dense(plan, reach, doors, found, deadline_s))
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
     if found.lexical is None and found.dense is None:
@@ -54,14 +54,12 @@ async def _lexical(plan: Plan, reach: Reach, doors: Doors, found: Found, deadlin
         found.degraded += ("lexicon",)
 
 
-async def _dense(
-    plan: Plan, reach: Reach, doors: Doors, found: Found, deadline_s: float, embed_deadline_s: float
-) -> None:
+async def _dense(plan: Plan, reach: Reach, doors: Doors, found: Found, deadline_s: float) -> None:
     embedder = doors.embedder
     if embedder is None or not plan.text.strip():
         return
     try:
-        async with asyncio.timeout(min(embed_deadline_s, deadline_s)):
+        async with asyncio.timeout(min(doors.deadlines.embed_s, deadline_s)):
             vector = (await embedder.embed([plan.text], query=True))[0]
     except (Busy, Upstream, Invalid, TimeoutError):
         # Invalid: an extra that is not installed. Recall answers all the same, and says what it lacks.

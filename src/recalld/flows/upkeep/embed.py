@@ -8,6 +8,7 @@ import numpy as np
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Embedded, PutVectors
+from recalld.domain.errors import Busy
 from recalld.domain.job import Job, NewJob
 from recalld.ports.doors import Doors
 from recalld.ports.embedder import Embedder
@@ -20,13 +21,17 @@ ROUNDS_MAX = 200
 async def embed(job: Job, doors: Doors) -> None:
     """Embed what lacks a vector in the caller's tree and the account's shared one."""
     tenant = doors.ledger.tenant(job.caller, bulk=True)
-    rounds = 0
-    if doors.embedder is not None:
-        for tree in (job.caller, replace(job.caller, user="")):
-            while rounds < ROUNDS_MAX and await _round(tree, doors, doors.embedder):
-                rounds += 1
+    rounds, wait_s = 0, 0.0
+    try:
+        if doors.embedder is not None:
+            for tree in (job.caller, replace(job.caller, user="")):
+                while rounds < ROUNDS_MAX and await _round(tree, doors, doors.embedder):
+                    rounds += 1
+    except Busy as later:
+        # A model that is not to be asked now is no failure of this job: it comes back when it said.
+        rounds, wait_s = ROUNDS_MAX, max(later.retry_after_s, 1.0)
     again = rounds >= ROUNDS_MAX
-    await tenant.commit(Commit(jobs=(_again(job),) if again else (), done=job.id))
+    await tenant.commit(Commit(jobs=(_again(job, wait_s),) if again else (), done=job.id))
 
 
 async def _round(tree: Caller, doors: Doors, embedder: Embedder) -> int:
@@ -41,5 +46,5 @@ async def _round(tree: Caller, doors: Doors, embedder: Embedder) -> int:
     return len(rows)
 
 
-def _again(job: Job) -> NewJob:
-    return NewJob(job.kind, "embed", lane=job.lane)
+def _again(job: Job, wait_s: float) -> NewJob:
+    return NewJob(job.kind, "embed", lane=job.lane, delay_s=wait_s)

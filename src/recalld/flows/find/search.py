@@ -1,0 +1,50 @@
+"""Find, and a second look at the best hits under what is left of the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Busy, Invalid, Upstream
+from recalld.domain.hit import Answer, Hit
+from recalld.domain.query import Query
+from recalld.ports.doors import Doors
+from recalld.ports.reranker import Reranker
+from recalld.rules.weights import CUT
+
+from .find import find
+
+LOOKED_AT_MAX = 20
+
+
+async def search(query: Query, caller: Caller, doors: Doors, *, deadline_s: float) -> Answer:
+    """``find``, then the reranker's order and relevances for the best 20; hits not above the cut are left out.
+
+    The fused order stands if there is no reranker, or if it is late or fails: then ``degraded`` names it.
+    """
+    if doors.reranker is None:
+        return await find(query, caller, doors, deadline_s=deadline_s)
+    end = doors.clock.monotonic() + deadline_s
+    wide = replace(query, limit=max(query.limit, LOOKED_AT_MAX))
+    answer = await find(wide, caller, doors, deadline_s=deadline_s)
+    left_s = min(doors.deadlines.rerank_s, end - doors.clock.monotonic())
+    looked = answer.hits[:LOOKED_AT_MAX]
+    relevances = await _relevances(query.text, looked, doors.reranker, left_s)
+    if relevances is None:
+        return replace(answer, hits=answer.hits[: query.limit], degraded=tuple(sorted({*answer.degraded, "reranker"})))
+    cut = CUT if query.score_min is None else query.score_min
+    scored = [replace(hit, score=worth) for hit, worth in zip(looked, relevances, strict=True) if worth > cut]
+    return replace(answer, hits=tuple(sorted(scored, key=lambda hit: -hit.score)[: query.limit]))
+
+
+async def _relevances(text: str, hits: tuple[Hit, ...], reranker: Reranker, seconds: float) -> list[float] | None:
+    if not hits:
+        return []
+    if seconds <= 0:
+        return None
+    try:
+        async with asyncio.timeout(seconds):
+            return await reranker.rerank(text, [f"{hit.uri.name}: {hit.abstract}" for hit in hits])
+    except (Busy, Upstream, Invalid, TimeoutError):
+        return None

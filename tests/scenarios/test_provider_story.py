@@ -1,0 +1,98 @@
+"""A store whose models answer over a network: well, badly, and not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recalld.app.config import load_config
+from recalld.domain.errors import Invalid
+from tests.doubles.provider import WIDTH, Provider, provider
+from tests.house_fixture import House, house_at
+
+HERON = "viking://resources/heron.md"
+FAULTS = ["hang", "trickle", "reset", "garbage", "dimensions", "huge", "401", "403", "402", "429", "500"]
+
+
+def behind(double: Provider, **more: Any) -> dict[str, Any]:
+    return {"kind": "openai", "base_url": double.url, "model": "m", "dimensions": WIDTH, "deadline_s": 5.0, **more}
+
+
+async def wrote(house: House) -> None:
+    await house.write(HERON, "the heron stood still by the water")
+    await house.settle()
+
+
+async def test_vectors_come_from_the_provider_and_are_found_by_meaning(tmp_path: Path) -> None:
+    async with provider() as double, house_at(tmp_path, embedder=behind(double, api_key="k")) as house:
+        await wrote(house)
+        answer = await house.r.find("heron water")
+        assert (str(answer.hits[0].uri), answer.degraded) == (HERON, ())
+        assert answer.hits[0].features["dense"] > 0.3
+        assert {seen.headers["authorization"] for seen in double.seen} == {"Bearer k"}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_whatever_the_embedder_does_recall_answers_and_says_so(tmp_path: Path, fault: str) -> None:
+    async with provider() as double, house_at(tmp_path, embedder=behind(double, deadline_s=0.3)) as house:
+        await wrote(house)
+        double.fault = fault
+        for _ in range(3):
+            answer = await house.r.find(f"heron {fault}")
+            assert [str(hit.uri) for hit in answer.hits] == [HERON]
+            assert answer.degraded == ("embedder",)
+        # A second word said meanwhile is found at once all the same, and embedded when the provider is well again.
+        await house.say("s", "the stork flew")
+        assert (await house.r.find("stork")).hits[0].abstract == "the stork flew"
+
+
+async def test_a_model_that_refuses_is_left_alone_until_it_may_be_asked(tmp_path: Path) -> None:
+    async with provider() as double, house_at(tmp_path, embedder=behind(double)) as house:
+        await wrote(house)
+        double.fault = "401"
+        await house.r.find("heron one")
+        asked = len(double.seen)
+        await house.r.find("heron two")
+        assert len(double.seen) == asked
+
+
+async def test_what_could_not_be_embedded_is_when_the_provider_is_well_again(tmp_path: Path) -> None:
+    async with provider(fault="429", retry_after="0") as double, house_at(tmp_path, embedder=behind(double)) as house:
+        await house.write(HERON, "the heron stood still by the water")
+        double.fault = "ok"
+        await house.settle()
+        usage = await house.r.usage()
+        assert usage.vectors == usage.chunks > 0
+        assert (await house.queue("embed")).dead == 0
+
+
+async def test_a_search_takes_a_second_look_and_a_find_does_not(tmp_path: Path) -> None:
+    async with (
+        provider() as double,
+        house_at(tmp_path, reranker={"kind": "tei", "base_url": double.url, "deadline_s": 5.0}) as house,
+    ):
+        await wrote(house)
+        await house.r.find("the heron stood")
+        assert double.seen == []
+        answer = await house.r.search("the heron stood")
+        assert [seen.path for seen in double.seen] == ["/v1/rerank"]
+        assert answer.hits[0].score == 1.0
+        double.fault = "500"
+        assert (await house.r.search("the heron stood")).degraded == ("reranker",)
+
+
+async def test_a_setting_that_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match=r"embedder.*dimension"):
+        async with house_at(tmp_path, embedder={"kind": "openai", "model": "m", "dimension": 8}):
+            pass
+
+
+@pytest.mark.loop_may_block  # no loop here: settings are read before one runs
+def test_a_key_may_lie_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("secret\n")
+    config = load_config(None, embedder={"kind": "openai", "api_key_file": str(tmp_path / "key")})
+    assert config.embedder.model_extra == {"api_key": "secret"}
+    with pytest.raises(Invalid, match="api_key_file cannot be read"):
+        load_config(None, embedder={"kind": "openai", "api_key_file": str(tmp_path / "nowhere")})
