@@ -81,6 +81,74 @@ class Committed:
     archive_uri: str = ""
     reason: str = ""
     active_tokens: int = 0
+    budget_exceeded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A memory that was written: its file, its type and what it says in a sentence or two."""
+
+    uri: Uri
+    type: str
+    abstract: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """A tool's output that lies in a file of its own: ``text`` from code point ``offset`` of ``chars_total``."""
+
+    id: str
+    text: str
+    offset: int
+    chars_total: int
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MissingRecord:
+    """A node without the index rows it ought to have at one level."""
+
+    uri: Uri
+    node_id: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consistency:
+    """What the index ought to hold below an address: how many records, how many are missing, and the first of those."""
+
+    expected: int
+    missing: int
+    first: tuple[MissingRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """A node's tags, and of a memory the fields of its trailer (None for anything else)."""
+
+    uri: Uri
+    tags: tuple[str, ...]
+    memory: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """What setting tags did: the nodes that changed, how many were as wished already, and the tags as understood."""
+
+    uri: Uri
+    updated: tuple[Uri, ...]
+    skipped: int
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexing:
+    """What a reindex began: its task, and whether it is about a directory or a file."""
+
+    uri: Uri
+    task_id: str
+    object_type: str
+    mode: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +187,10 @@ class ContextEntry:
 
 @dataclass(frozen=True, slots=True)
 class ContextBlock:
-    """Recalled text ready to be put before a model, with how it was chosen."""
+    """Recalled text ready to be put before a model, with how it was chosen. ``digest``: its gist with citations."""
 
     entries: tuple[ContextEntry, ...]
     rendered: str
     stats: dict[str, Any]
     degraded: tuple[str, ...] = ()
+    digest: str = ""

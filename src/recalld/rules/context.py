@@ -1,22 +1,22 @@
-"""Pack recalled entries into a token budget: categories, quotas, tiers, the rendered block."""
+"""What may stand in a block of recalled text: categories, whose it is, quotas, order."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from recalld.domain.report import ContextEntry
+from recalld.domain.errors import Invalid
 from recalld.domain.uri import Uri
 
-from .wire import tokens
-
 CATEGORIES = ("events", "entities", "preferences", "experiences", "resources", "skills")
+"""What a quota can be given for, in the order of equals."""
+MEMORIES = ("events", "entities", "preferences", "experiences")
+OTHER = "memories"
+"""Memories of any further kind."""
 PRESETS: dict[str, dict[str, int]] = {
     "coding": {"events": 1, "entities": 2, "preferences": 1, "experiences": 1, "resources": 3, "skills": 2},
     "chat": {"events": 3, "entities": 3, "preferences": 1, "experiences": 1, "resources": 1, "skills": 1},
 }
-DETAILS = ("uri", "abstract", "overview", "full")
 PENALTIES = {
     "events": 0.1,
     "entities": 0.1,
@@ -26,6 +26,9 @@ PENALTIES = {
     "skills": 0.02,
     "memories": 0.1,
 }
+"""What another peer's entry loses of its score."""
+ORIGINS = ("actor_peer", "self", "other_peer")
+QUOTA_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Found:
     category: str
     score: float
     origin: str
-    texts: dict[str, str]
+    texts: dict[str, str] = field(default_factory=dict)
+    is_dir: bool = False
 
 
 def category(uri: Uri) -> str:
@@ -45,7 +49,7 @@ def category(uri: Uri) -> str:
         return "skills"
     if "memories" in uri.parts:
         kind = uri.parts[uri.parts.index("memories") + 1 :][:1]
-        return kind[0] if kind and kind[0] in CATEGORIES else "memories"
+        return kind[0] if kind and kind[0] in CATEGORIES else OTHER
     return "resources"
 
 
@@ -57,9 +61,51 @@ def origin(uri: Uri, user: str, peer: str) -> str:
     return "self"
 
 
+def is_profile(uri: Uri) -> bool:
+    """Profiles are put before a model by other ways; a block never repeats them."""
+    return uri.parts[-2:] == ("memories", "profile.md")
+
+
+def places(kind: str, user: str, peer: str) -> tuple[Uri, ...]:
+    """Where entries of a category lie for this user and the acting peer; ``kind`` "" = all categories together."""
+    mine = Uri(("user", user))
+    acting = (mine / "peers" / peer,) if peer else ()
+    if kind == "resources":
+        return Uri(("resources",)), *(own / "resources" for own in (mine, *acting))
+    if kind == "skills":
+        return mine / "skills", Uri(("agent", "skills"))
+    if kind:
+        return tuple(own / "memories" / kind for own in (mine, *acting))
+    memories = tuple(own / "memories" for own in (mine, *acting))
+    return *memories, *places("resources", user, peer), *places("skills", user, peer)
+
+
+def quotas_of(given: Mapping[str, int] | None, purpose: str) -> dict[str, int] | None:
+    """Quotas in force: explicit ones, else the purpose's, else none (a flat search). Raises ``Invalid``."""
+    if purpose and purpose not in PRESETS:
+        raise _bad("purpose", purpose, "chat or coding")
+    if given is None:
+        return dict(PRESETS[purpose]) if purpose else None
+    for kind, count in given.items():
+        if kind not in CATEGORIES:
+            raise _bad("quotas", kind, ", ".join(CATEGORIES))
+        if not 0 <= count <= QUOTA_MAX:
+            raise _bad("quotas", f"{kind}={count}", f"0 to {QUOTA_MAX}")
+    return dict(given)
+
+
+def check_detail(detail: Mapping[str, str], tiers: Sequence[str]) -> None:
+    """Pinned tiers are known ones of known categories. Raises ``Invalid``."""
+    for kind, tier in detail.items():
+        if kind not in (*CATEGORIES, OTHER):
+            raise _bad("detail", kind, ", ".join((*CATEGORIES, OTHER)))
+        if tier not in tiers:
+            raise _bad("detail", tier, ", ".join(("auto", *tiers)))
+
+
 def choose(found: Sequence[Found], quotas: Mapping[str, int] | None, limit: int) -> list[Found]:
     """Best first within each category's quota, or the best ``limit`` of all."""
-    ranked = sorted(found, key=lambda f: (-f.score, str(f.uri)))
+    ranked = sorted(found, key=order)
     if quotas is None:
         return ranked[:limit]
     left = dict(quotas)
@@ -71,71 +117,13 @@ def choose(found: Sequence[Found], quotas: Mapping[str, int] | None, limit: int)
     return chosen
 
 
-def pack(
-    chosen: Sequence[Found], max_tokens: int, detail: Mapping[str, str]
-) -> tuple[list[ContextEntry], dict[str, object]]:
-    """Give every entry the richest tier the budget carries.
-
-    ``detail`` pins a category's tier. Entries start at overview (events) or abstract, fall while the budget does not hold
-    them, then rise in score order to overview and (events) full. Returns the entries in score order and figures.
-    """
-    if not chosen:
-        return [], {"used_tokens": 0, "per_entry_cap": max_tokens, "dropped": 0, "tier_counts": {}}
-    cap = max(2 * max_tokens // len(chosen), 32)
-    picked: dict[Uri, str] = {}
-    used = dropped = 0
-    for one in chosen:
-        for tier in _falling(detail.get(one.category) or _start(one.category), one):
-            cost = _cost(one, tier)
-            if cost <= cap and used + cost <= max_tokens:
-                picked[one.uri], used = tier, used + cost
-                break
-        else:
-            dropped += 1
-    used += _rise(chosen, picked, max_tokens - used, detail)
-    entries = [
-        ContextEntry(o.uri, o.category, round(o.score, 4), picked[o.uri], o.texts.get(picked[o.uri], ""), o.origin)
-        for o in chosen
-        if o.uri in picked
-    ]
-    counts = {t: sum(1 for e in entries if e.detail == t) for t in DETAILS}
-    return entries, {"used_tokens": used, "per_entry_cap": cap, "dropped": dropped, "tier_counts": counts}
+def order(one: Found) -> tuple[float, int, int, str]:
+    """A block's order: descending score as it is shown (two digits), then the acting peer's before one's own before other
+    peers', then category, then address. Evidence that shifts a score by less than is shown moves nothing, so that an
+    equal question gives an equal block and what a model has cached of it holds."""
+    kinds = (*CATEGORIES, OTHER)
+    return -round(one.score, 2), ORIGINS.index(one.origin), kinds.index(one.category), str(one.uri)
 
 
-def _start(kind: str) -> str:
-    return "overview" if kind == "events" else "abstract"
-
-
-def _falling(tier: str, one: Found) -> list[str]:
-    tiers = [t for t in reversed(DETAILS[: DETAILS.index(tier) + 1]) if t == "uri" or one.texts.get(t)]
-    return tiers
-
-
-def _rise(chosen: Sequence[Found], picked: dict[Uri, str], spare: int, detail: Mapping[str, str]) -> int:
-    spent = 0
-    for one in chosen:
-        if one.category != "events" or one.category in detail or picked.get(one.uri) in {None, "full"}:
-            continue
-        more = _cost(one, "full") - _cost(one, picked[one.uri])
-        if one.texts.get("full") and more <= spare - spent:
-            picked[one.uri] = "full"
-            spent += max(more, 0)
-    return spent
-
-
-def _cost(one: Found, tier: str) -> int:
-    return tokens(line(ContextEntry(one.uri, one.category, one.score, tier, one.texts.get(tier, "")))) + 1
-
-
-def render(entries: Sequence[ContextEntry]) -> str:
-    """The block a client puts before a model: quoted data, never instructions, in a stable order."""
-    return "\n".join(line(e) for e in entries)
-
-
-def line(entry: ContextEntry) -> str:
-    """One entry. Marks of the block inside a body are disarmed, so that no text can close or open one."""
-    head = f'<memory uri="{html.escape(str(entry.uri))}" type="{entry.category}" score="{entry.score:.2f}" detail="{entry.detail}"'
-    if entry.detail == "uri":
-        return f"{head}/>"
-    body = entry.text.replace("<memory", "\\<memory").replace("</memory", "\\</memory")
-    return f"{head}>\n{body}\n</memory>"
+def _bad(field_name: str, given: object, remedy: str) -> Invalid:
+    return Invalid(f"{field_name} {str(given)[:60]!r} is unknown", remedy=remedy, details={"field": field_name})

@@ -21,9 +21,22 @@ def widen(query: str, recent: Sequence[Message]) -> str:
     """
     words = query.lower().split()
     leans = len(words) <= SHORT_WORDS and (len(words) <= 2 or any(w.strip("?.,!") in _POINTING for w in words))
-    said = [
+    return " ".join([query, *_said(query, recent)[-TURNS:]]) if leans else query
+
+
+def widenings(query: str, recent: Sequence[Message]) -> tuple[str, ...]:
+    """Up to three questions, the caller's own words first: a question that leans on the talk is also asked with the
+    latest user turns beside it, and the latest of these is asked alone."""
+    wide = widen(query, recent)
+    if wide == query:
+        return (query,)
+    return tuple(dict.fromkeys((query, wide, _said(query, recent)[-1])))
+
+
+def _said(query: str, recent: Sequence[Message]) -> list[str]:
+    """What users said, each turn cut, without the question itself."""
+    return [
         m.text[:TURN_CHARS_MAX]
         for m in recent
         if m.role == "user" and m.text.strip() and m.text.strip() != query.strip()
     ]
-    return " ".join([query, *said[-TURNS:]]) if leans else query

@@ -137,7 +137,9 @@ async def test_everything_a_recall_hook_sends_is_understood(http: httpx.AsyncCli
         "all_peers": False,
         "query_expansion": False,
         "exclude": ("viking://resources/a.md",),
-        "ignored": ("dedup_turns", "rewrite", "rewrite_max_bullets"),
+        "dedup_turns": 5,
+        "rewrite": "auto",
+        "rewrite_max_bullets": 6,
     }
 
 

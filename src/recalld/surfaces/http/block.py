@@ -6,29 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 _CATEGORIES = ("events", "entities", "preferences", "experiences", "resources", "skills", "memories")
-# Understood and accepted, but without effect yet; the answer's stats list those that were sent.
-_IGNORED = frozenset(
-    {
-        "dedup_turns",
-        "rewrite",
-        "rewrite_max_bullets",
-        "context_type",
-        "level",
-        "tags",
-        "since",
-        "until",
-        "time_field",
-        "filter",
-    }
-)
+_NARROW = ("context_type", "level", "tags", "since", "until", "time_field", "filter")
+# Understood and accepted, but without effect on a block; the answer's stats list those that were sent.
+_IGNORED = frozenset({"include_provenance"})
+_REWRITE = {False: "off", True: "on", "auto": "auto"}
 
 
 def block_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of ``Workspace.assemble``. ``given``: the fields a client sent, by wire name, null ones left out."""
-    options: dict[str, Any] = {"ignored": tuple(sorted(_without_effect(given)))}
-    for name in ("session_id", "max_tokens", "quotas", "purpose"):
-        if name in given:
-            options[name] = given[name]
+    names = ("session_id", "max_tokens", "quotas", "purpose", "dedup_turns", "rewrite_max_bullets")
+    options: dict[str, Any] = {name: given[name] for name in names if name in given}
     limit = given.get("node_limit", given.get("limit"))
     if limit is not None:
         options["limit"] = limit
@@ -44,7 +31,10 @@ def block_options(given: Mapping[str, Any]) -> dict[str, Any]:
         options["detail"] = {c: d for c, d in _by_category(given["detail"]).items() if d != "auto"}
     if given.get("exclude_uris"):
         options["exclude"] = tuple(given["exclude_uris"])
-    return options
+    if "rewrite" in given:
+        options["rewrite"] = _REWRITE[given["rewrite"]]
+    narrow = {name: given[name] for name in _NARROW if given.get(name)}
+    return options | ({"narrow": narrow} if narrow else {}) | _without_effect(given)
 
 
 def _by_category(value: Any) -> dict[str, Any]:
@@ -52,6 +42,7 @@ def _by_category(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else dict.fromkeys(_CATEGORIES, value)
 
 
-def _without_effect(given: Mapping[str, Any]) -> set[str]:
-    """Sent, and asking for something: ``rewrite: false`` asks for nothing."""
-    return {name for name in given if name in _IGNORED and given[name] not in (False, 0, "")}
+def _without_effect(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Sent, asking for something, and not heard."""
+    ignored = tuple(sorted(name for name in given if name in _IGNORED and given[name]))
+    return {"ignored": ignored} if ignored else {}

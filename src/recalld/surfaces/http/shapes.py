@@ -104,7 +104,7 @@ def _sources(found: Hit) -> dict[str, Any]:
 
 
 def block(found: ContextBlock) -> dict[str, Any]:
-    """A context block; there is no digest without a model that rewrites."""
+    """A context block."""
     entries = [
         {
             "uri": str(e.uri),
@@ -116,7 +116,7 @@ def block(found: ContextBlock) -> dict[str, Any]:
         }
         for e in found.entries
     ]
-    return {"entries": entries, "rendered": found.rendered, "digest": "", "stats": dict(found.stats)}
+    return {"entries": entries, "rendered": found.rendered, "digest": found.digest, "stats": dict(found.stats)}
 
 
 def grep(report: GrepReport) -> dict[str, Any]:

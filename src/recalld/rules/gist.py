@@ -1,0 +1,33 @@
+"""The overview tier of a memory: its own summary, or its headings and how it begins."""
+
+from __future__ import annotations
+
+import re
+
+from .sentences import fit
+
+OPENING_CHARS_MAX = 400
+HEADINGS_MAX = 20
+_HEADING = re.compile(r"^(#{1,6})[ \t]+([^\n]{1,200})$", re.MULTILINE)
+
+
+def gist(text: str) -> str:
+    """What stands under the heading Summary, if it leads the text; else the tree of headings and the first paragraph, at
+    most 400 characters of it."""
+    headings = list(_HEADING.finditer(text))
+    for i, one in enumerate(headings[:2]):
+        if one[2].strip().rstrip(":").lower() == "summary":
+            end = headings[i + 1].start() if i + 1 < len(headings) else len(text)
+            said = text[one.end() : end].strip()
+            if said:
+                return said
+    tree = [f"{'  ' * (len(h[1]) - 1)}- {h[2].strip()}" for h in headings[:HEADINGS_MAX]] if len(headings) > 1 else []
+    return "\n".join([*tree, fit(_opening(text), OPENING_CHARS_MAX)]).strip()
+
+
+def _opening(text: str) -> str:
+    for paragraph in re.split(r"\n[ \t]*\n", text[:20_000]):
+        said = _HEADING.sub("", paragraph).strip()
+        if said:
+            return said
+    return text.strip()

@@ -1,0 +1,41 @@
+"""A digest quotes and cites; it tells nothing that was not found."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recalld.domain.uri import Uri
+from recalld.rules.context import Found
+from recalld.rules.digest import digest
+from recalld.rules.quoted import DIGEST_HEAD, unquoted
+
+
+def found(name: str, abstract: str, score: float = 0.4) -> Found:
+    return Found(Uri(("resources", name)), "resources", score, "self", {"abstract": abstract})
+
+
+def test_bullets_cite_where_their_words_come_from() -> None:
+    told, status = digest([found("tea", "It rained. Ana drinks oolong tea at dawn.")], "when does Ana drink oolong", 6)
+    assert status == "ok"
+    assert told == f"{DIGEST_HEAD}\n- Ana drinks oolong tea at dawn. [viking://resources/tea]"
+
+
+@given(st.lists(st.text("ab tea.\n", max_size=900), max_size=8), st.integers(1, 20))
+def test_bullets_are_bounded_in_number_and_length(texts: list[str], bullets: int) -> None:
+    told, _ = digest([found(f"f{i}", t) for i, t in enumerate(texts)], "tea", bullets)
+    rows = told.splitlines()[1:]
+    assert len(rows) <= bullets
+    assert all(row.startswith("- ") and len(row) <= 500 for row in rows)
+
+
+def test_nothing_found_and_nothing_relevant_are_told_apart() -> None:
+    assert digest([], "tea", 6) == ("", "empty")
+    assert digest([found("x", "The harbour is closed today.")], "tea", 6) == ("", "no_relevant")
+
+
+def test_what_was_found_surely_is_told_though_it_shares_no_word() -> None:
+    assert digest([found("x", "The harbour is closed today.", 0.8)], "port", 6)[1] == "ok"
+
+
+def test_a_digest_is_not_captured_again() -> None:
+    told, _ = digest([found("tea", "Ana drinks oolong tea at dawn.")], "oolong", 6)
+    assert unquoted(f"{told}\nthanks") == "thanks"

@@ -1,0 +1,59 @@
+"""What a session was given is not given again too soon."""
+
+from typing import Any
+
+import pytest
+
+from recalld.domain.report import ContextEntry
+from recalld.domain.session import Session
+from recalld.domain.uri import Uri
+from recalld.rules.recall_log import KEY, URIS_MAX, RecallLog, log_of
+
+HOME = Uri(("user", "ana", "sessions", "s"))
+
+
+def session(turn: int, stored: Any = None) -> Session:
+    return Session("s", HOME, 0.0, 0.0, total_message_count=turn, config={} if stored is None else {KEY: stored})
+
+
+def entry(name: str, detail: str = "abstract") -> ContextEntry:
+    return ContextEntry(Uri(("resources", name)), "resources", 0.5, detail, "x")
+
+
+def test_it_cools_for_as_many_turns_as_asked() -> None:
+    stored = log_of(session(10)).after([entry("a")])
+    assert log_of(session(15, stored)).cooled(5) == {"viking://resources/a"}
+    assert log_of(session(16, stored)).cooled(5) == frozenset()
+
+
+def test_an_address_alone_does_not_cool() -> None:
+    stored = log_of(session(10)).after([entry("a", "uri"), entry("b", "full")])
+    assert log_of(session(10, stored)).cooled(5) == {"viking://resources/b"}
+
+
+def test_the_newest_entries_are_kept() -> None:
+    first = RecallLog(1).after([entry(f"a{i}") for i in range(URIS_MAX)])
+    stored = log_of(session(2, first)).after([entry("new")])
+    assert len(stored["entries"]) == URIS_MAX
+    assert "viking://resources/new" in stored["entries"]
+
+
+def test_what_no_question_can_ask_about_is_dropped() -> None:
+    first = RecallLog(1).after([entry("old")])
+    assert list(log_of(session(200, first)).after([entry("new")])["entries"]) == ["viking://resources/new"]
+
+
+@pytest.mark.parametrize(
+    "stored", ["x", [], {}, {"version": 9}, {"version": 1, "entries": [1]}, {"version": 1, "entries": {"u": 1}}]
+)
+def test_what_cannot_be_read_counts_as_never_written(stored: Any) -> None:
+    assert log_of(session(3, stored)) == RecallLog(3)
+
+
+def test_it_is_the_wires_shape() -> None:
+    stored = RecallLog(4).after([entry("a", "overview")])
+    assert stored == {
+        "version": 1,
+        "updated_turn": 4,
+        "entries": {"viking://resources/a": {"turn": 4, "detail": "overview"}},
+    }
