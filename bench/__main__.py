@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import bench_find, bench_import, bench_install, bench_recall, bench_tree, floors
+from bench import bench_context, bench_find, bench_import, bench_install, bench_recall, bench_tree, floors
 from bench.server import serving
 from bench.table import Row, at_most, missed, save, show
 
@@ -58,6 +58,7 @@ async def _speed(folder: Path, files: int) -> list[Row]:
         rows += _say(
             [at_most(f"growth of find p50, {SMALL} to {files} files", large / small, 2, "x", f"{small:.2f} ms")]
         )
+        rows += _say(await bench_context.measure(server, files))
         rows += _say(await bench_tree.measure(server, found))
     async with serving(data, RECALLD_EMBEDDER__KIND="none") as server:
         rows += _say(await bench_find.measure_lexical(server, files, found))
