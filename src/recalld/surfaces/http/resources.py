@@ -68,7 +68,7 @@ async def add(call: Call, body: AddBody) -> dict[str, Any]:
     upload = await call.front.disk.run(open_upload, folder, body.temp_file_id or "", call.caller)
     did = await call.workspace.add(
         upload.path,
-        name=body.source_name or upload.filename,
+        name=_name(body.source_name, upload.filename),
         to=body.to or "",
         parent=body.parent or "",
         create_parent=body.create_parent,
@@ -84,6 +84,13 @@ async def add(call: Call, body: AddBody) -> dict[str, Any]:
         keep_source=False,
     )
     return _added(did, body.wait)
+
+
+def _name(source: str | None, uploaded: str) -> str:
+    """What an import is called. Clients zip a directory and name the directory: the upload says that it is an archive."""
+    if not source or source.lower().endswith(".zip") or not uploaded.lower().endswith(".zip"):
+        return source or uploaded
+    return f"{source}.zip"
 
 
 def _added(did: Added, waited: bool) -> dict[str, Any]:

@@ -1,0 +1,38 @@
+"""What the clients' tests get: a wire to a real engine in this process, and a real server for programs of others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from recalld.app.config import ServerConfig
+from recalld.app.engine import Engine
+from recalld.infra.tripwire import Tripwire
+from recalld.surfaces.http.app import create_app
+from recalld.surfaces.mcp.mount import Mcp
+from tests.live import Server, serving
+
+DEFAULTS = {"RECALLD_EMBEDDER__KIND": "static"}
+"""Strangers' programs meet recalld as it is installed."""
+
+
+@pytest.fixture
+async def http(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[httpx.AsyncClient]:
+    """All routes and the tools, over an engine of their own that does its background work by itself."""
+    async with Engine.open(tmp_path / "data", embedder={"kind": "hash"}) as engine:
+        tripwire.trips.clear()  # the wire is stretched for requests, not for making the folder
+        app = create_app(engine, ServerConfig(), guests={"/mcp": Mcp})
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as wire:
+            yield wire
+        app.front.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running ``recalld serve`` for a module's tests, over an empty folder."""
+    with serving(tmp_path_factory.mktemp("clients") / "data", **DEFAULTS) as running:
+        yield running
