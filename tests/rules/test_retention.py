@@ -1,10 +1,15 @@
 """What stays live, what fits a budget."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recalld.domain.session import Message
-from recalld.rules.retention import fit, last_archived, last_archived_by_turns
+from recalld.domain.session import Message, Session
+from recalld.domain.uri import Uri
+from recalld.rules.retention import due, fit, idle, last_archived, last_archived_by_turns
+
+POLICY = {"pending_token_threshold": 100, "message_count_threshold": 5, "idle_timeout_seconds": 60}
 
 
 def talk(*roles: str, tokens: int = 10) -> list[Message]:
@@ -32,3 +37,30 @@ def test_what_fits_is_the_newest_run(sizes: list[int], budget: int) -> None:
     kept = fit(messages, budget)
     assert kept == messages[len(messages) - len(kept) :]
     assert sum(m.tokens for m in kept) <= budget or len(kept) == 1
+
+
+def session(policy: object = POLICY, **state: Any) -> Session:
+    return Session("s", Uri(("user", "ana", "sessions", "s")), 0.0, 0.0, config={"auto_commit_policy": policy}, **state)
+
+
+def test_a_session_is_due_only_beyond_its_threshold() -> None:
+    assert not due(session(message_count=5, pending_tokens=100), 10.0)
+    assert due(session(message_count=6, pending_tokens=0), 10.0)
+    assert due(session(message_count=1, pending_tokens=101), 10.0)
+    assert not due(session(None, message_count=1_000, pending_tokens=1_000_000), 10.0)
+
+
+def test_a_session_is_not_due_within_the_interval_after_its_last_commit() -> None:
+    held = {**POLICY, "min_commit_interval_seconds": 30}
+    assert not due(session(held, message_count=6, last_commit_at=100.0), 129.0)
+    assert due(session(held, message_count=6, last_commit_at=100.0), 130.0)
+
+
+def test_a_session_is_not_due_while_everything_would_stay() -> None:
+    assert not due(session({**POLICY, "keep_recent_count": 6}, message_count=6), 10.0)
+
+
+def test_a_session_falls_idle_after_its_time() -> None:
+    assert not idle(session(message_count=1, last_message_at=100.0), 160.0)
+    assert idle(session(message_count=1, last_message_at=100.0), 161.0)
+    assert not idle(session(message_count=0, last_message_at=100.0), 161.0)

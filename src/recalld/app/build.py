@@ -22,7 +22,7 @@ from recalld.adapters.parser.registry import ParserSet
 from recalld.adapters.registry.sqlite import SqliteRegistry
 from recalld.adapters.source.opening import open_source
 from recalld.adapters.vectors.exact import ExactVectors
-from recalld.domain.policy import Deadlines
+from recalld.domain.policy import Deadlines, TalkPolicy
 from recalld.infra.link import Link
 from recalld.infra.offload import Pool
 from recalld.infra.sqlite import Readers
@@ -112,7 +112,19 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         compute=compute,
         clock=SystemClock(),
         uploads=config.folder / UPLOADS,
+        talk=_talk(config),
         deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),
+    )
+
+
+def _talk(config: Config) -> TalkPolicy:
+    chosen, usual = config.session, TalkPolicy()
+    return TalkPolicy(
+        chosen.tool_output_chars_max,
+        chosen.tool_preview_chars,
+        chosen.turn_output_chars_max,
+        preview_chars_min=min(usual.preview_chars_min, chosen.tool_preview_chars),
+        auto_commit=chosen.auto_commit,
     )
 
 

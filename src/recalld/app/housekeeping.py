@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from recalld.domain.errors import RecalldError
+import structlog
+
+from recalld.domain.errors import Busy, RecalldError, Upstream
 from recalld.domain.job import QueueCount
 from recalld.domain.report import Readiness
+from recalld.flows.session.auto import scan_idle
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Usage
@@ -22,6 +25,7 @@ SWEEP_EVERY_S = 3_600.0
 UPLOAD_KEPT_S = 12 * 3_600.0
 LOOP_LATE_S = 0.25
 OLDEST_JOB_S = 3_600.0
+log = structlog.get_logger("recalld.housekeeping")
 
 
 class Watched(Protocol):
@@ -50,6 +54,7 @@ class Housekeeping:
         self._probed_at = -float("inf")
         self._counted_at = -float("inf")
         self._swept_at = -float("inf")
+        self._scanned_at = -float("inf")
 
     def watch(self, worker: Watched) -> None:
         """Count a worker process among the parts."""
@@ -62,12 +67,21 @@ class Housekeeping:
             await self._doors.clock.sleep(PROBE_EVERY_S)
 
     async def round(self) -> None:
-        """Probe, and sweep if it is time."""
+        """Probe, and sweep and look for idle sessions if it is time."""
         await self._probe()
         now = self._doors.clock.monotonic()
+        if self._config.session.idle_commit and now - self._scanned_at >= self._config.session.idle_check_s:
+            self._scanned_at = now
+            await self._put_idle_away()
         if now - self._swept_at >= SWEEP_EVERY_S:
             self._swept_at = now
             await self._sweep()
+
+    async def _put_idle_away(self) -> None:
+        try:
+            await scan_idle(self._doors)
+        except (Busy, Upstream) as late:
+            log.info("idle sessions wait for the next round", error=str(late))
 
     async def _probe(self) -> None:
         try:

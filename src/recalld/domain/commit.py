@@ -15,6 +15,7 @@ from .document import Chunk, Tiers
 from .job import NewJob, TaskStatus
 from .node import Node
 from .session import Message, Session
+from .snapshot import Snapshot
 from .uri import Uri
 
 
@@ -147,19 +148,24 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message to append with its chunks. ``message.id`` already stored in this session: counted as seen, not added."""
+    """A message to append with its chunks. ``message.id`` already stored in this session: counted as seen, not added.
+    ``attached``: files of the session that come with it, made only if it is added."""
 
     message: Message
     chunks: tuple[Chunk, ...]
     abstract: str
+    attached: tuple[PutFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Append messages in this order, making the session if it is missing."""
+    """Append messages in this order, making the session with ``config`` if it is missing. ``due``: the job that follows
+    if this made the session one to commit by itself (``rules/retention.due``)."""
 
     session_id: str
     messages: tuple[NewMessage, ...]
+    config: dict[str, Any] = field(default_factory=dict)
+    due: NewJob | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +193,11 @@ class FinishArchive:
 
 @dataclass(frozen=True, slots=True)
 class ConfigureSession:
-    """Replace a session's ``config`` keys by these (None removes a key)."""
+    """Replace a session's ``config`` keys by these (None removes a key). ``extracted``: memories to count by type."""
 
     session_id: str
     config: dict[str, Any]
+    extracted: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +211,13 @@ class MarkUsed:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """Make a task a user can watch."""
+    """Make a task a user can watch. ``alone``: a ``Conflict`` while one of its type and resource has not ended."""
 
     id: str
     type: str
     resource_id: str = ""
     meta: dict[str, Any] = field(default_factory=dict)
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +229,39 @@ class UpdateTask:
     stage: str = ""
     result: dict[str, Any] | None = None
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkSnapshot:
+    """Name a place in the log. ``Conflict`` (``git_ref_cas``) unless its parent still is the branch's newest snapshot."""
+
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class SetIgnore:
+    """Set the account's ``.ovgitignore`` ("" = none)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkLeaving:
+    """Shut a member out until ``task`` has removed it (``user`` "": the whole account, which takes no new members then).
+    The caller must govern the account. ``NotFound``; ``Conflict`` while another task that has not ended does it already."""
+
+    account: str
+    user: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropMember:
+    """Forget a member that is marked as leaving, with its tasks and waiting jobs (``user`` "": the account with all of
+    its members). Their trees are the business of ``Remove``. Nothing there to forget is no error."""
+
+    account: str
+    user: str
 
 
 Op = (
@@ -241,6 +282,10 @@ Op = (
     | MarkUsed
     | NewTask
     | UpdateTask
+    | MarkSnapshot
+    | SetIgnore
+    | MarkLeaving
+    | DropMember
 )
 
 

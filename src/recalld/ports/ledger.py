@@ -11,6 +11,7 @@ from recalld.domain.commit import Commit, Receipt
 from recalld.domain.document import Tiers
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Kind, Node
+from recalld.domain.report import Consistency
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 
@@ -154,6 +155,10 @@ class Tenant(Protocol):
         """The account's log in order."""
         ...
 
+    async def consistency(self, uri: Uri, *, first: int) -> Consistency:
+        """Whether what lies at and below ``uri`` is in the index, with the ``first`` records that are not."""
+        ...
+
     async def pending(self, *, task_id: str = "") -> int:
         """How many jobs of this caller (or of one task) are still to be done; dead ones do not count."""
         ...
@@ -220,6 +225,10 @@ class Ledger(Protocol):
 
     async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
         """Bring up to ``chunks_max`` chunks of a subtree that moved to another index space over to it; 0 = all are there."""
+        ...
+
+    async def idle_sessions(self, *, now: float, limit: int) -> list[tuple[Caller, str]]:
+        """Sessions of any user with live messages whose policy's ``idle_timeout_seconds`` have passed since the last one."""
         ...
 
     async def purge(self, *, nodes_max: int) -> int:

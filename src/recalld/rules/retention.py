@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recalld.domain.session import Message
+from recalld.domain.session import Message, Session
 
 TURNS_DEFAULT = 3
 TURN_BUDGET_TOKENS = 12_000
+AUTO_COMMIT_DEFAULTS = {
+    "pending_token_threshold": 150_000,
+    "message_count_threshold": 100,
+    "idle_timeout_seconds": 86_400,
+    "keep_recent_count": 0,
+    "min_commit_interval_seconds": 0,
+}
 
 
 def last_archived(messages: Sequence[Message], keep_recent_count: int) -> int:
@@ -47,3 +54,31 @@ def fit(messages: Sequence[Message], tokens_max: int) -> list[Message]:
             break
         kept.append(message)
     return kept[::-1]
+
+
+def due(session: Session, now: float) -> bool:
+    """True when a write has made this a session to commit by itself: a threshold of its policy strictly exceeded, and the
+    last commit long enough ago."""
+    policy = auto_commit_policy(session)
+    if not policy or session.message_count <= policy["keep_recent_count"]:
+        return False
+    if session.last_commit_at and now - session.last_commit_at < policy["min_commit_interval_seconds"]:
+        return False
+    return (
+        session.pending_tokens > policy["pending_token_threshold"]
+        or session.message_count > policy["message_count_threshold"]
+    )
+
+
+def idle(session: Session, now: float) -> bool:
+    """True when a session with a policy has messages to put away and nobody has spoken for the policy's time."""
+    policy = auto_commit_policy(session)
+    if not policy or session.message_count <= policy["keep_recent_count"]:
+        return False
+    return now - session.last_message_at > policy["idle_timeout_seconds"]
+
+
+def auto_commit_policy(session: Session) -> dict[str, int]:
+    """A session's policy with every field, {} if it does not commit by itself."""
+    given = session.config.get("auto_commit_policy")
+    return {name: int(given.get(name, usual)) for name, usual in AUTO_COMMIT_DEFAULTS.items()} if given else {}

@@ -214,10 +214,25 @@ def new_task(pen: Pen, op: NewTask) -> None:
     """See ``commit.NewTask``."""
     if pen.c.execute("SELECT 1 FROM task WHERE id = ?", (op.id,)).fetchone():
         raise Conflict(f"task {op.id} exists already", remedy="choose another id", code="ALREADY_EXISTS")
+    if op.alone:
+        _must_be_alone(pen, op)
     pen.c.execute(
         "INSERT INTO task (id, account, user, type, status, resource, meta, created, updated) VALUES (?,?,?,?,'pending',?,?,?,?)",
         (op.id, pen.caller.account, pen.caller.user, op.type, op.resource_id, json.dumps(op.meta), pen.at, pen.at),
     )
+
+
+def _must_be_alone(pen: Pen, op: NewTask) -> None:
+    found = pen.c.execute(
+        f"SELECT id FROM task WHERE account = ? AND type = ? AND resource = ? AND status NOT IN ({_ENDED_SQL})",
+        (pen.caller.account, op.type, op.resource_id),
+    ).fetchone()
+    if found is not None:
+        raise Conflict(
+            f"{op.type} of {op.resource_id} is running already",
+            remedy="wait for its task, or cancel it",
+            details={"task_id": found[0], "resource": op.resource_id, "conflict_type": "running", "retryable": True},
+        )
 
 
 def update_task(pen: Pen, op: UpdateTask) -> None:

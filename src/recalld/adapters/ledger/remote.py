@@ -15,6 +15,7 @@ from recalld.domain.commit import Commit, Receipt
 from recalld.domain.document import Tiers
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Node
+from recalld.domain.report import Consistency
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.link import Link, Verb
@@ -110,6 +111,9 @@ class RemoteLedger:
     async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
         return await self._reader.unembedded(caller, fingerprint=fingerprint, limit=limit)
 
+    async def idle_sessions(self, *, now: float, limit: int) -> list[tuple[Caller, str]]:
+        return await self._reader.idle_sessions(now=now, limit=limit)
+
     async def usage(self) -> Usage:
         return await self._reader.usage()
 
@@ -177,6 +181,9 @@ class _RemoteTenant:
 
     async def log(self, *, after: int = 0, limit: int = 100) -> list[LogEntry]:
         return await self._reader.log(after=after, limit=limit)
+
+    async def consistency(self, uri: Uri, *, first: int) -> Consistency:
+        return await self._reader.consistency(uri, first=first)
 
     async def pending(self, *, task_id: str = "") -> int:
         return await self._reader.pending(task_id=task_id)

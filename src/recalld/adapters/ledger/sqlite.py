@@ -18,6 +18,7 @@ from recalld.domain.errors import Conflict, RecalldError
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Node
 from recalld.domain.policy import JobPolicy
+from recalld.domain.report import Consistency
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.offload import Pool
@@ -27,7 +28,7 @@ from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
 from recalld.ports.ledger import ChunkRow, LogEntry, StaleDir, Tenant, Usage
 
-from . import apply, carry, chunks, faults, look, queue, talk, upkeep
+from . import apply, carry, chunks, faults, look, queue, records, talk, upkeep
 from .pen import Pen
 
 T = TypeVar("T")
@@ -188,6 +189,10 @@ class SqliteLedger:
         """See ``ports.ledger.Ledger``."""
         return await self._readers.read(upkeep.owners)
 
+    async def idle_sessions(self, *, now: float, limit: int) -> list[tuple[Caller, str]]:
+        """See ``ports.ledger.Ledger``."""
+        return await self._readers.read(lambda c: talk.idle_sessions(c, now, limit))
+
     async def purge(self, *, nodes_max: int) -> int:
         """See ``ports.ledger.Ledger``."""
         return await self.write(lambda c: upkeep.purge(c, nodes_max), bulk=True)
@@ -345,6 +350,10 @@ class SqliteTenant:
     async def log(self, *, after: int = 0, limit: int = 100) -> list[LogEntry]:
         """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: look.log(c, self.caller, after, limit))
+
+    async def consistency(self, uri: Uri, *, first: int) -> Consistency:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: records.consistency(c, self.caller, uri, first))
 
     async def pending(self, *, task_id: str = "") -> int:
         """See ``ports.ledger.Tenant``."""

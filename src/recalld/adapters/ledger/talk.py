@@ -23,12 +23,14 @@ from recalld.domain.commit import (
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
+from recalld.rules.retention import due
 
 from . import rows
 from .chunks import KIND_MESSAGE, insert_chunks
 from .pen import Pen
 from .queue import enqueue, new_task
 from .rows import MESSAGE, every, only
+from .tree import put_file
 
 MESSAGE_COLUMNS = "id, role, parts, text, created_at, at, peer_id, turn_id, kind, source_ids, ordinal, archive, tokens"
 OF_MESSAGE = ", ".join(f"m.{column}" for column in MESSAGE_COLUMNS.split(", "))
@@ -36,6 +38,20 @@ SESSION_COLUMNS = (
     "node, created, updated, live, next_ordinal, live_tokens, commits, keep_recent, last_commit, last_message, "
     "contexts_used, skills_used, extracted, config"
 )
+
+
+def idle_sessions(c: apsw.Connection, now: float, limit: int) -> list[tuple[Caller, str]]:
+    """See ``ports.ledger.Ledger.idle_sessions``; those silent for longest first."""
+    idle_s = "json_extract(s.config, '$.auto_commit_policy.idle_timeout_seconds')"
+    found = every(
+        c,
+        "SELECT o.account, o.user, s.name FROM session s JOIN owner o ON o.id = s.owner JOIN node n ON n.id = s.node "
+        f"WHERE s.live > 0 AND s.config <> '{{}}' AND n.gone = 0 AND {idle_s} IS NOT NULL AND s.last_message + {idle_s} < ? "
+        "AND s.live > coalesce(json_extract(s.config, '$.auto_commit_policy.keep_recent_count'), 0) "
+        "ORDER BY s.last_message LIMIT ?",
+        (now, limit),
+    )
+    return [(Caller(account, user), name) for account, user, name in found]
 
 
 def uri_of(caller: Caller, session_id: str) -> Uri:
@@ -58,7 +74,7 @@ def node_of(c: apsw.Connection, caller: Caller, session_id: str) -> int:
 def session(c: apsw.Connection, caller: Caller, session_id: str) -> Session:
     """Raises ``NotFound``."""
     found = only(c, f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node_of(c, caller, session_id),))
-    return _session(found, uri_of(caller, session_id))
+    return _session(c, found, uri_of(caller, session_id))
 
 
 def sessions(c: apsw.Connection, caller: Caller) -> list[Session]:
@@ -71,18 +87,30 @@ def sessions(c: apsw.Connection, caller: Caller) -> list[Session]:
         "WHERE s.owner = ? AND n.parent = ? AND n.gone = 0 ORDER BY s.updated DESC, s.node DESC",
         (owner, top),
     )
-    return [_session(values[1:], uri_of(caller, values[0])) for values in found]
+    return [_session(c, values[1:], uri_of(caller, values[0])) for values in found]
 
 
-def _session(found: tuple[Any, ...], uri: Uri) -> Session:
+def _session(c: apsw.Connection, found: tuple[Any, ...], uri: Uri) -> Session:
     """A ``Session`` from ``SESSION_COLUMNS``."""
-    _, created, updated, live, total, tokens, commits, keep, committed, said, contexts, skills, extracted, config = (
+    node, created, updated, live, total, tokens, commits, keep, committed, said, contexts, skills, extracted, config = (
         found
     )
+    pending = tokens if not keep else _tokens_outside(c, node, keep, tokens) if live > keep else 0
     return Session(
-        uri.name, uri, created, updated, live, total, tokens, commits, keep, committed, said, contexts, skills,
+        uri.name, uri, created, updated, live, total, pending, commits, keep, committed, said, contexts, skills,
         json.loads(extracted), json.loads(config),
     )  # fmt: skip
+
+
+def _tokens_outside(c: apsw.Connection, session: int, keep: int, tokens: int) -> int:
+    """Tokens of live messages but for the newest ``keep``."""
+    (kept,) = only(
+        c,
+        "SELECT coalesce(sum(tokens), 0) FROM (SELECT m.tokens FROM message m JOIN node n ON n.id = m.node "
+        "WHERE m.session = ? AND m.archive = 0 AND n.gone = 0 ORDER BY m.ordinal DESC LIMIT ?)",
+        (session, keep),
+    )
+    return tokens - int(kept)
 
 
 def open_session(pen: Pen, op: OpenSession) -> None:
@@ -133,7 +161,7 @@ class _Tail:
 def append(pen: Pen, op: Append) -> None:
     """See ``commit.Append``."""
     uri = uri_of(pen.caller, op.session_id)
-    node = _living(pen, uri) or _make(pen, op.session_id, {})
+    node = _living(pen, uri) or _make(pen, op.session_id, op.config)
     folder = rows.find(pen.c, pen.caller.account, uri / "messages") or pen.directory(uri / "messages")
     ordinal, last = only(pen.c, "SELECT next_ordinal, last_chunk FROM session WHERE node = ?", (node,))
     tail = _Tail(node, folder, uri / "messages", pen.owner(uri), ordinal, last)
@@ -147,7 +175,9 @@ def append(pen: Pen, op: Append) -> None:
             "last_message = ? WHERE node = ?",
             (tail.ordinal, tail.last_chunk, tail.added, tail.tokens, pen.at, pen.at, node),
         )
-    pen.outcome.session = session(pen.c, pen.caller, op.session_id)
+    now = pen.outcome.session = session(pen.c, pen.caller, op.session_id)
+    if op.due is not None and tail.added and due(now, pen.at):
+        enqueue(pen, op.due)
 
 
 def _append_one(pen: Pen, new: NewMessage, tail: _Tail) -> None:
@@ -171,6 +201,8 @@ def _append_one(pen: Pen, new: NewMessage, tail: _Tail) -> None:
         pen, node, tail.owner, 1, new.chunks, kind=KIND_MESSAGE, group=tail.node, previous=tail.last_chunk,
         at=message.at, speaker=speaker,
     )  # fmt: skip
+    for file in new.attached:
+        put_file(pen, file)
     tail.ordinal += 1
     tail.added += 1
     tail.tokens += message.tokens
@@ -240,8 +272,12 @@ def finish_archive(pen: Pen, op: FinishArchive) -> None:
     if not pen.c.changes():
         pen.outcome.stale += 1
         return
+    _count_extracted(pen, node, op.extracted)
+
+
+def _count_extracted(pen: Pen, node: int, more: dict[str, int]) -> None:
     extracted = json.loads(only(pen.c, "SELECT extracted FROM session WHERE node = ?", (node,))[0])
-    for kind, count in op.extracted.items():
+    for kind, count in more.items():
         extracted[kind] = extracted.get(kind, 0) + count
     pen.c.execute("UPDATE session SET extracted = ? WHERE node = ?", (json.dumps(extracted), node))
 
@@ -263,6 +299,8 @@ def configure(pen: Pen, op: ConfigureSession) -> None:
         "UPDATE session SET config = ?, updated = ? WHERE node = ?",
         (json.dumps(config, ensure_ascii=False), pen.at, node),
     )
+    if op.extracted:
+        _count_extracted(pen, node, op.extracted)
 
 
 def mark_used(pen: Pen, op: MarkUsed) -> None:

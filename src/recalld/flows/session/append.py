@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recalld.domain.caller import Caller, identifier
-from recalld.domain.commit import Append, Commit, NewMessage
+from recalld.domain.commit import INLINE_BYTES_MAX, Append, Commit, NewMessage, PutFile, WriteMode
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.job import Lane, NewJob
+from recalld.domain.policy import WRITE_BYTES_MAX, TalkPolicy
 from recalld.domain.report import Appended
-from recalld.domain.session import BATCH_MESSAGES_MAX, Message
+from recalld.domain.session import BATCH_MESSAGES_MAX
+from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
-from recalld.rules.chunks import chunks_of_message
-from recalld.rules.wire import message_from
+from recalld.rules.outputs import FACTS_FILE, FOLDER, TEXT_FILE, Output, set_aside
+from recalld.rules.retention import AUTO_COMMIT_DEFAULTS
+from recalld.rules.said import chunks_of_own_words, own_words
+from recalld.rules.wire import iso, message_from
 
 ABSTRACT_CHARS_MAX = 2_000
 _SESSION_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
@@ -29,7 +34,8 @@ async def append(
     """Append wire messages in order; the session is made if it is missing.
 
     A message with an ``id`` the session already has is counted, not added. An ``idempotency_key`` names every message of
-    this call that has no id, so that a repeated call adds nothing; without both, equal messages are separate.
+    this call that has no id, so that a repeated call adds nothing; without both, equal messages are separate. Long tool
+    outputs become files of the session in the same commit, and so does the job of a session that commits by itself.
     """
     check_session_id(session_id)
     if not raw or len(raw) > BATCH_MESSAGES_MAX:
@@ -38,8 +44,12 @@ async def append(
         )
     now = doors.clock.now()
     ids = [_keyed_id(idempotency_key, i) if idempotency_key else f"msg_{doors.clock.token()}" for i in range(len(raw))]
-    shaped = await doors.compute.run(_shape, raw, ids, caller, now)
-    receipt = await doors.ledger.tenant(caller).commit(Commit((Append(session_id, shaped),), (EMBED,)))
+    uri = Uri(("user", caller.user, "sessions", session_id))
+    shaped, large = await doors.compute.run(_shape, raw, ids, uri, caller, now, doors.talk)
+    for data in large:
+        await doors.blobs.put(data)
+    said = Append(session_id, shaped, new_config(doors), auto_commit_job(session_id))
+    receipt = await doors.ledger.tenant(caller).commit(Commit((said,), (EMBED,)))
     session = receipt.session
     if session is None:
         raise NotFound(
@@ -54,6 +64,16 @@ async def append(
         session.pending_tokens,
         tuple(m.message.id for m in shaped),
     )
+
+
+def new_config(doors: Doors) -> dict[str, Any]:
+    """What a session made without any wishes starts with."""
+    return {"auto_commit_policy": dict(AUTO_COMMIT_DEFAULTS)} if doors.talk.auto_commit else {}
+
+
+def auto_commit_job(session_id: str) -> NewJob:
+    """Has a session commit by itself; folded while one waits."""
+    return NewJob("auto_commit", f"auto_commit:{session_id}", {"session_id": session_id}, lane=Lane.INTERACTIVE)
 
 
 def check_session_id(session_id: str) -> None:
@@ -71,8 +91,8 @@ def _keyed_id(key: str, index: int) -> str:
     return f"msg_{named[:32]}"
 
 
-def _split_tools(raw: dict[str, Any], fresh: str, caller: Caller, now: float) -> list[Message]:
-    """A user message made only of several tool parts is one message a part, as the wire has it."""
+def _split_tools(raw: dict[str, Any], fresh: str, caller: Caller, now: float) -> list[tuple[dict[str, Any], str]]:
+    """Each message with its id. A user message made only of several tool parts is one message a part, as the wire has it."""
     parts = raw.get("parts")
     if isinstance(parts, list):
         raw["parts"] = parts = [_with_uri(p, caller, now) for p in parts]
@@ -84,14 +104,10 @@ def _split_tools(raw: dict[str, Any], fresh: str, caller: Caller, now: float) ->
         and all(isinstance(p, dict) and p.get("type") == "tool" for p in parts)
     )
     if raw.get("role") != "user" or not only_tools or parts is None:
-        return [message_from(raw, fresh, now)]
-    named = raw.get("id")
+        return [(raw, str(raw.get("id") or fresh))]
+    first = raw.get("id") or fresh
     return [
-        message_from(
-            {**raw, "parts": [p], "id": f"{named}.{i}" if named and i else named},
-            fresh if i == 0 else f"{fresh}.{i}",
-            now,
-        )
+        ({**raw, "parts": [p], "id": first if i == 0 else f"{first}.{i}"}, f"{first}.{i}" if i else str(first))
         for i, p in enumerate(parts)
     ]
 
@@ -103,10 +119,45 @@ def _with_uri(part: object, caller: Caller, now: float) -> object:
     return part
 
 
-def _shape(raw: Sequence[Mapping[str, Any]], ids: list[str], caller: Caller, now: float) -> tuple[NewMessage, ...]:
-    """Check and cut them all: a batch may be megabytes, so not on the loop."""
+def _shape(
+    raw: Sequence[Mapping[str, Any]], ids: list[str], session: Uri, caller: Caller, now: float, talk: TalkPolicy
+) -> tuple[tuple[NewMessage, ...], tuple[bytes, ...]]:
+    """Check and cut them all: a batch may be megabytes, so not on the loop. Beside them the bytes that are too large for
+    the ledger."""
+    named = [m for one, fresh in zip(raw, ids, strict=True) for m in _split_tools(dict(one), fresh, caller, now)]
+    kept = set_aside(named, session, iso(now), talk)
+    files = [tuple(f for output in outputs for f in _files(output, session)) for _, outputs in kept]
+    messages = [message_from(one, id_, now) for (one, _), (_, id_) in zip(kept, named, strict=True)]
+    large = tuple(data for beside in files for put, data in beside if put.data is None)
     return tuple(
-        NewMessage(m, chunks_of_message(m.text, m.peer_id or m.role, m.at, m.created_at), m.text[:ABSTRACT_CHARS_MAX])
-        for one, fresh in zip(raw, ids, strict=True)
-        for m in _split_tools(dict(one), fresh, caller, now)
-    )
+        NewMessage(
+            m,
+            chunks_of_own_words(m),
+            own_words((m,))[0].text[:ABSTRACT_CHARS_MAX],
+            tuple(put for put, _ in beside),
+        )
+        for m, beside in zip(messages, files, strict=True)
+    ), large
+
+
+def _files(output: Output, session: Uri) -> list[tuple[PutFile, bytes]]:
+    """An output and its facts as files. They have no chunks: what a message shows of them is what search finds."""
+    folder = session / FOLDER / output.id
+    text, facts = output.text.encode(), json.dumps(output.facts, ensure_ascii=False).encode()
+    if len(text) > WRITE_BYTES_MAX:
+        raise Invalid(
+            f"a tool output of {len(text)} bytes is too large",
+            remedy=f"at most {WRITE_BYTES_MAX} bytes; add longer texts as resources",
+            code="RESOURCE_EXHAUSTED",
+            details={"field": "tool_output", "limit": WRITE_BYTES_MAX},
+        )
+    return [
+        (_file(folder / TEXT_FILE, text, "text/plain", output.facts), text),
+        (_file(folder / FACTS_FILE, facts, "application/json", {}), facts),
+    ]
+
+
+def _file(uri: Uri, data: bytes, media: str, source: dict[str, Any]) -> PutFile:
+    small = len(data) <= INLINE_BYTES_MAX
+    digest = hashlib.sha256(data).hexdigest()
+    return PutFile(uri, WriteMode.UPSERT, digest, len(data), media, data if small else None, chunks=(), source=source)

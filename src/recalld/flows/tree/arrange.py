@@ -10,8 +10,10 @@ from recalld.domain.policy import ABSTRACT_CHARS_MAX
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.rules.address import check_move, check_new_folder, check_remove, check_write, is_message, session_of
+from recalld.rules.outputs import FOLDER
 from recalld.rules.sidecar import pin
 
+from .outputs import outputs_of
 from .write import FOLLOWING
 
 
@@ -25,11 +27,16 @@ async def mkdir(uri: Uri, description: str, caller: Caller, doors: Doors) -> Nod
 
 
 async def remove(uri: Uri, recursive: bool, caller: Caller, doors: Doors) -> Receipt:
-    """Tombstone a subtree. Of a session only whole sessions and single messages can go. Missing is no error."""
+    """Tombstone a subtree. Of a session only whole sessions, single messages (with their tool outputs) and single tool
+    outputs can go. Missing is no error."""
     check_remove(uri)
-    if session_of(uri) and len(uri.parts) > 4 and not is_message(uri):
+    tenant = doors.ledger.tenant(caller)
+    output = len(uri.parts) == 6 and uri.parts[4] == FOLDER
+    if session_of(uri) and len(uri.parts) > 4 and not (is_message(uri) or output):
         raise Denied(f"{uri} is a view of its session", remedy="delete the session, or single messages of it")
-    return await doors.ledger.tenant(caller).commit(Commit((Remove(uri, recursive),), FOLLOWING))
+    outputs = await outputs_of(uri, tenant) if is_message(uri) else []
+    removals = (Remove(uri, recursive), *(Remove(beside, recursive=True) for beside in outputs))
+    return await tenant.commit(Commit(removals, FOLLOWING))
 
 
 async def move(source: Uri, to: Uri, caller: Caller, doors: Doors) -> Receipt:

@@ -11,6 +11,7 @@ from recalld.ports.ledger import Tenant
 from recalld.rules.address import session_of
 from recalld.rules.encoding import decode
 from recalld.rules.glob import compile_glob
+from recalld.rules.outputs import FOLDER
 from recalld.rules.pattern import Pattern, compile_pattern
 from recalld.rules.trailer import strip
 
@@ -36,7 +37,7 @@ async def grep(
     """Lines that match an RE2 expression, file by file; memories without their trailer; bounded in hits and time."""
     compiled = compile_pattern(pattern, ignore_case)
     tenant = doors.ledger.tenant(caller)
-    if session_of(uri) and uri.parts[4:5] != ("messages",):
+    if session_of(uri) and uri.parts[4:5] not in {("messages",), (FOLDER,)}:
         return await _grep_views(uri, compiled, tenant, doors, limit)
     await tenant.stat(uri)
     found: list[LineMatch] = []

@@ -9,15 +9,18 @@ from recalld.domain.node import Kind, Node
 from recalld.domain.session import Archive
 from recalld.domain.uri import Uri
 from recalld.ports.ledger import Tenant
-from recalld.rules.address import is_message, session_of
+from recalld.rules.address import session_of
+from recalld.rules.outputs import FOLDER
 from recalld.rules.wire import archive_meta, jsonl, session_meta
 
 ARCHIVE_FILES = ("messages.jsonl", ".abstract.md", ".overview.md", ".meta.json", ".done", ".failed.json")
+_OF_THE_TREE = ("messages", FOLDER)
+"""What of a session are nodes."""
 
 
 def is_view(uri: Uri) -> bool:
     """True for addresses below a session that no node of the tree stands for."""
-    return bool(session_of(uri)) and len(uri.parts) > 4 and uri.parts[4] != "messages" and not is_message(uri)
+    return bool(session_of(uri)) and len(uri.parts) > 4 and uri.parts[4] not in _OF_THE_TREE
 
 
 async def read_view(uri: Uri, tenant: Tenant) -> str:
@@ -38,14 +41,15 @@ async def read_view(uri: Uri, tenant: Tenant) -> str:
 async def list_view(uri: Uri, tenant: Tenant, hidden: bool) -> list[Node] | None:
     """Entries of a session directory or of a view in it; None if ``uri`` is neither."""
     sid = session_of(uri)
-    if not sid or is_message(uri) or uri.parts[4:5] == ("messages",):
+    if not sid or (len(uri.parts) > 4 and uri.parts[4] in _OF_THE_TREE):
         return None
     session = await tenant.session(sid)
     archives = await tenant.archives(sid)
     rest = uri.parts[4:]
     if not rest:
         names = ["messages.jsonl", ".meta.json"]
-        folders = ["history"] if archives else []
+        kept = [n.uri.name for n in await tenant.list(uri, limit=10) if n.uri.name == FOLDER]
+        folders = [*(["history"] if archives else []), *kept]
         return _entries(uri, folders, names, hidden, session.updated_at)
     if rest == ("history",):
         return _entries(uri, [a.id for a in archives], [], hidden, session.updated_at)

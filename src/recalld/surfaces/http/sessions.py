@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
+from recalld.app.talk import TalkVerbs
 from recalld.domain.errors import Invalid
 from recalld.domain.session import Session
 from recalld.rules.wire import iso, session_meta
@@ -16,11 +17,14 @@ from recalld.surfaces.http.models.session import (
     BatchMessages,
     CommitBody,
     CommitResult,
+    ConfigBody,
     ContextQuery,
     ContextResult,
     CreateSession,
+    Extracted,
     MessageBody,
     MessageIn,
+    SessionConfigured,
     SessionCreated,
     SessionGone,
     SessionListed,
@@ -44,9 +48,19 @@ async def create(call: Call, body: CreateSession | None = None) -> dict[str, Any
         "session_id": made.id,
         "uri": str(made.uri),
         "user": {"account_id": call.caller.account, "user_id": call.caller.user},
-        "auto_commit_policy": made.config.get("auto_commit_policy"),
-        "memory_extraction_config": made.config.get("memory_extraction_config") or {"events": {"tags": []}},
+        **_settings(made),
     }
+
+
+async def configure(call: Call, session_id: str, body: ConfigBody) -> dict[str, Any]:
+    """Replace a session's settings; ``auto_commit_policy`` null: it does not commit by itself any more."""
+    parts = {"memory_extraction_config": body.memory_extraction_config, "auto_commit_policy": body.auto_commit_policy}
+    changes = {
+        name: None if part is None else part.model_dump()
+        for name, part in parts.items()
+        if name in body.model_fields_set
+    }
+    return {"session_id": session_id, **_settings(await call.workspace.verbs(TalkVerbs).configure(session_id, changes))}
 
 
 async def sessions(call: Call) -> list[Any]:
@@ -92,6 +106,8 @@ async def commit(call: Call, session_id: str, body: CommitBody | None = None) ->
         )
     if asked.retention_mode is not None:
         retention["retention_mode"] = asked.retention_mode
+    if asked.extraction_metadata is not None and asked.extraction_metadata.event is not None:
+        retention["event_tags"] = asked.extraction_metadata.event.tags
     did = await call.workspace.session_commit(session_id, keep_recent_count=asked.keep_recent_count, **retention)
     shown: dict[str, Any] = {
         "session_id": did.session_id,
@@ -101,9 +117,15 @@ async def commit(call: Call, session_id: str, body: CommitBody | None = None) ->
         "archived": did.archived,
         "trace_id": call.id,
         "estimated_active_tokens": did.active_tokens,
-        "budget_exceeded": False,
+        "budget_exceeded": did.budget_exceeded,
     }
     return shown if did.archived else shown | {"reason": did.reason}
+
+
+async def extract(call: Call, session_id: str) -> list[Any]:
+    """Learn from the live messages at once and leave them live; a later commit does not learn the same again."""
+    found = await call.workspace.verbs(TalkVerbs).extract(session_id)
+    return [{"uri": str(one.uri), "memory_type": one.type, "abstract": one.abstract} for one in found]
 
 
 async def context(call: Call, session_id: str, query: Annotated[ContextQuery, Query()]) -> dict[str, Any]:
@@ -151,7 +173,17 @@ def _config(asked: CreateSession) -> dict[str, Any]:
         "auto_commit_policy": asked.auto_commit_policy,
         "memory_extraction_config": asked.memory_extraction_config,
     }
-    return {name: part.model_dump() for name, part in parts.items() if part is not None}
+    config = {name: part.model_dump(exclude_none=True) for name, part in parts.items() if part is not None}
+    # An explicit null is a wish too: sessions that commit by themselves may be the rule of this server.
+    declined = "auto_commit_policy" in asked.model_fields_set and asked.auto_commit_policy is None
+    return {**config, "auto_commit_policy": None} if declined else config
+
+
+def _settings(one: Session) -> dict[str, Any]:
+    return {
+        "auto_commit_policy": one.config.get("auto_commit_policy"),
+        "memory_extraction_config": one.config.get("memory_extraction_config") or {"events": {"tags": []}},
+    }
 
 
 def _listed(one: Session) -> dict[str, Any]:
@@ -178,6 +210,8 @@ VERBS = (
     Verb("POST", f"{_ONE}/messages/batch", append_batch, AppendResult, "Append messages", peer=False),
     Verb("GET", _ONE, session, SessionMeta, "Look at a session", peer=False),
     Verb("POST", f"{_ONE}/commit", commit, CommitResult, "Commit a session", peer=False),
+    Verb("PATCH", f"{_ONE}/config", configure, SessionConfigured, "Change a session's settings", peer=False),
+    Verb("POST", f"{_ONE}/extract", extract, list[Extracted], "Learn from a session at once", peer=False),
     Verb("GET", f"{_ONE}/context", context, ContextResult, "A session's past within a budget", peer=False),
     Verb("POST", _AT, create, SessionCreated, "Make a session", peer=False),
     Verb("GET", _AT, sessions, list[SessionListed], "List sessions", peer=False),

@@ -6,9 +6,14 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, StrictInt, field_validator
 
-from recalld.surfaces.http.models.envelope import Model, Told
+from recalld.surfaces.http.models.envelope import Model, Strict, Told
 
-_POLICY_MAX = {"pending_token_threshold": 1_000_000, "message_count_threshold": 1_000, "idle_timeout_seconds": 604_800}
+_POLICY_MAX = {
+    "pending_token_threshold": 1_000_000,
+    "message_count_threshold": 1_000,
+    "idle_timeout_seconds": 604_800,
+    "keep_recent_count": 10_000,
+}
 
 
 class AutoCommitPolicy(Model):
@@ -22,7 +27,7 @@ class AutoCommitPolicy(Model):
     keep_recent_count: StrictInt = Field(0, ge=0)
     min_commit_interval_seconds: StrictInt = Field(0, ge=0)
 
-    @field_validator("pending_token_threshold", "message_count_threshold", "idle_timeout_seconds")
+    @field_validator(*_POLICY_MAX)
     @classmethod
     def _within(cls, value: int, info: Any) -> int:
         return min(value, _POLICY_MAX[info.field_name])
@@ -37,27 +42,30 @@ class Enabled(Model):
 
 
 class MemoryPolicy(Model):
-    """What may be remembered of a session."""
+    """What may be remembered of a session: of the user's own talk, of peers', and an overview of what was archived."""
 
     model_config = ConfigDict(extra="forbid")
 
     self: Enabled = Enabled()
     peer: Enabled = Enabled()
-    memory_types: list[
-        Literal[
-            "profile",
-            "preferences",
-            "entities",
-            "events",
-            "identity",
-            "soul",
-            "cases",
-            "trajectories",
-            "experiences",
-            "tools",
-            "skills",
+    memory_types: (
+        list[
+            Literal[
+                "profile",
+                "preferences",
+                "entities",
+                "events",
+                "identity",
+                "soul",
+                "cases",
+                "trajectories",
+                "experiences",
+                "tools",
+                "skills",
+            ]
         ]
-    ] = []
+        | None
+    ) = Field(None, description="types to keep; left out: every type in force")
     working_memory: Enabled = Enabled()
 
 
@@ -71,6 +79,25 @@ class ExtractionConfig(Model):
     """How memories are extracted."""
 
     events: EventTags = EventTags()
+
+
+class ConfigBody(Strict):
+    """Settings of a session to replace; null takes one away."""
+
+    memory_extraction_config: ExtractionConfig | None = None
+    auto_commit_policy: AutoCommitPolicy | None = None
+
+
+class EventMetadata(Model):
+    """What a commit says of its events; ``tags`` [] = none, left out = the session's own."""
+
+    tags: list[str] | None = None
+
+
+class ExtractionMetadata(Model):
+    """What a commit says of the memories it makes."""
+
+    event: EventMetadata | None = None
 
 
 class CreateSession(Told):
@@ -116,7 +143,7 @@ class CommitBody(Told):
     keep_recent_turn_count: int | None = Field(None, ge=0)
     retained_message_token_budget: int | None = Field(None, ge=1)
     min_raw_tail_steps: int | None = Field(None, ge=0)
-    extraction_metadata: dict[str, Any] | None = None
+    extraction_metadata: ExtractionMetadata | None = None
 
 
 class UsedBody(Told):
@@ -162,6 +189,22 @@ class SessionCreated(Model):
     user: Who
     auto_commit_policy: AutoCommitPolicy | None
     memory_extraction_config: ExtractionConfig
+
+
+class SessionConfigured(Model):
+    """A session's settings as they are now."""
+
+    session_id: str
+    auto_commit_policy: AutoCommitPolicy | None
+    memory_extraction_config: ExtractionConfig
+
+
+class Extracted(Model):
+    """A memory that was written."""
+
+    uri: str
+    memory_type: str
+    abstract: str
 
 
 class SessionListed(Model):
@@ -249,6 +292,63 @@ class SessionGone(Model):
     """The session that was deleted."""
 
     session_id: str
+
+
+class OutputsQuery(Model):
+    """Which tool outputs."""
+
+    tool_name: str | None = None
+    limit: int = Field(50, ge=1)
+
+
+class OutputQuery(Model):
+    """Which stretch of an output, in Unicode code points."""
+
+    offset: int = Field(0, ge=0)
+    limit: int = Field(20_000, ge=-1, description="-1 = all")
+    include_metadata: bool = True
+
+
+class OutputSearchQuery(Model):
+    """What to look for in an output, whatever its case."""
+
+    q: str
+    limit: int = Field(20, ge=1, le=10_000)
+    context_chars: int = Field(300, ge=0, le=10_000)
+
+
+class Outputs(Model):
+    """Tool outputs that lie in files of their own, newest first."""
+
+    tool_results: list[dict[str, Any]]
+
+
+class OutputText(Model):
+    """A stretch of an output."""
+
+    tool_result_id: str
+    content: str
+    offset: int
+    limit: int
+    offset_unit: Literal["unicode_code_point"]
+    total_chars: int
+    has_more: bool
+    metadata: dict[str, Any] | None = None
+
+
+class OutputMatch(Model):
+    """Where a word stands in an output."""
+
+    offset: int
+    offset_unit: Literal["unicode_code_point"]
+    snippet: str
+
+
+class OutputMatches(Model):
+    """Where a word stands in an output."""
+
+    tool_result_id: str
+    matches: list[OutputMatch]
 
 
 class UsedResult(Model):

@@ -1,0 +1,60 @@
+"""Whether a subtree is in the index: which records it ought to have, and which of those are not there."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import apsw
+
+from recalld.domain.caller import Caller
+from recalld.domain.report import Consistency, MissingRecord
+from recalld.domain.uri import Uri
+from recalld.rules.address import is_message, session_of
+
+from . import look, rows
+from .look import TEXTUAL
+
+_BELOW = (
+    "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0) "
+)
+_INDEXED = (
+    "EXISTS (SELECT 1 FROM chunk k JOIN fts_docsize f ON f.id = k.id WHERE k.node = n.id AND k.level = {level}{more})"
+)
+# A file whose parser found nothing to say has a tier and no chunk: that is complete.
+_TEXTS = (
+    "SELECT n.id, 2, "
+    + _INDEXED.format(level=2, more=" AND k.version = n.version")
+    + " FROM node n JOIN s ON s.id = n.id "
+    f"WHERE n.kind = 1 AND n.size > 0 AND {TEXTUAL} AND n.name NOT LIKE '.%' AND NOT EXISTS "
+    "(SELECT 1 FROM tier t WHERE t.node = n.id AND t.version = n.version AND t.abstract = '')"
+)
+_MESSAGES = (
+    "SELECT n.id, 2, " + _INDEXED.format(level=2, more="") + " FROM node n JOIN s ON s.id = n.id "
+    "JOIN message m ON m.node = n.id WHERE n.kind = 2 AND trim(m.text) <> ''"
+)
+_TIERS = " UNION ALL ".join(
+    f"SELECT n.id, {level}, {_INDEXED.format(level=level, more='')} FROM node n JOIN s ON s.id = n.id "
+    f"JOIN tier t ON t.node = n.id WHERE n.kind = 0 AND n.stale = 0 AND t.{column} <> ''"
+    for level, column in ((0, "abstract"), (1, "overview"))
+)
+
+
+def consistency(c: apsw.Connection, caller: Caller, uri: Uri, first: int) -> Consistency:
+    """See ``ports.ledger.Tenant.consistency``."""
+    top = look.stat(c, caller, uri)
+    if not top.id:
+        return Consistency(0, 0)
+    paths, expected, missing = rows.Paths(c, caller.account), 0, []
+    for id_, level, there in c.execute(f"{_BELOW}{_TEXTS} UNION ALL {_MESSAGES} UNION ALL {_TIERS}", (top.id,)):
+        path = paths.of(id_)
+        if path is None or not _indexable(caller, Uri(path)):
+            continue
+        expected += 1
+        if not there:
+            missing.append(MissingRecord(Uri(path), id_, level))
+    return Consistency(expected, len(missing), tuple(islice(missing, first)))
+
+
+def _indexable(caller: Caller, uri: Uri) -> bool:
+    """What belongs to a session is found by its messages alone."""
+    return rows.may_see(caller, uri) and (not session_of(uri) or is_message(uri))

@@ -1,0 +1,60 @@
+"""Further verbs of sessions: their settings, what is learnt of them at once, and their tool outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, ConfigureSession
+from recalld.domain.errors import Invalid
+from recalld.domain.report import Remembered, ToolResult
+from recalld.domain.session import Session
+from recalld.flows.session.learn import extract_now
+from recalld.flows.tree import outputs
+from recalld.ports.doors import Doors
+
+
+class TalkVerbs:
+    """Sessions of one caller."""
+
+    def __init__(self, doors: Doors, caller: Caller) -> None:
+        self._doors = doors
+        self._caller = caller
+
+    async def configure(self, session_id: str, changes: Mapping[str, Any]) -> Session:
+        """Replace these settings of a session; None takes one away. Raises ``NotFound``."""
+        tenant = self._doors.ledger.tenant(self._caller)
+        if changes:
+            await tenant.commit(Commit((ConfigureSession(session_id, dict(changes)),)))
+        return await tenant.session(session_id)
+
+    async def extract(self, session_id: str) -> Sequence[Remembered]:
+        """Memories of the live messages, which stay live."""
+        return await extract_now(session_id, self._caller, self._doors)
+
+    async def tool_results(self, session_id: str, *, tool_name: str = "", limit: int = 50) -> list[dict[str, Any]]:
+        """Facts of tool outputs that lie in files of their own, newest first."""
+        _from(1, limit, "limit")
+        return await outputs.outputs(session_id, tool_name, limit, self._caller, self._doors)
+
+    async def tool_result(self, session_id: str, output_id: str, *, offset: int = 0, limit: int = 20_000) -> ToolResult:
+        """A stretch of one, in code points; ``limit`` -1 = all. Raises ``NotFound``."""
+        _from(0, offset, "offset")
+        _from(-1, limit, "limit")
+        return await outputs.output(session_id, output_id, offset, limit, self._caller, self._doors)
+
+    async def search_tool_result(
+        self, session_id: str, output_id: str, wanted: str, *, limit: int = 20, context_chars: int = 300
+    ) -> list[tuple[int, str]]:
+        """Where ``wanted`` stands in one: offsets with the text around each. Raises ``NotFound``."""
+        _from(1, limit, "limit")
+        _from(0, context_chars, "context_chars")
+        return await outputs.search_output(
+            session_id, output_id, wanted, limit, context_chars, self._caller, self._doors
+        )
+
+
+def _from(least: int, value: int, field: str) -> None:
+    if value < least:
+        raise Invalid(f"{field} {value} is too small", remedy=f"{least} or more", details={"field": field})

@@ -1,0 +1,140 @@
+"""Commit a session, phase two: the archive's tiers, and memories that quote what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, ConfigureSession, FinishArchive, PutFile, UpdateTask, WriteMode
+from recalld.domain.document import Tiers
+from recalld.domain.job import Job, TaskStatus
+from recalld.domain.policy import ABSTRACT_CHARS_MAX
+from recalld.domain.report import Remembered
+from recalld.domain.session import Archive, Message, Session
+from recalld.domain.uri import Uri
+from recalld.flows.tree.shape import shape
+from recalld.flows.tree.write import FOLLOWING
+from recalld.ports.doors import Doors
+from recalld.ports.ledger import Tenant
+from recalld.ports.model import Candidate
+from recalld.rules.remembering import event_tags, memory_type, remembering
+from recalld.rules.said import own_words
+from recalld.rules.trailer import strip
+
+EXTRACTED_TO = "extracted_to"
+"""The session's setting that holds the ordinal up to which ``extract_now`` has learnt."""
+NO_TIERS = Tiers("", "", "none")
+
+
+async def extract(job: Job, doors: Doors) -> None:
+    """The archive's tiers, then memories that quote it, both as the session's policy allows. Every write is keyed by archive
+    and candidate, so a repeated run writes the same files."""
+    tenant = doors.ledger.tenant(job.caller)
+    session = await tenant.session(str(job.payload["session_id"]))
+    archive = await _archive_of(tenant, session, job.task_id)
+    if archive is None or archive.state != "pending":
+        await tenant.commit(Commit(done=job.id))
+        return
+    messages = own_words(await tenant.messages(session.id, archive=archive.number))
+    await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage="summarising"),)))
+    working = remembering(session.config.get("memory_policy")).working
+    tiers = await doors.model.tiers_of_archive(messages) if working else NO_TIERS
+    puts, counts = await _memories(messages, session, job.payload.get("event_tags"), job.caller, doors)
+    await _settle(job, session, archive, tiers, puts, counts, tenant)
+
+
+async def extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Remembered]:
+    """Memories of the live messages, which stay live; what was learnt once is not learnt again by a later commit."""
+    tenant = doors.ledger.tenant(caller)
+    session = await tenant.session(session_id)
+    live = own_words(await tenant.messages(session_id, archive=0))
+    puts, counts = await _memories(live, session, None, caller, doors)
+    if live:
+        learnt = ConfigureSession(session_id, {EXTRACTED_TO: live[-1].ordinal}, counts)
+        await tenant.commit(Commit((*puts, learnt), FOLLOWING, cause=str(session.uri)))
+    return [Remembered(p.uri, memory_type(p.uri), p.tiers.abstract if p.tiers is not None else "") for p in puts]
+
+
+async def _memories(
+    messages: Sequence[Message], session: Session, tags: Sequence[str] | None, caller: Caller, doors: Doors
+) -> tuple[list[PutFile], dict[str, int]]:
+    """What the session's policy lets be learnt of these, and how many of each type."""
+    policy = remembering(session.config.get("memory_policy"))
+    after = int(session.config.get(EXTRACTED_TO, -1))
+    heard = policy.heard([m for m in messages if m.ordinal > after])
+    found = tuple(c for c in await doors.model.memories(heard) if c.type in policy.types) if heard else ()
+    tagged = event_tags(session.config, tags)
+    puts = [await _memory(c, session, tagged if c.type == "events" else (), doors, caller) for c in found]
+    return puts, _counts(found)
+
+
+async def _archive_of(tenant: Tenant, session: Session, task_id: str) -> Archive | None:
+    return next((a for a in await tenant.archives(session.id) if a.task_id == task_id), None)
+
+
+def _counts(candidates: tuple[Candidate, ...]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for candidate in candidates:
+        counts[candidate.type] = counts.get(candidate.type, 0) + 1
+    return counts
+
+
+async def _memory(
+    candidate: Candidate, session: Session, tags: tuple[str, ...], doors: Doors, caller: Caller
+) -> PutFile:
+    root = Uri(("user", caller.user))
+    if candidate.peer_id:
+        root = root / "peers" / candidate.peer_id
+    uri = root / f"memories/{candidate.path}"
+    data = candidate.text.encode()
+    shaped = await shape(uri, data, doors)
+    quoted = [str(session.uri / "messages" / f"{m}.md") for m in candidate.message_ids]
+    return PutFile(
+        uri,
+        WriteMode.UPSERT,
+        shaped.hash,
+        len(data),
+        shaped.media,
+        data=data,
+        chunks=shaped.chunks,
+        tiers=_own_tiers(candidate.text),
+        tags=tags or None,
+        event_at=candidate.at,
+        source={"session": session.id, "messages": quoted, "key": candidate.key},
+    )
+
+
+def _own_tiers(text: str) -> Tiers:
+    """A memory's abstract is what it quotes, without the marks of its form."""
+    lines = [line.strip() for line in strip(text).splitlines() if line.strip()]
+    quoted = [line[1:].rpartition(" — ")[0].strip() or line[1:].strip() for line in lines if line.startswith(">")]
+    said = quoted or [line.lstrip("# ") for line in lines]
+    return Tiers(" ".join(said)[:ABSTRACT_CHARS_MAX].strip(), "", "extractive")
+
+
+async def _settle(
+    job: Job,
+    session: Session,
+    archive: Archive,
+    tiers: Tiers,
+    puts: list[PutFile],
+    counts: dict[str, int],
+    tenant: Tenant,
+) -> None:
+    result = {
+        "session_id": session.id,
+        "archive_uri": str(archive.uri),
+        "memories_extracted": counts,
+        "session_skills_extracted": 0,
+        "session_skill_uris": [],
+        "usage_events_extracted": 0,
+        "active_count_updated": 0,
+        "effective_memory_types": sorted(remembering(session.config.get("memory_policy")).types),
+        "agent_evolution_enabled": False,
+        "agent_memory_skip_reason": "agent evolution is off",
+        "token_usage": {"llm": 0, "embedding": 0, "total": 0},
+        "memory_uris": [str(p.uri) for p in puts],
+    }
+    finish = FinishArchive(session.id, archive.number, tiers, counts)
+    done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
+    await tenant.commit(Commit((*puts, finish, done), FOLLOWING, done=job.id, cause=str(archive.uri)))

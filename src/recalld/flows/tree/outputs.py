@@ -1,0 +1,74 @@
+"""Tool outputs that lie in files of their own below a session: listed, read and searched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid, NotFound
+from recalld.domain.report import ToolResult
+from recalld.domain.uri import Uri
+from recalld.ports.doors import Doors
+from recalld.ports.ledger import Tenant
+from recalld.rules.outputs import FOLDER, TEXT_FILE, is_output_id, matches
+
+LISTED_MAX = 10_000
+SNIPPET_CHARS_MAX = 10_000
+
+
+async def outputs(session_id: str, tool_name: str, limit: int, caller: Caller, doors: Doors) -> list[dict[str, Any]]:
+    """Facts of a session's tool outputs, newest first; of one tool if ``tool_name`` is given."""
+    tenant = doors.ledger.tenant(caller)
+    session = await tenant.session(session_id)
+    found = await _facts(session.uri / FOLDER, tenant)
+    chosen = [facts for _, facts in found if not tool_name or facts.get("tool_name") == tool_name]
+    return sorted(chosen, key=lambda f: str(f.get("created_at")), reverse=True)[:limit]
+
+
+async def output(session_id: str, output_id: str, offset: int, limit: int, caller: Caller, doors: Doors) -> ToolResult:
+    """``limit`` characters (-1 = all) from ``offset``. Raises ``NotFound``."""
+    text, facts = await _text(session_id, output_id, caller, doors)
+    end = len(text) if limit < 0 else offset + limit
+    return ToolResult(output_id, text[offset:end], offset, len(text), facts)
+
+
+async def search_output(
+    session_id: str, output_id: str, wanted: str, limit: int, context_chars: int, caller: Caller, doors: Doors
+) -> list[tuple[int, str]]:
+    """Where ``wanted`` stands in an output, whatever its case: offsets with the text around each. Raises ``NotFound``."""
+    if not wanted.strip():
+        raise Invalid("q is empty", remedy="say what to look for", details={"field": "q"})
+    text, _ = await _text(session_id, output_id, caller, doors)
+    return await doors.compute.run(matches, text, wanted, limit, min(context_chars, SNIPPET_CHARS_MAX))
+
+
+async def outputs_of(message: Uri, tenant: Tenant) -> list[Uri]:
+    """Folders of the outputs that came with a message."""
+    found = await _facts(message.parent.parent / FOLDER, tenant)
+    return [folder for folder, facts in found if facts.get("message_id") == message.name.removesuffix(".md")]
+
+
+async def _facts(folder: Uri, tenant: Tenant) -> list[tuple[Uri, dict[str, Any]]]:
+    try:
+        entries = await tenant.walk(folder, depth_max=2, nodes_max=3 * LISTED_MAX)
+    except NotFound:
+        return []
+    return [(e.node.uri.parent, e.node.source) for e in entries if e.node.uri.name == TEXT_FILE]
+
+
+async def _text(session_id: str, output_id: str, caller: Caller, doors: Doors) -> tuple[str, dict[str, Any]]:
+    tenant = doors.ledger.tenant(caller)
+    session = await tenant.session(session_id)
+    missing = NotFound(
+        f"Tool result not found: {output_id[:120]}",
+        remedy="list the session's tool results",
+        details={"type": "tool_result", "resource": output_id[:120]},
+    )
+    if not is_output_id(output_id):
+        raise missing
+    uri = session.uri / FOLDER / output_id / TEXT_FILE
+    try:
+        node, data = await tenant.stat(uri), await tenant.read(uri)
+    except NotFound as gone:
+        raise missing from gone
+    return data.decode("utf-8", "replace"), node.source

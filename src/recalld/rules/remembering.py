@@ -1,0 +1,58 @@
+"""What may be remembered of a session: its memory policy, read once and asked of every message and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recalld.domain.session import Message
+from recalld.domain.uri import Uri
+
+from .tags import tags_of
+
+TYPES = ("profile", "preferences", "entities", "events", "identity", "soul")
+"""Types in force where a policy names none."""
+_IMPLIED = {"experiences": ("cases", "trajectories")}
+
+
+@dataclass(frozen=True, slots=True)
+class Remembering:
+    """``own``: memories of the user's talk; ``peers``: of messages with a peer; ``working``: an overview of the archive."""
+
+    own: bool = True
+    peers: bool = True
+    working: bool = True
+    types: frozenset[str] = frozenset(TYPES)
+
+    def heard(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        """The messages memories may be made of."""
+        if not self.types:
+            return ()
+        return tuple(m for m in messages if (self.peers if m.peer_id else self.own))
+
+
+def remembering(policy: Mapping[str, Any] | None) -> Remembering:
+    """A wire ``memory_policy`` with what it leaves out at its usual value."""
+    given = policy or {}
+    named = given.get("memory_types")
+    types = frozenset(TYPES) if named is None else frozenset(n for t in named for n in (t, *_IMPLIED.get(t, ())))
+    return Remembering(_on(given, "self"), _on(given, "peer"), _on(given, "working_memory"), types)
+
+
+def event_tags(config: Mapping[str, Any], over: Sequence[str] | None) -> tuple[str, ...]:
+    """Tags of event memories: a commit's own (``over``, [] = none), else the session's."""
+    if over is not None:
+        return tags_of(over)
+    extraction = config.get("memory_extraction_config") or {}
+    return tags_of((extraction.get("events") or {}).get("tags") or ())
+
+
+def memory_type(uri: Uri) -> str:
+    """The type a memory's address tells: ``events``, or ``profile`` of ``profile.md``; "" outside memories."""
+    at = uri.parts.index("memories") + 1 if "memories" in uri.parts else len(uri.parts)
+    return uri.parts[at].removesuffix(".md") if at < len(uri.parts) else ""
+
+
+def _on(policy: Mapping[str, Any], part: str) -> bool:
+    return bool((policy.get(part) or {}).get("enabled", True))

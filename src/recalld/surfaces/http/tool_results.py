@@ -1,0 +1,65 @@
+"""/sessions/{id}/tool-results: long tool outputs, which their messages show the beginning and end of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from recalld.app.talk import TalkVerbs
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.session import (
+    OutputMatches,
+    OutputQuery,
+    Outputs,
+    OutputSearchQuery,
+    OutputsQuery,
+    OutputText,
+)
+from recalld.surfaces.http.route import Verb
+
+_AT = "/api/v1/sessions/{session_id}/tool-results"
+_ONE = f"{_AT}/{{tool_result_id}}"
+_UNIT = "unicode_code_point"
+
+
+async def tool_results(call: Call, session_id: str, query: Annotated[OutputsQuery, Query()]) -> dict[str, Any]:
+    """Which there are, newest first."""
+    verbs = call.workspace.verbs(TalkVerbs)
+    return {"tool_results": await verbs.tool_results(session_id, tool_name=query.tool_name or "", limit=query.limit)}
+
+
+async def tool_result(
+    call: Call, session_id: str, tool_result_id: str, query: Annotated[OutputQuery, Query()]
+) -> dict[str, Any]:
+    """A stretch of one."""
+    verbs = call.workspace.verbs(TalkVerbs)
+    found = await verbs.tool_result(session_id, tool_result_id, offset=query.offset, limit=query.limit)
+    shown: dict[str, Any] = {
+        "tool_result_id": found.id,
+        "content": found.text,
+        "offset": found.offset,
+        "limit": query.limit,
+        "offset_unit": _UNIT,
+        "total_chars": found.chars_total,
+        "has_more": found.offset + len(found.text) < found.chars_total,
+    }
+    return shown | {"metadata": found.facts} if query.include_metadata else shown
+
+
+async def search_tool_result(
+    call: Call, session_id: str, tool_result_id: str, query: Annotated[OutputSearchQuery, Query()]
+) -> dict[str, Any]:
+    """Where a word stands in one, whatever its case."""
+    found = await call.workspace.verbs(TalkVerbs).search_tool_result(
+        session_id, tool_result_id, query.q, limit=query.limit, context_chars=query.context_chars
+    )
+    matches = [{"offset": at, "offset_unit": _UNIT, "snippet": text} for at, text in found]
+    return {"tool_result_id": tool_result_id, "matches": matches}
+
+
+VERBS = (
+    Verb("GET", _AT, tool_results, Outputs, "List long tool outputs", peer=False),
+    Verb("GET", _ONE, tool_result, OutputText, "Read a long tool output", peer=False),
+    Verb("GET", f"{_ONE}/search", search_tool_result, OutputMatches, "Search a long tool output", peer=False),
+)

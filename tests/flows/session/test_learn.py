@@ -1,0 +1,129 @@
+"""What is learnt of a session: as its policy allows, by peer, at once or after a commit, never twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recalld.app.talk import TalkVerbs
+from recalld.domain.errors import NotFound
+from tests.house_fixture import House
+
+FACT = "I moved to Lisbon in March 2024 and I work at Acme as a nurse."
+OTHER = "My sister Clara adopted a grey cat named Miso on Friday 3 May 2024."
+MINE, PEERS = "viking://user/default/memories", "viking://user/default/peers"
+
+
+def peer(text: str = OTHER, name: str = "mara") -> dict[str, str]:
+    return {"role": "user", "content": text, "peer_id": name}
+
+
+async def memories(house: House) -> dict[str, int]:
+    """Memory files of the user and of peers."""
+    await house.settle()
+    found = [str(e.node.uri) for e in await house.r.tree("viking://user/default", depth=20) if not e.node.is_dir]
+    return {
+        "own": sum(u.startswith(MINE) for u in found),
+        "peers": sum(u.startswith(f"{PEERS}/mara/memories") for u in found),
+    }
+
+
+async def committed(house: House, policy: dict[str, Any] | None, **options: Any) -> dict[str, Any]:
+    await house.r.session_new("s", config={"memory_policy": policy} if policy is not None else {})
+    await house.say("s", FACT, peer())
+    did = await house.commit("s", **options)
+    await house.settle()
+    return (await house.r.task(did.task_id)).result or {}
+
+
+async def test_a_peers_words_become_memories_of_that_peer(house: House) -> None:
+    await committed(house, None)
+    assert await memories(house) == {"own": 1, "peers": 1}
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({"self": {"enabled": False}}, {"own": 0, "peers": 1}),
+        ({"peer": {"enabled": False}}, {"own": 1, "peers": 0}),
+        ({"memory_types": ["preferences"]}, {"own": 0, "peers": 0}),
+        ({"memory_types": []}, {"own": 0, "peers": 0}),
+        ({"memory_types": ["events"]}, {"own": 1, "peers": 1}),
+    ],
+)
+async def test_a_policy_is_kept(house: House, policy: dict[str, Any], expected: dict[str, int]) -> None:
+    result = await committed(house, policy)
+    assert await memories(house) == expected
+    assert sum(result["memories_extracted"].values()) == sum(expected.values())
+
+
+async def test_without_working_memory_an_archive_has_no_overview(house: House) -> None:
+    await committed(house, {"working_memory": {"enabled": False}})
+    (archive,) = await house.r.archives("s")
+    assert (archive.state, archive.overview, archive.abstract) == ("done", "", "")
+    assert (await memories(house))["own"] == 1
+
+
+async def test_events_carry_the_sessions_tags_or_those_of_their_commit(house: House) -> None:
+    await house.r.session_new("s", config={"memory_extraction_config": {"events": {"tags": ["team=core", "bad"]}}})
+    wishes: list[tuple[list[str] | None, tuple[str, ...], str]] = [
+        (None, ("team=core",), "Lisbon"),
+        (["x=1"], ("x=1",), "Oslo"),
+        ([], (), "Kyoto"),
+    ]
+    for tags, expected, town in wishes:
+        await house.say("s", FACT.replace("Lisbon", town))
+        did = await house.commit("s", event_tags=tags)
+        await house.settle()
+        (uri,) = ((await house.r.task(did.task_id)).result or {})["memory_uris"]
+        assert (await house.r.stat(uri)).tags == expected
+
+
+async def test_what_is_learnt_at_once_is_found_and_the_messages_stay_live(house: House) -> None:
+    await house.say("s", FACT)
+    (one,) = await house.r.verbs(TalkVerbs).extract("s")
+    assert (one.type, "Lisbon" in one.abstract) == ("events", True)
+    assert str(one.uri) in await house.found("Lisbon nurse")
+    session = await house.r.session("s")
+    assert (session.message_count, session.commit_count, session.memories_extracted) == (1, 0, {"events": 1})
+
+
+async def test_what_was_learnt_at_once_is_not_learnt_again(house: House) -> None:
+    await house.say("s", FACT)
+    await house.r.verbs(TalkVerbs).extract("s")
+    assert await house.r.verbs(TalkVerbs).extract("s") == []
+    await house.say("s", OTHER)
+    await house.commit("s")
+    assert await memories(house) == {"own": 2, "peers": 0}
+    assert (await house.r.archives("s"))[0].overview
+
+
+async def test_a_session_that_is_not_there_teaches_nothing(house: House) -> None:
+    with pytest.raises(NotFound):
+        await house.r.verbs(TalkVerbs).extract("never")
+
+
+async def test_tokens_within_the_keep_window_are_not_pending(house: House) -> None:
+    await house.say("s", "one two three four", "five six seven eight", "nine ten")
+    whole = (await house.r.session("s")).pending_tokens
+    assert whole > 0
+    await house.commit("s", keep_recent_count=1)
+    assert (await house.r.session("s")).pending_tokens == 0
+    did = await house.say("s", "eleven twelve thirteen")
+    live = await house.doors.ledger.tenant(house.r.caller).messages("s", archive=0)
+    assert did.pending_tokens == live[0].tokens
+
+
+async def test_a_session_remembers_how_its_last_commit_kept_turns(house: House) -> None:
+    for i in range(5):
+        await house.say("s", f"question {i}", {"role": "assistant", "content": f"answer {i}"})
+    did = await house.commit("s", retention_mode="turn_budget", keep_recent_turn_count=2)
+    assert not did.budget_exceeded
+    session = await house.r.session("s")
+    assert (session.message_count, session.config["keep_recent_turn_count"]) == (4, 2)
+    did = await house.commit("s", retention_mode="turn_budget", retained_message_token_budget=1)
+    assert (did.budget_exceeded, (await house.r.session("s")).message_count) == (True, 1)
+    await house.say("s", "more")
+    await house.commit("s")
+    assert "retention_mode" not in (await house.r.session("s")).config

@@ -1,0 +1,40 @@
+"""What a memory policy lets be remembered."""
+
+from recalld.domain.session import Message
+from recalld.domain.uri import Uri
+from recalld.rules.remembering import TYPES, event_tags, memory_type, remembering
+
+OWN = Message("a", "user", (), "mine")
+PEER = Message("b", "user", (), "theirs", peer_id="mara")
+
+
+def test_without_a_policy_everything_is_remembered() -> None:
+    allowed = remembering(None)
+    assert allowed.heard([OWN, PEER]) == (OWN, PEER)
+    assert allowed.types == frozenset(TYPES)
+    assert allowed.working
+
+
+def test_each_side_can_be_switched_off() -> None:
+    assert remembering({"self": {"enabled": False}}).heard([OWN, PEER]) == (PEER,)
+    assert remembering({"peer": {"enabled": False}}).heard([OWN, PEER]) == (OWN,)
+    assert not remembering({"working_memory": {"enabled": False}}).working
+
+
+def test_an_empty_list_of_types_remembers_nothing_and_experiences_bring_what_they_rest_on() -> None:
+    assert remembering({"memory_types": []}).heard([OWN, PEER]) == ()
+    assert remembering({"memory_types": ["experiences"]}).types == {"experiences", "cases", "trajectories"}
+
+
+def test_a_commits_tags_win_over_the_sessions_even_when_there_are_none() -> None:
+    config = {"memory_extraction_config": {"events": {"tags": ["a=1", "bad"]}}}
+    assert event_tags(config, None) == ("a=1",)
+    assert event_tags(config, ["b=2"]) == ("b=2",)
+    assert event_tags(config, []) == ()
+    assert event_tags({}, None) == ()
+
+
+def test_a_memorys_type_is_told_by_its_address() -> None:
+    assert memory_type(Uri.parse("viking://user/ana/memories/events/2024/x.md")) == "events"
+    assert memory_type(Uri.parse("viking://user/ana/memories/profile.md")) == "profile"
+    assert memory_type(Uri.parse("viking://resources/x.md")) == ""
