@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,10 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from recalld.domain.errors import Invalid
 
+from .ovconf import is_ovconf, settings_of
+
 AuthMode = Literal["dev", "api_key", "trusted"]
+_log = logging.getLogger("recalld.config")
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -196,14 +200,14 @@ _FILE = "file_values_"
 
 
 def load_config(path: Path | str | None = None, **arguments: Any) -> Config:
-    """Read settings. ``path``: a TOML file, None = ``recalld.toml`` in the working directory if it is there.
+    """Read settings. ``path``: a TOML file or an ``ov.conf``, None = ``recalld.toml`` in the working directory if it is there.
 
     ``arguments`` win over all; nested ones as dicts (``server={"port": 0}``). Raises ``Invalid`` naming every bad key.
     """
     chosen = Path(path) if path is not None else Path("recalld.toml")
     values: dict[str, Any] = {}
     if path is not None or chosen.is_file():
-        values = _read_toml(chosen)
+        values = _read(chosen)
     try:
         given: dict[str, Any] = {k: v for k, v in arguments.items() if v is not None}
         return Config(**{_FILE: values, **given})
@@ -222,10 +226,17 @@ def _plain(kind: str, message: str) -> str:
     return "unknown key" if kind == "extra_forbidden" else message
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
+    """A TOML file of ours, or an ``ov.conf`` in JSON, told by what is in it."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if not is_ovconf(text):
+            return tomllib.loads(text)
     except OSError as missing:
         raise Invalid(f"cannot read configuration {path}: {missing.strerror}", remedy="check --config") from missing
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as bad:
         raise Invalid(f"configuration {path} is not TOML: {bad}", remedy="mend that line") from bad
+    values, notes = settings_of(text, path)
+    for note in notes:
+        _log.warning("%s: %s", path.name, note)
+    return values

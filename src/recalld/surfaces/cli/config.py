@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,14 +15,18 @@ from .options import Call, talks
 from .render import say
 
 app = typer.Typer(help="Show which settings are in force and where they come from.")
-FileOption = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (default: ./recalld.toml).")]
+FileOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Settings file, TOML or ov.conf (default: ./recalld.toml).")
+]
+_SECRET = re.compile(r"(key|secret|token|password)$")
+_STARS = "**********"
 
 
 @app.command()
 @talks
 def show(call: Call, config: FileOption = None) -> None:
-    """Print every setting as a server started here would see it."""
-    settings = json.loads(load_config(config).model_dump_json())
+    """Print every setting as a server started here would see it; keys and other secrets only as stars."""
+    settings = _hidden(json.loads(load_config(config).model_dump_json()))
     call.answer(settings, lambda: print("\n".join(_toml(settings))))
 
 
@@ -32,6 +37,14 @@ def path(call: Call, config: FileOption = None) -> None:
     chosen = (config or Path("recalld.toml")).resolve()
     facts = {"path": str(chosen), "exists": chosen.is_file(), "data": str(load_config(config).folder)}
     call.answer(facts, lambda: say(f"{chosen}" + ("" if facts["exists"] else "  (not there: defaults apply)")))
+
+
+def _hidden(settings: dict[str, Any]) -> dict[str, Any]:
+    """Plugins' own settings are plain values here: what is secret among them is told by its name."""
+    return {
+        key: _hidden(value) if isinstance(value, dict) else _STARS if value and _SECRET.search(key) else value
+        for key, value in settings.items()
+    }
 
 
 def _toml(settings: dict[str, Any]) -> list[str]:

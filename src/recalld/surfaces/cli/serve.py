@@ -25,6 +25,8 @@ recalld serve --data ./store --port 8080
 
 recalld serve --config recalld.toml
 
+recalld serve --config ov.conf
+
 Settings: arguments > RECALLD_... environment > recalld.toml > defaults; see docs/configuration.md.
 """
 )

@@ -29,7 +29,7 @@ def status(call: Call) -> None:
         "findable": _count(call),
         "checks": ready.get("checks"),
     }
-    checks = {f"check {name}": _words(value) for name, value in (facts["checks"] or {}).items()}
+    checks = {f"check {name}": _words(v) for name, v in (facts["checks"] or {}).items() if not isinstance(v, dict)}
     told = {key: _words(value) for key, value in facts.items() if key != "checks"}
     call.answer(facts, lambda: show_facts({**told, **checks}))
 
