@@ -1,0 +1,146 @@
+"""Skills: added, listed, found, shown, updated, deleted, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid
+from recalld.domain.hit import Answer
+from recalld.domain.skill import Finding, Skill, SkillFacts, SkillGone, SkillHit, SkillKept, SkillPackage, SkillShown
+from recalld.domain.uri import Uri, bad_uri
+from recalld.flows.skill import take
+from recalld.flows.skill.keep import SkillWish, keep, remove_skill
+from recalld.flows.skill.look import SkillView, find_skill, list_skills, show_skill, skills_of_hits
+from recalld.ports.doors import Doors
+from recalld.rules.address import resolve
+from recalld.rules.skill import read_skill, skill_name
+
+LIMIT_MAX = 10_000
+AGENT_SKILLS = Uri(("agent", "skills"))
+
+
+class SkillVerbs:
+    """Verbs bound to a caller, reached as ``workspace.verbs(SkillVerbs)``. ``target_uri`` names a directory of skills:
+    ``viking://~/skills`` or ``viking://agent/skills``; "" = the caller's own, then the agent's."""
+
+    def __init__(self, doors: Doors, caller: Caller) -> None:
+        self._doors = doors
+        self._caller = caller
+
+    def roots(self, target_uri: str = "") -> tuple[Uri, ...]:
+        """The directories of skills that are meant, in the order they count. Raises ``Invalid`` (``INVALID_URI``)."""
+        if not target_uri.strip():
+            return (self._own, AGENT_SKILLS)
+        uri = resolve(target_uri, self._caller, self._doors.clock.now())
+        if uri != AGENT_SKILLS and not (len(uri.parts) == 3 and uri.parts[0] == "user" and uri.parts[2] == "skills"):
+            raise bad_uri(target_uri, "target_uri is viking://~/skills or viking://agent/skills")
+        return (uri,)
+
+    @property
+    def _own(self) -> Uri:
+        return Uri(("user", self._caller.user, "skills"))
+
+    async def add(
+        self,
+        data: str | dict[str, Any] | None = None,
+        *,
+        upload: Path | None = None,
+        filename: str = "",
+        target_uri: str = "",
+        update: str = "",
+        source: Mapping[str, Any] | None = None,
+        watched: bool = False,
+        keep_source: bool = True,
+    ) -> SkillKept:
+        """Store a skill: ``data`` is a SKILL.md or an object that says the same, ``upload`` a folder, a zip or a file
+        (``filename``: what it was sent as). One of that name is replaced with all its files. ``update``: the name of a
+        skill that is there and keeps its name. ``watched``: leave a task. ``keep_source`` False: ``upload`` is deleted."""
+        match data, upload:
+            case None, Path():
+                package = await take.of_upload(upload, filename, self._doors)
+            case ((str() | dict()), None):
+                package = take.of_data(data)
+            case _:
+                raise Invalid(
+                    "one of data and temp_file_id is needed",
+                    remedy="send a SKILL.md as data, or upload a zip first",
+                    details={"field": "data"},
+                )
+        kept = await self.keep(package, target_uri=target_uri, update=update, source=source, watched=watched)
+        if upload is not None and not keep_source:
+            await take.discard(upload, self._doors)
+        return kept
+
+    async def keep(
+        self,
+        package: SkillPackage,
+        *,
+        target_uri: str = "",
+        update: str = "",
+        source: Mapping[str, Any] | None = None,
+        watched: bool = False,
+    ) -> SkillKept:
+        """Store a skill that was taken; see ``add``."""
+        roots = self.roots(target_uri)
+        root = (await self._named(update, target_uri)).root if update else roots[0]
+        return await keep(SkillWish(package, root, update, source, watched), self._caller, self._doors)
+
+    async def packages(self, folder: Path, name: str = "", *, chosen: Sequence[str] = ()) -> dict[str, SkillPackage]:
+        """The skills in a folder or a zip on this machine, by the folder each lies in; those ``chosen`` by name (() = all).
+        Raises ``Invalid`` for a name none of them has."""
+        found = await take.of_folder(folder, name, self._doors)
+        return await self._doors.compute.run(_chosen, found, chosen)
+
+    async def of_answer(self, answer: Answer, target_uri: str = "", *, limit: int = 10) -> list[SkillHit]:
+        """What a search found, skill by skill, best first."""
+        return await skills_of_hits(answer.hits, self.roots(target_uri), limit, self._caller, self._doors)
+
+    async def show(self, name: str, view: SkillView, target_uri: str = "") -> SkillShown:
+        """One skill. Raises ``NotFound``."""
+        return await show_skill(await self._named(name, target_uri), view, self._caller, self._doors)
+
+    async def remove(self, name: str, target_uri: str = "") -> SkillGone:
+        """Delete a skill; with the caller's own go the private values kept for it. Raises ``NotFound``."""
+        skill = await self._named(name, target_uri)
+        own = skill.root == self._own
+        private = Uri(("user", self._caller.user, "privacy", "skill", skill.name)) if own else None
+        return await remove_skill(skill, private, self._caller, self._doors)
+
+    async def judge(self, data: str | dict[str, Any]) -> tuple[SkillFacts | None, tuple[Finding, ...]]:
+        """The facts of a SKILL.md (None if it cannot be used) and everything there is to say about it."""
+        package = take.of_data(data)
+        return await self._doors.compute.run(read_skill, package.text)
+
+    async def _named(self, name: str, target_uri: str) -> Skill:
+        return await find_skill(self.roots(target_uri), skill_name(name), self._caller, self._doors)
+
+    # Last, because below it the word list means this method.
+    async def list(self, target_uri: str = "", *, limit: int = 1000) -> list[Skill]:
+        """Skills by name, the caller's own before the agent's."""
+        if not 1 <= limit <= LIMIT_MAX:
+            raise Invalid(
+                f"node_limit {limit} is out of range", remedy=f"1 to {LIMIT_MAX}", details={"field": "node_limit"}
+            )
+        found: list[Skill] = []
+        for root in self.roots(target_uri):
+            found += await list_skills(root, limit - len(found), self._caller, self._doors)
+        return found
+
+
+def _chosen(found: Mapping[str, SkillPackage], names: Sequence[str]) -> dict[str, SkillPackage]:
+    """Of several skills by folder those whose SKILL.md or folder has one of ``names`` (() = all). Raises ``Invalid``."""
+    if not names:
+        return dict(found)
+    called = {where: read_skill(package.text)[0] for where, package in found.items()}
+    chosen: dict[str, SkillPackage] = {}
+    for name in names:
+        where = next(
+            (w for w, facts in called.items() if w.rsplit("/", 1)[-1] == name or (facts and facts.name == name)), None
+        )
+        if where is None:
+            raise Invalid(f"there is no skill {name[:80]!r} in it", remedy="list_only shows those there are")
+        chosen[where] = found[where]
+    return chosen

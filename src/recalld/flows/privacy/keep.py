@@ -1,0 +1,178 @@
+"""Keep private values: plain files below ``viking://user/{me}/privacy``, never indexed, each change one commit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import INLINE_BYTES_MAX, Commit, PutFile, WriteMode
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Conflict, Invalid, NotFound
+from recalld.domain.privacy import PrivacyConfig, PrivacyMeta, PrivacyVersion
+from recalld.domain.uri import Uri
+from recalld.ports.doors import Doors
+from recalld.ports.ledger import Tenant
+from recalld.rules.privacy import (
+    META_FILE,
+    VERSIONS_MAX,
+    privacy_name,
+    read_meta,
+    read_version,
+    version_file,
+    version_of,
+    written,
+)
+from recalld.rules.wire import iso
+
+TRIES = 5
+ENTRIES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyWish:
+    """New values. ``labels`` None: those it has stay."""
+
+    values: Mapping[str, Any]
+    change_reason: str = ""
+    labels: Any = None
+
+
+def place_of(caller: Caller, category: str = "", key: str = "") -> Uri:
+    """Where a caller's private values lie. Raises ``Invalid`` for what is no name."""
+    uri = Uri(("user", caller.user, "privacy"))
+    if category:
+        uri = uri / privacy_name(category, "category")
+    return uri / privacy_name(key, "key") if key else uri
+
+
+async def names_below(uri: Uri, caller: Caller, doors: Doors) -> list[str]:
+    """Categories, or the keys of one, by name. Raises ``NotFound``."""
+    try:
+        entries = await doors.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
+    except NotFound as gone:
+        raise _missing(uri) from gone
+    return [node.uri.name for node in entries if node.is_dir]
+
+
+async def versions_of(uri: Uri, caller: Caller, doors: Doors) -> list[int]:
+    """The versions of a document, oldest first. Raises ``NotFound``."""
+    try:
+        entries = await doors.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
+    except NotFound as gone:
+        raise _missing(uri) from gone
+    return sorted(number for node in entries if (number := version_of(node.uri.name)))
+
+
+async def config_of(uri: Uri, caller: Caller, doors: Doors) -> PrivacyConfig:
+    """A document with its active version. Raises ``NotFound``."""
+    tenant = doors.ledger.tenant(caller)
+    meta = read_meta(await _read(uri / META_FILE, uri, tenant))
+    return PrivacyConfig(meta, await _version(uri, meta.active, tenant))
+
+
+async def version(uri: Uri, number: int, caller: Caller, doors: Doors) -> PrivacyVersion:
+    """One version. Raises ``NotFound``."""
+    return await _version(uri, number, doors.ledger.tenant(caller))
+
+
+async def upsert(uri: Uri, wish: PrivacyWish, caller: Caller, doors: Doors) -> PrivacyConfig:
+    """Add a version and put it in force, making the document if it is new. Raises ``Invalid``, ``Conflict``."""
+    tenant, now = doors.ledger.tenant(caller), iso(doors.clock.now())
+    for _ in range(TRIES):
+        old, expect = await _meta(uri, tenant)
+        latest = old.latest + 1 if old is not None else 1
+        if latest > VERSIONS_MAX:
+            raise Invalid(f"{uri} has {VERSIONS_MAX} versions", remedy="use another key", code="RESOURCE_EXHAUSTED")
+        labels = wish.labels if wish.labels is not None or old is None else old.labels
+        made = PrivacyVersion(latest, dict(wish.values), wish.change_reason, labels, now)
+        began = old.created_at if old is not None else now
+        meta = PrivacyMeta(uri.parent.name, uri.name, latest, latest, labels, began, now)
+        puts = (
+            await _file(uri / version_file(latest), written(made), WriteMode.CREATE, "", doors),
+            await _meta_file(uri, meta, expect, doors),
+        )
+        if await _done(puts, tenant):
+            return PrivacyConfig(meta, made)
+    raise _kept_changing(uri)
+
+
+async def activate(uri: Uri, number: int, caller: Caller, doors: Doors) -> PrivacyConfig:
+    """Put a version in force. Raises ``NotFound``, ``Conflict``."""
+    tenant = doors.ledger.tenant(caller)
+    for _ in range(TRIES):
+        meta = read_meta(await _read(uri / META_FILE, uri, tenant))
+        expect = hashlib.sha256(written(meta)).hexdigest()
+        chosen = await _version(uri, number, tenant)
+        changed = replace(meta, active=number, updated_at=iso(doors.clock.now()))
+        if await _done((await _meta_file(uri, changed, expect, doors),), tenant):
+            return PrivacyConfig(changed, chosen)
+    raise _kept_changing(uri)
+
+
+async def _done(puts: tuple[PutFile, ...], tenant: Tenant) -> bool:
+    """False: somebody else was quicker."""
+    try:
+        await tenant.commit(Commit(puts))
+    except Conflict as changed:
+        if changed.code not in {"ABORTED", "ALREADY_EXISTS"}:
+            raise
+        return False
+    return True
+
+
+async def _meta(uri: Uri, tenant: Tenant) -> tuple[PrivacyMeta | None, str]:
+    """What is known of a document and the hash of the file that says so; None, "" while it is not there."""
+    try:
+        data = await tenant.read(uri / META_FILE)
+    except NotFound:
+        return None, ""
+    return read_meta(data), hashlib.sha256(data).hexdigest()
+
+
+async def _meta_file(uri: Uri, meta: PrivacyMeta, expect: str, doors: Doors) -> PutFile:
+    mode = WriteMode.REPLACE if expect else WriteMode.CREATE
+    return await _file(uri / META_FILE, written(meta), mode, expect, doors)
+
+
+async def _file(uri: Uri, data: bytes, mode: WriteMode, expect: str, doors: Doors) -> PutFile:
+    small = len(data) <= INLINE_BYTES_MAX
+    if not small:
+        await doors.blobs.put(data)
+    return PutFile(
+        uri,
+        mode,
+        hashlib.sha256(data).hexdigest(),
+        len(data),
+        "application/json",
+        data=data if small else None,
+        # No pieces and nothing said of it: what is private is read by its address and by nothing else.
+        chunks=(),
+        tiers=Tiers(""),
+        expect=expect,
+    )
+
+
+async def _version(uri: Uri, number: int, tenant: Tenant) -> PrivacyVersion:
+    return read_version(await _read(uri / version_file(number), uri, tenant))
+
+
+async def _read(file: Uri, uri: Uri, tenant: Tenant) -> bytes:
+    try:
+        return await tenant.read(file)
+    except NotFound as gone:
+        raise _missing(uri if file.name == META_FILE else file) from gone
+
+
+def _missing(uri: Uri) -> NotFound:
+    return NotFound(
+        f"Privacy config not found: {'/'.join(uri.parts[3:]).removesuffix('.json')}",
+        remedy="GET /api/v1/privacy-configs lists the categories",
+        details={"type": "privacy_config", "resource": str(uri)},
+    )
+
+
+def _kept_changing(uri: Uri) -> Conflict:
+    return Conflict(f"{uri} kept changing", remedy="try it again", details={"uri": str(uri), "retryable": True})

@@ -1,0 +1,87 @@
+"""The forms a skill takes: a ``SKILL.md`` made from an object, its abstract, its facts beside a node, its files' kinds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from recalld.domain.errors import Invalid
+from recalld.domain.node import Node
+from recalld.domain.skill import SKILL_FILE, SkillFacts
+from recalld.domain.uri import Uri
+
+from .media import is_code, is_text
+
+_BODIES = ("content", "instructions", "body")
+_FRONT = {"name": "name", "description": "description", "tags": "tags", "allowed-tools": "allowed-tools"}
+_FRONT |= {"allowed_tools": "allowed-tools", "license": "license", "version": "version", "metadata": "metadata"}
+_FOLDERS = {"scripts": "script", "references": "reference", "assets": "asset"}
+
+
+def text_of_object(given: Mapping[str, Any]) -> str:
+    """A ``SKILL.md`` from an object: front matter of its known keys, ``content`` (or ``instructions``, ``body``) below;
+    what else it holds, such as a tool's input schema, follows as JSON. Raises ``Invalid`` for what is no JSON."""
+    front = {_FRONT[key]: value for key, value in given.items() if key in _FRONT and value not in (None, "", [])}
+    bodies = [str(given[key]) for key in _BODIES if given.get(key)]
+    rest = {k: v for k, v in given.items() if k not in _FRONT and k not in _BODIES and v not in (None, "", [], {})}
+    try:
+        head = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=10_000)
+        tail = f"```json\n{json.dumps(rest, ensure_ascii=False, indent=2)}\n```\n" if rest else ""
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as bad:
+        raise Invalid(
+            "data holds values that are no JSON", remedy="send texts, lists and objects", details={"field": "data"}
+        ) from bad
+    return "\n".join([f"---\n{head}---\n", *(f"{body.strip()}\n" for body in bodies), tail]).rstrip("\n") + "\n"
+
+
+def abstract_of(facts: SkillFacts) -> str:
+    """A skill's ``.abstract.md``: its facts as YAML, which programs parse."""
+    shown = {
+        "name": facts.name,
+        "description": facts.description,
+        "tags": list(facts.tags),
+        "allowed_tools": list(facts.allowed_tools),
+    }
+    return str(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=10_000)).strip()
+
+
+def facts_json(facts: SkillFacts) -> dict[str, Any]:
+    """Facts as they lie beside a ``SKILL.md``'s node."""
+    return {
+        "name": facts.name,
+        "description": facts.description,
+        "tags": list(facts.tags),
+        "allowed_tools": list(facts.allowed_tools),
+    }
+
+
+def facts_from(kept: object) -> SkillFacts | None:
+    """``facts_json`` read back; None for anything else."""
+    match kept:
+        case {"name": str(name), "description": str(text), "tags": list(tags), "allowed_tools": list(tools)}:
+            return SkillFacts(name, text, tuple(map(str, tags)), tuple(map(str, tools)))
+    return None
+
+
+def kind_of(skill: Uri, node: Node) -> str:
+    """What an entry of a skill is: directory, skill (its ``SKILL.md``), script, reference or asset; told from the folder
+    it lies in, else from its media type."""
+    if node.is_dir:
+        return "directory"
+    path = node.uri.relative_to(skill)
+    if path == SKILL_FILE:
+        return "skill"
+    known = _FOLDERS.get(path.split("/")[0], "")
+    if known:
+        return known
+    return "script" if is_code(node.media) else "reference" if is_text(node.media) else "asset"
+
+
+def revision_of(skill: Uri, files: Iterable[Node]) -> str:
+    """Names a skill's files with their bytes: the same files, the same revision."""
+    lines = sorted(f"{node.uri.relative_to(skill)}\0{node.hash}" for node in files if not node.is_dir)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,182 @@
+"""Requests and results of /skills."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from recalld.surfaces.http.models.envelope import Model, Strict
+from recalld.surfaces.http.models.search import Levels
+from recalld.surfaces.http.models.tree import QueueStatus
+
+LIMIT_MAX = 1_000
+
+
+class SkillBody(Strict):
+    """A skill: a ``SKILL.md`` or an object that says the same (``data``), or an upload of it with the files beside it."""
+
+    data: str | dict[str, Any] | None = None
+    temp_file_id: str | None = None
+    wait: bool = False
+    timeout: float | None = Field(None, ge=0)
+    source_metadata: dict[str, Any] | None = None
+    target_uri: str | None = None
+
+
+class SkillsQuery(Model):
+    """Which skills."""
+
+    node_limit: int = Field(1_000, ge=1, le=10_000)
+    target_uri: str | None = None
+
+
+class SkillsFindBody(Strict):
+    """A task to find a skill for."""
+
+    query: str
+    limit: int = Field(10, ge=1, le=LIMIT_MAX)
+    score_threshold: float | None = None
+    level: Levels | None = None
+    target_uri: str | None = None
+
+
+class SkillCheckBody(Strict):
+    """A ``SKILL.md`` to be judged. ``strict``: advice counts as an error."""
+
+    data: str | dict[str, Any]
+    strict: bool = False
+    source_path: str | None = None
+    skill_dir_name: str | None = None
+    target_uri: str | None = None
+
+
+class SkillQuery(Model):
+    """What to show of a skill."""
+
+    target_uri: str | None = None
+    include_content: bool | None = None
+    include_files: bool = True
+    include_integrity: bool = False
+    include_source: bool = False
+    level: int | None = Field(None, ge=0, le=2)
+
+
+class SkillPlaceQuery(Model):
+    """Where the skill lies."""
+
+    target_uri: str | None = None
+
+
+class SkillKeptResult(Model):
+    """A skill was stored."""
+
+    status: Literal["success"]
+    root_uri: str
+    uri: str
+    name: str
+    auxiliary_files: int
+    action: Literal["update"] | None = None
+    task_id: str | None = None
+    queue_status: dict[str, QueueStatus] | None = None
+    warnings: list[str] = []
+
+
+class SkillSummary(Model):
+    """A skill in a list."""
+
+    type: Literal["skill"]
+    name: str
+    uri: str
+    root_uri: str
+    skill_md_uri: str
+    description: str
+    tags: list[str]
+    allowed_tools: list[str]
+
+
+class SkillFound(SkillSummary):
+    """A skill that was found, and by which of its entries."""
+
+    score: float
+    match_reason: str
+    level: int
+    abstract: str
+
+
+class SkillsResult(Model):
+    """Skills, the caller's own before the agent's."""
+
+    root_uris: list[str] | None = None
+    root_uri: str | None = None
+    skills: list[SkillSummary]
+    total: int
+
+
+class SkillsFoundResult(Model):
+    """Skills that were found, best first."""
+
+    root_uris: list[str] | None = None
+    root_uri: str | None = None
+    skills: list[SkillFound]
+    total: int
+
+
+class SkillFileResult(Model):
+    """An entry of a skill; ``kind``: skill (its ``SKILL.md``), script, reference, asset or directory."""
+
+    name: str
+    uri: str
+    path: str
+    is_dir: bool
+    kind: Literal["skill", "script", "reference", "asset", "directory"]
+    size: int | None = None
+    sha256: str | None = None
+
+
+class SkillResult(SkillSummary):
+    """A skill, with what was asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    abstract: str
+    overview: str
+    content: str | None
+    content_sha256: str
+    files: list[SkillFileResult] = []
+    revision: str | None = None
+    source: dict[str, Any] | None = None
+
+
+class SkillGoneResult(Model):
+    """A skill was deleted."""
+
+    name: str
+    uri: str
+    root_uri: str
+    estimated_deleted_count: int
+    privacy_deleted: bool
+
+
+class SkillFindingResult(Model):
+    """One thing about a ``SKILL.md``."""
+
+    severity: Literal["error", "warning"]
+    code: str
+    field: str
+    message: str
+
+
+class SkillCheckResult(Model):
+    """Whether a ``SKILL.md`` can be used, and all there is to say about it."""
+
+    valid: bool
+    strict: bool
+    name: str | None
+    description: str | None
+    tags: list[str]
+    allowed_tools: list[str]
+    errors: list[SkillFindingResult]
+    warnings: list[SkillFindingResult]
+    uri: str | None = None
+    source_path: str | None = None

@@ -1,0 +1,239 @@
+"""/skills: described abilities of an agent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Query
+
+from recalld.app.skills import SkillVerbs
+from recalld.domain.errors import Invalid
+from recalld.domain.node import Node
+from recalld.domain.skill import SKILL_FILE, Finding, Skill, SkillHit, SkillKept, SkillShown
+from recalld.flows.skill.look import SkillView
+from recalld.rules.skill_form import facts_json, kind_of
+from recalld.surfaces.http import shapes
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.skill import (
+    LIMIT_MAX,
+    SkillBody,
+    SkillCheckBody,
+    SkillCheckResult,
+    SkillGoneResult,
+    SkillKeptResult,
+    SkillPlaceQuery,
+    SkillQuery,
+    SkillResult,
+    SkillsFindBody,
+    SkillsFoundResult,
+    SkillsQuery,
+    SkillsResult,
+)
+from recalld.surfaces.http.route import Deadline, Verb
+from recalld.surfaces.http.uploads import open_upload
+
+_AT = "/api/v1/skills"
+_SOURCE_BYTES_MAX = 16_384
+_OVERSAMPLE = 4
+"""A skill's files may answer beside its ``SKILL.md``: so many hits are asked for per skill that is wanted."""
+
+
+async def add(call: Call, body: SkillBody) -> dict[str, Any]:
+    """Store a skill below ``viking://~/skills`` (or ``target_uri``): a ``SKILL.md`` as ``data``, or an upload that
+    brings the files beside it along. One of the same name is replaced. It can be found as soon as this answers; its
+    task tells of it, or with ``wait`` abstracts and vectors are in as well."""
+    return await _keep(call, body, "")
+
+
+async def update(call: Call, name: str, body: SkillBody) -> dict[str, Any]:
+    """Replace a skill and all its files by another of the same name."""
+    return {**await _keep(call, body, name), "action": "update"}
+
+
+async def skills(call: Call, query: Annotated[SkillsQuery, Query()]) -> dict[str, Any]:
+    """The caller's skills, then the agent's, by name."""
+    verbs = call.workspace.verbs(SkillVerbs)
+    found = await verbs.list(query.target_uri or "", limit=query.node_limit)
+    return _roots(verbs, query.target_uri) | {"skills": [_summary(s) for s in found], "total": len(found)}
+
+
+async def find(call: Call, body: SkillsFindBody) -> dict[str, Any]:
+    """The skills that fit a task, best first."""
+    verbs = call.workspace.verbs(SkillVerbs)
+    target = body.target_uri or ""
+    answer = await call.workspace.find(
+        body.query,
+        target_uri=[str(root) for root in verbs.roots(target)],
+        context_type="skill",
+        limit=min(body.limit * _OVERSAMPLE, LIMIT_MAX),
+        score_threshold=body.score_threshold,
+        level=body.level or (),
+    )
+    call.degraded(answer.degraded)
+    found = await verbs.of_answer(answer, target, limit=body.limit)
+    return _roots(verbs, target) | {"skills": [_hit(hit) for hit in found], "total": len(found)}
+
+
+async def validate(call: Call, body: SkillCheckBody) -> dict[str, Any]:
+    """Judge a ``SKILL.md`` without storing it."""
+    verbs = call.workspace.verbs(SkillVerbs)
+    root = verbs.roots(body.target_uri or "")[0]
+    facts, findings = await verbs.judge(body.data)
+    told = [*findings]
+    if facts is not None and body.skill_dir_name and body.skill_dir_name != facts.name:
+        said = f"the folder is called {body.skill_dir_name[:80]!r}, the skill {facts.name!r}"
+        told.append(Finding("folder_name", said, "name", error=False))
+    errors = [_finding(f, body.strict) for f in told if f.error or body.strict]
+    shown = facts_json(facts) if facts is not None else {"name": None, "description": None}
+    return {
+        "valid": not errors,
+        "strict": body.strict,
+        "tags": [],
+        "allowed_tools": [],
+        **shown,
+        "errors": errors,
+        "warnings": [_finding(f, False) for f in told if not f.error and not body.strict],
+        "uri": str(root / facts.name) if facts is not None else None,
+        "source_path": body.source_path,
+    }
+
+
+async def skill(call: Call, name: str, query: Annotated[SkillQuery, Query()]) -> dict[str, Any]:
+    """One skill with its text and its files; ``include_integrity`` adds every file's sha256 and a revision of them all."""
+    view = SkillView(
+        query.level, query.include_content, query.include_files, query.include_integrity, query.include_source
+    )
+    shown = await call.workspace.verbs(SkillVerbs).show(name, view, query.target_uri or "")
+    return _shown(shown, integrity=query.include_integrity, source=query.include_source)
+
+
+async def remove(call: Call, name: str, query: Annotated[SkillPlaceQuery, Query()]) -> dict[str, Any]:
+    """Delete a skill with its files, and the private values kept for it."""
+    gone = await call.workspace.verbs(SkillVerbs).remove(name, query.target_uri or "")
+    return {
+        "name": gone.skill.name,
+        "uri": str(gone.skill.uri),
+        "root_uri": str(gone.skill.root),
+        "estimated_deleted_count": gone.removed,
+        "privacy_deleted": gone.privacy,
+    }
+
+
+async def _keep(call: Call, body: SkillBody, update_name: str) -> dict[str, Any]:
+    upload = None
+    if body.temp_file_id and body.data is None:
+        upload = await call.front.disk.run(open_upload, call.engine.upload_dir, body.temp_file_id, call.caller)
+    kept = await call.workspace.verbs(SkillVerbs).add(
+        body.data,
+        upload=upload.path if upload is not None else None,
+        filename=upload.filename if upload is not None else "",
+        target_uri=body.target_uri or "",
+        update=update_name,
+        source=_checked(body.source_metadata),
+        watched=not body.wait,
+        keep_source=False,
+    )
+    queues = shapes.queues(await call.workspace.wait(timeout_s=body.timeout)) if body.wait else None
+    return _kept(kept, queues)
+
+
+def _checked(source: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if source is not None and len(orjson.dumps(source)) > _SOURCE_BYTES_MAX:
+        raise Invalid(
+            "source_metadata is too large",
+            remedy=f"at most {_SOURCE_BYTES_MAX} bytes of JSON",
+            details={"field": "source_metadata"},
+        )
+    return source
+
+
+def _kept(kept: SkillKept, queues: dict[str, Any] | None) -> dict[str, Any]:
+    uri = str(kept.skill.uri)
+    shown: dict[str, Any] = {
+        "status": "success",
+        "root_uri": uri,
+        "uri": uri,
+        "name": kept.skill.name,
+        "auxiliary_files": kept.auxiliary_files,
+    }
+    shown |= {"task_id": kept.task_id} if queues is None else {"queue_status": queues}
+    return shown | ({"warnings": [f"left out {s}" for s in kept.skipped[:100]]} if kept.skipped else {})
+
+
+def _roots(verbs: SkillVerbs, target: str | None) -> dict[str, Any]:
+    roots = [str(root) for root in verbs.roots(target or "")]
+    return {"root_uri": roots[0]} if target else {"root_uris": roots}
+
+
+def _summary(one: Skill) -> dict[str, Any]:
+    return {
+        "type": "skill",
+        **facts_json(one.facts),
+        "name": one.name,
+        "uri": str(one.uri),
+        "root_uri": str(one.root),
+        "skill_md_uri": str(one.uri / SKILL_FILE),
+    }
+
+
+def _hit(hit: SkillHit) -> dict[str, Any]:
+    below = hit.matched.relative_to(hit.skill.uri)
+    return {
+        **_summary(hit.skill),
+        "score": hit.score if math.isfinite(hit.score) else 0.0,
+        "match_reason": f"its {below} answers the task" if below else "it answers the task",
+        "level": hit.level,
+        "abstract": hit.abstract,
+    }
+
+
+def _shown(shown: SkillShown, *, integrity: bool, source: bool) -> dict[str, Any]:
+    told = {
+        **_summary(shown.skill),
+        "abstract": shown.abstract,
+        "overview": shown.overview,
+        "content": shown.content,
+        "content_sha256": shown.content_sha256,
+    }
+    if shown.files is not None:
+        told["files"] = [_file(shown.skill, node, integrity) for node in shown.files]
+    if integrity:
+        told["revision"] = shown.revision
+    if source:
+        told["source"] = shown.source or None
+    return told
+
+
+def _file(one: Skill, node: Node, integrity: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": node.uri.name,
+        "uri": str(node.uri),
+        "path": node.uri.relative_to(one.uri),
+        "is_dir": node.is_dir,
+        "kind": kind_of(one.uri, node),
+    }
+    if not node.is_dir:
+        row["size"] = node.size
+        if integrity:
+            row["sha256"] = node.hash
+    return row
+
+
+def _finding(finding: Finding, strict: bool) -> dict[str, Any]:
+    told = asdict(finding)
+    return {"severity": "error" if told.pop("error") or strict else "warning", **told}
+
+
+VERBS = (
+    Verb("GET", _AT, skills, SkillsResult, "List skills"),
+    Verb("POST", _AT, add, SkillKeptResult, "Add a skill"),
+    Verb("POST", f"{_AT}/find", find, SkillsFoundResult, "Find a skill for a task", Deadline.RECALL),
+    Verb("POST", f"{_AT}/validate", validate, SkillCheckResult, "Judge a SKILL.md"),
+    Verb("GET", f"{_AT}/{{name}}", skill, SkillResult, "Show a skill"),
+    Verb("PUT", f"{_AT}/{{name}}", update, SkillKeptResult, "Replace a skill"),
+    Verb("DELETE", f"{_AT}/{{name}}", remove, SkillGoneResult, "Delete a skill"),
+)
