@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -36,3 +37,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running ``recalld serve`` for a module's tests, over an empty folder."""
     with serving(tmp_path_factory.mktemp("clients") / "data", **DEFAULTS) as running:
         yield running
+
+
+@pytest.fixture
+def unused() -> Callable[[], int]:
+    """A port nobody listens on."""
+
+    def free() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return free
