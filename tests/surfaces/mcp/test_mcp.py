@@ -154,3 +154,90 @@ async def test_before_the_store_is_open_a_call_may_be_repeated() -> None:
         answer = await http.post("/mcp", json={}, headers=ACCEPT)
     app.front.close()
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+# What the wire promises of each tool: arguments with their defaults, "!" where one must be given.
+PROMISED: dict[str, dict[str, Any]] = {
+    "find": {"query": "!", "target_uri": "", "limit": 10, "min_score": 0.35, "level": None, "context_type": None,
+             "read_content": False},
+    "search": {"query": "!", "target_uri": "", "session_id": None, "limit": 10, "min_score": None, "level": None,
+               "context_type": None, "mode": "list", "query_expansion": "auto", "max_tokens": 1600, "quotas": None,
+               "purpose": None, "detail": "auto", "detail_by_category": None, "dedup_turns": 0, "exclude_uris": None,
+               "peer_scope": "all", "other_peer_penalty": None, "other_peer_penalties": None, "rewrite": "off",
+               "rewrite_max_bullets": 6},
+    "read": {"uris": "!"},
+    "list": {"uri": "!", "recursive": False},
+    "tree": {"uri": "viking://", "level_limit": 3, "node_limit": 1000, "include_abstract": False},
+    "remember": {"messages": "!"},
+    "write": {"uri": "!", "content": "!", "mode": "replace", "wait": False, "timeout": None},
+    "edit": {"uri": "!", "old_string": "!", "new_string": "!", "replace_all": False, "wait": False, "timeout": None},
+    "list_watches": {},
+    "cancel_watch": {"to_uri": "!"},
+    "grep": {"uri": "!", "pattern": "!", "case_insensitive": False, "node_limit": 10},
+    "glob": {"pattern": "!", "uri": "viking://", "node_limit": 100},
+    "forget": {"uri": "!", "recursive": False},
+    "health": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tool", sorted(PROMISED))
+async def test_a_tool_takes_what_the_wire_promises(ana: Agent, tool: str) -> None:
+    tools = {t["name"]: t for t in (await ana.ask("tools/list"))["result"]["tools"]}
+    schema = tools[tool]["inputSchema"]
+    shown = {
+        name: "!" if name in schema.get("required", []) else how.get("default")
+        for name, how in schema["properties"].items()
+    }
+    assert shown == PROMISED[tool]
+    assert all("type" in how for how in schema["properties"].values())
+    assert tools[tool]["description"]
+
+
+async def test_of_a_union_the_widest_form_is_shown(ana: Agent) -> None:
+    tools = {t["name"]: t["inputSchema"]["properties"] for t in (await ana.ask("tools/list"))["result"]["tools"]}
+    assert tools["read"]["uris"]["type"] == tools["grep"]["pattern"]["type"] == "array"
+    assert tools["search"]["purpose"] == {"type": "string", "enum": ["chat", "coding"]}
+    assert tools["search"]["quotas"] == {"type": "object", "additionalProperties": {"type": "integer"}}
+
+
+async def test_found_entries_can_be_read_at_once(ana: Agent) -> None:
+    text = "# Tea\n\nAna drinks oolong at dawn.\n\n" + "Rain fell on the harbour. " * 20 + "\n\nAnd sencha at dusk.\n"
+    await ana.told("write", uri=TEA, content=text)
+    assert "sencha at dusk" not in await ana.told("find", query="oolong at dawn", min_score=0.0)
+    found = await ana.told("find", query="oolong at dawn", min_score=0.0, read_content=True)
+    assert "\n\n  And sencha at dusk.\n" in found
+    assert found.endswith("Use read with an address to see all of it.")
+
+
+async def test_content_is_cut_where_it_is_long(ana: Agent) -> None:
+    for i in range(8):
+        await ana.told("write", uri=f"viking://resources/notes/{i}.md", content="oolong tea " * 1_000)
+    found = await ana.told("find", query="oolong tea", min_score=0.0, read_content=True)
+    assert "[cut: use read for the rest]" in found
+    assert len(found) < 60_000
+
+
+async def test_a_block_is_not_repeated_in_a_session(ana: Agent) -> None:
+    await ana.told("write", uri=TEA, content="Ana drinks oolong at dawn.")
+    await ana.http.post(
+        "/api/v1/sessions/s/messages", json={"role": "user", "content": "hi"}, headers={"X-OpenViking-User": "ana"}
+    )
+    asked = {"query": "when is oolong time", "mode": "context", "session_id": "s", "dedup_turns": 5, "min_score": 0.0}
+    assert "<memory uri=" in await ana.told("search", **asked)
+    assert await ana.told("search", **asked) == "No matching context found."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({"purpose": "war"}, "purpose"),
+        ({"quotas": {"dreams": 1}}, "quotas"),
+        ({"detail_by_category": {"events": "huge"}}, "detail"),
+        ({"max_tokens": 1}, "max_tokens"),
+        ({"target_uri": "viking://resources"}, "target_uri"),
+    ],
+)
+async def test_a_block_that_cannot_be_is_refused(ana: Agent, arguments: dict[str, Any], word: str) -> None:
+    text, failed = await ana("search", query="x", mode="context", **arguments)
+    assert failed
+    assert word in text

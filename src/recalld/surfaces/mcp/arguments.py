@@ -25,6 +25,7 @@ class Find(Arguments, frozen=True):
     min_score: float = 0.35
     level: list[int] | None = None
     context_type: list[str] | str | None = None
+    read_content: bool = False
 
 
 class Search(Arguments, frozen=True):
@@ -39,18 +40,18 @@ class Search(Arguments, frozen=True):
     context_type: list[str] | str | None = None
     mode: Literal["list", "context"] = "list"
     query_expansion: Literal["auto", "off"] = "auto"
-    max_tokens: Positive = 1600
+    max_tokens: Annotated[int, Meta(ge=64, le=32_000)] = 1600
     quotas: dict[str, int] | None = None
-    purpose: str | None = None
-    detail: str = "auto"
+    purpose: Literal["chat", "coding"] | None = None
+    detail: Literal["auto", "abstract", "overview", "full"] = "auto"
     detail_by_category: dict[str, str] | None = None
-    dedup_turns: Annotated[int, Meta(ge=0)] = 0
-    exclude_uris: list[str] | None = None
+    dedup_turns: Annotated[int, Meta(ge=0, le=100)] = 0
+    exclude_uris: Annotated[list[str], Meta(max_length=200)] | None = None
     peer_scope: Literal["all", "actor"] = "all"
     other_peer_penalty: float | None = None
     other_peer_penalties: dict[str, float] | None = None
     rewrite: Literal["off", "auto"] = "off"
-    rewrite_max_bullets: Positive = 6
+    rewrite_max_bullets: Annotated[int, Meta(ge=1, le=20)] = 6
 
 
 class Read(Arguments, frozen=True):
@@ -174,8 +175,14 @@ def schema(kind: type[Arguments]) -> dict[str, Any]:
 
 
 def _flat(full: dict[str, Any]) -> dict[str, Any]:
-    forms = full.get("anyOf")
-    if forms is None:
-        return full
+    """The widest form, and the same of what it holds. A choice of words is a text and offers no null."""
+    forms = [form for form in full.get("anyOf", [full]) if form.get("type") != "null"]
     order = ("array", "object", "string", "number", "integer", "boolean")
-    return min((f for f in forms if f.get("type") != "null"), key=lambda f: order.index(f["type"]))
+    chosen = dict(min(forms, key=lambda form: order.index(form.get("type", "string"))))
+    if "enum" in chosen:
+        words = [word for word in chosen["enum"] if word is not None]
+        return {**chosen, "type": "string", "enum": words}
+    for inner in ("items", "additionalProperties"):
+        if isinstance(chosen.get(inner), dict) and chosen[inner]:
+            chosen[inner] = _flat(chosen[inner])
+    return chosen

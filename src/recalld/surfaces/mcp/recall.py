@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from textwrap import indent
 from typing import Any
 
 from recalld.domain.errors import Invalid, RecalldError
 from recalld.domain.hit import Answer
 from recalld.domain.node import Node
+from recalld.domain.uri import Uri
 
 from . import arguments as args
 from .desk import Desk
 
 EMPTY = "No matching context found."
 _MIN_SCORE = 0.35
+_CONTENT_CHARS_MAX = 40_000
+_CONTENT_CHARS_EACH = 8_000
 _CATEGORIES = ("events", "entities", "preferences", "experiences", "resources", "skills", "memories")
 
 
 async def find(desk: Desk, asked: args.Find) -> str:
-    """Find memories, resources and skills that answer a question."""
-    return listed(await desk.workspace.find(asked.query, **_options(asked, asked.min_score)))
+    """Find memories, resources and skills that answer a question; with read_content the best ones in full."""
+    found = await desk.workspace.find(asked.query, **_options(asked, asked.min_score))
+    return listed(found, await _contents(desk, found) if asked.read_content else {})
 
 
 async def search(desk: Desk, asked: args.Search) -> str:
@@ -85,14 +91,35 @@ async def health(desk: Desk, asked: args.Nothing) -> str:
     return f"recalld is {state.state}{reasons}"
 
 
-def listed(found: Answer) -> str:
-    """Hits as agents read them, the best first."""
+async def _contents(desk: Desk, found: Answer) -> dict[Uri, str]:
+    """Texts of the best hits, until there is enough to read; what has gone meanwhile is left out."""
+    contents: dict[Uri, str] = {}
+    left = _CONTENT_CHARS_MAX
+    for hit in found.hits:
+        if left <= 0:
+            break
+        try:
+            text = await desk.workspace.read(str(hit.uri))
+        except RecalldError:  # a hit that cannot be read leaves the others alone
+            continue
+        contents[hit.uri] = _cut(text.strip(), min(left, _CONTENT_CHARS_EACH))
+        left -= len(contents[hit.uri])
+    return contents
+
+
+def _cut(text: str, chars_max: int) -> str:
+    return text if len(text) <= chars_max else f"{text[:chars_max].rstrip()}\n[cut: use read for the rest]"
+
+
+def listed(found: Answer, contents: Mapping[Uri, str] | None = None) -> str:
+    """Hits as agents read them, the best first, each with its abstract, or its text where ``contents`` has it."""
     notes = [f"(answered without: {', '.join(found.degraded)})"] if found.degraded else []
     if not found.hits:
         return "\n".join([EMPTY, *notes])
     lines = [f"Found {len(found.hits)} item(s):"]
     for hit in found.hits:
-        lines += [f"- [{hit.type} {round(hit.score * 100)}%] {hit.uri}", f"  {_line(hit.abstract)}"]
+        text = (contents or {}).get(hit.uri, _line(hit.abstract))
+        lines += [f"- [{hit.type} {round(hit.score * 100)}%] {hit.uri}", indent(text, "  ")]
     return "\n".join([*lines, "Use read with an address to see all of it.", *notes])
 
 
@@ -126,8 +153,12 @@ async def _block(desk: Desk, asked: args.Search) -> str:
         exclude=tuple(asked.exclude_uris or ()),
         all_peers=asked.peer_scope == "all",
         penalties=penalties or None,
+        dedup_turns=asked.dedup_turns,
+        rewrite=asked.rewrite,
+        rewrite_max_bullets=asked.rewrite_max_bullets,
+        narrow={k: v for k, v in (("level", asked.level), ("context_type", asked.context_type)) if v},
     )
-    return found.rendered or EMPTY
+    return found.digest or found.rendered or EMPTY
 
 
 async def _one(desk: Desk, uri: str) -> str:
