@@ -1,0 +1,1 @@
+"""Adapters of one door: one file is one plugin."""

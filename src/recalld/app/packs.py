@@ -1,0 +1,62 @@
+"""Packs as one caller: export and import of subtrees, backup and restore of an account."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid
+from recalld.domain.pack import Brought, OnConflict, VectorMode
+from recalld.domain.uri import Uri
+from recalld.flows.pack import bring as bringing
+from recalld.flows.pack import export as exporting
+from recalld.flows.pack.export import Packed
+from recalld.ports.doors import Doors
+from recalld.rules.address import resolve
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+class PackVerbs:
+    """Verbs bound to a caller; reached by ``workspace.verbs(PackVerbs)``."""
+
+    def __init__(self, doors: Doors, caller: Caller) -> None:
+        self._doors = doors
+        self._caller = caller
+
+    async def export(self, uri: str, *, include_vectors: bool = False) -> Packed:
+        """A directory and all below as a pack; its file is the caller's to delete. Raises ``Invalid``, ``NotFound`` and
+        ``Denied``."""
+        return await exporting.export(self._uri(uri), self._caller, self._doors, vectors=include_vectors)
+
+    async def backup(self, *, include_vectors: bool = False) -> Packed:
+        """All of the account. Raises ``Denied`` for a plain user."""
+        return await exporting.backup(self._caller, self._doors, vectors=include_vectors)
+
+    async def bring(self, pack: Path, parent: str, *, on_conflict: str = "fail", vector_mode: str = "auto") -> Brought:
+        """Import a pack below ``parent`` under its root's name. Raises ``Invalid`` for what does not verify and
+        ``Conflict``, both before anything is changed."""
+        wish = self._wish(pack, on_conflict, vector_mode)
+        return await bringing.bring(wish, self._uri(parent), self._caller, self._doors)
+
+    async def restore(self, pack: Path, *, on_conflict: str = "fail", vector_mode: str = "auto") -> Brought:
+        """Put a backup back. Raises as ``bring`` does, and ``Denied`` for a plain user."""
+        return await bringing.restore(self._wish(pack, on_conflict, vector_mode), self._caller, self._doors)
+
+    def _uri(self, text: str) -> Uri:
+        return resolve(text, self._caller, self._doors.clock.now())
+
+    def _wish(self, pack: Path, on_conflict: str, vector_mode: str) -> bringing.Wish:
+        return bringing.Wish(
+            pack, _word(OnConflict, on_conflict, "on_conflict"), _word(VectorMode, vector_mode, "vector_mode")
+        )
+
+
+def _word(kind: type[Word], given: str, field: str) -> Word:
+    try:
+        return kind(given)
+    except ValueError as bad:
+        known = ", ".join(kind)
+        raise Invalid(f"{field} {given[:40]!r} is unknown", remedy=f"one of {known}", details={"field": field}) from bad

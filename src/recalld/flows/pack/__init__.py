@@ -1,0 +1,1 @@
+"""Packs: a subtree or an account as one file, and back."""

@@ -1,0 +1,97 @@
+"""A pack's session as a session: real messages with their ids, archives in their order with their tiers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import ArchiveMessages, Commit, ConfigureSession, FinishArchive, OpenSession, UpdateTask
+from recalld.domain.document import Tiers
+from recalld.domain.job import Lane, NewJob, TaskStatus
+from recalld.domain.session import BATCH_MESSAGES_MAX
+from recalld.flows.session.append import append
+from recalld.ports.doors import Doors
+from recalld.ports.ledger import Tenant
+from recalld.rules.packed import TalkFiles, session_config, tiers_of
+
+from .verify import Verified, messages_of
+
+BATCH_CHARS_MAX = 4 * 1024 * 1024
+ERROR_CHARS_MAX = 500
+
+
+async def bring_talk(talk: TalkFiles, pack: Verified, caller: Caller, doors: Doors) -> int:
+    """Bring one session of the caller; returns how many messages were new. Messages the session has are passed over, and
+    so are archives it has: a second run goes on where the first one ended."""
+    tenant, sid = doors.ledger.tenant(caller), talk.uri.name
+    await tenant.commit(Commit((OpenSession(sid, exist_ok=True),)))
+    session = await tenant.session(sid)
+    begun = session.total_message_count == 0
+    added = 0
+    for number, files in sorted(talk.archives.items()):
+        if "messages.jsonl" not in files or (number <= session.commit_count and not begun):
+            continue
+        raw = await doors.compute.run(messages_of, pack, files["messages.jsonl"], caller, doors.clock.now())
+        if not await _all_of(raw, sid, tenant):
+            added += await _append(sid, raw, f"archive {number}", caller, doors)
+            continue
+        added += await _append(sid, raw, f"archive {number}", caller, doors)
+        await _archive(sid, files, pack, tenant, doors)
+    if talk.live:
+        raw = await doors.compute.run(messages_of, pack, talk.live, caller, doors.clock.now())
+        added += await _append(sid, raw, "live", caller, doors)
+    if talk.meta:
+        # Last, so that a session which commits by itself does not do so while it is still coming.
+        config = session_config(await doors.compute.run(pack.read, talk.meta))
+        await tenant.commit(Commit((ConfigureSession(sid, config),)))
+    return added
+
+
+async def _all_of(raw: list[dict[str, Any]], sid: str, tenant: Tenant) -> bool:
+    """True if what is live in the session belongs to this archive: else archiving would take other messages with it."""
+    ids = {str(one.get("id")) for one in raw}
+    return all(m.id in ids for m in await tenant.messages(sid, archive=0))
+
+
+async def _append(sid: str, raw: list[dict[str, Any]], part: str, caller: Caller, doors: Doors) -> int:
+    added = count = 0
+    while count < len(raw):
+        some = _batch(raw, count)
+        # The key names messages without an id, so that a repeated import adds nothing.
+        added += (await append(sid, some, f"pack {sid} {part} {count}", caller, doors)).added
+        count += len(some)
+    return added
+
+
+def _batch(raw: list[dict[str, Any]], start: int) -> list[dict[str, Any]]:
+    held: list[dict[str, Any]] = []
+    size = 0
+    for one in raw[start : start + BATCH_MESSAGES_MAX]:
+        size += len(str(one))
+        if held and size > BATCH_CHARS_MAX:
+            break
+        held.append(one)
+    return held
+
+
+async def _archive(sid: str, files: dict[str, str], pack: Verified, tenant: Tenant, doors: Doors) -> None:
+    """Put what is live away, finished as it was: what was learnt from it comes with the pack and is not learnt again."""
+    session, live = await tenant.session(sid), await tenant.messages(sid, archive=0)
+    if not live:
+        return
+    texts = [
+        (await doors.compute.run(pack.read, files[name])).decode("utf-8", "replace") if name in files else ""
+        for name in (".abstract.md", ".overview.md", ".failed.json")
+    ]
+    task_id, number = f"task_{doors.clock.token()}", session.commit_count + 1
+    job = NewJob("extract", f"extract:{sid}:{task_id}", {"session_id": sid}, lane=Lane.BULK, task_id=task_id)
+    error = texts[2].strip()[:ERROR_CHARS_MAX]
+    finish = FinishArchive(sid, number, tiers_of(texts[0], texts[1]) if any(texts[:2]) else Tiers(""), error=error)
+    # The job finds the archive finished and ends at once.
+    result = {"session_id": sid, "archive_uri": str(session.uri / f"history/archive_{number:03d}"), "imported": True}
+    ops = (
+        ArchiveMessages(sid, live[-1].ordinal, 0, task_id, job, "import_pack"),
+        finish,
+        UpdateTask(task_id, TaskStatus.COMPLETED, stage="completed", result=result),
+    )
+    await tenant.commit(Commit(ops))

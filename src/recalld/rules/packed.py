@@ -1,0 +1,213 @@
+"""What the files of a pack mean: index records, sidecars, and a session's talk, read from outside and taken in bounds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from recalld.domain.document import Tiers
+from recalld.domain.node import Node
+from recalld.domain.pack import PackRecord
+from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
+from recalld.domain.uri import Uri
+
+from .address import SIDECARS, context_type, session_of
+from .pack import refused
+from .wire import iso, moment
+
+SOURCE_CHARS_MAX = 16_384
+TAGS_MAX = 64
+TAG_CHARS_MAX = 256
+NO_PLACE = frozenset({".relations.json", ".path.ovlock", ".ovlock", ".DS_Store"})
+_FRONT = re.compile(r"\A---\n(.*?)\n---\n+", re.S)
+_COMPONENT = re.compile(r"^  component: *(\S{1,64})$", re.M)
+_ARCHIVE = re.compile(r"archive_(\d{1,9})")
+_NUMBERS = frozenset(
+    {
+        "pending_token_threshold",
+        "message_count_threshold",
+        "idle_timeout_seconds",
+        "keep_recent_count",
+        "min_commit_interval_seconds",
+    }
+)
+
+
+def record_json(path: str, node: Node, level: int, abstract: str) -> bytes:
+    """One index record, a line."""
+    told: dict[str, Any] = {
+        "path": path,
+        "level": level,
+        "context_type": context_type(node.uri).value,
+        "name": node.uri.name,
+        "abstract": abstract,
+        "tags": list(node.tags),
+        "created_at": iso(node.created_at),
+        "updated_at": iso(node.updated_at),
+    }
+    if node.source:
+        told["source"] = node.source
+    return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def read_record(line: bytes) -> PackRecord | None:
+    """A record by what it says of its entry's path; None if it names none in the pack. Raises ``Invalid``."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError) as bad:
+        raise refused("an index record is no JSON") from bad
+    if not isinstance(told, dict):
+        raise refused("an index record is no object")
+    path, level = told.get("path", told.get("rel_path")), told.get("level", 2)
+    if not isinstance(path, str) or level not in {0, 1, 2}:
+        return None
+    given = told.get("tags") or told.get("search_tags") or ()
+    listed = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else ()
+    tags = tuple(t.strip().lower() for t in listed if isinstance(t, str) and 0 < len(t) <= TAG_CHARS_MAX)
+    updated = told.get("updated_at")
+    at = float(updated) if isinstance(updated, int | float) else moment(str(updated or ""), 0.0)
+    return PackRecord(path, int(level), tags[:TAGS_MAX], at if 0 < at < 1e11 else 0.0, _source(told.get("source")))
+
+
+def _source(given: object) -> dict[str, Any]:
+    """Where an entry says it comes from; nothing that is too large to be kept with a node."""
+    if not isinstance(given, dict) or len(json.dumps(given)) > SOURCE_CHARS_MAX:
+        return {}
+    return given
+
+
+def moved_source(source: Mapping[str, Any], before: Uri, after: Uri) -> dict[str, Any]:
+    """The same origin where messages it quotes lie below ``after`` instead of ``before``."""
+    quoted = source.get("messages")
+    if before == after or not isinstance(quoted, list):
+        return dict(source)
+    old, new = f"{before}/", f"{after}/"
+    return dict(source) | {"messages": [new + q[len(old) :] if str(q).startswith(old) else q for q in quoted]}
+
+
+def tiers_of(abstract: str, overview: str) -> Tiers:
+    """A directory's tiers from its two sidecars ("" = it has none of that name)."""
+    made_by = next((m[1] for text in (abstract, overview) if (m := _component(text))), "pack")
+    return Tiers(_body(abstract)[:ABSTRACT_CHARS_MAX], _body(overview)[:OVERVIEW_CHARS_MAX], made_by)
+
+
+def _component(text: str) -> re.Match[str] | None:
+    front = _FRONT.match(text.replace("\r\n", "\n"))
+    return _COMPONENT.search(front[1]) if front else None
+
+
+def _body(text: str) -> str:
+    plain = text.replace("\r\n", "\n")
+    front = _FRONT.match(plain)
+    # A skill's abstract is front matter and nothing else: then that is the text.
+    return (plain[front.end() :].strip() if front else "") or plain.strip()
+
+
+@dataclass(slots=True)
+class TalkFiles:
+    """The files of one session of a pack, by their paths there. ``archives``: number -> file name -> path."""
+
+    uri: Uri
+    live: str = ""
+    meta: str = ""
+    archives: dict[int, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Sorted:
+    """A pack's entries by what becomes of them, paths as in the pack."""
+
+    files: dict[str, Uri] = field(default_factory=dict)
+    directories: dict[str, Uri] = field(default_factory=dict)
+    sidecars: dict[Uri, dict[int, str]] = field(default_factory=dict)
+    talks: dict[Uri, TalkFiles] = field(default_factory=dict)
+    outputs: dict[str, Uri] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def take(self, path: str, uri: Uri, is_dir: bool) -> None:
+        """Put one entry where it belongs."""
+        if session_of(uri):
+            self._take_talk(path, uri, is_dir)
+        elif is_dir:
+            self.directories[path] = uri
+        elif uri.name in SIDECARS:
+            self.sidecars.setdefault(uri.parent, {})[SIDECARS[uri.name]] = path
+        elif uri.name in NO_PLACE or uri.name.startswith(".watch_tasks") or len(uri.parts) < 2:
+            self.left_out.append(f"{path}: has no meaning here")
+        else:
+            self.files[path] = uri
+
+    def _take_talk(self, path: str, uri: Uri, is_dir: bool) -> None:
+        base = Uri(uri.parts[:4])
+        if is_dir and len(uri.parts) > 4:
+            return  # they come with what lies in them
+        talk = self.talks.setdefault(base, TalkFiles(base))
+        match uri.parts[4:]:
+            case ():
+                return
+            case ("messages.jsonl",):
+                talk.live = path
+            case (".meta.json",):
+                talk.meta = path
+            case ("history", name, file) if found := _ARCHIVE.fullmatch(name):
+                talk.archives.setdefault(int(found[1]), {})[file] = path
+            case ("tool-results", _, "output.txt" | "metadata.json"):
+                self.outputs[path] = uri
+            case ("messages", _) | (".abstract.md",) | (".overview.md",) | (".recall_log.json",):
+                return  # made anew from the messages, or of no use to another store
+            case _:
+                self.left_out.append(f"{path}: sessions keep messages and archives only")
+
+
+def lines_of(data: bytes) -> Iterator[dict[str, Any]]:
+    """The messages of a ``messages.jsonl``. Raises ``Invalid``."""
+    for line in data.split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            told = json.loads(line)
+        except (ValueError, RecursionError) as bad:
+            raise refused("a message is no JSON") from bad
+        if not isinstance(told, dict):
+            raise refused("a message is no object")
+        yield told
+
+
+def session_config(data: bytes) -> dict[str, Any]:
+    """A session's policies from its ``.meta.json``, as far as they have the form they must have; {} if it is none."""
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(told, dict):
+        return {}
+    kept: dict[str, Any] = {}
+    if policy := _memory_policy(told.get("memory_policy")):
+        kept["memory_policy"] = policy
+    auto = told.get("auto_commit_policy")
+    if isinstance(auto, dict):
+        numbers = {k: v for k, v in auto.items() if k in _NUMBERS and isinstance(v, int) and not isinstance(v, bool)}
+        kept["auto_commit_policy"] = {k: v for k, v in numbers.items() if v >= 0}
+    extraction = told.get("memory_extraction_config")
+    events = extraction.get("events") if isinstance(extraction, dict) else None
+    tags = events.get("tags") if isinstance(events, dict) else None
+    if isinstance(tags, list) and tags and all(isinstance(t, str) for t in tags):
+        kept["memory_extraction_config"] = {"events": {"tags": tags[:TAGS_MAX]}}
+    return kept
+
+
+def _memory_policy(given: object) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        return {}
+    kept: dict[str, Any] = {}
+    for part in ("self", "peer", "working_memory"):
+        one = given.get(part)
+        if isinstance(one, dict) and isinstance(one.get("enabled"), bool):
+            kept[part] = {"enabled": one["enabled"]}
+    types = given.get("memory_types")
+    if isinstance(types, list) and all(isinstance(t, str) for t in types):
+        kept["memory_types"] = types[:TAGS_MAX]
+    return kept

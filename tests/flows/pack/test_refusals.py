@@ -1,0 +1,153 @@
+"""What does not verify is refused, and nothing of it is in the store."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recalld.app.packs import PackVerbs
+from recalld.domain.caller import Caller, Role
+from recalld.domain.errors import Invalid, RecalldError
+from tests.house_fixture import House
+
+DOCS = "viking://resources/docs"
+MANIFEST = "docs/_ovpack/manifest.json"
+Members = dict[str, bytes]
+
+
+def packs(house: House) -> PackVerbs:
+    return house.r.as_caller(Caller(role=Role.ROOT)).verbs(PackVerbs)
+
+
+async def members(house: House) -> Members:
+    await house.write(f"{DOCS}/tea.md", "Ana drinks oolong at dawn.")
+    await house.write(f"{DOCS}/deep/cedar.md", "birch and cedar")
+    await house.settle()
+    pack = await packs(house).export(DOCS)
+    with zipfile.ZipFile(pack.path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def zipped(found: Members) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in found.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def told(change: Callable[[dict[str, Any]], Any]) -> Callable[[Members], None]:
+    """A pack whose manifest says something else."""
+
+    def changed(found: Members) -> None:
+        manifest = json.loads(found[MANIFEST])
+        change(manifest)
+        found[MANIFEST] = json.dumps(manifest).encode()
+
+    return changed
+
+
+def foreign(manifest: dict[str, Any], path: str) -> None:
+    """A manifest of another program, whose overall hash is made in a way not known here."""
+    del manifest["generator"]
+    next(e for e in manifest["entries"] if e["kind"] == "file")["path"] = path
+
+
+def twice(manifest: dict[str, Any]) -> None:
+    del manifest["generator"]
+    manifest["entries"].append(dict(manifest["entries"][-1]))
+
+
+def below_a_file(manifest: dict[str, Any]) -> None:
+    del manifest["generator"]
+    manifest["entries"].append({"path": "tea.md/below", "kind": "directory"})
+
+
+REFUSED: dict[str, Callable[[Members], Any]] = {
+    "another version": told(lambda m: m.update(format_version=2)),
+    "another kind": told(lambda m: m.update(kind="zip")),
+    "no hash over all": told(lambda m: m.update(content_sha256="")),
+    "a wrong hash over all": told(lambda m: m.update(content_sha256="0" * 64)),
+    "a wrong hash": told(lambda m: (m.pop("generator"), m["entries"][-1].update(sha256="0" * 64))),
+    "a wrong size": told(lambda m: (m.pop("generator"), m["entries"][-1].update(size=1))),
+    "a size that is none": told(lambda m: (m.pop("generator"), m["entries"][-1].update(size=-1))),
+    "an unknown kind of entry": told(lambda m: (m.pop("generator"), m["entries"][-1].update(kind="link"))),
+    "a path that leads up": told(lambda m: foreign(m, "../tea.md")),
+    "an absolute path": told(lambda m: foreign(m, "/tea.md")),
+    "a path with a backslash": told(lambda m: foreign(m, "a\\tea.md")),
+    "an entry twice": told(twice),
+    "an entry below a file": told(below_a_file),
+    "another root": told(lambda m: m["root"].update(name="other")),
+    "a root in no scope": told(lambda m: m["root"].update(uri="viking://temp/docs")),
+    "a root that is no address": told(lambda m: m["root"].update(uri="/etc")),
+    "too few index records": told(lambda m: m["index"]["records"].update(count=1)),
+    "a file the manifest does not name": lambda found: found.update({"docs/files/more.md": b"more"}),
+    "a file beside the root": lambda found: found.update({"more.md": b"more"}),
+    "a file missing": lambda found: found.pop("docs/files/tea.md"),
+    "a file changed": lambda found: found.update({"docs/files/tea.md": b"Ana drinks coffee at dawn."}),
+    "records changed": lambda found: found.update({"docs/_ovpack/index_records.jsonl": b"{}\n"}),
+    "no manifest": lambda found: found.pop(MANIFEST),
+    "a manifest that is no JSON": lambda found: found.update({MANIFEST: b"{"}),
+}
+
+
+@pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED.keys())
+async def test_a_pack_that_does_not_verify_changes_nothing(
+    house: House, tmp_path: Path, change: Callable[[Members], Any]
+) -> None:
+    found = await members(house)
+    change(found)
+    (tmp_path / "pack.zip").write_bytes(zipped(found))
+    state = await house.state()
+    with pytest.raises(Invalid):
+        await packs(house).bring(tmp_path / "pack.zip", "viking://resources/elsewhere")
+    assert await house.state() == state
+
+
+async def test_a_pack_with_a_flipped_bit_is_refused_or_the_same(house: House, tmp_path: Path) -> None:
+    whole = zipped(await members(house))
+    brought = 0
+    for at in range(0, len(whole), max(1, len(whole) // 61)):
+        (tmp_path / "pack.zip").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        place = f"viking://resources/at{at}"
+        state = await house.state()
+        try:
+            await packs(house).bring(tmp_path / "pack.zip", place)
+        except RecalldError:
+            assert await house.state() == state
+            continue
+        brought += 1
+        assert await house.r.read(f"{place}/docs/tea.md") == "Ana drinks oolong at dawn."
+    assert brought < 20
+
+
+async def test_a_foreign_pack_is_taken_by_its_files_hashes(house: House, tmp_path: Path) -> None:
+    found = await members(house)
+    told(lambda m: (m.pop("generator"), m.update(content_sha256="1" * 64)))(found)
+    (tmp_path / "pack.zip").write_bytes(zipped(found))
+    did = await packs(house).bring(tmp_path / "pack.zip", "viking://resources/elsewhere")
+    assert did.files == 2
+
+
+async def test_words_that_mean_nothing_are_named(house: House, tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="on_conflict"):
+        await packs(house).bring(tmp_path / "pack.zip", "viking://resources", on_conflict="merge")
+    with pytest.raises(Invalid, match="vector_mode"):
+        await packs(house).bring(tmp_path / "pack.zip", "viking://resources", vector_mode="some")
+
+
+async def test_a_pack_is_imported_and_a_backup_restored(house: House, tmp_path: Path) -> None:
+    await members(house)
+    pack, backup = await packs(house).export(DOCS), await packs(house).backup()
+    state = await house.state()
+    with pytest.raises(Invalid, match="no backup"):
+        await packs(house).restore(pack.path)
+    with pytest.raises(Invalid, match="restore"):
+        await packs(house).bring(backup.path, "viking://resources")
+    assert await house.state() == state
