@@ -21,9 +21,9 @@ def compile_glob(pattern: str) -> Callable[[str], bool]:
         )
     options = re2.Options()
     options.log_errors = False
-    expression = "|".join(_expression(p) for p in _alternatives(pattern.strip("/")))
+    whole = "|".join(expression(p) for p in _alternatives(pattern.strip("/")))
     try:
-        compiled = re2.compile(f"(?:{expression})", options)
+        compiled = re2.compile(f"(?:{whole})", options)
     except re2.error as bad:
         raise Invalid(
             f"pattern {pattern!r} is not a glob", remedy="close its brackets", details={"field": "pattern"}
@@ -47,7 +47,8 @@ def _alternatives(pattern: str) -> list[str]:
     return done
 
 
-def _expression(pattern: str) -> str:
+def expression(pattern: str) -> str:
+    """One pattern without braces as a regular expression."""
     out, i = "", 0
     while i < len(pattern):
         if pattern.startswith("**/", i):

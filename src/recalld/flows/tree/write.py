@@ -41,7 +41,7 @@ async def write(uri: Uri, data: bytes, mode: str, caller: Caller, doors: Doors) 
     if mode == "append":
         return await _append(uri, data, tenant, doors)
     operation = await _operation(uri, data, WriteMode.CREATE if mode == "create" else WriteMode.UPSERT, doors)
-    return _written(await tenant.commit(Commit((operation,), _jobs((operation,)))), (operation,))
+    return _written(await tenant.commit(Commit((operation,), jobs_after((operation,)))), (operation,))
 
 
 async def write_many(root: Uri, operations: Sequence[Operation], caller: Caller, doors: Doors) -> Written:
@@ -55,7 +55,7 @@ async def write_many(root: Uri, operations: Sequence[Operation], caller: Caller,
             old = await tenant.read(each.uri)
             expect, data = (await tenant.stat(each.uri)).hash, old + each.data
         puts.append(await _operation(each.uri, data, each.mode, doors, expect=expect))
-    return _written(await tenant.commit(Commit(tuple(puts), _jobs(puts))), puts)
+    return _written(await tenant.commit(Commit(tuple(puts), jobs_after(puts))), puts)
 
 
 async def _append(uri: Uri, data: bytes, tenant: Tenant, doors: Doors) -> Written:
@@ -65,7 +65,7 @@ async def _append(uri: Uri, data: bytes, tenant: Tenant, doors: Doors) -> Writte
         _check_size(len(whole), WRITE_BYTES_MAX, str(uri))
         operation = await _operation(uri, whole, WriteMode.REPLACE, doors, expect=before.hash)
         try:
-            return _written(await tenant.commit(Commit((operation,), _jobs((operation,)))), (operation,))
+            return _written(await tenant.commit(Commit((operation,), jobs_after((operation,)))), (operation,))
         except Conflict as changed:
             if changed.code != "ABORTED":
                 raise
@@ -103,7 +103,8 @@ async def _operation(uri: Uri, data: bytes, mode: WriteMode, doors: Doors, *, ex
     return await put_file(uri, data, await shape(uri, data, doors), doors, mode=mode, expect=expect)
 
 
-def _jobs(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
+def jobs_after(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
+    """What writing these files leaves to do."""
     later = tuple(
         NewJob("shape", f"shape:{p.uri}", {"uri": str(p.uri)}, lane=Lane.INTERACTIVE)
         for p in puts

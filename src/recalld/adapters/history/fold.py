@@ -1,0 +1,112 @@
+"""The log folded into a tree: entry by entry, as the ledger once applied them.
+
+Four kinds of entry shape the tree; all others concern what hangs on its nodes. A copy is as many ``create`` entries as it
+made nodes. What a ``remove`` cut off never comes back, so a purge needs no entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from recalld.domain.errors import Invalid
+from recalld.domain.snapshot import Files, Version
+
+SHAPING = ("create", "write", "move", "remove")
+NODES_MAX = 1_000_000
+_DIRECTORY, _MESSAGE = 0, 2
+
+Entry = tuple[int, str, int, str, str]
+"""seq, op, node, after, detail."""
+Tracked = Callable[[Sequence[str]], bool]
+
+
+class Fold:
+    """One account's tree after entry ``seq``. Messages are left out; directories are known by what lies in them."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self._root = 0
+        self._place: dict[int, tuple[int, str]] = {}
+        self._below: dict[int, dict[str, int]] = {}
+        self._hash: dict[int, str] = {}
+
+    def apply(self, entry: Entry) -> None:
+        """Go one entry on. Raises ``Invalid`` when the account holds more than can be folded."""
+        seq, op, node, after, detail = entry
+        self.seq = seq
+        match op:
+            case "create":
+                self._create(node, after, orjson.loads(detail))
+            case "write":
+                self._hash[node] = after
+            case "move" if node in self._place:
+                told = orjson.loads(detail)
+                self._unlink(node)
+                self._link(node, told["parent"], told["name"])
+            case "remove" if node in self._place:
+                self._unlink(node)
+                self._drop(node)
+
+    def _create(self, node: int, after: str, told: dict[str, int | str]) -> None:
+        if told["kind"] == _MESSAGE:
+            return
+        if len(self._place) >= NODES_MAX:
+            raise Invalid(
+                f"the account has held more than {NODES_MAX} entries at once",
+                remedy="snapshots serve smaller accounts; export the tree as a pack",
+                code="RESOURCE_EXHAUSTED",
+            )
+        if told["kind"] != _DIRECTORY:
+            self._hash[node] = after
+        if told["parent"] == 0:
+            self._root = node
+        self._link(node, int(told["parent"]), str(told["name"]))
+
+    def _link(self, node: int, parent: int, name: str) -> None:
+        self._place[node] = (parent, name)
+        self._below.setdefault(parent, {})[name] = node
+
+    def _unlink(self, node: int) -> None:
+        parent, name = self._place[node]
+        siblings = self._below.get(parent, {})
+        if siblings.get(name) == node:
+            del siblings[name]
+
+    def _drop(self, top: int) -> None:
+        doomed = [top]
+        while doomed:
+            node = doomed.pop()
+            self._place.pop(node, None)
+            self._hash.pop(node, None)
+            doomed += self._below.pop(node, {}).values()
+
+    def files(self, under: Sequence[tuple[str, ...]], tracked: Tracked) -> Files:
+        """Every tracked file at or below these paths (none = everywhere)."""
+        found: Files = {}
+        for top in under or ((),):
+            node = self._find(top)
+            if node:
+                self._gather(node, top, tracked, found)
+        return found
+
+    def _find(self, path: tuple[str, ...]) -> int:
+        at = self._root
+        for name in path:
+            at = self._below.get(at, {}).get(name, 0)
+            if not at:
+                return 0
+        return at
+
+    def _gather(self, top: int, path: tuple[str, ...], tracked: Tracked, found: Files) -> None:
+        todo = [(top, path)]
+        while todo:
+            node, parts = todo.pop()
+            if not tracked(parts):
+                continue
+            hash_ = self._hash.get(node)
+            if hash_ is not None:
+                found["/".join(parts)] = Version(node, hash_)
+            else:
+                todo += [(below, (*parts, name)) for name, below in self._below.get(node, {}).items()]

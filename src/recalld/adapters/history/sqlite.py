@@ -1,0 +1,211 @@
+"""The past over the embedded store: the log read in pages by its readers, and folded as it is read.
+
+Nothing here writes and nothing is kept beside the log, so there is nothing that a crash could leave behind: what the log
+says after a restart is what the past was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import apsw
+import orjson
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Busy, Invalid, NotFound
+from recalld.domain.snapshot import Author, Snapshot, Version
+from recalld.domain.uri import Uri
+from recalld.ports.blobs import Blobs
+from recalld.ports.history import Past, Visit
+from recalld.rules.snapshots import OID_CHARS_MIN, is_oid, tracked
+
+from .fold import SHAPING, Fold
+
+T = TypeVar("T")
+PAGE = 5_000
+"""Log entries one read looks at: some ten milliseconds of one reader."""
+FILES_MAX = 2_000_000
+"""Files one walk shows, over all its points."""
+FOLDS_RUNNING_MAX = 2
+FOLDS_WAITING_MAX = 16
+_COLUMNS = "oid, branch, seq, at, parent, message, author, tree, paths, rules"
+
+
+class Reader(Protocol):
+    """The store's bounded reader connections."""
+
+    async def read(self, fn: Callable[[apsw.Connection], T]) -> T:
+        """Run ``fn`` on a reader connection inside one read transaction."""
+        ...
+
+
+class SqliteHistory:
+    """See ``ports.history.History``."""
+
+    def __init__(self, store: Reader, blobs: Blobs) -> None:
+        self._store = store
+        self._blobs = blobs
+        # A fold holds a whole tree in memory: few at a time, and not many waiting.
+        self._turn = asyncio.Semaphore(FOLDS_RUNNING_MAX)
+        self._asking = 0
+
+    def past(self, caller: Caller) -> Past:
+        """See ``ports.history.History``."""
+        return SqlitePast(self, caller)
+
+    async def read(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Read the store."""
+        return await self._store.read(work)
+
+    async def blob(self, hash_: str) -> bytes:
+        """Bytes that lie outside the ledger."""
+        return await self._blobs.get(hash_)
+
+    @asynccontextmanager
+    async def folding(self) -> AsyncIterator[None]:
+        """A place among those that fold. Raises ``Busy``."""
+        if self._asking >= FOLDS_RUNNING_MAX + FOLDS_WAITING_MAX:
+            raise Busy("too many snapshots are being read at once", retry_after_s=2.0)
+        self._asking += 1
+        try:
+            async with self._turn:
+                yield
+        finally:
+            self._asking -= 1
+
+
+class SqlitePast:
+    """See ``ports.history.Past``."""
+
+    def __init__(self, history: SqliteHistory, caller: Caller) -> None:
+        self.caller = caller
+        self._history = history
+
+    async def end(self) -> int:
+        """See ``ports.history.Past``."""
+        return int((await self._rows("SELECT coalesce(max(seq), 0) FROM log"))[0][0])
+
+    async def head(self, branch: str) -> Snapshot | None:
+        """See ``ports.history.Past``."""
+        found = await self.line(branch, limit=1)
+        return found[0] if found else None
+
+    async def snapshot(self, oid: str) -> Snapshot:
+        """See ``ports.history.Past``."""
+        wanted = oid.lower()
+        if not is_oid(wanted):
+            raise Invalid(
+                f"{oid[:60]!r} is no snapshot",
+                remedy=f"give at least {OID_CHARS_MIN} characters of an oid, or a branch",
+                details={"field": "target_ref"},
+            )
+        found = await self._rows(
+            f"SELECT {_COLUMNS} FROM snapshot WHERE oid >= ? AND oid < ? AND account = ? LIMIT 2",
+            (wanted, f"{wanted}g", self.caller.account),
+        )
+        if not found:
+            raise NotFound(
+                f"Snapshot not found: {oid}",
+                remedy="GET /api/v1/snapshot/log lists them",
+                details={"type": "git_ref", "resource": oid},
+            )
+        if len(found) > 1:
+            raise Invalid(
+                f"several snapshots begin with {oid}", remedy="give more characters", details={"field": "target_ref"}
+            )
+        return _snapshot(found[0])
+
+    async def line(self, branch: str, *, until: int | None = None, limit: int) -> list[Snapshot]:
+        """See ``ports.history.Past``."""
+        found = await self._rows(
+            f"SELECT {_COLUMNS} FROM snapshot WHERE account = :account AND branch = :branch "
+            "AND (:until IS NULL OR seq <= :until) ORDER BY seq DESC LIMIT :limit",
+            {"account": self.caller.account, "branch": branch, "until": until, "limit": limit},
+        )
+        return [_snapshot(values) for values in found]
+
+    async def walk(self, points: Sequence[int], under: Sequence[Uri], visit: Visit) -> None:
+        """See ``ports.history.Past``."""
+        tops = _apart([uri.parts for uri in under])
+        fold, shown = Fold(), 0
+
+        def show(point: int, _: apsw.Connection) -> int:
+            files = fold.files(tops, lambda parts: tracked(parts, self.caller))
+            visit(point, files)
+            return len(files)
+
+        async with self._history.folding():
+            for point in sorted(set(points)):
+                while fold.seq < point:
+                    await self._history.read(partial(_advance, account=self.caller.account, fold=fold, to=point))
+                # On a reader's thread too: no page of the log is read meanwhile, but the loop goes on.
+                shown += await self._history.read(partial(show, point))
+                if shown > FILES_MAX:
+                    raise Invalid(
+                        f"more than {FILES_MAX} files would have to be looked at",
+                        remedy="name fewer or deeper paths, or a smaller limit",
+                        code="RESOURCE_EXHAUSTED",
+                    )
+
+    async def content(self, version: Version) -> bytes:
+        """See ``ports.history.Past``."""
+        found = await self._rows(
+            "SELECT b.data FROM blob b WHERE b.hash = :hash AND EXISTS (SELECT 1 FROM log WHERE node = :node "
+            "AND account = :account AND after = :hash)",
+            {"hash": version.hash, "node": version.node, "account": self.caller.account},
+        )
+        if not found:
+            raise NotFound(
+                f"Content not found: {version.hash}",
+                remedy="only what a snapshot names is kept for ever",
+                details={"type": "content", "resource": version.hash},
+            )
+        data = found[0][0]
+        return bytes(data) if data is not None else await self._history.blob(version.hash)
+
+    async def ignore(self) -> str:
+        """See ``ports.history.Past``."""
+        found = await self._rows("SELECT value FROM meta WHERE key = ?", (f"ovgitignore/{self.caller.account}",))
+        return str(found[0][0]) if found else ""
+
+    async def _rows(self, sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
+        return await self._history.read(lambda c: list(c.execute(sql, values)))
+
+
+def _advance(c: apsw.Connection, account: str, fold: Fold, to: int) -> None:
+    """Fold the next page of the log; at most as far as ``to``."""
+    last = min(fold.seq + PAGE, to)
+    wanted = ",".join("?" * len(SHAPING))
+    for entry in c.execute(
+        f"SELECT seq, op, node, after, detail FROM log WHERE seq > ? AND seq <= ? AND account = ? AND op IN ({wanted}) "
+        "ORDER BY seq",
+        (fold.seq, last, account, *SHAPING),
+    ):
+        fold.apply(entry)
+    fold.seq = last
+
+
+def _apart(tops: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Paths without those that lie below another of them, so that no file is met twice."""
+    return [top for top in set(tops) if not any(top != t and top[: len(t)] == t for t in tops)]
+
+
+def _snapshot(values: tuple[Any, ...]) -> Snapshot:
+    oid, branch, seq, at, parent, message, author, tree, paths, ignore = values
+    who = orjson.loads(author)
+    return Snapshot(
+        oid,
+        branch,
+        seq,
+        at,
+        parent,
+        message,
+        Author(who["name"], who["email"]),
+        tree,
+        tuple(orjson.loads(paths)),
+        ignore,
+    )

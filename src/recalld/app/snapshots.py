@@ -1,0 +1,117 @@
+"""Snapshots of an account's tree, as one caller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid
+from recalld.domain.snapshot import Author, Change, Recorded, Restored, Snapshot
+from recalld.domain.uri import Uri
+from recalld.flows.snapshot import compare, ignore, look, record, restore
+from recalld.ports.doors import Doors
+from recalld.rules.snapshots import (
+    MESSAGE_CHARS_MAX,
+    PATHS_MAX,
+    WORD_CHARS_MAX,
+    check_branch,
+    check_words,
+    place,
+)
+
+LOG_MAX = 500
+AUTHOR_NAME, AUTHOR_EMAIL = "viking-bot", "bot@viking.local"
+
+
+class SnapshotVerbs:
+    """Paths are URIs, or paths from the account's root; references are branches, oids or their beginnings."""
+
+    def __init__(self, doors: Doors, caller: Caller) -> None:
+        self._doors = doors
+        self.caller = caller
+
+    async def commit(
+        self,
+        message: str,
+        *,
+        paths: Sequence[str] = (),
+        branch: str = "main",
+        author_name: str = "",
+        author_email: str = "",
+    ) -> Recorded:
+        """Record the present, or only what lies below ``paths``; nothing is made when nothing has changed there."""
+        note = self._note(message, branch, author_name, author_email)
+        return await record.record(note, self._places(paths, "paths"), self.caller, self._doors)
+
+    async def log(self, *, branch: str = "main", paths: Sequence[str] = (), limit: int = 20) -> list[Snapshot]:
+        """Newest first; with ``paths`` only snapshots that changed something there. Raises ``NotFound``."""
+        _check_limit(limit)
+        return await look.log(branch, self._places(paths, "paths"), limit, self.caller, self._doors)
+
+    async def show(self, ref: str) -> Snapshot:
+        """One snapshot. Raises ``NotFound``."""
+        return await look.show(ref, self.caller, self._doors)
+
+    async def show_file(self, ref: str, path: str, *, raw: bool = True) -> tuple[Snapshot, bytes]:
+        """A file as it was; ``raw`` False: without a memory's trailer. Raises ``NotFound``."""
+        snapshot, data = await look.show_file(ref, self._place(path), self.caller, self._doors)
+        return snapshot, data if raw else await self._doors.compute.run(compare.without_trailer, data)
+
+    async def versions(self, path: str, *, branch: str = "main", limit: int = 20) -> list[tuple[Snapshot, Change]]:
+        """The snapshots in which a file changed, newest first. Raises ``NotFound``."""
+        _check_limit(limit)
+        return await look.versions(self._place(path), branch, limit, self.caller, self._doors)
+
+    async def diff(self, path: str, *, to: str, since: str = "", raw: bool = True) -> compare.Compared:
+        """How a file differs between two snapshots (``since`` "": the one before ``to``)."""
+        return await compare.diff(since, to, self._place(path), self.caller, self._doors, raw=raw)
+
+    async def diff_paths(self, *, to: str, since: str = "", paths: Sequence[str] = ()) -> compare.Compared:
+        """Which files differ between two snapshots."""
+        return await compare.diff_paths(since, to, self._places(paths, "paths"), self.caller, self._doors)
+
+    async def restore(
+        self,
+        ref: str,
+        *,
+        project_dir: str = "",
+        branch: str = "main",
+        dry_run: bool = False,
+        message: str = "",
+        author_name: str = "",
+        author_email: str = "",
+    ) -> Restored:
+        """Make everything below ``project_dir`` ("" = all) what a snapshot has; the branch gets a new snapshot."""
+        source = await self.show(ref)
+        note = self._note(message or f"Restore {source.oid[:12]}", branch, author_name, author_email)
+        project = self._place(project_dir) if project_dir.strip() else Uri()
+        return await restore.restore(source.oid, project, note, self.caller, self._doors, dry_run=dry_run)
+
+    async def ignore(self) -> str:
+        """The account's ``.ovgitignore``."""
+        return await ignore.ignore_of(self.caller, self._doors)
+
+    async def set_ignore(self, text: str) -> None:
+        """Set it; "" removes it."""
+        await ignore.set_ignore(text, self.caller, self._doors)
+
+    def _note(self, message: str, branch: str, name: str, email: str) -> record.Note:
+        author = Author(
+            check_words(name or AUTHOR_NAME, "author_name", WORD_CHARS_MAX),
+            check_words(email or AUTHOR_EMAIL, "author_email", WORD_CHARS_MAX),
+        )
+        return record.Note(check_branch(branch), check_words(message, "message", MESSAGE_CHARS_MAX, lines=True), author)
+
+    def _place(self, path: str) -> Uri:
+        return place(path, self.caller, self._doors.clock.now())
+
+    def _places(self, paths: Sequence[str], field: str) -> tuple[Uri, ...]:
+        if len(paths) > PATHS_MAX:
+            raise Invalid(f"{len(paths)} paths", remedy=f"at most {PATHS_MAX}", details={"field": field})
+        found = tuple(dict.fromkeys(self._place(path) for path in paths))
+        return () if Uri() in found else found
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= LOG_MAX:
+        raise Invalid(f"limit is {limit}", remedy=f"1 to {LOG_MAX}", details={"field": "limit"})

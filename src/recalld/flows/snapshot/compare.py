@@ -1,0 +1,71 @@
+"""Compare two snapshots: which paths differ, and how one file does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recalld.domain.caller import Caller
+from recalld.domain.snapshot import Change, Snapshot, Version
+from recalld.domain.uri import Uri
+from recalld.ports.doors import Doors
+from recalld.ports.history import Past
+from recalld.rules.snapshots import changes, path_of
+from recalld.rules.trailer import strip
+from recalld.rules.unified import unified
+
+from .look import not_there
+from .trees import parent_of, refer, trees_of
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two snapshots and what differs; ``old`` None: before the first one. ``text``: a unified diff."""
+
+    old: Snapshot | None
+    new: Snapshot
+    changes: tuple[Change, ...]
+    text: str = ""
+
+
+async def diff(since: str, to: str, uri: Uri, caller: Caller, doors: Doors, *, raw: bool) -> Compared:
+    """How one file differs. ``since`` "": the snapshot before ``to``; ``raw`` False: without memories' trailers.
+    Raises ``NotFound`` if neither has it; ``Invalid`` for what is no UTF-8 or too large."""
+    past = doors.history.past(caller)
+    old, new = await _pair(since, to, past)
+    before, after = await trees_of([old, new], past, (uri,))
+    path = path_of(uri)
+    change = Change(path, before.get(path), after.get(path))
+    if change.before is None and change.after is None:
+        raise not_there(uri, new.oid)
+    one = await _bytes(change.before, past, doors, raw)
+    other = await _bytes(change.after, past, doors, raw)
+    return Compared(old, new, (change,), await doors.compute.run(unified, one, other, path))
+
+
+async def diff_paths(since: str, to: str, under: Sequence[Uri], caller: Caller, doors: Doors) -> Compared:
+    """Every path at and below ``under`` (none = everywhere) whose content differs, in path order."""
+    past = doors.history.past(caller)
+    old, new = await _pair(since, to, past)
+    before, after = await trees_of([old, new], past, under)
+    return Compared(old, new, tuple(await doors.compute.run(changes, before, after)))
+
+
+async def _pair(since: str, to: str, past: Past) -> tuple[Snapshot | None, Snapshot]:
+    new = await refer(to, past)
+    return (await refer(since, past) if since.strip() else await parent_of(new, past)), new
+
+
+async def _bytes(version: Version | None, past: Past, doors: Doors, raw: bool) -> bytes | None:
+    if version is None:
+        return None
+    data = await past.content(version)
+    return data if raw else await doors.compute.run(without_trailer, data)
+
+
+def without_trailer(data: bytes) -> bytes:
+    """A text without what memories keep for programs; other bytes as they are."""
+    try:
+        return strip(data.decode("utf-8")).encode()
+    except UnicodeDecodeError:
+        return data

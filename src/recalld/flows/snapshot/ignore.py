@@ -1,0 +1,19 @@
+"""An account's ``.ovgitignore``: what its snapshots leave out from now on; the ones there are stay as they are."""
+
+from __future__ import annotations
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, SetIgnore
+from recalld.ports.doors import Doors
+from recalld.rules.ovgitignore import check_ignore
+
+
+async def ignore_of(caller: Caller, doors: Doors) -> str:
+    """The text, "" if there is none."""
+    return await doors.history.past(caller).ignore()
+
+
+async def set_ignore(text: str, caller: Caller, doors: Doors) -> None:
+    """Set it ("" = none). Raises ``Invalid`` naming the line that cannot be understood."""
+    checked = await doors.compute.run(check_ignore, text)
+    await doors.ledger.tenant(caller).commit(Commit((SetIgnore(checked),), cause="snapshot"))

@@ -1,0 +1,79 @@
+"""Look at snapshots: a branch's line, one snapshot, a file as it was, where one path has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import NotFound
+from recalld.domain.snapshot import Change, ChangeType, Files, Snapshot
+from recalld.domain.uri import Uri
+from recalld.ports.doors import Doors
+from recalld.ports.history import Past
+from recalld.rules.snapshots import changes, path_of
+
+from .trees import LINE_MAX, along, head_of, refer, trees_of
+
+
+async def log(branch: str, under: Sequence[Uri], limit: int, caller: Caller, doors: Doors) -> list[Snapshot]:
+    """A branch's snapshots, newest first; with ``under`` only those that changed something there, among the last
+    ``LINE_MAX``. Raises ``NotFound`` for a branch without any."""
+    past = doors.history.past(caller)
+    await head_of(branch, past)
+    if not under:
+        return await past.line(branch, limit=limit)
+    touched: list[Snapshot] = []
+
+    def seen(one: Snapshot, before: Files, after: Files) -> None:
+        if changes(before, after):
+            touched.append(one)
+
+    await along(await past.line(branch, limit=LINE_MAX), past, under, seen)
+    return touched[::-1][:limit]
+
+
+async def versions(uri: Uri, branch: str, limit: int, caller: Caller, doors: Doors) -> list[tuple[Snapshot, Change]]:
+    """Where one file changed, newest first. Raises ``NotFound`` if no snapshot of the branch has it."""
+    past = doors.history.past(caller)
+    await head_of(branch, past)
+    path = path_of(uri)
+    found: list[tuple[Snapshot, Change]] = []
+
+    def seen(one: Snapshot, before: Files, after: Files) -> None:
+        change = Change(path, before.get(path), after.get(path))
+        if (change.before or change.after) and change.type is not ChangeType.UNCHANGED:
+            found.append((one, change))
+
+    await along(await past.line(branch, limit=LINE_MAX), past, (uri,), seen)
+    if not found:
+        raise not_there(uri, f"branch {branch}")
+    return found[::-1][:limit]
+
+
+async def show(ref: str, caller: Caller, doors: Doors) -> Snapshot:
+    """One snapshot. Raises ``NotFound``."""
+    return await refer(ref, doors.history.past(caller))
+
+
+async def show_file(ref: str, uri: Uri, caller: Caller, doors: Doors) -> tuple[Snapshot, bytes]:
+    """A file as it was. Raises ``NotFound``."""
+    past = doors.history.past(caller)
+    snapshot = await refer(ref, past)
+    return snapshot, await _content(snapshot, uri, past)
+
+
+async def _content(snapshot: Snapshot, uri: Uri, past: Past) -> bytes:
+    (files,) = await trees_of([snapshot], past, (uri,))
+    version = files.get(path_of(uri))
+    if version is None:
+        raise not_there(uri, snapshot.oid)
+    return await past.content(version)
+
+
+def not_there(uri: Uri, where: str) -> NotFound:
+    """The wire's refusal of a path that a snapshot does not have."""
+    return NotFound(
+        f"File not found: {uri} in {where}",
+        remedy="GET /api/v1/snapshot/versions says which snapshots have it",
+        details={"type": "file", "resource": str(uri)},
+    )

@@ -1,0 +1,124 @@
+"""Trees of files as values: what a snapshot is called, what it holds, how two of them differ."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Denied, Invalid
+from recalld.domain.snapshot import Change, ChangeType, Files, Snapshot
+from recalld.domain.uri import SCHEME, Uri
+
+from .address import resolve
+from .ovgitignore import ignoring
+
+MESSAGE_CHARS_MAX = 10_000
+WORD_CHARS_MAX = 256
+PATHS_MAX = 256
+OID_CHARS_MIN = 4
+_OID = re.compile(r"[0-9a-f]{4,40}")
+_BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,127}")
+_UNTRACKED_AREAS = frozenset({"sessions", "privacy"})
+
+
+def oid_of(account: str, snapshot: Snapshot) -> str:
+    """The sha1 that names a snapshot: over everything it says, each part with its length in front."""
+    s = snapshot
+    parts = (account, s.branch, str(s.seq), repr(s.at), s.parent, s.message, s.author.name, s.author.email, s.tree)
+    return _named("snapshot", (*parts, s.ignore, *s.paths))
+
+
+def tree_oid(files: Files) -> str:
+    """The sha1 that names a tree: paths and contents alone decide it."""
+    return _named("tree", (f"{path}\n{files[path].hash}" for path in sorted(files)))
+
+
+def _named(what: str, parts: Iterable[str]) -> str:
+    digest = hashlib.sha1(what.encode(), usedforsecurity=False)
+    for part in parts:
+        data = part.encode()
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def tracked(parts: Sequence[str], caller: Caller) -> bool:
+    """Whether a path is one that snapshots show to this caller: resources, agent and the users it may see, without their
+    sessions (messages are said once) and what they keep private, and without the store's own control files."""
+    if parts and parts[-1].startswith(".watch_tasks"):
+        return False
+    if len(parts) < 2 or parts[0] != "user":
+        return True
+    if not caller.sees_all and parts[1] != caller.user:
+        return False
+    return len(parts) < 3 or parts[2] not in _UNTRACKED_AREAS
+
+
+def place(text: str, caller: Caller, now: float) -> Uri:
+    """The address a caller's words mean: a URI, or a path from the account's root. Raises ``Invalid`` and ``Denied``."""
+    if not text.strip():
+        raise Invalid(
+            "the path is empty", remedy="name a file, such as viking://resources/a.md", details={"field": "path"}
+        )
+    uri = resolve(text if "://" in text else SCHEME + text.lstrip("/"), caller, now)
+    if uri.parts[:1] == ("user",) and len(uri.parts) > 1 and not tracked(uri.parts[:2], caller):
+        raise Denied(
+            f"{uri} belongs to another user", remedy="use viking://~ for your own tree", details={"uri": str(uri)}
+        )
+    return uri
+
+
+def path_of(uri: Uri) -> str:
+    """An address as a path from the account's root."""
+    return "/".join(uri.parts)
+
+
+def uri_of(path: str) -> str:
+    """A path from the account's root as an address."""
+    return SCHEME + path
+
+
+def within(path: str, tops: Sequence[str]) -> bool:
+    """Whether a path is one of ``tops`` or lies below one; no tops = everywhere."""
+    return not tops or any(not top or path == top or path.startswith(f"{top}/") for top in tops)
+
+
+def merged(before: Files, state: Files, snapshot: Snapshot) -> Files:
+    """A snapshot's files. ``before``: its parent's; ``state``: all that lived at its place in the log."""
+    ignored = ignoring(snapshot.ignore)
+    kept = {p: v for p, v in before.items() if not within(p, snapshot.paths)} if snapshot.paths else {}
+    return kept | {p: v for p, v in state.items() if within(p, snapshot.paths) and not ignored(p)}
+
+
+def changes(before: Files, after: Files) -> list[Change]:
+    """Every path in either tree whose content differs, in path order."""
+    found = (Change(p, before.get(p), after.get(p)) for p in sorted(before.keys() | after.keys()))
+    return [change for change in found if change.type is not ChangeType.UNCHANGED]
+
+
+def is_oid(text: str) -> bool:
+    """Whether a reference may be (the beginning of) an oid."""
+    return _OID.fullmatch(text) is not None
+
+
+def check_branch(name: str) -> str:
+    """A branch's name, unchanged. Raises ``Invalid``."""
+    if not _BRANCH.fullmatch(name) or ".." in name or "//" in name or name.endswith("/"):
+        raise Invalid(
+            f"branch {name[:60]!r} is no name",
+            remedy="use letters, digits and _ . - / , up to 128 characters",
+            details={"field": "branch"},
+        )
+    return name
+
+
+def check_words(text: str, field: str, chars_max: int, *, lines: bool = False) -> str:
+    """A message, name or address for the record, without blanks around it. Raises ``Invalid``."""
+    said = text.strip()
+    if not said or len(said) > chars_max:
+        raise Invalid(f"{field} has {len(said)} characters", remedy=f"1 to {chars_max}", details={"field": field})
+    if any(not c.isprintable() and not (lines and c in "\n\t\r") for c in said):
+        raise Invalid(f"{field} holds control characters", remedy="leave them out", details={"field": field})
+    return said

@@ -1,0 +1,221 @@
+"""/snapshot: name the present, look at what was, compare, bring it back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from starlette.responses import Response
+
+from recalld.app.snapshots import SnapshotVerbs
+from recalld.domain.errors import Invalid
+from recalld.domain.snapshot import Change, Restored, Snapshot
+from recalld.rules.snapshots import uri_of
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.snapshot import (
+    PATHS_MAX,
+    CommitBody,
+    CommitResult,
+    DiffPathsQuery,
+    DiffPathsResult,
+    DiffQuery,
+    DiffResult,
+    IgnoreBody,
+    IgnoreResult,
+    LogQuery,
+    RestoreBody,
+    RestoreResult,
+    ShowQuery,
+    SnapshotShown,
+    VersionsQuery,
+    VersionsResult,
+)
+from recalld.surfaces.http.route import Deadline, Verb
+
+_AT = "/api/v1/snapshot"
+
+
+async def commit(call: Call, body: CommitBody) -> dict[str, Any]:
+    """Record the present state of the tree, or of ``paths``; ``noop`` when nothing has changed there."""
+    did = await _verbs(call).commit(
+        body.message,
+        paths=body.paths or (),
+        branch=body.branch,
+        author_name=body.author_name or "",
+        author_email=body.author_email or "",
+    )
+    return {
+        "result": "created" if did.created else "noop",
+        "commit_oid": did.snapshot.oid if did.snapshot else None,
+        "changed": did.changed,
+        "ignored": did.ignored,
+    }
+
+
+async def log(call: Call, query: Annotated[LogQuery, Query()]) -> list[dict[str, Any]]:
+    """A branch's snapshots, newest first; with ``paths`` only those that changed something there."""
+    found = await _verbs(call).log(branch=query.branch, limit=query.limit, paths=_paths(call))
+    return [_shown(one) for one in found]
+
+
+async def show(call: Call, query: Annotated[ShowQuery, Query()]) -> Any:
+    """What a snapshot says of itself; with ``path`` a file's bytes as they were."""
+    if query.path is None:
+        return _shown(await _verbs(call).show(query.target_ref))
+    snapshot, data = await _verbs(call).show_file(query.target_ref, query.path, raw=query.raw)
+    headers = {"X-Snapshot-Oid": snapshot.oid, "X-Snapshot-Size": str(len(data))}
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+async def diff(call: Call, query: Annotated[DiffQuery, Query()]) -> dict[str, Any]:
+    """How a file differs between two snapshots, as a unified diff."""
+    found = await _verbs(call).diff(query.path, since=query.from_ or "", to=query.to, raw=query.raw)
+    (change,) = found.changes
+    return {
+        "path": uri_of(change.path),
+        "from_commit": found.old.oid if found.old else None,
+        "to_commit": found.new.oid,
+        "change_type": change.type.value,
+        "diff_text": found.text,
+    }
+
+
+async def diff_paths(call: Call, query: Annotated[DiffPathsQuery, Query()]) -> dict[str, Any]:
+    """Which files differ between two snapshots."""
+    found = await _verbs(call).diff_paths(since=query.from_ or "", to=query.to, paths=_paths(call))
+    return {
+        "from_commit": found.old.oid if found.old else None,
+        "to_commit": found.new.oid,
+        "paths": [
+            {
+                "path": uri_of(change.path),
+                "change_type": change.type.value,
+                "old_oid": change.before.hash if change.before else None,
+                "new_oid": change.after.hash if change.after else None,
+            }
+            for change in found.changes
+        ],
+    }
+
+
+async def versions(call: Call, query: Annotated[VersionsQuery, Query()]) -> dict[str, Any]:
+    """The snapshots in which a file changed, newest first."""
+    found = await _verbs(call).versions(query.path, branch=query.branch, limit=query.limit)
+    return {
+        "path": uri_of(found[0][1].path),
+        "versions": [
+            {
+                "commit": _shown(one),
+                "change_type": change.type.value,
+                "oid": change.after.hash if change.after else None,
+            }
+            for one, change in found
+        ],
+    }
+
+
+async def restore(call: Call, body: RestoreBody) -> dict[str, Any]:
+    """Make the tree, or ``project_dir``, what it was in a snapshot, by writing forwards; the branch gets a new snapshot."""
+    did = await _verbs(call).restore(
+        body.source_commit,
+        project_dir=body.project_dir or "",
+        branch=body.branch,
+        dry_run=body.dry_run,
+        message=body.message or "",
+        author_name=body.author_name or "",
+        author_email=body.author_email or "",
+    )
+    return _restored(did, dry_run=body.dry_run)
+
+
+async def read_ignore(call: Call) -> str:
+    """The account's .ovgitignore ("" if there is none)."""
+    return await _verbs(call).ignore()
+
+
+async def write_ignore(call: Call, body: IgnoreBody) -> dict[str, Any]:
+    """Say what snapshots leave out from now on: patterns as in a .gitignore, without ``!`` and backslashes."""
+    await _verbs(call).set_ignore(body.content)
+    return {"size": len(body.content.encode())}
+
+
+async def delete_ignore(call: Call) -> dict[str, Any]:
+    """Leave nothing out any more; what is not there is no error."""
+    await _verbs(call).set_ignore("")
+    return {"size": 0}
+
+
+def _verbs(call: Call) -> SnapshotVerbs:
+    return call.workspace.verbs(SnapshotVerbs)
+
+
+def _paths(call: Call) -> list[str]:
+    """The parameter ``paths``, which may be repeated."""
+    found = [path for path in call.query_params.getlist("paths") if path.strip()]
+    if len(found) > PATHS_MAX:
+        raise Invalid(f"{len(found)} paths", remedy=f"at most {PATHS_MAX}", details={"field": "paths"})
+    return found
+
+
+def _shown(one: Snapshot) -> dict[str, Any]:
+    who = {
+        "name": one.author.name,
+        "email": one.author.email,
+        "time_seconds": int(one.at),
+        "tz_offset_seconds": 0,
+    }
+    return {
+        "oid": one.oid,
+        "tree": one.tree,
+        "parents": [one.parent] if one.parent else [],
+        "author": who,
+        "committer": dict(who),
+        "message": one.message,
+    }
+
+
+def _restored(did: Restored, *, dry_run: bool) -> dict[str, Any]:
+    plan = did.plan
+    head = plan.head.oid if plan.head else None
+    if dry_run or did.snapshot is None:
+        shown = {"result": "dry_run" if dry_run else "noop", "head": head, "source": plan.source.oid}
+        return shown | {"diff": _to_do(did)} if dry_run else shown
+    return {
+        "result": "applied",
+        "new_commit_oid": did.snapshot.oid,
+        "source_commit": plan.source.oid,
+        "parent_commit": did.snapshot.parent or None,
+        "written": len(plan.write),
+        "deleted": len(plan.delete),
+        "unchanged": len(plan.unchanged),
+        "written_paths": _addresses(plan.write),
+        "deleted_paths": _addresses(plan.delete),
+        "task_id": None,
+    }
+
+
+def _to_do(did: Restored) -> dict[str, Any]:
+    write = [{"path": uri_of(c.path), "oid": c.after.hash} for c in did.plan.write if c.after]
+    return {
+        "to_write": write,
+        "to_delete": _addresses(did.plan.delete),
+        "unchanged": [uri_of(path) for path in did.plan.unchanged],
+    }
+
+
+def _addresses(changes: tuple[Change, ...]) -> list[str]:
+    return [uri_of(change.path) for change in changes]
+
+
+VERBS = (
+    Verb("POST", f"{_AT}/commit", commit, CommitResult, "Make a snapshot"),
+    Verb("GET", f"{_AT}/log", log, list[SnapshotShown], "List snapshots"),
+    Verb("GET", f"{_AT}/show", show, SnapshotShown, "Show a snapshot, or a file in it"),
+    Verb("GET", f"{_AT}/diff", diff, DiffResult, "Compare a file in two snapshots"),
+    Verb("GET", f"{_AT}/diff-paths", diff_paths, DiffPathsResult, "List what differs between two snapshots"),
+    Verb("GET", f"{_AT}/versions", versions, VersionsResult, "List a file's versions"),
+    Verb("POST", f"{_AT}/restore", restore, RestoreResult, "Bring a snapshot back", Deadline.NONE),
+    Verb("GET", f"{_AT}/ignore", read_ignore, str, "Read .ovgitignore"),
+    Verb("PUT", f"{_AT}/ignore", write_ignore, IgnoreResult, "Write .ovgitignore"),
+    Verb("DELETE", f"{_AT}/ignore", delete_ignore, IgnoreResult, "Remove .ovgitignore"),
+)

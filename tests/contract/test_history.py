@@ -1,0 +1,223 @@
+"""The past: whatever was done, the log folded up to any entry is the tree that was walked at that moment."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recalld.adapters.history import sqlite as reading
+from recalld.adapters.history.sqlite import SqliteHistory
+from recalld.domain.caller import Caller
+from recalld.domain.commit import INLINE_BYTES_MAX, Copy, MakeDir, MarkSnapshot, Move, Op, Remove, SetIgnore, WriteMode
+from recalld.domain.errors import Busy, Conflict, Invalid, NotFound, RecalldError
+from recalld.domain.snapshot import Author, Files, Snapshot, Version
+from recalld.domain.uri import Uri
+from recalld.ports.history import History, Past
+from tests.contract.ledger_house import ANA, BEN, ROOT, House, append, at, open_house, put
+
+# Few names, so that operations meet; two users' trees and what they share, so that moves go across.
+tops = st.sampled_from(["resources", "agent/skills", "user/ana/memories", "user/ben/memories"])
+names = st.lists(st.sampled_from("ab"), min_size=1, max_size=3)
+paths = st.tuples(tops, names).map(lambda drawn: "/".join((drawn[0], *drawn[1])))
+uris = paths.map(lambda path: Uri(tuple(path.split("/"))))
+writes = st.tuples(paths, st.sampled_from(["one", "two"]), st.sampled_from(WriteMode))
+operations = st.one_of(
+    writes.map(lambda w: put(w[0], w[1], mode=w[2])),
+    writes.map(lambda w: put(w[0], w[1])),
+    st.builds(MakeDir, uris, st.booleans()),
+    st.builds(Remove, uris, st.booleans()),
+    st.builds(Move, uris, uris),
+    st.builds(Copy, uris, uris, st.booleans()),
+    st.sampled_from(["m1", "m2", "m3"]).map(lambda id_: append("talk", id_)),
+)
+
+
+def history(house: House) -> History:
+    return SqliteHistory(house.ledger.readers, house.blobs)
+
+
+def past(house: House, caller: Caller = ANA) -> Past:
+    return history(house).past(caller)
+
+
+async def files_at(one: Past, *points: int, under: tuple[str, ...] = ()) -> list[Files]:
+    found: dict[int, Files] = {}
+    await one.walk(points, [at(path) for path in under], lambda point, files: found.update({point: files}))
+    return [found[point] for point in points]
+
+
+async def walked(house: House, caller: Caller) -> dict[str, str]:
+    """Paths and hashes as the tree shows them now."""
+    entries = await house.tenant(caller).walk(Uri(), depth_max=20, nodes_max=10_000, hidden=True)
+    files = [e for e in entries if not e.node.is_dir and "sessions" not in e.node.uri.parts]
+    return {e.rel_path: e.node.hash for e in files}
+
+
+@pytest.mark.loop_may_block  # every example makes and removes a folder of its own
+@given(st.lists(operations, min_size=1, max_size=25))
+@settings(max_examples=40, deadline=None)
+def test_the_past_is_what_was_walked_then(ops: list[Op]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_compared(Path(folder), ops))
+
+
+async def _compared(folder: Path, ops: list[Op]) -> None:
+    house = await open_house(folder / "data")
+    seen: dict[Caller, list[tuple[int, dict[str, str]]]] = {ROOT: [], ANA: [], BEN: []}
+    try:
+        for op in ops:
+            try:
+                await house.do(op, caller=ROOT)
+            except RecalldError:
+                continue
+            for caller, moments in seen.items():
+                moments.append((await past(house).end(), await walked(house, caller)))
+        await house.ledger.purge(nodes_max=10_000)
+        for caller, moments in seen.items():
+            replayed = await files_at(past(house, caller), *(seq for seq, _ in moments))
+            told = [{path: v.hash for path, v in files.items()} for files in replayed]
+            assert told == [tree for _, tree in moments]
+    finally:
+        await house.ledger.close()
+
+
+async def test_pages_of_the_log_join_without_a_seam(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(9):
+        await house.do(put(f"resources/{n}.md", str(n)))
+    whole = await files_at(past(house), await past(house).end())
+    monkeypatch.setattr(reading, "PAGE", 2)
+    assert await files_at(past(house), await past(house).end()) == whole
+    assert len(whole[0]) == 9
+
+
+async def test_only_what_lies_under_the_paths_is_shown_and_once(house: House) -> None:
+    await house.do(put("resources/a/1.md"), put("resources/a/b/2.md"), put("resources/c.md"))
+    end = await past(house).end()
+    (some,) = await files_at(past(house), end, under=("resources/a", "resources/a/b", "resources/c.md", "agent"))
+    assert set(some) == {"resources/a/1.md", "resources/a/b/2.md", "resources/c.md"}
+
+
+async def test_another_account_has_another_past(house: House) -> None:
+    await house.do(put("resources/a.md"))
+    assert await files_at(past(house, Caller("other", "ana")), await past(house).end()) == [{}]
+
+
+async def test_private_things_and_control_files_are_left_out(house: House) -> None:
+    await house.do(put("user/ana/privacy/skill/key.json"), put("resources/.watch_tasks.json"), put("resources/a.md"))
+    (files,) = await files_at(past(house), await past(house).end())
+    assert set(files) == {"resources/a.md"}
+
+
+async def test_content_comes_back_whether_large_or_small(house: House) -> None:
+    large = "x" * (INLINE_BYTES_MAX + 1)
+    await house.blobs.put(large.encode())
+    await house.do(put("resources/large.md", large), put("resources/small.md", "small"))
+    (files,) = await files_at(past(house), await past(house).end())
+    assert (await past(house).content(files["resources/large.md"])).decode() == large
+    assert await past(house).content(files["resources/small.md"]) == b"small"
+
+
+async def test_content_that_the_accounts_log_does_not_name_is_not_there(house: House) -> None:
+    await house.do(put("resources/a.md", "ours"))
+    (files,) = await files_at(past(house), await past(house).end())
+    version = files["resources/a.md"]
+    with pytest.raises(NotFound):
+        await past(house, Caller("other", "ana")).content(version)
+    other = Version(version.node, hashlib.sha256(b"never").hexdigest())
+    with pytest.raises(NotFound):
+        await past(house).content(other)
+
+
+def named(oid: str, seq: int, parent: str = "", branch: str = "main") -> Snapshot:
+    return Snapshot(
+        oid * 40, branch, seq, 5.5, parent * 40, "why", Author("Ana", "ana@x"), "t" * 40, ("resources",), "*.tmp"
+    )
+
+
+async def test_a_marked_snapshot_comes_back_as_it_was_marked(house: House) -> None:
+    await house.do(put("resources/a.md"))
+    first = named("a", 1)
+    receipt = await house.do(MarkSnapshot(first))
+    second = named("b", receipt.seq, "a")
+    await house.do(MarkSnapshot(second))
+    await house.do(MarkSnapshot(named("c", 1, branch="side")))
+    one = past(house)
+    assert await one.head("main") == second
+    assert await one.head("none") is None
+    assert await one.line("main", limit=9) == [second, first]
+    assert await one.line("main", until=1, limit=9) == [first]
+    assert await one.snapshot("aaaa") == first
+    assert (await house.tenant().log(after=receipt.seq - 1))[0].op == "snapshot"
+
+
+async def test_a_snapshot_is_found_by_its_beginning_alone_in_its_account(house: House) -> None:
+    twins = [
+        replace(named("a", 1), oid="abcd" + "1" * 36),
+        replace(named("a", 1, branch="side"), oid="abcd" + "2" * 36),
+    ]
+    await house.do(put("resources/a.md"))
+    for twin in twins:
+        await house.do(MarkSnapshot(twin))
+    with pytest.raises(Invalid, match="several"):
+        await past(house).snapshot("abcd")
+    assert await past(house).snapshot("ABCD1") == twins[0]
+    with pytest.raises(NotFound):
+        await past(house, Caller("other", "ana")).snapshot("abcd1")
+    with pytest.raises(Invalid):
+        await past(house).snapshot("abc")
+
+
+@pytest.mark.parametrize("late", [named("b", 1), named("b", 1, "c")])
+async def test_a_snapshot_beside_the_branchs_head_is_refused(house: House, late: Snapshot) -> None:
+    await house.do(put("resources/a.md"))
+    await house.do(MarkSnapshot(named("a", 1)))
+    before = await past(house).end()
+    with pytest.raises(Conflict) as refused:
+        await house.do(MarkSnapshot(late))
+    assert refused.value.details["conflict_type"] == "git_ref_cas"
+    assert await past(house).end() == before
+
+
+async def test_a_place_beyond_the_log_cannot_be_named(house: House) -> None:
+    with pytest.raises(Invalid):
+        await house.do(MarkSnapshot(named("a", 99)))
+
+
+async def test_the_ignore_text_is_the_accounts(house: House) -> None:
+    assert await past(house).ignore() == ""
+    await house.do(SetIgnore("*.tmp"))
+    assert await past(house, BEN).ignore() == "*.tmp"
+    assert await past(house, Caller("other", "ana")).ignore() == ""
+    await house.do(SetIgnore(""))
+    assert await past(house).ignore() == ""
+
+
+async def test_contents_up_to_the_newest_snapshot_are_never_pruned(house: House) -> None:
+    await house.do(put("resources/a.md", "first"))
+    await house.do(put("resources/a.md", "second"))
+    end = await past(house).end()
+    await house.do(MarkSnapshot(named("a", end)))
+    await house.do(put("resources/a.md", "third"))
+    await house.do(put("resources/a.md", "fourth"))
+    await house.do(put("resources/b.md", "another account's"), caller=Caller("other", "eve"))
+    await house.do(Remove(at("resources/b.md")), caller=Caller("other", "eve"))
+    await house.ledger.purge(nodes_max=99)
+    house.clock.advance(1_000)
+    assert await house.ledger.prune(keep_s=10.0) == 2
+    (files,) = await files_at(past(house), end)
+    assert await past(house).content(files["resources/a.md"]) == b"second"
+
+
+async def test_a_crowd_that_reads_the_past_is_told_to_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.do(put("resources/a.md"))
+    monkeypatch.setattr(reading, "FOLDS_WAITING_MAX", 1)
+    one = past(house)
+    told = await asyncio.gather(*(files_at(one, 3) for _ in range(4)), return_exceptions=True)
+    assert [isinstance(answer, Busy) for answer in told] == [False, False, False, True]
