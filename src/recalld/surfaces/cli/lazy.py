@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "rm": "change",
     "session": "session",
     "task": "task",
+    "skills": "skills",
     "status": "status",
     "doctor": "doctor",
     "config": "config",
@@ -37,7 +38,7 @@ COMMANDS: Mapping[str, str] = {
 }
 """Command -> module of this package, in the order help shows them. A module named like its only command is a group."""
 
-GROUPS = frozenset({"session", "task", "config"})
+GROUPS = frozenset({"session", "task", "config", "skills"})
 
 
 class LazyGroup(TyperGroup):
