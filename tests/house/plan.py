@@ -26,6 +26,6 @@ def parsed(path: Path) -> ast.Module:
 
 
 def documents() -> str:
-    """All of docs/ and the README, as one text."""
-    files = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+    """All of docs/ and the README, as one text; not the table that lists every route and explains none."""
+    files = [*sorted(set(DOCS.rglob("*.md")) - {DOCS / "compatibility.md"}), ROOT / "README.md"]
     return "\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
