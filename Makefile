@@ -1,4 +1,4 @@
-# make setup | demo | test | check | test-slow | bench | clean
+# make setup | demo | test | check | test-slow | test-faults | bench | bench-liveness | soak | clean
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # One BLAS thread each: two test workers on two cores, not eight threads on two cores.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: setup demo test check test-slow bench clean
+.PHONY: setup demo test check test-slow test-faults bench bench-liveness soak clean
 
 setup: $(STAMP)
 
@@ -30,8 +30,17 @@ test: check
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -q -m slow
 
+test-faults: $(STAMP)
+	$(BIN)/python -m pytest -q -m faults -s
+
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+bench-liveness: $(STAMP)
+	$(BIN)/python -m bench.liveness --svg docs/liveness.svg
+
+soak: $(STAMP)
+	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),20)
 
 clean:
 	rm -rf $(VENV) build dist .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,7 +1,8 @@
 """The load generator, a process of its own: ``python -m bench.load`` reads a plan, prints what it saw as JSON.
 
 The plan is JSON on the first line of stdin: port, files, seconds (0: until stdin closes) and streams, each with kind
-(find, append, health, stat), clients and think_s between a client's requests.
+(find, ask, search, append, commit, health, stat; ask
+never asks the same twice), clients and think_s between a client's requests.
 """
 
 from __future__ import annotations
@@ -63,12 +64,20 @@ async def run_for(port: int, files: int, seconds: float, *streams: dict[str, Any
 
 async def _client(kind: str, number: int, plan: dict[str, Any], think_s: float, seen: dict[str, Any]) -> None:
     wire = Wire(plan["port"])
-    bodies = [corpus.find_body(query) for query in corpus.queries(plan["files"])] if kind == "find" else []
+    questions = corpus.queries(plan["files"]) if kind in {"find", "ask", "search"} else []
+    bodies = [corpus.find_body(query) for query in questions]
     turn = number * 37
     while True:
         turn += 1
-        if kind == "find":
-            request = ("POST", "/api/v1/search/find", bodies[turn % len(bodies)])
+        if kind in {"find", "search"}:
+            request = ("POST", f"/api/v1/search/{kind}", bodies[turn % len(bodies)])
+        elif kind == "ask":
+            question = f"{questions[turn % len(questions)]} {number}x{turn}"
+            request = ("POST", "/api/v1/search/find", corpus.find_body(question))
+        elif kind == "commit":
+            said = json.dumps({"role": "user", "content": f"turn {turn}: {corpus.note(turn)[:200]}"})
+            await wire.send("POST", f"/api/v1/sessions/commit-{number}/messages", said.encode())
+            request = ("POST", f"/api/v1/sessions/commit-{number}/commit", b"{}")
         elif kind == "append":
             said = json.dumps({"role": "user", "content": f"turn {turn}: we talked about {corpus.note(turn)[:200]}"})
             request = ("POST", f"/api/v1/sessions/bench-{number}/messages", said.encode())
