@@ -16,7 +16,7 @@ from recalld.flows.skill.keep import SkillWish, keep, remove_skill
 from recalld.flows.skill.look import SkillView, find_skill, list_skills, show_skill, skills_of_hits
 from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
-from recalld.rules.skill import read_skill, skill_name
+from recalld.rules.skill import checked_skill, read_skill, skill_name
 
 LIMIT_MAX = 10_000
 AGENT_SKILLS = Uri(("agent", "skills"))
@@ -93,6 +93,10 @@ class SkillVerbs:
         Raises ``Invalid`` for a name none of them has."""
         found = await take.of_folder(folder, name, self._doors)
         return await self._doors.compute.run(_chosen, found, chosen)
+
+    async def usable(self, package: SkillPackage) -> SkillFacts:
+        """The facts of a skill that was taken. Raises ``Invalid`` (``SKILL_INVALID``)."""
+        return await self._doors.compute.run(checked_skill, package.text)
 
     async def of_answer(self, answer: Answer, target_uri: str = "", *, limit: int = 10) -> list[SkillHit]:
         """What a search found, skill by skill, best first."""

@@ -63,9 +63,8 @@ async def test_the_server_calls_itself_openviking(ana: Agent) -> None:
     assert (await ana.ask("initialize", **hello))["result"]["serverInfo"]["name"] == "openviking"
 
 
-async def test_fifteen_tools_are_listed_with_flat_schemas(ana: Agent) -> None:
+async def test_all_tools_are_listed_with_flat_schemas(ana: Agent) -> None:
     tools = (await ana.ask("tools/list"))["result"]["tools"]
-    assert len(tools) == 15
     assert [t["name"] for t in tools] == [t.name for t in TOOLS]
     assert not any(word in str(tools) for word in ("$ref", "anyOf"))
 

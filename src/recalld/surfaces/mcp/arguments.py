@@ -119,6 +119,16 @@ class AddResource(Arguments, frozen=True):
     args: dict[str, Any] | None = None
 
 
+class AddSkill(Arguments, frozen=True):
+    """Arguments of add_skill."""
+
+    data: str = ""
+    path: str = ""
+    skills: list[str] | str | None = None
+    target_uri: str = ""
+    list_only: bool = False
+
+
 class Nothing(Arguments, frozen=True):
     """Arguments of a tool that takes none."""
 
@@ -176,9 +186,9 @@ def schema(kind: type[Arguments]) -> dict[str, Any]:
 
 def _flat(full: dict[str, Any]) -> dict[str, Any]:
     """The widest form, and the same of what it holds. A choice of words is a text and offers no null."""
-    forms = [form for form in full.get("anyOf", [full]) if form.get("type") != "null"]
+    forms: list[dict[str, Any]] = [form for form in full.get("anyOf", [full]) if form.get("type") != "null"]
     order = ("array", "object", "string", "number", "integer", "boolean")
-    chosen = dict(min(forms, key=lambda form: order.index(form.get("type", "string"))))
+    chosen: dict[str, Any] = dict(min(forms, key=lambda form: order.index(str(form.get("type", "string")))))
     if "enum" in chosen:
         words = [word for word in chosen["enum"] if word is not None]
         return {**chosen, "type": "string", "enum": words}

@@ -9,7 +9,7 @@ from typing import Any
 from recalld.domain.errors import Invalid, RecalldError
 
 from . import arguments as args
-from . import change, recall
+from . import change, recall, skills
 from .desk import Desk
 
 
@@ -37,6 +37,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("write", args.Write, change.write),
     Tool("edit", args.Edit, change.edit),
     Tool("add_resource", args.AddResource, change.add_resource),
+    Tool("add_skill", args.AddSkill, skills.add_skill),
     Tool("list_watches", args.Nothing, change.list_watches),
     Tool("cancel_watch", args.CancelWatch, change.cancel_watch),
     Tool("grep", args.Grep, recall.grep),

@@ -1,0 +1,75 @@
+"""The tool that takes skills in, answering in plain text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from recalld.app.skills import SkillVerbs
+from recalld.domain.errors import Invalid
+from recalld.domain.skill import SkillKept, SkillPackage
+
+from . import arguments as args
+from .desk import Desk, later
+
+_REMOTE = re.compile(r"(?:https?|ssh|git|tos)://|git@", re.IGNORECASE)
+_UPLOAD = re.compile(r"(?:upload|shared)_[0-9A-Za-z_.-]+")
+_UPLOAD_FIRST = (
+    "This server does not read your disk. Send the text of the SKILL.md as data; or, for a skill with files beside it,\n"
+    "upload it first:\n"
+    "  POST /api/v1/resources/temp_upload as multipart/form-data with the field file (the folder as one zip),\n"
+    "then call add_skill with the temp_file_id it answers as path."
+)
+
+
+async def add_skill(desk: Desk, asked: args.AddSkill) -> str:
+    """Add a skill: the text of a SKILL.md as data, or a folder, zip or file as path. Of several skills in one path those
+    named by skills are added; list_only shows them and adds nothing."""
+    verbs = desk.workspace.verbs(SkillVerbs)
+    if asked.data and asked.path:
+        raise Invalid("data and path were both given", remedy="give one of them", details={"field": "path"})
+    if asked.data:
+        if asked.list_only:
+            return await _judged(verbs, asked.data)
+        return _told([await verbs.add(asked.data, target_uri=asked.target_uri)])
+    if not asked.path:
+        raise Invalid("data or path is needed", remedy="send the text of a SKILL.md", details={"field": "data"})
+    if _REMOTE.match(asked.path):
+        raise later("fetching skills from repositories", "download them and add the folder")
+    return await _from_path(desk, verbs, asked)
+
+
+async def _from_path(desk: Desk, verbs: SkillVerbs, asked: args.AddSkill) -> str:
+    path, name = Path(asked.path), ""
+    if desk.opened is not None:
+        if not _UPLOAD.fullmatch(asked.path):
+            return _UPLOAD_FIRST
+        path, name = await desk.opened(asked.path)
+    chosen = [asked.skills] if isinstance(asked.skills, str) else asked.skills or ()
+    found = await verbs.packages(path, name, chosen=chosen)
+    if asked.list_only:
+        rows = [await _row(verbs, where, package) for where, package in found.items()]
+        return "\n".join([f"Found {len(rows)} skill(s):", *rows])
+    # All are looked at before any is kept: of a folder with a broken one nothing is added.
+    for package in found.values():
+        await verbs.usable(package)
+    return _told([await verbs.keep(package, target_uri=asked.target_uri) for package in found.values()])
+
+
+async def _row(verbs: SkillVerbs, where: str, package: SkillPackage) -> str:
+    return f"- [{where or '.'}] {await _judged(verbs, package.text)}"
+
+
+async def _judged(verbs: SkillVerbs, text: str) -> str:
+    facts, findings = await verbs.judge(text)
+    if facts is None:
+        return "cannot be used: " + "; ".join(f.message for f in findings if f.error)
+    return f"{facts.name}: {facts.description}"
+
+
+def _told(kept: list[SkillKept]) -> str:
+    lines = [
+        f"{'Added' if one.created else 'Replaced'} {one.skill.uri} ({one.auxiliary_files} file(s) beside SKILL.md)."
+        for one in kept
+    ]
+    return "\n".join([*lines, *(f"Left out {said}" for one in kept for said in one.skipped)])
