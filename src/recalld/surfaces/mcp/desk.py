@@ -18,11 +18,13 @@ class Desk:
     """One call: the engine, the verbs as its caller, and how an upload's id becomes a file and the name it was sent by.
 
     ``opened`` None: the agent is on this machine, so paths are read from its disk and there are no uploads.
+    ``ticket``: makes an address from which a file can be fetched once without a key (None: there is no server).
     """
 
     engine: Engine
     workspace: Workspace
     opened: Callable[[str], Awaitable[tuple[Path, str]]] | None = None
+    ticket: Callable[[str], str] | None = None
 
 
 def later(what: str, remedy: str) -> RecalldError:

@@ -1,0 +1,106 @@
+"""/pack: subtrees and accounts as files, and /content/download: single files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Query
+from starlette.responses import Response
+
+from recalld.app.packs import PackVerbs
+from recalld.domain.errors import Invalid
+from recalld.domain.pack import Brought
+from recalld.domain.uri import Uri
+from recalld.ports.source import UPLOAD_NOTE
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.pack import (
+    BackupBody,
+    BroughtResult,
+    DownloadQuery,
+    ExportBody,
+    ImportBody,
+    RestoreBody,
+)
+from recalld.surfaces.http.route import Deadline, Verb
+from recalld.surfaces.http.sending import BYTES, send_bytes, send_file
+from recalld.surfaces.http.uploads import open_upload
+
+_AT = "/api/v1/pack"
+_ZIP = "application/zip"
+
+
+async def download(call: Call, query: Annotated[DownloadQuery, Query()]) -> Response:
+    """A file's bytes as stored, sidecars and session views as they read. With ``token`` no key is asked for."""
+    if query.token:
+        ticket = call.front.tickets.take(query.token)
+        data = await call.engine.as_caller(ticket.caller).read_bytes(ticket.uri)
+        return send_bytes(data, Uri.parse(ticket.uri).name)
+    await call.identify()
+    if not query.uri:
+        raise Invalid("uri is needed", remedy="name the file to download", details={"field": "uri"})
+    return send_bytes(await call.workspace.read_bytes(query.uri), call.expand(query.uri).name)
+
+
+async def export(call: Call, body: ExportBody) -> Response:
+    """A directory and everything below as one zip: texts, tags, summaries, sessions with their messages."""
+    made = await call.workspace.verbs(PackVerbs).export(body.uri, include_vectors=body.include_vectors)
+    return await send_file(made.path, made.name, made.size, call.front.disk, _ZIP)
+
+
+async def backup(call: Call, body: BackupBody | None = None) -> Response:
+    """All of the account, every user's tree, as one zip. For administrators."""
+    made = await call.workspace.verbs(PackVerbs).backup(include_vectors=body is not None and body.include_vectors)
+    return await send_file(made.path, made.name, made.size, call.front.disk, _ZIP)
+
+
+async def bring(call: Call, body: ImportBody) -> dict[str, Any]:
+    """Put an uploaded pack below ``parent``. All of it is verified before anything is changed."""
+    path = await _upload(call, body.temp_file_id)
+    done = await call.workspace.verbs(PackVerbs).bring(
+        path, body.parent, on_conflict=body.on_conflict or "fail", vector_mode=body.vector_mode or "auto"
+    )
+    await call.front.disk.run(_discard, path)
+    return _told(done)
+
+
+async def restore(call: Call, body: RestoreBody) -> dict[str, Any]:
+    """Put an uploaded backup back, every user's tree to that user. For administrators."""
+    path = await _upload(call, body.temp_file_id)
+    done = await call.workspace.verbs(PackVerbs).restore(
+        path, on_conflict=body.on_conflict or "fail", vector_mode=body.vector_mode or "auto"
+    )
+    await call.front.disk.run(_discard, path)
+    return _told(done)
+
+
+async def _upload(call: Call, upload_id: str) -> Path:
+    return (await call.front.disk.run(open_upload, call.engine.upload_dir, upload_id, call.caller)).path
+
+
+def _discard(path: Path) -> None:
+    """An upload is of use once; one that was refused stays for another try."""
+    path.unlink(missing_ok=True)
+    path.with_name(path.name + UPLOAD_NOTE).unlink(missing_ok=True)
+
+
+def _told(done: Brought) -> dict[str, Any]:
+    return {
+        "uri": str(done.uri),
+        "files": done.files,
+        "kept": done.kept,
+        "directories": done.directories,
+        "sessions": done.sessions,
+        "messages": done.messages,
+        "left_out": list(done.left_out),
+        "left_out_total": done.left_out_total,
+    }
+
+
+VERBS = (
+    Verb("GET", "/api/v1/content/download", download, bytes, "Download a file", bare=True, open=True, media=BYTES),
+    Verb("POST", f"{_AT}/export", export, bytes, "Export a directory", Deadline.NONE, bare=True, media=_ZIP),
+    Verb("POST", f"{_AT}/import", bring, BroughtResult, "Import a pack", Deadline.NONE),
+    Verb("POST", f"{_AT}/backup", backup, bytes, "Back up the account", Deadline.NONE, bare=True, media=_ZIP),
+    Verb("POST", f"{_AT}/restore", restore, BroughtResult, "Restore a backup", Deadline.NONE),
+)

@@ -1,0 +1,23 @@
+"""The tool that hands out files too large or too foreign to be answered as text."""
+
+from __future__ import annotations
+
+from recalld.domain.errors import Invalid
+
+from . import arguments as args
+from .desk import Desk
+
+
+async def download(desk: Desk, asked: args.Download) -> str:
+    """Get an address from which a file can be fetched once, within ten minutes, without a key."""
+    node = await desk.workspace.stat(asked.uri)
+    if node.is_dir:
+        raise Invalid(f"{node.uri} is a directory", remedy="name a file in it; list shows them")
+    if desk.ticket is None:
+        raise Invalid(
+            "there is no server to download from: this agent is on the store's own machine",
+            remedy="read the file, or run recalld get while recalld serve has the store",
+            code="UNIMPLEMENTED",
+        )
+    address = desk.ticket(str(node.uri))
+    return f"{node.uri} ({node.size} bytes) can be fetched once, within ten minutes, from:\n{address}"

@@ -1,0 +1,60 @@
+"""Tickets are good once, for a while."""
+
+from __future__ import annotations
+
+import pytest
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Denied
+from recalld.surfaces.http.tickets import TICKET_S, TICKETS_MAX, Tickets
+
+ANA = Caller(user="ana")
+URI = "viking://resources/a.md"
+
+
+class Watch:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_ticket_is_good_once() -> None:
+    tickets = Tickets()
+    token = tickets.issue(ANA, URI)
+    ticket = tickets.take(token)
+    assert (ticket.caller, ticket.uri) == (ANA, URI)
+    with pytest.raises(Denied):
+        tickets.take(token)
+
+
+@pytest.mark.parametrize("token", ["", "x", "\ud800", "x" * 10_000])
+def test_what_is_no_ticket_is_refused(token: str) -> None:
+    with pytest.raises(Denied):
+        Tickets().take(token)
+
+
+def test_a_ticket_ends_after_ten_minutes() -> None:
+    watch = Watch()
+    tickets = Tickets(watch)
+    early, late = tickets.issue(ANA, URI), tickets.issue(ANA, URI)
+    watch.now = TICKET_S - 1
+    assert tickets.take(early).uri == URI
+    watch.now = TICKET_S
+    with pytest.raises(Denied):
+        tickets.take(late)
+
+
+def test_too_many_tickets_cost_the_oldest() -> None:
+    tickets = Tickets()
+    issued = [tickets.issue(ANA, URI) for _ in range(TICKETS_MAX + 1)]
+    with pytest.raises(Denied):
+        tickets.take(issued[0])
+    assert tickets.take(issued[1]).uri == URI
+
+
+def test_no_two_tickets_are_alike_and_none_can_be_guessed() -> None:
+    tickets = Tickets()
+    issued = {tickets.issue(ANA, URI) for _ in range(100)}
+    assert len(issued) == 100
+    assert min(len(token) for token in issued) >= 43
