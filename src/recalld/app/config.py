@@ -25,7 +25,8 @@ class ServerConfig(BaseModel):
     model_config = _STRICT
 
     host: str = Field(
-        "127.0.0.1", description="address to listen on; auth_mode dev, and trusted without a root key, take loopback only"
+        "127.0.0.1",
+        description="address to listen on; auth_mode dev, and trusted without a root key, take loopback only",
     )
     port: int = Field(1933, ge=0, le=65535, description="TCP port; 0 picks a free one")
     auth_mode: AuthMode | None = Field(
@@ -33,7 +34,9 @@ class ServerConfig(BaseModel):
         description="who asks: dev (headers, unproved), api_key (a key for every user) or trusted (a gateway's headers); "
         "if left out: api_key where a root key is set, else dev",
     )
-    root_api_key: SecretStr | None = Field(None, description="the key that administers accounts; at least one character")
+    root_api_key: SecretStr | None = Field(
+        None, description="the key that administers accounts; at least one character"
+    )
     root_api_key_file: Path | None = Field(None, description="a file that holds the root key instead")
     recall_deadline_s: float = Field(2.0, gt=0, le=60, description="a find answers within this, complete or degraded")
     request_deadline_s: float = Field(
@@ -133,6 +136,25 @@ class StorageConfig(BaseModel):
     history_keep_days: float = Field(30.0, ge=0, description="how long replaced and removed content stays in the log")
 
 
+class SessionConfig(BaseModel):
+    """How talk is recorded and when it is put away."""
+
+    model_config = _STRICT
+
+    auto_commit: bool = Field(False, description="sessions that say nothing of it commit by themselves")
+    idle_commit: bool = Field(True, description="sessions with an auto_commit_policy are committed when they fall idle")
+    idle_check_s: float = Field(60.0, ge=1, description="how often idle sessions are looked for")
+    tool_output_chars_max: int = Field(
+        20_000,
+        ge=0,
+        description="a longer tool output lies in a file of its own, its message shows a preview; 0 = never",
+    )
+    tool_preview_chars: int = Field(2_000, ge=200, le=20_000, description="characters of such a preview")
+    turn_output_chars_max: int = Field(
+        100_000, ge=0, description="tool outputs one turn may hold itself; beyond that the largest go to files"
+    )
+
+
 class WorkerConfig(BaseModel):
     """How background work runs."""
 
@@ -169,6 +191,7 @@ class Config(BaseSettings):
     reranker: RerankerConfig = RerankerConfig()
     model: ModelConfig = ModelConfig()
     storage: StorageConfig = StorageConfig()
+    session: SessionConfig = SessionConfig()
     worker: WorkerConfig = WorkerConfig()
     log: LogConfig = LogConfig()
 

@@ -14,6 +14,7 @@ from recalld.infra.background import background
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Usage
+from recalld.ports.registry import Registry
 
 from .build import open_doors
 from .config import Config, load_config
@@ -75,6 +76,11 @@ class Engine(Workspace):
     def as_caller(self, caller: Caller) -> Workspace:
         """The same verbs as somebody else."""
         return Workspace(self._doors, caller, self.config.server.recall_deadline_s)
+
+    @property
+    def registry(self) -> Registry:
+        """Accounts, members, and whose a key is."""
+        return self._doors.registry
 
     @property
     def upload_dir(self) -> Path:

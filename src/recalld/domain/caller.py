@@ -28,6 +28,11 @@ class Caller:
     role: Role = Role.USER
     peer: str = ""
 
+    @property
+    def sees_all(self) -> bool:
+        """True for who sees every user's tree of the account. An admin governs users; what they keep is theirs."""
+        return self.role is Role.ROOT
+
 
 def identifier(text: str, what: str) -> str:
     """Check an account, user or peer id and return it. Raises ``Invalid`` naming ``what``."""

@@ -115,17 +115,20 @@ CREATE INDEX task_owner ON task (account, user, created);
 
 V2 = """
 -- Who may come in. key_hash: argon2id of the member's key ("" = none); key_head: its first characters, shown in lists.
--- deleting: the task that removes this member, "" otherwise. settings: plain JSON.
-CREATE TABLE account (id TEXT PRIMARY KEY, created REAL NOT NULL, settings TEXT NOT NULL DEFAULT '{}') WITHOUT ROWID;
+-- deleting: the task that removes this account or member, "" otherwise. settings: plain JSON.
+CREATE TABLE account (
+  id TEXT PRIMARY KEY, created REAL NOT NULL, settings TEXT NOT NULL DEFAULT '{}', deleting TEXT NOT NULL DEFAULT '')
+  WITHOUT ROWID;
 CREATE TABLE member (
   account TEXT NOT NULL, user TEXT NOT NULL, role TEXT NOT NULL, created REAL NOT NULL, key_hash TEXT NOT NULL DEFAULT '',
   key_head TEXT NOT NULL DEFAULT '', settings TEXT NOT NULL DEFAULT '{}', deleting TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (account, user)) WITHOUT ROWID;
 
--- A named place in an account's log. author: plain JSON.
+-- A named place in an account's log. author, paths: plain JSON. paths [] = everything; rules: its .ovgitignore.
 CREATE TABLE snapshot (
   oid TEXT PRIMARY KEY, account TEXT NOT NULL, branch TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL,
-  parent TEXT NOT NULL DEFAULT '', message TEXT NOT NULL, author TEXT NOT NULL DEFAULT '{}') WITHOUT ROWID;
+  parent TEXT NOT NULL DEFAULT '', message TEXT NOT NULL, author TEXT NOT NULL DEFAULT '{}',
+  tree TEXT NOT NULL DEFAULT '', paths TEXT NOT NULL DEFAULT '[]', rules TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE INDEX snapshot_branch ON snapshot (account, branch, seq);
 """
 

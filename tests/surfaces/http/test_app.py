@@ -81,6 +81,8 @@ def test_every_core_route_is_there() -> None:
 
 FACETS = {"stats.memories", "debug.scroll"}
 """Routes whose verbs the fake engine does not have: stories on a real one hold their answers to the document."""
+FACET_TAGS = {"admin", "user-settings"}
+"""The same for whole families of routes."""
 
 
 def enveloped() -> list[Verb]:
@@ -90,6 +92,7 @@ def enveloped() -> list[Verb]:
         if v.media == "application/json"
         and v.handler.__name__ not in {"temp_upload", "add", "cancel"}
         and v.operation not in FACETS
+        and v.tag not in FACET_TAGS
     ]
 
 
@@ -121,7 +124,7 @@ async def test_the_document_holds_every_route_with_answers_and_errors(http: http
     spec = (await http.get("/openapi.json")).json()
     for verb in VERBS:
         operation = spec["paths"][verb.path][verb.method.lower()]
-        assert {"200", "default"} == set(operation["responses"]), verb.path
+        assert {str(verb.status), "default"} == set(operation["responses"]), verb.path
         assert operation["summary"]
         assert operation["description"]
     ids = [op["operationId"] for path in spec["paths"].values() for op in path.values()]

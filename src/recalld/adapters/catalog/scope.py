@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recalld.domain.caller import Caller, Role
+from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied
 from recalld.domain.node import ContextType
 from recalld.domain.query import Query
@@ -38,7 +38,7 @@ class Resolved:
 
 def areas_of(caller: Caller, query: Query) -> tuple[Area, ...]:
     """No target, or the root: the caller's own tree and what the account shares. Raises ``Denied`` for another user's
-    tree unless the caller is root or admin."""
+    tree unless the caller is root."""
     targets = [t for t in query.targets if t.parts]
     if not targets:
         return Area(caller.user), Area("", (Uri(("resources",)),))
@@ -51,7 +51,7 @@ def areas_of(caller: Caller, query: Query) -> tuple[Area, ...]:
         if len(parts) == 1:
             found.append(Area(caller.user))
             continue
-        if parts[1] != caller.user and caller.role is Role.USER:
+        if parts[1] != caller.user and not caller.sees_all:
             raise Denied(f"{target} belongs to another user", remedy="search below viking://~ or viking://resources")
         found.append(Area(parts[1], (target,) if len(parts) > 2 else (), len(parts) > 2 and parts[2] == "sessions"))
     return tuple(found)

@@ -12,7 +12,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Op, Receipt
 from recalld.domain.uri import Uri
 
-from . import carry, queue, rows, talk, tree, upkeep
+from . import carry, members, queue, rows, snapshots, talk, tree, upkeep
 from .pen import Outcome, Pen
 
 APPLY: dict[type, Callable[[Pen, Any], None]] = {
@@ -33,6 +33,10 @@ APPLY: dict[type, Callable[[Pen, Any], None]] = {
     ops.MarkUsed: talk.mark_used,
     ops.NewTask: queue.new_task,
     ops.UpdateTask: queue.update_task,
+    ops.MarkLeaving: members.mark_leaving,
+    ops.DropMember: members.drop,
+    ops.MarkSnapshot: snapshots.mark,
+    ops.SetIgnore: snapshots.set_ignore,
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import apsw
 
-from recalld.domain.caller import Caller, Role
+from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.node import Entry, Kind, Node
@@ -64,7 +64,7 @@ def _entries(c: apsw.Connection, caller: Caller, node: Node, limit: int, hidden:
 
 
 def _children(c: apsw.Connection, caller: Caller, node: int, uri: Uri, limit: int, hidden: bool) -> list[Node]:
-    only = caller.user if uri.parts == ("user",) and caller.role is Role.USER else ""
+    only = caller.user if uri.parts == ("user",) and not caller.sees_all else ""
     hide = "" if hidden else " AND NOT (n.name LIKE '.%' AND n.kind <> 0)"
     found = every(
         c,
@@ -154,7 +154,7 @@ def _below(c: apsw.Connection, top: int, most: int) -> list[tuple[int, int, str,
 def _shown(caller: Caller, parent: tuple[str, ...], name: str, is_file: int) -> bool:
     if name.startswith(".") and is_file:
         return False
-    return caller.role is not Role.USER or parent != ("user",) or name == caller.user
+    return caller.sees_all or parent != ("user",) or name == caller.user
 
 
 def grep_page(
@@ -196,7 +196,7 @@ def _inside(
         if above is None or above[: len(uri.parts)] != uri.parts or len(above) - len(uri.parts) >= depth_max:
             continue
         path = (*above, name)
-        if name.startswith(".") or (caller.role is Role.USER and path[0] == "user" and path[1] != caller.user):
+        if name.startswith(".") or (not caller.sees_all and path[0] == "user" and path[1] != caller.user):
             continue
         kind = Kind.MESSAGE if talk_uri(uri) else Kind.FILE
         yield Node(id_, Uri(path), kind, size=size, hash=hash_, source=NO_SOURCE), data
@@ -258,7 +258,7 @@ def log(c: apsw.Connection, caller: Caller, after: int, limit: int) -> list[LogE
         {
             "after": after,
             "account": caller.account,
-            "all": caller.role is not Role.USER,
+            "all": caller.sees_all,
             "me": f"viking://user/{caller.user}",
             "limit": limit,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,13 +14,15 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 from recalld.app.config import ServerConfig
-from recalld.domain.caller import Caller
-from recalld.domain.errors import Closed
+from recalld.domain.caller import Caller, Role
+from recalld.domain.errors import Closed, Denied, RecalldError
 from recalld.domain.uri import Uri
 from recalld.infra.offload import Pool
 from recalld.rules.address import resolve
-from recalld.surfaces.http.caller import dev_caller
+from recalld.rules.roles import check_root_key
+from recalld.surfaces.http.caller import dev_caller, key_caller, key_of, trusted_caller
 from recalld.surfaces.http.tally import Tally
+from recalld.surfaces.http.tickets import Tickets
 
 if TYPE_CHECKING:  # the port answers before the engine and its libraries are loaded
     from recalld.app.engine import Engine, Workspace
@@ -28,6 +31,8 @@ REQUEST_ID = "recalld.request_id"
 """Key of the request's id in the ASGI scope."""
 ROUTE = "recalld.route"
 """Key of the matched route's pattern in the ASGI scope."""
+ACQUAINTANCE_S = 0.5
+"""/health waits no longer than this to say whose key it was given."""
 
 
 @dataclass(slots=True)
@@ -42,6 +47,7 @@ class Front:
     disk: Pool
     engine: Engine | None = None
     tally: Tally = field(default_factory=Tally)
+    tickets: Tickets = field(default_factory=Tickets)
 
     def close(self) -> None:
         """Shut both pools; running calls end first."""
@@ -57,6 +63,7 @@ class Call(Request):
         self.front = front
         self.answer_headers: dict[str, str] = {}
         self._with_peer = with_peer
+        self._caller: Caller | None = None
 
     @property
     def id(self) -> str:
@@ -73,10 +80,44 @@ class Call(Request):
             )
         return self.front.engine
 
-    @cached_property
+    async def identify(self, *, anywhere: bool = False) -> Caller:
+        """Find out who calls, and that this caller may come in here (``anywhere``: wherever this is, as far as the root key
+        is concerned). Raises ``Denied``, ``Invalid``, ``Conflict``, ``Busy`` and ``Closed``."""
+        settings = self.front.settings
+        path: str = self.scope.get(ROUTE) or self.scope["path"]
+        match settings.mode:
+            case "dev":
+                self._caller = dev_caller(self.headers, with_peer=self._with_peer)
+            case "api_key":
+                registry = self.engine.registry
+                self._caller = await key_caller(self.headers, settings, registry, with_peer=self._with_peer)
+                if self._caller.role is Role.ROOT and not anywhere:
+                    check_root_key(self.scope["method"], path)
+            case "trusted":
+                self._caller = await trusted_caller(
+                    self.headers, self.query_params, path, settings, self.engine.registry, with_peer=self._with_peer
+                )
+        return self._caller
+
+    @property
     def caller(self) -> Caller:
-        """Raises ``Invalid`` for identifiers that are none."""
-        return dev_caller(self.headers, with_peer=self._with_peer)
+        """Who calls, as ``identify`` found. Raises ``Denied`` where nobody has asked: nothing is anybody's by omission."""
+        if self._caller is None:
+            raise Denied("nobody has proved who calls", remedy="send an API key", code="UNAUTHENTICATED")
+        return self._caller
+
+    async def acquaintance(self) -> dict[str, str]:
+        """Whose key a request brings, for routes that are open to everybody; {} where it brings none, a wrong one, or where
+        that cannot be told at once."""
+        settings = self.front.settings
+        if settings.mode != "api_key" or self.front.engine is None or not key_of(self.headers):
+            return {}
+        try:
+            async with asyncio.timeout(ACQUAINTANCE_S):
+                caller = await key_caller(self.headers, settings, self.front.engine.registry, with_peer=False)
+        except (RecalldError, TimeoutError):
+            return {}
+        return {"account_id": caller.account, "user_id": caller.user, "role": caller.role.value}
 
     @cached_property
     def workspace(self) -> Workspace:

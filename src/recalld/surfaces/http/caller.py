@@ -1,14 +1,23 @@
-"""Who asks, told from a request's headers."""
+"""Who asks, told from a request: by headers alone (dev), by a key (api_key), or by a gateway's word (trusted)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from starlette.datastructures import Headers
 
+from recalld.app.config import ServerConfig
 from recalld.domain.caller import Caller, Role, identifier
+from recalld.domain.errors import Conflict, Denied, Invalid
+from recalld.domain.member import Member
+from recalld.ports.registry import Registry
+from recalld.rules.keys import same
+from recalld.rules.roles import is_admin_path
 
 _DEFAULT = "default"
+_TRUSTED = "trusted"
+_BEARER = "Bearer "
 
 
 def dev_caller(headers: Headers, *, with_peer: bool) -> Caller:
@@ -17,16 +26,134 @@ def dev_caller(headers: Headers, *, with_peer: bool) -> Caller:
     The role is root so that an *explicit* address of another user works; scope, ``~`` and searches without a target are
     the named user's. ``with_peer`` False: the peer header is not even looked at (session routes). Raises ``Invalid``.
     """
-    peer = headers.get("x-openviking-actor-peer", "").strip() if with_peer else ""
-    account = headers.get("x-openviking-account", "").strip() or _DEFAULT
-    user = headers.get("x-openviking-user", "").strip() or _DEFAULT
-    return _checked(account, user, peer)
+    account, user = _named(headers, "account") or _DEFAULT, _named(headers, "user") or _DEFAULT
+    return _checked(account, user, Role.ROOT, _peer(headers, with_peer))
+
+
+async def key_caller(headers: Headers, settings: ServerConfig, registry: Registry, *, with_peer: bool) -> Caller:
+    """The caller in api_key mode: whose key it is. What headers say of identity is not even looked at.
+
+    Raises ``Denied`` (``UNAUTHENTICATED``), ``Conflict`` for a member that is being removed, ``Busy``.
+    """
+    key, peer = key_of(headers), _peer(headers, with_peer)
+    if not key:
+        raise _missing_key()
+    if is_root_key(key, settings):
+        return _checked(_DEFAULT, _DEFAULT, Role.ROOT, peer)
+    member = await registry.identify(key)
+    _check_stays(member)
+    return _checked(member.account, member.user, member.role, peer)
+
+
+async def trusted_caller(
+    headers: Headers,
+    query: Mapping[str, str],
+    path: str,
+    settings: ServerConfig,
+    registry: Registry,
+    *,
+    with_peer: bool,
+) -> Caller:
+    """The caller in trusted mode: whom the gateway before us names. Where a root key is set the gateway must have it.
+
+    Raises ``Denied`` (``UNAUTHENTICATED``), ``Invalid`` for an identity that is missing or contradicts itself,
+    ``Conflict`` for a member that is being removed.
+    """
+    if settings.root_key:
+        _check_gateway(headers, settings)
+        if is_admin_path(path):
+            return _checked(_TRUSTED, _TRUSTED, Role.ROOT, "")
+    account = _agreed(headers, query, "account")
+    user = _agreed(headers, query, "user")
+    caller = _checked(account, user, Role.USER, _peer(headers, with_peer))
+    asserted = _asserted_role(headers, settings)
+    member = await registry.member(account, user)
+    if member is not None:
+        _check_stays(member)
+    role = asserted or (member.role if member is not None else Role.USER)
+    return _checked(account, user, role, caller.peer)
+
+
+def key_of(headers: Headers) -> str:
+    """The key a request brings ("" = none): ``X-API-Key``, else ``Authorization: Bearer``."""
+    key = headers.get("x-api-key", "").strip()
+    if key:
+        return key
+    given = headers.get("authorization", "")
+    return given.removeprefix(_BEARER).strip() if given.startswith(_BEARER) else ""
+
+
+def is_root_key(key: str, settings: ServerConfig) -> bool:
+    """Compared in constant time; never true where there is no root key."""
+    return bool(settings.root_key) and same(key, settings.root_key)
+
+
+def _check_gateway(headers: Headers, settings: ServerConfig) -> None:
+    key = key_of(headers)
+    if not key:
+        raise _missing_key()
+    if not is_root_key(key, settings):
+        raise Denied("Invalid API Key", remedy="the gateway sends the root key", code="UNAUTHENTICATED")
+
+
+def _missing_key() -> Denied:
+    return Denied("Missing API Key", remedy="send it as X-API-Key or as Authorization: Bearer", code="UNAUTHENTICATED")
+
+
+def _check_stays(member: Member) -> None:
+    if member.deleting:
+        raise Conflict(
+            "User deletion is in progress",
+            remedy="wait until its task has ended",
+            code="FAILED_PRECONDITION",
+            details={"task_id": member.deleting},
+        )
+
+
+def _agreed(headers: Headers, query: Mapping[str, str], what: str) -> str:
+    """One identifier, from the header or the query; both must say the same."""
+    header, field = _named(headers, what), f"{what}_id"
+    asked = query.get(field, "").strip()
+    if header and asked and header != asked:
+        raise Invalid(
+            f"{field} and X-OpenViking-{what.capitalize()} name two {what}s",
+            remedy="send one of them, or the same in both",
+            details={"field": field},
+        )
+    if not header and not asked:
+        raise Invalid(
+            f"trusted mode needs an {what}" if what == "account" else f"trusted mode needs a {what}",
+            remedy=f"the gateway sends X-OpenViking-{what.capitalize()}",
+            details={"field": field},
+        )
+    return header or asked
+
+
+def _asserted_role(headers: Headers, settings: ServerConfig) -> Role | None:
+    given = headers.get("x-openviking-role", "").strip()
+    if not given:
+        return None
+    if not settings.root_key or given not in {Role.USER, Role.ADMIN}:
+        raise Invalid(
+            f"X-OpenViking-Role {given[:40]!r} is not taken",
+            remedy="user or admin, and only where the server has a root key",
+            details={"field": "X-OpenViking-Role"},
+        )
+    return Role(given)
+
+
+def _named(headers: Headers, what: str) -> str:
+    return headers.get(f"x-openviking-{what}", "").strip()
+
+
+def _peer(headers: Headers, with_peer: bool) -> str:
+    return headers.get("x-openviking-actor-peer", "").strip() if with_peer else ""
 
 
 @lru_cache(maxsize=1024)
-def _checked(account: str, user: str, peer: str) -> Caller:
+def _checked(account: str, user: str, role: Role, peer: str) -> Caller:
     identifier(account, "account")
     identifier(user, "user")
     if peer:
         identifier(peer, "actor peer")
-    return Caller(account, user, Role.ROOT, peer)
+    return Caller(account, user, role, peer)

@@ -52,4 +52,4 @@ def _answers(verb: Verb) -> dict[int | str, dict[str, Any]]:
     if verb.media != "application/json":
         return {200: {"description": "Bytes", "content": {verb.media: {}}}, "default": failed}
     model = verb.result if verb.bare else envelope_of(verb.result)
-    return {200: {"model": model, "description": "Done"}, "default": failed}
+    return {verb.status: {"model": model, "description": "Done"}, "default": failed}

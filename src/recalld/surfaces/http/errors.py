@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recalld.domain.errors import Busy, Invalid, RecalldError
+from recalld.domain.errors import Busy, Denied, Invalid, RecalldError
 
 STATUS: dict[str, int] = {
     "INVALID_ARGUMENT": 400,
@@ -76,6 +76,8 @@ def of_error(error: RecalldError) -> Failure:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     elif status in _RETRY_STATUS:
         headers["Retry-After"] = "1"
+    if status == 401 and isinstance(error, Denied):
+        headers["WWW-Authenticate"] = 'Bearer realm="recalld"'
     details = dict(error.details)
     if status == 409 and error.retryable:
         # Clients keep a 409 for later only if it says so; any other 4xx makes them drop the message.

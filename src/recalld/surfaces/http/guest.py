@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import empty_receive
+from starlette.requests import Request, empty_receive
 from starlette.types import ASGIApp, Scope
 
 from recalld.surfaces.http.call import Call, Front
@@ -22,16 +22,23 @@ class Door:
     def __init__(self, front: Front) -> None:
         self._front = front
 
-    def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
-        """The engine, and the verbs as the caller whom the headers name. Raises ``Closed`` and ``Invalid``."""
+    async def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
+        """The engine, and the verbs as whoever calls. Raises ``Closed``, ``Denied``, ``Invalid``, ``Conflict`` and ``Busy``."""
         call = Call(scope, empty_receive, front=self._front, with_peer=True)
+        await call.identify(anywhere=True)
         return call.engine, call.workspace
 
     async def upload(self, scope: Scope, temp_file_id: str) -> tuple[Path, str]:
         """Where an upload of this caller lies, and its name. Raises ``Invalid`` and ``NotFound``."""
         call = Call(scope, empty_receive, front=self._front, with_peer=True)
-        found = await self._front.disk.run(open_upload, call.engine.upload_dir, temp_file_id, call.caller)
+        caller = await call.identify(anywhere=True)
+        found = await self._front.disk.run(open_upload, call.engine.upload_dir, temp_file_id, caller)
         return found.path, found.filename
+
+    def ticket(self, scope: Scope, workspace: Workspace, uri: str) -> str:
+        """Where the file at ``uri`` can be fetched once, within minutes, without a key."""
+        token = self._front.tickets.issue(workspace.caller, uri)
+        return f"{Request(scope).base_url}api/v1/content/download?token={token}"
 
     async def off_loop(self, work: Callable[[], Any]) -> Any:
         """Run ``work`` on a thread."""

@@ -130,4 +130,16 @@ def _store(out: Exposition, found: Findings) -> None:
     out.gauge("recalld_store_bytes", "What the store takes on disk.", [({"part": k}, n) for k, n in sizes.items()])
 
 
-VERBS = (Verb("GET", "/metrics", metrics, str, "Figures for Prometheus", Deadline.NONE, bare=True, media="text/plain"),)
+VERBS = (
+    Verb(
+        "GET",
+        "/metrics",
+        metrics,
+        str,
+        "Figures for Prometheus",
+        Deadline.NONE,
+        bare=True,
+        open=True,
+        media="text/plain",
+    ),
+)

@@ -45,7 +45,8 @@ class Verb:
     """One line of the route table.
 
     ``result``: the type of the envelope's ``result`` as documented, or with ``bare`` of the whole body; ``peer`` False:
-    the actor-peer header is not read; ``extra``: additions to the OpenAPI operation.
+    the actor-peer header is not read; ``open``: nobody is asked who calls; ``status``: of a success; ``extra``: additions to the
+    OpenAPI operation.
     """
 
     method: str
@@ -56,6 +57,8 @@ class Verb:
     deadline: Deadline = Deadline.REQUEST
     peer: bool = True
     bare: bool = False
+    open: bool = False
+    status: int = 200
     extra: dict[str, Any] | None = None
     deprecated: bool = False
     media: str = "application/json"
@@ -93,8 +96,8 @@ class Handling:
         await response(scope, receive, send)
 
     async def _answer(self, call: Call, started: float) -> Response:
-        if not self._verb.bare:
-            _ = call.caller  # a bad identity is refused before the body is read
+        if not self._verb.open:
+            await call.identify()  # a bad identity is refused before the body is read
         arguments, body = await self._arguments.of(call)
         seconds = self._seconds(body, arguments)
         try:
@@ -108,7 +111,9 @@ class Handling:
             result.headers.update(call.answer_headers)
             return result
         told = _telemetry(body, self._verb.operation, started)
-        return await success(result, telemetry=told, headers=call.answer_headers, pool=self._front.codec)
+        return await success(
+            result, telemetry=told, headers=call.answer_headers, pool=self._front.codec, status=self._verb.status
+        )
 
     def _seconds(self, body: BaseModel | None, arguments: dict[str, Any]) -> float | None:
         settings = self._front.settings

@@ -114,11 +114,7 @@ def listen(server: ServerConfig) -> socket.socket:
         raise Invalid(
             f"server.host {server.host!r} is not an IP address", remedy="use 127.0.0.1, ::1 or localhost"
         ) from bad
-    if server.auth_mode == "dev" and not address.is_loopback:
-        raise Denied(
-            f"auth_mode dev asks nobody for a key, so it does not listen on {server.host}",
-            remedy="use server.host 127.0.0.1 and reach it through a tunnel",
-        )
+    _check_guarded(server, loopback=address.is_loopback)
     listening = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -129,6 +125,17 @@ def listen(server: ServerConfig) -> socket.socket:
         raise _cannot_listen(server, taken) from taken
     listening.setblocking(False)
     return listening
+
+
+def _check_guarded(server: ServerConfig, *, loopback: bool) -> None:
+    """Where the world can knock there must be a lock. Raises ``Denied``."""
+    if loopback or server.mode == "api_key" or (server.mode == "trusted" and server.root_key):
+        return
+    what = "asks nobody for a key" if server.mode == "dev" else "without a root key believes everybody"
+    raise Denied(
+        f"auth_mode {server.mode} {what}, so it does not listen on {server.host}",
+        remedy="set server.root_api_key, or use server.host 127.0.0.1 and reach it through a tunnel",
+    )
 
 
 def _cannot_listen(server: ServerConfig, why: OSError) -> RecalldError:

@@ -17,9 +17,9 @@ from recalld.surfaces.http.route import Deadline, Verb
 
 
 async def health(call: Call) -> Response:
-    """200 as long as the process answers. Touches nothing that could block."""
-    auth_mode = call.front.settings.auth_mode
-    return plain({"status": "ok", "healthy": True, "version": __version__, "auth_mode": auth_mode})
+    """200 as long as the process answers, and whose key came with the request. Waits for nothing."""
+    body = {"status": "ok", "healthy": True, "version": __version__, "auth_mode": call.front.settings.mode}
+    return plain({**body, **await call.acquaintance()})
 
 
 async def ready(call: Call) -> Response:
@@ -28,12 +28,12 @@ async def ready(call: Call) -> Response:
         body = {"status": "not_ready", "state": "initializing", "reason": "initializing", "checks": {}, "reasons": []}
         return plain(body, 503, {"Retry-After": "1"})
     found = await call.front.engine.readiness()
-    checks = {**found.checks, **_by_other_names(found.checks, call.front.settings.auth_mode)}
+    checks = {**found.checks, **_by_other_names(found.checks, call.front.settings.mode)}
     body = {"status": "ready", "checks": checks, "state": found.state, "reasons": list(found.reasons)}
     return plain(body, 200)
 
 
-def _by_other_names(checks: Mapping[str, str], auth_mode: str | None) -> dict[str, Any]:
+def _by_other_names(checks: Mapping[str, str], auth_mode: str) -> dict[str, Any]:
     """The checks under the names that clients of the wire look for."""
     store = checks.get("store", "ok")
     return {
@@ -61,8 +61,8 @@ async def debug_health(call: Call) -> dict[str, Any]:
 
 
 VERBS = (
-    Verb("GET", "/health", health, Health, "Is the process alive?", bare=True),
-    Verb("GET", "/ready", ready, Ready, "Is the store open?", bare=True),
+    Verb("GET", "/health", health, Health, "Is the process alive?", bare=True, open=True),
+    Verb("GET", "/ready", ready, Ready, "Is the store open?", bare=True, open=True),
     Verb("GET", "/api/v1/system/status", status, Status, "Who am I here?"),
     Verb("POST", "/api/v1/system/wait", wait, dict[str, QueueStatus], "Wait for background work", Deadline.NONE),
     Verb("GET", "/api/v1/debug/health", debug_health, Healthy, "Health in one word"),

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from recalld.domain.errors import Denied, Invalid, RecalldError
+from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
 
 from .desk import Desk
 
@@ -26,12 +26,16 @@ _REFUSED = -32001
 class Door(Protocol):
     """What the HTTP server lends: who asks, by the rule of all its routes, and its threads."""
 
-    def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
+    async def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
         """The engine, and the verbs as the request's caller. Raises ``RecalldError``."""
         ...
 
     async def upload(self, scope: Scope, temp_file_id: str) -> tuple[Path, str]:
         """An upload of this caller: where it lies and what it was called."""
+        ...
+
+    def ticket(self, scope: Scope, workspace: Workspace, uri: str) -> str:
+        """Where a file can be fetched once without a key."""
         ...
 
     async def off_loop(self, work: Callable[[], Any]) -> Any:
@@ -48,7 +52,7 @@ class Mcp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            engine, workspace = self._door.enter(scope)
+            engine, workspace = await self._door.enter(scope)
             if self._answer is None:
                 self._answer = await self._door.off_loop(_load)
         except RecalldError as error:
@@ -58,7 +62,10 @@ class Mcp:
         async def opened(temp_file_id: str) -> tuple[Path, str]:
             return await self._door.upload(scope, temp_file_id)
 
-        scope[_KEY] = Desk(engine, workspace, opened)
+        def ticket(uri: str) -> str:
+            return self._door.ticket(scope, workspace, uri)
+
+        scope[_KEY] = Desk(engine, workspace, opened, ticket)
         await self._answer(scope, receive, send)
 
 
@@ -77,8 +84,21 @@ def _desk(request: Request) -> Desk:
     return desk
 
 
+def _status(error: RecalldError) -> int:
+    match error:
+        case Denied(code="UNAUTHENTICATED"):
+            return 401
+        case Denied():
+            return 403
+        case Conflict():
+            return 412
+        case Invalid():
+            return 400
+    return 503
+
+
 def _refusal(error: RecalldError) -> Response:
-    status = 400 if isinstance(error, Invalid) else 403 if isinstance(error, Denied) else 503
+    status = _status(error)
     told = {"jsonrpc": "2.0", "id": None, "error": {"code": _REFUSED, "message": str(error)}}
-    headers = {"Retry-After": "1"} if status == 503 else {}
+    headers = {503: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}.get(status, {})
     return Response(json.dumps(told), status, headers, "application/json")

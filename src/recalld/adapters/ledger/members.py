@@ -1,0 +1,70 @@
+"""Members on their way out, inside the writer's transaction: shut out first, forgotten when their trees have gone."""
+
+from __future__ import annotations
+
+from recalld.domain.commit import DropMember, MarkLeaving
+from recalld.domain.errors import Conflict, NotFound
+from recalld.rules.roles import check_governs
+
+from .pen import Pen
+
+_ACTIVE = "SELECT 1 FROM task WHERE id = ? AND status IN ('pending', 'running', 'cancelling')"
+_THESE = "account = :account AND (:user = '' OR user = :user)"
+_WAITING = "state = 'pending' AND kind NOT IN ('purge', 'leave')"
+_END_TASKS = (
+    "UPDATE task SET status = 'cancelled', updated = :at WHERE id <> :task "
+    "AND status NOT IN ('completed', 'failed', 'cancelled')"
+)
+
+
+def mark_leaving(pen: Pen, op: MarkLeaving) -> None:
+    """See ``commit.MarkLeaving``."""
+    check_governs(pen.caller, op.account)
+    there = pen.c.execute(
+        "SELECT deleting FROM member WHERE account = ? AND user = ? AND key_hash <> ''"
+        if op.user
+        else "SELECT deleting FROM account WHERE id = ? AND ? = ''",
+        (op.account, op.user),
+    ).fetchone()
+    if there is None:
+        what, name = ("user", op.user) if op.user else ("account", op.account)
+        raise NotFound(
+            f"{what.capitalize()} not found: {name}",
+            remedy=f"list the {what}s that there are",
+            details={"type": what, "resource": name},
+        )
+    if there[0] and pen.c.execute(_ACTIVE, (there[0],)).fetchone():
+        raise Conflict(
+            "its removal is in progress",
+            remedy="wait until its task has ended",
+            code="FAILED_PRECONDITION",
+            details={"task_id": there[0]},
+        )
+    who = {"account": op.account, "user": op.user, "task": op.task}
+    if not op.user:
+        pen.c.execute("UPDATE account SET deleting = :task WHERE id = :account", who)
+    pen.c.execute(f"UPDATE member SET deleting = :task WHERE {_THESE}", who)
+    # What has begun runs to its end before anything is removed (flows/members/leave); what has not never will.
+    pen.c.execute(f"{_END_TASKS} AND id IN (SELECT task FROM job WHERE {_THESE} AND {_WAITING})", who | {"at": pen.at})
+    pen.c.execute(f"DELETE FROM job WHERE {_THESE} AND {_WAITING}", who)
+
+
+def drop(pen: Pen, op: DropMember) -> None:
+    """See ``commit.DropMember``."""
+    check_governs(pen.caller, op.account)
+    marked = pen.c.execute(
+        "SELECT deleting FROM member WHERE account = ? AND user = ? AND deleting <> ''"
+        if op.user
+        else "SELECT deleting FROM account WHERE id = ? AND ? = '' AND deleting <> ''",
+        (op.account, op.user),
+    ).fetchone()
+    if marked is None:
+        return
+    who = {"account": op.account, "user": op.user, "task": marked[0]}
+    pen.c.execute(f"DELETE FROM member WHERE {_THESE}", who)
+    pen.c.execute(f"DELETE FROM task WHERE {_THESE} AND id <> :task", who)
+    pen.c.execute(f"DELETE FROM job WHERE {_THESE} AND {_WAITING}", who)
+    if not op.user:
+        pen.c.execute("DELETE FROM account WHERE id = :account", who)
+        pen.c.execute("DELETE FROM snapshot WHERE account = :account", who)
+        pen.c.execute("DELETE FROM meta WHERE key = 'ovgitignore/' || :account", who)

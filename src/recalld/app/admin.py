@@ -1,0 +1,166 @@
+"""Verbs of administration: accounts, their members, their keys and settings. Every verb checks who may call it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recalld.domain.caller import Caller, Role, identifier
+from recalld.domain.commit import Commit, MakeDir
+from recalld.domain.errors import Conflict, Invalid, NotFound
+from recalld.domain.member import Account, Member
+from recalld.domain.uri import Uri
+from recalld.flows.members.leave import begin
+from recalld.ports.doors import Doors
+from recalld.rules.glob import compile_glob
+from recalld.rules.keys import compose, derived
+from recalld.rules.roles import check_governs, check_root
+
+MEMBERS_MAX = 10_000
+SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A removal that has begun, and the task it ends with."""
+
+    account: str
+    user: str
+    task_id: str
+
+
+class AdminVerbs:
+    """What root does everywhere and admins do in their own account. All verbs raise ``Denied`` for anybody else."""
+
+    def __init__(self, doors: Doors, caller: Caller) -> None:
+        self._doors = doors
+        self._caller = caller
+
+    # ------------------------------------------------------------------ accounts
+    async def make_account(self, account: str, admin: str, *, seed: str | None, settings: Mapping[str, Any]) -> str:
+        """Make an account and its first admin; returns that admin's key, which nobody can be told again. Raises
+        ``Conflict`` ``ALREADY_EXISTS``."""
+        check_root(self._caller)
+        identifier(account, "account")
+        key = self._key(account, identifier(admin, "user"), seed)
+        await self._doors.registry.found(account, admin, key=key, settings=settings)
+        await self._furnish(account, admin)
+        return key
+
+    async def accounts(self) -> list[Account]:
+        """All of them, by name."""
+        check_root(self._caller)
+        return await self._doors.registry.accounts()
+
+    async def account(self, account: str) -> Account:
+        """One of them. Raises ``NotFound``."""
+        check_governs(self._caller, account)
+        found = await self._doors.registry.account(account)
+        if found is None:
+            raise NotFound(
+                f"Account not found: {account[:128]}",
+                remedy="list the accounts that there are",
+                details={"type": "account", "resource": account[:128]},
+            )
+        return found
+
+    async def remove_account(self, account: str) -> Removal:
+        """Shut an account out at once; everything of it is removed in the background. Raises ``NotFound``."""
+        check_root(self._caller)
+        return await self._remove(account, "")
+
+    # ------------------------------------------------------------------ members
+    async def enrol(self, account: str, user: str, *, role: str, seed: str | None, settings: Mapping[str, Any]) -> str:
+        """Make a member; returns its key. Raises ``Conflict`` ``ALREADY_EXISTS`` and ``NotFound``."""
+        check_governs(self._caller, account)
+        key = self._key(account, identifier(user, "user"), seed)
+        await self._doors.registry.enrol(account, user, role=_role(role), key=key, settings=settings)
+        await self._furnish(account, user)
+        return key
+
+    async def members(self, account: str, *, limit: int, name: str = "", role: str = "") -> list[Member]:
+        """By name; ``name`` is a pattern as for files (``a*``)."""
+        await self.account(account)
+        found = await self._doors.registry.members(account, limit=MEMBERS_MAX)
+        if role:
+            wanted = _role(role)
+            found = [m for m in found if m.role is wanted]
+        if name:
+            fits = compile_glob(name)
+            found = await self._doors.compute.run(lambda: [m for m in found if fits(m.user)])
+        return found[:limit]
+
+    async def member(self, account: str, user: str) -> Member:
+        """One of them. Raises ``NotFound``."""
+        check_governs(self._caller, account)
+        found = await self._doors.registry.member(account, user)
+        if found is None or not found.key_head:
+            raise NotFound(
+                f"User not found: {user[:128]}",
+                remedy="list the account's users",
+                details={"type": "user", "resource": user[:128]},
+            )
+        return found
+
+    async def remove_member(self, account: str, user: str) -> Removal:
+        """Shut a member out at once; its tree is removed in the background. Asked again it names the same task."""
+        await self.member(account, user)
+        return await self._remove(account, user)
+
+    async def promote(self, account: str, user: str, role: str) -> Member:
+        """Make a member an admin."""
+        check_governs(self._caller, account)
+        if role != Role.ADMIN:
+            raise Invalid(f"role {role[:40]!r} cannot be given", remedy="admin", details={"field": "role"})
+        await self._doors.registry.set_role(account, user, Role.ADMIN)
+        return await self.member(account, user)
+
+    async def renew_key(self, account: str, user: str, *, seed: str | None) -> str:
+        """A new key; the old one is worth nothing from here on."""
+        await self.member(account, user)
+        key = self._key(account, user, seed)
+        await self._doors.registry.set_key(account, user, key)
+        return key
+
+    # ------------------------------------------------------------------ settings
+    async def set_account(self, account: str, changes: Mapping[str, Any]) -> Account:
+        """Replace these settings of an account; None takes one back."""
+        settings = (await self.account(account)).settings
+        await self._doors.registry.set_settings(account, "", _merged(settings, changes))
+        return await self.account(account)
+
+    async def set_member(self, account: str, user: str, changes: Mapping[str, Any]) -> Member:
+        """Replace these settings of a member; None takes one back."""
+        settings = (await self.member(account, user)).settings
+        await self._doors.registry.set_settings(account, user, _merged(settings, changes))
+        return await self.member(account, user)
+
+    # ------------------------------------------------------------------ steps
+    def _key(self, account: str, user: str, seed: str | None) -> str:
+        secret = self._doors.clock.token(SECRET_BYTES) if seed is None else derived(seed, account, user)
+        return compose(account, user, secret)
+
+    async def _furnish(self, account: str, user: str) -> None:
+        """The member's tree, as its first write would make it."""
+        made = (MakeDir(Uri(("resources",)), exist_ok=True), MakeDir(Uri(("user", user)), exist_ok=True))
+        await self._doors.ledger.tenant(Caller(account, user)).commit(Commit(made, cause="enrol"))
+
+    async def _remove(self, account: str, user: str) -> Removal:
+        try:
+            return Removal(account, user, await begin(account, user, self._caller, self._doors))
+        except Conflict as begun:
+            task = begun.details.get("task_id")
+            if not isinstance(task, str):
+                raise
+            return Removal(account, user, task)
+
+
+def _role(text: str) -> Role:
+    if text not in {Role.ADMIN, Role.USER}:
+        raise Invalid(f"role {text[:40]!r} is unknown", remedy="user or admin", details={"field": "role"})
+    return Role(text)
+
+
+def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in {**settings, **changes}.items() if value is not None}

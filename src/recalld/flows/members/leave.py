@@ -1,0 +1,60 @@
+"""Remove a member, or a whole account: shut out at once, removed when its last work has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recalld.domain.caller import Caller, Role
+from recalld.domain.commit import Commit, DropMember, MarkLeaving, NewTask, Remove, UpdateTask
+from recalld.domain.errors import Busy
+from recalld.domain.job import Job, Lane, NewJob, TaskStatus
+from recalld.domain.uri import Uri
+from recalld.ports.doors import Doors
+
+KIND = "leave"
+TREES_PER_COMMIT = 20
+_USERS = Uri(("user",))
+
+
+async def begin(account: str, user: str, caller: Caller, doors: Doors) -> str:
+    """Shut a member out (``user`` "": the account) and promise its removal, in one commit; returns the task's id.
+
+    Raises ``NotFound``, ``Denied``, and ``Conflict`` while it is being removed already.
+    """
+    task = doors.clock.token()
+    what = "user_deletion" if user else "account_deletion"
+    resource = f"{account}/{user}" if user else account
+    ops = (MarkLeaving(account, user, task), NewTask(task, what, resource))
+    payload = {"account": account, "user": user}
+    job = NewJob(KIND, f"{KIND}/{resource}", payload, Lane.INTERACTIVE, task_id=task)
+    await doors.ledger.tenant(caller).commit(Commit(ops, (job,), cause=what))
+    doors.registry.forget(account, user)
+    return task
+
+
+async def leave(job: Job, doors: Doors) -> None:
+    """Remove the trees, then forget the member and end the task. Done twice it does the same thing once."""
+    account, user = str(job.payload["account"]), str(job.payload["user"])
+    spaces = [user] if user else [one.user for one in await doors.ledger.owners() if one.account == account]
+    await _wait_for_work(account, spaces, job, doors)
+    tenant = doors.ledger.tenant(Caller(account, user or job.caller.user, Role.ROOT), bulk=True)
+    tops = [_USERS / name for name in spaces if name]
+    if not user:
+        tops += [n.uri for n in await tenant.list(Uri(), limit=100, hidden=True) if n.uri != _USERS]
+    for at in range(0, len(tops), TREES_PER_COMMIT):
+        await tenant.commit(Commit(_removals(tops[at : at + TREES_PER_COMMIT]), cause=f"{KIND} {job.task_id}"))
+    done = UpdateTask(job.task_id, TaskStatus.COMPLETED, result={"account_id": account, "user_id": user or None})
+    await doors.ledger.tenant(job.caller, bulk=True).commit(Commit((DropMember(account, user), done), done=job.id))
+
+
+def _removals(tops: Sequence[Uri]) -> tuple[Remove, ...]:
+    return tuple(Remove(top, recursive=True) for top in tops)
+
+
+async def _wait_for_work(account: str, spaces: Sequence[str], job: Job, doors: Doors) -> None:
+    """What had begun before could make anew what is removed here. Raises ``Busy`` while there is some."""
+    for name in {*spaces, ""}:
+        caller = Caller(account, name)
+        own = int((account, name) == (job.caller.account, job.caller.user))
+        if await doors.ledger.tenant(caller).pending() > own:
+            raise Busy(f"work of {account}/{name} is under way", retry_after_s=5.0, remedy="it is waited for")

@@ -1,0 +1,70 @@
+"""The registry: which accounts and members there are, and whose a key is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from recalld.domain.caller import Role
+from recalld.domain.member import Account, Member
+
+
+class Registry(Protocol):
+    """Accounts and members, held in the store itself. Not bound to a caller: it says who the caller is.
+
+    Every method raises ``Busy`` when readers or the writer are saturated. Changes are durable on return, and a key or a
+    role that was changed is worth nothing from then on. Removing is the ledger's (``domain.commit.MarkLeaving`` and
+    ``DropMember``), in one commit with what follows from it; call ``forget`` after the first of them.
+    """
+
+    async def identify(self, key: str) -> Member:
+        """Whose key this is. A key that was verified is known at once, any other costs one slow hash off the loop,
+        right or wrong. Raises ``Denied`` (``UNAUTHENTICATED``) for a wrong one, ``Busy`` when too many wait."""
+        ...
+
+    async def member(self, account: str, user: str) -> Member | None:
+        """A member, None if there is none (one known by its settings alone has no ``key_head``)."""
+        ...
+
+    async def members(self, account: str, *, limit: int) -> list[Member]:
+        """The account's members with a key, by name."""
+        ...
+
+    async def account(self, account: str) -> Account | None:
+        """An account, None if it was never made here."""
+        ...
+
+    async def accounts(self) -> list[Account]:
+        """All accounts, by name."""
+        ...
+
+    async def found(self, account: str, admin: str, *, key: str, settings: Mapping[str, Any]) -> None:
+        """Make an account with its first admin, who has this key and these settings. Raises ``Conflict``
+        (``ALREADY_EXISTS``)."""
+        ...
+
+    async def enrol(self, account: str, user: str, *, role: Role, key: str, settings: Mapping[str, Any]) -> None:
+        """Make a member. Raises ``Conflict`` (``ALREADY_EXISTS``, or ``FAILED_PRECONDITION`` while the account or a
+        member of this name is being removed) and ``NotFound`` for an account that is not there."""
+        ...
+
+    async def set_role(self, account: str, user: str, role: Role) -> None:
+        """Raises ``NotFound``."""
+        ...
+
+    async def set_key(self, account: str, user: str, key: str) -> None:
+        """Replace a member's key. Raises ``NotFound``."""
+        ...
+
+    async def set_settings(self, account: str, user: str, settings: Mapping[str, Any]) -> None:
+        """Replace a member's settings (``user`` "": the account's). Somebody without a key gets a row of settings alone.
+        Raises ``NotFound`` for an account that is not there."""
+        ...
+
+    def forget(self, account: str, user: str = "") -> None:
+        """Drop what is remembered of a member (``user`` "": of the whole account)."""
+        ...
+
+    async def close(self) -> None:
+        """End its threads."""
+        ...

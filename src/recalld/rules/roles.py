@@ -1,0 +1,55 @@
+"""What a role may do beyond its own data: who administers what, and where the root key is let in."""
+
+from __future__ import annotations
+
+from recalld.domain.caller import Caller, Role
+from recalld.domain.errors import Denied
+
+_API = "/api/v1"
+_ROOT_PATHS = frozenset({f"{_API}/system/status", f"{_API}/system/wait", f"{_API}/debug/health"})
+_ROOT_BELOW = ("system/backend", "system/sync", "admin", "observer", "console", "tasks")
+
+
+def root_key_may(method: str, path: str) -> bool:
+    """Whether the root key is let in here. It runs the house; tenants' data is for tenants' keys."""
+    if path in _ROOT_PATHS:
+        return True
+    if method != "GET" and _is_below(path, f"{_API}/tasks"):
+        return False
+    return any(_is_below(path, f"{_API}/{name}") for name in _ROOT_BELOW)
+
+
+def check_root_key(method: str, path: str) -> None:
+    """Raises ``Denied`` where the root key is not let in."""
+    if not root_key_may(method, path):
+        raise Denied(
+            "The root key does not open tenants' data",
+            remedy="make a user with POST /api/v1/admin/accounts and send that user's key",
+            details={"path": path[:200]},
+        )
+
+
+def is_admin_path(path: str) -> bool:
+    """True for the administration's routes."""
+    return _is_below(path, f"{_API}/admin")
+
+
+def check_root(caller: Caller) -> None:
+    """Raises ``Denied`` for anybody but root."""
+    if caller.role is not Role.ROOT:
+        raise Denied("only root may do this", remedy="send the root key", details={"role": caller.role.value})
+
+
+def check_governs(caller: Caller, account: str) -> None:
+    """Root governs every account, an admin its own. Raises ``Denied`` for anybody else."""
+    if caller.role is Role.ROOT or (caller.role is Role.ADMIN and caller.account == account):
+        return
+    raise Denied(
+        f"{caller.role.value} {caller.user} does not administer account {account[:128]!r}",
+        remedy="send the root key, or the key of an admin of that account",
+        details={"role": caller.role.value},
+    )
+
+
+def _is_below(path: str, top: str) -> bool:
+    return path == top or path.startswith(f"{top}/")

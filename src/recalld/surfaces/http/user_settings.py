@@ -1,0 +1,40 @@
+"""/user-settings: what a user has chosen for itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recalld.app.locations import Locations, LocationVerbs
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.admin import LocationsBody, LocationsShown
+from recalld.surfaces.http.route import Verb
+
+_AT = "/api/v1/user-settings/add-locations"
+
+
+async def locations(call: Call) -> dict[str, Any]:
+    """Where imports and skills go when they are not told."""
+    return _shown(await call.workspace.verbs(LocationVerbs).locations())
+
+
+async def choose_locations(call: Call, body: LocationsBody) -> dict[str, Any]:
+    """Choose where imports and skills go when they are not told; null takes a choice back."""
+    changes = body.model_dump(include=body.model_fields_set - {"telemetry"})
+    return _shown(await call.workspace.verbs(LocationVerbs).choose(changes))
+
+
+async def reset_locations(call: Call) -> dict[str, Any]:
+    """Take both choices back."""
+    return _shown(await call.workspace.verbs(LocationVerbs).reset())
+
+
+def _shown(found: Locations) -> dict[str, Any]:
+    effective = {"resource_uri": found.resource_uri, "skill_uri": found.skill_uri}
+    return {"override": dict(found.override), "effective": effective}
+
+
+VERBS = (
+    Verb("GET", _AT, locations, LocationsShown, "Where do imports go?"),
+    Verb("PATCH", _AT, choose_locations, LocationsShown, "Choose where imports go"),
+    Verb("DELETE", _AT, reset_locations, LocationsShown, "Let imports go where they usually do"),
+)
