@@ -213,6 +213,13 @@ async def test_a_skill_written_by_hand_is_listed_by_what_it_says(client: Client)
     assert [(s["name"], s["description"]) for s in listed] == [("broken", ""), ("manual", "Bakes bread.")]
 
 
+async def test_skills_go_where_their_user_has_chosen(client: Client) -> None:
+    await client("PATCH", "/user-settings/add-locations", json={"skill_uri": AGENT})
+    assert (await client("POST", "/skills", json={"data": FORMS}))["uri"] == f"{AGENT}/pdf-forms"
+    told = {"data": FORMS, "target_uri": "viking://~/skills"}
+    assert (await client("POST", "/skills", json=told))["uri"] == f"{OWN}/pdf-forms"
+
+
 async def test_a_skill_is_judged_without_being_stored(client: Client) -> None:
     fine = await client("POST", "/skills/validate", json={"data": FORMS})
     assert (fine["valid"], fine["errors"], fine["uri"]) == (True, [], f"{OWN}/pdf-forms")

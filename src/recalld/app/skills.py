@@ -18,6 +18,8 @@ from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
 from recalld.rules.skill import checked_skill, read_skill, skill_name
 
+from .locations import LocationVerbs
+
 LIMIT_MAX = 10_000
 AGENT_SKILLS = Uri(("agent", "skills"))
 
@@ -83,9 +85,12 @@ class SkillVerbs:
         source: Mapping[str, Any] | None = None,
         watched: bool = False,
     ) -> SkillKept:
-        """Store a skill that was taken; see ``add``."""
-        roots = self.roots(target_uri)
-        root = (await self._named(update, target_uri)).root if update else roots[0]
+        """Store a skill that was taken (see ``add``), where its caller has chosen that skills go if no place is named."""
+        if update:
+            root = (await self._named(update, target_uri)).root
+        else:
+            place = target_uri or (await LocationVerbs(self._doors, self._caller).locations()).skill_uri
+            root = self.roots(place)[0]
         return await keep(SkillWish(package, root, update, source, watched), self._caller, self._doors)
 
     async def packages(self, folder: Path, name: str = "", *, chosen: Sequence[str] = ()) -> dict[str, SkillPackage]:

@@ -40,12 +40,12 @@ class PrivacyWish:
     labels: Any = None
 
 
-def place_of(caller: Caller, category: str = "", key: str = "") -> Uri:
+def place_of(caller: Caller, category: str | None = None, key: str | None = None) -> Uri:
     """Where a caller's private values lie. Raises ``Invalid`` for what is no name."""
     uri = Uri(("user", caller.user, "privacy"))
-    if category:
+    if category is not None:
         uri = uri / privacy_name(category, "category")
-    return uri / privacy_name(key, "key") if key else uri
+    return uri if key is None else uri / privacy_name(key, "key")
 
 
 async def names_below(uri: Uri, caller: Caller, doors: Doors) -> list[str]:
