@@ -13,8 +13,8 @@ Visit = Callable[[int, Files], None]
 
 
 class Past(Protocol):
-    """An account's past bound to one caller: the files of ``resources``, ``agent`` and ``user/{caller.user}`` (role root
-    and admin: every user of the account), without sessions and what users keep private.
+    """An account's past bound to one caller: the files of ``resources``, ``agent`` and ``user/{caller.user}`` (role root:
+    every user of the account), without sessions and what users keep private.
 
     Every method raises ``Busy`` when readers are saturated."""
 

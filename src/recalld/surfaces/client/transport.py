@@ -141,6 +141,14 @@ class Transport:
             self.pause(min(wait_s, RETRY_PAUSE_MAX_S))
         return _open(answer, path, expect)
 
+    def fetch(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
+        """A download as it comes, without an envelope. Raises the families of ``domain.errors``."""
+        answer = self._line.send("GET", path + _query(params or {}), self._headers, None, self.timeout_s, True)
+        if answer.status >= 400:
+            body = _json(answer, path)
+            raise _error(answer, path, body.get("error") if isinstance(body, dict) else None)
+        return answer.body
+
 
 def family(code: str, message: str, *, details: Mapping[str, Any], retry_after_s: float | None) -> RecalldError:
     """The error of our own that stands for a wire error. The wire's message already ends with its remedy."""
@@ -157,7 +165,13 @@ def without_none(body: Any) -> Any:
 
 
 def _query(params: Mapping[str, Any]) -> str:
-    given = {key: _plain(value) for key, value in params.items() if value is not None}
+    """Keys whose value is None are left out; a list repeats its key."""
+    given = [
+        (key, _plain(one))
+        for key, value in params.items()
+        for one in (value if isinstance(value, list | tuple) else (value,))
+        if one is not None
+    ]
     return "?" + urlencode(given) if given else ""
 
 

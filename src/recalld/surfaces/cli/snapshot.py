@@ -1,0 +1,194 @@
+"""``recalld snapshot``: name the present, look at what was, bring it back."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recalld.domain.errors import Invalid
+
+from .options import Call, talks
+from .render import aside, say, show_facts, show_table, style
+
+app = typer.Typer(help="Snapshots of the tree: record, list, show, compare, restore.")
+AT = "/api/v1/snapshot"
+FOREVER = float("inf")
+OID_SHOWN = 12
+RefArgument = Annotated[str, typer.Argument(help="A branch, HEAD, or an oid or its first 4 characters and more.")]
+PathsOption = Annotated[list[str] | None, typer.Option("--paths", help="Only what lies there; may be repeated.")]
+BranchOption = Annotated[str, typer.Option(help="The line of snapshots.")]
+AuthorOption = Annotated[str | None, typer.Option(help="Who made it.")]
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld snapshot commit -m "before the tidy-up"
+
+recalld snapshot commit -m "the handbook" --paths viking://resources/handbook
+"""
+)
+@talks
+def commit(
+    call: Call,
+    message: Annotated[str, typer.Option("--message", "-m", help="What it is for.")],
+    paths: PathsOption = None,
+    branch: BranchOption = "main",
+    author_name: AuthorOption = None,
+    author_email: AuthorOption = None,
+) -> None:
+    """Record the present state of the tree."""
+    body = {
+        "message": message,
+        "paths": paths or None,
+        "branch": branch,
+        "author_name": author_name,
+        "author_email": author_email,
+    }
+    done = call.client.call("POST", f"{AT}/commit", body=body).result
+
+    def show() -> None:
+        if done["result"] == "noop":
+            return say("nothing has changed")
+        say(f"{done['commit_oid'][:OID_SHOWN]}: {done['changed']} files changed, {done['ignored']} ignored")
+
+    call.answer(done, show)
+
+
+@app.command()
+@talks
+def log(
+    call: Call,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500)] = 20,
+    paths: PathsOption = None,
+    branch: BranchOption = "main",
+) -> None:
+    """List snapshots, newest first."""
+    params = {"branch": branch, "limit": limit, "paths": paths or None}
+    found = call.client.call("GET", f"{AT}/log", params=params).result
+    rows = [(one["oid"][:OID_SHOWN], _when(one), one["author"]["name"], one["message"].split("\n")[0]) for one in found]
+    call.answer(found, lambda: show_table(("oid", "when", "author", "message"), rows))
+
+
+def _when(one: dict[str, Any]) -> str:
+    return datetime.fromtimestamp(one["author"]["time_seconds"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+@app.command()
+@talks
+def show(
+    call: Call,
+    ref: RefArgument,
+    path: Annotated[str | None, typer.Option(help="A file: its bytes as they were.")] = None,
+    out_file: Annotated[Path | None, typer.Option(help="Where to put them (default: stdout).")] = None,
+) -> None:
+    """Show a snapshot, or a file as it was."""
+    if path is None:
+        facts = call.client.call("GET", f"{AT}/show", params={"target_ref": ref}).result
+        shown = {"oid": facts["oid"], "when": _when(facts), "author": facts["author"]["name"]}
+        call.answer(facts, lambda: show_facts({**shown, "parent": facts["parents"], "message": facts["message"]}))
+        return
+    data = call.client.fetch(f"{AT}/show", params={"target_ref": ref, "path": path})
+    if out_file is not None:
+        _save(data, out_file)
+        call.answer({"path": path, "size": len(data), "file": str(out_file)}, lambda: say(f"wrote {out_file}"))
+    elif call.as_json:
+        call.answer({"path": path, "size": len(data), "content": data.decode("utf-8", "replace")}, lambda: None)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def _save(data: bytes, out_file: Path) -> None:
+    try:
+        out_file.write_bytes(data)
+    except OSError as unwritable:
+        raise Invalid(f"cannot write {out_file}: {unwritable.strerror}", remedy="choose another file") from unwritable
+
+
+@app.command()
+@talks
+def diff(
+    call: Call,
+    path: Annotated[str, typer.Argument(help="A file: an address, or a path from the account's root.")],
+    to: Annotated[str, typer.Option(help="The later snapshot.")] = "HEAD",
+    since: Annotated[str | None, typer.Option("--from", help="The earlier one (default: the one before).")] = None,
+) -> None:
+    """Compare a file in two snapshots."""
+    found = call.client.call("GET", f"{AT}/diff", params={"path": path, "from": since, "to": to}).result
+
+    def show() -> None:
+        for line in found["diff_text"].split("\n")[:-1]:
+            colour = {"+": ("green",), "-": ("red",), "@": ("cyan",)}.get(line[:1], ())
+            print(style(line, *colour))
+        aside(f"{found['path']}: {found['change_type']}")
+
+    call.answer(found, show)
+
+
+@app.command()
+@talks
+def restore(
+    call: Call,
+    ref: RefArgument,
+    directory: Annotated[str | None, typer.Argument(help="Only what lies here (default: everything).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    message: Annotated[str | None, typer.Option("--message", "-m", help="What the new snapshot says.")] = None,
+    branch: BranchOption = "main",
+) -> None:
+    """Make files what they were in a snapshot; the present is recorded first where no snapshot has it."""
+    body = {"source_commit": ref, "project_dir": directory, "dry_run": dry_run, "message": message, "branch": branch}
+    done = call.client.call("POST", f"{AT}/restore", body=body, timeout_s=FOREVER).result
+    call.answer(done, lambda: _show_restore(done))
+
+
+def _show_restore(done: dict[str, Any]) -> None:
+    if done["result"] == "noop":
+        return say("everything is as it was then")
+    if done["result"] == "dry_run":
+        for one in done["diff"]["to_write"]:
+            say(f"write   {one['path']}")
+        for path in done["diff"]["to_delete"]:
+            say(f"remove  {path}")
+        return aside(f"{len(done['diff']['unchanged'])} unchanged")
+    say(f"{done['written']} written, {done['deleted']} removed; snapshot {done['new_commit_oid'][:OID_SHOWN]}")
+
+
+@app.command("ignore-get")
+@talks
+def ignore_get(call: Call) -> None:
+    """Print the account's .ovgitignore."""
+    text = call.client.call("GET", f"{AT}/ignore").result
+    call.answer(text, lambda: print(text, end="" if text.endswith("\n") else "\n"))
+
+
+@app.command("ignore-set")
+@talks
+def ignore_set(
+    call: Call,
+    content: Annotated[str | None, typer.Option(help="The patterns.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A file of yours that holds them.")] = None,
+) -> None:
+    """Say what snapshots leave out from now on."""
+    if (content is None) == (file is None):
+        raise Invalid("give either --content or --file", remedy="recalld snapshot ignore-set --content '*.tmp'")
+    try:
+        text = content if file is None else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise Invalid(f"cannot read {file} as text", remedy="check the path") from unreadable
+    done = call.client.call("PUT", f"{AT}/ignore", body={"content": text}).result
+    call.answer(done, lambda: say(f"{done['size']} bytes of patterns"))
+
+
+@app.command("ignore-delete")
+@talks
+def ignore_delete(call: Call) -> None:
+    """Leave nothing out any more."""
+    done = call.client.call("DELETE", f"{AT}/ignore").result
+    call.answer(done, lambda: say("removed"))
