@@ -79,6 +79,8 @@ def problems(data: dict[str, Any], here: set[str]) -> list[str]:
     for route, state in told.items():
         if state not in STATES:
             found.append(f"{route}: {state!r} is none of {', '.join(STATES)}")
+        elif state == "refused" and route in here:
+            continue  # a handler of its own says so
         elif (state in HERE) != (route in here):
             found.append(f"{route} is listed as {state!r} and is {'served' if route in here else 'not served'}")
         elif state not in HERE and refused(route) != (state == "refused"):

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from recalld.app.config import ServerConfig
 from recalld.domain.report import Readiness
@@ -122,3 +124,15 @@ def test_buckets_add_up() -> None:
         "h_sum 7.5",
         "h_count 9",
     ]
+
+
+async def test_another_surfaces_requests_are_counted_under_its_path(engine: FakeEngine) -> None:
+    async def guest(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(status_code=202)(scope, receive, send)
+
+    app = create_app(engine, ServerConfig(), guests={"/mcp": lambda _: guest})  # type: ignore[arg-type]
+    async with client_of(app) as http:
+        await http.post("/mcp")
+        found = samples((await http.get("/metrics")).text)
+    app.front.close()
+    assert found['recalld_http_requests_total{method="POST",route="/mcp",status="202"}'] == 1

@@ -81,7 +81,7 @@ def _models(found: Findings, _: Tally) -> dict[str, Any]:
 
 def _lock(found: Findings, _: Tally) -> dict[str, Any]:
     rows: Rows = [(p.name, p.running, p.running_max, p.waiting, p.waiting_max) for p in pools()]
-    full = any(p.waiting >= p.waiting_max > 0 for p in pools())
+    full = any(p.waiting >= p.waiting_max > 1 for p in pools())
     told = _table(("Pool", "Running", "at most", "Waiting", "at most"), rows)
     note = f"one writer, no locks on paths; its last write and read took {found.probe_s * 1000:.1f} ms\n"
     return _plain("lock", _well(found, "store") and not full, note + told)
