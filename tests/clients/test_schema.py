@@ -1,0 +1,119 @@
+"""schemathesis over the document a running server gives of itself: every check, bounded examples, stateful by links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.clients.running import DRIVE, client, run
+from tests.live import Line, Server, serving
+
+pytestmark = pytest.mark.clients
+EXAMPLES_MAX = 15
+SEED = 1
+FACTS = {
+    "ServerError": "nothing asked makes an answer of 5xx",
+    "UndefinedStatusCode": "every status is in the document",
+    "UndefinedContentType": "every media type is in the document",
+    "MissingContentType": "every answer says what it is",
+    "MalformedMediaType": "media types are well formed",
+    "JsonSchemaError": "every answer is as its schema says",
+    "MalformedJson": "every answer is JSON where it says so",
+    "MissingHeaders": "promised headers are there",
+    "AcceptedNegativeData": "what the schema forbids is refused",
+    "RejectedPositiveData": "what the schema allows is taken, or refused by the contract's words",
+    "UnsupportedMethodResponse": "a method that is none gets 405",
+    "AllowHeaderMismatch": "a 405 names every method there is",
+    "UseAfterFree": "what was deleted is not there",
+    "EnsureResourceAvailability": "what was made is there",
+    "IgnoredAuth": "where a key is needed none other is taken",
+    "ObjectLevelAuthorization": "nobody reads another's things",
+    "MissingHeaderNotRejected": "a needed header that is missing is refused",
+}
+"""What schemathesis calls its findings, and the fact each contradicts."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What it found, by its own names."""
+
+    whole: dict[str, Any]
+    text: str
+    log: str
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+
+def told(text: str) -> str:
+    """What was found, as it says it, without what comes before and after."""
+    start = text.find("FAILURES")
+    return text[start : start + 8_000] if start >= 0 else text[-2_000:]
+
+
+def seed(line: Line) -> None:
+    """Something to be asked about."""
+    line.ask("POST", "/content/write", {"uri": "viking://resources/seed/pump.md", "content": "# Pump\n\nOil it.\n"})
+    tea = {"uri": "viking://~/memories/preferences/default/tea.md", "content": "Oolong at dawn."}
+    line.ask("POST", "/content/write", tea)
+    line.ask("POST", "/sessions/seed-1/messages", {"role": "user", "content": "The crane is yellow."})
+    line.ask("POST", "/sessions/seed-1/commit", {})
+    line.ask("POST", "/sessions/seed-2/messages", {"role": "user", "content": "The pump is loud."})
+    line.settle()
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of its own: what schemathesis leaves behind is nobody else's."""
+    with serving(tmp_path_factory.mktemp("schema") / "data") as running:
+        line = running.line()
+        seed(line)
+        line.close()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def report(asked: Server, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    home = tmp_path_factory.mktemp("schemathesis")
+    told = home / "report.json"
+    command = [str(client("schema") / "bin" / "schemathesis"), "--config-file", str(DRIVE / "schemathesis.toml"), "run"]
+    command += [f"http://127.0.0.1:{asked.port}/openapi.json", "--checks", "all", "--suppress-health-check", "all"]
+    command += ["--max-examples", str(EXAMPLES_MAX), "--seed", str(SEED), "--continue-on-failure", "--no-color"]
+    command += ["--report", "json", "--report-json-path", str(told), "--generation-database", "none"]
+    ran = run(command, home, SCHEMATHESIS_HOOKS="schema_hooks", PYTHONPATH=str(DRIVE))
+    assert told.exists(), ran.out[-3_000:] + ran.err[-3_000:]
+    whole = json.loads(told.read_text())
+    found = {
+        one["type"]: [f"{where['label'] if isinstance(where, dict) else where}" for where in one["operations"]]
+        for one in whole["failures"]
+    }
+    return Report(whole, ran.out, asked.said(), found)
+
+
+def test_every_operation_was_asked(report: Report) -> None:
+    operations = report.whole["operations"]
+    assert operations["tested"] == operations["total"] > 30
+    assert (operations["errored"], report.whole["errors"]) == (0, [])
+    assert report.whole["test_cases"]["generated"] > 1_000
+
+
+@pytest.mark.parametrize("finding", FACTS, ids=lambda finding: FACTS[finding].replace(" ", "_"))
+def test_the_document_is_true(report: Report, finding: str) -> None:
+    assert report.found.get(finding, []) == [], told(report.text)
+
+
+def test_nothing_else_was_found(report: Report) -> None:
+    assert set(report.found) <= set(FACTS)
+
+
+def test_no_request_was_an_unforeseen_error(report: Report) -> None:
+    assert " failed" not in "".join(line for line in report.log.splitlines() if '"recalld.http"' in line)
+
+
+def test_the_server_is_well_afterwards(asked: Server, report: Report) -> None:
+    line = asked.line()
+    assert line.ask("GET", "/ready").status == 200
+    assert line.read("viking://resources/none.md") is None
+    line.close()
