@@ -38,7 +38,7 @@ async def enqueue(house: House, kind: str) -> None:
     """A job with a task that a user watches."""
     job = NewJob(kind, kind, task_id=f"task_{kind}")
     tenant = house.doors.ledger.tenant(house.r.caller)
-    await tenant.commit(Commit((NewTask(job.task_id, "test"),), (job,)))
+    await tenant.commit(Commit((NewTask(job.task_id, "add_resource"),), (job,)))
 
 
 async def done(job: Job, doors: Doors) -> None:

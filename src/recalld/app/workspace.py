@@ -35,6 +35,7 @@ from recalld.flows.session.append import append, check_session_id, new_config
 from recalld.flows.session.commit import commit
 from recalld.flows.session.context import context
 from recalld.flows.tree import arrange, match, read, write
+from recalld.flows.upkeep.cancel import cancel
 from recalld.ports.doors import Doors
 from recalld.ports.source import Choice
 from recalld.rules.address import resolve
@@ -357,8 +358,8 @@ class Workspace:
         )
 
     async def cancel(self, task_id: str) -> Task:
-        """Ask a task to stop."""
-        return await self._doors.ledger.tenant(self.caller).cancel(task_id)
+        """Ask a task to stop. Raises ``Conflict`` if it has ended, or is of a type that is done to its end."""
+        return await cancel(task_id, self.caller, self._doors)
 
     async def wait(self, *, timeout_s: float | None = None, task_id: str = "") -> list[QueueCount]:
         """Until no job of this caller (or of one task) is left. Raises the wire's DEADLINE_EXCEEDED; the work goes on."""

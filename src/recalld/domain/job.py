@@ -67,6 +67,10 @@ class TaskStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+CANCELLABLE = frozenset({"add_resource", "session_commit", "admin_reindex", "snapshot_restore_reindex"})
+"""Types of tasks that may be stopped half-way; all others are done to their end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """What a user sees of work under way; the wire's ``/tasks/{id}``."""

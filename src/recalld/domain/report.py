@@ -115,11 +115,13 @@ class MissingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """What the index ought to hold below an address: how many records, how many are missing, and the first of those."""
+    """What the index ought to hold below an address: how many records, how many are missing, and the first of those.
+    ``dead``: records of what was removed there and is not cleaned up yet; nobody can find them."""
 
     expected: int
     missing: int
     first: tuple[MissingRecord, ...] = ()
+    dead: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -311,6 +311,9 @@ class FakeWorkspace:
     async def cancel(self, task_id: str) -> Task:
         raise Conflict(f"task {task_id} has ended", remedy="nothing is left to stop", code="FAILED_PRECONDITION")
 
+    async def queues(self) -> list[QueueCount]:
+        return [QueueCount("embed", 1, 0, 0, 3, 0.0)]
+
     async def wait(self, *, timeout_s: float | None = None, task_id: str = "") -> list[QueueCount]:
         self._asked("wait", timeout_s=timeout_s)
         return [QueueCount("embed", 0, 0, 0, 5, 0.0), QueueCount("tiers", 0, 0, 1, 2, 0.0)]

@@ -79,7 +79,20 @@ def test_every_core_route_is_there() -> None:
     assert wanted <= {f"{v.method} {v.path}" for v in VERBS}
 
 
-FACETS = {"stats.memories", "debug.scroll"}
+FACETS = {
+    "stats.memories",
+    "debug.scroll",
+    "sessions.configure",
+    "sessions.extract",
+    "sessions.tool_results",
+    "sessions.tool_result",
+    "sessions.search_tool_result",
+    "fs.attrs",
+    "fs.set_tags",
+    "content.set_tags",
+    "content.reindex",
+    "system.consistency",
+}
 """Routes whose verbs the fake engine does not have: stories on a real one hold their answers to the document."""
 FACET_TAGS = {"admin", "user-settings"}
 """The same for whole families of routes."""

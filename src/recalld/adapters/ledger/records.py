@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 import apsw
 
 from recalld.domain.caller import Caller
@@ -38,21 +36,29 @@ _TIERS = " UNION ALL ".join(
     for level, column in ((0, "abstract"), (1, "overview"))
 )
 
+_DEAD = (
+    f"{_BELOW}, gone(id) AS (SELECT n.id FROM node n JOIN s ON n.parent = s.id WHERE n.gone > 0 "
+    "UNION ALL SELECT n.id FROM node n JOIN gone g ON n.parent = g.id) "
+    "SELECT count(*) FROM chunk k JOIN gone g ON g.id = k.node"
+)
+
 
 def consistency(c: apsw.Connection, caller: Caller, uri: Uri, first: int) -> Consistency:
     """See ``ports.ledger.Tenant.consistency``."""
     top = look.stat(c, caller, uri)
     if not top.id:
         return Consistency(0, 0)
-    paths, expected, missing = rows.Paths(c, caller.account), 0, []
+    paths, expected, missing = rows.Paths(c, caller.account), 0, 0
+    shown: list[MissingRecord] = []
     for id_, level, there in c.execute(f"{_BELOW}{_TEXTS} UNION ALL {_MESSAGES} UNION ALL {_TIERS}", (top.id,)):
         path = paths.of(id_)
         if path is None or not _indexable(caller, Uri(path)):
             continue
         expected += 1
-        if not there:
-            missing.append(MissingRecord(Uri(path), id_, level))
-    return Consistency(expected, len(missing), tuple(islice(missing, first)))
+        missing += not there
+        if not there and len(shown) < first:
+            shown.append(MissingRecord(Uri(path), id_, level))
+    return Consistency(expected, missing, tuple(shown), rows.only(c, _DEAD, (top.id,))[0])
 
 
 def _indexable(caller: Caller, uri: Uri) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from recalld.domain.hit import Answer, Hit
@@ -12,6 +13,7 @@ from recalld.domain.node import ContextType, Entry, Node
 from recalld.domain.report import ContextBlock, GrepReport, Written
 from recalld.domain.uri import Uri
 from recalld.rules.address import context_type
+from recalld.rules.redact import redacted
 from recalld.rules.sidecar import not_ready
 from recalld.rules.wire import iso
 
@@ -174,6 +176,17 @@ def queues(counts: Sequence[QueueCount]) -> dict[str, Any]:
     return shown
 
 
+def progress(before: Sequence[QueueCount], after: Sequence[QueueCount]) -> dict[str, Any]:
+    """What was done between two counts, by queue: the work of a request that waited, and of whoever else was served then."""
+    was = {count.kind: count for count in before}
+    return queues(
+        [
+            replace(c, done=c.done - was[c.kind].done, dead=max(0, c.dead - was[c.kind].dead)) if c.kind in was else c
+            for c in after
+        ]
+    )
+
+
 def task(one: Task) -> dict[str, Any]:
     """Work under way."""
     return {
@@ -186,7 +199,7 @@ def task(one: Task) -> dict[str, Any]:
         "meta": one.meta,
         "stage": one.stage or None,
         "result": one.result,
-        "error": one.error[:500] or None,
+        "error": redacted(one.error) or None,
         "created_at_iso": iso(one.created_at),
         "updated_at_iso": iso(one.updated_at),
     }

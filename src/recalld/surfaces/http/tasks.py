@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
+from recalld.domain.caller import Role
+from recalld.domain.errors import Denied
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.session import TaskResult, TasksQuery
@@ -28,7 +30,9 @@ async def tasks(call: Call, query: Annotated[TasksQuery, Query()]) -> list[Any]:
 
 
 async def cancel(call: Call, task_id: str) -> dict[str, Any]:
-    """Stop a task; one that has ended cannot be stopped (412)."""
+    """Stop a task; one that has ended, or is of a type that is done to its end, cannot be stopped (412)."""
+    if call.caller.role is Role.ROOT and call.front.settings.mode != "dev":
+        raise Denied("the root key cancels nobody's tasks", remedy="use a key of the task's user")
     return shapes.task(await call.workspace.cancel(task_id))
 
 

@@ -74,9 +74,10 @@ async def mkdir(call: Call, body: MkdirBody) -> dict[str, Any]:
 
 async def rm(call: Call, query: Annotated[RmQuery, Query()]) -> dict[str, Any]:
     """Remove a file, or a directory with ``recursive``. What is not there is removed already."""
+    before = await call.engine.queues() if query.wait else []
     receipt = await call.workspace.rm(query.uri, recursive=query.recursive)
     uri = call.expand(query.uri)
-    queues = shapes.queues(await call.workspace.wait(timeout_s=query.timeout)) if query.wait else None
+    queues = shapes.progress(before, await call.workspace.wait(timeout_s=query.timeout)) if query.wait else None
     return {
         "uri": str(uri),
         "estimated_deleted_count": receipt.removed,

@@ -1,0 +1,74 @@
+"""Verbs that tend the tree: attributes and tags, the index made anew, and whether it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid
+from recalld.domain.report import Attributes, Consistency, Reindexing, Tagged
+from recalld.domain.uri import Uri
+from recalld.flows.tree import tags as tagging
+from recalld.flows.upkeep import reindex
+from recalld.ports.doors import Doors
+from recalld.rules.address import resolve
+
+MISSING_SHOWN_MAX = 100
+
+
+class TendingVerbs:
+    """The tree of one caller. Addresses are texts."""
+
+    def __init__(self, doors: Doors, caller: Caller) -> None:
+        self._doors = doors
+        self._caller = caller
+
+    def _uri(self, text: str) -> Uri:
+        return resolve(text, self._caller, self._doors.clock.now())
+
+    async def attributes(self, uri: str) -> Attributes:
+        """Tags, and of a memory its fields. Raises ``NotFound``."""
+        return await tagging.attributes(self._uri(uri), self._caller, self._doors)
+
+    async def set_tags(
+        self, uri: str, tags: Sequence[str], *, mode: str = "replace", recursive: bool = False
+    ) -> Tagged:
+        """``mode``: replace all tags, or append (a later value of a key wins)."""
+        return await tagging.set_tags(
+            self._uri(uri), tags, append=_appends(mode), recursive=recursive, caller=self._caller, doors=self._doors
+        )
+
+    async def reindex(
+        self,
+        uri: str,
+        *,
+        mode: str = "vectors_only",
+        recursive: bool = True,
+        tags: Sequence[str] = (),
+        tag_mode: str = "replace",
+    ) -> Reindexing:
+        """Begin to make the index of a subtree anew; its task has the result. Raises ``Conflict`` while one runs there."""
+        return await reindex.begin(
+            self._uri(uri),
+            mode,
+            recursive=recursive,
+            tags=tags,
+            append=_appends(tag_mode),
+            caller=self._caller,
+            doors=self._doors,
+        )
+
+    async def would_prune(self, uri: str) -> dict[str, Any]:
+        """What a reindex with mode prune_orphans would delete."""
+        return await reindex.would_prune(self._uri(uri), self._caller, self._doors)
+
+    async def consistency(self, uri: str) -> Consistency:
+        """Whether what lies at and below an address is in the index. Raises ``NotFound``."""
+        return await self._doors.ledger.tenant(self._caller).consistency(self._uri(uri), first=MISSING_SHOWN_MAX)
+
+
+def _appends(mode: str) -> bool:
+    if mode not in {"replace", "append"}:
+        raise Invalid(f"mode {mode!r} is unknown", remedy="use replace or append", details={"field": "mode"})
+    return mode == "append"

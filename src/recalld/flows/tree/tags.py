@@ -1,0 +1,89 @@
+"""What is known of a node beside its content: its tags, and the fields of a memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, SetTags
+from recalld.domain.errors import Denied, Invalid
+from recalld.domain.node import ContextType, Kind, Node
+from recalld.domain.policy import TAGGED_NODES_MAX, TAGS_MAX
+from recalld.domain.report import Attributes, Tagged
+from recalld.domain.uri import DEPTH_MAX, Uri
+from recalld.ports.doors import Doors
+from recalld.ports.ledger import Tenant
+from recalld.rules import trailer
+from recalld.rules.address import context_type, session_of
+from recalld.rules.tags import merged, tags_of
+
+from . import read
+
+NODES_PER_COMMIT = 200
+
+
+async def attributes(uri: Uri, caller: Caller, doors: Doors) -> Attributes:
+    """A node's tags; of a memory file also the fields of its trailer. Raises ``NotFound``."""
+    node = await read.stat(uri, caller, doors)
+    if node.kind is not Kind.FILE or context_type(uri) is not ContextType.MEMORY:
+        return Attributes(uri, node.tags)
+    data = await read.read_bytes(uri, caller, doors)
+    return Attributes(uri, node.tags, await doors.compute.run(_fields, data))
+
+
+async def set_tags(
+    uri: Uri, texts: Sequence[str], *, append: bool, recursive: bool, caller: Caller, doors: Doors
+) -> Tagged:
+    """Give a node these tags, or with ``recursive`` everything below it too. What is no ``key=value`` is left out.
+
+    Nodes that have them already are not touched. Raises ``NotFound``; ``Denied`` for what has no tags of its own;
+    ``Invalid`` for too many tags or nodes.
+    """
+    _check(uri)
+    tags = tags_of(texts)
+    _check_count(len(tags))
+    tenant = doors.ledger.tenant(caller)
+    nodes = await _nodes(uri, recursive, tenant)
+    wished = [(node, merged(node.tags, tags, append=append)) for node in nodes]
+    changes = [SetTags(node.uri, wish) for node, wish in wished if wish != node.tags]
+    for change in changes:
+        _check_count(len(change.tags))
+    for start in range(0, len(changes), NODES_PER_COMMIT):
+        await tenant.commit(Commit(tuple(changes[start : start + NODES_PER_COMMIT])))
+    return Tagged(uri, tuple(c.uri for c in changes), len(nodes) - len(changes), tags)
+
+
+async def _nodes(uri: Uri, recursive: bool, tenant: Tenant) -> list[Node]:
+    top = await tenant.stat(uri)
+    below = []
+    if recursive and top.is_dir:
+        below = [e.node for e in await tenant.walk(uri, depth_max=DEPTH_MAX, nodes_max=TAGGED_NODES_MAX + 1)]
+    if len(below) > TAGGED_NODES_MAX:
+        raise Invalid(
+            f"{uri} has more than {TAGGED_NODES_MAX} entries",
+            remedy="tag its subdirectories one by one",
+            code="RESOURCE_EXHAUSTED",
+            details={"uri": str(uri), "limit": TAGGED_NODES_MAX},
+        )
+    # What exists before anything was written has no row to tag.
+    return [node for node in (top, *below) if node.id and not session_of(node.uri)]
+
+
+def _check(uri: Uri) -> None:
+    if len(uri.parts) < 2 and uri.parts != ("resources",):
+        raise Denied(f"{uri} cannot be tagged", remedy="tag what lies below it", details={"uri": str(uri)})
+    if session_of(uri):
+        raise Denied(
+            f"{uri} belongs to a session and has no tags",
+            remedy="set memory_extraction_config.events.tags of the session: its memories will have them",
+            details={"uri": str(uri)},
+        )
+
+
+def _check_count(count: int) -> None:
+    if count > TAGS_MAX:
+        raise Invalid(f"{count} tags on one entry", remedy=f"at most {TAGS_MAX}", details={"field": "tags"})
+
+
+def _fields(data: bytes) -> dict[str, object]:
+    return trailer.read(data.decode("utf-8", "replace"))

@@ -1,0 +1,22 @@
+"""Stop a task that can be stopped."""
+
+from __future__ import annotations
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Conflict
+from recalld.domain.job import CANCELLABLE, Task
+from recalld.ports.doors import Doors
+
+
+async def cancel(task_id: str, caller: Caller, doors: Doors) -> Task:
+    """Ask a task to stop. Raises ``NotFound``; ``Conflict`` if it has ended or is of a type that is done to its end."""
+    tenant = doors.ledger.tenant(caller)
+    task = await tenant.task(task_id)
+    if task.type not in CANCELLABLE:
+        raise Conflict(
+            f"a task of type {task.type} cannot be cancelled",
+            remedy=f"only {', '.join(sorted(CANCELLABLE))} can",
+            code="FAILED_PRECONDITION",
+            details={"task_id": task_id, "task_type": task.type},
+        )
+    return await tenant.cancel(task_id)

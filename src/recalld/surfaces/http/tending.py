@@ -1,0 +1,123 @@
+"""Attributes and tags, the index made anew, and whether it is whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from recalld.app.tending import TendingVerbs
+from recalld.domain.errors import Invalid, Upstream
+from recalld.domain.job import TaskStatus
+from recalld.domain.report import Consistency, Reindexing
+from recalld.rules.address import context_type
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.tending import (
+    AttrsResult,
+    ConsistencyBody,
+    ConsistencyResult,
+    ReindexBody,
+    ReindexResult,
+    TagsBody,
+    TagsResult,
+)
+from recalld.surfaces.http.models.tree import UriQuery
+from recalld.surfaces.http.route import Verb
+
+_API = "/api/v1"
+
+
+async def attrs(call: Call, query: Annotated[UriQuery, Query()]) -> dict[str, Any]:
+    """A node's tags; of a memory file also its fields."""
+    found = await call.workspace.verbs(TendingVerbs).attributes(query.uri)
+    shown: dict[str, Any] = {"tags": list(found.tags)}
+    if found.memory is not None:
+        shown["memory"] = found.memory
+    return {"uri": str(found.uri), "context_type": context_type(found.uri).value, "attrs": shown}
+
+
+async def set_tags(call: Call, body: TagsBody) -> dict[str, Any]:
+    """Set tags of a node, with ``recursive`` of everything below it too; what has them already is skipped."""
+    did = await call.workspace.verbs(TendingVerbs).set_tags(
+        body.uri, body.tags, mode=body.mode, recursive=body.recursive
+    )
+    return {
+        "uri": str(did.uri),
+        "updated_uris": [str(u) for u in did.updated],
+        "root_uri": str(did.uri),
+        "context_type": context_type(did.uri).value,
+        "tags": list(did.tags),
+        "mode": body.mode,
+        "success_count": len(did.updated),
+        "skipped_count": did.skipped,
+        "failed_count": 0,
+        "tags_updated": bool(did.updated),
+    }
+
+
+async def reindex(call: Call, body: ReindexBody) -> dict[str, Any]:
+    """Make the index of a subtree anew; with ``wait`` until its vectors are there as well."""
+    verbs = call.workspace.verbs(TendingVerbs)
+    if body.dry_run:
+        if body.mode != "prune_orphans":
+            raise Invalid(
+                "dry_run goes with mode prune_orphans alone", remedy="leave it out", details={"field": "dry_run"}
+            )
+        return await verbs.would_prune(body.uri)
+    tags = body.tags.split(",") if isinstance(body.tags, str) else body.tags or ()
+    began = await verbs.reindex(body.uri, mode=body.mode, recursive=body.recursive, tags=tags, tag_mode=body.tag_mode)
+    return await _ended(call, began) if body.wait else _told(began, "accepted")
+
+
+async def _ended(call: Call, began: Reindexing) -> dict[str, Any]:
+    await call.workspace.wait(task_id=began.task_id)
+    task = await call.workspace.task(began.task_id)
+    if task.status is TaskStatus.CANCELLED:
+        return _told(began, "cancelled")
+    if task.status is not TaskStatus.COMPLETED or task.result is None:
+        raise Upstream(
+            f"reindexing {began.uri} failed: {task.error}",
+            remedy="see the task and the server's log",
+            code="PROCESSING_ERROR",
+            details={"task_id": began.task_id},
+        )
+    await call.workspace.wait()
+    return task.result
+
+
+def _told(began: Reindexing, status: str) -> dict[str, Any]:
+    return {
+        "task_id": began.task_id,
+        "status": status,
+        "uri": str(began.uri),
+        "object_type": began.object_type,
+        "mode": began.mode,
+    }
+
+
+async def consistency(call: Call, body: ConsistencyBody) -> dict[str, Any]:
+    """Whether what lies at and below an address can be found; what was just imported may still be on its way."""
+    found = await call.workspace.verbs(TendingVerbs).consistency(body.uri)
+    return _consistency(found)
+
+
+def _consistency(found: Consistency) -> dict[str, Any]:
+    return {
+        "ok": not found.missing,
+        "expected_count": found.expected,
+        "missing_record_count": found.missing,
+        "missing_records": [
+            {"uri": str(r.uri), "path": "/".join(r.uri.parts), "level": r.level, "key": f"{r.node_id}:{r.level}"}
+            for r in found.first
+        ],
+        "missing_records_truncated": found.missing > len(found.first),
+    }
+
+
+VERBS = (
+    Verb("GET", f"{_API}/fs/attrs", attrs, AttrsResult, "Tags and fields of an entry"),
+    Verb("POST", f"{_API}/fs/attrs/set_tags", set_tags, TagsResult, "Set tags"),
+    Verb("POST", f"{_API}/content/set_tags", set_tags, TagsResult, "Set tags"),
+    Verb("POST", f"{_API}/content/reindex", reindex, ReindexResult, "Make an index anew"),
+    Verb("POST", f"{_API}/system/consistency", consistency, ConsistencyResult, "Is the index whole?"),
+)

@@ -1,0 +1,39 @@
+"""Errors are shown without keys, tokens and passwords."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recalld.rules.redact import redacted
+
+
+@pytest.mark.parametrize(
+    ("said", "secret"),
+    [
+        ("401 from https://api.example.com: Bearer abcDEF123456.xyz is wrong", "abcDEF123456.xyz"),
+        ("clone of https://ana:hunter2@git.example.com/x failed", "hunter2"),
+        ('{"api_key": "k-987654"}', "k-987654"),
+        ("EXAMPLE_API_KEY=s3cr3tvalue was refused", "s3cr3tvalue"),
+        ("password: correct-horse", "correct-horse"),
+        ("the key sk-proj-abcdefghijklmnop is expired", "sk-proj-abcdefghijklmnop"),
+        ("token ghp_abcdefghijklmnopqrstuvwx", "ghp_abcdefghijklmnopqrstuvwx"),
+        ("key YWNtZQ.YW5h." + "c2VjcmV0" * 6 + " is unknown", "c2VjcmV0" * 6),
+        ("digest " + "0af1" * 16, "0af1" * 16),
+        ("x" * 480 + " api_key=" + "s" * 60, "sss"),
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden(said: str, secret: str) -> None:
+    assert secret not in redacted(said)
+    assert "[REDACTED]" in redacted(said, 10_000)
+
+
+@pytest.mark.parametrize("said", ["", "file not found: viking://resources/a.md", "timeout after 30 s; 12 tokens used"])
+def test_what_holds_no_secret_stays(said: str) -> None:
+    assert redacted(said) == said
+
+
+@given(st.text(max_size=5_000))
+def test_an_error_is_cut(said: str) -> None:
+    assert len(redacted(said)) <= 500
