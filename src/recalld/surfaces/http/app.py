@@ -19,17 +19,25 @@ from recalld import __version__
 from recalld.app.config import ServerConfig
 from recalld.infra.offload import Pool
 from recalld.surfaces.http import (
+    admin,
     content,
     fringe,
     metrics,
     observer,
+    packs,
+    privacy,
     resources,
     search,
     sessions,
+    skills,
+    snapshots,
     stats,
     system,
     tasks,
+    tending,
+    tool_results,
     tree,
+    user_settings,
 )
 from recalld.surfaces.http.call import REQUEST_ID, Front
 from recalld.surfaces.http.document import openapi
@@ -44,19 +52,30 @@ if TYPE_CHECKING:
 
 _DOCS = Path(__file__).parent / "static" / "docs.html"
 _log = logging.getLogger("recalld.http")
-_EXPOSED = ("X-Request-ID", "X-Process-Time", "X-Recalld-Degraded", "Deprecation", "Link", "Retry-After")
+_EXPOSED = (
+    *("X-Request-ID", "X-Process-Time", "X-Recalld-Degraded", "Deprecation", "Link", "Retry-After"),
+    *("X-Snapshot-Oid", "X-Snapshot-Size"),
+)
 
 VERBS: tuple[Verb, ...] = (
     *search.VERBS,
     *sessions.VERBS,
+    *tool_results.VERBS,
     *content.VERBS,
     *system.VERBS,
     *tree.VERBS,
     *tasks.VERBS,
+    *tending.VERBS,
     *resources.VERBS,
+    *skills.VERBS,
+    *packs.VERBS,
+    *privacy.VERBS,
+    *snapshots.VERBS,
     *metrics.VERBS,
     *observer.VERBS,
     *stats.VERBS,
+    *admin.VERBS,
+    *user_settings.VERBS,
     *fringe.VERBS,
 )
 """Every route, the busiest first: they are tried in this order."""

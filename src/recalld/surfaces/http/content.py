@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import Query
-from starlette.responses import Response
 
 from recalld.domain.errors import Invalid
 from recalld.domain.report import Operation
@@ -44,18 +42,12 @@ async def overview(call: Call, query: Annotated[UriQuery, Query()]) -> str:
     return await call.workspace.overview(query.uri)
 
 
-async def download(call: Call, query: Annotated[UriQuery, Query()]) -> Response:
-    """A file's bytes as stored."""
-    data = await call.workspace.read_bytes(query.uri)
-    name = quote(call.expand(query.uri).name, safe="")
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
-    return Response(data, media_type="application/octet-stream", headers=headers)
-
-
 async def write(call: Call, body: WriteBody) -> dict[str, Any]:
     """Write a file; when this answers the next search sees it. ``wait`` also waits for the summaries above it."""
+    before = await call.engine.queues() if body.wait else []
     did = await call.workspace.write(body.uri, body.content, mode=body.mode, wait=body.wait, timeout_s=body.timeout)
-    return shapes.written(call.expand(body.uri), did, body.mode, shapes.queues(()) if body.wait else None)
+    waited = shapes.progress(before, await call.engine.queues()) if body.wait else None
+    return shapes.written(call.expand(body.uri), did, body.mode, waited)
 
 
 async def batch_write(call: Call, body: BatchBody) -> dict[str, Any]:
@@ -65,8 +57,10 @@ async def batch_write(call: Call, body: BatchBody) -> dict[str, Any]:
         operations = _operations(call, body.operations)
     else:
         operations = await call.front.codec.run(_operations, call, body.operations)
+    before = await call.engine.queues() if body.wait else []
     did = await call.workspace.write_many(body.root_uri, operations, wait=body.wait, timeout_s=body.timeout)
-    return shapes.batch(call.expand(body.root_uri), did, shapes.queues(()) if body.wait else None)
+    waited = shapes.progress(before, await call.engine.queues()) if body.wait else None
+    return shapes.batch(call.expand(body.root_uri), did, waited)
 
 
 def _operations(call: Call, asked: list[BatchOperation]) -> list[Operation]:
@@ -92,7 +86,6 @@ VERBS = (
     Verb("GET", f"{_AT}/read", read, str, "Read a file"),
     Verb("GET", f"{_AT}/abstract", abstract, str, "A directory in a sentence"),
     Verb("GET", f"{_AT}/overview", overview, str, "A directory on a page"),
-    Verb("GET", f"{_AT}/download", download, bytes, "Download a file", media="application/octet-stream"),
     Verb("POST", f"{_AT}/write", write, WriteResult, "Write a file"),
     Verb("POST", f"{_AT}/batch-write", batch_write, BatchResult, "Write many files"),
 )
