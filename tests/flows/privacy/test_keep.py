@@ -8,7 +8,10 @@ import pytest
 
 from recalld.app.privacy import PrivacyVerbs
 from recalld.domain.caller import Caller, Role
+from recalld.domain.commit import Commit, PutFile, SetChunks, SetTiers, WriteMode
+from recalld.domain.document import Chunk, Tiers
 from recalld.domain.errors import Corrupt, Invalid, NotFound
+from recalld.domain.uri import Uri
 from tests.flows.conftest import dense_house, house
 from tests.house_fixture import House
 
@@ -53,6 +56,19 @@ async def test_no_search_finds_them_nor_the_names_they_are_kept_under(dense_hous
         for level in ((0,), (1,), (2,)):
             assert await dense_house.found(query, level=level, score_threshold=0) == []
     assert await dense_house.r.count() == 0
+
+
+async def test_nor_does_anything_that_would_index_them_anew(house: House) -> None:
+    await verbs(house).upsert("mailbox", "fern", {"token": "hunter2"})
+    file = Uri.parse("viking://user/default/privacy/mailbox/fern/v0001.json")
+    tenant = house.doors.ledger.tenant(Caller())
+    node, folder = await tenant.stat(file), await tenant.stat(file.parent)
+    chunks, tiers = (Chunk(0, 7, ("hunter2",)),), Tiers("hunter2")
+    put = PutFile(file.parent / "copy.json", WriteMode.CREATE, "0" * 64, 7, "text/plain", b"hunter2", chunks)
+    told = SetTiers(folder.id, folder.version, tiers, (Chunk(0, 7, ("hunter2",), 0),))
+    await tenant.commit(Commit((put, SetChunks(node.id, node.version, chunks), told)))
+    for level in ((0,), (1,), (2,)):
+        assert await house.found("hunter2", level=level, score_threshold=0) == []
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".", "..", "", "a b", ".hidden", "x" * 129])

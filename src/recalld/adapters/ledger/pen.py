@@ -123,7 +123,7 @@ class Pen:
     def mark_stale(self, node: int, uri: Uri) -> None:
         """A directory's tiers are behind. What lists users, sessions and what is private have none."""
         p = uri.parts
-        if p and p != ("user",) and not (p[0] == "user" and p[2:3] in (("sessions",), ("privacy",))):
+        if p and p != ("user",) and not rows.is_private(p) and not (p[0] == "user" and "sessions" in p[2:3]):
             self.c.execute("UPDATE node SET stale = max(stale, ?) WHERE id = ?", (max(self.outcome.seq, 1), node))
 
     def set_tier(self, node: int, version: int, tiers: Tiers) -> None:

@@ -145,6 +145,11 @@ def owner_key(uri: Uri) -> str:
     return uri.parts[1] if len(uri.parts) > 1 and uri.parts[0] == "user" else ""
 
 
+def is_private(parts: Sequence[str]) -> bool:
+    """True for what a user keeps from every search, whoever would index it: ``user/{uid}/privacy`` and all below."""
+    return len(parts) > 2 and parts[0] == "user" and parts[2] == "privacy"
+
+
 def owner_of(c: apsw.Connection, account: str, user: str) -> int:
     """Id of an index space, 0 if it has none yet."""
     found = c.execute("SELECT id FROM owner WHERE account = ? AND user = ?", (account, user)).fetchone()

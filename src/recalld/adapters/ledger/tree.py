@@ -140,7 +140,7 @@ def _keep_blob(pen: Pen, op: PutFile) -> None:
 def _follow(pen: Pen, op: PutFile, node: int, owner: int, version: int, parent: int) -> None:
     """What hangs on a file's content: chunks, tiers, the directory's freshness."""
     at = pen.at if op.event_at is None else op.event_at
-    if op.chunks:
+    if op.chunks and not rows.is_private(op.uri.parts):
         insert_chunks(
             pen, node, owner, version, op.chunks, kind=KIND_FILE, group=node, previous=0, at=at, speaker=op.speaker
         )
@@ -173,7 +173,7 @@ def set_tiers(pen: Pen, op: SetTiers) -> None:
         op.node_id,
         found.owner,
         op.version,
-        op.chunks,
+        () if rows.is_private(path) else op.chunks,
         kind=KIND_TIER,
         group=op.node_id,
         previous=0,
@@ -218,7 +218,7 @@ def set_chunks(pen: Pen, op: SetChunks) -> None:
         op.node_id,
         found.owner,
         op.version,
-        op.chunks,
+        () if rows.is_private(path) else op.chunks,
         kind=KIND_FILE,
         group=op.node_id,
         previous=0,
