@@ -53,6 +53,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     f"{_API}/admin/accounts/{{account}}/memory-templates/{{rest:path}}": _TEMPLATES,
     f"{_API}/configuration": _CONFIGURATION,
     f"{_API}/admin/configuration": _CONFIGURATION,
+    f"{_API}/system/configuration": _CONFIGURATION,
     f"{_API}/admin/accounts/{{account}}/configuration": _CONFIGURATION,
     f"{_API}/auth/{{rest:path}}": _OAUTH,
     "/register": _OAUTH,
