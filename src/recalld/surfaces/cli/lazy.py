@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 COMMANDS: Mapping[str, str] = {
     "serve": "serve",
     "mcp": "mcp",
+    "agent": "agent",
     "add": "add",
     "find": "recall",
     "ls": "look",
@@ -38,7 +39,7 @@ COMMANDS: Mapping[str, str] = {
 }
 """Command -> module of this package, in the order help shows them. A module named like its only command is a group."""
 
-GROUPS = frozenset({"session", "task", "config", "skills"})
+GROUPS = frozenset({"session", "task", "config", "skills", "agent"})
 
 
 class LazyGroup(TyperGroup):

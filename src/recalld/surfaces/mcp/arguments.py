@@ -129,6 +129,12 @@ class AddSkill(Arguments, frozen=True):
     list_only: bool = False
 
 
+class Download(Arguments, frozen=True):
+    """Arguments of download."""
+
+    uri: str
+
+
 class Nothing(Arguments, frozen=True):
     """Arguments of a tool that takes none."""
 
@@ -188,7 +194,8 @@ def _flat(full: dict[str, Any]) -> dict[str, Any]:
     """The widest form, and the same of what it holds. A choice of words is a text and offers no null."""
     forms: list[dict[str, Any]] = [form for form in full.get("anyOf", [full]) if form.get("type") != "null"]
     order = ("array", "object", "string", "number", "integer", "boolean")
-    chosen: dict[str, Any] = dict(min(forms, key=lambda form: order.index(str(form.get("type", "string")))))
+    widest = min(forms, key=lambda form: order.index(form.get("type", "string")))
+    chosen = dict(widest)
     if "enum" in chosen:
         words = [word for word in chosen["enum"] if word is not None]
         return {**chosen, "type": "string", "enum": words}

@@ -136,7 +136,7 @@ def _options(asked: args.Find | args.Search, floor: float) -> dict[str, Any]:
 async def _block(desk: Desk, asked: args.Search) -> str:
     if asked.target_uri:
         raise Invalid("target_uri does not go with mode context", remedy="leave it out; quotas choose what is recalled")
-    detail = {} if asked.detail == "auto" else dict.fromkeys(_CATEGORIES, asked.detail)
+    detail: dict[str, str] = {} if asked.detail == "auto" else dict.fromkeys(_CATEGORIES, asked.detail)
     detail |= asked.detail_by_category or {}
     penalty = asked.other_peer_penalty
     penalties = ({} if penalty is None else dict.fromkeys(_CATEGORIES, penalty)) | (asked.other_peer_penalties or {})

@@ -1,0 +1,142 @@
+"""``recalld agent``: settings that make an agent use a server, and the proof that it can."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from shlex import quote
+from typing import Annotated, Any
+
+import typer
+
+from recalld.domain.errors import Invalid
+
+from .agent_check import Step, steps
+from .agent_files import Put, holds, put, shown
+from .agent_settings import AGENTS, HIDDEN, Agent, Part, Server, agent, environment
+from .options import Call, talks
+from .render import say
+
+app = typer.Typer(help="Make an agent use this server: settings for it, and the proof that it works.")
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help=", ".join(AGENTS) + ".", show_default=False)]
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld agent install claude-code
+
+recalld agent install codex --write --url https://recall.example.org
+"""
+)
+@talks
+def install(
+    call: Call,
+    name: NameArgument,
+    write: Annotated[bool, typer.Option("--write", help="Write the files; the ones before are kept.")] = False,
+    only: Annotated[str, typer.Option(help="mcp (the tools) or plugin (what published plugins read).")] = "",
+    show_key: Annotated[bool, typer.Option("--show-key", help="Print the key as it is.")] = False,
+) -> None:
+    """Print the settings an agent needs to use this server, or write them."""
+    chosen = agent(name)
+    server = _server(call)
+    parts = _parts(chosen, server, only)
+    if write:
+        files = [put(part, part.path) for part in parts if part.path is not None]
+        if not files:
+            raise Invalid(f"where {name} keeps its settings is not known", remedy="leave out --write to see them")
+        call.answer([_done(file) for file in files], lambda: _tell(files, chosen))
+        return
+    hidden = replace(server, api_key=HIDDEN) if server.api_key and not show_key else server
+    parts = _parts(chosen, hidden, only)
+    env = environment(hidden) if any(part.kind == "plugin" for part in parts) else {}
+    result = {"agent": name, "files": [_file(part) for part in parts], "environment": env}
+    call.answer(result, lambda: _show(parts, env, chosen))
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld agent check claude-code
+
+recalld agent check generic --json
+"""
+)
+@talks
+def check(call: Call, name: NameArgument) -> None:
+    """Prove the round trip: health, tools, capture a message, find it, delete it."""
+    chosen, server = agent(name), _server(call)
+    done: list[Step] = []
+    for step in steps(server, call.client):
+        done.append(step)
+        if not call.as_json:
+            _say_step(step)
+    settings = [_known(part) for part in chosen.parts(server)]
+    failed = next((step.exit for step in done if not step.ok), 0)
+    told = [{"step": s.name, "ok": s.ok, "says": s.says, "remedy": s.remedy or None} for s in done]
+    result = {"agent": name, "passed": not failed, "steps": told, "settings": settings}
+    call.answer(result, lambda: _say_settings(settings, chosen))
+    if failed:
+        raise typer.Exit(failed)
+
+
+def _server(call: Call) -> Server:
+    return Server(call.url, os.environ.get("RECALLD_API_KEY", ""), call.user, call.account)
+
+
+def _parts(chosen: Agent, server: Server, only: str) -> list[Part]:
+    if only not in {"", "mcp", "plugin"}:
+        raise Invalid(f"--only {only[:40]!r} is unknown", remedy="mcp or plugin", details={"field": "only"})
+    parts = [part for part in chosen.parts(server) if only in {"", part.kind}]
+    if not parts:
+        raise Invalid(f"{chosen.title} has nothing of that kind", remedy="leave out --only")
+    return parts
+
+
+def _known(part: Part) -> dict[str, Any]:
+    """Whether a file has the part; the agent may have its settings elsewhere, so this is no failure."""
+    there = part.path is not None and holds(part, part.path)
+    return {"kind": part.kind, "path": str(part.path) if part.path else None, "installed": there}
+
+
+def _file(part: Part) -> dict[str, Any]:
+    return {"kind": part.kind, "path": str(part.path) if part.path else None, "content": shown(part)}
+
+
+def _done(file: Put) -> dict[str, Any]:
+    return {"path": str(file.path), "changed": file.changed, "backup": str(file.backup) if file.backup else None}
+
+
+def _tell(files: list[Put], chosen: Agent) -> None:
+    for file in files:
+        say(f"{'wrote' if file.changed else 'unchanged'}  {file.path}")
+        if file.backup:
+            say(f"  before: {file.backup}", "dim")
+    say(f"Then {chosen.then}, and: recalld agent check {chosen.name}", "dim")
+
+
+def _show(parts: list[Part], env: dict[str, str], chosen: Agent) -> None:
+    for part in parts:
+        what = "tools" if part.kind == "mcp" else "read by published plugins"
+        say(f"# {part.path or 'the settings of the agent'} ({what})", "bold")
+        say(shown(part))
+    if env:
+        say("# or, for published plugins, in the environment", "bold")
+        say("\n".join(f"export {name}={quote(value)}" for name, value in env.items()) + "\n")
+    if any(part.path for part in parts):
+        say(f"recalld agent install {chosen.name} --write puts this in place.", "dim")
+
+
+def _say_step(step: Step) -> None:
+    say(f"{'ok' if step.ok else 'failed':<7} {step.name:<11} {step.says}", "green" if step.ok else "red")
+    if step.remedy:
+        say(f"        try: {step.remedy}")
+
+
+def _say_settings(settings: list[dict[str, Any]], chosen: Agent) -> None:
+    for one in settings:
+        if one["path"] is not None:
+            state = "installed" if one["installed"] else f"absent: recalld agent install {chosen.name} --write"
+            say(f"{one['kind']:<7} {one['path']}  {state}", "dim")
