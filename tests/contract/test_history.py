@@ -221,3 +221,43 @@ async def test_a_crowd_that_reads_the_past_is_told_to_wait(house: House, monkeyp
     one = past(house)
     told = await asyncio.gather(*(files_at(one, 3) for _ in range(4)), return_exceptions=True)
     assert [isinstance(answer, Busy) for answer in told] == [False, False, False, True]
+
+
+async def test_what_a_removed_user_had_is_nobodys(house: House) -> None:
+    mine = at("user/ana/memories/a.md")
+    await house.do(put("user/ana/memories/a.md", "Ana's"), put("user/ana/memories/b.md", "also Ana's"))
+    await house.do(put("user/ana/privacy/skill/key.json", "a secret"), put("resources/c.md", "shared"))
+    end = await past(house).end()
+    await house.do(MarkSnapshot(named("a", end)))
+    for path in ("user/ana/privacy", "user/ana/memories/a.md", "resources/c.md"):
+        await house.do(Remove(at(path), recursive=True), caller=ROOT)
+    await house.ledger.purge(nodes_max=99)
+    house.clock.advance(1_000)
+    assert await house.ledger.prune(keep_s=10.0) == 1
+    (files,) = await files_at(past(house), end)
+    assert await past(house).content(files["/".join(mine.parts)]) == b"Ana's"
+
+    await house.do(Remove(at("user/ana"), recursive=True), caller=ROOT)
+    await house.do(put("user/ana/memories/c.md", "another Ana's"))
+    for under in ((), ("user/ana/memories",), ("user/ana/memories/a.md",)):
+        (files,) = await files_at(past(house, ROOT), end, under=under)
+        assert not [path for path in files if path.startswith("user/")]
+    await house.ledger.purge(nodes_max=99)
+    house.clock.advance(1_000)
+    assert await house.ledger.prune(keep_s=10.0) == 2
+    (files,) = await files_at(past(house), end)
+    assert await past(house).content(files["resources/c.md"]) == b"shared"
+
+
+async def test_a_folder_called_like_an_area_is_none(house: House) -> None:
+    await house.do(put("user/ana/memories/privacy/a.md", "plain"), put("resources/sessions/b.md", "plain too"))
+    end = await past(house).end()
+    await house.do(MarkSnapshot(named("a", end)))
+    await house.do(
+        Remove(at("user/ana/memories/privacy"), recursive=True), Remove(at("resources/sessions"), recursive=True)
+    )
+    await house.ledger.purge(nodes_max=99)
+    house.clock.advance(1_000)
+    assert await house.ledger.prune(keep_s=10.0) == 0
+    (files,) = await files_at(past(house), end)
+    assert len(files) == 2

@@ -65,10 +65,13 @@ class PutFile:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Tombstone a subtree: gone at once for every reader, purged later in slices. Missing is no error."""
+    """Tombstone a subtree: gone at once for every reader, purged later in slices. Missing is no error.
+
+    ``expect``: the hash a file must still have (``Conflict`` ``ABORTED`` if not; "" = do not care)."""
 
     uri: Uri
     recursive: bool = False
+    expect: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from recalld.app.snapshots import SnapshotVerbs
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Remove
-from recalld.domain.errors import Denied, Invalid, NotFound, Upstream
+from recalld.domain.errors import Conflict, Denied, Invalid, NotFound, Upstream
 from recalld.domain.snapshot import Snapshot
 from recalld.domain.uri import Uri
 from recalld.flows.snapshot import restore as restoring
@@ -322,3 +322,25 @@ async def test_a_word_that_cannot_stand_in_a_record_is_refused(house: House) -> 
     for text in ("!keep.md", "a\\b", "x" * 70_000, "[z-a]"):
         with pytest.raises(Invalid):
             await verbs(house).set_ignore(text)
+
+
+@pytest.mark.parametrize("meanwhile", ["write", "remove"])
+async def test_a_file_that_changes_under_a_restore_is_left_to_who_changed_it(
+    house: House, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    await house.write(A, "a1\n")
+    first = await snap(house)
+    await house.write(A, "a2\n")
+    await house.write(B, "b2\n")
+    await snap(house)
+    planned = restoring._plan
+
+    async def late(*args: Any) -> Any:
+        plan = await planned(*args)
+        await house.write(B if meanwhile == "remove" else A, "said meanwhile\n")
+        return plan
+
+    monkeypatch.setattr(restoring, "_plan", late)
+    with pytest.raises((Conflict, Upstream)):
+        await verbs(house).restore(first.oid)
+    assert "said meanwhile\n" in (await house.texts_below("viking://resources")).values()

@@ -19,7 +19,8 @@ _DIRECTORY, _MESSAGE = 0, 2
 
 Entry = tuple[int, str, int, str, str]
 """seq, op, node, after, detail."""
-Tracked = Callable[[Sequence[str]], bool]
+Tracked = Callable[[Sequence[str], int], bool]
+"""Whether a path is shown, and the node there."""
 
 
 class Fold:
@@ -86,16 +87,16 @@ class Fold:
         """Every tracked file at or below these paths (none = everywhere)."""
         found: Files = {}
         for top in under or ((),):
-            node = self._find(top)
+            node = self._find(top, tracked)
             if node:
                 self._gather(node, top, tracked, found)
         return found
 
-    def _find(self, path: tuple[str, ...]) -> int:
+    def _find(self, path: tuple[str, ...], tracked: Tracked) -> int:
         at = self._root
-        for name in path:
+        for depth, name in enumerate(path, 1):
             at = self._below.get(at, {}).get(name, 0)
-            if not at:
+            if not at or not tracked(path[:depth], at):
                 return 0
         return at
 
@@ -103,7 +104,7 @@ class Fold:
         todo = [(top, path)]
         while todo:
             node, parts = todo.pop()
-            if not tracked(parts):
+            if not tracked(parts, node):
                 continue
             hash_ = self._hash.get(node)
             if hash_ is not None:

@@ -130,15 +130,15 @@ class SqlitePast:
 
     async def walk(self, points: Sequence[int], under: Sequence[Uri], visit: Visit) -> None:
         """See ``ports.history.Past``."""
-        tops = _apart([uri.parts for uri in under])
-        fold, shown = Fold(), 0
-
-        def show(point: int, _: apsw.Connection) -> int:
-            files = fold.files(tops, lambda parts: tracked(parts, self.caller))
-            visit(point, files)
-            return len(files)
-
+        tops, fold, shown = _apart([uri.parts for uri in under]), Fold(), 0
         async with self._history.folding():
+            seen = self._seen(await self._living_users())
+
+            def show(point: int, _: apsw.Connection) -> int:
+                files = fold.files(tops, seen)
+                visit(point, files)
+                return len(files)
+
             for point in sorted(set(points)):
                 while fold.seq < point:
                     await self._history.read(partial(_advance, account=self.caller.account, fold=fold, to=point))
@@ -150,6 +150,21 @@ class SqlitePast:
                         remedy="name fewer or deeper paths, or a smaller limit",
                         code="RESOURCE_EXHAUSTED",
                     )
+
+    def _seen(self, living: frozenset[int]) -> Callable[[Sequence[str], int], bool]:
+        """What the caller sees of a tree: what snapshots track, of users who are still there."""
+        return lambda parts, node: (
+            tracked(parts, self.caller) and (len(parts) != 2 or parts[0] != "user" or node in living)
+        )
+
+    async def _living_users(self) -> frozenset[int]:
+        """The users' trees that there are: what a removed user had is nobody's, of the same name or not."""
+        found = await self._rows(
+            "SELECT u.id FROM node r JOIN node t ON t.parent = r.id AND t.name = 'user' AND t.gone = 0 JOIN node u "
+            "ON u.parent = t.id AND u.gone = 0 WHERE r.parent = 0 AND r.name = ? AND r.gone = 0",
+            (self.caller.account,),
+        )
+        return frozenset(node for (node,) in found)
 
     async def content(self, version: Version) -> bytes:
         """See ``ports.history.Past``."""

@@ -15,6 +15,27 @@ from recalld.domain.uri import Uri
 from . import rows
 from .pen import Pen
 
+# The users whose trees live, since which entry of the log: a user of a removed one's name is another.
+_LIVING = (
+    "living AS MATERIALIZED (SELECT r.name AS account, u.name AS user, (SELECT min(seq) FROM log WHERE node = u.id) AS since "
+    "FROM node r JOIN node t ON t.parent = r.id AND t.name = 'user' AND t.gone = 0 JOIN node u ON u.parent = t.id "
+    "AND u.gone = 0 WHERE r.parent = 0 AND r.gone = 0)"
+)
+_NAMED = (
+    "named AS (SELECT l.seq, l.account, l.after, substr(l.uri, 1, 14) = 'viking://user/' AS own, substr(l.uri, 15) || '/' AS "
+    "rest FROM log l CROSS JOIN newest n ON n.account = l.account WHERE l.seq <= n.seq AND l.after <> '')"
+)
+NEEDED = (
+    "newest AS MATERIALIZED (SELECT account, max(seq) AS seq FROM snapshot GROUP BY account), "
+    f"{_LIVING}, {_NAMED}, needed AS (SELECT after FROM named WHERE NOT own OR ("
+    "substr(rest, instr(rest, '/') + 1, 9) <> 'sessions/' AND substr(rest, instr(rest, '/') + 1, 8) <> 'privacy/' "
+    "AND EXISTS (SELECT 1 FROM living v WHERE v.account = named.account AND v.since <= named.seq "
+    "AND v.user = substr(rest, 1, instr(rest, '/') - 1))))"
+)
+"""Common tables, the last of them ``needed``: contents that must stay for snapshots. These are all that the log names up to
+the place that an account's newest snapshot names, but for sessions, private values, and users who have been removed: no
+snapshot shows those, and what was deleted for good must not live on in one."""
+
 
 def mark(pen: Pen, op: MarkSnapshot) -> None:
     """See ``commit.MarkSnapshot``."""

@@ -109,6 +109,10 @@ def _check_replace(op: PutFile, found: Row) -> None:
             code="ALREADY_EXISTS",
             details={"resource": str(op.uri), "type": "file"},
         )
+    _check_expected(op, found)
+
+
+def _check_expected(op: PutFile | Remove, found: Row) -> None:
     if op.expect and op.expect != found.hash:
         raise Conflict(
             f"{op.uri} has changed meanwhile",
@@ -235,6 +239,7 @@ def remove(pen: Pen, op: Remove) -> None:
     found = existing(pen, op.uri)
     if found is None:
         return
+    _check_expected(op, found)
     count = count_below(pen, found.id)
     if found.kind == DIRECTORY and count > 1 and not op.recursive:
         raise Conflict(

@@ -22,6 +22,7 @@ from .chunks import delete_chunks
 from .look import NOT_MESSAGES
 from .pen import Pen
 from .rows import SELECT_NODE
+from .snapshots import NEEDED
 
 STALE_LOOKED_AT = 5_000
 PURGED_CHUNKS_MAX = 50
@@ -236,15 +237,11 @@ def _children(c: apsw.Connection, node: int, most: int) -> Iterator[int]:
 
 
 def forgettable(c: apsw.Connection, before: float, limit: int) -> list[str]:
-    """Hashes that no node has, no log entry since ``before`` names, nor one that a snapshot may need: every entry up to
-    the place that the account's newest snapshot names. Counted from the log, not beside it."""
-    snapped = (
-        "log l JOIN (SELECT account, max(seq) AS newest FROM snapshot GROUP BY account) s ON s.account = l.account "
-    )
+    """Hashes that no node has, no log entry since ``before`` names, nor a snapshot may need (``snapshots.NEEDED``):
+    counted from the log, not beside it."""
     sql = (
-        "SELECT hash FROM blob EXCEPT SELECT hash FROM node EXCEPT SELECT after FROM log WHERE at >= :before "
-        "EXCEPT SELECT before FROM log WHERE at >= :before "
-        f"EXCEPT SELECT l.after FROM {snapped} WHERE l.seq <= s.newest LIMIT :limit"
+        f"WITH {NEEDED} SELECT hash FROM blob EXCEPT SELECT hash FROM node EXCEPT SELECT after FROM log WHERE at >= :before "
+        "EXCEPT SELECT before FROM log WHERE at >= :before EXCEPT SELECT after FROM needed LIMIT :limit"
     )
     return [h for (h,) in c.execute(sql, {"before": before, "limit": limit})]
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, Op, PutFile, Remove, WriteMode
+from recalld.domain.commit import Commit, PutFile, Remove, WriteMode
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound, RecalldError, Upstream
 from recalld.domain.snapshot import Change, Files, Restored, RestorePlan
 from recalld.domain.uri import Uri
@@ -92,13 +92,12 @@ def _same(path: str, one: Files, other: Files) -> bool:
 async def _apply(plan: RestorePlan, project: Uri, past: Past, tenant: Tenant, doors: Doors) -> None:
     tally = _Tally()
     try:
-        gone = [Uri(tuple(change.path.split("/"))) for change in plan.delete]
-        await _remove(gone, tally, tenant)
+        gone = [_uri(change) for change in plan.delete]
+        await _remove(plan.delete, tally, tenant)
         # Before anything is written: a file may take the name of a directory that has just become empty.
         await _remove_empty(gone, project, tenant)
         async for puts in _batches(plan.write, past, doors):
-            ops: Sequence[Op] = puts
-            await tenant.commit(Commit(tuple(ops), jobs_after(puts), cause="snapshot_restore"))
+            await tenant.commit(Commit(tuple(puts), jobs_after(puts), cause="snapshot_restore"))
             tally.written += len(puts)
     except RecalldError as stopped:
         if not tally.written and not tally.deleted:
@@ -112,11 +111,13 @@ async def _apply(plan: RestorePlan, project: Uri, past: Past, tenant: Tenant, do
         ) from stopped
 
 
-async def _remove(gone: Sequence[Uri], tally: _Tally, tenant: Tenant) -> None:
-    for start in range(0, len(gone), REMOVED_AT_ONCE):
-        some = gone[start : start + REMOVED_AT_ONCE]
-        await tenant.commit(Commit(tuple(Remove(uri) for uri in some), FOLLOWING, cause="snapshot_restore"))
-        tally.deleted += len(some)
+async def _remove(delete: Sequence[Change], tally: _Tally, tenant: Tenant) -> None:
+    """One that has changed since the look is not removed."""
+    for start in range(0, len(delete), REMOVED_AT_ONCE):
+        some = delete[start : start + REMOVED_AT_ONCE]
+        ops = tuple(Remove(_uri(c), expect=c.before.hash) for c in some if c.before is not None)
+        await tenant.commit(Commit(ops, FOLLOWING, cause="snapshot_restore"))
+        tally.deleted += len(ops)
 
 
 async def _remove_empty(gone: Sequence[Uri], project: Uri, tenant: Tenant) -> None:
@@ -156,9 +157,13 @@ async def _batches(write: Sequence[Change], past: Past, doors: Doors) -> AsyncIt
 async def _put(change: Change, past: Past, doors: Doors) -> PutFile:
     """A file as it was, indexed like any that is written. One that has changed since the look is not overwritten."""
     assert change.after is not None
-    uri = Uri(tuple(change.path.split("/")))
+    uri = _uri(change)
     data = await past.content(change.after)
     shaped = await shape(uri, data, doors)
     if change.before is None:
         return await put_file(uri, data, shaped, doors, mode=WriteMode.CREATE)
     return await put_file(uri, data, shaped, doors, mode=WriteMode.REPLACE, expect=change.before.hash)
+
+
+def _uri(change: Change) -> Uri:
+    return Uri(tuple(change.path.split("/")))
