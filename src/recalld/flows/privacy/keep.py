@@ -169,7 +169,7 @@ async def _read(file: Uri, uri: Uri, tenant: Tenant) -> bytes:
 def _missing(uri: Uri) -> NotFound:
     return NotFound(
         f"Privacy config not found: {'/'.join(uri.parts[3:]).removesuffix('.json')}",
-        remedy="GET /api/v1/privacy-configs lists the categories",
+        remedy="list the categories and their keys to see those there are",
         details={"type": "privacy_config", "resource": str(uri)},
     )
 

@@ -80,7 +80,7 @@ def missing_skill(name: str) -> NotFound:
     """The wire's NOT_FOUND for a skill."""
     return NotFound(
         f"Skill not found: {name}",
-        remedy="GET /api/v1/skills lists those there are",
+        remedy="list the skills to see those there are",
         details={"type": "skill", "resource": name},
     )
 
