@@ -201,3 +201,16 @@ async def test_vectors_are_told_and_asked_for(dense_house: House, there: House) 
     assert did.files == 1
     with pytest.raises(Conflict, match="no vectors"):
         await packs(there).export("viking://resources", include_vectors=True)
+
+
+async def test_a_restore_over_what_is_there_says_so_and_over_other_things_does_not_mind(
+    house: House, there: House
+) -> None:
+    await furnish(house)
+    pack = await packs(house).backup()
+    await there.write("viking://resources/other/cup.md", "a cup")
+    await packs(there).restore(pack.path)
+    with pytest.raises(Conflict) as refused:
+        await packs(there).restore(pack.path)
+    assert refused.value.code == "ALREADY_EXISTS"
+    assert await there.r.read("viking://resources/other/cup.md") == "a cup"

@@ -94,7 +94,7 @@ def _check_conflicts(sorted_out: Sorted, present: Mapping[Uri, Node], target: Ur
     """Raises ``Conflict`` before anything is changed: always where a file would take a directory's place or the other way
     round, and with ``fail`` where anything is there already."""
     if on_conflict is OnConflict.FAIL:
-        if target in present and len(target.parts) > (3 if target.parts[0] == "user" else 1):
+        if target in present and len(target.parts) > (3 if target.parts[:1] == ("user",) else 1):
             raise taken(target)
         for uri in (*sorted_out.files.values(), *sorted_out.talks):
             if uri in present:

@@ -135,16 +135,21 @@ def check_vectors(manifest: Manifest, mode: VectorMode, doors: Doors) -> None:
 
 
 def sort_out(manifest: Manifest, target: Uri) -> Sorted:
-    """Every entry's address below ``target`` and what becomes of it. Raises ``Invalid`` and ``Denied``."""
+    """Every entry's address below ``target`` and what becomes of it. Raises ``Invalid`` for what can be none."""
     found = Sorted()
     for entry in manifest.entries:
         uri = Uri((*target.parts, *entry.path.split("/")))
         if len(uri.parts) == 1 and entry.is_dir:
             continue  # a scope: it is there
-        check_place(Uri.parse(str(uri)))
-        if uri.parts[0] == "user":
-            identifier(uri.parts[1], "user")
-        found.take(entry.path, uri, entry.is_dir)
+        try:
+            check_place(uri)
+            if uri.parts[0] == "user":
+                identifier(uri.parts[1], "user")
+        except Denied as closed:
+            found.left_out.append(f"{entry.path}: {closed.message}")
+            continue
+        # Addresses are longer than paths: what was stored could not be read again beyond an address's own limits.
+        found.take(entry.path, Uri.parse(str(uri)), entry.is_dir)
     return found
 
 

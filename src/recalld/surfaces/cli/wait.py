@@ -15,17 +15,18 @@ _BARS = "recalld.surfaces.cli.bars"
 
 def upload(call: Call, file: Path, title: str) -> str:
     """Send a file; returns its temp_file_id."""
-    bar = importlib.import_module(_BARS).upload_bar(title) if _watched(call) else nullcontext()
+    bar = importlib.import_module(_BARS).upload_bar(title) if watched(call) else nullcontext()
     with bar as progress:
         return call.client.upload(file, progress=progress)
 
 
 def watch_task(call: Call, task_id: str, title: str) -> dict[str, Any]:
     """Wait for a task, showing its stage and (where it tells) how far it is; returns it ended."""
-    bar = importlib.import_module(_BARS).task_bar(title) if _watched(call) else nullcontext()
+    bar = importlib.import_module(_BARS).task_bar(title) if watched(call) else nullcontext()
     with bar as seen:
         return call.client.task_wait(task_id, seen=seen)
 
 
-def _watched(call: Call) -> bool:
+def watched(call: Call) -> bool:
+    """True where somebody looks at a terminal."""
     return not call.as_json and sys.stderr.isatty()

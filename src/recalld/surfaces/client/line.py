@@ -110,8 +110,44 @@ class Line:
         except (OSError, http.client.HTTPException) as broken:
             raise self._broke(broken) from broken
 
+    def save(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        data: bytes | None,
+        file: BinaryIO,
+        progress: Progress | None = None,
+    ) -> Answer:
+        """Send one request and write what comes to ``file`` piece by piece; of a refusal the body is in the answer. Raises
+        ``Closed`` when it breaks off."""
+
+        def into(response: http.client.HTTPResponse) -> bytes:
+            if response.status >= 400:
+                return response.read()
+            total, got = int(response.headers.get("Content-Length") or 0), 0
+            while piece := response.read(PIECE_BYTES):
+                file.write(piece)
+                got += len(piece)
+                if progress is not None:
+                    progress(got, max(total, got))
+            if got < total:
+                raise http.client.IncompleteRead(b"", total - got)
+            return b""
+
+        try:
+            return self._exchange(method, target, headers, data, float("inf"), into)
+        except (ConnectionError, http.client.HTTPException) as broken:
+            raise self._broke(broken) from broken
+
     def _exchange(
-        self, method: str, target: str, headers: Mapping[str, str], data: bytes | Upload | None, timeout_s: float
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        data: bytes | Upload | None,
+        timeout_s: float,
+        read: Callable[[http.client.HTTPResponse], bytes] = http.client.HTTPResponse.read,
     ) -> Answer:
         line = self._connected()
         try:
@@ -122,7 +158,7 @@ class Line:
             else:
                 line.request(method, path, body=data, headers=dict(headers))
             response = line.getresponse()
-            body = response.read()
+            body = read(response)
         except BaseException:
             # Half an exchange lies on it, an interrupted one included: nothing more can be said over it.
             self.close()

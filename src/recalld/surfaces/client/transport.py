@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import urlencode
 
 from recalld.domain.errors import (
@@ -21,7 +21,7 @@ from recalld.domain.errors import (
     Upstream,
 )
 
-from .line import DEFAULT_URL, Answer, Line, Upload
+from .line import DEFAULT_URL, Answer, Line, Progress, Upload
 
 BUSY_ATTEMPTS = 4
 RETRY_PAUSE_MAX_S = 5.0
@@ -140,6 +140,24 @@ class Transport:
                 break
             self.pause(min(wait_s, RETRY_PAUSE_MAX_S))
         return _open(answer, path, expect)
+
+    def save(
+        self,
+        method: str,
+        path: str,
+        file: BinaryIO,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write a download to ``file`` as it comes. Raises the families of ``domain.errors``."""
+        data = None if body is None else json.dumps(without_none(body)).encode()
+        headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
+        answer = self._line.save(method, path + _query(params or {}), headers, data, file, progress)
+        if answer.status >= 400:
+            told = _json(answer, path)
+            raise _error(answer, path, told.get("error") if isinstance(told, dict) else None)
 
     def fetch(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
         """A download as it comes, without an envelope. Raises the families of ``domain.errors``."""

@@ -1,0 +1,127 @@
+"""``recalld import-openviking``: a workspace of OpenViking, from its pack, its data folder or its server, into this store."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recalld.adapters.archive.zip import ZipArchives
+from recalld.domain.errors import Invalid
+from recalld.domain.pack import PackRoot
+from recalld.domain.policy import UPLOAD_BYTES_MAX
+from recalld.domain.uri import SCOPES, Uri
+from recalld.flows.pack.make import PackMaker
+from recalld.rules.pack import BACKUP, MANIFEST, META, read_manifest, root_folder
+from recalld.surfaces.client import Client
+
+from .luggage import Luggage
+from .migrate_folder import pack_folder
+from .migrate_server import pack_server
+from .options import Call, talks
+from .packs import bring, show_brought
+from .render import aside
+
+app = typer.Typer()
+LEFT_OUT_SHOWN = 20
+
+
+@app.command(
+    "import-openviking",
+    epilog="""
+Examples:
+
+recalld import-openviking ./openviking-backup.ovpack
+
+recalld import-openviking ./data --from-account acme
+
+recalld import-openviking http://localhost:1944 --api-key KEY --on-conflict overwrite
+""",
+)
+@talks
+def import_openviking(
+    call: Call,
+    source: Annotated[str, typer.Argument(help="A pack, a data folder, or a server's address.")],
+    api_key: Annotated[str, typer.Option(help="Key for that server (OPENVIKING_API_KEY).", show_default=False)] = "",
+    from_account: Annotated[str, typer.Option(help="Account to take, where there are several.")] = "",
+    from_user: Annotated[str, typer.Option(help="User to ask that server as (without keys).")] = "",
+    only: Annotated[list[str] | None, typer.Option(help="Only resources, user or agent; may be repeated.")] = None,
+    on_conflict: Annotated[str, typer.Option(help="What is there already: fail, overwrite or skip.")] = "fail",
+) -> None:
+    """Bring over a workspace of OpenViking: files, summaries, memories, skills, sessions."""
+    scopes = _scopes(only or [])
+    if source.startswith(("http://", "https://")):
+        key = api_key or os.environ.get("OPENVIKING_API_KEY", "")
+        with _luggage() as (luggage, file), Client(source, user=from_user, account=from_account, api_key=key) as there:
+            pack_server(there, scopes, luggage)
+            done = _send(call, luggage, file, on_conflict)
+    else:
+        path = Path(source).expanduser()
+        if path.is_dir():
+            with _luggage() as (luggage, file):
+                pack_folder(path, from_account, scopes, luggage)
+                done = _send(call, luggage, file, on_conflict)
+        else:
+            done = _bring_pack(call, path, on_conflict)
+    call.answer(done, lambda: _show(done))
+
+
+def _scopes(only: list[str]) -> list[str]:
+    for one in only:
+        if one not in SCOPES:
+            raise Invalid(f"--only {one[:40]} is no scope", remedy=f"one of {', '.join(sorted(SCOPES))}")
+    return sorted(only or SCOPES)
+
+
+@contextmanager
+def _luggage() -> Iterator[tuple[Luggage, Path]]:
+    with tempfile.TemporaryDirectory(prefix="recalld-") as folder:
+        file = Path(folder) / f"{BACKUP}.ovpack"
+        writer = ZipArchives().create(file)
+        try:
+            yield Luggage(PackMaker(PackRoot(BACKUP, Uri()), writer)), file
+        finally:
+            writer.abandon()
+
+
+def _send(call: Call, luggage: Luggage, file: Path, on_conflict: str) -> dict[str, Any]:
+    files = sum(1 for entry in luggage.maker.entries if not entry.is_dir)
+    if not files:
+        raise Invalid("there is nothing to bring", remedy="check the source, the account and --only")
+    size = luggage.maker.close()
+    if size > UPLOAD_BYTES_MAX:
+        raise Invalid(
+            f"it packs to {size} bytes, over {UPLOAD_BYTES_MAX}", remedy="bring it scope by scope with --only"
+        )
+    done = bring(call, file, "restore", {"on_conflict": on_conflict})
+    return {**done, "not_read": luggage.left_out, "read": files}
+
+
+def _bring_pack(call: Call, path: Path, on_conflict: str) -> dict[str, Any]:
+    """A backup is restored; any other pack goes back to where it was taken from."""
+    reader = ZipArchives().open(path)
+    try:
+        folder = root_folder(reader.sizes())
+        manifest = read_manifest(b"".join(reader.slices(f"{folder}/{META}/{MANIFEST}")), folder)
+    finally:
+        reader.close()
+    body: dict[str, Any] = {"on_conflict": on_conflict}
+    if manifest.is_backup:
+        return bring(call, path, "restore", body)
+    uri = manifest.root.uri
+    parent = uri if len(uri.parts) == 1 else uri.parent
+    return bring(call, path, "import", {**body, "parent": str(parent)})
+
+
+def _show(done: dict[str, Any]) -> None:
+    show_brought(done)
+    not_read = done.get("not_read") or []
+    for one in not_read[:LEFT_OUT_SHOWN]:
+        aside(f"  not read: {one}")
+    if len(not_read) > LEFT_OUT_SHOWN:
+        aside(f"  and {len(not_read) - LEFT_OUT_SHOWN} more (all of them with --json)")

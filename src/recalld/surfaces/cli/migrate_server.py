@@ -1,0 +1,124 @@
+"""A running server's content, packed: walked directory by directory over its HTTP API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from recalld.domain.errors import Closed, RecalldError, Upstream
+from recalld.domain.uri import SCHEME
+from recalld.surfaces.client import Client
+
+from .luggage import Luggage
+
+API = "/api/v1"
+LISTED_MAX = 100_000
+TOKENS_MAX = 100_000_000
+_BROKEN = (Closed, Upstream)
+"""The server has gone or is too slow: half a workspace must not look like a whole one."""
+
+
+def pack_server(there: Client, scopes: Sequence[str], luggage: Luggage) -> None:
+    """Pack what the key's user can see. One entry that is refused is left out; a server that goes away ends it all."""
+    attrs = True
+    for scope in scopes:
+        for entry in _walk(there, f"{SCHEME}{scope}", luggage):
+            uri = str(entry["uri"])
+            path = uri.removeprefix(SCHEME).strip("/")
+            if entry.get("isDir"):
+                if luggage.fits(path):
+                    luggage.maker.directory(path)
+                continue
+            data = _bytes(there, uri, path, luggage)
+            if data is None or not luggage.fits(path):
+                continue
+            luggage.maker.file(path, data)
+            tags, attrs = _tags(there, uri) if attrs else ([], False)
+            told = {"path": path, "level": 2, "updated_at": str(entry.get("modTime") or ""), "tags": tags}
+            luggage.maker.record(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+    if "user" in scopes:
+        _talk(there, luggage)
+
+
+def _walk(there: Client, uri: str, luggage: Luggage) -> Iterator[dict[str, Any]]:
+    yield {"uri": uri, "isDir": True}
+    waiting = [uri]
+    met = {uri}
+    while waiting:
+        at = waiting.pop()
+        for entry in _listed(there, at, luggage):
+            child = str(entry.get("uri") or f"{at}/{entry.get('name', '')}").rstrip("/")
+            if child in met or not child.startswith(f"{at}/"):
+                continue  # a server must not lead us out of what we walk, nor in circles
+            met.add(child)
+            yield {**entry, "uri": child}
+            if entry.get("isDir"):
+                waiting.append(child)
+
+
+def _listed(there: Client, uri: str, luggage: Luggage) -> list[dict[str, Any]]:
+    params = {"uri": uri, "output": "original", "show_all_hidden": True, "node_limit": LISTED_MAX}
+    try:
+        found = there.call("GET", f"{API}/fs/ls", params=params).result
+    except _BROKEN:
+        raise
+    except RecalldError as refused:
+        luggage.leave(uri, refused.message)
+        return []
+    return [entry for entry in found or () if isinstance(entry, dict)]
+
+
+def _bytes(there: Client, uri: str, path: str, luggage: Luggage) -> bytes | None:
+    try:
+        return there.fetch(f"{API}/content/download", params={"uri": uri})
+    except _BROKEN:
+        raise
+    except RecalldError as refused:
+        first = refused.message
+    try:
+        return there.read(uri, raw=True).encode()  # what is made on reading is not always there to be downloaded
+    except _BROKEN:
+        raise
+    except RecalldError:
+        luggage.leave(path, first)
+        return None
+
+
+def _tags(there: Client, uri: str) -> tuple[list[str], bool]:
+    """A file's tags, and whether it is worth asking for the next one's."""
+    try:
+        told = there.call("GET", f"{API}/fs/attrs", params={"uri": uri}).result
+    except _BROKEN:
+        raise
+    except RecalldError as refused:
+        return [], "is no route" not in refused.message and refused.code != "UNKNOWN"
+    attrs = told.get("attrs") if isinstance(told, dict) else None
+    tags = attrs.get("tags") if isinstance(attrs, dict) else None
+    return [tag for tag in tags or () if isinstance(tag, str)], True
+
+
+def _talk(there: Client, luggage: Luggage) -> None:
+    """Sessions that the tree did not show, by their own routes: the messages that are still to be had there."""
+    try:
+        user = str(there.system_status().get("user") or "default")
+        listed = there.sessions()
+    except _BROKEN:
+        raise
+    except RecalldError as refused:
+        luggage.leave("sessions", refused.message)
+        return
+    for one in listed:
+        sid = str(one.get("session_id") or one.get("id") or "") if isinstance(one, Mapping) else str(one)
+        path = f"user/{user}/sessions/{sid}/messages.jsonl"
+        if not sid or path in luggage.seen:
+            continue
+        try:
+            messages = there.session_context(sid, token_budget=TOKENS_MAX).get("messages") or []
+        except _BROKEN:
+            raise
+        except RecalldError as refused:
+            luggage.leave(path, refused.message)
+            continue
+        if messages and luggage.fits(path):
+            luggage.maker.file(path, b"".join(json.dumps(m).encode() + b"\n" for m in messages))
