@@ -1,0 +1,63 @@
+"""``recalld fsck``: whether a store that nobody has open is consistent, and what of it can be mended."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recalld.app.config import Config, load_config
+from recalld.app.engine import Engine
+from recalld.domain.errors import NotFound
+
+from .exits import RUNTIME
+from .options import Call, talks
+from .render import style
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Stop the server first: one process has a store. Ends with 1 if something is wrong, and stays wrong."
+)
+@talks
+def fsck(
+    call: Call,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended, then look again.")] = False,
+    data: Annotated[Path | None, typer.Option(help="Folder of the store (default ~/.recalld).")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
+) -> None:
+    """Check every table of a store against the others."""
+    chosen = load_config(config, data=data)
+    folder = chosen.folder
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise NotFound(f"there is no store in {folder}", remedy="give its folder with --data")
+    found, left = asyncio.run(_check(chosen, repair))
+    result = {"consistent": not left, "found": found, "left": left}
+    call.answer(result, lambda: _show(found, left, repair))
+    if left:
+        raise typer.Exit(RUNTIME)
+
+
+async def _check(config: Config, repair: bool) -> tuple[list[str], list[str]]:
+    """What was found, and what is left of it. Raises ``Conflict`` while another process has the store."""
+    async with Engine.open(config=config, worker="none") as engine:
+        found = await engine.check(repair=repair)
+        return found, await engine.check() if repair and found else found
+
+
+def _show(found: list[str], left: list[str], repair: bool) -> None:
+    for fault in found:
+        print(fault)
+    if left:
+        print(
+            style(
+                f"{len(left)} left" if repair else f"{len(left)} found; --repair mends what can be mended",
+                "bold",
+                "red",
+            )
+        )
+    else:
+        print(style("consistent" if not found else "mended, and consistent now", "green"))
