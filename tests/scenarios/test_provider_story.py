@@ -56,6 +56,11 @@ async def test_a_model_that_refuses_is_left_alone_until_it_may_be_asked(tmp_path
         asked = len(double.seen)
         await house.r.find("heron two")
         assert len(double.seen) == asked
+        assert any(
+            "embedding: paused: embedder openai:m answered 401" in r for r in (await house.r.readiness()).reasons
+        )
+        (provider_seen,) = house.r.findings().providers
+        assert (provider_seen.circuit, provider_seen.failures, provider_seen.refused) == ("paused", 1, 1)
 
 
 async def test_what_could_not_be_embedded_is_when_the_provider_is_well_again(tmp_path: Path) -> None:

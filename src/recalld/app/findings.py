@@ -9,6 +9,8 @@ from recalld.domain.report import Readiness
 from recalld.infra.watchdog import Lateness
 from recalld.ports.ledger import Usage
 
+from .guard import GuardState
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFinding:
@@ -24,7 +26,7 @@ class Findings:
     """The last measurements, all at hand.
 
     ``usage`` None and ``probe_s`` 0: nothing was measured yet. ``measured_ago_s``: the age of the last good write and
-    read, infinite before the first. ``queues``: jobs by kind, of all users together.
+    read, infinite before the first. ``queues``: jobs by kind, of all users together. ``providers``: what answers over a network.
     """
 
     readiness: Readiness
@@ -35,3 +37,4 @@ class Findings:
     measured_ago_s: float
     models: tuple[ModelFinding, ...]
     worker_starts: int
+    providers: tuple[GuardState, ...] = ()

@@ -13,9 +13,11 @@ from recalld.flows.session.auto import scan_idle
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Usage
+from recalld.rules.breaker import Circuit
 
 from .config import Config
 from .findings import Findings, ModelFinding
+from .guard import GuardedEmbedder, GuardedReranker
 
 PROBE_EVERY_S = 10.0
 PROBE_OLD_S = 60.0
@@ -25,6 +27,7 @@ SWEEP_EVERY_S = 3_600.0
 UPLOAD_KEPT_S = 12 * 3_600.0
 LOOP_LATE_S = 0.25
 OLDEST_JOB_S = 3_600.0
+GUARDED = (GuardedEmbedder, GuardedReranker)
 log = structlog.get_logger("recalld.housekeeping")
 
 
@@ -48,6 +51,7 @@ class Housekeeping:
         self._worker: Watched | None = None
         self._store = "initializing"
         self._embedding = "initializing"
+        self._guarded = isinstance(doors.embedder, GuardedEmbedder)
         self._queues: list[QueueCount] = []
         self._usage: Usage | None = None
         self._probe_s = 0.0
@@ -92,14 +96,17 @@ class Housekeeping:
                 self._usage, self._counted_at = await self._doors.ledger.usage(), self._probed_at
         except RecalldError as failed:
             self._store = str(failed)
-        if self._doors.embedder is None:
-            self._embedding = "not_configured"
-            return
+        self._embedding = await self._embedding_state()
+
+    async def _embedding_state(self) -> str:
+        embedder = self._doors.embedder
+        if embedder is None or isinstance(embedder, GuardedEmbedder):
+            return state_of(embedder)  # a provider is judged by the calls it gets: asking it costs
         try:
-            await self._doors.embedder.embed(["ready?"], query=True)
-            self._embedding = "ok"
+            await embedder.embed(["ready?"], query=True)
         except RecalldError as failed:
-            self._embedding = str(failed)
+            return str(failed)
+        return "ok"
 
     async def _sweep(self) -> None:
         await self._doors.ledger.prune(keep_s=self._config.storage.history_keep_days * 86_400)
@@ -120,7 +127,7 @@ class Housekeeping:
         if doors.former is not None:
             models.append(ModelFinding("former embedder", doors.former.name, "ok"))
         models.append(
-            ModelFinding("reranker", doors.reranker.name if doors.reranker else "none", _there(doors.reranker))
+            ModelFinding("reranker", doors.reranker.name if doors.reranker else "none", state_of(doors.reranker))
         )
         models.append(ModelFinding("model", doors.model.name, "ok"))
         return Findings(
@@ -131,6 +138,7 @@ class Housekeeping:
             probe_s=self._probe_s,
             measured_ago_s=doors.clock.monotonic() - self._probed_at,
             models=tuple(models),
+            providers=tuple(door.guard.state for door in (doors.embedder, doors.reranker) if isinstance(door, GUARDED)),
             worker_starts=self._worker.starts if self._worker is not None else 0,
         )
 
@@ -141,7 +149,8 @@ class Housekeeping:
         late = self._watchdog.lateness().p99_s
         checks = {
             "store": self._store if self._store != "ok" or age < PROBE_OLD_S else f"no answer for {age:.0f} s",
-            "embedding": self._embedding,
+            "embedding": state_of(self._doors.embedder) if self._guarded else self._embedding,
+            "reranker": state_of(self._doors.reranker),
             "worker": self._worker.state() if self._worker is not None else "ok",
             "queue": "ok" if oldest < OLDEST_JOB_S else f"the oldest job waits for {oldest:.0f} s",
             "loop": "ok" if late < LOOP_LATE_S else f"late by {late * 1000:.0f} ms",
@@ -150,5 +159,11 @@ class Housekeeping:
         return Readiness("degraded" if reasons else "ready", reasons, checks)
 
 
-def _there(part: object | None) -> str:
-    return "not_configured" if part is None else "ok"
+def state_of(part: object | None) -> str:
+    """not_configured, ok, or what a provider's guard has against it."""
+    if part is None:
+        return "not_configured"
+    if not isinstance(part, GUARDED):
+        return "ok"
+    now = part.guard.state
+    return "ok" if now.circuit == Circuit.CLOSED else f"{now.circuit.replace('_', ' ')}: {now.reason}"

@@ -31,6 +31,7 @@ async def metrics(call: Call) -> Response:
     if call.front.engine is not None:
         found = call.front.engine.findings()
         _health(out, found)
+        _providers(out, found)
         _jobs(out, found)
         _store(out, found)
     return Response(out.text(), media_type=MEDIA)
@@ -87,6 +88,28 @@ def _health(out: Exposition, found: Findings) -> None:
     out.counter("recalld_loop_stalls_total", "Beats more than 250 ms late.", [(NONE, late.stalls)])
     out.counter(
         "recalld_worker_starts_total", "How often the worker process was started.", [(NONE, found.worker_starts)]
+    )
+
+
+def _providers(out: Exposition, found: Findings) -> None:
+    out.counter(
+        "recalld_provider_calls_total",
+        "Calls to a provider; refused: not made, since it was not to be asked.",
+        [
+            ({"provider": p.name, "outcome": outcome}, count)
+            for p in found.providers
+            for outcome, count in (
+                ("good", p.calls - p.failures),
+                ("failed", p.failures),
+                ("retried", p.retries),
+                ("refused", p.refused),
+            )
+        ],
+    )
+    out.gauge(
+        "recalld_provider_circuit",
+        "1 for how a provider's circuit stands.",
+        [({"provider": p.name, "circuit": p.circuit}, 1) for p in found.providers],
     )
 
 
