@@ -12,14 +12,12 @@ import httpx
 import orjson
 
 from recalld.app.config import ServerConfig
-from recalld.app.engine import Engine
-from recalld.app.worker import run_job
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.http.guest import Guests
+from tests.house_fixture import House, house_at
 
 ROOT_KEY = "root-key-of-the-tests"
 API = "/api/v1"
-ROUNDS_MAX = 200
 
 
 @dataclass(slots=True)
@@ -29,7 +27,11 @@ class Answer:
     status: int
     body: Any
     headers: httpx.Headers
-    text: str
+    raw: bytes
+
+    @property
+    def text(self) -> str:
+        return self.raw.decode("utf-8", "replace")
 
     @property
     def result(self) -> Any:
@@ -45,7 +47,7 @@ class Answer:
 class Place:
     """``keys``: by ``account/user``."""
 
-    engine: Engine
+    house: House
     http: httpx.AsyncClient
     keys: dict[str, str] = field(default_factory=dict)
 
@@ -59,7 +61,7 @@ class Place:
             got.status_code,
             orjson.loads(got.content) if kind.startswith("application/json") and got.content else None,
             got.headers,
-            got.text,
+            got.content,
         )
 
     def headers(self, who: str) -> dict[str, str]:
@@ -86,23 +88,17 @@ class Place:
             self.keys[one] = made.result["user_key"]
 
     async def settle(self) -> None:
-        """Do every job that waits."""
-        doors = self.engine._doors
-        for _ in range(ROUNDS_MAX):
-            for job in await doors.ledger.lease(worker="tests", jobs_max=8, lease_s=60):
-                await run_job(job, doors)
-            if not any(q.pending + q.running for q in await self.engine.queues()):
-                return
-        raise AssertionError(f"not settled: {await self.engine.queues()}")
+        """Do every job that waits, whatever it waits for."""
+        await self.house.settle()
 
 
 @asynccontextmanager
 async def place_at(folder: Path, *, guests: Guests | None = None, **server: Any) -> AsyncIterator[Place]:
     """Open it; ``server`` are settings, by default those of api_key mode."""
     settings = ServerConfig(**(server or {"root_api_key": ROOT_KEY}))
-    async with Engine.open(folder, embedder={"kind": "none"}, worker="none") as engine:
-        app = create_app(engine, settings, guests=guests)
+    async with house_at(folder) as house:
+        app = create_app(house.r, settings, guests=guests)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as http:
-            yield Place(engine, http)
+            yield Place(house, http)
         app.front.close()

@@ -18,7 +18,7 @@ from recalld.domain.member import Account, Member
 from recalld.infra.offload import Pool
 from recalld.infra.sqlite import Readers, Store
 from recalld.ports.clock import Clock
-from recalld.rules.keys import claim, digest, head
+from recalld.rules.keys import Claim, claim, digest, head
 
 from . import hashing, rows
 
@@ -64,6 +64,7 @@ class SqliteRegistry:
         self._clock = clock
         self._pool = Pool("keys", running_max=HASHING_RUNNING_MAX, waiting_max=HASHING_WAITING_MAX)
         self._by_key: _Memory[bytes, Member] = _Memory()
+        self._wrong: _Memory[bytes, Claim] = _Memory()
         self._by_name: _Memory[tuple[str, str], Member] = _Memory()
         self._changes = 0
 
@@ -75,15 +76,17 @@ class SqliteRegistry:
         if known is not None:
             return known
         claimed = claim(key)
-        if claimed is None:
+        if claimed is None or self._wrong.get(mark) is not None:
             raise wrong_key()
         seen = self._changes
         found = await self._readers.read(lambda c: rows.member(c, claimed.account, claimed.user))
         stored = found[1] if found is not None else ""
-        if not await self._pool.run(hashing.verified, stored, key) or found is None:
-            raise wrong_key()
+        right = await self._pool.run(hashing.verified, stored, key)
         if seen != self._changes:
             return await self.identify(key)  # something has changed while the key was looked at
+        if not right or found is None:
+            self._wrong.keep(mark, claimed)
+            raise wrong_key()
         if not found[0].deleting:
             self._by_key.keep(mark, found[0])
         return found[0]
@@ -105,11 +108,12 @@ class SqliteRegistry:
         """See ``ports.registry.Registry``."""
         self._changes += 1
 
-        def gone(one: Member) -> bool:
+        def gone(one: Member | Claim) -> bool:
             return one.account == account and user in {"", one.user}
 
         self._by_key.drop(gone)
         self._by_name.drop(gone)
+        self._wrong.drop(gone)
 
     # ------------------------------------------------------------------ what there is
     async def members(self, account: str, *, limit: int) -> list[Member]:

@@ -1,0 +1,194 @@
+"""Every route and every tool, walked by everybody who must not see or change what belongs to ``acme/ana``."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recalld.domain.caller import Caller
+from recalld.surfaces.http.app import VERBS
+from recalld.surfaces.http.route import Verb
+from recalld.surfaces.mcp.mount import Mcp
+from recalld.surfaces.mcp.tools import TOOLS as MCP_TOOLS
+from tests.auth_fixture import API, Answer, Place, place_at
+from tests.surfaces.http.examples import EXAMPLES, FILE, PLACES, PRIVATE, TOOLS
+
+OWNER = "acme/ana"
+STRANGERS = ("acme/bob", "other/ana", "wrong", "no")
+MARK = "OWNMARK7f3a"
+"""In everything that is Ana's alone."""
+SHARED = "SHAREDMARK91c"
+"""In what her account shares: Bob may see it, the other account may not."""
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with place_at(tmp_path / "data", guests={"/mcp": Mcp}) as made:
+        await made.people(OWNER, "acme/bob", "other/ana")
+        yield made
+
+
+@pytest.fixture
+async def ids(place: Place) -> dict[str, str]:
+    return await planted(place)
+
+
+async def planted(place: Place) -> dict[str, str]:
+    """Give Ana something of every kind; returns the ids that examples name."""
+
+    async def done(method: str, path: str, **request: Any) -> Any:
+        return (await place.ask(OWNER, method, path, **request)).result
+
+    text = f"# Secret {MARK}\n\nAna hid the zanzibar lighthouse key, {MARK}.\n"
+    await done("POST", "/content/write", json={"uri": FILE, "content": text})
+    await done("POST", "/content/write", json={"uri": f"{PRIVATE}/resources/{MARK}/plan.md", "content": text})
+    shared = f"# Shared {SHARED}\n\nThe zanzibar lighthouse plan, {SHARED}.\n"
+    await done("POST", "/content/write", json={"uri": "viking://resources/shared/plan.md", "content": shared})
+    await done("POST", "/fs/attrs/set_tags", json={"uri": FILE, "tags": [f"secret={MARK.lower()}"]})
+    said = {"role": "user", "content": f"I decided that the zanzibar lighthouse is sold, {MARK}."}
+    await done("POST", "/sessions/s-own/messages", json=said)
+    output = {"type": "tool", "tool_id": "t1", "tool_name": "cat", "tool_output": f"zanzibar {MARK} " * 3_000}
+    await done("POST", "/sessions/s-own/messages", json={"role": "assistant", "parts": [output]})
+    await done("POST", "/sessions/s-own/commit", json={})
+    await done("POST", "/sessions/s-own/messages", json=said)
+    skill = f"---\nname: secret-skill\ndescription: Opens the zanzibar lighthouse {MARK}\n---\n\n{MARK}\n"
+    await done("POST", "/skills", json={"data": skill})
+    await done("POST", "/privacy-configs/vault/bank", json={"values": {"pin": MARK}})
+    await done("PATCH", "/user-settings/add-locations", json={"resource_uri": f"{PRIVATE}/resources/{MARK}"})
+    sent = {"file": (f"{MARK}.md", text.encode())}
+    upload = (await done("POST", "/resources/temp_upload", files=sent))["temp_file_id"]
+    other = (await done("POST", "/resources/temp_upload", files=sent))["temp_file_id"]
+    task = (await done("POST", "/resources", json={"temp_file_id": other, "to": f"{PRIVATE}/resources/{MARK}-in"}))[
+        "task_id"
+    ]
+    await place.settle()
+    pack = await place.ask(OWNER, "POST", "/pack/export", json={"uri": f"{PRIVATE}/memories"})
+    assert pack.status == 200
+    sent = {"file": ("memories.ovpack", pack.raw)}
+    pack_id = (await done("POST", "/resources/temp_upload", files=sent))["temp_file_id"]
+    oid = (await done("POST", "/snapshot/commit", json={"message": "a snapshot"}))["commit_oid"]
+    kept = (await done("GET", "/sessions/s-own/tool-results"))["tool_results"]
+    tool = kept[0]["tool_result_id"] if kept else "tr_t1_0000000000000000"
+    return {"private": PRIVATE, "file": FILE, "task": task, "upload": upload, "pack": pack_id, "oid": oid, "tool": tool}
+
+
+async def belongings(place: Place) -> Any:
+    """All that is Ana's, in a form that can be compared."""
+    ana = place.house.r.as_caller(Caller("acme", "ana"))
+    entries = await ana.tree(PRIVATE, depth=30, limit=100_000, hidden=True)
+    doors = place.house.doors
+    sessions = [s.id if hasattr(s, "id") else s for s in await ana.sessions()]
+    messages = await doors.ledger.tenant(ana.caller).messages("s-own")
+    return (
+        [(str(e.node.uri), e.node.hash, e.node.tags, e.node.source) for e in entries],
+        sessions,
+        messages,
+        await doors.registry.member("acme", "ana"),
+        [(t.id, t.status) for t in await ana.tasks(limit=200)],
+        sorted(p.name for p in place.house.r.upload_dir.iterdir() if MARK.encode() in p.read_bytes()),
+    )
+
+
+def requests_of(verb: Verb, ids: dict[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The example requests of a route, filled in."""
+    given = EXAMPLES[f"{verb.method} {verb.path}"]
+    for request in given if isinstance(given, list) else [given]:
+        path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda part: PLACES[part[1]], verb.path)
+        yield filled(path, ids), filled(request, ids)
+
+
+def filled(value: Any, ids: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        return re.sub(r"\$(\w+)", lambda word: ids[word[1]], value)
+    if isinstance(value, list):
+        return [filled(one, ids) for one in value]
+    return {name: filled(one, ids) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+def told(answer: Answer) -> bytes:
+    """Everything an answer says, packed or not."""
+    whole = answer.raw + repr(answer.headers).encode()
+    if answer.raw[:2] != b"PK":
+        return whole
+    with zipfile.ZipFile(io.BytesIO(answer.raw)) as pack:
+        return whole + b"".join(name.encode() + pack.read(name) for name in pack.namelist())
+
+
+def hidden_from(who: str, place: Place) -> list[bytes]:
+    secret = place.keys[OWNER].rsplit(".", 1)[1]
+    return [word.encode() for word in (MARK, MARK.lower(), secret, *(() if who == "acme/bob" else (SHARED,)))]
+
+
+def test_every_route_and_every_tool_has_an_example() -> None:
+    routes = {f"{verb.method} {verb.path}" for verb in VERBS}
+    assert routes - set(EXAMPLES) == set(), "add a line to tests/surfaces/http/examples.py"
+    assert set(EXAMPLES) - routes == set(), "these routes are gone"
+    assert {tool.name for tool in MCP_TOOLS} - set(TOOLS) == set(), "add a line to TOOLS in examples.py"
+
+
+async def test_the_owner_finds_what_was_planted(place: Place, ids: dict[str, str]) -> None:
+    """Otherwise the walk below would prove nothing."""
+    seen = set()
+    for verb in VERBS:
+        if verb.method == "GET" or verb.path.startswith((f"{API}/search", f"{API}/skills/find", f"{API}/pack/export")):
+            for path, request in requests_of(verb, ids):
+                if MARK.lower().encode() in told(await place.ask(OWNER, verb.method, path, **request)).lower():
+                    seen.add(verb.path.removeprefix(API))
+    wanted = (
+        "/search/find /search/search /search/grep /search/glob /content/read /content/download /fs/tree /fs/attrs /tasks "
+        "/sessions/{session_id}/context /sessions/{session_id}/archives/{archive_id} /skills /skills/{name} "
+        "/privacy-configs/{category}/{key} /pack/export /debug/vector/scroll /user-settings/add-locations"
+    )
+    assert set(wanted.split()) - seen == set()
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+async def test_nobody_else_sees_or_changes_anything(place: Place, ids: dict[str, str], who: str) -> None:
+    before = await belongings(place)
+    for verb in VERBS:
+        for path, request in requests_of(verb, ids):
+            answer = await place.ask(who, verb.method, path, **request)
+            asked = f"{who}: {verb.method} {path} {request}"
+            assert answer.status != 500, f"{asked}: {answer.text[:500]}"
+            if who in {"no", "wrong"} and not (verb.open and "content/download" not in path):
+                assert answer.status == 401, f"{asked}: {answer.status}"
+                assert answer.headers["www-authenticate"].startswith("Bearer")
+            for secret in hidden_from(who, place):
+                assert secret not in told(answer), f"{asked}: {answer.text[:500]}"
+        if verb.method != "GET":
+            assert await belongings(place) == before, f"{who}: {verb.method} {verb.path}"
+    await place.settle()
+    assert await belongings(place) == before
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+async def test_nobody_else_gets_anything_from_a_tool(place: Place, ids: dict[str, str], who: str) -> None:
+    before = await belongings(place)
+    for name, calls in TOOLS.items():
+        for arguments in calls:
+            asked = {"name": name, "arguments": filled(arguments, ids)}
+            answer = await tool_call(place, who, asked)
+            assert answer.status == (401 if who in {"no", "wrong"} else 200), f"{who}: {asked}: {answer.text[:300]}"
+            for secret in hidden_from(who, place):
+                assert secret not in told(answer), f"{who}: {asked}: {answer.text[:500]}"
+            assert await belongings(place) == before, f"{who}: {asked}"
+    await place.settle()
+    assert await belongings(place) == before
+
+
+async def tool_call(place: Place, who: str, asked: dict[str, Any]) -> Answer:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
+    headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+    return await place.ask(who, "POST", "/mcp", headers=headers, content=json.dumps(body))
+
+
+async def test_a_tool_answers_the_owner(place: Place, ids: dict[str, str]) -> None:
+    answer = await tool_call(place, OWNER, {"name": "read", "arguments": {"uris": FILE}})
+    assert MARK in answer.text
