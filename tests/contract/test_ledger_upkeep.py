@@ -208,7 +208,7 @@ async def test_the_log_names_only_what_its_reader_may_see(house: House) -> None:
     seen = [e.uri for e in await house.tenant(BEN).log()]
     assert "viking://resources/a.md" in seen
     assert not [u for u in seen if u.startswith("viking://user/ana")]
-    everything = [e.uri for e in await house.tenant(Caller("acme", "boss", ANA.role.ADMIN)).log()]
+    everything = [e.uri for e in await house.tenant(Caller("acme", "boss", ANA.role.ROOT)).log()]
     assert "viking://user/ana/memories/secret.md" in everything
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -64,3 +65,9 @@ def test_front_matter_is_not_a_heading() -> None:
 
 def test_a_rule_at_the_top_is_no_front_matter() -> None:
     assert scan.front_matter_end("---\n\nwords without end\n") == 0
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_front_matter_ends_at_its_line_whatever_ends_lines(newline: str) -> None:
+    text = newline.join(["---", "title: Tea", "---", "", "# Leaves", ""])
+    assert text[scan.front_matter_end(text) :].lstrip() == f"# Leaves{newline}"

@@ -18,7 +18,7 @@ _FENCE = re.compile(r"\s{0,12}(?:[-*+]\s{1,3}|\d{1,3}[.)]\s{1,3})?(`{3,}|~{3,})(
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]|$)")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _NOT_PARAGRAPH = re.compile(r"    | {0,3}(?:[>|]|[-*+][ \t]|\d{1,9}[.)][ \t]|(?:[*_-][ \t]{0,4}){3,200}$)|\t")
-_FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
+_FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 
 
 class Line(NamedTuple):
