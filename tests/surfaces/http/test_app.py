@@ -94,7 +94,7 @@ FACETS = {
     "system.consistency",
 }
 """Routes whose verbs the fake engine does not have: stories on a real one hold their answers to the document."""
-FACET_TAGS = {"admin", "user-settings"}
+FACET_TAGS = {"admin", "pack", "privacy-configs", "skills", "snapshot", "user-settings"}
 """The same for whole families of routes."""
 
 

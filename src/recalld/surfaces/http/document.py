@@ -6,6 +6,7 @@ Making it takes as long as the rest of the start: a server that nobody asks neve
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,8 @@ from recalld.surfaces.http.route import Verb
 def openapi(verbs: Sequence[Verb], *, title: str, version: str, summary: str) -> dict[str, Any]:
     """The document of these routes. Pure, and slow (half a second): call it on a pool."""
     _build(Model)
-    return get_openapi(title=title, version=version, summary=summary, routes=[_route(verb) for verb in verbs])
+    names = Counter(_name(verb) for verb in verbs)
+    return get_openapi(title=title, version=version, summary=summary, routes=[_route(verb, names) for verb in verbs])
 
 
 def _build(model: type[Model]) -> None:
@@ -30,7 +32,14 @@ def _build(model: type[Model]) -> None:
         _build(below)
 
 
-def _route(verb: Verb) -> APIRoute:
+def _name(verb: Verb) -> str:
+    return f"{verb.tag}_{verb.handler.__name__}"
+
+
+def _route(verb: Verb, names: Counter[str]) -> APIRoute:
+    # Routes that share a handler are told apart by what differs between them.
+    last = verb.path.rsplit("/", 1)[-1].strip("{}")
+    name = _name(verb) if names[_name(verb)] == 1 else f"{_name(verb)}_{verb.method.lower()}_{last}"
     return APIRoute(
         verb.path,
         verb.handler,
@@ -39,7 +48,8 @@ def _route(verb: Verb) -> APIRoute:
         description=inspect.getdoc(verb.handler) or verb.summary,
         tags=[verb.tag],
         name=verb.handler.__name__,
-        operation_id=f"{verb.tag}_{verb.handler.__name__}",
+        operation_id=name,
+        status_code=verb.status,
         response_model=None,
         responses=_answers(verb),
         deprecated=verb.deprecated or None,
