@@ -23,6 +23,14 @@ async def test_a_quotation_is_not_found_as_talk(house: House) -> None:
     assert "/sessions/s/messages/" in message
 
 
+async def test_a_hit_shows_a_messages_own_words_however_much_it_quotes(house: House) -> None:
+    said = (await told(house)).replace("zanzibar", "zanzibar " * 900, 1)
+    await house.say("s", said)
+    (hit,) = (await house.r.find("Lisbon")).hits
+    assert "Lisbon" in hit.abstract
+    assert "zanzibar" not in hit.abstract
+
+
 async def test_a_quotation_makes_no_memory(house: House) -> None:
     await house.say("s", await told(house))
     await house.commit("s")

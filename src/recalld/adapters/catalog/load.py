@@ -11,13 +11,16 @@ import apsw
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
 from recalld.ports.index import Loaded
+from recalld.rules.quoted import unquoted
 
 MESSAGE_CHARS_MAX = 2_000
+QUOTING_CHARS_MAX = 65_536
+"""So much is read of a message that quotes what was recalled, to come to its own words."""
 _KIND_MESSAGE = 2
 _NODES = """
-WITH wanted(id) AS (SELECT value FROM json_each(?))
+WITH wanted(id) AS (SELECT value FROM json_each(?1))
 SELECT n.id, n.kind, n.tags, n.source, coalesce(t.abstract, ''), coalesce(t.overview, ''),
-       coalesce(substr(m.text, 1, ?), ''), coalesce(m.id, '')
+       coalesce(substr(m.text, 1, iif(instr(substr(m.text, 1, ?2), '<memory uri="'), ?3, ?2)), ''), coalesce(m.id, '')
 FROM wanted JOIN node n ON n.id = wanted.id LEFT JOIN tier t ON t.node = n.id LEFT JOIN message m ON m.node = n.id"""
 _PATHS = """
 WITH RECURSIVE up(start, parent, name, gone, depth) AS (
@@ -37,7 +40,8 @@ def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
     paths = paths_of(c, wanted)
     places: dict[tuple[str, ...], int] = {}
     found: dict[int, Loaded] = {}
-    for node, kind, tags, source, abstract, overview, text, message in c.execute(_NODES, (wanted, MESSAGE_CHARS_MAX)):
+    bounds = (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX)
+    for node, kind, tags, source, abstract, overview, text, message in c.execute(_NODES, bounds):
         if node not in paths:
             continue
         uri = paths[node]
@@ -48,7 +52,7 @@ def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
             uri=uri,
             type=_type_of(uri, kind),
             kind=kind,
-            abstract=text if kind == _KIND_MESSAGE else abstract,
+            abstract=unquoted(text)[:MESSAGE_CHARS_MAX] if kind == _KIND_MESSAGE else abstract,
             overview=overview,
             tags=tuple(json.loads(tags)) if tags != "[]" else (),
             session_id=uri.parts[3] if kind == _KIND_MESSAGE and len(uri.parts) > 3 else "",

@@ -28,6 +28,7 @@ _AT = "/api/v1/search"
 _RECALL_QUOTAS = {"events": 10, "entities": 10, "preferences": 3, "experiences": 0}
 _RECALL_DEDUP_TURNS = 5
 _TOKENS_MIN = 64
+_TOKENS_MAX = 32_000
 _SUCCESSOR = {"Deprecation": "true", "Link": f'<{_AT}/search>; rel="successor-version"'}
 
 
@@ -148,7 +149,7 @@ def _recall_options(body: RecallBody) -> dict[str, Any]:
     options["quotas"] = _RECALL_QUOTAS | {str(k): v for k, v in (body.quotas or {}).items()}
     options.setdefault("purpose", "coding")
     options.setdefault("score_threshold", body.min_score)
-    options.setdefault("max_tokens", max(_TOKENS_MIN, round(body.max_chars / 4)))
+    options.setdefault("max_tokens", min(_TOKENS_MAX, max(_TOKENS_MIN, round(body.max_chars / 4))))
     if body.session_id:
         options.setdefault("dedup_turns", _RECALL_DEDUP_TURNS)
     if body.render == "compact":
