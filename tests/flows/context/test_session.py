@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -51,6 +52,16 @@ async def test_without_dedup_turns_nothing_is_noted(house: House) -> None:
     await stocked(house)
     assert await given(house) == await given(house) == [TEA]
     assert KEY not in (await house.r.session("s")).config
+
+
+async def test_the_log_is_a_file_of_the_session(house: House) -> None:
+    await stocked(house)
+    home = "viking://~/sessions/s"
+    assert ".recall_log.json" not in [n.uri.name for n in await house.r.ls(home, hidden=True)]
+    await given(house, dedup_turns=5)
+    assert ".recall_log.json" in [n.uri.name for n in await house.r.ls(home, hidden=True)]
+    log = json.loads(await house.r.read(f"{home}/.recall_log.json"))
+    assert log["entries"] == {TEA: {"turn": 1, "detail": "abstract"}}
 
 
 async def test_an_address_alone_may_be_followed_by_its_text(house: House) -> None:

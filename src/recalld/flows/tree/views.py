@@ -11,6 +11,7 @@ from recalld.domain.uri import Uri
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import session_of
 from recalld.rules.outputs import FOLDER
+from recalld.rules.recall_log import KEY
 from recalld.rules.wire import archive_meta, jsonl, session_meta
 
 ARCHIVE_FILES = ("messages.jsonl", ".abstract.md", ".overview.md", ".meta.json", ".done", ".failed.json")
@@ -33,6 +34,8 @@ async def read_view(uri: Uri, tenant: Tenant) -> str:
         case (".meta.json",):
             meta = session_meta(session, tenant.caller.account, uri.parts[1])
             return json.dumps(meta, ensure_ascii=False, indent=2) + "\n"
+        case (".recall_log.json",) if KEY in session.config:
+            return json.dumps(session.config[KEY], ensure_ascii=False) + "\n"
         case ("history", name, file):
             return await _archive_file(await _archive(tenant, sid, name, uri), file, uri, tenant)
     raise missing(uri)
@@ -47,7 +50,7 @@ async def list_view(uri: Uri, tenant: Tenant, hidden: bool) -> list[Node] | None
     archives = await tenant.archives(sid)
     rest = uri.parts[4:]
     if not rest:
-        names = ["messages.jsonl", ".meta.json"]
+        names = ["messages.jsonl", ".meta.json", *([".recall_log.json"] if KEY in session.config else [])]
         kept = [n.uri.name for n in await tenant.list(uri, limit=10) if n.uri.name == FOLDER]
         folders = [*(["history"] if archives else []), *kept]
         return _entries(uri, folders, names, hidden, session.updated_at)
