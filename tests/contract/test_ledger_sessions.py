@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -11,12 +12,14 @@ from recalld.domain.commit import (
     FinishArchive,
     MakeDir,
     MarkUsed,
+    NewTask,
     OpenSession,
     Remove,
+    UpdateTask,
 )
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Denied, NotFound
-from recalld.domain.job import TaskStatus
+from recalld.domain.job import NewJob, TaskStatus
 from tests.contract.ledger_house import ANA, BEN, House, append, archive, at, put, said
 
 
@@ -239,3 +242,42 @@ async def test_a_message_cannot_be_overwritten(house: House) -> None:
     await house.do(append("s", "a"))
     with pytest.raises(Conflict):
         await house.tenant(ANA).commit(Commit((put("user/ana/sessions/s/messages/a.md", "other"),)))
+
+
+async def test_a_message_brings_its_files_along_only_when_it_is_added(house: House) -> None:
+    path = "user/ana/sessions/s/tool-results/tr_x/output.txt"
+    await house.do(Append("s", (replace(said("m1"), attached=(put(path, "one"),)),)))
+    await house.do(Append("s", (replace(said("m1"), attached=(put(path, "two"),)),)))
+    assert await house.text(path) == "one"
+
+
+async def test_a_write_that_exceeds_a_policy_leaves_its_job_and_no_other_does(house: House) -> None:
+    job = NewJob("auto_commit", "auto_commit:s", {"session_id": "s"})
+    config = {"auto_commit_policy": {"message_count_threshold": 1}}
+    await house.do(Append("s", (said("m1"),), config, job))
+    assert await house.tenant().pending() == 0
+    await house.do(Append("s", (said("m1"),), config, job))
+    assert await house.tenant().pending() == 0
+    await house.do(Append("s", (said("m2"),), {}, job))
+    await house.do(Append("s", (said("m3"),), {}, job))
+    assert await house.tenant().pending() == 1
+
+
+async def test_sessions_fall_idle_by_their_own_policy(house: House) -> None:
+    for name, seconds in (("short", 10), ("long", 1_000)):
+        config = {"auto_commit_policy": {"idle_timeout_seconds": seconds}}
+        await house.do(Append(name, (said(f"m-{name}"),), config))
+    await house.do(Append("none", (said("m-none"),)))
+    now = house.clock.now()
+    assert await house.ledger.idle_sessions(now=now + 10, limit=5) == []
+    found = await house.ledger.idle_sessions(now=now + 11, limit=5)
+    assert [(caller.user, name) for caller, name in found] == [(house.tenant().caller.user, "short")]
+
+
+async def test_a_task_may_insist_on_being_alone(house: House) -> None:
+    await house.do(NewTask("t1", "admin_reindex", "viking://resources", alone=True))
+    with pytest.raises(Conflict):
+        await house.do(NewTask("t2", "admin_reindex", "viking://resources", alone=True))
+    await house.do(NewTask("t3", "admin_reindex", "viking://resources/d", alone=True))
+    await house.do(UpdateTask("t1", TaskStatus.COMPLETED))
+    await house.do(NewTask("t4", "admin_reindex", "viking://resources", alone=True))

@@ -156,7 +156,8 @@ class Tenant(Protocol):
         ...
 
     async def consistency(self, uri: Uri, *, first: int) -> Consistency:
-        """Whether what lies at and below ``uri`` is in the index, with the ``first`` records that are not."""
+        """Whether what lies at and below ``uri`` (200,000 nodes of it) is in the index, with the ``first`` records that
+        are not. Raises ``NotFound``."""
         ...
 
     async def pending(self, *, task_id: str = "") -> int:

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from recalld.app.config import load_config
+from recalld.app.housekeeping import Housekeeping
 from recalld.domain.errors import Conflict
 from recalld.domain.session import Session
 from recalld.flows.session.auto import scan_idle
+from recalld.infra.watchdog import Watchdog
 from tests.house_fixture import House, house_at
 
 POLICY = {"pending_token_threshold": 10_000, "message_count_threshold": 3, "idle_timeout_seconds": 60}
@@ -95,6 +98,18 @@ async def test_an_idle_session_with_a_policy_is_committed(house: House) -> None:
     assert await commits(house) == 1
     assert (await house.r.session("other")).commit_count == 0
     assert await scan_idle(house.doors) == 0
+
+
+async def test_housekeeping_looks_for_idle_sessions_unless_told_not_to(house: House) -> None:
+    await begin(house)
+    await house.say("s", "one")
+    await house.settle()
+    house.clock.advance(120.0)
+    quiet = load_config(None, data=house.folder, session={"idle_commit": False})
+    await Housekeeping(house.doors, quiet, Watchdog()).round()
+    assert (await house.queue("auto_commit")).pending == 0
+    await Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog()).round()
+    assert (await house.queue("auto_commit")).pending == 1
 
 
 async def test_a_server_may_have_every_new_session_commit_by_itself(tmp_path: Path) -> None:

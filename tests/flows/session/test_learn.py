@@ -58,6 +58,17 @@ async def test_a_policy_is_kept(house: House, policy: dict[str, Any], expected: 
     assert sum(result["memories_extracted"].values()) == sum(expected.values())
 
 
+async def test_without_a_policy_of_its_own_a_session_keeps_its_users(house: House) -> None:
+    registry = house.doors.registry
+    await registry.set_settings("default", "default", {"memory_policy": {"self": {"enabled": False}}})
+    await committed(house, None)
+    assert await memories(house) == {"own": 0, "peers": 1}
+    await house.r.session_new("own", config={"memory_policy": {"self": {"enabled": True}}})
+    await house.say("own", FACT)
+    await house.commit("own")
+    assert (await memories(house))["own"] == 1
+
+
 async def test_without_working_memory_an_archive_has_no_overview(house: House) -> None:
     await committed(house, {"working_memory": {"enabled": False}})
     (archive,) = await house.r.archives("s")

@@ -1,6 +1,13 @@
-"""Whether a subtree is in the index: which records it ought to have, and which of those are not there."""
+"""Whether a subtree is in the index: which records it ought to have, and which of those are not there.
+
+The nodes are listed in one read and looked at in many short ones, so that no question waits behind it for a reader.
+"""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import apsw
 
@@ -12,22 +19,25 @@ from recalld.rules.address import is_message, session_of
 from . import look, rows
 from .look import TEXTUAL
 
+NODES_MAX = 200_000
+PAGE_NODES = 500
+Read = Callable[[Callable[[apsw.Connection], Any]], Awaitable[Any]]
 _BELOW = (
-    "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0) "
+    "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0 "
+    "LIMIT ?) SELECT id FROM s"
 )
+_PAGE = "WITH RECURSIVE s(id) AS (SELECT value FROM json_each(?))"
 _INDEXED = (
     "EXISTS (SELECT 1 FROM chunk k JOIN fts_docsize f ON f.id = k.id WHERE k.node = n.id AND k.level = {level}{more})"
 )
 # A file whose parser found nothing to say has a tier and no chunk: that is complete.
 _TEXTS = (
-    "SELECT n.id, 2, "
-    + _INDEXED.format(level=2, more=" AND k.version = n.version")
-    + " FROM node n JOIN s ON s.id = n.id "
+    f"SELECT n.id, 2, {_INDEXED.format(level=2, more=' AND k.version = n.version')} FROM node n JOIN s ON s.id = n.id "
     f"WHERE n.kind = 1 AND n.size > 0 AND {TEXTUAL} AND n.name NOT LIKE '.%' AND NOT EXISTS "
     "(SELECT 1 FROM tier t WHERE t.node = n.id AND t.version = n.version AND t.abstract = '')"
 )
 _MESSAGES = (
-    "SELECT n.id, 2, " + _INDEXED.format(level=2, more="") + " FROM node n JOIN s ON s.id = n.id "
+    f"SELECT n.id, 2, {_INDEXED.format(level=2, more='')} FROM node n JOIN s ON s.id = n.id "
     "JOIN message m ON m.node = n.id WHERE n.kind = 2 AND trim(m.text) <> ''"
 )
 _TIERS = " UNION ALL ".join(
@@ -35,30 +45,41 @@ _TIERS = " UNION ALL ".join(
     f"JOIN tier t ON t.node = n.id WHERE n.kind = 0 AND n.stale = 0 AND t.{column} <> ''"
     for level, column in ((0, "abstract"), (1, "overview"))
 )
-
 _DEAD = (
-    f"{_BELOW}, gone(id) AS (SELECT n.id FROM node n JOIN s ON n.parent = s.id WHERE n.gone > 0 "
+    f"{_PAGE}, gone(id) AS (SELECT n.id FROM node n JOIN s ON n.parent = s.id WHERE n.gone > 0 "
     "UNION ALL SELECT n.id FROM node n JOIN gone g ON n.parent = g.id) "
     "SELECT count(*) FROM chunk k JOIN gone g ON g.id = k.node"
 )
 
 
-def consistency(c: apsw.Connection, caller: Caller, uri: Uri, first: int) -> Consistency:
+async def consistency(read: Read, caller: Caller, uri: Uri, first: int) -> Consistency:
     """See ``ports.ledger.Tenant.consistency``."""
-    top = look.stat(c, caller, uri)
-    if not top.id:
-        return Consistency(0, 0)
-    paths, expected, missing = rows.Paths(c, caller.account), 0, 0
+    nodes = await read(lambda c: _below(c, caller, uri))
+    expected = missing = dead = 0
     shown: list[MissingRecord] = []
-    for id_, level, there in c.execute(f"{_BELOW}{_TEXTS} UNION ALL {_MESSAGES} UNION ALL {_TIERS}", (top.id,)):
+    for start in range(0, len(nodes), PAGE_NODES):
+        page = json.dumps(nodes[start : start + PAGE_NODES])
+        found, lost, gone = await read(lambda c, page=page: _look_at(c, caller, page))
+        expected, missing, dead = expected + found, missing + len(lost), dead + gone
+        shown += lost[: first - len(shown)]
+    return Consistency(expected, missing, tuple(shown), dead)
+
+
+def _below(c: apsw.Connection, caller: Caller, uri: Uri) -> list[int]:
+    top = look.stat(c, caller, uri)
+    return [id_ for (id_,) in c.execute(_BELOW, (top.id, NODES_MAX))] if top.id else []
+
+
+def _look_at(c: apsw.Connection, caller: Caller, page: str) -> tuple[int, list[MissingRecord], int]:
+    paths, expected = rows.Paths(c, caller.account), 0
+    missing: list[MissingRecord] = []
+    for id_, level, there in c.execute(f"{_PAGE} {_TEXTS} UNION ALL {_MESSAGES} UNION ALL {_TIERS}", (page,)):
         path = paths.of(id_)
         if path is None or not _indexable(caller, Uri(path)):
             continue
         expected += 1
-        missing += not there
-        if not there and len(shown) < first:
-            shown.append(MissingRecord(Uri(path), id_, level))
-    return Consistency(expected, missing, tuple(shown), rows.only(c, _DEAD, (top.id,))[0])
+        missing += [] if there else [MissingRecord(Uri(path), id_, level)]
+    return expected, missing, rows.only(c, _DEAD, (page,))[0]
 
 
 def _indexable(caller: Caller, uri: Uri) -> bool:

@@ -353,7 +353,7 @@ class SqliteTenant:
 
     async def consistency(self, uri: Uri, *, first: int) -> Consistency:
         """See ``ports.ledger.Tenant``."""
-        return await self._read(lambda c: records.consistency(c, self.caller, uri, first))
+        return await records.consistency(self._read, self.caller, uri, first)
 
     async def pending(self, *, task_id: str = "") -> int:
         """See ``ports.ledger.Tenant``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, ConfigureSession, FinishArchive, PutFile, UpdateTask, WriteMode
@@ -17,8 +18,9 @@ from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.ports.model import Candidate
-from recalld.rules.remembering import event_tags, memory_type, remembering
+from recalld.rules.remembering import Remembering, event_tags, memory_type, remembering
 from recalld.rules.said import own_words
+from recalld.rules.settings import MEMORY_POLICY
 from recalld.rules.trailer import strip
 
 EXTRACTED_TO = "extracted_to"
@@ -30,36 +32,59 @@ async def extract(job: Job, doors: Doors) -> None:
     """The archive's tiers, then memories that quote it, both as the session's policy allows. Every write is keyed by archive
     and candidate, so a repeated run writes the same files."""
     tenant = doors.ledger.tenant(job.caller)
-    session = await tenant.session(str(job.payload["session_id"]))
+    session = await _as_settled(await tenant.session(str(job.payload["session_id"])), job.caller, doors)
     archive = await _archive_of(tenant, session, job.task_id)
     if archive is None or archive.state != "pending":
         await tenant.commit(Commit(done=job.id))
         return
     messages = own_words(await tenant.messages(session.id, archive=archive.number))
     await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage="summarising"),)))
-    working = remembering(session.config.get("memory_policy")).working
-    tiers = await doors.model.tiers_of_archive(messages) if working else NO_TIERS
-    puts, counts = await _memories(messages, session, job.payload.get("event_tags"), job.caller, doors)
-    await _settle(job, session, archive, tiers, puts, counts, tenant)
+    policy = await _policy(session, job.caller, doors)
+    tiers = await doors.model.tiers_of_archive(messages) if policy.working else NO_TIERS
+    puts, counts = await _memories(messages, session, policy, job.payload.get("event_tags"), job.caller, doors)
+    await _settle(job, session, archive, tiers, puts, counts, policy, tenant)
 
 
 async def extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Remembered]:
     """Memories of the live messages, which stay live; what was learnt once is not learnt again by a later commit."""
     tenant = doors.ledger.tenant(caller)
-    session = await tenant.session(session_id)
+    session = await _as_settled(await tenant.session(session_id), caller, doors)
     live = own_words(await tenant.messages(session_id, archive=0))
-    puts, counts = await _memories(live, session, None, caller, doors)
+    policy = await _policy(session, caller, doors)
+    puts, counts = await _memories(live, session, policy, None, caller, doors)
     if live:
         learnt = ConfigureSession(session_id, {EXTRACTED_TO: live[-1].ordinal}, counts)
         await tenant.commit(Commit((*puts, learnt), FOLLOWING, cause=str(session.uri)))
     return [Remembered(p.uri, memory_type(p.uri), p.tiers.abstract if p.tiers is not None else "") for p in puts]
 
 
+async def _policy(session: Session, caller: Caller, doors: Doors) -> Remembering:
+    """The session's own memory policy, else its user's."""
+    given = session.config.get("memory_policy")
+    if given is None:
+        member = await doors.registry.member(caller.account, caller.user)
+        given = member.settings.get("memory_policy") if member is not None else None
+    return remembering(given)
+
+
+async def _as_settled(session: Session, caller: Caller, doors: Doors) -> Session:
+    """The session with its user's memory policy where it has none of its own."""
+    if session.config.get(MEMORY_POLICY) is not None:
+        return session
+    member = await doors.registry.member(caller.account, caller.user)
+    policy = member.settings.get(MEMORY_POLICY) if member is not None else None
+    return replace(session, config={**session.config, MEMORY_POLICY: policy}) if policy else session
+
+
 async def _memories(
-    messages: Sequence[Message], session: Session, tags: Sequence[str] | None, caller: Caller, doors: Doors
+    messages: Sequence[Message],
+    session: Session,
+    policy: Remembering,
+    tags: Sequence[str] | None,
+    caller: Caller,
+    doors: Doors,
 ) -> tuple[list[PutFile], dict[str, int]]:
-    """What the session's policy lets be learnt of these, and how many of each type."""
-    policy = remembering(session.config.get("memory_policy"))
+    """What the policy lets be learnt of these, and how many of each type."""
     after = int(session.config.get(EXTRACTED_TO, -1))
     heard = policy.heard([m for m in messages if m.ordinal > after])
     found = tuple(c for c in await doors.model.memories(heard) if c.type in policy.types) if heard else ()
@@ -119,6 +144,7 @@ async def _settle(
     tiers: Tiers,
     puts: list[PutFile],
     counts: dict[str, int],
+    policy: Remembering,
     tenant: Tenant,
 ) -> None:
     result = {
@@ -129,7 +155,7 @@ async def _settle(
         "session_skill_uris": [],
         "usage_events_extracted": 0,
         "active_count_updated": 0,
-        "effective_memory_types": sorted(remembering(session.config.get("memory_policy")).types),
+        "effective_memory_types": sorted(policy.types),
         "agent_evolution_enabled": False,
         "agent_memory_skip_reason": "agent evolution is off",
         "token_usage": {"llm": 0, "embedding": 0, "total": 0},

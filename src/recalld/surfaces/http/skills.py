@@ -127,6 +127,7 @@ async def _keep(call: Call, body: SkillBody, update_name: str) -> dict[str, Any]
     upload = None
     if body.temp_file_id and body.data is None:
         upload = await call.front.disk.run(open_upload, call.engine.upload_dir, body.temp_file_id, call.caller)
+    before = await call.engine.queues() if body.wait else []
     kept = await call.workspace.verbs(SkillVerbs).add(
         body.data,
         upload=upload.path if upload is not None else None,
@@ -137,7 +138,7 @@ async def _keep(call: Call, body: SkillBody, update_name: str) -> dict[str, Any]
         watched=not body.wait,
         keep_source=False,
     )
-    queues = shapes.queues(await call.workspace.wait(timeout_s=body.timeout)) if body.wait else None
+    queues = shapes.progress(before, await call.workspace.wait(timeout_s=body.timeout)) if body.wait else None
     return _kept(kept, queues)
 
 
