@@ -34,3 +34,46 @@ async def _keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
         if not task.cancelled() and (failure := task.exception()) is not None:
             log.error("background task failed; it starts again", task=name, exc_info=failure)
         await asyncio.sleep(RESTART_S)
+
+
+class CancelledBy:
+    """Cancel the block's own task when ``sign`` returns: whoever waits for the block's result has gone.
+
+    ``sign`` is not even called in the first ``after_s`` seconds, since most blocks have ended by then. ``fired`` tells why the
+    block was cancelled; call ``forgive`` before going on after that.
+    """
+
+    def __init__(self, sign: Callable[[], Awaitable[None]], after_s: float) -> None:
+        self._sign = sign
+        self._after_s = after_s
+        self._block: asyncio.Task[object] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self.fired = False
+
+    def __enter__(self) -> CancelledBy:
+        self._block = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(self._after_s, self._begin)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def forgive(self) -> None:
+        """Take the cancellation back, whether it has struck yet or not."""
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            pass  # it was on its way: this is the moment it was waited for
+        if self._block is not None:
+            self._block.uncancel()
+
+    def _begin(self) -> None:
+        self._watch = asyncio.get_running_loop().create_task(self._wait())
+
+    async def _wait(self) -> None:
+        await self._sign()
+        self.fired = True
+        if self._block is not None:
+            self._block.cancel()

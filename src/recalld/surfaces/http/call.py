@@ -20,6 +20,7 @@ from recalld.domain.uri import Uri
 from recalld.infra.offload import Pool
 from recalld.rules.address import resolve
 from recalld.rules.roles import check_root_key
+from recalld.surfaces.http.admission import Admission
 from recalld.surfaces.http.caller import dev_caller, key_caller, key_of, trusted_caller
 from recalld.surfaces.http.tally import Tally
 from recalld.surfaces.http.tickets import Tickets
@@ -48,6 +49,7 @@ class Front:
     engine: Engine | None = None
     tally: Tally = field(default_factory=Tally)
     tickets: Tickets = field(default_factory=Tickets)
+    admission: Admission = field(default_factory=Admission)
 
     def close(self) -> None:
         """Shut both pools; running calls end first."""

@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from recalld import __version__
 from recalld.infra.offload import pools
 from recalld.infra.watchdog import BOUNDS_S as LATENESS_BOUNDS_S
+from recalld.surfaces.http.admission import Admission
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.exposition import MEDIA, NONE, Exposition
 from recalld.surfaces.http.route import Deadline, Verb
@@ -27,6 +28,7 @@ async def metrics(call: Call) -> Response:
     out = Exposition()
     out.gauge("recalld_info", "The version that answers.", [({"version": __version__}, 1)])
     _requests(out, call.front.tally)
+    _admission(out, call.front.admission)
     _pools(out)
     if call.front.engine is not None:
         found = call.front.engine.findings()
@@ -53,6 +55,24 @@ def _requests(out: Exposition, tally: Tally) -> None:
         "Time from a request's first byte to the end of its answer.",
         BOUNDS_S,
         [(labels, one.buckets, one.seconds) for labels, one in routes],
+    )
+
+
+def _admission(out: Exposition, admission: Admission) -> None:
+    crowds = admission.crowds()
+    out.gauge(
+        "recalld_admission",
+        "Requests of a class that run and that wait to be let in.",
+        [
+            ({"class": name, "state": state}, count)
+            for name, crowd in crowds.items()
+            for state, count in (("running", crowd.running), ("waiting", crowd.waiting))
+        ],
+    )
+    out.counter(
+        "recalld_admission_refused_total",
+        "Requests sent away because too many were there.",
+        [({"class": name}, crowd.refused) for name, crowd in crowds.items()],
     )
 
 

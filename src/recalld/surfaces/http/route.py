@@ -21,6 +21,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from recalld.domain.errors import RecalldError, deadline_exceeded
+from recalld.infra.background import CancelledBy
+from recalld.surfaces.http.admission import Class, class_of
 from recalld.surfaces.http.body import decode_json, read_body
 from recalld.surfaces.http.call import ROUTE, Call, Front
 from recalld.surfaces.http.errors import invalid_parameters, of_error
@@ -38,6 +40,8 @@ class Deadline(Enum):
 
 # An engine keeps the recall deadline by itself and says what is missing; the edge only ends what hangs beyond it.
 _RECALL_GRACE = 1.5
+LOOK_AFTER_S = 0.25
+"""Whether the client is still there is asked only of requests that take longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Handling:
         self._verb = verb
         self._front = front
         self._arguments = Arguments(verb.handler)
+        self._class = Class.OPEN if verb.open else class_of(verb.method, verb.path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -99,9 +104,22 @@ class Handling:
         if not self._verb.open:
             await call.identify()  # a bad identity is refused before the body is read
         arguments, body = await self._arguments.of(call)
+        with CancelledBy(lambda: _left(call), LOOK_AFTER_S) as gone:
+            try:
+                return await self._handled(call, arguments, body, started)
+            except asyncio.CancelledError:
+                if not gone.fired:
+                    raise
+        await gone.forgive()
+        raise ClientDisconnect
+
+    async def _handled(self, call: Call, arguments: dict[str, Any], body: BaseModel | None, started: float) -> Response:
         seconds = self._seconds(body, arguments)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with (
+                asyncio.timeout(seconds) as limit,
+                self._front.admission.entered(self._class, _who(call, self._verb)),
+            ):
                 result = await self._verb.handler(call, **arguments)
         except TimeoutError as late:
             if not limit.expired() or seconds is None:
@@ -125,6 +143,16 @@ class Handling:
             case Deadline.REQUEST:
                 asked = body if body is not None else arguments.get("query")
                 return None if getattr(asked, "wait", False) else settings.request_deadline_s
+
+
+def _who(call: Call, verb: Verb) -> str:
+    return "" if verb.open else f"{call.caller.account}/{call.caller.user}"
+
+
+async def _left(call: Call) -> None:
+    """Until the client has gone."""
+    while (await call.receive())["type"] != "http.disconnect":
+        pass
 
 
 class Arguments:
