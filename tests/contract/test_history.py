@@ -23,17 +23,20 @@ from recalld.ports.history import History, Past
 from tests.contract.ledger_house import ANA, BEN, ROOT, House, append, at, open_house, put
 
 # Few names, so that operations meet; two users' trees and what they share, so that moves go across.
-tops = st.sampled_from(["resources", "agent/skills", "user/ana/memories", "user/ben/memories"])
-names = st.lists(st.sampled_from("ab"), min_size=1, max_size=3)
-paths = st.tuples(tops, names).map(lambda drawn: "/".join((drawn[0], *drawn[1])))
+paths = st.sampled_from(
+    ["resources/a", "resources/a/x", "resources/b/x", "resources/b", "agent/skills/a", "agent/skills/a/x"]
+    + ["user/ana/memories/a/x", "user/ana/memories/a", "user/ben/memories/a"]
+)
 uris = paths.map(lambda path: Uri(tuple(path.split("/"))))
 writes = st.tuples(paths, st.sampled_from(["one", "two"]), st.sampled_from(WriteMode))
 operations = st.one_of(
     writes.map(lambda w: put(w[0], w[1], mode=w[2])),
     writes.map(lambda w: put(w[0], w[1])),
+    writes.map(lambda w: put(f"{w[0]}/x", w[1])),
     st.builds(MakeDir, uris, st.booleans()),
     st.builds(Remove, uris, st.booleans()),
     st.builds(Move, uris, uris),
+    st.builds(Move, st.sampled_from([at("resources/a"), at("user/ana/memories/a")]), uris),
     st.builds(Copy, uris, uris, st.booleans()),
     st.sampled_from(["m1", "m2", "m3"]).map(lambda id_: append("talk", id_)),
 )
@@ -61,7 +64,7 @@ async def walked(house: House, caller: Caller) -> dict[str, str]:
 
 
 @pytest.mark.loop_may_block  # every example makes and removes a folder of its own
-@given(st.lists(operations, min_size=1, max_size=25))
+@given(st.lists(operations, min_size=1, max_size=30))
 @settings(max_examples=40, deadline=None)
 def test_the_past_is_what_was_walked_then(ops: list[Op]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +75,7 @@ async def _compared(folder: Path, ops: list[Op]) -> None:
     house = await open_house(folder / "data")
     seen: dict[Caller, list[tuple[int, dict[str, str]]]] = {ROOT: [], ANA: [], BEN: []}
     try:
-        for op in ops:
+        for op in (put("resources/a/x"), put("user/ana/memories/a/x"), *ops):
             try:
                 await house.do(op, caller=ROOT)
             except RecalldError:
