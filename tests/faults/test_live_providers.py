@@ -27,6 +27,8 @@ FINDERS = 32
 TALKERS = 8
 SECONDS = 6.0
 DEADLINE_MS = 2_000
+CONNECTIONS_MAX = 32
+"""Sixteen to each of two providers, opened as they are needed."""
 FAULTS = ["late", "hang", "trickle", "reset", "garbage", "dimensions", "huge", "401", "403", "429", "500"]
 
 
@@ -52,7 +54,7 @@ class Run:
         calm = max(quantile(self.idle_ms, 0.99), quantile(self.bare_ms, 0.99))
         assert quantile(ms["health"], 0.99) <= 3 * calm + 50
         assert self.late.threads <= self.early.threads + 2
-        assert self.late.files <= self.early.files + 8
+        assert self.late.files <= self.early.files + CONNECTIONS_MAX
         assert self.late.rss_mb <= 1.3 * self.early.rss_mb + 30
 
 

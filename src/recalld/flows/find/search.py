@@ -16,6 +16,8 @@ from recalld.rules.weights import CUT
 from .find import find
 
 LOOKED_AT_MAX = 20
+SPARE_S = 0.1
+"""Kept of the deadline for what comes after the second look, in a crowd."""
 
 
 async def search(query: Query, caller: Caller, doors: Doors, *, deadline_s: float) -> Answer:
@@ -28,7 +30,7 @@ async def search(query: Query, caller: Caller, doors: Doors, *, deadline_s: floa
     end = doors.clock.monotonic() + deadline_s
     wide = replace(query, limit=max(query.limit, LOOKED_AT_MAX))
     answer = await find(wide, caller, doors, deadline_s=deadline_s)
-    left_s = min(doors.deadlines.rerank_s, end - doors.clock.monotonic())
+    left_s = min(doors.deadlines.rerank_s, end - doors.clock.monotonic() - SPARE_S)
     looked = answer.hits[:LOOKED_AT_MAX]
     relevances = await _relevances(query.text, looked, doors.reranker, left_s)
     if relevances is None:
