@@ -6,6 +6,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.uri import Uri, bad_uri
 
 ADD_TARGETS = "add_targets"
+MEMORY_POLICY = "memory_policy"
 AGENT_EVOLUTION = "agent_evolution"
 
 

@@ -34,7 +34,8 @@ HASHING_WAITING_MAX = 32
 class _Memory(Generic[K, V]):
     """The latest answers, so many at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._kept: OrderedDict[K, V] = OrderedDict()
 
     def get(self, key: K) -> V | None:
@@ -47,7 +48,7 @@ class _Memory(Generic[K, V]):
     def keep(self, key: K, value: V) -> None:
         """Remember it; what was not asked for the longest makes room."""
         self._kept[key] = value
-        if len(self._kept) > REMEMBERED_MAX:
+        if len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
     def drop(self, of: Callable[[V], bool]) -> None:
@@ -57,15 +58,16 @@ class _Memory(Generic[K, V]):
 
 
 class SqliteRegistry:
-    """See ``ports.registry.Registry``. Over ``Readers`` alone it only reads."""
+    """See ``ports.registry.Registry``. Over ``Readers`` alone it only reads, and remembers nothing: others change the store."""
 
     def __init__(self, readers: Readers, clock: Clock) -> None:
         self._readers = readers
         self._clock = clock
         self._pool = Pool("keys", running_max=HASHING_RUNNING_MAX, waiting_max=HASHING_WAITING_MAX)
-        self._by_key: _Memory[bytes, Member] = _Memory()
-        self._wrong: _Memory[bytes, Claim] = _Memory()
-        self._by_name: _Memory[tuple[str, str], Member] = _Memory()
+        most = REMEMBERED_MAX if isinstance(readers, Store) else 0
+        self._by_key: _Memory[bytes, Member] = _Memory(most)
+        self._wrong: _Memory[bytes, Claim] = _Memory(most)
+        self._by_name: _Memory[tuple[str, str], Member] = _Memory(most)
         self._changes = 0
 
     # ------------------------------------------------------------------ who is it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from recalld.domain.caller import Caller
@@ -16,6 +16,7 @@ from recalld.ports.ledger import Tenant
 from recalld.ports.source import Choice, Found, Skipped
 from recalld.rules.address import import_root
 from recalld.rules.names import segment, stem
+from recalld.rules.settings import ADD_TARGETS
 
 SKIPPED_SHOWN = 100
 SUFFIXES_TRIED = 1_000
@@ -53,7 +54,7 @@ async def accept(wish: Wish, caller: Caller, doors: Doors) -> Added:
             details={"skipped": [asdict(s) for s in skipped[:SKIPPED_SHOWN]]},
         )
     tenant = doors.ledger.tenant(caller)
-    root = await _place(wish, single, tenant, doors.clock.now())
+    root = await _place(await _as_usual(wish, caller, doors), single, tenant, doors.clock.now())
     task_id = f"task_{doors.clock.token()}"
     payload = {
         "upload": _named(wish.upload, doors.uploads),
@@ -92,6 +93,15 @@ def _look(wish: Wish, doors: Doors) -> tuple[list[Found], list[Skipped], bool]:
     found = [e for e in entries if isinstance(e, Found)]
     single = len(entries) == 1 and wish.upload.is_file() and bool(found) and found[0].path == wish.choice.name
     return found, [e for e in entries if isinstance(e, Skipped)], single
+
+
+async def _as_usual(wish: Wish, caller: Caller, doors: Doors) -> Wish:
+    """Where nothing is said of the place: the one its user has chosen for imports."""
+    if wish.to or wish.parent:
+        return wish
+    member = await doors.registry.member(caller.account, caller.user)
+    chosen = (member.settings.get(ADD_TARGETS) or {}).get("resource_uri") if member is not None else None
+    return replace(wish, parent=chosen, create_parent=True) if chosen else wish
 
 
 async def _place(wish: Wish, single: bool, tenant: Tenant, now: float) -> Uri:

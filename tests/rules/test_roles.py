@@ -1,0 +1,81 @@
+"""Who governs what, and where the root key is let in."""
+
+from __future__ import annotations
+
+import pytest
+
+from recalld.domain.caller import Caller, Role
+from recalld.domain.errors import Denied
+from recalld.rules.roles import check_governs, check_root, is_admin_path, root_key_may
+
+OPEN = """
+GET /api/v1/system/status
+POST /api/v1/system/wait
+GET /api/v1/debug/health
+POST /api/v1/system/backend/sync-status
+GET /api/v1/system/sync/a
+GET /api/v1/admin/accounts
+DELETE /api/v1/admin/accounts/acme
+GET /api/v1/observer/queue
+GET /api/v1/console/audit
+GET /api/v1/tasks
+GET /api/v1/tasks/1
+"""
+SHUT = """
+GET /api/v1/fs/ls
+POST /api/v1/search/find
+GET /api/v1/content/read
+POST /api/v1/sessions
+POST /api/v1/pack/backup
+GET /api/v1/administration
+GET /api/v1/tasksy
+GET /api/v1/debug/vector/scroll
+POST /api/v1/system/consistency
+POST /api/v1/tasks/1/cancel
+GET /
+"""
+
+
+@pytest.mark.parametrize("line", OPEN.strip().splitlines())
+def test_the_root_key_runs_the_house(line: str) -> None:
+    assert root_key_may(*line.split())
+
+
+@pytest.mark.parametrize("line", SHUT.strip().splitlines())
+def test_the_root_key_opens_no_tenants_data(line: str) -> None:
+    assert not root_key_may(*line.split())
+
+
+def test_admin_paths_are_told_by_whole_words() -> None:
+    assert is_admin_path("/api/v1/admin/accounts")
+    assert is_admin_path("/api/v1/admin")
+    assert not is_admin_path("/api/v1/admins")
+
+
+@pytest.mark.parametrize(
+    ("role", "account", "governs"),
+    [
+        (Role.ROOT, "other", True),
+        (Role.ADMIN, "acme", True),
+        (Role.ADMIN, "other", False),
+        (Role.USER, "acme", False),
+    ],
+)
+def test_root_governs_all_an_admin_its_own_a_user_nothing(role: Role, account: str, governs: bool) -> None:
+    caller = Caller("acme", "ana", role)
+    if governs:
+        check_governs(caller, account)
+    else:
+        with pytest.raises(Denied):
+            check_governs(caller, account)
+
+
+def test_only_root_is_root() -> None:
+    check_root(Caller(role=Role.ROOT))
+    for role in (Role.ADMIN, Role.USER):
+        with pytest.raises(Denied):
+            check_root(Caller(role=role))
+
+
+def test_only_root_sees_every_users_tree() -> None:
+    assert [Caller(role=role).sees_all for role in Role] == [role is Role.ROOT for role in Role]
