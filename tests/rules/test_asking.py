@@ -1,5 +1,7 @@
 """Search requests are checked part by part."""
 
+from typing import Any
+
 import pytest
 
 from recalld.domain.caller import Caller
@@ -66,3 +68,28 @@ def test_the_filter_object_narrows_the_query() -> None:
     query = ask("q", ANA, NOW, filter=given)
     assert query.types == (ContextType.MEMORY,)
     assert (query.time_field, query.since) == ("created_at", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted", "left"),
+    [
+        ("viking://resources/a", "viking://resources/a/b", ["viking://resources/a/b"]),
+        ("viking://resources/a/b", "viking://resources/a", ["viking://resources/a/b"]),
+        ("", "viking://resources/a", ["viking://resources/a"]),
+    ],
+)
+def test_a_filter_narrows_the_targets_and_never_widens_them(target: str, wanted: str, left: list[str]) -> None:
+    found = ask("q", ANA, NOW, target_uri=target, filter={"op": "must", "field": "uri", "conds": [wanted]})
+    assert [str(t) for t in found.targets] == left
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "value"),
+    [
+        ({"target_uri": "viking://resources/a"}, "uri", "viking://resources/b"),
+        ({"context_type": "memory"}, "context_type", "skill"),
+        ({"level": (2,)}, "level", 0),
+    ],
+)
+def test_conditions_that_exclude_each_other_find_nothing(asked: dict[str, Any], field: str, value: object) -> None:
+    assert ask("q", ANA, NOW, **asked, filter={"op": "must", "field": field, "conds": [value]}).limit == 0

@@ -132,14 +132,34 @@ def _conditions(raw: Mapping[str, Any]) -> list[Any]:
 def _must(query: Query, field: str, values: list[Any], caller: Caller, now: float) -> Query:
     match field:
         case "context_type":
-            return replace(query, types=types([str(v) for v in values]))
+            wanted = types([str(v) for v in values])
+            kept = tuple(t for t in wanted if not query.types or t in query.types)
+            return replace(query, types=kept) if kept else _nothing(query)
         case "level":
-            return replace(query, levels=levels(int(v) if str(v) in {"0", "1", "2"} else -1 for v in values))
+            asked = levels(int(v) if str(v) in {"0", "1", "2"} else -1 for v in values)
+            found = tuple(level for level in asked if not query.levels or level in query.levels)
+            return replace(query, levels=found) if found else _nothing(query)
         case "tags" | "search_tags":
             return replace(query, tags=(*query.tags, *(tag(str(v)) for v in values)))
         case "uri":
-            return replace(query, targets=targets([str(v) for v in values], caller, now))
+            inner = _inside(targets([str(v) for v in values], caller, now), query.targets)
+            return replace(query, targets=inner) if inner else _nothing(query)
     return _no_filter(field)
+
+
+def _inside(wanted: Sequence[Uri], targets: Sequence[Uri]) -> tuple[Uri, ...]:
+    """What two lists of subtrees have in common (no ``targets``: everything)."""
+    if not targets:
+        return tuple(wanted)
+    inner = [w for w in wanted if any(w.under(t) for t in targets)] + [
+        t for t in targets if any(t.under(w) for w in wanted)
+    ]
+    return tuple(dict.fromkeys(inner))
+
+
+def _nothing(query: Query) -> Query:
+    """A query whose conditions exclude each other."""
+    return replace(query, limit=0)
 
 
 def _range(query: Query, raw: Mapping[str, Any], now: float) -> Query:
