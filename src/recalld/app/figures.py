@@ -35,4 +35,4 @@ class FigureVerbs:
     async def count(self, uri: str = "", filter: Mapping[str, Any] | None = None) -> int:
         """How many pieces can be found below ``uri`` that the wire's filter object lets through."""
         query = ask(_EVERYTHING, self._caller, self._doors.clock.now(), target_uri=uri, level=(0, 1, 2), filter=filter)
-        return (await self._doors.catalog.reach(self._caller, query)).size
+        return (await self._doors.catalog.reach(self._caller, query)).size if query.limit else 0
