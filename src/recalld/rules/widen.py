@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 from recalld.domain.session import Message
 
+from .quoted import unquoted
+
 TURNS = 2
 TURN_CHARS_MAX = 200
+TURN_CHARS_READ = 65_536
 SHORT_WORDS = 6
 _POINTING = frozenset(
     ["it", "that", "this", "they", "them", "he", "she", "those", "these", "there", "它", "他", "她", "那", "这"]
@@ -34,9 +37,6 @@ def widenings(query: str, recent: Sequence[Message]) -> tuple[str, ...]:
 
 
 def _said(query: str, recent: Sequence[Message]) -> list[str]:
-    """What users said, each turn cut, without the question itself."""
-    return [
-        m.text[:TURN_CHARS_MAX]
-        for m in recent
-        if m.role == "user" and m.text.strip() and m.text.strip() != query.strip()
-    ]
+    """What users said in their own words, each turn cut, without the question itself."""
+    turns = [unquoted(m.text[:TURN_CHARS_READ]).strip() for m in recent if m.role == "user"]
+    return [turn[:TURN_CHARS_MAX] for turn in turns if turn and turn != query.strip()]

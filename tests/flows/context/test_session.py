@@ -11,8 +11,9 @@ import pytest
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
-from recalld.domain.errors import Busy
+from recalld.domain.errors import Busy, Corrupt
 from recalld.domain.session import Session
+from recalld.domain.uri import Uri
 from recalld.flows.context.assemble import Wish, assemble
 from recalld.ports.ledger import Tenant
 from recalld.rules.recall_log import KEY
@@ -104,6 +105,11 @@ class Failing:
             raise Busy("readers are saturated")
         return await self._real.session(session_id)
 
+    async def read(self, uri: Uri) -> bytes:
+        if self._fails == "read":
+            raise Corrupt(f"{uri} does not verify")
+        return await self._real.read(uri)
+
     async def commit(self, commit: Commit) -> Receipt:
         if self._fails == "commit":
             raise Busy("the writer's queue is full")
@@ -126,6 +132,14 @@ async def test_a_log_that_fails_takes_nothing_from_the_answer(house: House, fail
     assert [str(e.uri) for e in block.entries] == [TEA]
     assert block.stats["dedup"]["status"] == "failed"
     assert block.stats["query_expansion"] == ("failed" if fails == "session" else "used")
+
+
+async def test_a_text_that_cannot_be_read_leaves_its_abstract(house: House) -> None:
+    await stocked(house)
+    doors = replace(house.doors, ledger=Ledger(house.doors.ledger, "read"))  # type: ignore[arg-type]
+    block = await assemble(Wish("oolong tea", detail={"preferences": "full"}), Caller(), doors, deadline_s=5)
+    assert [(str(e.uri), e.detail) for e in block.entries] == [(TEA, "abstract")]
+    assert block.degraded == ("texts",)
 
 
 async def test_a_leaning_question_is_asked_in_up_to_three_ways_its_own_first(house: House) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from recalld.domain.caller import Caller
-from recalld.domain.errors import Invalid, NotFound
+from recalld.domain.errors import Busy, Corrupt, Denied, Invalid, NotFound, Upstream
 from recalld.domain.report import ContextBlock
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
@@ -41,7 +41,7 @@ async def assemble(wish: Wish, caller: Caller, doors: Doors, *, deadline_s: floa
     gathered = await gather(wish, past.queries, planned, cooled, caller, doors, deadline_s=deadline_s)
     chosen = choose(list(gathered.found.values()), quotas, wish.limit)
     pins = dict(wish.detail or {})
-    full = [await _with_texts(one, pins, tenant) for one in chosen]
+    full = [await _with_texts(one, pins, tenant, gathered.degraded) for one in chosen]
     entries, figures = pack(full, wish.max_tokens, pins)
     told, rewritten = digest(full, wish.query, wish.rewrite_max_bullets) if wish.rewrite == "on" else ("", "off")
     shown = [] if rewritten == "no_relevant" else entries
@@ -57,9 +57,9 @@ async def assemble(wish: Wish, caller: Caller, doors: Doors, *, deadline_s: floa
     return ContextBlock(tuple(entries), render(shown), stats, tuple(sorted(gathered.degraded)), told)
 
 
-async def _with_texts(found: Found, pins: Mapping[str, str], tenant: Tenant) -> Found:
-    """Read what the richer tiers need; an entry that has gone meanwhile keeps its abstract. A memory's overview is its own
-    summary."""
+async def _with_texts(found: Found, pins: Mapping[str, str], tenant: Tenant, degraded: set[str]) -> Found:
+    """Read what the richer tiers need; an entry that has gone meanwhile, or cannot be read, keeps its abstract. A memory's
+    overview is its own summary."""
     top = ceiling(found, pins)
     if top in {"uri", "abstract"} and not found.is_dir:
         return found
@@ -71,7 +71,10 @@ async def _with_texts(found: Found, pins: Mapping[str, str], tenant: Tenant) -> 
         full = ""
         if not found.is_dir and (top == "full" or not overview):
             full = strip((await tenant.read(found.uri))[:FULL_BYTES_MAX].decode("utf-8", "ignore")).strip()
-    except (NotFound, Invalid):
+    except (NotFound, Denied, Invalid):
+        return found
+    except (Busy, Upstream, Corrupt):
+        degraded.add("texts")
         return found
     return replace(found, texts={"abstract": abstract, "overview": overview or gist(full), "full": full})
 

@@ -11,7 +11,6 @@ from recalld.domain.errors import NotFound, RecalldError
 from recalld.domain.report import ContextEntry
 from recalld.domain.session import Message, Session
 from recalld.ports.ledger import Tenant
-from recalld.rules.quoted import unquoted
 from recalld.rules.recall_log import KEY, RecallLog, log_of
 from recalld.rules.widen import widenings
 
@@ -53,10 +52,9 @@ async def past_of(wish: Wish, tenant: Tenant, *, deadline_s: float) -> Past:
 
 
 async def _recent(session: Session, tenant: Tenant) -> list[Message]:
-    """The latest messages, archived ones included, without what was quoted to them."""
+    """The latest messages, archived ones included."""
     after = max(-1, session.total_message_count - RECENT_MAX - 1)
-    found = await tenant.messages(session.id, after=after, limit=RECENT_MAX)
-    return [replace(m, text=unquoted(m.text)) for m in found]
+    return await tenant.messages(session.id, after=after, limit=RECENT_MAX)
 
 
 async def remember(wish: Wish, past: Past, given: Sequence[ContextEntry], tenant: Tenant) -> str:
