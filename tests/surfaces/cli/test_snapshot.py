@@ -25,7 +25,7 @@ __all__ = ["run", "wire"]
 def test_a_commit_says_what_it_recorded(wire: Wire, run: Run) -> None:
     wire.ok(f"POST {AT}/commit", {"result": "created", "commit_oid": "ab" * 20, "changed": 2, "ignored": 0})
     shown = run("snapshot", "commit", "-m", "why", "--paths", "viking://resources/a", "--author-name", "Ana")
-    assert shown.out.startswith("abababababab: 2 files")
+    assert shown.out.startswith("abababababab: changed files: 2")
     assert wire.last.body == {
         "message": "why",
         "paths": ["viking://resources/a"],

@@ -55,7 +55,7 @@ def commit(
     def show() -> None:
         if done["result"] == "noop":
             return say("nothing has changed")
-        say(f"{done['commit_oid'][:OID_SHOWN]}: {done['changed']} files changed, {done['ignored']} ignored")
+        say(f"{done['commit_oid'][:OID_SHOWN]}: changed files: {done['changed']}, ignored: {done['ignored']}")
 
     call.answer(done, show)
 
