@@ -13,6 +13,8 @@ from .tags import tags_of
 
 TYPES = ("profile", "preferences", "entities", "events", "identity", "soul")
 """Types in force where a policy names none."""
+DIFF_FILE = "memory_diff.json"
+"""Beside an archive's messages: which memories came of them."""
 _IMPLIED = {"experiences": ("cases", "trajectories")}
 
 
@@ -52,6 +54,26 @@ def memory_type(uri: Uri) -> str:
     """The type a memory's address tells: ``events``, or ``profile`` of ``profile.md``; "" outside memories."""
     at = uri.parts.index("memories") + 1 if "memories" in uri.parts else len(uri.parts)
     return uri.parts[at].removesuffix(".md") if at < len(uri.parts) else ""
+
+
+def memory_diff(archive: Uri, trace_id: str, at: str, changes: Sequence[tuple[Uri, str | None, str]]) -> dict[str, Any]:
+    """What an archive changed among memories, as the wire tells it. ``changes``: address, text before (None: there was
+    none) and after; what stayed as it was is left out."""
+    adds = [
+        {"uri": str(u), "memory_type": memory_type(u), "after": after} for u, before, after in changes if before is None
+    ]
+    updates = [
+        {"uri": str(u), "memory_type": memory_type(u), "before": before, "after": after}
+        for u, before, after in changes
+        if before is not None and before != after
+    ]
+    return {
+        "archive_uri": str(archive),
+        "trace_id": trace_id,
+        "extracted_at": at,
+        "operations": {"adds": adds, "updates": updates, "deletes": []},
+        "summary": {"total_adds": len(adds), "total_updates": len(updates), "total_deletes": 0},
+    }
 
 
 def _on(policy: Mapping[str, Any], part: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -138,3 +139,23 @@ async def test_a_session_remembers_how_its_last_commit_kept_turns(house: House) 
     await house.say("s", "more")
     await house.commit("s")
     assert "retention_mode" not in (await house.r.session("s")).config
+
+
+async def test_an_archive_tells_which_memories_came_of_it(house: House) -> None:
+    result = await committed(house, None)
+    archive = result["archive_uri"]
+    diff = json.loads(await house.r.read(result["memory_diff_uri"]))
+    assert result["memory_diff_uri"] == f"{archive}/memory_diff.json"
+    assert sorted(a["uri"] for a in diff["operations"]["adds"]) == sorted(result["memory_uris"])
+    assert diff["operations"]["adds"][0]["after"] == await house.r.read(diff["operations"]["adds"][0]["uri"], raw=True)
+    assert diff["summary"] == {"total_adds": 2, "total_updates": 0, "total_deletes": 0}
+    assert [n.uri.name for n in await house.r.ls(archive)] == ["memory_diff.json", "messages.jsonl"]
+    assert len((await house.r.grep(f"{MINE}", "Lisbon")).matches) > 0
+
+
+async def test_an_archive_under_work_has_no_diff_yet(house: House) -> None:
+    await house.say("s", FACT)
+    did = await house.commit("s")
+    assert [n.uri.name for n in await house.r.ls(did.archive_uri)] == ["messages.jsonl"]
+    with pytest.raises(NotFound):
+        await house.r.read(f"{did.archive_uri}/memory_diff.json")

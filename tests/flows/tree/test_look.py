@@ -101,7 +101,7 @@ async def test_an_archive_is_a_directory_of_views(house: House) -> None:
     assert await names(house, folder) == ["messages.jsonl"]
     await house.settle()
     assert set(await names(house, folder, hidden=True)) == {
-        "messages.jsonl", ".meta.json", ".abstract.md", ".overview.md", ".done"
+        "messages.jsonl", ".meta.json", ".abstract.md", ".overview.md", ".done", "memory_diff.json"
     }  # fmt: skip
     assert "Lisbon" in await house.r.read(f"{folder}/messages.jsonl")
     assert "Lisbon" in await house.r.read(f"{folder}/.overview.md")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import apsw
@@ -59,7 +60,7 @@ async def consistency(read: Read, caller: Caller, uri: Uri, first: int) -> Consi
     shown: list[MissingRecord] = []
     for start in range(0, len(nodes), PAGE_NODES):
         page = json.dumps(nodes[start : start + PAGE_NODES])
-        found, lost, gone = await read(lambda c, page=page: _look_at(c, caller, page))
+        found, lost, gone = await read(partial(_look_at, caller=caller, page=page))
         expected, missing, dead = expected + found, missing + len(lost), dead + gone
         shown += lost[: first - len(shown)]
     return Consistency(expected, missing, tuple(shown), dead)

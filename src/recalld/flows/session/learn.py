@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import replace
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, ConfigureSession, FinishArchive, PutFile, UpdateTask, WriteMode
+from recalld.domain.commit import (
+    INLINE_BYTES_MAX,
+    Commit,
+    ConfigureSession,
+    FinishArchive,
+    PutFile,
+    UpdateTask,
+    WriteMode,
+)
 from recalld.domain.document import Tiers
+from recalld.domain.errors import NotFound
 from recalld.domain.job import Job, TaskStatus
 from recalld.domain.policy import ABSTRACT_CHARS_MAX
 from recalld.domain.report import Remembered
@@ -18,10 +28,11 @@ from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.ports.model import Candidate
-from recalld.rules.remembering import Remembering, event_tags, memory_type, remembering
+from recalld.rules.remembering import DIFF_FILE, Remembering, event_tags, memory_diff, memory_type, remembering
 from recalld.rules.said import own_words
 from recalld.rules.settings import MEMORY_POLICY
 from recalld.rules.trailer import strip
+from recalld.rules.wire import iso
 
 EXTRACTED_TO = "extracted_to"
 """The session's setting that holds the ordinal up to which ``extract_now`` has learnt."""
@@ -32,7 +43,7 @@ async def extract(job: Job, doors: Doors) -> None:
     """The archive's tiers, then memories that quote it, both as the session's policy allows. Every write is keyed by archive
     and candidate, so a repeated run writes the same files."""
     tenant = doors.ledger.tenant(job.caller)
-    session = await _as_settled(await tenant.session(str(job.payload["session_id"])), job.caller, doors)
+    session = await tenant.session(str(job.payload["session_id"]))
     archive = await _archive_of(tenant, session, job.task_id)
     if archive is None or archive.state != "pending":
         await tenant.commit(Commit(done=job.id))
@@ -42,13 +53,14 @@ async def extract(job: Job, doors: Doors) -> None:
     policy = await _policy(session, job.caller, doors)
     tiers = await doors.model.tiers_of_archive(messages) if policy.working else NO_TIERS
     puts, counts = await _memories(messages, session, policy, job.payload.get("event_tags"), job.caller, doors)
-    await _settle(job, session, archive, tiers, puts, counts, policy, tenant)
+    told = await _told(archive, puts, job, tenant, doors)
+    await _settle(job, session, archive, tiers, puts, counts, policy, told, tenant)
 
 
 async def extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Remembered]:
     """Memories of the live messages, which stay live; what was learnt once is not learnt again by a later commit."""
     tenant = doors.ledger.tenant(caller)
-    session = await _as_settled(await tenant.session(session_id), caller, doors)
+    session = await tenant.session(session_id)
     live = own_words(await tenant.messages(session_id, archive=0))
     policy = await _policy(session, caller, doors)
     puts, counts = await _memories(live, session, policy, None, caller, doors)
@@ -60,20 +72,11 @@ async def extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Rem
 
 async def _policy(session: Session, caller: Caller, doors: Doors) -> Remembering:
     """The session's own memory policy, else its user's."""
-    given = session.config.get("memory_policy")
+    given = session.config.get(MEMORY_POLICY)
     if given is None:
         member = await doors.registry.member(caller.account, caller.user)
-        given = member.settings.get("memory_policy") if member is not None else None
+        given = member.settings.get(MEMORY_POLICY) if member is not None else None
     return remembering(given)
-
-
-async def _as_settled(session: Session, caller: Caller, doors: Doors) -> Session:
-    """The session with its user's memory policy where it has none of its own."""
-    if session.config.get(MEMORY_POLICY) is not None:
-        return session
-    member = await doors.registry.member(caller.account, caller.user)
-    policy = member.settings.get(MEMORY_POLICY) if member is not None else None
-    return replace(session, config={**session.config, MEMORY_POLICY: policy}) if policy else session
 
 
 async def _memories(
@@ -91,6 +94,24 @@ async def _memories(
     tagged = event_tags(session.config, tags)
     puts = [await _memory(c, session, tagged if c.type == "events" else (), doors, caller) for c in found]
     return puts, _counts(found)
+
+
+async def _told(archive: Archive, puts: Sequence[PutFile], job: Job, tenant: Tenant, doors: Doors) -> PutFile:
+    """The archive's ``memory_diff.json``: every memory that is new or other than before, with its words."""
+    changes = []
+    for put in puts:
+        try:
+            before = (await tenant.read(put.uri)).decode("utf-8", "replace")
+        except NotFound:
+            before = None
+        changes.append((put.uri, before, (put.data or b"").decode("utf-8", "replace")))
+    diff = memory_diff(archive.uri, job.task_id, iso(doors.clock.now()), changes)
+    data = json.dumps(diff, ensure_ascii=False, indent=2).encode()
+    digest, small = hashlib.sha256(data).hexdigest(), len(data) <= INLINE_BYTES_MAX
+    if not small:
+        await doors.blobs.put(data)
+    uri = archive.uri / DIFF_FILE
+    return PutFile(uri, WriteMode.UPSERT, digest, len(data), "application/json", data if small else None, chunks=())
 
 
 async def _archive_of(tenant: Tenant, session: Session, task_id: str) -> Archive | None:
@@ -145,6 +166,7 @@ async def _settle(
     puts: list[PutFile],
     counts: dict[str, int],
     policy: Remembering,
+    told: PutFile,
     tenant: Tenant,
 ) -> None:
     result = {
@@ -160,7 +182,8 @@ async def _settle(
         "agent_memory_skip_reason": "agent evolution is off",
         "token_usage": {"llm": 0, "embedding": 0, "total": 0},
         "memory_uris": [str(p.uri) for p in puts],
+        "memory_diff_uri": str(told.uri),
     }
     finish = FinishArchive(session.id, archive.number, tiers, counts)
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
-    await tenant.commit(Commit((*puts, finish, done), FOLLOWING, done=job.id, cause=str(archive.uri)))
+    await tenant.commit(Commit((*puts, told, finish, done), FOLLOWING, done=job.id, cause=str(archive.uri)))

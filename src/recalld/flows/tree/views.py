@@ -36,6 +36,9 @@ async def read_view(uri: Uri, tenant: Tenant) -> str:
             return json.dumps(meta, ensure_ascii=False, indent=2) + "\n"
         case (".recall_log.json",) if KEY in session.config:
             return json.dumps(session.config[KEY], ensure_ascii=False) + "\n"
+        case ("history", name, "memory_diff.json"):
+            await _archive(tenant, sid, name, uri)
+            return (await tenant.read(uri)).decode()
         case ("history", name, file):
             return await _archive_file(await _archive(tenant, sid, name, uri), file, uri, tenant)
     raise missing(uri)
@@ -58,7 +61,7 @@ async def list_view(uri: Uri, tenant: Tenant, hidden: bool) -> list[Node] | None
         return _entries(uri, [a.id for a in archives], [], hidden, session.updated_at)
     if len(rest) == 2 and rest[0] == "history":
         archive = await _archive(tenant, sid, rest[1], uri)
-        return _entries(uri, [], _files_of(archive), hidden, archive.created_at)
+        return _entries(uri, [], _files_of(archive) + await _beside(archive, tenant), hidden, archive.created_at)
     raise missing(uri)
 
 
@@ -85,6 +88,14 @@ def _files_of(archive: Archive) -> list[str]:
     last = {"done": [".done"], "failed": [".failed.json"]}.get(archive.state, [])
     made = [".abstract.md", ".overview.md"] if archive.state == "done" else []
     return ["messages.jsonl", ".meta.json", *made, *last]
+
+
+async def _beside(archive: Archive, tenant: Tenant) -> list[str]:
+    """Files of an archive that are stored: an archive of former days, or one that failed, has none."""
+    try:
+        return [n.uri.name for n in await tenant.list(archive.uri, limit=10)]
+    except NotFound:
+        return []
 
 
 def _entries(uri: Uri, folders: list[str], files: list[str], hidden: bool, at: float) -> list[Node]:
