@@ -142,6 +142,13 @@ async def test_settings_of_somebody_without_a_key_make_no_member(registry: Sqlit
     assert (await registry.identify(key)).settings == {"a": 1, "b": 2}
 
 
+async def test_who_was_nobody_is_somebody_once_made(registry: SqliteRegistry) -> None:
+    assert await registry.member("acme", "eve") is None
+    assert await registry.member("acme", "eve") is None
+    await registry.enrol("acme", "eve", role=Role.USER, key=compose("acme", "eve", "e" * 64), settings={})
+    assert await registry.member("acme", "eve") is not None
+
+
 async def test_an_account_is_counted_and_has_settings(registry: SqliteRegistry) -> None:
     await registry.set_settings("acme", "", {"agent_evolution": {"enabled": True}})
     (account,) = await registry.accounts()

@@ -68,6 +68,7 @@ class SqliteRegistry:
         self._by_key: _Memory[bytes, Member] = _Memory(most)
         self._wrong: _Memory[bytes, Claim] = _Memory(most)
         self._by_name: _Memory[tuple[str, str], Member] = _Memory(most)
+        self._nobody: _Memory[tuple[str, str], Claim] = _Memory(most)
         self._changes = 0
 
     # ------------------------------------------------------------------ who is it
@@ -96,11 +97,13 @@ class SqliteRegistry:
     async def member(self, account: str, user: str) -> Member | None:
         """See ``ports.registry.Registry``."""
         known = self._by_name.get((account, user))
-        if known is not None:
+        if known is not None or self._nobody.get((account, user)) is not None:
             return known
         seen = self._changes
         found = await self._readers.read(lambda c: rows.member(c, account, user))
         if found is None:
+            if seen == self._changes:
+                self._nobody.keep((account, user), Claim(account, user))
             return None
         if seen == self._changes and not found[0].deleting:
             self._by_name.keep((account, user), found[0])
@@ -115,6 +118,7 @@ class SqliteRegistry:
 
         self._by_key.drop(gone)
         self._by_name.drop(gone)
+        self._nobody.drop(gone)
         self._wrong.drop(gone)
 
     # ------------------------------------------------------------------ what there is
