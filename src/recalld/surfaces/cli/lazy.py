@@ -30,16 +30,25 @@ COMMANDS: Mapping[str, str] = {
     "rm": "change",
     "session": "session",
     "task": "task",
+    "export": "packs",
+    "import": "packs",
+    "backup": "packs",
+    "restore": "packs",
+    "get": "packs",
+    "import-openviking": "migrate",
+    "snapshot": "snapshot",
     "skills": "skills",
     "status": "status",
+    "top": "top",
     "doctor": "doctor",
+    "fsck": "fsck",
     "config": "config",
     "version": "status",
     "work": "serve",
 }
 """Command -> module of this package, in the order help shows them. A module named like its only command is a group."""
 
-GROUPS = frozenset({"session", "task", "config", "skills", "agent"})
+GROUPS = frozenset({"session", "task", "config", "skills", "agent", "snapshot"})
 
 
 class LazyGroup(TyperGroup):
