@@ -1,0 +1,118 @@
+"""``recalld top``: what a server is doing, live."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from .figures import Figures, buckets_of, quantile_ms, read, traffic
+from .options import Call, talks
+
+ROUTES_SHOWN = 12
+app = typer.Typer()
+
+
+@app.command()
+@talks
+def top(
+    call: Call,
+    every: Annotated[float, typer.Option("--every", "-e", min=0.2, max=60, help="Seconds between two looks.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
+) -> None:
+    """Show live what the server does: requests, waiting, the loop, background work, providers. Ctrl-C ends it.
+
+    Examples: recalld top · recalld top --every 0.5 · recalld top --once --json
+    """
+    before, looked = _look(call), time.monotonic()
+    if once or call.as_json:
+        time.sleep(every)  # noqa: TID251 - a program of its own, with no loop
+        now = _look(call)
+        call.answer(facts(before, now, every), lambda: _print(before, now, every))
+        return
+    from rich.live import Live
+
+    with Live(auto_refresh=False, screen=True) as screen:
+        while True:
+            time.sleep(every)  # noqa: TID251 - as above
+            now, at = _look(call), time.monotonic()
+            screen.update(view(before, now, at - looked), refresh=True)
+            before, looked = now, at
+
+
+def facts(before: Figures, now: Figures, seconds: float) -> dict[str, Any]:
+    """Everything that is shown, as plain values."""
+    lateness = buckets_of(before, now, "recalld_loop_lateness_seconds")
+    return {
+        "version": next((labels["version"] for labels, _ in now.family("recalld_info")), ""),
+        "ready": bool(now.value("recalld_ready")),
+        "not_well": sorted(labels["check"] for labels, ok in now.family("recalld_check_ok") if not ok),
+        "loop_late_p99_ms": quantile_ms(lateness, 0.99),
+        "loop_stalls": int(now.value("recalld_loop_stalls_total")),
+        "worker_starts": int(now.value("recalld_worker_starts_total")),
+        "routes": [
+            {"route": t.route, "per_s": t.rate, "failing_per_s": t.failing, "p50_ms": t.p50_ms, "p99_ms": t.p99_ms}
+            for t in traffic(before, now, seconds)[:ROUTES_SHOWN]
+        ],
+        "waiting": {
+            labels["class"]: int(count)
+            for labels, count in now.family("recalld_admission")
+            if labels["state"] == "waiting" and count
+        },
+        "pools_waiting": {labels["pool"]: int(n) for labels, n in now.family("recalld_pool_waiting") if n},
+        "jobs": {f"{labels['kind']} {labels['state']}": int(n) for labels, n in now.family("recalld_jobs") if n},
+        "providers": {labels["provider"]: labels["circuit"] for labels, _ in now.family("recalld_provider_circuit")},
+    }
+
+
+def view(before: Figures, now: Figures, seconds: float) -> Any:
+    """The same for people."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    told = facts(before, now, seconds)
+    state = "ready" if told["ready"] else f"degraded: {', '.join(told['not_well']) or 'starting'}"
+    head = Text(
+        f"recalld {told['version']}  {state}  loop late p99 {told['loop_late_p99_ms']:.0f} ms, {told['loop_stalls']} stalls  "
+        f"worker started {told['worker_starts']}x",
+        style="green" if told["ready"] else "bold red",
+    )
+    table = Table(box=None, expand=True)
+    for column, side in (
+        ("route", "left"),
+        ("/s", "right"),
+        ("failing/s", "right"),
+        ("p50 ms", "right"),
+        ("p99 ms", "right"),
+    ):
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    for one in told["routes"]:
+        table.add_row(
+            one["route"],
+            f"{one['per_s']:.1f}",
+            f"{one['failing_per_s']:.1f}",
+            f"{one['p50_ms']:g}",
+            f"{one['p99_ms']:g}",
+        )
+    lines = [
+        f"{name}: {', '.join(f'{key} {value}' for key, value in told[key_of].items()) or 'none'}"
+        for name, key_of in (
+            ("waiting to be let in", "waiting"),
+            ("waiting for a pool", "pools_waiting"),
+            ("jobs", "jobs"),
+            ("providers", "providers"),
+        )
+    ]
+    return Group(head, table, Text("\n".join(lines)))
+
+
+def _look(call: Call) -> Figures:
+    return read(call.client.fetch("/metrics").decode())
+
+
+def _print(before: Figures, now: Figures, seconds: float) -> None:
+    from rich.console import Console
+
+    Console().print(view(before, now, seconds))

@@ -1,0 +1,58 @@
+"""What ``recalld top`` makes of a server's figures."""
+
+from __future__ import annotations
+
+from recalld.surfaces.cli.figures import read, traffic
+from recalld.surfaces.cli.top import facts, view
+
+HEAD = """# HELP recalld_info The version that answers.
+# TYPE recalld_info gauge
+recalld_info{version="0.1.0"} 1
+recalld_ready 1
+recalld_check_ok{check="worker"} 1
+recalld_loop_stalls_total 2
+recalld_jobs{kind="embed",state="pending"} 3
+recalld_admission{class="recall",state="waiting"} 4
+recalld_provider_circuit{provider="embedder openai:m",circuit="open"} 1
+"""
+
+
+def reading(fast: int, slow: int, failed: int) -> str:
+    route = 'method="POST",route="/api/v1/search/find"'
+    total = fast + slow
+    return HEAD + (
+        f'recalld_http_requests_total{{{route},status="200"}} {total - failed}\n'
+        f'recalld_http_requests_total{{{route},status="503"}} {failed}\n'
+        f'recalld_http_request_seconds_bucket{{{route},le="0.01"}} {fast}\n'
+        f'recalld_http_request_seconds_bucket{{{route},le="0.25"}} {total}\n'
+        f'recalld_http_request_seconds_bucket{{{route},le="+Inf"}} {total}\n'
+        f"recalld_http_request_seconds_count{{{route}}} {total}\n"
+    )
+
+
+def test_traffic_is_what_came_between_two_readings() -> None:
+    (one,) = traffic(read(reading(100, 0, 0)), read(reading(160, 20, 4)), 2.0)
+    assert (one.route, one.rate, one.failing) == ("POST /api/v1/search/find", 40.0, 2.0)
+    assert (one.p50_ms, one.p99_ms) == (10.0, 250.0)
+
+
+def test_a_route_nobody_called_is_not_shown() -> None:
+    assert traffic(read(reading(5, 0, 0)), read(reading(5, 0, 0)), 1.0) == []
+
+
+def test_everything_that_needs_somebody_is_told() -> None:
+    told = facts(read(reading(0, 0, 0)), read(reading(9, 0, 0)), 1.0)
+    assert told["ready"]
+    assert told["loop_stalls"] == 2
+    assert told["jobs"] == {"embed pending": 3}
+    assert told["waiting"] == {"recall": 4}
+    assert told["providers"] == {"embedder openai:m": "open"}
+    assert view(read(HEAD), read(reading(9, 0, 0)), 1.0) is not None
+
+
+def test_a_label_may_hold_anything() -> None:
+    (labels, value) = next(
+        iter(read('recalld_pool_waiting{pool="a \\"b\\", c=\\"d"} 7').family("recalld_pool_waiting"))
+    )
+    assert value == 7
+    assert len(labels) == 1
