@@ -161,12 +161,30 @@ def test_a_memory_is_added_in_one_shot(ov: Ov) -> None:
     assert "sencha" in json.dumps(ov("find", "what does Ana prefer in the afternoon"))
 
 
-def test_a_skill_lives_from_add_to_remove(ov: Ov) -> None:
-    folder = ov.home / "brew-tea"
-    folder.mkdir()
-    (folder / "SKILL.md").write_text(SKILL)
-    (folder / "steps.md").write_text("Boil, wait, pour.\n")
-    ov("skills", "add", "brew-tea", "--wait")
+@pytest.fixture(scope="module")
+def folder(ov: Ov) -> str:
+    """A skill with a file beside it."""
+    made = ov.home / "brew-tea"
+    made.mkdir()
+    (made / "SKILL.md").write_text(SKILL)
+    (made / "steps.md").write_text("Boil, wait, pour.\n")
+    return made.name
+
+
+def test_what_a_source_offers_is_listed_and_not_added(ov: Ov, folder: str) -> None:
+    """It asks so too before every add that is not confirmed with -y."""
+    assert "brew-tea" in json.dumps(ov("skills", "add", folder, "-l"))
+    assert ov("skills", "list")["skills"] == []
+
+
+def test_a_named_skill_of_a_source_is_added(ov: Ov, folder: str) -> None:
+    ov("skills", "add", folder, "-s", "brew-tea", "-w", "-y")
+    assert [one["name"] for one in ov("skills", "list")["skills"]] == ["brew-tea"]
+    ov("skills", "remove", "brew-tea", "-y")
+
+
+def test_a_skill_lives_from_add_to_remove(ov: Ov, folder: str) -> None:
+    ov("skills", "add", folder, "--wait", "-y")
     assert [one["name"] for one in ov("skills", "list")["skills"]] == ["brew-tea"]
     assert ov("skills", "find", "how to brew tea")["skills"][0]["name"] == "brew-tea"
     assert ov("skills", "show", "brew-tea")["description"] == "Brew tea the way Ana likes it"

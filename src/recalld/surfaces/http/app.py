@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
 from recalld import __version__
@@ -171,8 +171,22 @@ async def _refused(request: Request, error: Exception) -> Response:
         405: f"Method not allowed: {request.method} {request.url.path}; GET /docs lists the methods",
     }
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == 405:
+        headers["Allow"] = ", ".join(_methods(request))
     told, problem, _ = of_status(status, messages.get(status, "Request refused"))
     return failure(told, problem, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method of a path: its routes stand one for each, and the router names only the first one's."""
+    scope = dict(request.scope)
+    found = {
+        method
+        for route in request.app.router.routes
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+    return sorted(found)
 
 
 async def _broken(request: Request, error: Exception) -> Response:
