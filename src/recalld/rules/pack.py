@@ -109,7 +109,8 @@ def read_manifest(data: bytes, folder: str) -> Manifest:
         raise refused("content_sha256 is not that of its entries")
     records, dense = _index(told.get("index"))
     uri = _root_uri(root.get("uri"))
-    scopes = tuple(s for s in told.get("scopes") or () if isinstance(s, str)) if not uri.parts else ()
+    named = told.get("scopes")
+    scopes = tuple(s for s in named if isinstance(s, str)) if isinstance(named, list) and not uri.parts else ()
     return Manifest(PackRoot(folder, uri), entries, sealed, *records, dense, scopes, ours)
 
 
@@ -124,7 +125,7 @@ def _root_uri(text: object) -> Uri:
 
 
 def _entry(told: object) -> PackEntry:
-    if not isinstance(told, dict) or told.get("kind") not in {"file", "directory"}:
+    if not isinstance(told, dict) or told.get("kind") not in ("file", "directory"):
         raise refused("an entry is neither file nor directory")
     path = clean_path(told.get("path"))
     if told["kind"] == "directory":

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recalld.domain.document import Tiers
+from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.pack import PackRecord
-from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
+from recalld.domain.policy import ABSTRACT_CHARS_MAX, JSON_DEPTH_MAX, OVERVIEW_CHARS_MAX
 from recalld.domain.uri import Uri
 
 from .address import SIDECARS, context_type, session_of
 from .pack import refused
+from .tags import tags_of
 from .wire import iso, moment
 
 SOURCE_CHARS_MAX = 16_384
@@ -34,6 +36,34 @@ _NUMBERS = frozenset(
         "min_commit_interval_seconds",
     }
 )
+
+
+def loads(data: bytes, what: str) -> Any:
+    """JSON from outside as everything else here can hold it: no lone surrogates, no integers beyond 64 bits, no NaN, not too
+    deep. Raises ``Invalid`` naming ``what``."""
+    try:
+        told = json.loads(data, parse_int=_integer, parse_constant=_no_number)
+        if b"\\u" in data:
+            told = json.loads(json.dumps(told, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError) as bad:
+        raise refused(f"{what} is no JSON") from bad
+    if not _is_shallow(told, JSON_DEPTH_MAX):
+        raise refused(f"{what} is nested deeper than {JSON_DEPTH_MAX} levels")
+    return told
+
+
+def _integer(text: str) -> int | float:
+    number = int(text)
+    return number if -(2**63) <= number < 2**63 else float(text)
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_shallow(one, levels - 1) for one in inner)
 
 
 def record_json(path: str, node: Node, level: int, abstract: str) -> bytes:
@@ -55,20 +85,21 @@ def record_json(path: str, node: Node, level: int, abstract: str) -> bytes:
 
 def read_record(line: bytes) -> PackRecord | None:
     """A record by what it says of its entry's path; None if it names none in the pack. Raises ``Invalid``."""
-    try:
-        told = json.loads(line)
-    except (ValueError, RecursionError) as bad:
-        raise refused("an index record is no JSON") from bad
+    told = loads(line, "an index record")
     if not isinstance(told, dict):
         raise refused("an index record is no object")
     path, level = told.get("path", told.get("rel_path")), told.get("level", 2)
-    if not isinstance(path, str) or level not in {0, 1, 2}:
+    if not isinstance(path, str) or level not in (0, 1, 2):
         return None
     given = told.get("tags") or told.get("search_tags") or ()
     listed = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else ()
-    tags = tuple(t.strip().lower() for t in listed if isinstance(t, str) and 0 < len(t) <= TAG_CHARS_MAX)
+    tags = tags_of(t for t in listed if isinstance(t, str) and len(t) <= TAG_CHARS_MAX)
     updated = told.get("updated_at")
-    at = float(updated) if isinstance(updated, int | float) else moment(str(updated or ""), 0.0)
+    at = (
+        float(updated)
+        if isinstance(updated, int | float) and not isinstance(updated, bool)
+        else moment(str(updated or ""), 0.0)
+    )
     return PackRecord(path, int(level), tags[:TAGS_MAX], at if 0 < at < 1e11 else 0.0, _source(told.get("source")))
 
 
@@ -167,10 +198,7 @@ def lines_of(data: bytes) -> Iterator[dict[str, Any]]:
     for line in data.split(b"\n"):
         if not line.strip():
             continue
-        try:
-            told = json.loads(line)
-        except (ValueError, RecursionError) as bad:
-            raise refused("a message is no JSON") from bad
+        told = loads(line, "a message")
         if not isinstance(told, dict):
             raise refused("a message is no object")
         yield told
@@ -179,8 +207,8 @@ def lines_of(data: bytes) -> Iterator[dict[str, Any]]:
 def session_config(data: bytes) -> dict[str, Any]:
     """A session's policies from its ``.meta.json``, as far as they have the form they must have; {} if it is none."""
     try:
-        told = json.loads(data)
-    except (ValueError, RecursionError):
+        told = loads(data, "a session's facts")
+    except Invalid:
         return {}
     if not isinstance(told, dict):
         return {}

@@ -112,6 +112,8 @@ async def test_a_backup_restores_every_users_tree_and_talk(house: House, there: 
     ]
     (old,), (new,) = [await t.archives("trip") for t in tenants]
     assert (new.state, new.abstract, new.overview) == (old.state, old.abstract, old.overview)
+    diff = "viking://user/default/sessions/trip/history/archive_001/memory_diff.json"
+    assert await there.r.read(diff) == await house.r.read(diff)
     assert await snapshot(there, "viking://user/default/memories") == await snapshot(
         house, "viking://user/default/memories"
     )

@@ -23,7 +23,7 @@ _TRIED_BYTES_MIN = 262_144
 _TAIL_BYTES = 65_557
 _ENCRYPTED = 0x1
 _DRIVE = re.compile(r"[A-Za-z]:")
-_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, struct.error, NotImplementedError)
+_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, struct.error)
 
 
 class ZipArchives:

@@ -44,10 +44,14 @@ async def gather(root: Uri, caller: Caller, doors: Doors) -> AsyncIterator[Item]
             remedy="export its parts one by one",
             details={"field": "uri"},
         )
+    told: set[str] = set()
     for node in (top, *(e.node for e in entries)):
         try:
             async for item in _items(node, root, caller, doors):
-                yield item
+                # A session's view may show what is stored below it as well: the first one stands.
+                if item.path not in told or not item.path:
+                    told.add(item.path)
+                    yield item
         except NotFound:
             continue  # removed since it was listed
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import ArchiveMessages, Commit, ConfigureSession, FinishArchive, OpenSession, UpdateTask
+from recalld.domain.commit import (
+    ArchiveMessages,
+    Commit,
+    ConfigureSession,
+    FinishArchive,
+    Op,
+    OpenSession,
+    PutFile,
+    UpdateTask,
+    WriteMode,
+)
 from recalld.domain.document import Tiers
 from recalld.domain.job import Lane, NewJob, TaskStatus
 from recalld.domain.session import BATCH_MESSAGES_MAX
+from recalld.domain.uri import Uri
 from recalld.flows.session.append import append
+from recalld.flows.tree.shape import Shaped, put_file
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.packed import TalkFiles, session_config, tiers_of
+from recalld.rules.remembering import DIFF_FILE
 
 from .verify import Verified, messages_of
 
@@ -89,9 +103,18 @@ async def _archive(sid: str, files: dict[str, str], pack: Verified, tenant: Tena
     finish = FinishArchive(sid, number, tiers_of(texts[0], texts[1]) if any(texts[:2]) else Tiers(""), error=error)
     # The job finds the archive finished and ends at once.
     result = {"session_id": sid, "archive_uri": str(session.uri / f"history/archive_{number:03d}"), "imported": True}
-    ops = (
+    ops: list[Op] = [
         ArchiveMessages(sid, live[-1].ordinal, 0, task_id, job, "import_pack"),
         finish,
         UpdateTask(task_id, TaskStatus.COMPLETED, stage="completed", result=result),
-    )
-    await tenant.commit(Commit(ops))
+    ]
+    if DIFF_FILE in files:
+        ops.append(await _diff(session.uri, number, await doors.compute.run(pack.read, files[DIFF_FILE]), doors))
+    await tenant.commit(Commit(tuple(ops)))
+
+
+async def _diff(session: Uri, number: int, data: bytes, doors: Doors) -> PutFile:
+    """What was learnt from an archive, stored beside it as it came."""
+    uri = session / f"history/archive_{number:03d}" / DIFF_FILE
+    shaped = Shaped(hashlib.sha256(data).hexdigest(), "application/json", None, (), parsed=True)
+    return await put_file(uri, data, shaped, doors, mode=WriteMode.UPSERT)

@@ -9,7 +9,7 @@ from typing import Any
 from recalld.domain.errors import Invalid, RecalldError
 
 from . import arguments as args
-from . import change, recall, skills
+from . import change, fetch, recall, skills
 from .desk import Desk
 
 
@@ -38,6 +38,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("edit", args.Edit, change.edit),
     Tool("add_resource", args.AddResource, change.add_resource),
     Tool("add_skill", args.AddSkill, skills.add_skill),
+    Tool("download", args.Download, fetch.download),
     Tool("list_watches", args.Nothing, change.list_watches),
     Tool("cancel_watch", args.CancelWatch, change.cancel_watch),
     Tool("grep", args.Grep, recall.grep),
