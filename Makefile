@@ -1,4 +1,4 @@
-# make setup | demo | test | check | test-slow | test-faults | bench | bench-liveness | soak | clean
+# make setup | demo | test | check | test-slow | test-clients | test-faults | bench | bench-liveness | soak | clean
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # One BLAS thread each: two test workers on two cores, not eight threads on two cores.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: setup demo test check test-slow test-faults bench bench-liveness soak clean
+.PHONY: setup demo test check test-slow test-clients test-faults bench bench-liveness soak clean
 
 setup: $(STAMP)
 
@@ -33,6 +33,11 @@ test-slow: $(STAMP)
 test-faults: $(STAMP)
 	$(BIN)/python -m pytest -q -m faults -s
 
+# Other projects' clients against a running server. Installs them first, apart: needs a package index and npm.
+test-clients: $(STAMP)
+	$(BIN)/python scripts/clients_setup.py
+	$(BIN)/python -m pytest -q -m clients tests/clients
+
 bench: $(STAMP)
 	$(BIN)/python -m bench
 
@@ -43,4 +48,4 @@ soak: $(STAMP)
 	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),20)
 
 clean:
-	rm -rf $(VENV) build dist .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-clients build dist .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
