@@ -12,7 +12,7 @@ from recalld.domain.caller import Caller, identifier
 from recalld.domain.commit import INLINE_BYTES_MAX, Append, Commit, NewMessage, PutFile, WriteMode
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.job import Lane, NewJob
-from recalld.domain.policy import WRITE_BYTES_MAX, TalkPolicy
+from recalld.domain.policy import DOCUMENT_BYTES_MAX, TalkPolicy
 from recalld.domain.report import Appended
 from recalld.domain.session import BATCH_MESSAGES_MAX
 from recalld.domain.uri import Uri
@@ -144,12 +144,12 @@ def _files(output: Output, session: Uri) -> list[tuple[PutFile, bytes]]:
     """An output and its facts as files. They have no chunks: what a message shows of them is what search finds."""
     folder = session / FOLDER / output.id
     text, facts = output.text.encode(), json.dumps(output.facts, ensure_ascii=False).encode()
-    if len(text) > WRITE_BYTES_MAX:
+    if len(text) > DOCUMENT_BYTES_MAX:
         raise Invalid(
             f"a tool output of {len(text)} bytes is too large",
-            remedy=f"at most {WRITE_BYTES_MAX} bytes; add longer texts as resources",
+            remedy=f"at most {DOCUMENT_BYTES_MAX} bytes; add longer texts as resources",
             code="RESOURCE_EXHAUSTED",
-            details={"field": "tool_output", "limit": WRITE_BYTES_MAX},
+            details={"field": "tool_output", "limit": DOCUMENT_BYTES_MAX},
         )
     return [
         (_file(folder / TEXT_FILE, text, "text/plain", output.facts), text),

@@ -27,9 +27,9 @@ async def outputs(session_id: str, tool_name: str, limit: int, caller: Caller, d
 
 async def output(session_id: str, output_id: str, offset: int, limit: int, caller: Caller, doors: Doors) -> ToolResult:
     """``limit`` characters (-1 = all) from ``offset``. Raises ``NotFound``."""
-    text, facts = await _text(session_id, output_id, caller, doors)
-    end = len(text) if limit < 0 else offset + limit
-    return ToolResult(output_id, text[offset:end], offset, len(text), facts)
+    data, facts = await _stored(session_id, output_id, caller, doors)
+    text, total = await doors.compute.run(_stretch, data, offset, limit)
+    return ToolResult(output_id, text, offset, total, facts)
 
 
 async def search_output(
@@ -38,8 +38,8 @@ async def search_output(
     """Where ``wanted`` stands in an output, whatever its case: offsets with the text around each. Raises ``NotFound``."""
     if not wanted.strip():
         raise Invalid("q is empty", remedy="say what to look for", details={"field": "q"})
-    text, _ = await _text(session_id, output_id, caller, doors)
-    return await doors.compute.run(matches, text, wanted, limit, min(context_chars, SNIPPET_CHARS_MAX))
+    data, _ = await _stored(session_id, output_id, caller, doors)
+    return await doors.compute.run(_search, data, wanted, limit, min(context_chars, SNIPPET_CHARS_MAX))
 
 
 async def outputs_of(message: Uri, tenant: Tenant) -> list[Uri]:
@@ -56,7 +56,17 @@ async def _facts(folder: Uri, tenant: Tenant) -> list[tuple[Uri, dict[str, Any]]
     return [(e.node.uri.parent, e.node.source) for e in entries if e.node.uri.name == TEXT_FILE]
 
 
-async def _text(session_id: str, output_id: str, caller: Caller, doors: Doors) -> tuple[str, dict[str, Any]]:
+def _stretch(data: bytes, offset: int, limit: int) -> tuple[str, int]:
+    """So many characters, and how many there are in all; outputs may be megabytes, so not on the loop."""
+    text = data.decode("utf-8", "replace")
+    return text[offset : len(text) if limit < 0 else offset + limit], len(text)
+
+
+def _search(data: bytes, wanted: str, limit: int, context_chars: int) -> list[tuple[int, str]]:
+    return matches(data.decode("utf-8", "replace"), wanted, limit, context_chars)
+
+
+async def _stored(session_id: str, output_id: str, caller: Caller, doors: Doors) -> tuple[bytes, dict[str, Any]]:
     tenant = doors.ledger.tenant(caller)
     session = await tenant.session(session_id)
     missing = NotFound(
@@ -71,4 +81,4 @@ async def _text(session_id: str, output_id: str, caller: Caller, doors: Doors) -
         node, data = await tenant.stat(uri), await tenant.read(uri)
     except NotFound as gone:
         raise missing from gone
-    return data.decode("utf-8", "replace"), node.source
+    return data, node.source
