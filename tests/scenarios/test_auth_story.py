@@ -381,6 +381,22 @@ async def test_a_gateway_with_the_root_key_names_the_caller(tmp_path: Path) -> N
             assert users.status == 200  # below /admin the gateway is root, whoever it speaks for
 
 
+async def test_a_name_that_comes_twice_is_nobodys(tmp_path: Path) -> None:
+    async with place_at(tmp_path / "data", auth_mode="trusted", root_api_key=ROOT_KEY) as place:
+        named = [*{**GATE, **ANA}.items(), ("X-OpenViking-User", "ben")]
+        answer = await place.http.get(f"{API}/system/status", headers=named)
+        assert answer.status_code == 400
+
+
+async def test_what_was_written_without_keys_is_there_with_them(tmp_path: Path) -> None:
+    async with place_at(tmp_path / "data", auth_mode="dev") as before:
+        await write(before, "no", "Ana likes oolong.")
+    async with place_at(tmp_path / "data") as place:
+        await place.people("default/default")
+        read = await place.ask("default/default", "GET", "/content/read", params={"uri": NOTE})
+        assert read.result == "Ana likes oolong."
+
+
 async def test_in_trusted_mode_the_registry_gives_roles_and_nobody_is_shown_a_key(tmp_path: Path) -> None:
     async with place_at(tmp_path / "data", auth_mode="trusted", root_api_key=ROOT_KEY) as place:
         account = {"account_id": "acme", "admin_user_id": "ana"}

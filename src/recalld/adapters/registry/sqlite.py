@@ -27,8 +27,8 @@ V = TypeVar("V")
 T = TypeVar("T")
 REMEMBERED_MAX = 4_096
 HASHING_RUNNING_MAX = 1
-HASHING_WAITING_MAX = 32
-"""So many keys that nobody knows yet may wait to be looked at: about a second's worth; those that are known never wait."""
+HASHING_WAITING_MAX = 64
+"""So many keys that nobody knows yet may wait to be looked at: a few seconds' worth; those that are known never wait."""
 
 
 class _Memory(Generic[K, V]):

@@ -18,6 +18,7 @@ from recalld.rules.roles import is_admin_path
 _DEFAULT = "default"
 _TRUSTED = "trusted"
 _BEARER = "Bearer "
+_IDENTITY = ("X-OpenViking-Account", "X-OpenViking-User", "X-OpenViking-Role")
 
 
 def dev_caller(headers: Headers, *, with_peer: bool) -> Caller:
@@ -59,6 +60,7 @@ async def trusted_caller(
     Raises ``Denied`` (``UNAUTHENTICATED``), ``Invalid`` for an identity that is missing or contradicts itself,
     ``Conflict`` for a member that is being removed.
     """
+    _check_single(headers)
     if settings.root_key:
         _check_gateway(headers, settings)
         if is_admin_path(path):
@@ -94,6 +96,13 @@ def _check_gateway(headers: Headers, settings: ServerConfig) -> None:
         raise _missing_key()
     if not is_root_key(key, settings):
         raise Denied("Invalid API Key", remedy="the gateway sends the root key", code="UNAUTHENTICATED")
+
+
+def _check_single(headers: Headers) -> None:
+    """A name that came twice is a client's before the gateway's: which of them holds must not be a guess."""
+    for name in _IDENTITY:
+        if len(headers.getlist(name)) > 1:
+            raise Invalid(f"{name} came twice", remedy="the gateway replaces it, or drops it", details={"field": name})
 
 
 def _missing_key() -> Denied:
