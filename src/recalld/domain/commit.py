@@ -116,12 +116,14 @@ class SetTiers:
 
 @dataclass(frozen=True, slots=True)
 class SetChunks:
-    """Index a file as read at ``version`` (large files, whose writer did not wait)."""
+    """Index a file as read at ``version`` (large files, whose writer did not wait). ``quiet``: its directory's tiers came with
+    it and know it already, so they are not made anew."""
 
     node_id: int
     version: int
     chunks: tuple[Chunk, ...]
     tiers: Tiers | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import AsyncIterator
@@ -216,3 +217,33 @@ async def test_a_restore_over_what_is_there_says_so_and_over_other_things_does_n
         await packs(there).restore(pack.path)
     assert refused.value.code == "ALREADY_EXISTS"
     assert await there.r.read("viking://resources/other/cup.md") == "a cup"
+
+
+async def test_summaries_that_came_along_outlive_the_work_an_import_leaves(house: House, there: House) -> None:
+    """A large import is parsed by the worker; summaries made by others stay until something in their directory changes."""
+    for n in range(70):
+        await house.write(f"{DOCS}/part{n % 7}/page{n}.md", f"# Page {n}\n\n{words(300)} marker{n}\n")
+    await house.settle()
+    pack = await packs(house).export(DOCS)
+    with zipfile.ZipFile(pack.path) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(found["docs/_ovpack/manifest.json"])
+    del manifest["generator"]
+    for entry in manifest["entries"]:
+        if entry["path"].endswith(".abstract.md"):
+            data = f"Told of {entry['path']} by a large model.\n".encode()
+            found[f"docs/files/{entry['path']}"] = data
+            entry |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    found["docs/_ovpack/manifest.json"] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(pack.path, "w") as archive:
+        for name, data in found.items():
+            archive.writestr(name, data)
+    await packs(there).bring(pack.path, "viking://resources")
+    assert (await there.queue("shape")).pending == 70
+    await there.settle()
+    assert await there.r.abstract(DOCS) == "Told of .abstract.md by a large model."
+    assert await there.r.abstract(f"{DOCS}/part3") == "Told of part3/.abstract.md by a large model."
+    assert await there.found("marker33", limit=1) == [f"{DOCS}/part5/page33.md"]
+    await there.write(f"{DOCS}/part3/page3.md", "# Something else\n")
+    await there.settle()
+    assert "large model" not in await there.r.abstract(f"{DOCS}/part3")

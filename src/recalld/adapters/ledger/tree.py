@@ -231,7 +231,8 @@ def set_chunks(pen: Pen, op: SetChunks) -> None:
     )
     if op.tiers is not None:
         pen.set_tier(op.node_id, op.version, op.tiers)
-        _tell_parent(pen, op.node_id, Uri(path))
+        if not op.quiet:
+            _tell_parent(pen, op.node_id, Uri(path))
 
 
 def remove(pen: Pen, op: Remove) -> None:

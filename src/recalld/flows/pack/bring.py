@@ -6,31 +6,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from recalld.domain.caller import Caller, Role
-from recalld.domain.commit import Commit, MakeDir, Op, PutFile, SetTags, SetTiers, WriteMode
+from recalld.domain.commit import Commit, MakeDir, Op, PutFile, SetTags, SetTiers
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.job import NewJob
 from recalld.domain.node import Node
 from recalld.domain.pack import Brought, OnConflict, VectorMode
 from recalld.domain.uri import DEPTH_MAX, Uri
-from recalld.flows.tree.shape import Shaped, put_file, shape
-from recalld.flows.tree.write import FOLLOWING, jobs_after
+from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
-from recalld.rules.address import session_of
 from recalld.rules.chunks import chunks_of_tiers
-from recalld.rules.media import HEAD_BYTES, media_type
 from recalld.rules.pack import refused, taken, target_of
 from recalld.rules.packed import Sorted, moved_source, tiers_of
 
+from .arrive import Arrival, job_after, put_of
 from .export import must_administer
 from .talk import bring_talk
 from .verify import Verified, check_talk, check_vectors, open_pack, sort_out
 
 NODES_MAX = 1_000_000
-CHUNKS_PER_COMMIT = 48
-BYTES_PER_COMMIT = 2 * 1024 * 1024
+WEIGHT_PER_COMMIT = 2 * 1024 * 1024
+WEIGHT_OF_CHUNK = WEIGHT_PER_COMMIT // 48
+"""A commit holds so many bytes, or so many nodes and chunks: captures wait for none that is larger."""
+AT_ONCE_FILES_MAX = 64
+AT_ONCE_BYTES_MAX = 1024 * 1024
+"""A pack up to this is findable when its import is acknowledged; what is larger is parsed and indexed by the worker."""
 OPS_PER_COMMIT = 32
 LEFT_OUT_SHOWN = 100
 EMBED = FOLLOWING[1:]
@@ -177,45 +180,37 @@ class _Bringing:
             self.seq = max(self.seq, receipt.seq)
 
     async def _write(self, files: Mapping[str, Uri]) -> None:
+        """In commits of a bounded size, each of one user's tree."""
+        sizes = {e.path: e.size for e in self.pack.manifest.entries}
+        at_once = len(files) <= AT_ONCE_FILES_MAX and sum(sizes[path] for path in files) <= AT_ONCE_BYTES_MAX
         held: list[PutFile] = []
-        size = chunks = 0
+        weight = 0
         for path, uri in files.items():
             if uri in self.present and self.on_conflict is OnConflict.SKIP:
                 self.kept += 1
                 continue
-            data = await self.doors.compute.run(self.pack.read, path)
-            if held and (size + len(data) > BYTES_PER_COMMIT or chunks > CHUNKS_PER_COMMIT):
+            if held and (
+                weight + sizes[path] > WEIGHT_PER_COMMIT or self._tenant(uri) is not self._tenant(held[0].uri)
+            ):
                 await self._store(held)
-                held, size, chunks = [], 0, 0
-            put = await self._put(path, uri, data)
+                held, weight = [], 0
+            put = await put_of(await self._arrival(path, uri, at_once), self.doors)
             held.append(put)
-            size, chunks = size + len(data), chunks + len(put.chunks or ()) + 1
+            weight += put.size + (len(put.chunks or ()) + 1) * WEIGHT_OF_CHUNK
         if held:
             await self._store(held)
 
+    async def _arrival(self, path: str, uri: Uri, at_once: bool) -> Arrival:
+        data = await self.doors.compute.run(self.pack.read, path)
+        record, quiet = self.pack.records.get(path), uri.parent in self.sorted.sidecars
+        return Arrival(uri, data, self.hashes[path], record, self._source(path), at_once, quiet)
+
     async def _store(self, puts: list[PutFile]) -> None:
-        later = tuple(job for job in jobs_after(puts) if job.kind == "shape") if not session_of(puts[0].uri) else ()
-        await self._commit([(put.uri, put) for put in puts], (*later, *EMBED))
+        jobs = [job_after(put, quiet=put.uri.parent in self.sorted.sidecars) for put in puts]
+        await self._commit([(put.uri, put) for put in puts], (*(job for job in jobs if job is not None), *EMBED))
         self.files += len(puts)
 
-    async def _put(self, path: str, uri: Uri, data: bytes) -> PutFile:
-        record = self.pack.records.get(path)
-        tags = record.tags if record is not None else None
-        if session_of(uri):
-            # A tool's output: what its message shows of it is what search finds.
-            whole = Shaped(self.hashes[path], media_type(uri.name, data[:HEAD_BYTES]), None, (), parsed=True)
-            put = await put_file(uri, data, whole, self.doors, mode=WriteMode.UPSERT)
-            return replace(put, source=self._source(path))
-        shaped = await shape(uri, data, self.doors)
-        if not shaped.parsed and b"\x00" in data[:HEAD_BYTES]:
-            shaped = replace(
-                shaped, document=None, chunks=None
-            )  # no text: its reader is found by the job that parses it
-        put = await put_file(uri, data, shaped, self.doors, mode=WriteMode.UPSERT, tags=tags)
-        told = record.updated_at if record is not None and record.updated_at else None
-        return replace(put, source=self._source(path), event_at=put.event_at if put.event_at is not None else told)
-
-    def _source(self, path: str) -> dict[str, object]:
+    def _source(self, path: str) -> dict[str, Any]:
         record = self.pack.records.get(path)
         if record is None:
             return {}

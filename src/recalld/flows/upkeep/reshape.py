@@ -24,5 +24,6 @@ async def reshape(job: Job, doors: Doors) -> None:
         return
     document = await doors.compute.run(parse, uri, data, doors)
     chunks = await doors.compute.run(chunks_of_file, uri, document)
-    change = SetChunks(node.id, node.version, chunks, await doors.model.tiers_of_document(uri.name, document))
+    tiers = await doors.model.tiers_of_document(uri.name, document)
+    change = SetChunks(node.id, node.version, chunks, tiers, quiet=bool(job.payload.get("quiet")))
     await tenant.commit(Commit((change,), FOLLOWING, done=job.id))

@@ -1,0 +1,74 @@
+"""One file of a pack as what a commit stores, and what is left to do for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from recalld.domain.commit import PutFile, WriteMode
+from recalld.domain.job import Lane, NewJob
+from recalld.domain.pack import PackRecord
+from recalld.domain.uri import Uri
+from recalld.flows.tree.shape import PARSE_INLINE_BYTES_MAX, Shaped, put_file, shape
+from recalld.ports.doors import Doors
+from recalld.rules.address import session_of
+from recalld.rules.encoding import decode
+from recalld.rules.media import HEAD_BYTES, media_type
+from recalld.rules.turns import talk_head
+
+NO_RECORD = PackRecord("", 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file with what its pack tells of it. ``at_once``: it is parsed and indexed in the commit that stores it, not by the
+    worker; ``quiet``: its directory's tiers came with it."""
+
+    uri: Uri
+    data: bytes
+    hash: str
+    record: PackRecord | None
+    source: dict[str, Any]
+    at_once: bool
+    quiet: bool
+
+
+async def put_of(arrival: Arrival, doors: Doors) -> PutFile:
+    """The operation that stores it."""
+    uri, data = arrival.uri, arrival.data
+    record = arrival.record or NO_RECORD
+    media = media_type(uri.name, data[:HEAD_BYTES])
+    if session_of(uri):
+        # A tool's output: what its message shows of it is what search finds.
+        whole = Shaped(arrival.hash, media, None, (), parsed=True)
+        return replace(await put_file(uri, data, whole, doors, mode=WriteMode.UPSERT), source=arrival.source)
+    if arrival.at_once and (len(data) <= PARSE_INLINE_BYTES_MAX or b"\x00" not in data[:HEAD_BYTES]):
+        shaped = await shape(uri, data, doors)
+    else:
+        shaped = Shaped(arrival.hash, media, None, None, parsed=False)
+    put = await put_file(
+        uri,
+        data,
+        shaped,
+        doors,
+        mode=WriteMode.UPSERT,
+        tags=record.tags if arrival.record is not None else None,
+    )
+    at, speaker = (put.event_at, put.speaker) if shaped.document is not None else await doors.compute.run(_said, data)
+    told = record.updated_at or None
+    return replace(put, source=arrival.source, event_at=told if at is None else at, speaker=speaker)
+
+
+def _said(data: bytes) -> tuple[float | None, str]:
+    """When and by whom, of a file that is a turn of a talk."""
+    if len(data) > PARSE_INLINE_BYTES_MAX or b"\x00" in data[:HEAD_BYTES]:
+        return None, ""
+    head = talk_head(decode(data).text)
+    return (None, "") if head is None else (head.at, head.speaker)
+
+
+def job_after(put: PutFile, *, quiet: bool) -> NewJob | None:
+    """What the worker still has to do for it."""
+    if put.chunks is not None and (put.tiers is not None or session_of(put.uri)):
+        return None
+    return NewJob("shape", f"shape:{put.uri}", {"uri": str(put.uri), "quiet": quiet}, lane=Lane.BULK)
