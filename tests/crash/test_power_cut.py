@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from recalld.app.engine import Engine
+from recalld.app.talk import TalkVerbs
 from recalld.domain.caller import Caller
 from recalld.ports.doors import Doors
 from tests.contract.ledger_house import sound
@@ -24,6 +25,8 @@ FOLDER = {
     "notes/plan.md": "# Plan\n\nThe cedar bridge opens in June.\n",
 }
 SAID = ("My name is Ana and I live in Lisbon.", "I am allergic to peanuts.", "I prefer tea to coffee.")
+OUTPUT = "a line of output\n" * 6_000
+"""Longer than what the ledger itself holds."""
 HASH = {"embedder": {"kind": "hash"}}
 
 
@@ -107,6 +110,8 @@ async def _story(house: House, upload: Path, accepted: Accepted) -> None:
     for text in SAID:
         told = await house.say("talk", text)
         accepted.said += told.message_ids
+    part = {"type": "tool", "tool_id": "c", "tool_name": "bash", "tool_output": OUTPUT}
+    accepted.said += (await house.say("talk", {"role": "assistant", "parts": [part]})).message_ids
     await house.settle()
     accepted.archives += (await house.commit("talk")).archived
     await house.write(f"{base}/desk/one.md", "# One\n\nrewritten")
@@ -152,6 +157,10 @@ async def _holds(house: House, accepted: Accepted) -> None:
         stored = [m.id for m in await tenant.messages("talk")]
         assert stored[: len(accepted.said)] == accepted.said
         assert len(stored) == len(set(stored)) <= len(accepted.said) + 1
+        outputs = await house.r.verbs(TalkVerbs).tool_results("talk")
+        assert {f["message_id"] for f in outputs} == set(stored[len(SAID) : len(SAID) + 1])
+        for facts in outputs:
+            assert await house.r.read(facts["storage_uri"]) == OUTPUT
         archives = await tenant.archives("talk")
         assert accepted.archives <= len(archives) <= 1
         assert all(a.state == "done" for a in archives)
@@ -164,9 +173,14 @@ async def _is_there(house: House, uri: str) -> bool:
     return uri in {str(e.node.uri) for e in await house.r.tree("viking://resources", depth=9)}
 
 
+# What belongs to a session is found by its messages.
+OF_SESSIONS = (
+    "WITH RECURSIVE s(id) AS (SELECT node FROM session UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id) "
+    "SELECT id FROM s"
+)
 NEVER = {
     "a file whose text is not in the index": (
-        "SELECT id FROM node n WHERE kind = 1 AND gone = 0 AND size > 0 AND NOT EXISTS "
+        f"SELECT id FROM node n WHERE kind = 1 AND gone = 0 AND size > 0 AND id NOT IN ({OF_SESSIONS}) AND NOT EXISTS "
         "(SELECT 1 FROM chunk k WHERE k.node = n.id AND k.version = n.version AND k.level = 2)"
     ),
     "a vector without a chunk": "SELECT chunk FROM vector WHERE chunk NOT IN (SELECT id FROM chunk)",
