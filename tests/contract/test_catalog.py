@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recalld.adapters.catalog import sqlite
 from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.domain.caller import Caller, Role
 from recalld.domain.document import Tiers
@@ -249,3 +250,16 @@ async def test_the_memory_budget_drops_the_owner_asked_longest_ago() -> None:
         assert len(await house.found(Caller(user=user))) == 6
     assert len(house.catalog._spaces) <= 2
     assert len(await house.found(Caller(user="u1"))) == 6
+
+
+async def test_what_is_kept_of_reaches_is_bounded_by_their_rows(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "REACHED_ROWS_MAX", 25)
+    for n in range(10):
+        house.shelf.file(uri(f"resources/{n}.md"), "text")
+    for depth in range(6):
+        asked = {"targets": (uri("resources"),), "since": float(-depth)}
+        assert len(await house.found(**asked)) == 10
+    assert len(house.catalog._views) == 2
+    house.shelf.file(uri("resources/more.md"), "text")
+    assert len(await house.found(targets=(uri("resources"),), since=-5.0)) == 11
+    assert house.catalog._reached == sum(view.size for view in house.catalog._views.values())

@@ -26,7 +26,9 @@ from .table import empty_table, table_of, with_neighbours
 
 T = TypeVar("T")
 ROWS_MAX = 4_000_000
-REACHES_MAX = 32
+REACHES_MAX = 256
+REACHED_ROWS_MAX = 500_000
+"""Rows of all reaches that are kept: about 50 MB. A context block asks for several small ones of each user."""
 
 
 class Reader(Protocol):
@@ -48,6 +50,11 @@ class _View:
     reach: Reach | None = None
     table: ChunkTable | None = None
 
+    @property
+    def size(self) -> int:
+        """Rows in reach."""
+        return sum(len(rows) for rows in self.rows)
+
 
 class SqliteCatalog:
     """Keeps at most ``rows_max`` rows of nodes and chunks; the owner asked longest ago goes first."""
@@ -57,6 +64,7 @@ class SqliteCatalog:
         self._rows_max = rows_max
         self._spaces: OrderedDict[tuple[str, str], Space] = OrderedDict()
         self._views: OrderedDict[Any, _View] = OrderedDict()
+        self._reached = 0
         # Pulls of one process take turns: two would read the same rows twice.
         self._turn = asyncio.Lock()
 
@@ -128,10 +136,12 @@ class SqliteCatalog:
         stamps = tuple(s.stamp for s, _ in parts)
         view = self._views.get(key)
         if view is None or view.stamps != stamps:
+            self._reached -= view.size if view is not None else 0
             view = self._views[key] = _made(caller, query, parts, stamps)
+            self._reached += view.size
         self._views.move_to_end(key)
-        while len(self._views) > REACHES_MAX:
-            self._views.popitem(last=False)
+        while len(self._views) > 1 and (len(self._views) > REACHES_MAX or self._reached > REACHED_ROWS_MAX):
+            self._reached -= self._views.popitem(last=False)[1].size
         while sum(s.rows for s in self._spaces.values()) > self._rows_max and len(self._spaces) > 1:
             self._spaces.popitem(last=False)
         return view
