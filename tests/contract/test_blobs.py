@@ -54,6 +54,32 @@ async def test_what_was_put_is_got_by_its_hash(blobs: Blobs, data: bytes) -> Non
     assert await blobs.get(name) == data
 
 
+@pytest.mark.parametrize("data", [b"", b"a", LARGE * 8], ids=["empty", "tiny", "large"])
+async def test_what_was_put_comes_in_bounded_pieces(blobs: Blobs, data: bytes) -> None:
+    name = await blobs.put(data)
+    pieces = [piece async for piece in blobs.pieces(name)]
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces), default=0) <= 1 << 20
+
+
+async def test_pieces_of_what_is_missing_are_refused_before_the_first(blobs: Blobs) -> None:
+    with pytest.raises(Corrupt):
+        await anext(blobs.pieces("0" * 64))
+
+
+@pytest.mark.parametrize("times", [1, 8])
+async def test_pieces_that_do_not_verify_never_come_to_an_end(files: FileBlobs, tmp_path: Path, times: int) -> None:
+    data = LARGE * times
+    name = await files.put(data)
+    (path,) = _files_in(tmp_path / "blobs")
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    got = 0
+    with pytest.raises(Corrupt):
+        async for piece in files.pieces(name):
+            got += len(piece)
+    assert got < len(data)
+
+
 async def test_putting_twice_is_putting_once(blobs: Blobs) -> None:
     names = await asyncio.gather(*[blobs.put(LARGE) for _ in range(8)])
     assert set(names) == {hashlib.sha256(LARGE).hexdigest()}

@@ -90,13 +90,23 @@ async def test_what_does_not_fit_is_refused_by_name(
     assert field in json.dumps(answer.json()["error"])
 
 
-async def test_a_download_is_the_bytes_whatever_the_name(http: httpx.AsyncClient) -> None:
-    uri = 'viking://resources/t\u00e9a "quoted"; x=1.md'
-    await write(http, uri, "z" * 3_000_000)
+@pytest.mark.parametrize("size", [0, 3, 65_536, 65_537, 3_000_000])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("日 本.md", "%E6%97%A5%20%E6%9C%AC.md"), ('a "b"; x=1\'.md', "a%20%22b%22%3B%20x%3D1%27.md")],
+)
+async def test_a_download_is_the_bytes_whatever_the_name(
+    http: httpx.AsyncClient, name: str, told: str, size: int
+) -> None:
+    uri = f"viking://resources/{name}"
+    await write(http, uri, "z" * size)
     got = await http.get(f"{API}/content/download", params={"uri": uri})
-    assert (got.status_code, got.content) == (200, b"z" * 3_000_000)
+    assert (got.status_code, got.content) == (200, b"z" * size)
     assert got.headers["content-type"] == "application/octet-stream"
-    assert got.headers["content-disposition"] == ("attachment; filename*=UTF-8''t%C3%A9a%20%22quoted%22%3B%20x%3D1.md")
+    assert got.headers["content-disposition"] == f"attachment; filename*=UTF-8''{told}"
+
+
+async def test_what_is_no_file_is_not_downloaded(http: httpx.AsyncClient) -> None:
     assert (await http.get(f"{API}/content/download", params={"uri": "viking://resources/no"})).status_code == 404
     assert (await http.get(f"{API}/content/download")).status_code == 400
     assert (await http.get(f"{API}/content/download", params={"uri": "viking://resources"})).status_code == 400

@@ -13,6 +13,7 @@ from recalld.domain.uri import Uri
 from recalld.flows.pack import bring as bringing
 from recalld.flows.pack import export as exporting
 from recalld.flows.pack.export import Packed
+from recalld.flows.pack.fetch import Fetched, fetch
 from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
 
@@ -44,6 +45,10 @@ class PackVerbs:
     async def restore(self, pack: Path, *, on_conflict: str = "fail", vector_mode: str = "auto") -> Brought:
         """Put a backup back. Raises as ``bring`` does, and ``Denied`` for a plain user."""
         return await bringing.restore(self._wish(pack, on_conflict, vector_mode), self._caller, self._doors)
+
+    async def fetch(self, uri: str) -> Fetched:
+        """One file as it is stored, piece by piece. Raises ``NotFound``, ``Invalid`` for a directory, and ``Denied``."""
+        return await fetch(self._uri(uri), self._caller, self._doors)
 
     def _uri(self, text: str) -> Uri:
         return resolve(text, self._caller, self._doors.clock.now())

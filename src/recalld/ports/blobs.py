@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,11 @@ class Blobs(Protocol):
 
     async def get(self, hash: str) -> bytes:
         """Raises ``Corrupt`` when it is missing or does not verify."""
+        ...
+
+    def pieces(self, hash: str) -> AsyncIterator[bytes]:
+        """The same in pieces of at most a megabyte, so that a large one is never in memory whole. Raises ``Corrupt`` before the
+        first piece when it is missing, and in place of the last one when they do not verify: who got all has the true bytes."""
         ...
 
     def has(self, hash: str) -> bool:

@@ -38,14 +38,6 @@ async def test_tiers_are_strings(http: httpx.AsyncClient) -> None:
         assert isinstance((await http.get(f"{AT}/{tier}", params={"uri": "viking://resources"})).json()["result"], str)
 
 
-async def test_a_download_is_bytes_under_their_name(http: httpx.AsyncClient, engine: FakeEngine) -> None:
-    await engine.write("viking://resources/日 本.md", b"\xff\x00")
-    answer = await http.get(f"{AT}/download", params={"uri": "viking://resources/日 本.md"})
-    assert answer.content == b"\xff\x00"
-    assert answer.headers["content-type"] == "application/octet-stream"
-    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''%E6%97%A5%20%E6%9C%AC.md"
-
-
 async def test_a_write_says_what_it_did(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     result = (await http.post(f"{AT}/write", json={"uri": FILE, "content": "héllo"})).json()["result"]
     assert result == {

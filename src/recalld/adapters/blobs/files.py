@@ -6,14 +6,23 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from recalld.domain.errors import Corrupt, Upstream
 from recalld.infra.offload import Pool
 
 BLOCK_BYTES = 1 << 20
+
+
+class Digest(Protocol):
+    """What a hash takes."""
+
+    def update(self, data: bytes, /) -> None:
+        """Go on."""
+        ...
 
 
 class FileBlobs:
@@ -34,6 +43,22 @@ class FileBlobs:
     async def get(self, hash: str) -> bytes:
         """See ``ports.blobs.Blobs``."""
         return await self._pool.run(self._get, hash)
+
+    async def pieces(self, hash: str) -> AsyncIterator[bytes]:
+        """See ``ports.blobs.Blobs``."""
+        digest = hashlib.sha256()
+        file = await self._pool.run(self._open, hash)
+        try:
+            held = await self._pool.run(_next_block, file, digest)
+            while block := await self._pool.run(_next_block, file, digest):
+                yield held
+                held = block
+        finally:
+            file.close()
+        if digest.hexdigest() != hash:
+            raise _does_not_verify(hash)
+        if held:
+            yield held
 
     def has(self, hash: str) -> bool:
         """See ``ports.blobs.Blobs``."""
@@ -101,19 +126,21 @@ class FileBlobs:
                 os.close(handle)
 
     def _get(self, hash_: str) -> bytes:
+        with self._open(hash_) as file:
+            data = _read(file)
+        if hashlib.sha256(data).hexdigest() != hash_:
+            raise _does_not_verify(hash_)
+        return data
+
+    def _open(self, hash_: str) -> BinaryIO:
         try:
-            data = self._place(hash_).read_bytes()
+            return self._place(hash_).open("rb")
         except FileNotFoundError as lost:
             raise Corrupt(
                 f"the content {hash_[:12]}… is missing", remedy="run recalld doctor; restore the blobs folder"
             ) from lost
         except OSError as failed:
-            raise Upstream(
-                f"the content {hash_[:12]}… could not be read: {failed.strerror}", remedy="check the disk"
-            ) from failed
-        if hashlib.sha256(data).hexdigest() != hash_:
-            raise Corrupt(f"the content {hash_[:12]}… does not verify", remedy="restore the blobs folder from a backup")
-        return data
+            raise _unreadable(failed) from failed
 
     def _sweep(self, known: frozenset[str], before: float) -> int:
         gone = 0
@@ -137,3 +164,24 @@ def _told() -> Iterator[None]:
         raise Upstream(
             f"a large file could not be stored: {failed.strerror}", remedy="free some disk space and send it again"
         ) from failed
+
+
+def _read(file: BinaryIO, count: int = -1) -> bytes:
+    try:
+        return file.read(count)
+    except OSError as failed:
+        raise _unreadable(failed) from failed
+
+
+def _next_block(file: BinaryIO, digest: Digest) -> bytes:
+    block = _read(file, BLOCK_BYTES)
+    digest.update(block)
+    return block
+
+
+def _unreadable(failed: OSError) -> Upstream:
+    return Upstream(f"a large file could not be read: {failed.strerror}", remedy="check the disk")
+
+
+def _does_not_verify(hash_: str) -> Corrupt:
+    return Corrupt(f"the content {hash_[:12]}… does not verify", remedy="restore the blobs folder from a backup")

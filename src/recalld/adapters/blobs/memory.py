@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from recalld.domain.errors import Corrupt, Upstream
+
+PIECE_BYTES = 65_536
 
 
 class MemoryBlobs:
@@ -27,6 +30,12 @@ class MemoryBlobs:
         if hash not in self._held:
             raise Corrupt(f"the content {hash[:12]}… is missing", remedy="put it first")
         return self._held[hash]
+
+    async def pieces(self, hash: str) -> AsyncIterator[bytes]:
+        """See ``ports.blobs.Blobs``."""
+        data = await self.get(hash)
+        for start in range(0, len(data), PIECE_BYTES):
+            yield data[start : start + PIECE_BYTES]
 
     def has(self, hash: str) -> bool:
         """See ``ports.blobs.Blobs``."""

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from recalld.app.packs import PackVerbs
 from recalld.domain.errors import Invalid
 from recalld.domain.pack import Brought
-from recalld.domain.uri import Uri
 from recalld.ports.source import UPLOAD_NOTE
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.pack import (
@@ -23,7 +22,7 @@ from recalld.surfaces.http.models.pack import (
     RestoreBody,
 )
 from recalld.surfaces.http.route import Deadline, Verb
-from recalld.surfaces.http.sending import BYTES, send_bytes, send_file
+from recalld.surfaces.http.sending import BYTES, send_file, send_pieces
 from recalld.surfaces.http.uploads import open_upload
 
 _AT = "/api/v1/pack"
@@ -34,12 +33,13 @@ async def download(call: Call, query: Annotated[DownloadQuery, Query()]) -> Resp
     """A file's bytes as stored, sidecars and session views as they read. With ``token`` no key is asked for."""
     if query.token:
         ticket = call.front.tickets.take(query.token)
-        data = await call.engine.as_caller(ticket.caller).read_bytes(ticket.uri)
-        return send_bytes(data, Uri.parse(ticket.uri).name)
+        found = await call.engine.as_caller(ticket.caller).verbs(PackVerbs).fetch(ticket.uri)
+        return send_pieces(found.pieces, found.name, found.size)
     await call.identify()
     if not query.uri:
         raise Invalid("uri is needed", remedy="name the file to download", details={"field": "uri"})
-    return send_bytes(await call.workspace.read_bytes(query.uri), call.expand(query.uri).name)
+    found = await call.workspace.verbs(PackVerbs).fetch(query.uri)
+    return send_pieces(found.pieces, found.name, found.size)
 
 
 async def export(call: Call, body: ExportBody) -> Response:

@@ -12,7 +12,6 @@ from starlette.responses import Response, StreamingResponse
 from recalld.infra.offload import Pool
 
 SLICE_BYTES = 262_144
-WHOLE_BYTES_MAX = 1_048_576
 BYTES = "application/octet-stream"
 
 
@@ -21,12 +20,10 @@ def attachment(name: str) -> dict[str, str]:
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"}
 
 
-def send_bytes(data: bytes, name: str, media: str = BYTES) -> Response:
-    """Bytes at hand as a download."""
-    if len(data) <= WHOLE_BYTES_MAX:
-        return Response(data, media_type=media, headers=attachment(name))
-    headers = attachment(name) | {"Content-Length": str(len(data))}
-    return StreamingResponse(_cut(data), media_type=media, headers=headers)
+def send_pieces(pieces: AsyncIterator[bytes], name: str, size: int) -> Response:
+    """A download as it comes. The length is told: a reader knows when it breaks off."""
+    headers = attachment(name) | {"Content-Length": str(size)}
+    return StreamingResponse(pieces, media_type=BYTES, headers=headers)
 
 
 async def send_file(path: Path, name: str, size: int, pool: Pool, media: str) -> Response:
@@ -48,9 +45,3 @@ async def _read(file: IO[bytes], pool: Pool) -> AsyncIterator[bytes]:
             yield piece
     finally:
         file.close()
-
-
-async def _cut(data: bytes) -> AsyncIterator[bytes]:
-    view = memoryview(data)
-    for start in range(0, len(data), SLICE_BYTES):
-        yield bytes(view[start : start + SLICE_BYTES])
