@@ -28,7 +28,7 @@ from recalld.rules.sidecar import render
 
 DOCS = Uri.parse("viking://resources/docs")
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
     max_leaves=9,
 )
@@ -37,16 +37,33 @@ JSON = st.recursive(
 def test_a_record_reads_as_it_was_written() -> None:
     source = {"path": "tea.md", "sha256": "0" * 64}
     node = Node(1, DOCS / "tea.md", Kind.FILE, updated_at=1_700_000_000.5, tags=("kind=drink",), source=source)
-    found = read_record(record_json("tea.md", node, 2, "About tea.\nMore."))
+    found = read_record(record_json("tea.md", node, 2, "About tea.\nMore."), DOCS)
     assert found is not None
     assert (found.path, found.level, found.tags) == ("tea.md", 2, ("kind=drink",))
     assert (found.updated_at, found.source) == (1_700_000_000.5, source)
 
 
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        (f"{DOCS}/a/tea.md", "a/tea.md"),
+        (f"{DOCS}/a/.abstract.md", "a"),
+        (f"{DOCS}/.overview.md", ""),
+        (str(DOCS), ""),
+        ("viking://resources/docs2/a", None),
+        ("viking://resources", None),
+        (5, None),
+    ],
+)
+def test_a_record_may_name_its_entry_by_its_address(uri: object, path: str | None) -> None:
+    found = read_record(json.dumps({"uri": uri, "tags": ["a=b"]}).encode(), DOCS)
+    assert (None if found is None else found.path) == path
+
+
 @given(st.binary(max_size=40) | JSON.map(json.dumps).map(str.encode))
 def test_any_line_is_a_record_or_none_or_refused(line: bytes) -> None:
     try:
-        read_record(line)
+        read_record(line, DOCS)
     except Invalid:
         return
 
@@ -57,7 +74,7 @@ def test_any_line_is_a_record_or_none_or_refused(line: bytes) -> None:
     )
 )
 def test_a_record_of_any_form_keeps_bounds(told: dict[str, Any]) -> None:
-    found = read_record(json.dumps(told).encode())
+    found = read_record(json.dumps(told).encode(), DOCS)
     assert found is None or (found.level in {0, 1, 2} and 0 <= found.updated_at < 1e11 and len(found.tags) <= 64)
 
 

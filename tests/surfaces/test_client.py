@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -221,3 +223,24 @@ def test_waiting_for_a_task_ends_when_it_has_ended(wire: Wire, client: Client, p
     assert client.task_wait("t", seen=lambda task: seen.append(task["status"]))["status"] == "completed"
     assert seen == ["pending", "running", "completed"]
     assert len(pauses) == 2
+
+
+def test_a_download_is_written_as_it_comes_and_a_broken_one_is_told(wire: Wire) -> None:
+    wire.put("GET /file", Canned(200, {"a": 1}), Canned(200, {"a": 1}, {"Content-Length": "99", "Connection": "close"}))
+    with Client(wire.url) as client:
+        seen: list[tuple[int, int]] = []
+        whole = BytesIO()
+        client.save("GET", "/file", whole, progress=lambda got, total: seen.append((got, total)))
+        assert json.loads(whole.getvalue()) == {"a": 1}
+        assert seen[-1] == (len(whole.getvalue()), len(whole.getvalue()))
+        with pytest.raises(Closed):
+            client.save("GET", "/file", BytesIO())
+
+
+def test_a_refused_download_is_an_error_of_its_family_and_nothing_is_written(wire: Wire) -> None:
+    wire.fail("POST /pack", 404, "NOT_FOUND", "it is not there")
+    with Client(wire.url) as client:
+        file = BytesIO()
+        with pytest.raises(NotFound, match="not there"):
+            client.save("POST", "/pack", file, body={"uri": "viking://resources/none"})
+        assert file.getvalue() == b""

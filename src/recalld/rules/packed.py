@@ -83,13 +83,14 @@ def record_json(path: str, node: Node, level: int, abstract: str) -> bytes:
     return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-def read_record(line: bytes) -> PackRecord | None:
-    """A record by what it says of its entry's path; None if it names none in the pack. Raises ``Invalid``."""
+def read_record(line: bytes, root: Uri) -> PackRecord | None:
+    """A record by what it says of its entry: a path below ``root``, or an address there (a sidecar's is its directory's);
+    None if it names none. Raises ``Invalid``."""
     told = loads(line, "an index record")
     if not isinstance(told, dict):
         raise refused("an index record is no object")
-    path, level = told.get("path", told.get("rel_path")), told.get("level", 2)
-    if not isinstance(path, str) or level not in (0, 1, 2):
+    path, level = _path_of(told, f"{root}/" if root.parts else str(root)), told.get("level", 2)
+    if path is None or level not in (0, 1, 2):
         return None
     given = told.get("tags") or told.get("search_tags") or ()
     listed = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else ()
@@ -101,6 +102,17 @@ def read_record(line: bytes) -> PackRecord | None:
         else moment(str(updated or ""), 0.0)
     )
     return PackRecord(path, int(level), tags[:TAGS_MAX], at if 0 < at < 1e11 else 0.0, _source(told.get("source")))
+
+
+def _path_of(told: Mapping[str, Any], root: str) -> str | None:
+    path, uri = told.get("path", told.get("rel_path")), told.get("uri")
+    if isinstance(path, str):
+        return path
+    if not isinstance(uri, str) or not f"{uri}/".startswith(root):
+        return None
+    below = uri[len(root) :]
+    name = below.rpartition("/")[2]
+    return below[: -len(name)].rstrip("/") if name in SIDECARS else below
 
 
 def _source(given: object) -> dict[str, Any]:
@@ -202,6 +214,11 @@ def lines_of(data: bytes) -> Iterator[dict[str, Any]]:
         if not isinstance(told, dict):
             raise refused("a message is no object")
         yield told
+
+
+def filled(told: dict[str, Any]) -> dict[str, Any]:
+    """A message with something in it: who said nothing still has a place in the talk."""
+    return {**told, "parts": [{"type": "text", "text": ""}]} if told.get("parts") == [] else told
 
 
 def session_config(data: bytes) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from recalld.rules.pack import (
     refused,
     root_folder,
 )
-from recalld.rules.packed import Sorted, TalkFiles, lines_of, read_record
+from recalld.rules.packed import Sorted, TalkFiles, filled, lines_of, read_record
 from recalld.rules.wire import message_from
 
 FILES_PER_CALL = 64
@@ -115,7 +115,7 @@ def _records(reader: ArchiveReader, manifest: Manifest) -> dict[str, PackRecord]
     lines = [line for line in data.split(b"\n") if line.strip()]
     if len(lines) != manifest.records:
         raise refused(f"it has {len(lines)} index records where the manifest says {manifest.records}")
-    found = [record for line in lines if (record := read_record(line)) is not None]
+    found = [record for line in lines if (record := read_record(line, manifest.root.uri)) is not None]
     return {record.path: record for record in sorted(found, key=lambda r: r.level)}
 
 
@@ -175,7 +175,7 @@ def _check_messages(pack: Verified, path: str, caller: Caller, now: float) -> No
 
 def messages_of(pack: Verified, path: str, caller: Caller, now: float) -> list[dict[str, Any]]:
     """A ``messages.jsonl`` as an append takes it: a context part that names no address here names none."""
-    return [_named(told, caller, now) for told in lines_of(pack.read(path))]
+    return [_named(filled(told), caller, now) for told in lines_of(pack.read(path))]
 
 
 def _named(told: dict[str, Any], caller: Caller, now: float) -> dict[str, Any]:

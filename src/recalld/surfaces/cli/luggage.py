@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from recalld.domain.errors import Invalid
 from recalld.flows.pack.make import PackMaker
 from recalld.rules.pack import clean_path
+from recalld.rules.packed import filled, lines_of
+from recalld.rules.wire import message_from
 
 
 @dataclass(slots=True)
@@ -32,3 +37,26 @@ class Luggage:
     def leave(self, path: str, why: str) -> None:
         """Note what is not brought."""
         self.left_out.append(f"{path}: {why}")
+
+    def file(self, path: str, data: bytes, facts: Mapping[str, Any]) -> None:
+        """Put a file in, with what the index is to know of it. A line of talk that is none (half-written when its machine
+        stopped) is left out by itself: the rest of the talk is brought."""
+        if path.endswith("/messages.jsonl") and "/sessions/" in path:
+            data = self._talk(path, data)
+        self.maker.file(path, data)
+        self.maker.record(json.dumps({"path": path, "level": 2, **facts}, ensure_ascii=False).encode() + b"\n")
+
+    def _talk(self, path: str, data: bytes) -> bytes:
+        lines = [line for line in data.split(b"\n") if line.strip()]
+        good = [line for line in lines if _is_message(line)]
+        if len(good) < len(lines):
+            self.leave(path, f"{len(lines) - len(good)} of its {len(lines)} lines are no messages")
+        return b"".join(line + b"\n" for line in good)
+
+
+def _is_message(line: bytes) -> bool:
+    try:
+        message_from(filled(next(iter(lines_of(line)))), "msg_unnamed", 0.0)
+    except Invalid:
+        return False
+    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -72,9 +71,7 @@ def _take(path: Path, is_dir: bool, home: Path, luggage: Luggage) -> None:
             luggage.maker.directory(rel)
     elif (read := _read(path, rel, luggage)) is not None and luggage.fits(rel):
         data, changed = read
-        luggage.maker.file(rel, data)
-        told = {"path": rel, "level": 2, "name": path.name, "updated_at": iso(changed)}
-        luggage.maker.record(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+        luggage.file(rel, data, {"name": path.name, "updated_at": iso(changed)})
 
 
 def _is_text(name: str) -> bool:

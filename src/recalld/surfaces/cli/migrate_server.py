@@ -33,10 +33,8 @@ def pack_server(there: Client, scopes: Sequence[str], luggage: Luggage) -> None:
             data = _bytes(there, uri, path, luggage)
             if data is None or not luggage.fits(path):
                 continue
-            luggage.maker.file(path, data)
             tags, attrs = _tags(there, uri) if attrs else ([], False)
-            told = {"path": path, "level": 2, "updated_at": str(entry.get("modTime") or ""), "tags": tags}
-            luggage.maker.record(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+            luggage.file(path, data, {"updated_at": str(entry.get("modTime") or ""), "tags": tags})
     if "user" in scopes:
         _talk(there, luggage)
 
@@ -121,4 +119,4 @@ def _talk(there: Client, luggage: Luggage) -> None:
             luggage.leave(path, refused.message)
             continue
         if messages and luggage.fits(path):
-            luggage.maker.file(path, b"".join(json.dumps(m).encode() + b"\n" for m in messages))
+            luggage.file(path, b"".join(json.dumps(m).encode() + b"\n" for m in messages), {})
