@@ -183,8 +183,11 @@ class Server:
         line = self.line()
         while True:
             self.polls += 1
-            if line.ask("GET", "/ready").status == 200:
-                break
+            try:
+                if line.ask("GET", "/ready").status == 200:
+                    break
+            except Gone:
+                pass  # a kept connection may be closed on a machine that stood still for seconds: ask on a new one
             self._still_alive(begun)
             time.sleep(0.005)
         line.close()
