@@ -81,7 +81,7 @@ def report(asked: Server, tmp_path_factory: pytest.TempPathFactory) -> Report:
     command = [str(client("schema") / "bin" / "schemathesis"), "--config-file", str(DRIVE / "schemathesis.toml"), "run"]
     command += [f"http://127.0.0.1:{asked.port}/openapi.json", "--checks", "all", "--suppress-health-check", "all"]
     command += ["--max-examples", str(EXAMPLES_MAX), "--seed", str(SEED), "--continue-on-failure", "--no-color"]
-    command += ["--report", "json", "--report-json-path", str(told), "--generation-database", "none"]
+    command += ["--report", "json", "--report-json-path", str(told)]
     ran = run(command, home, SCHEMATHESIS_HOOKS="schema_hooks", PYTHONPATH=str(DRIVE))
     assert told.exists(), ran.out[-3_000:] + ran.err[-3_000:]
     whole = json.loads(told.read_text())

@@ -179,14 +179,13 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> list[str]:
     """Every method of a path: its routes stand one for each, and the router names only the first one's."""
-    scope = dict(request.scope)
-    found = {
-        method
+    routes = [
+        route
         for route in request.app.router.routes
-        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
-        for method in route.methods or ()
-    }
-    return sorted(found)
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    plainest = min((route.path for route in routes), key=lambda path: path.count("{"), default="")
+    return sorted({method for route in routes if route.path == plainest for method in route.methods or ()})
 
 
 async def _broken(request: Request, error: Exception) -> Response:
