@@ -187,7 +187,9 @@ def test_a_pack_goes_nowhere_else(root: str, parent: str) -> None:
         target_of(told, Uri(tuple(p for p in parent.split("/") if p)))
 
 
-@pytest.mark.parametrize("uri", ["viking://", "viking://user", "viking://user/ana/sessions/trip/history"])
+@pytest.mark.parametrize(
+    "uri", ["viking://", "viking://user", "viking://user/ana/sessions/trip/history", "viking://user/ana/privacy/skill"]
+)
 def test_what_is_no_subtree_of_its_own_is_not_exported(uri: str) -> None:
     with pytest.raises(RecalldError):
         check_exportable(Uri.parse(uri))

@@ -242,6 +242,11 @@ def check_place(uri: Uri) -> None:
         raise Denied(f"{uri} is not writable", remedy="choose a place in viking://resources or in a user's tree")
 
 
+def is_private(uri: Uri) -> bool:
+    """True for a user's private values: they leave in a backup alone, and are indexed nowhere."""
+    return uri.parts[:1] == ("user",) and uri.parts[2:3] == ("privacy",)
+
+
 def check_exportable(uri: Uri) -> None:
     """Raises ``Invalid`` for what is no subtree of its own."""
     p = uri.parts
@@ -249,6 +254,12 @@ def check_exportable(uri: Uri) -> None:
         raise Invalid(
             f"{uri} is not exported as a pack",
             remedy="export a directory in it, or make a backup of the account",
+            details={"field": "uri"},
+        )
+    if is_private(uri):
+        raise Invalid(
+            f"{uri} holds private values, which are not exported",
+            remedy="an administrator's backup of the account holds them",
             details={"field": "uri"},
         )
     if len(p) > 4 and p[0] == "user" and p[2] == "sessions":

@@ -16,7 +16,7 @@ from recalld.domain.policy import ABSTRACT_CHARS_MAX, JSON_DEPTH_MAX, OVERVIEW_C
 from recalld.domain.uri import Uri
 
 from .address import SIDECARS, context_type, session_of
-from .pack import refused
+from .pack import is_private, refused
 from .tags import tags_of
 from .wire import iso, moment
 
@@ -161,18 +161,22 @@ class TalkFiles:
 
 @dataclass(slots=True)
 class Sorted:
-    """A pack's entries by what becomes of them, paths as in the pack."""
+    """A pack's entries by what becomes of them, paths as in the pack. ``restoring``: it is a backup."""
 
+    restoring: bool = False
     files: dict[str, Uri] = field(default_factory=dict)
     directories: dict[str, Uri] = field(default_factory=dict)
     sidecars: dict[Uri, dict[int, str]] = field(default_factory=dict)
     talks: dict[Uri, TalkFiles] = field(default_factory=dict)
     outputs: dict[str, Uri] = field(default_factory=dict)
+    private: dict[str, Uri] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
     def take(self, path: str, uri: Uri, is_dir: bool) -> None:
         """Put one entry where it belongs."""
-        if session_of(uri):
+        if is_private(uri):
+            self._take_private(path, uri, is_dir)
+        elif session_of(uri):
             self._take_talk(path, uri, is_dir)
         elif is_dir:
             self.directories[path] = uri
@@ -182,6 +186,14 @@ class Sorted:
             self.left_out.append(f"{path}: has no meaning here")
         else:
             self.files[path] = uri
+
+    def _take_private(self, path: str, uri: Uri, is_dir: bool) -> None:
+        if is_dir or uri.name in SIDECARS:
+            return  # directories come with what lies in them, and nothing is said of what they hold
+        if self.restoring:
+            self.private[path] = uri
+        else:
+            self.left_out.append(f"{path}: private values come with a backup alone")
 
     def _take_talk(self, path: str, uri: Uri, is_dir: bool) -> None:
         base = Uri(uri.parts[:4])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from recalld.app.packs import PackVerbs
+from recalld.app.privacy import PrivacyVerbs
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, SetTags
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
@@ -247,3 +248,42 @@ async def test_summaries_that_came_along_outlive_the_work_an_import_leaves(house
     await there.write(f"{DOCS}/part3/page3.md", "# Something else\n")
     await there.settle()
     assert "large model" not in await there.r.abstract(f"{DOCS}/part3")
+
+
+async def test_private_values_leave_in_a_backup_alone_and_are_found_by_nothing(house: House, there: House) -> None:
+    me = house.r.as_caller(Caller())
+    await me.verbs(PrivacyVerbs).upsert("skill", "mailer", {"token": "opensesame"})
+    await me.write("viking://~/memories/preferences/me/tea.md", "oolong")
+    await house.settle()
+    with pytest.raises(Invalid, match="private"):
+        await packs(house).export("viking://user/default/privacy")
+    tree = await packs(house).export("viking://user/default")
+    with zipfile.ZipFile(tree.path) as archive:
+        assert not [name for name in archive.namelist() if "mailer" in name]
+    backup = await packs(house).backup()
+    await packs(there).restore(backup.path)
+    await there.settle()
+    kept = await there.r.as_caller(Caller()).verbs(PrivacyVerbs).config("skill", "mailer")
+    assert kept.current.values == {"token": "opensesame"}
+    assert await there.found("opensesame") == []
+
+
+async def test_private_values_are_not_brought_by_a_pack_of_a_user(house: House, there: House) -> None:
+    await house.r.as_caller(Caller()).verbs(PrivacyVerbs).upsert("skill", "mailer", {"token": "opensesame"})
+    backup = await packs(house).backup()
+    with zipfile.ZipFile(backup.path) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(found.pop("openviking-backup/_ovpack/manifest.json"))
+    del manifest["generator"], manifest["index"]
+    manifest["root"] = {"name": "default", "uri": "viking://user/default"}
+    manifest["entries"] = [e for e in manifest["entries"] if e["path"].startswith("user/default/")]
+    for entry in manifest["entries"]:
+        entry["path"] = entry["path"].removeprefix("user/default/")
+    with zipfile.ZipFile(backup.path, "w") as archive:
+        for name, data in found.items():
+            if "/files/user/default/" in name:
+                archive.writestr(name.replace("openviking-backup/files/user/default", "default/files"), data)
+        archive.writestr("default/_ovpack/manifest.json", json.dumps(manifest))
+    did = await packs(there).bring(backup.path, "viking://user", on_conflict="overwrite")
+    assert any("private" in one for one in did.left_out)
+    assert await there.r.as_caller(Caller()).verbs(PrivacyVerbs).categories() == []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from recalld.domain.commit import PutFile, WriteMode
+from recalld.domain.document import Tiers
 from recalld.domain.job import Lane, NewJob
 from recalld.domain.pack import PackRecord
 from recalld.domain.uri import Uri
@@ -14,6 +15,7 @@ from recalld.ports.doors import Doors
 from recalld.rules.address import session_of
 from recalld.rules.encoding import decode
 from recalld.rules.media import HEAD_BYTES, media_type
+from recalld.rules.pack import is_private
 from recalld.rules.turns import talk_head
 
 NO_RECORD = PackRecord("", 2)
@@ -38,10 +40,10 @@ async def put_of(arrival: Arrival, doors: Doors) -> PutFile:
     uri, data = arrival.uri, arrival.data
     record = arrival.record or NO_RECORD
     media = media_type(uri.name, data[:HEAD_BYTES])
-    if session_of(uri):
-        # A tool's output: what its message shows of it is what search finds.
+    if is_unindexed(uri):
         whole = Shaped(arrival.hash, media, None, (), parsed=True)
-        return replace(await put_file(uri, data, whole, doors, mode=WriteMode.UPSERT), source=arrival.source)
+        put = await put_file(uri, data, whole, doors, mode=WriteMode.UPSERT)
+        return replace(put, source=arrival.source, tiers=Tiers("") if is_private(uri) else None)
     if arrival.at_once and (len(data) <= PARSE_INLINE_BYTES_MAX or b"\x00" not in data[:HEAD_BYTES]):
         shaped = await shape(uri, data, doors)
     else:
@@ -59,6 +61,11 @@ async def put_of(arrival: Arrival, doors: Doors) -> PutFile:
     return replace(put, source=arrival.source, event_at=told if at is None else at, speaker=speaker)
 
 
+def is_unindexed(uri: Uri) -> bool:
+    """A session's tool outputs are found by what their message shows of them, private values by nothing."""
+    return bool(session_of(uri)) or is_private(uri)
+
+
 def _said(data: bytes) -> tuple[float | None, str]:
     """When and by whom, of a file that is a turn of a talk."""
     if len(data) > PARSE_INLINE_BYTES_MAX or b"\x00" in data[:HEAD_BYTES]:
@@ -69,6 +76,6 @@ def _said(data: bytes) -> tuple[float | None, str]:
 
 def job_after(put: PutFile, *, quiet: bool) -> NewJob | None:
     """What the worker still has to do for it."""
-    if put.chunks is not None and (put.tiers is not None or session_of(put.uri)):
+    if is_unindexed(put.uri) or (put.chunks is not None and put.tiers is not None):
         return None
     return NewJob("shape", f"shape:{put.uri}", {"uri": str(put.uri), "quiet": quiet}, lane=Lane.BULK)

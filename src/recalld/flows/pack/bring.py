@@ -99,10 +99,11 @@ def _check_conflicts(sorted_out: Sorted, present: Mapping[Uri, Node], target: Ur
     if on_conflict is OnConflict.FAIL:
         if target in present and len(target.parts) > (3 if target.parts[:1] == ("user",) else 1):
             raise taken(target)
-        for uri in (*sorted_out.files.values(), *sorted_out.talks):
+        for uri in (*sorted_out.files.values(), *sorted_out.private.values(), *sorted_out.talks):
             if uri in present:
                 raise taken(uri)
-    for uris, is_dir in ((sorted_out.files.values(), False), (sorted_out.directories.values(), True)):
+    files = (*sorted_out.files.values(), *sorted_out.outputs.values(), *sorted_out.private.values())
+    for uris, is_dir in ((files, False), (sorted_out.directories.values(), True)):
         for uri in uris:
             there = present.get(uri)
             if there is not None and there.is_dir is not is_dir:
@@ -140,6 +141,7 @@ class _Bringing:
             messages += await bring_talk(talk, self.pack, replace(self.caller, user=talk.uri.parts[1]), self.doors)
             sessions += 1
         await self._write(self.sorted.outputs)
+        await self._write(self.sorted.private)
         await self._write(self.sorted.files)
         await self._set_tiers()
         for tenant in self.owners.values():

@@ -15,6 +15,7 @@ from recalld.flows.tree.views import is_view, read_view
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import SIDECARS, session_of
+from recalld.rules.pack import is_private
 from recalld.rules.packed import NO_PLACE, record_json
 from recalld.rules.sidecar import render
 
@@ -31,7 +32,8 @@ class Item:
 
 
 async def gather(root: Uri, caller: Caller, doors: Doors) -> AsyncIterator[Item]:
-    """Everything below ``root`` in pre-order, one file's bytes at a time. What vanishes meanwhile is left out. Raises
+    """Everything below ``root`` in pre-order, one file's bytes at a time. What vanishes meanwhile is left out, and so are
+    private values but of a whole account. Raises
     ``NotFound``, ``Invalid`` for a file or for more than a pack holds."""
     tenant = doors.ledger.tenant(caller)
     top = await tenant.stat(root)
@@ -46,6 +48,8 @@ async def gather(root: Uri, caller: Caller, doors: Doors) -> AsyncIterator[Item]
         )
     told: set[str] = set()
     for node in (top, *(e.node for e in entries)):
+        if root.parts and is_private(node.uri):
+            continue
         try:
             async for item in _items(node, root, caller, doors):
                 # A session's view may show what is stored below it as well: the first one stands.

@@ -136,7 +136,7 @@ def check_vectors(manifest: Manifest, mode: VectorMode, doors: Doors) -> None:
 
 def sort_out(manifest: Manifest, target: Uri) -> Sorted:
     """Every entry's address below ``target`` and what becomes of it. Raises ``Invalid`` for what can be none."""
-    found = Sorted()
+    found = Sorted(restoring=manifest.is_backup)
     for entry in manifest.entries:
         uri = Uri((*target.parts, *entry.path.split("/")))
         if len(uri.parts) == 1 and entry.is_dir:
