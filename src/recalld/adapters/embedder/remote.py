@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,12 +36,27 @@ class RemoteSettings(BaseModel):
 
 
 class Shape(Protocol):
-    """How one vendor writes requests and answers."""
+    """How one vendor writes requests and answers, and what it is when nobody says more."""
 
-    kind: str
-    base_url: str
-    model: str
-    widths: Mapping[str, int]
+    @property
+    def kind(self) -> str:
+        """The word users write for it."""
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """Where its own service is."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model taken when none is named."""
+        ...
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """Dimensions of the models that are known."""
+        ...
 
     def headers(self, api_key: str) -> dict[str, str]:
         """How the key travels."""
@@ -54,6 +70,42 @@ class Shape(Protocol):
         """One row of numbers (or base64 of little-endian float32) per text, in order. Raises ``KeyError``, ``TypeError`` or
         ``ValueError`` for an answer of another shape."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListShape:
+    """The usual shape: one list of texts in, one row for each out.
+
+    ``texts``: the field they go into; ``dimensions``: the field of the width, "" = not sent; ``purpose``: field and words for
+    questions and for documents; ``always``: what every request says; ``rows``: the vectors of an answer.
+    """
+
+    kind: str
+    base_url: str
+    model: str
+    widths: Mapping[str, int]
+    path: str = "embeddings"
+    texts: str = "input"
+    dimensions: str = ""
+    purpose: tuple[str, str, str] = ("", "", "")
+    always: Mapping[str, Any] = field(default_factory=dict)
+    rows: Callable[[Any], Sequence[Any]] = lambda answer: by_index(answer["data"])
+
+    def headers(self, api_key: str) -> dict[str, str]:
+        """See ``Shape``."""
+        return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+
+    def request(self, settings: RemoteSettings, model: str, texts: Sequence[str], query: bool) -> tuple[str, Any]:
+        """See ``Shape``."""
+        body: dict[str, Any] = {"model": model, self.texts: list(texts), **self.always}
+        if self.dimensions and settings.dimensions:
+            body[self.dimensions] = settings.dimensions
+        name, for_query, for_document = self.purpose
+        return self.path, body | ({name: for_query if query else for_document} if name else {})
+
+    def vectors(self, answer: Any) -> Sequence[Any]:
+        """See ``Shape``."""
+        return self.rows(answer)
 
 
 class RemoteEmbedder:
@@ -119,8 +171,3 @@ def _numbers(row: Any) -> Any:
 def by_index(rows: Any) -> Sequence[Any]:
     """Vectors out of rows that each say whose it is: they may come in any order."""
     return [row["embedding"] for row in sorted(rows, key=lambda row: int(row["index"]))]
-
-
-def bearer(api_key: str) -> dict[str, str]:
-    """The usual way for a key to travel; a local server needs none."""
-    return {"Authorization": f"Bearer {api_key}"} if api_key else {}
