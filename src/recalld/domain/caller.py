@@ -28,6 +28,11 @@ class Caller:
     role: Role = Role.USER
     peer: str = ""
 
+    def hides(self, parts: tuple[str, ...]) -> bool:
+        """True for what lies in the tree of another peer than the one whose view is asked for."""
+        mine = ("user", self.user, "peers")
+        return bool(self.peer) and len(parts) > 3 and parts[:3] == mine and parts[3] != self.peer
+
     @property
     def sees_all(self) -> bool:
         """True for who sees every user's tree of the account. An admin governs users; what they keep is theirs."""

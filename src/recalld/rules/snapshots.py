@@ -53,6 +53,8 @@ def tracked(parts: Sequence[str], caller: Caller) -> bool:
         return True
     if not caller.sees_all and parts[1] != caller.user:
         return False
+    if caller.hides(parts):
+        return False
     return len(parts) < 3 or parts[2] not in _UNTRACKED_AREAS
 
 

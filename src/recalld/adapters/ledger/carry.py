@@ -26,6 +26,7 @@ COPY_CHUNKS_MAX = 5_000
 
 def move(pen: Pen, op: Move) -> None:
     """See ``commit.Move``."""
+    rows.check_whole(pen.caller, op.source)
     found = existing(pen, op.source)
     if found is None:
         raise rows.missing(op.source)
@@ -119,6 +120,7 @@ def holds_talk(pen: Pen, top: int) -> bool:
 
 def copy(pen: Pen, op: Copy) -> None:
     """See ``commit.Copy``."""
+    rows.check_whole(pen.caller, op.source)
     found = existing(pen, op.source)
     if found is None:
         raise rows.missing(op.source)

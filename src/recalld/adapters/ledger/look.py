@@ -65,6 +65,8 @@ def _entries(c: apsw.Connection, caller: Caller, node: Node, limit: int, hidden:
 
 def _children(c: apsw.Connection, caller: Caller, node: int, uri: Uri, limit: int, hidden: bool) -> list[Node]:
     only = caller.user if uri.parts == ("user",) and not caller.sees_all else ""
+    if caller.peer and uri.parts == ("user", caller.user, "peers"):
+        only = caller.peer
     hide = "" if hidden else " AND NOT (n.name LIKE '.%' AND n.kind <> 0)"
     found = every(
         c,
@@ -154,6 +156,8 @@ def _below(c: apsw.Connection, top: int, most: int) -> list[tuple[int, int, str,
 def _shown(caller: Caller, parent: tuple[str, ...], name: str, is_file: int) -> bool:
     if name.startswith(".") and is_file:
         return False
+    if caller.hides((*parent, name)):
+        return False
     return caller.sees_all or parent != ("user",) or name == caller.user
 
 
@@ -196,7 +200,7 @@ def _inside(
         if above is None or above[: len(uri.parts)] != uri.parts or len(above) - len(uri.parts) >= depth_max:
             continue
         path = (*above, name)
-        if name.startswith(".") or (not caller.sees_all and path[0] == "user" and path[1] != caller.user):
+        if name.startswith(".") or not rows.may_see(caller, Uri(path)):
             continue
         kind = Kind.MESSAGE if talk_uri(uri) else Kind.FILE
         yield Node(id_, Uri(path), kind, size=size, hash=hash_, source=NO_SOURCE), data

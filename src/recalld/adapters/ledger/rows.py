@@ -157,15 +157,27 @@ def owner_of(c: apsw.Connection, account: str, user: str) -> int:
 
 
 def may_see(caller: Caller, uri: Uri) -> bool:
-    """False for another user's tree, asked for by anybody but root."""
-    return caller.sees_all or owner_key(uri) in {"", caller.user}
+    """False for another user's tree, asked for by anybody but root, and for what a peer's view hides."""
+    return (caller.sees_all or owner_key(uri) in {"", caller.user}) and not caller.hides(uri.parts)
 
 
 def check_access(caller: Caller, uri: Uri) -> None:
-    """Refuse another user's tree. Raises ``Denied``."""
+    """Refuse another user's tree. Raises ``Denied``; ``NotFound`` for another peer's, which this view does not show."""
+    if caller.hides(uri.parts):
+        raise missing(uri)
     if not may_see(caller, uri):
         raise Denied(
             f"{uri} belongs to another user", remedy="use viking://~ for your own tree", details={"uri": str(uri)}
+        )
+
+
+def check_whole(caller: Caller, uri: Uri) -> None:
+    """Refuse a change that would reach into what a peer's view hides. Raises ``Denied``."""
+    if caller.peer and uri.parts in {("user", caller.user), ("user", caller.user, "peers")}:
+        raise Denied(
+            f"{uri} holds other peers' trees, which the view of {caller.peer} does not show",
+            remedy="leave X-OpenViking-Actor-Peer out, or name what is below it",
+            details={"uri": str(uri)},
         )
 
 

@@ -237,6 +237,7 @@ def set_chunks(pen: Pen, op: SetChunks) -> None:
 
 def remove(pen: Pen, op: Remove) -> None:
     """See ``commit.Remove``."""
+    rows.check_whole(pen.caller, op.uri)
     found = existing(pen, op.uri)
     if found is None:
         return

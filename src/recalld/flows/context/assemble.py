@@ -41,7 +41,9 @@ async def assemble(wish: Wish, caller: Caller, doors: Doors, *, deadline_s: floa
     gathered = await gather(wish, past.queries, planned, cooled, caller, doors, deadline_s=deadline_s)
     chosen = choose(list(gathered.found.values()), quotas, wish.limit)
     pins = dict(wish.detail or {})
-    full = [await _with_texts(one, pins, tenant, gathered.degraded) for one in chosen]
+    # Other peers' entries were asked for: their texts are read without this peer's blinkers.
+    reader = doors.ledger.tenant(replace(caller, peer="")) if wish.all_peers else tenant
+    full = [await _with_texts(one, pins, reader, gathered.degraded) for one in chosen]
     entries, figures = pack(full, wish.max_tokens, pins)
     told, rewritten = digest(full, wish.query, wish.rewrite_max_bullets) if wish.rewrite == "on" else ("", "off")
     shown = [] if rewritten == "no_relevant" else entries
