@@ -89,12 +89,15 @@ def filter_case(context, case):
     """0 and 1 are taken for false and true and the other way round, as the wire's own models do: no refusal is due."""
     if case.meta is None or case.meta.generation.mode.is_positive:
         return True
-    what = getattr(case.meta.phase.data, "description", "") or ""
-    return not ("Incorrect type" in what and lax(case.body))
+    where, wrong, _ = (getattr(case.meta.phase.data, "description", "") or "").rpartition(": Incorrect type")
+    value = at(case.body, where.split(" -> ")) if wrong else None
+    return not (isinstance(value, int) and value in (0, 1))
 
 
-def lax(given):
-    """Whether a zero, a one or a boolean stands somewhere in a body."""
-    if isinstance(given, dict):
-        return any(lax(value) for value in given.values() if value not in (None, ""))
-    return given in (0, 1) if isinstance(given, int | bool) else False
+def at(given, path):
+    """What stands at a place in a body; None if there is none."""
+    for name in path:
+        if not isinstance(given, dict) or name not in given:
+            return None
+        given = given[name]
+    return given
