@@ -45,17 +45,19 @@ GROWTH_MAX = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What the server's process holds."""
+    """What the server's process holds. ``own_mb``: memory that is no file's: pages of the growing store, mapped once by each
+    reader, come and go as the system likes."""
 
-    rss_mb: float
+    own_mb: float
     threads: int
     files: int
 
     @classmethod
     def of(cls, server: Server) -> Size:
         process = psutil.Process(server.process.pid)
-        with process.oneshot():
-            return cls(process.memory_info().rss / 1e6, process.num_threads(), process.num_fds())
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+        own_kb = int(status.split("RssAnon:")[1].split()[0])
+        return cls(own_kb / 1e3, process.num_threads(), process.num_fds())
 
 
 async def soak(folder: Path, minutes: float, seed: int) -> list[Row]:
@@ -156,7 +158,7 @@ def _judged(seen: dict[str, Any], sizes: Sequence[Size], lost: int, dead: int, m
             "x",
             note=f"{middle(early, what):.0f} to {middle(late, what):.0f}",
         )
-        for what in ("rss_mb", "threads", "files")
+        for what in ("own_mb", "threads", "files")
     ]
     return [
         Row("soaked", f"{minutes:g} minutes"),

@@ -165,7 +165,8 @@ def _finding(postings: Sequence[_Posting]) -> list[int]:
 
 
 def _weight(posting: _Posting) -> int:
-    return 8 + (0 if posting.chunks is None else len(posting.chunks))
+    """In places of twelve bytes; the arrays themselves count as much as sixty-four, since most terms stand nowhere."""
+    return 64 + (0 if posting.chunks is None else len(posting.chunks))
 
 
 def _size_of(c: apsw.Connection, owner: int) -> tuple[int, int, int]:
