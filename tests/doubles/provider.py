@@ -9,7 +9,7 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,13 +33,16 @@ class Asked:
 @dataclass
 class Provider:
     """``fault``: ok, hang, trickle, reset, garbage, dimensions, huge, or a status code as text. ``delay_s``: before any
-    answer. ``retry_after``: header of a 429 ("" = none)."""
+    answer. ``retry_after``: header of a 429 ("" = none). ``says``: a chat's answer, "" = what ``chat`` makes of itself.
+    ``forms``: the response_format types it knows; asked for another it answers 400."""
 
     port: int = 0
     fault: str = "ok"
     delay_s: float = 0.0
     retry_after: str = ""
     width: int = WIDTH
+    says: Callable[[Asked], str] | None = None
+    forms: tuple[str, ...] = ("json_schema", "json_object")
     seen: list[Asked] = field(default_factory=list)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -106,7 +109,12 @@ class Provider:
         if "rerank" in kind:
             return json.dumps(rerank(asked.body)).encode(), 200
         if kind in {"completions", "messages"}:
-            return json.dumps(chat(kind, asked.body)).encode(), 200
+            if asked.body.get("response_format", {}).get("type", self.forms[0] if self.forms else "") not in {
+                *self.forms,
+                "",
+            }:
+                return b'{"error": {"message": "response_format is not supported"}}', 400
+            return json.dumps(chat(kind, asked.body, self.says(asked) if self.says else "")).encode(), 200
         width = self.width + (7 if self.fault == "dimensions" else 0)
         return json.dumps(embeddings(asked, width)).encode(), 200
 
@@ -148,10 +156,10 @@ def rerank(body: dict[str, Any]) -> Any:
     return {key: [{"index": i, "relevance_score": scores[i]} for i in order]}
 
 
-def chat(kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Says back the last words it was told, as JSON if that was asked for."""
+def chat(kind: str, body: dict[str, Any], text: str = "") -> dict[str, Any]:
+    """Says ``text``, or the last words it was told, as JSON."""
     said = body["messages"][-1]["content"]
-    text = json.dumps({"echo": said[:200]})
+    text = text or json.dumps({"echo": said[:200]})
     if kind == "messages":
         return {"content": [{"type": "text", "text": text}], "usage": {"input_tokens": 10, "output_tokens": 5}}
     return {"choices": [{"message": {"content": text}}], "usage": {"prompt_tokens": 10, "completion_tokens": 5}}

@@ -22,7 +22,7 @@ from recalld.adapters.parser.registry import ParserSet
 from recalld.adapters.registry.sqlite import SqliteRegistry
 from recalld.adapters.source.opening import open_source
 from recalld.adapters.vectors.exact import ExactVectors
-from recalld.domain.policy import Deadlines, TalkPolicy
+from recalld.domain.policy import CostPolicy, Deadlines, TalkPolicy
 from recalld.infra.link import Link
 from recalld.infra.offload import Pool
 from recalld.infra.sqlite import Readers
@@ -30,10 +30,11 @@ from recalld.ports.blobs import Blobs
 from recalld.ports.doors import Doors
 from recalld.ports.embedder import Embedder
 from recalld.ports.ledger import Ledger
+from recalld.ports.model import Model, Writer
 from recalld.ports.reranker import Reranker
 
 from .config import Config
-from .guard import Guard, GuardedEmbedder, GuardedReranker
+from .guard import Guard, GuardedEmbedder, GuardedModel, GuardedReranker
 from .plugins import load, load_all, make
 from .table import POLICIES
 
@@ -88,11 +89,10 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
     compute = Pool("compute", running_max=COMPUTE_RUNNING_MAX, waiting_max=COMPUTE_WAITING_MAX)
     stack.callback(compute.close)
     embedder, reranker = _embedder(config), _reranker(config)
-    for closing in (embedder, reranker):
+    model, writer = _model(config)
+    for closing in (embedder, reranker, model, writer):
         if closing is not None:
             stack.push_async_callback(closing.close)
-    model = make("model", config.model.kind, _options(config.model))
-    stack.push_async_callback(model.close)
     registry = SqliteRegistry(readers, SystemClock())
     stack.push_async_callback(registry.close)
     return Doors(
@@ -114,6 +114,11 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         uploads=config.folder / UPLOADS,
         talk=_talk(config),
         deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),
+        writer=writer,
+        costs=CostPolicy(
+            config.model.tokens_per_day_max, config.model.calls_per_day_max, config.model.tokens_per_import_max
+        ),
+        metered=isinstance(embedder, GuardedEmbedder),
     )
 
 
@@ -143,6 +148,16 @@ def _reranker(config: Config) -> Reranker | None:
     if made is None or not load("reranker", section.kind).remote:
         return made
     return GuardedReranker(made, Guard(f"reranker {made.name}", SystemClock()), deadline_s=section.deadline_s)
+
+
+def _model(config: Config) -> tuple[Model, Writer | None]:
+    """What writes at once, and the language model that betters it later."""
+    section = config.model
+    if not load("model", section.kind).remote:
+        return make("model", section.kind, _options(section)), None
+    inner: Writer = make("model", section.kind, _options(section))
+    guarded = GuardedModel(inner, Guard(f"model {inner.name}", SystemClock()), deadline_s=section.deadline_s)
+    return make("model", "extractive", {}), guarded
 
 
 def _former(serving: str, wanted: Embedder | None) -> Embedder | None:

@@ -123,8 +123,15 @@ class RerankerConfig(_PluginConfig):
 class ModelConfig(_PluginConfig):
     """What writes abstracts, overviews and memories."""
 
-    kind: str = Field("extractive", description="extractive: sentences chosen from the text itself")
-    deadline_s: float = Field(30.0, gt=0)
+    kind: str = Field(
+        "extractive", description="extractive (sentences chosen from the text itself), openai or anthropic"
+    )
+    deadline_s: float = Field(30.0, gt=0, description="an answer later than this counts as a failure")
+    tokens_per_day_max: int = Field(200_000, ge=0, description="tokens a UTC day, in and out, of all accounts together")
+    calls_per_day_max: int = Field(2_000, ge=0, description="calls a UTC day")
+    tokens_per_import_max: int = Field(
+        100_000, ge=0, description="tokens planned for the files of one import; further files stay extractive"
+    )
 
 
 class StorageConfig(BaseModel):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from recalld.domain.job import QueueCount
 from recalld.domain.report import Readiness
 from recalld.infra.watchdog import Lateness
-from recalld.ports.ledger import Usage
+from recalld.ports.ledger import Spent, Usage
 
 from .guard import GuardState
 
@@ -27,6 +27,7 @@ class Findings:
 
     ``usage`` None and ``probe_s`` 0: nothing was measured yet. ``measured_ago_s``: the age of the last good write and
     read, infinite before the first. ``queues``: jobs by kind, of all users together. ``providers``: what answers over a network.
+    ``spent``: calls and tokens by provider and purpose since the store was made.
     """
 
     readiness: Readiness
@@ -38,3 +39,4 @@ class Findings:
     models: tuple[ModelFinding, ...]
     worker_starts: int
     providers: tuple[GuardState, ...] = ()
+    spent: tuple[Spent, ...] = ()

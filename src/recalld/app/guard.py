@@ -14,9 +14,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from recalld.domain.document import Document, Tiers
 from recalld.domain.errors import Busy, RecalldError, Upstream
+from recalld.domain.session import Message
 from recalld.ports.clock import Clock
 from recalld.ports.embedder import Embedder
+from recalld.ports.model import Bill, Candidate, Child, Model, Writer
 from recalld.ports.reranker import Reranker
 from recalld.rules import breaker
 from recalld.rules.breaker import CallPolicy, Standing
@@ -183,3 +186,49 @@ class GuardedReranker:
     async def close(self) -> None:
         """Let go of connections."""
         await self._inner.close()
+
+
+class GuardedModel:
+    """A language model behind a guard: every verb under ``deadline_s`` and asked once, since jobs ask again."""
+
+    def __init__(self, inner: Writer, guard: Guard, *, deadline_s: float) -> None:
+        self._inner = inner
+        self.guard = guard
+        self._deadline_s = deadline_s
+        self.name, self.version = inner.name, inner.version
+
+    def on(self, bill: Bill) -> Model:
+        """See ``ports.model.Writer``."""
+        return _GuardedVerbs(self._inner.on(bill), self.guard, self._deadline_s)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._inner.close()
+
+
+class _GuardedVerbs:
+    """See ``ports.model.Model``."""
+
+    def __init__(self, inner: Model, guard: Guard, deadline_s: float) -> None:
+        self._inner = inner
+        self._guard = guard
+        self._deadline_s = deadline_s
+        self.name, self.version = inner.name, inner.version
+
+    async def tiers_of_document(self, name: str, document: Document) -> Tiers:
+        return await self._call(lambda: self._inner.tiers_of_document(name, document))
+
+    async def tiers_of_directory(self, uri: str, title: str, children: tuple[Child, ...], total: int) -> Tiers:
+        return await self._call(lambda: self._inner.tiers_of_directory(uri, title, children, total))
+
+    async def tiers_of_archive(self, messages: tuple[Message, ...]) -> Tiers:
+        return await self._call(lambda: self._inner.tiers_of_archive(messages))
+
+    async def memories(self, messages: tuple[Message, ...]) -> tuple[Candidate, ...]:
+        return await self._call(lambda: self._inner.memories(messages))
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def _call(self, work: Callable[[], Awaitable[T]]) -> T:
+        return await self._guard.call(work, deadline_s=self._deadline_s, again=False)

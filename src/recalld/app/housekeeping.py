@@ -12,12 +12,13 @@ from recalld.domain.report import Readiness
 from recalld.flows.session.auto import scan_idle
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.doors import Doors
-from recalld.ports.ledger import Usage
+from recalld.ports.ledger import Spent, Usage
 from recalld.rules.breaker import Circuit
 
 from .config import Config
 from .findings import Findings, ModelFinding
-from .guard import GuardedEmbedder, GuardedReranker
+from .guard import GuardedEmbedder, GuardedModel, GuardedReranker
+from .usage import NOT_CONFIGURED, OK, budget_today
 
 PROBE_EVERY_S = 10.0
 PROBE_OLD_S = 60.0
@@ -27,7 +28,9 @@ SWEEP_EVERY_S = 3_600.0
 UPLOAD_KEPT_S = 12 * 3_600.0
 LOOP_LATE_S = 0.25
 OLDEST_JOB_S = 3_600.0
-GUARDED = (GuardedEmbedder, GuardedReranker)
+PATIENT = frozenset({"enrich"})
+"""Work that may wait for another day: its reason stands under ``model``."""
+GUARDED = (GuardedEmbedder, GuardedReranker, GuardedModel)
 log = structlog.get_logger("recalld.housekeeping")
 
 
@@ -54,6 +57,8 @@ class Housekeeping:
         self._guarded = isinstance(doors.embedder, GuardedEmbedder)
         self._queues: list[QueueCount] = []
         self._usage: Usage | None = None
+        self._spent: tuple[Spent, ...] = ()
+        self._budget = OK
         self._probe_s = 0.0
         self._probed_at = -float("inf")
         self._counted_at = -float("inf")
@@ -93,7 +98,9 @@ class Housekeeping:
             self._store, self._probed_at = "ok", self._doors.clock.monotonic()
             self._queues = await self._doors.ledger.queues()
             if self._probed_at - self._counted_at >= COUNT_EVERY_S:
+                self._spent = tuple(await self._doors.ledger.spent(since="", whole=True))
                 self._usage, self._counted_at = await self._doors.ledger.usage(), self._probed_at
+            self._budget = (await budget_today(self._doors)).state
         except RecalldError as failed:
             self._store = str(failed)
         self._embedding = await self._embedding_state()
@@ -120,6 +127,10 @@ class Housekeeping:
             if path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
+    def _writer_state(self) -> str:
+        """The language model's budget first: that holds until the next day."""
+        return state_of(self._doors.writer) if self._budget in {OK, NOT_CONFIGURED} else self._budget
+
     def findings(self) -> Findings:
         """Everything last measured."""
         doors = self._doors
@@ -130,6 +141,8 @@ class Housekeeping:
             ModelFinding("reranker", doors.reranker.name if doors.reranker else "none", state_of(doors.reranker))
         )
         models.append(ModelFinding("model", doors.model.name, "ok"))
+        if doors.writer is not None:
+            models.append(ModelFinding("writer", doors.writer.name, self._writer_state()))
         return Findings(
             readiness=self.readiness(),
             lateness=self._watchdog.lateness(),
@@ -138,19 +151,23 @@ class Housekeeping:
             probe_s=self._probe_s,
             measured_ago_s=doors.clock.monotonic() - self._probed_at,
             models=tuple(models),
-            providers=tuple(door.guard.state for door in (doors.embedder, doors.reranker) if isinstance(door, GUARDED)),
+            providers=tuple(
+                door.guard.state for door in (doors.embedder, doors.reranker, doors.writer) if isinstance(door, GUARDED)
+            ),
+            spent=self._spent,
             worker_starts=self._worker.starts if self._worker is not None else 0,
         )
 
     def readiness(self) -> Readiness:
         """Ready, or degraded with every reason."""
         age = self._doors.clock.monotonic() - self._probed_at
-        oldest = max((q.oldest_s for q in self._queues), default=0.0)
+        oldest = max((q.oldest_s for q in self._queues if q.kind not in PATIENT), default=0.0)
         late = self._watchdog.lateness().p99_s
         checks = {
             "store": self._store if self._store != "ok" or age < PROBE_OLD_S else f"no answer for {age:.0f} s",
             "embedding": state_of(self._doors.embedder) if self._guarded else self._embedding,
             "reranker": state_of(self._doors.reranker),
+            **({"model": self._writer_state()} if self._doors.writer is not None else {}),
             "worker": self._worker.state() if self._worker is not None else "ok",
             "queue": "ok" if oldest < OLDEST_JOB_S else f"the oldest job waits for {oldest:.0f} s",
             "loop": "ok" if late < LOOP_LATE_S else f"late by {late * 1000:.0f} ms",

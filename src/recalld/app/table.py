@@ -12,6 +12,7 @@ from recalld.flows.members.leave import leave
 from recalld.flows.session.auto import auto_commit
 from recalld.flows.session.learn import extract
 from recalld.flows.upkeep.embed import embed
+from recalld.flows.upkeep.enrich import enrich
 from recalld.flows.upkeep.purge import purge, reown
 from recalld.flows.upkeep.reindex import reindex
 from recalld.flows.upkeep.reshape import reshape
@@ -28,6 +29,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "reindex": reindex,
         "tiers": refresh,
         "embed": embed,
+        "enrich": enrich,
         "shape": reshape,
         "purge": purge,
         "reown": reown,
@@ -43,5 +45,6 @@ POLICIES: Mapping[str, JobPolicy] = MappingProxyType(
         "leave": JobPolicy(attempts_max=200, deadline_s=3_600.0),
         "reindex": JobPolicy(attempts_max=3, deadline_s=6 * 3_600.0),
         "embed": JobPolicy(attempts_max=20, deadline_s=24 * 3_600.0),
+        "enrich": JobPolicy(attempts_max=20, deadline_s=24 * 3_600.0),
     }
 )

@@ -269,6 +269,28 @@ class DropMember:
     user: str
 
 
+@dataclass(frozen=True, slots=True)
+class CountCost:
+    """Add calls to a provider to the account's row of that UTC day (``YYYY-MM-DD``). ``refused``: calls not made, since the
+    day's budget was used up."""
+
+    day: str
+    provider: str
+    operation: str
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeepMade:
+    """Keep what a language model made of an input (``key``: see ``rules/made``), so that it is not asked again."""
+
+    key: str
+    tiers: Tiers
+
+
 Op = (
     MakeDir
     | PutFile
@@ -291,6 +313,8 @@ Op = (
     | SetIgnore
     | MarkLeaving
     | DropMember
+    | CountCost
+    | KeepMade
 )
 
 

@@ -56,6 +56,15 @@ class Deadlines:
 
 
 @dataclass(frozen=True, slots=True)
+class CostPolicy:
+    """What the language model may cost: tokens and calls of a UTC day, and tokens one import may plan for its files."""
+
+    tokens_per_day_max: int = 200_000
+    calls_per_day_max: int = 2_000
+    tokens_per_import_max: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
 class JobPolicy:
     """How long and how often a kind of job may try."""
 

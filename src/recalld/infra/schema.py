@@ -130,6 +130,17 @@ CREATE TABLE snapshot (
   parent TEXT NOT NULL DEFAULT '', message TEXT NOT NULL, author TEXT NOT NULL DEFAULT '{}',
   tree TEXT NOT NULL DEFAULT '', paths TEXT NOT NULL DEFAULT '[]', rules TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE INDEX snapshot_branch ON snapshot (account, branch, seq);
+
+-- What a language model made of an input: key names model, prompt and input. Kept as long as replaced content is.
+CREATE TABLE made (
+  key TEXT PRIMARY KEY, account TEXT NOT NULL, user TEXT NOT NULL, abstract TEXT NOT NULL, overview TEXT NOT NULL,
+  at REAL NOT NULL) WITHOUT ROWID;
+
+-- Calls to providers by UTC day; refused: not made, since the day's budget was used up.
+CREATE TABLE spent (
+  day TEXT NOT NULL, account TEXT NOT NULL, provider TEXT NOT NULL, operation TEXT NOT NULL,
+  calls INTEGER NOT NULL DEFAULT 0, tokens_in INTEGER NOT NULL DEFAULT 0, tokens_out INTEGER NOT NULL DEFAULT 0,
+  refused INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (day, account, provider, operation)) WITHOUT ROWID;
 """
 
 MIGRATIONS: dict[int, str] = {1: V1, 2: V2}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from recalld.domain.policy import Deadlines, TalkPolicy
+from recalld.domain.policy import CostPolicy, Deadlines, TalkPolicy
 
 from .archive import Archives
 from .blobs import Blobs
@@ -15,7 +15,7 @@ from .embedder import Embedder
 from .history import History
 from .index import Catalog, Lexicon, Vectors
 from .ledger import Ledger
-from .model import Model
+from .model import Model, Writer
 from .parser import Parser
 from .registry import Registry
 from .reranker import Reranker
@@ -27,6 +27,9 @@ class Doors:
     """What flows may reach. ``embedder`` None: recall is lexical by choice; ``reranker`` None: fused order by choice.
 
     ``former``: the model whose vectors serve until those of ``embedder`` are complete (None: there is no such model here).
+
+    ``model`` answers at once and costs nothing; ``writer``: the language model that betters its words later (None: there is
+    none), within ``costs``. ``metered``: the embedder answers over a network, so what it is sent is counted.
 
     ``uploads``: where uploads lie. Jobs name those of this folder relative to it, so that the store can be moved.
     """
@@ -50,3 +53,6 @@ class Doors:
     former: Embedder | None = None
     deadlines: Deadlines = Deadlines()
     talk: TalkPolicy = TalkPolicy()
+    writer: Writer | None = None
+    costs: CostPolicy = CostPolicy()
+    metered: bool = False

@@ -57,6 +57,20 @@ class StaleDir:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """Calls to a provider in a UTC day. ``day`` and ``account`` "": of all of them together."""
+
+    day: str
+    account: str
+    provider: str
+    operation: str
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What the store holds and whether it can write: for status, doctor and metrics."""
 
@@ -161,7 +175,8 @@ class Tenant(Protocol):
         ...
 
     async def pending(self, *, task_id: str = "") -> int:
-        """How many jobs of this caller (or of one task) are still to be done; dead ones do not count."""
+        """How many jobs of this caller (or of one task) are still to be done; dead ones do not count, nor
+        those of the language model that betters words which can be found already."""
         ...
 
     # Last, because below it the word list means this method.
@@ -209,6 +224,23 @@ class Ledger(Protocol):
 
     async def node_text(self, caller: Caller, node_id: int) -> tuple[Node, bytes] | None:
         """A node by id with its bytes, None if it has gone."""
+        ...
+
+    async def unwritten(self, caller: Caller, *, by: str, limit: int) -> list[int]:
+        """Ids of resource files and directories of the caller's own tree (or of the account's shared tree for user "") whose
+        tiers a language model should write: neither made by the writer whose mark is ``by`` nor by a caller. Deepest first."""
+        ...
+
+    async def tiered(self, caller: Caller, node_id: int, *, entries_max: int) -> StaleDir | None:
+        """A directory or file as it is now with what its tiers are made from (a file has no entries); None if it has gone."""
+        ...
+
+    async def made(self, key: str) -> Tiers | None:
+        """What ``KeepMade`` kept under this key."""
+        ...
+
+    async def spent(self, *, since: str, account: str = "", whole: bool = False) -> list[Spent]:
+        """Calls to providers since that day ("" = ever), of one account ("" = of all); ``whole``: days and accounts together."""
         ...
 
     async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:

@@ -103,7 +103,7 @@ def _event(group: Sequence[_Turn]) -> Event:
     leading = _LEADING.match(top.text)
     title = fit(top.text[leading.end() if leading else 0 :] or top.text, _TITLE_CHARS)
     # Two archives may tell of one day in the same words; the mark keeps one from overwriting the other.
-    name = f"{_slug(title)}_{mark[:6]}"
+    name = f"{slug(title)}_{mark[:6]}"
     quotes = [quote(turn.message, " ".join(s.text for s in turn.said)) for turn in group]
     who = ", ".join(dict.fromkeys(speaker(turn.message) for turn in group))
     body = "\n".join(
@@ -132,7 +132,8 @@ def _best(group: Sequence[_Turn]) -> Statement:
     return max(every, key=lambda s: (s.score + 0.1 * sum(heard[t] - 1 for t in set(terms(s.text))), -every.index(s)))
 
 
-def _slug(title: str) -> str:
+def slug(title: str) -> str:
+    """A file name's words from a title: legal anywhere in the tree, at most 36 characters."""
     words = names.segment(_NOT_WORD.sub("_", title)).lower()
     if len(words) <= _SLUG_CHARS:
         return words

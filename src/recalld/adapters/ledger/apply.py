@@ -12,7 +12,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Op, Receipt
 from recalld.domain.uri import Uri
 
-from . import carry, members, queue, rows, snapshots, talk, tree, upkeep
+from . import carry, members, queue, rows, snapshots, talk, tree, upkeep, writing
 from .pen import Outcome, Pen
 
 APPLY: dict[type, Callable[[Pen, Any], None]] = {
@@ -37,6 +37,8 @@ APPLY: dict[type, Callable[[Pen, Any], None]] = {
     ops.DropMember: members.drop,
     ops.MarkSnapshot: snapshots.mark,
     ops.SetIgnore: snapshots.set_ignore,
+    ops.CountCost: writing.count_cost,
+    ops.KeepMade: writing.keep_made,
 }
 
 

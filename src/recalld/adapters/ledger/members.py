@@ -62,6 +62,7 @@ def drop(pen: Pen, op: DropMember) -> None:
         return
     who = {"account": op.account, "user": op.user, "task": marked[0]}
     pen.c.execute(f"DELETE FROM member WHERE {_THESE}", who)
+    pen.c.execute(f"DELETE FROM made WHERE {_THESE}", who)
     pen.c.execute(f"DELETE FROM task WHERE {_THESE} AND id <> :task", who)
     pen.c.execute(f"DELETE FROM job WHERE {_THESE} AND {_WAITING}", who)
     if not op.user:

@@ -19,7 +19,7 @@ from recalld.domain.report import Consistency
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.link import Link, Verb
-from recalld.ports.ledger import ChunkRow, Ledger, LogEntry, StaleDir, Tenant, Usage
+from recalld.ports.ledger import ChunkRow, Ledger, LogEntry, Spent, StaleDir, Tenant, Usage
 
 from .crossing import PackedCommit, pack, unpack
 
@@ -107,6 +107,18 @@ class RemoteLedger:
 
     async def node_text(self, caller: Caller, node_id: int) -> tuple[Node, bytes] | None:
         return await self._reader.node_text(caller, node_id)
+
+    async def unwritten(self, caller: Caller, *, by: str, limit: int) -> list[int]:
+        return await self._reader.unwritten(caller, by=by, limit=limit)
+
+    async def tiered(self, caller: Caller, node_id: int, *, entries_max: int) -> StaleDir | None:
+        return await self._reader.tiered(caller, node_id, entries_max=entries_max)
+
+    async def made(self, key: str) -> Tiers | None:
+        return await self._reader.made(key)
+
+    async def spent(self, *, since: str, account: str = "", whole: bool = False) -> list[Spent]:
+        return await self._reader.spent(since=since, account=account, whole=whole)
 
     async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
         return await self._reader.unembedded(caller, fingerprint=fingerprint, limit=limit)

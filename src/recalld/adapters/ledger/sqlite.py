@@ -26,9 +26,9 @@ from recalld.infra.schema import SCHEMA_VERSION
 from recalld.infra.sqlite import Readers, Store
 from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
-from recalld.ports.ledger import ChunkRow, LogEntry, StaleDir, Tenant, Usage
+from recalld.ports.ledger import ChunkRow, LogEntry, Spent, StaleDir, Tenant, Usage
 
-from . import apply, carry, chunks, faults, look, queue, records, talk, upkeep
+from . import apply, carry, chunks, faults, look, queue, records, talk, upkeep, writing
 from .pen import Pen
 
 T = TypeVar("T")
@@ -171,6 +171,22 @@ class SqliteLedger:
         """A node's bytes, from the blob store where the ledger does not hold them."""
         return data if data is not None else await self.blobs.get(node.hash)
 
+    async def unwritten(self, caller: Caller, *, by: str, limit: int) -> list[int]:
+        """See ``ports.ledger.Ledger``."""
+        return await self._readers.read(lambda c: writing.unwritten(c, caller, by, limit))
+
+    async def tiered(self, caller: Caller, node_id: int, *, entries_max: int) -> StaleDir | None:
+        """See ``ports.ledger.Ledger``."""
+        return await self._readers.read(lambda c: upkeep.tiered(c, caller, node_id, entries_max))
+
+    async def made(self, key: str) -> Tiers | None:
+        """See ``ports.ledger.Ledger``."""
+        return await self._readers.read(lambda c: writing.made(c, key))
+
+    async def spent(self, *, since: str, account: str = "", whole: bool = False) -> list[Spent]:
+        """See ``ports.ledger.Ledger``."""
+        return await self._readers.read(lambda c: writing.spent(c, since, account, whole))
+
     async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
         """See ``ports.ledger.Ledger``."""
         found = await self._readers.read(lambda c: upkeep.unembedded(c, caller, fingerprint, limit))
@@ -217,6 +233,8 @@ class SqliteLedger:
         while await self.write(lambda c: upkeep.drop_vectors(c, PRUNE_PAGE), bulk=True):
             pass
         await self.write(lambda c: upkeep.forget_tasks(c, now - TASK_KEPT_S, now - FAILED_KEPT_S), bulk=True)
+        while await self.write(lambda c: writing.forget_made(c, now - keep_s, PRUNE_PAGE), bulk=True):
+            pass
         await self._reclaim()
         known = await self._readers.read(upkeep.kept)
         await self.blobs.sweep(known=known, older_than_s=ORPHAN_S)

@@ -58,6 +58,15 @@ def _stale_dir(c: apsw.Connection, node: int, uri: Uri, stale: int, entries_max:
     return StaleDir(rows.load(c, node, uri), stale, entries, total, Tiers(*own) if own else None)
 
 
+def tiered(c: apsw.Connection, caller: Caller, node: int, entries_max: int) -> StaleDir | None:
+    """See ``ports.ledger.Ledger.tiered``."""
+    found = node_by_id(c, caller, node)
+    if found is None:
+        return None
+    (stale,) = rows.only(c, "SELECT stale FROM node WHERE id = ?", (node,))
+    return _stale_dir(c, node, found.uri, stale, entries_max)
+
+
 def node_by_id(c: apsw.Connection, caller: Caller, node: int) -> Node | None:
     """A living node of the caller's account."""
     path = rows.Paths(c, caller.account).of(node)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from recalld.domain.commit import INLINE_BYTES_MAX, Commit, Op, PutFile, Remove, UpdateTask, WriteMode
+from recalld.domain.document import Tiers
 from recalld.domain.errors import Corrupt, Denied, Invalid, NotFound
 from recalld.domain.job import Job, TaskStatus
 from recalld.domain.uri import DEPTH_MAX, Uri
@@ -15,6 +16,8 @@ from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.ports.source import UPLOAD_NOTE, Choice, Found, Skipped, Source
+from recalld.rules.costs import of_text
+from recalld.rules.made import KEPT
 from recalld.rules.turns import talk_head
 
 from .plan import FilePlan, Place, Planned, Present, plan_file
@@ -29,13 +32,16 @@ WARNINGS_MAX = 100
 
 @dataclass(slots=True)
 class _Tally:
-    """How far an import is."""
+    """How far an import is. ``planned``: tokens a language model will take for its files; ``kept``: files for which there was
+    no room any more."""
 
     total: int = 0
     files: int = 0
     written: int = 0
     removed: int = 0
     unchanged: int = 0
+    planned: int = 0
+    kept: int = 0
     warnings: list[str] = field(default_factory=list)
 
 
@@ -67,7 +73,7 @@ async def _import(job: Job, upload: Path, doors: Doors) -> None:
             await _store(plans, job, tally, tenant, doors)
     finally:
         await doors.compute.run(source.close)
-    await _finish(job, root, tally, tenant)
+    await _finish(job, root, tally, tenant, doors)
 
 
 async def _survey(job: Job, root: Uri, found: list[Found], tenant: Tenant, doors: Doors) -> tuple[Place, Present]:
@@ -113,7 +119,7 @@ async def _store(plans: list[FilePlan], job: Job, tally: _Tally, tenant: Tenant,
     for plan in plans:
         # What was there goes first: a directory may take the name of a file, or a file that of a directory.
         ops += [Remove(uri, recursive=True) for uri in plan.removes]
-        ops += [await _put(w, tuple(job.payload["tags"]), doors) for w in plan.writes]
+        ops += [await _put(w, tuple(job.payload["tags"]), tally, doors) for w in plan.writes]
     tally.files += len(plans)
     tally.written += sum(len(p.writes) for p in plans)
     tally.removed += sum(len(p.removes) for p in plans)
@@ -138,7 +144,20 @@ def _slices(ops: list[PutFile | Remove]) -> Iterator[tuple[Op, ...]]:
         yield tuple(held)
 
 
-async def _put(planned: Planned, tags: tuple[str, ...], doors: Doors) -> PutFile:
+async def _tiers(planned: Planned, tally: _Tally, doors: Doors) -> Tiers:
+    """At once without a language model, and for good where the import's budget of one is planned out."""
+    tiers = await doors.model.tiers_of_document(planned.uri.name, planned.document)
+    if doors.writer is None:
+        return tiers
+    tokens = of_text(len(planned.data))
+    if tally.planned + tokens > doors.costs.tokens_per_import_max:
+        tally.kept += 1
+        return replace(tiers, made_by=KEPT)
+    tally.planned += tokens
+    return tiers
+
+
+async def _put(planned: Planned, tags: tuple[str, ...], tally: _Tally, doors: Doors) -> PutFile:
     small = len(planned.data) <= INLINE_BYTES_MAX
     if not small:
         await doors.blobs.put(planned.data)
@@ -151,7 +170,7 @@ async def _put(planned: Planned, tags: tuple[str, ...], doors: Doors) -> PutFile
         planned.document.media,
         data=planned.data if small else None,
         chunks=planned.chunks,
-        tiers=await doors.model.tiers_of_document(planned.uri.name, planned.document),
+        tiers=await _tiers(planned, tally, doors),
         tags=tags or None,
         event_at=head.at if head is not None else None,
         speaker=head.speaker if head is not None else "",
@@ -159,7 +178,7 @@ async def _put(planned: Planned, tags: tuple[str, ...], doors: Doors) -> PutFile
     )
 
 
-async def _finish(job: Job, root: Uri, tally: _Tally, tenant: Tenant) -> None:
+async def _finish(job: Job, root: Uri, tally: _Tally, tenant: Tenant, doors: Doors) -> None:
     result = {
         "status": "success",
         "root_uri": str(root),
@@ -174,6 +193,13 @@ async def _finish(job: Job, root: Uri, tally: _Tally, tenant: Tenant) -> None:
         "warnings": tally.warnings[:WARNINGS_MAX],
         "warnings_total": len(tally.warnings),
     }
+    if doors.writer is not None:
+        result["model"] = {
+            "provider": doors.writer.name,
+            "tokens_planned": tally.planned,
+            "tokens_per_import_max": doors.costs.tokens_per_import_max,
+            "files_kept_extractive": tally.kept,
+        }
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
     await tenant.commit(
         Commit((done,), FOLLOWING if tally.written or tally.removed else (), done=job.id, cause=job.task_id)

@@ -30,9 +30,12 @@ from recalld.ports.ledger import Tenant
 from recalld.ports.model import Candidate
 from recalld.rules.remembering import DIFF_FILE, Remembering, event_tags, memory_diff, memory_type, remembering
 from recalld.rules.said import own_words
+from recalld.rules.sentences import fit
 from recalld.rules.settings import MEMORY_POLICY
 from recalld.rules.trailer import strip
 from recalld.rules.wire import iso
+
+from .writing import Writing, archive_tiers, candidates
 
 EXTRACTED_TO = "extracted_to"
 """The session's setting that holds the ordinal up to which ``extract_now`` has learnt."""
@@ -51,10 +54,13 @@ async def extract(job: Job, doors: Doors) -> None:
     messages = own_words(await tenant.messages(session.id, archive=archive.number))
     await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage="summarising"),)))
     policy = await _policy(session, job.caller, doors)
-    tiers = await doors.model.tiers_of_archive(messages) if policy.working else NO_TIERS
-    puts, counts = await _memories(messages, session, policy, job.payload.get("event_tags"), job.caller, doors)
+    writing = Writing(doors)
+    tiers = await archive_tiers(messages, writing) if policy.working else NO_TIERS
+    heard = _heard(messages, session, policy)
+    found = await candidates(heard, writing) if heard else ()
+    puts, counts = await _memories(found, session, policy, job.payload.get("event_tags"), job.caller, doors)
     told = await _told(archive, puts, job, tenant, doors)
-    await _settle(job, session, archive, tiers, puts, counts, policy, told, tenant)
+    await _settle(job, session, archive, tiers, puts, counts, policy, told, writing, tenant)
 
 
 async def extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Remembered]:
@@ -63,7 +69,9 @@ async def extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Rem
     session = await tenant.session(session_id)
     live = own_words(await tenant.messages(session_id, archive=0))
     policy = await _policy(session, caller, doors)
-    puts, counts = await _memories(live, session, policy, None, caller, doors)
+    heard = _heard(live, session, policy)
+    found = await doors.model.memories(heard) if heard else ()
+    puts, counts = await _memories(found, session, policy, None, caller, doors)
     if live:
         learnt = ConfigureSession(session_id, {EXTRACTED_TO: live[-1].ordinal}, counts)
         await tenant.commit(Commit((*puts, learnt), FOLLOWING, cause=str(session.uri)))
@@ -79,18 +87,22 @@ async def _policy(session: Session, caller: Caller, doors: Doors) -> Remembering
     return remembering(given)
 
 
+def _heard(messages: Sequence[Message], session: Session, policy: Remembering) -> tuple[Message, ...]:
+    """What memories may be made of: not what was learnt from before."""
+    after = int(session.config.get(EXTRACTED_TO, -1))
+    return policy.heard([m for m in messages if m.ordinal > after])
+
+
 async def _memories(
-    messages: Sequence[Message],
+    proposed: Sequence[Candidate],
     session: Session,
     policy: Remembering,
     tags: Sequence[str] | None,
     caller: Caller,
     doors: Doors,
 ) -> tuple[list[PutFile], dict[str, int]]:
-    """What the policy lets be learnt of these, and how many of each type."""
-    after = int(session.config.get(EXTRACTED_TO, -1))
-    heard = policy.heard([m for m in messages if m.ordinal > after])
-    found = tuple(c for c in await doors.model.memories(heard) if c.type in policy.types) if heard else ()
+    """Those of them that the policy lets be kept, and how many of each type."""
+    found = tuple(c for c in proposed if c.type in policy.types)
     tagged = event_tags(session.config, tags)
     puts = [await _memory(c, session, tagged if c.type == "events" else (), doors, caller) for c in found]
     return puts, _counts(found)
@@ -143,16 +155,18 @@ async def _memory(
         shaped.media,
         data=data,
         chunks=shaped.chunks,
-        tiers=_own_tiers(candidate.text),
+        tiers=_own_tiers(candidate),
         tags=tags or None,
         event_at=candidate.at,
         source={"session": session.id, "messages": quoted, "key": candidate.key},
     )
 
 
-def _own_tiers(text: str) -> Tiers:
-    """A memory's abstract is what it quotes, without the marks of its form."""
-    lines = [line.strip() for line in strip(text).splitlines() if line.strip()]
+def _own_tiers(candidate: Candidate) -> Tiers:
+    """A memory's abstract: the one it brings, else what it quotes, without the marks of its form."""
+    if candidate.abstract:
+        return Tiers(fit(candidate.abstract, ABSTRACT_CHARS_MAX), "", "model")
+    lines = [line.strip() for line in strip(candidate.text).splitlines() if line.strip()]
     quoted = [line[1:].rpartition(" — ")[0].strip() or line[1:].strip() for line in lines if line.startswith(">")]
     said = quoted or [line.lstrip("# ") for line in lines]
     return Tiers(" ".join(said)[:ABSTRACT_CHARS_MAX].strip(), "", "extractive")
@@ -167,6 +181,7 @@ async def _settle(
     counts: dict[str, int],
     policy: Remembering,
     told: PutFile,
+    writing: Writing,
     tenant: Tenant,
 ) -> None:
     result = {
@@ -180,10 +195,14 @@ async def _settle(
         "effective_memory_types": sorted(policy.types),
         "agent_evolution_enabled": False,
         "agent_memory_skip_reason": "agent evolution is off",
-        "token_usage": {"llm": 0, "embedding": 0, "total": 0},
+        "token_usage": {"llm": writing.tokens, "embedding": 0, "total": writing.tokens},
         "memory_uris": [str(p.uri) for p in puts],
         "memory_diff_uri": str(told.uri),
     }
+    if writing.missing:
+        result["degraded"] = list(dict.fromkeys(writing.missing))
     finish = FinishArchive(session.id, archive.number, tiers, counts)
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
-    await tenant.commit(Commit((*puts, told, finish, done), FOLLOWING, done=job.id, cause=str(archive.uri)))
+    await tenant.commit(
+        Commit((*puts, told, finish, done, *writing.spent), FOLLOWING, done=job.id, cause=str(archive.uri))
+    )

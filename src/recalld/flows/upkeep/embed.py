@@ -7,11 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, Embedded, PutVectors
+from recalld.domain.commit import Commit, CountCost, Embedded, PutVectors
 from recalld.domain.errors import Busy
 from recalld.domain.job import Job, NewJob
 from recalld.ports.doors import Doors
 from recalld.ports.embedder import Embedder
+from recalld.rules.wire import tokens
+
+from .bill import DAY
 
 VECTORS_PER_COMMIT = 128
 ROUNDS_MAX = 200
@@ -42,7 +45,11 @@ async def _round(tree: Caller, doors: Doors, embedder: Embedder) -> int:
         return 0
     vectors = await embedder.embed([r.text for r in rows])
     made = tuple(Embedded(r.id, np.asarray(v, "<f2").tobytes()) for r, v in zip(rows, vectors, strict=True))
-    await doors.ledger.tenant(tree, bulk=True).commit(Commit((PutVectors(embedder.fingerprint, made),)))
+    spent: tuple[CountCost, ...] = ()
+    if doors.metered:
+        asked = sum(tokens(r.text) for r in rows)
+        spent = (CountCost(doors.clock.stamp(DAY), embedder.name, "embed", calls=1, tokens_in=asked),)
+    await doors.ledger.tenant(tree, bulk=True).commit(Commit((PutVectors(embedder.fingerprint, made), *spent)))
     return len(rows)
 
 

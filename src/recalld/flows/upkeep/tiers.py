@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Op, SetTiers
 from recalld.domain.job import Job
-from recalld.domain.node import Node
 from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import StaleDir
-from recalld.ports.model import Child
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.sidecar import refreshed
+
+from .enrich import ENRICH, child_of, known_directory, title_of
 
 DIRS_PER_COMMIT = 16
 ENTRIES_MAX = 200
@@ -29,26 +30,23 @@ async def refresh(job: Job, doors: Doors) -> None:
                 break
             # A parent is left for the next round, when its children's new abstracts are in.
             ready = [s for s in stale if not _waits(s, stale)]
-            ops: list[Op] = [await _tiers(s, doors) for s in ready]
+            ops: list[Op] = [await _tiers(s, tree, doors) for s in ready]
             await doors.ledger.tenant(job.caller, bulk=True).commit(Commit(tuple(ops)))
         else:
             await doors.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=FOLLOWING, done=job.id))
             return
-    await doors.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=FOLLOWING[1:], done=job.id))
+    after = (*FOLLOWING[1:], *((ENRICH,) if doors.writer is not None else ()))
+    await doors.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=after, done=job.id))
 
 
 def _waits(one: StaleDir, stale: list[StaleDir]) -> bool:
     return any(other is not one and other.node.uri.under(one.node.uri) for other in stale)
 
 
-async def _tiers(stale: StaleDir, doors: Doors) -> SetTiers:
-    title = stale.node.uri.name.replace("_", " ")
-    made = await doors.model.tiers_of_directory(
-        str(stale.node.uri), title, tuple(map(_child, stale.entries)), stale.total
-    )
+async def _tiers(stale: StaleDir, tree: Caller, doors: Doors) -> SetTiers:
+    made = await known_directory(stale, tree, doors)
+    if made is None:
+        uri, children = str(stale.node.uri), tuple(map(child_of, stale.entries))
+        made = await doors.model.tiers_of_directory(uri, title_of(stale.node), children, stale.total)
     tiers = refreshed(stale.own, made)
     return SetTiers(stale.node.id, stale.node.version, tiers, chunks_of_tiers(stale.node.uri, tiers), stale.seq)
-
-
-def _child(node: Node) -> Child:
-    return Child(node.uri.name, node.is_dir, node.abstract)

@@ -12,6 +12,7 @@ import typer
 from recalld.domain.errors import Invalid
 
 from .folder import packed
+from .forecast import forecast, tell
 from .options import Call, talks
 from .render import say
 from .task import require_completed
@@ -29,6 +30,8 @@ recalld add ./docs --wait
 
 recalld add manual.html --parent viking://resources/manuals
 
+recalld add ./docs --estimate
+
 recalld add ./service --to viking://resources/service --exclude "tests/**" --include "*.py"
 """
 )
@@ -43,10 +46,14 @@ def add(
     include: Annotated[list[str] | None, typer.Option(help="Only paths that match (as in .gitignore).")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Not the paths that match (as in .gitignore).")] = None,
     tags: Annotated[list[str] | None, typer.Option(help="k=v for everything imported.")] = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only tell what a language model would cost.")] = False,
 ) -> None:
     """Import documents and source code; adding them again updates what changed."""
     place: dict[str, Any] = {"to": to, "parent": parent, "create_parent": create_parent, "tags": tags or ()}
     skipped: Sequence[tuple[str, str]] = ()
+    if estimate:
+        _estimate(call, Path(path).expanduser(), include or (), exclude or ())
+        return
     if "://" in path:
         done = call.client.add(path=path, **place)
     else:
@@ -71,14 +78,32 @@ def _add_folder(
         return _send(call, pack.zip, f"{folder.resolve().name}.zip", place), pack.skipped
 
 
+def _estimate(call: Call, local: Path, include: Sequence[str], exclude: Sequence[str]) -> None:
+    _check_there(local)
+    if local.is_dir():
+        with packed(local, include=include, exclude=exclude) as pack:
+            found = forecast(call, pack.zip, local.name)
+    else:
+        found = forecast(call, local, local.name)
+    none = "no language model is configured: this import costs nothing"
+    call.answer(found or {"tokens": 0}, lambda: tell(found) if found is not None else say(none))
+
+
+def _check_there(local: Path) -> None:
+    if not local.exists():
+        raise Invalid(f"there is no file or folder {local}", remedy="check the path")
+
+
 def _origin(local: Path) -> str:
     """What tells this folder or file from others of its name: adding it again updates what it made."""
     return f"{socket.gethostname()}:{local.resolve()}"
 
 
 def _send(call: Call, file: Path, name: str, place: dict[str, Any]) -> dict[str, Any]:
-    if not file.is_file():
-        raise Invalid(f"there is no file or folder {file}", remedy="check the path")
+    _check_there(file)
+    found = forecast(call, file, name)
+    if found is not None:
+        tell(found)
     sent = upload(call, file, f"sending {name}")
     return call.client.add(temp_file_id=sent, name=name, **place)
 

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "skills": "skills",
     "status": "status",
     "top": "top",
+    "usage": "usage",
     "doctor": "doctor",
     "fsck": "fsck",
     "config": "config",

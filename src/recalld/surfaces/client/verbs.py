@@ -43,6 +43,10 @@ class Client(Transport):
         """Chunks that can be found (below ``uri``)."""
         return int(self.call("GET", f"{API}/debug/vector/count", params={"uri": uri or None}).result["count"])
 
+    def usage(self, days: int = 7) -> dict[str, Any]:
+        """What calls to providers cost in the last days, and the language model's budget of today."""
+        return dict(self.call("GET", f"{API}/stats/usage", params={"days": days}).result)
+
     def wait(self, timeout_s: float | None = None) -> dict[str, Any]:
         """Until no work is left; raises ``Upstream`` ``DEADLINE_EXCEEDED`` after ``timeout_s``."""
         return dict(self._post("/system/wait", {"timeout": timeout_s}, timeout_s=FOREVER).result)

@@ -37,6 +37,7 @@ from recalld.surfaces.http import (
     tending,
     tool_results,
     tree,
+    usage,
     user_settings,
 )
 from recalld.surfaces.http.call import REQUEST_ID, Front
@@ -74,6 +75,7 @@ VERBS: tuple[Verb, ...] = (
     *metrics.VERBS,
     *observer.VERBS,
     *stats.VERBS,
+    *usage.VERBS,
     *admin.VERBS,
     *user_settings.VERBS,
     *fringe.VERBS,

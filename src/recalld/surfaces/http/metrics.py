@@ -126,6 +126,15 @@ def _providers(out: Exposition, found: Findings) -> None:
             )
         ],
     )
+    out.counter(
+        "recalld_provider_tokens_total",
+        "Tokens of calls to a provider since the store was made, counted once a minute.",
+        [
+            ({"provider": s.provider, "operation": s.operation, "direction": direction}, count)
+            for s in found.spent
+            for direction, count in (("in", s.tokens_in), ("out", s.tokens_out))
+        ],
+    )
     out.gauge(
         "recalld_provider_circuit",
         "1 for how a provider's circuit stands.",

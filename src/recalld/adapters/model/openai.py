@@ -1,0 +1,65 @@
+"""The OpenAI interface, which Ollama, llama.cpp, vLLM, LM Studio and many others speak as well (set ``base_url``)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from recalld.ports.plugin import Plugin
+from recalld.prompts.asking import Prompt
+
+from .remote import ModelSettings, RemoteModel, Reply, bearer
+
+JsonForm = Literal["schema", "object", "none"]
+
+
+class OpenaiSettings(ModelSettings):
+    """``json_form``: the strictest way to ask for JSON that is tried. ``limit_field``: what the model calls the most tokens of
+    an answer (OpenAI's reasoning models want ``max_completion_tokens``, and ``temperature`` left out: null)."""
+
+    json_form: JsonForm = "schema"
+    limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+
+
+class OpenaiShape:
+    """``POST {base_url}/chat/completions``."""
+
+    kind = "openai"
+    base_url = "https://api.openai.com/v1"
+    model = "gpt-4o-mini"
+    forms: tuple[str, ...] = ("schema", "object", "none")
+
+    def __init__(self, settings: OpenaiSettings) -> None:
+        self.forms = self.forms[self.forms.index(settings.json_form) :]
+        self._limit = settings.limit_field
+
+    def headers(self, api_key: str) -> dict[str, str]:
+        """See ``remote.ChatShape``."""
+        return dict(bearer(api_key))
+
+    def request(self, settings: ModelSettings, model: str, prompt: Prompt, form: str) -> tuple[str, Any]:
+        """See ``remote.ChatShape``."""
+        body: dict[str, Any] = {
+            "model": model,
+            "messages": [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
+            self._limit: settings.output_tokens_max,
+        }
+        body |= {"temperature": settings.temperature} if settings.temperature is not None else {}
+        if form == "schema":
+            shaped = {"name": prompt.name, "strict": True, "schema": prompt.schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": shaped}
+        elif form == "object":
+            body["response_format"] = {"type": "json_object"}
+        return "chat/completions", body
+
+    def reply(self, answer: Any) -> Reply:
+        """See ``remote.ChatShape``."""
+        said = answer["choices"][0]["message"]["content"] or ""
+        usage = answer.get("usage") or {}
+        return Reply(str(said), int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+
+
+def _make(settings: OpenaiSettings) -> RemoteModel:
+    return RemoteModel(settings, OpenaiShape(settings))
+
+
+plugin = Plugin("model", "openai", OpenaiSettings, _make, remote=True)

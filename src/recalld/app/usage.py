@@ -1,0 +1,62 @@
+"""What calls to providers cost, by day, and how much of the language model's budget is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from recalld.domain.caller import Caller, Role
+from recalld.domain.policy import CostPolicy
+from recalld.flows.upkeep.bill import DAY, DAY_S
+from recalld.ports.doors import Doors
+from recalld.ports.ledger import Spent
+
+NOT_CONFIGURED, OK, USED_UP = "not_configured", "ok", "daily budget used up"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The language model's day, of all accounts together. ``state``: not_configured, ok, or that it is used up."""
+
+    provider: str
+    state: str
+    tokens_today: int
+    calls_today: int
+    costs: CostPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """``rows`` by day, account, provider and operation, the oldest first."""
+
+    rows: list[Spent]
+    budget: Budget
+
+
+def budget(today: list[Spent], writer: str, costs: CostPolicy) -> Budget:
+    """How the day stands. ``today``: everybody's rows of it; ``writer``: the language model's name, "" = there is none."""
+    mine = [s for s in today if s.provider == writer]
+    tokens, calls = sum(s.tokens_in + s.tokens_out for s in mine), sum(s.calls for s in mine)
+    full = tokens >= costs.tokens_per_day_max or calls >= costs.calls_per_day_max or any(s.refused for s in mine)
+    return Budget(writer, NOT_CONFIGURED if not writer else USED_UP if full else OK, tokens, calls, costs)
+
+
+async def budget_today(doors: Doors) -> Budget:
+    """How the day stands now."""
+    today = await doors.ledger.spent(since=doors.clock.stamp(DAY)) if doors.writer is not None else []
+    return budget(today, doors.writer.name if doors.writer is not None else "", doors.costs)
+
+
+class UsageVerbs:
+    """Verbs bound to a caller, reached as ``workspace.verbs(UsageVerbs)``."""
+
+    def __init__(self, doors: Doors, caller: Caller) -> None:
+        self._doors = doors
+        self._caller = caller
+
+    async def costs(self, days: int) -> Costs:
+        """The last ``days`` days, today included: the caller's account, for root every account."""
+        first = datetime.fromtimestamp(self._doors.clock.now() - (days - 1) * DAY_S, UTC)
+        account = "" if self._caller.role is Role.ROOT else self._caller.account
+        rows = await self._doors.ledger.spent(since=first.strftime(DAY), account=account)
+        return Costs(rows, await budget_today(self._doors))

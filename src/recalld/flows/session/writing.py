@@ -1,0 +1,81 @@
+"""An archive's words: the language model's where there is one and it answers in time, the extractive ones otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from recalld.domain.commit import CountCost
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Busy, Invalid, Upstream
+from recalld.domain.session import Message
+from recalld.flows.upkeep.bill import cost, open_bill
+from recalld.ports.doors import Doors
+from recalld.ports.model import Candidate, Writer
+from recalld.rules.remembered import stretches
+
+STRETCHES_MAX = 12
+"""Stretches of one archive that the language model reads; of a longer one the rest is read without it."""
+
+
+@dataclass(slots=True)
+class Writing:
+    """One archive on its way. ``spent``: what goes into its commit; ``missing``: why parts were done without the model."""
+
+    doors: Doors
+    spent: list[CountCost] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    gone: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all calls, in and out."""
+        return sum(one.tokens_in + one.tokens_out for one in self.spent)
+
+    def without(self, failed: Busy | Upstream | Invalid) -> None:
+        """Go on without the model for this part; for the rest as well, unless it was only this answer that was of no use."""
+        self.gone = self.gone or not isinstance(failed, Invalid)
+        self.missing.append(f"model: {failed.message}")
+
+
+async def archive_tiers(messages: tuple[Message, ...], writing: Writing) -> Tiers:
+    """L0 and L1 of an archive."""
+    doors, writer = writing.doors, writing.doors.writer
+    if writer is not None and messages:
+        bill = await open_bill(writer, doors)
+        try:
+            return await writer.on(bill).tiers_of_archive(messages)
+        except (Busy, Upstream, Invalid) as failed:
+            writing.without(failed)
+        finally:
+            writing.spent += cost(bill, "archive", writer, doors)
+    return await doors.model.tiers_of_archive(messages)
+
+
+async def candidates(heard: tuple[Message, ...], writing: Writing) -> tuple[Candidate, ...]:
+    """Memories of what was heard. Every peer's words are read apart from others', so that none speaks of another."""
+    doors, writer = writing.doors, writing.doors.writer
+    if writer is None or writing.gone:
+        return await doors.model.memories(heard)
+    found: list[Candidate] = []
+    left: list[Message] = []
+    for at, part in enumerate(stretches(heard)):
+        learnt = await _asked(part, writer, writing) if at < STRETCHES_MAX and not writing.gone else None
+        if learnt is None:
+            left += part
+        else:
+            found += learnt
+    if left:
+        found += await doors.model.memories(tuple(sorted(left, key=lambda m: m.ordinal)))
+    return tuple(found)
+
+
+async def _asked(part: Sequence[Message], writer: Writer, writing: Writing) -> tuple[Candidate, ...] | None:
+    bill = await open_bill(writer, writing.doors)
+    try:
+        return await writer.on(bill).memories(tuple(part))
+    except (Busy, Upstream, Invalid) as failed:
+        writing.without(failed)
+        return None
+    finally:
+        writing.spent += cost(bill, "memories", writer, writing.doors)

@@ -1,0 +1,28 @@
+"""The day's budget of the language model: opened before a call, counted in the commit of what it made."""
+
+from __future__ import annotations
+
+from recalld.domain.commit import CountCost
+from recalld.ports.doors import Doors
+from recalld.ports.model import Bill, Writer
+
+DAY = "%Y-%m-%d"
+DAY_S = 86_400.0
+
+
+async def open_bill(writer: Writer, doors: Doors) -> Bill:
+    """What is left of this UTC day for all accounts together."""
+    spent = [s for s in await doors.ledger.spent(since=doors.clock.stamp(DAY)) if s.provider == writer.name]
+    return Bill(
+        doors.costs.tokens_per_day_max - sum(s.tokens_in + s.tokens_out for s in spent),
+        doors.costs.calls_per_day_max - sum(s.calls for s in spent),
+        DAY_S - doors.clock.now() % DAY_S,
+    )
+
+
+def cost(bill: Bill, operation: str, writer: Writer, doors: Doors) -> tuple[CountCost, ...]:
+    """What goes into the commit: nothing where nobody was asked."""
+    if not bill.calls and not bill.refused:
+        return ()
+    day = doors.clock.stamp(DAY)
+    return (CountCost(day, writer.name, operation, bill.calls, bill.tokens_in, bill.tokens_out, bill.refused),)

@@ -1,0 +1,84 @@
+"""A memory that a language model proposed, as a file: place, name and quotations are ours, only its sentence is the model's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from recalld.domain.session import Message
+
+from . import trailer
+from .events import slug
+from .salvage import Remembrance
+from .talk import day, moment, quote, speaker
+from .wire import tokens
+
+QUOTES_MAX = 6
+MESSAGE_CHARS_MAX = 2_000
+"""Of a longer message its beginning is read."""
+MESSAGE_TOKENS = 20
+"""A line's label, speaker and date."""
+STRETCH_TOKENS = 4_000
+_NAMES = {"events": "event", "preferences": "preference", "entities": "entity"}
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A memory to be written; the fields mean what they do in ``events.Event``."""
+
+    key: str
+    path: str
+    text: str
+    message_ids: tuple[str, ...]
+    at: float
+    peer_id: str
+
+
+def memory(told: Remembrance, by_label: Mapping[str, Message]) -> Memory:
+    """The file of one proposal. Its quotations are the messages' own words."""
+    quoted = sorted((by_label[label] for label in told.labels), key=lambda m: m.ordinal)[:QUOTES_MAX]
+    first = quoted[0]
+    ids = tuple(m.id for m in quoted)
+    key = hashlib.sha256("\n".join((told.type, told.title, *ids)).encode("utf-8", "replace")).hexdigest()
+    name, when = f"{slug(told.title)}_{key[:6]}", moment(first.at)
+    place = f"events/{when:%Y/%m/%d}" if told.type == "events" else told.type
+    stamp = f"{when:%Y-%m-%dT%H:%M:%SZ}"
+    fields = {
+        "memory_type": _NAMES.get(told.type, told.type),
+        "version": 1,
+        "created_at": stamp,
+        "updated_at": stamp,
+        "event_name": name,
+        "messages": list(ids),
+    }
+    return Memory(
+        key[:16], f"{place}/{name}.md", trailer.attach(_body(told, quoted), fields), ids, first.at, first.peer_id
+    )
+
+
+def _body(told: Remembrance, quoted: Sequence[Message]) -> str:
+    who = ", ".join(dict.fromkeys(map(speaker, quoted)))
+    said = "\n>\n".join(quote(m, " ".join(m.text.split())) for m in quoted)
+    return f"# {told.title}\n\n## Summary\n\n{day(quoted[0])}, {who}: {told.text}\n\n{said}"
+
+
+def stretches(messages: Sequence[Message], tokens_max: int = STRETCH_TOKENS) -> list[tuple[Message, ...]]:
+    """Messages in stretches short enough for one question, in order, never two peers' in one; nothing is left out."""
+    by_peer: dict[str, list[Message]] = {}
+    for message in messages:
+        by_peer.setdefault(message.peer_id, []).append(message)
+    found: list[tuple[Message, ...]] = []
+    for said in by_peer.values():
+        held: list[Message] = []
+        size = 0
+        for message in said:
+            weight = tokens(message.text[:MESSAGE_CHARS_MAX]) + MESSAGE_TOKENS
+            if held and size + weight > tokens_max:
+                found.append(tuple(held))
+                held, size = [], 0
+            held.append(message)
+            size += weight
+        if held:
+            found.append(tuple(held))
+    return found

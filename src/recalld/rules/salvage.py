@@ -1,0 +1,114 @@
+"""What a language model said, read with patience: JSON out of prose and fences, cut answers, one bad item among good ones."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
+
+from .sentences import fit
+
+ANSWER_CHARS_MAX: Final = 65_536
+MEMORIES_MAX: Final = 20
+TITLE_CHARS_MAX: Final = 80
+TEXT_CHARS_MAX: Final = 600
+_TRIES_MAX: Final = 200
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.S)
+_DECODER = json.JSONDecoder(strict=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembrance:
+    """One proposed memory as the model told it; ``labels``: messages it quotes, all of them known."""
+
+    type: str
+    title: str
+    text: str
+    labels: tuple[str, ...]
+
+
+def tiers(answer: str) -> tuple[str, str] | None:
+    """Abstract and overview within their limits; None where no abstract can be made out. A missing overview is ""."""
+    said = _heard(answer)
+    for found in _objects(said):
+        abstract, overview = found.get("abstract"), found.get("overview")
+        if isinstance(abstract, str) and abstract.strip():
+            return _tiers(abstract, overview if isinstance(overview, str) else "")
+    # The answer was cut off inside a string: what was said until then still counts.
+    told = _field(said, "abstract")
+    return _tiers(told, _field(said, "overview")) if told.strip() else None
+
+
+def memories(answer: str, known: Container[str], types: Sequence[str]) -> tuple[Remembrance, ...] | None:
+    """Every item that holds: a type of ``types``, words, and at least one ``known`` message. None: no list was found."""
+    said = _heard(answer)
+    listed = False
+    found: dict[tuple[str, str], Remembrance] = {}
+    for candidate in _objects(said):
+        items = candidate.get("memories")
+        listed = listed or isinstance(items, list)
+        for item in items if isinstance(items, list) else [candidate]:
+            one = _memory(item, known, types)
+            if one is not None and len(found) < MEMORIES_MAX:
+                found.setdefault((one.type, one.text), one)
+    empty = re.search(r"\[\s*\]", said) is not None
+    return tuple(found.values()) if found or listed or empty else None
+
+
+def _memory(item: Any, known: Container[str], types: Sequence[str]) -> Remembrance | None:
+    if not isinstance(item, dict) or item.get("type") not in types:
+        return None
+    title, text, quoted = item.get("title"), item.get("text"), item.get("messages")
+    if not isinstance(text, str) or not text.strip() or not isinstance(quoted, list):
+        return None
+    labels = tuple(dict.fromkeys(label for raw in quoted if (label := str(raw).strip("[] ")) in known))
+    if not labels:
+        return None
+    words = fit(_flat(text), TEXT_CHARS_MAX)
+    named = _flat(title) if isinstance(title, str) else ""
+    return Remembrance(str(item["type"]), fit(named or words, TITLE_CHARS_MAX), words, labels) if words else None
+
+
+def _tiers(abstract: str, overview: str) -> tuple[str, str] | None:
+    short = _flat(abstract)
+    if not short:
+        return None
+    return fit(short, ABSTRACT_CHARS_MAX), fit(_CONTROLS.sub("", overview), OVERVIEW_CHARS_MAX)
+
+
+def _heard(answer: str) -> str:
+    return _THOUGHT.sub("", answer[:ANSWER_CHARS_MAX])
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """JSON objects in reading order, wherever they stand; of one that never ends, those inside it."""
+    at = tries = 0
+    while tries < _TRIES_MAX and (at := text.find("{", at)) >= 0:
+        tries += 1
+        try:
+            found, at = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            at += 1
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+def _field(text: str, name: str) -> str:
+    """A string field of an object that was cut off, as far as it goes."""
+    found = re.search(rf'"{name}"\s*:\s*"((?:[^"\\]|\\.)*)', text)
+    if found is None:
+        return ""
+    try:
+        return str(json.loads(f'"{found[1]}"', strict=False))
+    except ValueError:
+        return found[1].replace("\\n", "\n").replace('\\"', '"')
+
+
+def _flat(text: str) -> str:
+    return " ".join(_CONTROLS.sub(" ", text).split())

@@ -1,0 +1,50 @@
+"""``recalld usage``: what calls to providers cost, and how much of the day's budget is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from .options import Call, talks
+from .render import aside, show_table
+
+app = typer.Typer()
+COLUMNS = ("day", "provider", "operation", "calls", "tokens in", "tokens out", "refused")
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld usage
+
+recalld usage --days 30 --json
+"""
+)
+@talks
+def usage(
+    call: Call,
+    days: Annotated[int, typer.Option(min=1, max=366, help="How many days (UTC), today included.")] = 7,
+) -> None:
+    """Show what calls to providers cost, and the language model's budget."""
+    found = call.client.usage(days)
+    call.answer(found, lambda: _show(found))
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    show_table(COLUMNS, (_cells(row) for row in found["rows"]))
+    if not found["rows"]:
+        aside("no provider was called")
+    budget = found["model"]
+    if budget["provider"]:
+        aside(
+            f"today {budget['provider']}: {budget['tokens_today']:,} of {budget['tokens_per_day_max']:,} tokens, "
+            f"{budget['calls_today']:,} of {budget['calls_per_day_max']:,} calls ({budget['state']})"
+        )
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
+    names = ("day", "provider", "operation", "calls", "tokens_in", "tokens_out", "refused")
+    return tuple(row[name] for name in names)

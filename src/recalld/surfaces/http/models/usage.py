@@ -1,0 +1,56 @@
+"""Requests and results of /stats/usage."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from recalld.surfaces.http.models.envelope import Model
+
+
+class UsageQuery(Model):
+    """How many UTC days to tell of, today included."""
+
+    days: int = Field(7, ge=1, le=366)
+
+
+class UsageRow(Model):
+    """Calls to one provider on one day for one purpose. ``refused``: not made, since the budget was used up."""
+
+    day: str
+    account_id: str
+    provider: str
+    operation: str
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    refused: int
+
+
+class UsageTotal(Model):
+    """All rows together."""
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    refused: int
+
+
+class ModelBudget(Model):
+    """The language model's budget of today, of all accounts together. ``state``: not_configured, ok, or that it is used up."""
+
+    provider: str
+    state: str
+    tokens_today: int
+    calls_today: int
+    tokens_per_day_max: int
+    calls_per_day_max: int
+    tokens_per_import_max: int
+
+
+class UsageResult(Model):
+    """What calls to providers cost."""
+
+    days: int
+    rows: list[UsageRow]
+    total: UsageTotal
+    model: ModelBudget

@@ -1,0 +1,52 @@
+"""/stats/usage: what calls to providers cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from recalld.app.usage import UsageVerbs
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.usage import UsageQuery, UsageResult
+from recalld.surfaces.http.route import Verb
+
+
+async def usage(call: Call, query: Annotated[UsageQuery, Query()]) -> dict[str, Any]:
+    """Calls and tokens by day, provider and purpose: of the caller's account, for root of every account."""
+    found = await call.workspace.verbs(UsageVerbs).costs(query.days)
+    rows, day = found.rows, found.budget
+    return {
+        "days": query.days,
+        "rows": [
+            {
+                "day": r.day,
+                "account_id": r.account,
+                "provider": r.provider,
+                "operation": r.operation,
+                "calls": r.calls,
+                "tokens_in": r.tokens_in,
+                "tokens_out": r.tokens_out,
+                "refused": r.refused,
+            }
+            for r in rows
+        ],
+        "total": {
+            "calls": sum(r.calls for r in rows),
+            "tokens_in": sum(r.tokens_in for r in rows),
+            "tokens_out": sum(r.tokens_out for r in rows),
+            "refused": sum(r.refused for r in rows),
+        },
+        "model": {
+            "provider": day.provider,
+            "state": day.state,
+            "tokens_today": day.tokens_today,
+            "calls_today": day.calls_today,
+            "tokens_per_day_max": day.costs.tokens_per_day_max,
+            "calls_per_day_max": day.costs.calls_per_day_max,
+            "tokens_per_import_max": day.costs.tokens_per_import_max,
+        },
+    }
+
+
+VERBS = (Verb("GET", "/api/v1/stats/usage", usage, UsageResult, "What calls to providers cost", peer=False),)

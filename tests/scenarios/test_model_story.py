@@ -1,0 +1,266 @@
+"""A store whose words are bettered by a language model behind a network: well, badly, dearly, and not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from recalld.app.config import ServerConfig, load_config
+from recalld.app.housekeeping import Housekeeping
+from recalld.app.usage import UsageVerbs
+from recalld.app.worker import run_job
+from recalld.infra.watchdog import Watchdog
+from recalld.surfaces.http.app import create_app
+from tests.doubles.provider import Asked, Provider, provider
+from tests.house_fixture import House, house_at, plant
+
+BIRDS = "viking://resources/birds"
+HERON = f"{BIRDS}/heron.md"
+FACT = "I moved to Lisbon in March 2024 and I work at Acme as a nurse."
+FAULTS = ["hang", "trickle", "reset", "garbage", "huge", "400", "401", "403", "402", "429", "500"]
+HEALED_S = 20_000.0
+"""Longer than any circuit stays open."""
+
+
+def says(asked: Asked) -> str:
+    """Names what it was asked about, so that a test sees whose words it reads."""
+    question = asked.body["messages"][-1]["content"]
+    if "Conversation:" in question and "[m0]" in question:
+        memory = {"type": "events", "title": "A move", "text": "Ana moved to Lisbon zanzibar.", "messages": ["m0"]}
+        return json.dumps({"memories": [memory]})
+    return json.dumps({"abstract": f"zanzibar {question.splitlines()[0]}", "overview": "- quagga"})
+
+
+@asynccontextmanager
+async def house_with(folder: Path, double: Provider, **more: Any) -> AsyncIterator[House]:
+    section = {"kind": "openai", "base_url": double.url, "model": "m", "deadline_s": 5.0, **more}
+    async with house_at(folder, model=section) as house:
+        yield house
+
+
+async def settled(house: House) -> None:
+    """Run what may run within a minute: work put off for long stays where it is."""
+    for _ in range(40):
+        for job in await house.lease(8):
+            await run_job(job, house.doors)
+        house.clock.advance(1.5)
+
+
+async def abstract(house: House, uri: str) -> str:
+    return (await house.doors.ledger.tenant(house.r.caller).stat(house.r.resolve(uri))).abstract
+
+
+def questions(double: Provider) -> list[str]:
+    return [seen.body["messages"][-1]["content"].splitlines()[0] for seen in double.seen]
+
+
+async def test_content_is_found_at_once_and_told_better_later(tmp_path: Path) -> None:
+    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+        await house.write(HERON, "The heron stood still by the water.")
+        assert await house.found("heron water") == [HERON]
+        assert "heron stood still" in await abstract(house, HERON)
+        assert double.seen == []
+        await house.settle()
+        assert await abstract(house, HERON) == "zanzibar Name: heron.md"
+        assert await abstract(house, BIRDS) == f"zanzibar Folder: {BIRDS}"
+        assert f"{BIRDS}/.overview.md" in await house.found("quagga", level=[1])
+        # Bottom-up: a directory is described from what the model said of its files.
+        (folder,) = [
+            s.body["messages"][-1]["content"]
+            for s in double.seen
+            if s.body["messages"][-1]["content"].startswith(f"Folder: {BIRDS}\n")
+        ]
+        assert "- heron.md: zanzibar Name: heron.md" in folder
+
+
+async def test_nobody_is_asked_twice_about_the_same(tmp_path: Path) -> None:
+    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+        await house.write(HERON, "The heron stood still by the water.")
+        await house.settle()
+        asked = len(double.seen)
+        assert asked == len(set(questions(double)))
+        await house.write(HERON, "The heron stood still by the water.")
+        await house.settle()
+        assert len(double.seen) == asked
+        # Written anew with other words and back: the first answer is still known.
+        await house.write(HERON, "The heron flew.")
+        await house.settle()
+        other = len(double.seen)
+        await house.write(HERON, "The heron stood still by the water.")
+        await house.settle()
+        assert len(double.seen) == other
+        assert await abstract(house, HERON) == "zanzibar Name: heron.md"
+
+
+async def test_a_store_at_rest_asks_nothing(tmp_path: Path) -> None:
+    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+        await house.add(
+            plant(tmp_path / "src", {f"d{i % 3}/f{i}.md": f"# File {i}\n\nWords of file {i}." for i in range(9)})
+        )
+        asked = len(double.seen)
+        await house.say("s", "hello there")
+        await house.settle()
+        assert len(double.seen) == asked
+        assert (await house.queue("enrich")).dead == 0
+
+
+async def test_what_a_caller_wrote_stays(tmp_path: Path) -> None:
+    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+        await house.write(HERON, "The heron stood still.")
+        await house.settle()
+        await house.write(f"{BIRDS}/.abstract.md", "My own words.")
+        await house.write(f"{BIRDS}/stork.md", "The stork flew.")
+        await house.settle()
+        assert await abstract(house, BIRDS) == "My own words."
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_whatever_the_model_does_the_extractive_words_stand_and_are_bettered_once_it_is_well(
+    tmp_path: Path, fault: str
+) -> None:
+    async with provider(says=says, fault=fault) as double:
+        async with house_with(tmp_path, double, deadline_s=0.2) as house:
+            await house.write(HERON, "The heron stood still by the water.")
+            await house.say("s", FACT)
+            did = await house.commit("s")
+            await settled(house)
+            assert "heron stood still" in await abstract(house, HERON)
+            assert (await house.found("heron water"))[0] == HERON
+            result = (await house.r.task(did.task_id)).result
+            assert result is not None
+            assert result["memories_extracted"] == {"events": 1}
+            assert any(why.startswith("model: ") for why in result["degraded"])
+            memories = await house.texts_below("viking://user/default/memories")
+            assert len(memories) == 1
+        double.fault = "ok"
+        async with house_with(tmp_path, double) as house:  # nothing is held against the provider any more
+            house.clock.advance(HEALED_S)
+            await house.write(f"{BIRDS}/stork.md", "The stork flew.")
+            await house.settle()
+            # 400: what a provider says that is well and cannot read this one text.
+            assert (await abstract(house, HERON)).startswith("zanzibar") == (fault != "400")
+            assert (await abstract(house, f"{BIRDS}/stork.md")).startswith("zanzibar")
+            assert await house.texts_below("viking://user/default/memories") == memories
+            assert (await house.queue("enrich")).dead == 0
+
+
+async def test_a_model_that_talks_nonsense_is_not_asked_again_and_again(tmp_path: Path) -> None:
+    async with provider() as double, house_with(tmp_path, double) as house:
+        await house.write(HERON, "The heron stood still by the water.")
+        await house.settle()
+        asked = len(double.seen)
+        await house.write(f"{BIRDS}/stork.md", "The stork flew.")
+        await house.settle()
+        assert "heron stood still" in await abstract(house, HERON)
+        assert questions(double)[asked:].count("Name: heron.md") == 0
+
+
+async def test_an_archive_is_told_and_learnt_from_by_the_model(tmp_path: Path) -> None:
+    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+        await house.say("s", FACT)
+        did = await house.commit("s")
+        await house.settle()
+        result = (await house.r.task(did.task_id)).result
+        assert result is not None
+        assert "degraded" not in result
+        assert result["memories_extracted"] == {"events": 1}
+        assert result["token_usage"]["llm"] == 30
+        (text,) = (await house.texts_below("viking://user/default/memories")).values()
+        assert "Ana moved to Lisbon zanzibar." in text
+        assert f"> {FACT}" in text
+        (uri,) = [u for u in await house.found("zanzibar lisbon") if "/memories/" in u]
+        assert await abstract(house, uri) == "Ana moved to Lisbon zanzibar."
+
+
+async def test_peers_words_are_read_apart(tmp_path: Path) -> None:
+    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+        await house.say("s", FACT, {"role": "user", "content": "Miso is my cat's name.", "peer_id": "mara"})
+        await house.commit("s")
+        await house.settle()
+        asked = [s.body["messages"][-1]["content"] for s in double.seen if "[m0]" in s.body["messages"][-1]["content"]]
+        assert len(asked) == 2
+        assert not any("Miso" in one and "Lisbon" in one for one in asked)
+
+
+async def test_the_cap_stops_calls_and_says_so_until_the_next_day(tmp_path: Path) -> None:
+    async with provider(says=says) as double, house_with(tmp_path, double, calls_per_day_max=2) as house:
+        for name in ("heron", "stork", "crane", "egret"):
+            await house.write(f"{BIRDS}/{name}.md", f"The {name} stood still.")
+        await settled(house)
+        assert len(double.seen) == 2
+        await house.say("s", FACT)
+        did = await house.commit("s")
+        await settled(house)
+        assert len(double.seen) == 2
+        result = (await house.r.task(did.task_id)).result
+        assert result is not None
+        assert result["memories_extracted"] == {"events": 1}
+        assert result["degraded"] == ["model: the daily budget of the language model is used up"]
+        keeper = Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog())
+        await keeper.round()
+        assert "model: daily budget used up" in keeper.readiness().reasons
+        assert (await house.queue("enrich")).pending == 1
+        house.clock.advance(86_400)
+        await keeper.round()
+        assert not any(r.startswith("model") for r in keeper.readiness().reasons)
+        await settled(house)
+        assert len(double.seen) == 4
+
+
+async def test_tokens_are_capped_by_the_estimate_before_a_call(tmp_path: Path) -> None:
+    async with provider(says=says) as double, house_with(tmp_path, double, tokens_per_day_max=1_000) as house:
+        await house.write(HERON, "The heron stood still.")
+        await settled(house)
+        assert double.seen == []
+        costs = await house.r.verbs(UsageVerbs).costs(1)
+        assert costs.budget.state == "daily budget used up"
+        assert sum(row.refused for row in costs.rows) >= 1
+
+
+async def test_an_import_plans_no_more_than_it_may(tmp_path: Path) -> None:
+    files = {f"f{i}.md": f"# File {i}\n\nWords of file {i}." for i in range(6)}
+    async with provider(says=says) as double, house_with(tmp_path, double, tokens_per_import_max=2_200) as house:
+        task = await house.add(plant(tmp_path / "src", files))
+        assert task.result is not None
+        assert task.result["model"]["files_kept_extractive"] == 3
+        assert sum(q.startswith("Name: ") for q in questions(double)) == 3
+
+
+async def test_the_store_s_owner_is_told_what_it_cost(tmp_path: Path) -> None:
+    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+        await house.write(HERON, "The heron stood still.")
+        await house.settle()
+        app = create_app(house.r, ServerConfig())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as http:
+            result = (await http.get("/api/v1/stats/usage", params={"days": 2})).json()["result"]
+            assert (await http.get("/api/v1/stats/usage", params={"days": 0})).status_code == 400
+        app.front.close()
+        (row,) = result["rows"]
+        assert (row["provider"], row["operation"], row["calls"]) == ("openai:m", "tiers", len(double.seen))
+        assert (row["tokens_in"], row["tokens_out"]) == (10 * len(double.seen), 5 * len(double.seen))
+        assert result["model"]["tokens_today"] == 15 * len(double.seen)
+        assert result["model"]["state"] == "ok"
+
+
+async def test_an_embedder_behind_a_network_is_counted_too(tmp_path: Path) -> None:
+    section = {"kind": "openai", "model": "e", "dimensions": 32}
+    async with provider() as double, house_at(tmp_path, embedder={**section, "base_url": double.url}) as house:
+        await house.write(HERON, "The heron stood still.")
+        await house.settle()
+        (row,) = (await house.r.verbs(UsageVerbs).costs(1)).rows
+        assert (row.provider, row.operation, row.calls) == ("openai:e", "embed", len(double.seen))
+        assert row.tokens_in > 0
+
+
+async def test_a_house_without_a_writer_counts_and_leaves_nothing(house: House) -> None:
+    await house.write(HERON, "The heron stood still.")
+    await house.settle()
+    assert (await house.queue("enrich")).done == 0
+    costs = await house.r.verbs(UsageVerbs).costs(7)
+    assert (costs.rows, costs.budget.state) == ([], "not_configured")
