@@ -10,9 +10,13 @@ import pytest
 
 from recalld.adapters.clock.memory import MemoryClock
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
-from recalld.app.guard import Guard, GuardedEmbedder
+from recalld.adapters.model import openai
+from recalld.app.guard import Guard, GuardedEmbedder, GuardedModel
+from recalld.domain.document import Document
 from recalld.domain.errors import Busy, Upstream
+from recalld.ports.model import Bill
 from recalld.rules.breaker import CallPolicy
+from tests.doubles.provider import provider
 
 POLICY = CallPolicy()
 
@@ -115,3 +119,17 @@ async def test_a_question_asked_twice_is_embedded_once(guard: Guard) -> None:
     assert guard.state.calls == 2
     assert np.array_equal(one[0], both[0])
     await embedder.close()
+
+
+async def test_a_language_model_is_asked_once_and_put_off_while_it_is_down(clock: MemoryClock) -> None:
+    async with provider(fault="500") as double:
+        inner = openai.plugin.make(openai.plugin.settings(base_url=double.url))
+        model = GuardedModel(inner, Guard("model", clock), deadline_s=5.0)
+        bill = Bill(100_000, 100, 60.0)
+        for _ in range(POLICY.failures_max):
+            with pytest.raises(Upstream):
+                await model.on(bill).tiers_of_document("a.md", Document("text/plain", "words"))
+        with pytest.raises(Busy):
+            await model.on(bill).tiers_of_document("a.md", Document("text/plain", "words"))
+        assert len(double.seen) == bill.calls == POLICY.failures_max
+        await model.close()

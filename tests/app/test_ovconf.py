@@ -96,7 +96,7 @@ def test_a_key_that_has_no_effect_is_named_once_and_its_value_is_not() -> None:
     }
     _, notes = read(given)
     assert notes == [
-        f"{key} has no effect here" for key in ("server.workers", "vlm", "enable_watch_scheduler", "log.output")
+        f"{key} has no effect here" for key in ("server.workers", "vlm.api_key", "enable_watch_scheduler", "log.output")
     ]
 
 
@@ -166,3 +166,12 @@ def test_what_is_broken_is_refused_with_its_place(text: str) -> None:
 def test_a_value_that_does_not_fit_is_refused_by_its_key(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match=r"server\.port"):
         loaded(tmp_path, '{"server": {"port": 99999}}')
+
+
+def test_a_language_model_is_taken_over(tmp_path: Path) -> None:
+    values, notes = read({"vlm": {"provider": "ollama", "model": "qwen2.5:7b", "max_concurrent": 32}})
+    assert values["model"] == {"kind": "openai", "model": "qwen2.5:7b", "base_url": "http://127.0.0.1:11434/v1"}
+    assert notes == ["vlm.max_concurrent has no effect here"]
+    values, notes = read({"vlm": {"provider": "volcengine", "model": "m"}})
+    assert "model" not in values
+    assert "vlm.provider volcengine is not known here" in notes[0]

@@ -37,10 +37,10 @@ SECTIONS: dict[str, frozenset[str]] = {
     ),
 }
 """Sections whose keys are known one by one: any other is refused."""
-OPEN = _words("log embedding.dense server.observability server.observability.metrics")
+OPEN = _words("log vlm embedding.dense server.observability server.observability.metrics")
 """Sections in which we look for something and refuse nothing."""
 WHOLE = _words(
-    """vlm query_planner retrieval grep semantic memory queue_workers reindex encryption git oauth telemetry prompts ingest
+    """query_planner retrieval grep semantic memory queue_workers reindex encryption git oauth telemetry prompts ingest
     connector parser_api parsers pdf code image audio video markdown excel html text directory feishu webfeed identity bot
     claude_code codex default_account default_user default_agent default_search_mode default_search_limit auto_generate_l0
     auto_generate_l1 output_language_override enable_watch_scheduler allow_private_networks"""
@@ -66,6 +66,8 @@ _DENSE = {
     "dimension": "dimensions",
     "batch_size": "batch_max",
 }
+_WRITERS = {"openai": "openai", "ollama": "openai", "anthropic": "anthropic"}
+_VLM = {"model": "model", "api_key": "api_key", "api_base": "base_url", "temperature": "temperature"}
 _RERANK = {"model": "model", "model_name": "model", "api_key": "api_key", "api_base": "base_url"}
 
 
@@ -92,6 +94,7 @@ def settings_of(text: str, path: Path) -> tuple[dict[str, Any], list[str]]:
         "log": {"level": _level(taken)},
         "embedder": _model(taken, "embedding.dense", "embedder", _EMBEDDERS, _DENSE),
         "reranker": _model(taken, "rerank", "reranker", _RERANKERS, _RERANK),
+        "model": _model(taken, "vlm", "model", _WRITERS, _VLM),
     }
     ignored = [f"{key} has no effect here" for key in _leaves(given) if key not in taken.keys]
     return _filled(values), [*taken.notes, *ignored]
@@ -187,7 +190,7 @@ def _expanded(value: Any, key: str) -> Any:
 
 
 def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """What was set, at the depth at which we may take it over: ``server.port``, ``embedding.dense.model``, ``vlm``."""
+    """What was set, at the depth at which we may take it over: ``server.port``, ``embedding.dense.model``, ``git``."""
     for key, value in values.items():
         name = f"{above}{key}"
         if isinstance(value, Mapping) and (name in SECTIONS or name in OPEN):

@@ -309,3 +309,60 @@ def test_config_show_hides_what_is_secret(run: Callable[..., Ran], tmp_path: Pat
     assert shown.json["result"]["embedder"]["api_key"] == "**********"
     assert shown.json["result"]["embedder"]["batch_tokens_max"] == 7
     assert "hush" not in shown.out + run("config", "show", "--config", str(file)).out
+
+
+def usage(provider: str = "openai:m", tokens: int = 50_000) -> dict[str, Any]:
+    row = {"day": "2026-11-25", "account_id": "default", "provider": "openai:m", "operation": "tiers"}
+    return {
+        "days": 7,
+        "rows": [{**row, "calls": 3, "tokens_in": 900, "tokens_out": 300, "refused": 1}],
+        "total": {"calls": 3, "tokens_in": 900, "tokens_out": 300, "refused": 1},
+        "model": {
+            "provider": provider,
+            "state": "ok",
+            "tokens_today": tokens,
+            "calls_today": 3,
+            "tokens_per_day_max": 200_000,
+            "calls_per_day_max": 2_000,
+            "tokens_per_import_max": 1_500,
+        },
+    }
+
+
+def test_usage_tells_costs_and_what_is_left(wire: Wire, run: Callable[..., Ran]) -> None:
+    wire.ok("GET /api/v1/stats/usage", usage())
+    ran = run("usage", "--days", "3")
+    assert ran.out.split() == ["2026-11-25", "openai:m", "tiers", "3", "900", "300", "1"]
+    assert "50,000 of 200,000 tokens" in ran.err
+    assert wire.last.query == {"days": "3"}
+    assert run("usage", "--json").json["result"]["total"]["calls"] == 3
+
+
+def test_an_estimate_is_told_and_nothing_is_sent(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        (tmp_path / name).write_text("words " * 100)
+    wire.ok("GET /api/v1/stats/usage", usage())
+    told = run("add", str(tmp_path), "--estimate", "--json").json["result"]
+    assert (told["files"], told["calls"], told["tokens_left_today"]) == (3, 4, 150_000)
+    assert told["tokens"] > 3 * 150
+    assert "keep extractive abstracts" in run("add", str(tmp_path), "--estimate").err
+    assert {asked.path for asked in wire.asked} == {"/api/v1/stats/usage"}
+
+
+def test_without_a_language_model_an_import_costs_nothing(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("x")
+    wire.ok("GET /api/v1/stats/usage", usage(provider=""))
+    assert "costs nothing" in run("add", str(tmp_path / "a.md"), "--estimate").out
+    assert run("add", str(tmp_path / "nowhere"), "--estimate").code == 2
+
+
+def test_an_import_says_what_it_will_cost_before_it_is_sent(
+    wire: Wire, run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    (tmp_path / "a.md").write_text("x")
+    wire.ok("GET /api/v1/stats/usage", usage())
+    wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
+    wire.ok("POST /api/v1/resources", {"root_uri": "viking://resources/p", "task_id": "t"})
+    ran = run("add", str(tmp_path))
+    assert "of a day's budget" in ran.err
+    assert "adding" in ran.out

@@ -17,7 +17,7 @@ class AnthropicShape:
 
     kind = "anthropic"
     base_url = "https://api.anthropic.com/v1"
-    model = "claude-3-5-haiku-latest"
+    model = "claude-haiku-4-5"
     forms: tuple[str, ...] = ("none",)
 
     def headers(self, api_key: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from recalld.rules.remembered import MESSAGE_CHARS_MAX, memory
 from recalld.rules.talk import day, speaker
 from recalld.rules.wire import tokens
 
+LINE_TOKENS_MIN = 20
 BILLED = {str(Kind.TIMEOUT), str(Kind.FORMAT)}
 """Failures after which a provider may well have counted the question."""
 NO_FORM = {400, 422}
@@ -165,9 +166,12 @@ class Billed:
         return await self._tiers(asking.directory(await self._of.words(), uri=uri, entries=entries, total=total))
 
     async def tiers_of_archive(self, messages: tuple[Message, ...]) -> Tiers:
-        """See ``ports.model.Model``. Every message has its share of what may be asked about, at its beginning."""
-        share = max(20, self._of.settings.input_tokens_max // max(1, len(messages)))
-        lines = [_line(m, cut(m.text, share)) for m in messages]
+        """See ``ports.model.Model``. Every message has its share of what may be asked about, at its beginning; of very many
+        the last ones, since they tell how it ended."""
+        most = self._of.settings.input_tokens_max
+        told = messages[-(most // LINE_TOKENS_MIN) :]
+        share = max(LINE_TOKENS_MIN, most // max(1, len(told)) - LINE_TOKENS_MIN)
+        lines = [_line(m, cut(m.text, share)) for m in told]
         return await self._tiers(asking.archive(await self._of.words(), lines=_within(lines, self._of.settings)))
 
     async def memories(self, messages: tuple[Message, ...]) -> tuple[Candidate, ...]:

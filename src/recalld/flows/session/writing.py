@@ -11,7 +11,7 @@ from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.domain.session import Message
 from recalld.flows.upkeep.bill import cost, open_bill
 from recalld.ports.doors import Doors
-from recalld.ports.model import Candidate, Writer
+from recalld.ports.model import Bill, Candidate, Writer
 from recalld.rules.remembered import stretches
 
 STRETCHES_MAX = 12
@@ -26,6 +26,13 @@ class Writing:
     spent: list[CountCost] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     gone: bool = False
+
+    async def bill(self, writer: Writer) -> Bill:
+        """What is left of the day, less what this archive took and has not committed yet."""
+        bill = await open_bill(writer, self.doors)
+        bill.tokens_left -= self.tokens
+        bill.calls_left -= sum(one.calls for one in self.spent)
+        return bill
 
     @property
     def tokens(self) -> int:
@@ -42,7 +49,7 @@ async def archive_tiers(messages: tuple[Message, ...], writing: Writing) -> Tier
     """L0 and L1 of an archive."""
     doors, writer = writing.doors, writing.doors.writer
     if writer is not None and messages:
-        bill = await open_bill(writer, doors)
+        bill = await writing.bill(writer)
         try:
             return await writer.on(bill).tiers_of_archive(messages)
         except (Busy, Upstream, Invalid) as failed:
@@ -71,7 +78,7 @@ async def candidates(heard: tuple[Message, ...], writing: Writing) -> tuple[Cand
 
 
 async def _asked(part: Sequence[Message], writer: Writer, writing: Writing) -> tuple[Candidate, ...] | None:
-    bill = await open_bill(writer, writing.doors)
+    bill = await writing.bill(writer)
     try:
         return await writer.on(bill).memories(tuple(part))
     except (Busy, Upstream, Invalid) as failed:

@@ -85,7 +85,8 @@ async def _write(seen: StaleDir, asked: Asked, key: str, tree: Caller, writer: W
             own = replace(_own(seen), made_by=mark(writer.name, writer.version) + FAILED)
             await _keep(seen, own, spent, tree, doors)
             return
-        await doors.ledger.tenant(tree, bulk=True).commit(Commit(spent))
+        if spent:
+            await doors.ledger.tenant(tree, bulk=True).commit(Commit(spent))
         raise
     spent = cost(bill, "tiers", writer, doors)
     await _keep(seen, tiers, (*spent, KeepMade(key, tiers)), tree, doors)
