@@ -112,3 +112,13 @@ async def test_costs_add_up_by_day_account_provider_and_purpose(house: House) ->
     assert {r.account for r in await house.ledger.spent(since="")} == {"acme", "other"}
     whole = await house.ledger.spent(since="", whole=True)
     assert [(r.day, r.account, r.provider, r.tokens_in) for r in whole] == [("", "", "p", 130), ("", "", "q", 10)]
+
+
+async def test_what_was_wrong_is_told_by_the_last_call_alone(house: House) -> None:
+    await house.do(CountCost("2026-01-01", "p", "tiers", 1, said="it is down"))
+    (row,) = await house.ledger.spent(since="")
+    assert (row.said, row.calls, row.at) == ("it is down", 1, house.clock.now())
+    house.clock.advance(5)
+    await house.ledger.tenant(Caller("other", "ana")).commit(Commit((CountCost("2026-01-01", "p", "tiers", 1),)))
+    (row,) = await house.ledger.spent(since="", whole=True)
+    assert (row.said, row.calls) == ("", 2)

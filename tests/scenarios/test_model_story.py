@@ -138,6 +138,10 @@ async def test_whatever_the_model_does_the_extractive_words_stand_and_are_better
             assert any(why.startswith("model: ") for why in result["degraded"])
             memories = await house.texts_below("viking://user/default/memories")
             assert len(memories) == 1
+            if fault != "400":
+                keeper = Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog())
+                await keeper.round()
+                assert any(reason.startswith("model: ") for reason in keeper.readiness().reasons)
         double.fault = "ok"
         async with house_with(tmp_path, double) as house:  # nothing is held against the provider any more
             house.clock.advance(HEALED_S)
@@ -148,6 +152,9 @@ async def test_whatever_the_model_does_the_extractive_words_stand_and_are_better
             assert (await abstract(house, f"{BIRDS}/stork.md")).startswith("zanzibar")
             assert await house.texts_below("viking://user/default/memories") == memories
             assert (await house.queue("enrich")).dead == 0
+            keeper = Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog())
+            await keeper.round()
+            assert not any(reason.startswith("model") for reason in keeper.readiness().reasons)
 
 
 async def test_a_model_that_talks_nonsense_is_not_asked_again_and_again(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ class Housekeeping:
                 path.unlink(missing_ok=True)
 
     def _writer_state(self) -> str:
-        """The language model's budget first: that holds until the next day."""
+        """As its calls' costs tell, since a worker process makes them: the budget first, that holds until the next day."""
         return state_of(self._doors.writer) if self._budget in {OK, NOT_CONFIGURED} else self._budget
 
     def findings(self) -> Findings:
@@ -151,12 +151,15 @@ class Housekeeping:
             probe_s=self._probe_s,
             measured_ago_s=doors.clock.monotonic() - self._probed_at,
             models=tuple(models),
-            providers=tuple(
-                door.guard.state for door in (doors.embedder, doors.reranker, doors.writer) if isinstance(door, GUARDED)
-            ),
+            providers=tuple(door.guard.state for door in self._asked_here() if isinstance(door, GUARDED)),
             spent=self._spent,
             worker_starts=self._worker.starts if self._worker is not None else 0,
         )
+
+    def _asked_here(self) -> tuple[object, ...]:
+        """Providers this process calls itself: with a worker beside it, the language model is that one's to ask."""
+        doors = self._doors
+        return (doors.embedder, doors.reranker, *(() if self._worker is not None else (doors.writer,)))
 
     def readiness(self) -> Readiness:
         """Ready, or degraded with every reason."""

@@ -11,12 +11,15 @@ from recalld.flows.upkeep.bill import DAY, DAY_S
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Spent
 
+SAID_HOLDS_S = 900.0
+"""A failed call is tried again sooner than that: where none was, nobody knows any more how the provider is."""
 NOT_CONFIGURED, OK, USED_UP = "not_configured", "ok", "daily budget used up"
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The language model's day, of all accounts together. ``state``: not_configured, ok, or that it is used up."""
+    """The language model's day, of all accounts together. ``state``: not_configured, ok, that it is used up, or what was wrong
+    with the last call."""
 
     provider: str
     state: str
@@ -33,18 +36,21 @@ class Costs:
     budget: Budget
 
 
-def budget(today: list[Spent], writer: str, costs: CostPolicy) -> Budget:
-    """How the day stands. ``today``: everybody's rows of it; ``writer``: the language model's name, "" = there is none."""
+def budget(today: list[Spent], writer: str, costs: CostPolicy, now: float) -> Budget:
+    """How the day stands ``now``. ``today``: everybody's rows of it; ``writer``: the language model's name, "" = there is none."""
     mine = [s for s in today if s.provider == writer]
     tokens, calls = sum(s.tokens_in + s.tokens_out for s in mine), sum(s.calls for s in mine)
     full = tokens >= costs.tokens_per_day_max or calls >= costs.calls_per_day_max or any(s.refused for s in mine)
-    return Budget(writer, NOT_CONFIGURED if not writer else USED_UP if full else OK, tokens, calls, costs)
+    last = max(mine, key=lambda s: s.at, default=None)
+    said = last.said if last is not None and now - last.at < SAID_HOLDS_S else ""
+    state = USED_UP if full else said or OK
+    return Budget(writer, state if writer else NOT_CONFIGURED, tokens, calls, costs)
 
 
 async def budget_today(doors: Doors) -> Budget:
     """How the day stands now."""
     today = await doors.ledger.spent(since=doors.clock.stamp(DAY)) if doors.writer is not None else []
-    return budget(today, doors.writer.name if doors.writer is not None else "", doors.costs)
+    return budget(today, doors.writer.name if doors.writer is not None else "", doors.costs, doors.clock.now())
 
 
 class UsageVerbs:

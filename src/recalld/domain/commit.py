@@ -272,7 +272,7 @@ class DropMember:
 @dataclass(frozen=True, slots=True)
 class CountCost:
     """Add calls to a provider to the account's row of that UTC day (``YYYY-MM-DD``). ``refused``: calls not made, since the
-    day's budget was used up."""
+    day's budget was used up. ``said``: what was wrong with the last call ("" = nothing)."""
 
     day: str
     provider: str
@@ -281,6 +281,7 @@ class CountCost:
     tokens_in: int = 0
     tokens_out: int = 0
     refused: int = 0
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,11 +136,13 @@ CREATE TABLE made (
   key TEXT PRIMARY KEY, account TEXT NOT NULL, user TEXT NOT NULL, abstract TEXT NOT NULL, overview TEXT NOT NULL,
   at REAL NOT NULL) WITHOUT ROWID;
 
--- Calls to providers by UTC day; refused: not made, since the day's budget was used up.
+-- Calls to providers by UTC day; refused: not made, since the day's budget was used up. said: what was wrong with the last
+-- call, made at that moment ("" = nothing).
 CREATE TABLE spent (
   day TEXT NOT NULL, account TEXT NOT NULL, provider TEXT NOT NULL, operation TEXT NOT NULL,
   calls INTEGER NOT NULL DEFAULT 0, tokens_in INTEGER NOT NULL DEFAULT 0, tokens_out INTEGER NOT NULL DEFAULT 0,
-  refused INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (day, account, provider, operation)) WITHOUT ROWID;
+  refused INTEGER NOT NULL DEFAULT 0, said TEXT NOT NULL DEFAULT '', at REAL NOT NULL DEFAULT 0,
+  PRIMARY KEY (day, account, provider, operation)) WITHOUT ROWID;
 """
 
 MIGRATIONS: dict[int, str] = {1: V1, 2: V2}

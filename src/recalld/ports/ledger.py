@@ -58,7 +58,8 @@ class StaleDir:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Calls to a provider in a UTC day. ``day`` and ``account`` "": of all of them together."""
+    """Calls to a provider in a UTC day. ``day`` and ``account`` "": of all of them together. ``said``: what was wrong with the
+    last call, made at ``at`` ("" = nothing)."""
 
     day: str
     account: str
@@ -68,6 +69,8 @@ class Spent:
     tokens_in: int
     tokens_out: int
     refused: int
+    at: float
+    said: str
 
 
 @dataclass(frozen=True, slots=True)

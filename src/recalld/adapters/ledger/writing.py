@@ -17,6 +17,7 @@ from . import rows
 from .pen import Pen
 
 LOOKED_AT = 20_000
+SAID_CHARS_MAX = 300
 _UNWRITTEN = (
     "SELECT n.id FROM node n JOIN tier t ON t.node = n.id WHERE n.owner = :owner AND n.gone = 0 AND n.kind < 2 AND ("
     "t.made_by NOT IN (:by, :failed, :kept, 'caller') AND substr(t.made_by, 1, 7) <> 'caller:' "
@@ -71,11 +72,13 @@ def forget_made(c: apsw.Connection, before: float, limit: int) -> int:
 def count_cost(pen: Pen, op: CountCost) -> None:
     """See ``commit.CountCost``."""
     pen.c.execute(
-        "INSERT INTO spent (day, account, provider, operation, calls, tokens_in, tokens_out, refused) VALUES (?,?,?,?,?,?,?,?) "
-        "ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, tokens_in = tokens_in + excluded.tokens_in, "
-        "tokens_out = tokens_out + excluded.tokens_out, refused = refused + excluded.refused",
+        "INSERT INTO spent (day, account, provider, operation, calls, tokens_in, tokens_out, refused, said, at) "
+        "VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, "
+        "tokens_in = tokens_in + excluded.tokens_in, tokens_out = tokens_out + excluded.tokens_out, "
+        "refused = refused + excluded.refused, said = excluded.said, at = excluded.at",
         (
             op.day, pen.caller.account, op.provider, op.operation, op.calls, op.tokens_in, op.tokens_out, op.refused,
+            op.said[:SAID_CHARS_MAX], pen.at,
         ),
     )  # fmt: skip
 
@@ -86,7 +89,9 @@ def spent(c: apsw.Connection, since: str, account: str, whole: bool) -> list[Spe
     return [
         Spent(*found)
         for found in c.execute(
-            f"SELECT {head}, provider, operation, sum(calls), sum(tokens_in), sum(tokens_out), sum(refused) FROM spent "
+            f"SELECT {head}, provider, operation, sum(calls), sum(tokens_in), sum(tokens_out), sum(refused), "
+            # SQLite takes a bare column from the row that has the max.
+            f"max(at), said FROM spent "
             f"WHERE day >= ? AND (? = '' OR account = ?) GROUP BY {by} ORDER BY {by}",
             (since, account, account),
         )

@@ -51,11 +51,13 @@ async def archive_tiers(messages: tuple[Message, ...], writing: Writing) -> Tier
     if writer is not None and messages:
         bill = await writing.bill(writer)
         try:
-            return await writer.on(bill).tiers_of_archive(messages)
+            tiers = await writer.on(bill).tiers_of_archive(messages)
         except (Busy, Upstream, Invalid) as failed:
             writing.without(failed)
-        finally:
+            writing.spent += cost(bill, "archive", writer, doors, failed)
+        else:
             writing.spent += cost(bill, "archive", writer, doors)
+            return tiers
     return await doors.model.tiers_of_archive(messages)
 
 
@@ -80,9 +82,10 @@ async def candidates(heard: tuple[Message, ...], writing: Writing) -> tuple[Cand
 async def _asked(part: Sequence[Message], writer: Writer, writing: Writing) -> tuple[Candidate, ...] | None:
     bill = await writing.bill(writer)
     try:
-        return await writer.on(bill).memories(tuple(part))
+        found = await writer.on(bill).memories(tuple(part))
     except (Busy, Upstream, Invalid) as failed:
         writing.without(failed)
+        writing.spent += cost(bill, "memories", writer, writing.doors, failed)
         return None
-    finally:
-        writing.spent += cost(bill, "memories", writer, writing.doors)
+    writing.spent += cost(bill, "memories", writer, writing.doors)
+    return found

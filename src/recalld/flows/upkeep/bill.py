@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recalld.domain.commit import CountCost
+from recalld.domain.errors import Busy, RecalldError, Upstream
 from recalld.ports.doors import Doors
 from recalld.ports.model import Bill, Writer
 
@@ -20,9 +21,13 @@ async def open_bill(writer: Writer, doors: Doors) -> Bill:
     )
 
 
-def cost(bill: Bill, operation: str, writer: Writer, doors: Doors) -> tuple[CountCost, ...]:
-    """What goes into the commit: nothing where nobody was asked."""
-    if not bill.calls and not bill.refused:
+def cost(
+    bill: Bill, operation: str, writer: Writer, doors: Doors, failed: RecalldError | None = None
+) -> tuple[CountCost, ...]:
+    """What goes into the commit: nothing where nobody was asked and nothing failed. Words of no use are no failure of the
+    provider's, and a used-up budget is told by what was refused."""
+    said = failed.message if isinstance(failed, Busy | Upstream) and not bill.refused else ""
+    if not bill.calls and not bill.refused and not said:
         return ()
     day = doors.clock.stamp(DAY)
-    return (CountCost(day, writer.name, operation, bill.calls, bill.tokens_in, bill.tokens_out, bill.refused),)
+    return (CountCost(day, writer.name, operation, bill.calls, bill.tokens_in, bill.tokens_out, bill.refused, said),)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, KeepMade, Op, SetTiers
 from recalld.domain.document import Document, Tiers
-from recalld.domain.errors import Busy, Corrupt, Invalid, Upstream
+from recalld.domain.errors import Busy, Corrupt, Invalid, RecalldError, Upstream
 from recalld.domain.job import Job, NewJob
 from recalld.domain.node import Node
 from recalld.flows.tree.shape import parse
@@ -80,8 +80,9 @@ async def _write(seen: StaleDir, asked: Asked, key: str, tree: Caller, writer: W
     try:
         tiers = await _tiers(seen, asked, writer.on(bill))
     except (Busy, Upstream, Invalid) as failed:
-        spent = cost(bill, "tiers", writer, doors)
-        if isinstance(failed, Invalid) or failed_by_itself(failed):
+        itself = isinstance(failed, Invalid) or failed_by_itself(failed)
+        spent = cost(bill, "tiers", writer, doors, None if itself else failed)
+        if itself:
             own = replace(_own(seen), made_by=mark(writer.name, writer.version) + FAILED)
             await _keep(seen, own, spent, tree, doors)
             return
@@ -117,7 +118,7 @@ async def _document(node: Node, tree: Caller, doors: Doors) -> Document | None:
     return document if document is not None and (document.indexable or document.text).strip() else None
 
 
-def failed_by_itself(failure: Busy | Upstream) -> bool:
+def failed_by_itself(failure: RecalldError) -> bool:
     """True where the provider is well and the text at fault."""
     return isinstance(failure, Upstream) and failure.details.get("status") in ITS_OWN_FAULT
 

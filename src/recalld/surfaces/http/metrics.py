@@ -135,6 +135,15 @@ def _providers(out: Exposition, found: Findings) -> None:
             for direction, count in (("in", s.tokens_in), ("out", s.tokens_out))
         ],
     )
+    out.counter(
+        "recalld_provider_counted_calls_total",
+        "Calls by purpose since the store was made, the worker's too; refused: the day's budget was used up.",
+        [
+            ({"provider": s.provider, "operation": s.operation, "outcome": outcome}, count)
+            for s in found.spent
+            for outcome, count in (("made", s.calls), ("refused", s.refused))
+        ],
+    )
     out.gauge(
         "recalld_provider_circuit",
         "1 for how a provider's circuit stands.",

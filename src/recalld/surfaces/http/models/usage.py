@@ -36,7 +36,8 @@ class UsageTotal(Model):
 
 
 class ModelBudget(Model):
-    """The language model's budget of today, of all accounts together. ``state``: not_configured, ok, or that it is used up."""
+    """The language model's budget of today, of all accounts together. ``state``: not_configured, ok, that it is used
+    up, or what was wrong with the last call."""
 
     provider: str
     state: str
