@@ -99,6 +99,10 @@ class SkillVerbs:
         found = await take.of_folder(folder, name, self._doors)
         return await self._doors.compute.run(_chosen, found, chosen)
 
+    def package(self, data: str | dict[str, Any]) -> SkillPackage:
+        """A skill that came as its text, or as an object that says the same."""
+        return take.of_data(data)
+
     async def usable(self, package: SkillPackage) -> SkillFacts:
         """The facts of a skill that was taken. Raises ``Invalid`` (``SKILL_INVALID``)."""
         return await self._doors.compute.run(checked_skill, package.text)

@@ -14,7 +14,8 @@ from recalld.domain.errors import Upstream
 
 from .offload import Pool
 
-BODY_BYTES_MAX = 32 << 20
+BODY_BYTES_MAX = 8 << 20
+"""A batch of vectors as decimal numbers takes half of it."""
 LARGE_BYTES = 128 << 10
 """Bodies from here on are decoded on a thread."""
 SAID_CHARS_MAX = 200
@@ -83,6 +84,9 @@ class JsonApi:
     async def _answered(self, path: str, body: bytes) -> bytes:
         headers = {"Content-Type": "application/json"}
         async with self._client.stream("POST", path.lstrip("/"), content=body, headers=headers) as response:
+            declared = response.headers.get("content-length", "")
+            if declared.isdecimal() and int(declared) > BODY_BYTES_MAX:
+                raise self._failure(Kind.FORMAT, f"wants to send {int(declared) >> 20} MB")
             data = bytearray()
             async for part in response.aiter_bytes():
                 data += part

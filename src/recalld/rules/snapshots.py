@@ -53,7 +53,7 @@ def tracked(parts: Sequence[str], caller: Caller) -> bool:
         return True
     if not caller.sees_all and parts[1] != caller.user:
         return False
-    if caller.hides(parts):
+    if caller.hides(tuple(parts)):
         return False
     return len(parts) < 3 or parts[2] not in _UNTRACKED_AREAS
 

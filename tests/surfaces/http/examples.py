@@ -119,6 +119,7 @@ EXAMPLES: dict[str, Request | list[Request]] = {
     f"GET {API}/debug/vector/count": [{}, {"params": {"uri": PRIVATE}}],
     f"GET {API}/stats/memories": {},
     f"GET {API}/stats/sessions/{{session_id}}": {},
+    f"GET {API}/stats/usage": {},
     **{
         f"GET {API}/observer/{part}": {}
         for part in ("queue", "vikingdb", "models", "lock", "retrieval", "filesystem", "system")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
@@ -20,8 +20,19 @@ from recalld.surfaces.http.route import Verb
 def openapi(verbs: Sequence[Verb], *, title: str, version: str, summary: str) -> dict[str, Any]:
     """The document of these routes. Pure, and slow (half a second): call it on a pool."""
     _build(Model)
-    names = Counter(_name(verb) for verb in verbs)
-    return get_openapi(title=title, version=version, summary=summary, routes=[_route(verb, names) for verb in verbs])
+    served = [verb for verb in verbs if not verb.later]
+    names = Counter(_name(verb) for verb in served)
+    made = get_openapi(title=title, version=version, summary=summary, routes=[_route(verb, names) for verb in served])
+    for verb in served:
+        _ease(made["paths"][verb.path][verb.method.lower()], verb)
+    return made
+
+
+def _ease(operation: dict[str, Any], verb: Verb) -> None:
+    """A body without a field that must be there may be left out: an empty one is read as ``{}``."""
+    for hint in get_type_hints(verb.handler).values():
+        if isinstance(hint, type) and issubclass(hint, Model) and "requestBody" in operation:
+            operation["requestBody"]["required"] = any(f.is_required() for f in hint.model_fields.values())
 
 
 def _build(model: type[Model]) -> None:

@@ -72,6 +72,10 @@ Not among them: ``/.well-known/oauth-*``. Clients look there by themselves, and 
 """
 
 
+_METHODS = {f"{_API}/watches": ["POST", "PATCH", "PUT", "DELETE"]}
+"""Where a route beside it is served: other methods are not allowed, rather than not there yet."""
+
+
 class Refusal:
     """The ASGI application of one such path. Reads nothing and asks nobody who they are: it has nothing to give."""
 
@@ -91,7 +95,7 @@ class Refusal:
 
 def refusals() -> list[Route]:
     """The router's last lines."""
-    return [Route(path, Refusal(path)) for path in REFUSED]
+    return [Route(path, Refusal(path), methods=_METHODS.get(path)) for path in REFUSED]
 
 
 async def watches(call: Call, query: Annotated[WatchesQuery, Query()]) -> dict[str, Any]:

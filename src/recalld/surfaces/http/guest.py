@@ -40,6 +40,11 @@ class Door:
         token = self._front.tickets.issue(workspace.caller, uri)
         return f"{Request(scope).base_url}api/v1/content/download?token={token}"
 
+    def upload_ticket(self, scope: Scope, workspace: Workspace, wish: Mapping[str, Any]) -> str:
+        """Where a file can be sent once, within minutes, without a key, to be imported as ``wish`` says."""
+        token = self._front.tickets.issue(workspace.caller, wish=wish)
+        return f"{Request(scope).base_url}api/v1/resources/temp_upload?token={token}"
+
     async def off_loop(self, work: Callable[[], Any]) -> Any:
         """Run ``work`` on a thread."""
         return await self._front.disk.run(work)

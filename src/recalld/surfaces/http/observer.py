@@ -57,7 +57,9 @@ async def system(call: Call) -> dict[str, Any]:
     parts = {name: look(found, call.front.tally) for name, look in _PARTS.items()}
     dead = sum(q.dead for q in found.queues)
     errors = [*found.readiness.reasons, *([f"queue: {dead} jobs were given up"] if dead else [])]
-    return {"is_healthy": found.readiness.state == "ready", "errors": errors, "components": parts}
+    # "healthy" is what the LangChain tools look for.
+    well = found.readiness.state == "ready"
+    return {"healthy": well, "is_healthy": well, "errors": errors, "components": parts}
 
 
 def _queue(found: Findings, _: Tally) -> dict[str, Any]:

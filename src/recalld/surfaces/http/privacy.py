@@ -85,12 +85,12 @@ def _shown(kept: PrivacyConfig) -> dict[str, Any]:
 
 
 VERBS = (
-    Verb("GET", f"{_AT}/tree", later, dict[str, Any], "Walk all values (501)"),
-    Verb("POST", f"{_AT}/resolve", later, dict[str, Any], "Resolve placeholders (501)"),
-    Verb("POST", f"{_AT}/scan", later, dict[str, Any], "Scan for values (501)"),
-    Verb("GET", f"{_ONE}/field", later, dict[str, Any], "Read one field (501)"),
-    Verb("PUT", f"{_ONE}/field", later, dict[str, Any], "Change one field (501)"),
-    Verb("DELETE", f"{_ONE}/field", later, dict[str, Any], "Remove one field (501)"),
+    Verb("GET", f"{_AT}/tree", later, dict[str, Any], "Walk all values (501)", later=True),
+    Verb("POST", f"{_AT}/resolve", later, dict[str, Any], "Resolve placeholders (501)", later=True),
+    Verb("POST", f"{_AT}/scan", later, dict[str, Any], "Scan for values (501)", later=True),
+    Verb("GET", f"{_ONE}/field", later, dict[str, Any], "Read one field (501)", later=True),
+    Verb("PUT", f"{_ONE}/field", later, dict[str, Any], "Change one field (501)", later=True),
+    Verb("DELETE", f"{_ONE}/field", later, dict[str, Any], "Remove one field (501)", later=True),
     Verb("GET", _AT, categories, list[str], "List categories of private values"),
     Verb("GET", f"{_AT}/{{category}}", targets, list[str], "List the keys of a category"),
     Verb("GET", _ONE, config, PrivacyResult, "Read private values"),

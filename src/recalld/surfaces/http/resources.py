@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
+from fastapi import Query
+
+from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, Invalid, RecalldError, Upstream
 from recalld.domain.policy import UPLOAD_BYTES_MAX
 from recalld.domain.report import Added
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
-from recalld.surfaces.http.models.resource import AddBody, AddResult, UploadResult
+from recalld.surfaces.http.models.resource import AddBody, AddResult, UploadQuery, UploadResult
 from recalld.surfaces.http.multipart import receive_file
 from recalld.surfaces.http.route import Deadline, Verb
 from recalld.surfaces.http.uploads import finish, new_id, open_upload
 
 _AT = "/api/v1/resources"
 _REMOTE = re.compile(r"(?:https?|ssh|git|tos)://|git@", re.IGNORECASE)
+_SCP = re.compile(r"git@([^:/]+):", re.IGNORECASE)
+_BOOLEANS = frozenset({"", "true", "false", "1", "0", "yes", "no", "on", "off"})
 _FORM = {
     "requestBody": {
         "required": True,
@@ -38,22 +45,43 @@ _FORM = {
 }
 
 
-async def temp_upload(call: Call) -> dict[str, Any]:
-    """Send a file to be added by ``POST /resources``; its id is good for twelve hours. At most 512 MiB."""
-    front, caller = call.front, call.caller
+async def temp_upload(call: Call, query: Annotated[UploadQuery, Query()]) -> dict[str, Any]:
+    """Send a file to be added by ``POST /resources``; its id is good for twelve hours. At most 512 MiB.
+
+    With a ``token`` that the tool ``add_resource`` gave no key is needed, and the file is imported at once.
+    """
+    ticket = call.front.tickets.take(query.token, sending=True) if query.token else None
+    caller = await call.identify() if ticket is None else ticket.caller
+    upload_id = await _received(call, caller)
+    if ticket is None:
+        return {"temp_file_id": upload_id}
+    upload = await call.front.disk.run(open_upload, call.engine.upload_dir, upload_id, caller)
+    did = await call.engine.as_caller(caller).add(upload.path, name=upload.filename, keep_source=False, **ticket.wish)
+    return _added(did, waited=False)
+
+
+async def _received(call: Call, caller: Caller) -> str:
+    """Take a file in as this caller's; its id."""
+    front = call.front
     folder = call.engine.upload_dir
     part = folder / f"{new_id('', shared=False)}.part"
     received = await receive_file(call, part, bytes_max=UPLOAD_BYTES_MAX, pool=front.disk)
     mode = received.fields.get("upload_mode", "local") or "local"
-    if mode not in {"local", "shared"} or received.size == 0:
-        await front.disk.run(part.unlink, True)
-        problem = (
-            "the file is empty" if received.size == 0 else f"upload_mode {mode[:40]!r} is neither local nor shared"
-        )
-        raise Invalid(problem, remedy="send a file with something in it", details={"field": "file"})
+    telemetry = received.fields.get("telemetry", "false").lower()
+    problems = {
+        "file": "the file is empty" if received.size == 0 else "",
+        "upload_mode": "" if mode in {"local", "shared"} else f"upload_mode {mode[:40]!r} is neither local nor shared",
+        "telemetry": "" if telemetry in _BOOLEANS else f"telemetry {telemetry[:40]!r} is neither true nor false",
+    }
+    for field, problem in problems.items():
+        if problem:
+            await front.disk.run(part.unlink, True)
+            raise Invalid(
+                problem, remedy="send a file with something in it, and fields as documented", details={"field": field}
+            )
     upload_id = new_id(received.filename, shared=mode == "shared")
     await front.disk.run(finish, part, upload_id, _base(received.filename), caller)
-    return {"temp_file_id": upload_id}
+    return upload_id
 
 
 async def add(call: Call, body: AddBody) -> dict[str, Any]:
@@ -141,7 +169,32 @@ def _check(body: AddBody) -> None:
             remedy="send it through /api/v1/resources/temp_upload, or run recalld add",
             details={"field": "path"},
         )
-    raise _later("fetching web pages and repositories", "download it and send it through temp_upload")
+    if _is_private(body.path or ""):
+        raise Denied(
+            "the server does not fetch from hosts that are not public",
+            remedy="send the file through temp_upload",
+            details={"field": "path"},
+        )
+    # A refusal for good, not a failure: clients try failures again.
+    raise Invalid(
+        "fetching web pages and repositories comes with a later release",
+        remedy="download it and send it through temp_upload",
+        code="UNSUPPORTED_URI",
+        details={"field": "path"},
+    )
+
+
+def _is_private(address: str) -> bool:
+    """True if an address names a host that is plainly not public. Nothing is looked up."""
+    try:
+        scp = _SCP.match(address)
+        host = scp[1] if scp else urlsplit(address).hostname or ""
+    except ValueError:
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or "." not in host
 
 
 def _later(what: str, remedy: str) -> RecalldError:
@@ -160,6 +213,15 @@ def _base(filename: str) -> str:
 
 
 VERBS = (
-    Verb("POST", f"{_AT}/temp_upload", temp_upload, UploadResult, "Upload a file", Deadline.NONE, extra=_FORM),
+    Verb(
+        "POST",
+        f"{_AT}/temp_upload",
+        temp_upload,
+        UploadResult | AddResult,
+        "Upload a file",
+        Deadline.NONE,
+        open=True,
+        extra=_FORM,
+    ),
     Verb("POST", _AT, add, AddResult, "Import"),
 )

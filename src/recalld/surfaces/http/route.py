@@ -50,7 +50,7 @@ class Verb:
 
     ``result``: the type of the envelope's ``result`` as documented, or with ``bare`` of the whole body; ``peer`` False:
     the actor-peer header is not read; ``open``: nobody is asked who calls; ``status``: of a success; ``extra``: additions to the
-    OpenAPI operation.
+    OpenAPI operation; ``later``: it answers 501 and is left out of the document.
     """
 
     method: str
@@ -66,6 +66,7 @@ class Verb:
     extra: dict[str, Any] | None = None
     deprecated: bool = False
     media: str = "application/json"
+    later: bool = False
 
     @property
     def tag(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from fastapi import Query
 from recalld.app.skills import SkillVerbs
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
-from recalld.domain.skill import SKILL_FILE, Finding, Skill, SkillHit, SkillKept, SkillShown
+from recalld.domain.skill import SKILL_FILE, Finding, Skill, SkillHit, SkillKept, SkillPackage, SkillShown
 from recalld.flows.skill.look import SkillView
 from recalld.rules.skill_form import facts_json, kind_of
 from recalld.surfaces.http import shapes
@@ -30,6 +30,7 @@ from recalld.surfaces.http.models.skill import (
     SkillResult,
     SkillsFindBody,
     SkillsFoundResult,
+    SkillsOffered,
     SkillsQuery,
     SkillsResult,
 )
@@ -46,7 +47,42 @@ async def add(call: Call, body: SkillBody) -> dict[str, Any]:
     """Store a skill below ``viking://~/skills`` (or ``target_uri``): a ``SKILL.md`` as ``data``, or an upload that
     brings the files beside it along. One of the same name is replaced. It can be found as soon as this answers; its
     task tells of it, or with ``wait`` abstracts and vectors are in as well."""
+    if body.list_only or body.skills is not None:
+        return await _several(call, body)
     return await _keep(call, body, "")
+
+
+async def _several(call: Call, body: SkillBody) -> dict[str, Any]:
+    """The skills of an upload (or of ``data``): told, or those that were named stored. All are looked at before any is kept."""
+    verbs = call.workspace.verbs(SkillVerbs)
+    packages = await _packages(call, body, verbs)
+    offered = [await verbs.usable(package) for package in packages]
+    told: dict[str, Any] = {
+        "status": "success",
+        "skills": [{"name": facts.name, "description": facts.description} for facts in offered],
+        "total": len(offered),
+    }
+    if body.list_only:
+        return told
+    kept = [
+        await verbs.keep(
+            package, target_uri=body.target_uri or "", source=_checked(body.source_metadata), watched=not body.wait
+        )
+        for package in packages
+    ]
+    if body.wait:
+        await call.workspace.wait(timeout_s=body.timeout)
+    return told | {
+        "root_uri": str(kept[-1].skill.root) if kept else None,
+        "task_id": kept[-1].task_id if kept else None,
+    }
+
+
+async def _packages(call: Call, body: SkillBody, verbs: SkillVerbs) -> Sequence[SkillPackage]:
+    if body.data is not None:
+        return [verbs.package(body.data)]
+    upload = await call.front.disk.run(open_upload, call.engine.upload_dir, body.temp_file_id or "", call.caller)
+    return list((await verbs.packages(upload.path, upload.filename, chosen=body.skills or ())).values())
 
 
 async def update(call: Call, name: str, body: SkillBody) -> dict[str, Any]:
@@ -231,7 +267,7 @@ def _finding(finding: Finding, strict: bool) -> dict[str, Any]:
 
 VERBS = (
     Verb("GET", _AT, skills, SkillsResult, "List skills"),
-    Verb("POST", _AT, add, SkillKeptResult, "Add a skill"),
+    Verb("POST", _AT, add, SkillKeptResult | SkillsOffered, "Add a skill"),
     Verb("POST", f"{_AT}/find", find, SkillsFoundResult, "Find a skill for a task", Deadline.RECALL),
     Verb("POST", f"{_AT}/validate", validate, SkillCheckResult, "Judge a SKILL.md"),
     Verb("GET", f"{_AT}/{{name}}", skill, SkillResult, "Show a skill"),

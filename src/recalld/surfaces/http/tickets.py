@@ -1,4 +1,5 @@
-"""Tickets: addresses that anybody who has one may fetch from once, for a few minutes, without a key."""
+"""Tickets: addresses that anybody who has one may use once, for a few minutes, without a key: to fetch one file, or to send one
+that is then imported."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied
@@ -19,12 +21,14 @@ TOKEN_CHARS_MAX = 128
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What one token stands for; ``ends`` on the monotonic clock."""
+    """What one token stands for; ``ends`` on the monotonic clock. ``uri``: what may be fetched ("" = it is for sending);
+    ``wish``: how what is sent is imported."""
 
     caller: Caller
     uri: str
     digest: bytes
     ends: float
+    wish: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -35,8 +39,8 @@ class Tickets:
     now: Callable[[], float] = time.monotonic
     _held: dict[bytes, Ticket] = field(default_factory=dict)
 
-    def issue(self, caller: Caller, uri: str) -> str:
-        """A token for one download of ``uri`` as ``caller``."""
+    def issue(self, caller: Caller, uri: str = "", wish: Mapping[str, Any] | None = None) -> str:
+        """A token for one download of ``uri`` as ``caller``, or for one upload imported as ``wish`` says."""
         now = self.now()
         for digest in [d for d, ticket in self._held.items() if ticket.ends <= now]:
             del self._held[digest]
@@ -44,16 +48,21 @@ class Tickets:
             del self._held[next(iter(self._held))]
         token = secrets.token_urlsafe(32)
         digest = _digest(token)
-        self._held[digest] = Ticket(caller, uri, digest, now + TICKET_S)
+        self._held[digest] = Ticket(caller, uri, digest, now + TICKET_S, wish or {})
         return token
 
-    def take(self, token: str) -> Ticket:
-        """Use a token up. Raises ``Denied`` for one that is unknown, used or too old."""
+    def take(self, token: str, *, sending: bool = False) -> Ticket:
+        """Use a token up. Raises ``Denied`` for one that is unknown, used, too old or for the other thing."""
         digest = _digest(token[:TOKEN_CHARS_MAX])
         ticket = self._held.pop(digest, None)
-        if ticket is None or not hmac.compare_digest(ticket.digest, digest) or ticket.ends <= self.now():
+        if (
+            ticket is None
+            or not hmac.compare_digest(ticket.digest, digest)
+            or ticket.ends <= self.now()
+            or sending is bool(ticket.uri)
+        ):
             raise Denied(
-                "this download has been used, has expired or never was",
+                "this address has been used, has expired or never was",
                 remedy="ask for a new one; each is good once, for ten minutes",
                 code="UNAUTHENTICATED",
             )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from recalld.domain.errors import Conflict, Invalid
@@ -59,11 +61,12 @@ async def add_resource(desk: Desk, asked: args.AddResource) -> str:
         raise Invalid("path or temp_file_id is needed", remedy="name a file", details={"field": "path"})
     if _REMOTE.match(asked.path):
         raise later("fetching web pages and repositories", "download it and add the file")
-    if desk.opened is not None:
+    if desk.upload_ticket is not None:
         return (
-            "This server does not read your disk. Upload the file first:\n"
-            "  POST /api/v1/resources/temp_upload as multipart/form-data with the field file\n"
-            "(a folder as one zip), then call add_resource with the temp_file_id it answers."
+            "This server does not read your disk. Send the file (a folder as one zip) to this address, which is good once, for "
+            "ten minutes, and needs no key; it is imported at once:\n"
+            f"  curl -F {shlex.quote(f'file=@{asked.path}')} {shlex.quote(desk.upload_ticket(_wish(asked)))}\n"
+            "Or upload it to /api/v1/resources/temp_upload and call add_resource with the temp_file_id it answers."
         )
     return await _added(desk, asked, Path(asked.path), "")
 
@@ -85,15 +88,17 @@ async def forget(desk: Desk, asked: args.Forget) -> str:
     return f"Removed {asked.uri}."
 
 
-async def _added(desk: Desk, asked: args.AddResource, path: Path, name: str) -> str:
+def _wish(asked: args.AddResource) -> dict[str, Any]:
+    """How it is imported."""
     tags = asked.tags.split(",") if isinstance(asked.tags, str) else asked.tags or ()
-    did = await desk.workspace.add(
-        path,
-        name=name,
-        to=asked.to,
-        parent=asked.parent,
-        tags=[tag.strip() for tag in tags if tag.strip()],
-        origin=str((asked.args or {}).get("origin") or ""),
-        keep_source=desk.opened is None,
-    )
+    return {
+        "to": asked.to,
+        "parent": asked.parent,
+        "tags": [tag.strip() for tag in tags if tag.strip()],
+        "origin": str((asked.args or {}).get("origin") or ""),
+    }
+
+
+async def _added(desk: Desk, asked: args.AddResource, path: Path, name: str) -> str:
+    did = await desk.workspace.add(path, name=name, keep_source=desk.opened is None, **_wish(asked))
     return f"Adding {did.root_uri} in the background (task {did.task_id})."

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recalld.domain.errors import Invalid, RecalldError
 
@@ -19,12 +19,14 @@ class Desk:
 
     ``opened`` None: the agent is on this machine, so paths are read from its disk and there are no uploads.
     ``ticket``: makes an address from which a file can be fetched once without a key (None: there is no server).
+    ``upload_ticket``: makes an address where a file can be sent once without a key, to be imported as it says.
     """
 
     engine: Engine
     workspace: Workspace
     opened: Callable[[str], Awaitable[tuple[Path, str]]] | None = None
     ticket: Callable[[str], str] | None = None
+    upload_ticket: Callable[[Mapping[str, Any]], str] | None = None
 
 
 def later(what: str, remedy: str) -> RecalldError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,6 +38,10 @@ class Door(Protocol):
         """Where a file can be fetched once without a key."""
         ...
 
+    def upload_ticket(self, scope: Scope, workspace: Workspace, wish: Mapping[str, Any]) -> str:
+        """Where a file can be sent once without a key, to be imported as ``wish`` says."""
+        ...
+
     async def off_loop(self, work: Callable[[], Any]) -> Any:
         """Run ``work`` on a thread."""
         ...
@@ -65,7 +69,10 @@ class Mcp:
         def ticket(uri: str) -> str:
             return self._door.ticket(scope, workspace, uri)
 
-        scope[_KEY] = Desk(engine, workspace, opened, ticket)
+        def upload_ticket(wish: Mapping[str, Any]) -> str:
+            return self._door.upload_ticket(scope, workspace, wish)
+
+        scope[_KEY] = Desk(engine, workspace, opened, ticket, upload_ticket)
         await self._answer(scope, receive, send)
 
 

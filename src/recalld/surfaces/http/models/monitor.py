@@ -23,6 +23,7 @@ class Observed(Model):
 class SystemObserved(Model):
     """All parts of the server, and what is wrong with them."""
 
+    healthy: bool
     is_healthy: bool
     errors: list[str]
     components: dict[str, Observed]

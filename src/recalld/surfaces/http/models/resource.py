@@ -42,6 +42,12 @@ class UploadResult(Model):
     temp_file_id: str
 
 
+class UploadQuery(Model):
+    """``token``: what the tool ``add_resource`` gave, in place of a key."""
+
+    token: str = ""
+
+
 class AddResult(Model):
     """What an import began, or with ``wait`` what it did."""
 

@@ -14,7 +14,8 @@ LIMIT_MAX = 1_000
 
 
 class SkillBody(Strict):
-    """A skill: a ``SKILL.md`` or an object that says the same (``data``), or an upload of it with the files beside it."""
+    """A skill: a ``SKILL.md`` or an object that says the same (``data``), or an upload of it with the files beside it. An upload
+    may hold several: ``skills`` names those that are wanted, ``list_only`` only tells what is there."""
 
     data: str | dict[str, Any] | None = None
     temp_file_id: str | None = None
@@ -22,6 +23,8 @@ class SkillBody(Strict):
     timeout: float | None = Field(None, ge=0)
     source_metadata: dict[str, Any] | None = None
     target_uri: str | None = None
+    skills: list[str] | None = Field(None, max_length=100)
+    list_only: bool = False
 
 
 class SkillsQuery(Model):
@@ -80,6 +83,23 @@ class SkillKeptResult(Model):
     task_id: str | None = None
     queue_status: dict[str, QueueStatus] | None = None
     warnings: list[str] = []
+
+
+class SkillOffered(Model):
+    """A skill that an upload holds."""
+
+    name: str
+    description: str
+
+
+class SkillsOffered(Model):
+    """The skills of an upload; none was stored, or those named were."""
+
+    status: Literal["success"]
+    skills: list[SkillOffered]
+    total: int
+    root_uri: str | None = None
+    task_id: str | None = None
 
 
 class SkillSummary(Model):
