@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
 from recalld.app.config import ServerConfig, load_config
 from recalld.app.housekeeping import Housekeeping
@@ -17,6 +18,8 @@ from recalld.app.usage import UsageVerbs
 from recalld.app.worker import run_job
 from recalld.infra.watchdog import Watchdog
 from recalld.surfaces.http.app import create_app
+from recalld.surfaces.http.models.envelope import envelope_of
+from recalld.surfaces.http.models.usage import UsageResult
 from tests.doubles.provider import Asked, Provider, provider
 from tests.house_fixture import House, house_at, plant
 
@@ -245,7 +248,9 @@ async def test_the_store_s_owner_is_told_what_it_cost(tmp_path: Path) -> None:
         await house.settle()
         app = create_app(house.r, ServerConfig())
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as http:
-            result = (await http.get("/api/v1/stats/usage", params={"days": 2})).json()["result"]
+            answer = await http.get("/api/v1/stats/usage", params={"days": 2})
+            TypeAdapter(envelope_of(UsageResult)).validate_json(answer.content, strict=True)
+            result = answer.json()["result"]
             assert (await http.get("/api/v1/stats/usage", params={"days": 0})).status_code == 400
         app.front.close()
         (row,) = result["rows"]

@@ -54,6 +54,8 @@ class OpenaiShape:
     def reply(self, answer: Any) -> Reply:
         """See ``remote.ChatShape``."""
         said = answer["choices"][0]["message"]["content"] or ""
+        if isinstance(said, list):  # some gateways give the parts of an answer
+            said = "".join(str(part.get("text") or "") for part in said)
         usage = answer.get("usage") or {}
         return Reply(str(said), int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
 
