@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +15,10 @@ from pydantic import TypeAdapter
 
 from recalld.app.config import ServerConfig, load_config
 from recalld.app.housekeeping import Housekeeping
+from recalld.app.tending import TendingVerbs
 from recalld.app.usage import UsageVerbs
 from recalld.app.worker import run_job
+from recalld.domain.caller import Caller
 from recalld.infra.watchdog import Watchdog
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.http.models.envelope import envelope_of
@@ -25,6 +28,7 @@ from tests.house_fixture import House, house_at, plant
 
 BIRDS = "viking://resources/birds"
 HERON = f"{BIRDS}/heron.md"
+OWN = "viking://user/default/resources/own.md"
 FACT = "I moved to Lisbon in March 2024 and I work at Acme as a nurse."
 FAULTS = ["hang", "trickle", "reset", "garbage", "huge", "400", "401", "403", "402", "429", "500"]
 HEALED_S = 20_000.0
@@ -276,3 +280,43 @@ async def test_a_house_without_a_writer_counts_and_leaves_nothing(house: House) 
     assert (await house.queue("enrich")).done == 0
     costs = await house.r.verbs(UsageVerbs).costs(7)
     assert (costs.rows, costs.budget.state) == ([], "not_configured")
+
+
+async def test_a_model_configured_later_takes_up_what_is_there(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        await house.write(HERON, "The heron stood still.")
+        await house.write(OWN, "My own notes on storks.")
+        await house.settle()
+    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+        await Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog()).round()
+        await house.settle()
+        for uri in (HERON, BIRDS, OWN):
+            assert (await abstract(house, uri)).startswith("zanzibar")
+        asked = len(double.seen)
+        await Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog()).round()
+        assert await house.settle() == 0
+        assert len(double.seen) == asked
+
+
+async def test_a_text_the_model_could_not_read_is_taken_up_by_a_reindex(tmp_path: Path) -> None:
+    async with provider() as double, house_with(tmp_path, double) as house:
+        await house.write(OWN, "My own notes on storks.")
+        await house.settle()
+        double.says = says
+        await house.r.verbs(TendingVerbs).reindex("viking://user/default/resources", mode="semantic_and_vectors")
+        await house.settle()
+        assert await abstract(house, OWN) == "zanzibar Name: own.md"
+
+
+async def test_two_users_jobs_never_ask_about_the_same(tmp_path: Path) -> None:
+    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+        for user in ("ana", "ben"):
+            await house.r.as_caller(Caller(user=user)).write(f"{BIRDS}/{user}.md", f"The bird of {user} flew.")
+        for _ in range(60):
+            async with asyncio.TaskGroup() as group:
+                for job in await house.lease(8):
+                    group.create_task(run_job(job, house.doors))
+            house.clock.advance(1.5)
+        asked = [s.body["messages"][-1]["content"] for s in double.seen]
+        assert len(asked) == len(set(asked))
+        assert (await abstract(house, f"{BIRDS}/ben.md")).startswith("zanzibar")

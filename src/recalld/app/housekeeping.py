@@ -10,6 +10,7 @@ from recalld.domain.errors import Busy, RecalldError, Upstream
 from recalld.domain.job import QueueCount
 from recalld.domain.report import Readiness
 from recalld.flows.session.auto import scan_idle
+from recalld.flows.upkeep.enrich import take_up
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Spent, Usage
@@ -85,12 +86,19 @@ class Housekeeping:
         if now - self._swept_at >= SWEEP_EVERY_S:
             self._swept_at = now
             await self._sweep()
+            await self._take_up()
 
     async def _put_idle_away(self) -> None:
         try:
             await scan_idle(self._doors)
         except (Busy, Upstream) as late:
             log.info("idle sessions wait for the next round", error=str(late))
+
+    async def _take_up(self) -> None:
+        try:
+            await take_up(self._doors)
+        except (Busy, Upstream) as late:
+            log.info("what a language model has to write waits for the next sweep", error=str(late))
 
     async def _probe(self) -> None:
         try:

@@ -32,19 +32,37 @@ Asked = Document | tuple[Child, ...]
 
 
 async def enrich(job: Job, doors: Doors) -> None:
-    """Have the writer write for the caller's tree and the account's shared one. A writer that is not to be asked now, or whose
-    budget is used up, is no failure of this job: it comes back when it may. Raises ``Upstream``: the job is tried again."""
+    """Have the writer write for the caller's tree; the account's shared one has a job of its own, so that two users' jobs never
+    ask about the same. A writer that is not to be asked now, or whose budget is used up, is no failure of this job: it comes
+    back when it may. Raises ``Upstream``: the job is tried again."""
     again: tuple[NewJob, ...] = ()
     if doors.writer is not None:
-        until = doors.clock.monotonic() + RUN_S
+        if job.caller.user:
+            await _hand_on(replace(job.caller, user=""), doors.writer, doors)
         try:
-            for tree in (job.caller, replace(job.caller, user="")):
-                if await _tree(tree, until, doors.writer, doors):
-                    again = (ENRICH,)
+            if await _tree(job.caller, doors.clock.monotonic() + RUN_S, doors.writer, doors):
+                again = (ENRICH,)
         except Busy as later:
             again = (replace(ENRICH, delay_s=max(later.retry_after_s, 1.0)),)
     following = (*again, NewJob("embed", "embed"))
     await doors.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=following, done=job.id))
+
+
+async def _hand_on(tree: Caller, writer: Writer, doors: Doors) -> bool:
+    """Leave the job of another tree, if there is anything to do; folded into the one that waits there already."""
+    left = await doors.ledger.unwritten(tree, by=mark(writer.name, writer.version), limit=1)
+    if left:
+        await doors.ledger.tenant(tree, bulk=True).commit(Commit(jobs=(ENRICH,)))
+    return bool(left)
+
+
+async def take_up(doors: Doors) -> int:
+    """Leave the job wherever something is to be written and nobody has asked: a writer was configured, its prompts changed.
+    Returns for how many trees."""
+    writer = doors.writer
+    if writer is None:
+        return 0
+    return sum([await _hand_on(tree, writer, doors) for tree in await doors.ledger.owners()])
 
 
 async def _tree(tree: Caller, until: float, writer: Writer, doors: Doors) -> bool:
