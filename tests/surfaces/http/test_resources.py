@@ -188,7 +188,7 @@ async def test_a_failed_import_that_was_waited_for_is_an_error(http: httpx.Async
         ({"path": "http://169.254.169.254/meta"}, 403, "PERMISSION_DENIED"),
         ({"path": "https://localhost/a"}, 403, "PERMISSION_DENIED"),
         ({"path": "git@intranet:a/b.git"}, 403, "PERMISSION_DENIED"),
-        ({"path": "https://example.org/a", "watch_interval": 5}, 501, "UNIMPLEMENTED"),
+        ({"path": "https://example.org/a", "watch_interval": 5}, 400, "UNSUPPORTED_MODE"),
         ({"temp_file_id": "upload_" + "0" * 32, "watch_interval": 5}, 400, "INVALID_ARGUMENT"),
         ({"temp_file_id": "upload_" + "0" * 32 + ".md"}, 404, "NOT_FOUND"),
         ({"temp_file_id": "../../etc/passwd"}, 400, "INVALID_ARGUMENT"),

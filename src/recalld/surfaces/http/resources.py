@@ -66,7 +66,7 @@ async def _received(call: Call, caller: Caller) -> str:
     folder = call.engine.upload_dir
     part = folder / f"{new_id('', shared=False)}.part"
     received = await receive_file(call, part, bytes_max=UPLOAD_BYTES_MAX, pool=front.disk)
-    mode = received.fields.get("upload_mode", "local") or "local"
+    mode = received.fields.get("upload_mode", "local")
     telemetry = received.fields.get("telemetry", "false").lower()
     problems = {
         "file": "the file is empty" if received.size == 0 else "",
@@ -175,12 +175,8 @@ def _check(body: AddBody) -> None:
             remedy="send the file through temp_upload",
             details={"field": "path"},
         )
-    # A refusal for good, not a failure: clients try failures again.
-    raise Invalid(
-        "fetching web pages and repositories comes with a later release",
-        remedy="download it and send it through temp_upload",
-        code="UNSUPPORTED_URI",
-        details={"field": "path"},
+    raise _later(
+        "fetching web pages and repositories", "download it and send it through temp_upload", "UNSUPPORTED_URI"
     )
 
 
@@ -197,8 +193,9 @@ def _is_private(address: str) -> bool:
         return host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or "." not in host
 
 
-def _later(what: str, remedy: str) -> RecalldError:
-    return Invalid(f"{what} comes with a later release", remedy=remedy, code="UNIMPLEMENTED")
+def _later(what: str, remedy: str, code: str = "UNSUPPORTED_MODE") -> RecalldError:
+    """A refusal for good, not a failure: clients try failures again."""
+    return Invalid(f"{what} comes with a later release", remedy=remedy, code=code)
 
 
 def _list(given: str | list[str] | None) -> tuple[str, ...]:

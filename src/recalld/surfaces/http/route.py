@@ -50,7 +50,7 @@ class Verb:
 
     ``result``: the type of the envelope's ``result`` as documented, or with ``bare`` of the whole body; ``peer`` False:
     the actor-peer header is not read; ``open``: nobody is asked who calls; ``status``: of a success; ``extra``: additions to the
-    OpenAPI operation; ``later``: it answers 501 and is left out of the document.
+    OpenAPI operation; ``later``: not served yet, and left out of the document.
     """
 
     method: str
@@ -193,7 +193,7 @@ class Arguments:
         given = await decode_json(data, call.front.codec) if data.strip() else None
         if given is None and optional:
             return values, None
-        body = _fit(model, {} if given is None else given, "body")
+        body = _fit(model, given if data.strip() else {}, "body")
         values[name] = body
         return values, body
 
