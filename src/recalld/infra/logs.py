@@ -112,6 +112,10 @@ class Bridge(logging.Handler):
             return
 
 
+CHATTY = ("httpx2", "httpcore2")
+"""Libraries that would write a line for every call to a provider."""
+
+
 def setup(*, level: str = "info", json: bool = False, stream: TextIO | None = None) -> Logs:
     """Route structlog and the standard library through one ``Logs``. ``level``: debug, info, warning, error."""
     logs = Logs(stream or sys.stderr, json=json)
@@ -129,6 +133,8 @@ def setup(*, level: str = "info", json: bool = False, stream: TextIO | None = No
     root = logging.getLogger()
     root.handlers[:] = [Bridge(logs)]
     root.setLevel(max(_LEVELS[level], logging.INFO))
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     return logs
 
 
