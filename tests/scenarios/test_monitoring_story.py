@@ -24,7 +24,7 @@ async def test_the_parts_answer_as_promised(client: Client) -> None:
     for part in ("queue", "vikingdb", "models", "lock", "retrieval", "filesystem"):
         assert (await client("GET", f"/observer/{part}"))["name"] == part
     whole = await client("GET", "/observer/system")
-    assert set(whole) == {"is_healthy", "errors", "components"}
+    assert set(whole) == {"healthy", "is_healthy", "errors", "components"}
 
 
 async def test_memories_are_counted(client: Client) -> None:
