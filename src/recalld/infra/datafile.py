@@ -16,7 +16,7 @@ WAL_KEPT_BYTES = 16 << 20
 BUSY_MS = 2_000
 PAGE_CACHE_KIB = 16_384
 READER_CACHE_KIB = 4_096
-MMAP_BYTES = 64 << 20
+MMAP_BYTES = 32 << 20
 """For readers, whose cost is copying pages. The writer has its page cache: a second map would only count twice."""
 BROKEN = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.NoMemError, apsw.ReadOnlyError)
 """What says that the store, not the call, has failed."""
