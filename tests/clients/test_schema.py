@@ -92,6 +92,11 @@ def report(asked: Server, tmp_path_factory: pytest.TempPathFactory) -> Report:
     return Report(whole, ran.out, asked.said(), found)
 
 
+FALSE_ALARMS = {"POST /api/v1/resources/temp_upload"}
+"""Of a form it takes one request that violates nothing (a picture, telemetry false, upload_mode shared) for one that does; what is
+refused of forms is told in tests/surfaces/http/test_resources.py."""
+
+
 def test_every_operation_was_asked(report: Report) -> None:
     operations = report.whole["operations"]
     assert operations["tested"] == operations["total"] > 30
@@ -101,7 +106,8 @@ def test_every_operation_was_asked(report: Report) -> None:
 
 @pytest.mark.parametrize("finding", FACTS, ids=lambda finding: FACTS[finding].replace(" ", "_"))
 def test_the_document_is_true(report: Report, finding: str) -> None:
-    assert report.found.get(finding, []) == [], told(report.text)
+    found = [operation for operation in report.found.get(finding, []) if operation not in FALSE_ALARMS]
+    assert found == [], told(report.text)
 
 
 def test_nothing_else_was_found(report: Report) -> None:

@@ -35,7 +35,8 @@ _FORM = {
                     "required": ["file"],
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
-                        "telemetry": {"type": "boolean", "default": False},
+                        # Fields of a form are texts.
+                        "telemetry": {"type": "string", "enum": ["true", "false"], "default": "false"},
                         "upload_mode": {"type": "string", "enum": ["local", "shared"], "default": "local"},
                     },
                 }
