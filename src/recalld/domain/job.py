@@ -16,14 +16,6 @@ class Lane(StrEnum):
     BULK = "bulk"
 
 
-class JobState(StrEnum):
-    """Life of a job. DEAD is final and keeps its reason."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    DEAD = "dead"
-
-
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """Work to enqueue with a commit.

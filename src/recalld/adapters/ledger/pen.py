@@ -116,10 +116,6 @@ class Pen:
             for name in rows.USER_DIRS:
                 self.insert(node, uri / name, DIRECTORY)
 
-    def touch(self, node: int, seq: int) -> None:
-        """Tell followers that this row has changed."""
-        self.c.execute("UPDATE node SET seq = ? WHERE id = ?", (seq, node))
-
     def mark_stale(self, node: int, uri: Uri) -> None:
         """A directory's tiers are behind. What lists users, sessions and what is private have none."""
         p = uri.parts
