@@ -48,7 +48,7 @@ async def loading(port: int, files: int, *streams: dict[str, Any], seconds: floa
     await process.stdin.drain()
     try:
         assert process.stdout is not None
-        await process.stdout.readline()  # every stream has had its first answer
+        await process.stdout.readline()  # everybody has had a first answer
         yield Load(process)
     finally:
         if process.returncode is None:
@@ -86,6 +86,7 @@ async def _client(kind: str, number: int, plan: dict[str, Any], think_s: float, 
         else:
             request = ("GET", "/health", b"")
         status, _, took_s = await wire.send(*request)
+        seen["warm"] += turn == number * 37 + 1
         seen["ms"].append(took_s * 1000)
         seen["errors"] += status >= 300
         if think_s:
@@ -94,13 +95,14 @@ async def _client(kind: str, number: int, plan: dict[str, Any], think_s: float, 
 
 async def _main() -> None:
     plan = json.loads(sys.stdin.readline())
-    seen = {stream["kind"]: {"ms": [], "errors": 0} for stream in plan["streams"]}
+    seen = {stream["kind"]: {"ms": [], "errors": 0, "warm": 0} for stream in plan["streams"]}
     tasks = [
         asyncio.ensure_future(_client(stream["kind"], n, plan, stream.get("think_s", 0), seen[stream["kind"]]))
         for stream in plan["streams"]
         for n in range(stream["clients"])
     ]
-    while not all(kind["ms"] for kind in seen.values()) and not any(task.done() for task in tasks):
+    crowd = sum(stream["clients"] for stream in plan["streams"])
+    while sum(kind["warm"] for kind in seen.values()) < crowd and not any(task.done() for task in tasks):
         await asyncio.sleep(0.01)
     print("under way", flush=True)
     for kind in seen.values():

@@ -12,6 +12,7 @@ import orjson
 
 from recalld.domain.errors import Upstream
 
+from .lines import Lines
 from .offload import Pool
 
 BODY_BYTES_MAX = 8 << 20
@@ -51,12 +52,12 @@ _REMEDIES = {
 class JsonApi:
     """One provider's HTTP interface. Connections are kept; their number is bounded."""
 
-    def __init__(self, name: str, base_url: str, headers: Mapping[str, str], *, connections_max: int = 16) -> None:
+    def __init__(self, name: str, base_url: str, headers: Mapping[str, str], *, connections_max: int = 64) -> None:
         self.name = name
         self._client = httpx2.AsyncClient(
             base_url=base_url.rstrip("/") + "/",
             headers={"User-Agent": "recalld", **headers},
-            limits=httpx2.Limits(max_connections=connections_max, max_keepalive_connections=connections_max),
+            transport=Lines(connections_max),
             timeout=None,  # one deadline for the whole call, set by its caller, instead of one for each of its waits
             follow_redirects=False,
         )

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import apsw
 import numpy as np
+import orjson
+
+from recalld.infra.lookup import only
 
 from .arrays import Column
 
@@ -16,6 +19,29 @@ NAMED = ("memories", "skills")
 
 NODE_COLUMNS = ("id", "parent", "kind", "gone", "version", "seq", "created", "updated")
 CHUNK_COLUMNS = ("id", "node", "version", "level", "kind", "length", "group", "previous", "at", "asks")
+
+
+def _packed(names: Sequence[str]) -> str:
+    return "group_concat(" + " || ',' || ".join(f'"{name}"' for name in names) + ")"
+
+
+# One statement a page, and one row out of it: each crossing into SQLite gives the interpreter up and waits for it again.
+_NODE_PAGE = f"""
+WITH page AS MATERIALIZED (
+  SELECT {", ".join(NODE_COLUMNS)}, name, tags, speaker FROM node
+  WHERE owner = :owner AND (seq, id) > (:seq, :id) ORDER BY seq, id LIMIT :most)
+SELECT (SELECT {_packed(NODE_COLUMNS)} FROM page),
+  (SELECT json_group_object(name, ids) FROM
+    (SELECT name, group_concat(id) ids FROM page WHERE name IN {NAMED} GROUP BY name)),
+  (SELECT json_group_array(json_array(id, tags)) FROM page WHERE tags <> '[]'),
+  (SELECT json_group_array(json_array(id, name)) FROM page WHERE kind = 1 AND speaker <> '')"""
+_CHUNK_PAGE = f"""
+WITH page AS MATERIALIZED (
+  SELECT {", ".join(f'"{name}"' for name in CHUNK_COLUMNS)}, speaker FROM chunk
+  WHERE owner = :owner AND id > :id ORDER BY id LIMIT :most)
+SELECT (SELECT {_packed(CHUNK_COLUMNS)} FROM page),
+  (SELECT json_group_object(speaker, ids) FROM
+    (SELECT speaker, group_concat(id) ids FROM page WHERE speaker <> '' GROUP BY speaker))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,50 +84,29 @@ def owner_of(c: apsw.Connection, account: str, user: str) -> OwnerRow | None:
 
 def nodes_after(c: apsw.Connection, owner: int, seq: int, node: int) -> NodePage | None:
     """The next page of nodes in order of (seq, id) after this place; None at the end."""
-    span = "owner = :owner AND (seq, id) > (:seq, :id)"
     at = {"owner": owner, "seq": seq, "id": node, "most": PAGE_ROWS}
-    columns = _numbers(
-        c,
-        NODE_COLUMNS,
-        f"SELECT {_quoted(NODE_COLUMNS)} FROM node WHERE {span} ORDER BY seq, id LIMIT :most",
-        at,
-    )
-    if columns is None:
+    packed, named, tags, talk = only(c, _NODE_PAGE, at)
+    if packed is None:
         return None
-    upto = {**at, "seq_end": int(columns["seq"][-1]), "id_end": int(columns["id"][-1])}
-    span += " AND (seq, id) <= (:seq_end, :id_end)"
-    named = {
-        name: np.fromstring(ids, dtype=np.int64, sep=",")
-        for name, ids in c.execute(
-            f"SELECT name, group_concat(id) FROM node WHERE {span} AND name IN {NAMED} GROUP BY name", upto
-        )
-    }
-    tags = dict(c.execute(f"SELECT id, tags FROM node WHERE {span} AND tags <> '[]'", upto))
-    talk = dict(c.execute(f"SELECT id, name FROM node WHERE {span} AND kind = 1 AND speaker <> ''", upto))
-    return NodePage(columns, named, tags, talk)
+    return NodePage(
+        _numbers(packed, NODE_COLUMNS),
+        _ids_by_text(named),
+        {int(id_): text for id_, text in orjson.loads(tags)},
+        {int(id_): text for id_, text in orjson.loads(talk)},
+    )
 
 
 def chunks_after(c: apsw.Connection, owner: int, chunk: int) -> ChunkPage | None:
     """The next page of chunks with larger ids; None at the end."""
-    at = {"owner": owner, "id": chunk, "most": PAGE_ROWS}
-    columns = _numbers(
-        c,
-        CHUNK_COLUMNS,
-        f"SELECT {_quoted(CHUNK_COLUMNS)} FROM chunk WHERE owner = :owner AND id > :id ORDER BY id LIMIT :most",
-        at,
-    )
-    if columns is None:
+    packed, said = only(c, _CHUNK_PAGE, {"owner": owner, "id": chunk, "most": PAGE_ROWS})
+    if packed is None:
         return None
+    columns = _numbers(packed, CHUNK_COLUMNS)
     node = columns["node"]
     if len(node) == PAGE_ROWS and node[0] != node[-1]:
         whole = int(np.flatnonzero(node != node[-1])[-1]) + 1  # a node's chunks stay together
         columns = {name: column[:whole] for name, column in columns.items()}
-    said = c.execute(
-        "SELECT speaker, group_concat(id) FROM chunk WHERE owner = :owner AND id > :id AND id <= :last AND speaker <> '' "
-        "GROUP BY speaker",
-        {**at, "last": int(columns["id"][-1])},
-    )
-    return ChunkPage(columns, {name: np.fromstring(ids, dtype=np.int64, sep=",") for name, ids in said})
+    return ChunkPage(columns, _ids_by_text(said))
 
 
 def orphans_alive(c: apsw.Connection, parents: Sequence[int]) -> dict[int, bool]:
@@ -118,32 +123,11 @@ def orphans_alive(c: apsw.Connection, parents: Sequence[int]) -> dict[int, bool]
     return found
 
 
-def node_at(c: apsw.Connection, account: str, parts: Sequence[str]) -> int:
-    """Id of the node at an address, 0 if there is none."""
-    node = _child(c, 0, account)
-    for part in parts:
-        if not node:
-            return 0
-        node = _child(c, node, part)
-    return node
-
-
-def _child(c: apsw.Connection, parent: int, name: str) -> int:
-    row = c.execute("SELECT id FROM node WHERE parent = ? AND name = ? AND gone = 0", (parent, name)).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _numbers(
-    c: apsw.Connection, names: Sequence[str], query: str, bindings: dict[str, int]
-) -> dict[str, Column] | None:
-    packed = " || ',' || ".join(f'"{name}"' for name in names)
-    row = c.execute(f"SELECT group_concat({packed}) FROM ({query})", bindings).fetchone()
-    if row is None or row[0] is None:
-        return None
+def _numbers(packed: str, names: Sequence[str]) -> dict[str, Column]:
     # float64 holds every integer below 2**53 exactly, and epoch seconds to the microsecond.
-    values = np.fromstring(row[0], dtype=np.float64, sep=",").reshape(-1, len(names))
+    values = np.fromstring(packed, dtype=np.float64, sep=",").reshape(-1, len(names))
     return {name: values[:, k] for k, name in enumerate(names)}
 
 
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
+def _ids_by_text(packed: str) -> dict[str, Column]:
+    return {text: np.fromstring(ids, dtype=np.int64, sep=",") for text, ids in orjson.loads(packed).items()}

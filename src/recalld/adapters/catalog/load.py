@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import apsw
+import orjson
 
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import Bindings, only
 from recalld.ports.index import Loaded
 from recalld.rules.quoted import unquoted
 
@@ -19,14 +20,15 @@ QUOTING_CHARS_MAX = 65_536
 _KIND_MESSAGE = 2
 _NODES = """
 WITH wanted(id) AS (SELECT value FROM json_each(?1))
-SELECT n.id, n.kind, n.tags, n.source, coalesce(t.abstract, ''), coalesce(t.overview, ''),
-       coalesce(substr(m.text, 1, iif(instr(substr(m.text, 1, ?2), '<memory uri="'), ?3, ?2)), ''), coalesce(m.id, '')
+SELECT json_group_array(json_array(
+  n.id, n.kind, n.tags, n.source, coalesce(t.abstract, ''), coalesce(t.overview, ''),
+  coalesce(substr(m.text, 1, iif(instr(substr(m.text, 1, ?2), '<memory uri="'), ?3, ?2)), ''), coalesce(m.id, '')))
 FROM wanted JOIN node n ON n.id = wanted.id LEFT JOIN tier t ON t.node = n.id LEFT JOIN message m ON m.node = n.id"""
 _PATHS = """
 WITH RECURSIVE up(start, parent, name, gone, depth) AS (
   SELECT n.id, n.parent, n.name, n.gone, 0 FROM json_each(?) w JOIN node n ON n.id = w.value
   UNION ALL SELECT up.start, n.parent, n.name, max(up.gone, n.gone), up.depth + 1 FROM up JOIN node n ON n.id = up.parent)
-SELECT start, parent, name, gone FROM up ORDER BY start, depth"""
+SELECT json_group_array(json_array(start, parent, name, gone) ORDER BY start, depth) FROM up"""
 
 _TOP = """
 WITH RECURSIVE up(id, parent) AS (
@@ -36,16 +38,16 @@ SELECT id FROM up WHERE parent = 0"""
 
 def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
     """In the order given; nodes that are gone, or below something gone, are left out."""
-    wanted = json.dumps(list(dict.fromkeys(nodes)))
+    wanted = orjson.dumps(list(dict.fromkeys(nodes))).decode()
     paths = paths_of(c, wanted)
     places: dict[tuple[str, ...], int] = {}
     found: dict[int, Loaded] = {}
     bounds = (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX)
-    for node, kind, tags, source, abstract, overview, text, message in c.execute(_NODES, bounds):
+    for node, kind, tags, source, abstract, overview, text, message in _rows(c, _NODES, bounds):
         if node not in paths:
             continue
         uri = paths[node]
-        origin = json.loads(source) if source != "{}" else {}
+        origin = orjson.loads(source) if source != "{}" else {}
         quotes = _quotes(origin)
         found[node] = Loaded(
             node_id=node,
@@ -54,7 +56,7 @@ def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
             kind=kind,
             abstract=unquoted(text)[:MESSAGE_CHARS_MAX] if kind == _KIND_MESSAGE else abstract,
             overview=overview,
-            tags=tuple(json.loads(tags)) if tags != "[]" else (),
+            tags=tuple(orjson.loads(tags)) if tags != "[]" else (),
             session_id=uri.parts[3] if kind == _KIND_MESSAGE and len(uri.parts) > 3 else "",
             message_id=message,
             source=origin,
@@ -68,13 +70,19 @@ def paths_of(c: apsw.Connection, wanted: str) -> dict[int, Uri]:
     """Addresses of living nodes (a JSON list of ids)."""
     names: dict[int, list[str]] = {}
     whole: dict[int, Uri] = {}
-    for start, parent, name, gone in c.execute(_PATHS, (wanted,)):
+    for start, parent, name, gone in _rows(c, _PATHS, (wanted,)):
         parts = names.setdefault(start, [])
         if parent:
             parts.append(name)
         elif not gone:
             whole[start] = Uri(tuple(reversed(parts)))
     return whole
+
+
+def _rows(c: apsw.Connection, query: str, bindings: Bindings) -> list[Any]:
+    """All rows in one: each step of SQLite gives the interpreter up and waits for it again."""
+    rows: list[Any] = orjson.loads(only(c, query, bindings)[0])
+    return rows
 
 
 def _place(c: apsw.Connection, beside: int, parts: tuple[str, ...], known: dict[tuple[str, ...], int]) -> int:

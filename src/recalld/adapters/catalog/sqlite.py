@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import apsw
@@ -15,10 +14,12 @@ from numpy.typing import NDArray
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.query import Query
-from recalld.ports.index import ChunkTable, Ids, Loaded, Reach
+from recalld.infra.lookup import node_at
+from recalld.infra.together import Together
+from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, Ids, Loaded, Reach
 
 from .arrays import places
-from .follow import OwnerRow, chunks_after, node_at, nodes_after, orphans_alive, owner_of
+from .follow import OwnerRow, chunks_after, nodes_after, orphans_alive, owner_of
 from .load import load_nodes
 from .scope import Area, Resolved, areas_of, rows_of
 from .space import Space
@@ -39,9 +40,18 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Whose reach for which question, its words left out."""
+
+    caller: Caller
+    query: Query
+    areas: tuple[Area, ...]
+
+
 @dataclass(eq=False, slots=True)
 class _View:
-    """A resolved reach: rows per space, and its whole table once somebody asked for it."""
+    """A resolved reach: rows per space, and its whole table if it is small enough to be scored in full."""
 
     account: str
     spaces: tuple[Space, ...]
@@ -66,31 +76,25 @@ class SqliteCatalog:
         self._views: OrderedDict[Any, _View] = OrderedDict()
         self._reached = 0
         # Pulls of one process take turns: two would read the same rows twice.
-        self._turn = asyncio.Lock()
+        self._pulls = Together(self._reaches)
 
     async def reach(self, caller: Caller, query: Query) -> Reach:
         """See ``ports.index.Catalog``. A target that does not exist holds nothing."""
         if any(level not in (0, 1, 2) for level in query.levels):
             raise Invalid(f"level {query.levels} is unknown", remedy="use 0, 1 or 2", details={"field": "level"})
-        areas = areas_of(caller, query)
-
-        def resolve(c: apsw.Connection) -> Reach:
-            return self._view(caller, query, self._pull(c, caller, query, areas)).reach or Reach((), (), 0)
-
-        async with self._turn:
-            return await self._store.read(resolve)
+        # Many ask the same of different words: what is in reach does not depend on them.
+        return await self._pulls.ask(_Wanted(caller, replace(query, text=""), areas_of(caller, query)))
 
     async def table(self, reach: Reach, ids: Ids | None = None, *, around: int = 0) -> ChunkTable:
         """See ``ports.index.Catalog``."""
         view = reach.token
         if not isinstance(view, _View) or not view.rows:
             return empty_table()
-        if ids is None:
-            if view.table is None:
-                async with self._turn:
-                    await self._store.read(lambda _: _fill(view))
-            return view.table or empty_table()
+        if ids is None and view.table is not None:
+            return view.table
         rows = []
+        if ids is None:
+            return table_of(view.spaces, view.rows)
         for space, inside in zip(view.spaces, view.rows, strict=True):
             at = places(space.chunks["id"][inside], ids)
             rows.append(with_neighbours(space, inside, inside[at[at >= 0]], around))
@@ -101,15 +105,19 @@ class SqliteCatalog:
         return await self._store.read(lambda c: load_nodes(c, nodes)) if nodes else []
 
     # ------------------------------------------------------------------ inside
-    def _pull(
-        self, c: apsw.Connection, caller: Caller, query: Query, areas: tuple[Area, ...]
-    ) -> list[tuple[Space, Resolved]]:
-        found: dict[str, Space] = {}
-        for user in dict.fromkeys(a.user for a in areas):
-            row = owner_of(c, caller.account, user)
-            if row is not None:
-                found[user] = self._follow(c, caller.account, user, row)
-        return [(found[a.user], _resolve(c, caller, query, a)) for a in areas if a.user in found]
+    async def _reaches(self, wanted: Sequence[_Wanted]) -> list[Reach]:
+        """One read for all who wait: every space is followed once, every view made once."""
+
+        def pull(c: apsw.Connection) -> list[Reach]:
+            spaces = self._followed(c, {(w.caller.account, area.user) for w in wanted for area in w.areas})
+            views = {w: self._view(w, _parts(c, w, spaces)) for w in dict.fromkeys(wanted)}
+            return [views[w].reach or Reach((), (), 0) for w in wanted]
+
+        return await self._store.read(pull)
+
+    def _followed(self, c: apsw.Connection, users: set[tuple[str, str]]) -> dict[tuple[str, str], Space]:
+        rows = {user: owner_of(c, *user) for user in users}
+        return {user: self._follow(c, *user, row) for user, row in rows.items() if row is not None}
 
     def _follow(self, c: apsw.Connection, account: str, user: str, row: OwnerRow) -> Space:
         space = self._spaces.get((account, user))
@@ -128,7 +136,8 @@ class SqliteCatalog:
             space.knit_talk()
         return space
 
-    def _view(self, caller: Caller, query: Query, parts: list[tuple[Space, Resolved]]) -> _View:
+    def _view(self, wanted: _Wanted, parts: list[tuple[Space, Resolved]]) -> _View:
+        caller, query = wanted.caller, wanted.query
         key = (
             tuple((id(s), r) for s, r in parts), query.types, query.levels, query.tags, query.since, query.until,
             query.time_field, query.messages, caller.peer, any(t.parts for t in query.targets),
@@ -145,11 +154,6 @@ class SqliteCatalog:
         while sum(s.rows for s in self._spaces.values()) > self._rows_max and len(self._spaces) > 1:
             self._spaces.popitem(last=False)
         return view
-
-
-def _fill(view: _View) -> None:
-    if view.table is None:
-        view.table = table_of(view.spaces, view.rows)
 
 
 def _made(caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], stamps: tuple[int, ...]) -> _View:
@@ -169,7 +173,18 @@ def _made(caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], sta
         targeted=any(t.parts for t in query.targets),
         token=view,
     )
+    if view.size <= WHOLE_ROWS_MAX:
+        view.table = table_of(view.spaces, view.rows)
     return view
+
+
+def _parts(
+    c: apsw.Connection, wanted: _Wanted, spaces: Mapping[tuple[str, str], Space]
+) -> list[tuple[Space, Resolved]]:
+    """The spaces a question looks into, and what of each."""
+    account = wanted.caller.account
+    found = [(spaces.get((account, area.user)), area) for area in wanted.areas]
+    return [(space, _resolve(c, wanted.caller, wanted.query, area)) for space, area in found if space is not None]
 
 
 def _resolve(c: apsw.Connection, caller: Caller, query: Query, area: Area) -> Resolved:

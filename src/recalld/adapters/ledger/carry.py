@@ -10,12 +10,13 @@ from recalld.domain.commit import Copy, Move
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.job import NewJob
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import every, only
 
 from . import errands, rows
 from .chunks import copy_chunks, reown_chunks
 from .pen import Pen, existing
 from .queue import enqueue
-from .rows import DIRECTORY, Row, every
+from .rows import DIRECTORY, Row
 
 REOWN_AT_ONCE = 100
 """A move brings this many chunks over itself, some ten milliseconds of the writer; a job does the rest in slices."""
@@ -150,7 +151,7 @@ def copy(pen: Pen, op: Copy) -> None:
     while todo:
         one, to, parent = todo.pop()
         node = _copy_one(pen, one, to, parent)
-        for (below,) in rows.every(pen.c, "SELECT name FROM node WHERE parent = ? AND gone = 0", (one.id,)):
+        for (below,) in every(pen.c, "SELECT name FROM node WHERE parent = ? AND gone = 0", (one.id,)):
             entry = rows.child(pen.c, one.id, below)
             if entry is not None:
                 todo.append((entry, to / below, node))
@@ -160,7 +161,7 @@ def copy(pen: Pen, op: Copy) -> None:
 
 
 def _copy_one(pen: Pen, one: Row, to: Uri, parent: int) -> int:
-    size, media, event_at, speaker = rows.only(
+    size, media, event_at, speaker = only(
         pen.c, "SELECT size, media, event_at, speaker FROM node WHERE id = ?", (one.id,)
     )
     node = pen.insert(

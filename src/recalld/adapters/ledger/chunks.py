@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import apsw
 
 from recalld.domain.document import Chunk
+from recalld.infra.lookup import every, only
 from recalld.rules.owned import owned
 
 from .pen import Pen
-from .rows import every, only
 
 KIND_FILE, KIND_MESSAGE, KIND_TIER = 0, 1, 2
 RECLAIM_MIN = 2_000

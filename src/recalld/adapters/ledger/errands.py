@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import every
 
-from . import rows
 from .pen import Pen
 
 COLUMNS = "kind, account, user, role, lane, attempts, created, not_before, task"
@@ -18,7 +18,7 @@ def follow(pen: Pen, source: Uri, to: Uri, *, stay: bool) -> None:
     ``stay``: done there as well (a copy). A running job may have read the old address already: it is left to end, and a
     new one waits behind it.
     """
-    found = rows.every(
+    found = every(
         pen.c,
         "SELECT id, state, key, payload, json_extract(payload, '$.uri') AS uri FROM job WHERE state IN ('pending', 'running') "
         "AND account = :account AND (uri = :top OR substr(uri, 1, length(:top) + 1) = :top || '/')",

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import apsw
 
-from . import rows
+from recalld.infra.lookup import every, only
+
 from .chunks import index_chunk
 
 Fault = tuple[str, str, str]
@@ -25,12 +26,12 @@ def check(c: apsw.Connection, repair: bool, has_blob: Callable[[str], bool]) -> 
     """See ``ports.ledger.Ledger.check``. What cannot be mended here is only said."""
     said = [f"the store's pages: {r[0]}" for r in c.execute("PRAGMA quick_check(5)") if r[0] != "ok"]
     for what, where, mend in FAULTS:
-        count = rows.only(c, f"SELECT count(*) FROM {where}")[0]
+        count = only(c, f"SELECT count(*) FROM {where}")[0]
         if count:
             said.append(f"{count} {what}" + (" (removed)" if repair and mend else ""))
             if repair and mend:
                 c.execute(mend + where)
-    for owner, chunks, terms, real, real_terms in rows.every(
+    for owner, chunks, terms, real, real_terms in every(
         c,
         "SELECT o.id, o.chunks, o.terms, count(k.id), coalesce(sum(k.length), 0) "
         "FROM owner o LEFT JOIN chunk k ON k.owner = o.id GROUP BY o.id",
@@ -49,8 +50,8 @@ def check(c: apsw.Connection, repair: bool, has_blob: Callable[[str], bool]) -> 
 def _index_faults(c: apsw.Connection, repair: bool) -> list[str]:
     """Full-text entries and chunks stand for each other one to one."""
     said = []
-    ghosts = rows.every(c, "SELECT id FROM fts_docsize WHERE id NOT IN (SELECT id FROM chunk)")
-    lost = rows.every(c, "SELECT id, owner, terms FROM chunk WHERE id NOT IN (SELECT id FROM fts_docsize)")
+    ghosts = every(c, "SELECT id FROM fts_docsize WHERE id NOT IN (SELECT id FROM chunk)")
+    lost = every(c, "SELECT id, owner, terms FROM chunk WHERE id NOT IN (SELECT id FROM fts_docsize)")
     if ghosts:
         said.append(f"{len(ghosts)} full-text entries without a chunk" + (" (removed)" if repair else ""))
     if lost:
@@ -64,7 +65,7 @@ def _index_faults(c: apsw.Connection, repair: bool) -> list[str]:
 
 def _talk_faults(c: apsw.Connection, repair: bool) -> list[str]:
     """A session counts its living messages that no archive has."""
-    wrong = rows.every(
+    wrong = every(
         c,
         "SELECT s.node, count(m.node), coalesce(sum(m.tokens), 0) FROM session s LEFT JOIN (message m JOIN node n "
         "ON n.id = m.node AND n.gone = 0) ON m.session = s.node AND m.archive = 0 GROUP BY s.node "

@@ -13,11 +13,12 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.node import Entry, Kind, Node
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import every
 from recalld.ports.ledger import LogEntry
 from recalld.rules.wire import message_page
 
 from . import rows, talk
-from .rows import SELECT_NODE, every
+from .rows import SELECT_NODE
 
 NOT_MESSAGES = "n.kind <> 2 AND NOT (n.name = 'messages' AND n.parent IN (SELECT node FROM session))"
 TEXTUAL = (

@@ -14,9 +14,9 @@ from recalld.domain.commit import NewTask, UpdateTask
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.job import Job, Lane, NewJob, QueueCount, Task, TaskStatus
 from recalld.domain.policy import JobPolicy
+from recalld.infra.lookup import every, only
 
 from .pen import Pen
-from .rows import every, only
 
 ERROR_CHARS_MAX = 500
 KEEP_TASK = "task = CASE WHEN task = '' THEN excluded.task ELSE task END"

@@ -15,6 +15,7 @@ import apsw
 from recalld.domain.caller import Caller
 from recalld.domain.report import Consistency, MissingRecord
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import only
 from recalld.rules.address import is_message, session_of
 
 from . import look, rows
@@ -80,7 +81,7 @@ def _look_at(c: apsw.Connection, caller: Caller, page: str) -> tuple[int, list[M
             continue
         expected += 1
         missing += [] if there else [MissingRecord(Uri(path), id_, level)]
-    return expected, missing, rows.only(c, _DEAD, (page,))[0]
+    return expected, missing, only(c, _DEAD, (page,))[0]
 
 
 def _indexable(caller: Caller, uri: Uri) -> bool:

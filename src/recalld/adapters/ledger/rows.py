@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import apsw
 import orjson
@@ -13,6 +13,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, NotFound
 from recalld.domain.node import Kind, Node
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import node_at
 
 KINDS = (Kind.DIRECTORY, Kind.FILE, Kind.MESSAGE)
 DIRECTORY, FILE, MESSAGE = 0, 1, 2
@@ -22,7 +23,6 @@ COLUMNS = (
     "n.id, n.name, n.kind, n.version, n.size, n.hash, n.media, n.created, n.updated, n.tags, n.source, "
     "coalesce(t.abstract, '')"
 )
-Bindings = Sequence[Any] | Mapping[str, Any]
 SELECT_NODE = f"SELECT {COLUMNS} FROM node n LEFT JOIN tier t ON t.node = n.id"
 
 
@@ -38,17 +38,6 @@ class Row:
     hash: str
     source: str
     tags: str
-
-
-def every(c: apsw.Connection, sql: str, values: Bindings = ()) -> list[tuple[Any, ...]]:
-    """All rows of a query at once, so that what follows may change what it read."""
-    return cast("list[tuple[Any, ...]]", c.execute(sql, values).fetchall())
-
-
-def only(c: apsw.Connection, sql: str, values: Bindings = ()) -> tuple[Any, ...]:
-    """The row of a query that always has one."""
-    (found,) = every(c, sql, values)
-    return found
 
 
 def root_of(c: apsw.Connection, account: str) -> int:
@@ -68,13 +57,7 @@ def child(c: apsw.Connection, parent: int, name: str) -> Row | None:
 
 def find(c: apsw.Connection, account: str, uri: Uri) -> int:
     """Id of the node at an address, 0 if there is none."""
-    at = root_of(c, account)
-    for name in uri.parts:
-        if not at:
-            return 0
-        found = c.execute("SELECT id FROM node WHERE parent = ? AND name = ? AND gone = 0", (at, name)).fetchone()
-        at = int(found[0]) if found else 0
-    return at
+    return node_at(c, account, uri.parts)
 
 
 def row(c: apsw.Connection, node: int) -> Row | None:

@@ -11,8 +11,8 @@ import json
 from recalld.domain.commit import MarkSnapshot, SetIgnore
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import only
 
-from . import rows
 from .pen import Pen
 
 # The users whose trees live, since which entry of the log: a user of a removed one's name is another.
@@ -40,7 +40,7 @@ snapshot shows those, and what was deleted for good must not live on in one."""
 def mark(pen: Pen, op: MarkSnapshot) -> None:
     """See ``commit.MarkSnapshot``."""
     new = op.snapshot
-    (end,) = rows.only(pen.c, "SELECT coalesce(max(seq), 0) FROM log")
+    (end,) = only(pen.c, "SELECT coalesce(max(seq), 0) FROM log")
     if new.seq > end:
         raise Invalid(f"entry {new.seq} lies beyond the log's end", remedy=f"name one up to {end}")
     head = pen.c.execute(

@@ -23,13 +23,14 @@ from recalld.domain.commit import (
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import every, only
 from recalld.rules.retention import due
 
 from . import rows
 from .chunks import KIND_MESSAGE, insert_chunks
 from .pen import Pen
 from .queue import enqueue, new_task
-from .rows import MESSAGE, every, only
+from .rows import MESSAGE
 from .tree import put_file
 
 MESSAGE_COLUMNS = "id, role, parts, text, created_at, at, peer_id, turn_id, kind, source_ids, ordinal, archive, tokens"

@@ -8,6 +8,7 @@ from recalld.domain.commit import MakeDir, PutFile, Remove, SetChunks, SetTags, 
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.job import NewJob
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import every, only
 
 from . import rows
 from .chunks import KIND_FILE, KIND_TIER, delete_chunks, insert_chunks
@@ -205,7 +206,7 @@ def _tell_parent(pen: Pen, node: int, uri: Uri) -> None:
     """The directory above shows this node's abstract, which has changed: an entry of its own, since a refresh of the
     directory under way may have seen every entry before."""
     pen.log("tiers", node, uri)
-    for (parent,) in rows.every(pen.c, "SELECT parent FROM node WHERE id = ?", (node,)):
+    for (parent,) in every(pen.c, "SELECT parent FROM node WHERE id = ?", (node,)):
         pen.mark_stale(parent, uri.parent)
 
 
@@ -215,7 +216,7 @@ def set_chunks(pen: Pen, op: SetChunks) -> None:
     if read is None:
         return
     found, path = read
-    event_at, speaker = rows.only(pen.c, "SELECT event_at, speaker FROM node WHERE id = ?", (op.node_id,))
+    event_at, speaker = only(pen.c, "SELECT event_at, speaker FROM node WHERE id = ?", (op.node_id,))
     delete_chunks(pen.c, op.node_id, levels=TEXT_LEVEL)
     insert_chunks(
         pen,
@@ -270,7 +271,7 @@ def _forget_live(pen: Pen, node: int) -> None:
 def count_below(pen: Pen, node: int) -> int:
     """Nodes of a subtree, itself included, counted up to a limit."""
     return int(
-        rows.only(
+        only(
             pen.c,
             "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id "
             "WHERE n.gone = 0 LIMIT ?) SELECT count(*) FROM s",

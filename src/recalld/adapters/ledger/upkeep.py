@@ -14,6 +14,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import every, only
 from recalld.ports.ledger import ChunkRow, StaleDir, Usage
 from recalld.rules.encoding import decode
 
@@ -49,7 +50,7 @@ def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int)
 
 def _stale_dir(c: apsw.Connection, node: int, uri: Uri, stale: int, entries_max: int) -> StaleDir:
     shown = f"n.parent = ? AND n.gone = 0 AND n.name NOT LIKE '.%' AND {NOT_MESSAGES}"
-    total = rows.only(c, f"SELECT count(*) FROM node n WHERE {shown}", (node,))[0]
+    total = only(c, f"SELECT count(*) FROM node n WHERE {shown}", (node,))[0]
     entries = tuple(
         rows.node_from(v, Uri((*uri.parts, v[1])))
         for v in c.execute(f"{SELECT_NODE} WHERE {shown} ORDER BY n.kind <> 0, n.name LIMIT ?", (node, entries_max))
@@ -63,7 +64,7 @@ def tiered(c: apsw.Connection, caller: Caller, node: int, entries_max: int) -> S
     found = node_by_id(c, caller, node)
     if found is None:
         return None
-    (stale,) = rows.only(c, "SELECT stale FROM node WHERE id = ?", (node,))
+    (stale,) = only(c, "SELECT stale FROM node WHERE id = ?", (node,))
     return _stale_dir(c, node, found.uri, stale, entries_max)
 
 
@@ -78,7 +79,7 @@ def node_by_id(c: apsw.Connection, caller: Caller, node: int) -> Node | None:
 def unembedded(c: apsw.Connection, caller: Caller, fingerprint: str, limit: int) -> list[tuple[Any, ...]]:
     """(chunk, node, level, start, end, text or None, kind, hash) of chunks to embed, the newest first."""
     owner = rows.owner_of(c, caller.account, caller.user)
-    return rows.every(
+    return every(
         c,
         'SELECT k.id, k.node, k.level, k.start, k."end", k.text, n.kind, n.hash FROM unembedded u JOIN chunk k ON k.id = u.chunk '
         "JOIN node n ON n.id = k.node WHERE u.owner = ? AND EXISTS (SELECT 1 FROM meta WHERE key = 'wanted_model' AND value = ?) "
@@ -177,7 +178,7 @@ def want(c: apsw.Connection, fingerprint: str, width: int) -> bool:
             c.execute("INSERT OR IGNORE INTO model (fingerprint, width) VALUES (?, ?)", (fingerprint, width))
             c.execute("INSERT INTO meta VALUES ('listed_to', 0)")
             serve(c)
-    return bool(rows.every(c, "SELECT 1 FROM meta WHERE key = 'listed_to'"))
+    return bool(every(c, "SELECT 1 FROM meta WHERE key = 'listed_to'"))
 
 
 def list_unembedded(c: apsw.Connection, limit: int) -> bool:
@@ -211,7 +212,7 @@ def owners(c: apsw.Connection) -> list[Caller]:
 def purge(c: apsw.Connection, nodes_max: int) -> int:
     """See ``ports.ledger.Ledger.purge``: leaves first, so that a subtree is never half reachable."""
     doomed: list[int] = []
-    for (top,) in rows.every(c, "SELECT id FROM node WHERE gone > 0 ORDER BY id LIMIT ?", (nodes_max,)):
+    for (top,) in every(c, "SELECT id FROM node WHERE gone > 0 ORDER BY id LIMIT ?", (nodes_max,)):
         doomed += _leaves(c, top, nodes_max - len(doomed))
         if len(doomed) >= nodes_max:
             break
@@ -242,7 +243,7 @@ def _leaves(c: apsw.Connection, top: int, most: int) -> list[int]:
 
 
 def _children(c: apsw.Connection, node: int, most: int) -> Iterator[int]:
-    return iter([id_ for (id_,) in rows.every(c, "SELECT id FROM node WHERE parent = ? LIMIT ?", (node, most + 1))])
+    return iter([id_ for (id_,) in every(c, "SELECT id FROM node WHERE parent = ? LIMIT ?", (node, most + 1))])
 
 
 def forgettable(c: apsw.Connection, before: float, limit: int) -> list[str]:
@@ -285,7 +286,7 @@ def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
     """See ``ports.ledger.Ledger.usage``."""
 
     def one(sql: str) -> Any:
-        return rows.only(c, sql)[0]
+        return only(c, sql)[0]
 
     wal = path.with_name(path.name + "-wal")
     return Usage(

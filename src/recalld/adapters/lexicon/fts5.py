@@ -9,8 +9,10 @@ from typing import Protocol, TypeVar
 
 import apsw
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
+from recalld.infra.lookup import only
 from recalld.ports.index import Ids, LexicalMatches, Reach
 from recalld.rules.owned import owned
 
@@ -23,7 +25,10 @@ PLACES_MIN = 1_500
 RESCORING_MAX = 3
 PHRASE_TERMS = (3, 32)
 POSTINGS_KEPT = 1_000_000
-_PLACES = "SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term = ? LIMIT ?)"
+_PLACES = (
+    "SELECT json_group_object(w.value, "
+    "(SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term = w.value LIMIT ?2))) FROM json_each(?1) w"
+)
 _PLACES_BEGUN = "SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term >= ? AND term < ? LIMIT ?)"
 _FOUND_IN = "SELECT doc FROM fts_row WHERE term = ?"
 _UNSPACED_FROM = "\u0e00"
@@ -77,7 +82,7 @@ class Fts5Lexicon:
             chunks, words, stamp = _size_of(c, owner)
             total += chunks
             length += words
-            postings = [self._posting(c, owner, stamp, chunks, t) for t in terms]
+            postings = self._postings(c, owner, stamp, chunks, terms)
             found_in += np.array([p.found_in for p in postings], np.float32)
             finding = _finding(postings)
             if not finding:
@@ -103,17 +108,22 @@ class Fts5Lexicon:
             phrase=np.sort(np.concatenate(phrases)) if phrases else np.zeros(0, np.int64),
         )
 
-    def _posting(self, c: apsw.Connection, owner: int, stamp: int, chunks: int, term: str) -> _Posting:
-        kept = self._kept.get((owner, term))
-        if kept is not None and kept[0] == stamp:
-            return kept[1]
-        posting = _fetch(c, owned(owner, term), int(max(PLACES_MIN, COMMON_SHARE * chunks * 1.5)))
-        self._held += _weight(posting) - (_weight(kept[1]) if kept else 0)
-        self._kept[owner, term] = (stamp, posting)
+    def _postings(
+        self, c: apsw.Connection, owner: int, stamp: int, chunks: int, terms: tuple[str, ...]
+    ) -> list[_Posting]:
+        kept = {term: self._kept.get((owner, term)) for term in terms}
+        found = {term: one[1] for term, one in kept.items() if one is not None and one[0] == stamp}
+        missing = [term for term in terms if term not in found]
+        most = int(max(PLACES_MIN, COMMON_SHARE * chunks * 1.5))
+        for term, posting in zip(missing, _fetch(c, [owned(owner, term) for term in missing], most), strict=True):
+            found[term] = posting
+            old = self._kept.get((owner, term))
+            self._held += _weight(posting) - (_weight(old[1]) if old else 0)
+            self._kept[owner, term] = (stamp, posting)
         while self._held > self._postings_kept and len(self._kept) > 1:
             _, (_, dropped) = self._kept.popitem(last=False)
             self._held -= _weight(dropped)
-        return posting
+        return [found[term] for term in terms]
 
     def _all_common(
         self, c: apsw.Connection, owner: int, terms: tuple[str, ...], postings: list[_Posting]
@@ -142,15 +152,25 @@ class Fts5Lexicon:
         return ids, None if ids is None else np.ones(len(ids), np.float32)
 
 
-def _fetch(c: apsw.Connection, term: str, places_max: int) -> _Posting:
-    if len(term.rsplit("_", 1)[1]) == 1 and term[-1] >= _UNSPACED_FROM:
-        # A lone character of a script without spaces stands at the beginning of some bigram wherever it stands.
-        packed = c.execute(_PLACES_BEGUN, (term, term + chr(0x10FFFF), places_max + 1)).fetchone()
-    else:
-        packed = c.execute(_PLACES, (term, places_max + 1)).fetchone()
-    if packed is None or packed[0] is None:
+def _fetch(c: apsw.Connection, terms: Sequence[str], places_max: int) -> list[_Posting]:
+    """One row for all of them: each step of SQLite gives the interpreter up and waits for it again."""
+    whole = [term for term in terms if not _begins(term)]
+    packed = orjson.loads(only(c, _PLACES, (orjson.dumps(whole).decode(), places_max + 1))[0]) if whole else {}
+    for term in terms:
+        if _begins(term):
+            packed[term] = only(c, _PLACES_BEGUN, (term, term + chr(0x10FFFF), places_max + 1))[0]
+    return [_posting(c, term, packed[term], places_max) for term in terms]
+
+
+def _begins(term: str) -> bool:
+    """A lone character of a script without spaces stands at the beginning of some bigram wherever it stands."""
+    return len(term.rsplit("_", 1)[1]) == 1 and term[-1] >= _UNSPACED_FROM
+
+
+def _posting(c: apsw.Connection, term: str, packed: str | None, places_max: int) -> _Posting:
+    if packed is None:
         return _Posting(0, np.zeros(0, np.int64), np.zeros(0, np.float32))
-    places = np.fromstring(packed[0], dtype=np.int64, sep=",")
+    places = np.fromstring(packed, dtype=np.int64, sep=",")
     if len(places) > places_max:
         row = c.execute(_FOUND_IN, (term,)).fetchone()
         return _Posting(int(row[0]) if row else 0, None, None)

@@ -23,6 +23,8 @@ BYTES_MAX = 2_000_000_000
 OVERFETCH = 3
 """The index's cost grows with what is asked of it: three times the hits hold 98% of the exact ones."""
 FILTERED_EXACT_MAX = 5_000
+PAGES_AT_ONCE = 8
+"""Taken by one call of a reader thread: others want it too."""
 
 
 class Reader(Protocol):
@@ -87,17 +89,22 @@ class ExactVectors:
     async def _when_current(self, owners: Sequence[int], fingerprint: str, then: Callable[[dict[int, _Kept]], T]) -> T:
         """Run ``then`` on the owners' caches, brought up to the store's end."""
 
-        def attempt(c: apsw.Connection) -> list[T]:
+        def attempt(c: apsw.Connection, *, advance: bool) -> list[T]:
             self._limit_threads()
-            behind = self._behind(c, owners, fingerprint)
-            return [] if behind else [then(self._held(owners, fingerprint))]
+            model = self._model(c, fingerprint)
+            pages = 0
+            while model is not None and (behind := [o for o in owners if self._is_behind(c, o, model[0])]):
+                if not advance or pages >= PAGES_AT_ONCE:
+                    return []
+                self._advance(c, behind, model)
+                pages += 1
+            return [then(self._held(owners, fingerprint))]
 
-        done = await self._store.read(attempt)
+        done = await self._store.read(lambda c: attempt(c, advance=False))
         if not done:
             async with self._turn:
-                while await self._store.read(lambda c: self._advance(c, owners, fingerprint)):
-                    pass
-            done = [await self._store.read(lambda c: then(self._held(owners, fingerprint)))]
+                while not done:
+                    done = await self._store.read(lambda c: attempt(c, advance=True))
         return done[0]
 
     def _model(self, c: apsw.Connection, fingerprint: str) -> tuple[int, int] | None:
@@ -108,10 +115,6 @@ class ExactVectors:
                 return None
             known = self._models[fingerprint] = (int(row[0]), int(row[1]))
         return known
-
-    def _behind(self, c: apsw.Connection, owners: Sequence[int], fingerprint: str) -> list[int]:
-        model = self._model(c, fingerprint)
-        return [] if model is None else [o for o in owners if self._is_behind(c, o, model[0])]
 
     def _is_behind(self, c: apsw.Connection, owner: int, model: int) -> bool:
         row: Any = c.execute(
@@ -124,13 +127,9 @@ class ExactVectors:
             return newest is not None
         return kept.epoch != epoch or (newest or 0) > kept.shelf.last
 
-    def _advance(self, c: apsw.Connection, owners: Sequence[int], fingerprint: str) -> bool:
-        """Take one page for each owner that is behind; False when none was."""
-        model = self._model(c, fingerprint)
-        behind = self._behind(c, owners, fingerprint)
-        if model is None or not behind:
-            return False
-        for owner in behind:
+    def _advance(self, c: apsw.Connection, owners: Sequence[int], model: tuple[int, int]) -> None:
+        """Take one page for each of these owners."""
+        for owner in owners:
             row = c.execute("SELECT epoch FROM owner WHERE id = ?", (owner,)).fetchone()
             epoch = int(row[0]) if row else 0
             kept = self._kept.get((owner, model[0]))
@@ -147,7 +146,6 @@ class ExactVectors:
             self._kept.move_to_end((owner, model[0]))
         while len(self._kept) > len(owners) and sum(k.shelf.bytes for k in self._kept.values()) > self._bytes_max:
             self._kept.popitem(last=False)
-        return True
 
     def _held(self, owners: Sequence[int], fingerprint: str) -> dict[int, _Kept]:
         model = self._models.get(fingerprint, (0, 0))[0]

@@ -90,14 +90,15 @@ async def rows_of(reach: Reach, found: Found, doors: Doors) -> tuple[ChunkTable,
 
 
 async def ready(table: ChunkTable, doors: Doors) -> tuple[Rowset, Prepared]:
-    """A table's rows as ranking wants them, made once for each table."""
-    kept = table.kept.get("rank")
-    if kept is None:
-        rows = Rowset(
-            table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
-        )
-        kept = table.kept["rank"] = (rows, await doors.compute.run(prepare, rows, DEFAULT))
-    return kept
+    """A table's rows as ranking wants them, made once for each table however many ask of it."""
+    async with table.kept.setdefault("turn", asyncio.Lock()):
+        kept = table.kept.get("rank")
+        if kept is None:
+            rows = Rowset(
+                table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
+            )
+            kept = table.kept["rank"] = (rows, await doors.compute.run(prepare, rows, DEFAULT))
+        return kept
 
 
 def _candidates(found: Found) -> Ids:
