@@ -26,6 +26,10 @@ def _packed(names: Sequence[str]) -> str:
 
 
 # One statement a page, and one row out of it: each crossing into SQLite gives the interpreter up and waits for it again.
+_OWNERS = """
+SELECT json_group_array(json_array(o.account, o.user, o.id, o.epoch,
+  (SELECT coalesce(max(seq), 0) FROM node WHERE owner = o.id), (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = o.id)))
+FROM json_each(?) w JOIN owner o ON o.account = w.value ->> 0 AND o.user = w.value ->> 1"""
 _NODE_PAGE = f"""
 WITH page AS MATERIALIZED (
   SELECT {", ".join(NODE_COLUMNS)}, name, tags, speaker FROM node
@@ -72,14 +76,10 @@ class ChunkPage:
     speakers: dict[str, Column]
 
 
-def owner_of(c: apsw.Connection, account: str, user: str) -> OwnerRow | None:
-    """The index space of a user (or of the account for user "")."""
-    row = c.execute(
-        "SELECT id, epoch, coalesce((SELECT max(seq) FROM node WHERE owner = o.id), 0), "
-        "coalesce((SELECT max(id) FROM chunk WHERE owner = o.id), 0) FROM owner o WHERE account = ? AND user = ?",
-        (account, user),
-    ).fetchone()
-    return OwnerRow(*row) if row else None
+def owners_of(c: apsw.Connection, users: Sequence[tuple[str, str]]) -> dict[tuple[str, str], OwnerRow]:
+    """The index spaces of (account, user), user "" for what the account shares; who has none is left out."""
+    found = orjson.loads(only(c, _OWNERS, (orjson.dumps(users).decode(),))[0])
+    return {(account, user): OwnerRow(*row) for account, user, *row in found}
 
 
 def nodes_after(c: apsw.Connection, owner: int, seq: int, node: int) -> NodePage | None:

@@ -19,7 +19,7 @@ from recalld.infra.together import Together
 from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, Ids, Loaded, Reach
 
 from .arrays import places
-from .follow import OwnerRow, chunks_after, nodes_after, orphans_alive, owner_of
+from .follow import OwnerRow, chunks_after, nodes_after, orphans_alive, owners_of
 from .load import load_nodes
 from .scope import Area, Resolved, areas_of, rows_of
 from .space import Space
@@ -116,8 +116,7 @@ class SqliteCatalog:
         return await self._store.read(pull)
 
     def _followed(self, c: apsw.Connection, users: set[tuple[str, str]]) -> dict[tuple[str, str], Space]:
-        rows = {user: owner_of(c, *user) for user in users}
-        return {user: self._follow(c, *user, row) for user, row in rows.items() if row is not None}
+        return {user: self._follow(c, *user, row) for user, row in owners_of(c, list(users)).items()}
 
     def _follow(self, c: apsw.Connection, account: str, user: str, row: OwnerRow) -> Space:
         space = self._spaces.get((account, user))

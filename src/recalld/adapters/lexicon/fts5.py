@@ -16,6 +16,8 @@ from recalld.infra.lookup import only
 from recalld.ports.index import Ids, LexicalMatches, Reach
 from recalld.rules.owned import owned
 
+from .tail import Extent, Tail, begins, extent_of
+
 T = TypeVar("T")
 FINDING_MAX = 12
 """How many of a query's rarest terms may find."""
@@ -25,13 +27,13 @@ PLACES_MIN = 1_500
 RESCORING_MAX = 3
 PHRASE_TERMS = (3, 32)
 POSTINGS_KEPT = 1_000_000
+TAILS_MAX = 64
 _PLACES = (
     "SELECT json_group_object(w.value, "
     "(SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term = w.value LIMIT ?2))) FROM json_each(?1) w"
 )
 _PLACES_BEGUN = "SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term >= ? AND term < ? LIMIT ?)"
 _FOUND_IN = "SELECT doc FROM fts_row WHERE term = ?"
-_UNSPACED_FROM = "\u0e00"
 _MATCH = "SELECT group_concat(rowid) FROM fts WHERE fts MATCH ?"
 
 
@@ -51,13 +53,31 @@ class _Posting:
     chunks: Ids | None
     counts: NDArray[np.float32] | None
 
+    def without(self, tail: Tail, term: str, now: Extent) -> _Posting:
+        """What of it was there when the tail began."""
+        if self.chunks is None or self.counts is None:
+            return _Posting(self.found_in - len(tail.of(term, now.newest)[0]), None, None)
+        old = int(np.searchsorted(self.chunks, tail.base.newest, "right"))
+        return _Posting(old, self.chunks[:old], self.counts[:old])
+
+    def joined(self, tail: Tail, term: str, now: Extent) -> _Posting:
+        """This and what the tail has."""
+        chunks, counts = tail.of(term, now.newest)
+        found_in = self.found_in + len(chunks)
+        if self.chunks is None or self.counts is None:
+            return _Posting(found_in, None, None)
+        if not len(chunks):
+            return self
+        return _Posting(found_in, np.concatenate([self.chunks, chunks]), np.concatenate([self.counts, counts]))
+
 
 class Fts5Lexicon:
-    """Postings of rare terms are fetched whole and kept until the owner's space changes; common ones only rescore."""
+    """Postings of rare terms are fetched whole and kept while the owner's space only grows; common ones only rescore."""
 
     def __init__(self, store: Reader, *, postings_kept: int = POSTINGS_KEPT) -> None:
         self._store = store
-        self._kept: OrderedDict[tuple[int, str], tuple[int, _Posting]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, str], tuple[Tail, _Posting]] = OrderedDict()
+        self._tails: OrderedDict[int, Tail] = OrderedDict()
         self._held = 0
         self._postings_kept = postings_kept
 
@@ -79,10 +99,10 @@ class Fts5Lexicon:
         phrases: list[Ids] = []
         total = length = 0
         for owner, inside in zip(reach.owners, reach.chunks, strict=True):
-            chunks, words, stamp = _size_of(c, owner)
-            total += chunks
-            length += words
-            postings = self._postings(c, owner, stamp, chunks, terms)
+            now = extent_of(c, owner)
+            total += now.chunks
+            length += now.terms
+            postings = self._postings(c, owner, now, terms)
             found_in += np.array([p.found_in for p in postings], np.float32)
             finding = _finding(postings)
             if not finding:
@@ -108,22 +128,30 @@ class Fts5Lexicon:
             phrase=np.sort(np.concatenate(phrases)) if phrases else np.zeros(0, np.int64),
         )
 
-    def _postings(
-        self, c: apsw.Connection, owner: int, stamp: int, chunks: int, terms: tuple[str, ...]
-    ) -> list[_Posting]:
+    def _tail(self, c: apsw.Connection, owner: int, now: Extent) -> Tail:
+        """What came since the owner's postings were fetched; a new one makes them void."""
+        tail = self._tails.get(owner)
+        if tail is None or not tail.reaches(c, owner, now):
+            tail = self._tails[owner] = Tail(now)
+        while len(self._tails) > TAILS_MAX:
+            self._tails.popitem(last=False)
+        return tail
+
+    def _postings(self, c: apsw.Connection, owner: int, now: Extent, terms: tuple[str, ...]) -> list[_Posting]:
+        tail = self._tail(c, owner, now)
         kept = {term: self._kept.get((owner, term)) for term in terms}
-        found = {term: one[1] for term, one in kept.items() if one is not None and one[0] == stamp}
+        found = {term: one[1] for term, one in kept.items() if one is not None and one[0] is tail}
         missing = [term for term in terms if term not in found]
-        most = int(max(PLACES_MIN, COMMON_SHARE * chunks * 1.5))
-        for term, posting in zip(missing, _fetch(c, [owned(owner, term) for term in missing], most), strict=True):
-            found[term] = posting
+        most = int(max(PLACES_MIN, COMMON_SHARE * now.chunks * 1.5))
+        for term, posting in zip(missing, _fetch(c, owner, missing, most), strict=True):
+            found[term] = base = posting.without(tail, term, now)
             old = self._kept.get((owner, term))
-            self._held += _weight(posting) - (_weight(old[1]) if old else 0)
-            self._kept[owner, term] = (stamp, posting)
+            self._held += _weight(base) - (_weight(old[1]) if old else 0)
+            self._kept[owner, term] = (tail, base)
         while self._held > self._postings_kept and len(self._kept) > 1:
             _, (_, dropped) = self._kept.popitem(last=False)
             self._held -= _weight(dropped)
-        return [found[term] for term in terms]
+        return [found[term].joined(tail, term, now) for term in terms]
 
     def _all_common(
         self, c: apsw.Connection, owner: int, terms: tuple[str, ...], postings: list[_Posting]
@@ -152,19 +180,15 @@ class Fts5Lexicon:
         return ids, None if ids is None else np.ones(len(ids), np.float32)
 
 
-def _fetch(c: apsw.Connection, terms: Sequence[str], places_max: int) -> list[_Posting]:
+def _fetch(c: apsw.Connection, owner: int, terms: Sequence[str], places_max: int) -> list[_Posting]:
     """One row for all of them: each step of SQLite gives the interpreter up and waits for it again."""
-    whole = [term for term in terms if not _begins(term)]
-    packed = orjson.loads(only(c, _PLACES, (orjson.dumps(whole).decode(), places_max + 1))[0]) if whole else {}
+    whole = orjson.dumps([owned(owner, term) for term in terms if not begins(term)]).decode()
+    packed = orjson.loads(only(c, _PLACES, (whole, places_max + 1))[0]) if terms else {}
     for term in terms:
-        if _begins(term):
-            packed[term] = only(c, _PLACES_BEGUN, (term, term + chr(0x10FFFF), places_max + 1))[0]
-    return [_posting(c, term, packed[term], places_max) for term in terms]
-
-
-def _begins(term: str) -> bool:
-    """A lone character of a script without spaces stands at the beginning of some bigram wherever it stands."""
-    return len(term.rsplit("_", 1)[1]) == 1 and term[-1] >= _UNSPACED_FROM
+        if begins(term):
+            first = owned(owner, term)
+            packed[first] = only(c, _PLACES_BEGUN, (first, first + chr(0x10FFFF), places_max + 1))[0]
+    return [_posting(c, owned(owner, term), packed[owned(owner, term)], places_max) for term in terms]
 
 
 def _posting(c: apsw.Connection, term: str, packed: str | None, places_max: int) -> _Posting:
@@ -187,14 +211,6 @@ def _finding(postings: Sequence[_Posting]) -> list[int]:
 def _weight(posting: _Posting) -> int:
     """In places of twelve bytes; the arrays themselves count as much as sixty-four, since most terms stand nowhere."""
     return 64 + (0 if posting.chunks is None else len(posting.chunks))
-
-
-def _size_of(c: apsw.Connection, owner: int) -> tuple[int, int, int]:
-    """Chunks, their terms, and a stamp that changes whenever the owner's chunks do."""
-    row = c.execute(
-        "SELECT chunks, terms, epoch, (SELECT max(id) FROM chunk WHERE owner = ?1) FROM owner WHERE id = ?1", (owner,)
-    ).fetchone()
-    return (int(row[0]), int(row[1]), hash(row)) if row else (0, 0, 0)
 
 
 def _keep(

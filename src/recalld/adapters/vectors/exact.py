@@ -10,15 +10,21 @@ from typing import Any, Protocol, TypeVar
 
 import apsw
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recalld.infra.lookup import only
 from recalld.ports.index import WHOLE_ROWS_MAX, DenseMatches, Ids, Reach, Scores
 
 from .approximate import Approximate
 from .shelf import Shelf, page_after, rows_of
 
 T = TypeVar("T")
+_NEWEST = """
+SELECT json_group_array(json_array(o.id, o.epoch,
+  (SELECT coalesce(max(id), 0) FROM vector WHERE owner = o.id AND model = ?2)))
+FROM json_each(?1) w JOIN owner o ON o.id = w.value"""
 BYTES_MAX = 2_000_000_000
 OVERFETCH = 3
 """The index's cost grows with what is asked of it: three times the hits hold 98% of the exact ones."""
@@ -93,7 +99,7 @@ class ExactVectors:
             self._limit_threads()
             model = self._model(c, fingerprint)
             pages = 0
-            while model is not None and (behind := [o for o in owners if self._is_behind(c, o, model[0])]):
+            while model is not None and (behind := self._behind(c, owners, model[0])):
                 if not advance or pages >= PAGES_AT_ONCE:
                     return []
                 self._advance(c, behind, model)
@@ -116,16 +122,14 @@ class ExactVectors:
             known = self._models[fingerprint] = (int(row[0]), int(row[1]))
         return known
 
-    def _is_behind(self, c: apsw.Connection, owner: int, model: int) -> bool:
-        row: Any = c.execute(
-            "SELECT (SELECT max(id) FROM vector WHERE owner = ?1 AND model = ?2), (SELECT epoch FROM owner WHERE id = ?1)",
-            (owner, model),
-        ).fetchone()
-        newest, epoch = row
-        kept = self._kept.get((owner, model))
-        if kept is None:
-            return newest is not None
-        return kept.epoch != epoch or (newest or 0) > kept.shelf.last
+    def _behind(self, c: apsw.Connection, owners: Sequence[int], model: int) -> list[int]:
+        """Owners whose caches are not at the end of what this transaction sees."""
+        found = []
+        for owner, epoch, newest in orjson.loads(only(c, _NEWEST, (orjson.dumps(owners).decode(), model))[0]):
+            kept = self._kept.get((owner, model))
+            if newest > kept.shelf.last or kept.epoch != epoch if kept is not None else newest:
+                found.append(owner)
+        return found
 
     def _advance(self, c: apsw.Connection, owners: Sequence[int], model: tuple[int, int]) -> None:
         """Take one page for each of these owners."""

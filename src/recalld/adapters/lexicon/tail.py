@@ -1,0 +1,86 @@
+"""What came into one owner's space since its postings were fetched: so that a message recorded does not cost every cached
+posting, which with talk all day would mean having none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import apsw
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from recalld.infra.lookup import every, only
+from recalld.ports.index import Ids
+
+ROWS_MAX = 1_000
+TERMS_MAX = 20_000
+"""Of all its chunks together, about 3 MB: a tail that would be longer begins anew."""
+_UNSPACED_FROM = "\u0e00"
+_CAME = "SELECT json_group_array(json_array(id, terms)) FROM chunk WHERE owner = ? AND id > ? AND id <= ?"
+
+
+def begins(term: str) -> bool:
+    """A lone character of a script without spaces stands at the beginning of some bigram wherever it stands."""
+    return len(term) == 1 and term >= _UNSPACED_FROM
+
+
+class Extent(NamedTuple):
+    """How much an owner's space holds: chunks, their terms, its epoch, and the largest chunk id."""
+
+    chunks: int
+    terms: int
+    epoch: int
+    newest: int
+
+
+def extent_of(c: apsw.Connection, owner: int) -> Extent:
+    """As this read transaction sees it."""
+    found = every(
+        c,
+        "SELECT chunks, terms, epoch, (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = ?1) FROM owner WHERE id = ?1",
+        (owner,),
+    )
+    return Extent(*found[0]) if found else Extent(0, 0, 0, 0)
+
+
+class Tail:
+    """Where each term stands in the chunks that came after ``base``.
+
+    Several readers may bring it up to date at once, each as far as its own transaction sees: what one of them puts in
+    twice is the same, so nothing needs a lock.
+    """
+
+    def __init__(self, base: Extent) -> None:
+        self.base = base
+        self._last = base.newest
+        self._lengths: dict[int, int] = {}
+        self._places: dict[str, dict[int, int]] = {}
+
+    def reaches(self, c: apsw.Connection, owner: int, now: Extent) -> bool:
+        """Bring it up to ``now``. False when it cannot stand for what happened since: too much, or more than additions."""
+        if now.epoch != self.base.epoch or now.chunks - self.base.chunks > ROWS_MAX or now.newest < self.base.newest:
+            return False
+        if now.newest > self._last:
+            if now.terms - self.base.terms > TERMS_MAX:
+                return False
+            for chunk, terms in orjson.loads(only(c, _CAME, (owner, self._last, now.newest))[0]):
+                self._take(chunk, terms.split())
+            self._last = max(self._last, now.newest)
+        came = [length for chunk, length in list(self._lengths.items()) if chunk <= now.newest]
+        return (self.base.chunks + len(came), self.base.terms + sum(came)) == (now.chunks, now.terms)
+
+    def of(self, term: str, newest: int) -> tuple[Ids, NDArray[np.float32]]:
+        """Chunks up to ``newest`` that hold a term, ascending, and how often."""
+        asked = [each for each in list(self._places) if each.startswith(term)] if begins(term) else [term]
+        places = Counter[int]()
+        for each in asked:
+            places.update(dict(self._places.get(each, {})))
+        found = sorted((chunk, count) for chunk, count in places.items() if chunk <= newest)
+        return np.array([chunk for chunk, _ in found], np.int64), np.array([count for _, count in found], np.float32)
+
+    def _take(self, chunk: int, terms: list[str]) -> None:
+        for term, count in Counter(terms).items():
+            self._places.setdefault(term, {})[chunk] = count
+        self._lengths[chunk] = len(terms)
