@@ -38,7 +38,7 @@ from .guard import Guard, GuardedEmbedder, GuardedModel, GuardedReranker
 from .plugins import load, load_all, make
 from .table import POLICIES
 
-SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.002
 """How soon a computing thread lets the loop have the interpreter."""
 COMPUTE_RUNNING_MAX = 2
 BULK_DEADLINE_S = 120.0

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import aclosing
 from enum import StrEnum
 from typing import Any
 
-import httpx2
 import orjson
 
-from recalld.domain.errors import Upstream
+from recalld.domain.errors import Invalid, Upstream
 
-from .lines import Lines
+from .lines import BROKEN, Lines
 from .offload import Pool
 
 BODY_BYTES_MAX = 8 << 20
@@ -55,15 +53,16 @@ class JsonApi:
 
     def __init__(self, name: str, base_url: str, headers: Mapping[str, str], *, connections_max: int = 64) -> None:
         self.name = name
-        self._base_url = base_url.rstrip("/") + "/"
-        self._headers = {"User-Agent": "recalld", "Accept": "application/json", "Content-Type": "application/json"} | dict(
-            headers
-        )
-        self._client = httpx2.AsyncClient(
-            transport=Lines(connections_max),
-            timeout=None,  # one deadline for the whole call, set by its caller, instead of one for each of its waits
-            follow_redirects=False,
-        )
+        self._headers = {
+            "User-Agent": "recalld",
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            **headers,
+        }
+        try:
+            self._lines = Lines(base_url, lines_max=connections_max)
+        except ValueError as bad:
+            raise Invalid(f"{name}: {bad}", remedy="set its base_url", details={"field": "base_url"}) from bad
         self._decoding = Pool(f"json-{name}", running_max=1, waiting_max=32)
 
     async def post(self, path: str, body: Mapping[str, Any], *, deadline_s: float) -> Any:
@@ -75,30 +74,27 @@ class JsonApi:
                 return await self._decoded(data)
         except TimeoutError as late:
             raise self._failure(Kind.TIMEOUT, f"gave no answer in {deadline_s:g} s") from late
-        except httpx2.TransportError as broken:
+        except BROKEN as broken:
             raise self._failure(Kind.NETWORK, f"could not be asked: {type(broken).__name__} {broken}") from broken
-        except httpx2.InvalidURL as bad:
-            raise self._failure(Kind.NETWORK, f"has no usable address: {bad}") from bad
 
     async def close(self) -> None:
         """Drop the connections."""
         self._decoding.close()
-        await self._client.aclose()
+        await self._lines.close()
 
     async def _answered(self, path: str, body: bytes) -> bytes:
-        # Put together here, not by the client: merging addresses and headers costs as much as sending.
-        request = httpx2.Request("POST", self._base_url + path.lstrip("/"), headers=self._headers, content=body)
-        async with aclosing(await self._client.send(request, stream=True)) as response:
-            declared = response.headers.get("content-length", "")
+        async with self._lines.post(path, self._headers, body) as response:
+            told = {name.lower(): value.decode("latin-1") for name, value in response.headers}
+            declared = told.get(b"content-length", "")
             if declared.isdecimal() and int(declared) > BODY_BYTES_MAX:
                 raise self._failure(Kind.FORMAT, f"wants to send {int(declared) >> 20} MB")
             data = bytearray()
-            async for part in response.aiter_bytes():
+            async for part in response.aiter_stream():
                 data += part
                 if len(data) > BODY_BYTES_MAX:
                     raise self._failure(Kind.FORMAT, f"sent more than {BODY_BYTES_MAX >> 20} MB")
-            if response.status_code >= 300:
-                raise self._refused(response.status_code, response.headers.get("retry-after", ""), bytes(data))
+            if response.status >= 300:
+                raise self._refused(response.status, told.get(b"retry-after", ""), bytes(data))
             return bytes(data)
 
     async def _decoded(self, data: bytes) -> Any:

@@ -16,7 +16,7 @@ from recalld.infra.lookup import only
 from recalld.ports.index import Ids, LexicalMatches, Reach
 from recalld.rules.owned import owned
 
-from .tail import Extent, Tail, begins, extent_of
+from .tail import Extent, Tail, begins, extents_of
 
 T = TypeVar("T")
 FINDING_MAX = 12
@@ -97,12 +97,10 @@ class Fts5Lexicon:
         chunk: list[Ids] = []
         count: list[NDArray[np.float32]] = []
         phrases: list[Ids] = []
-        total = length = 0
-        for owner, inside in zip(reach.owners, reach.chunks, strict=True):
-            now = extent_of(c, owner)
-            total += now.chunks
-            length += now.terms
-            postings = self._postings(c, owner, now, terms)
+        extents = extents_of(c, reach.owners)
+        everywhere = self._postings(c, reach.owners, extents, terms)
+        total, length = sum(now.chunks for now in extents), sum(now.terms for now in extents)
+        for owner, inside, postings in zip(reach.owners, reach.chunks, everywhere, strict=True):
             found_in += np.array([p.found_in for p in postings], np.float32)
             finding = _finding(postings)
             if not finding:
@@ -137,21 +135,30 @@ class Fts5Lexicon:
             self._tails.popitem(last=False)
         return tail
 
-    def _postings(self, c: apsw.Connection, owner: int, now: Extent, terms: tuple[str, ...]) -> list[_Posting]:
-        tail = self._tail(c, owner, now)
-        kept = {term: self._kept.get((owner, term)) for term in terms}
-        found = {term: one[1] for term, one in kept.items() if one is not None and one[0] is tail}
-        missing = [term for term in terms if term not in found]
-        most = int(max(PLACES_MIN, COMMON_SHARE * now.chunks * 1.5))
-        for term, posting in zip(missing, _fetch(c, owner, missing, most), strict=True):
-            found[term] = base = posting.without(tail, term, now)
-            old = self._kept.get((owner, term))
+    def _postings(
+        self, c: apsw.Connection, owners: Sequence[int], extents: Sequence[Extent], terms: tuple[str, ...]
+    ) -> list[list[_Posting]]:
+        """Per owner, where each term stands."""
+        spaces = [(owner, now, self._tail(c, owner, now)) for owner, now in zip(owners, extents, strict=True)]
+        kept = {(owner, term): self._kept.get((owner, term)) for owner in owners for term in terms}
+        missing = [
+            (owner, term, now, tail)
+            for owner, now, tail in spaces
+            for term in terms
+            if (one := kept[owner, term]) is None or one[0] is not tail
+        ]
+        fetched = _fetch(c, [(owner, term, _places_max(now)) for owner, term, now, _ in missing])
+        for (owner, term, now, tail), posting in zip(missing, fetched, strict=True):
+            old, base = kept[owner, term], posting.without(tail, term, now)
             self._held += _weight(base) - (_weight(old[1]) if old else 0)
-            self._kept[owner, term] = (tail, base)
+            kept[owner, term] = self._kept[owner, term] = (tail, base)
         while self._held > self._postings_kept and len(self._kept) > 1:
             _, (_, dropped) = self._kept.popitem(last=False)
             self._held -= _weight(dropped)
-        return [found[term].joined(tail, term, now) for term in terms]
+        return [
+            [one[1].joined(tail, term, now) for term in terms if (one := kept[owner, term]) is not None]
+            for owner, now, tail in spaces
+        ]
 
     def _all_common(
         self, c: apsw.Connection, owner: int, terms: tuple[str, ...], postings: list[_Posting]
@@ -180,15 +187,23 @@ class Fts5Lexicon:
         return ids, None if ids is None else np.ones(len(ids), np.float32)
 
 
-def _fetch(c: apsw.Connection, owner: int, terms: Sequence[str], places_max: int) -> list[_Posting]:
-    """One row for all of them: each step of SQLite gives the interpreter up and waits for it again."""
-    whole = orjson.dumps([owned(owner, term) for term in terms if not begins(term)]).decode()
-    packed = orjson.loads(only(c, _PLACES, (whole, places_max + 1))[0]) if terms else {}
-    for term in terms:
+def _places_max(now: Extent) -> int:
+    """A term in more places than this is too common to be fetched."""
+    return int(max(PLACES_MIN, COMMON_SHARE * now.chunks * 1.5))
+
+
+def _fetch(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[_Posting]:
+    """Postings of (owner, term, places at most). One row for all of them: each step of SQLite gives the interpreter up
+    and waits for it again."""
+    most = max((places for _, _, places in asked), default=0)
+    whole = [owned(owner, term) for owner, term, _ in asked if not begins(term)]
+    packed = orjson.loads(only(c, _PLACES, (orjson.dumps(whole).decode(), most + 1))[0]) if whole else {}
+    for owner, term, places in asked:
         if begins(term):
             first = owned(owner, term)
-            packed[first] = only(c, _PLACES_BEGUN, (first, first + chr(0x10FFFF), places_max + 1))[0]
-    return [_posting(c, owned(owner, term), packed[owned(owner, term)], places_max) for term in terms]
+            packed[first] = only(c, _PLACES_BEGUN, (first, first + chr(0x10FFFF), places + 1))[0]
+    names = [owned(owner, term) for owner, term, _ in asked]
+    return [_posting(c, name, packed[name], places) for name, (_, _, places) in zip(names, asked, strict=True)]
 
 
 def _posting(c: apsw.Connection, term: str, packed: str | None, places_max: int) -> _Posting:

@@ -4,6 +4,7 @@ posting, which with talk all day would mean having none."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import apsw
@@ -11,13 +12,17 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from recalld.infra.lookup import every, only
+from recalld.infra.lookup import only
 from recalld.ports.index import Ids
 
 ROWS_MAX = 1_000
 TERMS_MAX = 20_000
 """Of all its chunks together, about 3 MB: a tail that would be longer begins anew."""
 _UNSPACED_FROM = "\u0e00"
+_EXTENTS = """
+SELECT json_group_array(json_array(o.id, o.chunks, o.terms, o.epoch,
+  (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = o.id)))
+FROM json_each(?) w JOIN owner o ON o.id = w.value"""
 _CAME = "SELECT json_group_array(json_array(id, terms)) FROM chunk WHERE owner = ? AND id > ? AND id <= ?"
 
 
@@ -35,14 +40,12 @@ class Extent(NamedTuple):
     newest: int
 
 
-def extent_of(c: apsw.Connection, owner: int) -> Extent:
-    """As this read transaction sees it."""
-    found = every(
-        c,
-        "SELECT chunks, terms, epoch, (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = ?1) FROM owner WHERE id = ?1",
-        (owner,),
-    )
-    return Extent(*found[0]) if found else Extent(0, 0, 0, 0)
+def extents_of(c: apsw.Connection, owners: Sequence[int]) -> list[Extent]:
+    """In order, as this read transaction sees them."""
+    found = {
+        owner: Extent(*row) for owner, *row in orjson.loads(only(c, _EXTENTS, (orjson.dumps(owners).decode(),))[0])
+    }
+    return [found.get(owner, Extent(0, 0, 0, 0)) for owner in owners]
 
 
 class Tail:

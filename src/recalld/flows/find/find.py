@@ -14,7 +14,7 @@ from recalld.rules.weights import CUT, DEFAULT
 
 from .answer import hits_of
 from .plan import plan
-from .recall import ready, recall, rows_of
+from .recall import asking, ready, recall, rows_of
 
 SPARE = 10
 """Kept beyond the limit, for when hits fall out because another one already says the same."""
@@ -37,11 +37,12 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
         since = now
 
     planned = plan(query)
-    reach = await doors.catalog.reach(caller, query)
-    stage("plan", f"{len(planned.terms)} terms, {reach.size} chunks in reach")
-    if not reach.size or query.limit < 1:
-        return Answer((), (), tuple(stages))
-    found = await recall(planned, reach, doors, deadline_s=deadline_s)
+    async with asking(planned, doors, deadline_s=deadline_s) as asked:
+        reach = await doors.catalog.reach(caller, query)
+        stage("plan", f"{len(planned.terms)} terms, {reach.size} chunks in reach")
+        if not reach.size or query.limit < 1:
+            return Answer((), (), tuple(stages))
+        found = await recall(planned, reach, asked, doors, deadline_s=deadline_s)
     table, evidence = await rows_of(reach, found, doors)
     stage("recall", f"{len(evidence.row)} postings, {0 if found.dense is None else len(found.dense.ids)} vectors")
     rows, prepared = await ready(table, doors)

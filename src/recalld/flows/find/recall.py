@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,14 +33,35 @@ class Found:
     degraded: tuple[str, ...] = ()
 
 
-async def recall(plan: Plan, reach: Reach, doors: Doors, *, deadline_s: float) -> Found:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question's vector, None if there is none, and what was missing."""
+
+    vector: Scores | None = None
+    degraded: tuple[str, ...] = ()
+
+
+@asynccontextmanager
+async def asking(plan: Plan, doors: Doors, *, deadline_s: float) -> AsyncIterator[asyncio.Task[Asked]]:
+    """The question's vector on its way, while the block finds out where to look; called off when the block ends."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(_embedded(plan, doors, deadline_s))
+            try:
+                yield task
+            finally:
+                task.cancel()
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None
+
+
+async def recall(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Doors, *, deadline_s: float) -> Found:
     """Search both ways. Raises ``Upstream`` only when neither answered."""
     found = Found()
     try:
         async with asyncio.TaskGroup() as both:
             both.create_task(_lexical(plan, reach, doors, found, deadline_s))
-            if doors.embedder is not None:
-                both.create_task(_dense(plan, reach, doors, found, deadline_s))
+            both.create_task(_dense(reach, asked, doors, found, deadline_s))
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
     if found.lexical is None and found.dense is None:
@@ -54,23 +77,30 @@ async def _lexical(plan: Plan, reach: Reach, doors: Doors, found: Found, deadlin
         found.degraded += ("lexicon",)
 
 
-async def _dense(plan: Plan, reach: Reach, doors: Doors, found: Found, deadline_s: float) -> None:
+async def _embedded(plan: Plan, doors: Doors, deadline_s: float) -> Asked:
     embedder = doors.embedder
     if embedder is None or not plan.text.strip():
-        return
+        return Asked()
     try:
         async with asyncio.timeout(min(doors.deadlines.embed_s, deadline_s)):
             vector = (await embedder.embed([plan.text], query=True))[0]
     except (Busy, Upstream, Invalid, TimeoutError):
         # Invalid: an extra that is not installed. Recall answers all the same, and says what it lacks.
-        found.degraded += ("embedder",)
-        return
-    if not vector.any():
+        return Asked(degraded=("embedder",))
+    return Asked(vector if vector.any() else None)
+
+
+async def _dense(reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: Found, deadline_s: float) -> None:
+    question = await asked
+    found.degraded += question.degraded
+    if question.vector is None or doors.embedder is None:
         return
     try:
         async with asyncio.timeout(deadline_s):
-            found.dense = await doors.vectors.search(reach, embedder.fingerprint, vector, hits_max=DENSE_HITS)
-            found.vector = vector
+            found.dense = await doors.vectors.search(
+                reach, doors.embedder.fingerprint, question.vector, hits_max=DENSE_HITS
+            )
+            found.vector = question.vector
     except (Busy, Upstream, TimeoutError):
         found.degraded += ("vectors",)
 
@@ -95,7 +125,14 @@ async def ready(table: ChunkTable, doors: Doors) -> tuple[Rowset, Prepared]:
         kept = table.kept.get("rank")
         if kept is None:
             rows = Rowset(
-                table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
+                table.node,
+                table.group,
+                table.previous,
+                table.next,
+                table.length,
+                table.speaker,
+                table.asks,
+                table.speakers,
             )
             kept = table.kept["rank"] = (rows, await doors.compute.run(prepare, rows, DEFAULT))
         return kept
