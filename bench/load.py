@@ -43,7 +43,7 @@ async def loading(port: int, files: int, *streams: dict[str, Any], seconds: floa
         sys.executable, "-m", "bench.load", stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert process.stdin is not None
-    plan = {"port": port, "files": files, "seconds": seconds, "streams": streams}
+    plan = {"port": port, "files": files, "seconds": seconds, "streams": streams, "salt": time.monotonic_ns() // 10**6}
     process.stdin.write(json.dumps(plan).encode() + b"\n")
     await process.stdin.drain()
     try:
@@ -72,7 +72,7 @@ async def _client(kind: str, number: int, plan: dict[str, Any], think_s: float, 
         if kind in {"find", "search"}:
             request = ("POST", f"/api/v1/search/{kind}", bodies[turn % len(bodies)])
         elif kind == "ask":
-            question = f"{questions[turn % len(questions)]} {number}x{turn}"
+            question = f"{questions[turn % len(questions)]} {plan['salt']}x{number}x{turn}"
             request = ("POST", "/api/v1/search/find", corpus.find_body(question))
         elif kind == "commit":
             said = json.dumps({"role": "user", "content": f"turn {turn}: {corpus.note(turn)[:200]}"})

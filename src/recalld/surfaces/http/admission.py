@@ -39,7 +39,7 @@ class Limits:
 
 LIMITS = {
     Class.CAPTURE: Limits(64, 512, 256),
-    Class.RECALL: Limits(32, 256, 128),
+    Class.RECALL: Limits(64, 256, 128),
     Class.BULK: Limits(32, 128, 64),
     Class.ADMIN: Limits(16, 128, 64),
 }
