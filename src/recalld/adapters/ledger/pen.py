@@ -48,6 +48,7 @@ class Pen:
     cause: str
     wanted: bool
     outcome: Outcome = field(default_factory=Outcome)
+    _owners: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def log(self, op: str, node: int, uri: Uri, before: str = "", after: str = "", detail: Any = None) -> int:
         """Append a log entry; returns its sequence number."""
@@ -64,10 +65,11 @@ class Pen:
     def owner(self, uri: Uri) -> int:
         """Id of the index space of an address, made if it is new."""
         key = (self.caller.account, rows.owner_key(uri))
-        found = rows.owner_of(self.c, *key)
+        found = self._owners.get(key) or rows.owner_of(self.c, *key)
         if not found:
             self.c.execute("INSERT INTO owner (account, user) VALUES (?, ?)", key)
             found = self.c.last_insert_rowid()
+        self._owners[key] = found
         return found
 
     def insert(self, parent: int, uri: Uri, kind: int, **values: Any) -> int:

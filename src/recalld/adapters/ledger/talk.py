@@ -74,8 +74,11 @@ def node_of(c: apsw.Connection, caller: Caller, session_id: str) -> int:
 
 def session(c: apsw.Connection, caller: Caller, session_id: str) -> Session:
     """Raises ``NotFound``."""
-    found = only(c, f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node_of(c, caller, session_id),))
-    return _session(c, found, uri_of(caller, session_id))
+    return _at(c, node_of(c, caller, session_id), uri_of(caller, session_id))
+
+
+def _at(c: apsw.Connection, node: int, uri: Uri) -> Session:
+    return _session(c, only(c, f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node,)), uri)
 
 
 def sessions(c: apsw.Connection, caller: Caller) -> list[Session]:
@@ -176,7 +179,7 @@ def append(pen: Pen, op: Append) -> None:
             "last_message = ? WHERE node = ?",
             (tail.ordinal, tail.last_chunk, tail.added, tail.tokens, pen.at, pen.at, node),
         )
-    now = pen.outcome.session = session(pen.c, pen.caller, op.session_id)
+    now = pen.outcome.session = _at(pen.c, node, uri)
     if op.due is not None and tail.added and due(now, pen.at):
         enqueue(pen, op.due)
 
