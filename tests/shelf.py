@@ -27,8 +27,6 @@ class Shelf:
         self.c = apsw.Connection(":memory:")
         for script in MIGRATIONS.values():
             self.c.execute(script)
-        if not any(r[1] == "terms" for r in self.c.execute("PRAGMA table_info(chunk)")):
-            self.c.execute("ALTER TABLE chunk ADD COLUMN terms TEXT NOT NULL DEFAULT ''")
         self.pool = Pool("shelf", running_max=1, waiting_max=64)
         self.account = account
         self.seq = 0
@@ -174,8 +172,8 @@ class Shelf:
     ) -> int:
         for chunk in chunks:
             self.c.execute(
-                'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, asks)'
-                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, asks, '
+                "terms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
                     owner,
                     node,
@@ -190,6 +188,7 @@ class Shelf:
                     at,
                     speaker,
                     chunk.asks,
+                    " ".join(chunk.terms),
                 ),
             )
             last = self.c.last_insert_rowid()

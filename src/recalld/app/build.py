@@ -39,7 +39,7 @@ from .plugins import load, load_all, make
 from .table import POLICIES
 
 SWITCH_INTERVAL_S = 0.002
-"""How soon a computing thread lets the loop have the interpreter."""
+"""How soon a computing thread lets the loop have the interpreter (decision 0009)."""
 COMPUTE_RUNNING_MAX = 2
 BULK_DEADLINE_S = 120.0
 """A batch of documents may take this long to be embedded by a provider."""

@@ -1,0 +1,154 @@
+"""Facts about kept connections: few of them, used again, replaced when the other side hung up, trusted or refused."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpcore2
+import pytest
+
+from recalld.infra.lines import BROKEN, Lines
+
+# A key and a certificate for localhost, made for these tests and good for nothing else.
+LOCALHOST = Path(__file__).parents[1] / "doubles" / "localhost.pem"
+
+
+@dataclass
+class Other:
+    """A server that says "well" to everything; ``one_each``: it hangs up after every answer. ``heads``: what it was sent."""
+
+    one_each: bool = False
+    connections: int = 0
+    heads: list[str] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    port: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                length = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
+                await reader.readexactly(length)
+                self.heads.append(head)
+                await self.gate.wait()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell")
+                if self.one_each:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client went away
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def other(*, tls: bool = False, one_each: bool = False) -> AsyncIterator[Other]:
+    context = None
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(LOCALHOST)
+    there = Other(one_each)
+    there.gate.set()
+    server = await asyncio.start_server(there.serve, "127.0.0.1", 0, ssl=context)
+    there.port = server.sockets[0].getsockname()[1]
+    try:
+        yield there
+    finally:
+        server.close()
+
+
+async def said(lines: Lines, path: str = "ask") -> bytes:
+    async with lines.post(path, {"X-Key": "k"}, b"{}") as response:
+        return b"".join([part async for part in response.aiter_stream()])
+
+
+async def test_one_connection_serves_one_request_after_the_other() -> None:
+    async with other() as there:
+        lines = Lines(f"http://127.0.0.1:{there.port}/v1/", lines_max=8)
+        assert [await said(lines) for _ in range(5)] == [b"well"] * 5
+        await lines.close()
+    assert there.connections == 1
+    assert there.heads[0].startswith("POST /v1/ask HTTP/1.1\r\n")
+    assert f"Host: 127.0.0.1:{there.port}" in there.heads[0]
+    assert "X-Key: k" in there.heads[0]
+
+
+async def test_no_more_connections_than_places() -> None:
+    async with other() as there:
+        there.gate.clear()
+        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=3)
+        asked = [asyncio.ensure_future(said(lines)) for _ in range(9)]
+        while len(there.heads) < 3:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        assert len(there.heads) == 3
+        there.gate.set()
+        assert await asyncio.gather(*asked) == [b"well"] * 9
+        await lines.close()
+    assert there.connections == 3
+
+
+async def test_a_request_given_up_frees_its_place() -> None:
+    async with other() as there:
+        there.gate.clear()
+        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await said(lines)
+        there.gate.set()
+        assert await said(lines) == b"well"
+        await lines.close()
+
+
+async def test_a_kept_connection_that_was_closed_is_replaced() -> None:
+    async with other(one_each=True) as there:
+        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        for _ in range(3):
+            assert await said(lines) == b"well"
+            await asyncio.sleep(0.02)  # the news that the other side hung up has come
+        await lines.close()
+    assert there.connections == 3
+
+
+async def test_a_certificate_is_believed_when_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with other(tls=True) as there:
+        stranger = Lines(f"https://localhost:{there.port}", lines_max=1)
+        with pytest.raises(httpcore2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            await said(stranger)
+        monkeypatch.setenv("SSL_CERT_FILE", str(LOCALHOST))
+        known = Lines(f"https://localhost:{there.port}", lines_max=1)
+        assert await said(known) == b"well"
+        await stranger.close()
+        await known.close()
+
+
+async def test_a_proxy_of_the_environment_is_used_and_bypassed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with other() as proxy, other() as there:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        far, near = Lines("http://far.example/v1", lines_max=1), Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        assert [await said(far), await said(near)] == [b"well", b"well"]
+        await far.close()
+        await near.close()
+    assert proxy.heads[0].startswith("POST http://far.example/v1/ask HTTP/1.1\r\n")
+    assert there.heads[0].startswith("POST /ask HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("url", ["", "ftp://a.example", "a.example/v1", "http://", "http://a.example:x"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="."):
+        Lines(url, lines_max=1)
+
+
+async def test_nobody_there_is_broken() -> None:
+    async with other() as there:
+        port = there.port
+    lines = Lines(f"http://127.0.0.1:{port}", lines_max=1)
+    with pytest.raises(BROKEN):
+        await said(lines)
+    await lines.close()

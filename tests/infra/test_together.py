@@ -1,0 +1,90 @@
+"""Facts about asking for all who wait: few calls, no answer older than its question, nobody forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from recalld.infra.together import Together
+
+
+class Desk:
+    """Answers a group for each release of ``open``: each question with the number of the call. ``fails``: which calls raise."""
+
+    def __init__(self, *fails: int) -> None:
+        self.calls: list[list[str]] = []
+        self.fails = fails
+        self.open = asyncio.Semaphore(0)
+        self.together: Together[str, str] = Together(self._answer)
+
+    async def _answer(self, questions: Sequence[str]) -> list[str]:
+        self.calls.append(list(questions))
+        number = len(self.calls)
+        await self.open.acquire()
+        if number in self.fails:
+            raise ValueError(f"call {number}")
+        return [f"{question} {number}" for question in questions]
+
+
+async def _turn() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_who_comes_while_a_call_is_under_way_shares_the_next_one() -> None:
+    desk = Desk()
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(desk.together.ask("a"))
+        await _turn()
+        later = [group.create_task(desk.together.ask(q)) for q in "bcd"]
+        await _turn()
+        desk.open.release()
+        await _turn()
+        desk.open.release()
+    assert desk.calls == [["a"], ["b", "c", "d"]]
+    assert (first.result(), [task.result() for task in later]) == ("a 1", ["b 2", "c 2", "d 2"])
+
+
+async def test_who_asks_for_the_others_may_leave() -> None:
+    desk = Desk()
+    first = asyncio.ensure_future(desk.together.ask("a"))
+    await _turn()
+    second, third = (asyncio.ensure_future(desk.together.ask(q)) for q in "bc")
+    desk.open.release()
+    await first
+    await _turn()
+    second.cancel()
+    await _turn()
+    desk.open.release()
+    assert await third == "c 3"
+    assert second.cancelled()
+    assert desk.calls == [["a"], ["b", "c"], ["c"]]
+
+
+async def test_who_left_while_waiting_is_not_asked_for() -> None:
+    desk = Desk()
+    first = asyncio.ensure_future(desk.together.ask("a"))
+    await _turn()
+    second, third = (asyncio.ensure_future(desk.together.ask(q)) for q in "bc")
+    await _turn()
+    second.cancel()
+    await _turn()
+    desk.open.release()
+    desk.open.release()
+    assert [await first, await third] == ["a 1", "c 2"]
+    assert desk.calls == [["a"], ["c"]]
+
+
+async def test_a_failure_is_one_askers_and_the_others_are_asked_for_again() -> None:
+    desk = Desk(2)
+    first = asyncio.ensure_future(desk.together.ask("a"))
+    await _turn()
+    second, third = (asyncio.ensure_future(desk.together.ask(q)) for q in "bc")
+    await _turn()
+    for _ in range(3):
+        desk.open.release()
+    with pytest.raises(ValueError, match="call 2"):
+        await second
+    assert [await first, await third] == ["a 1", "c 3"]
