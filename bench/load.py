@@ -1,8 +1,8 @@
 """The load generator, a process of its own: ``python -m bench.load`` reads a plan, prints what it saw as JSON.
 
-The plan is JSON on the first line of stdin: port, files, seconds (0: until stdin closes) and streams, each with kind
-(find, ask, search, append, commit, health, stat; ask
-never asks the same twice), clients and think_s between a client's requests.
+The plan is JSON on the first line of stdin: port, files, seconds (0: until stdin closes) and streams, each with kind (find,
+ask, search, append, commit, health, stat; ask never asks the same twice), clients and think_s between a client's requests.
+What is said carries its turn's number; ``said`` holds [client, turn] of every message that was acknowledged.
 """
 
 from __future__ import annotations
@@ -69,18 +69,20 @@ async def _client(kind: str, number: int, plan: dict[str, Any], think_s: float, 
     turn = number * 37
     while True:
         turn += 1
+        session = f"/api/v1/sessions/{'commit' if kind == 'commit' else 'bench'}-{number}"
         if kind in {"find", "search"}:
             request = ("POST", f"/api/v1/search/{kind}", bodies[turn % len(bodies)])
         elif kind == "ask":
             question = f"{questions[turn % len(questions)]} {plan['salt']}x{number}x{turn}"
             request = ("POST", "/api/v1/search/find", corpus.find_body(question))
         elif kind == "commit":
-            said = json.dumps({"role": "user", "content": f"turn {turn}: {corpus.note(turn)[:200]}"})
-            await wire.send("POST", f"/api/v1/sessions/commit-{number}/messages", said.encode())
-            request = ("POST", f"/api/v1/sessions/commit-{number}/commit", b"{}")
+            status, _, _ = await wire.send("POST", f"{session}/messages", decided(number, turn))
+            if status < 300:
+                seen["said"].append((number, turn))
+            request = ("POST", f"{session}/commit", b"{}")
         elif kind == "append":
             said = json.dumps({"role": "user", "content": f"turn {turn}: we talked about {corpus.note(turn)[:200]}"})
-            request = ("POST", f"/api/v1/sessions/bench-{number}/messages", said.encode())
+            request = ("POST", f"{session}/messages", said.encode())
         elif kind == "stat":
             request = ("GET", f"/api/v1/fs/stat?uri=viking://resources/bench/{corpus.path(turn % plan['files'])}", b"")
         else:
@@ -89,13 +91,25 @@ async def _client(kind: str, number: int, plan: dict[str, Any], think_s: float, 
         seen["warm"] += turn == number * 37 + 1
         seen["ms"].append(took_s * 1000)
         seen["errors"] += status >= 300
+        if status >= 300:
+            seen["statuses"][status] = seen["statuses"].get(status, 0) + 1
+        elif kind == "append":
+            seen["said"].append((number, turn))
         if think_s:
             await asyncio.sleep(think_s)
 
 
+def decided(team: int, turn: int) -> bytes:
+    """Something worth remembering, with or without a language model."""
+    text = f"turn {turn}: We decided on Monday that Alice takes task T{turn} of team {team} for {turn % 40 + 2} days."
+    return json.dumps({"role": "user", "content": text}).encode()
+
+
 async def _main() -> None:
     plan = json.loads(sys.stdin.readline())
-    seen = {stream["kind"]: {"ms": [], "errors": 0, "warm": 0} for stream in plan["streams"]}
+    seen: dict[str, Any] = {
+        stream["kind"]: {"ms": [], "errors": 0, "warm": 0, "said": [], "statuses": {}} for stream in plan["streams"]
+    }
     tasks = [
         asyncio.ensure_future(_client(stream["kind"], n, plan, stream.get("think_s", 0), seen[stream["kind"]]))
         for stream in plan["streams"]

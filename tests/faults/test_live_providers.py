@@ -1,12 +1,19 @@
-"""A provider does its worst while a crowd searches and talks: recall answers in time and says what it lacks, nobody is refused,
-nothing said is lost, and nothing grows. Against a real server, each dependency of a find in turn."""
+"""A dependency does its worst while a crowd searches, talks and commits: recall answers in time and says what it lacks,
+nobody is refused who could be served, nothing said is lost or doubled, and nothing grows. Against a real server."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import re
+import shutil
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,59 +24,67 @@ import pytest
 from bench import corpus, load
 from bench.server import Server, serving
 from bench.table import quantile
-from tests.doubles.provider import WIDTH, Provider, provider
+from tests.doubles.provider import WIDTH, Asked, Provider, provider
 from tests.live import Line
-from tests.load.test_live_budgets import HEALTH, Size, bare_server, said_and_found
+from tests.load.test_live_budgets import HEALTH, Size
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 FILES = 300
-FINDERS = 32
-TALKERS = 8
+FINDERS, TALKERS, COMMITTERS = 32, 6, 2
 SECONDS = 6.0
 DEADLINE_MS = 2_000
-CONNECTIONS_MAX = 32
-"""Sixteen to each of two providers, opened as they are needed."""
+SPARE_MS = 10
+CONNECTIONS_MAX = 2 * 64
+"""To each of two providers, opened as they are needed."""
+JOB_S_MAX = 60
 FAULTS = ["late", "hang", "trickle", "reset", "garbage", "dimensions", "huge", "401", "403", "429", "500"]
+_TASK = re.compile(r"task T(\d+) of team (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One crowd: what each kind of request saw, health of a server that does nothing, and sizes at both ends."""
+    """One crowd: what each kind of request saw, health of a server at rest meanwhile, and sizes at both ends."""
 
     seen: dict[str, Any]
-    idle_ms: list[float]
-    bare_ms: list[float]
+    control_ms: list[float]
     early: Size
     late: Size
 
-    def hold(self, kind: str) -> None:
-        """What holds whatever happens to a provider."""
+    def hold(self, kind: str, *, writes: bool = True) -> None:
+        """What holds whatever happens. ``writes``: the store can be written to, so nobody may be refused."""
         ms = {name: stream["ms"] for name, stream in self.seen.items()}
+        errors = {name: stream["statuses"] for name, stream in self.seen.items() if stream["errors"]}
         shown = {name: f"{quantile(values, 0.5):.0f}/{quantile(values, 0.99):.0f}" for name, values in ms.items()}
-        print(
-            f"\np50/p99 ms {shown}, bare health p99 {quantile(self.bare_ms, 0.99):.1f} ms, {self.early} -> {self.late}"
-        )
-        assert {name: stream["errors"] for name, stream in self.seen.items()} == {kind: 0, "append": 0, "health": 0}
+        control = quantile(self.control_ms, 0.99)
+        print(f"\np50/p99 ms {shown}, idle server's health p99 {control:.1f} ms, {self.early} -> {self.late}, {errors}")
+        assert set(errors) <= (set() if writes else {"append", "commit"})
+        assert {status for statuses in errors.values() for status in statuses} <= {"503", "507"}
+        assert max(ms[kind]) <= DEADLINE_MS + 500  # as the client's own, busy, process sees it
         assert quantile(ms[kind], 0.99) <= DEADLINE_MS
-        calm = max(quantile(self.idle_ms, 0.99), quantile(self.bare_ms, 0.99))
-        assert quantile(ms["health"], 0.99) <= 3 * calm + 50
+        assert quantile(ms["health"], 0.99) <= 3 * control + SPARE_MS
         assert self.late.threads <= self.early.threads + 2
         assert self.late.files <= self.early.files + CONNECTIONS_MAX
         assert self.late.rss_mb <= 1.3 * self.early.rss_mb + 30
 
+    @property
+    def said(self) -> set[tuple[str, int, int]]:
+        """(session, client, turn) of every acknowledged message."""
+        kinds = {"append": "bench", "commit": "commit"}
+        return {(name, n, turn) for kind, name in kinds.items() for n, turn in self.seen[kind]["said"]}
+
 
 @asynccontextmanager
-async def house(tmp_path: Path, embedding: Provider, reranking: Provider) -> AsyncIterator[Server]:
-    """A server whose embedder and reranker are doubles, with some files in it."""
-    settings = {
-        "RECALLD_EMBEDDER__KIND": "openai",
-        "RECALLD_EMBEDDER__BASE_URL": embedding.url,
-        "RECALLD_EMBEDDER__MODEL": "m",
-        "RECALLD_EMBEDDER__DIMENSIONS": str(WIDTH),
-        "RECALLD_RERANKER__KIND": "tei",
-        "RECALLD_RERANKER__BASE_URL": reranking.url,
-    }
-    async with serving(tmp_path / "store", **settings) as server:
+async def house(folder: Path, **providers: Provider) -> AsyncIterator[Server]:
+    """A server whose ``embedder``, ``reranker`` and ``model`` are doubles, with some files in it."""
+    settings = {"RECALLD_MODEL__CALLS_PER_DAY_MAX": "100000", "RECALLD_MODEL__TOKENS_PER_DAY_MAX": "100000000"}
+    kinds = {"embedder": "openai", "reranker": "tei", "model": "openai"}
+    for part, double in providers.items():
+        settings |= {f"RECALLD_{part.upper()}__KIND": kinds[part], f"RECALLD_{part.upper()}__BASE_URL": double.url}
+    settings["RECALLD_EMBEDDER__MODEL"] = settings["RECALLD_MODEL__MODEL"] = "m"
+    settings["RECALLD_EMBEDDER__DIMENSIONS"] = str(WIDTH)
+    if "model" not in providers:
+        del settings["RECALLD_MODEL__MODEL"]
+    async with serving(folder / "store", **settings) as server:
         upload = await server.wire.upload("some.zip", corpus.archive(0, FILES))
         await server.wire.call(
             "POST", "/api/v1/resources", {"temp_file_id": upload, "to": "viking://resources/bench", "wait": True}
@@ -78,23 +93,32 @@ async def house(tmp_path: Path, embedding: Provider, reranking: Provider) -> Asy
         yield server
 
 
-async def crowd(server: Server, kind: str) -> Run:
-    """``FINDERS`` ask and ``TALKERS`` talk as fast as they are answered."""
-    idle = await load.run_for(server.port, FILES, 1.0, HEALTH)
-    streams = ({"kind": kind, "clients": FINDERS}, {"kind": "append", "clients": TALKERS, "think_s": 0.05})
+async def crowd(server: Server, idle: Server, kind: str) -> Run:
+    """``FINDERS`` ask, ``TALKERS`` talk and ``COMMITTERS`` commit every turn, as fast as they are answered."""
+    streams = (
+        {"kind": kind, "clients": FINDERS},
+        {"kind": "append", "clients": TALKERS, "think_s": 0.05},
+        {"kind": "commit", "clients": COMMITTERS, "think_s": 0.25},
+    )
     async with (
-        bare_server() as bare_port,
         load.loading(server.port, FILES, *streams) as busy,
         load.loading(server.port, FILES, HEALTH) as asking,
-        load.loading(bare_port, FILES, HEALTH) as comparing,
+        load.loading(idle.port, FILES, HEALTH) as comparing,
     ):
         await asyncio.sleep(SECONDS / 3)
         early = Size.of(server)
         await asyncio.sleep(SECONDS)
         late = Size.of(server)
-        bare = await comparing.end()
+        control = await comparing.end()
         seen = await asking.end() | await busy.end()
-    return Run(seen, idle["health"]["ms"], bare["health"]["ms"], early, late)
+    return Run(seen, control["health"]["ms"], early, late)
+
+
+@asynccontextmanager
+async def resting(folder: Path) -> AsyncIterator[Server]:
+    """A server nobody asks for anything but its health."""
+    async with serving(folder / "idle", RECALLD_EMBEDDER__KIND="none") as server:
+        yield server
 
 
 def do(double: Provider, fault: str) -> None:
@@ -105,17 +129,79 @@ def do(double: Provider, fault: str) -> None:
         double.fault, double.retry_after = fault, "1" if fault == "429" else ""
 
 
-async def heal(double: Provider, server: Server) -> None:
-    """Well again: all that was said is there once, embedded, and no job is dead or old."""
+def heal(double: Provider) -> None:
+    """Have it be well again, for those who wait as well."""
     double.fault, double.delay_s = "ok", 0.0
     double.let_go.set()
-    await said_and_found(server)
-    for talker in range(TALKERS):
-        await server.wire.call("POST", f"/api/v1/sessions/bench-{talker}/commit", {})
+
+
+async def all_is_there(server: Server, run: Run) -> None:
+    """Well again: what was acknowledged is there once and found, each commit's memory too, and no job is dead or old."""
+    names = [*(("bench", n) for n in range(TALKERS)), *(("commit", n) for n in range(COMMITTERS))]
+    for name, client in names:
+        await server.wire.call("POST", f"/api/v1/sessions/{name}-{client}/commit", {})
+    assert await oldest_job_s(server) <= JOB_S_MAX
     await server.settle()
-    for talker in range(TALKERS):
-        session = await server.wire.call("GET", f"/api/v1/sessions/bench-{talker}")
-        assert (session["message_count"], session["commit_count"]) == (0, 1)
+    there: Counter[tuple[str, int, int]] = Counter()
+    for name, client in names:
+        turns = await turns_of(server, f"{name}-{client}")
+        there.update((name, client, turn) for turn in turns)
+        for turn in turns[:: max(1, len(turns) // 4)]:
+            await found(server, f"{name}-{client}", turn)
+    assert run.said <= set(there)
+    assert max(there.values()) == 1
+    told = Counter(await tasks_told(server))
+    assert told == {(client, turn): 1 for name, client, turn in there if name == "commit"}
+    assert dead(server) == 0
+
+
+async def turns_of(server: Server, session: str) -> list[int]:
+    """Numbers of a session's turns, archived ones too."""
+    raw = await asyncio.to_thread(_messages, server.data, session)
+    return [int(text.split(":")[0].removeprefix("turn ")) for text in raw]
+
+
+def _messages(data: Path, session: str) -> list[str]:
+    with closing(sqlite3.connect(f"file:{data / 'recalld.db'}?mode=ro", uri=True)) as store:
+        return [
+            str(row[0])
+            for row in store.execute(
+                "SELECT m.text FROM message m JOIN session s ON s.node = m.session WHERE s.name = ? ORDER BY m.ordinal",
+                (session,),
+            )
+        ]
+
+
+async def found(server: Server, session: str, turn: int) -> None:
+    """A message comes back by its own words."""
+    words = f"turn {turn}: we talked about {corpus.note(turn)[:200]}"
+    if session.startswith("commit"):
+        words = json.loads(load.decided(int(session.removeprefix("commit-")), turn))["content"]
+    question = {"query": words, "target_uri": f"viking://~/sessions/{session}", "limit": 5, "score_threshold": 0}
+    answer = await server.wire.call("POST", "/api/v1/search/find", question)
+    assert any(hit["abstract"].startswith(f"turn {turn}:") for hit in answer["memories"]), (session, turn)
+
+
+async def tasks_told(server: Server) -> list[tuple[int, int]]:
+    """(team, task) as many times as some memory tells of it."""
+    line = Line(server.port)
+    files = await asyncio.to_thread(line.files, "viking://~/memories")
+    line.close()
+    told = [set(_TASK.findall(text)) for text in files.values()]
+    return [(int(team), int(task)) for tasks in told for task, team in tasks]
+
+
+def dead(server: Server) -> int:
+    with closing(sqlite3.connect(f"file:{server.data / 'recalld.db'}?mode=ro", uri=True)) as store:
+        return int(store.execute("SELECT count(*) FROM job WHERE state = 'dead'").fetchone()[0])
+
+
+async def oldest_job_s(server: Server) -> float:
+    """Age of the oldest job that has begun and not ended."""
+    _, text, _ = await server.wire.send("GET", "/metrics")
+    ages = re.findall(r"^recalld_jobs_oldest_seconds(?:\{[^}]*\})? ([0-9.e+-]+)", text.decode(), re.MULTILINE)
+    assert ages
+    return max(map(float, ages))
 
 
 async def lacks(server: Server, route: str, question: str) -> str:
@@ -129,26 +215,105 @@ async def lacks(server: Server, route: str, question: str) -> str:
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, fault: str) -> None:
-    async with provider() as double, provider() as other, house(tmp_path, double, other) as server:
+    async with (
+        provider() as double,
+        provider() as other,
+        house(tmp_path, embedder=double, reranker=other) as server,
+        resting(tmp_path) as idle,
+    ):
         do(double, fault)
-        (await crowd(server, "find")).hold("find")
+        run = await crowd(server, idle, "find")
         assert await lacks(server, "find", "a question nobody has asked before") == "embedder"
-        await heal(double, server)
+        heal(double)
+        run.hold("find")
+        await all_is_there(server, run)
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "dimensions"])
 async def test_a_crowd_that_searches_does_not_notice_the_reranker(tmp_path: Path, fault: str) -> None:
-    async with provider() as double, provider() as other, house(tmp_path, other, double) as server:
+    async with (
+        provider() as double,
+        provider() as other,
+        house(tmp_path, embedder=other, reranker=double) as server,
+        resting(tmp_path) as idle,
+    ):
         do(double, fault)
-        (await crowd(server, "search")).hold("search")
+        run = await crowd(server, idle, "search")
         assert await lacks(server, "search", "note") == "reranker"
-        await heal(double, server)
+        heal(double)
+        run.hold("search")
+        await all_is_there(server, run)
+
+
+def remember(asked: Asked) -> str:
+    """A language model that makes one memory of every task it is told of."""
+    system, told = asked.body["messages"][0]["content"], asked.body["messages"][-1]["content"]
+    if "worth remembering" not in system:
+        return json.dumps({"abstract": "Tasks of teams.", "overview": "Who takes which task."})
+    found = re.findall(r"\[(m\d+)\][^\n]*?task T(\d+) of team (\d+)", told)
+    memories = [
+        {"type": "events", "title": f"T{task} of {team}", "text": f"Alice takes task T{task} of team {team}.", "messages": [m]}
+        for m, task, team in found
+    ]
+    return json.dumps({"memories": memories})
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "dimensions"])
+async def test_a_crowd_does_not_notice_the_language_model(tmp_path: Path, fault: str) -> None:
+    async with (
+        provider() as other,
+        provider(says=remember) as double,
+        house(tmp_path, embedder=other, model=double) as server,
+        resting(tmp_path) as idle,
+    ):
+        do(double, fault)
+        run = await crowd(server, idle, "find")
+        heal(double)
+        run.hold("find")
+        assert len(double.seen) > FILES  # it was asked
+        await all_is_there(server, run)
 
 
 async def test_a_crowd_does_not_notice_a_frozen_worker(tmp_path: Path) -> None:
-    async with provider() as double, provider() as other, house(tmp_path, double, other) as server:
+    async with provider() as double, house(tmp_path, embedder=double) as server, resting(tmp_path) as idle:
         (worker,) = psutil.Process(server.process.pid).children()
         worker.send_signal(signal.SIGSTOP)
-        (await crowd(server, "find")).hold("find")
+        run = await crowd(server, idle, "find")
         worker.send_signal(signal.SIGCONT)
-        await heal(double, server)
+        run.hold("find")
+        await all_is_there(server, run)
+
+
+async def test_a_crowd_recalls_while_somebody_holds_the_stores_write_lock(tmp_path: Path) -> None:
+    async with provider() as double, house(tmp_path, embedder=double) as server, resting(tmp_path) as idle:
+        with closing(sqlite3.connect(server.data / "recalld.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            run = await crowd(server, idle, "find")
+            other.execute("ROLLBACK")
+        run.hold("find", writes=False)
+        await all_is_there(server, run)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of 64 MB; only root may make one."""
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "t", folder], check=False).returncode:
+        pytest.skip("a small disk can only be mounted by root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+async def test_a_crowd_recalls_while_the_disk_is_full(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with small_disk(disk):
+        async with provider() as double, house(disk, embedder=double) as server, resting(tmp_path) as idle:
+            ballast = disk / "ballast"
+            with ballast.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free)
+            run = await crowd(server, idle, "find")
+            ballast.unlink()
+            run.hold("find", writes=False)
+            await all_is_there(server, run)

@@ -58,6 +58,8 @@ class _Posting:
         if self.chunks is None or self.counts is None:
             return _Posting(self.found_in - len(tail.of(term, now.newest)[0]), None, None)
         old = int(np.searchsorted(self.chunks, tail.base.newest, "right"))
+        if not old:
+            return _NOWHERE
         return _Posting(old, self.chunks[:old], self.counts[:old])
 
     def joined(self, tail: Tail, term: str, now: Extent) -> _Posting:
@@ -69,6 +71,10 @@ class _Posting:
         if not len(chunks):
             return self
         return _Posting(found_in, np.concatenate([self.chunks, chunks]), np.concatenate([self.counts, counts]))
+
+
+_NOWHERE = _Posting(0, np.zeros(0, np.int64), np.zeros(0, np.float32))
+"""One for all terms that stand nowhere, which most of those asked for do."""
 
 
 class Fts5Lexicon:
@@ -208,7 +214,7 @@ def _fetch(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[_P
 
 def _posting(c: apsw.Connection, term: str, packed: str | None, places_max: int) -> _Posting:
     if packed is None:
-        return _Posting(0, np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return _NOWHERE
     places = np.fromstring(packed, dtype=np.int64, sep=",")
     if len(places) > places_max:
         row = c.execute(_FOUND_IN, (term,)).fetchone()
@@ -224,8 +230,8 @@ def _finding(postings: Sequence[_Posting]) -> list[int]:
 
 
 def _weight(posting: _Posting) -> int:
-    """In places of twelve bytes; the arrays themselves count as much as sixty-four, since most terms stand nowhere."""
-    return 64 + (0 if posting.chunks is None else len(posting.chunks))
+    """In places of twelve bytes: what it takes to remember that a term stands nowhere, and more where it stands."""
+    return 32 if posting is _NOWHERE else 80 + (0 if posting.chunks is None else len(posting.chunks))
 
 
 def _keep(

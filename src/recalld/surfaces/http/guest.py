@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request, empty_receive
 from starlette.types import ASGIApp, Scope
 
+from recalld.domain.errors import deadline_exceeded
+from recalld.surfaces.http.admission import Class
 from recalld.surfaces.http.call import Call, Front
 from recalld.surfaces.http.uploads import open_upload
 
@@ -44,6 +48,20 @@ class Door:
         """Where a file can be sent once, within minutes, without a key, to be imported as ``wish`` says."""
         token = self._front.tickets.issue(workspace.caller, wish=wish)
         return f"{Request(scope).base_url}api/v1/resources/temp_upload?token={token}"
+
+    @asynccontextmanager
+    async def place(self, workspace: Workspace, kind: str, waits: bool) -> AsyncIterator[None]:
+        """A place among the requests of a class (a ``Class``'s value) while the block runs, under their deadline if it is not
+        to wait for background work. Raises ``Busy`` where none is free."""
+        caller, seconds = workspace.caller, self._front.settings.request_deadline_s
+        entered = self._front.admission.entered(Class(kind), f"{caller.account}/{caller.user}")
+        try:
+            async with asyncio.timeout(None if waits else seconds) as limit, entered:
+                yield
+        except TimeoutError as late:
+            if not limit.expired():
+                raise
+            raise deadline_exceeded(f"mcp.{kind}", seconds) from late
 
     async def off_loop(self, work: Callable[[], Any]) -> Any:
         """Run ``work`` on a thread."""

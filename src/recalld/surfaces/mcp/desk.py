@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ class Desk:
     ``opened`` None: the agent is on this machine, so paths are read from its disk and there are no uploads.
     ``ticket``: makes an address from which a file can be fetched once without a key (None: there is no server).
     ``upload_ticket``: makes an address where a file can be sent once without a key, to be imported as it says.
+    ``place``: holds a place among the server's requests of a class while a tool runs, without end if it is
+    to wait (on stdio there is nobody else).
     """
 
     engine: Engine
@@ -27,6 +30,7 @@ class Desk:
     opened: Callable[[str], Awaitable[tuple[Path, str]]] | None = None
     ticket: Callable[[str], str] | None = None
     upload_ticket: Callable[[Mapping[str, Any]], str] | None = None
+    place: Callable[[str, bool], AbstractAsyncContextManager[None]] = lambda _, __: nullcontext()
 
 
 def later(what: str, remedy: str) -> RecalldError:

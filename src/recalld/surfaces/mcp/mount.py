@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -42,6 +43,10 @@ class Door(Protocol):
         """Where a file can be sent once without a key, to be imported as ``wish`` says."""
         ...
 
+    def place(self, workspace: Workspace, kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
+        """A place among the requests of a class, under their deadline if it is not to wait. Entering it raises ``Busy``."""
+        ...
+
     async def off_loop(self, work: Callable[[], Any]) -> Any:
         """Run ``work`` on a thread."""
         ...
@@ -72,7 +77,10 @@ class Mcp:
         def upload_ticket(wish: Mapping[str, Any]) -> str:
             return self._door.upload_ticket(scope, workspace, wish)
 
-        scope[_KEY] = Desk(engine, workspace, opened, ticket, upload_ticket)
+        def place(kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
+            return self._door.place(workspace, kind, waits)
+
+        scope[_KEY] = Desk(engine, workspace, opened, ticket, upload_ticket, place)
         await self._answer(scope, receive, send)
 
 

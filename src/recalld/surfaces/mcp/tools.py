@@ -15,8 +15,10 @@ from .desk import Desk
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool: what it takes and what it runs; its description is the run's docstring."""
+    """A tool: what it takes and what it runs; its description is the run's docstring. ``kind``: the class of requests among
+    which it has its place."""
 
+    kind: str
     name: str
     takes: type[args.Arguments]
     run: Callable[[Desk, Any], Awaitable[str]]
@@ -28,23 +30,23 @@ class Tool:
 
 
 TOOLS: tuple[Tool, ...] = (
-    Tool("find", args.Find, recall.find),
-    Tool("search", args.Search, recall.search),
-    Tool("read", args.Read, recall.read),
-    Tool("list", args.List, recall.list_),
-    Tool("tree", args.Tree, recall.tree),
-    Tool("remember", args.Remember, change.remember),
-    Tool("write", args.Write, change.write),
-    Tool("edit", args.Edit, change.edit),
-    Tool("add_resource", args.AddResource, change.add_resource),
-    Tool("add_skill", args.AddSkill, skills.add_skill),
-    Tool("download", args.Download, fetch.download),
-    Tool("list_watches", args.Nothing, change.list_watches),
-    Tool("cancel_watch", args.CancelWatch, change.cancel_watch),
-    Tool("grep", args.Grep, recall.grep),
-    Tool("glob", args.Glob, recall.glob),
-    Tool("forget", args.Forget, change.forget),
-    Tool("health", args.Nothing, recall.health),
+    Tool("recall", "find", args.Find, recall.find),
+    Tool("recall", "search", args.Search, recall.search),
+    Tool("recall", "read", args.Read, recall.read),
+    Tool("recall", "list", args.List, recall.list_),
+    Tool("recall", "tree", args.Tree, recall.tree),
+    Tool("capture", "remember", args.Remember, change.remember),
+    Tool("capture", "write", args.Write, change.write),
+    Tool("capture", "edit", args.Edit, change.edit),
+    Tool("bulk", "add_resource", args.AddResource, change.add_resource),
+    Tool("capture", "add_skill", args.AddSkill, skills.add_skill),
+    Tool("recall", "download", args.Download, fetch.download),
+    Tool("open", "list_watches", args.Nothing, change.list_watches),
+    Tool("open", "cancel_watch", args.CancelWatch, change.cancel_watch),
+    Tool("recall", "grep", args.Grep, recall.grep),
+    Tool("recall", "glob", args.Glob, recall.glob),
+    Tool("capture", "forget", args.Forget, change.forget),
+    Tool("open", "health", args.Nothing, recall.health),
 )
 _BY_NAME = {tool.name: tool for tool in TOOLS}
 
@@ -55,6 +57,8 @@ async def call(desk: Desk, name: str, given: dict[str, Any]) -> tuple[str, bool]
         tool = _BY_NAME.get(name)
         if tool is None:
             raise Invalid(f"there is no tool {name[:80]!r}", remedy="tools/list names them")
-        return await tool.run(desk, args.checked(tool.takes, given)), False
+        asked = args.checked(tool.takes, given)
+        async with desk.place(tool.kind, getattr(asked, "wait", False)):
+            return await tool.run(desk, asked), False
     except RecalldError as error:
         return f"Error [{error.code}]: {error}", True
