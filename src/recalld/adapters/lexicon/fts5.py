@@ -82,7 +82,7 @@ class Fts5Lexicon:
 
     def __init__(self, store: Reader, *, postings_kept: int = POSTINGS_KEPT) -> None:
         self._store = store
-        self._kept: OrderedDict[tuple[int, str], tuple[Tail, _Posting]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, str], tuple[object, _Posting]] = OrderedDict()
         self._tails: OrderedDict[int, Tail] = OrderedDict()
         self._held = 0
         self._postings_kept = postings_kept
@@ -151,13 +151,13 @@ class Fts5Lexicon:
             (owner, term, now, tail)
             for owner, now, tail in spaces
             for term in terms
-            if (one := kept[owner, term]) is None or one[0] is not tail
+            if (one := kept[owner, term]) is None or one[0] is not tail.stamp
         ]
         fetched = _fetch(c, [(owner, term, _places_max(now)) for owner, term, now, _ in missing])
         for (owner, term, now, tail), posting in zip(missing, fetched, strict=True):
             old, base = kept[owner, term], posting.without(tail, term, now)
             self._held += _weight(base) - (_weight(old[1]) if old else 0)
-            kept[owner, term] = self._kept[owner, term] = (tail, base)
+            kept[owner, term] = self._kept[owner, term] = (tail.stamp, base)
         while self._held > self._postings_kept and len(self._kept) > 1:
             _, (_, dropped) = self._kept.popitem(last=False)
             self._held -= _weight(dropped)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from recalld.infra.lookup import only
 from recalld.ports.index import Ids
 
-ROWS_MAX = 1_000
-TERMS_MAX = 20_000
-"""Of all its chunks together, about 3 MB: a tail that would be longer begins anew."""
+ROWS_MAX = 500
+TERMS_MAX = 8_000
+"""Of all its chunks together, about 2 MB: a tail that would be longer begins anew."""
 _UNSPACED_FROM = "\u0e00"
 _EXTENTS = """
 SELECT json_group_array(json_array(o.id, o.chunks, o.terms, o.epoch,
@@ -49,7 +49,7 @@ def extents_of(c: apsw.Connection, owners: Sequence[int]) -> list[Extent]:
 
 
 class Tail:
-    """Where each term stands in the chunks that came after ``base``.
+    """Where each term stands in the chunks that came after ``base``. ``stamp`` names it without keeping it alive.
 
     Several readers may bring it up to date at once, each as far as its own transaction sees: what one of them puts in
     twice is the same, so nothing needs a lock.
@@ -57,6 +57,7 @@ class Tail:
 
     def __init__(self, base: Extent) -> None:
         self.base = base
+        self.stamp = object()
         self._last = base.newest
         self._lengths: dict[int, int] = {}
         self._places: dict[str, dict[int, int]] = {}
