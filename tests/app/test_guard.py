@@ -12,8 +12,10 @@ from recalld.adapters.clock.memory import MemoryClock
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.adapters.model import openai
 from recalld.app.guard import Guard, GuardedEmbedder, GuardedModel
+from recalld.app.meter import Meter
 from recalld.domain.document import Document
 from recalld.domain.errors import Busy, Upstream
+from recalld.domain.policy import DayPolicy
 from recalld.ports.model import Bill
 from recalld.rules.breaker import CallPolicy
 from tests.doubles.provider import provider
@@ -113,7 +115,8 @@ async def test_a_caller_who_goes_away_at_once_blames_nobody(guard: Guard) -> Non
 
 
 async def test_a_question_asked_twice_is_embedded_once(guard: Guard) -> None:
-    embedder = GuardedEmbedder(HashEmbedder(HashSettings()), guard, deadline_s=5.0, bulk_deadline_s=5.0)
+    meter = Meter("hash", "question", DayPolicy(), MemoryClock())
+    embedder = GuardedEmbedder(HashEmbedder(HashSettings()), guard, meter, deadline_s=5.0, bulk_deadline_s=5.0)
     one = await embedder.embed(["heron"], query=True)
     both = await embedder.embed(["heron", "stork"], query=True)
     assert guard.state.calls == 2

@@ -246,6 +246,15 @@ async def test_an_import_plans_no_more_than_it_may(tmp_path: Path) -> None:
         assert sum(q.startswith("Name: ") for q in questions(double)) == 3
 
 
+async def test_an_import_plans_no_more_calls_than_it_may(tmp_path: Path) -> None:
+    files = {f"f{i}.md": f"# File {i}\n\nWords of file {i}." for i in range(6)}
+    async with provider(says=says) as double, house_with(tmp_path, double, calls_per_import_max=2) as house:
+        task = await house.add(plant(tmp_path / "src", files))
+        assert task.result is not None
+        assert (task.result["model"]["calls_planned"], task.result["model"]["files_kept_extractive"]) == (2, 4)
+        assert sum(q.startswith("Name: ") for q in questions(double)) == 2
+
+
 async def test_the_store_s_owner_is_told_what_it_cost(tmp_path: Path) -> None:
     async with provider(says=says) as double, house_with(tmp_path, double) as house:
         await house.write(HERON, "The heron stood still.")

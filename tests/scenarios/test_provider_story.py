@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recalld.app.config import load_config
+from recalld.app.engine import Engine
+from recalld.app.housekeeping import Housekeeping
+from recalld.app.usage import UsageVerbs
+from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Invalid
+from recalld.flows.upkeep.bill import USED_UP
+from recalld.infra.watchdog import Watchdog
 from tests.doubles.provider import WIDTH, Provider, provider
 from tests.house_fixture import House, house_at
 
@@ -101,3 +108,36 @@ def test_a_key_may_lie_in_a_file(tmp_path: Path) -> None:
     assert config.embedder.model_extra == {"api_key": "secret"}
     with pytest.raises(Invalid, match="api_key_file cannot be read"):
         load_config(None, embedder={"kind": "openai", "api_key_file": str(tmp_path / "nowhere")})
+
+
+async def test_questions_and_second_looks_stop_at_their_days_budget_and_are_counted(tmp_path: Path) -> None:
+    async with provider() as double:
+        first = behind(double, calls_per_day_max=8)
+        second = {"kind": "tei", "base_url": double.url, "deadline_s": 5.0, "calls_per_day_max": 2}
+        root = Caller(role=Role.ROOT)
+        async with Engine.open(tmp_path, embedder=first, reranker=second, caller=root) as engine:
+            keeper = Housekeeping(engine._doors, engine.config, Watchdog())
+            await engine.write(HERON, "the heron stood still by the water", wait=True)
+            await keeper.round()
+            (before,) = [day for day in (await engine.verbs(UsageVerbs).costs(1)).days if day.provider == "openai:m"]
+            lacked = [(await engine.search(f"heron number {n}")).degraded for n in range(8)]
+            asked = 8 - before.calls_today
+            assert lacked == [
+                (*(("embedder",) if n >= asked else ()), *(("reranker",) if n >= 2 else ())) for n in range(8)
+            ]
+            await keeper.round()
+            reasons = keeper.readiness().reasons
+            assert {"embedding: daily budget used up", "reranker: daily budget used up"} <= set(reasons)
+            costs = await engine.verbs(UsageVerbs).costs(1)
+            counted = {(row.provider, row.operation): (row.calls, row.refused) for row in costs.rows}
+            assert counted["openai:m", "embed"] == (before.calls_today, 0)
+            assert counted["openai:m", "question"] == (asked, 8 - asked)
+            assert counted["tei", "rerank"] == (2, 6)
+            assert [(day.calls_today, day.state) for day in costs.days] == [(8, USED_UP), (2, USED_UP)]
+            # The worker keeps to it as well: what is new is found by its words, and embedded tomorrow.
+            seen = len(double.seen)
+            await engine.write("viking://resources/stork.md", "the stork flew")
+            while not any(q.kind == "embed" and q.pending and not q.running for q in await engine.queues()):
+                await asyncio.sleep(0.01)
+            assert len(double.seen) == seen
+            assert (await engine.find("stork")).hits[0].abstract.startswith("the stork flew")

@@ -22,7 +22,7 @@ from recalld.adapters.parser.registry import ParserSet
 from recalld.adapters.registry.sqlite import SqliteRegistry
 from recalld.adapters.source.opening import open_source
 from recalld.adapters.vectors.exact import ExactVectors
-from recalld.domain.policy import CostPolicy, Deadlines, TalkPolicy
+from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, TalkPolicy
 from recalld.infra.link import Link
 from recalld.infra.offload import Pool
 from recalld.infra.sqlite import Readers
@@ -33,8 +33,9 @@ from recalld.ports.ledger import Ledger
 from recalld.ports.model import Model, Writer
 from recalld.ports.reranker import Reranker
 
-from .config import Config
-from .guard import Guard, GuardedEmbedder, GuardedModel, GuardedReranker
+from .config import Config, EmbedderConfig, RerankerConfig
+from .guard import METERED, Guard, GuardedEmbedder, GuardedModel, GuardedReranker
+from .meter import Meter
 from .plugins import load, load_all, make
 from .table import POLICIES
 
@@ -116,9 +117,13 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),
         writer=writer,
         costs=CostPolicy(
-            config.model.tokens_per_day_max, config.model.calls_per_day_max, config.model.tokens_per_import_max
+            config.model.tokens_per_day_max,
+            config.model.calls_per_day_max,
+            config.model.tokens_per_import_max,
+            config.model.calls_per_import_max,
         ),
         metered=isinstance(embedder, GuardedEmbedder),
+        days={part.name: part.meter.policy for part in (embedder, reranker) if isinstance(part, METERED)},
     )
 
 
@@ -138,8 +143,8 @@ def _embedder(config: Config) -> Embedder | None:
     made: Embedder | None = make("embedder", section.kind, _options(section))
     if made is None or not load("embedder", section.kind).remote:
         return made
-    guard = Guard(f"embedder {made.name}", SystemClock())
-    return GuardedEmbedder(made, guard, deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S)
+    guard, meter = _around("embedder", made.name, "question", section)
+    return GuardedEmbedder(made, guard, meter, deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S)
 
 
 def _reranker(config: Config) -> Reranker | None:
@@ -147,7 +152,14 @@ def _reranker(config: Config) -> Reranker | None:
     made: Reranker | None = make("reranker", section.kind, _options(section))
     if made is None or not load("reranker", section.kind).remote:
         return made
-    return GuardedReranker(made, Guard(f"reranker {made.name}", SystemClock()), deadline_s=section.deadline_s)
+    guard, meter = _around("reranker", made.name, "rerank", section)
+    return GuardedReranker(made, guard, meter, deadline_s=section.deadline_s)
+
+
+def _around(part: str, name: str, operation: str, section: EmbedderConfig | RerankerConfig) -> tuple[Guard, Meter]:
+    """What stands around a provider of vectors or second looks."""
+    policy = DayPolicy(section.tokens_per_day_max, section.calls_per_day_max)
+    return Guard(f"{part} {name}", SystemClock()), Meter(name, operation, policy, SystemClock())
 
 
 def _model(config: Config) -> tuple[Model, Writer | None]:

@@ -111,6 +111,10 @@ class EmbedderConfig(_PluginConfig):
         "static", description="static, minilm, e5, none (lexical only), openai, cohere, voyage, jina, gemini"
     )
     deadline_s: float = Field(0.5, gt=0, description="a query's vector later than this is done without")
+    tokens_per_day_max: int = Field(
+        20_000_000, ge=0, description="tokens a UTC day of one behind a network; 0 = no limit"
+    )
+    calls_per_day_max: int = Field(100_000, ge=0, description="calls a UTC day of one behind a network; 0 = no limit")
 
 
 class RerankerConfig(_PluginConfig):
@@ -118,6 +122,8 @@ class RerankerConfig(_PluginConfig):
 
     kind: str = Field("none", description="none, cohere, jina, voyage or tei")
     deadline_s: float = Field(1.0, gt=0, description="a second look later than this is done without")
+    tokens_per_day_max: int = Field(50_000_000, ge=0, description="tokens a UTC day; 0 = no limit")
+    calls_per_day_max: int = Field(20_000, ge=0, description="calls a UTC day; 0 = no limit")
 
 
 class ModelConfig(_PluginConfig):
@@ -132,6 +138,7 @@ class ModelConfig(_PluginConfig):
     tokens_per_import_max: int = Field(
         100_000, ge=0, description="tokens planned for the files of one import; further files stay extractive"
     )
+    calls_per_import_max: int = Field(1_000, ge=0, description="calls planned for the files of one import, likewise")
 
 
 class StorageConfig(BaseModel):

@@ -23,6 +23,9 @@ from recalld.ports.model import Bill, Candidate, Child, Model, Writer
 from recalld.ports.reranker import Reranker
 from recalld.rules import breaker
 from recalld.rules.breaker import CallPolicy, Standing
+from recalld.rules.wire import tokens
+
+from .meter import Meter
 
 T = TypeVar("T")
 RETRY_WAIT_S = 0.05
@@ -137,9 +140,12 @@ def _seconds(failure: Upstream) -> float:
 class GuardedEmbedder:
     """An embedder behind a guard. Questions keep ``deadline_s`` and are remembered; documents have their jobs' patience."""
 
-    def __init__(self, inner: Embedder, guard: Guard, *, deadline_s: float, bulk_deadline_s: float) -> None:
+    def __init__(
+        self, inner: Embedder, guard: Guard, meter: Meter, *, deadline_s: float, bulk_deadline_s: float
+    ) -> None:
         self._inner = inner
         self.guard = guard
+        self.meter = meter
         self._deadline_s = deadline_s
         self._bulk_deadline_s = bulk_deadline_s
         self._kept: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
@@ -154,9 +160,7 @@ class GuardedEmbedder:
             )
         missing = [text for text in dict.fromkeys(texts) if text not in self._kept]
         if missing:
-            made = await self.guard.call(
-                lambda: self._inner.embed(missing, query=True), deadline_s=self._deadline_s, again=True
-            )
+            made = await self.guard.call(lambda: self._asked(missing), deadline_s=self._deadline_s, again=True)
             self._kept.update(zip(missing, made, strict=True))
         found = np.stack([self._kept[text] for text in texts])
         for text in texts:
@@ -164,6 +168,10 @@ class GuardedEmbedder:
         while len(self._kept) > QUERIES_KEPT:
             self._kept.popitem(last=False)
         return found
+
+    async def _asked(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.meter.claim(sum(map(tokens, texts)))
+        return await self._inner.embed(texts, query=True)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -173,19 +181,28 @@ class GuardedEmbedder:
 class GuardedReranker:
     """A reranker behind a guard."""
 
-    def __init__(self, inner: Reranker, guard: Guard, *, deadline_s: float) -> None:
+    def __init__(self, inner: Reranker, guard: Guard, meter: Meter, *, deadline_s: float) -> None:
         self._inner = inner
         self.guard = guard
+        self.meter = meter
         self._deadline_s = deadline_s
         self.name = inner.name
 
     async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
         """See ``ports.reranker.Reranker``."""
-        return await self.guard.call(lambda: self._inner.rerank(query, texts), deadline_s=self._deadline_s, again=True)
+        return await self.guard.call(lambda: self._asked(query, texts), deadline_s=self._deadline_s, again=True)
+
+    async def _asked(self, query: str, texts: Sequence[str]) -> list[float]:
+        self.meter.claim(tokens(query) + sum(map(tokens, texts)))
+        return await self._inner.rerank(query, texts)
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._inner.close()
+
+
+METERED = (GuardedEmbedder, GuardedReranker)
+"""What answers questions over a network, for which nothing is written."""
 
 
 class GuardedModel:

@@ -6,10 +6,13 @@ from typing import Protocol
 
 import structlog
 
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, RecalldError, Upstream
 from recalld.domain.job import QueueCount
 from recalld.domain.report import Readiness
 from recalld.flows.session.auto import scan_idle
+from recalld.flows.upkeep.bill import DAY, USED_UP
 from recalld.flows.upkeep.enrich import take_up
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.doors import Doors
@@ -18,8 +21,8 @@ from recalld.rules.breaker import Circuit
 
 from .config import Config
 from .findings import Findings, ModelFinding
-from .guard import GuardedEmbedder, GuardedModel, GuardedReranker
-from .usage import NOT_CONFIGURED, OK, budget_today
+from .guard import METERED, GuardedEmbedder, GuardedModel, GuardedReranker
+from .usage import NOT_CONFIGURED, OK, budget_today, day_of, spent_today
 
 PROBE_EVERY_S = 10.0
 PROBE_OLD_S = 60.0
@@ -31,6 +34,8 @@ LOOP_LATE_S = 0.25
 OLDEST_JOB_S = 3_600.0
 PATIENT = frozenset({"enrich"})
 """Work that may wait for another day: its reason stands under ``model``."""
+NOBODY = Caller(account="", user="")
+"""Whose questions are counted together: a provider's guard does not know who asks."""
 GUARDED = (GuardedEmbedder, GuardedReranker, GuardedModel)
 log = structlog.get_logger("recalld.housekeeping")
 
@@ -108,10 +113,23 @@ class Housekeeping:
             if self._probed_at - self._counted_at >= COUNT_EVERY_S:
                 self._spent = tuple(await self._doors.ledger.spent(since="", whole=True))
                 self._usage, self._counted_at = await self._doors.ledger.usage(), self._probed_at
-            self._budget = (await budget_today(self._doors)).state
+            await self._count()
         except RecalldError as failed:
             self._store = str(failed)
         self._embedding = await self._embedding_state()
+
+    async def _count(self) -> None:
+        """Write down what questions cost, and see how the day stands of what all processes were counted."""
+        meters = [door.meter for door in (self._doors.embedder, self._doors.reranker) if isinstance(door, METERED)]
+        for meter in meters:
+            if costs := meter.taken():
+                await self._doors.ledger.tenant(NOBODY).commit(Commit(costs))
+                meter.written(costs)
+        today = await spent_today(self._doors)
+        for meter in meters:
+            now = day_of(today, meter.provider, meter.policy)
+            meter.know(self._doors.clock.stamp(DAY), now.calls_today, now.tokens_today)
+        self._budget = budget_today(today, self._doors).state
 
     async def _embedding_state(self) -> str:
         embedder = self._doors.embedder
@@ -193,5 +211,7 @@ def state_of(part: object | None) -> str:
         return "not_configured"
     if not isinstance(part, GUARDED):
         return "ok"
+    if isinstance(part, METERED) and part.meter.full:
+        return USED_UP
     now = part.guard.state
     return "ok" if now.circuit == Circuit.CLOSED else f"{now.circuit.replace('_', ' ')}: {now.reason}"

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from recalld.domain.caller import Caller, Role
-from recalld.domain.policy import CostPolicy
-from recalld.flows.upkeep.bill import DAY, DAY_S
+from recalld.domain.policy import CostPolicy, DayPolicy
+from recalld.flows.upkeep.bill import DAY, DAY_S, USED_UP
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Spent
 
 SAID_HOLDS_S = 900.0
 """A failed call is tried again sooner than that: where none was, nobody knows any more how the provider is."""
-NOT_CONFIGURED, OK, USED_UP = "not_configured", "ok", "daily budget used up"
+NOT_CONFIGURED, OK = "not_configured", "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,23 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """What a provider of vectors or second looks took today of all accounts together, and may take."""
+
+    provider: str
+    state: str
+    tokens_today: int
+    calls_today: int
+    policy: DayPolicy
+
+
+@dataclass(frozen=True, slots=True)
 class Costs:
-    """``rows`` by day, account, provider and operation, the oldest first."""
+    """``rows`` by day, account, provider and operation, the oldest first; ``days`` in the order embedder, reranker."""
 
     rows: list[Spent]
     budget: Budget
+    days: list[Day]
 
 
 def budget(today: list[Spent], writer: str, costs: CostPolicy, now: float) -> Budget:
@@ -47,10 +59,21 @@ def budget(today: list[Spent], writer: str, costs: CostPolicy, now: float) -> Bu
     return Budget(writer, state if writer else NOT_CONFIGURED, tokens, calls, costs)
 
 
-async def budget_today(doors: Doors) -> Budget:
-    """How the day stands now."""
-    today = await doors.ledger.spent(since=doors.clock.stamp(DAY)) if doors.writer is not None else []
+async def spent_today(doors: Doors) -> list[Spent]:
+    """Everybody's rows of this UTC day; [] where no provider is configured."""
+    return await doors.ledger.spent(since=doors.clock.stamp(DAY)) if doors.writer is not None or doors.days else []
+
+
+def budget_today(today: list[Spent], doors: Doors) -> Budget:
+    """How the language model's day stands now."""
     return budget(today, doors.writer.name if doors.writer is not None else "", doors.costs, doors.clock.now())
+
+
+def day_of(today: list[Spent], provider: str, policy: DayPolicy) -> Day:
+    """How a provider's day stands."""
+    mine = [s for s in today if s.provider == provider]
+    calls, tokens = sum(s.calls for s in mine), sum(s.tokens_in + s.tokens_out for s in mine)
+    return Day(provider, USED_UP if policy.reached(calls, tokens) else OK, tokens, calls, policy)
 
 
 class UsageVerbs:
@@ -65,4 +88,6 @@ class UsageVerbs:
         first = datetime.fromtimestamp(self._doors.clock.now() - (days - 1) * DAY_S, UTC)
         account = "" if self._caller.role is Role.ROOT else self._caller.account
         rows = await self._doors.ledger.spent(since=first.strftime(DAY), account=account)
-        return Costs(rows, await budget_today(self._doors))
+        today = await spent_today(self._doors)
+        stand = [day_of(today, provider, policy) for provider, policy in self._doors.days.items()]
+        return Costs(rows, budget_today(today, self._doors), stand)

@@ -57,11 +57,24 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class CostPolicy:
-    """What the language model may cost: tokens and calls of a UTC day, and tokens one import may plan for its files."""
+    """What the language model may cost: tokens and calls of a UTC day, and of one import's files."""
 
     tokens_per_day_max: int = 200_000
     calls_per_day_max: int = 2_000
     tokens_per_import_max: int = 100_000
+    calls_per_import_max: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class DayPolicy:
+    """What a provider of vectors or second looks may cost in a UTC day, of all accounts together; 0 = no limit."""
+
+    tokens_max: int = 0
+    calls_max: int = 0
+
+    def reached(self, calls: int, tokens: int) -> bool:
+        """Whether that is all there may be."""
+        return 0 < self.calls_max <= calls or 0 < self.tokens_max <= tokens
 
 
 @dataclass(frozen=True, slots=True)

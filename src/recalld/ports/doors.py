@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from recalld.domain.policy import CostPolicy, Deadlines, TalkPolicy
+from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, TalkPolicy
 
 from .archive import Archives
 from .blobs import Blobs
@@ -29,7 +30,8 @@ class Doors:
     ``former``: the model whose vectors serve until those of ``embedder`` are complete (None: there is no such model here).
 
     ``model`` answers at once and costs nothing; ``writer``: the language model that betters its words later (None: there is
-    none), within ``costs``. ``metered``: the embedder answers over a network, so what it is sent is counted.
+    none), within ``costs``. ``metered``: the embedder answers over a network, so what it is sent is counted. ``days``: what
+    embedder and reranker may cost, by name, where they answer over a network.
 
     ``uploads``: where uploads lie. Jobs name those of this folder relative to it, so that the store can be moved.
     """
@@ -56,3 +58,4 @@ class Doors:
     writer: Writer | None = None
     costs: CostPolicy = CostPolicy()
     metered: bool = False
+    days: Mapping[str, DayPolicy] = field(default_factory=dict)

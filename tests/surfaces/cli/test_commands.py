@@ -325,7 +325,18 @@ def usage(provider: str = "openai:m", tokens: int = 50_000) -> dict[str, Any]:
             "tokens_per_day_max": 200_000,
             "calls_per_day_max": 2_000,
             "tokens_per_import_max": 1_500,
+            "calls_per_import_max": 1_000,
         },
+        "providers": [
+            {
+                "provider": "openai:e",
+                "state": "ok",
+                "tokens_today": 7,
+                "calls_today": 2,
+                "tokens_per_day_max": 0,
+                "calls_per_day_max": 30,
+            }
+        ],
     }
 
 
@@ -334,6 +345,7 @@ def test_usage_tells_costs_and_what_is_left(wire: Wire, run: Callable[..., Ran])
     ran = run("usage", "--days", "3")
     assert ran.out.split() == ["2026-11-25", "openai:m", "tiers", "3", "900", "300", "1"]
     assert "50,000 of 200,000 tokens" in ran.err
+    assert "today openai:e: 7 tokens, 2 of 30 calls (ok)" in ran.err
     assert wire.last.query == {"days": "3"}
     assert run("usage", "--json").json["result"]["total"]["calls"] == 3
 

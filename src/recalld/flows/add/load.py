@@ -32,8 +32,8 @@ WARNINGS_MAX = 100
 
 @dataclass(slots=True)
 class _Tally:
-    """How far an import is. ``planned``: tokens a language model will take for its files; ``kept``: files for which there was
-    no room any more."""
+    """How far an import is. ``planned``: tokens a language model will take for its files, in ``calls``; ``kept``: files for
+    which there was no room any more."""
 
     total: int = 0
     files: int = 0
@@ -41,6 +41,7 @@ class _Tally:
     removed: int = 0
     unchanged: int = 0
     planned: int = 0
+    calls: int = 0
     kept: int = 0
     warnings: list[str] = field(default_factory=list)
 
@@ -150,10 +151,12 @@ async def _tiers(planned: Planned, tally: _Tally, doors: Doors) -> Tiers:
     if doors.writer is None:
         return tiers
     tokens = of_text(len(planned.data))
-    if tally.planned + tokens > doors.costs.tokens_per_import_max:
+    costs = doors.costs
+    if tally.planned + tokens > costs.tokens_per_import_max or tally.calls >= costs.calls_per_import_max:
         tally.kept += 1
         return replace(tiers, made_by=KEPT)
     tally.planned += tokens
+    tally.calls += 1
     return tiers
 
 
@@ -198,6 +201,8 @@ async def _finish(job: Job, root: Uri, tally: _Tally, tenant: Tenant, doors: Doo
             "provider": doors.writer.name,
             "tokens_planned": tally.planned,
             "tokens_per_import_max": doors.costs.tokens_per_import_max,
+            "calls_planned": tally.calls,
+            "calls_per_import_max": doors.costs.calls_per_import_max,
             "files_kept_extractive": tally.kept,
         }
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)

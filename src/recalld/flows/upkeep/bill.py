@@ -1,14 +1,31 @@
-"""The day's budget of the language model: opened before a call, counted in the commit of what it made."""
+"""The day's budgets of providers: opened before a call, counted in the commit of what it made."""
 
 from __future__ import annotations
 
 from recalld.domain.commit import CountCost
 from recalld.domain.errors import Busy, RecalldError, Upstream
+from recalld.ports.clock import Clock
 from recalld.ports.doors import Doors
 from recalld.ports.model import Bill, Writer
 
 DAY = "%Y-%m-%d"
 DAY_S = 86_400.0
+USED_UP = "daily budget used up"
+
+
+def until_tomorrow(clock: Clock) -> float:
+    """Seconds until the next UTC day."""
+    return DAY_S - clock.now() % DAY_S
+
+
+async def check_day(provider: str, doors: Doors) -> None:
+    """Raises ``Busy`` until the next UTC day where a provider's budget is used up."""
+    policy = doors.days.get(provider)
+    if policy is None:
+        return
+    spent = [s for s in await doors.ledger.spent(since=doors.clock.stamp(DAY)) if s.provider == provider]
+    if policy.reached(sum(s.calls for s in spent), sum(s.tokens_in + s.tokens_out for s in spent)):
+        raise Busy(f"{provider}: {USED_UP}", retry_after_s=until_tomorrow(doors.clock))
 
 
 async def open_bill(writer: Writer, doors: Doors) -> Bill:
@@ -17,7 +34,7 @@ async def open_bill(writer: Writer, doors: Doors) -> Bill:
     return Bill(
         doors.costs.tokens_per_day_max - sum(s.tokens_in + s.tokens_out for s in spent),
         doors.costs.calls_per_day_max - sum(s.calls for s in spent),
-        DAY_S - doors.clock.now() % DAY_S,
+        until_tomorrow(doors.clock),
     )
 
 

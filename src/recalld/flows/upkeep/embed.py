@@ -14,7 +14,7 @@ from recalld.ports.doors import Doors
 from recalld.ports.embedder import Embedder
 from recalld.rules.wire import tokens
 
-from .bill import DAY
+from .bill import DAY, check_day
 
 VECTORS_PER_COMMIT = 128
 ROUNDS_MAX = 200
@@ -43,6 +43,7 @@ async def _round(tree: Caller, doors: Doors, embedder: Embedder) -> int:
     )
     if not rows:
         return 0
+    await check_day(embedder.name, doors)
     vectors = await embedder.embed([r.text for r in rows])
     made = tuple(Embedded(r.id, np.asarray(v, "<f2").tobytes()) for r, v in zip(rows, vectors, strict=True))
     spent: tuple[CountCost, ...] = ()

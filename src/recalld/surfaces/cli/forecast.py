@@ -31,6 +31,7 @@ def forecast(call: Call, file: Path, name: str) -> dict[str, Any] | None:
         "tokens_left_today": left,
         "tokens_per_day_max": budget["tokens_per_day_max"],
         "tokens_per_import_max": budget["tokens_per_import_max"],
+        "calls_per_import_max": budget["calls_per_import_max"],
         "share_of_day": round(planned / max(1, budget["tokens_per_day_max"]), 4),
     }
 
@@ -41,9 +42,10 @@ def tell(found: dict[str, Any]) -> None:
         f"{found['provider']}: about {found['tokens']:,} tokens in {found['calls']:,} calls for {found['files']:,} files, "
         f"{found['share_of_day']:.0%} of a day's budget; {found['tokens_left_today']:,} are left today"
     )
-    if found["tokens"] > found["tokens_per_import_max"]:
+    if found["tokens"] > found["tokens_per_import_max"] or found["calls"] > found["calls_per_import_max"]:
         aside(
-            f"an import plans at most {found['tokens_per_import_max']:,} tokens: further files keep extractive abstracts"
+            f"an import plans at most {found['tokens_per_import_max']:,} tokens and {found['calls_per_import_max']:,} calls: "
+            "further files keep extractive abstracts"
         )
 
 

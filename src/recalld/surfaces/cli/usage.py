@@ -38,11 +38,13 @@ def _show(found: Mapping[str, Any]) -> None:
     if not found["rows"]:
         aside("no provider was called")
     budget = found["model"]
-    if budget["provider"]:
-        aside(
-            f"today {budget['provider']}: {budget['tokens_today']:,} of {budget['tokens_per_day_max']:,} tokens, "
-            f"{budget['calls_today']:,} of {budget['calls_per_day_max']:,} calls ({budget['state']})"
-        )
+    for day in (*([budget] if budget["provider"] else []), *found.get("providers", ())):
+        aside(f"today {day['provider']}: {_of(day, 'tokens')}, {_of(day, 'calls')} ({day['state']})")
+
+
+def _of(day: Mapping[str, Any], what: str) -> str:
+    most = day[f"{what}_per_day_max"]
+    return f"{day[f'{what}_today']:,} {f'of {most:,} ' if most else ''}{what}"
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:

@@ -45,7 +45,19 @@ async def usage(call: Call, query: Annotated[UsageQuery, Query()]) -> dict[str, 
             "tokens_per_day_max": day.costs.tokens_per_day_max,
             "calls_per_day_max": day.costs.calls_per_day_max,
             "tokens_per_import_max": day.costs.tokens_per_import_max,
+            "calls_per_import_max": day.costs.calls_per_import_max,
         },
+        "providers": [
+            {
+                "provider": one.provider,
+                "state": one.state,
+                "tokens_today": one.tokens_today,
+                "calls_today": one.calls_today,
+                "tokens_per_day_max": one.policy.tokens_max,
+                "calls_per_day_max": one.policy.calls_max,
+            }
+            for one in found.days
+        ],
     }
 
 

@@ -46,6 +46,19 @@ class ModelBudget(Model):
     tokens_per_day_max: int
     calls_per_day_max: int
     tokens_per_import_max: int
+    calls_per_import_max: int
+
+
+class ProviderBudget(Model):
+    """Today of an embedder or a reranker behind a network, of all accounts together. ``state``: ok, or that its budget is used
+    up; a limit of 0 is none."""
+
+    provider: str
+    state: str
+    tokens_today: int
+    calls_today: int
+    tokens_per_day_max: int
+    calls_per_day_max: int
 
 
 class UsageResult(Model):
@@ -55,3 +68,4 @@ class UsageResult(Model):
     rows: list[UsageRow]
     total: UsageTotal
     model: ModelBudget
+    providers: list[ProviderBudget]
