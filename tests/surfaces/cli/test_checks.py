@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from recalld.app.config import load_config
 from recalld.surfaces.cli import checks
 from recalld.surfaces.cli.checks import FAIL, OK, WARN
+from tests.doubles.provider import provider
 
 
 def _gives(free: int) -> str:
@@ -88,3 +90,20 @@ def test_everything_that_is_not_well_says_how_to_mend_it(tmp_path: Path) -> None
         checks.port(load_config(None), "http://x", {"status": "not_ready"}),
     ]
     assert all(one.remedy for one in found)
+
+
+@pytest.mark.parametrize(("fault", "level"), [("ok", OK), ("401", FAIL), ("garbage", FAIL)])
+async def test_a_reranker_and_a_language_model_are_asked_once(fault: str, level: str) -> None:
+    async with provider(fault=fault, says=lambda _: '{"abstract": "A note.", "overview": ""}') as double:
+        config = load_config(
+            None,
+            reranker={"kind": "tei", "base_url": double.url},
+            model={"kind": "openai", "base_url": double.url, "model": "m"},
+        )
+        found = await asyncio.to_thread(checks.asked, config)
+    assert [(one.name, one.level) for one in found] == [("reranker", level), ("writer", level)]
+    assert all(one.remedy for one in found if one.level != OK)
+
+
+def test_nobody_is_asked_who_is_not_configured() -> None:
+    assert checks.asked(load_config(None)) == []

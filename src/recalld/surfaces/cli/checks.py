@@ -10,15 +10,20 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from recalld.app.config import Config
 from recalld.app.engine import Engine
+from recalld.app.plugins import load, make
+from recalld.domain.document import Document
 from recalld.domain.errors import Conflict, RecalldError
 from recalld.infra.datafile import hold
+from recalld.ports.model import Bill, Writer
+from recalld.ports.reranker import Reranker
 from recalld.surfaces.client import Client
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -28,6 +33,7 @@ FSYNC_WARN_MS = 20.0
 FSYNC_ROUNDS = 16
 NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 MODEL_WITHIN_S = 30.0
+ONE_CALL_TOKENS = 20_000
 _SENTENCE = "The harbour master feeds three grey cats every morning."
 _QUESTION = "Who gives food to animals at the port?"
 
@@ -55,6 +61,7 @@ def examine(config: Config, client: Client) -> list[Finding]:
         port(config, client.url, state),
         store(folder, config, state),
         model(config),
+        *asked(config),
     ]
 
 
@@ -215,6 +222,47 @@ async def _try_model(folder: Path, config: Config) -> bool:
         await engine.wait(timeout_s=MODEL_WITHIN_S)
         answer = await engine.find(_QUESTION)
         return "embedder" in answer.degraded or not answer.hits
+
+
+def asked(config: Config) -> list[Finding]:
+    """The reranker and the language model, where one is configured: each is asked once, which costs a few hundred tokens."""
+    found = []
+    if config.reranker.kind != "none":
+        found.append(_answers("reranker", config.reranker.kind, _try_reranker(config)))
+    if load("model", config.model.kind).remote:
+        found.append(_answers("writer", config.model.kind, _try_writer(config)))
+    return found
+
+
+def _answers(name: str, kind: str, trial: Coroutine[Any, Any, None]) -> Finding:
+    began = time.monotonic()
+    try:
+        asyncio.run(trial)
+    except RecalldError as broken:
+        return Finding(name, FAIL, f"{kind}: {broken.message}", broken.remedy)
+    except TimeoutError:
+        return Finding(
+            name, FAIL, f"{kind} gave no answer in {MODEL_WITHIN_S:g} s", "check its base_url and its status page"
+        )
+    return Finding(name, OK, f"{kind} answers ({time.monotonic() - began:.1f} s)")
+
+
+async def _try_reranker(config: Config) -> None:
+    made: Reranker = make("reranker", config.reranker.kind, dict(config.reranker.model_extra or {}))
+    try:
+        async with asyncio.timeout(MODEL_WITHIN_S):
+            await made.rerank(_QUESTION, [_SENTENCE, "Rain is expected."])
+    finally:
+        await made.close()
+
+
+async def _try_writer(config: Config) -> None:
+    made: Writer = make("model", config.model.kind, dict(config.model.model_extra or {}))
+    try:
+        async with asyncio.timeout(MODEL_WITHIN_S):
+            await made.on(Bill(ONE_CALL_TOKENS, 3, 0.0)).tiers_of_document("note.md", Document("text/plain", _SENTENCE))
+    finally:
+        await made.close()
 
 
 def _nearest(folder: Path) -> Path:

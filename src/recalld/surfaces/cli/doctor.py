@@ -26,7 +26,7 @@ def doctor(
     data: Annotated[Path | None, typer.Option(help="Folder of the store (default ~/.recalld).")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
 ) -> None:
-    """Check disk, store, model, port and clock, and say how to mend each."""
+    """Check disk, store, models, port and clock, and say how to mend each. A reranker and a language model are asked once."""
     findings = examine(load_config(config, data=data), call.client)
     failed = any(finding.level == FAIL for finding in findings)
     result = {"healthy": not failed, "checks": [asdict(finding) for finding in findings]}
