@@ -1,0 +1,117 @@
+"""The four waits of the failure this exists for, each frozen in turn: the query's embedding, the vector index, the reranker,
+the store's reads. The loop goes on: health answers, recall ends in time with what is left, one too many is told at once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from recalld.adapters.vectors.exact import ExactVectors
+from recalld.app.config import ServerConfig
+from recalld.app.engine import Engine
+from recalld.domain.errors import Busy
+from recalld.infra.sqlite import Readers
+from recalld.surfaces.http.app import create_app
+from tests.doubles.provider import WIDTH, provider
+
+HERON = "viking://resources/heron.md"
+ASKED = {"query": "heron water", "score_threshold": 0}
+DEADLINE_S = 0.6
+READERS, WAITING_MAX = 2, 256
+
+
+@asynccontextmanager
+async def house(folder: Path, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A store with one file, and routes over it."""
+    settings.setdefault("embedder", {"kind": "hash"})
+    server = {"recall_deadline_s": DEADLINE_S}
+    async with Engine.open(folder, server=server, storage={"readers": READERS}, **settings) as engine:
+        await engine.write(HERON, "the heron stood still by the water", wait=True)
+        app = create_app(engine, ServerConfig(recall_deadline_s=DEADLINE_S))
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30) as http:
+            yield http
+        app.front.close()
+
+
+@contextmanager
+def frozen(of: type, method: str) -> Iterator[threading.Event]:
+    """Every call of a method that runs on a thread hangs there until the block ends; set once the first one does."""
+    thaw, reached, honest = threading.Event(), threading.Event(), getattr(of, method)
+
+    def hang(*args: Any, **more: Any) -> Any:
+        reached.set()
+        thaw.wait(30)
+        return honest(*args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(of, method, hang)
+        try:
+            yield reached
+        finally:
+            thaw.set()
+
+
+async def finds(http: httpx.AsyncClient, route: str = "find") -> tuple[list[str], str]:
+    """What one question finds, and what it had to do without; health is asked meanwhile."""
+    asking = asyncio.ensure_future(http.post(f"/api/v1/search/{route}", json=ASKED))
+    assert (await http.get("/health")).status_code == 200
+    answer = await asking
+    assert answer.status_code == 200, answer.text
+    return [hit["uri"] for hit in answer.json()["result"]["resources"]], answer.headers.get("x-recalld-degraded", "")
+
+
+async def test_the_querys_embedding(tmp_path: Path) -> None:
+    async with provider() as double:
+        embedder = {"kind": "openai", "base_url": double.url, "model": "m", "dimensions": WIDTH, "deadline_s": 0.2}
+        async with house(tmp_path, embedder=embedder) as http:
+            double.fault = "hang"
+            assert await finds(http) == ([HERON], "embedder")
+
+
+async def test_the_reranker(tmp_path: Path) -> None:
+    async with (
+        provider(fault="hang") as double,
+        house(tmp_path, reranker={"kind": "tei", "base_url": double.url, "deadline_s": 0.2}) as http,
+    ):
+        assert await finds(http, "search") == ([HERON], "reranker")
+
+
+async def test_the_vector_index(tmp_path: Path) -> None:
+    async with house(tmp_path) as http:
+        with frozen(ExactVectors, "_search"):
+            assert await finds(http) == ([HERON], "vectors")
+
+
+async def test_the_stores_reads(tmp_path: Path) -> None:
+    """Nothing is left to answer with: each question ends with its deadline, one too many at once, and health stays."""
+    async with house(tmp_path) as http:
+        with frozen(Readers, "_run") as reached:
+            stats = [asyncio.ensure_future(http.get("/api/v1/fs/stat", params={"uri": HERON})) for _ in range(4)]
+            while not reached.is_set():
+                await asyncio.sleep(0.001)
+            late = await http.post("/api/v1/search/find", json=ASKED)
+            assert (late.status_code, late.json()["error"]["code"]) == (504, "DEADLINE_EXCEEDED")
+            assert (await http.get("/health")).status_code == 200
+        assert {answer.status_code for answer in await asyncio.gather(*stats)} == {200}
+        assert await finds(http) == ([HERON], "")
+
+
+async def test_more_reads_than_may_wait_are_told_at_once_when_to_come_back(tmp_path: Path) -> None:
+    async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none", storage={"readers": READERS}) as engine:
+        await engine.write(HERON, "the heron stood still by the water")
+        with frozen(Readers, "_run"):
+            asked = [asyncio.ensure_future(engine.stat(HERON)) for _ in range(READERS + WAITING_MAX + 5)]
+            await asyncio.sleep(0.01)
+            refused = [one for one in asked if one.done()]
+            assert {type(one.exception()) for one in refused} == {Busy}
+            assert 5 <= len(refused) < 10  # the engine looks after itself there as well
+        answered = await asyncio.gather(*(one for one in asked if one not in refused))
+        assert {str(node.uri) for node in answered} == {HERON}
