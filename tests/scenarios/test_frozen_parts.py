@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from recalld.adapters.catalog import sqlite as catalog
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
@@ -115,3 +116,31 @@ async def test_more_reads_than_may_wait_are_told_at_once_when_to_come_back(tmp_p
             assert 5 <= len(refused) < 10  # the engine looks after itself there as well
         answered = await asyncio.gather(*(one for one in asked if one not in refused))
         assert {str(node.uri) for node in answered} == {HERON}
+
+
+async def test_who_gives_up_while_the_catalog_follows_leaves_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thaw, reached, honest = threading.Event(), threading.Event(), catalog.chunks_after
+
+    def slow(*args: Any) -> Any:
+        page = honest(*args)
+        reached.set()
+        thaw.wait(30)
+        return page
+
+    async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none", storage={"readers": READERS}) as engine:
+        await engine.write(HERON, "the heron stood still by the water")
+        monkeypatch.setattr(catalog, "chunks_after", slow)
+        first = asyncio.ensure_future(engine.find("heron"))
+        while not reached.is_set():
+            await asyncio.sleep(0.001)
+        first.cancel()
+        await asyncio.wait([first])
+        second = asyncio.ensure_future(engine.find("heron"))
+        await asyncio.sleep(0.01)  # it has begun on the other thread, or would have
+        thaw.set()
+        assert [str(hit.uri) for hit in (await second).hits] == [HERON]
+        (space,) = [s for s in engine._doors.catalog._spaces.values() if s.chunks.rows]  # type: ignore[attr-defined]
+        assert len(set(space.nodes["id"].tolist())) == space.nodes.rows
+        assert space.chunks.rows == 1

@@ -183,6 +183,20 @@ def pools() -> list[PoolState]:
     return [states[name] for name in sorted(states)]
 
 
+class Turn:
+    """``with`` it on pools' threads: what only one may do at a time. A caller that gave up does not end what it began, so that
+    a turn kept on the loop would be free too early; there it only keeps others from waiting on a thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class Strand:
     """One daemon thread with one duty that lasts as long as its owner.
 

@@ -15,6 +15,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.query import Query
 from recalld.infra.lookup import node_at
+from recalld.infra.offload import Turn
 from recalld.infra.together import Together
 from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, Ids, Loaded, Reach
 
@@ -76,6 +77,7 @@ class SqliteCatalog:
         self._views: OrderedDict[Any, _View] = OrderedDict()
         self._reached = 0
         # Pulls of one process take turns: two would read the same rows twice.
+        self._turn = Turn()
         self._pulls = Together(self._reaches)
 
     async def reach(self, caller: Caller, query: Query) -> Reach:
@@ -92,9 +94,9 @@ class SqliteCatalog:
             return empty_table()
         if ids is None and view.table is not None:
             return view.table
-        rows = []
         if ids is None:
             return table_of(view.spaces, view.rows)
+        rows = []
         for space, inside in zip(view.spaces, view.rows, strict=True):
             at = places(space.chunks["id"][inside], ids)
             rows.append(with_neighbours(space, inside, inside[at[at >= 0]], around))
@@ -109,6 +111,10 @@ class SqliteCatalog:
         """One read for all who wait: every space is followed once, every view made once."""
 
         def pull(c: apsw.Connection) -> list[Reach]:
+            with self._turn:
+                return resolve(c)
+
+        def resolve(c: apsw.Connection) -> list[Reach]:
             spaces = self._followed(c, {(w.caller.account, area.user) for w in wanted for area in w.areas})
             views = {w: self._view(w, _parts(c, w, spaces)) for w in dict.fromkeys(wanted)}
             return [views[w].reach or Reach((), (), 0) for w in wanted]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recalld.infra.lookup import only
+from recalld.infra.offload import Turn
 from recalld.ports.index import WHOLE_ROWS_MAX, DenseMatches, Ids, Reach, Scores
 
 from .approximate import Approximate
@@ -72,7 +73,8 @@ class ExactVectors:
         self._models: dict[str, tuple[int, int]] = {}
         self._one_thread = False
         # Caches have one writer at a time; searches read beside it.
-        self._turn = asyncio.Lock()
+        self._turn = Turn()
+        self._queue = asyncio.Lock()
 
     async def search(self, reach: Reach, fingerprint: str, vector: Scores, *, hits_max: int) -> DenseMatches:
         """See ``ports.index.Vectors``."""
@@ -106,11 +108,15 @@ class ExactVectors:
                 pages += 1
             return [then(self._held(owners, fingerprint))]
 
+        def follow(c: apsw.Connection) -> list[T]:
+            with self._turn:
+                return attempt(c, advance=True)
+
         done = await self._store.read(lambda c: attempt(c, advance=False))
         if not done:
-            async with self._turn:
+            async with self._queue:
                 while not done:
-                    done = await self._store.read(lambda c: attempt(c, advance=True))
+                    done = await self._store.read(follow)
         return done[0]
 
     def _model(self, c: apsw.Connection, fingerprint: str) -> tuple[int, int] | None:

@@ -35,9 +35,9 @@ class UsageTotal(Model):
     refused: int
 
 
-class ModelBudget(Model):
-    """The language model's budget of today, of all accounts together. ``state``: not_configured, ok, that it is used
-    up, or what was wrong with the last call."""
+class ProviderBudget(Model):
+    """Today of a provider, of all accounts together. ``state``: ok, that its budget is used up, and for the language model
+    not_configured or what was wrong with the last call. A limit of 0 is none, but for the language model."""
 
     provider: str
     state: str
@@ -45,20 +45,13 @@ class ModelBudget(Model):
     calls_today: int
     tokens_per_day_max: int
     calls_per_day_max: int
+
+
+class ModelBudget(ProviderBudget):
+    """The language model's, with what one import may plan."""
+
     tokens_per_import_max: int
     calls_per_import_max: int
-
-
-class ProviderBudget(Model):
-    """Today of an embedder or a reranker behind a network, of all accounts together. ``state``: ok, or that its budget is used
-    up; a limit of 0 is none."""
-
-    provider: str
-    state: str
-    tokens_today: int
-    calls_today: int
-    tokens_per_day_max: int
-    calls_per_day_max: int
 
 
 class UsageResult(Model):
