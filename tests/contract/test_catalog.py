@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -262,4 +264,18 @@ async def test_what_is_kept_of_reaches_is_bounded_by_their_rows(house: House, mo
     assert len(house.catalog._views) == 2
     house.shelf.file(uri("resources/more.md"), "text")
     assert len(await house.found(targets=(uri("resources"),), since=-5.0)) == 11
-    assert house.catalog._reached == sum(view.size for view in house.catalog._views.values())
+    assert house.catalog._reached == sum(view.size for view, _ in house.catalog._views.values())
+
+
+async def test_what_a_reach_rests_on_goes_with_it(house: House) -> None:
+    """Without waiting for the collector: with talk all day there is a new one for every question, of megabytes."""
+    house.shelf.file(uri("resources/a.md"), "text")
+    gc.collect()
+    gc.disable()
+    try:
+        old = weakref.ref((await house.catalog.reach(ANA, Query("q"))).token)
+        house.shelf.file(uri("resources/b.md"), "text")
+        await house.catalog.reach(ANA, Query("q"))
+        assert old() is None
+    finally:
+        gc.enable()

@@ -50,16 +50,15 @@ class _Wanted:
     areas: tuple[Area, ...]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class _View:
-    """A resolved reach: rows per space, and its whole table if it is small enough to be scored in full."""
+    """What a reach rests on: rows per space, and its whole table if it is small enough to be scored in full. Reaches name their
+    view, a view no reach: in a circle its megabytes would stay until the collector comes by."""
 
-    account: str
     spaces: tuple[Space, ...]
     stamps: tuple[int, ...]
     rows: tuple[NDArray[np.int64], ...]
-    reach: Reach | None = None
-    table: ChunkTable | None = None
+    table: ChunkTable | None
 
     @property
     def size(self) -> int:
@@ -74,7 +73,7 @@ class SqliteCatalog:
         self._store = store
         self._rows_max = rows_max
         self._spaces: OrderedDict[tuple[str, str], Space] = OrderedDict()
-        self._views: OrderedDict[Any, _View] = OrderedDict()
+        self._views: OrderedDict[Any, tuple[_View, Reach]] = OrderedDict()
         self._reached = 0
         # Pulls of one process take turns: two would read the same rows twice.
         self._turn = Turn()
@@ -116,8 +115,8 @@ class SqliteCatalog:
 
         def resolve(c: apsw.Connection) -> list[Reach]:
             spaces = self._followed(c, {(w.caller.account, area.user) for w in wanted for area in w.areas})
-            views = {w: self._view(w, _parts(c, w, spaces)) for w in dict.fromkeys(wanted)}
-            return [views[w].reach or Reach((), (), 0) for w in wanted]
+            reaches = {w: self._reach(w, _parts(c, w, spaces)) for w in dict.fromkeys(wanted)}
+            return [reaches[w] for w in wanted]
 
         return await self._store.read(pull)
 
@@ -141,24 +140,26 @@ class SqliteCatalog:
             space.knit_talk()
         return space
 
-    def _view(self, wanted: _Wanted, parts: list[tuple[Space, Resolved]]) -> _View:
+    def _reach(self, wanted: _Wanted, parts: list[tuple[Space, Resolved]]) -> Reach:
         caller, query = wanted.caller, wanted.query
         key = (
             tuple((id(s), r) for s, r in parts), query.types, query.levels, query.tags, query.since, query.until,
             query.time_field, query.messages, caller.peer, any(t.parts for t in query.targets),
         )  # fmt: skip
         stamps = tuple(s.stamp for s, _ in parts)
-        view = self._views.get(key)
-        if view is None or view.stamps != stamps:
+        view, reach = self._views.get(key, (None, None))
+        if view is None or reach is None or view.stamps != stamps:
             self._reached -= view.size if view is not None else 0
-            view = self._views[key] = _made(caller, query, parts, stamps)
+            view = _made(caller, query, parts, stamps)
+            reach = _reach_of(view, query)
+            self._views[key] = (view, reach)
             self._reached += view.size
         self._views.move_to_end(key)
         while len(self._views) > 1 and (len(self._views) > REACHES_MAX or self._reached > REACHED_ROWS_MAX):
-            self._reached -= self._views.popitem(last=False)[1].size
+            self._reached -= self._views.popitem(last=False)[1][0].size
         while sum(s.rows for s in self._spaces.values()) > self._rows_max and len(self._spaces) > 1:
             self._spaces.popitem(last=False)
-        return view
+        return reach
 
 
 def _made(caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], stamps: tuple[int, ...]) -> _View:
@@ -170,17 +171,19 @@ def _made(caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], sta
         keep[owner] = mask if owner not in keep else keep[owner] | mask
         spaces[owner] = space
     rows = tuple(np.flatnonzero(keep[o]) for o in spaces)
-    view = _View(caller.account, tuple(spaces.values()), stamps, rows)
-    view.reach = Reach(
-        owners=tuple(spaces),
-        chunks=tuple(s.chunks["id"][r] for s, r in zip(spaces.values(), rows, strict=True)),
-        seq=max((s.seq for s in spaces.values()), default=0),
+    small = sum(map(len, rows)) <= WHOLE_ROWS_MAX
+    table = table_of(tuple(spaces.values()), rows) if small else None
+    return _View(tuple(spaces.values()), stamps, rows, table)
+
+
+def _reach_of(view: _View, query: Query) -> Reach:
+    return Reach(
+        owners=tuple(s.row.id for s in view.spaces),
+        chunks=tuple(s.chunks["id"][r] for s, r in zip(view.spaces, view.rows, strict=True)),
+        seq=max((s.seq for s in view.spaces), default=0),
         targeted=any(t.parts for t in query.targets),
         token=view,
     )
-    if view.size <= WHOLE_ROWS_MAX:
-        view.table = table_of(view.spaces, view.rows)
-    return view
 
 
 def _parts(
