@@ -163,7 +163,13 @@ def _judged(seen: dict[str, Any], sizes: Sequence[Size], lost: int, dead: int, m
     return [
         Row("soaked", f"{minutes:g} minutes"),
         *rows,
-        at_most("refused or failed", sum(stream["errors"] for stream in seen.values()), 0, "requests"),
+        at_most(
+            "refused or failed",
+            sum(stream["errors"] for stream in seen.values()),
+            0,
+            "requests",
+            note=", ".join(f"{kind} {stream['statuses']}" for kind, stream in seen.items() if stream["errors"]),
+        ),
         at_most("slowest recall", max(seen["ask"]["ms"] + seen["search"]["ms"]), 3_000, "ms"),
         *growth,
         at_most("talks with something lost or doubled", lost, 0, "of 4"),

