@@ -190,8 +190,11 @@ def main() -> int:
     print(f"seed {chosen.seed}", file=sys.stderr)
     rows = asyncio.run(soak(folder, chosen.minutes, chosen.seed))
     show(rows)
+    if list(missed(rows)):
+        print(f"the store and its log are kept in {folder}", file=sys.stderr)
+        return 1
     shutil.rmtree(folder, ignore_errors=True)
-    return 1 if list(missed(rows)) else 0
+    return 0
 
 
 if __name__ == "__main__":
