@@ -11,8 +11,9 @@ from pathlib import Path
 
 import httpcore2
 import pytest
+import uvloop
 
-from recalld.infra.lines import BROKEN, Lines
+from recalld.infra.lines import BROKEN, Lines, _Streams
 
 # A key and a certificate for localhost, made for these tests and good for nothing else.
 LOCALHOST = Path(__file__).parents[1] / "doubles" / "localhost.pem"
@@ -152,3 +153,15 @@ async def test_nobody_there_is_broken() -> None:
     with pytest.raises(BROKEN):
         await said(lines)
     await lines.close()
+
+
+def test_a_connection_that_closes_as_it_is_written_to_is_broken() -> None:
+    async def write() -> None:
+        async with other() as there:
+            stream = await _Streams().connect_tcp("127.0.0.1", there.port)
+            await stream.aclose()
+            await asyncio.sleep(0.02)
+            with pytest.raises(BROKEN):
+                await stream.write(b"POST / HTTP/1.1")
+
+    uvloop.run(write())

@@ -114,7 +114,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
         try:
             self._writer.write(buffer)
             await self._writer.drain()
-        except OSError as failed:
+        except (OSError, RuntimeError) as failed:  # the latter from uvloop, of a transport that closed a moment ago
             raise httpcore2.WriteError(str(failed)) from failed
 
     async def aclose(self) -> None:
