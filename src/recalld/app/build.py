@@ -122,7 +122,6 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
             config.model.tokens_per_import_max,
             config.model.calls_per_import_max,
         ),
-        metered=isinstance(embedder, GuardedEmbedder),
         days={part.name: part.meter.policy for part in (embedder, reranker) if isinstance(part, METERED)},
     )
 

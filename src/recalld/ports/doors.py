@@ -30,8 +30,8 @@ class Doors:
     ``former``: the model whose vectors serve until those of ``embedder`` are complete (None: there is no such model here).
 
     ``model`` answers at once and costs nothing; ``writer``: the language model that betters its words later (None: there is
-    none), within ``costs``. ``metered``: the embedder answers over a network, so what it is sent is counted. ``days``: what
-    embedder and reranker may cost, by name, where they answer over a network.
+    none), within ``costs``. ``days``: what embedder and reranker may cost, by name, where they answer over a
+    network and what they are sent is counted.
 
     ``uploads``: where uploads lie. Jobs name those of this folder relative to it, so that the store can be moved.
     """
@@ -57,5 +57,4 @@ class Doors:
     talk: TalkPolicy = TalkPolicy()
     writer: Writer | None = None
     costs: CostPolicy = CostPolicy()
-    metered: bool = False
     days: Mapping[str, DayPolicy] = field(default_factory=dict)

@@ -146,25 +146,25 @@ class Fts5Lexicon:
     ) -> list[list[_Posting]]:
         """Per owner, where each term stands."""
         spaces = [(owner, now, self._tail(c, owner, now)) for owner, now in zip(owners, extents, strict=True)]
-        kept = {(owner, term): self._kept.get((owner, term)) for owner in owners for term in terms}
-        missing = [
-            (owner, term, now, tail)
-            for owner, now, tail in spaces
-            for term in terms
-            if (one := kept[owner, term]) is None or one[0] is not tail.stamp
-        ]
+        found: dict[tuple[int, str], _Posting] = {}
+        missing: list[tuple[int, str, Extent, Tail]] = []
+        for owner, now, tail in spaces:
+            for term in terms:
+                kept = self._kept.get((owner, term))
+                if kept is not None and kept[0] is tail.stamp:
+                    found[owner, term] = kept[1]
+                else:
+                    missing.append((owner, term, now, tail))
         fetched = _fetch(c, [(owner, term, _places_max(now)) for owner, term, now, _ in missing])
         for (owner, term, now, tail), posting in zip(missing, fetched, strict=True):
-            old, base = kept[owner, term], posting.without(tail, term, now)
+            old = self._kept.get((owner, term))
+            found[owner, term] = base = posting.without(tail, term, now)
             self._held += _weight(base) - (_weight(old[1]) if old else 0)
-            kept[owner, term] = self._kept[owner, term] = (tail.stamp, base)
+            self._kept[owner, term] = (tail.stamp, base)
         while self._held > self._postings_kept and len(self._kept) > 1:
             _, (_, dropped) = self._kept.popitem(last=False)
             self._held -= _weight(dropped)
-        return [
-            [one[1].joined(tail, term, now) for term in terms if (one := kept[owner, term]) is not None]
-            for owner, now, tail in spaces
-        ]
+        return [[found[owner, term].joined(tail, term, now) for term in terms] for owner, now, tail in spaces]
 
     def _all_common(
         self, c: apsw.Connection, owner: int, terms: tuple[str, ...], postings: list[_Posting]

@@ -97,22 +97,22 @@ class ExactVectors:
     async def _when_current(self, owners: Sequence[int], fingerprint: str, then: Callable[[dict[int, _Kept]], T]) -> T:
         """Run ``then`` on the owners' caches, brought up to the store's end."""
 
-        def attempt(c: apsw.Connection, *, advance: bool) -> list[T]:
+        def attempt(c: apsw.Connection) -> list[T]:
             self._limit_threads()
             model = self._model(c, fingerprint)
-            pages = 0
-            while model is not None and (behind := self._behind(c, owners, model[0])):
-                if not advance or pages >= PAGES_AT_ONCE:
-                    return []
-                self._advance(c, behind, model)
-                pages += 1
-            return [then(self._held(owners, fingerprint))]
+            behind = model is not None and self._behind(c, owners, model[0])
+            return [] if behind else [then(self._held(owners, fingerprint))]
 
         def follow(c: apsw.Connection) -> list[T]:
             with self._turn:
-                return attempt(c, advance=True)
+                model = self._model(c, fingerprint)
+                for _ in range(PAGES_AT_ONCE):
+                    if model is None or not (behind := self._behind(c, owners, model[0])):
+                        break
+                    self._advance(c, behind, model)
+                return attempt(c)
 
-        done = await self._store.read(lambda c: attempt(c, advance=False))
+        done = await self._store.read(attempt)
         if not done:
             async with self._queue:
                 while not done:

@@ -47,7 +47,7 @@ async def _round(tree: Caller, doors: Doors, embedder: Embedder) -> int:
     vectors = await embedder.embed([r.text for r in rows])
     made = tuple(Embedded(r.id, np.asarray(v, "<f2").tobytes()) for r, v in zip(rows, vectors, strict=True))
     spent: tuple[CountCost, ...] = ()
-    if doors.metered:
+    if embedder.name in doors.days:
         asked = sum(tokens(r.text) for r in rows)
         spent = (CountCost(doors.clock.stamp(DAY), embedder.name, "embed", calls=1, tokens_in=asked),)
     await doors.ledger.tenant(tree, bulk=True).commit(Commit((PutVectors(embedder.fingerprint, made), *spent)))
