@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -94,6 +95,31 @@ async def test_what_failed_for_a_while_succeeds_in_the_end(house: House, steps: 
     await house.settle()
     queue = await house.queue("recovers")
     assert (queue.done, queue.dead) == (1, 0)
+
+
+async def test_a_job_that_ends_while_its_lease_is_renewed_does_not_end_the_worker(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lasting = asyncio.ensure_future(asyncio.Event().wait())
+    running: dict[int, asyncio.Task[None]] = {1: lasting}  # type: ignore[dict-item]
+    beats: list[list[int]] = []
+
+    async def beat(**asked: Any) -> list[int]:
+        beats.append(list(asked["job_ids"]))
+        running.clear()
+        return []
+
+    monkeypatch.setattr(house.doors.ledger, "beat", beat)
+    beating = asyncio.ensure_future(working._beat(house.doors, "house", 0.003, running))
+    while not beats:
+        await asyncio.sleep(0.001)
+    for _ in range(5):
+        await asyncio.sleep(0.001)
+    assert not beating.done()
+    beating.cancel()
+    lasting.cancel()
+    await asyncio.wait([beating, lasting])
+    assert beating.cancelled()
 
 
 async def test_a_deadline_ends_a_job_that_does_not(house: House, steps: Steps) -> None:

@@ -57,14 +57,13 @@ async def worker_of(server: Server) -> psutil.Process:
 
 
 async def test_nobody_is_refused_while_an_import_and_a_crowd_keep_it_busy(server: Server) -> None:
-    task_id = await begin_import(server)
     crowd = (
         {"kind": "find", "clients": 8, "think_s": 0.02},
         {"kind": "append", "clients": 1, "think_s": 0.02},
         {"kind": "health", "clients": 1, "think_s": 0.01},
     )
     async with load.loading(server.port, FILES, *crowd) as running:
-        assert await ended(server, task_id) == "completed"
+        assert await ended(server, await begin_import(server)) == "completed"
         seen = await running.end()
     assert {kind: stream["errors"] for kind, stream in seen.items()} == {"find": 0, "append": 0, "health": 0}
     # Health does not queue behind the crowd: its slow tail is no slower than an ordinary search.

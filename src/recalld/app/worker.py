@@ -56,7 +56,7 @@ async def _beat(doors: Doors, name: str, lease_s: float, running: dict[int, asyn
             log.info("no beat now", error=str(late))
             continue
         for job_id in ids:
-            if job_id not in held:
+            if job_id not in held and job_id in running:  # else it ended, and was forgotten, while this was asked
                 running[job_id].cancel()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from recalld.domain.policy import UPLOAD_BYTES_MAX
-from recalld.surfaces.http import resources
+from recalld.surfaces.http import resources, route
 from recalld.surfaces.http.app import Application
 from recalld.surfaces.http.uploads import TTL_S
 from tests.surfaces.http.fake_engine import FakeEngine
@@ -97,6 +98,25 @@ async def test_an_undeclared_size_is_counted(
 
     status = await posted(app, UPLOAD, receive, [(b"content-type", b"multipart/form-data; boundary=b")])
     assert (status, taken, lying(engine)) == (400, 5, set())
+
+
+async def test_an_upload_that_takes_its_time_arrives_whole(
+    app: Application, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks after clients that leave must not take what this one still sends."""
+    monkeypatch.setattr(route, "LOOK_AFTER_S", 0.0)
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.md"\r\n\r\n'
+    parts = [head, *[b"x" * 1_000] * 20, b"\r\n--b--\r\n"]
+    left = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.001)
+        if not parts:
+            await left.wait()
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    assert await posted(app, UPLOAD, receive, [(b"content-type", b"multipart/form-data; boundary=b")]) == 200
+    assert 20_000 in {(engine.upload_dir / name).stat().st_size for name in lying(engine)}
 
 
 async def test_an_upload_whose_sender_goes_leaves_nothing(app: Application, engine: FakeEngine) -> None:

@@ -218,6 +218,7 @@ VERBS = (
         UploadResult | AddResult,
         "Upload a file",
         Deadline.NONE,
+        reads=True,
         open=True,
         extra=_FORM,
     ),

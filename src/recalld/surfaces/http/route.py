@@ -50,7 +50,8 @@ class Verb:
 
     ``result``: the type of the envelope's ``result`` as documented, or with ``bare`` of the whole body; ``peer`` False:
     the actor-peer header is not read; ``open``: nobody is asked who calls; ``status``: of a success; ``extra``: additions to the
-    OpenAPI operation; ``later``: not served yet, and left out of the document.
+    OpenAPI operation; ``later``: not served yet, and left out of the document; ``reads``: the handler reads the body itself,
+    so nobody else may listen to the client meanwhile.
     """
 
     method: str
@@ -67,6 +68,7 @@ class Verb:
     deprecated: bool = False
     media: str = "application/json"
     later: bool = False
+    reads: bool = False
 
     @property
     def tag(self) -> str:
@@ -105,6 +107,8 @@ class Handling:
         if not self._verb.open:
             await call.identify()  # a bad identity is refused before the body is read
         arguments, body = await self._arguments.of(call)
+        if self._verb.reads:  # and hears of a client who left by itself
+            return await self._handled(call, arguments, body, started)
         with CancelledBy(lambda: _left(call), LOOK_AFTER_S) as gone:
             try:
                 return await self._handled(call, arguments, body, started)
