@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import apsw
@@ -11,6 +12,7 @@ import numpy as np
 
 from recalld.domain.document import Chunk, Document, Tiers
 from recalld.domain.uri import Uri
+from recalld.infra.datafile import connect
 from recalld.infra.offload import Pool
 from recalld.infra.schema import MIGRATIONS
 from recalld.rules.chunks import chunks_of_file, chunks_of_message, chunks_of_tiers
@@ -21,10 +23,10 @@ T = TypeVar("T")
 
 
 class Shelf:
-    """One account's index in memory. Addresses are parts of a path; directories are made as needed."""
+    """One account's index, in memory or in a file. Addresses are parts of a path; directories are made as needed."""
 
-    def __init__(self, account: str = "default") -> None:
-        self.c = apsw.Connection(":memory:")
+    def __init__(self, account: str = "default", *, file: Path | None = None) -> None:
+        self.c = apsw.Connection(":memory:") if file is None else connect(file, readonly=False)
         for script in MIGRATIONS.values():
             self.c.execute(script)
         self.pool = Pool("shelf", running_max=1, waiting_max=64)

@@ -13,7 +13,7 @@ Column = NDArray[Any]
 
 
 class Columns:
-    """Named columns of equal length that grow by doubling. Views handed out stay valid until the next ``extend``."""
+    """Named columns of equal length that grow by doubling. A view of a column stays as long as it was when it was taken."""
 
     def __init__(self, kinds: Mapping[str, type | str]) -> None:
         self._data: dict[str, Column] = {name: np.zeros(64, kind) for name, kind in kinds.items()}
@@ -21,6 +21,10 @@ class Columns:
 
     def __getitem__(self, name: str) -> Column:
         return self._data[name][: self.rows]
+
+    def views(self) -> dict[str, Column]:
+        """All columns as they stand: later rows are not in them."""
+        return {name: self[name] for name in self._data}
 
     def extend(self, values: Mapping[str, Column]) -> None:
         """Append rows; a column that is not given gets zeros."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Columns, Ids, inherit, places
+from .arrays import Column, Columns, Ids, inherit, places
 from .follow import ChunkPage, NodePage, OwnerRow
 
 DEAD, MEMORIES, SKILLS, MARK = 1, 2, 4, 128
@@ -16,6 +17,15 @@ _NAMED_BITS = {"memories": MEMORIES, "skills": SKILLS}
 _DIGITS = re.compile(r"\d+")
 _TALK_GROUP = 1 << 40
 """Groups made here (a folder of turns) are kept apart from node ids by this offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """A space's chunks at one moment: columns of one length, and speakers by number. Other threads may read them while the
+    space goes on growing; what is put right afterwards (who is gone, which folder's turn follows which) shows in them."""
+
+    columns: Mapping[str, Column]
+    speakers: tuple[str, ...]
 
 
 @dataclass
@@ -109,6 +119,10 @@ class Space:
         self.chunks["node_row"][:] = places(self.nodes["id"], self.chunks["node"])
 
     # ----------------------------------------------------------------- chunks
+    def now(self) -> Chunks:
+        """Its chunks as they stand, for other threads."""
+        return Chunks(self.chunks.views(), tuple(self.speakers))
+
     def take_chunks(self, page: ChunkPage) -> None:
         """Add chunks. A node's chunks of one level come in one commit: older ones of that level are gone."""
         columns = page.columns

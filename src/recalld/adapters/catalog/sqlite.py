@@ -23,7 +23,7 @@ from .arrays import places
 from .follow import OwnerRow, chunks_after, nodes_after, orphans_alive, owners_of
 from .load import load_nodes
 from .scope import Area, Resolved, areas_of, rows_of
-from .space import Space
+from .space import Chunks, Space
 from .table import empty_table, table_of, with_neighbours
 
 T = TypeVar("T")
@@ -52,11 +52,12 @@ class _Wanted:
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class _View:
-    """What a reach rests on: rows per space, and its whole table if it is small enough to be scored in full. Reaches name their
-    view, a view no reach: in a circle its megabytes would stay until the collector comes by."""
+    """What a reach rests on: chunks and rows per space, and its whole table if it is small enough to be scored in full. Reaches
+    name their view, a view no reach: in a circle its megabytes would stay until the collector comes by."""
 
     spaces: tuple[Space, ...]
     stamps: tuple[int, ...]
+    chunks: tuple[Chunks, ...]
     rows: tuple[NDArray[np.int64], ...]
     table: ChunkTable | None
 
@@ -64,6 +65,14 @@ class _View:
     def size(self) -> int:
         """Rows in reach."""
         return sum(len(rows) for rows in self.rows)
+
+    def part(self, ids: Ids, around: int) -> ChunkTable:
+        """Those of these chunks that are in reach, with their neighbours. Work for every row in reach: not on a loop."""
+        rows = []
+        for chunks, inside in zip(self.chunks, self.rows, strict=True):
+            at = places(chunks.columns["id"][inside], ids)
+            rows.append(with_neighbours(chunks, inside, inside[at[at >= 0]], around))
+        return table_of(self.chunks, rows)
 
 
 class SqliteCatalog:
@@ -91,15 +100,11 @@ class SqliteCatalog:
         view = reach.token
         if not isinstance(view, _View) or not view.rows:
             return empty_table()
-        if ids is None and view.table is not None:
+        if ids is not None:
+            return await self._store.read(lambda _: view.part(ids, around))
+        if view.table is not None:
             return view.table
-        if ids is None:
-            return table_of(view.spaces, view.rows)
-        rows = []
-        for space, inside in zip(view.spaces, view.rows, strict=True):
-            at = places(space.chunks["id"][inside], ids)
-            rows.append(with_neighbours(space, inside, inside[at[at >= 0]], around))
-        return table_of(view.spaces, rows)
+        return await self._store.read(lambda _: table_of(view.chunks, view.rows))
 
     async def load(self, reach: Reach, nodes: Sequence[int]) -> list[Loaded]:
         """See ``ports.index.Catalog``."""
@@ -171,15 +176,15 @@ def _made(caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], sta
         keep[owner] = mask if owner not in keep else keep[owner] | mask
         spaces[owner] = space
     rows = tuple(np.flatnonzero(keep[o]) for o in spaces)
+    chunks = tuple(space.now() for space in spaces.values())
     small = sum(map(len, rows)) <= WHOLE_ROWS_MAX
-    table = table_of(tuple(spaces.values()), rows) if small else None
-    return _View(tuple(spaces.values()), stamps, rows, table)
+    return _View(tuple(spaces.values()), stamps, chunks, rows, table_of(chunks, rows) if small else None)
 
 
 def _reach_of(view: _View, query: Query) -> Reach:
     return Reach(
         owners=tuple(s.row.id for s in view.spaces),
-        chunks=tuple(s.chunks["id"][r] for s, r in zip(view.spaces, view.rows, strict=True)),
+        chunks=tuple(held.columns["id"][r] for held, r in zip(view.chunks, view.rows, strict=True)),
         seq=max((s.seq for s in view.spaces), default=0),
         targeted=any(t.parts for t in query.targets),
         token=view,

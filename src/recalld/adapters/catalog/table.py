@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from recalld.ports.index import ChunkTable, Ids
 
 from .arrays import places
-from .space import Space
+from .space import Chunks
 
 _PLAIN = ("node", "group", "length", "at", "kind", "level", "asks")
 
 
-def table_of(spaces: Sequence[Space], rows: Sequence[NDArray[np.int64]]) -> ChunkTable:
+def table_of(chunks: Sequence[Chunks], rows: Sequence[NDArray[np.int64]]) -> ChunkTable:
     """``rows``: per space, ascending row numbers. Ids of different owners interleave: rows come out sorted by id."""
     names = (*_PLAIN, "id", "previous", "speaker")
-    picked = [{name: s.chunks[name][r] for name in names} for s, r in zip(spaces, rows, strict=True)]
+    picked = [{name: held.columns[name][r] for name in names} for held, r in zip(chunks, rows, strict=True)]
     speakers: dict[str, int] = {}
-    for space, part in zip(spaces, picked, strict=True):
-        if space.speakers:
-            renamed = np.array([speakers.setdefault(n, len(speakers)) for n in space.speakers] + [-1], np.int32)
+    for held, part in zip(chunks, picked, strict=True):
+        if held.speakers:
+            renamed = np.array([speakers.setdefault(n, len(speakers)) for n in held.speakers] + [-1], np.int32)
             part["speaker"] = renamed[part["speaker"]]
     whole = {name: np.concatenate([part[name] for part in picked]) for name in picked[0]} if picked else {}
     if not whole:
@@ -58,20 +58,22 @@ def empty_table() -> ChunkTable:
     )  # fmt: skip
 
 
-def with_neighbours(space: Space, reach: NDArray[np.int64], rows: NDArray[np.int64], around: int) -> NDArray[np.int64]:
-    """``rows`` (of ``space``, inside ``reach``) and up to ``around`` rows before and after each in its group."""
-    chunks = space.chunks
-    mask = np.zeros(chunks.rows, np.bool_)
+def with_neighbours(
+    chunks: Chunks, reach: NDArray[np.int64], rows: NDArray[np.int64], around: int
+) -> NDArray[np.int64]:
+    """``rows``, which are inside ``reach``, and up to ``around`` rows before and after each in its group."""
+    ids, previous = chunks.columns["id"], chunks.columns["previous"]
+    mask = np.zeros(len(ids), np.bool_)
     mask[rows] = True
     back = ahead = rows
-    inside = np.zeros(chunks.rows, np.bool_)
+    inside = np.zeros(len(ids), np.bool_)
     inside[reach] = True
-    following = np.full(chunks.rows, -1, np.int64)
-    links = places(chunks["id"], chunks["previous"][reach])
+    following = np.full(len(ids), -1, np.int64)
+    links = places(ids, previous[reach])
     has = links >= 0
     following[links[has]] = reach[has]
     for _ in range(around):
-        links = places(chunks["id"], chunks["previous"][back])
+        links = places(ids, previous[back])
         back = links[links >= 0].astype(np.int64)
         ahead = following[ahead]
         ahead = ahead[ahead >= 0]

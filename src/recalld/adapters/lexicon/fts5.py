@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import apsw
@@ -16,6 +15,7 @@ from recalld.infra.lookup import only
 from recalld.ports.index import Ids, LexicalMatches, Reach
 from recalld.rules.owned import owned
 
+from .posting import NOWHERE, KeptPostings, Posting
 from .tail import Extent, Tail, begins, extents_of
 
 T = TypeVar("T")
@@ -45,47 +45,13 @@ class Reader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Posting:
-    """Where a term stands in one owner's chunks. ``chunks`` ascending, None: too common to be fetched whole."""
-
-    found_in: int
-    chunks: Ids | None
-    counts: NDArray[np.float32] | None
-
-    def without(self, tail: Tail, term: str, now: Extent) -> _Posting:
-        """What of it was there when the tail began."""
-        if self.chunks is None or self.counts is None:
-            return _Posting(self.found_in - len(tail.of(term, now.newest)[0]), None, None)
-        old = int(np.searchsorted(self.chunks, tail.base.newest, "right"))
-        if not old:
-            return _NOWHERE
-        return _Posting(old, self.chunks[:old], self.counts[:old])
-
-    def joined(self, tail: Tail, term: str, now: Extent) -> _Posting:
-        """This and what the tail has."""
-        chunks, counts = tail.of(term, now.newest)
-        found_in = self.found_in + len(chunks)
-        if self.chunks is None or self.counts is None:
-            return _Posting(found_in, None, None)
-        if not len(chunks):
-            return self
-        return _Posting(found_in, np.concatenate([self.chunks, chunks]), np.concatenate([self.counts, counts]))
-
-
-_NOWHERE = _Posting(0, np.zeros(0, np.int64), np.zeros(0, np.float32))
-"""One for all terms that stand nowhere, which most of those asked for do."""
-
-
 class Fts5Lexicon:
     """Postings of rare terms are fetched whole and kept while the owner's space only grows; common ones only rescore."""
 
     def __init__(self, store: Reader, *, postings_kept: int = POSTINGS_KEPT) -> None:
         self._store = store
-        self._kept: OrderedDict[tuple[int, str], tuple[object, _Posting]] = OrderedDict()
+        self._kept = KeptPostings(postings_kept)
         self._tails: OrderedDict[int, Tail] = OrderedDict()
-        self._held = 0
-        self._postings_kept = postings_kept
 
     async def match(self, reach: Reach, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
         """See ``ports.index.Lexicon``."""
@@ -143,44 +109,39 @@ class Fts5Lexicon:
 
     def _postings(
         self, c: apsw.Connection, owners: Sequence[int], extents: Sequence[Extent], terms: tuple[str, ...]
-    ) -> list[list[_Posting]]:
+    ) -> list[list[Posting]]:
         """Per owner, where each term stands."""
         spaces = [(owner, now, self._tail(c, owner, now)) for owner, now in zip(owners, extents, strict=True)]
-        found: dict[tuple[int, str], _Posting] = {}
+        found: dict[tuple[int, str], Posting] = {}
         missing: list[tuple[int, str, Extent, Tail]] = []
         for owner, now, tail in spaces:
             for term in terms:
-                kept = self._kept.get((owner, term))
-                if kept is not None and kept[0] is tail.stamp:
-                    found[owner, term] = kept[1]
+                kept = self._kept.get(owner, term, tail.stamp)
+                if kept is not None:
+                    found[owner, term] = kept
                 else:
                     missing.append((owner, term, now, tail))
         fetched = _fetch(c, [(owner, term, _places_max(now)) for owner, term, now, _ in missing])
         for (owner, term, now, tail), posting in zip(missing, fetched, strict=True):
-            old = self._kept.get((owner, term))
             found[owner, term] = base = posting.without(tail, term, now)
-            self._held += _weight(base) - (_weight(old[1]) if old else 0)
-            self._kept[owner, term] = (tail.stamp, base)
-        while self._held > self._postings_kept and len(self._kept) > 1:
-            _, (_, dropped) = self._kept.popitem(last=False)
-            self._held -= _weight(dropped)
+            self._kept.put(owner, term, tail.stamp, base)
         return [[found[owner, term].joined(tail, term, now) for term in terms] for owner, now, tail in spaces]
 
     def _all_common(
-        self, c: apsw.Connection, owner: int, terms: tuple[str, ...], postings: list[_Posting]
-    ) -> tuple[list[_Posting], list[int]]:
+        self, c: apsw.Connection, owner: int, terms: tuple[str, ...], postings: list[Posting]
+    ) -> tuple[list[Posting], list[int]]:
         """Every term is common: the two rarest find, by presence alone."""
         rarest = sorted((k for k, p in enumerate(postings) if p.found_in), key=lambda k: (postings[k].found_in, k))[:2]
         for k in rarest:
             ids = _ids(c, f'"{owned(owner, terms[k])}"')
-            postings[k] = _Posting(postings[k].found_in, ids, np.ones(len(ids), np.float32))
+            postings[k] = Posting(postings[k].found_in, ids, np.ones(len(ids), np.float32))
         return postings, rarest
 
     def _rescore(
         self,
         c: apsw.Connection,
         owner: int,
-        postings: Sequence[_Posting],
+        postings: Sequence[Posting],
         terms: tuple[str, ...],
         finding: list[int],
         k: int,
@@ -198,7 +159,7 @@ def _places_max(now: Extent) -> int:
     return int(max(PLACES_MIN, COMMON_SHARE * now.chunks * 1.5))
 
 
-def _fetch(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[_Posting]:
+def _fetch(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[Posting]:
     """Postings of (owner, term, places at most). One row for all of them: each step of SQLite gives the interpreter up
     and waits for it again."""
     most = max((places for _, _, places in asked), default=0)
@@ -212,26 +173,21 @@ def _fetch(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[_P
     return [_posting(c, name, packed[name], places) for name, (_, _, places) in zip(names, asked, strict=True)]
 
 
-def _posting(c: apsw.Connection, term: str, packed: str | None, places_max: int) -> _Posting:
+def _posting(c: apsw.Connection, term: str, packed: str | None, places_max: int) -> Posting:
     if packed is None:
-        return _NOWHERE
+        return NOWHERE
     places = np.fromstring(packed, dtype=np.int64, sep=",")
     if len(places) > places_max:
         row = c.execute(_FOUND_IN, (term,)).fetchone()
-        return _Posting(int(row[0]) if row else 0, None, None)
+        return Posting(int(row[0]) if row else 0, None, None)
     ids, counts = np.unique(places, return_counts=True)
-    return _Posting(len(ids), ids, counts.astype(np.float32))
+    return Posting(len(ids), ids, counts.astype(np.float32))
 
 
-def _finding(postings: Sequence[_Posting]) -> list[int]:
+def _finding(postings: Sequence[Posting]) -> list[int]:
     """Terms that find: the rarest of those fetched."""
     fetched = [k for k, p in enumerate(postings) if p.chunks is not None and p.found_in]
     return sorted(fetched, key=lambda k: (postings[k].found_in, k))[:FINDING_MAX]
-
-
-def _weight(posting: _Posting) -> int:
-    """In places of twelve bytes: what it takes to remember that a term stands nowhere, and more where it stands."""
-    return 32 if posting is _NOWHERE else 80 + (0 if posting.chunks is None else len(posting.chunks))
 
 
 def _keep(
@@ -260,7 +216,7 @@ def _inside(ids: Ids, inside: Ids) -> Ids:
 
 
 def _may_hold_phrase(
-    postings: Sequence[_Posting], finding: list[int], phrase: tuple[str, ...], found: list[Ids]
+    postings: Sequence[Posting], finding: list[int], phrase: tuple[str, ...], found: list[Ids]
 ) -> bool:
     """Only if some chunk holds every finding term is a phrase worth looking for."""
     if not PHRASE_TERMS[0] <= len(phrase) <= PHRASE_TERMS[1] or any(p.found_in == 0 for p in postings) or not finding:

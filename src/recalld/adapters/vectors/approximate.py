@@ -5,32 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recalld.ports.index import Ids, Scores
 
-from .shelf import Shelf, rows_of
+from .shelf import rows_of
 
 
 class Approximate:
-    """Follows a shelf's ids; lives in memory and is rebuilt in seconds, so nothing of it needs saving."""
+    """Holds what a shelf holds; lives in memory and is rebuilt in seconds, so nothing of it needs saving. May be asked by
+    other threads while one adds to it."""
 
     def __init__(self, width: int) -> None:
-        self._width = width
-        self._index: Any = None
+        self._index: Any = _open(width)
         self._ids: Ids = np.zeros(0, np.int64)
 
-    def follow(self, shelf: Shelf) -> None:
-        """Add what the shelf has and this index has not."""
-        if self._index is None:
-            self._index = _open(self._width)
-        new = np.setdiff1d(shelf.now.ids, self._ids, assume_unique=True)
+    def take(self, ids: Ids, vectors: NDArray[np.floating]) -> None:
+        """Add vectors, one a row. One that it has stays as it is: a place to look, scored elsewhere."""
+        _, known = rows_of(self._ids, ids)
+        new = ids[~known]
         if len(new):
-            rows, _ = rows_of(shelf.now.ids, new)
-            self._index.add_with_ids(shelf.now.vectors(rows), new.astype(np.uint64))
+            rows = np.ascontiguousarray(vectors[~known], dtype=np.float32)
+            self._index.add_with_ids(rows, new.astype(np.uint64))
             self._ids = np.union1d(self._ids, new)
 
     def nearest(self, vector: Scores, hits_max: int, allowed: Ids | None) -> Ids:
-        """About the nearest ids, unordered; ``allowed`` (a subset of the shelf's) narrows them."""
+        """About the nearest ids, unordered; ``allowed`` (all of them held) narrows them."""
         query = np.ascontiguousarray(vector[None, :], dtype=np.float32)
         k = min(hits_max, len(self._ids) if allowed is None else len(allowed))
         if k == 0:

@@ -19,7 +19,7 @@ from recalld.infra.offload import Turn
 from recalld.ports.index import WHOLE_ROWS_MAX, DenseMatches, Ids, Reach, Scores
 
 from .approximate import Approximate
-from .shelf import Shelf, page_after, rows_of
+from .shelf import Held, Page, Shelf, page_after, rows_of
 
 T = TypeVar("T")
 _NEWEST = """
@@ -44,12 +44,28 @@ class Reader(Protocol):
 
 @dataclass(eq=False, slots=True)
 class _Kept:
-    """One owner's shelf of one model, with the index beside it once it is large."""
+    """One owner's vectors of one model, with the index beside them once they are many. Others read while one thread takes
+    more, so what they read is shown last: ``index`` holds at least what ``now`` does, ``now`` what ``last`` promises."""
 
     epoch: int
     shelf: Shelf
+    now: Held
     index: Approximate | None = None
+    last: int = 0
     placed: tuple[Ids, Ids, NDArray[np.int64]] | None = None
+
+    def take(self, page: Page, exact_max: int) -> None:
+        """Take over the next page."""
+        self.shelf.take(page.ids, page.data)
+        held = self.shelf.now
+        if self.index is not None:
+            self.index.take(page.ids, page.data)
+        elif len(held.ids) > exact_max:
+            index = Approximate(self.shelf.width)
+            index.take(held.ids, held.vectors(np.arange(len(held.ids))))
+            self.index = index
+        self.now = held
+        self.last = page.last
 
     def rows(self, ids: Ids, inside: Ids) -> NDArray[np.int64]:
         """Rows of those of ``inside`` that are in ``ids``, ascending. Questions about one reach come again and again with
@@ -133,7 +149,7 @@ class ExactVectors:
         found = []
         for owner, epoch, newest in orjson.loads(only(c, _NEWEST, (orjson.dumps(owners).decode(), model))[0]):
             kept = self._kept.get((owner, model))
-            if newest > kept.shelf.last or kept.epoch != epoch if kept is not None else newest:
+            if newest > kept.last or kept.epoch != epoch if kept is not None else newest:
                 found.append(owner)
         return found
 
@@ -144,14 +160,11 @@ class ExactVectors:
             epoch = int(row[0]) if row else 0
             kept = self._kept.get((owner, model[0]))
             if kept is None or kept.epoch != epoch:
-                kept = _Kept(epoch, Shelf(model[1]))
-            page = page_after(c, owner, model[0], kept.shelf.last, model[1])
+                shelf = Shelf(model[1])
+                kept = _Kept(epoch, shelf, shelf.now)
+            page = page_after(c, owner, model[0], kept.last, model[1])
             if page is not None:
-                kept.shelf.take(page[0], page[1])
-                kept.shelf.last = page[2]
-            if len(kept.shelf.now.ids) > self._exact_max:
-                kept.index = kept.index or Approximate(model[1])
-                kept.index.follow(kept.shelf)
+                kept.take(page, self._exact_max)
             self._kept[owner, model[0]] = kept
             self._kept.move_to_end((owner, model[0]))
         while len(self._kept) > len(owners) and sum(k.shelf.bytes for k in self._kept.values()) > self._bytes_max:
@@ -159,7 +172,8 @@ class ExactVectors:
 
     def _held(self, owners: Sequence[int], fingerprint: str) -> dict[int, _Kept]:
         model = self._models.get(fingerprint, (0, 0))[0]
-        return {o: self._kept[o, model] for o in owners if (o, model) in self._kept}
+        kept = ((owner, self._kept.get((owner, model))) for owner in owners)
+        return {owner: each for owner, each in kept if each is not None}
 
     def _search(self, kept: dict[int, _Kept], reach: Reach, vector: Scores, hits_max: int) -> DenseMatches:
         found: list[tuple[Ids, Scores]] = []
@@ -167,7 +181,8 @@ class ExactVectors:
         for owner, inside in zip(reach.owners, reach.chunks, strict=True):
             if owner not in kept:
                 continue
-            held, index = kept[owner].shelf.now, kept[owner].index
+            held = kept[owner].now
+            index = kept[owner].index
             rows = kept[owner].rows(held.ids, inside)
             if index is None or len(rows) <= FILTERED_EXACT_MAX:
                 found.append((held.ids[rows], held.cosines(vector, rows)))
@@ -200,7 +215,7 @@ def _joined(found: list[tuple[Ids, Scores]], exact: bool) -> DenseMatches:
 def _cosines(kept: dict[int, _Kept], vector: Scores, ids: Ids) -> Scores:
     found = np.full(len(ids), np.nan, np.float32)
     for each in kept.values():
-        held = each.shelf.now
+        held = each.now
         rows, there = rows_of(held.ids, ids)
         found[there] = held.cosines(vector, rows[there])
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 import numpy as np
@@ -55,11 +55,10 @@ class Held:
 class Shelf:
     """``now`` is what readers take, replaced as one so that a reader on another thread never sees half a change. Vectors
     stay where they were put, in the order they came: float32 by columns up to ``FLOAT32_ROWS_MAX`` of them, float16 by
-    rows beyond. ``last``: the largest vector id taken over."""
+    rows beyond."""
 
     def __init__(self, width: int) -> None:
         self.width = width
-        self.last = 0
         self._ids: Ids = np.zeros(256, np.int64)
         self._data: Floats = np.zeros((width, 256), np.float32)
         self._count = 0
@@ -106,10 +105,16 @@ def rows_of(held: Ids, wanted: Ids) -> tuple[NDArray[np.int64], NDArray[np.bool_
     return at, held[at] == wanted
 
 
-def page_after(
-    c: apsw.Connection, owner: int, model: int, last: int, width: int
-) -> tuple[Ids, NDArray[np.float16], int] | None:
-    """The next page of an owner's vectors in the order they arrived: chunk ids, rows and the last vector id."""
+class Page(NamedTuple):
+    """Vectors in the order they arrived, one a row, by chunk id; ``last``: the largest vector id."""
+
+    ids: Ids
+    data: NDArray[np.float16]
+    last: int
+
+
+def page_after(c: apsw.Connection, owner: int, model: int, last: int, width: int) -> Page | None:
+    """The next page of an owner's vectors; None at the end."""
     rows: list[Any] = c.execute(
         "SELECT id, chunk, data FROM vector WHERE owner = ? AND model = ? AND id > ? ORDER BY id LIMIT ?",
         (owner, model, last, PAGE_ROWS),
@@ -119,4 +124,4 @@ def page_after(
     whole = [r for r in rows if len(r[2]) == width * 2]
     ids = np.array([r[1] for r in whole], np.int64)
     data = np.frombuffer(b"".join(r[2] for r in whole), "<f2").reshape(len(whole), width)
-    return ids, data, int(rows[-1][0])
+    return Page(ids, data, int(rows[-1][0]))

@@ -1,0 +1,74 @@
+"""An index is searched while it grows: four threads read what one of them is bringing up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recalld.adapters.catalog import sqlite
+from recalld.adapters.catalog.sqlite import SqliteCatalog
+from recalld.adapters.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.vectors import exact
+from recalld.adapters.vectors.exact import ExactVectors
+from recalld.domain.caller import Caller
+from recalld.domain.query import Query
+from recalld.infra.sqlite import Readers
+from tests.shelf import Shelf
+
+WIDTH, STEPS, SMALL = 16, 200, 20
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads take turns so often that whatever can be seen half done is."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the size up to which everything is scored: candidates by the 4-bit index, neighbours by the catalog."""
+    monkeypatch.setattr(sqlite, "WHOLE_ROWS_MAX", SMALL)
+    monkeypatch.setattr(exact, "FILTERED_EXACT_MAX", SMALL)
+    shelf = Shelf(file=tmp_path / "store.db")
+    readers = Readers(tmp_path / "store.db", count=4)
+    catalog, vectors = SqliteCatalog(readers), ExactVectors(readers, exact_max=SMALL)
+    lexicon = Fts5Lexicon(readers, postings_kept=500)
+    rows = np.random.default_rng(0).standard_normal((STEPS * 10, WIDTH)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    growing = True
+
+    def grow(step: int) -> None:
+        turns = [(f"m{step}-{k}", f"speaker {step}", f"word{k} of{step}", float(step)) for k in range(10)]
+        shelf.talk("ana", "s", turns)
+        ids = [r[0] for r in shelf.c.execute("SELECT id FROM chunk ORDER BY id DESC LIMIT 10")]
+        shelf.vectors("m", WIDTH, dict(zip(ids, rows[step * 10 :], strict=False)))
+
+    async def ask(k: int) -> int:
+        asked = 0
+        while growing:
+            reach = await catalog.reach(Caller(user="ana"), Query("q"))
+            found = await vectors.search(reach, "m", rows[(k + asked) % len(rows)], hits_max=5)
+            words = await lexicon.match(reach, ("word1", f"of{asked % STEPS}", "nowhere"), ())
+            table = await catalog.table(reach, np.union1d(found.ids, words.chunk), around=4)
+            assert np.isin(found.ids, np.concatenate(reach.chunks)).all()
+            assert np.isin(found.ids, table.ids).all()
+            assert np.isin(words.chunk, table.ids).all()
+            asked += 1
+        return asked
+
+    grow(0)
+    async with asyncio.TaskGroup() as group:
+        asking = [group.create_task(ask(k)) for k in range(8)]
+        for step in range(1, STEPS):
+            await shelf.pool.run(grow, step)
+        growing = False
+    readers.close()
+    assert sum(task.result() for task in asking) > STEPS
