@@ -19,6 +19,7 @@ import uvloop
 
 from recalld.app.config import Config, ServerConfig
 from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
+from recalld.infra import heap
 from recalld.infra.logs import setup
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.frame import OnRequest
@@ -50,6 +51,7 @@ def run(
     Raises ``Denied`` for a host that is not loopback in dev mode, ``Conflict`` for a port or a data folder in use, each
     in one sentence with its remedy.
     """
+    heap.settle()
     logs = setup(level=config.log.level, json=config.log.format == "json")
     try:
         uvloop.run(serve(config, on_request=on_request, on_listening=on_listening, guests=guests))

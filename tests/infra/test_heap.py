@@ -1,0 +1,49 @@
+"""Memory that was given back is the system's again, though what stays lies in between."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+_PROGRAM = """
+import sys
+from pathlib import Path
+from recalld.infra import heap
+
+def own_kb():
+    return int(Path("/proc/self/status").read_text(encoding="ascii").split("RssAnon:")[1].split()[0])
+
+if sys.argv[1] == "settled":
+    assert heap.settle()
+before = own_kb()
+passing, staying = [], []
+for _ in range(500):
+    passing.append(bytearray(b"x" * 100_000))
+    staying.append(bytearray(b"x" * 1_000))
+passing.clear()
+print(own_kb() - before)
+"""
+
+
+def grown_kb(how: str, **environment: str) -> int:
+    """What a process keeps of 50 MB, freed, between 500 small things that stay."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, how], env={**clean, **environment}, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="GNU's C library only")
+def test_what_passes_leaves_no_holes() -> None:
+    assert grown_kb("settled") < 0.2 * grown_kb("left alone")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="GNU's C library only")
+def test_what_the_environment_says_is_left_as_it_is() -> None:
+    said = {"MALLOC_ARENA_MAX": "4", "MALLOC_MMAP_THRESHOLD_": "10000000"}
+    assert grown_kb("settled", **said) > 0.8 * grown_kb("left alone", **said)
