@@ -53,7 +53,8 @@ class _Wanted:
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class _View:
     """What a reach rests on: chunks and rows per space, and its whole table if it is small enough to be scored in full. Reaches
-    name their view, a view no reach: in a circle its megabytes would stay until the collector comes by."""
+    name their view, a view no reach: in a circle its megabytes would stay until the collector comes by. Views are found by the
+    identity of their ``spaces``, which they therefore hold."""
 
     spaces: tuple[Space, ...]
     stamps: tuple[int, ...]

@@ -54,7 +54,7 @@ class KeptPostings:
         self._places_max = places_max
         self._held: OrderedDict[tuple[int, str], tuple[object, Posting]] = OrderedDict()
         self._turn = Turn()
-        self.places = 0
+        self._places = 0
 
     def get(self, owner: int, term: str, stamp: object) -> Posting | None:
         """What was kept under the same stamp."""
@@ -66,10 +66,10 @@ class KeptPostings:
         with self._turn:
             former = self._held.get((owner, term))
             self._held[owner, term] = (stamp, posting)
-            self.places += _weight(posting) - (_weight(former[1]) if former else 0)
-            while self.places > self._places_max and len(self._held) > 1:
+            self._places += _weight(posting) - (_weight(former[1]) if former else 0)
+            while self._places > self._places_max and len(self._held) > 1:
                 _, (_, dropped) = self._held.popitem(last=False)
-                self.places -= _weight(dropped)
+                self._places -= _weight(dropped)
 
 
 def _weight(posting: Posting) -> int:
