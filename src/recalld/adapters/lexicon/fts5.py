@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import apsw
 import numpy as np
@@ -65,9 +65,7 @@ class Fts5Lexicon:
     ) -> LexicalMatches:
         found_in = np.zeros(len(terms), np.float32)
         found_by = np.zeros(len(terms), np.bool_)
-        term: list[NDArray[np.int32]] = []
-        chunk: list[Ids] = []
-        count: list[NDArray[np.float32]] = []
+        places: list[_Places] = []
         phrases: list[Ids] = []
         extents = extents_of(c, reach.owners)
         everywhere = self._postings(c, reach.owners, extents, terms)
@@ -78,19 +76,19 @@ class Fts5Lexicon:
             if not finding:
                 postings, finding = self._all_common(c, owner, terms, postings)
             found_by[finding] = True
-            before = len(chunk)
-            for k in finding:
-                _keep(k, postings[k].chunks, postings[k].counts, inside, term, chunk, count)
             common = [k for k, p in enumerate(postings) if k not in finding and p.found_in]
-            for k in sorted(common, key=lambda k: postings[k].found_in)[:RESCORING_MAX]:
-                _keep(k, *self._rescore(c, owner, postings, terms, finding, k), inside, term, chunk, count)
-            if _may_hold_phrase(postings, finding, phrase, chunk[before:]):
-                phrases.append(_inside(_phrase(c, owner, phrase), inside))
+            rescoring = sorted(common, key=lambda k: postings[k].found_in)[:RESCORING_MAX]
+            found = [(k, postings[k].chunks, postings[k].counts) for k in finding]
+            found += [(k, *self._rescore(c, owner, postings, terms, finding, k)) for k in rescoring]
+            places.append(_inside(found, inside))
+            if _may_hold_phrase(postings, finding, phrase, places[-1]):
+                ids = _phrase(c, owner, phrase)
+                phrases.append(ids[_held(ids, inside)])
         return LexicalMatches(
             terms=terms,
-            term=np.concatenate(term) if term else np.zeros(0, np.int32),
-            chunk=np.concatenate(chunk) if chunk else np.zeros(0, np.int64),
-            count=np.concatenate(count) if count else np.zeros(0, np.float32),
+            term=np.concatenate([each.term for each in places]),
+            chunk=np.concatenate([each.chunk for each in places]),
+            count=np.concatenate([each.often for each in places]),
             found_in=found_in,
             found_by=found_by,
             chunks=total,
@@ -190,40 +188,40 @@ def _finding(postings: Sequence[Posting]) -> list[int]:
     return sorted(fetched, key=lambda k: (postings[k].found_in, k))[:FINDING_MAX]
 
 
-def _keep(
-    k: int,
-    ids: Ids | None,
-    counts: NDArray[np.float32] | None,
-    inside: Ids,
-    term: list[NDArray[np.int32]],
-    chunk: list[Ids],
-    count: list[NDArray[np.float32]],
-) -> None:
-    if ids is None or counts is None or not len(ids) or not len(inside):
-        return
-    at = np.minimum(np.searchsorted(inside, ids), len(inside) - 1)
-    keep = inside[at] == ids
-    chunk.append(ids[keep])
-    count.append(counts[keep])
-    term.append(np.full(int(keep.sum()), k, np.int32))
+class _Places(NamedTuple):
+    """Postings side by side: term number, chunk, how often."""
+
+    term: NDArray[np.int32]
+    chunk: Ids
+    often: NDArray[np.float32]
 
 
-def _inside(ids: Ids, inside: Ids) -> Ids:
+def _inside(found: Sequence[tuple[int, Ids | None, NDArray[np.float32] | None]], inside: Ids) -> _Places:
+    """What of these terms' postings lies in reach, all of them looked up at once: numpy gives the interpreter up at every
+    look."""
+    there = [(k, ids, counts) for k, ids, counts in found if ids is not None and counts is not None and len(ids)]
+    if not there or not len(inside):
+        return _Places(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    terms, ids, counts = zip(*there, strict=True)
+    chunk = np.concatenate(ids)
+    keep = _held(chunk, inside)
+    term = np.repeat(np.array(terms, np.int32), [len(each) for each in ids])
+    return _Places(term[keep], chunk[keep], np.concatenate(counts)[keep])
+
+
+def _held(ids: Ids, inside: Ids) -> NDArray[np.bool_]:
+    """Which of these are in ascending ``inside``."""
     if not len(inside):
-        return ids[:0]
-    keep: NDArray[np.bool_] = inside[np.minimum(np.searchsorted(inside, ids), len(inside) - 1)] == ids
-    return ids[keep]
+        return np.zeros(len(ids), np.bool_)
+    held: NDArray[np.bool_] = inside[np.minimum(np.searchsorted(inside, ids), len(inside) - 1)] == ids
+    return held
 
 
-def _may_hold_phrase(
-    postings: Sequence[Posting], finding: list[int], phrase: tuple[str, ...], found: list[Ids]
-) -> bool:
+def _may_hold_phrase(postings: Sequence[Posting], finding: list[int], phrase: tuple[str, ...], found: _Places) -> bool:
     """Only if some chunk holds every finding term is a phrase worth looking for."""
     if not PHRASE_TERMS[0] <= len(phrase) <= PHRASE_TERMS[1] or any(p.found_in == 0 for p in postings) or not finding:
         return False
-    together = (
-        np.unique(np.concatenate(found[: len(finding)]), return_counts=True)[1] if found else np.zeros(0, np.int64)
-    )
+    together = np.unique(found.chunk[np.isin(found.term, finding)], return_counts=True)[1]
     return bool(len(together)) and int(together.max()) >= len(finding)
 
 

@@ -24,6 +24,7 @@ SELECT json_group_array(json_array(o.id, o.chunks, o.terms, o.epoch,
   (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = o.id)))
 FROM json_each(?) w JOIN owner o ON o.id = w.value"""
 _CAME = "SELECT json_group_array(json_array(id, terms)) FROM chunk WHERE owner = ? AND id > ? AND id <= ?"
+_NOWHERE: tuple[Ids, NDArray[np.float32]] = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 def begins(term: str) -> bool:
@@ -78,9 +79,12 @@ class Tail:
     def of(self, term: str, newest: int) -> tuple[Ids, NDArray[np.float32]]:
         """Chunks up to ``newest`` that hold a term, ascending, and how often."""
         asked = [each for each in list(self._places) if each.startswith(term)] if begins(term) else [term]
+        held = [dict(self._places[each]) for each in asked if each in self._places]
+        if not held:
+            return _NOWHERE
         places = Counter[int]()
-        for each in asked:
-            places.update(dict(self._places.get(each, {})))
+        for each in held:
+            places.update(each)
         found = sorted((chunk, count) for chunk, count in places.items() if chunk <= newest)
         return np.array([chunk for chunk, _ in found], np.int64), np.array([count for _, count in found], np.float32)
 
