@@ -58,6 +58,8 @@ async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pyte
             found = await vectors.search(reach, "m", rows[(k + asked) % len(rows)], hits_max=5)
             words = await lexicon.match(reach, ("word1", f"of{asked % STEPS}", "nowhere"), ())
             table = await catalog.table(reach, np.union1d(found.ids, words.chunk), around=4)
+            near = await vectors.cosines("m", rows[0], reach.owners, table.ids)
+            assert not np.isnan(near[np.isin(table.ids, found.ids)]).any()
             assert np.isin(found.ids, np.concatenate(reach.chunks)).all()
             assert np.isin(found.ids, table.ids).all()
             assert np.isin(words.chunk, table.ids).all()

@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 import apsw
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from recalld.infra.lookup import only
@@ -19,7 +18,7 @@ from recalld.infra.offload import Turn
 from recalld.ports.index import WHOLE_ROWS_MAX, DenseMatches, Ids, Reach, Scores
 
 from .approximate import Approximate
-from .shelf import Held, Page, Shelf, page_after, rows_of
+from .shelf import Held, Page, Places, Shelf, page_after, rows_of
 
 T = TypeVar("T")
 _NEWEST = """
@@ -52,7 +51,7 @@ class _Kept:
     now: Held
     index: Approximate | None = None
     last: int = 0
-    placed: tuple[Ids, Ids, NDArray[np.int64]] | None = None
+    placed: tuple[Ids, Ids, Places, Places] | None = None
 
     def take(self, page: Page, exact_max: int) -> None:
         """Take over the next page."""
@@ -67,14 +66,15 @@ class _Kept:
         self.now = held
         self.last = page.last
 
-    def rows(self, ids: Ids, inside: Ids) -> NDArray[np.int64]:
-        """Rows of those of ``inside`` that are in ``ids``, ascending. Questions about one reach come again and again with
-        the same two arrays, so the last answer is kept with them."""
+    def places(self, ids: Ids, wanted: Ids) -> tuple[Places, Places]:
+        """Rows in ``ids`` of those of ``wanted`` that are there, and which of ``wanted`` these are; both ascending. Questions
+        about one reach come again and again with the same two arrays, so the last answer is kept with them."""
         kept = self.placed
-        if kept is None or kept[0] is not ids or kept[1] is not inside:
-            at, there = rows_of(ids, inside)
-            kept = self.placed = (ids, inside, at[there])
-        return kept[2]
+        if kept is None or kept[0] is not ids or kept[1] is not wanted:
+            at, there = rows_of(ids, wanted)
+            which = np.flatnonzero(there)
+            kept = self.placed = (ids, wanted, at[which], which)
+        return kept[2:]
 
 
 class ExactVectors:
@@ -183,7 +183,7 @@ class ExactVectors:
                 continue
             held = kept[owner].now
             index = kept[owner].index
-            rows = kept[owner].rows(held.ids, inside)
+            rows, _ = kept[owner].places(held.ids, inside)
             if index is None or len(rows) <= FILTERED_EXACT_MAX:
                 found.append((held.ids[rows], held.cosines(vector, rows)))
                 continue
@@ -216,6 +216,6 @@ def _cosines(kept: dict[int, _Kept], vector: Scores, ids: Ids) -> Scores:
     found = np.full(len(ids), np.nan, np.float32)
     for each in kept.values():
         held = each.now
-        rows, there = rows_of(held.ids, ids)
-        found[there] = held.cosines(vector, rows[there])
+        rows, which = each.places(held.ids, ids)
+        found[which] = held.cosines(vector, rows)
     return found

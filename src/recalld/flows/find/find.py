@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from recalld.domain.caller import Caller
 from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
@@ -44,7 +46,8 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
             return Answer((), (), tuple(stages))
         found = await recall(planned, reach, asked, doors, deadline_s=deadline_s)
     table, evidence = await rows_of(reach, found, doors)
-    stage("recall", f"{len(evidence.row)} postings, {0 if found.dense is None else len(found.dense.ids)} vectors")
+    vectors = 0 if evidence.cosine is None else np.count_nonzero(~np.isnan(evidence.cosine))
+    stage("recall", f"{len(evidence.row)} postings, {vectors} vectors")
     rows, prepared = await ready(table, doors)
     ranked = rank(query.text, rows, evidence, DEFAULT, prepared)
     cut = CUT if query.score_min is None else query.score_min

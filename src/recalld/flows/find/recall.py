@@ -25,10 +25,13 @@ NEIGHBOURS = 4
 
 @dataclass(slots=True)
 class Found:
-    """What the searches brought (None: late, failed or not there) and the parts that were missing."""
+    """What the searches brought (None: late, failed or not there) and the parts that were missing. ``table``: all rows of a
+    reach that is scored in full, ``cosine`` theirs; ``dense``: the best of a larger one."""
 
+    table: ChunkTable | None = None
     lexical: LexicalMatches | None = None
     dense: DenseMatches | None = None
+    cosine: Scores | None = None
     vector: Scores | None = None
     degraded: tuple[str, ...] = ()
 
@@ -57,14 +60,16 @@ async def asking(plan: Plan, doors: Doors, *, deadline_s: float) -> AsyncIterato
 
 async def recall(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Doors, *, deadline_s: float) -> Found:
     """Search both ways. Raises ``Upstream`` only when neither answered."""
-    found = Found()
+    found = Found(await doors.catalog.table(reach) if reach.size <= WHOLE_ROWS_MAX else None)
     try:
-        async with asyncio.TaskGroup() as both:
-            both.create_task(_lexical(plan, reach, doors, found, deadline_s))
-            both.create_task(_dense(reach, asked, doors, found, deadline_s))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_lexical(plan, reach, doors, found, deadline_s))
+            group.create_task(_dense(reach, asked, doors, found, deadline_s))
+            if found.table is not None:  # while the question's vector is on its way
+                group.create_task(ready(found.table, doors))
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
-    if found.lexical is None and found.dense is None:
+    if found.lexical is None and found.vector is None:
         raise Upstream("neither full text nor vectors answered in time", remedy="ask again in a moment")
     return found
 
@@ -97,10 +102,12 @@ async def _dense(reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: 
         return
     try:
         async with asyncio.timeout(deadline_s):
-            found.dense = await doors.vectors.search(
-                reach, doors.embedder.fingerprint, question.vector, hits_max=DENSE_HITS
-            )
-            found.vector = question.vector
+            model, vector = doors.embedder.fingerprint, question.vector
+            if found.table is not None:
+                found.cosine = await doors.vectors.cosines(model, vector, reach.owners, found.table.ids)
+            else:
+                found.dense = await doors.vectors.search(reach, model, vector, hits_max=DENSE_HITS)
+            found.vector = vector
     except (Busy, Upstream, TimeoutError):
         found.degraded += ("vectors",)
 
@@ -108,12 +115,12 @@ async def _dense(reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: 
 async def rows_of(reach: Reach, found: Found, doors: Doors) -> tuple[ChunkTable, Evidence]:
     """The rows to rank and what is known about them: all of a small reach, the candidates and their neighbours of a
     large one."""
-    if reach.size <= WHOLE_ROWS_MAX:
-        table = await doors.catalog.table(reach)
-        cosine = _known(table.ids, found.dense)
-    else:
+    table, cosine = found.table, found.cosine
+    if table is None:
         table = await doors.catalog.table(reach, _candidates(found), around=NEIGHBOURS)
         cosine = await _asked(reach, table.ids, found, doors)
+    if cosine is not None and np.isnan(cosine).all():
+        cosine = None
     evidence = _evidence(table.ids, found.lexical, cosine)
     model = doors.embedder
     return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
@@ -148,19 +155,6 @@ def _candidates(found: Found) -> Ids:
             ids = np.sort(ids[np.argpartition(-worth, CANDIDATES_MAX)[:CANDIDATES_MAX]])
         parts += [ids, lexical.phrase]
     return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
-
-
-def _known(ids: Ids, dense: DenseMatches | None) -> Scores | None:
-    if dense is None or not len(dense.ids):
-        return None
-    if len(dense.ids) == len(ids) and np.array_equal(dense.ids, ids):
-        return dense.scores
-    cosine = np.full(len(ids), np.nan, np.float32)
-    if len(ids):
-        at = np.minimum(np.searchsorted(ids, dense.ids), len(ids) - 1)
-        there = ids[at] == dense.ids
-        cosine[at[there]] = dense.scores[there]
-    return cosine
 
 
 async def _asked(reach: Reach, ids: Ids, found: Found, doors: Doors) -> Scores | None:
