@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
-import uvloop
 
 from recalld.app.config import Config, ServerConfig
 from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
 from recalld.infra import heap
 from recalld.infra.logs import setup
+from recalld.infra.loop import Loop
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.frame import OnRequest
 from recalld.surfaces.http.guest import Guests
@@ -54,7 +54,8 @@ def run(
     heap.settle()
     logs = setup(level=config.log.level, json=config.log.format == "json")
     try:
-        uvloop.run(serve(config, on_request=on_request, on_listening=on_listening, guests=guests))
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(serve(config, on_request=on_request, on_listening=on_listening, guests=guests))
     finally:
         logs.close()
 

@@ -1,0 +1,85 @@
+"""The server's event loop: uvloop, with one timer of the system for all deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+import time
+from collections.abc import Callable
+from contextvars import Context
+from typing import TypeVarTuple, Unpack
+
+import uvloop
+
+Ts = TypeVarTuple("Ts")
+
+_CALLED_OFF_MAX = 1_000
+"""From here on, what was called off is thrown out once it is more than what is still due."""
+
+
+class Loop(uvloop.Loop):
+    """A find sets a dozen deadlines, and nearly all are called off. uvloop makes a handle of the system's library for each
+    and closes it again, and gives the interpreter up and takes it back for every one that closes. Here they stand in a heap,
+    as in asyncio's own loop, and one alarm rings for the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._numbers = itertools.count()
+        self._called_off = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = math.inf
+
+    def time(self) -> float:
+        """Seconds of the monotonic clock, now: uvloop's are those of the turn's beginning."""
+        return time.monotonic()
+
+    def call_later(
+        self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """See ``asyncio.loop.call_later``."""
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """See ``asyncio.loop.call_at``."""
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._due, (when, next(self._numbers), handle))
+        if when < self._alarm_at:
+            self._set_alarm(when)
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Told before a handle is called off. One that has rung already may be counted, which only tidies
+        earlier."""
+        self._called_off += 1
+        if self._called_off > max(_CALLED_OFF_MAX, len(self._due) // 2):
+            self._due = [each for each in self._due if not each[2].cancelled()]
+            heapq.heapify(self._due)
+            self._called_off = 0
+
+    def _set_alarm(self, when: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = when
+        # The system's timer counts whole milliseconds: rather one late than early.
+        wait_s = math.ceil(max(0.0, when - self.time()) * 1000) / 1000
+        self._alarm = super().call_later(wait_s, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm, self._alarm_at = None, math.inf
+        now = self.time()
+        while self._due and (self._due[0][0] <= now or self._due[0][2].cancelled()):
+            _, _, handle = heapq.heappop(self._due)
+            if not handle.cancelled():
+                self.call_soon(_run, handle)
+        if self._due:
+            self._set_alarm(self._due[0][0])
+
+
+def _run(handle: asyncio.TimerHandle) -> None:
+    if not handle.cancelled():
+        handle._run()
