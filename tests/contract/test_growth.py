@@ -59,7 +59,7 @@ async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pyte
             words = await lexicon.match(reach, ("word1", f"of{asked % STEPS}", "nowhere"), ())
             table = await catalog.table(reach, np.union1d(found.ids, words.chunk), around=4)
             near = await vectors.cosines("m", rows[0], reach.owners, table.ids)
-            assert not np.isnan(near[np.isin(table.ids, found.ids)]).any()
+            assert not np.isnan(near.scores[np.isin(table.ids, found.ids)]).any()
             assert np.isin(found.ids, np.concatenate(reach.chunks)).all()
             assert np.isin(found.ids, table.ids).all()
             assert np.isin(words.chunk, table.ids).all()

@@ -107,6 +107,14 @@ class DenseMatches:
 
 
 @dataclass(frozen=True, slots=True)
+class Cosines:
+    """Of chunks that were asked for: ``scores`` in their order, NaN where there is no vector; ``known``: how many have one."""
+
+    scores: Scores
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """What an answer shows of a node. ``abstract``: L0, or a message's own text; ``overview``: L1; ``quotes``: the
     messages a memory was made from, ``quoted`` their node ids in the same order (0 = gone)."""
@@ -142,8 +150,8 @@ class Vectors(Protocol):
         ``hits_max``, rescored exactly. Chunks without a vector of this model are simply absent."""
         ...
 
-    async def cosines(self, fingerprint: str, vector: Scores, owners: Sequence[int], ids: Ids) -> Scores:
-        """Exact cosines of these chunks (ascending ids), NaN where there is no vector."""
+    async def cosines(self, fingerprint: str, vector: Scores, owners: Sequence[int], ids: Ids) -> Cosines:
+        """Exact cosines of these chunks (ascending ids)."""
         ...
 
     async def serving(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +17,16 @@ _ABOUT_ASSISTANT = re.compile(
     r"|\b(?:did|had|have) you\b|\byour (?:suggest|recommend|list|answer|advice|respon)",
     re.IGNORECASE,
 )
+SAMPLE_ROWS = 256
+SPARE_ROWS = 8
+"""An entry has a few chunks: so many rows are looked at for each entry that is wanted, more if that was short."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What one query found. Postings: ``term[k]`` stands ``count[k]`` times in row ``row[k]``; ``idf`` per term;
-    ``cosine`` per row, NaN where there is no vector, None = no vectors at all; ``phrase``: rows that hold all of it;
+    ``cosine`` per row, NaN where there is no vector, None = no vectors at all; ``known``: how many rows have one;
+    ``phrase``: rows that hold all of it;
     ``floor``/``ceiling``: the model's cosines of unrelated and of equal texts."""
 
     term: Rows
@@ -29,6 +34,7 @@ class Evidence:
     count: NDArray[np.float32]
     idf: Floats
     cosine: NDArray[np.float32] | None
+    known: int
     phrase: Rows
     floor: float = 0.0
     ceiling: float = 1.0
@@ -66,45 +72,66 @@ def rank(
     query: str, rows: Rowset, found: Evidence, weights: Weights = DEFAULT, prepared: Prepared | None = None
 ) -> Ranked:
     """Score every row. Empty evidence gives zeros; equal rows get equal scores. ``prepared``: of these rows and weights,
-    made before (None: made here)."""
+    made before (None: made here).
+
+    The whole of it is a few dozen passes over the rows. Each gives the interpreter up and takes it back, which beside other
+    threads costs more than the pass: one more is worth avoiding.
+    """
     known = prepared or prepare(rows, weights)
     lexical = _bm25(rows, found, known, weights)
-    dense = np.full(len(rows.node), found.floor) if found.cosine is None else _blend(found.cosine, found.floor, known)
-    # A lone row has no span of its own: the model's floor stands in for the worst one.
-    low = min(found.floor, float(dense.min(initial=found.floor)))
-    fused = _scaled(_scaled(lexical, 0.0) + weights.dense * _scaled(dense, low), 0.0)
-    group = weights.group_share * known.best_of_group(fused)
+    most = float(lexical.max(initial=0.0))
+    fused = _scaled(lexical, 0.0, most)
+    near = None
+    if found.cosine is None:
+        dense = np.full(len(rows.node), found.floor)
+    else:
+        dense = _blend(found.cosine, found, known)
+        # A lone row has no span of its own: the model's floor stands in for the worst one.
+        low = float(dense.min(initial=found.floor))
+        high = float(dense.max(initial=low))
+        fused += _scaled(dense, low, high, weights.dense)
+        near = (max(high, found.floor) - found.floor) / (found.ceiling - found.floor)
+    fused = _scaled(fused, 0.0, float(fused.max(initial=0.0)))
+    group = known.best_of_group(fused) * weights.group_share
     bonus = _bonus(query, rows, known, weights)
     if len(found.phrase):
+        bonus = bonus.copy()
         bonus[found.phrase] += weights.phrase
-    best = float(lexical.max(initial=0.0)) / max((weights.k1 + 1) * float(found.idf.sum()), 1e-9)
-    near = None
-    if found.cosine is not None:
-        near = (float(dense.max(initial=found.floor)) - found.floor) / (found.ceiling - found.floor)
-    return Ranked(lexical, dense, group, bonus, fused + group + bonus, best, near)
+    total = fused + group
+    total += bonus
+    best = most / max((weights.k1 + 1) * float(found.idf.sum()), 1e-9)
+    return Ranked(lexical, dense, group, bonus, total, best, near)
 
 
 def fold(entry: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64]:
     """Rows of the best chunk of each entry, best first, at most ``most``; ties: the smaller row."""
-    count = most
-    while len(entry):
-        count = min(len(entry), count * 8)  # an entry has a few chunks: look at the top only, wider if that was short
-        top = _top(total, count)
-        order = top[np.argsort(-total[top], kind="stable")]
-        _, first = np.unique(entry[order], return_index=True)
-        if len(first) >= most or count == len(entry):
-            return order[np.sort(first)][:most]
-    return np.zeros(0, np.int64)
+    for bar in _bars(total, most):
+        # All that is above some bar, in order: the best of the rest is worse than any of it.
+        above = np.flatnonzero(total > bar)
+        best = _best_of_entry(entry, total, above)
+        if len(best) >= most:
+            return best[:most]
+    return _best_of_entry(entry, total, np.arange(len(total)))[:most]
 
 
-def _top(total: Floats, count: int) -> NDArray[np.int64]:
-    """The ``count`` best rows, ascending; of equals the smaller ones."""
-    # Most rows of a store have nothing of a query: selecting among thousands of equals would take longer than all else.
-    least, above = total.min(), np.flatnonzero(total > total.min())
-    if len(above) > count:
-        least = np.partition(total[above], len(above) - count)[len(above) - count]
-        above = above[total[above] > least]
-    return np.sort(np.concatenate([above, np.flatnonzero(total == least)[: count - len(above)]]))
+def _best_of_entry(entry: NDArray[np.int64], total: Floats, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    order = rows[np.argsort(-total[rows], kind="stable")]
+    _, first = np.unique(entry[order], return_index=True)
+    return order[np.sort(first)]
+
+
+def _bars(total: Floats, most: int) -> Iterator[float]:
+    """Ever lower bars, by a sample: above the first there are some eight rows for each entry that is wanted, above the last
+    all that are better than the worst. Sorting a whole store, or selecting among the thousands that have nothing of a query,
+    would take longer than all else."""
+    step = len(total) // SAMPLE_ROWS + 1
+    sample = np.sort(total[::step])
+    above = max(1, SPARE_ROWS * most // step)
+    while above < len(sample):
+        yield float(sample[-above])
+        above *= 4
+    if len(total):
+        yield float(total.min())
 
 
 def _bm25(rows: Rowset, found: Evidence, known: Prepared, weights: Weights) -> Floats:
@@ -138,35 +165,36 @@ def _summed(at: NDArray[np.int64], values: Floats, size: int) -> Floats:
     return np.asarray(np.bincount(at, values, minlength=size), np.float64)
 
 
-def _blend(cosine: NDArray[np.float32], floor: float, known: Prepared) -> Floats:
+def _blend(cosine: NDArray[np.float32], found: Evidence, known: Prepared) -> Floats:
     """Cosines with the mixture of each row's vector and its neighbours', had it been made. A row that has no vector yet
     gets what an average row has."""
-    missing = np.isnan(cosine)
     own = cosine.astype(np.float64)
-    if missing.any():
-        own[missing] = float(own[~missing].mean()) if not missing.all() else floor
-    return (own + known.links.taken(own)) / known.vector_norm
+    if found.known < len(own):
+        missing = np.flatnonzero(np.isnan(own))
+        own[missing] = 0.0
+        own[missing] = float(own.sum()) / found.known if found.known else found.floor
+    own += known.links.taken(own)
+    own /= known.vector_norm
+    return own
 
 
-def _scaled(score: Floats, low: float) -> Floats:
-    span = score.max(initial=low) - low
-    return (score - low) / span if span > 1e-12 else np.zeros(len(score))
+def _scaled(score: Floats, low: float, high: float, weight: float = 1.0) -> Floats:
+    """From 0 at ``low`` to ``weight`` at ``high``."""
+    span = high - low
+    if span <= 1e-12:
+        return np.zeros(len(score))
+    return (score if low == 0.0 else score - low) * (weight / span)
 
 
 def _bonus(query: str, rows: Rowset, known: Prepared, weights: Weights) -> Floats:
     """If the question names exactly one of those who talk, that person's turns gain. With an assistant what is remembered
     is what the user said, unless the question is about the assistant's words. Otherwise never above 0, so that talk has
     no lead over files."""
-    if not rows.speakers:
-        return np.zeros(len(rows.node))
-    bonus = known.prior.copy()
+    asked = "assistant" if known.role_talks and _ABOUT_ASSISTANT.search(query) else "user"
+    bonus = known.prior_for[asked]
     named = [k for k, name in enumerate(rows.speakers) if not known.is_role[k] and _names(query, name)]
     if len(named) == 1:
-        bonus[rows.speaker == named[0]] += weights.speaker
-    if known.role_rows.any():
-        wanted = "assistant" if _ABOUT_ASSISTANT.search(query) else "user"
-        at = rows.speakers.index(wanted) if wanted in rows.speakers else -2
-        bonus[known.role_rows & (rows.speaker != at)] -= weights.role
+        bonus = bonus + weights.speaker * (rows.speaker == named[0])
     return bonus
 
 

@@ -41,7 +41,11 @@ class Links:
 
     def taken(self, column: Floats, power: int = 1) -> Floats:
         """What each row takes of its neighbours' values, by the ``power``-th power of its shares."""
-        return np.bincount(self.to, self.share**power * column[self.of], minlength=len(column)).astype(np.float64)
+        if not len(self.to):
+            return np.zeros(len(column))
+        share = self.share if power == 1 else self.share**power
+        taken = np.bincount(self.to, share * column[self.of], minlength=len(column))
+        return taken.astype(np.float64, copy=False)
 
     def from_rows(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """All links of these rows: positions in ``rows``, and links."""
@@ -56,16 +60,16 @@ class Links:
 class Prepared:
     """Derived from a rowset and weights alone, worth keeping as long as both.
 
-    ``norm``: BM25's length norm; ``vector_norm``: length of the mixed vector; ``prior``: what a row is worth whatever is
-    asked; ``member``: number of each row's group.
+    ``norm``: BM25's length norm; ``vector_norm``: length of the mixed vector; ``prior_for``: what a row is worth whatever is
+    asked of the user's words, and of the assistant's; ``member``: number of each row's group.
     """
 
     links: Links
     norm: Floats
     vector_norm: Floats
-    prior: Floats
+    prior_for: dict[str, Floats]
     is_role: NDArray[np.bool_]
-    role_rows: NDArray[np.bool_]
+    role_talks: bool
     member: NDArray[np.int64]
     groups: int
 
@@ -95,9 +99,17 @@ def prepare(rows: Rowset, weights: Weights) -> Prepared:
         links,
         weights.k1 * (1 - weights.b + weights.b * blended / max(float(blended.mean()) if n else 1.0, 1e-9)),
         np.sqrt(square + weights.dense_kin * (share * share - square)),
-        people * (weights.length * (words - 1) - weights.asks * rows.asks),
-        is_role, role_rows, member, int(member.max(initial=-1)) + 1,
+        _priors(rows, role_rows, np.where(people, weights.length * (words - 1) - weights.asks * rows.asks, 0.0), weights),
+        is_role, bool(role_rows.any()), member, int(member.max(initial=-1)) + 1,
     )  # fmt: skip
+
+
+def _priors(rows: Rowset, role_rows: NDArray[np.bool_], prior: Floats, weights: Weights) -> dict[str, Floats]:
+    """Where an assistant talks, what the other one said is worth less."""
+    if not role_rows.any():
+        return dict.fromkeys(("user", "assistant"), prior)
+    at = {name: rows.speakers.index(name) if name in rows.speakers else -2 for name in ("user", "assistant")}
+    return {name: prior - weights.role * (role_rows & (rows.speaker != number)) for name, number in at.items()}
 
 
 def _links(rows: Rowset, weights: Weights) -> Links:

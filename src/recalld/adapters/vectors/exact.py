@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from recalld.infra.lookup import only
 from recalld.infra.offload import Turn
-from recalld.ports.index import WHOLE_ROWS_MAX, DenseMatches, Ids, Reach, Scores
+from recalld.ports.index import WHOLE_ROWS_MAX, Cosines, DenseMatches, Ids, Reach, Scores
 
 from .approximate import Approximate
 from .shelf import Held, Page, Places, Shelf, page_after, rows_of
@@ -98,7 +98,7 @@ class ExactVectors:
             reach.owners, fingerprint, lambda kept: self._search(kept, reach, vector, hits_max)
         )
 
-    async def cosines(self, fingerprint: str, vector: Scores, owners: Sequence[int], ids: Ids) -> Scores:
+    async def cosines(self, fingerprint: str, vector: Scores, owners: Sequence[int], ids: Ids) -> Cosines:
         """See ``ports.index.Vectors``."""
         return await self._when_current(owners, fingerprint, lambda kept: _cosines(kept, vector, ids))
 
@@ -212,10 +212,11 @@ def _joined(found: list[tuple[Ids, Scores]], exact: bool) -> DenseMatches:
     return DenseMatches(ids[order], scores[order], exact)
 
 
-def _cosines(kept: dict[int, _Kept], vector: Scores, ids: Ids) -> Scores:
-    found = np.full(len(ids), np.nan, np.float32)
+def _cosines(kept: dict[int, _Kept], vector: Scores, ids: Ids) -> Cosines:
+    scores, known = np.full(len(ids), np.nan, np.float32), 0
     for each in kept.values():
         held = each.now
         rows, which = each.places(held.ids, ids)
-        found[which] = held.cosines(vector, rows)
-    return found
+        scores[which] = held.cosines(vector, rows)
+        known += len(which)
+    return Cosines(scores, known)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from recalld.domain.errors import Invalid
-from recalld.ports.index import DenseMatches, Ids, Reach, Scores
+from recalld.ports.index import Cosines, DenseMatches, Ids, Reach, Scores
 
 
 class MemoryVectors:
@@ -29,11 +29,12 @@ class MemoryVectors:
         ids = np.array(sorted(i for part in reach.chunks for i in part.tolist() if i in mine), np.int64)
         return DenseMatches(ids, np.array([mine[i] @ vector for i in ids.tolist()], np.float32), exact=True)
 
-    async def cosines(self, fingerprint: str, vector: Scores, owners: Sequence[int], ids: Ids) -> Scores:
+    async def cosines(self, fingerprint: str, vector: Scores, owners: Sequence[int], ids: Ids) -> Cosines:
         """See ``ports.index.Vectors``."""
         _check(vector)
         mine = self._rows.get(fingerprint, {})
-        return np.array([mine[i] @ vector if i in mine else np.nan for i in ids.tolist()], np.float32)
+        scores = np.array([mine[i] @ vector if i in mine else np.nan for i in ids.tolist()], np.float32)
+        return Cosines(scores, sum(i in mine for i in ids.tolist()))
 
     async def serving(self) -> str:
         """See ``ports.index.Vectors``: the first model that brought any vectors."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from recalld.domain.caller import Caller
 from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
@@ -46,13 +44,10 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
             return Answer((), (), tuple(stages))
         found = await recall(planned, reach, asked, doors, deadline_s=deadline_s)
     table, evidence = await rows_of(reach, found, doors)
-    vectors = 0 if evidence.cosine is None else np.count_nonzero(~np.isnan(evidence.cosine))
-    stage("recall", f"{len(evidence.row)} postings, {vectors} vectors")
-    rows, prepared = await ready(table, doors)
+    stage("recall", f"{len(evidence.row)} postings, {evidence.known} vectors")
+    rows, entry, prepared = await ready(table, doors)
     ranked = rank(query.text, rows, evidence, DEFAULT, prepared)
     cut = CUT if query.score_min is None else query.score_min
-    # A directory's tiers are entries of their own; of everything else the best chunk stands for the whole.
-    entry = rows.node * 4 + (table.kind == 2) * (table.level + 1)
     best = fold(entry, ranked.total, query.limit + SPARE)
     best = best[ranked.score(best) > cut]
     stage("rank", f"{len(best)} entries above {cut:g}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.ports.doors import Doors
-from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, DenseMatches, Ids, LexicalMatches, Reach, Scores
+from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, Cosines, DenseMatches, Ids, LexicalMatches, Reach, Scores
 from recalld.rules.rank import Evidence, idf
 from recalld.rules.rowset import Prepared, Rowset, prepare
 from recalld.rules.weights import DEFAULT
@@ -26,12 +26,12 @@ NEIGHBOURS = 4
 @dataclass(slots=True)
 class Found:
     """What the searches brought (None: late, failed or not there) and the parts that were missing. ``table``: all rows of a
-    reach that is scored in full, ``cosine`` theirs; ``dense``: the best of a larger one."""
+    reach that is scored in full, ``cosines`` theirs; ``dense``: the best of a larger one."""
 
     table: ChunkTable | None = None
     lexical: LexicalMatches | None = None
     dense: DenseMatches | None = None
-    cosine: Scores | None = None
+    cosines: Cosines | None = None
     vector: Scores | None = None
     degraded: tuple[str, ...] = ()
 
@@ -104,7 +104,7 @@ async def _dense(reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: 
         async with asyncio.timeout(deadline_s):
             model, vector = doors.embedder.fingerprint, question.vector
             if found.table is not None:
-                found.cosine = await doors.vectors.cosines(model, vector, reach.owners, found.table.ids)
+                found.cosines = await doors.vectors.cosines(model, vector, reach.owners, found.table.ids)
             else:
                 found.dense = await doors.vectors.search(reach, model, vector, hits_max=DENSE_HITS)
             found.vector = vector
@@ -115,34 +115,31 @@ async def _dense(reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: 
 async def rows_of(reach: Reach, found: Found, doors: Doors) -> tuple[ChunkTable, Evidence]:
     """The rows to rank and what is known about them: all of a small reach, the candidates and their neighbours of a
     large one."""
-    table, cosine = found.table, found.cosine
+    table, cosines = found.table, found.cosines
     if table is None:
         table = await doors.catalog.table(reach, _candidates(found), around=NEIGHBOURS)
-        cosine = await _asked(reach, table.ids, found, doors)
-    if cosine is not None and np.isnan(cosine).all():
-        cosine = None
-    evidence = _evidence(table.ids, found.lexical, cosine)
+        cosines = await _asked(reach, table.ids, found, doors)
+    evidence = _evidence(table.ids, found.lexical, cosines)
     model = doors.embedder
     return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
 
 
-async def ready(table: ChunkTable, doors: Doors) -> tuple[Rowset, Prepared]:
-    """A table's rows as ranking wants them, made once for each table however many ask of it."""
+async def ready(table: ChunkTable, doors: Doors) -> tuple[Rowset, Ids, Prepared]:
+    """A table's rows as ranking wants them, and which entry each belongs to: made once for each table however many ask of it."""
     async with table.kept.setdefault("turn", asyncio.Lock()):
-        kept = table.kept.get("rank")
+        kept: tuple[Rowset, Ids, Prepared] | None = table.kept.get("rank")
         if kept is None:
-            rows = Rowset(
-                table.node,
-                table.group,
-                table.previous,
-                table.next,
-                table.length,
-                table.speaker,
-                table.asks,
-                table.speakers,
-            )
-            kept = table.kept["rank"] = (rows, await doors.compute.run(prepare, rows, DEFAULT))
+            kept = table.kept["rank"] = await doors.compute.run(_made_ready, table)
         return kept
+
+
+def _made_ready(table: ChunkTable) -> tuple[Rowset, Ids, Prepared]:
+    rows = Rowset(
+        table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
+    )
+    # A directory's tiers are entries of their own; of everything else the best chunk stands for the whole.
+    entry = table.node * 4 + (table.kind == 2) * (table.level + 1)
+    return rows, entry, prepare(rows, DEFAULT)
 
 
 def _candidates(found: Found) -> Ids:
@@ -157,16 +154,17 @@ def _candidates(found: Found) -> Ids:
     return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
 
 
-async def _asked(reach: Reach, ids: Ids, found: Found, doors: Doors) -> Scores | None:
+async def _asked(reach: Reach, ids: Ids, found: Found, doors: Doors) -> Cosines | None:
     if found.vector is None or doors.embedder is None or not len(ids):
         return None
     return await doors.vectors.cosines(doors.embedder.fingerprint, found.vector, reach.owners, ids)
 
 
-def _evidence(ids: Ids, lexical: LexicalMatches | None, cosine: Scores | None) -> Evidence:
+def _evidence(ids: Ids, lexical: LexicalMatches | None, cosines: Cosines | None) -> Evidence:
     none = np.zeros(0, np.int32)
+    cosine, known = (cosines.scores, cosines.known) if cosines is not None and cosines.known else (None, 0)
     if lexical is None or not len(ids):
-        return Evidence(none, none, np.zeros(0, np.float32), np.zeros(0), cosine, none)
+        return Evidence(none, none, np.zeros(0, np.float32), np.zeros(0), cosine, known, none)
     at = np.minimum(np.searchsorted(ids, lexical.chunk), len(ids) - 1)
     there = ids[at] == lexical.chunk
     phrase = np.flatnonzero(np.isin(ids, lexical.phrase)) if len(lexical.phrase) else none
@@ -176,5 +174,6 @@ def _evidence(ids: Ids, lexical: LexicalMatches | None, cosine: Scores | None) -
         count=lexical.count[there],
         idf=idf(lexical.found_in, lexical.chunks),
         cosine=cosine,
+        known=known,
         phrase=phrase.astype(np.int32),
     )
