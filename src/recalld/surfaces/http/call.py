@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope
@@ -34,6 +35,13 @@ ROUTE = "recalld.route"
 """Key of the matched route's pattern in the ASGI scope."""
 ACQUAINTANCE_S = 0.5
 """/health waits no longer than this to say whose key it was given."""
+
+_RANDOM = random.Random()
+
+
+def fresh_id() -> UUID:
+    """A name for a request. It is no secret, so the system is not asked for it, at which the interpreter would be given up."""
+    return UUID(int=_RANDOM.getrandbits(128), version=4)
 
 
 @dataclass(slots=True)
@@ -70,7 +78,7 @@ class Call(Request):
     @property
     def id(self) -> str:
         """The request's id as the client gave it or as it was made."""
-        given: str = self.scope.get(REQUEST_ID) or str(uuid4())
+        given: str = self.scope.get(REQUEST_ID) or str(fresh_id())
         return given
 
     @property

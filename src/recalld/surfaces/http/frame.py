@@ -6,13 +6,12 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from uuid import uuid4
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recalld.domain.errors import Invalid
-from recalld.surfaces.http.call import REQUEST_ID, ROUTE
+from recalld.surfaces.http.call import REQUEST_ID, ROUTE, fresh_id
 from recalld.surfaces.http.errors import of_error
 from recalld.surfaces.http.reply import failure
 
@@ -49,7 +48,7 @@ class Frame:
         started = time.perf_counter()
         given = [value for name, value in scope["headers"] if name == b"x-request-id"]
         good = len(given) == 1 and _ID.fullmatch(given[0]) is not None
-        request_id = given[0].decode("ascii") if good else str(uuid4())
+        request_id = given[0].decode("ascii") if good else str(fresh_id())
         scope[REQUEST_ID] = request_id
         # Each request runs in a context of its own: nothing has to be unbound.
         structlog.contextvars.bind_contextvars(request_id=request_id)

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
-from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
@@ -24,7 +23,7 @@ from recalld.domain.errors import RecalldError, deadline_exceeded
 from recalld.infra.background import CancelledBy
 from recalld.surfaces.http.admission import Class, class_of
 from recalld.surfaces.http.body import decode_json, read_body
-from recalld.surfaces.http.call import ROUTE, Call, Front
+from recalld.surfaces.http.call import ROUTE, Call, Front, fresh_id
 from recalld.surfaces.http.errors import invalid_parameters, of_error
 from recalld.surfaces.http.models.envelope import Told
 from recalld.surfaces.http.reply import failure, success
@@ -216,7 +215,7 @@ def _telemetry(body: BaseModel | None, operation: str, started: float) -> dict[s
     asked = body.telemetry if isinstance(body, Told) else False
     if asked is False:
         return None
-    told: dict[str, Any] = {"id": f"tm_{uuid4().hex}"}
+    told: dict[str, Any] = {"id": f"tm_{fresh_id().hex}"}
     if asked is True or asked.summary:
         took_ms = round((time.perf_counter() - started) * 1000, 3)
         told["summary"] = {"operation": operation, "status": "ok", "duration_ms": took_ms}
