@@ -37,6 +37,7 @@ from .config import Config, EmbedderConfig, RerankerConfig
 from .guard import METERED, Guard, GuardedEmbedder, GuardedModel, GuardedReranker
 from .meter import Meter
 from .plugins import load, load_all, make
+from .stages import StageTimes
 from .table import POLICIES
 
 SWITCH_INTERVAL_S = 0.002
@@ -112,6 +113,7 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         archives=ZipArchives(),
         compute=compute,
         clock=SystemClock(),
+        stages=StageTimes(),
         uploads=config.folder / UPLOADS,
         talk=_talk(config),
         deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from recalld.domain.histogram import Histogram
 from recalld.domain.job import QueueCount
 from recalld.domain.report import Readiness
 from recalld.infra.watchdog import Lateness
@@ -27,7 +29,7 @@ class Findings:
 
     ``usage`` None and ``probe_s`` 0: nothing was measured yet. ``measured_ago_s``: the age of the last good write and
     read, infinite before the first. ``queues``: jobs by kind, of all users together. ``providers``: what answers over a network.
-    ``spent``: calls and tokens by provider and purpose since the store was made.
+    ``spent``: calls and tokens by provider and purpose since the store was made. ``stages``: what recall's steps took, by name.
     """
 
     readiness: Readiness
@@ -40,3 +42,4 @@ class Findings:
     worker_starts: int
     providers: tuple[GuardState, ...] = ()
     spent: tuple[Spent, ...] = ()
+    stages: Mapping[str, Histogram] = field(default_factory=dict)

@@ -179,6 +179,7 @@ class Housekeeping:
             models=tuple(models),
             providers=tuple(door.guard.state for door in self._asked_here() if isinstance(door, GUARDED)),
             spent=self._spent,
+            stages=doors.stages.so_far(),
             worker_starts=self._worker.starts if self._worker is not None else 0,
         )
 

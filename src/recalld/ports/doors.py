@@ -21,6 +21,7 @@ from .parser import Parser
 from .registry import Registry
 from .reranker import Reranker
 from .source import OpenSource
+from .stages import Stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Doors:
     archives: Archives
     compute: Compute
     clock: Clock
+    stages: Stages
     uploads: Path = Path("uploads")
     former: Embedder | None = None
     deadlines: Deadlines = Deadlines()

@@ -15,6 +15,7 @@ from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.adapters.vectors.exact import ExactVectors
+from recalld.app.stages import StageTimes
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Busy, Denied, Invalid, Upstream
@@ -51,6 +52,7 @@ class House:
         self.doors: Any = SimpleNamespace(
             catalog=SqliteCatalog(self.shelf), lexicon=Fts5Lexicon(self.shelf), vectors=ExactVectors(self.shelf),
             embedder=self.embedder, former=None, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
+            stages=StageTimes(),
             clock=SimpleNamespace(monotonic=lambda: self.now),
         )  # fmt: skip
 
@@ -284,6 +286,15 @@ async def test_with_neither_search_it_is_an_error_not_an_empty_answer() -> None:
 
 async def test_the_way_to_the_answer_is_told_in_stages(house: House) -> None:
     assert [s.name for s in (await house.ask("amber")).trajectory] == ["plan", "recall", "rank", "load"]
+
+
+async def test_what_each_stage_took_is_counted(house: House) -> None:
+    for word in ("amber", "basin"):
+        await house.ask(word)
+    asked = ["embed"] if house.embedder else []
+    assert {name: took.count for name, took in house.doors.stages.so_far().items()} == dict.fromkeys(
+        ["plan", *asked, "recall", "rank", "load"], 2
+    )
 
 
 async def test_a_reach_too_large_to_score_whole_gives_the_same_best_hits(

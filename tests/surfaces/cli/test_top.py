@@ -27,6 +27,9 @@ def reading(fast: int, slow: int, failed: int) -> str:
         f'recalld_http_request_seconds_bucket{{{route},le="0.25"}} {total}\n'
         f'recalld_http_request_seconds_bucket{{{route},le="+Inf"}} {total}\n'
         f"recalld_http_request_seconds_count{{{route}}} {total}\n"
+        f'recalld_recall_stage_seconds_count{{stage="rank"}} {total}\n'
+        f'recalld_recall_stage_seconds_sum{{stage="rank"}} {total * 0.0021}\n'
+        f'recalld_recall_stage_seconds_count{{stage="rerank"}} 3\n'
     )
 
 
@@ -46,6 +49,7 @@ def test_everything_that_needs_somebody_is_told() -> None:
     assert told["loop_stalls"] == 2
     assert told["jobs"] == {"embed pending": 3}
     assert told["waiting"] == {"recall": 4}
+    assert told["recall_ms"] == {"rank": 2.1}
     assert told["providers"] == {"embedder openai:m": "open"}
     assert view(read(HEAD), read(reading(9, 0, 0)), 1.0) is not None
 

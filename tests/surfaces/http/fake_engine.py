@@ -10,6 +10,7 @@ from recalld.app.findings import Findings, ModelFinding
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Receipt, WriteMode
 from recalld.domain.errors import Conflict, Invalid, NotFound
+from recalld.domain.histogram import Histogram
 from recalld.domain.hit import Answer, Hit, Source
 from recalld.domain.job import QueueCount, Task, TaskStatus
 from recalld.domain.node import ContextType, Entry, Kind, Node
@@ -342,4 +343,5 @@ class FakeEngine(FakeWorkspace):
             1.5,
             (ModelFinding("embedder", "static", "ok"),),
             1,
+            stages={"rank": Histogram([0, 2, *[0] * (len(BOUNDS_S) - 1)], 0.004)},
         )

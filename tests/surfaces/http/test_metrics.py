@@ -78,6 +78,8 @@ async def test_the_engine_is_told_as_last_measured(fresh: Application, engine: F
     assert found["recalld_ready{}"] == 0
     assert (found['recalld_check_ok{check="store"}'], found['recalld_check_ok{check="embedding"}']) == (1, 0)
     assert found['recalld_jobs{kind="embed",state="pending"}'] == 4
+    assert found['recalld_recall_stage_seconds_count{stage="rank"}'] == 2
+    assert found['recalld_recall_stage_seconds_bucket{stage="rank",le="0.001"}'] == 0
     assert found['recalld_jobs_oldest_seconds{kind="embed"}'] == 12.5
     assert found['recalld_store_bytes{part="wal"}'] == 80
     assert found["recalld_loop_lateness_seconds_sum{}"] == 0.25

@@ -33,6 +33,7 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
     def stage(name: str, note: str) -> None:
         nonlocal since
         now = clock.monotonic()
+        doors.stages.took(name, now - since)
         stages.append(Stage(name, (now - since) * 1000, note))
         since = now
 

@@ -86,12 +86,15 @@ async def _embedded(plan: Plan, doors: Doors, deadline_s: float) -> Asked:
     embedder = doors.embedder
     if embedder is None or not plan.text.strip():
         return Asked()
+    since = doors.clock.monotonic()
     try:
         async with asyncio.timeout(min(doors.deadlines.embed_s, deadline_s)):
             vector = (await embedder.embed([plan.text], query=True))[0]
     except (Busy, Upstream, Invalid, TimeoutError):
         # Invalid: an extra that is not installed. Recall answers all the same, and says what it lacks.
         return Asked(degraded=("embedder",))
+    finally:
+        doors.stages.took("embed", doors.clock.monotonic() - since)
     return Asked(vector if vector.any() else None)
 
 

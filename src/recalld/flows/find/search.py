@@ -30,9 +30,11 @@ async def search(query: Query, caller: Caller, doors: Doors, *, deadline_s: floa
     end = doors.clock.monotonic() + deadline_s
     wide = replace(query, limit=max(query.limit, LOOKED_AT_MAX))
     answer = await find(wide, caller, doors, deadline_s=deadline_s)
-    left_s = min(doors.deadlines.rerank_s, end - doors.clock.monotonic() - SPARE_S)
+    since = doors.clock.monotonic()
+    left_s = min(doors.deadlines.rerank_s, end - since - SPARE_S)
     looked = answer.hits[:LOOKED_AT_MAX]
     relevances = await _relevances(query.text, looked, doors.reranker, left_s)
+    doors.stages.took("rerank", doors.clock.monotonic() - since)
     if relevances is None:
         return replace(answer, hits=answer.hits[: query.limit], degraded=tuple(sorted({*answer.degraded, "reranker"})))
     cut = CUT if query.score_min is None else query.score_min

@@ -74,6 +74,17 @@ def buckets_of(before: Figures, now: Figures, name: str, **labels: str) -> list[
     return sorted(found)
 
 
+def means_ms(before: Figures, now: Figures, name: str, label: str) -> dict[str, float]:
+    """A histogram's means between two readings, by a label's value, to a tenth; what did not happen is left out."""
+    found = {}
+    for labels, count in now.family(f"{name}_count"):
+        came = count - before.value(f"{name}_count", **labels)
+        if came > 0:
+            took_s = now.value(f"{name}_sum", **labels) - before.value(f"{name}_sum", **labels)
+            found[labels[label]] = round(1000 * took_s / came, 1)
+    return found
+
+
 def _traffic(before: Figures, now: Figures, method: str, route: str, seconds: float) -> Traffic:
     def grown(name: str, **labels: str) -> float:
         return now.value(name, **labels) - before.value(name, **labels)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .figures import Figures, buckets_of, quantile_ms, read, traffic
+from .figures import Figures, buckets_of, means_ms, quantile_ms, read, traffic
 from .options import Call, talks
 
 ROUTES_SHOWN = 12
@@ -55,6 +55,7 @@ def facts(before: Figures, now: Figures, seconds: float) -> dict[str, Any]:
             {"route": t.route, "per_s": t.rate, "failing_per_s": t.failing, "p50_ms": t.p50_ms, "p99_ms": t.p99_ms}
             for t in traffic(before, now, seconds)[:ROUTES_SHOWN]
         ],
+        "recall_ms": means_ms(before, now, "recalld_recall_stage_seconds", "stage"),
         "waiting": {
             labels["class"]: int(count)
             for labels, count in now.family("recalld_admission")
@@ -99,6 +100,7 @@ def view(before: Figures, now: Figures, seconds: float) -> Any:
     lines = [
         f"{name}: {', '.join(f'{key} {value}' for key, value in told[key_of].items()) or 'none'}"
         for name, key_of in (
+            ("a recall's steps, mean ms", "recall_ms"),
             ("waiting to be let in", "waiting"),
             ("waiting for a pool", "pools_waiting"),
             ("jobs", "jobs"),

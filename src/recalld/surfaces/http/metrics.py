@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse, Response
 
 from recalld import __version__
+from recalld.domain.histogram import BOUNDS_S
 from recalld.infra.offload import pools
 from recalld.infra.watchdog import BOUNDS_S as LATENESS_BOUNDS_S
 from recalld.surfaces.http.admission import Admission
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.exposition import MEDIA, NONE, Exposition
 from recalld.surfaces.http.route import Deadline, Verb
-from recalld.surfaces.http.tally import BOUNDS_S, GONE, Tally
+from recalld.surfaces.http.tally import GONE, Tally
 
 if TYPE_CHECKING:
     from recalld.app.findings import Findings
@@ -33,6 +34,7 @@ async def metrics(call: Call) -> Response:
     if call.front.engine is not None:
         found = call.front.engine.findings()
         _health(out, found)
+        _stages(out, found)
         _providers(out, found)
         _jobs(out, found)
         _store(out, found)
@@ -54,7 +56,7 @@ def _requests(out: Exposition, tally: Tally) -> None:
         "recalld_http_request_seconds",
         "Time from a request's first byte to the end of its answer.",
         BOUNDS_S,
-        [(labels, one.buckets, one.seconds) for labels, one in routes],
+        [(labels, one.took.buckets, one.took.seconds) for labels, one in routes],
     )
 
 
@@ -108,6 +110,15 @@ def _health(out: Exposition, found: Findings) -> None:
     out.counter("recalld_loop_stalls_total", "Beats more than 250 ms late.", [(NONE, late.stalls)])
     out.counter(
         "recalld_worker_starts_total", "How often the worker process was started.", [(NONE, found.worker_starts)]
+    )
+
+
+def _stages(out: Exposition, found: Findings) -> None:
+    out.histogram(
+        "recalld_recall_stage_seconds",
+        "What the steps of a recall take; embed goes on beside plan and recall.",
+        BOUNDS_S,
+        [({"stage": name}, took.buckets, took.seconds) for name, took in found.stages.items()],
     )
 
 

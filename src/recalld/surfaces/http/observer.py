@@ -91,7 +91,7 @@ def _lock(found: Findings, _: Tally) -> dict[str, Any]:
 
 def _retrieval(found: Findings, tally: Tally) -> dict[str, Any]:
     rows: Rows = [
-        (route.removeprefix(_SEARCHES), one.requests, one.failed, f"{one.seconds / one.requests * 1000:.1f} ms")
+        (route.removeprefix(_SEARCHES), one.requests, one.failed, f"{one.took.seconds / one.requests * 1000:.1f} ms")
         for (_, route), one in tally.routes().items()
         if route.startswith(_SEARCHES)
     ]

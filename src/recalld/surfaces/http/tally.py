@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass, field
 
-BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+from recalld.domain.histogram import Histogram
+
 GONE = 0
 """The status of a request whose client went before an answer began."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -13,16 +13,15 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 @dataclass(slots=True)
 class RouteTally:
-    """One route's requests since the start. ``buckets``: counts per upper bound of ``BOUNDS_S`` (last: beyond)."""
+    """One route's requests since the start."""
 
     statuses: dict[int, int] = field(default_factory=dict)
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
-    seconds: float = 0.0
+    took: Histogram = field(default_factory=Histogram)
 
     @property
     def requests(self) -> int:
         """How many there were."""
-        return sum(self.buckets)
+        return self.took.count
 
     @property
     def failed(self) -> int:
@@ -43,8 +42,7 @@ class Tally:
         if found is None:
             found = self._routes[key] = RouteTally()
         found.statuses[status] = found.statuses.get(status, 0) + 1
-        found.buckets[bisect_left(BOUNDS_S, seconds)] += 1
-        found.seconds += seconds
+        found.took.add(seconds)
 
     def routes(self) -> dict[tuple[str, str], RouteTally]:
         """By method and route, in the order they were first asked for."""
