@@ -39,7 +39,7 @@ async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(exact, "FILTERED_EXACT_MAX", SMALL)
     shelf = Shelf(file=tmp_path / "store.db")
     readers = Readers(tmp_path / "store.db", count=4)
-    catalog, vectors = SqliteCatalog(readers), ExactVectors(readers, exact_max=SMALL)
+    catalog, vectors = SqliteCatalog(readers), ExactVectors(readers, shelf.pool, exact_max=SMALL)
     lexicon = Fts5Lexicon(readers, postings_kept=500)
     rows = np.random.default_rng(0).standard_normal((STEPS * 10, WIDTH)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -55,10 +55,11 @@ async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pyte
         asked = 0
         while growing:
             reach = await catalog.reach(Caller(user="ana"), Query("q"))
-            found = await vectors.search(reach, "m", rows[(k + asked) % len(rows)], hits_max=5)
+            space = await vectors.space(reach.owners, "m")
+            found = await space.search(reach, rows[(k + asked) % len(rows)], hits_max=5)
             words = await lexicon.match(reach, ("word1", f"of{asked % STEPS}", "nowhere"), ())
             table = await catalog.table(reach, np.union1d(found.ids, words.chunk), around=4)
-            near = await vectors.cosines("m", rows[0], reach.owners, table.ids)
+            near = await space.cosines(rows[0], table.ids)
             assert not np.isnan(near.scores[np.isin(table.ids, found.ids)]).any()
             assert np.isin(found.ids, np.concatenate(reach.chunks)).all()
             assert np.isin(found.ids, table.ids).all()

@@ -9,7 +9,7 @@ import pytest
 
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.adapters.vectors.memory import MemoryVectors
-from recalld.ports.index import Reach
+from recalld.ports.index import DenseMatches, Reach, VectorSpace
 from tests.shelf import Shelf
 
 WIDTH = 16
@@ -25,7 +25,7 @@ class Filled:
 
     def __init__(self, kind: str, **options: Any) -> None:
         self.shelf, self.memory = Shelf(), MemoryVectors()
-        self.vectors: Any = self.memory if kind == "memory" else ExactVectors(self.shelf, **options)
+        self.vectors: Any = self.memory if kind == "memory" else ExactVectors(self.shelf, self.shelf.pool, **options)
 
     def write(self, user: str, rows: np.ndarray, model: str = "m") -> Reach:
         self.shelf.talk(user, "s", [(f"m{i}-{len(self.shelf.texts)}", "user", "word", 0.0) for i in range(len(rows))])
@@ -33,6 +33,10 @@ class Filled:
         ids = [r[0] for r in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (owner,))]
         self.put(dict(zip(ids[-len(rows) :], rows, strict=True)), model)
         return Reach((owner,), (np.array(ids, np.int64),), 0)
+
+    async def search(self, reach: Reach, vector: np.ndarray, *, hits_max: int = 5, model: str = "m") -> DenseMatches:
+        space: VectorSpace = await self.vectors.space(reach.owners, model)
+        return await space.search(reach, vector, hits_max=hits_max)
 
     def put(self, rows: dict[int, np.ndarray], model: str = "m") -> None:
         self.shelf.vectors(model, WIDTH, rows)
@@ -47,7 +51,7 @@ def filled(request: pytest.FixtureRequest) -> Filled:
 async def test_cosines_are_exact(filled: Filled) -> None:
     rows = unit(50)
     reach = filled.write("ana", rows)
-    found = await filled.vectors.search(reach, "m", rows[3], hits_max=5)
+    found = await filled.search(reach, rows[3])
     assert found.exact
     assert found.ids.tolist() == reach.chunks[0].tolist()
     assert np.allclose(found.scores, rows @ rows[3], atol=2e-3)
@@ -56,34 +60,34 @@ async def test_cosines_are_exact(filled: Filled) -> None:
 async def test_another_owners_vectors_are_never_found(filled: Filled) -> None:
     rows = unit(10)
     mine, _ = filled.write("ana", rows[:4]), filled.write("bob", rows[4:])
-    assert (await filled.vectors.search(mine, "m", rows[5], hits_max=5)).ids.tolist() == mine.chunks[0].tolist()
+    assert (await filled.search(mine, rows[5])).ids.tolist() == mine.chunks[0].tolist()
 
 
 async def test_only_the_reach_is_searched(filled: Filled) -> None:
     rows = unit(10)
     reach = filled.write("ana", rows)
     narrow = Reach(reach.owners, (reach.chunks[0][2:3],), 0)
-    assert (await filled.vectors.search(narrow, "m", rows[5], hits_max=5)).ids.tolist() == narrow.chunks[0].tolist()
+    assert (await filled.search(narrow, rows[5])).ids.tolist() == narrow.chunks[0].tolist()
 
 
 async def test_models_are_never_mixed(filled: Filled) -> None:
     reach = filled.write("ana", unit(3), model="old")
-    assert (await filled.vectors.search(reach, "new", unit(1)[0], hits_max=5)).ids.tolist() == []
+    assert (await filled.search(reach, unit(1)[0], model="new")).ids.tolist() == []
 
 
 async def test_what_was_just_written_is_found(filled: Filled) -> None:
     rows = unit(6)
-    await filled.vectors.search(filled.write("ana", rows[:3]), "m", rows[0], hits_max=5)
+    await filled.search(filled.write("ana", rows[:3]), rows[0])
     reach = filled.write("ana", rows[3:])
-    assert len((await filled.vectors.search(reach, "m", rows[0], hits_max=9)).ids) == 6
+    assert len((await filled.search(reach, rows[0], hits_max=9)).ids) == 6
 
 
 async def test_a_newer_vector_takes_the_place_of_an_older_one(filled: Filled) -> None:
     rows = unit(4)
     reach = filled.write("ana", rows[:3])
-    await filled.vectors.search(reach, "m", rows[0], hits_max=5)
+    await filled.search(reach, rows[0])
     filled.put({int(reach.chunks[0][0]): rows[3]})
-    found = await filled.vectors.search(reach, "m", rows[3], hits_max=5)
+    found = await filled.search(reach, rows[3])
     assert found.ids[found.scores.argmax()] == reach.chunks[0][0]
     assert len(found.ids) == 3
 
@@ -92,9 +96,10 @@ async def test_cosines_of_named_chunks(filled: Filled) -> None:
     rows = unit(5)
     reach = filled.write("ana", rows)
     asked = np.append(reach.chunks[0][1:3], 9_999)
-    got = await filled.vectors.cosines("m", rows[0], reach.owners, asked)
-    assert np.allclose(got[:2], rows[1:3] @ rows[0], atol=2e-3)
-    assert np.isnan(got[2])
+    got = await (await filled.vectors.space(reach.owners, "m")).cosines(rows[0], asked)
+    assert np.allclose(got.scores[:2], rows[1:3] @ rows[0], atol=2e-3)
+    assert np.isnan(got.scores[2])
+    assert got.known == 2
 
 
 async def test_a_large_owner_is_searched_by_candidates_that_are_rescored() -> None:
@@ -103,7 +108,7 @@ async def test_a_large_owner_is_searched_by_candidates_that_are_rescored() -> No
     reach = filled.write("ana", rows)
     hits = 0
     for k in range(20):
-        found = await filled.vectors.search(reach, "m", rows[k], hits_max=10)
+        found = await filled.search(reach, rows[k], hits_max=10)
         assert not found.exact
         best = np.sort(reach.chunks[0][np.argsort(-(rows @ rows[k]))[:10]])
         hits += len(np.intersect1d(best, found.ids))

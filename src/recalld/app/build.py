@@ -48,6 +48,8 @@ BULK_DEADLINE_S = 120.0
 UPLOADS = "uploads"
 """Below the data folder: what was sent and not yet imported."""
 COMPUTE_WAITING_MAX = 256
+VECTORS_RUNNING_MAX = 2
+VECTORS_WAITING_MAX = 256
 
 
 @asynccontextmanager
@@ -90,6 +92,9 @@ def _blobs(config: Config, stack: AsyncExitStack) -> Blobs:
 def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Readers, blobs: Blobs) -> Doors:
     compute = Pool("compute", running_max=COMPUTE_RUNNING_MAX, waiting_max=COMPUTE_WAITING_MAX)
     stack.callback(compute.close)
+    # Of its own: what an import computes is no neighbour for a search.
+    looking = Pool("vectors", running_max=VECTORS_RUNNING_MAX, waiting_max=VECTORS_WAITING_MAX)
+    stack.callback(looking.close)
     embedder, reranker = _embedder(config), _reranker(config)
     model, writer = _model(config)
     for closing in (embedder, reranker, model, writer):
@@ -104,7 +109,7 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         blobs=blobs,
         catalog=SqliteCatalog(readers),
         lexicon=Fts5Lexicon(readers),
-        vectors=ExactVectors(readers),
+        vectors=ExactVectors(readers, looking),
         embedder=embedder,
         reranker=reranker,
         model=model,

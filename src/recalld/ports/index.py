@@ -142,16 +142,26 @@ class Lexicon(Protocol):
         ...
 
 
-class Vectors(Protocol):
-    """Nearest neighbours among stored vectors of one model."""
+class VectorSpace(Protocol):
+    """Stored vectors of some owners and one model, at least as new as when it was asked for."""
 
-    async def search(self, reach: Reach, fingerprint: str, vector: Scores, *, hits_max: int) -> DenseMatches:
-        """``vector``: float32, unit length. Up to 20,000 chunks of an owner: exact over all; beyond: the best
-        ``hits_max``, rescored exactly. Chunks without a vector of this model are simply absent."""
+    async def search(self, reach: Reach, vector: Scores, *, hits_max: int) -> DenseMatches:
+        """``reach``: of the same owners; ``vector``: float32, unit length. Up to 20,000 chunks of an owner: exact over all;
+        beyond: the best ``hits_max``, rescored exactly. Chunks without a vector of this model are simply absent. Raises
+        ``Busy``."""
         ...
 
-    async def cosines(self, fingerprint: str, vector: Scores, owners: Sequence[int], ids: Ids) -> Cosines:
-        """Exact cosines of these chunks (ascending ids)."""
+    async def cosines(self, vector: Scores, ids: Ids) -> Cosines:
+        """Exact cosines of these chunks (ascending ids). Raises ``Busy``."""
+        ...
+
+
+class Vectors(Protocol):
+    """Nearest neighbours among stored vectors."""
+
+    async def space(self, owners: Sequence[int], fingerprint: str) -> VectorSpace:
+        """Vectors of these owners, brought up to the store's end: looking into them waits for the disk no more. Raises
+        ``Busy``."""
         ...
 
     async def serving(self) -> str:

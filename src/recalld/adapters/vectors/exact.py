@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from recalld.infra.lookup import only
 from recalld.infra.offload import Turn
+from recalld.infra.together import Together
+from recalld.ports.compute import Compute
 from recalld.ports.index import WHOLE_ROWS_MAX, Cosines, DenseMatches, Ids, Reach, Scores
 
 from .approximate import Approximate
@@ -78,11 +79,14 @@ class _Kept:
 
 
 class ExactVectors:
-    """Caches follow the table ``vector`` by id; losing them costs nothing but time. All work runs on the store's reader
-    threads, never on the loop."""
+    """Caches follow the table ``vector`` by id; losing them costs nothing but time. They are brought up to the store's end on
+    its reader threads, for all who wait at once, and looked into on ``compute``'s: never on the loop."""
 
-    def __init__(self, store: Reader, *, exact_max: int = WHOLE_ROWS_MAX, bytes_max: int = BYTES_MAX) -> None:
+    def __init__(
+        self, store: Reader, compute: Compute, *, exact_max: int = WHOLE_ROWS_MAX, bytes_max: int = BYTES_MAX
+    ) -> None:
         self._store = store
+        self._compute = compute
         self._exact_max = exact_max
         self._bytes_max = bytes_max
         self._kept: OrderedDict[tuple[int, int], _Kept] = OrderedDict()
@@ -90,17 +94,11 @@ class ExactVectors:
         self._one_thread = False
         # Caches have one writer at a time; searches read beside it.
         self._turn = Turn()
-        self._queue = asyncio.Lock()
+        self._follows = Together(self._follow)
 
-    async def search(self, reach: Reach, fingerprint: str, vector: Scores, *, hits_max: int) -> DenseMatches:
+    async def space(self, owners: Sequence[int], fingerprint: str) -> ExactSpace:
         """See ``ports.index.Vectors``."""
-        return await self._when_current(
-            reach.owners, fingerprint, lambda kept: self._search(kept, reach, vector, hits_max)
-        )
-
-    async def cosines(self, fingerprint: str, vector: Scores, owners: Sequence[int], ids: Ids) -> Cosines:
-        """See ``ports.index.Vectors``."""
-        return await self._when_current(owners, fingerprint, lambda kept: _cosines(kept, vector, ids))
+        return await self._follows.ask((tuple(owners), fingerprint))
 
     async def serving(self) -> str:
         """See ``ports.index.Vectors``."""
@@ -110,30 +108,27 @@ class ExactVectors:
         return str(found[0][0]) if found else ""
 
     # ------------------------------------------------------------------ inside
-    async def _when_current(self, owners: Sequence[int], fingerprint: str, then: Callable[[dict[int, _Kept]], T]) -> T:
-        """Run ``then`` on the owners' caches, brought up to the store's end."""
+    async def _follow(self, asked: Sequence[tuple[tuple[int, ...], str]]) -> list[ExactSpace]:
+        """One read for all who wait, or a few where much has come."""
+        wanted = {model: sorted({o for owners, m in asked if m == model for o in owners}) for _, model in asked}
 
-        def attempt(c: apsw.Connection) -> list[T]:
+        def pull(c: apsw.Connection) -> bool:
             self._limit_threads()
-            model = self._model(c, fingerprint)
-            behind = model is not None and self._behind(c, owners, model[0])
-            return [] if behind else [then(self._held(owners, fingerprint))]
-
-        def follow(c: apsw.Connection) -> list[T]:
             with self._turn:
-                model = self._model(c, fingerprint)
-                for _ in range(PAGES_AT_ONCE):
-                    if model is None or not (behind := self._behind(c, owners, model[0])):
-                        break
-                    self._advance(c, behind, model)
-                return attempt(c)
+                return any(self._take(c, owners, fingerprint) for fingerprint, owners in wanted.items())
 
-        done = await self._store.read(attempt)
-        if not done:
-            async with self._queue:
-                while not done:
-                    done = await self._store.read(follow)
-        return done[0]
+        while await self._store.read(pull):
+            pass
+        return [ExactSpace(self._held(owners, fingerprint), self._compute) for owners, fingerprint in asked]
+
+    def _take(self, c: apsw.Connection, owners: Sequence[int], fingerprint: str) -> bool:
+        """A few pages of what these owners' caches lack; True if there may be more."""
+        model = self._model(c, fingerprint)
+        for _ in range(PAGES_AT_ONCE):
+            if model is None or not (behind := self._behind(c, owners, model[0])):
+                return False
+            self._advance(c, behind, model)
+        return True
 
     def _model(self, c: apsw.Connection, fingerprint: str) -> tuple[int, int] | None:
         known = self._models.get(fingerprint)
@@ -175,15 +170,38 @@ class ExactVectors:
         kept = ((owner, self._kept.get((owner, model))) for owner in owners)
         return {owner: each for owner, each in kept if each is not None}
 
-    def _search(self, kept: dict[int, _Kept], reach: Reach, vector: Scores, hits_max: int) -> DenseMatches:
+    def _limit_threads(self) -> None:
+        # Two BLAS threads cost eight times the processor time of one at these sizes.
+        if not self._one_thread:
+            threadpool_limits(limits=1, user_api="blas")
+            self._one_thread = True
+
+
+class ExactSpace:
+    """See ``ports.index.VectorSpace``."""
+
+    def __init__(self, kept: dict[int, _Kept], compute: Compute) -> None:
+        self._kept = kept
+        self._compute = compute
+
+    async def search(self, reach: Reach, vector: Scores, *, hits_max: int) -> DenseMatches:
+        """See ``ports.index.VectorSpace``."""
+        return await self._compute.run(self._search, reach, vector, hits_max)
+
+    async def cosines(self, vector: Scores, ids: Ids) -> Cosines:
+        """See ``ports.index.VectorSpace``."""
+        return await self._compute.run(self._cosines, vector, ids)
+
+    def _search(self, reach: Reach, vector: Scores, hits_max: int) -> DenseMatches:
         found: list[tuple[Ids, Scores]] = []
         exact = True
         for owner, inside in zip(reach.owners, reach.chunks, strict=True):
-            if owner not in kept:
+            kept = self._kept.get(owner)
+            if kept is None:
                 continue
-            held = kept[owner].now
-            index = kept[owner].index
-            rows, _ = kept[owner].places(held.ids, inside)
+            # Now first: the index holds at least as much.
+            held, index = kept.now, kept.index
+            rows, _ = kept.places(held.ids, inside)
             if index is None or len(rows) <= FILTERED_EXACT_MAX:
                 found.append((held.ids[rows], held.cosines(vector, rows)))
                 continue
@@ -196,11 +214,14 @@ class ExactVectors:
             found.append((held.ids[at[best]], scores[best]))
         return _joined(found, exact)
 
-    def _limit_threads(self) -> None:
-        # Two BLAS threads cost eight times the processor time of one at these sizes.
-        if not self._one_thread:
-            threadpool_limits(limits=1, user_api="blas")
-            self._one_thread = True
+    def _cosines(self, vector: Scores, ids: Ids) -> Cosines:
+        scores, known = np.full(len(ids), np.nan, np.float32), 0
+        for each in self._kept.values():
+            held = each.now
+            rows, which = each.places(held.ids, ids)
+            scores[which] = held.cosines(vector, rows)
+            known += len(which)
+        return Cosines(scores, known)
 
 
 def _joined(found: list[tuple[Ids, Scores]], exact: bool) -> DenseMatches:
@@ -210,13 +231,3 @@ def _joined(found: list[tuple[Ids, Scores]], exact: bool) -> DenseMatches:
     scores = np.concatenate([f[1] for f in found]) if found else np.zeros(0, np.float32)
     order = np.argsort(ids, kind="stable")
     return DenseMatches(ids[order], scores[order], exact)
-
-
-def _cosines(kept: dict[int, _Kept], vector: Scores, ids: Ids) -> Cosines:
-    scores, known = np.full(len(ids), np.nan, np.float32), 0
-    for each in kept.values():
-        held = each.now
-        rows, which = each.places(held.ids, ids)
-        scores[which] = held.cosines(vector, rows)
-        known += len(which)
-    return Cosines(scores, known)

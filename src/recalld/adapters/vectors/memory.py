@@ -22,23 +22,33 @@ class MemoryVectors:
             _check(row)
         self._rows.setdefault(fingerprint, {}).update(rows)
 
-    async def search(self, reach: Reach, fingerprint: str, vector: Scores, *, hits_max: int) -> DenseMatches:
+    async def space(self, owners: Sequence[int], fingerprint: str) -> MemorySpace:
         """See ``ports.index.Vectors``."""
-        _check(vector)
-        mine = self._rows.get(fingerprint, {})
-        ids = np.array(sorted(i for part in reach.chunks for i in part.tolist() if i in mine), np.int64)
-        return DenseMatches(ids, np.array([mine[i] @ vector for i in ids.tolist()], np.float32), exact=True)
-
-    async def cosines(self, fingerprint: str, vector: Scores, owners: Sequence[int], ids: Ids) -> Cosines:
-        """See ``ports.index.Vectors``."""
-        _check(vector)
-        mine = self._rows.get(fingerprint, {})
-        scores = np.array([mine[i] @ vector if i in mine else np.nan for i in ids.tolist()], np.float32)
-        return Cosines(scores, sum(i in mine for i in ids.tolist()))
+        return MemorySpace(self._rows.get(fingerprint, {}))
 
     async def serving(self) -> str:
         """See ``ports.index.Vectors``: the first model that brought any vectors."""
         return next(iter(self._rows), "")
+
+
+class MemorySpace:
+    """See ``ports.index.VectorSpace``."""
+
+    def __init__(self, rows: Mapping[int, Scores]) -> None:
+        self._rows = rows
+
+    async def search(self, reach: Reach, vector: Scores, *, hits_max: int) -> DenseMatches:
+        """See ``ports.index.VectorSpace``."""
+        _check(vector)
+        ids = np.array(sorted(i for part in reach.chunks for i in part.tolist() if i in self._rows), np.int64)
+        return DenseMatches(ids, np.array([self._rows[i] @ vector for i in ids.tolist()], np.float32), exact=True)
+
+    async def cosines(self, vector: Scores, ids: Ids) -> Cosines:
+        """See ``ports.index.VectorSpace``."""
+        _check(vector)
+        rows = [self._rows.get(i) for i in ids.tolist()]
+        scores = np.array([np.nan if row is None else row @ vector for row in rows], np.float32)
+        return Cosines(scores, sum(row is not None for row in rows))
 
 
 def _check(row: Scores) -> None:

@@ -11,7 +11,17 @@ import numpy as np
 
 from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.ports.doors import Doors
-from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, Cosines, DenseMatches, Ids, LexicalMatches, Reach, Scores
+from recalld.ports.index import (
+    WHOLE_ROWS_MAX,
+    ChunkTable,
+    Cosines,
+    DenseMatches,
+    Ids,
+    LexicalMatches,
+    Reach,
+    Scores,
+    VectorSpace,
+)
 from recalld.rules.rank import Evidence, idf
 from recalld.rules.rowset import Prepared, Rowset, prepare
 from recalld.rules.weights import DEFAULT
@@ -26,11 +36,13 @@ NEIGHBOURS = 4
 @dataclass(slots=True)
 class Found:
     """What the searches brought (None: late, failed or not there) and the parts that were missing. ``table``: all rows of a
-    reach that is scored in full, ``cosines`` theirs; ``dense``: the best of a larger one."""
+    reach that is scored in full, ``cosines`` theirs; ``dense``: the best of a larger one; ``space``: where
+    vectors are looked for."""
 
     table: ChunkTable | None = None
     lexical: LexicalMatches | None = None
     dense: DenseMatches | None = None
+    space: VectorSpace | None = None
     cosines: Cosines | None = None
     vector: Scores | None = None
     degraded: tuple[str, ...] = ()
@@ -99,20 +111,31 @@ async def _embedded(plan: Plan, doors: Doors, deadline_s: float) -> Asked:
 
 
 async def _dense(reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: Found, deadline_s: float) -> None:
+    if doors.embedder is None:
+        return
+    missing: tuple[str, ...] = ()
+    try:
+        async with asyncio.timeout(deadline_s):  # while the question's vector is on its way
+            found.space = await doors.vectors.space(reach.owners, doors.embedder.fingerprint)
+    except (Busy, Upstream, TimeoutError):
+        missing = ("vectors",)
     question = await asked
     found.degraded += question.degraded
-    if question.vector is None or doors.embedder is None:
-        return
-    try:
-        async with asyncio.timeout(deadline_s):
-            model, vector = doors.embedder.fingerprint, question.vector
-            if found.table is not None:
-                found.cosines = await doors.vectors.cosines(model, vector, reach.owners, found.table.ids)
-            else:
-                found.dense = await doors.vectors.search(reach, model, vector, hits_max=DENSE_HITS)
-            found.vector = vector
-    except (Busy, Upstream, TimeoutError):
-        found.degraded += ("vectors",)
+    if question.vector is not None and found.space is not None:
+        try:
+            async with asyncio.timeout(deadline_s):
+                await _compared(question.vector, reach, found.space, found)
+        except (Busy, Upstream, TimeoutError):
+            missing = ("vectors",)
+    found.degraded += missing
+
+
+async def _compared(vector: Scores, reach: Reach, space: VectorSpace, found: Found) -> None:
+    if found.table is not None:
+        found.cosines = await space.cosines(vector, found.table.ids)
+    else:
+        found.dense = await space.search(reach, vector, hits_max=DENSE_HITS)
+    found.vector = vector
 
 
 async def rows_of(reach: Reach, found: Found, doors: Doors) -> tuple[ChunkTable, Evidence]:
@@ -121,7 +144,7 @@ async def rows_of(reach: Reach, found: Found, doors: Doors) -> tuple[ChunkTable,
     table, cosines = found.table, found.cosines
     if table is None:
         table = await doors.catalog.table(reach, _candidates(found), around=NEIGHBOURS)
-        cosines = await _asked(reach, table.ids, found, doors)
+        cosines = await _asked(table.ids, found)
     evidence = _evidence(table.ids, found.lexical, cosines)
     model = doors.embedder
     return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
@@ -157,10 +180,10 @@ def _candidates(found: Found) -> Ids:
     return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
 
 
-async def _asked(reach: Reach, ids: Ids, found: Found, doors: Doors) -> Cosines | None:
-    if found.vector is None or doors.embedder is None or not len(ids):
+async def _asked(ids: Ids, found: Found) -> Cosines | None:
+    if found.vector is None or found.space is None or not len(ids):
         return None
-    return await doors.vectors.cosines(doors.embedder.fingerprint, found.vector, reach.owners, ids)
+    return await found.space.cosines(found.vector, ids)
 
 
 def _evidence(ids: Ids, lexical: LexicalMatches | None, cosines: Cosines | None) -> Evidence:
