@@ -20,8 +20,8 @@ SELECT id FROM at WHERE depth = ?2"""
 def node_at(c: apsw.Connection, account: str, parts: Sequence[str]) -> int:
     """Id of the living node with these segments below an account's root, 0 if there is none."""
     path = [account, *parts]
-    found = every(c, _AT, (orjson.dumps(path).decode(), len(path)))
-    return int(found[0][0]) if found else 0
+    found = c.execute(_AT, (orjson.dumps(path).decode(), len(path))).fetchone()
+    return int(found[0]) if found else 0
 
 
 def every(c: apsw.Connection, sql: str, values: Bindings = ()) -> list[tuple[Any, ...]]:
@@ -30,6 +30,8 @@ def every(c: apsw.Connection, sql: str, values: Bindings = ()) -> list[tuple[Any
 
 
 def only(c: apsw.Connection, sql: str, values: Bindings = ()) -> tuple[Any, ...]:
-    """The row of a query that always has one."""
-    (found,) = every(c, sql, values)
+    """The row of a query that always has one, and no more: its end is not asked for, which would be one crossing again."""
+    found: tuple[Any, ...] | None = c.execute(sql, values).fetchone()
+    if found is None:
+        raise LookupError(f"no row: {sql}")
     return found

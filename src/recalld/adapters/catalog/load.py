@@ -10,7 +10,7 @@ import orjson
 
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
-from recalld.infra.lookup import Bindings, only
+from recalld.infra.lookup import only
 from recalld.ports.index import Loaded
 from recalld.rules.quoted import unquoted
 
@@ -18,18 +18,17 @@ MESSAGE_CHARS_MAX = 2_000
 QUOTING_CHARS_MAX = 65_536
 """So much is read of a message that quotes what was recalled, to come to its own words."""
 _KIND_MESSAGE = 2
-_NODES = """
-WITH wanted(id) AS (SELECT value FROM json_each(?1))
-SELECT json_group_array(json_array(
-  n.id, n.kind, n.tags, n.source, coalesce(t.abstract, ''), coalesce(t.overview, ''),
-  coalesce(substr(m.text, 1, iif(instr(substr(m.text, 1, ?2), '<memory uri="'), ?3, ?2)), ''), coalesce(m.id, '')))
-FROM wanted JOIN node n ON n.id = wanted.id LEFT JOIN tier t ON t.node = n.id LEFT JOIN message m ON m.node = n.id"""
-_PATHS = """
-WITH RECURSIVE up(start, parent, name, gone, depth) AS (
-  SELECT n.id, n.parent, n.name, n.gone, 0 FROM json_each(?) w JOIN node n ON n.id = w.value
+# One statement and one row for all: each crossing into SQLite gives the interpreter up and waits for it again.
+_FOUND = """
+WITH RECURSIVE wanted(id) AS (SELECT value FROM json_each(?1)),
+up(start, parent, name, gone, depth) AS (
+  SELECT n.id, n.parent, n.name, n.gone, 0 FROM wanted w JOIN node n ON n.id = w.id
   UNION ALL SELECT up.start, n.parent, n.name, max(up.gone, n.gone), up.depth + 1 FROM up JOIN node n ON n.id = up.parent)
-SELECT json_group_array(json_array(start, parent, name, gone) ORDER BY start, depth) FROM up"""
-
+SELECT (SELECT json_group_array(json_array(start, parent, name, gone) ORDER BY start, depth) FROM up),
+  (SELECT json_group_array(json_array(
+    n.id, n.kind, n.tags, n.source, coalesce(t.abstract, ''), coalesce(t.overview, ''),
+    coalesce(substr(m.text, 1, iif(instr(substr(m.text, 1, ?2), '<memory uri="'), ?3, ?2)), ''), coalesce(m.id, '')))
+  FROM wanted JOIN node n ON n.id = wanted.id LEFT JOIN tier t ON t.node = n.id LEFT JOIN message m ON m.node = n.id)"""
 _TOP = """
 WITH RECURSIVE up(id, parent) AS (
   SELECT id, parent FROM node WHERE id = ? UNION ALL SELECT n.id, n.parent FROM up JOIN node n ON n.id = up.parent)
@@ -39,11 +38,11 @@ SELECT id FROM up WHERE parent = 0"""
 def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
     """In the order given; nodes that are gone, or below something gone, are left out."""
     wanted = orjson.dumps(list(dict.fromkeys(nodes))).decode()
-    paths = paths_of(c, wanted)
+    above, rows = only(c, _FOUND, (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX))
+    paths = _paths(orjson.loads(above))
     places: dict[tuple[str, ...], int] = {}
     found: dict[int, Loaded] = {}
-    bounds = (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX)
-    for node, kind, tags, source, abstract, overview, text, message in _rows(c, _NODES, bounds):
+    for node, kind, tags, source, abstract, overview, text, message in orjson.loads(rows):
         if node not in paths:
             continue
         uri = paths[node]
@@ -66,23 +65,17 @@ def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
     return [found[n] for n in nodes if n in found]
 
 
-def paths_of(c: apsw.Connection, wanted: str) -> dict[int, Uri]:
-    """Addresses of living nodes (a JSON list of ids)."""
+def _paths(above: Sequence[Any]) -> dict[int, Uri]:
+    """Addresses of living nodes, from the chain of names above each."""
     names: dict[int, list[str]] = {}
     whole: dict[int, Uri] = {}
-    for start, parent, name, gone in _rows(c, _PATHS, (wanted,)):
+    for start, parent, name, gone in above:
         parts = names.setdefault(start, [])
         if parent:
             parts.append(name)
         elif not gone:
             whole[start] = Uri(tuple(reversed(parts)))
     return whole
-
-
-def _rows(c: apsw.Connection, query: str, bindings: Bindings) -> list[Any]:
-    """All rows in one: each step of SQLite gives the interpreter up and waits for it again."""
-    rows: list[Any] = orjson.loads(only(c, query, bindings)[0])
-    return rows
 
 
 def _place(c: apsw.Connection, beside: int, parts: tuple[str, ...], known: dict[tuple[str, ...], int]) -> int:
