@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -78,10 +79,10 @@ class Provider:
         data, status = self._answer(asked)
         more = f"Retry-After: {self.retry_after}\r\n" if self.retry_after and status == 429 else ""
         head_out = f"HTTP/1.1 {status} {REASONS.get(status, 'X')}\r\nContent-Length: {len(data)}\r\n{more}\r\n"
-        writer.write(head_out.encode())
         if self.fault == "trickle":
+            writer.write(head_out.encode())
             return await self._trickle(writer, data)
-        writer.write(data)
+        writer.write(head_out.encode() + data)
         await writer.drain()
         return True
 
@@ -123,10 +124,16 @@ def vector(text: str, width: int) -> np.ndarray:
     """Equal words, equal numbers: texts that share words are near each other."""
     total = np.zeros(width, np.float32)
     for word in text.lower().split():
-        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "little")
-        total += np.random.default_rng(seed).standard_normal(width).astype(np.float32)
+        total += _of_word(word, width)
     norm = float(np.linalg.norm(total))
     return total / norm if norm else total
+
+
+@lru_cache(20_000)
+def _of_word(word: str, width: int) -> np.ndarray:
+    """Kept: beside a crowd on the same two processors, a provider that stands for another machine should cost little."""
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "little")
+    return np.random.default_rng(seed).standard_normal(width).astype(np.float32)
 
 
 def embeddings(asked: Asked, width: int) -> dict[str, Any]:

@@ -75,10 +75,11 @@ async def recall(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Do
     found = Found(await doors.catalog.table(reach) if reach.size <= WHOLE_ROWS_MAX else None)
     try:
         async with asyncio.TaskGroup() as group:
+            # Beside what takes longest, which goes on here: a task that ends is heard of two turns of the loop later.
             group.create_task(_lexical(plan, reach, doors, found, deadline_s))
-            group.create_task(_dense(reach, asked, doors, found, deadline_s))
-            if found.table is not None:  # while the question's vector is on its way
+            if found.table is not None:
                 group.create_task(ready(found.table, doors))
+            await _dense(reach, asked, doors, found, deadline_s)
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
     if found.lexical is None and found.vector is None:
