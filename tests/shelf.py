@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,11 +16,19 @@ from recalld.domain.uri import Uri
 from recalld.infra.datafile import connect
 from recalld.infra.offload import Pool
 from recalld.infra.schema import MIGRATIONS
+from recalld.ports.index import Ids
 from recalld.rules.chunks import chunks_of_file, chunks_of_message, chunks_of_tiers
 from recalld.rules.owned import owned
 from recalld.rules.turns import talk_head
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Living:
+    """See ``ports.index.IndexSpace``."""
+
+    living: Ids
 
 
 class Shelf:

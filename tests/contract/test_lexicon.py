@@ -12,7 +12,7 @@ from recalld.adapters.lexicon.memory import MemoryLexicon
 from recalld.domain.uri import Uri
 from recalld.ports.index import Reach
 from recalld.rules.tokens import query_terms, terms
-from tests.shelf import Shelf
+from tests.shelf import Living, Shelf
 
 
 class Filled:
@@ -36,7 +36,7 @@ class Filled:
 
     def reach(self, *owners: int, only: list[int] | None = None) -> Reach:
         chunks = tuple(np.array([i for i in self.ids[o] if only is None or i in only], np.int64) for o in owners)
-        return Reach(owners, chunks, 0)
+        return Reach(owners, chunks, tuple(Living(np.array(self.ids[o], np.int64)) for o in owners), 0)
 
     async def ask(self, text: str, reach: Reach) -> Any:
         asked = query_terms(text)

@@ -32,7 +32,7 @@ class Filled:
         owner = self.shelf.owner(user)
         ids = [r[0] for r in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (owner,))]
         self.put(dict(zip(ids[-len(rows) :], rows, strict=True)), model)
-        return Reach((owner,), (np.array(ids, np.int64),), 0)
+        return Reach((owner,), (np.array(ids, np.int64),), (), 0)
 
     async def search(self, reach: Reach, vector: np.ndarray, *, hits_max: int = 5, model: str = "m") -> DenseMatches:
         space: VectorSpace = await self.vectors.space(reach.owners, model)
@@ -66,7 +66,7 @@ async def test_another_owners_vectors_are_never_found(filled: Filled) -> None:
 async def test_only_the_reach_is_searched(filled: Filled) -> None:
     rows = unit(10)
     reach = filled.write("ana", rows)
-    narrow = Reach(reach.owners, (reach.chunks[0][2:3],), 0)
+    narrow = Reach(reach.owners, (reach.chunks[0][2:3],), (), 0)
     assert (await filled.search(narrow, rows[5])).ids.tolist() == narrow.chunks[0].tolist()
 
 

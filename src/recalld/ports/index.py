@@ -22,17 +22,28 @@ WHOLE_ROWS_MAX = 20_000
 """Reaches up to this size are scored in full; larger ones by candidates."""
 
 
+class IndexSpace(Protocol):
+    """One owner's chunks as the catalog knows them."""
+
+    @property
+    def living(self) -> Ids:
+        """Ids of all that stand for something now, ascending: in anybody's reach or not."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """Which chunks a query may find, resolved before anything is searched.
 
     ``owners``: the index spaces to look into. ``chunks``: per owner, ascending ids of every chunk that is alive, visible,
-    inside the targets and of the asked types, levels, tags and times. ``seq``: log position it reflects.
+    inside the targets and of the asked types, levels, tags and times. ``spaces``: per owner, as it goes on living. ``seq``:
+    log position it reflects.
     ``targeted``: the query named subtrees. ``token`` belongs to the catalog that made it.
     """
 
     owners: tuple[int, ...]
     chunks: tuple[Ids, ...]
+    spaces: tuple[IndexSpace, ...]
     seq: int
     targeted: bool = False
     token: object = None
@@ -74,10 +85,10 @@ class LexicalMatches:
     """Postings of a query's terms inside a reach.
 
     One posting: term ``term[k]`` (index into ``terms``) stands ``count[k]`` times in chunk ``chunk[k]``; sorted by chunk
-    within a term. ``terms``: the query's distinct terms; ``found_in``: per term, in how many of the owners' chunks it
-    stands; ``found_by``: per term, whether it was used to find (False: it only rescored what others found);
-    ``chunks``/``terms_mean``: the owners' number of chunks and mean length; ``phrase``: ids, ascending, that hold all
-    the query's terms in a row.
+    within a term. ``terms``: the query's distinct terms; ``found_in``: per term, in how many of the owners' living chunks
+    it stands (one too common to be fetched: stood, when that was last counted); ``found_by``: per term, whether it was used
+    to find (False: it only rescored what others found); ``chunks``/``terms_mean``: the owners' number of chunks and mean
+    length; ``phrase``: ids, ascending, that hold all the query's terms in a row.
     """
 
     terms: tuple[str, ...]

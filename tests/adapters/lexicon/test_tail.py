@@ -16,7 +16,7 @@ from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.domain.uri import Uri
 from recalld.ports.index import LexicalMatches, Reach
 from recalld.rules.tokens import query_terms
-from tests.shelf import Shelf
+from tests.shelf import Living, Shelf
 
 WORDS = ("red", "green", "apple", "猫", "小猫", "鱼")
 TEXT = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join)
@@ -45,7 +45,8 @@ async def _run(steps: list[tuple[str, str]]) -> None:
             np.array([row[0] for row in shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (owner,))])
             for owner in owners
         ]
-        reach = Reach(owners, tuple(each.astype(np.int64) for each in ids), 0)
+        chunks = tuple(each.astype(np.int64) for each in ids)
+        reach = Reach(owners, chunks, tuple(map(Living, chunks)), 0)
         asked = query_terms(text)
         terms = tuple(dict.fromkeys(asked))
         assert _plain(await kept.match(reach, terms, asked)) == _plain(
@@ -77,7 +78,7 @@ async def test_a_message_does_not_cost_the_postings_that_were_fetched(monkeypatc
     for number in range(1, 6):
         shelf.talk("ana", "s", [(f"m{number}", "user", "red pear", 0.0)])
         chunks = np.array([row[0] for row in shelf.c.execute("SELECT id FROM chunk ORDER BY id")], np.int64)
-        found = await lexicon.match(Reach((owner,), (chunks,), 0), ("red",), ("red",))
+        found = await lexicon.match(Reach((owner,), (chunks,), (Living(chunks),), 0), ("red",), ("red",))
         assert found.chunk.tolist() == chunks.tolist()
     assert len(fetched) == 1
     shelf.pool.close()

@@ -60,7 +60,7 @@ def areas_of(caller: Caller, query: Query) -> tuple[Area, ...]:
 def rows_of(space: Space, resolved: Resolved, query: Query, caller: Caller) -> NDArray[np.bool_]:
     """Which of a space's chunks this query may find."""
     nodes, at = space.nodes, space.chunks["node_row"]
-    keep = space.alive() & np.isin(space.chunks["level"], query.levels or (2,))
+    keep = space.alive & np.isin(space.chunks["level"], query.levels or (2,))
     if resolved.area.tops:
         keep &= space.below(np.array(resolved.tops, np.int64))[at]
     message = nodes["kind"][at] == 2

@@ -30,7 +30,8 @@ class Chunks:
 
 @dataclass
 class Space:
-    """Brought up to date page by page; ``stamp`` rises with every change and names what caches were made from."""
+    """Brought up to date page by page; ``stamp`` rises with every change and names what caches were made from. ``alive``:
+    which chunks stand for what their node holds now, ``living``: their ids; made anew by every ``settle``."""
 
     row: OwnerRow
     nodes: Columns = field(
@@ -49,6 +50,8 @@ class Space:
     talk: dict[int, str] = field(default_factory=dict)
     speakers: dict[str, int] = field(default_factory=dict)
     rooted: dict[int, bool] = field(default_factory=dict)
+    living: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
+    alive: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     seq: int = 0
     last_node: int = 0
     stamp: int = 0
@@ -117,6 +120,8 @@ class Space:
         own[top[np.isin(self.nodes["parent"][top], cut)]] |= DEAD
         self.nodes["bits"][:] = inherit(own, self.nodes["parent_row"])
         self.chunks["node_row"][:] = places(self.nodes["id"], self.chunks["node"])
+        self.alive = self._alive()
+        self.living = self.chunks["id"][self.alive]
 
     # ----------------------------------------------------------------- chunks
     def now(self) -> Chunks:
@@ -136,8 +141,7 @@ class Space:
         self.chunks.extend({**columns, "id": ids, "node": nodes, "speaker": speaker})
         self.stamp += 1
 
-    def alive(self) -> NDArray[np.bool_]:
-        """Chunks that stand for what their node holds now."""
+    def _alive(self) -> NDArray[np.bool_]:
         at = self.chunks["node_row"]
         if self.nodes.rows == 0:
             return np.zeros(len(at), np.bool_)

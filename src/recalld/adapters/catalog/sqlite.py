@@ -186,6 +186,7 @@ def _reach_of(view: _View, query: Query) -> Reach:
     return Reach(
         owners=tuple(s.row.id for s in view.spaces),
         chunks=tuple(held.columns["id"][r] for held, r in zip(view.chunks, view.rows, strict=True)),
+        spaces=view.spaces,
         seq=max((s.seq for s in view.spaces), default=0),
         targeted=any(t.parts for t in query.targets),
         token=view,

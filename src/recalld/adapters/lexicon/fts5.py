@@ -12,10 +12,10 @@ import orjson
 from numpy.typing import NDArray
 
 from recalld.infra.lookup import only
-from recalld.ports.index import Ids, LexicalMatches, Reach
+from recalld.ports.index import Ids, LexicalMatches, Reach, Scores
 from recalld.rules.owned import owned
 
-from .posting import NOWHERE, KeptPostings, Posting
+from .posting import NO_COUNTS, NO_IDS, NOWHERE, KeptPostings, Posting
 from .tail import Extent, Tail, begins, extents_of
 
 T = TypeVar("T")
@@ -26,6 +26,8 @@ PLACES_MIN = 1_500
 """A term that stands in fewer places than this always finds, however small the owner's space."""
 RESCORING_MAX = 3
 PHRASE_TERMS = (3, 32)
+ALL_COMMON = 2
+"""If all terms are common, so many of the rarest find, by presence alone."""
 POSTINGS_KEPT = 1_000_000
 TAILS_MAX = 64
 _PLACES = (
@@ -70,25 +72,31 @@ class Fts5Lexicon:
         extents = extents_of(c, reach.owners)
         everywhere = self._postings(c, reach.owners, extents, terms)
         total, length = sum(now.chunks for now in extents), sum(now.terms for now in extents)
-        for owner, inside, postings in zip(reach.owners, reach.chunks, everywhere, strict=True):
-            found_in += np.array([p.found_in for p in postings], np.float32)
-            finding = _finding(postings)
+        for owner, space, inside, postings in zip(reach.owners, reach.spaces, reach.chunks, everywhere, strict=True):
+            whole = _side_by_side(postings)
+            whole = whole.where(_held(whole.chunk, space.living))
+            here = _found_in(postings, whole)
+            found_in += here
+            finding = _finding(postings, here)
             if not finding:
-                postings, finding = self._all_common(c, owner, terms, postings)
+                finding = [int(k) for k in np.lexsort((np.arange(len(here)), here)) if here[k]][:ALL_COMMON]
+                whole = _side_by_side([self._all_of(c, owner, term, k in finding) for k, term in enumerate(terms)])
             found_by[finding] = True
-            common = [k for k, p in enumerate(postings) if k not in finding and p.found_in]
-            rescoring = sorted(common, key=lambda k: postings[k].found_in)[:RESCORING_MAX]
-            found = [(k, postings[k].chunks, postings[k].counts) for k in finding]
-            found += [(k, *self._rescore(c, owner, postings, terms, finding, k)) for k in rescoring]
-            places.append(_inside(found, inside))
-            if _may_hold_phrase(postings, finding, phrase, places[-1]):
+            common = [k for k, count in enumerate(here) if k not in finding and count]
+            rescoring = sorted(common, key=lambda k: here[k])[:RESCORING_MAX]
+            finders = whole if len(finding) < FINDING_MAX else whole.where(np.isin(whole.term, finding))
+            finders = finders.where(_held(finders.chunk, inside))
+            more = _joined([self._rescore(c, owner, whole, postings, terms, finding, k) for k in rescoring])
+            places += [finders, more.where(_held(more.chunk, inside))]
+            if _may_hold_phrase(here, finding, phrase, finders):
                 ids = _phrase(c, owner, phrase)
                 phrases.append(ids[_held(ids, inside)])
+        joined = _joined(places)
         return LexicalMatches(
             terms=terms,
-            term=np.concatenate([each.term for each in places]),
-            chunk=np.concatenate([each.chunk for each in places]),
-            count=np.concatenate([each.often for each in places]),
+            term=joined.term,
+            chunk=joined.chunk,
+            count=joined.often,
             found_in=found_in,
             found_by=found_by,
             chunks=total,
@@ -97,10 +105,13 @@ class Fts5Lexicon:
         )
 
     def _tail(self, c: apsw.Connection, owner: int, now: Extent) -> Tail:
-        """What came since the owner's postings were fetched; a new one makes them void."""
+        """What came since the owner's postings were fetched; they are carried on beside a new one while that is possible."""
         tail = self._tails.get(owner)
         if tail is None or not tail.reaches(c, owner, now):
-            tail = self._tails[owner] = Tail(now)
+            tail = Tail(now.epoch, now.latest) if tail is None else tail.after()
+            if not tail.reaches(c, owner, now):
+                tail = Tail(now.epoch, now.latest)
+            self._tails[owner] = tail
         while len(self._tails) > TAILS_MAX:
             self._tails.popitem(last=False)
         return tail
@@ -108,48 +119,45 @@ class Fts5Lexicon:
     def _postings(
         self, c: apsw.Connection, owners: Sequence[int], extents: Sequence[Extent], terms: tuple[str, ...]
     ) -> list[list[Posting]]:
-        """Per owner, where each term stands."""
+        """Per owner, where each term stands; what has gone may still be among it."""
         spaces = [(owner, now, self._tail(c, owner, now)) for owner, now in zip(owners, extents, strict=True)]
         found: dict[tuple[int, str], Posting] = {}
         missing: list[tuple[int, str, Extent, Tail]] = []
         for owner, now, tail in spaces:
             for term in terms:
-                kept = self._kept.get(owner, term, tail.stamp)
+                kept = self._kept.get(owner, term, tail)
                 if kept is not None:
                     found[owner, term] = kept
                 else:
                     missing.append((owner, term, now, tail))
         fetched = _fetch(c, [(owner, term, _places_max(now)) for owner, term, now, _ in missing])
         for (owner, term, now, tail), posting in zip(missing, fetched, strict=True):
-            found[owner, term] = base = posting.without(tail, term, now)
-            self._kept.put(owner, term, tail.stamp, base)
-        return [[found[owner, term].joined(tail, term, now) for term in terms] for owner, now, tail in spaces]
+            found[owner, term] = base = posting.without(tail, term)
+            if now.latest >= tail.base:  # else this transaction began before the tail: others may know more
+                self._kept.put(owner, term, tail, base)
+        return [[found[owner, term].joined(tail, term, now.latest) for term in terms] for owner, now, tail in spaces]
 
-    def _all_common(
-        self, c: apsw.Connection, owner: int, terms: tuple[str, ...], postings: list[Posting]
-    ) -> tuple[list[Posting], list[int]]:
-        """Every term is common: the two rarest find, by presence alone."""
-        rarest = sorted((k for k, p in enumerate(postings) if p.found_in), key=lambda k: (postings[k].found_in, k))[:2]
-        for k in rarest:
-            ids = _ids(c, f'"{owned(owner, terms[k])}"')
-            postings[k] = Posting(postings[k].found_in, ids, np.ones(len(ids), np.float32))
-        return postings, rarest
+    def _all_of(self, c: apsw.Connection, owner: int, term: str, wanted: bool) -> Posting:
+        """Every chunk that holds a common term; how often is not asked."""
+        ids = _ids(c, f'"{owned(owner, term)}"') if wanted else NOWHERE.chunks
+        return NOWHERE if ids is None else Posting(len(ids), ids, np.ones(len(ids), np.float32), len(ids))
 
     def _rescore(
         self,
         c: apsw.Connection,
         owner: int,
+        whole: _Places,
         postings: Sequence[Posting],
         terms: tuple[str, ...],
         finding: list[int],
         k: int,
-    ) -> tuple[Ids | None, NDArray[np.float32] | None]:
+    ) -> _Places:
         """Which of the found chunks also hold a common term; how often is not asked."""
         if postings[k].chunks is not None:
-            return postings[k].chunks, postings[k].counts
+            return whole.where(whole.term == k)
         finders = " OR ".join(f'"{owned(owner, terms[f])}"' for f in finding)
-        ids = _ids(c, f'"{owned(owner, terms[k])}" AND ({finders})') if finders else None
-        return ids, None if ids is None else np.ones(len(ids), np.float32)
+        ids = _ids(c, f'"{owned(owner, terms[k])}" AND ({finders})')
+        return _Places(np.full(len(ids), k, np.int32), ids, np.ones(len(ids), np.float32))
 
 
 def _places_max(now: Extent) -> int:
@@ -177,51 +185,70 @@ def _posting(c: apsw.Connection, term: str, packed: str | None, places_max: int)
     places = np.fromstring(packed, dtype=np.int64, sep=",")
     if len(places) > places_max:
         row = c.execute(_FOUND_IN, (term,)).fetchone()
-        return Posting(int(row[0]) if row else 0, None, None)
+        found_in = int(row[0]) if row else 0
+        return Posting(found_in, None, None, found_in)
     ids, counts = np.unique(places, return_counts=True)
-    return Posting(len(ids), ids, counts.astype(np.float32))
+    return Posting(len(ids), ids, counts.astype(np.float32), len(ids))
 
 
-def _finding(postings: Sequence[Posting]) -> list[int]:
+def _found_in(postings: Sequence[Posting], living: _Places) -> Scores:
+    """In how many living chunks each term stands; of common ones: in how many it did when it was last counted."""
+    counted = np.bincount(living.term, minlength=len(postings)).astype(np.float32)
+    return np.where([p.chunks is None for p in postings], [p.found_in for p in postings], counted).astype(np.float32)
+
+
+def _finding(postings: Sequence[Posting], found_in: Scores) -> list[int]:
     """Terms that find: the rarest of those fetched."""
-    fetched = [k for k, p in enumerate(postings) if p.chunks is not None and p.found_in]
-    return sorted(fetched, key=lambda k: (postings[k].found_in, k))[:FINDING_MAX]
+    fetched = [k for k, p in enumerate(postings) if p.chunks is not None and found_in[k]]
+    return sorted(fetched, key=lambda k: (found_in[k], k))[:FINDING_MAX]
 
 
 class _Places(NamedTuple):
-    """Postings side by side: term number, chunk, how often."""
+    """Postings side by side, sorted by chunk within a term: term number, chunk, how often. Kept together because numpy
+    gives the interpreter up at every look, and one look at all costs less than one at each."""
 
     term: NDArray[np.int32]
     chunk: Ids
     often: NDArray[np.float32]
 
+    def where(self, keep: NDArray[np.bool_]) -> _Places:
+        """Some of them."""
+        return _Places(self.term[keep], self.chunk[keep], self.often[keep])
 
-def _inside(found: Sequence[tuple[int, Ids | None, NDArray[np.float32] | None]], inside: Ids) -> _Places:
-    """What of these terms' postings lies in reach, all of them looked up at once: numpy gives the interpreter up at every
-    look."""
-    there = [(k, ids, counts) for k, ids, counts in found if ids is not None and counts is not None and len(ids)]
-    if not there or not len(inside):
-        return _Places(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float32))
-    terms, ids, counts = zip(*there, strict=True)
-    chunk = np.concatenate(ids)
-    keep = _held(chunk, inside)
-    term = np.repeat(np.array(terms, np.int32), [len(each) for each in ids])
-    return _Places(term[keep], chunk[keep], np.concatenate(counts)[keep])
+
+_NO_PLACES = _Places(np.zeros(0, np.int32), NO_IDS, NO_COUNTS)
+
+
+def _side_by_side(postings: Sequence[Posting]) -> _Places:
+    fetched = [(k, p.chunks, p.counts) for k, p in enumerate(postings) if p.chunks is not None and p.counts is not None]
+    lengths = [len(chunks) for _, chunks, _ in fetched]
+    return _Places(
+        np.repeat(np.array([k for k, _, _ in fetched], np.int32), lengths),
+        np.concatenate([NO_IDS, *(chunks for _, chunks, _ in fetched)]),
+        np.concatenate([NO_COUNTS, *(counts for _, _, counts in fetched)]),
+    )
+
+
+def _joined(parts: Sequence[_Places]) -> _Places:
+    held = [part for part in parts if len(part.term)]
+    if len(held) == 1:
+        return held[0]
+    return _Places(*(np.concatenate(columns) for columns in zip(_NO_PLACES, *held, strict=True)))
 
 
 def _held(ids: Ids, inside: Ids) -> NDArray[np.bool_]:
     """Which of these are in ascending ``inside``."""
-    if not len(inside):
+    if not len(inside) or not len(ids):
         return np.zeros(len(ids), np.bool_)
     held: NDArray[np.bool_] = inside[np.minimum(np.searchsorted(inside, ids), len(inside) - 1)] == ids
     return held
 
 
-def _may_hold_phrase(postings: Sequence[Posting], finding: list[int], phrase: tuple[str, ...], found: _Places) -> bool:
+def _may_hold_phrase(found_in: Scores, finding: list[int], phrase: tuple[str, ...], found: _Places) -> bool:
     """Only if some chunk holds every finding term is a phrase worth looking for."""
-    if not PHRASE_TERMS[0] <= len(phrase) <= PHRASE_TERMS[1] or any(p.found_in == 0 for p in postings) or not finding:
+    if not PHRASE_TERMS[0] <= len(phrase) <= PHRASE_TERMS[1] or not found_in.all() or not finding:
         return False
-    together = np.unique(found.chunk[np.isin(found.term, finding)], return_counts=True)[1]
+    together = np.unique(found.chunk, return_counts=True)[1]
     return bool(len(together)) and int(together.max()) >= len(finding)
 
 

@@ -11,38 +11,46 @@ from numpy.typing import NDArray
 from recalld.infra.offload import Turn
 from recalld.ports.index import Ids
 
-from .tail import Extent, Tail
+from .tail import Tail
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """Where a term stands in one owner's chunks. ``chunks`` ascending, None: too common to be fetched whole."""
+    """Where a term stands in one owner's chunks, those that have gone since among them. ``chunks`` ascending, None: too common
+    to be fetched whole; ``fetched_in``: in how many it stood then."""
 
     found_in: int
     chunks: Ids | None
     counts: NDArray[np.float32] | None
+    fetched_in: int
 
-    def without(self, tail: Tail, term: str, now: Extent) -> Posting:
+    def without(self, tail: Tail, term: str) -> Posting:
         """What of it was there when the tail began."""
         if self.chunks is None or self.counts is None:
-            return Posting(self.found_in - len(tail.of(term, now.newest)[0]), None, None)
-        old = int(np.searchsorted(self.chunks, tail.base.newest, "right"))
+            return Posting(max(0, self.found_in - len(tail.of(term, _ALL)[0])), None, None, self.fetched_in)
+        old = int(np.searchsorted(self.chunks, tail.base, "right"))
         if not old:
             return NOWHERE
-        return Posting(old, self.chunks[:old], self.counts[:old])
+        return Posting(old, self.chunks[:old], self.counts[:old], self.fetched_in)
 
-    def joined(self, tail: Tail, term: str, now: Extent) -> Posting:
-        """This and what the tail has."""
-        chunks, counts = tail.of(term, now.newest)
-        found_in = self.found_in + len(chunks)
-        if self.chunks is None or self.counts is None:
-            return Posting(found_in, None, None)
+    def joined(self, tail: Tail, term: str, newest: int) -> Posting:
+        """This and what the tail has up to a chunk."""
+        chunks, counts = tail.of(term, newest)
         if not len(chunks):
             return self
-        return Posting(found_in, np.concatenate([self.chunks, chunks]), np.concatenate([self.counts, counts]))
+        found_in = self.found_in + len(chunks)
+        if self.chunks is None or self.counts is None:
+            return Posting(found_in, None, None, self.fetched_in)
+        ids, often = np.concatenate([self.chunks, chunks]), np.concatenate([self.counts, counts])
+        return Posting(found_in, ids, often, self.fetched_in)
 
 
-NOWHERE = Posting(0, np.zeros(0, np.int64), np.zeros(0, np.float32))
+GROWN, GROWN_MIN = 2, 100
+"""A posting that has become so many times as large, and so much larger, is fetched anew: part of it has gone by then."""
+_ALL = 2**63 - 1
+NO_IDS: Ids = np.zeros(0, np.int64)
+NO_COUNTS: NDArray[np.float32] = np.zeros(0, np.float32)
+NOWHERE = Posting(0, NO_IDS, NO_COUNTS, 0)
 """One for all terms that stand nowhere, which most of those asked for do."""
 
 
@@ -56,16 +64,25 @@ class KeptPostings:
         self._turn = Turn()
         self._places = 0
 
-    def get(self, owner: int, term: str, stamp: object) -> Posting | None:
-        """What was kept under the same stamp."""
-        held = self._held.get((owner, term))
-        return held[1] if held is not None and held[0] is stamp else None
+    def get(self, owner: int, term: str, tail: Tail) -> Posting | None:
+        """What was kept beside this tail, or beside the one it came after and is carried on now."""
+        stamp, posting = self._held.get((owner, term), (None, NOWHERE))
+        if stamp is tail.stamp:
+            return posting
+        before = tail.before
+        if before is None or stamp is not before.stamp:
+            return None
+        carried = posting.joined(before, term, tail.base)
+        if carried.found_in > GROWN * posting.fetched_in + GROWN_MIN:
+            return None
+        self.put(owner, term, tail, carried)
+        return carried
 
-    def put(self, owner: int, term: str, stamp: object, posting: Posting) -> None:
+    def put(self, owner: int, term: str, tail: Tail, posting: Posting) -> None:
         """Keep it in place of a former one."""
         with self._turn:
             former = self._held.get((owner, term))
-            self._held[owner, term] = (stamp, posting)
+            self._held[owner, term] = (tail.stamp, posting)
             self._places += _weight(posting) - (_weight(former[1]) if former else 0)
             while self._places > self._places_max and len(self._held) > 1:
                 _, (_, dropped) = self._held.popitem(last=False)

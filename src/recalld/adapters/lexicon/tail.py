@@ -21,9 +21,12 @@ TERMS_MAX = 8_000
 _UNSPACED_FROM = "\u0e00"
 _EXTENTS = """
 SELECT json_group_array(json_array(o.id, o.chunks, o.terms, o.epoch,
-  (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = o.id)))
+  (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = o.id),
+  (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chunk')))
 FROM json_each(?) w JOIN owner o ON o.id = w.value"""
-_CAME = "SELECT json_group_array(json_array(id, terms)) FROM chunk WHERE owner = ? AND id > ? AND id <= ?"
+_CAME = """
+SELECT json_group_array(json_array(id, terms)) FROM
+  (SELECT id, terms FROM chunk WHERE owner = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?)"""
 _NOWHERE: tuple[Ids, NDArray[np.float32]] = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
@@ -33,12 +36,14 @@ def begins(term: str) -> bool:
 
 
 class Extent(NamedTuple):
-    """How much an owner's space holds: chunks, their terms, its epoch, and the largest chunk id."""
+    """How much an owner's space holds: chunks, their terms, its epoch, its largest chunk id, and the ``latest`` that any
+    chunk of the store was given: that one never falls."""
 
     chunks: int
     terms: int
     epoch: int
     newest: int
+    latest: int
 
 
 def extents_of(c: apsw.Connection, owners: Sequence[int]) -> list[Extent]:
@@ -46,35 +51,48 @@ def extents_of(c: apsw.Connection, owners: Sequence[int]) -> list[Extent]:
     found = {
         owner: Extent(*row) for owner, *row in orjson.loads(only(c, _EXTENTS, (orjson.dumps(owners).decode(),))[0])
     }
-    return [found.get(owner, Extent(0, 0, 0, 0)) for owner in owners]
+    return [found.get(owner, Extent(0, 0, 0, 0, 0)) for owner in owners]
 
 
 class Tail:
-    """Where each term stands in the chunks that came after ``base``. ``stamp`` names it without keeping it alive.
+    """Where each term stands in the chunks that came after ``base``. What has gone since stays in it: whoever asks knows what
+    lives. ``stamp`` names it without keeping it alive; ``before`` is the one it came after, whole up to ``base``, from which
+    postings that were fetched earlier are carried on.
 
     Several readers may bring it up to date at once, each as far as its own transaction sees: what one of them puts in
     twice is the same, so nothing needs a lock.
     """
 
-    def __init__(self, base: Extent) -> None:
+    def __init__(self, epoch: int, base: int, before: Tail | None = None) -> None:
+        """``base``: fetched postings account for all chunks up to this id."""
+        self.epoch = epoch
         self.base = base
         self.stamp = object()
-        self._last = base.newest
+        self.before = before
+        self._last = base
         self._lengths: dict[int, int] = {}
         self._places: dict[str, dict[int, int]] = {}
 
     def reaches(self, c: apsw.Connection, owner: int, now: Extent) -> bool:
-        """Bring it up to ``now``. False when it cannot stand for what happened since: too much, or more than additions."""
-        if now.epoch != self.base.epoch or now.chunks - self.base.chunks > ROWS_MAX or now.newest < self.base.newest:
+        """Bring it up to ``now``. False when that would be too much, or when more than additions happened."""
+        if now.epoch != self.epoch:
             return False
-        if now.newest > self._last:
-            if now.terms - self.base.terms > TERMS_MAX:
-                return False
-            for chunk, terms in orjson.loads(only(c, _CAME, (owner, self._last, now.newest))[0]):
-                self._take(chunk, terms.split())
-            self._last = max(self._last, now.newest)
-        came = [length for chunk, length in list(self._lengths.items()) if chunk <= now.newest]
-        return (self.base.chunks + len(came), self.base.terms + sum(came)) == (now.chunks, now.terms)
+        if now.newest <= self._last:
+            self._last = max(self._last, now.latest)
+            return True
+        spare = ROWS_MAX - len(self._lengths)
+        came = orjson.loads(only(c, _CAME, (owner, self._last, now.latest, max(spare, 0) + 1))[0])
+        if len(came) > spare or sum(list(self._lengths.values())) > TERMS_MAX:
+            return False
+        for chunk, terms in came:
+            self._take(chunk, terms.split())
+        self._last = max(self._last, now.latest)
+        return True
+
+    def after(self) -> Tail:
+        """A new one that goes on where this one stands."""
+        self.before = None
+        return Tail(self.epoch, self._last, before=self)
 
     def of(self, term: str, newest: int) -> tuple[Ids, NDArray[np.float32]]:
         """Chunks up to ``newest`` that hold a term, ascending, and how often."""
