@@ -47,8 +47,7 @@ def apply(c: apsw.Connection, caller: Caller, commit: Commit, at: float) -> Outc
     for op in commit.ops:
         for uri in addresses(op):
             rows.check_access(caller, uri)
-    wanted = c.execute("SELECT value FROM meta WHERE key = 'wanted_model' AND value <> ''").fetchone() is not None
-    pen = Pen(c, caller, at, commit.cause, wanted)
+    pen = Pen(c, caller, at, commit.cause)
     if commit.done:
         queue.finish(pen, commit.done)
     for op in commit.ops:

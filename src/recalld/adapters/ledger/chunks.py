@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import apsw
+import orjson
 
 from recalld.domain.document import Chunk
 from recalld.infra.lookup import every, only
@@ -44,11 +45,19 @@ def insert_chunks(
         previous = c.last_insert_rowid()
         index_chunk(c, previous, owner, chunk.terms)
         total += len(chunk.terms)
-        if pen.wanted:
-            c.execute("INSERT OR IGNORE INTO unembedded (chunk, owner) VALUES (?, ?)", (previous, owner))
+        list_unembedded(c, previous, owner)
     if chunks:
         count(c, owner, len(chunks), total)
     return previous
+
+
+def list_unembedded(c: apsw.Connection, chunk: int, owner: int) -> None:
+    """Have a chunk embedded, if there is a model to do it."""
+    c.execute(
+        "INSERT OR IGNORE INTO unembedded (chunk, owner) SELECT ?, ? WHERE EXISTS "
+        "(SELECT 1 FROM meta WHERE key = 'wanted_model' AND value <> '')",
+        (chunk, owner),
+    )
 
 
 def index_chunk(c: apsw.Connection, chunk: int, owner: int, terms: Sequence[str]) -> None:
@@ -64,11 +73,11 @@ def delete_chunks(c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 
     found = every(
         c, f"SELECT id, owner, length FROM chunk WHERE node = ? AND level IN ({marks}) LIMIT ?", (node, *levels, most)
     )
-    for chunk, _, _ in found:
-        c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
-        c.execute("DELETE FROM vector WHERE chunk = ?", (chunk,))
-        c.execute("DELETE FROM unembedded WHERE chunk = ?", (chunk,))
-        c.execute("DELETE FROM chunk WHERE id = ?", (chunk,))
+    if not found:
+        return 0
+    gone = orjson.dumps([chunk for chunk, _, _ in found]).decode()
+    for where in ("fts WHERE rowid", "vector WHERE chunk", "unembedded WHERE chunk", "chunk WHERE id"):
+        c.execute(f"DELETE FROM {where} IN (SELECT value FROM json_each(?))", (gone,))
     for owner in {owner for _, owner, _ in found}:
         lengths = [length for _, whose, length in found if whose == owner]
         count(c, owner, -len(lengths), -sum(lengths))
@@ -129,11 +138,10 @@ def copy_chunks(pen: Pen, source: int, to: int, owner: int) -> None:
             "INSERT INTO vector (owner, chunk, model, data) SELECT ?, ?, model, data FROM vector WHERE chunk = ?",
             (owner, previous, old),
         )
-        if pen.wanted:
-            c.execute(
-                "INSERT INTO unembedded SELECT ?, ? WHERE EXISTS (SELECT 1 FROM unembedded WHERE chunk = ?)",
-                (previous, owner, old),
-            )
+        c.execute(
+            "INSERT INTO unembedded SELECT ?, ? WHERE EXISTS (SELECT 1 FROM unembedded WHERE chunk = ?)",
+            (previous, owner, old),
+        )
         count(c, owner, 1, length)
 
 

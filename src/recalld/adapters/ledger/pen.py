@@ -46,7 +46,6 @@ class Pen:
     caller: Caller
     at: float
     cause: str
-    wanted: bool
     outcome: Outcome = field(default_factory=Outcome)
     _owners: dict[tuple[str, str], int] = field(default_factory=dict)
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import apsw
 
@@ -68,13 +69,15 @@ def lease(
     served: dict[str, int],
 ) -> list[Job]:
     """See ``ports.ledger.Ledger.lease``. ``served``: when each user had a turn last; brought up to date here."""
-    for (id_,) in every(c, "SELECT id FROM job WHERE state = 'running' AND lease_until < ?", (now,)):
-        give_back(c, id_, now)
-    running = c.execute("SELECT account || '/' || user FROM job WHERE state = 'running'")
-    busy = Counter(str(user) for (user,) in running)
+    lost, running, pending = _standing(c, now)
+    if lost:
+        for id_ in lost:
+            give_back(c, id_, now)
+        _, running, pending = _standing(c, now)
+    busy = Counter(running)
     leased: list[Job] = []
     for lane in (Lane.INTERACTIVE, Lane.BULK):
-        waiting = _waiting(c, lane) if not lanes or lane in lanes else []
+        waiting = [w[1:] for w in pending if w[0] == lane and (not lanes or lane in lanes)]
         while waiting and len(leased) < jobs_max:
             # The user with the fewest running jobs, then who has waited longest for a turn, then the oldest job.
             waiting.sort(key=lambda w: (busy[w[0]], served.get(w[0], 0), w[3]))
@@ -100,13 +103,18 @@ def lease(
     return leased
 
 
-def _waiting(c: apsw.Connection, lane: Lane) -> list[tuple[str, str, str, int]]:
-    """(name, account, user, oldest job) of everybody with pending jobs in a lane."""
-    found = c.execute(
-        "SELECT account, user, min(id) FROM job WHERE state = 'pending' AND lane = ? GROUP BY account, user",
-        (str(lane),),
-    )
-    return [(f"{account}/{user}", account, user, oldest) for account, user, oldest in found]
+_STANDING = """
+SELECT (SELECT json_group_array(id) FROM job WHERE state = 'running' AND lease_until < ?),
+  (SELECT json_group_array(account || '/' || user) FROM job WHERE state = 'running'),
+  (SELECT json_group_array(json_array(lane, account || '/' || user, account, user, oldest)) FROM
+    (SELECT lane, account, user, min(id) AS oldest FROM job WHERE state = 'pending' GROUP BY lane, account, user))"""
+
+
+def _standing(c: apsw.Connection, now: float) -> tuple[list[int], list[str], list[list[Any]]]:
+    """Jobs whose lease has run out; the user of each running one; (lane, name, account, user, oldest job) of everybody who has
+    pending ones in a lane."""
+    lost, running, pending = map(json.loads, only(c, _STANDING, (now,)))
+    return lost, running, pending
 
 
 def _ready(c: apsw.Connection, now: float, lane: Lane, account: str, user: str) -> Job | None:

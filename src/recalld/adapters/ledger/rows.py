@@ -13,7 +13,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, NotFound
 from recalld.domain.node import Kind, Node
 from recalld.domain.uri import Uri
-from recalld.infra.lookup import node_at
+from recalld.infra.lookup import node_at, only
 
 KINDS = (Kind.DIRECTORY, Kind.FILE, Kind.MESSAGE)
 DIRECTORY, FILE, MESSAGE = 0, 1, 2
@@ -95,6 +95,13 @@ def load(c: apsw.Connection, node: int, uri: Uri) -> Node:
     return node_from(values, uri)
 
 
+_ABOVE = """
+WITH RECURSIVE up(id, parent, name, gone) AS (
+  SELECT id, parent, name, gone FROM node WHERE id = ?
+  UNION ALL SELECT n.id, n.parent, n.name, n.gone FROM up JOIN node n ON n.id = up.parent)
+SELECT json_group_array(json_array(id, parent, name, gone)) FROM up"""
+
+
 class Paths:
     """Addresses of living nodes of one account, walked up once and remembered for the length of one call."""
 
@@ -107,15 +114,18 @@ class Paths:
 
     def of(self, node: int) -> tuple[str, ...] | None:
         """Segments from the account's root; None if the node, or anything above it, is gone or another account's."""
+        if node in self._known:
+            return self._known[node]
+        above = {id_: place for id_, *place in orjson.loads(only(self._c, _ABOVE, (node,))[0])}
         chain: list[tuple[int, str]] = []
         at = node
         while at not in self._known:
-            found = self._c.execute("SELECT parent, name, gone FROM node WHERE id = ?", (at,)).fetchone()
-            if found is None or found[2]:
+            parent, name, gone = above.get(at, (0, "", 1))
+            if gone:
                 self._known[at] = None
                 break
-            chain.append((at, found[1]))
-            at = int(found[0])
+            chain.append((at, name))
+            at = parent
         path = self._known[at]
         for id_, name in reversed(chain):
             path = None if path is None else (*path, name)

@@ -220,7 +220,7 @@ class SqliteLedger:
         nodes = await self._readers.read(lambda c: carry.left_behind(c, account, node_id, chunks_max))
         if not nodes:
             return 0
-        return await self.write(lambda c: carry.reown(Pen(c, caller, at, "reown", False), nodes, chunks_max), bulk=True)
+        return await self.write(lambda c: carry.reown(Pen(c, caller, at, "reown"), nodes, chunks_max), bulk=True)
 
     async def prune(self, *, keep_s: float) -> int:
         """See ``ports.ledger.Ledger``."""

@@ -148,6 +148,11 @@ def _make(pen: Pen, session_id: str, config: dict[str, object]) -> int:
     return node
 
 
+_END = """
+SELECT s.next_ordinal, s.last_chunk, coalesce(f.id, 0) FROM session s
+LEFT JOIN node f ON f.parent = s.node AND f.name = 'messages' AND f.gone = 0 WHERE s.node = ?"""
+
+
 @dataclass(slots=True)
 class _Tail:
     """Where a session's talk goes on, kept while messages are appended and written back once."""
@@ -165,10 +170,13 @@ class _Tail:
 def append(pen: Pen, op: Append) -> None:
     """See ``commit.Append``."""
     uri = uri_of(pen.caller, op.session_id)
-    node = _living(pen, uri) or _make(pen, op.session_id, op.config)
-    folder = rows.find(pen.c, pen.caller.account, uri / "messages") or pen.directory(uri / "messages")
-    ordinal, last = only(pen.c, "SELECT next_ordinal, last_chunk FROM session WHERE node = ?", (node,))
-    tail = _Tail(node, folder, uri / "messages", pen.owner(uri), ordinal, last)
+    node = rows.find(pen.c, pen.caller.account, uri)
+    end = pen.c.execute(_END, (node,)).fetchone()
+    if end is None:
+        node = _make(pen, op.session_id, op.config)
+        end = only(pen.c, _END, (node,))
+    ordinal, last, folder = end
+    tail = _Tail(node, folder or pen.directory(uri / "messages"), uri / "messages", pen.owner(uri), ordinal, last)
     for message in op.messages:
         _append_one(pen, message, tail)
     pen.outcome.messages_added += tail.added

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import orjson
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import PutVectors
@@ -136,13 +137,15 @@ def put_vectors(pen: Pen, op: PutVectors) -> None:
                 f"a vector of {op.fingerprint} has {len(one.data) // 2} numbers, not {width}",
                 remedy="the model does not do what its settings say: correct its width",
             )
-        pen.c.execute(
-            "INSERT OR REPLACE INTO vector (owner, chunk, model, data) SELECT owner, id, ?, ? FROM chunk WHERE id = ?",
-            (model, one.data, one.chunk_id),
-        )
-        pen.outcome.stale += 0 if pen.c.changes() else 1
-        if wanted:
-            pen.c.execute("DELETE FROM unembedded WHERE chunk = ?", (one.chunk_id,))
+    chunks = orjson.dumps([one.chunk_id for one in op.rows]).decode()
+    pen.c.execute(
+        "INSERT OR REPLACE INTO vector (owner, chunk, model, data) SELECT k.owner, k.id, ?1, substr(?2, 1 + w.key * ?3, ?3) "
+        "FROM json_each(?4) w JOIN chunk k ON k.id = w.value ORDER BY w.key",
+        (model, b"".join(one.data for one in op.rows), 2 * width, chunks),
+    )
+    pen.outcome.stale += len(op.rows) - pen.c.changes()
+    if wanted:
+        pen.c.execute("DELETE FROM unembedded WHERE chunk IN (SELECT value FROM json_each(?))", (chunks,))
     serve(pen.c)
 
 
