@@ -40,7 +40,7 @@ from .plugins import load, load_all, make
 from .stages import StageTimes
 from .table import POLICIES
 
-SWITCH_INTERVAL_S = 0.002
+SWITCH_INTERVAL_S = 0.0005
 """How soon a computing thread lets the loop have the interpreter (decision 0009)."""
 COMPUTE_RUNNING_MAX = 2
 BULK_DEADLINE_S = 120.0

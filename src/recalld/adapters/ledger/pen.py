@@ -61,6 +61,10 @@ class Pen:
         self.outcome.seq = self.c.last_insert_rowid()
         return self.outcome.seq
 
+    def know_owner(self, uri: Uri, owner: int) -> None:
+        """Spare the question whose index space an address lies in."""
+        self._owners[self.caller.account, rows.owner_key(uri)] = owner
+
     def owner(self, uri: Uri) -> int:
         """Id of the index space of an address, made if it is new."""
         key = (self.caller.account, rows.owner_key(uri))
@@ -76,15 +80,14 @@ class Pen:
         columns = {"hash": "", "size": 0, "media": "", "created": self.at, "updated": self.at, **values}
         names = ", ".join(columns)
         name = uri.name or self.caller.account
+        # Its seq is that of the log entry that comes next: nobody else writes meanwhile.
         self.c.execute(
-            f"INSERT INTO node (parent, name, kind, owner, seq, {names}) VALUES (?,?,?,?,0,{','.join('?' * len(columns))})",
+            f"INSERT INTO node (parent, name, kind, owner, {names}, seq) VALUES ({'?,' * (4 + len(columns))}"
+            "1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'log'), 0))",
             (parent, name, kind, self.owner(uri), *columns.values()),
         )
         node = self.c.last_insert_rowid()
-        seq = self.log(
-            "create", node, uri, after=str(columns["hash"]), detail={"parent": parent, "name": name, "kind": kind}
-        )
-        self.c.execute("UPDATE node SET seq = ? WHERE id = ?", (seq, node))
+        self.log("create", node, uri, after=str(columns["hash"]), detail={"parent": parent, "name": name, "kind": kind})
         return node
 
     def directory(self, uri: Uri) -> int:

@@ -149,8 +149,13 @@ def _make(pen: Pen, session_id: str, config: dict[str, object]) -> int:
 
 
 _END = """
-SELECT s.next_ordinal, s.last_chunk, coalesce(f.id, 0) FROM session s
+SELECT s.next_ordinal, s.last_chunk, coalesce(f.id, 0), s.owner FROM session s
 LEFT JOIN node f ON f.parent = s.node AND f.name = 'messages' AND f.gone = 0 WHERE s.node = ?"""
+
+_GROW = (
+    "UPDATE session SET next_ordinal = ?, last_chunk = ?, live = live + ?, live_tokens = live_tokens + ?, updated = ?, "
+    f"last_message = ? WHERE node = ? RETURNING {SESSION_COLUMNS}"
+)
 
 
 @dataclass(slots=True)
@@ -175,21 +180,24 @@ def append(pen: Pen, op: Append) -> None:
     if end is None:
         node = _make(pen, op.session_id, op.config)
         end = only(pen.c, _END, (node,))
-    ordinal, last, folder = end
-    tail = _Tail(node, folder or pen.directory(uri / "messages"), uri / "messages", pen.owner(uri), ordinal, last)
+    ordinal, last, folder, owner = end
+    pen.know_owner(uri, owner)
+    tail = _Tail(node, folder or pen.directory(uri / "messages"), uri / "messages", owner, ordinal, last)
     for message in op.messages:
         _append_one(pen, message, tail)
     pen.outcome.messages_added += tail.added
     pen.outcome.messages_seen += len(op.messages) - tail.added
-    if tail.added:
-        pen.c.execute(
-            "UPDATE session SET next_ordinal = ?, last_chunk = ?, live = live + ?, live_tokens = live_tokens + ?, updated = ?, "
-            "last_message = ? WHERE node = ?",
-            (tail.ordinal, tail.last_chunk, tail.added, tail.tokens, pen.at, pen.at, node),
-        )
-    now = pen.outcome.session = _at(pen.c, node, uri)
+    now = pen.outcome.session = _grown(pen, tail, uri)
     if op.due is not None and tail.added and due(now, pen.at):
         enqueue(pen, op.due)
+
+
+def _grown(pen: Pen, tail: _Tail, uri: Uri) -> Session:
+    """The session after what was appended."""
+    if not tail.added:
+        return _at(pen.c, tail.node, uri)
+    values = (tail.ordinal, tail.last_chunk, tail.added, tail.tokens, pen.at, pen.at, tail.node)
+    return _session(pen.c, only(pen.c, _GROW, values), uri)
 
 
 def _append_one(pen: Pen, new: NewMessage, tail: _Tail) -> None:

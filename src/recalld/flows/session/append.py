@@ -24,6 +24,7 @@ from recalld.rules.said import chunks_of_own_words, own_words
 from recalld.rules.wire import iso, message_from
 
 ABSTRACT_CHARS_MAX = 2_000
+SHORT_CHARS_MAX = 600
 _SESSION_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 EMBED = NewJob("embed", "embed", lane=Lane.INTERACTIVE)
 
@@ -45,7 +46,10 @@ async def append(
     now = doors.clock.now()
     ids = [_keyed_id(idempotency_key, i) if idempotency_key else f"msg_{doors.clock.token()}" for i in range(len(raw))]
     uri = Uri(("user", caller.user, "sessions", session_id))
-    shaped, large = await doors.compute.run(_shape, raw, ids, uri, caller, now, doors.talk)
+    if _short(raw):
+        shaped, large = _shape(raw, ids, uri, caller, now, doors.talk)
+    else:
+        shaped, large = await doors.compute.run(_shape, raw, ids, uri, caller, now, doors.talk)
     for data in large:
         await doors.blobs.put(data)
     said = Append(session_id, shaped, new_config(doors), auto_commit_job(session_id))
@@ -84,6 +88,12 @@ def check_session_id(session_id: str) -> None:
             remedy="use up to 128 letters, digits and . _ : @ -",
             details={"field": "session_id"},
         )
+
+
+def _short(raw: Sequence[Mapping[str, Any]]) -> bool:
+    """One message of a few plain words: what there is to do takes 0.1 ms, going elsewhere with it more."""
+    text = raw[0].get("content")
+    return len(raw) == 1 and "parts" not in raw[0] and isinstance(text, str) and len(text) <= SHORT_CHARS_MAX
 
 
 def _keyed_id(key: str, index: int) -> str:
