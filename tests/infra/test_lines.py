@@ -9,11 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpcore2
 import pytest
 import uvloop
 
-from recalld.infra.lines import BROKEN, Lines, _Streams
+from recalld.infra.lines import BROKEN, HEAD_BYTES_MAX, Broken, Lines, Reply, TooLarge
 
 # A key and a certificate for localhost, made for these tests and good for nothing else.
 LOCALHOST = Path(__file__).parents[1] / "doubles" / "localhost.pem"
@@ -64,8 +63,9 @@ async def other(*, tls: bool = False, one_each: bool = False) -> AsyncIterator[O
 
 
 async def said(lines: Lines, path: str = "ask") -> bytes:
-    async with lines.post(path, {"X-Key": "k"}, b"{}") as response:
-        return b"".join([part async for part in response.aiter_stream()])
+    reply = await lines.post(path, {"X-Key": "k"}, b"{}", bytes_max=1_000)
+    assert reply.status == 200
+    return reply.body
 
 
 async def test_one_connection_serves_one_request_after_the_other() -> None:
@@ -119,7 +119,7 @@ async def test_a_kept_connection_that_was_closed_is_replaced() -> None:
 async def test_a_certificate_is_believed_when_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     async with other(tls=True) as there:
         stranger = Lines(f"https://localhost:{there.port}", lines_max=1)
-        with pytest.raises(httpcore2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(Broken, match="CERTIFICATE_VERIFY_FAILED"):
             await said(stranger)
         monkeypatch.setenv("SSL_CERT_FILE", str(LOCALHOST))
         known = Lines(f"https://localhost:{there.port}", lines_max=1)
@@ -155,13 +155,118 @@ async def test_nobody_there_is_broken() -> None:
     await lines.close()
 
 
-def test_a_connection_that_closes_as_it_is_written_to_is_broken() -> None:
-    async def write() -> None:
-        async with other() as there:
-            stream = await _Streams().connect_tcp("127.0.0.1", there.port)
-            await stream.aclose()
-            await asyncio.sleep(0.02)
-            with pytest.raises(BROKEN):
-                await stream.write(b"POST / HTTP/1.1")
+@asynccontextmanager
+async def saying(*parts: bytes, hang_up: bool = True) -> AsyncIterator[Lines]:
+    """Lines to a server that answers whatever it is asked with these bytes, one piece after the other."""
 
-    uvloop.run(write())
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.002)
+        if hang_up:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    lines = Lines(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", lines_max=1)
+    try:
+        yield lines
+    finally:
+        await lines.close()
+        server.close()
+
+
+async def asked(lines: Lines) -> Reply:
+    async with asyncio.timeout(5):
+        return await lines.post("ask", {}, b"{}", bytes_max=10)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell"],
+        [b"HTTP/1.1 200 OK\r\nConte", b"nt-Length: 4\r\n", b"\r\nwe", b"ll"],
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nwe\r\n", b"2\r\nll\r\n0\r\n\r\n"],
+        [b"HTTP/1.0 200 OK\r\n\r\nwe", b"ll"],
+        [b"HTTP/1.1 100 Continue\r\nX-A: b\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell"],
+    ],
+    ids=["whole", "in pieces", "chunked", "until the end", "continued"],
+)
+async def test_an_answer_may_come_in_any_form(parts: list[bytes]) -> None:
+    async with saying(*parts) as lines:
+        reply = await asked(lines)
+    assert (reply.status, reply.body) == (200, b"well")
+    assert "x-a" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [],
+        [b"HTTP/1.1 200 OK\r\nContent-"],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwe"],
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nwe\r\n"],
+        [b"<html>no http</html>"],
+        [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"],
+    ],
+    ids=["nothing", "half a head", "half a body", "half of the chunks", "something else", "another protocol"],
+)
+async def test_what_is_no_whole_answer_is_broken(parts: list[bytes]) -> None:
+    async with saying(*parts) as lines:
+        with pytest.raises(BROKEN):
+            await asked(lines)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n"],
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"b\r\nhello world\r\n"],
+        [b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * HEAD_BYTES_MAX + b"\r\n\r\n"],
+    ],
+    ids=["announced", "unannounced", "headers"],
+)
+async def test_more_than_was_asked_for_is_not_waited_for(parts: list[bytes]) -> None:
+    async with saying(*parts, hang_up=False) as lines:
+        with pytest.raises(TooLarge):
+            await asked(lines)
+
+
+async def test_an_answer_nobody_asked_for_is_given_to_nobody() -> None:
+    well = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+    async with saying(well + b"well", well + b"evil", hang_up=False) as lines:
+        assert (await asked(lines)).body == b"well"
+        await asyncio.sleep(0.02)
+        assert (await asked(lines)).body == b"well"  # of another connection
+
+
+@pytest.mark.parametrize("value", ["k\r\nX-Evil: 1", "k\nX-Evil: 1", "k\0"])
+async def test_a_key_with_a_line_break_is_never_sent(value: str) -> None:
+    async with other() as there:
+        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        with pytest.raises(Broken, match="line break"):
+            await lines.post("ask", {"X-Key": value}, b"{}", bytes_max=10)
+        assert await said(lines) == b"well"
+        await lines.close()
+    assert len(there.heads) == 1
+
+
+async def test_an_address_is_written_as_addresses_are() -> None:
+    async with other() as there:
+        lines = Lines(f"http://127.0.0.1:{there.port}/a b", lines_max=1)
+        assert await said(lines, "ü?x=1 2") == b"well"
+        await lines.close()
+    assert there.heads[0].startswith("POST /a%20b/%C3%BC?x=1%202 HTTP/1.1\r\n")
+
+
+def test_under_the_servers_own_loop_a_closed_connection_is_replaced() -> None:
+    async def ask_after_it_closed() -> None:
+        async with other(one_each=True) as there:
+            lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+            for _ in range(3):
+                assert await said(lines) == b"well"
+                await asyncio.sleep(0.02)
+            await lines.close()
+
+    uvloop.run(ask_after_it_closed())

@@ -11,7 +11,7 @@ import orjson
 
 from recalld.domain.errors import Invalid, Upstream
 
-from .lines import BROKEN, Lines
+from .lines import BROKEN, Lines, TooLarge
 from .offload import Pool
 
 BODY_BYTES_MAX = 8 << 20
@@ -83,19 +83,13 @@ class JsonApi:
         await self._lines.close()
 
     async def _answered(self, path: str, body: bytes) -> bytes:
-        async with self._lines.post(path, self._headers, body) as response:
-            told = {name.lower(): value.decode("latin-1") for name, value in response.headers}
-            declared = told.get(b"content-length", "")
-            if declared.isdecimal() and int(declared) > BODY_BYTES_MAX:
-                raise self._failure(Kind.FORMAT, f"wants to send {int(declared) >> 20} MB")
-            data = bytearray()
-            async for part in response.aiter_stream():
-                data += part
-                if len(data) > BODY_BYTES_MAX:
-                    raise self._failure(Kind.FORMAT, f"sent more than {BODY_BYTES_MAX >> 20} MB")
-            if response.status >= 300:
-                raise self._refused(response.status, told.get(b"retry-after", ""), bytes(data))
-            return bytes(data)
+        try:
+            reply = await self._lines.post(path, self._headers, body, bytes_max=BODY_BYTES_MAX)
+        except TooLarge as large:
+            raise self._failure(Kind.FORMAT, f"wants to send {large}") from large
+        if reply.status >= 300:
+            raise self._refused(reply.status, reply.headers.get("retry-after", ""), reply.body)
+        return reply.body
 
     async def _decoded(self, data: bytes) -> Any:
         try:
