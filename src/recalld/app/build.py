@@ -120,6 +120,7 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         clock=SystemClock(),
         stages=StageTimes(),
         uploads=config.folder / UPLOADS,
+        patient=isinstance(embedder, METERED),
         talk=_talk(config),
         deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),
         writer=writer,

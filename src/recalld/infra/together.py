@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+RESTS = 4
+REST_S_MAX = 0.02
 A = TypeVar("A")
 R = TypeVar("R")
 
@@ -15,6 +17,9 @@ class Together(Generic[A, R]):
 
     What an answer rests on is therefore never older than its question, and a crowd costs as many calls as fit one after
     the other, not as many as there are people. Bounded by whoever asks: one place for each caller that waits.
+
+    Who is patient waits a little for company: until the work has rested four times as long as it took, 20 ms at most. With
+    patient callers alone it takes a fifth of the time at most, however many they are.
     """
 
     def __init__(self, work: Callable[[Sequence[A]], Awaitable[Sequence[R]]]) -> None:
@@ -22,15 +27,20 @@ class Together(Generic[A, R]):
         self._work = work
         self._turn = asyncio.Lock()
         self._waiting: list[tuple[A, asyncio.Future[R]]] = []
+        self._rested_at = 0.0
 
-    async def ask(self, question: A) -> R:
+    async def ask(self, question: A, *, patient: bool = False) -> R:
         """Its answer. Raises what ``work`` raises."""
-        mine: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        mine: asyncio.Future[R] = loop.create_future()
         self._waiting.append((question, mine))
         try:
-            async with self._turn:
-                if not mine.done():
-                    await self._serve()
+            if patient and (rest_s := self._rested_at - loop.time()) > 0:
+                await asyncio.wait([mine], timeout=rest_s)
+            if not mine.done():
+                async with self._turn:
+                    if not mine.done():
+                        await self._serve()
         finally:
             if not mine.done():  # failed, or given up: nobody is to ask for this one any more
                 mine.cancel()
@@ -38,6 +48,8 @@ class Together(Generic[A, R]):
         return mine.result()
 
     async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         group, self._waiting = self._waiting, []
         try:
             answers = await self._work([question for question, _ in group])
@@ -45,5 +57,7 @@ class Together(Generic[A, R]):
                 if not future.done():
                     future.set_result(answer)
         finally:
+            now = loop.time()
+            self._rested_at = now + min(REST_S_MAX, RESTS * (now - begun))
             # Left without an answer, because the one who asked for all failed or gave up: whose turn is next asks again.
             self._waiting = [each for each in group if not each[1].done()] + self._waiting

@@ -30,6 +30,8 @@ class Doors:
 
     ``former``: the model whose vectors serve until those of ``embedder`` are complete (None: there is no such model here).
 
+    ``patient``: the embedder answers over a network, so that what is done meanwhile may wait to be done for several at once.
+
     ``model`` answers at once and costs nothing; ``writer``: the language model that betters its words later (None: there is
     none), within ``costs``. ``days``: what embedder and reranker may cost, by name, where they answer over a
     network and what they are sent is counted.
@@ -55,6 +57,7 @@ class Doors:
     stages: Stages
     uploads: Path = Path("uploads")
     former: Embedder | None = None
+    patient: bool = False
     deadlines: Deadlines = Deadlines()
     talk: TalkPolicy = TalkPolicy()
     writer: Writer | None = None

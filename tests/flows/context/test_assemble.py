@@ -225,10 +225,10 @@ class Broken:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def reach(self, caller: Caller, query: Query) -> Reach:
+    async def reach(self, caller: Caller, query: Query, *, patient: bool = False) -> Reach:
         if any(t.name == self._name for t in query.targets):
             raise Busy("readers are saturated")
-        found: Reach = await self._real.reach(caller, query)
+        found: Reach = await self._real.reach(caller, query, patient=patient)
         return found
 
 

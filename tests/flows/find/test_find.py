@@ -51,7 +51,7 @@ class House:
     def __post_init__(self) -> None:
         self.doors: Any = SimpleNamespace(
             catalog=SqliteCatalog(self.shelf), lexicon=Fts5Lexicon(self.shelf), vectors=ExactVectors(self.shelf, self.shelf.pool),
-            embedder=self.embedder, former=None, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
+            embedder=self.embedder, former=None, patient=False, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
             stages=StageTimes(),
             clock=SimpleNamespace(monotonic=lambda: self.now),
         )  # fmt: skip

@@ -39,7 +39,7 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
 
     planned = plan(query)
     async with asking(planned, doors, deadline_s=deadline_s) as asked:
-        reach = await doors.catalog.reach(caller, query)
+        reach = await doors.catalog.reach(caller, query, patient=doors.patient)
         stage("plan", f"{len(planned.terms)} terms, {reach.size} chunks in reach")
         if not reach.size or query.limit < 1:
             return Answer((), (), tuple(stages))

@@ -117,7 +117,8 @@ async def _dense(reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: 
     missing: tuple[str, ...] = ()
     try:
         async with asyncio.timeout(deadline_s):  # while the question's vector is on its way
-            found.space = await doors.vectors.space(reach.owners, doors.embedder.fingerprint)
+            model = doors.embedder.fingerprint
+            found.space = await doors.vectors.space(reach.owners, model, patient=doors.patient)
     except (Busy, Upstream, TimeoutError):
         missing = ("vectors",)
     question = await asked
