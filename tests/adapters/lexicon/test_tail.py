@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import apsw
 import numpy as np
@@ -63,22 +63,73 @@ def test_what_is_kept_answers_like_what_is_fetched(steps: list[tuple[str, str]],
         asyncio.run(_run(steps))
 
 
-async def test_a_message_does_not_cost_the_postings_that_were_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = Shelf()
-    lexicon = Fts5Lexicon(shelf)
-    owner = shelf.owner("ana")
-    shelf.talk("ana", "s", [("m0", "user", "red apple", 0.0)])
-    fetch, fetched = fts5._fetch, []
+class Counting:
+    """A lexicon over one owner's talk and files, and the terms it had to fetch."""
 
-    def counted(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[fts5._Posting]:
-        fetched.extend(asked)
-        return fetch(c, asked)
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.shelf = Shelf()
+        self.lexicon = Fts5Lexicon(self.shelf)
+        self.fetched: list[str] = []
+        fetch = fts5._fetch
 
-    monkeypatch.setattr(fts5, "_fetch", counted)
-    for number in range(1, 6):
-        shelf.talk("ana", "s", [(f"m{number}", "user", "red pear", 0.0)])
-        chunks = np.array([row[0] for row in shelf.c.execute("SELECT id FROM chunk ORDER BY id")], np.int64)
-        found = await lexicon.match(Reach((owner,), (chunks,), (Living(chunks),), 0), ("red",), ("red",))
-        assert found.chunk.tolist() == chunks.tolist()
-    assert len(fetched) == 1
-    shelf.pool.close()
+        def counted(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[fts5.Posting]:
+            self.fetched.extend(term for _, term, _ in asked)
+            return fetch(c, asked)
+
+        patch.setattr(fts5, "_fetch", counted)
+
+    async def ask(self, term: str) -> tuple[LexicalMatches, list[int]]:
+        """What was found, and the ids of all chunks there are."""
+        owner = self.shelf.owner("")
+        ids = [row[0] for row in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (owner,))]
+        chunks = np.array(ids, np.int64)
+        return await self.lexicon.match(Reach((owner,), (chunks,), (Living(chunks),), 0), (term,), (term,)), ids
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
+    made = Counting(monkeypatch)
+    yield made
+    made.shelf.pool.close()
+
+
+async def test_what_is_added_and_removed_does_not_cost_the_postings_that_were_fetched(counting: Counting) -> None:
+    for number in range(6):
+        counting.shelf.file(Uri(("resources", "a.txt")), f"red apple number{number}")  # in place of the one before
+        found, ids = await counting.ask("red")
+        assert found.chunk.tolist() == ids
+        assert found.found_in.tolist() == [len(ids)]
+    assert counting.fetched == ["red"]
+
+
+async def test_postings_outlive_a_tail_that_is_full(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "ROWS_MAX", 3)
+    for number in range(12):
+        counting.shelf.file(Uri(("resources", f"{number}.txt")), "red apple")
+        found, ids = await counting.ask("red")
+        assert found.chunk.tolist() == ids
+    assert counting.fetched == ["red"]
+
+
+async def test_more_at_once_than_a_tail_holds_is_fetched_anew(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "ROWS_MAX", 3)
+    counting.shelf.file(Uri(("resources", "first.txt")), "red apple")
+    await counting.ask("red")
+    for number in range(12):
+        counting.shelf.file(Uri(("resources", f"{number}.txt")), "red apple")
+    found, ids = await counting.ask("red")
+    assert found.chunk.tolist() == ids
+    assert counting.fetched == ["red", "red"]
+
+
+async def test_a_posting_that_is_mostly_what_has_gone_is_fetched_anew(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "ROWS_MAX", 3)
+    monkeypatch.setattr("recalld.adapters.lexicon.posting.GROWN_MIN", 4)
+    for number in range(30):
+        counting.shelf.file(Uri(("resources", "a.txt")), f"red apple number{number}")
+        await counting.ask("red")
+    assert 2 <= len(counting.fetched) < 10
