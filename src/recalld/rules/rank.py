@@ -105,13 +105,20 @@ def rank(
 
 def fold(entry: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64]:
     """Rows of the best chunk of each entry, best first, at most ``most``; ties: the smaller row."""
+    if not len(entry):
+        return np.zeros(0, np.int64)
+    above = best = np.zeros(0, np.int64)
     for bar in _bars(total, most):
         # All that is above some bar, in order: the best of the rest is worse than any of it.
         above = np.flatnonzero(total > bar)
         best = _best_of_entry(entry, total, above)
         if len(best) >= most:
             return best[:most]
-    return _best_of_entry(entry, total, np.arange(len(total)))[:most]
+    worst, looked_at = np.flatnonzero(total == total.min()), 0
+    while len(best) < most and looked_at < len(worst):
+        looked_at = SPARE_ROWS * max(looked_at, most)
+        best = _best_of_entry(entry, total, np.concatenate([above, worst[:looked_at]]))
+    return best[:most]
 
 
 def _best_of_entry(entry: NDArray[np.int64], total: Floats, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -127,11 +134,11 @@ def _bars(total: Floats, most: int) -> Iterator[float]:
     step = len(total) // SAMPLE_ROWS + 1
     sample = np.sort(total[::step])
     above = max(1, SPARE_ROWS * most // step)
-    while above < len(sample):
+    least = float(total.min())
+    while above < len(sample) and sample[-above] > least:
         yield float(sample[-above])
         above *= 4
-    if len(total):
-        yield float(total.min())
+    yield least
 
 
 def _bm25(rows: Rowset, found: Evidence, known: Prepared, weights: Weights) -> Floats:

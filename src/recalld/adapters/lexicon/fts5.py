@@ -139,8 +139,10 @@ class Fts5Lexicon:
 
     def _all_of(self, c: apsw.Connection, owner: int, term: str, wanted: bool) -> Posting:
         """Every chunk that holds a common term; how often is not asked."""
-        ids = _ids(c, f'"{owned(owner, term)}"') if wanted else NOWHERE.chunks
-        return NOWHERE if ids is None else Posting(len(ids), ids, np.ones(len(ids), np.float32), len(ids))
+        if not wanted:
+            return NOWHERE
+        ids = _ids(c, f'"{owned(owner, term)}"')
+        return Posting(len(ids), ids, np.ones(len(ids), np.float32), len(ids))
 
     def _rescore(
         self,
