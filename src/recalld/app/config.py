@@ -146,7 +146,7 @@ class StorageConfig(BaseModel):
 
     model_config = _STRICT
 
-    readers: int = Field(4, ge=1, le=32, description="reader connections")
+    readers: int = Field(3, ge=1, le=32, description="reader connections")
     history_keep_days: float = Field(30.0, ge=0, description="how long replaced and removed content stays in the log")
 
 
