@@ -41,7 +41,7 @@ from .stages import StageTimes
 from .table import POLICIES
 
 SWITCH_INTERVAL_S = 0.0005
-"""How soon a computing thread lets the loop have the interpreter (decision 0009)."""
+"""How soon a computing thread lets the loop have the interpreter (decisions 0009 and 0011)."""
 COMPUTE_RUNNING_MAX = 2
 BULK_DEADLINE_S = 120.0
 """A batch of documents may take this long to be embedded by a provider."""

@@ -61,10 +61,6 @@ class Pen:
         self.outcome.seq = self.c.last_insert_rowid()
         return self.outcome.seq
 
-    def know_owner(self, uri: Uri, owner: int) -> None:
-        """Spare the question whose index space an address lies in."""
-        self._owners[self.caller.account, rows.owner_key(uri)] = owner
-
     def owner(self, uri: Uri) -> int:
         """Id of the index space of an address, made if it is new."""
         key = (self.caller.account, rows.owner_key(uri))

@@ -149,7 +149,7 @@ def _make(pen: Pen, session_id: str, config: dict[str, object]) -> int:
 
 
 _END = """
-SELECT s.next_ordinal, s.last_chunk, coalesce(f.id, 0), s.owner FROM session s
+SELECT s.next_ordinal, s.last_chunk, coalesce(f.id, 0) FROM session s
 LEFT JOIN node f ON f.parent = s.node AND f.name = 'messages' AND f.gone = 0 WHERE s.node = ?"""
 
 _GROW = (
@@ -180,9 +180,8 @@ def append(pen: Pen, op: Append) -> None:
     if end is None:
         node = _make(pen, op.session_id, op.config)
         end = only(pen.c, _END, (node,))
-    ordinal, last, folder, owner = end
-    pen.know_owner(uri, owner)
-    tail = _Tail(node, folder or pen.directory(uri / "messages"), uri / "messages", owner, ordinal, last)
+    ordinal, last, folder = end
+    tail = _Tail(node, folder or pen.directory(uri / "messages"), uri / "messages", pen.owner(uri), ordinal, last)
     for message in op.messages:
         _append_one(pen, message, tail)
     pen.outcome.messages_added += tail.added

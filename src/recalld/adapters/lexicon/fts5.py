@@ -15,8 +15,8 @@ from recalld.infra.lookup import only
 from recalld.ports.index import Ids, LexicalMatches, Reach, Scores
 from recalld.rules.owned import owned
 
-from .posting import NO_COUNTS, NO_IDS, NOWHERE, KeptPostings, Posting
-from .tail import Extent, Tail, begins, extents_of
+from .posting import NOWHERE, KeptPostings, Posting
+from .tail import NO_COUNTS, NO_IDS, Extent, Tail, begins, extents_of
 
 T = TypeVar("T")
 FINDING_MAX = 12

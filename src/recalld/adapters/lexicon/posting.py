@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from recalld.infra.offload import Turn
 from recalld.ports.index import Ids
 
-from .tail import Tail
+from .tail import NO_COUNTS, NO_IDS, Tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,6 @@ class Posting:
 GROWN, GROWN_MIN = 2, 100
 """A posting that has become so many times as large, and so much larger, is fetched anew: part of it has gone by then."""
 _ALL = 2**63 - 1
-NO_IDS: Ids = np.zeros(0, np.int64)
-NO_COUNTS: NDArray[np.float32] = np.zeros(0, np.float32)
 NOWHERE = Posting(0, NO_IDS, NO_COUNTS, 0)
 """One for all terms that stand nowhere, which most of those asked for do."""
 

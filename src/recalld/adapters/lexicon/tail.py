@@ -27,7 +27,8 @@ FROM json_each(?) w JOIN owner o ON o.id = w.value"""
 _CAME = """
 SELECT json_group_array(json_array(id, terms)) FROM
   (SELECT id, terms FROM chunk WHERE owner = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?)"""
-_NOWHERE: tuple[Ids, NDArray[np.float32]] = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+NO_IDS: Ids = np.zeros(0, np.int64)
+NO_COUNTS: NDArray[np.float32] = np.zeros(0, np.float32)
 
 
 def begins(term: str) -> bool:
@@ -99,7 +100,7 @@ class Tail:
         asked = [each for each in list(self._places) if each.startswith(term)] if begins(term) else [term]
         held = [dict(self._places[each]) for each in asked if each in self._places]
         if not held:
-            return _NOWHERE
+            return NO_IDS, NO_COUNTS
         places = Counter[int]()
         for each in held:
             places.update(each)
