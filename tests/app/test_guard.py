@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from recalld.adapters.clock.memory import MemoryClock
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
@@ -16,6 +17,7 @@ from recalld.app.meter import Meter
 from recalld.domain.document import Document
 from recalld.domain.errors import Busy, Upstream
 from recalld.domain.policy import DayPolicy
+from recalld.ports.embedder import Embedder
 from recalld.ports.model import Bill
 from recalld.rules.breaker import CallPolicy
 from tests.doubles.provider import provider
@@ -114,14 +116,42 @@ async def test_a_caller_who_goes_away_at_once_blames_nobody(guard: Guard) -> Non
     assert guard.state.circuit == "closed"
 
 
-async def test_a_question_asked_twice_is_embedded_once(guard: Guard) -> None:
-    meter = Meter("hash", "question", DayPolicy(), MemoryClock())
-    embedder = GuardedEmbedder(HashEmbedder(HashSettings()), guard, meter, deadline_s=5.0, bulk_deadline_s=5.0)
+def embedding(inner: Embedder, guard: Guard, clock: MemoryClock) -> GuardedEmbedder:
+    meter = Meter("hash", "question", DayPolicy(), clock)
+    return GuardedEmbedder(inner, guard, meter, clock, deadline_s=5.0, bulk_deadline_s=5.0)
+
+
+async def test_a_question_asked_twice_is_embedded_once(guard: Guard, clock: MemoryClock) -> None:
+    embedder = embedding(HashEmbedder(HashSettings()), guard, clock)
     one = await embedder.embed(["heron"], query=True)
     both = await embedder.embed(["heron", "stork"], query=True)
     assert guard.state.calls == 2
     assert np.array_equal(one[0], both[0])
     await embedder.close()
+
+
+class Far(HashEmbedder):
+    """Takes a second of this clock."""
+
+    def __init__(self, clock: MemoryClock) -> None:
+        super().__init__(HashSettings())
+        self._clock = clock
+
+    async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
+        self._clock.advance(1.0)
+        return await super().embed(texts, query=query)
+
+
+async def test_company_is_waited_for_as_long_as_the_embedder_gives_time(guard: Guard, clock: MemoryClock) -> None:
+    far, near = embedding(Far(clock), guard, clock), embedding(HashEmbedder(HashSettings()), guard, clock)
+    assert far.patience_s("stork") == 0.0  # nothing is known about it yet
+    for embedder in (far, near):
+        await embedder.embed(["heron"], query=True)
+    assert 0.0 < far.patience_s("stork") <= 0.06
+    assert far.patience_s("heron") == 0.0  # its vector is here
+    assert near.patience_s("stork") == 0.0
+    await far.close()
+    await near.close()
 
 
 async def test_a_language_model_is_asked_once_and_put_off_while_it_is_down(clock: MemoryClock) -> None:

@@ -27,7 +27,7 @@ from recalld.infra.link import Link
 from recalld.infra.offload import Pool
 from recalld.infra.sqlite import Readers
 from recalld.ports.blobs import Blobs
-from recalld.ports.doors import Doors
+from recalld.ports.doors import Doors, impatient
 from recalld.ports.embedder import Embedder
 from recalld.ports.ledger import Ledger
 from recalld.ports.model import Model, Writer
@@ -120,7 +120,7 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         clock=SystemClock(),
         stages=StageTimes(),
         uploads=config.folder / UPLOADS,
-        patient=isinstance(embedder, METERED),
+        patience=embedder.patience_s if isinstance(embedder, GuardedEmbedder) else impatient,
         talk=_talk(config),
         deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),
         writer=writer,
@@ -151,7 +151,9 @@ def _embedder(config: Config) -> Embedder | None:
     if made is None or not load("embedder", section.kind).remote:
         return made
     guard, meter = _around("embedder", made.name, "question", section)
-    return GuardedEmbedder(made, guard, meter, deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S)
+    return GuardedEmbedder(
+        made, guard, meter, SystemClock(), deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S
+    )
 
 
 def _reranker(config: Config) -> Reranker | None:

@@ -31,6 +31,11 @@ T = TypeVar("T")
 RETRY_WAIT_S = 0.05
 QUERIES_KEPT = 1_024
 PATIENCE = 0.9
+COMPANY_S_MAX = 0.06
+COMPANY_SHARE = 0.25
+"""How much of the time that a question's embedding takes other work on it may wait for company."""
+NEWEST_SHARE = 0.1
+"""What the latest answer counts for in what is usual."""
 LATE = "it gave no answer in time"
 
 
@@ -141,14 +146,16 @@ class GuardedEmbedder:
     """An embedder behind a guard. Questions keep ``deadline_s`` and are remembered; documents have their jobs' patience."""
 
     def __init__(
-        self, inner: Embedder, guard: Guard, meter: Meter, *, deadline_s: float, bulk_deadline_s: float
+        self, inner: Embedder, guard: Guard, meter: Meter, clock: Clock, *, deadline_s: float, bulk_deadline_s: float
     ) -> None:
         self._inner = inner
+        self._clock = clock
         self.guard = guard
         self.meter = meter
         self._deadline_s = deadline_s
         self._bulk_deadline_s = bulk_deadline_s
         self._kept: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._usual_s = 0.0
         self.name, self.width, self.fingerprint = inner.name, inner.width, inner.fingerprint
         self.batch_max, self.floor, self.ceiling = inner.batch_max, inner.floor, inner.ceiling
 
@@ -169,9 +176,17 @@ class GuardedEmbedder:
             self._kept.popitem(last=False)
         return found
 
+    def patience_s(self, text: str) -> float:
+        """How long other work on this question may wait for company: a quarter of what embedding one took of late, nothing
+        where its vector is known."""
+        return 0.0 if text in self._kept else min(COMPANY_S_MAX, COMPANY_SHARE * self._usual_s)
+
     async def _asked(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.meter.claim(sum(map(tokens, texts)))
-        return await self._inner.embed(texts, query=True)
+        begun = self._clock.monotonic()
+        made = await self._inner.embed(texts, query=True)
+        self._usual_s += (self._clock.monotonic() - begun - self._usual_s) * NEWEST_SHARE
+        return made
 
     async def close(self) -> None:
         """Let go of connections."""

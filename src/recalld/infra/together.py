@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 RESTS = 4
-REST_S_MAX = 0.02
 A = TypeVar("A")
 R = TypeVar("R")
 
@@ -18,8 +17,8 @@ class Together(Generic[A, R]):
     What an answer rests on is therefore never older than its question, and a crowd costs as many calls as fit one after
     the other, not as many as there are people. Bounded by whoever asks: one place for each caller that waits.
 
-    Who is patient waits a little for company: until the work has rested four times as long as it took, 20 ms at most. With
-    patient callers alone it takes a fifth of the time at most, however many they are.
+    Who has patience waits a little for company: until the work has rested four times as long as it took, or as long as the
+    patience lasts. So work that is short takes a fifth of the time at most, however many ask.
     """
 
     def __init__(self, work: Callable[[Sequence[A]], Awaitable[Sequence[R]]]) -> None:
@@ -29,13 +28,13 @@ class Together(Generic[A, R]):
         self._waiting: list[tuple[A, asyncio.Future[R]]] = []
         self._rested_at = 0.0
 
-    async def ask(self, question: A, *, patient: bool = False) -> R:
+    async def ask(self, question: A, *, patience_s: float = 0.0) -> R:
         """Its answer. Raises what ``work`` raises."""
         loop = asyncio.get_running_loop()
         mine: asyncio.Future[R] = loop.create_future()
         self._waiting.append((question, mine))
         try:
-            if patient and (rest_s := self._rested_at - loop.time()) > 0:
+            if (rest_s := min(patience_s, self._rested_at - loop.time())) > 0:
                 await asyncio.wait([mine], timeout=rest_s)
             if not mine.done():
                 async with self._turn:
@@ -58,6 +57,6 @@ class Together(Generic[A, R]):
                     future.set_result(answer)
         finally:
             now = loop.time()
-            self._rested_at = now + min(REST_S_MAX, RESTS * (now - begun))
+            self._rested_at = now + RESTS * (now - begun)
             # Left without an answer, because the one who asked for all failed or gave up: whose turn is next asks again.
             self._waiting = [each for each in group if not each[1].done()] + self._waiting

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,13 +24,19 @@ from .source import OpenSource
 from .stages import Stages
 
 
+def impatient(text: str) -> float:
+    """No patience: the question's vector is there in no time."""
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Doors:
     """What flows may reach. ``embedder`` None: recall is lexical by choice; ``reranker`` None: fused order by choice.
 
     ``former``: the model whose vectors serve until those of ``embedder`` are complete (None: there is no such model here).
 
-    ``patient``: the embedder answers over a network, so that what is done meanwhile may wait to be done for several at once.
+    ``patience``: while this question is being embedded, how many seconds what is done meanwhile may wait to be done for several
+    at once.
 
     ``model`` answers at once and costs nothing; ``writer``: the language model that betters its words later (None: there is
     none), within ``costs``. ``days``: what embedder and reranker may cost, by name, where they answer over a
@@ -57,7 +63,7 @@ class Doors:
     stages: Stages
     uploads: Path = Path("uploads")
     former: Embedder | None = None
-    patient: bool = False
+    patience: Callable[[str], float] = impatient
     deadlines: Deadlines = Deadlines()
     talk: TalkPolicy = TalkPolicy()
     writer: Writer | None = None

@@ -170,9 +170,9 @@ class VectorSpace(Protocol):
 class Vectors(Protocol):
     """Nearest neighbours among stored vectors."""
 
-    async def space(self, owners: Sequence[int], fingerprint: str, *, patient: bool = False) -> VectorSpace:
-        """Vectors of these owners, brought up to the store's end: looking into them waits for the disk no more. ``patient``:
-        it may wait a moment (20 ms) for others who ask the same. Raises ``Busy``."""
+    async def space(self, owners: Sequence[int], fingerprint: str, *, patience_s: float = 0.0) -> VectorSpace:
+        """Vectors of these owners, brought up to the store's end: looking into them waits for the disk no more.
+        ``patience_s``: so long it may wait for others who ask the same. Raises ``Busy``."""
         ...
 
     async def serving(self) -> str:
@@ -184,9 +184,9 @@ class Vectors(Protocol):
 class Catalog(Protocol):
     """What is in the index and who may find it, kept in memory and brought up to the log's end at every call."""
 
-    async def reach(self, caller: Caller, query: Query, *, patient: bool = False) -> Reach:
-        """Resolve a query's targets, types, levels, tags and times. ``patient``: it may wait a moment (20 ms) for others
-        who ask too. Raises ``NotFound``/``Denied``/``Invalid`` for targets."""
+    async def reach(self, caller: Caller, query: Query, *, patience_s: float = 0.0) -> Reach:
+        """Resolve a query's targets, types, levels, tags and times. ``patience_s``: so long it may wait for
+        others who ask too. Raises ``NotFound``/``Denied``/``Invalid`` for targets."""
         ...
 
     async def table(self, reach: Reach, ids: Ids | None = None, *, around: int = 0) -> ChunkTable:

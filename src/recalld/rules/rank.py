@@ -17,6 +17,8 @@ _ABOUT_ASSISTANT = re.compile(
     r"|\b(?:did|had|have) you\b|\byour (?:suggest|recommend|list|answer|advice|respon)",
     re.IGNORECASE,
 )
+TABLE_SHARE = 32
+"""A table of all terms and rows is filled if one cell of so many has something in it, else those cells are sorted."""
 SAMPLE_ROWS = 256
 SPARE_ROWS = 8
 """An entry has a few chunks: so many rows are looked at for each entry that is wanted, more if that was short."""
@@ -142,30 +144,22 @@ def _bars(total: Floats, most: int) -> Iterator[float]:
 
 
 def _bm25(rows: Rowset, found: Evidence, known: Prepared, weights: Weights) -> Floats:
-    n = len(rows.node)
+    n, terms = len(rows.node), len(found.idf)
     if not len(found.row):
         return np.zeros(n)
-    base = found.term.astype(np.int64) * n
-    cell, count = base + found.row, found.count.astype(np.float64)
     # A posting also counts for the rows that have its row as a neighbour: what lies ahead of it has it behind.
-    posting, link = known.links.from_rows(found.row)
-    if len(link):
-        cell = np.concatenate([cell, base[posting] + known.links.to[link]])
-        count = np.concatenate([count, known.links.share[link] * count[posting]])
-        cell, count = _merged(cell, count, len(found.idf) * n)
-    row = cell % n
-    impact = count * (weights.k1 + 1) / (count + known.norm[row]) * found.idf[cell // n]
-    return _summed(row, impact, n)
-
-
-def _merged(cell: NDArray[np.int64], count: Floats, cells: int) -> tuple[NDArray[np.int64], Floats]:
-    """Each cell once, with the sum of its counts: few by sorting, many in a table of all ``cells``."""
-    if 8 * len(cell) < cells:
-        cell, place = np.unique(cell, return_inverse=True)
-        return cell, _summed(place, count, len(cell))
-    table = _summed(cell, count, cells)
-    cell = np.flatnonzero(table)
-    return cell, table[cell]
+    cell = (known.kin.rows[found.row] + (found.term.astype(np.int64) * (n + 1))[:, None]).ravel()
+    count = (found.count[:, None] * known.kin.given).ravel()
+    worth = found.idf * (weights.k1 + 1)
+    if TABLE_SHARE * len(cell) > terms * n:
+        table = _summed(cell, count, terms * (n + 1)).reshape(terms, n + 1)[:, :n]
+        return np.asarray(worth @ (table / (table + known.norm)), np.float64)
+    # Few among many: each cell once, by sorting.
+    cell, place = np.unique(cell, return_inverse=True)
+    count, row = _summed(place, count, len(cell)), cell % (n + 1)
+    there = np.flatnonzero(row < n)
+    cell, count, row = cell[there], count[there], row[there]
+    return _summed(row, count / (count + known.norm[row]) * worth[cell // (n + 1)], n)
 
 
 def _summed(at: NDArray[np.int64], values: Floats, size: int) -> Floats:
@@ -175,14 +169,12 @@ def _summed(at: NDArray[np.int64], values: Floats, size: int) -> Floats:
 def _blend(cosine: NDArray[np.float32], found: Evidence, known: Prepared) -> Floats:
     """Cosines with the mixture of each row's vector and its neighbours', had it been made. A row that has no vector yet
     gets what an average row has."""
-    own = cosine.astype(np.float64)
-    if found.known < len(own):
+    own = np.append(cosine.astype(np.float64), 0.0)
+    if found.known < len(cosine):
         missing = np.flatnonzero(np.isnan(own))
         own[missing] = 0.0
         own[missing] = float(own.sum()) / found.known if found.known else found.floor
-    own += known.links.taken(own)
-    own /= known.vector_norm
-    return own
+    return np.asarray(known.kin.mixed(own) / known.vector_norm, np.float64)
 
 
 def _scaled(score: Floats, low: float, high: float, weight: float = 1.0) -> Floats:

@@ -29,31 +29,19 @@ class Rowset:
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
-    """Who counts as whose neighbour: row ``to[k]`` takes ``share[k]`` of row ``of[k]``'s evidence. Sorted by ``of``;
-    the links of row r stand at ``first[r]`` to ``first[r + 1]``. Rows without a neighbour have none, so that a store of
-    short files costs nothing here."""
+class Kin:
+    """Who counts as whose neighbour. ``rows[r]``: row r itself, then those 1, 2, ... places after it, then those before it, n
+    where there is none; one row more, all n, for what has no place. ``given[k]``: how much of r's evidence counts for
+    ``rows[r, k]`` too; ``taken[k]``: how much of that one's for r. Where nobody has a neighbour there is only the first column,
+    so that a store of short files costs nothing here."""
 
-    of: NDArray[np.int64]
-    to: NDArray[np.int64]
-    share: Floats
-    first: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    given: Floats
+    taken: Floats
 
-    def taken(self, column: Floats, power: int = 1) -> Floats:
-        """What each row takes of its neighbours' values, by the ``power``-th power of its shares."""
-        if not len(self.to):
-            return np.zeros(len(column))
-        share = self.share if power == 1 else self.share**power
-        taken = np.bincount(self.to, share * column[self.of], minlength=len(column))
-        return taken.astype(np.float64, copy=False)
-
-    def from_rows(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """All links of these rows: positions in ``rows``, and links."""
-        begin = self.first[rows]
-        count = self.first[rows + 1] - begin
-        position = np.repeat(np.arange(len(rows)), count)
-        ahead = np.cumsum(count) - count
-        return position, np.arange(len(position)) + (begin - ahead)[position]
+    def mixed(self, column: Floats) -> Floats:
+        """What each row has with what it takes of its neighbours'. ``column``: with a zero more than there are rows."""
+        return np.asarray(column[self.rows[:-1]] @ self.taken, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +52,7 @@ class Prepared:
     asked of the user's words, and of the assistant's; ``member``: number of each row's group.
     """
 
-    links: Links
+    kin: Kin
     norm: Floats
     vector_norm: Floats
     prior_for: dict[str, Floats]
@@ -85,18 +73,18 @@ class Prepared:
 def prepare(rows: Rowset, weights: Weights) -> Prepared:
     """Neighbours, norms, priors and groups of these rows."""
     n = len(rows.node)
-    links = _links(rows, weights)
+    kin = _kin(rows, weights)
     _, member = np.unique(rows.group, return_inverse=True)
     is_role = np.array([name in ROLES for name in rows.speakers] + [False])
     role_rows = is_role[rows.speaker]
     length = rows.length.astype(np.float64)
-    blended = length + links.taken(length)
-    share = 1.0 + links.taken(np.ones(n))
-    square = 1.0 + links.taken(np.ones(n), power=2)
+    blended = kin.mixed(np.append(length, 0.0))
+    there = kin.rows[:-1] < n
+    share, square = there @ kin.taken, there @ kin.taken**2
     people = (rows.speaker >= 0) & ~role_rows
     words = np.minimum(np.log1p(length), np.log1p(weights.length_terms)) / np.log1p(weights.length_terms)
     return Prepared(
-        links,
+        kin,
         weights.k1 * (1 - weights.b + weights.b * blended / max(float(blended.mean()) if n else 1.0, 1e-9)),
         np.sqrt(square + weights.dense_kin * (share * share - square)),
         _priors(rows, role_rows, np.where(people, weights.length * (words - 1) - weights.asks * rows.asks, 0.0), weights),
@@ -112,19 +100,17 @@ def _priors(rows: Rowset, role_rows: NDArray[np.bool_], prior: Floats, weights: 
     return {name: prior - weights.role * (role_rows & (rows.speaker != number)) for name, number in at.items()}
 
 
-def _links(rows: Rowset, weights: Weights) -> Links:
-    of: list[NDArray[np.int64]] = []
-    to: list[NDArray[np.int64]] = []
-    share: list[Floats] = []
-    for step, shares in ((rows.previous, weights.back), (rows.next, weights.ahead)):
-        at = step
-        for worth in shares:
-            has = np.flatnonzero(at >= 0)
-            of.append(at[has].astype(np.int64))
-            to.append(has)
-            share.append(np.full(len(has), worth))
-            at = np.where(at >= 0, step[at], -1)
-    source = np.concatenate(of)
-    order = np.argsort(source, kind="stable")
-    first = np.searchsorted(source[order], np.arange(len(rows.node) + 1))
-    return Links(source[order], np.concatenate(to)[order], np.concatenate(share)[order], first)
+def _kin(rows: Rowset, weights: Weights) -> Kin:
+    n = len(rows.node)
+    depth = max(len(weights.back), len(weights.ahead)) if (rows.previous >= 0).any() else 0
+    back, ahead = ([*shares, *[0.0] * depth][:depth] for shares in (weights.back, weights.ahead))
+    columns = [np.arange(n + 1)]
+    for step in (rows.next, rows.previous):
+        way = np.append(step, -1).astype(np.int64)
+        way[way < 0] = n
+        at = columns[0]
+        for _ in range(depth):
+            at = way[at]
+            columns.append(at)
+    # Who comes after a row takes of it as of one who was there before.
+    return Kin(np.stack(columns, axis=1), np.array([1.0, *back, *ahead]), np.array([1.0, *ahead, *back]))

@@ -225,10 +225,10 @@ class Broken:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def reach(self, caller: Caller, query: Query, *, patient: bool = False) -> Reach:
+    async def reach(self, caller: Caller, query: Query, *, patience_s: float = 0.0) -> Reach:
         if any(t.name == self._name for t in query.targets):
             raise Busy("readers are saturated")
-        found: Reach = await self._real.reach(caller, query, patient=patient)
+        found: Reach = await self._real.reach(caller, query, patience_s=patience_s)
         return found
 
 

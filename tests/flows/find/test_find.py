@@ -25,6 +25,7 @@ from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.flows.find.find import find
+from recalld.ports.doors import impatient
 from recalld.rules.chunks import chunks_of_tiers
 from tests.shelf import Shelf
 
@@ -51,7 +52,7 @@ class House:
     def __post_init__(self) -> None:
         self.doors: Any = SimpleNamespace(
             catalog=SqliteCatalog(self.shelf), lexicon=Fts5Lexicon(self.shelf), vectors=ExactVectors(self.shelf, self.shelf.pool),
-            embedder=self.embedder, former=None, patient=False, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
+            embedder=self.embedder, former=None, patience=impatient, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
             stages=StageTimes(),
             clock=SimpleNamespace(monotonic=lambda: self.now),
         )  # fmt: skip

@@ -89,13 +89,13 @@ class SqliteCatalog:
         self._turn = Turn()
         self._pulls = Together(self._reaches)
 
-    async def reach(self, caller: Caller, query: Query, *, patient: bool = False) -> Reach:
+    async def reach(self, caller: Caller, query: Query, *, patience_s: float = 0.0) -> Reach:
         """See ``ports.index.Catalog``. A target that does not exist holds nothing."""
         if any(level not in (0, 1, 2) for level in query.levels):
             raise Invalid(f"level {query.levels} is unknown", remedy="use 0, 1 or 2", details={"field": "level"})
         # Many ask the same of different words: what is in reach does not depend on them.
         wanted = _Wanted(caller, replace(query, text=""), areas_of(caller, query))
-        return await self._pulls.ask(wanted, patient=patient)
+        return await self._pulls.ask(wanted, patience_s=patience_s)
 
     async def table(self, reach: Reach, ids: Ids | None = None, *, around: int = 0) -> ChunkTable:
         """See ``ports.index.Catalog``."""

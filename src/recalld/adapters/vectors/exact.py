@@ -96,9 +96,9 @@ class ExactVectors:
         self._turn = Turn()
         self._follows = Together(self._follow)
 
-    async def space(self, owners: Sequence[int], fingerprint: str, *, patient: bool = False) -> ExactSpace:
+    async def space(self, owners: Sequence[int], fingerprint: str, *, patience_s: float = 0.0) -> ExactSpace:
         """See ``ports.index.Vectors``."""
-        return await self._follows.ask((tuple(owners), fingerprint), patient=patient)
+        return await self._follows.ask((tuple(owners), fingerprint), patience_s=patience_s)
 
     async def serving(self) -> str:
         """See ``ports.index.Vectors``."""

@@ -22,7 +22,7 @@ class MemoryVectors:
             _check(row)
         self._rows.setdefault(fingerprint, {}).update(rows)
 
-    async def space(self, owners: Sequence[int], fingerprint: str, *, patient: bool = False) -> MemorySpace:
+    async def space(self, owners: Sequence[int], fingerprint: str, *, patience_s: float = 0.0) -> MemorySpace:
         """See ``ports.index.Vectors``."""
         return MemorySpace(self._rows.get(fingerprint, {}))
 

@@ -68,6 +68,8 @@ def _sources(node: Loaded, table: ChunkTable, ranked: Ranked) -> tuple[Source, .
         return (Source(node.uri, node.session_id, node.message_id),)
     if not node.quotes:
         return (Source(node.uri),)
+    if len(node.quotes) == 1:
+        return (_source(node.quotes[0]),)
     worth = {q: _best_total(q, table, ranked) for q in node.quoted}
     order = sorted(range(len(node.quotes)), key=lambda k: -worth[node.quoted[k]])
     return tuple(_source(node.quotes[k]) for k in order)

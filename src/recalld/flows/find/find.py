@@ -7,7 +7,7 @@ from dataclasses import replace
 from recalld.domain.caller import Caller
 from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
-from recalld.ports.doors import Doors
+from recalld.ports.doors import Doors, impatient
 from recalld.ports.index import ChunkTable, Ids, Reach
 from recalld.rules.rank import Ranked, fold, rank
 from recalld.rules.weights import CUT, DEFAULT
@@ -39,7 +39,7 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
 
     planned = plan(query)
     async with asking(planned, doors, deadline_s=deadline_s) as asked:
-        reach = await doors.catalog.reach(caller, query, patient=doors.patient)
+        reach = await doors.catalog.reach(caller, query, patience_s=doors.patience(planned.text))
         stage("plan", f"{len(planned.terms)} terms, {reach.size} chunks in reach")
         if not reach.size or query.limit < 1:
             return Answer((), (), tuple(stages))
@@ -61,7 +61,7 @@ async def _serving(doors: Doors) -> Doors:
     """Vectors of two models are never compared: while a new model's are being made, questions are asked of the old one."""
     if doors.former is None or await doors.vectors.serving() != doors.former.fingerprint:
         return doors
-    return replace(doors, embedder=doors.former)
+    return replace(doors, embedder=doors.former, patience=impatient)
 
 
 async def _load(

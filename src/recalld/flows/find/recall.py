@@ -79,7 +79,7 @@ async def recall(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Do
             group.create_task(_lexical(plan, reach, doors, found, deadline_s))
             if found.table is not None:
                 group.create_task(ready(found.table, doors))
-            await _dense(reach, asked, doors, found, deadline_s)
+            await _dense(plan, reach, asked, doors, found, deadline_s)
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
     if found.lexical is None and found.vector is None:
@@ -111,14 +111,16 @@ async def _embedded(plan: Plan, doors: Doors, deadline_s: float) -> Asked:
     return Asked(vector if vector.any() else None)
 
 
-async def _dense(reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: Found, deadline_s: float) -> None:
+async def _dense(
+    plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: Found, deadline_s: float
+) -> None:
     if doors.embedder is None:
         return
     missing: tuple[str, ...] = ()
     try:
         async with asyncio.timeout(deadline_s):  # while the question's vector is on its way
-            model = doors.embedder.fingerprint
-            found.space = await doors.vectors.space(reach.owners, model, patient=doors.patient)
+            model, patience_s = doors.embedder.fingerprint, doors.patience(plan.text)
+            found.space = await doors.vectors.space(reach.owners, model, patience_s=patience_s)
     except (Busy, Upstream, TimeoutError):
         missing = ("vectors",)
     question = await asked
