@@ -26,7 +26,8 @@ def store() -> Iterator[apsw.Connection]:
 
 def _add(c: apsw.Connection, parent: int, name: str, kind: int = 0) -> None:
     c.execute(
-        "INSERT INTO node (parent, name, kind, owner, seq, created, updated) VALUES (?,?,?,1,1,0,0)", (parent, name, kind)
+        "INSERT INTO node (parent, name, kind, owner, seq, created, updated) VALUES (?,?,?,1,1,0,0)",
+        (parent, name, kind),
     )
 
 

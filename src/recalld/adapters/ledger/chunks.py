@@ -32,7 +32,7 @@ def insert_chunks(
     speaker: str,
 ) -> int:
     """Add a node's chunks behind ``previous`` in their group; returns the last one's id (``previous`` if none)."""
-    c, total = pen.c, 0
+    c, added = pen.c, []
     for chunk in chunks:
         c.execute(
             'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, '
@@ -44,19 +44,19 @@ def insert_chunks(
         )  # fmt: skip
         previous = c.last_insert_rowid()
         index_chunk(c, previous, owner, chunk.terms)
-        total += len(chunk.terms)
-        list_unembedded(c, previous, owner)
-    if chunks:
-        count(c, owner, len(chunks), total)
+        added.append(previous)
+    if added:
+        list_unembedded(c, added, owner)
+        count(c, owner, len(added), sum(len(chunk.terms) for chunk in chunks))
     return previous
 
 
-def list_unembedded(c: apsw.Connection, chunk: int, owner: int) -> None:
-    """Have a chunk embedded, if there is a model to do it."""
+def list_unembedded(c: apsw.Connection, chunks: Sequence[int], owner: int) -> None:
+    """Have chunks embedded, if there is a model to do it."""
     c.execute(
-        "INSERT OR IGNORE INTO unembedded (chunk, owner) SELECT ?, ? WHERE EXISTS "
+        "INSERT OR IGNORE INTO unembedded (chunk, owner) SELECT value, ? FROM json_each(?) WHERE EXISTS "
         "(SELECT 1 FROM meta WHERE key = 'wanted_model' AND value <> '')",
-        (chunk, owner),
+        (owner, orjson.dumps(chunks).decode()),
     )
 
 

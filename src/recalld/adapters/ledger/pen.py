@@ -14,6 +14,7 @@ from recalld.domain.errors import Conflict
 from recalld.domain.node import Node
 from recalld.domain.session import Session
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import last_at
 
 from . import rows
 from .rows import DIRECTORY, Row
@@ -71,6 +72,10 @@ class Pen:
         self._owners[key] = found
         return found
 
+    def knows(self, uri: Uri, owner: int) -> None:
+        """The index space of an address, where a query told it on the way (0: it did not)."""
+        self._owners[self.caller.account, rows.owner_key(uri)] = owner
+
     def insert(self, parent: int, uri: Uri, kind: int, **values: Any) -> int:
         """Add a node with its log entry; returns its id. ``values``: further columns."""
         columns = {"hash": "", "size": 0, "media": "", "created": self.at, "updated": self.at, **values}
@@ -88,20 +93,20 @@ class Pen:
 
     def directory(self, uri: Uri) -> int:
         """Id of the directory at an address, made with all that is missing above it. Raises ``Conflict`` on a file."""
-        at = rows.root_of(self.c, self.caller.account) or self._account()
-        here = Uri()
-        for name in uri.parts:
+        at, depth, kind = last_at(self.c, self.caller.account, uri.parts) or (self._account(), 0, DIRECTORY)
+        here = Uri(uri.parts[:depth])
+        if kind != DIRECTORY:
+            raise Conflict(f"{here} is a file", remedy="choose another name", code="FAILED_PRECONDITION")
+        for name in uri.parts[depth:]:
             here = Uri((*here.parts, name))
-            found = rows.child(self.c, at, name)
-            if found is None:
-                parent, at = at, self.insert(at, here, DIRECTORY)
-                self._furnish(here, at)
-                self.mark_stale(at, here)
-                self.mark_stale(parent, here.parent)
-            elif found.kind != DIRECTORY:
-                raise Conflict(f"{here} is a file", remedy="choose another name", code="FAILED_PRECONDITION")
-            else:
+            found = rows.child(self.c, at, name)  # made a moment ago, with what is above it
+            if found is not None:
                 at = found.id
+                continue
+            parent, at = at, self.insert(at, here, DIRECTORY)
+            self._furnish(here, at)
+            self.mark_stale(at, here)
+            self.mark_stale(parent, here.parent)
         return at
 
     def _account(self) -> int:

@@ -40,12 +40,6 @@ class Row:
     tags: str
 
 
-def root_of(c: apsw.Connection, account: str) -> int:
-    """Id of an account's root, 0 if it has none yet."""
-    found = c.execute("SELECT id FROM node WHERE parent = 0 AND name = ? AND gone = 0", (account,)).fetchone()
-    return int(found[0]) if found else 0
-
-
 def child(c: apsw.Connection, parent: int, name: str) -> Row | None:
     """A living entry of a directory."""
     found = c.execute(
@@ -107,10 +101,9 @@ class Paths:
 
     def __init__(self, c: apsw.Connection, account: str) -> None:
         self._c = c
-        # Above every account's root is 0, and it is nobody's: an account without a root of its own reaches nothing.
+        self._account = account
+        # Above every account's root is 0, and it is nobody's.
         self._known: dict[int, tuple[str, ...] | None] = {0: None}
-        if root := root_of(c, account):
-            self._known[root] = ()
 
     def of(self, node: int) -> tuple[str, ...] | None:
         """Segments from the account's root; None if the node, or anything above it, is gone or another account's."""
@@ -121,8 +114,8 @@ class Paths:
         at = node
         while at not in self._known:
             parent, name, gone = above.get(at, (0, "", 1))
-            if gone:
-                self._known[at] = None
+            if gone or (parent == 0 and name == self._account):
+                self._known[at] = None if gone else ()
                 break
             chain.append((at, name))
             at = parent

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import apsw
+import orjson
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import (
@@ -23,7 +24,7 @@ from recalld.domain.commit import (
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
-from recalld.infra.lookup import every, only
+from recalld.infra.lookup import AT, every, only, way
 from recalld.rules.retention import due
 
 from . import rows
@@ -46,7 +47,7 @@ def idle_sessions(c: apsw.Connection, now: float, limit: int) -> list[tuple[Call
     idle_s = "json_extract(s.config, '$.auto_commit_policy.idle_timeout_seconds')"
     found = every(
         c,
-        "SELECT o.account, o.user, s.name FROM session s JOIN owner o ON o.id = s.owner JOIN node n ON n.id = s.node "
+        "SELECT o.account, o.user, s.name FROM session s CROSS JOIN owner o ON o.id = s.owner CROSS JOIN node n ON n.id = s.node "
         f"WHERE s.live > 0 AND s.config <> '{{}}' AND n.gone = 0 AND {idle_s} IS NOT NULL AND s.last_message + {idle_s} < ? "
         "AND s.live > coalesce(json_extract(s.config, '$.auto_commit_policy.keep_recent_count'), 0) "
         "ORDER BY s.last_message LIMIT ?",
@@ -148,9 +149,11 @@ def _make(pen: Pen, session_id: str, config: dict[str, object]) -> int:
     return node
 
 
-_END = """
-SELECT s.next_ordinal, s.last_chunk, coalesce(f.id, 0) FROM session s
-LEFT JOIN node f ON f.parent = s.node AND f.name = 'messages' AND f.gone = 0 WHERE s.node = ?"""
+_END = f"""{AT}
+SELECT s.node, coalesce(f.id, 0), coalesce(o.id, 0), s.next_ordinal, s.last_chunk,
+  (SELECT json_group_array(m.id) FROM json_each(?4) said CROSS JOIN message m ON m.session = s.node AND m.id = said.value)
+FROM at CROSS JOIN session s ON s.node = at.id LEFT JOIN owner o ON o.account = ?2 AND o.user = ?3
+LEFT JOIN node f ON f.parent = s.node AND f.name = 'messages' AND f.gone = 0 WHERE at.depth = json_array_length(?1)"""
 
 _GROW = (
     "UPDATE session SET next_ordinal = ?, last_chunk = ?, live = live + ?, live_tokens = live_tokens + ?, updated = ?, "
@@ -160,7 +163,7 @@ _GROW = (
 
 @dataclass(slots=True)
 class _Tail:
-    """Where a session's talk goes on, kept while messages are appended and written back once."""
+    """Where a session's talk goes on, kept while messages are appended and written back once. ``said``: ids that it has."""
 
     node: int
     folder: int
@@ -168,6 +171,7 @@ class _Tail:
     owner: int
     ordinal: int
     last_chunk: int
+    said: set[str]
     added: int = 0
     tokens: int = 0
 
@@ -175,13 +179,18 @@ class _Tail:
 def append(pen: Pen, op: Append) -> None:
     """See ``commit.Append``."""
     uri = uri_of(pen.caller, op.session_id)
-    node = rows.find(pen.c, pen.caller.account, uri)
-    end = pen.c.execute(_END, (node,)).fetchone()
+    ids = orjson.dumps([message.message.id for message in op.messages]).decode()
+    where = (way(pen.caller.account, uri.parts), pen.caller.account, rows.owner_key(uri), ids)
+    end = pen.c.execute(_END, where).fetchone()
     if end is None:
-        node = _make(pen, op.session_id, op.config)
-        end = only(pen.c, _END, (node,))
-    ordinal, last, folder = end
-    tail = _Tail(node, folder or pen.directory(uri / "messages"), uri / "messages", pen.owner(uri), ordinal, last)
+        _make(pen, op.session_id, op.config)
+        end = only(pen.c, _END, where)
+    node, folder, owner, ordinal, last_chunk, said = end
+    pen.knows(uri, owner)
+    base = uri / "messages"
+    tail = _Tail(
+        node, folder or pen.directory(base), base, pen.owner(uri), ordinal, last_chunk, set(orjson.loads(said))
+    )
     for message in op.messages:
         _append_one(pen, message, tail)
     pen.outcome.messages_added += tail.added
@@ -201,8 +210,9 @@ def _grown(pen: Pen, tail: _Tail, uri: Uri) -> Session:
 
 def _append_one(pen: Pen, new: NewMessage, tail: _Tail) -> None:
     message = new.message
-    if every(pen.c, "SELECT 1 FROM message WHERE session = ? AND id = ?", (tail.node, message.id)):
+    if message.id in tail.said:
         return
+    tail.said.add(message.id)
     speaker = message.peer_id or message.role
     node = pen.insert(
         tail.folder, Uri((*tail.base.parts, f"{message.id}.md")), MESSAGE, size=len(message.text.encode()),
