@@ -1,0 +1,59 @@
+"""A message is recorded at the same cost, however much was said before."""
+
+from __future__ import annotations
+
+import apsw
+
+from recalld.adapters.ledger import talk
+from recalld.adapters.ledger.pen import Pen
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Append, NewMessage
+from recalld.domain.session import Message
+from recalld.infra.schema import MIGRATIONS
+
+BESIDE = 600
+
+
+def _say(c: apsw.Connection, session: str, *ids: str) -> Pen:
+    pen = Pen(c, Caller("acme", "ada"), 1.0, "")
+    said = tuple(NewMessage(Message(id_, "user", (), "words"), (), "") for id_ in ids)
+    talk.append(pen, Append(session, said))
+    return pen
+
+
+def _steps(c: apsw.Connection, session: str, id_: str) -> int:
+    """Steps of SQLite's machine that one message takes."""
+    taken = [0]
+
+    def step() -> bool:
+        taken[0] += 1
+        return False
+
+    c.set_progress_handler(step, 1)
+    try:
+        _say(c, session, id_)
+    finally:
+        c.set_progress_handler(None)
+    return taken[0]
+
+
+def test_what_was_said_before_and_elsewhere_costs_nothing() -> None:
+    c = apsw.Connection(":memory:")
+    c.execute(MIGRATIONS[1])
+    _say(c, "talk", "m0")
+    alone = _steps(c, "talk", "m1")
+    for number in range(BESIDE):
+        _say(c, "talk", f"more{number}")
+        _say(c, f"session{number}", "m0")
+    assert _steps(c, "talk", "m2") < 2 * alone
+    c.close()
+
+
+def test_the_same_message_twice_is_one() -> None:
+    c = apsw.Connection(":memory:")
+    c.execute(MIGRATIONS[1])
+    first = _say(c, "talk", "a", "b", "a")
+    again = _say(c, "talk", "b", "c")
+    assert (first.outcome.messages_added, first.outcome.messages_seen) == (2, 1)
+    assert (again.outcome.messages_added, again.outcome.messages_seen) == (1, 1)
+    c.close()
