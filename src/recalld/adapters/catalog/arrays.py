@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
 Column = NDArray[Any]
+NO_BITS = np.zeros(0, np.uint8)
 
 
 class Columns:
@@ -48,11 +49,16 @@ def places(sorted_ids: Ids, wanted: Ids) -> NDArray[np.int32]:
     return np.where(sorted_ids[at] == wanted, at, -1).astype(np.int32)
 
 
-def inherit(own: NDArray[np.uint8], parents: NDArray[np.int32]) -> NDArray[np.uint8]:
+def inherit(
+    own: NDArray[np.uint8], parents: NDArray[np.int32], above: NDArray[np.uint8] = NO_BITS
+) -> NDArray[np.uint8]:
     """Bits of each row OR'ed with those of all its ancestors (parent -1 = none), by pointer jumping: the number of
-    rounds is the logarithm of the depth."""
+    rounds is the logarithm of the depth. ``above``: of the rows before these, which have inherited theirs."""
     found = np.append(own, np.uint8(0))
-    jump = np.append(parents, np.int32(-1))
+    jump = np.append(parents - len(above), np.int32(-1))
+    if len(above):
+        below = np.flatnonzero((parents >= 0) & (parents < len(above)))
+        found[below] |= above[parents[below]]
     while True:
         going = np.flatnonzero(jump >= 0)
         if len(going) == 0:

@@ -31,7 +31,8 @@ class Chunks:
 @dataclass
 class Space:
     """Brought up to date page by page; ``stamp`` rises with every change and names what caches were made from. ``alive``:
-    which chunks stand for what their node holds now, ``living``: their ids; made anew by every ``settle``."""
+    which chunks stand for what their node holds now, ``living``: their ids; made anew by every ``settle``, which works out what
+    is new alone as long as nothing else has changed."""
 
     row: OwnerRow
     nodes: Columns = field(
@@ -56,11 +57,19 @@ class Space:
     last_node: int = 0
     stamp: int = 0
     _talk_stamp: int = -1
+    _settled_stamp: int = 0
+    _settled: tuple[int, int] = (0, 0)
+    """Rows of nodes and of chunks that were settled and still are."""
 
     @property
     def rows(self) -> int:
         """Rows held, for the memory budget."""
         return self.nodes.rows + self.chunks.rows
+
+    @property
+    def is_settled(self) -> bool:
+        """False from a change on until it has been worked out what it means."""
+        return self._settled_stamp == self.stamp
 
     @property
     def last_chunk(self) -> int:
@@ -80,6 +89,8 @@ class Space:
         for name in ("parent", "kind", "gone", "version", "created", "updated"):
             self.nodes[name][row[old]] = columns[name][old]
         self.nodes["own"][row[old]] = own[old]
+        if len(old):
+            self._settled = (0, 0)
         for node in ids[old].tolist():
             self.tags.pop(node, None)
             self.talk.pop(node, None)
@@ -101,27 +112,34 @@ class Space:
         whole = {k: np.concatenate([self.nodes[k], fresh[k]]) for k in names}
         order = np.argsort(whole["id"], kind="stable")
         kinds: dict[str, type | str] = {k: self.nodes[k].dtype.str for k in (*names, "parent_row", "bits")}
-        self.nodes = Columns(kinds)
+        self.nodes, self._settled = Columns(kinds), (0, 0)
         self.nodes.extend({k: v[order] for k, v in whole.items()})
 
     def outside_parents(self) -> list[int]:
         """Parents of this space's nodes that belong to no row here: the places where it hangs in the account's tree."""
-        self.nodes["parent_row"][:] = places(self.nodes["id"], self.nodes["parent"])
-        return [
-            int(p) for p in np.unique(self.nodes["parent"][self.nodes["parent_row"] < 0]) if int(p) not in self.rooted
-        ]
+        ids, parent, at = self.nodes["id"], self.nodes["parent"], self.nodes["parent_row"]
+        known = self._settled[0]
+        if np.isin(parent[:known][at[:known] < 0], ids[known:]).any():  # a parent that came after its child
+            known, self._settled = 0, (0, 0)
+        at[known:] = places(ids, parent[known:])
+        return [int(p) for p in np.unique(parent[known:][at[known:] < 0]) if int(p) not in self.rooted]
 
     def settle(self, rooted: dict[int, bool]) -> None:
         """Work out who is reachable and what lies below memories and skills."""
         self.rooted.update(rooted)
-        own = self.nodes["own"].copy()
-        top = np.flatnonzero(self.nodes["parent_row"] < 0)
+        known, knew = self._settled
+        own, parent_row, bits = self.nodes["own"][known:].copy(), self.nodes["parent_row"][known:], self.nodes["bits"]
+        top = np.flatnonzero(parent_row < 0)
         cut = [p for p, alive in self.rooted.items() if not alive]
-        own[top[np.isin(self.nodes["parent"][top], cut)]] |= DEAD
-        self.nodes["bits"][:] = inherit(own, self.nodes["parent_row"])
-        self.chunks["node_row"][:] = places(self.nodes["id"], self.chunks["node"])
-        self.alive = self._alive()
+        own[top[np.isin(self.nodes["parent"][known:][top], cut)]] |= DEAD
+        bits[known:] = inherit(own, parent_row, bits[:known])
+        node_row = self.chunks["node_row"]
+        if (node_row[:knew] < 0).any():  # a node that came after its chunks
+            knew = 0
+        node_row[knew:] = places(self.nodes["id"], self.chunks["node"][knew:])
+        self.alive = np.concatenate([self.alive[:knew] & ~self.chunks["gone"][:knew], self._alive(knew)])
         self.living = self.chunks["id"][self.alive]
+        self._settled, self._settled_stamp = (self.nodes.rows, self.chunks.rows), self.stamp
 
     # ----------------------------------------------------------------- chunks
     def now(self) -> Chunks:
@@ -141,13 +159,14 @@ class Space:
         self.chunks.extend({**columns, "id": ids, "node": nodes, "speaker": speaker})
         self.stamp += 1
 
-    def _alive(self) -> NDArray[np.bool_]:
-        at = self.chunks["node_row"]
+    def _alive(self, start: int) -> NDArray[np.bool_]:
+        """Of the chunks from this row on."""
+        at = self.chunks["node_row"][start:]
         if self.nodes.rows == 0:
             return np.zeros(len(at), np.bool_)
-        current = self.chunks["version"] == self.nodes["version"][at]
-        reachable = (at >= 0) & ((self.nodes["bits"][at] & DEAD) == 0) & ~self.chunks["gone"]
-        return np.asarray(reachable & (current | (self.chunks["level"] < 2)), np.bool_)
+        current = self.chunks["version"][start:] == self.nodes["version"][at]
+        reachable = (at >= 0) & ((self.nodes["bits"][at] & DEAD) == 0) & ~self.chunks["gone"][start:]
+        return np.asarray(reachable & (current | (self.chunks["level"][start:] < 2)), np.bool_)
 
     def below(self, tops: Ids) -> NDArray[np.bool_]:
         """Per node: is it one of ``tops`` or under one."""

@@ -137,12 +137,11 @@ class SqliteCatalog:
         self._spaces[account, user] = space
         self._spaces.move_to_end((account, user))
         space.row = row
-        before = space.stamp
         while space.seq < row.seq and (page := nodes_after(c, row.id, space.seq, space.last_node)) is not None:
             space.take_nodes(page)
         while space.last_chunk < row.chunk and (more := chunks_after(c, row.id, space.last_chunk)) is not None:
             space.take_chunks(more)
-        if space.stamp != before:
+        if not space.is_settled:
             space.settle(orphans_alive(c, space.outside_parents()))
             space.knit_talk()
         return space
