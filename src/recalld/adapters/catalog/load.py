@@ -10,7 +10,7 @@ import orjson
 
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
-from recalld.infra.lookup import only
+from recalld.infra.lookup import node_at, only
 from recalld.ports.index import Loaded
 from recalld.rules.quoted import unquoted
 
@@ -29,18 +29,14 @@ SELECT (SELECT json_group_array(json_array(start, parent, name, gone) ORDER BY s
     n.id, n.kind, n.tags, n.source, coalesce(t.abstract, ''), coalesce(t.overview, ''),
     coalesce(substr(m.text, 1, iif(instr(substr(m.text, 1, ?2), '<memory uri="'), ?3, ?2)), ''), coalesce(m.id, '')))
   FROM wanted JOIN node n ON n.id = wanted.id LEFT JOIN tier t ON t.node = n.id LEFT JOIN message m ON m.node = n.id)"""
-_TOP = """
-WITH RECURSIVE up(id, parent) AS (
-  SELECT id, parent FROM node WHERE id = ? UNION ALL SELECT n.id, n.parent FROM up JOIN node n ON n.id = up.parent)
-SELECT id FROM up WHERE parent = 0"""
 
 
 def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
     """In the order given; nodes that are gone, or below something gone, are left out."""
     wanted = orjson.dumps(list(dict.fromkeys(nodes))).decode()
     above, rows = only(c, _FOUND, (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX))
-    paths = _paths(orjson.loads(above))
-    places: dict[tuple[str, ...], int] = {}
+    account, paths = _paths(orjson.loads(above))
+    places: dict[Uri, int] = {}
     found: dict[int, Loaded] = {}
     for node, kind, tags, source, abstract, overview, text, message in orjson.loads(rows):
         if node not in paths:
@@ -48,6 +44,7 @@ def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
         uri = paths[node]
         origin = orjson.loads(source) if source != "{}" else {}
         quotes = _quotes(origin)
+        places.update({quote: node_at(c, account, quote.parts) for quote in quotes if quote not in places})
         found[node] = Loaded(
             node_id=node,
             uri=uri,
@@ -60,13 +57,14 @@ def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
             message_id=message,
             source=origin,
             quotes=quotes,
-            quoted=tuple(_place(c, node, q.parts, places) for q in quotes),
+            quoted=tuple(places[quote] for quote in quotes),
         )
     return [found[n] for n in nodes if n in found]
 
 
-def _paths(above: Sequence[Any]) -> dict[int, Uri]:
-    """Addresses of living nodes, from the chain of names above each."""
+def _paths(above: Sequence[Any]) -> tuple[str, dict[int, Uri]]:
+    """The account they lie in, and addresses of living nodes, from the chain of names above each."""
+    account = ""
     names: dict[int, list[str]] = {}
     whole: dict[int, Uri] = {}
     for start, parent, name, gone in above:
@@ -74,22 +72,8 @@ def _paths(above: Sequence[Any]) -> dict[int, Uri]:
         if parent:
             parts.append(name)
         elif not gone:
-            whole[start] = Uri(tuple(reversed(parts)))
-    return whole
-
-
-def _place(c: apsw.Connection, beside: int, parts: tuple[str, ...], known: dict[tuple[str, ...], int]) -> int:
-    """Id of the node at an address of the account that ``beside`` lies in, 0 if it is gone."""
-    if parts not in known:
-        if parts:
-            above = _place(c, beside, parts[:-1], known)
-            row = c.execute(
-                "SELECT id FROM node WHERE parent = ? AND name = ? AND gone = 0", (above, parts[-1])
-            ).fetchone()
-        else:
-            row = c.execute(_TOP, (beside,)).fetchone()
-        known[parts] = int(row[0]) if row else 0
-    return known[parts]
+            account, whole[start] = name, Uri(tuple(reversed(parts)))
+    return account, whole
 
 
 def _type_of(uri: Uri, kind: int) -> ContextType:
