@@ -93,7 +93,7 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
     compute = Pool("compute", running_max=COMPUTE_RUNNING_MAX, waiting_max=COMPUTE_WAITING_MAX)
     stack.callback(compute.close)
     # Of its own: what an import computes is no neighbour for a search.
-    looking = Pool("vectors", running_max=VECTORS_RUNNING_MAX, waiting_max=VECTORS_WAITING_MAX)
+    looking = Pool("vectors", running_max=VECTORS_RUNNING_MAX, waiting_max=VECTORS_WAITING_MAX, spread=True)
     stack.callback(looking.close)
     embedder, reranker = _embedder(config), _reranker(config)
     model, writer = _model(config)

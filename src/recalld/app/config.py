@@ -43,6 +43,9 @@ class ServerConfig(BaseModel):
         30.0, gt=0, le=600, description="any other request that does not wait answers within this"
     )
     shutdown_s: float = Field(10.0, gt=0, le=300, description="how long open requests may finish after SIGTERM")
+    one_processor: bool = Field(
+        True, description="the server's own threads share one processor, which costs a third less; its worker uses any"
+    )
     cors_origins: tuple[str, ...] = Field(("*",), description="origins a browser may call from")
     metrics: bool = Field(
         True, description="GET /metrics answers figures for Prometheus, to anybody who reaches the port"

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from .processor import anywhere
+
 FD_VARIABLE = "_RECALLD_LINK_FD"
 _PR_SET_PDEATHSIG = 1
 
@@ -48,15 +50,16 @@ async def spawn(arguments: Sequence[str], environment: Mapping[str, str]) -> Chi
     ours, theirs = socket.socketpair()
     with theirs:
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                env={**os.environ, **environment, FD_VARIABLE: str(theirs.fileno())},
-                pass_fds=(theirs.fileno(),),
-                # Ctrl-C at a terminal is for the parent: it hangs up when it has finished what it accepted.
-                start_new_session=True,
-            )
+            with anywhere():
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *arguments,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    env={**os.environ, **environment, FD_VARIABLE: str(theirs.fileno())},
+                    pass_fds=(theirs.fileno(),),
+                    # Ctrl-C at a terminal is for the parent: it hangs up when it has finished what it accepted.
+                    start_new_session=True,
+                )
         except BaseException:
             ours.close()
             raise

@@ -7,13 +7,15 @@ import contextvars
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from recalld.domain.errors import Busy, Closed, Conflict
+
+from .processor import anywhere
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,8 +78,12 @@ class Pool:
     cost twice as much as the crossing. Here places are counted on the loop alone, so nothing needs a lock.
     """
 
-    def __init__(self, name: str, *, running_max: int, waiting_max: int, retry_after_s: float = 0.5) -> None:
+    def __init__(
+        self, name: str, *, running_max: int, waiting_max: int, retry_after_s: float = 0.5, spread: bool = False
+    ) -> None:
+        """``spread``: its work does without the interpreter for long, so it may use every processor."""
         self.name = name
+        self._where = anywhere if spread else nullcontext
         self.running_max = running_max
         self.waiting_max = waiting_max
         self._retry_after_s = retry_after_s
@@ -131,11 +137,12 @@ class Pool:
         thread.start()
 
     def _serve(self) -> None:
-        while (one := self._calls.get()) is not None:
-            if one.take():
-                one.work()
-            # Held until the next call came, its arguments and result could be large things.
-            del one
+        with self._where():
+            while (one := self._calls.get()) is not None:
+                if one.take():
+                    one.work()
+                # Held until the next call came, its arguments and result could be large things.
+                del one
 
     def close(self) -> None:
         """Refuse new calls, drop waiting ones, let running ones end (waits for them)."""

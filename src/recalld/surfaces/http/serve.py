@@ -18,7 +18,7 @@ import uvicorn
 
 from recalld.app.config import Config, ServerConfig
 from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
-from recalld.infra import heap
+from recalld.infra import heap, processor
 from recalld.infra.logs import setup
 from recalld.infra.loop import Loop
 from recalld.surfaces.http.app import Application, create_app
@@ -52,6 +52,8 @@ def run(
     in one sentence with its remedy.
     """
     heap.settle()
+    if config.server.one_processor:
+        processor.keep_to_one()
     logs = setup(level=config.log.level, json=config.log.format == "json")
     try:
         with asyncio.Runner(loop_factory=Loop) as runner:
