@@ -17,7 +17,7 @@ _ABOUT_ASSISTANT = re.compile(
     r"|\b(?:did|had|have) you\b|\byour (?:suggest|recommend|list|answer|advice|respon)",
     re.IGNORECASE,
 )
-TABLE_SHARE = 32
+TABLE_SHARE = 8
 """A table of all terms and rows is filled if one cell of so many has something in it, else those cells are sorted."""
 SAMPLE_ROWS = 256
 SPARE_ROWS = 8
@@ -154,11 +154,12 @@ def _bm25(rows: Rowset, found: Evidence, known: Prepared, weights: Weights) -> F
     if TABLE_SHARE * len(cell) > terms * n:
         table = _summed(cell, count, terms * (n + 1)).reshape(terms, n + 1)[:, :n]
         return np.asarray(worth @ (table / (table + known.norm)), np.float64)
-    # Few among many: each cell once, by sorting.
-    cell, place = np.unique(cell, return_inverse=True)
-    count, row = _summed(place, count, len(cell)), cell % (n + 1)
-    there = np.flatnonzero(row < n)
-    cell, count, row = cell[there], count[there], row[there]
+    if known.kin.any:  # a row is reached on several ways: each cell once, and not the place of those who are not there
+        cell, place = np.unique(cell, return_inverse=True)
+        count = _summed(place, count, len(cell))
+        there = np.flatnonzero(cell % (n + 1) < n)
+        cell, count = cell[there], count[there]
+    row = cell % (n + 1)
     return _summed(row, count / (count + known.norm[row]) * worth[cell // (n + 1)], n)
 
 

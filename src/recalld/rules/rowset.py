@@ -39,8 +39,15 @@ class Kin:
     given: Floats
     taken: Floats
 
+    @property
+    def any(self) -> bool:
+        """Whether anybody has a neighbour."""
+        return len(self.taken) > 1
+
     def mixed(self, column: Floats) -> Floats:
         """What each row has with what it takes of its neighbours'. ``column``: with a zero more than there are rows."""
+        if not self.any:
+            return column[:-1]
         return np.asarray(column[self.rows[:-1]] @ self.taken, np.float64)
 
 
