@@ -147,16 +147,21 @@ def _bm25(rows: Rowset, found: Evidence, known: Prepared, weights: Weights) -> F
     n, terms = len(rows.node), len(found.idf)
     if not len(found.row):
         return np.zeros(n)
-    # A posting also counts for the rows that have its row as a neighbour: what lies ahead of it has it behind.
-    cell = (known.kin.rows[found.row] + (found.term.astype(np.int64) * (n + 1))[:, None]).ravel()
-    count = (found.count[:, None] * known.kin.given).ravel()
+    kin, base = known.kin, found.term.astype(np.int64) * (n + 1)
+    cell, count = base + found.row, found.count.astype(np.float64)
     worth = found.idf * (weights.k1 + 1)
+    place = kin.place[found.row]
+    has = np.flatnonzero(place >= 0)
+    if len(has):
+        # A posting also counts for the rows that have its row as a neighbour: what lies ahead of it has it behind.
+        cell = np.concatenate([cell, (kin.near[place[has]] + base[has, None]).ravel()])
+        count = np.concatenate([count, (count[has, None] * kin.given).ravel()])
     if TABLE_SHARE * len(cell) > terms * n:
         table = _summed(cell, count, terms * (n + 1)).reshape(terms, n + 1)[:, :n]
         return np.asarray(worth @ (table / (table + known.norm)), np.float64)
-    if known.kin.any:  # a row is reached on several ways: each cell once, and not the place of those who are not there
-        cell, place = np.unique(cell, return_inverse=True)
-        count = _summed(place, count, len(cell))
+    if len(has):  # a row is reached on several ways: each cell once, and not the place of those who are not there
+        cell, at = np.unique(cell, return_inverse=True)
+        count = _summed(at, count, len(cell))
         there = np.flatnonzero(cell % (n + 1) < n)
         cell, count = cell[there], count[there]
     row = cell % (n + 1)

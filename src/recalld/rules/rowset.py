@@ -30,25 +30,22 @@ class Rowset:
 
 @dataclass(frozen=True, slots=True)
 class Kin:
-    """Who counts as whose neighbour. ``rows[r]``: row r itself, then those 1, 2, ... places after it, then those before it, n
-    where there is none; one row more, all n, for what has no place. ``given[k]``: how much of r's evidence counts for
-    ``rows[r, k]`` too; ``taken[k]``: how much of that one's for r. Where nobody has a neighbour there is only the first column,
-    so that a store of short files costs nothing here."""
+    """Who counts as whose neighbour. ``rows``: those who have one, ascending; ``place``: of every row, where it stands there, -1
+    if it does not; ``near``: of each of ``rows``, the rows 1, 2, ... places after it, then those before it, n where there is
+    none. ``given[k]``: how much of its evidence counts for its ``near[k]`` too; ``taken[k]``: how much of that one's for it.
+    So a store of short files costs nothing here."""
 
     rows: NDArray[np.int64]
+    place: NDArray[np.int64]
+    near: NDArray[np.int64]
     given: Floats
     taken: Floats
 
-    @property
-    def any(self) -> bool:
-        """Whether anybody has a neighbour."""
-        return len(self.taken) > 1
-
     def mixed(self, column: Floats) -> Floats:
-        """What each row has with what it takes of its neighbours'. ``column``: with a zero more than there are rows."""
-        if not self.any:
-            return column[:-1]
-        return np.asarray(column[self.rows[:-1]] @ self.taken, np.float64)
+        """What each row has, and what it takes of its neighbours'. ``column``: with a zero more than there are rows, changed."""
+        if len(self.rows):
+            column[self.rows] += column[self.near] @ self.taken
+        return column[:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +83,10 @@ def prepare(rows: Rowset, weights: Weights) -> Prepared:
     role_rows = is_role[rows.speaker]
     length = rows.length.astype(np.float64)
     blended = kin.mixed(np.append(length, 0.0))
-    there = kin.rows[:-1] < n
-    share, square = there @ kin.taken, there @ kin.taken**2
+    there = kin.near < n
+    share, square = np.ones(n), np.ones(n)
+    share[kin.rows] += there @ kin.taken
+    square[kin.rows] += there @ kin.taken**2
     people = (rows.speaker >= 0) & ~role_rows
     words = np.minimum(np.log1p(length), np.log1p(weights.length_terms)) / np.log1p(weights.length_terms)
     return Prepared(
@@ -108,16 +107,18 @@ def _priors(rows: Rowset, role_rows: NDArray[np.bool_], prior: Floats, weights: 
 
 
 def _kin(rows: Rowset, weights: Weights) -> Kin:
-    n = len(rows.node)
-    depth = max(len(weights.back), len(weights.ahead)) if (rows.previous >= 0).any() else 0
+    n, depth = len(rows.node), max(len(weights.back), len(weights.ahead))
     back, ahead = ([*shares, *[0.0] * depth][:depth] for shares in (weights.back, weights.ahead))
-    columns = [np.arange(n + 1)]
+    some = np.flatnonzero((rows.previous >= 0) | (rows.next >= 0))
+    place = np.full(n, -1)
+    place[some] = np.arange(len(some))
+    columns = []
     for step in (rows.next, rows.previous):
         way = np.append(step, -1).astype(np.int64)
         way[way < 0] = n
-        at = columns[0]
+        at = some
         for _ in range(depth):
             at = way[at]
             columns.append(at)
     # Who comes after a row takes of it as of one who was there before.
-    return Kin(np.stack(columns, axis=1), np.array([1.0, *back, *ahead]), np.array([1.0, *ahead, *back]))
+    return Kin(some, place, np.stack(columns, axis=1), np.array([*back, *ahead]), np.array([*ahead, *back]))
