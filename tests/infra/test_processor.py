@@ -1,0 +1,54 @@
+"""A server's threads share one processor; what works without the interpreter, and other processes, do not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and two processors"
+)
+
+SCRIPT = """
+import asyncio, json, os, subprocess, sys
+from recalld.infra import processor
+from recalld.infra.offload import Pool
+
+here = lambda: sorted(os.sched_getaffinity(0))
+before = here()
+with processor.anywhere():
+    nothing_narrowed = here()
+chosen = processor.keep_to_one()
+
+async def main():
+    close, spread = (Pool(n, running_max=1, waiting_max=1, spread=n == "spread") for n in ("close", "spread"))
+    said = {"before": before, "nothing_narrowed": nothing_narrowed, "chosen": chosen, "after": here()}
+    said |= {"close": await close.run(here), "spread": await spread.run(here), "again": here()}
+    with processor.anywhere():
+        child = [sys.executable, "-c", "import os; print(sorted(os.sched_getaffinity(0)))"]
+        said["child"] = json.loads(subprocess.run(child, capture_output=True, text=True).stdout)
+    close.close(), spread.close()
+    print(json.dumps(said))
+
+asyncio.run(main())
+"""
+
+
+def test_threads_share_one_processor_but_for_those_that_need_more() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    said = json.loads(done.stdout)
+    assert said["nothing_narrowed"] == said["before"]
+    assert said["chosen"] in said["before"]
+    assert said["after"] == said["close"] == said["again"] == [said["chosen"]]
+    assert said["spread"] == said["child"] == said["before"]
+
+
+def test_where_there_is_one_processor_nothing_is_done() -> None:
+    script = "import os; from recalld.infra import processor; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
+    script += "; print(processor.keep_to_one())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "None"
