@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 import apsw
@@ -24,7 +24,7 @@ from .follow import OwnerRow, chunks_after, nodes_after, orphans_alive, owners_o
 from .load import load_nodes
 from .scope import Area, Resolved, areas_of, rows_of
 from .space import Chunks, Space
-from .table import empty_table, table_of, with_neighbours
+from .table import Line, empty_table, line_of, table_of, with_neighbours
 
 T = TypeVar("T")
 ROWS_MAX = 4_000_000
@@ -52,15 +52,16 @@ class _Wanted:
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class _View:
-    """What a reach rests on: chunks and rows per space, and its whole table if it is small enough to be scored in full. Reaches
-    name their view, a view no reach: in a circle its megabytes would stay until the collector comes by. Views are found by the
-    identity of their ``spaces``, which they therefore hold."""
+    """What a reach rests on: chunks and rows per space, its whole table if it is small enough to be scored in full, and the lines
+    of its rows once they are asked for. Reaches name their view, a view no reach: in a circle its megabytes would stay until
+    the collector comes by. Views are found by the identity of their ``spaces``, which they therefore hold."""
 
     spaces: tuple[Space, ...]
     stamps: tuple[int, ...]
     chunks: tuple[Chunks, ...]
     rows: tuple[NDArray[np.int64], ...]
     table: ChunkTable | None
+    lines: list[Line] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -68,11 +69,14 @@ class _View:
         return sum(len(rows) for rows in self.rows)
 
     def part(self, ids: Ids, around: int) -> ChunkTable:
-        """Those of these chunks that are in reach, with their neighbours. Work for every row in reach: not on a loop."""
+        """Those of these chunks that are in reach, with their neighbours. A pass over every row: not on a loop."""
+        if not self.lines:
+            lines = list(map(line_of, self.chunks, self.rows))
+            self.lines[:] = lines  # in one go: another thread may have made them too
         rows = []
-        for chunks, inside in zip(self.chunks, self.rows, strict=True):
-            at = places(chunks.columns["id"][inside], ids)
-            rows.append(with_neighbours(chunks, inside, inside[at[at >= 0]], around))
+        for chunks, line in zip(self.chunks, self.lines, strict=True):
+            at = places(chunks.columns["id"], ids)
+            rows.append(with_neighbours(line, at[at >= 0], around))
         return table_of(self.chunks, rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,25 +59,36 @@ def empty_table() -> ChunkTable:
     )  # fmt: skip
 
 
-def with_neighbours(
-    chunks: Chunks, reach: NDArray[np.int64], rows: NDArray[np.int64], around: int
-) -> NDArray[np.int64]:
-    """``rows``, which are inside ``reach``, and up to ``around`` rows before and after each in its group."""
-    ids, previous = chunks.columns["id"], chunks.columns["previous"]
-    mask = np.zeros(len(ids), np.bool_)
-    mask[rows] = True
-    back = ahead = rows
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A space's rows in reading order: ``inside``: which are in reach; ``before``/``after``: the row that comes before and after
+    each, -1 if there is none (after: of rows in reach)."""
+
+    inside: NDArray[np.bool_]
+    before: NDArray[np.int32]
+    after: NDArray[np.int32]
+
+
+def line_of(chunks: Chunks, reach: NDArray[np.int64]) -> Line:
+    """Work for every row: once for a view, not once for a question."""
+    ids = chunks.columns["id"]
+    before = places(ids, chunks.columns["previous"])
     inside = np.zeros(len(ids), np.bool_)
     inside[reach] = True
-    following = np.full(len(ids), -1, np.int64)
-    links = places(ids, previous[reach])
-    has = links >= 0
-    following[links[has]] = reach[has]
+    after = np.full(len(ids), -1, np.int32)
+    has = np.flatnonzero(inside & (before >= 0))
+    after[before[has]] = has
+    return Line(inside, before, after)
+
+
+def with_neighbours(line: Line, rows: NDArray[np.int32], around: int) -> NDArray[np.int64]:
+    """Those of ``rows`` that are in reach, and up to ``around`` more before and after each in its group."""
+    mask = np.zeros(len(line.inside), np.bool_)
+    back = ahead = rows[line.inside[rows]]
+    mask[back] = True
     for _ in range(around):
-        links = places(ids, previous[back])
-        back = links[links >= 0].astype(np.int64)
-        ahead = following[ahead]
-        ahead = ahead[ahead >= 0]
+        back, ahead = line.before[back], line.after[ahead]
+        back, ahead = back[back >= 0], ahead[ahead >= 0]
         mask[back] = True
         mask[ahead] = True
-    return np.flatnonzero(mask & inside)
+    return np.flatnonzero(mask & line.inside)
