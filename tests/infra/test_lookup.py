@@ -9,6 +9,7 @@ import pytest
 
 from recalld.infra.lookup import last_at, node_at
 from recalld.infra.schema import MIGRATIONS
+from tests.counted import steps
 
 BESIDE = 2_000
 
@@ -29,22 +30,6 @@ def _add(c: apsw.Connection, parent: int, name: str, kind: int = 0) -> None:
         "INSERT INTO node (parent, name, kind, owner, seq, created, updated) VALUES (?,?,?,1,1,0,0)",
         (parent, name, kind),
     )
-
-
-def _steps(c: apsw.Connection, work: Callable[[], object]) -> int:
-    """Steps of SQLite's machine."""
-    taken = [0]
-
-    def step() -> bool:
-        taken[0] += 1
-        return False
-
-    c.set_progress_handler(step, 1)
-    try:
-        work()
-    finally:
-        c.set_progress_handler(None)
-    return taken[0]
 
 
 def test_a_way_leads_to_its_node(store: apsw.Connection) -> None:
@@ -70,8 +55,8 @@ def test_what_is_gone_is_no_way(store: apsw.Connection) -> None:
 @pytest.mark.parametrize("look", [node_at, last_at])
 def test_entries_beside_the_way_cost_nothing(store: apsw.Connection, look: Callable[..., object]) -> None:
     way = ("user", "ada", "notes", "a.md")
-    alone = _steps(store, lambda: look(store, "acme", way))
+    alone = steps(store, lambda: look(store, "acme", way))
     for number in range(BESIDE):
         _add(store, 2, f"user{number}")
         _add(store, 4, f"{number}.md", 1)
-    assert _steps(store, lambda: look(store, "acme", way)) < 2 * alone
+    assert steps(store, lambda: look(store, "acme", way)) < 2 * alone

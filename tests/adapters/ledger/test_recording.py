@@ -10,6 +10,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Append, NewMessage
 from recalld.domain.session import Message
 from recalld.infra.schema import MIGRATIONS
+from tests.counted import steps
 
 BESIDE = 600
 
@@ -21,31 +22,15 @@ def _say(c: apsw.Connection, session: str, *ids: str) -> Pen:
     return pen
 
 
-def _steps(c: apsw.Connection, session: str, id_: str) -> int:
-    """Steps of SQLite's machine that one message takes."""
-    taken = [0]
-
-    def step() -> bool:
-        taken[0] += 1
-        return False
-
-    c.set_progress_handler(step, 1)
-    try:
-        _say(c, session, id_)
-    finally:
-        c.set_progress_handler(None)
-    return taken[0]
-
-
 def test_what_was_said_before_and_elsewhere_costs_nothing() -> None:
     c = apsw.Connection(":memory:")
     c.execute(MIGRATIONS[1])
     _say(c, "talk", "m0")
-    alone = _steps(c, "talk", "m1")
+    alone = steps(c, lambda: _say(c, "talk", "m1"))
     for number in range(BESIDE):
         _say(c, "talk", f"more{number}")
         _say(c, f"session{number}", "m0")
-    assert _steps(c, "talk", "m2") < 2 * alone
+    assert steps(c, lambda: _say(c, "talk", "m2")) < 2 * alone
     c.close()
 
 
