@@ -125,7 +125,7 @@ async def test_a_sweep_takes_what_nothing_knows(blobs: Blobs, tmp_path: Path) ->
 async def test_a_damaged_file_does_not_verify(files: FileBlobs, tmp_path: Path) -> None:
     name = await files.put(LARGE)
     (path,) = _files_in(tmp_path / "blobs")
-    path.write_bytes(LARGE[:-1] + b"?")
+    path.write_bytes(LARGE[:-1] + bytes([LARGE[-1] ^ 1]))
     with pytest.raises(Corrupt, match="does not verify"):
         await files.get(name)
 
