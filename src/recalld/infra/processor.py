@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _allowed: set[int] = set()
 """What this process may use; empty while nothing was narrowed."""
@@ -39,8 +39,13 @@ def anywhere() -> Iterator[None]:
         yield
         return
     here = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, _allowed)
+    _use(_allowed)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, here)
+        _use(here)
+
+
+def _use(processors: set[int]) -> None:
+    with suppress(OSError):  # they were taken from this process meanwhile: the system has given it others
+        os.sched_setaffinity(0, processors)
