@@ -19,7 +19,6 @@ from recalld.infra.offload import Turn
 from recalld.infra.together import Together
 from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, Ids, Loaded, Reach
 
-from .arrays import places
 from .follow import OwnerRow, chunks_after, nodes_after, orphans_alive, owners_of
 from .load import load_nodes
 from .scope import Area, Resolved, areas_of, rows_of
@@ -69,15 +68,11 @@ class _View:
         return sum(len(rows) for rows in self.rows)
 
     def part(self, ids: Ids, around: int) -> ChunkTable:
-        """Those of these chunks that are in reach, with their neighbours. A pass over every row: not on a loop."""
+        """Those of these chunks that are in reach, with their neighbours. A pass over every row in reach: not on a loop."""
         if not self.lines:
             lines = list(map(line_of, self.chunks, self.rows))
             self.lines[:] = lines  # in one go: another thread may have made them too
-        rows = []
-        for chunks, line in zip(self.chunks, self.lines, strict=True):
-            at = places(chunks.columns["id"], ids)
-            rows.append(with_neighbours(line, at[at >= 0], around))
-        return table_of(self.chunks, rows)
+        return table_of(self.chunks, [with_neighbours(line, ids, around) for line in self.lines])
 
 
 class SqliteCatalog:

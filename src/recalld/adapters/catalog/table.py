@@ -61,34 +61,34 @@ def empty_table() -> ChunkTable:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A space's rows in reading order: ``inside``: which are in reach; ``before``/``after``: the row that comes before and after
-    each, -1 if there is none (after: of rows in reach)."""
+    """A reach's ``rows`` of a space in reading order: their ``ids``, and the place in this line of what comes ``before`` and
+    ``after`` each, -1 if that is not in reach. As long as the reach, however much lies beside it."""
 
-    inside: NDArray[np.bool_]
+    rows: NDArray[np.int64]
+    ids: Ids
     before: NDArray[np.int32]
     after: NDArray[np.int32]
 
 
-def line_of(chunks: Chunks, reach: NDArray[np.int64]) -> Line:
-    """Work for every row: once for a view, not once for a question."""
-    ids = chunks.columns["id"]
-    before = places(ids, chunks.columns["previous"])
-    inside = np.zeros(len(ids), np.bool_)
-    inside[reach] = True
-    after = np.full(len(ids), -1, np.int32)
-    has = np.flatnonzero(inside & (before >= 0))
+def line_of(chunks: Chunks, rows: NDArray[np.int64]) -> Line:
+    """Work for every row in reach: once for a view, not once for a question."""
+    ids = chunks.columns["id"][rows]
+    before = places(ids, chunks.columns["previous"][rows])
+    after = np.full(len(rows), -1, np.int32)
+    has = np.flatnonzero(before >= 0)
     after[before[has]] = has
-    return Line(inside, before, after)
+    return Line(rows, ids, before, after)
 
 
-def with_neighbours(line: Line, rows: NDArray[np.int32], around: int) -> NDArray[np.int64]:
-    """Those of ``rows`` that are in reach, and up to ``around`` more before and after each in its group."""
-    mask = np.zeros(len(line.inside), np.bool_)
-    back = ahead = rows[line.inside[rows]]
+def with_neighbours(line: Line, ids: Ids, around: int) -> NDArray[np.int64]:
+    """Rows of those of ``ids`` that are in reach, and of up to ``around`` more before and after each in its group."""
+    at = places(line.ids, ids)
+    back = ahead = at[at >= 0]
+    mask = np.zeros(len(line.ids), np.bool_)
     mask[back] = True
     for _ in range(around):
         back, ahead = line.before[back], line.after[ahead]
         back, ahead = back[back >= 0], ahead[ahead >= 0]
         mask[back] = True
         mask[ahead] = True
-    return np.flatnonzero(mask & line.inside)
+    return line.rows[mask]

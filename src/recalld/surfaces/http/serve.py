@@ -52,10 +52,11 @@ def run(
     in one sentence with its remedy.
     """
     heap.settle()
-    if config.server.one_processor:
-        processor.keep_to_one()
+    chosen = processor.keep_to_one() if config.server.one_processor else None
     logs = setup(level=config.log.level, json=config.log.format == "json")
     try:
+        if chosen is not None:
+            _log.info("threads share a processor", processor=chosen)
         with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(serve(config, on_request=on_request, on_listening=on_listening, guests=guests))
     finally:
