@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 V1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -145,5 +145,42 @@ CREATE TABLE spent (
   PRIMARY KEY (day, account, provider, operation)) WITHOUT ROWID;
 """
 
-MIGRATIONS: dict[int, str] = {1: V1, 2: V2}
+V3 = """
+-- due: 1 once a pending job's time has come, so that a lease looks at those alone. turn: per lane and user, how many jobs of
+-- theirs are due, the number of their last turn (0: none that is remembered) and the job that has been due for longest.
+-- Triggers keep ready true whatever becomes of a job.
+ALTER TABLE job ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX job_later ON job (not_before) WHERE state = 'pending' AND due = 0;
+CREATE INDEX job_due ON job (lane, account, user, created, id) WHERE state = 'pending' AND due = 1;
+CREATE INDEX job_running ON job (lease_until) WHERE state = 'running';
+CREATE TABLE turn (
+  account TEXT NOT NULL, user TEXT NOT NULL, lane TEXT NOT NULL, ready INTEGER NOT NULL, served INTEGER NOT NULL,
+  since INTEGER NOT NULL, PRIMARY KEY (account, user, lane)) WITHOUT ROWID;
+CREATE INDEX turn_next ON turn (lane, served, since) WHERE ready > 0;
+CREATE INDEX turn_idle ON turn (served) WHERE ready = 0;
+CREATE TRIGGER job_is_due AFTER INSERT ON job WHEN NEW.state = 'pending' AND NEW.due = 1
+BEGIN
+  INSERT INTO turn (account, user, lane, ready, served, since) VALUES (NEW.account, NEW.user, NEW.lane, 1,
+    coalesce((SELECT max(served) FROM turn WHERE account = NEW.account AND user = NEW.user), 0), NEW.id)
+  ON CONFLICT DO UPDATE SET since = CASE WHEN ready = 0 THEN excluded.since ELSE since END, ready = ready + 1;
+END;
+CREATE TRIGGER job_becomes_due AFTER UPDATE OF state, due, lane ON job
+WHEN NEW.state = 'pending' AND NEW.due = 1 AND NOT (OLD.state = 'pending' AND OLD.due = 1 AND OLD.lane = NEW.lane)
+BEGIN
+  INSERT INTO turn (account, user, lane, ready, served, since) VALUES (NEW.account, NEW.user, NEW.lane, 1,
+    coalesce((SELECT max(served) FROM turn WHERE account = NEW.account AND user = NEW.user), 0), NEW.id)
+  ON CONFLICT DO UPDATE SET since = CASE WHEN ready = 0 THEN excluded.since ELSE since END, ready = ready + 1;
+END;
+CREATE TRIGGER job_is_due_no_more AFTER UPDATE OF state, due, lane ON job
+WHEN OLD.state = 'pending' AND OLD.due = 1 AND NOT (NEW.state = 'pending' AND NEW.due = 1 AND OLD.lane = NEW.lane)
+BEGIN
+  UPDATE turn SET ready = ready - 1 WHERE account = OLD.account AND user = OLD.user AND lane = OLD.lane;
+END;
+CREATE TRIGGER job_due_deleted AFTER DELETE ON job WHEN OLD.state = 'pending' AND OLD.due = 1
+BEGIN
+  UPDATE turn SET ready = ready - 1 WHERE account = OLD.account AND user = OLD.user AND lane = OLD.lane;
+END;
+"""
+
+MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3}
 """Step n takes a store from version n-1 to n."""

@@ -79,7 +79,6 @@ class SqliteLedger:
         self.clock = clock
         self._policies = policies
         self._listeners: set[asyncio.Event] = set()
-        self._served: dict[str, int] = {}
 
     @property
     def readers(self) -> Readers:
@@ -110,24 +109,24 @@ class SqliteLedger:
         """See ``ports.ledger.Ledger``."""
         now = self.clock.now()
         return await self.write(
-            lambda c: queue.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes, self._served)
+            lambda c: queue.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes), bulk=True
         )
 
     async def beat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
         """See ``ports.ledger.Ledger``."""
         until = self.clock.now() + lease_s
-        return await self.write(lambda c: queue.beat(c, worker, job_ids, until))
+        return await self.write(lambda c: queue.beat(c, worker, job_ids, until), bulk=True)
 
     async def retry(self, job: Job, *, error: str, delay_s: float, permanent: bool = False) -> None:
         """See ``ports.ledger.Ledger``."""
         now, policy = self.clock.now(), self._policies.get(job.kind, JobPolicy())
-        await self.write(lambda c: queue.retry(c, job, policy, error, now, delay_s, permanent))
+        await self.write(lambda c: queue.retry(c, job, policy, error, now, delay_s, permanent), bulk=True)
         self.woken(delay_s)
 
     async def release(self, *, worker: str) -> int:
         """See ``ports.ledger.Ledger``."""
         now = self.clock.now()
-        count = await self.write(lambda c: queue.release(c, worker, now))
+        count = await self.write(lambda c: queue.release(c, worker, now), bulk=True)
         self.woken()
         return count
 
