@@ -33,7 +33,25 @@ def test_every_name_and_every_bytes_have_a_media_type(name: str, head: bytes) ->
 
 def test_wide_text_with_a_mark_is_not_binary() -> None:
     assert not media.is_binary("\ufeffhi".encode("utf-16-le"))
-    assert media.is_binary("hi".encode("utf-16-le"))
+
+
+def test_wide_text_without_a_mark_is_not_binary() -> None:
+    assert not media.is_binary("Plain words of a Windows tool.\r\n".encode("utf-16-le"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["progress \x00 done", "zebra before\x00after crossing", "ID3 is an algorithm", "GIF89a was a format", "Rar!"],
+)
+def test_utf8_with_a_stray_nul_or_a_word_that_is_a_signature_is_text(text: str) -> None:
+    assert not media.is_binary(text.encode())
+
+
+@pytest.mark.parametrize(
+    "head", [b"\x00asm\x01\x00\x00\x00", b"ID3\x04\x00\x00\x00\x00\x00\x23", bytes(range(256)), b"\x00" * 64]
+)
+def test_bytes_of_programs_and_music_are_binary(head: bytes) -> None:
+    assert media.is_binary(head)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
-"""Bytes to text: UTF-8, else GB18030, else Latin-1, always something readable and always said."""
+"""Bytes to text: UTF-8, else what the bytes' statistics say, else Latin-1; always something readable and always said."""
 
 from __future__ import annotations
 
+import codecs
+import re
 from dataclasses import dataclass
 
-_ASCII = bytes(range(128))
+from .legacy import legacy_codec, oddness
+
 _MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
     (b"\xff\xfe\x00\x00", "utf-32-le"),
@@ -12,9 +15,18 @@ _MARKS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
-# A GBK character is two bytes with the high bit, as a rule; Latin-1 read as GBK swallows one ASCII letter per accent.
-_HIGH_BYTES_PER_CHAR_MIN = 1.5
 _DAMAGED_SHARE_MAX = 0.02
+_WIDE_HEAD_BYTES = 4_096
+_WIDE_BYTES_MIN = 8
+_WIDE_ODDNESS_MAX = 0.5
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+# The upper bytes of UTF-16 in CJK text: ASCII, general punctuation, kana, Han, Hangul, full-width forms.
+_CJK_PAGES = bytes((0x00, 0x20, 0x30, 0x31, *range(0x4E, 0xA0), *range(0xAC, 0xD8), 0xFE, 0xFF))
+# ISO 2022 is ASCII with escapes: nothing else names its character sets this way.
+_ESCAPES = ((re.compile(rb"\x1b\$[@B]|\x1b\(I"), "iso2022_jp_2"), (re.compile(rb"\x1b\$\)C"), "iso2022_kr"))
+_SHOWN = {"cp1252": "Windows-1252", "euc_jp": "EUC-JP", "big5hkscs": "Big5", "mac-roman": "Mac Roman"} | {
+    f"cp125{n}": f"Windows-125{n}" for n in range(9)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +43,81 @@ def decode(data: bytes) -> Decoded:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _marked(data[len(mark) :], encoding)
+    wide = wide_codec(data)
+    if wide:
+        return Decoded(data.decode(wide, "replace"), wide, f"read as {wide.upper()}")
     try:
-        return Decoded(data.decode("utf-8"), "utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as broken:
         first_bad = broken.start
-    return _damaged_utf8(data, first_bad) or _gb18030(data) or _latin1(data)
+    else:
+        return _escaped(data) or Decoded(text, "utf-8")
+    return _damaged_utf8(data, first_bad) or _legacy(data) or _latin1(data)
+
+
+def utf8(data: bytes) -> str | None:
+    """The text of plain UTF-8 without mark or escapes, which is quick to read; None for anything else."""
+    if b"\x1b$" in data or b"\x1b(" in data or b"\x00" in data:
+        return None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if text.startswith("\ufeff") else text
+
+
+def without_mark(text: str) -> str:
+    """A text without the byte order mark that some editors put in front."""
+    return text[1:] if text.startswith("\ufeff") else text
+
+
+def wide_codec(data: bytes) -> str:
+    """UTF-16 or UTF-32 without a byte order mark: told by where the NULs and other controls stand; "" for anything else."""
+    head = data[:_WIDE_HEAD_BYTES]
+    if not _CONTROL.search(head):
+        return ""
+    zeros = [head[k::4].count(0) for k in range(4)]
+    quarter = len(head) // 4
+    if len(data) % 4 == 0:
+        if zeros[3] >= quarter and zeros[2] >= quarter * 0.95 and zeros[0] + zeros[1] < quarter * 1.2:
+            return _if_reads(data, "utf-32-le")
+        if zeros[0] >= quarter and zeros[1] >= quarter * 0.95 and zeros[2] + zeros[3] < quarter * 1.2:
+            return _if_reads(data, "utf-32-be")
+    if len(data) % 2 or len(head) < _WIDE_BYTES_MIN:
+        return ""
+    even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    if odd >= quarter * 0.8 and even == 0:
+        return _if_reads(data, "utf-16-le")
+    if even >= quarter * 0.8 and odd == 0:
+        return _if_reads(data, "utf-16-be")
+    if utf8_head(head):
+        return ""
+    first, second = head[::2].translate(None, _CJK_PAGES), head[1::2].translate(None, _CJK_PAGES)
+    if bool(first) == bool(second):
+        return ""
+    return _if_reads(data, "utf-16-be" if second else "utf-16-le")
+
+
+def utf8_head(head: bytes) -> bool:
+    """True when these first bytes are UTF-8, whether or not they end within a character."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _if_reads(data: bytes, codec: str) -> str:
+    width = int(codec[4:6]) // 8
+    try:
+        text = data[: _WIDE_HEAD_BYTES // width * width].decode(codec)
+    except UnicodeDecodeError as bad:
+        # The head may end between two halves of a character.
+        if len(data) <= _WIDE_HEAD_BYTES or bad.start < _WIDE_HEAD_BYTES - width * 2:
+            return ""
+        text = data[: bad.start].decode(codec, "replace")
+    odd = sum(c < " " and c not in "\t\n\r\f\v\x1b" for c in text)
+    return "" if odd or oddness(text) > _WIDE_ODDNESS_MAX else codec
 
 
 def _marked(data: bytes, encoding: str) -> Decoded:
@@ -44,6 +126,18 @@ def _marked(data: bytes, encoding: str) -> Decoded:
         return Decoded(text, encoding, f"some bytes are not {encoding.upper()}; they were replaced")
     said = "" if encoding == "utf-8" else f"read as {encoding.upper()}"
     return Decoded(text, encoding, said)
+
+
+def _escaped(data: bytes) -> Decoded | None:
+    if b"\x1b" not in data:
+        return None
+    for looks, codec in _ESCAPES:
+        if looks.search(data):
+            try:
+                return Decoded(data.decode(codec), codec, f"read as {codec.upper().replace('_', '-')}")
+            except UnicodeDecodeError:
+                continue
+    return None
 
 
 def _damaged_utf8(data: bytes, first_bad: int) -> Decoded | None:
@@ -56,16 +150,16 @@ def _damaged_utf8(data: bytes, first_bad: int) -> Decoded | None:
     return Decoded(text, "utf-8", f"bytes that are not UTF-8 were replaced (the first at {first_bad})")
 
 
-def _gb18030(data: bytes) -> Decoded | None:
-    try:
-        text = data.decode("gb18030")
-    except UnicodeDecodeError:
+def _legacy(data: bytes) -> Decoded | None:
+    codec = legacy_codec(data)
+    if not codec:
         return None
-    high_bytes = len(data.translate(None, _ASCII))
-    foreign = len(text) - len(text.encode("ascii", "ignore"))
-    if high_bytes < foreign * _HIGH_BYTES_PER_CHAR_MIN:
+    shown = _SHOWN.get(codec, codec.upper())
+    text = data.decode(codec, "replace")
+    replaced = text.count("\ufffd")
+    if replaced > len(text) * _DAMAGED_SHARE_MAX:
         return None
-    return Decoded(text, "gb18030", "not UTF-8: read as GB18030")
+    return Decoded(text, codec, f"not UTF-8: read as {shown}" + (", bytes it lacks were replaced" if replaced else ""))
 
 
 def _latin1(data: bytes) -> Decoded:

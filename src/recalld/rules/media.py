@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from .encoding import utf8_head, wide_codec
+
 HEAD_BYTES: Final = 8_192
 """How many first bytes ``media_type`` and ``is_binary`` need to see."""
 
@@ -118,6 +120,10 @@ _MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
     (b"7z\xbc\xaf\x27\x1c", ".7z"),
     (b"Rar!", ".rar"),
 )
+# Signatures that a text may well begin with: "ID3 is a decision tree", "Rar!".
+_WORDLIKE: Final = frozenset({".gif", ".mp3", ".ogg", ".flac", ".rar"})
+_CONTROLS: Final = bytes((*range(0x08), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F))
+_SHORT_BYTES: Final = 64
 _BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 
 
@@ -129,11 +135,22 @@ def suffix_of(name: str) -> str:
 
 
 def is_binary(head: bytes) -> bool:
-    """True when the first bytes are no text in any encoding read here: a NUL without a byte order mark, or a known
-    binary signature."""
+    """True when the first bytes are no text in any encoding read here: a known binary signature, or NULs that neither
+    UTF-16 nor a UTF-8 text with a stray one explains."""
     if head.startswith(_BOMS):
         return False
-    return b"\x00" in head[:HEAD_BYTES] or _signature(head) != ""
+    signature = _signature(head)
+    if signature and (signature not in _WORDLIKE or not _is_plain(head)):
+        return True
+    return b"\x00" in head[:HEAD_BYTES] and not _is_plain(head[:HEAD_BYTES]) and not wide_codec(head)
+
+
+def _is_plain(head: bytes) -> bool:
+    """UTF-8 in which control characters are few: terminals, logs and broken clients leave some behind."""
+    if not utf8_head(head):
+        return False
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    return controls * (2 if len(head) < _SHORT_BYTES else 10) <= len(head)
 
 
 def media_type(name: str, head: bytes = b"") -> str:

@@ -12,6 +12,7 @@ from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
 
 from . import media
 from .abstracts import titled
+from .lines import split_lines
 from .sentences import first_sentence, fit, plain, sentences
 
 _TAIL_CHARS: Final = 60
@@ -169,7 +170,7 @@ def _definitions(document: Document) -> list[str]:
 def _comment_of(source: str) -> str:
     """What the author says of a definition: the comment above it, else the docstring in it."""
     above: list[str] = []
-    for line in source.splitlines()[:12]:
+    for line in split_lines(source)[:12]:
         mark = _COMMENT.match(line)
         if not mark:
             break

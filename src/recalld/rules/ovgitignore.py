@@ -10,6 +10,7 @@ import re2
 from recalld.domain.errors import Invalid
 
 from .glob import expression
+from .lines import split_lines
 
 IGNORE_BYTES_MAX = 64 * 1024
 PATTERNS_MAX = 500
@@ -21,7 +22,7 @@ def check_ignore(text: str) -> str:
         raise Invalid(
             ".ovgitignore is too large", remedy=f"at most {IGNORE_BYTES_MAX} bytes", details={"field": "content"}
         )
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(split_lines(text), 1):
         if line.startswith("!") or "\\" in line:
             raise Invalid(
                 f".ovgitignore line {number} negates or escapes, which is not understood",
@@ -39,7 +40,7 @@ def ignoring(text: str) -> Callable[[str], bool]:
 
 @lru_cache(maxsize=16)
 def _compiled(text: str) -> Callable[[str], bool]:
-    patterns = [p for line in text.splitlines() if (p := line.strip()) and not p.startswith("#") and p.strip("/")]
+    patterns = [p for line in split_lines(text) if (p := line.strip()) and not p.startswith("#") and p.strip("/")]
     if not patterns:
         return lambda path: False
     if len(patterns) > PATTERNS_MAX:

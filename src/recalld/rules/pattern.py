@@ -11,6 +11,8 @@ import re2
 
 from recalld.domain.errors import Invalid
 
+from .lines import split_lines
+
 PATTERN_CHARS_MAX = 2_000
 LINE_CHARS_MAX = 2_000
 # One piece of an expression: an escape (properties and code points with their braces), a class, a counted repeat.
@@ -33,13 +35,19 @@ class Pattern:
     def absent(self, data: bytes) -> bool:
         """True when no line of these bytes can match: a quick look without decoding. Text in another encoding than UTF-8
         is always worth the long look."""
-        return data.isascii() and not self._anchored() and self.raw.search(data) is None
+        return (
+            data.isascii()
+            and b"\x1b" not in data
+            and b"\x00" not in data
+            and not self._anchored()
+            and self.raw.search(data) is None
+        )
 
     def lines(self, text: str) -> Iterator[tuple[int, str]]:
         """Matching lines with their 1-based numbers, cut at 2,000 characters."""
         if self.compiled.search(text) is None and not self._anchored():
             return
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(split_lines(text), 1):
             if self.compiled.search(line) is not None:
                 yield number, line[:LINE_CHARS_MAX]
 

@@ -13,6 +13,7 @@ from recalld.domain.document import Document, Section
 from recalld.domain.policy import SECTION_TOKENS, SECTION_TOKENS_MAX
 
 from . import names
+from .lines import split_lines
 from .markdown import STRUCTURE_CHARS_MAX, lines
 from .media import splits, suffix_of
 
@@ -158,7 +159,7 @@ def _atoms(found: Iterable[tuple[str, bool]]) -> Iterator[tuple[str, float]]:
         if whole or tokens <= SECTION_TOKENS_MAX:
             yield text, tokens
             continue
-        for line in text.splitlines(keepends=True):
+        for line in split_lines(text, keep_ends=True):
             yield from _sliced(line)
 
 

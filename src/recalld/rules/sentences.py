@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from .lines import split_lines
+
 SCAN_CHARS_MAX: Final = 24_000
 """Tiers are made from the beginning of a text: what a document is about stands there."""
 SENTENCE_CHARS_MAX: Final = 600
@@ -105,7 +107,7 @@ def paragraphs(text: str) -> list[str]:
     found: list[str] = []
     lines: list[str] = []
     fence = ""
-    for line in _body(text).splitlines():
+    for line in split_lines(_body(text)):
         mark = _FENCE.match(line)
         if fence:
             fence = "" if mark and mark[1].startswith(fence) else fence

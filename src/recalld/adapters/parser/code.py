@@ -11,6 +11,7 @@ from recalld.domain.document import Document, Section
 from recalld.ports.plugin import Plugin
 from recalld.rules import media
 from recalld.rules.encoding import decode
+from recalld.rules.lines import split_lines
 
 from .code_languages import LANGUAGES, Language, parsed
 
@@ -213,7 +214,7 @@ def _leading_comment(text: str) -> str:
     """The first comment block that is no licence, shebang or editor line; "" if code comes first."""
     block: list[str] = []
     star = False
-    for line in text[:8_000].splitlines()[:120]:
+    for line in split_lines(text[:8_000])[:120]:
         bare = "" if line.startswith("#!/") else line.strip()
         opens = bare.startswith("/*")
         if (

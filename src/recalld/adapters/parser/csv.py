@@ -9,6 +9,7 @@ from itertools import islice
 from recalld.domain.document import Document
 from recalld.ports.plugin import Plugin
 from recalld.rules.encoding import decode
+from recalld.rules.lines import split_lines
 from recalld.rules.media import media_type
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -40,7 +41,7 @@ class CsvParser:
         header: list[str] = []
         first: list[str] = []
         try:
-            rows = list(islice(csv.reader(head.splitlines(), delimiter=_delimiter(head)), 2))
+            rows = list(islice(csv.reader(split_lines(head, keep_ends=True), delimiter=_delimiter(head)), 2))
             header = [cell.strip()[:80] for cell in rows[0][: self._settings.columns_max]] if rows else []
             first = [cell.strip()[:80] for cell in rows[1][: self._settings.columns_max]] if len(rows) > 1 else []
         except csv.Error as bad:

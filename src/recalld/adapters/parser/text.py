@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from recalld.domain.document import Document
 from recalld.ports.plugin import Plugin
 from recalld.rules.encoding import decode
+from recalld.rules.lines import split_lines
 from recalld.rules.media import media_type
 from recalld.rules.sentences import plain
 
@@ -59,7 +60,7 @@ class TextParser:
 
 
 def _title(text: str) -> str:
-    lines = [line.strip() for line in text[:1_000].splitlines()[:6]]
+    lines = [line.strip() for line in split_lines(text[:1_000])[:6]]
     while lines and not lines[0].strip("=-*#~"):
         lines.pop(0)
     if len(lines) < 2 or len(lines[0]) > TITLE_CHARS_MAX or lines[0].endswith((".", ",", ";", "。")):

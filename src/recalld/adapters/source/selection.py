@@ -12,6 +12,7 @@ from recalld.domain.errors import Invalid
 from recalld.ports.source import Choice
 from recalld.rules.encoding import decode
 from recalld.rules.ignore import why_skip_file, why_skip_folder
+from recalld.rules.lines import split_lines
 
 GITIGNORE_BYTES_MAX = 262_144
 
@@ -37,7 +38,7 @@ class Selection:
     def learn(self, folder: str, gitignore: bytes) -> None:
         """Take a folder's .gitignore; ``folder`` "" is the root. Lines that are no patterns are passed over."""
         lines = []
-        for line in decode(gitignore[:GITIGNORE_BYTES_MAX]).text.splitlines():
+        for line in split_lines(decode(gitignore[:GITIGNORE_BYTES_MAX]).text):
             try:
                 GitIgnoreSpec.from_lines([line])
             except ValueError:

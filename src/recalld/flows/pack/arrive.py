@@ -14,7 +14,7 @@ from recalld.flows.tree.shape import PARSE_INLINE_BYTES_MAX, Shaped, put_file, s
 from recalld.ports.doors import Doors
 from recalld.rules.address import session_of
 from recalld.rules.encoding import decode
-from recalld.rules.media import HEAD_BYTES, media_type
+from recalld.rules.media import HEAD_BYTES, is_binary, media_type
 from recalld.rules.pack import is_private
 from recalld.rules.turns import talk_head
 
@@ -44,7 +44,7 @@ async def put_of(arrival: Arrival, doors: Doors) -> PutFile:
         whole = Shaped(arrival.hash, media, None, (), parsed=True)
         put = await put_file(uri, data, whole, doors, mode=WriteMode.UPSERT)
         return replace(put, source=arrival.source, tiers=Tiers("") if is_private(uri) else None)
-    if arrival.at_once and (len(data) <= PARSE_INLINE_BYTES_MAX or b"\x00" not in data[:HEAD_BYTES]):
+    if arrival.at_once and (len(data) <= PARSE_INLINE_BYTES_MAX or not is_binary(data[:HEAD_BYTES])):
         shaped = await shape(uri, data, doors)
     else:
         shaped = Shaped(arrival.hash, media, None, None, parsed=False)
@@ -68,7 +68,7 @@ def is_unindexed(uri: Uri) -> bool:
 
 def _said(data: bytes) -> tuple[float | None, str]:
     """When and by whom, of a file that is a turn of a talk."""
-    if len(data) > PARSE_INLINE_BYTES_MAX or b"\x00" in data[:HEAD_BYTES]:
+    if len(data) > PARSE_INLINE_BYTES_MAX or is_binary(data[:HEAD_BYTES]):
         return None, ""
     head = talk_head(decode(data).text)
     return (None, "") if head is None else (head.at, head.speaker)

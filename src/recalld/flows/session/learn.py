@@ -28,6 +28,7 @@ from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.ports.model import Candidate
+from recalld.rules.lines import split_lines
 from recalld.rules.remembering import DIFF_FILE, Remembering, event_tags, memory_diff, memory_type, remembering
 from recalld.rules.said import own_words
 from recalld.rules.sentences import fit
@@ -166,7 +167,7 @@ def _own_tiers(candidate: Candidate) -> Tiers:
     """A memory's abstract: the one it brings, else what it quotes, without the marks of its form."""
     if candidate.abstract:
         return Tiers(fit(candidate.abstract, ABSTRACT_CHARS_MAX), "", "model")
-    lines = [line.strip() for line in strip(candidate.text).splitlines() if line.strip()]
+    lines = [line.strip() for line in split_lines(strip(candidate.text)) if line.strip()]
     quoted = [line[1:].rpartition(" — ")[0].strip() or line[1:].strip() for line in lines if line.startswith(">")]
     said = quoted or [line.lstrip("# ") for line in lines]
     return Tiers(" ".join(said)[:ABSTRACT_CHARS_MAX].strip(), "", "extractive")

@@ -9,6 +9,8 @@ from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import SIDECARS, context_type, session_of
+from recalld.rules.encoding import utf8
+from recalld.rules.lines import line_range
 from recalld.rules.sidecar import not_ready, render
 from recalld.rules.trailer import strip
 
@@ -98,13 +100,13 @@ async def read(uri: Uri, caller: Caller, doors: Doors, *, offset: int, limit: in
             "offset and limit count lines", remedy="offset from 0; limit -1 for all", details={"field": "offset"}
         )
     data = await read_bytes(uri, caller, doors)
-    text = text_of(data, uri) if len(data) < 65_536 else await doors.compute.run(text_of, data, uri)
+    plain = utf8(data) if len(data) < 65_536 else None
+    text = plain if plain is not None else await doors.compute.run(text_of, data, uri)
     if not raw and context_type(uri) is ContextType.MEMORY:
         text = strip(text)
     if offset == 0 and limit == -1:
         return text
-    lines = text.splitlines(keepends=True)
-    return "".join(lines[offset:] if limit == -1 else lines[offset : offset + limit])
+    return line_range(text, offset, limit)
 
 
 async def tier(uri: Uri, level: int, caller: Caller, doors: Doors) -> str:

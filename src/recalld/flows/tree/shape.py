@@ -15,7 +15,7 @@ from recalld.ports.doors import Doors
 from recalld.rules.address import context_type
 from recalld.rules.chunks import chunks_of_file
 from recalld.rules.encoding import decode
-from recalld.rules.media import media_type
+from recalld.rules.media import HEAD_BYTES, is_binary, media_type
 from recalld.rules.trailer import strip
 from recalld.rules.turns import talk_head
 
@@ -44,7 +44,8 @@ def _shape(uri: Uri, data: bytes, doors: Doors) -> Shaped:
     media = media_type(uri.name, data[:4096])
     if len(data) > INLINE_INDEX_CHARS_MAX:
         return Shaped(digest, media, None, None, parsed=False)
-    if len(data) <= PARSE_INLINE_BYTES_MAX:
+    if len(data) <= PARSE_INLINE_BYTES_MAX or is_binary(data[:HEAD_BYTES]):
+        # What is binary is described, not read, whatever its size.
         document, parsed = parse(uri, data, doors), True
     else:
         document, parsed = Document(media, decode(data).text), False
@@ -98,7 +99,6 @@ async def tiers_of(uri: Uri, shaped: Shaped, doors: Doors) -> Tiers | None:
 
 def text_of(data: bytes, uri: Uri) -> str:
     """A file's text for a reader. Raises ``Invalid`` for what is no text."""
-    decoded = decode(data)
-    if "\x00" in decoded.text[:4096]:
+    if b"\x00" in data[:HEAD_BYTES] and is_binary(data[:HEAD_BYTES]):
         raise Invalid(f"{uri} is not text", remedy="download it instead", details={"uri": str(uri)})
-    return decoded.text
+    return decode(data).text

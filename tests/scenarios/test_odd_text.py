@@ -1,0 +1,55 @@
+"""Odd bytes and characters in files: read as they were meant, never half."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recalld.domain.errors import Invalid
+from tests.house_fixture import House, plant
+
+
+async def test_texts_in_old_encodings_come_in_as_they_were_meant(house: House, tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "ru.txt": "Договор поставки подписан в марте.".encode("koi8-r"),
+        "ja.txt": "納品書は三月に署名されました。担当者は高橋です。".encode("euc-jp"),
+        "ko.txt": "납품 계약은 삼월에 서명되었습니다.".encode("cp949"),
+    }
+    task = await house.add(plant(tmp_path / "src", files))
+    assert len((task.result or {})["warnings"]) == 3
+    assert await house.r.read("viking://resources/src/ja.txt") == "納品書は三月に署名されました。担当者は高橋です。"
+    assert (await house.found("Договор"))[0] == "viking://resources/src/ru.txt"
+
+
+async def test_a_text_with_a_nul_is_read_and_found(house: House) -> None:
+    await house.write("viking://resources/nul.md", "zebra before\x00after crossing")
+    assert await house.r.read("viking://resources/nul.md") == "zebra before\x00after crossing"
+    assert await house.found("zebra crossing") == ["viking://resources/nul.md"]
+
+
+async def test_bytes_that_are_no_text_are_still_not_shown_as_text(house: House) -> None:
+    await house.write("viking://resources/a.bin", bytes(range(256)) * 4)
+    with pytest.raises(Invalid, match="not text"):
+        await house.r.read("viking://resources/a.bin")
+
+
+async def test_a_large_binary_file_is_not_indexed_as_text(house: House) -> None:
+    await house.write(
+        "viking://resources/report.pdf", b"%PDF-1.7\n\xff\xfe\x00" + b"zebra crossing \x00\x80\x90" * 9_000
+    )
+    assert (await house.r.usage()).chunks <= 2
+    assert await house.found("zebra crossing") == []
+
+
+async def test_a_line_of_messages_jsonl_is_whole_whatever_a_message_holds(house: House) -> None:
+    await house.say("s", "pasted\u2028from a page\x85and a terminal\x0c", "ok")
+    line = await house.r.read("viking://~/sessions/s/messages.jsonl", offset=0, limit=1)
+    assert json.loads(line)["parts"][0]["text"] == "pasted\u2028from a page\x85and a terminal\x0c"
+
+
+async def test_grep_counts_lines_as_read_does(house: House) -> None:
+    await house.write("viking://resources/a.txt", "one\u2028still one\x0cstill\ntwo zebra\n")
+    report = await house.r.grep("viking://resources", "zebra")
+    assert [match.line for match in report.matches] == [2]
