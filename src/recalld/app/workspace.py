@@ -34,7 +34,7 @@ from recalld.flows.find.search import search
 from recalld.flows.session.append import append, check_session_id, new_config
 from recalld.flows.session.commit import commit
 from recalld.flows.session.context import context
-from recalld.flows.tree import arrange, match, read, write
+from recalld.flows.tree import arrange, edit, match, read, write
 from recalld.flows.upkeep.cancel import cancel
 from recalld.ports.doors import Doors
 from recalld.ports.source import Choice
@@ -123,6 +123,23 @@ class Workspace:
             raise bad_uri(uri, unsafe.message) from unsafe
         written = await write.write(target, data, mode, self.caller, self._doors)
         return await self._settled(written, wait, timeout_s)
+
+    async def edit(
+        self,
+        uri: str,
+        old: str,
+        new: str,
+        *,
+        replace_all: bool = False,
+        wait: bool = False,
+        timeout_s: float | None = None,
+    ) -> tuple[Written, int]:
+        """Replace a text that occurs once (``replace_all``: each time it does); how often it was replaced. Edits of one
+        file wait their turn. Raises ``Conflict`` where it does not occur so often."""
+        written, times = await edit.edit(
+            self._uri(uri), old, new, every=replace_all, caller=self.caller, doors=self._doors
+        )
+        return await self._settled(written, wait, timeout_s), times
 
     async def write_many(
         self, root: str, operations: Sequence[Operation], *, wait: bool = True, timeout_s: float | None = None

@@ -104,7 +104,8 @@ class SetTiers:
     """Store L0/L1 for a node as read at ``version``; ``chunks`` (levels 0 and 1) replace that node's tier chunks.
 
     For a directory clears its stale mark if its children have not changed since ``seen_seq``. When the abstract
-    changed, the parent directory is marked stale.
+    changed, the parent directory is marked stale. ``checked``: only if the node's tiers still are ``own`` (None = it has
+    none); else the operation is skipped as stale, like one whose version has moved on.
     """
 
     node_id: int
@@ -112,6 +113,8 @@ class SetTiers:
     tiers: Tiers
     chunks: tuple[Chunk, ...] = ()
     seen_seq: int = 0
+    checked: bool = False
+    own: Tiers | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from .registry import Registry
 from .reranker import Reranker
 from .source import OpenSource
 from .stages import Stages
+from .turns import Turns
 
 
 def impatient(text: str) -> float:
@@ -41,6 +42,8 @@ class Doors:
     ``model`` answers at once and costs nothing; ``writer``: the language model that betters its words later (None: there is
     none), within ``costs``. ``days``: what embedder and reranker may cost, by name, where they answer over a
     network and what they are sent is counted.
+
+    ``turns``: whose turn it is to change a thing that several want to change at once.
 
     ``uploads``: where uploads lie. Jobs name those of this folder relative to it, so that the store can be moved.
     """
@@ -69,3 +72,4 @@ class Doors:
     writer: Writer | None = None
     costs: CostPolicy = CostPolicy()
     days: Mapping[str, DayPolicy] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,18 @@ async def test_a_block_that_cannot_be_is_refused(ana: Agent, arguments: dict[str
     text, failed = await ana("search", query="x", mode="context", **arguments)
     assert failed
     assert word in text
+
+
+async def test_agents_who_edit_one_file_at_once_are_all_heard(ana: Agent) -> None:
+    await ana.told("write", uri=TEA, content="".join(f"slot{i}: open\n" for i in range(8)))
+    said = await asyncio.gather(
+        *(ana.told("edit", uri=TEA, old_string=f"slot{i}: open", new_string=f"slot{i}: taken") for i in range(8))
+    )
+    assert said == [f"Edited {TEA} (1 replacement(s))."] * 8
+    assert (await ana.told("read", uris=TEA)).count("taken") == 8
+
+
+async def test_an_edit_matches_across_windows_line_ends(ana: Agent) -> None:
+    await ana.told("write", uri=TEA, content="first line\r\nsecond line\r\n")
+    await ana.told("edit", uri=TEA, old_string="first line\nsecond line", new_string="one\ntwo")
+    assert "one" in await ana.told("read", uris=TEA)

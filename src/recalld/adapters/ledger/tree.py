@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from recalld.domain.commit import MakeDir, PutFile, Remove, SetChunks, SetTags, SetTiers, WriteMode
+from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.job import NewJob
 from recalld.domain.uri import Uri
@@ -170,7 +171,10 @@ def set_tiers(pen: Pen, op: SetTiers) -> None:
     if read is None:
         return
     found, path = read
-    before = pen.c.execute("SELECT abstract FROM tier WHERE node = ?", (op.node_id,)).fetchone()
+    before = pen.c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (op.node_id,)).fetchone()
+    if op.checked and op.own != (Tiers(*before) if before else None):
+        pen.outcome.stale += 1
+        return
     pen.set_tier(op.node_id, op.version, op.tiers)
     delete_chunks(pen.c, op.node_id, levels=TIER_LEVELS)
     insert_chunks(

@@ -2,101 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, PutFile, Receipt, SetTiers, WriteMode
-from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.commit import Commit, PutFile, Receipt, WriteMode
+from recalld.domain.errors import Invalid
 from recalld.domain.job import Lane, NewJob
-from recalld.domain.policy import (
-    ABSTRACT_CHARS_MAX,
-    BATCH_BYTES_MAX,
-    BATCH_OPERATIONS_MAX,
-    OVERVIEW_CHARS_MAX,
-    WRITE_BYTES_MAX,
-)
+from recalld.domain.policy import BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WRITE_BYTES_MAX
 from recalld.domain.report import Operation, Written
 from recalld.domain.uri import Uri
+from recalld.flows.retrying import WITHIN_S, key_of, retrying
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import CREATABLE, SIDECARS, check_write
-from recalld.rules.chunks import chunks_of_tiers
-from recalld.rules.sidecar import body_of, pin
 
+from .following import FOLLOWING as FOLLOWING
 from .shape import put_file, shape
-
-APPEND_TRIES = 5
-FOLLOWING = (NewJob("tiers", "tiers", delay_s=0.2), NewJob("embed", "embed"))
-"""What every change of content leaves to do: refresh tiers above it, embed new chunks. Folded by key."""
+from .sidecars import only_replaced, replace_sidecar
 
 
 async def write(uri: Uri, data: bytes, mode: str, caller: Caller, doors: Doors) -> Written:
-    """Write one file; ``mode`` replace (makes a missing file), append (refuses one), create (refuses an existing one)."""
+    """Write one file; ``mode`` replace (makes a missing file), append (refuses one), create (refuses an existing one).
+    Appends and edits of one file wait their turn; none of them is refused because of another."""
     tenant = doors.ledger.tenant(caller)
     if uri.name in SIDECARS:
-        return await _replace_sidecar(uri, data, mode, tenant)
+        if mode != "replace":
+            raise only_replaced(uri)
+        return await replace_sidecar(uri, lambda _: data.decode("utf-8", "replace"), caller, doors)
     check_write(uri)
     _check_size(len(data), WRITE_BYTES_MAX, str(uri))
     _check_kind(uri, mode)
     if mode == "append":
-        return await _append(uri, data, tenant, doors)
+        return await change_file(uri, lambda old: old + data, caller, doors)
     operation = await _operation(uri, data, WriteMode.CREATE if mode == "create" else WriteMode.UPSERT, doors)
-    return _written(await tenant.commit(Commit((operation,), jobs_after((operation,)))), (operation,))
+    async with doors.turns.of(key_of(caller.account, uri), within_s=WITHIN_S):
+        return await _commit((operation,), tenant)
 
 
 async def write_many(root: Uri, operations: Sequence[Operation], caller: Caller, doors: Doors) -> Written:
     """Write up to 256 files below ``root`` in one commit: all or none."""
     _check_batch(root, operations)
     tenant = doors.ledger.tenant(caller)
-    puts = []
-    for each in operations:
-        data, expect = each.data, ""
-        if each.append:
-            old = await tenant.read(each.uri)
-            expect, data = (await tenant.stat(each.uri)).hash, old + each.data
-        puts.append(await _operation(each.uri, data, each.mode, doors, expect=expect))
+    whole = {
+        each.uri: await _operation(each.uri, each.data, each.mode, doors) for each in operations if not each.append
+    }
+
+    async def attempt() -> Written:
+        puts = [
+            whole.get(each.uri) or await _changed(each.uri, _adding(each.data), tenant, doors) for each in operations
+        ]
+        return await _commit(puts, tenant)
+
+    return await retrying(attempt, *(key_of(caller.account, each.uri) for each in operations), doors=doors)
+
+
+async def change_file(uri: Uri, change: Callable[[bytes], bytes], caller: Caller, doors: Doors) -> Written:
+    """Give a file the bytes that ``change`` makes of those it has: it is called again with fresh ones, off the loop, whenever
+    another commit came between. Raises ``NotFound``, and what ``change`` raises."""
+    tenant = doors.ledger.tenant(caller)
+
+    async def attempt() -> Written:
+        return await _commit((await _changed(uri, change, tenant, doors),), tenant)
+
+    return await retrying(attempt, key_of(caller.account, uri), doors=doors)
+
+
+async def _changed(uri: Uri, change: Callable[[bytes], bytes], tenant: Tenant, doors: Doors) -> PutFile:
+    """The operation that makes of a file as it is now what ``change`` says, if it still is that then."""
+    old = await tenant.read(uri)
+    seen, data = await doors.compute.run(lambda: (hashlib.sha256(old).hexdigest(), change(old)))
+    _check_size(len(data), WRITE_BYTES_MAX, str(uri))
+    return await _operation(uri, data, WriteMode.REPLACE, doors, expect=seen)
+
+
+def _adding(more: bytes) -> Callable[[bytes], bytes]:
+    return lambda old: old + more
+
+
+async def _commit(puts: Sequence[PutFile], tenant: Tenant) -> Written:
     return _written(await tenant.commit(Commit(tuple(puts), jobs_after(puts))), puts)
-
-
-async def _append(uri: Uri, data: bytes, tenant: Tenant, doors: Doors) -> Written:
-    for _ in range(APPEND_TRIES):
-        before = await tenant.stat(uri)
-        whole = await tenant.read(uri) + data
-        _check_size(len(whole), WRITE_BYTES_MAX, str(uri))
-        operation = await _operation(uri, whole, WriteMode.REPLACE, doors, expect=before.hash)
-        try:
-            return _written(await tenant.commit(Commit((operation,), jobs_after((operation,)))), (operation,))
-        except Conflict as changed:
-            if changed.code != "ABORTED":
-                raise
-    raise Conflict(
-        f"{uri} kept changing",
-        remedy="try the append again",
-        code="CONFLICT",
-        details={"uri": str(uri), "retryable": True},
-    )
-
-
-async def _replace_sidecar(uri: Uri, data: bytes, mode: str, tenant: Tenant) -> Written:
-    """A caller's own abstract or overview: kept until the caller changes it, never made over by a refresh."""
-    directory = await tenant.stat(uri.parent)
-    old = await tenant.tiers(uri.parent)
-    if mode != "replace" or old is None or not directory.is_dir:
-        raise Invalid(
-            f"{uri} can only be replaced, once it exists",
-            remedy="wait until the directory is summarised, then write with mode replace",
-            details={"uri": str(uri)},
-        )
-    level = SIDECARS[uri.name]
-    body, most = body_of(data.decode("utf-8", "replace"), str(uri)), (ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX)[level]
-    if len(body) > most:
-        raise Invalid(
-            f"{uri.name} is {len(body)} characters long", remedy=f"at most {most}", details={"field": "content"}
-        )
-    tiers = pin(level, body, old)
-    change = SetTiers(directory.id, directory.version, tiers, chunks_of_tiers(uri.parent, tiers))
-    await tenant.commit(Commit((change,), FOLLOWING))
-    return Written((), (uri,), (), len(data), indexed=True, pending=0)
 
 
 async def _operation(uri: Uri, data: bytes, mode: WriteMode, doors: Doors, *, expect: str = "") -> PutFile:

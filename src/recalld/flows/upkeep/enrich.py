@@ -122,7 +122,7 @@ async def _keep(seen: StaleDir, made: Tiers, more: tuple[Op, ...], tree: Caller,
     """As read at its version: a node that has changed meanwhile keeps what it has, and a job of its own."""
     tiers = refreshed(seen.own, made)
     chunks = chunks_of_tiers(seen.node.uri, tiers) if seen.node.is_dir else ()
-    change = SetTiers(seen.node.id, seen.node.version, tiers, chunks, seen.seq)
+    change = SetTiers(seen.node.id, seen.node.version, tiers, chunks, seen.seq, checked=True, own=seen.own)
     await doors.ledger.tenant(tree, bulk=True).commit(Commit((change, *more), cause="enrich"))
 
 

@@ -146,7 +146,9 @@ async def _of_file(node: Node, mode: str, tenant: Tenant, doors: Doors) -> SetCh
 async def _of_directory(node: Node, mode: str, tenant: Tenant, doors: Doors) -> SetTiers | None:
     """A directory's own abstract and overview, indexed again as they are; files whose tiers are new mark it stale."""
     tiers = await tenant.tiers(node.uri)
-    return None if tiers is None else SetTiers(node.id, node.version, tiers, chunks_of_tiers(node.uri, tiers))
+    if tiers is None:
+        return None
+    return SetTiers(node.id, node.version, tiers, chunks_of_tiers(node.uri, tiers), checked=True, own=tiers)
 
 
 async def _prune(uri: Uri, tally: _Tally, tenant: Tenant, doors: Doors) -> None:

@@ -49,4 +49,12 @@ async def _tiers(stale: StaleDir, tree: Caller, doors: Doors) -> SetTiers:
         uri, children = str(stale.node.uri), tuple(map(child_of, stale.entries))
         made = await doors.model.tiers_of_directory(uri, title_of(stale.node), children, stale.total)
     tiers = refreshed(stale.own, made)
-    return SetTiers(stale.node.id, stale.node.version, tiers, chunks_of_tiers(stale.node.uri, tiers), stale.seq)
+    return SetTiers(
+        stale.node.id,
+        stale.node.version,
+        tiers,
+        chunks_of_tiers(stale.node.uri, tiers),
+        stale.seq,
+        checked=True,
+        own=stale.own,
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.errors import Invalid
 
 from . import arguments as args
 from .desk import Desk, later
@@ -34,17 +34,15 @@ async def write(desk: Desk, asked: args.Write) -> str:
 
 
 async def edit(desk: Desk, asked: args.Edit) -> str:
-    """Replace a text in a file by another. The old text must occur once, unless replace_all."""
-    if not asked.old_string:
-        raise Invalid("old_string is empty", remedy="give the text to replace", details={"field": "old_string"})
-    text = await desk.workspace.read(asked.uri, raw=True)
-    times = text.count(asked.old_string)
-    if times == 0:
-        raise Conflict(f"old_string does not occur in {asked.uri}", remedy="read the file and copy the text exactly")
-    if times > 1 and not asked.replace_all:
-        raise Conflict(f"old_string occurs {times} times in {asked.uri}", remedy="give more of it, or set replace_all")
-    changed = text.replace(asked.old_string, asked.new_string)
-    await desk.workspace.write(asked.uri, changed, wait=asked.wait, timeout_s=asked.timeout)
+    """Replace a text in a file by another. The old text must occur once, unless replace_all; line ends may differ."""
+    _, times = await desk.workspace.edit(
+        asked.uri,
+        asked.old_string,
+        asked.new_string,
+        replace_all=asked.replace_all,
+        wait=asked.wait,
+        timeout_s=asked.timeout,
+    )
     return f"Edited {asked.uri} ({times} replacement(s))."
 
 

@@ -1,0 +1,58 @@
+"""Replace a text in a file by another, whoever else changes the file at the same moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.report import Written
+from recalld.domain.uri import Uri
+from recalld.ports.doors import Doors
+from recalld.rules.address import SIDECARS, check_write
+from recalld.rules.edits import edited
+
+from .sidecars import replace_sidecar
+from .write import change_file
+
+
+@dataclass(slots=True)
+class _Change:
+    """One edit; ``times`` tells how often the last attempt found ``old``."""
+
+    uri: Uri
+    old: str
+    new: str
+    every: bool
+    times: int = 0
+
+    def of_bytes(self, data: bytes) -> bytes:
+        found = edited(data, self.old, self.new)
+        self.times = found.times
+        if not self.times:
+            raise Conflict(f"old_string does not occur in {self.uri}", remedy="read the file and copy the text exactly")
+        if self.times > 1 and not self.every:
+            raise Conflict(
+                f"old_string occurs {self.times} times in {self.uri}",
+                remedy="give more of it, or set replace_all",
+            )
+        return found.data
+
+    def of_text(self, text: str) -> str:
+        return self.of_bytes(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+
+async def edit(uri: Uri, old: str, new: str, *, every: bool, caller: Caller, doors: Doors) -> tuple[Written, int]:
+    """Replace ``old``, which must occur once unless ``every``, and return how many times it was replaced. Encoding and line
+    ends of the file stay; a line end of ``old`` matches any.
+
+    Raises ``NotFound``; ``Invalid`` for an empty ``old`` or what is not text; ``Conflict`` where ``old`` does not occur as
+    often as it must in the file as it then is.
+    """
+    if not old:
+        raise Invalid("old_string is empty", remedy="give the text to replace", details={"field": "old_string"})
+    change = _Change(uri, old, new, every)
+    if uri.name in SIDECARS:
+        return await replace_sidecar(uri, change.of_text, caller, doors), change.times
+    check_write(uri)
+    return await change_file(uri, change.of_bytes, caller, doors), change.times

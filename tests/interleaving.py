@@ -1,0 +1,84 @@
+"""Another caller's commit between any two awaits of a verb.
+
+Verbs wait for nothing but their ports. ``interleaved`` gives a verb ports that count: before call ``n`` the intruder runs to
+its end, through ports of its own (and with turns of its own, as a worker or a verb that takes none would). Position 0 is
+"the intruder first"; one position more than there are calls is "the verb first".
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+from recalld.ports.doors import Doors
+from recalld.ports.turns import Turns
+
+T = TypeVar("T")
+WATCHED = ("ledger", "registry", "history", "blobs", "catalog", "lexicon", "vectors", "compute")
+HANDLES = frozenset({"tenant", "past"})
+"""Methods that return a further port."""
+CALLS_MAX = 400
+
+
+@dataclass(slots=True)
+class Gate:
+    """Counts calls; opens once for the intruder."""
+
+    at: int
+    intruder: Callable[[], Awaitable[Any]]
+    calls: int = 0
+    opened: bool = False
+
+    async def passed(self) -> None:
+        """One more call begins."""
+        if self.calls == self.at and not self.opened:
+            self.opened = True
+            await self.intruder()
+        self.calls += 1
+
+
+class Counted:
+    """A port whose calls pass the gate."""
+
+    def __init__(self, port: Any, gate: Gate) -> None:
+        self._port = port
+        self._gate = gate
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        if name in HANDLES:
+            return lambda *args, **more: Counted(found(*args, **more), self._gate)
+        if inspect.isasyncgenfunction(found):
+            return lambda *args, **more: self._each(found(*args, **more))
+        if not inspect.iscoroutinefunction(found):
+            return found
+
+        async def call(*args: Any, **more: Any) -> Any:
+            await self._gate.passed()
+            return await found(*args, **more)
+
+        return call
+
+    async def _each(self, made: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for one in made:
+            await self._gate.passed()
+            yield one
+
+
+def gated(doors: Doors, gate: Gate) -> Doors:
+    """The same doors for the verb under test."""
+    known = {field.name for field in fields(Doors)}
+    ports: dict[str, Any] = {name: Counted(getattr(doors, name), gate) for name in WATCHED if name in known}
+    return replace(doors, turns=Turns(), **ports)
+
+
+async def interleaved(
+    verb: Callable[[Doors], Awaitable[T]], intruder: Callable[[], Awaitable[Any]], doors: Doors, at: int
+) -> tuple[T, bool]:
+    """The verb's result with the intruder before its call ``at``; False: it ended before that, and nobody intruded."""
+    gate = Gate(at, intruder)
+    result = await verb(gated(doors, gate))
+    assert gate.calls < CALLS_MAX, "the verb does not end"
+    return result, gate.opened
