@@ -12,7 +12,7 @@ from recalld.infra.link import Link
 
 async def live(mode: str) -> None:
     woken = asyncio.Event()
-    link = Link(inherited_socket(), beat_s=3600 if mode == "mute" else 0.02)
+    link = Link(inherited_socket()[0], beat_s=3600 if mode == "mute" else 0.02)
     link.listen(WAKE, woken.set)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(link.run())

@@ -33,7 +33,8 @@ class Asked:
 
 @dataclass
 class Provider:
-    """``fault``: ok, hang, trickle, reset, garbage, dimensions, huge, or a status code as text. ``delay_s``: before any
+    """``fault``: ok, hang, trickle, reset, garbage, dimensions, huge, a status code as text, or one after "quotes ": with all
+    that it was sent in its body. ``delay_s``: before any
     answer. ``retry_after``: header of a 429 ("" = none). ``says``: a chat's answer, "" = what ``chat`` makes of itself.
     ``forms``: the response_format types it knows; asked for another it answers 400."""
 
@@ -104,6 +105,13 @@ class Provider:
     def _answer(self, asked: Asked) -> tuple[bytes, int]:
         if self.fault.isdecimal():
             return json.dumps({"error": {"message": f"told to answer {self.fault}"}}).encode(), int(self.fault)
+        if self.fault.startswith("quotes "):
+            said = f"{asked.headers} {asked.body}"
+            told = {
+                "error": {"message": said, "type": said, "code": "invalid_api_key"},
+                "data": [{"index": 0, "embedding": said}],
+            }
+            return json.dumps(told).encode(), int(self.fault.removeprefix("quotes "))
         if self.fault == "garbage":
             return b"<html>not json", 200
         kind = asked.path.rsplit("/", 1)[-1].split("?")[0]

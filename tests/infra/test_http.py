@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
+from recalld.adapters.embedder import openai
 from recalld.domain.errors import Upstream
 from recalld.infra.http import JsonApi, Kind
 from tests.doubles.provider import provider
@@ -66,3 +69,53 @@ async def test_a_large_answer_comes_back_whole() -> None:
         await api.close()
     assert len(answer["data"][0]["embedding"]) == 8_192
     assert double.seen[0].headers["authorization"] == "Bearer k"
+
+
+LEAK = "sk-proj-Ab3dEf6hIj9kLmN0pQrStUvWxYz12345"
+TEXT = "the " + "harbour " + "secret"
+
+
+@pytest.mark.parametrize("fault", ["quotes 401", "quotes 400", "quotes 500", "quotes 302", "quotes 200"])
+async def test_what_a_provider_quotes_of_key_and_text_is_repeated_nowhere(fault: str) -> None:
+    async with provider(fault=fault) as double:
+        api = JsonApi("acme", double.url, {"Authorization": f"Bearer {LEAK}"})
+        embedder = openai.plugin.make(
+            openai.plugin.settings(
+                base_url=double.url, api_key=LEAK, model="m", dimensions=8, request_deadline_s=LONG_S
+            )
+        )
+        with pytest.raises(Upstream) as failed:
+            await embedder.embed([TEXT])
+        await api.close()
+        await embedder.close()
+    told = "".join(traceback.format_exception(failed.value)) + repr(failed.value.details)
+    assert LEAK not in told
+    assert TEXT not in told
+
+
+async def test_a_refusal_keeps_its_status_and_its_known_word() -> None:
+    async with provider(fault="quotes 401") as double:
+        api = JsonApi("acme", double.url, {"Authorization": f"Bearer {LEAK}"})
+        with pytest.raises(Upstream, match=r"acme answered 401 \(invalid_api_key\)"):
+            await api.post("embeddings", BODY, deadline_s=LONG_S)
+        await api.close()
+
+
+@pytest.mark.parametrize(("header", "least", "most"), [("0.25", 0.25, 0.25), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0)])
+async def test_a_429_may_say_fractions_and_dates(header: str, least: float, most: float) -> None:
+    async with provider(fault="429", retry_after=header) as double:
+        api = JsonApi("acme", double.url, {})
+        with pytest.raises(Upstream) as failed:
+            await api.post("embeddings", BODY, deadline_s=LONG_S)
+        await api.close()
+    wait_s = failed.value.details["retry_after_s"]
+    assert isinstance(wait_s, float)
+    assert least <= wait_s <= most
+
+
+async def test_half_a_character_is_sent_as_a_question_mark() -> None:
+    async with provider() as double:
+        api = JsonApi("acme", double.url, {})
+        await api.post("embeddings", {"input": ["zebra \ud800"], "model": "m"}, deadline_s=LONG_S)
+        await api.close()
+    assert double.seen[0].body["input"] == ["zebra ?"]

@@ -125,3 +125,39 @@ def test_a_write_that_fails_costs_its_line_and_no_other() -> None:
     structlog.get_logger().info("kept")
     log.close()
     assert [x["event"] for x in lines(stream)] == ["kept"]
+
+
+def test_a_library_prints_nothing_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logs.get_logger("recalld.x").exception("it failed")
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
+def test_an_embedding_program_hears_of_a_failure_without_the_values_of_variables(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    try:
+        headers = {"Authorization": "Bearer " + "k" * 12}
+        raise ValueError(f"broken {len(headers)}")
+    except ValueError:
+        logs.get_logger("recalld.x").exception("it failed", job=7, api_key="k" * 12)
+    (record,) = caplog.records
+    assert record.exc_info is None
+    assert record.getMessage().startswith("it failed job=7 api_key=[hidden]\nTraceback")
+    assert "ValueError: broken 1" in record.getMessage()
+    assert "k" * 12 not in record.getMessage()
+
+
+def test_what_looks_like_a_key_in_a_failure_is_hidden() -> None:
+    stream = io.StringIO()
+    log = logs.setup(json=True, stream=stream)
+    try:
+        raise ValueError("Bearer " + "k" * 12)
+    except ValueError:
+        logs.get_logger("recalld.x").exception("it failed", error="api_key=" + "k" * 12)
+    log.close()
+    assert "ValueError" in stream.getvalue()
+    assert "k" * 12 not in stream.getvalue()

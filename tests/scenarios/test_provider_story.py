@@ -105,7 +105,7 @@ async def test_a_setting_that_does_not_fit_is_refused_by_name(tmp_path: Path) ->
 def test_a_key_may_lie_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("secret\n")
     config = load_config(None, embedder={"kind": "openai", "api_key_file": str(tmp_path / "key")})
-    assert config.embedder.model_extra == {"api_key": "secret"}
+    assert config.embedder.options() == {"api_key": "secret"}
     with pytest.raises(Invalid, match="api_key_file cannot be read"):
         load_config(None, embedder={"kind": "openai", "api_key_file": str(tmp_path / "nowhere")})
 

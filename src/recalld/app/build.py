@@ -6,9 +6,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Any
-
-from pydantic import BaseModel
 
 from recalld.adapters.archive.zip import ZipArchives
 from recalld.adapters.blobs.files import FileBlobs
@@ -147,7 +144,7 @@ def _talk(config: Config) -> TalkPolicy:
 
 def _embedder(config: Config) -> Embedder | None:
     section = config.embedder
-    made: Embedder | None = make("embedder", section.kind, _options(section))
+    made: Embedder | None = make("embedder", section.kind, section.options())
     if made is None or not load("embedder", section.kind).remote:
         return made
     guard, meter = _around("embedder", made.name, "question", section)
@@ -158,7 +155,7 @@ def _embedder(config: Config) -> Embedder | None:
 
 def _reranker(config: Config) -> Reranker | None:
     section = config.reranker
-    made: Reranker | None = make("reranker", section.kind, _options(section))
+    made: Reranker | None = make("reranker", section.kind, section.options())
     if made is None or not load("reranker", section.kind).remote:
         return made
     guard, meter = _around("reranker", made.name, "rerank", section)
@@ -175,8 +172,8 @@ def _model(config: Config) -> tuple[Model, Writer | None]:
     """What writes at once, and the language model that betters it later."""
     section = config.model
     if not load("model", section.kind).remote:
-        return make("model", section.kind, _options(section)), None
-    inner: Writer = make("model", section.kind, _options(section))
+        return make("model", section.kind, section.options()), None
+    inner: Writer = make("model", section.kind, section.options())
     guarded = GuardedModel(inner, Guard(f"model {inner.name}", SystemClock()), deadline_s=section.deadline_s)
     return make("model", "extractive", {}), guarded
 
@@ -188,8 +185,3 @@ def _former(serving: str, wanted: Embedder | None) -> Embedder | None:
     local = [p for p in load_all("embedder") if not p.remote]
     known: list[Embedder | None] = [p.make(p.settings()) for p in local]
     return next((e for e in known if e is not None and e.fingerprint == serving), None)
-
-
-def _options(section: BaseModel) -> dict[str, Any]:
-    """What a section holds beyond our own keys: the plugin's settings."""
-    return dict(section.model_extra or {})

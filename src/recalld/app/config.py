@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -89,9 +90,16 @@ def _read_root_key(path: Path) -> str:
         raise ValueError(f"root_api_key_file {path} cannot be read: {unread}") from unread
 
 
+_SECRET = re.compile(
+    r"((api|access|secret|private|auth)[_-]?key|secret|token|passw\w*|credentials?|authorization)$", re.I
+)
+_CREDENTIALS = re.compile(r"^[a-z][a-z0-9+.-]*://[^/\s]*@", re.I)
+
+
 class _PluginConfig(BaseModel):
     """A section whose other keys go to the chosen plugin's own settings, which refuse unknown ones. A key may come from a
-    file: ``api_key_file``."""
+    file: ``api_key_file``. What is secret, by its name or since an address holds a password, is kept as ``SecretStr``, so that
+    no print of the settings shows it."""
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
@@ -103,8 +111,23 @@ class _PluginConfig(BaseModel):
         rest = {name: value for name, value in given.items() if name != "api_key_file"}
         try:
             return {**rest, "api_key": Path(given["api_key_file"]).expanduser().read_text(encoding="utf-8").strip()}
-        except OSError as missing:
-            raise ValueError(f"api_key_file cannot be read: {missing.strerror}") from missing
+        except (OSError, UnicodeDecodeError) as missing:
+            why = missing.strerror if isinstance(missing, OSError) else "it is not text"
+            raise ValueError(f"api_key_file cannot be read: {why}") from None
+
+    @model_validator(mode="after")
+    def _hide(self) -> Self:
+        for name, value in (self.model_extra or {}).items():
+            if isinstance(value, str) and value and (_SECRET.search(name) or _CREDENTIALS.match(value)):
+                (self.model_extra or {})[name] = SecretStr(value)
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """The plugin's own settings, secrets in clear. Never to be logged or shown."""
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in (self.model_extra or {}).items()
+        }
 
 
 class EmbedderConfig(_PluginConfig):
@@ -259,7 +282,7 @@ def load_config(path: Path | str | None = None, **arguments: Any) -> Config:
             f"configuration {chosen if values else ''} is not valid: {problems}".replace("  ", " "),
             remedy="docs/configuration.md lists every key",
             details={"keys": [".".join(str(p) for p in e["loc"]) for e in bad.errors()]},
-        ) from bad
+        ) from None  # what it is of quotes values, keys among them
 
 
 def _plain(kind: str, message: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import structlog
-
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, RecalldError, Upstream
@@ -14,6 +12,7 @@ from recalld.domain.report import Readiness
 from recalld.flows.session.auto import scan_idle
 from recalld.flows.upkeep.bill import DAY, USED_UP
 from recalld.flows.upkeep.enrich import take_up
+from recalld.infra.logs import get_logger
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Spent, Usage
@@ -32,12 +31,13 @@ SWEEP_EVERY_S = 3_600.0
 UPLOAD_KEPT_S = 12 * 3_600.0
 LOOP_LATE_S = 0.25
 OLDEST_JOB_S = 3_600.0
+WELL = frozenset({OK, NOT_CONFIGURED})
 PATIENT = frozenset({"enrich"})
 """Work that may wait for another day: its reason stands under ``model``."""
 NOBODY = Caller(account="", user="")
 """Whose questions are counted together: a provider's guard does not know who asks."""
 GUARDED = (GuardedEmbedder, GuardedReranker, GuardedModel)
-log = structlog.get_logger("recalld.housekeeping")
+log = get_logger("recalld.housekeeping")
 
 
 class Watched(Protocol):
@@ -65,6 +65,7 @@ class Housekeeping:
         self._usage: Usage | None = None
         self._spent: tuple[Spent, ...] = ()
         self._budget = OK
+        self._unwell: frozenset[str] = frozenset()
         self._probe_s = 0.0
         self._probed_at = -float("inf")
         self._counted_at = -float("inf")
@@ -117,6 +118,17 @@ class Housekeeping:
         except RecalldError as failed:
             self._store = str(failed)
         self._embedding = await self._embedding_state()
+        self._log_changes()
+
+    def _log_changes(self) -> None:
+        """One line where a part stops being well, with the reason and its remedy, and one where it is well again."""
+        now = {part: state for part, state in self.readiness().checks.items() if state not in WELL and part != "loop"}
+        for part, state in now.items():
+            if part not in self._unwell:
+                log.warning("degraded", part=part, error=state)
+        for part in self._unwell - now.keys():
+            log.info("well again", part=part)
+        self._unwell = frozenset(now)
 
     async def _count(self) -> None:
         """Write down what questions cost, and see how the day stands of what all processes were counted."""
@@ -202,7 +214,7 @@ class Housekeeping:
             "queue": "ok" if oldest < OLDEST_JOB_S else f"the oldest job waits for {oldest:.0f} s",
             "loop": "ok" if late < LOOP_LATE_S else f"late by {late * 1000:.0f} ms",
         }
-        reasons = tuple(f"{part}: {said}" for part, said in checks.items() if said not in {"ok", "not_configured"})
+        reasons = tuple(f"{part}: {said}" for part, said in checks.items() if said not in WELL)
         return Readiness("degraded" if reasons else "ready", reasons, checks)
 
 

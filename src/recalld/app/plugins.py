@@ -52,7 +52,7 @@ def make(door: str, name: str, options: Mapping[str, Any]) -> Any:
             f"[{door}] does not fit {name}: {problems}",
             remedy=f"docs/providers.md tells what {name} takes",
             details={"field": door},
-        ) from bad
+        ) from None  # it quotes values, keys among them
     except TypeError as bad:
         raise Invalid(
             f"[{door}] has a setting that {name} does not know: {bad}",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
 from recalld.adapters.ledger.remote import push_wakes, serves
 from recalld.domain.errors import Busy, Closed, Upstream
 from recalld.infra.child import Child, spawn
 from recalld.infra.link import Link
+from recalld.infra.logs import get_logger
 from recalld.ports.clock import Clock
 from recalld.ports.ledger import Ledger
 
+from . import handover
 from .config import Config
 
 BACKOFF_S = 0.5
@@ -22,9 +22,7 @@ SETTLED_S = 60.0
 """A worker that lived this long was healthy: its end starts the backoff over."""
 GRACE_S = 3.0
 WORKER = "beside"
-CONFIG_VARIABLE = "_RECALLD_WORK"
-"""Carries the settings as JSON: the environment of a process is its user's alone, its arguments are everybody's."""
-log = structlog.get_logger("recalld.supervisor")
+log = get_logger("recalld.supervisor")
 
 
 class Supervisor:
@@ -36,7 +34,7 @@ class Supervisor:
         self._ledger = ledger
         self._clock = clock
         self._arguments = tuple(arguments)
-        self._environment = {CONFIG_VARIABLE: config.model_copy(update={"data": config.folder}).model_dump_json()}
+        self._greeting, self._secrets = handover.packed(config), handover.secrets(config)
         self._stuck_s = config.worker.stuck_s
         self.pid = 0
         self.starts = 0
@@ -66,7 +64,7 @@ class Supervisor:
                 await self._clock.sleep(min(BACKOFF_S * 2 ** (self.failures - 1), BACKOFF_MAX_S))
 
     async def _life(self) -> None:
-        child = await spawn(self._arguments, self._environment)
+        child = await spawn(self._arguments, self._greeting, self._secrets)
         self.pid = child.process.pid
         self.starts += 1
         log.info("worker started", pid=self.pid)

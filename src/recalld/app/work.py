@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -15,22 +14,24 @@ from recalld.infra.link import Link
 
 from .build import build_worker
 from .config import Config
-from .supervisor import CONFIG_VARIABLE, WORKER
+from .handover import unpacked
+from .supervisor import WORKER
 from .worker import work
 
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Work until the server hangs up. Returns 0, or 2 when no server started us."""
-    if FD_VARIABLE not in os.environ or CONFIG_VARIABLE not in os.environ:
+    if FD_VARIABLE not in os.environ:
         sys.stderr.write("recalld work is started by recalld serve, which has one worker beside it\n")
         return 2
     heap.settle()
     follow_parent()
-    config = Config(**json.loads(os.environ.pop(CONFIG_VARIABLE)))
+    sock, settings = inherited_socket()
+    config = unpacked(settings)
     step_back(config.worker.nice)
     log = logs.setup(level=config.log.level, json=config.log.format == "json")
     try:
-        asyncio.run(serve(config, Link(inherited_socket())))
+        asyncio.run(serve(config, Link(sock)))
     finally:
         log.close()
     return 0

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
 from recalld.domain.errors import Busy, Closed, Conflict, Corrupt, Denied, Invalid, NotFound, RecalldError, Upstream
 from recalld.domain.job import Job
 from recalld.domain.policy import JobPolicy
+from recalld.infra.logs import get_logger
 from recalld.ports.doors import Doors
 
 from .table import POLICIES, STEPS
 
 PERMANENT = (Invalid, Denied, NotFound, Corrupt)
-log = structlog.get_logger("recalld.worker")
+log = get_logger("recalld.worker")
 
 
 async def work(doors: Doors, *, name: str, lease_s: float, jobs_max: int = 2) -> None:

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import structlog
+from .logs import get_logger
 
-log = structlog.get_logger("recalld.background")
+log = get_logger("recalld.background")
 RESTART_S = 1.0
 
 

@@ -7,15 +7,24 @@ import ctypes
 import os
 import signal
 import socket
+import struct
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+
+from recalld.domain.errors import Closed, Invalid
 
 from .processor import anywhere
 
 FD_VARIABLE = "_RECALLD_LINK_FD"
+WORKING_FOLDER = "/"
+GREETING_BYTES_MAX = 64 << 10
+GREETING_S = 30.0
+SETTINGS = ("RECALLD_", "_RECALLD_", "OPENVIKING_")
+"""How names of variables begin that this program, or its clients, take settings and keys from."""
+_LENGTH = struct.Struct(">I")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -42,20 +51,28 @@ class Child:
             return await self.process.wait()
 
 
-async def spawn(arguments: Sequence[str], environment: Mapping[str, str]) -> Child:
+async def spawn(arguments: Sequence[str], greeting: bytes = b"", secrets: Collection[str] = ()) -> Child:
     """Start this Python with ``arguments`` in a session of its own; its log lines go where ours go.
 
-    The child finds its end of the socket in ``FD_VARIABLE``.
+    It stands in ``WORKING_FOLDER`` and imports nothing from there or from where we were started (``-P``). The child finds its
+    end of the socket in ``FD_VARIABLE`` and on it ``greeting`` (at most ``GREETING_BYTES_MAX``); its environment is ours without
+    settings of this program and without whatever holds one of ``secrets``.
     """
+    if len(greeting) > GREETING_BYTES_MAX:
+        raise Invalid(f"settings of {len(greeting)} bytes are too long", remedy=f"keep them below {GREETING_BYTES_MAX}")
     ours, theirs = socket.socketpair()
     with theirs:
         try:
+            ours.setblocking(False)  # a socket's own buffer is larger than any greeting
+            ours.send(_LENGTH.pack(len(greeting)) + greeting)
             with anywhere():
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
+                    "-P",
                     *arguments,
                     stdin=asyncio.subprocess.DEVNULL,
-                    env={**os.environ, **environment, FD_VARIABLE: str(theirs.fileno())},
+                    cwd=WORKING_FOLDER,
+                    env={**cleared(os.environ, secrets), FD_VARIABLE: str(theirs.fileno())},
                     pass_fds=(theirs.fileno(),),
                     # Ctrl-C at a terminal is for the parent: it hangs up when it has finished what it accepted.
                     start_new_session=True,
@@ -66,9 +83,34 @@ async def spawn(arguments: Sequence[str], environment: Mapping[str, str]) -> Chi
     return Child(process, ours)
 
 
-def inherited_socket() -> socket.socket:
-    """In the child: its end of the socket."""
-    return socket.socket(fileno=int(os.environ.pop(FD_VARIABLE)))
+def cleared(environment: Mapping[str, str], secrets: Collection[str]) -> dict[str, str]:
+    """An environment without this program's settings, and without variables whose value holds one of ``secrets``."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.upper().startswith(SETTINGS) and not any(secret in value for secret in secrets)
+    }
+
+
+def inherited_socket() -> tuple[socket.socket, bytes]:
+    """In the child: its end of the socket, and the greeting that stood on it. Raises ``Closed`` if there is none in time."""
+    sock = socket.socket(fileno=int(os.environ.pop(FD_VARIABLE)))
+    sock.settimeout(GREETING_S)
+    try:
+        (length,) = _LENGTH.unpack(_exactly(sock, _LENGTH.size))
+        return sock, _exactly(sock, length)
+    except OSError as silent:
+        raise Closed("the server told its worker nothing", remedy="start the server again") from silent
+
+
+def _exactly(sock: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        part = sock.recv(count - len(data))
+        if not part:
+            raise ConnectionResetError("closed")
+        data += part
+    return data
 
 
 def follow_parent() -> None:

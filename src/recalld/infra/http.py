@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
@@ -18,7 +21,7 @@ BODY_BYTES_MAX = 8 << 20
 """A batch of vectors as decimal numbers takes half of it."""
 LARGE_BYTES = 128 << 10
 """Bodies from here on are decoded on a thread."""
-SAID_CHARS_MAX = 200
+REFUSAL_BYTES_MAX = 16 << 10
 RETRY_AFTER_MAX_S = 600.0
 
 
@@ -35,6 +38,17 @@ class Kind(StrEnum):
     FORMAT = "format"
 
 
+CODES = frozenset(
+    {
+        "invalid_api_key", "authentication_error", "permission_error", "unsupported_country_region_territory",
+        "insufficient_quota", "billing_error", "rate_limit_exceeded", "rate_limit_error", "overloaded_error",
+        "model_not_found", "not_found_error", "invalid_request_error", "unsupported_parameter", "unsupported_value",
+        "context_length_exceeded", "string_above_max_length", "request_too_large", "content_filter",
+        "content_policy_violation", "server_error", "api_error",
+    }
+)  # fmt: skip
+"""Words for what was wrong, known beforehand: all that is repeated of a refusal. What else it says may quote the key and the
+texts it was sent, as several gateways do."""
 _KINDS = {401: Kind.AUTH, 403: Kind.AUTH, 402: Kind.BILLING, 429: Kind.RATE, 408: Kind.TIMEOUT, 504: Kind.TIMEOUT}
 _REMEDIES = {
     Kind.AUTH: "check its api_key",
@@ -70,7 +84,7 @@ class JsonApi:
         for a 429 that says so, ``details.retry_after_s``; ``Busy`` when too many bodies wait to be decoded."""
         try:
             async with asyncio.timeout(deadline_s):
-                data = await self._answered(path, orjson.dumps(body))
+                data = await self._answered(path, _encoded(body))
                 return await self._decoded(data)
         except TimeoutError as late:
             raise self._failure(Kind.TIMEOUT, f"gave no answer in {deadline_s:g} s") from late
@@ -99,12 +113,44 @@ class JsonApi:
 
     def _refused(self, status: int, retry_after: str, data: bytes) -> Upstream:
         kind = _KINDS.get(status, Kind.SERVER if status >= 500 else Kind.REQUEST)
-        said = data[: 4 * SAID_CHARS_MAX].decode("utf-8", "replace")[:SAID_CHARS_MAX]
-        more = {"retry_after_s": min(float(retry_after), RETRY_AFTER_MAX_S)} if retry_after.isdecimal() else {}
-        return self._failure(kind, f"answered {status}: {' '.join(said.split())}", status=status, **more)
+        wait_s = _seconds(retry_after, time.time())
+        more = {} if wait_s is None else {"retry_after_s": min(wait_s, RETRY_AFTER_MAX_S)}
+        code = _code(data)
+        return self._failure(kind, f"answered {status}" + (f" ({code})" if code else ""), status=status, **more)
 
     def _failure(self, kind: Kind, what: str, **details: float) -> Upstream:
         return Upstream(f"{self.name} {what}", remedy=_REMEDIES[kind], details={"kind": str(kind), **details})
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """As JSON. A lone half of a character, which no UTF-8 can hold, becomes a question mark."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _seconds(retry_after: str, now: float) -> float | None:
+    """A Retry-After header, seconds (fractions as well) or a date, as seconds from now on; None for anything else."""
+    try:
+        if retry_after[:1].isdecimal():
+            return float(retry_after)
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def _code(refusal: bytes) -> str:
+    """The known word that a refusal gives as ``code``, ``type`` or ``status`` of its error, "" = none."""
+    if len(refusal) > REFUSAL_BYTES_MAX:
+        return ""
+    try:
+        told = orjson.loads(refusal)
+    except orjson.JSONDecodeError:
+        return ""
+    error = told.get("error", told) if isinstance(told, dict) else None
+    given = [error.get(name) for name in ("code", "type", "status")] if isinstance(error, dict) else []
+    return next((word for word in given if isinstance(word, str) and word in CODES), "")
 
 
 def misshapen(name: str, what: str) -> Upstream:

@@ -53,7 +53,7 @@ class Lines:
     def __init__(self, base_url: str, *, lines_max: int) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-            raise ValueError(f"{base_url!r} is no http or https address")
+            raise ValueError(f"{_without_password(base_url)!r} is no http or https address")
         self._base_url = base_url.rstrip("/") + "/"
         self._path = parts.path.rstrip("/") + "/"
         self._host, self._port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
@@ -224,6 +224,11 @@ async def _through(
                 raise TooLarge(f"more than {bytes_max >> 20} MB")
         told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
         return Reply(response.status, told, bytes(data))
+
+
+def _without_password(url: str) -> str:
+    before, at, after = url.rpartition("@")
+    return f"{before.partition('://')[0]}://...@{after}" if at else url
 
 
 def _trusted() -> ssl.SSLContext:

@@ -17,12 +17,12 @@ from itertools import count
 from typing import Any, Generic, TypeVar
 
 import msgspec
-import structlog
 
 from recalld.domain import errors
 from recalld.domain.errors import Busy, Closed, Corrupt, RecalldError
 
 from .codec import decode, encode
+from .logs import get_logger
 
 T = TypeVar("T")
 FRAME_BYTES_MAX = 256 * 1024 * 1024
@@ -30,7 +30,7 @@ FRAME_BYTES_MAX = 256 * 1024 * 1024
 CALLS_MAX = 64
 BEAT_S = 1.0
 _LENGTH = struct.Struct(">I")
-_LOG = structlog.get_logger("recalld.link")
+_LOG = get_logger("recalld.link")
 _FAMILIES: dict[str, type[RecalldError]] = {
     family.__name__: family
     for family in (

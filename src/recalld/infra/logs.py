@@ -1,8 +1,9 @@
 """Logs that never hold a request up: events go to a bounded queue, one strand renders and writes them.
 
-Adapters and the app call ``structlog.get_logger(name)``; a surface binds ``request_id`` with
-``structlog.contextvars.bound_contextvars``. What does not fit into the queue is dropped and counted, and the count is
-written as soon as there is room.
+Every module logs through ``get_logger(name)``. A program of ours (``recalld serve``, its worker) calls ``setup``; without it,
+as in a program that embeds the engine, events go to the standard library's logger of that name, which prints nothing until
+that program configures it. A surface binds ``request_id`` with ``structlog.contextvars.bound_contextvars``. What does not fit
+into the queue is dropped and counted, and the count is written as soon as there is room.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import re
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, TextIO
 
 import orjson
 import structlog
+
+from recalld.rules.redact import hidden
 
 from .offload import Strand
 
@@ -29,6 +33,65 @@ _SECRET = re.compile(
 )
 _HIDDEN = "[hidden]"
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+_in_use: list[Logs] = []
+"""The process's log, once ``setup`` was called and until it is closed."""
+
+
+class Logger:
+    """Events of one part of the program, each a sentence and facts. ``exc_info``: an exception, or True for the current one."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def debug(self, event: str, **facts: Any) -> None:
+        """For whoever looks for a fault."""
+        self._log("debug", event, facts)
+
+    def info(self, event: str, **facts: Any) -> None:
+        """In the course of things."""
+        self._log("info", event, facts)
+
+    def warning(self, event: str, **facts: Any) -> None:
+        """Something is not as it should be; the work goes on."""
+        self._log("warning", event, facts)
+
+    def error(self, event: str, **facts: Any) -> None:
+        """Something failed."""
+        self._log("error", event, facts)
+
+    def exception(self, event: str, **facts: Any) -> None:
+        """Something failed with the exception that is being handled."""
+        self._log("error", event, {"exc_info": True, **facts})
+
+    def _log(self, level: str, event: str, facts: dict[str, Any]) -> None:
+        if _in_use:
+            getattr(structlog.get_logger(self._name), level)(event, **facts)
+            return
+        library = logging.getLogger("recalld")
+        if not library.handlers:
+            library.addHandler(logging.NullHandler())
+        logger = logging.getLogger(self._name)
+        if logger.isEnabledFor(_LEVELS[level]):
+            logger.log(_LEVELS[level], "%s", _as_text(event, facts))
+
+
+def get_logger(name: str) -> Logger:
+    """The logger of one part, by its dotted name."""
+    return Logger(name)
+
+
+def _as_text(event: str, facts: dict[str, Any]) -> str:
+    """One record's text. Its traceback is text as well: a handler that draws the values of variables would draw keys."""
+    failure = facts.pop("exc_info", None)
+    failure = sys.exc_info()[1] if failure is True else failure
+    line = " ".join([event, *(f"{key}={value}" for key, value in redact(facts).items())])
+    return line if failure is None else f"{line}\n{_trace(failure)}"
+
+
+def _trace(failure: BaseException) -> str:
+    return hidden("".join(traceback.format_exception(failure)).rstrip())
 
 
 class Logs:
@@ -63,6 +126,8 @@ class Logs:
         with suppress(queue.Full):
             self._queue.put_nowait(None)
         self._strand.stop(wait_s)
+        if self in _in_use:
+            _in_use.remove(self)
 
     def _work(self, stopping: threading.Event) -> None:
         reported = 0
@@ -82,6 +147,9 @@ class Logs:
 
     def _write(self, event: MutableMapping[str, Any]) -> None:
         cleaned = redact(structlog.processors.format_exc_info(None, "", event))
+        for told in ("exception", "error"):
+            if isinstance(cleaned.get(told), str):
+                cleaned[told] = hidden(cleaned[told])
         try:
             self._stream.write(str(self._render(None, "", cleaned)) + "\n")
             self._stream.flush()
@@ -135,6 +203,7 @@ def setup(*, level: str = "info", json: bool = False, stream: TextIO | None = No
     root.setLevel(max(_LEVELS[level], logging.INFO))
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    _in_use[:] = [logs]
     return logs
 
 

@@ -16,8 +16,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
+from .logs import get_logger
 from .offload import Strand
 
 BEAT_S = 0.1
@@ -138,4 +137,4 @@ def _quantile(ascending: list[float], share: float) -> float:
 
 
 def _log_photo(stack: str, late_s: float) -> None:
-    structlog.get_logger("recalld.watchdog").warning("loop stalled", late_ms=round(late_s * 1000), stack=stack)
+    get_logger("recalld.watchdog").warning("loop stalled", late_ms=round(late_s * 1000), stack=stack)

@@ -25,9 +25,13 @@ _SECRETS = (
 )
 
 
-def redacted(error: str, chars_max: int = ERROR_CHARS_MAX) -> str:
-    """The text with what looks like a secret hidden, then cut: never the other way round, or half a key would stay."""
-    text = error[:_SCANNED_CHARS]
+def hidden(text: str) -> str:
+    """The whole text with what looks like a secret hidden."""
     for looks, instead in _SECRETS:
         text = looks.sub(instead, text)
-    return text[:chars_max]
+    return text
+
+
+def redacted(error: str, chars_max: int = ERROR_CHARS_MAX) -> str:
+    """The text with what looks like a secret hidden, then cut: never the other way round, or half a key would stay."""
+    return hidden(error[:_SCANNED_CHARS])[:chars_max]

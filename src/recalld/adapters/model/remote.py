@@ -137,7 +137,7 @@ class RemoteModel:
         try:
             reply = self._shape.reply(answer)
         except (KeyError, IndexError, TypeError, ValueError) as odd:
-            raise misshapen(self._api.name, f"gave no words: {type(odd).__name__} {odd}"[:200]) from odd
+            raise misshapen(self._api.name, f"gave no words ({type(odd).__name__})") from None
         bill.settle(asked, reply.tokens_in or asked, reply.tokens_out or tokens(reply.text))
         return reply
 

@@ -82,7 +82,7 @@ class RemoteReranker:
         try:
             found = {int(row["index"]): float(row[self._shape.score]) for row in self._shape.rows(answer)}
         except (KeyError, IndexError, TypeError, ValueError) as odd:
-            raise misshapen(self._api.name, f"gave no scores: {type(odd).__name__} {odd}"[:200]) from odd
+            raise misshapen(self._api.name, f"gave no scores ({type(odd).__name__})") from None
         if sorted(found) != list(range(count)) or not all(map(math.isfinite, found.values())):
             raise misshapen(self._api.name, f"scored {len(found)} of {count} texts")
         return [min(max(found[at], 0.0), 1.0) for at in range(count)]

@@ -20,8 +20,9 @@ from recalld.app.config import Config
 from recalld.app.engine import Engine
 from recalld.app.plugins import load, make
 from recalld.domain.document import Document
-from recalld.domain.errors import Conflict, RecalldError
+from recalld.domain.errors import Conflict, RecalldError, Upstream
 from recalld.infra.datafile import hold
+from recalld.ports.embedder import Embedder
 from recalld.ports.model import Bill, Writer
 from recalld.ports.reranker import Reranker
 from recalld.surfaces.client import Client
@@ -198,30 +199,26 @@ async def _open_store(folder: Path, config: Config) -> Finding:
 
 
 def model(config: Config) -> Finding:
-    """Loads, and tells apart what is alike in meaning only."""
+    """The embedder answers a question and a text with vectors. It is asked directly: no store, no jobs."""
     kind = config.embedder.kind
     if kind == "none":
         return Finding("model", OK, "none: recall is by words alone, as configured")
-    remedy = f'reinstall recalld with what embedder {kind!r} needs, or set embedder.kind = "none"'
-    began = time.monotonic()
+    found = _answers("model", kind, _try_embedder(config))
+    if found.level == FAIL and not found.remedy:
+        remedy = f'reinstall recalld with what embedder {kind!r} needs, or set embedder.kind = "none"'
+        return Finding(found.name, FAIL, found.says, remedy)
+    return found
+
+
+async def _try_embedder(config: Config) -> None:
+    made: Embedder = make("embedder", config.embedder.kind, config.embedder.options())
     try:
-        with tempfile.TemporaryDirectory(prefix="recalld-doctor-") as folder:
-            missing = asyncio.run(_try_model(Path(folder), config))
-    except RecalldError as broken:
-        return Finding("model", FAIL, f"{kind}: {broken.message}", broken.remedy or remedy)
-    if missing:
-        return Finding("model", FAIL, f"{kind} does not answer", remedy)
-    return Finding("model", OK, f"{kind} loads and embeds ({time.monotonic() - began:.1f} s from nothing to an answer)")
-
-
-async def _try_model(folder: Path, config: Config) -> bool:
-    """True if, in a fresh store, a question is still answered without the model after ``MODEL_WITHIN_S``."""
-    settings = config.embedder.model_dump()
-    async with Engine.open(folder, worker="inside", embedder={**settings, "deadline_s": MODEL_WITHIN_S}) as engine:
-        await engine.write("viking://resources/doctor/note.md", _SENTENCE)
-        await engine.wait(timeout_s=MODEL_WITHIN_S)
-        answer = await engine.find(_QUESTION)
-        return "embedder" in answer.degraded or not answer.hits
+        async with asyncio.timeout(MODEL_WITHIN_S):
+            text, question = await made.embed([_SENTENCE]), await made.embed([_QUESTION], query=True)
+    finally:
+        await made.close()
+    if not text.any() or not question.any():
+        raise Upstream(f"{made.name} gives vectors without length", remedy="check embedder.model")
 
 
 def asked(config: Config) -> list[Finding]:
@@ -248,7 +245,7 @@ def _answers(name: str, kind: str, trial: Coroutine[Any, Any, None]) -> Finding:
 
 
 async def _try_reranker(config: Config) -> None:
-    made: Reranker = make("reranker", config.reranker.kind, dict(config.reranker.model_extra or {}))
+    made: Reranker = make("reranker", config.reranker.kind, config.reranker.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
             await made.rerank(_QUESTION, [_SENTENCE, "Rain is expected."])
@@ -257,7 +254,7 @@ async def _try_reranker(config: Config) -> None:
 
 
 async def _try_writer(config: Config) -> None:
-    made: Writer = make("model", config.model.kind, dict(config.model.model_extra or {}))
+    made: Writer = make("model", config.model.kind, config.model.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
             await made.on(Bill(ONE_CALL_TOKENS, 3, 0.0)).tiers_of_document("note.md", Document("text/plain", _SENTENCE))

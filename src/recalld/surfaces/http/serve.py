@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import structlog
 import uvicorn
 
 from recalld.app.config import Config, ServerConfig
 from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
 from recalld.infra import heap, processor
-from recalld.infra.logs import setup
+from recalld.infra.logs import get_logger, setup
 from recalld.infra.loop import Loop
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.frame import OnRequest
@@ -28,7 +27,7 @@ from recalld.surfaces.http.guest import Guests
 if TYPE_CHECKING:
     from recalld.app.engine import Engine
 
-_log = structlog.get_logger("recalld.serve")
+_log = get_logger("recalld.serve")
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 5
 _LAST_REQUESTS_S = 0.25

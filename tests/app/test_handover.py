@@ -1,0 +1,67 @@
+"""Facts about what a worker is told of the settings, and what it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recalld.app import handover
+from recalld.app.config import Config, load_config
+from recalld.domain.errors import Invalid
+
+KEY, ROOT = "sk-provider-key", "root-key-of-all"
+
+
+def config(**more: Any) -> Config:
+    embedder = {"kind": "openai", "api_key": KEY, "model": "m", "dimensions": 8}
+    return load_config(None, data=Path("some/where"), server={"root_api_key": ROOT}, embedder=embedder, **more)
+
+
+def test_the_worker_has_the_providers_keys_and_not_the_root_key() -> None:
+    packed = handover.packed(config())
+    assert ROOT.encode() not in packed
+    there = handover.unpacked(packed)
+    assert there.embedder.options() == {"api_key": KEY, "model": "m", "dimensions": 8}
+    assert there.server.root_api_key is None
+    assert there.folder == Path("some/where").absolute()
+
+
+def test_settings_of_every_section_arrive() -> None:
+    given = config(worker={"nice": 3}, session={"tool_output_chars_max": 7}, log={"format": "json"})
+    there = handover.unpacked(handover.packed(given))
+    assert (there.worker, there.session, there.log) == (given.worker, given.session, given.log)
+
+
+def test_all_secrets_are_known() -> None:
+    assert handover.secrets(config()) == {KEY, ROOT}
+
+
+@pytest.mark.parametrize(
+    "embedder",
+    [
+        {"kind": "openai", "api_key": KEY},
+        {"kind": "mine", "secret_token": KEY},
+        {"kind": "openai", "base_url": f"http://me:{KEY}@host/v1"},
+    ],
+)
+def test_no_print_of_the_settings_shows_a_key(embedder: dict[str, Any]) -> None:
+    given = Config(embedder=embedder)
+    assert KEY not in repr(given) + str(given) + given.model_dump_json() + repr(given.model_dump())
+    assert KEY in str(given.embedder.options())
+
+
+def test_settings_that_are_no_secrets_stay_readable() -> None:
+    given = Config(embedder={"kind": "openai", "batch_tokens_max": 7, "base_url": "http://host/v1"})
+    assert given.embedder.model_extra == {"batch_tokens_max": 7, "base_url": "http://host/v1"}
+
+
+@pytest.mark.parametrize("section", ["embedder", "server"])
+def test_a_refused_setting_does_not_quote_a_key(section: str) -> None:
+    values: dict[str, Any] = {"embedder": {"kind": ["a"], "api_key": KEY}, "server": {"port": "x", "root_key": KEY}}
+    with pytest.raises(Invalid) as refused:
+        load_config(None, **{section: values[section]})
+    assert KEY not in str(refused.value)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__
