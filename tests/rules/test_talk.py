@@ -73,7 +73,7 @@ def test_speakers_are_peers_before_roles_in_order_of_first_words() -> None:
 @given(st.floats())
 def test_every_time_has_a_day(at: float) -> None:
     assert len(day(said("x", at=at))) == 10
-    assert moment(at).tzinfo is not None
+    assert moment(said("x", at=at)).tzinfo is not None
 
 
 def test_a_message_of_a_megabyte_is_read_at_its_beginning_only() -> None:

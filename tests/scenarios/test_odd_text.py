@@ -53,3 +53,26 @@ async def test_grep_counts_lines_as_read_does(house: House) -> None:
     await house.write("viking://resources/a.txt", "one\u2028still one\x0cstill\ntwo zebra\n")
     report = await house.r.grep("viking://resources", "zebra")
     assert [match.line for match in report.matches] == [2]
+
+
+async def test_a_message_with_an_unknown_time_is_kept_and_named(house: House) -> None:
+    told = await house.say("s", {"role": "user", "content": "blue door", "created_at": "yesterday"})
+    assert told.unread_times == ("yesterday",)
+    assert (await house.found("blue door"))[0].startswith("viking://user/default/sessions/s")
+
+
+async def test_a_picture_in_a_message_costs_no_tokens_and_hides_no_words(house: House) -> None:
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0K" * 40_000}}
+    words = {"type": "text", "text": "This chart shows the tidal turbine output."}
+    told = await house.say("s", {"role": "user", "content": [picture, words]})
+    assert told.pending_tokens < 100
+    (hit,) = (await house.r.find("tidal turbine output")).hits
+    assert "iVBOR" not in hit.abstract
+
+
+async def test_memories_lie_under_the_day_of_their_own_stamp(house: House) -> None:
+    said = "I signed the lease on Elm Street with Greta today."
+    await house.say("s", {"role": "user", "content": said, "created_at": "2026-05-01T02:00:00+08:00"})
+    await house.commit("s")
+    await house.settle()
+    assert any(path.startswith("events/2026/05/01/") for path in await house.texts_below("viking://~/memories"))

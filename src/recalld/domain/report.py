@@ -69,6 +69,8 @@ class Appended:
     message_count: int
     pending_tokens: int
     message_ids: tuple[str, ...]
+    unread_times: tuple[str, ...] = ()
+    """``created_at`` that are not times: those messages carry the server's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Never
 
 from recalld.domain.caller import Caller
@@ -15,6 +15,7 @@ from recalld.domain.query import QUERY_CHARS_MAX, Query
 from recalld.domain.uri import Uri
 
 from .address import resolve
+from .moments import epoch_of, read_moment
 
 LIMIT_MAX = 1_000
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
@@ -95,15 +96,13 @@ def tag(text: str) -> str:
 
 
 def instant(text: str, now: float, field: str, *, end: bool = False) -> float:
-    """``7d`` ago, ``2024-05-01`` (its end for ``until``) or an ISO time, in epoch seconds."""
+    """``7d`` ago, ``2024-05-01`` (its end for ``until``) an ISO time or an epoch number, in epoch seconds."""
     ago = _AGO.fullmatch(text.strip())
     if ago:
         return now - int(ago[1]) * _SECONDS[ago[2]]
-    try:
-        found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError as bad:
-        raise _bad(field, f"{text[:40]!r} is no time", "write 7d, 2024-05-01 or 2024-05-01T10:00:00Z") from bad
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    found = read_moment(text)
+    if found is None:
+        raise _bad(field, f"{text[:40]!r} is not a time", "write 7d, 2024-05-01 or 2024-05-01T10:00:00Z")
     if end and len(text.strip()) == 10:
         found += timedelta(days=1) - timedelta(milliseconds=1)
     return found.timestamp()
@@ -176,6 +175,9 @@ def _range(query: Query, raw: Mapping[str, Any], now: float) -> Query:
 
 
 def _number_or_time(value: object, now: float, field: str) -> float:
+    found = epoch_of(value) if isinstance(value, int | float) else None
+    if found is not None:
+        return found
     return float(value) if isinstance(value, int | float) else instant(str(value), now, field)
 
 

@@ -11,9 +11,10 @@ from recalld.domain.document import Chunk, Document, Section, Tiers
 from recalld.domain.policy import CHUNK_OVERLAP_WORDS, CHUNK_WORDS, FILE_CHUNK_WORDS
 from recalld.domain.uri import Uri
 
+from .moments import read_moment
 from .scripts import CJK, UNSPACED
 from .tokens import terms
-from .turns import ROLES, epoch_of, talk_head
+from .turns import ROLES, talk_head
 
 CHUNKS_MAX = 2_000
 """Per node. A longer text is cut into longer chunks, never cut off."""
@@ -55,7 +56,7 @@ def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
     text = document.indexable or document.text
     head = talk_head(text)
     if head is not None:
-        said = _said_by(head.speaker, "" if head.at is None else _date_words(head.at, ""))
+        said = _said_by(head.speaker, "" if head.at is None else _date_words(head.at, head.stamp))
         return _cut(text, head.start, len(text), said)
     place = terms(" ".join((_path_words(uri), document.title)))
     stretches = list(_stretches(text, document.sections)) if not document.indexable else [(0, len(text), "")]
@@ -138,11 +139,12 @@ def _said_by(speaker: str, date: str) -> tuple[str, ...]:
 
 
 def _date_words(at: float, created_at: str) -> str:
-    told = epoch_of(created_at) if created_at else None
-    try:
-        day = datetime.fromtimestamp(at if told is None else told, UTC)
-    except (ValueError, OverflowError, OSError):
-        return ""
+    day = read_moment(created_at) if created_at else None
+    if day is None:
+        try:
+            day = datetime.fromtimestamp(at, UTC)
+        except (ValueError, OverflowError, OSError):
+            return ""
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 

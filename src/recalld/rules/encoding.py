@@ -19,6 +19,7 @@ _DAMAGED_SHARE_MAX = 0.02
 _WIDE_HEAD_BYTES = 4_096
 _WIDE_BYTES_MIN = 8
 _WIDE_ODDNESS_MAX = 0.5
+_HALF_EMOJI = re.compile(rb"\xf0\x9f[\x80-\xbf]?(?![\x80-\xbf])")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 # The upper bytes of UTF-16 in CJK text: ASCII, general punctuation, kana, Han, Hangul, full-width forms.
 _CJK_PAGES = bytes((0x00, 0x20, 0x30, 0x31, *range(0x4E, 0xA0), *range(0xAC, 0xD8), 0xFE, 0xFF))
@@ -145,7 +146,8 @@ def _damaged_utf8(data: bytes, first_bad: int) -> Decoded | None:
     text = data.decode("utf-8", "replace")
     foreign = len(text) - len(text.encode("ascii", "ignore"))
     replaced = text.count("\ufffd")
-    if foreign - replaced < replaced or replaced > max(1.0, foreign * _DAMAGED_SHARE_MAX):
+    half = _HALF_EMOJI.sub(b"", data).isascii()  # a client cut its text by bytes
+    if not half and (foreign - replaced < replaced or replaced > max(1.0, foreign * _DAMAGED_SHARE_MAX)):
         return None
     return Decoded(text, "utf-8", f"bytes that are not UTF-8 were replaced (the first at {first_bad})")
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Final
 
 from recalld.domain.session import Message
@@ -99,7 +100,7 @@ def _event(group: Sequence[_Turn]) -> Event:
     mark = hashlib.sha256("\n".join(ids).encode("utf-8", "replace")).hexdigest()
     top = _best(group)
     at = group[0].message.at
-    when = moment(at)
+    when = moment(group[0].message)
     leading = _LEADING.match(top.text)
     title = fit(top.text[leading.end() if leading else 0 :] or top.text, _TITLE_CHARS)
     # Two archives may tell of one day in the same words; the mark keeps one from overwriting the other.
@@ -109,7 +110,7 @@ def _event(group: Sequence[_Turn]) -> Event:
     body = "\n".join(
         [f"# {title}", "", "## Summary", "", f"{day(group[0].message)}, {who}: {top.text}", "", "\n>\n".join(quotes)]
     )
-    stamp = f"{when:%Y-%m-%dT%H:%M:%SZ}"
+    stamp = f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     fields = {
         "memory_type": "event",
         "version": 1,

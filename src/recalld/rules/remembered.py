@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 
 from recalld.domain.session import Message
 
@@ -41,9 +42,9 @@ def memory(told: Remembrance, by_label: Mapping[str, Message]) -> Memory:
     first = quoted[0]
     ids = tuple(m.id for m in quoted)
     key = hashlib.sha256("\n".join((told.type, told.title, *ids)).encode("utf-8", "replace")).hexdigest()
-    name, when = f"{slug(told.title)}_{key[:6]}", moment(first.at)
+    name, when = f"{slug(told.title)}_{key[:6]}", moment(first)
     place = f"events/{when:%Y/%m/%d}" if told.type == "events" else told.type
-    stamp = f"{when:%Y-%m-%dT%H:%M:%SZ}"
+    stamp = f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     fields = {
         "memory_type": _NAMES.get(told.type, told.type),
         "version": 1,

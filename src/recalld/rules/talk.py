@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from recalld.domain.session import Message
 
+from .moments import at_offset_of
 from .sentences import first_sentence, fit, is_wide, sentences
 
 MESSAGE_CHARS_SCANNED_MAX: Final = 3_000
@@ -95,16 +96,13 @@ def speaker(message: Message) -> str:
 
 
 def day(message: Message) -> str:
-    """``YYYY-MM-DD`` of the message in UTC."""
-    return f"{moment(message.at):%Y-%m-%d}"
+    """``YYYY-MM-DD`` of the message at the offset of its own stamp (UTC if that names none)."""
+    return f"{moment(message):%Y-%m-%d}"
 
 
-def moment(at: float) -> datetime:
-    """Epoch seconds as UTC time; what no calendar can hold becomes the epoch."""
-    try:
-        return datetime.fromtimestamp(at, UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)
+def moment(message: Message) -> datetime:
+    """When it was said, at the offset of its own stamp."""
+    return at_offset_of(message.created_at, message.at)
 
 
 def statements(message: Message) -> list[Statement]:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+
+from .moments import epoch_of
 
 ROLES = frozenset({"user", "assistant", "system", "tool"})
 HEAD_CHARS_MAX = 160
-_STAMPED = re.compile(r"\s*\[(\d{4}-\d\d-\d\d[^\]\n]{0,24})\]\s*(?:([^\W\d][^:：\[\]\n]{0,40}?)[:：]\s)?")
+_STAMPED = re.compile(r"\s*\[(\d{4}-\d\d-\d\d[^\]\n]{0,30})\]\s*(?:([^\W\d][^:：\[\]\n]{0,40}?)[:：]\s)?")
 _ROLE = re.compile(r"\s*(user|assistant|system|tool)[:：]\s", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class TalkHead:
-    """Who said it ("" = not told), when (epoch seconds, None = not told) and where the words begin."""
+    """Who said it ("" = not told), when (epoch seconds, None = not told), where the words begin, and the
+    stamp as written."""
 
     speaker: str
     at: float | None
     start: int
+    stamp: str = ""
 
 
 def talk_head(text: str) -> TalkHead | None:
@@ -31,15 +34,6 @@ def talk_head(text: str) -> TalkHead | None:
     if stamped is not None:
         at = epoch_of(stamped[1])
         if at is not None:
-            return TalkHead((stamped[2] or "").strip(), at, stamped.end())
+            return TalkHead((stamped[2] or "").strip(), at, stamped.end(), stamped[1])
     role = _ROLE.match(head)
     return TalkHead(role[1].lower(), None, role.end()) if role else None
-
-
-def epoch_of(stamp: str) -> float | None:
-    """Epoch seconds of an ISO 8601 date or time (UTC where no zone is given); None if it is none."""
-    try:
-        moment = datetime.fromisoformat(stamp.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from recalld.domain.errors import Invalid
+from recalld.domain.policy import JSON_DEPTH_MAX
 from recalld.domain.session import MESSAGE_BYTES_MAX, Archive, Message, Session
+
+from .blocks import is_media, label_of, plain_of, without_base64
+from .moments import epoch_of
 
 _SLICE_CHARS = 32_768
 _ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_EPOCH = re.compile(r"[+-]?\d{9,20}(?:\.\d+)?(?:[eE][+]?\d+)?")
 _ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
 
 
@@ -44,16 +51,25 @@ def _second(at: int) -> str:
 
 
 def moment(text: str, now: float) -> float:
-    """``created_at`` in epoch seconds: a date, a zone-less time (taken as UTC) or a full time; ``now`` if it is none of
-    these. It dates a message and never orders it."""
-    try:
-        found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        return now
-    try:
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-    except (OverflowError, OSError, ValueError):
-        return now
+    """``created_at`` in epoch seconds: a date, a zone-less time (taken as UTC), a full time or an epoch number; ``now`` if
+    it is none of these. It dates a message and never orders it."""
+    found = epoch_of(text)
+    return now if found is None else found
+
+
+def unread_times(raw: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The ``created_at`` of these messages that are not times: such a message is dated by the server."""
+    given = [one.get("created_at") for one in raw]
+    return tuple(_stamp(value) for value in given if value not in (None, "") and epoch_of(value) is None)
+
+
+def _stamp(given: object) -> str:
+    """``created_at`` as kept: the text as given, an epoch number as ISO-8601."""
+    if given is None or given == "":
+        return ""
+    text = clean(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str))[:64]
+    at = epoch_of(given)
+    return iso(at) if at is not None and _EPOCH.fullmatch(text.strip()) else text
 
 
 def message_from(raw: dict[str, Any], fresh_id: str, now: float) -> Message:
@@ -71,17 +87,17 @@ def message_from(raw: dict[str, Any], fresh_id: str, now: float) -> Message:
             code="RESOURCE_EXHAUSTED",
             details={"field": "content", "limit": MESSAGE_BYTES_MAX},
         )
-    created = str(raw.get("created_at") or "")[:64]
+    created = _stamp(raw.get("created_at"))
     at = moment(created, now)
     return Message(
         _message_id(raw.get("id"), fresh_id),
-        role.strip(),
+        clean(role.strip()),
         parts,
         text,
         created_at=created or iso(now),
         at=at,
         peer_id=str(raw.get("peer_id") or ""),
-        turn_id=str(raw.get("turn_id") or "")[:128],
+        turn_id=clean(str(raw.get("turn_id") or ""))[:128],
         kind=str(raw.get("message_kind") or ""),
         source_message_ids=_source_ids(raw.get("source_message_ids")),
         tokens=tokens(text),
@@ -109,10 +125,12 @@ def _parts(raw: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     if parts is not None:
         if not isinstance(parts, list) or not parts or not all(isinstance(p, dict) for p in parts):
             raise _bad("parts", "give a list of parts, each an object with a type")
-        return tuple(_part(p) for p in parts)
+        return tuple(_part(_cleaned(p)) for p in parts)
     content = raw.get("content")
     if isinstance(content, list):
-        return tuple(_part(p) if isinstance(p, dict) else {"type": "text", "text": str(p)} for p in content)
+        return tuple(
+            _part(_cleaned(p)) if isinstance(p, dict) else {"type": "text", "text": clean(str(p))} for p in content
+        )
     if not isinstance(content, str):
         raise _bad("content", "give content as text, or parts")
     return ({"type": "text", "text": clean(content)},)
@@ -121,22 +139,33 @@ def _parts(raw: dict[str, Any]) -> tuple[dict[str, Any], ...]:
 def _part(part: dict[str, Any]) -> dict[str, Any]:
     kind = part.get("type")
     if kind == "text":
-        return {**part, "text": clean(str(part.get("text") or ""))}
+        return {**part, "text": str(part.get("text") or "")}
     if kind == "image_url":
         image = part.get("image_url")
         url = image.get("url") if isinstance(image, dict) else image
         if not url:
             raise _bad("parts.image_url", "give image_url a url")
         return part
-    if kind in {"context", "tool"}:
+    if kind in {"context", "tool"} or is_media(kind):
         return part
     # An unknown kind is kept as text: nothing a client captured may be lost.
-    return {"type": "text", "text": clean(str(part.get("text") or json.dumps(part, ensure_ascii=False)))}
+    return {"type": "text", "text": str(part.get("text") or plain_of(part))}
 
 
 def clean(text: str) -> str:
     """Lone surrogates, which no file can hold, become replacement characters."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def _cleaned(value: Any, depth: int = 0) -> Any:
+    """The same with every text in it cleaned, keys included."""
+    if isinstance(value, str):
+        return clean(value)
+    if depth > JSON_DEPTH_MAX:
+        return value
+    if isinstance(value, dict):
+        return {clean(str(key)): _cleaned(one, depth + 1) for key, one in value.items()}
+    return [_cleaned(one, depth + 1) for one in value] if isinstance(value, list | tuple) else value
 
 
 def text_of(parts: tuple[dict[str, Any], ...]) -> str:
@@ -145,14 +174,16 @@ def text_of(parts: tuple[dict[str, Any], ...]) -> str:
     for part in parts:
         match part.get("type"):
             case "tool":
-                given = json.dumps(part.get("tool_input") or {}, ensure_ascii=False)
-                lines.append(f"[tool {part.get('tool_name', '')}] {given}\n{part.get('tool_output') or ''}".rstrip())
+                given = plain_of(part.get("tool_input") or {})
+                output = part.get("tool_output") or ""
+                shown = without_base64(output) if isinstance(output, str) else plain_of(output)
+                lines.append(f"[tool {part.get('tool_name', '')}] {given}\n{shown}".rstrip())
             case "context":
                 lines.append(f"[context {part.get('uri', '')}] {part.get('abstract') or ''}".rstrip())
-            case "image_url":
-                lines.append("[image]")
+            case kind if is_media(kind):
+                lines.append(label_of(part))
             case _:
-                lines.append(str(part.get("text") or ""))
+                lines.append(without_base64(str(part.get("text") or "")))
     return "\n".join(lines)
 
 

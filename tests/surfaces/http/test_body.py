@@ -76,7 +76,7 @@ async def test_a_hundred_levels_are_read(pool: Pool) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"null", b"{", b"[]", b'"x"', b"7", b"{'query':'x'}", b'{"query":NaN}', b'{"query":"\\ud800"}', b"\xff\xfe"],
+    [b"", b"null", b"{", b"[]", b'"x"', b"7", b"{'query':'x'}", b'{"query":NaN}', b"\xff\xfe"],
 )
 async def test_what_is_no_request_is_refused(http: httpx.AsyncClient, content: bytes) -> None:
     answer = await http.post(FIND, content=content)
@@ -116,3 +116,39 @@ async def test_a_large_answer_is_the_same_as_a_small_one(http: httpx.AsyncClient
     await engine.write("viking://resources/a.md", text)
     answer = await http.get("/api/v1/content/read", params={"uri": "viking://resources/a.md"})
     assert answer.json()["result"] == text
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b'{"content":"blue door \\ud83d"}', "blue door \ufffd"),
+        (b'{"content":"\\ude00 blue"}', "\ufffd blue"),
+        (b'{"content":"\\ud83d\\ud83d\\ude00"}', "\ufffd\U0001f600"),
+        (b'{"content":"\\\\ud83d \\ud83d"}', "\\ud83d \ufffd"),
+        (b'\xef\xbb\xbf{"content":"x"}', "x"),
+        ('{"content":"caf\u00e9 au lait"}'.encode("cp1252"), "caf\u00e9 au lait"),
+        (
+            '{"content":"\u0414\u043e\u0433\u043e\u0432\u043e\u0440 \u043f\u043e\u0434\u043f\u0438\u0441\u0430\u043d"}'.encode(
+                "cp1251"
+            ),
+            "\u0414\u043e\u0433\u043e\u0432\u043e\u0440 \u043f\u043e\u0434\u043f\u0438\u0441\u0430\u043d",
+        ),
+        (b'{"content":"blue door \xf0\x9f"}', "blue door \ufffd"),
+        ('{"content":"wide"}'.encode("utf-16"), "wide"),
+    ],
+)
+@pytest.mark.parametrize("room", [0, 100_000])
+async def test_odd_characters_lose_no_message(pool: Pool, data: bytes, text: str, room: int) -> None:
+    padded = data if not room else data[:-1] + b" " * room + data[-1:] if not data.startswith(b"\xff\xfe") else data
+    assert await decode_json(padded, pool) == {"content": text}
+
+
+@pytest.mark.parametrize("data", [b'{"a": NaN}', b'{"a": "\\ud83d"', b"\xef\xbb\xbf", b'{"a": "\\ud8zz"}', b"{'a': 1}"])
+async def test_what_is_not_json_is_refused_all_the_same(pool: Pool, data: bytes) -> None:
+    with pytest.raises(Invalid, match="not JSON"):
+        await decode_json(data, pool)
+
+
+@given(JSON)
+def test_repairing_json_that_is_whole_changes_nothing(value: Any) -> None:
+    assert orjson.loads(bodies.repaired(orjson.dumps(value))) == value

@@ -21,7 +21,7 @@ from recalld.rules.address import resolve
 from recalld.rules.outputs import FACTS_FILE, FOLDER, TEXT_FILE, Output, set_aside
 from recalld.rules.retention import AUTO_COMMIT_DEFAULTS
 from recalld.rules.said import chunks_of_own_words, own_words
-from recalld.rules.wire import iso, message_from
+from recalld.rules.wire import iso, message_from, unread_times
 
 ABSTRACT_CHARS_MAX = 2_000
 SHORT_CHARS_MAX = 600
@@ -67,6 +67,7 @@ async def append(
         session.message_count,
         session.pending_tokens,
         tuple(m.message.id for m in shaped),
+        unread_times(raw),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from typing import Any
 
 import orjson
@@ -10,6 +12,7 @@ from starlette.requests import Request
 from recalld.domain.errors import Invalid
 from recalld.domain.policy import JSON_DEPTH_MAX
 from recalld.infra.offload import Pool
+from recalld.rules.encoding import decode, utf8
 
 JSON_BYTES_MAX = 24 * 1024 * 1024
 INLINE_BYTES = 64 * 1024
@@ -17,6 +20,11 @@ INLINE_BYTES = 64 * 1024
 VALUES_MAX = 100_000
 """So many members and elements one body may hold. Decoding holds the interpreter: 8 million empty lists take 4.6 s."""
 _SLICE = 64 * 1024
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# Every escape in turn, so that none begins within another; group 1 is a surrogate without its partner.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 
 
 async def read_body(request: Request, bytes_max: int = JSON_BYTES_MAX) -> bytes:
@@ -50,10 +58,36 @@ def too_large(bytes_max: int) -> Invalid:
 
 
 async def decode_json(data: bytes, pool: Pool) -> Any:
-    """Decode JSON; large bodies on ``pool``. Raises ``Invalid`` for malformed, too deep and too fine-grained JSON."""
-    if len(data) <= INLINE_BYTES:
+    """Decode JSON; large bodies on ``pool``. Raises ``Invalid`` for malformed, too deep and too fine-grained JSON.
+
+    A byte order mark is skipped. Half an emoji (a lone surrogate) becomes U+FFFD, and text that is not UTF-8 is read as
+    files are: refusing it would lose a whole message for one character.
+    """
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if len(data) > INLINE_BYTES:
+        return await pool.run(_measure_and_decode, data)
+    try:
         return _decode(data)
-    return await pool.run(_measure_and_decode, data)
+    except Invalid:
+        if not may_be_repaired(data):
+            raise
+    return await pool.run(_decode_repaired, data)
+
+
+def may_be_repaired(data: bytes) -> bool:
+    """True when JSON that was refused may be so for its characters alone."""
+    return b"\x00" in data or _SURROGATE.search(data) is not None or utf8(data) is None
+
+
+def repaired(data: bytes) -> bytes:
+    """The same JSON in UTF-8, its lone surrogates replaced. Linear; escapes of backslashes are left alone."""
+    if b"\x00" in data or utf8(data) is None:
+        data = decode(data).text.encode()
+    return _ESCAPE.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], data)
+
+
+def _decode_repaired(data: bytes) -> Any:
+    return _decode(repaired(data))
 
 
 def _measure_and_decode(data: bytes) -> Any:
@@ -63,7 +97,12 @@ def _measure_and_decode(data: bytes) -> Any:
             remedy="send it in smaller pieces",
             details={"values_max": VALUES_MAX},
         )
-    return _decode(data)
+    try:
+        return _decode(data)
+    except Invalid:
+        if not may_be_repaired(data):
+            raise
+    return _decode_repaired(data)
 
 
 def _decode(data: bytes) -> Any:

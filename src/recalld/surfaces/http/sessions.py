@@ -8,6 +8,7 @@ from fastapi import Query
 
 from recalld.app.talk import TalkVerbs
 from recalld.domain.errors import Invalid
+from recalld.domain.report import Appended
 from recalld.domain.session import Session
 from recalld.rules.wire import iso, session_meta
 from recalld.surfaces.http.call import Call
@@ -80,18 +81,13 @@ async def append(call: Call, session_id: str, body: MessageBody) -> dict[str, An
     An ``id`` in the message, or the header ``Idempotency-Key``, makes a repeated call harmless.
     """
     did = await call.workspace.say(session_id, [_message(body)], idempotency_key=_key(call))
-    return {"session_id": did.session_id, "message_count": did.message_count, "pending_tokens": did.pending_tokens}
+    return _appended(did)
 
 
 async def append_batch(call: Call, session_id: str, body: BatchMessages) -> dict[str, Any]:
     """Append up to 100 messages in this order, all or none."""
     did = await call.workspace.say(session_id, [_message(m) for m in body.messages], idempotency_key=_key(call))
-    return {
-        "session_id": did.session_id,
-        "message_count": did.message_count,
-        "pending_tokens": did.pending_tokens,
-        "added": did.added,
-    }
+    return _appended(did) | {"added": did.added}
 
 
 async def commit(call: Call, session_id: str, body: CommitBody | None = None) -> dict[str, Any]:
@@ -188,6 +184,11 @@ def _settings(one: Session) -> dict[str, Any]:
 
 def _listed(one: Session) -> dict[str, Any]:
     return {"session_id": one.id, "uri": str(one.uri), "is_dir": True, "mod_time": iso(one.updated_at)}
+
+
+def _appended(did: Appended) -> dict[str, Any]:
+    shown = {"session_id": did.session_id, "message_count": did.message_count, "pending_tokens": did.pending_tokens}
+    return shown | ({"unread_created_at": list(did.unread_times)} if did.unread_times else {})
 
 
 def _message(body: MessageIn) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from recalld.domain.errors import Invalid
+from recalld.rules.wire import unread_times
 
 from . import arguments as args
 from .desk import Desk, later
@@ -18,6 +19,13 @@ _REMOTE = re.compile(r"(?:https?|ssh|git|tos)://|git@", re.IGNORECASE)
 
 async def remember(desk: Desk, asked: args.Remember) -> str:
     """Keep messages of a conversation; memories are made of them in the background."""
+    unread = unread_times(asked.messages)
+    if unread:
+        raise Invalid(
+            f"created_at {unread[0]!r} is not a time",
+            remedy="write 2026-05-01, 2026-05-01T10:00:00Z or epoch seconds, or leave it out",
+            details={"field": "created_at"},
+        )
     session_id = f"mcp-store-{uuid4().hex[:12]}"
     said = await desk.workspace.say(session_id, asked.messages)
     did = await desk.workspace.session_commit(session_id)

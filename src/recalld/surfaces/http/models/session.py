@@ -119,7 +119,7 @@ class MessageIn(Model):
     parts: list[dict[str, Any]] | None = None
     id: str | None = None
     peer_id: str | None = None
-    created_at: str | int | float | None = None
+    created_at: Any = None
     turn_id: str | None = None
     message_kind: Literal["user_query", "assistant_step", "tool_transport", "checkpoint"] | None = None
     source_message_ids: list[str] | None = None
@@ -242,6 +242,8 @@ class AppendResult(Model):
     message_count: int
     pending_tokens: int
     added: int | None = None
+    unread_created_at: list[str] | None = None
+    """``created_at`` that are not times: those messages are dated by the server."""
 
 
 class CommitResult(Model):
