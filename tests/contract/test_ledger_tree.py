@@ -115,7 +115,7 @@ async def test_large_content_lies_in_the_blobs_and_its_loss_is_told(house: House
 
 
 async def test_making_a_directory_twice_is_a_conflict_unless_allowed(house: House) -> None:
-    await house.do(MakeDir(at("resources/a/b"), tiers=TIERS))
+    await house.do(MakeDir(at("resources/a/b"), abstract=TIERS.abstract))
     with pytest.raises(Conflict):
         await house.do(MakeDir(at("resources/a/b")))
     await house.do(MakeDir(at("resources/a/b"), exist_ok=True))

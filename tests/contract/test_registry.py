@@ -135,7 +135,7 @@ async def test_names_are_taken_once(registry: SqliteRegistry) -> None:
 
 
 async def test_settings_of_somebody_without_a_key_make_no_member(registry: SqliteRegistry) -> None:
-    await registry.set_settings("acme", "eve", {"a": 1})
+    await registry.change_settings("acme", "eve", {"a": 1})
     assert [m.user for m in await registry.members("acme", limit=10)] == ["ana", "bob"]
     key = compose("acme", "eve", "e" * 64)
     await registry.enrol("acme", "eve", role=Role.USER, key=key, settings={"b": 2})
@@ -150,7 +150,7 @@ async def test_who_was_nobody_is_somebody_once_made(registry: SqliteRegistry) ->
 
 
 async def test_an_account_is_counted_and_has_settings(registry: SqliteRegistry) -> None:
-    await registry.set_settings("acme", "", {"agent_evolution": {"enabled": True}})
+    await registry.change_settings("acme", "", {"agent_evolution": {"enabled": True}})
     (account,) = await registry.accounts()
     assert (account.id, account.users, account.settings) == ("acme", 2, {"agent_evolution": {"enabled": True}})
     assert await registry.account("nowhere") is None
@@ -178,13 +178,13 @@ async def test_a_flood_of_wrong_keys_is_turned_away_and_known_keys_do_not_wait(r
 async def test_a_reader_of_the_store_remembers_nothing(house: House, registry: SqliteRegistry, tmp_path: Path) -> None:
     readers = Readers(tmp_path / "data" / FILE_NAME, count=1)
     worker = SqliteRegistry(readers, house.ledger.clock)
-    await registry.set_settings("acme", "bob", {"n": 1})
+    await registry.change_settings("acme", "bob", {"n": 1})
     first = await worker.member("acme", "bob")
-    await registry.set_settings("acme", "bob", {"n": 2})
+    await registry.change_settings("acme", "bob", {"n": 2})
     second = await worker.member("acme", "bob")
     assert first is not None
     assert second is not None
-    assert (first.settings, second.settings) == ({"n": 1}, {"n": 2})
+    assert (first.settings, second.settings) == ({"x": 1, "n": 1}, {"x": 1, "n": 2})
     with pytest.raises(Conflict):
         await worker.set_role("acme", "bob", Role.ADMIN)
     await worker.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from recalld.domain.caller import Caller, Role, identifier
@@ -126,15 +126,14 @@ class AdminVerbs:
     # ------------------------------------------------------------------ settings
     async def set_account(self, account: str, changes: Mapping[str, Any]) -> Account:
         """Replace these settings of an account; None takes one back."""
-        settings = (await self.account(account)).settings
-        await self._doors.registry.set_settings(account, "", _merged(settings, changes))
-        return await self.account(account)
+        found = await self.account(account)
+        return replace(found, settings=await self._doors.registry.change_settings(account, "", changes))
 
     async def set_member(self, account: str, user: str, changes: Mapping[str, Any]) -> Member:
         """Replace these settings of a member; None takes one back."""
-        settings = (await self.member(account, user)).settings
-        await self._doors.registry.set_settings(account, user, _merged(settings, changes))
-        return await self.member(account, user)
+        found = await self.member(account, user)
+        settings = await self._doors.registry.change_settings(account, user, changes, keyed=True)
+        return replace(found, settings=settings)
 
     # ------------------------------------------------------------------ steps
     def _key(self, account: str, user: str, seed: str | None) -> str:
@@ -160,7 +159,3 @@ def _role(text: str) -> Role:
     if text not in {Role.ADMIN, Role.USER}:
         raise Invalid(f"role {text[:40]!r} is unknown", remedy="user or admin", details={"field": "role"})
     return Role(text)
-
-
-def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in {**settings, **changes}.items() if value is not None}

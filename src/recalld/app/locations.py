@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.uri import Uri
@@ -33,29 +34,30 @@ class LocationVerbs:
     async def locations(self) -> Locations:
         """What holds now."""
         member = await self._doors.registry.member(self._caller.account, self._caller.user)
-        chosen = dict(member.settings.get(ADD_TARGETS) or {}) if member is not None else {}
-        skills = str(Uri(("user", self._caller.user, "skills")))
-        return Locations(chosen, chosen.get("resource_uri", RESOURCES), chosen.get("skill_uri", skills))
+        return self._holding(member.settings if member is not None else {})
 
     async def choose(self, changes: Mapping[str, str | None]) -> Locations:
         """Replace these; None takes one back. Raises ``Invalid`` for places that cannot hold what is added."""
-        now, chosen = self._doors.clock.now(), dict((await self.locations()).override)
+        now = self._doors.clock.now()
+        chosen: dict[str, str | None] = {}
         for name, text in changes.items():
             if text is None:
-                chosen.pop(name, None)
+                chosen[name] = None
             elif name == "resource_uri":
                 chosen[name] = str(import_root(text, self._caller, now, name))
             else:
                 chosen[name] = str(check_skill_root(resolve(text, self._caller, now), self._caller))
-        return await self._store(chosen)
+        return await self._change(chosen, ADD_TARGETS)
 
     async def reset(self) -> Locations:
         """Take both back."""
-        return await self._store({})
+        return await self._change({ADD_TARGETS: None})
 
-    async def _store(self, chosen: Mapping[str, str]) -> Locations:
-        registry, (account, user) = self._doors.registry, (self._caller.account, self._caller.user)
-        member = await registry.member(account, user)
-        settings = {**(member.settings if member is not None else {}), ADD_TARGETS: dict(chosen)}
-        await registry.set_settings(account, user, settings)
-        return await self.locations()
+    async def _change(self, changes: Mapping[str, str | None], within: str = "") -> Locations:
+        account, user = self._caller.account, self._caller.user
+        return self._holding(await self._doors.registry.change_settings(account, user, changes, within=within))
+
+    def _holding(self, settings: Mapping[str, Any]) -> Locations:
+        chosen = dict(settings.get(ADD_TARGETS) or {})
+        skills = str(Uri(("user", self._caller.user, "skills")))
+        return Locations(chosen, chosen.get("resource_uri", RESOURCES), chosen.get("skill_uri", skills))

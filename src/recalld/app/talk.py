@@ -25,9 +25,11 @@ class TalkVerbs:
     async def configure(self, session_id: str, changes: Mapping[str, Any]) -> Session:
         """Replace these settings of a session; None takes one away. Raises ``NotFound``."""
         tenant = self._doors.ledger.tenant(self._caller)
-        if changes:
-            await tenant.commit(Commit((ConfigureSession(session_id, dict(changes)),)))
-        return await tenant.session(session_id)
+        if not changes:
+            return await tenant.session(session_id)
+        receipt = await tenant.commit(Commit((ConfigureSession(session_id, dict(changes)),)))
+        assert receipt.session is not None
+        return receipt.session
 
     async def extract(self, session_id: str) -> Sequence[Remembered]:
         """Memories of the live messages, which stay live."""

@@ -243,9 +243,13 @@ class Workspace:
         """Make a session. Raises ``Conflict`` ``ALREADY_EXISTS``."""
         name = session_id or self._fresh_session_id()
         check_session_id(name)
-        tenant = self._doors.ledger.tenant(self.caller)
-        await tenant.commit(Commit((OpenSession(name, {**new_config(self._doors), **(config or {})}),)))
-        return await tenant.session(name)
+        return await self._session_after(OpenSession(name, {**new_config(self._doors), **(config or {})}))
+
+    async def _session_after(self, change: OpenSession | ConfigureSession | MarkUsed) -> Session:
+        """A session as the commit of this change left it."""
+        receipt = await self._doors.ledger.tenant(self.caller).commit(Commit((change,)))
+        assert receipt.session is not None
+        return receipt.session
 
     def _fresh_session_id(self) -> str:
         clock = self._doors.clock
@@ -260,14 +264,11 @@ class Workspace:
             if not auto_create:
                 raise
         check_session_id(session_id)
-        await tenant.commit(Commit((OpenSession(session_id, new_config(self._doors), exist_ok=True),)))
-        return await tenant.session(session_id)
+        return await self._session_after(OpenSession(session_id, new_config(self._doors), exist_ok=True))
 
     async def session_configure(self, session_id: str, config: Mapping[str, Any]) -> Session:
         """Replace these keys of a session's settings."""
-        tenant = self._doors.ledger.tenant(self.caller)
-        await tenant.commit(Commit((ConfigureSession(session_id, dict(config)),)))
-        return await tenant.session(session_id)
+        return await self._session_after(ConfigureSession(session_id, dict(config)))
 
     async def sessions(self) -> list[Session]:
         """Newest first."""
@@ -312,9 +313,7 @@ class Workspace:
 
     async def session_used(self, session_id: str, *, contexts: Sequence[str] = (), skills: int = 0) -> tuple[int, int]:
         """Count what a session used; returns the session's totals of contexts and skills."""
-        tenant = self._doors.ledger.tenant(self.caller)
-        await tenant.commit(Commit((MarkUsed(session_id, tuple(self._uri(u) for u in contexts), skills),)))
-        session = await tenant.session(session_id)
+        session = await self._session_after(MarkUsed(session_id, tuple(self._uri(u) for u in contexts), skills))
         return session.contexts_used, session.skills_used
 
     # ---------------------------------------------------------------- import

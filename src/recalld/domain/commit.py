@@ -30,11 +30,12 @@ class WriteMode(StrEnum):
 @dataclass(frozen=True, slots=True)
 class MakeDir:
     """Make a directory and its missing parents. An existing one is a ``Conflict`` unless ``exist_ok``.
-    ``source``: where its content comes from (plain JSON; {} leaves what is there)."""
+    ``abstract``: its caller's own ("" leaves what is there; an overview stays what it is). ``source``: where its content
+    comes from (plain JSON; {} leaves what is there)."""
 
     uri: Uri
     exist_ok: bool = False
-    tiers: Tiers | None = None
+    abstract: str = ""
     source: dict[str, Any] = field(default_factory=dict)
 
 
@@ -93,10 +94,14 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class SetTags:
-    """Set a node's tags (the full new set)."""
+    """Set a node's tags (the full new set); ``append``: add them to those it has, a later value of a key winning. Tags that
+    it has already change nothing and are reported as unchanged. More than ``TAGS_MAX`` are ``Invalid``. ``optional``: a node
+    that is not there is left out instead of raising ``NotFound``."""
 
     uri: Uri
     tags: tuple[str, ...]
+    append: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +206,22 @@ class FinishArchive:
 
 @dataclass(frozen=True, slots=True)
 class ConfigureSession:
-    """Replace a session's ``config`` keys by these (None removes a key). ``extracted``: memories to count by type."""
+    """Replace a session's ``config`` keys by these (None removes a key). ``extracted``: memories to count by type.
+    ``expect``: keys that must still have these values (None = must be missing; ``Conflict`` ``ABORTED`` if not)."""
 
     session_id: str
     config: dict[str, Any]
     extracted: dict[str, int] = field(default_factory=dict)
+    expect: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRecall:
+    """Add to a session's recall log what it was given in a turn: (address, detail) each (``rules/recall_log``)."""
+
+    session_id: str
+    turn: int
+    given: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +326,7 @@ Op = (
     | ArchiveMessages
     | FinishArchive
     | ConfigureSession
+    | NoteRecall
     | MarkUsed
     | NewTask
     | UpdateTask

@@ -56,9 +56,13 @@ class Registry(Protocol):
         """Replace a member's key. Raises ``NotFound``."""
         ...
 
-    async def set_settings(self, account: str, user: str, settings: Mapping[str, Any]) -> None:
-        """Replace a member's settings (``user`` "": the account's). Somebody without a key gets a row of settings alone.
-        Raises ``NotFound`` for an account that is not there."""
+    async def change_settings(
+        self, account: str, user: str, changes: Mapping[str, Any], *, within: str = "", keyed: bool = False
+    ) -> dict[str, Any]:
+        """Merge ``changes`` into a member's settings (``user`` "": the account's) in one transaction, and return them as they
+        are then; None takes a setting away. ``within``: merge into the settings that lie under this key. Somebody without a
+        key gets a row of settings alone, unless ``keyed``. Raises ``NotFound`` for an account (or ``keyed`` member) that is
+        not there."""
         ...
 
     def forget(self, account: str, user: str = "") -> None:

@@ -61,7 +61,7 @@ async def test_a_policy_is_kept(house: House, policy: dict[str, Any], expected: 
 
 async def test_without_a_policy_of_its_own_a_session_keeps_its_users(house: House) -> None:
     registry = house.doors.registry
-    await registry.set_settings("default", "default", {"memory_policy": {"self": {"enabled": False}}})
+    await registry.change_settings("default", "default", {"memory_policy": {"self": {"enabled": False}}})
     await committed(house, None)
     assert await memories(house) == {"own": 0, "peers": 1}
     await house.r.session_new("own", config={"memory_policy": {"self": {"enabled": True}}})

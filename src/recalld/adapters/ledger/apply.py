@@ -30,6 +30,7 @@ APPLY: dict[type, Callable[[Pen, Any], None]] = {
     ops.ArchiveMessages: talk.archive_messages,
     ops.FinishArchive: talk.finish_archive,
     ops.ConfigureSession: talk.configure,
+    ops.NoteRecall: talk.note_recall,
     ops.MarkUsed: talk.mark_used,
     ops.NewTask: queue.new_task,
     ops.UpdateTask: queue.update_task,

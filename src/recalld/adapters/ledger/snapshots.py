@@ -56,6 +56,7 @@ def mark(pen: Pen, op: MarkSnapshot) -> None:
         raise Conflict(
             f"branch {new.branch} has moved on",
             remedy="try again",
+            code="ABORTED",
             details={"resource": new.branch, "conflict_type": "git_ref_cas", "retryable": True},
         )
     author = {"name": new.author.name, "email": new.author.email}

@@ -19,12 +19,14 @@ from recalld.domain.commit import (
     MarkUsed,
     NewMessage,
     NewTask,
+    NoteRecall,
     OpenSession,
 )
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.lookup import AT, every, only, way
+from recalld.rules.recall_log import KEY, log_of
 from recalld.rules.retention import due
 
 from . import rows
@@ -323,13 +325,31 @@ def configure(pen: Pen, op: ConfigureSession) -> None:
     """See ``commit.ConfigureSession``."""
     node = node_of(pen.c, pen.caller, op.session_id)
     config = json.loads(only(pen.c, "SELECT config FROM session WHERE node = ?", (node,))[0])
-    config = {k: v for k, v in {**config, **op.config}.items() if v is not None}
+    if any(config.get(key) != value for key, value in op.expect.items()):
+        raise Conflict(
+            f"the settings of session {op.session_id} have changed meanwhile",
+            remedy="read them again",
+            code="ABORTED",
+            details={"resource": op.session_id, "retryable": True},
+        )
+    _set_config(pen, node, {k: v for k, v in {**config, **op.config}.items() if v is not None})
+    if op.extracted:
+        _count_extracted(pen, node, op.extracted)
+    pen.outcome.session = _at(pen.c, node, uri_of(pen.caller, op.session_id))
+
+
+def _set_config(pen: Pen, node: int, config: dict[str, Any]) -> None:
     pen.c.execute(
         "UPDATE session SET config = ?, updated = ? WHERE node = ?",
         (json.dumps(config, ensure_ascii=False), pen.at, node),
     )
-    if op.extracted:
-        _count_extracted(pen, node, op.extracted)
+
+
+def note_recall(pen: Pen, op: NoteRecall) -> None:
+    """See ``commit.NoteRecall``."""
+    node = node_of(pen.c, pen.caller, op.session_id)
+    now = _at(pen.c, node, uri_of(pen.caller, op.session_id))
+    _set_config(pen, node, {**now.config, KEY: log_of(now).after(op.given, op.turn)})
 
 
 def mark_used(pen: Pen, op: MarkUsed) -> None:
@@ -339,6 +359,7 @@ def mark_used(pen: Pen, op: MarkUsed) -> None:
         "UPDATE session SET contexts_used = contexts_used + ?, skills_used = skills_used + ? WHERE node = ?",
         (len(op.uris), op.skills, node),
     )
+    pen.outcome.session = _at(pen.c, node, uri_of(pen.caller, op.session_id))
 
 
 def forget_session(c: apsw.Connection, nodes: Iterable[int]) -> None:

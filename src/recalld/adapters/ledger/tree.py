@@ -8,8 +8,11 @@ from recalld.domain.commit import MakeDir, PutFile, Remove, SetChunks, SetTags, 
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.job import NewJob
+from recalld.domain.policy import TAGS_MAX
 from recalld.domain.uri import Uri
 from recalld.infra.lookup import every, only
+from recalld.rules.sidecar import pin
+from recalld.rules.tags import merged
 
 from . import rows
 from .chunks import KIND_FILE, KIND_TIER, delete_chunks, insert_chunks
@@ -42,10 +45,17 @@ def make_dir(pen: Pen, op: MakeDir) -> None:
     node = pen.directory(op.uri)
     if op.source:
         pen.c.execute("UPDATE node SET source = ? WHERE id = ?", (json.dumps(op.source), node))
-    if op.tiers is not None:
-        pen.set_tier(node, 1, op.tiers)
+    if op.abstract:
+        pen.set_tier(node, 1, pin(0, op.abstract, _tiers(pen, node)))
         _tell_parent(pen, node, op.uri)
     pen.outcome.created += [] if found else [op.uri]
+    if not op.exist_ok:
+        pen.outcome.nodes.append(rows.load(pen.c, node, op.uri))
+
+
+def _tiers(pen: Pen, node: int) -> Tiers | None:
+    found = pen.c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node,)).fetchone()
+    return Tiers(*found) if found else None
 
 
 def put_file(pen: Pen, op: PutFile) -> None:
@@ -158,10 +168,19 @@ def _follow(pen: Pen, op: PutFile, node: int, owner: int, version: int, parent: 
 def set_tags(pen: Pen, op: SetTags) -> None:
     """See ``commit.SetTags``."""
     found = existing(pen, op.uri)
+    if found is None and op.optional:
+        return
     if found is None:
         raise rows.missing(op.uri)
+    had = tuple(json.loads(found.tags))
+    tags = merged(had, op.tags, append=True) if op.append else op.tags
+    if len(tags) > TAGS_MAX:
+        raise Invalid(f"{len(tags)} tags on one entry", remedy=f"at most {TAGS_MAX}", details={"field": "tags"})
+    if tags == had:
+        pen.outcome.unchanged.append(op.uri)
+        return
     seq = pen.log("tags", found.id, op.uri)
-    pen.c.execute("UPDATE node SET tags = ?, seq = ? WHERE id = ?", (json.dumps(op.tags), seq, found.id))
+    pen.c.execute("UPDATE node SET tags = ?, seq = ? WHERE id = ?", (json.dumps(tags), seq, found.id))
     pen.outcome.updated.append(op.uri)
 
 
@@ -171,8 +190,8 @@ def set_tiers(pen: Pen, op: SetTiers) -> None:
     if read is None:
         return
     found, path = read
-    before = pen.c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (op.node_id,)).fetchone()
-    if op.checked and op.own != (Tiers(*before) if before else None):
+    before = _tiers(pen, op.node_id)
+    if op.checked and op.own != before:
         pen.outcome.stale += 1
         return
     pen.set_tier(op.node_id, op.version, op.tiers)
@@ -191,7 +210,7 @@ def set_tiers(pen: Pen, op: SetTiers) -> None:
     )
     if op.seen_seq:
         pen.c.execute("UPDATE node SET stale = 0 WHERE id = ? AND stale <= ?", (op.node_id, op.seen_seq))
-    if path and (before is None or before[0] != op.tiers.abstract):
+    if path and (before is None or before.abstract != op.tiers.abstract):
         _tell_parent(pen, op.node_id, Uri(path))
 
 

@@ -92,18 +92,34 @@ def change_member(c: apsw.Connection, account_: str, user: str, **columns: str) 
     c.execute(f"UPDATE member SET {names} WHERE account = ? AND user = ?", (*columns.values(), account_, user))
 
 
-def set_settings(c: apsw.Connection, account_: str, user: str, settings: Mapping[str, Any], at: float) -> None:
-    """See ``ports.registry.Registry.set_settings``."""
+def change_settings(
+    c: apsw.Connection, account_: str, user: str, changes: Mapping[str, Any], *, within: str, keyed: bool, at: float
+) -> dict[str, Any]:
+    """See ``ports.registry.Registry.change_settings``."""
     if user:
+        there = member(c, account_, user)
+        if keyed and (there is None or not there[1]):
+            raise missing_user(user)
+        settings = _merged(there[0].settings if there is not None else {}, changes, within)
         c.execute(
             "INSERT INTO member (account, user, role, created, settings) VALUES (?,?,'user',?,?) "
             "ON CONFLICT (account, user) DO UPDATE SET settings = excluded.settings",
             (account_, user, at, _json(settings)),
         )
-        return
-    c.execute("UPDATE account SET settings = ? WHERE id = ?", (_json(settings), account_))
-    if not c.changes():
+        return settings
+    home = account(c, account_)
+    if home is None:
         raise missing_account(account_)
+    settings = _merged(home.settings, changes, within)
+    c.execute("UPDATE account SET settings = ? WHERE id = ?", (_json(settings), account_))
+    return settings
+
+
+def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any], within: str) -> dict[str, Any]:
+    if within:
+        inner = settings.get(within)
+        changes = {within: _merged(inner if isinstance(inner, Mapping) else {}, changes, "") or None}
+    return {name: value for name, value in {**settings, **changes}.items() if value is not None}
 
 
 def missing_account(id_: str) -> NotFound:

@@ -164,10 +164,16 @@ class SqliteRegistry:
             account, user, lambda c: rows.change_member(c, account, user, key_hash=stored, key_head=shown)
         )
 
-    async def set_settings(self, account: str, user: str, settings: Mapping[str, Any]) -> None:
+    async def change_settings(
+        self, account: str, user: str, changes: Mapping[str, Any], *, within: str = "", keyed: bool = False
+    ) -> dict[str, Any]:
         """See ``ports.registry.Registry``."""
         at = self._clock.now()
-        await self._write(account, user, lambda c: rows.set_settings(c, account, user, settings, at))
+        return await self._write(
+            account,
+            user,
+            lambda c: rows.change_settings(c, account, user, changes, within=within, keyed=keyed, at=at),
+        )
 
     async def _write(self, account: str, user: str, work: Callable[[apsw.Connection], T]) -> T:
         if not isinstance(self._readers, Store):

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from recalld.domain.commit import Commit, ConfigureSession
+from recalld.domain.commit import Commit, NoteRecall
 from recalld.domain.errors import NotFound, RecalldError
 from recalld.domain.report import ContextEntry
 from recalld.domain.session import Message, Session
 from recalld.ports.ledger import Tenant
-from recalld.rules.recall_log import KEY, RecallLog, log_of
+from recalld.rules.recall_log import RecallLog, log_of
 from recalld.rules.widen import widenings
 
 from .wish import Wish
@@ -61,7 +61,8 @@ async def remember(wish: Wish, past: Past, given: Sequence[ContextEntry], tenant
     """Note what was given, durably, and return how that went. What cannot be noted is merely given again."""
     if past.log is None or not given:
         return past.dedup
-    noted = Commit((ConfigureSession(wish.session_id, {KEY: past.log.after(given)}),))
+    shown = tuple((str(one.uri), one.detail) for one in given)
+    noted = Commit((NoteRecall(wish.session_id, past.log.turn, shown),))
     try:
         async with asyncio.timeout(WRITE_WITHIN_S):
             await tenant.commit(noted)

@@ -13,6 +13,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.privacy import PrivacyConfig, PrivacyMeta, PrivacyVersion
 from recalld.domain.uri import Uri
+from recalld.flows.retrying import key_of, retrying
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.privacy import (
@@ -27,7 +28,7 @@ from recalld.rules.privacy import (
 )
 from recalld.rules.wire import iso
 
-TRIES = 5
+OVERTAKEN = frozenset({"ABORTED", "ALREADY_EXISTS"})
 ENTRIES_MAX = 10_000
 
 
@@ -79,48 +80,49 @@ async def version(uri: Uri, number: int, caller: Caller, doors: Doors) -> Privac
 
 
 async def upsert(uri: Uri, wish: PrivacyWish, caller: Caller, doors: Doors) -> PrivacyConfig:
-    """Add a version and put it in force, making the document if it is new. Raises ``Invalid``, ``Conflict``."""
-    tenant, now = doors.ledger.tenant(caller), iso(doors.clock.now())
-    for _ in range(TRIES):
-        old, expect = await _meta(uri, tenant)
-        latest = old.latest + 1 if old is not None else 1
-        if latest > VERSIONS_MAX:
-            raise Invalid(f"{uri} has {VERSIONS_MAX} versions", remedy="use another key", code="RESOURCE_EXHAUSTED")
-        labels = wish.labels if wish.labels is not None or old is None else old.labels
-        made = PrivacyVersion(latest, dict(wish.values), wish.change_reason, labels, now)
-        began = old.created_at if old is not None else now
-        meta = PrivacyMeta(uri.parent.name, uri.name, latest, latest, labels, began, now)
-        puts = (
-            await _file(uri / version_file(latest), written(made), WriteMode.CREATE, "", doors),
-            await _meta_file(uri, meta, expect, doors),
-        )
-        if await _done(puts, tenant):
-            return PrivacyConfig(meta, made)
-    raise _kept_changing(uri)
+    """Add a version and put it in force, making the document if it is new. Raises ``Invalid``."""
+
+    async def attempt() -> PrivacyConfig:
+        return await _upsert(uri, wish, doors.ledger.tenant(caller), doors)
+
+    return await retrying(attempt, key_of(caller.account, uri), doors=doors, codes=OVERTAKEN)
+
+
+async def _upsert(uri: Uri, wish: PrivacyWish, tenant: Tenant, doors: Doors) -> PrivacyConfig:
+    now = iso(doors.clock.now())
+    old, expect = await _meta(uri, tenant)
+    latest = old.latest + 1 if old is not None else 1
+    if latest > VERSIONS_MAX:
+        raise Invalid(f"{uri} has {VERSIONS_MAX} versions", remedy="use another key", code="RESOURCE_EXHAUSTED")
+    labels = wish.labels if wish.labels is not None or old is None else old.labels
+    made = PrivacyVersion(latest, dict(wish.values), wish.change_reason, labels, now)
+    began = old.created_at if old is not None else now
+    meta = PrivacyMeta(uri.parent.name, uri.name, latest, latest, labels, began, now)
+    puts = (
+        await _file(uri / version_file(latest), written(made), WriteMode.CREATE, "", doors),
+        await _meta_file(uri, meta, expect, doors),
+    )
+    try:
+        await tenant.commit(Commit(puts))
+    except NotFound as removed:
+        raise Conflict(f"{uri} was removed meanwhile", remedy="try again", code="ABORTED") from removed
+    return PrivacyConfig(meta, made)
 
 
 async def activate(uri: Uri, number: int, caller: Caller, doors: Doors) -> PrivacyConfig:
-    """Put a version in force. Raises ``NotFound``, ``Conflict``."""
+    """Put a version in force. Raises ``NotFound``."""
     tenant = doors.ledger.tenant(caller)
-    for _ in range(TRIES):
-        meta = read_meta(await _read(uri / META_FILE, uri, tenant))
-        expect = hashlib.sha256(written(meta)).hexdigest()
+
+    async def attempt() -> PrivacyConfig:
+        meta, expect = await _meta(uri, tenant)
+        if meta is None:
+            raise _missing(uri)
         chosen = await _version(uri, number, tenant)
         changed = replace(meta, active=number, updated_at=iso(doors.clock.now()))
-        if await _done((await _meta_file(uri, changed, expect, doors),), tenant):
-            return PrivacyConfig(changed, chosen)
-    raise _kept_changing(uri)
+        await tenant.commit(Commit((await _meta_file(uri, changed, expect, doors),)))
+        return PrivacyConfig(changed, chosen)
 
-
-async def _done(puts: tuple[PutFile, ...], tenant: Tenant) -> bool:
-    """False: somebody else was quicker."""
-    try:
-        await tenant.commit(Commit(puts))
-    except Conflict as changed:
-        if changed.code not in {"ABORTED", "ALREADY_EXISTS"}:
-            raise
-        return False
-    return True
+    return await retrying(attempt, key_of(caller.account, uri), doors=doors, codes=OVERTAKEN)
 
 
 async def _meta(uri: Uri, tenant: Tenant) -> tuple[PrivacyMeta | None, str]:
@@ -172,7 +174,3 @@ def _missing(uri: Uri) -> NotFound:
         remedy="list the categories and their keys to see those there are",
         details={"type": "privacy_config", "resource": str(uri)},
     )
-
-
-def _kept_changing(uri: Uri) -> Conflict:
-    return Conflict(f"{uri} kept changing", remedy="try it again", details={"uri": str(uri), "retryable": True})

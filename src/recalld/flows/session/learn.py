@@ -23,6 +23,7 @@ from recalld.domain.policy import ABSTRACT_CHARS_MAX
 from recalld.domain.report import Remembered
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
+from recalld.flows.retrying import key_of, retrying
 from recalld.flows.tree.shape import shape
 from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
@@ -66,6 +67,14 @@ async def extract(job: Job, doors: Doors) -> None:
 
 async def extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Remembered]:
     """Memories of the live messages, which stay live; what was learnt once is not learnt again by a later commit."""
+    return await retrying(
+        lambda: _extract_now(session_id, caller, doors),
+        key_of(caller.account, f"{caller.user}/{session_id}"),
+        doors=doors,
+    )
+
+
+async def _extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Remembered]:
     tenant = doors.ledger.tenant(caller)
     session = await tenant.session(session_id)
     live = own_words(await tenant.messages(session_id, archive=0))
@@ -74,7 +83,12 @@ async def extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Rem
     found = await doors.model.memories(heard) if heard else ()
     puts, counts = await _memories(found, session, policy, None, caller, doors)
     if live:
-        learnt = ConfigureSession(session_id, {EXTRACTED_TO: live[-1].ordinal}, counts)
+        learnt = ConfigureSession(
+            session_id,
+            {EXTRACTED_TO: live[-1].ordinal},
+            counts,
+            expect={EXTRACTED_TO: session.config.get(EXTRACTED_TO)},
+        )
         await tenant.commit(Commit((*puts, learnt), FOLLOWING, cause=str(session.uri)))
     return [Remembered(p.uri, memory_type(p.uri), p.tiers.abstract if p.tiers is not None else "") for p in puts]
 

@@ -13,15 +13,15 @@ from recalld.domain.job import Lane, NewJob, TaskStatus
 from recalld.domain.node import Entry
 from recalld.domain.skill import SKILL_FILE, Skill, SkillFacts, SkillGone, SkillKept, SkillPackage
 from recalld.domain.uri import DEPTH_MAX, Uri
+from recalld.flows.retrying import key_of, retrying
 from recalld.flows.tree.shape import put_file, shape
 from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
-from recalld.rules.sidecar import pin
 from recalld.rules.skill import checked_skill
 from recalld.rules.skill_form import abstract_of, facts_json
 
-TRIES = 5
+OVERTAKEN = frozenset({"ABORTED", "ALREADY_EXISTS"})
 CHUNKS_MAX = 400
 """Pieces indexed in the commit itself; the rest is indexed by jobs, so that nobody waits for a long appendix."""
 NODES_MAX = 10_000
@@ -52,16 +52,17 @@ async def keep(wish: SkillWish, caller: Caller, doors: Doors) -> SkillKept:
     uri = wish.root / facts.name
     tenant = doors.ledger.tenant(caller)
     puts = await _puts(uri, facts, wish, doors)
-    for _ in range(TRIES):
+
+    async def attempt() -> SkillKept:
         present = await _present(uri, tenant)
         if wish.must_be and present is None:
             raise missing_skill(facts.name)
         try:
             return await _commit(uri, facts, wish, puts, present, tenant, doors)
-        except Conflict as changed:
-            if changed.code not in {"ABORTED", "ALREADY_EXISTS"}:
-                raise
-    raise Conflict(f"{uri} kept changing", remedy="try it again", details={"uri": str(uri), "retryable": True})
+        except NotFound as removed:
+            raise Conflict(f"{uri} was removed meanwhile", remedy="try again", code="ABORTED") from removed
+
+    return await retrying(attempt, key_of(caller.account, uri), doors=doors, codes=OVERTAKEN)
 
 
 async def remove_skill(skill: Skill, private: Uri | None, caller: Caller, doors: Doors) -> SkillGone:
@@ -115,7 +116,6 @@ async def _commit(
     tenant: Tenant,
     doors: Doors,
 ) -> SkillKept:
-    old = None if present is None else await tenant.tiers(uri)
     here = next((e.node for e in present or () if e.rel_path == SKILL_FILE), None)
     # What was read decides what is removed: a SKILL.md changed meanwhile begins it anew.
     first = replace(puts[0], mode=WriteMode.CREATE) if here is None else replace(puts[0], expect=here.hash)
@@ -127,7 +127,7 @@ async def _commit(
         skipped=wish.package.skipped,
     )
     ops: list[Op] = [Remove(gone, recursive=True) for gone in _outdated(present or (), {p.uri for p in puts})]
-    ops += [MakeDir(uri, exist_ok=True, tiers=pin(0, abstract_of(facts), old)), first, *puts[1:], *_task(kept)]
+    ops += [MakeDir(uri, exist_ok=True, abstract=abstract_of(facts)), first, *puts[1:], *_task(kept)]
     await tenant.commit(Commit(tuple(ops), (*_later(puts), *FOLLOWING), cause=kept.task_id))
     return kept
 

@@ -14,18 +14,15 @@ from dataclasses import dataclass, replace
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, MarkSnapshot
-from recalld.domain.errors import Conflict
 from recalld.domain.snapshot import Author, Files, Recorded, Snapshot
 from recalld.domain.uri import Uri
+from recalld.flows.retrying import key_of, retrying
 from recalld.ports.doors import Doors
 from recalld.ports.history import Past
 from recalld.rules.ovgitignore import ignoring
 from recalld.rules.snapshots import changes, oid_of, path_of, tree_oid
 
 from .trees import trees_of
-
-TRIES = 4
-"""How often a branch may move on under a snapshot being made before its caller is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +45,11 @@ async def mark(note: Note, caller: Caller, doors: Doors) -> Recorded:
 
 
 async def _tried(note: Note, under: Sequence[Uri], caller: Caller, doors: Doors, *, even_if_same: bool) -> Recorded:
-    for _ in range(TRIES - 1):
-        try:
-            return await _record(note, under, caller, doors, even_if_same)
-        except Conflict as moved:
-            if moved.details.get("conflict_type") != "git_ref_cas":
-                raise
-    return await _record(note, under, caller, doors, even_if_same)
+    return await retrying(
+        lambda: _record(note, under, caller, doors, even_if_same),
+        key_of(caller.account, f"snapshots of {note.branch}"),
+        doors=doors,
+    )
 
 
 async def _record(note: Note, under: Sequence[Uri], caller: Caller, doors: Doors, even_if_same: bool) -> Recorded:

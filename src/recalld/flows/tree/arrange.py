@@ -11,7 +11,6 @@ from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.rules.address import check_move, check_new_folder, check_remove, check_write, is_message, session_of
 from recalld.rules.outputs import FOLDER
-from recalld.rules.sidecar import pin
 
 from .outputs import outputs_of
 from .write import FOLLOWING
@@ -20,10 +19,9 @@ from .write import FOLLOWING
 async def mkdir(uri: Uri, description: str, caller: Caller, doors: Doors) -> Node:
     """Make a directory; ``description`` becomes its abstract. Raises ``Conflict`` if something is there."""
     check_new_folder(uri)
-    tiers = pin(0, description.strip()[:ABSTRACT_CHARS_MAX], None) if description.strip() else None
-    tenant = doors.ledger.tenant(caller)
-    await tenant.commit(Commit((MakeDir(uri, tiers=tiers),), FOLLOWING))
-    return await tenant.stat(uri)
+    made = MakeDir(uri, abstract=description.strip()[:ABSTRACT_CHARS_MAX].strip())
+    receipt = await doors.ledger.tenant(caller).commit(Commit((made,), FOLLOWING))
+    return receipt.nodes[0]
 
 
 async def remove(uri: Uri, recursive: bool, caller: Caller, doors: Doors) -> Receipt:

@@ -20,6 +20,7 @@ from recalld.rules.tags import merged, tags_of
 from . import read
 
 NODES_PER_COMMIT = 200
+ROUNDS_MAX = 8
 
 
 async def attributes(uri: Uri, caller: Caller, doors: Doors) -> Attributes:
@@ -43,14 +44,20 @@ async def set_tags(
     tags = tags_of(texts)
     _check_count(len(tags))
     tenant = doors.ledger.tenant(caller)
-    nodes = await _nodes(uri, recursive, tenant)
-    wished = [(node, merged(node.tags, tags, append=append)) for node in nodes]
-    changes = [SetTags(node.uri, wish) for node, wish in wished if wish != node.tags]
-    for change in changes:
-        _check_count(len(change.tags))
-    for start in range(0, len(changes), NODES_PER_COMMIT):
-        await tenant.commit(Commit(tuple(changes[start : start + NODES_PER_COMMIT])))
-    return Tagged(uri, tuple(c.uri for c in changes), len(nodes) - len(changes), tags)
+    done: dict[Uri, bool] = {}
+    for _ in range(ROUNDS_MAX):
+        nodes = await _nodes(uri, recursive, tenant)
+        wished = [(node, merged(node.tags, tags, append=append)) for node in nodes if node.uri not in done]
+        # What it becomes is decided by the tags that it has when it is changed.
+        changes = [SetTags(n.uri, tags, append=append, optional=n.uri != uri) for n, wish in wished if wish != n.tags]
+        done |= {node.uri: False for node, wish in wished if wish == node.tags}
+        for start in range(0, len(changes), NODES_PER_COMMIT):
+            receipt = await tenant.commit(Commit(tuple(changes[start : start + NODES_PER_COMMIT])))
+            done |= dict.fromkeys(receipt.updated, True) | dict.fromkeys(receipt.unchanged, False)
+        if all(change.uri in done for change in changes):
+            break  # else some were moved or removed meanwhile: look where they are now
+    changed = tuple(at for at, new in done.items() if new)
+    return Tagged(uri, changed, len(done) - len(changed), tags)
 
 
 async def _nodes(uri: Uri, recursive: bool, tenant: Tenant) -> list[Node]:

@@ -1,0 +1,182 @@
+"""Settings, tags, logs and versions that several change at once: every change is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from recalld.app.admin import AdminVerbs
+from recalld.app.locations import LocationVerbs
+from recalld.app.privacy import PrivacyVerbs
+from recalld.app.snapshots import SnapshotVerbs
+from recalld.app.talk import TalkVerbs
+from recalld.app.tending import TendingVerbs
+from recalld.domain.caller import Caller, Role
+from recalld.domain.commit import Commit, ConfigureSession, NoteRecall
+from recalld.domain.errors import Conflict, Invalid, NotFound
+from recalld.domain.policy import TAGS_MAX
+from recalld.ports.doors import Doors
+from tests.house_fixture import House
+from tests.interleaving import interleaved
+
+NOTE = "viking://resources/notes/tea.md"
+ROOT = Caller("acme", "ana", Role.ROOT)
+ADMIN = Caller("acme", "ana", Role.ADMIN)
+
+
+async def test_settings_of_an_account_that_two_change_are_both_there(house: House) -> None:
+    await AdminVerbs(house.doors, ROOT).make_account("acme", "ana", seed=None, settings={"z": 0})
+    mine = AdminVerbs(house.doors, ADMIN)
+    met, at = True, 0
+    while met:
+        await mine.set_account("acme", {"z": 0, "a": None, "b": None})
+        told, met = await interleaved(
+            lambda doors: AdminVerbs(doors, ADMIN).set_account("acme", {"a": 1}),
+            lambda: mine.set_account("acme", {"b": 2}),
+            house.doors,
+            at,
+        )
+        assert told.settings["a"] == 1
+        assert (await mine.account("acme")).settings == {"z": 0, "a": 1, **({"b": 2} if met else {})}
+        at += 1
+    assert at > 2
+
+
+async def test_settings_of_a_member_that_two_change_are_both_there(house: House) -> None:
+    await AdminVerbs(house.doors, ROOT).make_account("acme", "ana", seed=None, settings={})
+    mine = AdminVerbs(house.doors, ADMIN)
+    await asyncio.gather(*(mine.set_member("acme", "ana", {f"k{i}": i}) for i in range(8)))
+    assert (await mine.member("acme", "ana")).settings == {f"k{i}": i for i in range(8)}
+    with pytest.raises(NotFound):
+        await mine.set_member("acme", "nobody", {"a": 1})
+
+
+async def test_places_chosen_one_by_one_are_all_chosen(house: House) -> None:
+    verbs = house.r.verbs(LocationVerbs)
+    await asyncio.gather(
+        verbs.choose({"resource_uri": "viking://resources/inbox"}), verbs.choose({"skill_uri": "viking://agent/skills"})
+    )
+    assert (await verbs.locations()).override == {
+        "resource_uri": "viking://resources/inbox",
+        "skill_uri": "viking://agent/skills",
+    }
+    assert (await verbs.reset()).override == {}
+
+
+async def test_tags_added_by_two_are_all_there(house: House) -> None:
+    for at in range(4):
+        await house.write(NOTE, "tea")
+        await house.r.verbs(TendingVerbs).set_tags(NOTE, [])
+        _, met = await interleaved(
+            lambda doors: TendingVerbs(doors, Caller()).set_tags(NOTE, ["a=1"], mode="append"),
+            lambda: house.r.verbs(TendingVerbs).set_tags(NOTE, ["b=2"], mode="append"),
+            house.doors,
+            at,
+        )
+        if met:
+            assert sorted((await house.r.stat(NOTE)).tags) == ["a=1", "b=2"]
+    assert not met
+
+
+async def test_a_file_removed_while_its_folder_is_tagged_does_not_stop_the_others(house: House) -> None:
+    await house.write(NOTE, "tea")
+    await house.write("viking://resources/notes/b.md", "coffee")
+    told, _ = await interleaved(
+        lambda doors: TendingVerbs(doors, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
+        lambda: house.r.rm(NOTE),
+        house.doors,
+        2,
+    )
+    assert (await house.r.stat("viking://resources/notes/b.md")).tags == ("a=1",)
+    assert [str(uri) for uri in told.updated] == ["viking://resources/notes", "viking://resources/notes/b.md"]
+
+
+async def test_a_file_moved_within_the_folder_meanwhile_is_tagged_where_it_is(house: House) -> None:
+    await house.write(NOTE, "tea")
+    await interleaved(
+        lambda doors: TendingVerbs(doors, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
+        lambda: house.r.mv(NOTE, "viking://resources/notes/sub/tea.md"),
+        house.doors,
+        2,
+    )
+    assert (await house.r.stat("viking://resources/notes/sub/tea.md")).tags == ("a=1",)
+
+
+async def test_tags_of_two_together_do_not_exceed_the_limit(house: House) -> None:
+    await house.write(NOTE, "tea")
+    verbs = house.r.verbs(TendingVerbs)
+    await verbs.set_tags(NOTE, [f"k{i}=v" for i in range(TAGS_MAX - 1)])
+    await verbs.set_tags(NOTE, ["last=v"], mode="append")
+    with pytest.raises(Invalid):
+        await verbs.set_tags(NOTE, ["over=v"], mode="append")
+    assert len((await house.r.stat(NOTE)).tags) == TAGS_MAX
+
+
+async def test_what_two_recalls_gave_a_session_is_all_in_its_log(house: House) -> None:
+    await house.r.session_new("s")
+    tenant = house.doors.ledger.tenant(Caller())
+    for uri in ("viking://resources/a", "viking://resources/b"):
+        await tenant.commit(Commit((NoteRecall("s", 0, ((uri, "abstract"),)),)))
+    log = (await house.r.session("s")).config["recall_log"]
+    assert list(log["entries"]) == ["viking://resources/a", "viking://resources/b"]
+
+
+async def test_a_setting_that_is_no_longer_as_expected_is_not_replaced(house: House) -> None:
+    await house.r.session_new("s", config={"n": 1})
+    tenant = house.doors.ledger.tenant(Caller())
+    await tenant.commit(Commit((ConfigureSession("s", {"n": 2}, expect={"n": 1, "none": None}),)))
+    with pytest.raises(Conflict) as refused:
+        await tenant.commit(Commit((ConfigureSession("s", {"n": 3}, expect={"n": 1}),)))
+    assert (refused.value.code, (await house.r.session("s")).config["n"]) == ("ABORTED", 2)
+
+
+async def test_a_session_that_is_learnt_from_twice_at_once_counts_its_memories_once(house: House) -> None:
+    say = "My favourite tea is oolong and I was born in Oslo on 3 May 1990."
+    await house.say("once", say)
+    learnt = await house.r.verbs(TalkVerbs).extract("once")
+    assert learnt
+    counts = (await house.r.session("once")).memories_extracted
+    for at in range(12):
+        name = f"twice{at}"
+        await house.say(name, say)
+        _, met = await interleaved(
+            lambda doors, name=name: TalkVerbs(doors, Caller()).extract(name),  # type: ignore[misc]
+            lambda name=name: house.r.verbs(TalkVerbs).extract(name),  # type: ignore[misc]
+            house.doors,
+            at,
+        )
+        assert (await house.r.session(name)).memories_extracted == counts
+    assert not met
+
+
+async def test_twelve_snapshots_at_once_follow_each_other(house: House) -> None:
+    verbs = house.r.verbs(SnapshotVerbs)
+    await house.write(NOTE, "tea")
+
+    async def one(i: int) -> None:
+        await house.write(f"viking://resources/notes/{i}.md", "tea")
+        await verbs.commit(f"snapshot {i}")
+
+    await asyncio.gather(*(one(i) for i in range(12)))
+    line = await verbs.log(limit=50)
+    assert [snapshot.parent for snapshot in line[:-1]] == [snapshot.oid for snapshot in line[1:]]
+
+
+async def test_twenty_versions_of_a_private_value_at_once_are_all_kept(house: House) -> None:
+    verbs = house.r.verbs(PrivacyVerbs)
+    await asyncio.gather(*(verbs.upsert("skill", "fern", {"n": i}) for i in range(20)))
+    assert await verbs.versions("skill", "fern") == list(range(1, 21))
+
+
+async def test_a_private_value_removed_meanwhile_begins_anew(house: House) -> None:
+    for at in range(3):
+        await house.r.verbs(PrivacyVerbs).upsert("skill", "fern", {"n": 1})
+
+        async def verb(doors: Doors) -> object:
+            return await PrivacyVerbs(replace(doors), Caller()).upsert("skill", "fern", {"n": 2})
+
+        await interleaved(verb, lambda: house.r.rm("viking://~/privacy/skill/fern", recursive=True), house.doors, at)
+        assert (await house.r.verbs(PrivacyVerbs).config("skill", "fern")).current.values == {"n": 2}
+        await house.r.rm("viking://~/privacy/skill/fern", recursive=True)
