@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
+from recalld.adapters.ledger.sqlite import SqliteTenant
 from recalld.app.housekeeping import UPLOAD_KEPT_S, Housekeeping
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, NewTask
@@ -19,9 +21,33 @@ from tests.house_fixture import House, plant
 async def test_waiting_for_work_that_nobody_does_ends_at_its_time_and_the_work_stays(house: House) -> None:
     await house.write("viking://resources/a.md", "text")
     with pytest.raises(Upstream) as late:
-        await house.r.wait(timeout_s=1.0)
-    assert (late.value.code, late.value.details["timeout"]) == ("DEADLINE_EXCEEDED", 1.0)
+        await house.r.wait(timeout_s=0.01)
+    assert (late.value.code, late.value.details["timeout"]) == ("DEADLINE_EXCEEDED", 0.01)
     assert await house.settle() > 0
+
+
+async def test_who_waits_is_told_of_the_end_and_does_not_keep_asking(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.write("viking://resources/a.md", "text")
+    asked = 0
+    honest = SqliteTenant.pending
+
+    async def pending(tenant: SqliteTenant, *, task_id: str = "") -> int:
+        nonlocal asked
+        asked += 1
+        return await honest(tenant, task_id=task_id)
+
+    monkeypatch.setattr(SqliteTenant, "pending", pending)
+    waiting = asyncio.ensure_future(house.r.wait(timeout_s=60.0))
+    while asked < 2:
+        await asyncio.sleep(0)
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+    assert asked == 2
+    done = await house.settle()
+    await waiting
+    assert 2 < asked <= 2 + 2 * done
 
 
 async def test_waiting_with_nothing_to_do_ends_at_once(house: House) -> None:

@@ -43,6 +43,9 @@ class ServerConfig(BaseModel):
     request_deadline_s: float = Field(
         30.0, gt=0, le=600, description="any other request that does not wait answers within this"
     )
+    wait_deadline_s: float = Field(
+        1800.0, gt=0, le=86400, description="a request that waits for background work answers within this"
+    )
     shutdown_s: float = Field(10.0, gt=0, le=300, description="how long open requests may finish after SIGTERM")
     one_processor: bool = Field(
         True, description="the server's own threads share one processor, which costs a third less; its worker uses any"

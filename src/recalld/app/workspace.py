@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, ConfigureSession, MarkUsed, OpenSession, Receipt, WriteMode
-from recalld.domain.errors import Denied, Invalid, NotFound, deadline_exceeded
+from recalld.domain.errors import Denied, Invalid, NotFound
 from recalld.domain.hit import Answer
 from recalld.domain.job import QueueCount, Task, TaskStatus
 from recalld.domain.node import Entry, Node
@@ -43,9 +43,10 @@ from recalld.rules.asking import ask, tag
 from recalld.rules.widen import widen
 from recalld.rules.wire import message_json
 
+from . import request
+from .waiting import until_quiet
+
 V = TypeVar("V")
-WAIT_STEP_S = 0.01
-WAIT_STEP_MAX_S = 0.25
 _ARCHIVE_ID = re.compile(r"archive_(\d{3,})")
 
 
@@ -213,7 +214,11 @@ class Workspace:
         """Recall. Options: target_uri, context_type, limit, score_threshold, level, tags, since, until, time_field,
         filter (see ``rules/asking.ask``)."""
         asked = ask(query, self.caller, self._doors.clock.now(), **options)
-        return await find(asked, self.caller, self._doors, deadline_s=self._recall_deadline_s)
+        return await find(asked, self.caller, self._doors, deadline_s=self._recall_s())
+
+    def _recall_s(self) -> float:
+        """What is left of the deadline of a recall once its request has its place."""
+        return max(self._recall_deadline_s - request.current().queued_s, self._recall_deadline_s / 4)
 
     async def search(self, query: str, *, session_id: str = "", **options: Any) -> Answer:
         """``find`` whose question is read in the light of the session's latest turns."""
@@ -224,13 +229,13 @@ class Workspace:
             except NotFound:
                 recent = []
             asked = replace(asked, text=widen(asked.text, recent))
-        return await search(asked, self.caller, self._doors, deadline_s=self._recall_deadline_s)
+        return await search(asked, self.caller, self._doors, deadline_s=self._recall_s())
 
     async def assemble(self, query: str, **options: Any) -> ContextBlock:
         """The wire's mode=context; options are the fields of ``flows/context/assemble.Wish`` with URIs as texts."""
         exclude = tuple(self._uri(u) for u in options.pop("exclude", ()))
         wish = assembling.Wish(query, exclude=exclude, **options)
-        return await assembling.assemble(wish, self.caller, self._doors, deadline_s=self._recall_deadline_s)
+        return await assembling.assemble(wish, self.caller, self._doors, deadline_s=self._recall_s())
 
     async def count(self, uri: str = "") -> int:
         """Chunks that can be found (below ``uri``)."""
@@ -378,15 +383,11 @@ class Workspace:
         return await cancel(task_id, self.caller, self._doors)
 
     async def wait(self, *, timeout_s: float | None = None, task_id: str = "") -> list[QueueCount]:
-        """Until no job of this caller (or of one task) is left. Raises the wire's DEADLINE_EXCEEDED; the work goes on."""
-        clock, tenant = self._doors.clock, self._doors.ledger.tenant(self.caller)
-        end = None if timeout_s is None else clock.monotonic() + timeout_s
-        step = WAIT_STEP_S
-        while await tenant.pending(task_id=task_id):
-            if end is not None and clock.monotonic() >= end:
-                raise deadline_exceeded("waiting for background work", timeout_s or 0.0)
-            await clock.sleep(step)
-            step = min(step * 1.5, WAIT_STEP_MAX_S)
+        """Until no job of this caller (or of one task) is left. Raises the wire's DEADLINE_EXCEEDED; the work goes on.
+
+        A request that waits gives its place among the others back first.
+        """
+        await until_quiet(self._doors, self.caller, timeout_s=timeout_s, task_id=task_id)
         return await self._doors.ledger.queues()
 
 

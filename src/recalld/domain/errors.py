@@ -84,10 +84,11 @@ class Closed(RecalldError):
 
 
 def deadline_exceeded(operation: str, timeout_s: float, remedy: str = "") -> Upstream:
-    """An ``Upstream`` with the wire's 504 code: ``operation`` did not end in ``timeout_s`` seconds."""
+    """An ``Upstream`` with the wire's 504 code: ``operation`` did not end in ``timeout_s`` seconds. ``remedy`` says what became
+    of it, which only the caller knows."""
     return Upstream(
         f"{operation} did not end in {timeout_s:g} s",
-        remedy=remedy or "the work goes on; ask again later or allow more time",
+        remedy=remedy or "ask again later or allow more time",
         code="DEADLINE_EXCEEDED",
         details={"operation": operation, "timeout": timeout_s},
     )

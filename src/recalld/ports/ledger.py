@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -180,6 +180,10 @@ class Tenant(Protocol):
     async def pending(self, *, task_id: str = "") -> int:
         """How many jobs of this caller (or of one task) are still to be done; dead ones do not count, nor
         those of the language model that betters words which can be found already."""
+        ...
+
+    def endings(self) -> AsyncGenerator[None, None]:
+        """Yields at once, then whenever a job of this caller may have ended, and at least every two seconds."""
         ...
 
     # Last, because below it the word list means this method.

@@ -46,9 +46,9 @@ class Crowd:
             await asyncio.sleep(0)
 
 
-async def crowd(*arrivals: str, running: int = 1, waiting: int = 10, caller: int = 10) -> Crowd:
+async def crowd(*arrivals: str, running: int = 1, waiting: int = 10, caller: int = 10, queue: int = 10) -> Crowd:
     """``ana1`` is a request of ana."""
-    made = Crowd(Limits(running, waiting, caller))
+    made = Crowd(Limits(running, waiting, caller, queue))
     for name in arrivals:
         await made.come(name, name[:3])
     return made
@@ -79,7 +79,7 @@ async def test_beyond_the_limit_one_is_sent_away_at_once() -> None:
 
 
 async def test_one_caller_cannot_fill_the_house() -> None:
-    there = await crowd("ana1", "ana2", caller=2)
+    there = await crowd("ana1", "ana2", queue=1)
     with pytest.raises(Busy) as refused:
         async with there.gate.entered("ana"):
             pass
@@ -105,16 +105,16 @@ class Fickle(Gate):
 
     leaving: asyncio.Task[None] | None = None
 
-    def _leave(self) -> None:
-        super()._leave()
+    def _leave(self, caller: str) -> None:
+        super()._leave(caller)
         if self.leaving is not None:
             leaving, self.leaving = self.leaving, None
             leaving.cancel()
 
 
 async def test_a_place_handed_to_one_who_goes_away_goes_on_to_the_next() -> None:
-    there = Crowd(Limits(1, 10, 10))
-    there.gate = gate = Fickle("recall", Limits(1, 10, 10))
+    there = Crowd(Limits(1, 10, 10, 10))
+    there.gate = gate = Fickle("recall", Limits(1, 10, 10, 10))
     for name in ("ana1", "ben1", "cat1"):
         await there.come(name, name[:3])
     gate.leaving = there.tasks.pop("ben1")
@@ -125,7 +125,7 @@ async def test_a_place_handed_to_one_who_goes_away_goes_on_to_the_next() -> None
 
 
 async def test_after_any_crowd_the_house_is_empty() -> None:
-    gate = Gate("recall", Limits(3, 50, 50))
+    gate = Gate("recall", Limits(3, 50, 50, 50))
 
     async def visit(caller: str, steps: int) -> None:
         async with gate.entered(caller):

@@ -49,7 +49,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
 async def narrow(app: Application) -> AsyncIterator[Application]:
     """One request of each class at a time, one more may wait."""
     before = app.front.admission
-    app.front.admission = Admission({one: Limits(1, 1, 2) for one in (Class.RECALL, Class.CAPTURE)})
+    app.front.admission = Admission({one: Limits(1, 1, 1, 1) for one in (Class.RECALL, Class.CAPTURE)})
     yield app
     app.front.admission = before
 
@@ -119,7 +119,8 @@ async def test_the_work_of_a_client_who_left_is_ended(
         ("POST /api/v1/content/batch-write", Class.BULK),
         ("GET /api/v1/observer/queue", Class.ADMIN),
         ("GET /health", Class.OPEN),
-        ("GET /api/v1/tasks/{task_id}", Class.OPEN),
+        ("GET /api/v1/tasks/{task_id}", Class.RECALL),
+        ("POST /api/v1/system/wait", Class.WAIT),
     ],
 )
 def test_a_route_has_the_class_of_what_it_is_for(route: str, wanted: Class) -> None:

@@ -73,17 +73,58 @@ async def until_ready(client: httpx.AsyncClient) -> None:
         pass
 
 
-async def test_health_answers_before_the_store_is_open(config: Config, openable: Openable) -> None:
+async def test_health_answers_before_the_store_is_open_and_other_requests_wait_for_it(
+    config: Config, openable: Openable
+) -> None:
     async def talk(client: httpx.AsyncClient) -> None:
         assert (await client.get("/health")).status_code == 200
-        assert (await client.get("/api/v1/system/status")).status_code == 503
-        openable.may_open.set()
-        await until_ready(client)
-        assert (await client.get("/api/v1/system/status")).status_code == 200
+        assert (await client.get("/ready")).status_code == 503
+        async with asyncio.TaskGroup() as tasks:
+            early = [
+                tasks.create_task(client.get("/api/v1/system/status")),
+                tasks.create_task(client.post("/api/v1/search/find", json={"query": "words"})),
+                tasks.create_task(client.post("/api/v1/resources/temp_upload", files={"file": ("a.md", b"text")})),
+            ]
+            while (await client.get("/health")).status_code != 200 or openable.events != ["opening beside=True"]:
+                pass
+            assert not any(task.done() for task in early)
+            openable.may_open.set()
+        assert [task.result().status_code for task in early] == [200, 200, 200]
         stop()
 
     await during(config, talk)
     assert openable.events == ["opening beside=True", "closed"]
+
+
+async def test_a_request_waits_for_the_store_no_longer_than_its_deadline(tmp_path: Path, openable: Openable) -> None:
+    config = load_config(None, data=tmp_path, server={"port": 0, "request_deadline_s": 0.05})
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        refused = await client.get("/api/v1/system/status")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        openable.may_open.set()
+        stop()
+
+    await during(config, talk)
+
+
+async def test_requests_that_wait_for_a_store_that_cannot_be_opened_are_told(
+    config: Config, openable: Openable
+) -> None:
+    openable.fails = Conflict("the data folder is in use", remedy="stop the other server")
+    answers: list[int] = []
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        asking = asyncio.ensure_future(client.get("/api/v1/system/status"))
+        while (await client.get("/health")).status_code == 200 and not openable.events:
+            pass
+        openable.may_open.set()
+        answers.append((await asking).status_code)
+
+    with pytest.raises(BaseExceptionGroup) as ended:
+        await during(config, talk)
+    assert ended.value.subgroup(Conflict)
+    assert answers == [503]
 
 
 async def test_open_requests_end_before_the_store_closes(config: Config, openable: Openable) -> None:

@@ -25,7 +25,7 @@ WRITE = {"name": "write", "arguments": {"uri": "viking://resources/a.md", "conte
 async def app(tmp_path: Path) -> AsyncIterator[Application]:
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
         app = create_app(engine, ServerConfig(request_deadline_s=0.2), guests={"/mcp": Mcp})
-        app.front.admission = Admission({one: Limits(1, 1, 2) for one in LIMITS})
+        app.front.admission = Admission({one: Limits(1, 1, 1, 1) for one in LIMITS})
         yield app
         app.front.close()
 

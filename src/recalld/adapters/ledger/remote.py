@@ -7,7 +7,7 @@ are the owner's. What the owner applies for the worker goes through the bulk lan
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from recalld.domain.caller import Caller
@@ -199,6 +199,9 @@ class _RemoteTenant:
 
     async def pending(self, *, task_id: str = "") -> int:
         return await self._reader.pending(task_id=task_id)
+
+    def endings(self) -> AsyncGenerator[None, None]:
+        return self._reader.endings()
 
     # Last, because below it the word list means this method.
     async def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:

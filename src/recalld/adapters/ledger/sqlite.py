@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,7 @@ from recalld.ports.clock import Clock
 from recalld.ports.ledger import ChunkRow, LogEntry, Spent, StaleDir, Tenant, Usage
 
 from . import apply, carry, chunks, faults, look, queue, records, talk, upkeep, writing
+from .endings import Endings
 from .pen import Pen
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ class SqliteLedger:
         self.clock = clock
         self._policies = policies
         self._listeners: set[asyncio.Event] = set()
+        self.endings = Endings()
 
     @property
     def readers(self) -> Readers:
@@ -122,6 +124,7 @@ class SqliteLedger:
         now, policy = self.clock.now(), self._policies.get(job.kind, JobPolicy())
         await self.write(lambda c: queue.retry(c, job, policy, error, now, delay_s, permanent), bulk=True)
         self.woken(delay_s)
+        self.endings.ended(job.caller)
 
     async def release(self, *, worker: str) -> int:
         """See ``ports.ledger.Ledger``."""
@@ -329,6 +332,8 @@ class SqliteTenant:
         """See ``ports.ledger.Tenant``."""
         at = self._ledger.clock.now()
         outcome = await self._ledger.write(lambda c: apply.apply(c, self.caller, commit, at), bulk=self._bulk)
+        if commit.done:
+            self._ledger.endings.ended(self.caller)
         if outcome.wakes:
             self._ledger.woken(max((j.delay_s for j in commit.jobs), default=0.0))
         return apply.receipt(outcome)
@@ -362,7 +367,9 @@ class SqliteTenant:
     async def cancel(self, task_id: str) -> Task:
         """See ``ports.ledger.Tenant``."""
         now = self._ledger.clock.now()
-        return await self._ledger.write(lambda c: queue.cancel(c, self.caller, task_id, now))
+        task = await self._ledger.write(lambda c: queue.cancel(c, self.caller, task_id, now))
+        self._ledger.endings.ended(self.caller)
+        return task
 
     async def log(self, *, after: int = 0, limit: int = 100) -> list[LogEntry]:
         """See ``ports.ledger.Tenant``."""
@@ -375,6 +382,10 @@ class SqliteTenant:
     async def pending(self, *, task_id: str = "") -> int:
         """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: queue.pending(c, self.caller, task_id))
+
+    def endings(self) -> AsyncGenerator[None, None]:
+        """See ``ports.ledger.Tenant``."""
+        return self._ledger.endings.of(self.caller)
 
     # Last, because below it the word list means this method.
     async def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:

@@ -101,7 +101,8 @@ class Line:
         try:
             return self._exchange(method, target, headers, data, timeout_s)
         except TimeoutError as slow:
-            raise deadline_exceeded(f"{method} {target.split('?')[0]}", timeout_s) from slow
+            remedy = "the server may still complete it; look before you send it again, or allow more time"
+            raise deadline_exceeded(f"{method} {target.split('?')[0]}", timeout_s, remedy) from slow
         except (OSError, http.client.HTTPException) as broken:
             if not may_repeat:
                 raise self._broke(broken) from broken

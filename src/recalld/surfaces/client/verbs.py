@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recalld.domain.errors import Invalid
+from recalld.domain.errors import Invalid, Upstream
 
 from .line import Progress, Upload
 from .transport import Reply, Transport
@@ -48,8 +48,14 @@ class Client(Transport):
         return dict(self.call("GET", f"{API}/stats/usage", params={"days": days}).result)
 
     def wait(self, timeout_s: float | None = None) -> dict[str, Any]:
-        """Until no work is left; raises ``Upstream`` ``DEADLINE_EXCEEDED`` after ``timeout_s``."""
-        return dict(self._post("/system/wait", {"timeout": timeout_s}, timeout_s=FOREVER).result)
+        """Until no work is left; raises ``Upstream`` ``DEADLINE_EXCEEDED`` after ``timeout_s``. Without one it asks again
+        whenever the server's own deadline for waiting has passed."""
+        while True:
+            try:
+                return dict(self._post("/system/wait", {"timeout": timeout_s}, timeout_s=FOREVER).result)
+            except Upstream as late:
+                if timeout_s is not None or late.code != "DEADLINE_EXCEEDED":
+                    raise
 
     # -------------------------------------------------------------------- tree
     def ls(

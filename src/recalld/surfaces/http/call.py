@@ -55,9 +55,25 @@ class Front:
     codec: Pool
     disk: Pool
     engine: Engine | None = None
+    opening: asyncio.Event = field(default_factory=asyncio.Event)
     tally: Tally = field(default_factory=Tally)
     tickets: Tickets = field(default_factory=Tickets)
     admission: Admission = field(default_factory=Admission)
+
+    def open(self, engine: Engine | None) -> None:
+        """The data folder is open (None: it cannot be opened): whoever waits for it goes on."""
+        self.engine = engine
+        self.opening.set()
+
+    async def opened(self) -> None:
+        """Until the data folder is open, or the deadline of a request has passed; then ``Call.engine`` refuses."""
+        if self.engine is not None or self.opening.is_set():
+            return
+        try:
+            async with asyncio.timeout(self.settings.request_deadline_s):
+                await self.opening.wait()
+        except TimeoutError:
+            pass
 
     def close(self) -> None:
         """Shut both pools; running calls end first."""
@@ -107,6 +123,12 @@ class Call(Request):
                 self._caller = await trusted_caller(
                     self.headers, self.query_params, path, settings, self.engine.registry, with_peer=self._with_peer
                 )
+        return self._caller
+
+    async def identify_by_ticket(self, token: str, *, sending: bool) -> Caller:
+        """Act as whom a ticket was made for; the handler uses it up, so that a request that is refused before keeps it.
+        Raises ``Denied``."""
+        self._caller = self.front.tickets.look(token, sending=sending).caller
         return self._caller
 
     @property

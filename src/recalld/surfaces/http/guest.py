@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request, empty_receive
 from starlette.types import ASGIApp, Scope
 
-from recalld.domain.errors import deadline_exceeded
 from recalld.surfaces.http.admission import Class
 from recalld.surfaces.http.call import Call, Front
 from recalld.surfaces.http.uploads import open_upload
+from recalld.surfaces.http.visit import Terms, Visit
 
 if TYPE_CHECKING:
     from recalld.app.engine import Engine, Workspace
@@ -28,6 +27,7 @@ class Door:
 
     async def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
         """The engine, and the verbs as whoever calls. Raises ``Closed``, ``Denied``, ``Invalid``, ``Conflict`` and ``Busy``."""
+        await self._front.opened()
         call = Call(scope, empty_receive, front=self._front, with_peer=True)
         await call.identify(anywhere=True)
         return call.engine, call.workspace
@@ -53,15 +53,21 @@ class Door:
     async def place(self, workspace: Workspace, kind: str, waits: bool) -> AsyncIterator[None]:
         """A place among the requests of a class (a ``Class``'s value) while the block runs, under their deadline if it is not
         to wait for background work. Raises ``Busy`` where none is free."""
-        caller, seconds = workspace.caller, self._front.settings.request_deadline_s
-        entered = self._front.admission.entered(Class(kind), f"{caller.account}/{caller.user}")
-        try:
-            async with asyncio.timeout(None if waits else seconds) as limit, entered:
-                yield
-        except TimeoutError as late:
-            if not limit.expired():
-                raise
-            raise deadline_exceeded(f"mcp.{kind}", seconds) from late
+        caller, settings = workspace.caller, self._front.settings
+        recalls = Class(kind) is Class.RECALL
+        terms = Terms(
+            f"mcp.{kind}",
+            Class(kind),
+            admission_s=settings.recall_deadline_s / 2 if recalls else settings.request_deadline_s,
+            deadline_s=settings.request_deadline_s,
+            wait_s=settings.wait_deadline_s,
+            changes=not recalls,
+        )
+        async with (
+            Visit(self._front.admission, terms) as visit,
+            visit.working(f"{caller.account}/{caller.user}", waits=waits),
+        ):
+            yield
 
     async def off_loop(self, work: Callable[[], Any]) -> Any:
         """Run ``work`` on a thread."""

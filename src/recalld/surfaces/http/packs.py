@@ -31,14 +31,10 @@ _ZIP = "application/zip"
 
 async def download(call: Call, query: Annotated[DownloadQuery, Query()]) -> Response:
     """A file's bytes as stored, sidecars and session views as they read. With ``token`` no key is asked for."""
-    if query.token:
-        ticket = call.front.tickets.take(query.token)
-        found = await call.engine.as_caller(ticket.caller).verbs(PackVerbs).fetch(ticket.uri)
-        return send_pieces(found.pieces, found.name, found.size)
-    await call.identify()
-    if not query.uri:
+    uri = call.front.tickets.take(query.token).uri if query.token else query.uri
+    if not uri:
         raise Invalid("uri is needed", remedy="name the file to download", details={"field": "uri"})
-    found = await call.workspace.verbs(PackVerbs).fetch(query.uri)
+    found = await call.workspace.verbs(PackVerbs).fetch(uri)
     return send_pieces(found.pieces, found.name, found.size)
 
 
@@ -98,7 +94,7 @@ def _told(done: Brought) -> dict[str, Any]:
 
 
 VERBS = (
-    Verb("GET", "/api/v1/content/download", download, bytes, "Download a file", bare=True, open=True, media=BYTES),
+    Verb("GET", "/api/v1/content/download", download, bytes, "Download a file", bare=True, ticket="fetch", media=BYTES),
     Verb("POST", f"{_AT}/export", export, bytes, "Export a directory", Deadline.NONE, bare=True, media=_ZIP),
     Verb("POST", f"{_AT}/import", bring, BroughtResult, "Import a pack", Deadline.NONE),
     Verb("POST", f"{_AT}/backup", backup, bytes, "Back up the account", Deadline.NONE, bare=True, media=_ZIP),

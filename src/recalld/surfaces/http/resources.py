@@ -52,12 +52,12 @@ async def temp_upload(call: Call, query: Annotated[UploadQuery, Query()]) -> dic
     With a ``token`` that the tool ``add_resource`` gave no key is needed, and the file is imported at once.
     """
     ticket = call.front.tickets.take(query.token, sending=True) if query.token else None
-    caller = await call.identify() if ticket is None else ticket.caller
+    caller = call.caller
     upload_id = await _received(call, caller)
     if ticket is None:
         return {"temp_file_id": upload_id}
     upload = await call.front.disk.run(open_upload, call.engine.upload_dir, upload_id, caller)
-    did = await call.engine.as_caller(caller).add(upload.path, name=upload.filename, keep_source=False, **ticket.wish)
+    did = await call.workspace.add(upload.path, name=upload.filename, keep_source=False, **ticket.wish)
     return _added(did, waited=False)
 
 
@@ -219,7 +219,7 @@ VERBS = (
         "Upload a file",
         Deadline.NONE,
         reads=True,
-        open=True,
+        ticket="send",
         extra=_FORM,
     ),
     Verb("POST", _AT, add, AddResult, "Import"),

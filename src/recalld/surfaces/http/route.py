@@ -12,14 +12,15 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from recalld.domain.errors import RecalldError, deadline_exceeded
+from recalld.app.config import ServerConfig
+from recalld.domain.errors import RecalldError
 from recalld.infra.background import CancelledBy
 from recalld.surfaces.http.admission import Class, class_of
 from recalld.surfaces.http.body import decode_json, read_body
@@ -27,6 +28,7 @@ from recalld.surfaces.http.call import ROUTE, Call, Front, fresh_id
 from recalld.surfaces.http.errors import invalid_parameters, of_error
 from recalld.surfaces.http.models.envelope import Told
 from recalld.surfaces.http.reply import failure, success
+from recalld.surfaces.http.visit import Terms, Visit
 
 
 class Deadline(Enum):
@@ -50,7 +52,8 @@ class Verb:
     ``result``: the type of the envelope's ``result`` as documented, or with ``bare`` of the whole body; ``peer`` False:
     the actor-peer header is not read; ``open``: nobody is asked who calls; ``status``: of a success; ``extra``: additions to the
     OpenAPI operation; ``later``: not served yet, and left out of the document; ``reads``: the handler reads the body itself,
-    so nobody else may listen to the client meanwhile.
+    so nobody else may listen to the client meanwhile; ``ticket``: send or fetch, where a query parameter ``token`` of that kind
+    stands for a key.
     """
 
     method: str
@@ -68,6 +71,7 @@ class Verb:
     media: str = "application/json"
     later: bool = False
     reads: bool = False
+    ticket: Literal["", "send", "fetch"] = ""
 
     @property
     def tag(self) -> str:
@@ -88,65 +92,79 @@ class Handling:
         self._verb = verb
         self._front = front
         self._arguments = Arguments(verb.handler)
-        self._class = Class.OPEN if verb.open else class_of(verb.method, verb.path)
+        self._terms = _terms(verb, front.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         scope[ROUTE] = self._verb.path
         call = Call(scope, receive, front=self._front, with_peer=self._verb.peer)
-        try:
-            response = await self._answer(call, started)
-        except RecalldError as error:
-            response = failure(*of_error(error))
-        except ClientDisconnect:
-            return  # nobody is left to be told
-        await response(scope, receive, send)
+        async with Visit(self._front.admission, self._terms) as visit:
+            try:
+                response = await self._answer(call, visit, started)
+            except RecalldError as error:
+                response = failure(*of_error(error))
+            except ClientDisconnect:
+                return  # nobody is left to be told
+            # Sent while the place is held: who reads slowly takes from their own share.
+            await response(scope, receive, send)
 
-    async def _answer(self, call: Call, started: float) -> Response:
+    async def _answer(self, call: Call, visit: Visit, started: float) -> Response:
         if not self._verb.open:
-            await call.identify()  # a bad identity is refused before the body is read
-        arguments, body = await self._arguments.of(call)
+            await self._front.opened()
+            async with visit.preparing():
+                await self._identify(call)  # a bad identity is refused before the body is read
+        arguments, body = await self._arguments.of(call, visit)
         if self._verb.reads:  # and hears of a client who left by itself
-            return await self._handled(call, arguments, body, started)
+            return await self._handled(call, visit, arguments, body, started)
         with CancelledBy(lambda: _left(call), LOOK_AFTER_S) as gone:
             try:
-                return await self._handled(call, arguments, body, started)
+                return await self._handled(call, visit, arguments, body, started)
             except asyncio.CancelledError:
                 if not gone.fired:
                     raise
         await gone.forgive()
         raise ClientDisconnect
 
-    async def _handled(self, call: Call, arguments: dict[str, Any], body: BaseModel | None, started: float) -> Response:
-        seconds = self._seconds(body, arguments)
-        try:
-            async with (
-                asyncio.timeout(seconds) as limit,
-                self._front.admission.entered(self._class, _who(call, self._verb)),
-            ):
-                result = await self._verb.handler(call, **arguments)
-        except TimeoutError as late:
-            if not limit.expired() or seconds is None:
-                raise
-            raise deadline_exceeded(self._verb.operation, seconds) from late
-        if isinstance(result, Response):
-            result.headers.update(call.answer_headers)
-            return result
-        told = _telemetry(body, self._verb.operation, started)
-        return await success(
-            result, telemetry=told, headers=call.answer_headers, pool=self._front.codec, status=self._verb.status
-        )
+    async def _identify(self, call: Call) -> None:
+        token = call.query_params.get("token", "") if self._verb.ticket else ""
+        if token:
+            await call.identify_by_ticket(token, sending=self._verb.ticket == "send")
+        else:
+            await call.identify()
 
-    def _seconds(self, body: BaseModel | None, arguments: dict[str, Any]) -> float | None:
-        settings = self._front.settings
-        match self._verb.deadline:
-            case Deadline.RECALL:
-                return settings.recall_deadline_s * _RECALL_GRACE
-            case Deadline.NONE:
-                return None
-            case Deadline.REQUEST:
-                asked = body if body is not None else arguments.get("query")
-                return None if getattr(asked, "wait", False) else settings.request_deadline_s
+    async def _handled(
+        self, call: Call, visit: Visit, arguments: dict[str, Any], body: BaseModel | None, started: float
+    ) -> Response:
+        asked = body if body is not None else arguments.get("query")
+        waits = bool(getattr(asked, "wait", False))
+        async with visit.working(_who(call, self._verb), waits=waits):
+            result = await self._verb.handler(call, **arguments)
+            if isinstance(result, Response):
+                result.headers.update(call.answer_headers)
+                return result
+            told = _telemetry(body, self._verb.operation, started)
+            return await success(
+                result, telemetry=told, headers=call.answer_headers, pool=self._front.codec, status=self._verb.status
+            )
+
+
+def _terms(verb: Verb, settings: ServerConfig) -> Terms:
+    kind = Class.OPEN if verb.open else class_of(verb.method, verb.path)
+    deadlines = {
+        Deadline.RECALL: settings.recall_deadline_s * _RECALL_GRACE,
+        Deadline.REQUEST: settings.request_deadline_s,
+        Deadline.NONE: None,
+    }
+    recall = verb.deadline is Deadline.RECALL
+    return Terms(
+        verb.operation,
+        kind,
+        # A find needs the other half for its work.
+        admission_s=settings.recall_deadline_s / 2 if recall else settings.request_deadline_s,
+        deadline_s=deadlines[verb.deadline],
+        wait_s=settings.wait_deadline_s,
+        changes=verb.method != "GET" and not recall,
+    )
 
 
 def _who(call: Call, verb: Verb) -> str:
@@ -183,7 +201,7 @@ class Arguments:
                 options = get_args(hint) or (hint,)
                 self._body = (name, options[0], len(options) > 1)
 
-    async def of(self, call: Call) -> tuple[dict[str, Any], BaseModel | None]:
+    async def of(self, call: Call, visit: Visit) -> tuple[dict[str, Any], BaseModel | None]:
         """Arguments by name, and the body among them. Raises ``Invalid`` with every problem listed."""
         values: dict[str, Any] = {name: call.path_params[name] for name in self._path}
         if self._query is not None:
@@ -193,7 +211,9 @@ class Arguments:
             return values, None
         name, model, optional = self._body
         data = await read_body(call)
-        given = await decode_json(data, call.front.codec) if data.strip() else None
+        visit.arrived()
+        async with visit.preparing():
+            given = await decode_json(data, call.front.codec) if data.strip() else None
         if given is None and optional:
             return values, None
         body = _fit(model, given if data.strip() else {}, "body")

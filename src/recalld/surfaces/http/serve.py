@@ -83,6 +83,7 @@ async def serve(
                     await _with_engine(app, config, serving)
                 except RecalldError as error:  # kept out of the group, so that it rises as itself
                     failed = error
+                    app.front.open(None)
                 server.should_exit = True
                 await serving
     finally:
@@ -98,7 +99,7 @@ async def _with_engine(app: Application, config: Config, serving: asyncio.Task[N
     async with engine_type.open(config=config, worker="beside") as engine:
         # What start-up left stays for good: without this every full collection walks through it and stalls the loop.
         gc.freeze()
-        app.front.engine = engine
+        app.front.open(engine)
         _log.info("ready", data=str(config.folder))
         await serving
         app.front.engine = None

@@ -51,21 +51,29 @@ class Tickets:
         self._held[digest] = Ticket(caller, uri, digest, now + TICKET_S, wish or {})
         return token
 
-    def take(self, token: str, *, sending: bool = False) -> Ticket:
-        """Use a token up. Raises ``Denied`` for one that is unknown, used, too old or for the other thing."""
+    def look(self, token: str, *, sending: bool = False) -> Ticket:
+        """What a token stands for, without using it up. Raises ``Denied`` for one that is unknown, used, too old or for the
+        other thing."""
         digest = _digest(token[:TOKEN_CHARS_MAX])
-        ticket = self._held.pop(digest, None)
+        ticket = self._held.get(digest)
         if (
             ticket is None
             or not hmac.compare_digest(ticket.digest, digest)
             or ticket.ends <= self.now()
             or sending is bool(ticket.uri)
         ):
+            self._held.pop(digest, None)
             raise Denied(
                 "this address has been used, has expired or never was",
                 remedy="ask for a new one; each is good once, for ten minutes",
                 code="UNAUTHENTICATED",
             )
+        return ticket
+
+    def take(self, token: str, *, sending: bool = False) -> Ticket:
+        """Use a token up. Raises ``Denied`` as ``look`` does."""
+        ticket = self.look(token, sending=sending)
+        del self._held[ticket.digest]
         return ticket
 
 

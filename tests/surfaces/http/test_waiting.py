@@ -1,0 +1,161 @@
+"""Waiting for background work takes no place from requests that work, is bounded itself, and says truly what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from recalld.app.config import ServerConfig
+from recalld.app.engine import Engine, Workspace
+from recalld.surfaces.http.admission import LIMITS, Admission, Class, Limits
+from recalld.surfaces.http.app import Application, create_app
+from recalld.surfaces.mcp.mount import Mcp
+
+WRITE = {"uri": "viking://~/resources/a.md", "content": "tea", "wait": True}
+SAY = "/api/v1/sessions/s/messages"
+SAID = {"role": "user", "content": "hello"}
+ANA, BOB = {"X-OpenViking-User": "ana"}, {"X-OpenViking-User": "bob"}
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncIterator[Application]:
+    """One request of each class at a time; nobody does the background work."""
+    async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none") as engine:
+        settings = ServerConfig(request_deadline_s=2.0, wait_deadline_s=30.0)
+        app = create_app(engine, settings, guests={"/mcp": Mcp})
+        app.front.admission = Admission({one: Limits(1, 1, 1, 1) for one in LIMITS} | {Class.WAIT: Limits(2, 0, 1, 0)})
+        yield app
+        app.front.close()
+
+
+@pytest.fixture
+async def http(app: Application) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=60) as client:
+        yield client
+
+
+async def until_waiting(app: Application, count: int) -> None:
+    while app.front.admission.crowds()["wait"].running < count or app.front.admission.crowds()["capture"].running:
+        await asyncio.sleep(0.001)
+
+
+async def test_who_waits_for_background_work_keeps_nobody_from_being_recorded(
+    app: Application, http: httpx.AsyncClient
+) -> None:
+    waiting = asyncio.ensure_future(http.post("/api/v1/content/write", json=WRITE, headers=ANA))
+    await until_waiting(app, 1)
+    for who in (ANA, BOB):
+        assert (await http.post(SAY, json=SAID, headers=who)).status_code == 200
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_a_tool_that_waits_keeps_no_place_either(app: Application, http: httpx.AsyncClient) -> None:
+    call = {"name": "write", "arguments": WRITE}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    accept = ANA | {"Accept": "application/json, text/event-stream"}
+    waiting = asyncio.ensure_future(http.post("/mcp", json=body, headers=accept))
+    await until_waiting(app, 1)
+    assert (await http.post(SAY, json=SAID, headers=BOB)).status_code == 200
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_waits_are_bounded_and_refused_before_anything_is_done(app: Application, http: httpx.AsyncClient) -> None:
+    await http.post("/api/v1/content/write", json=WRITE | {"wait": False}, headers=ANA)
+    waiting = [asyncio.ensure_future(http.post("/api/v1/system/wait", headers=ANA))]
+    await until_waiting(app, 1)
+    refused = await http.post("/api/v1/content/write", json=WRITE | {"content": "coffee"}, headers=ANA)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "RESOURCE_EXHAUSTED")
+    read = await http.get("/api/v1/content/read", params={"uri": "viking://~/resources/a.md"}, headers=ANA)
+    assert read.json()["result"] == "tea"
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_wait_ends_at_its_own_deadline_and_the_work_goes_on(app: Application, http: httpx.AsyncClient) -> None:
+    late = await http.post("/api/v1/content/write", json=WRITE | {"timeout": 0.05}, headers=ANA)
+    assert late.status_code == 504
+    assert "the work goes on" in late.json()["error"]["message"]
+    crowds = app.front.admission.crowds()
+    assert all(crowd[:2] == (0, 0) for crowd in crowds.values())
+
+
+async def test_a_wait_without_a_timeout_ends_at_the_servers(app: Application, http: httpx.AsyncClient) -> None:
+    impatient = create_app(app.front.engine, ServerConfig(wait_deadline_s=0.05))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=impatient), base_url="http://127.0.0.1") as client:
+        for path, body in (("/api/v1/content/write", WRITE), ("/api/v1/system/wait", {})):
+            late = await client.post(path, json=body, headers=ANA)
+            assert late.status_code == 504
+            assert "the work goes on" in late.json()["error"]["message"]
+    impatient.front.close()
+
+
+async def test_what_never_began_is_not_said_to_go_on(
+    app: Application, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forever = asyncio.Event()
+    begun: list[str] = []
+
+    async def say(workspace: Workspace, session_id: str, messages: Any, **_: Any) -> Any:
+        begun.append(workspace.caller.user)
+        await forever.wait()
+
+    monkeypatch.setattr(Workspace, "say", say)
+    first = asyncio.ensure_future(http.post(SAY, json=SAID, headers=ANA))
+    while not begun:
+        await asyncio.sleep(0.001)
+    second = asyncio.ensure_future(http.post(SAY, json=SAID, headers=BOB))
+    # Ana's place comes free at her deadline; Bob's request has by then waited nearly as long.
+    late, other = [(await task).json()["error"] for task in (first, second)]
+    assert late["code"] == "DEADLINE_EXCEEDED"
+    assert "may still be completed" in late["message"]
+    assert "the work goes on" not in late["message"] + other["message"]
+
+
+async def test_one_who_gets_no_place_in_time_is_told_that_nothing_was_begun(
+    app: Application, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = create_app(app.front.engine, ServerConfig(request_deadline_s=30.0, recall_deadline_s=0.2))
+    short.front.admission = app.front.admission
+    transport = httpx.ASGITransport(app=short)
+    async with (
+        app.front.admission.entered(Class.RECALL, "cat"),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+    ):
+        refused = await client.post("/api/v1/search/find", json={"query": "tea"}, headers=BOB)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert "nothing was begun" in refused.json()["error"]["message"]
+    short.front.close()
+
+
+async def test_a_find_has_what_is_left_of_its_deadline_after_waiting_for_its_place(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+    admission = app.front.admission
+
+    async def find(asked: Any, caller: Any, doors: Any, *, deadline_s: float) -> Any:
+        given.append(deadline_s)
+        raise AssertionError
+
+    monkeypatch.setattr("recalld.app.workspace.find", find)
+    patient = create_app(app.front.engine, ServerConfig(recall_deadline_s=2.0))
+    patient.front.admission = admission
+    transport = httpx.ASGITransport(app=patient, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        async with admission.entered(Class.RECALL, "cat"):
+            asking = asyncio.ensure_future(client.post("/api/v1/search/find", json={"query": "tea"}, headers=BOB))
+            while not admission.crowds()["recall"].waiting:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.05)
+        await asking
+    patient.front.close()
+    assert 1.0 <= given[0] <= 1.95
