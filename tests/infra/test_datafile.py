@@ -6,7 +6,8 @@ import apsw
 import pytest
 
 from recalld.domain.errors import Busy, Conflict, Corrupt, RecalldError, Upstream
-from recalld.infra.datafile import connect, failure_of, migrate
+from recalld.infra.datafile import connect, failure_of
+from recalld.infra.migration import migrate
 from recalld.infra.schema import MIGRATIONS, SCHEMA_VERSION
 
 pytestmark = pytest.mark.loop_may_block  # no loop here

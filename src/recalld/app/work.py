@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from recalld.infra import heap, logs
+from recalld.infra import heap, logs, private
 from recalld.infra.background import background
 from recalld.infra.child import FD_VARIABLE, follow_parent, inherited_socket, step_back
 from recalld.infra.link import Link
@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     if FD_VARIABLE not in os.environ:
         sys.stderr.write("recalld work is started by recalld serve, which has one worker beside it\n")
         return 2
+    os.umask(private.OTHERS)
     heap.settle()
     follow_parent()
     sock, settings = inherited_socket()

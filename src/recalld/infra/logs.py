@@ -15,8 +15,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 import orjson
@@ -205,6 +205,21 @@ def setup(*, level: str = "info", json: bool = False, stream: TextIO | None = No
         logging.getLogger(name).setLevel(logging.WARNING)
     _in_use[:] = [logs]
     return logs
+
+
+@contextmanager
+def on_stderr(level: str = "warning") -> Iterator[None]:
+    """For a command that opens a store: what is logged meanwhile goes to stderr, since stdout is for its answer."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, root_level = root.handlers[:], root.level
+    logs = setup(level=level)
+    try:
+        yield
+    finally:
+        logs.close()
+        structlog.configure(**before)
+        root.handlers[:] = handlers
+        root.setLevel(root_level)
 
 
 def redact(event: Mapping[str, Any], depth_max: int = 4) -> dict[str, Any]:

@@ -215,11 +215,12 @@ class Strand:
         self._thread = threading.Thread(target=duty, args=(self._stopping,), name=f"recalld-{name}", daemon=True)
         self._thread.start()
 
-    def stop(self, wait_s: float = 1.0) -> None:
-        """Tell it to end. Harmless when called twice."""
+    def stop(self, wait_s: float = 1.0) -> bool:
+        """Tell it to end; True once it has. Harmless when called twice."""
         self._stopping.set()
         if self._thread is not threading.current_thread():
             self._thread.join(wait_s)
+        return not self._thread.is_alive()
 
 
 class LoopThread:

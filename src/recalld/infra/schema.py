@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 V1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -182,5 +182,12 @@ BEGIN
 END;
 """
 
-MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3}
+V4 = """
+-- Contents in the blob folder that retention let go: their files may be deleted. What is in no table is set aside instead.
+CREATE TABLE released (hash TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+-- Contents that were missing or did not verify when they were last looked at.
+CREATE TABLE damaged (hash TEXT PRIMARY KEY, at REAL NOT NULL, missing INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4}
 """Step n takes a store from version n-1 to n."""

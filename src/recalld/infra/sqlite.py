@@ -15,11 +15,13 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 import apsw
+import structlog
 
-from recalld.domain.errors import Busy, Closed
+from recalld.domain.errors import Busy, Closed, RecalldError
 
-from .datafile import BROKEN, BUSY_MS, connect, failure_of, hold, migrate
+from .datafile import BROKEN, BUSY_MS, connect, failure_of, hold
 from .offload import Pool, Strand
+from .opening import open_owned
 
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]
@@ -35,6 +37,8 @@ FOLD_PAGES = 4_096
 FOLD_PAGES_MAX = 4 * FOLD_PAGES
 """From here the writer folds by itself before it goes on: the log stays bounded whatever the load."""
 FOLD_WAIT_MS = 100
+CLOSE_WAIT_S = 30.0
+log = structlog.get_logger("recalld.store")
 
 
 class Readers:
@@ -65,7 +69,7 @@ class Readers:
             with c:
                 result = work(c)
             return result
-        except (*BROKEN, apsw.BusyError, apsw.CantOpenError) as failed:
+        except apsw.Error as failed:
             raise failure_of(failed, self._path) from failed
         finally:
             if c is not None and alone:
@@ -158,12 +162,14 @@ class Store(Readers):
     """The owner's end: reads like anybody, and writes through one thread."""
 
     def __init__(self, path: Path, *, readers: int = 4) -> None:
-        """Open (and make) a store: waits for the disk, so not on a loop. Raises ``Conflict``."""
+        """Open (and make) a store: waits for the disk, so not on a loop.
+
+        Raises ``Conflict`` if it is open elsewhere or newer, ``Corrupt`` if it is damaged or its database has gone,
+        ``Invalid``, ``Denied`` and ``Upstream`` where the folder cannot be used.
+        """
         self._lock_file = hold(path.parent)
         try:
-            self._writer = connect(path, readonly=False)
-            migrate(self._writer, path)
-            self._folder = connect(path, readonly=False)
+            self._writer, self._folder = open_owned(path)
         except BaseException:
             os.close(self._lock_file)
             raise
@@ -219,12 +225,21 @@ class Store(Readers):
                 return
             self._closing = True
             self._ready.notify()
-        self._write_strand.stop(wait_s=30.0)
+        written = self._write_strand.stop(wait_s=CLOSE_WAIT_S)
         self._long.set()
-        self._fold_strand.stop(wait_s=30.0)
+        folded = self._fold_strand.stop(wait_s=CLOSE_WAIT_S)
         super().close()
-        self._folder.close()
-        _truncate(self._writer)
+        if folded:
+            self._folder.close()
+        if not written:
+            # A connection is one thread's at a time: it stays with the thread that has it, and so does the lock. What
+            # was committed is safe, and the write-ahead log is folded by the next start.
+            log.error("the store's writer did not end", seconds=CLOSE_WAIT_S, path=str(self._path))
+            return
+        try:
+            _truncate(self._writer)
+        except apsw.Error as failed:
+            log.warning("the write-ahead log stays for the next start", error=str(failed), path=str(self._path))
         self._writer.close()
         os.close(self._lock_file)
 
@@ -253,6 +268,9 @@ class Store(Readers):
                 self._writer.execute("ROLLBACK")
             for call in done:
                 call.result, call.failure = None, failure_of(refused, self._path)
+        for call in done:
+            if isinstance(call.failure, apsw.Error):
+                call.failure = _translated(call.failure, self._path)
         _settle(done)
 
     def _commit_together(self, done: list[_Call[Any]], only_bulk: bool) -> bool:
@@ -336,6 +354,13 @@ class Store(Readers):
         except apsw.Error as refused:
             call.failure = failure_of(refused, self._path)
         _settle([call])
+
+
+def _translated(refused: apsw.Error, path: Path) -> RecalldError:
+    """A refusal that concerns one call alone, with what SQLite said as its cause."""
+    failure = failure_of(refused, path)
+    failure.__cause__ = refused
+    return failure
 
 
 def _nobodys(work: Work[None]) -> _Call[None]:

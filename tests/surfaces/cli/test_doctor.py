@@ -93,3 +93,12 @@ def test_settings_that_are_wrong_are_refused_before_anything_is_examined(
     (tmp_path / "c.toml").write_text("colour = 'red'\n")
     assert main(["doctor", "--config", str(tmp_path / "c.toml"), "--json"]) == 2
     assert "colour" in capsys.readouterr().out
+
+
+def test_what_others_can_read_is_named(doctor: Doctor, store: Path) -> None:
+    assert doctor()[1]["folder"]["level"] == "ok"
+    (store / "notes.txt").write_text("x")  # so that a start leaves the folder's own mode alone
+    store.chmod(0o755)
+    code, found = doctor()
+    assert (code, found["folder"]["level"]) == (0, "warn")
+    assert str(store) in found["folder"]["says"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,52 @@ def test_a_store_in_use_is_left_alone(store: Path, capsys: pytest.CaptureFixture
 def test_where_no_store_is_none_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fsck(tmp_path / "never", capsys)[0] == 3
     assert not (tmp_path / "never").exists()
+
+
+# ------------------------------------------------------------------ folders that cannot be opened
+def test_a_database_that_has_gone_is_refused_until_a_new_store_is_asked_for(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blob = store / "blobs" / "ab" / "cd" / ("abcd" + "0" * 60)
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"content")
+    (store / "recalld.db").unlink()
+    code, told = fsck(store, capsys)
+    assert (code, told["ok"]) == (8, False)
+    assert "--new-store" in told["error"]["remedy"]
+    assert fsck(store, capsys, "--new-store") == (0, {"ok": True, "result": {"set_aside": 1}})
+    assert fsck(store, capsys)[0] == 0
+    assert (store / "lost+found" / blob.name).read_bytes() == b"content"
+
+
+def test_a_store_that_is_there_is_never_begun_again(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fsck(store, capsys, "--new-store")[0] == 5
+    assert fsck(store, capsys)[0] == 0
+
+
+def damaged_header(path: Path) -> None:
+    path.write_bytes(b"\xff" * 100 + path.read_bytes()[100:])
+
+
+def cut_in_half(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2 // 4096 * 4096)
+
+
+@pytest.mark.parametrize("damage", [damaged_header, cut_in_half])
+@pytest.mark.parametrize("command", ["fsck", "doctor"])
+def test_a_damaged_file_is_told_in_a_sentence(
+    store: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None], command: str
+) -> None:
+    damage(store / "recalld.db")
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--data", str(store)])
+    told = capsys.readouterr()
+    assert ended.value.code == (8 if command == "fsck" else 1)
+    assert str(store / "recalld.db") in told.out + told.err
+    assert "Traceback" not in told.out + told.err
+
+
+def test_a_folder_that_is_a_file_is_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("x")
+    code, told = fsck(tmp_path / "file", capsys)
+    assert (code, "is a file" in told["error"]["message"]) == (2, True)

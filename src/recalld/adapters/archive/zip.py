@@ -13,6 +13,7 @@ from pathlib import Path
 
 from recalld.domain.errors import Invalid, Upstream
 from recalld.domain.policy import UPLOAD_BYTES_MAX, ZIP_BYTES_MAX, ZIP_ENTRIES_MAX, ZIP_RATIO_MAX
+from recalld.infra.private import make_folder, private_opener
 
 SLICE_BYTES = 1_048_576
 _DIRECTORY_BYTES_MAX = ZIP_ENTRIES_MAX * 400
@@ -46,7 +47,9 @@ class ZipWriter:
         self._names: set[str] = set()
         self._plain = self._packed = 0
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
+            with open(path, "wb", opener=private_opener):
+                pass
             self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
         except OSError as bad:
             raise _disk(path, bad) from bad

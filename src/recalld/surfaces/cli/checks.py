@@ -18,9 +18,10 @@ from typing import Any
 
 from recalld.app.config import Config
 from recalld.app.engine import Engine
+from recalld.app.folder import check_there, loose_files
 from recalld.app.plugins import load, make
 from recalld.domain.document import Document
-from recalld.domain.errors import Conflict, RecalldError, Upstream
+from recalld.domain.errors import Conflict, NotFound, RecalldError, Upstream
 from recalld.infra.datafile import hold
 from recalld.ports.embedder import Embedder
 from recalld.ports.model import Bill, Writer
@@ -86,14 +87,15 @@ def clock(wall: Callable[[], float], monotonic: Callable[[], float]) -> Finding:
 
 
 def permissions(folder: Path) -> Finding:
-    """The data folder (or where it will be) can be written by us and not by everybody."""
+    """The data folder (or where it will be) can be written by us, and others can neither read nor write what is in it."""
     place = _nearest(folder)
     if not place.is_dir():
         return Finding("folder", FAIL, f"{place} is no folder", "choose another --data")
     if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
         return Finding("folder", FAIL, f"{place} cannot be written", "chown or chmod it, or choose another --data")
-    if place == folder and place.stat().st_mode & 0o002:
-        return Finding("folder", WARN, f"{folder} can be written by everybody", f"chmod o-w {folder}")
+    if place == folder and (loose := loose_files(folder)):
+        shown = ", ".join(str(path) for path in loose[:3]) + (f" and {len(loose) - 3} more" if len(loose) > 3 else "")
+        return Finding("folder", WARN, f"other users of this machine can read {shown}", f"chmod -R go-rwx {folder}")
     return Finding("folder", OK, f"{folder}" + ("" if place == folder else " (not made yet)"))
 
 
@@ -168,18 +170,17 @@ def _listed(state: dict[str, object]) -> str:
 
 def store(folder: Path, config: Config, state: dict[str, object] | None) -> Finding:
     """Opens, is of our version, verifies. A store that a server has open is judged by that server."""
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return Finding("store", OK, "not made yet; the first start makes it")
     try:
+        check_there(folder)
         os.close(hold(folder))
+    except NotFound:
+        return Finding("store", OK, "not made yet; the first start makes it")
     except Conflict as held:
         if state is not None:
             return Finding("store", OK, f"open in the running server: {_listed(state) or 'all well'}")
         return Finding("store", WARN, held.message, "stop what has it open, or give doctor its server's --url")
-    except OSError as shut:
-        return Finding(
-            "store", FAIL, f"{folder} cannot be opened: {shut.strerror}", "see what is said of the folder above"
-        )
+    except RecalldError as shut:
+        return Finding("store", FAIL, shut.message, shut.remedy)
     try:
         return asyncio.run(_open_store(folder, config))
     except RecalldError as broken:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from recalld.app.config import load_config
+from recalld.infra.logs import on_stderr
 
 from .checks import FAIL, OK, WARN, Finding, examine
 from .exits import RUNTIME
@@ -27,7 +28,8 @@ def doctor(
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
 ) -> None:
     """Check disk, store, models, port and clock, and say how to mend each. A reranker and a language model are asked once."""
-    findings = examine(load_config(config, data=data), call.client)
+    with on_stderr():
+        findings = examine(load_config(config, data=data), call.client)
     failed = any(finding.level == FAIL for finding in findings)
     result = {"healthy": not failed, "checks": [asdict(finding) for finding in findings]}
     call.answer(result, lambda: _show(findings))

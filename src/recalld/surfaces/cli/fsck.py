@@ -10,7 +10,8 @@ import typer
 
 from recalld.app.config import Config, load_config
 from recalld.app.engine import Engine
-from recalld.domain.errors import NotFound
+from recalld.app.folder import begin_new_store, check_there
+from recalld.infra.logs import on_stderr
 
 from .exits import RUNTIME
 from .options import Call, talks
@@ -26,15 +27,28 @@ app = typer.Typer()
 def fsck(
     call: Call,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended, then look again.")] = False,
+    new_store: Annotated[
+        bool,
+        typer.Option(
+            "--new-store",
+            help="Where the database is missing or empty: keep its content files in lost+found/ for 30 days and begin an "
+            "empty store.",
+        ),
+    ] = False,
     data: Annotated[Path | None, typer.Option(help="Folder of the store (default ~/.recalld).")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
 ) -> None:
     """Check every table of a store against the others."""
     chosen = load_config(config, data=data)
-    folder = chosen.folder
-    if not folder.is_dir() or not any(folder.iterdir()):
-        raise NotFound(f"there is no store in {folder}", remedy="give its folder with --data")
-    found, left = asyncio.run(_check(chosen, repair))
+    check_there(chosen.folder)
+    if new_store:
+        moved = begin_new_store(chosen.folder)
+        call.answer(
+            {"set_aside": moved}, lambda: print(f"{moved} files were set aside; the next start makes a new store")
+        )
+        return
+    with on_stderr():
+        found, left = asyncio.run(_check(chosen, repair))
     result = {"consistent": not left, "found": found, "left": left}
     call.answer(result, lambda: _show(found, left, repair))
     if left:

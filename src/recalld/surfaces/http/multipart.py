@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from recalld.domain.errors import Invalid
 from recalld.infra.offload import Pool
+from recalld.infra.private import make_folder, private_opener
 from recalld.surfaces.http.body import check_declared, too_large
 
 if TYPE_CHECKING:
@@ -162,8 +163,8 @@ def _malformed() -> Invalid:
 
 
 def _open(target: Path) -> BinaryIO:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return target.open("xb")
+    make_folder(target.parent)
+    return open(target, "xb", opener=private_opener)
 
 
 def _close(out: BinaryIO, rest: list[bytes]) -> None:

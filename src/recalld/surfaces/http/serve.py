@@ -7,6 +7,7 @@ import errno
 import gc
 import importlib
 import ipaddress
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
 from recalld.infra import heap, processor
 from recalld.infra.logs import get_logger, setup
 from recalld.infra.loop import Loop
+from recalld.infra.private import OTHERS
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.frame import OnRequest
 from recalld.surfaces.http.guest import Guests
@@ -50,6 +52,7 @@ def run(
     Raises ``Denied`` for a host that is not loopback in dev mode, ``Conflict`` for a port or a data folder in use, each
     in one sentence with its remedy.
     """
+    os.umask(OTHERS)  # what this process makes is its user's alone
     heap.settle()
     chosen = processor.keep_to_one() if config.server.one_processor else None
     logs = setup(level=config.log.level, json=config.log.format == "json")

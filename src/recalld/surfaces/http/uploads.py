@@ -14,6 +14,7 @@ import orjson
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid, NotFound
+from recalld.infra.private import private_opener
 
 TTL_S = 12 * 3_600.0
 _ID = re.compile(r"(?:upload_[0-9a-f]{32}(?:\.[A-Za-z0-9]{1,16}){0,2}|shared_[0-9]{13}-[0-9a-f]{32})")
@@ -41,7 +42,8 @@ def new_id(filename: str, *, shared: bool) -> str:
 def finish(part: Path, upload_id: str, filename: str, caller: Caller) -> None:
     """Give a fully received ``part`` its name. Blocking."""
     note = {"filename": filename, "account": caller.account, "user": caller.user}
-    part.with_name(upload_id + _NOTE).write_bytes(orjson.dumps(note))
+    with open(part.with_name(upload_id + _NOTE), "wb", opener=private_opener) as file:
+        file.write(orjson.dumps(note))
     os.replace(part, part.with_name(upload_id))
     folder = os.open(part.parent, os.O_RDONLY)
     try:

@@ -1,0 +1,39 @@
+"""What can be done with a data folder while no store is open in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from recalld.adapters.ledger.sqlite import FILE_NAME
+from recalld.domain.errors import NotFound
+from recalld.infra import datafile, folder, private
+
+
+def check_there(data: Path) -> None:
+    """Raises ``NotFound`` where nothing lies in a data folder, and what opening a store raises where it cannot be used."""
+    try:
+        empty = not any(data.iterdir())
+    except FileNotFoundError:
+        empty = True
+    except OSError as refused:
+        raise datafile.unusable(data, refused) from refused
+    if empty:
+        raise NotFound(f"there is no store in {data}", remedy="give its folder with --data")
+
+
+def begin_new_store(data: Path) -> int:
+    """Set aside the files of a store whose database is missing or empty; returns how many. Blocking.
+
+    Raises ``Conflict`` if the database is there, or if another process has the folder open.
+    """
+    lock = datafile.hold(data)
+    try:
+        return folder.begin_again(data / FILE_NAME)
+    finally:
+        os.close(lock)
+
+
+def loose_files(data: Path) -> list[Path]:
+    """Files and folders of a store that other users of this machine may read or write. Blocking."""
+    return list(private.open_to_others(folder.own_files(data))) if data.is_dir() else []
