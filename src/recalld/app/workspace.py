@@ -340,11 +340,19 @@ class Workspace:
         wait: bool = False,
         timeout_s: float | None = None,
         keep_source: bool = True,
+        unwrap: bool = True,
+        tag_mode: str = "replace",
+        keep_removed: bool = False,
+        confirm_removals: bool = False,
+        left_out: Sequence[str] = (),
+        incomplete: str = "",
+        as_file: bool = False,
     ) -> Added:
         """Import a folder, a file or a zip lying at ``upload``; ``name`` is what the tree calls it (a zip's ending is
-        dropped). ``origin`` names the source for next time: the same one is brought up to date in its place, anything else
-        gets a place of its own. ``keep_source`` False: ``upload`` is deleted when the import has ended."""
-        choice = Choice(name or upload.name, tuple(include), tuple(exclude), tuple(ignore_dirs))
+        dropped). ``origin`` names the source for next time: the same one is brought up to date in its place, with what it no
+        longer has removed; anything else gets a place of its own. ``keep_source`` False: ``upload`` is deleted when the import
+        has ended. ``unwrap``: a zip's only folder, if it has the zip's name, is the top. The rest: ``flows/add/accept.Wish``."""
+        choice = Choice(name or upload.name, tuple(include), tuple(exclude), tuple(ignore_dirs), unwrap)
         wish = adding.Wish(
             upload,
             choice,
@@ -354,8 +362,14 @@ class Workspace:
             strict,
             split,
             tuple(tag(t) for t in tags),
+            tag_mode,
             origin,
-            ours=not keep_source,
+            not keep_source,
+            keep_removed,
+            confirm_removals,
+            tuple(left_out),
+            incomplete,
+            as_file,
         )
         added = await adding.accept(wish, self.caller, self._doors)
         if not wait:

@@ -31,12 +31,14 @@ class WriteMode(StrEnum):
 class MakeDir:
     """Make a directory and its missing parents. An existing one is a ``Conflict`` unless ``exist_ok``.
     ``abstract``: its caller's own ("" leaves what is there; an overview stays what it is). ``source``: where its content
-    comes from (plain JSON; {} leaves what is there)."""
+    comes from (plain JSON; {} leaves what is there). ``same_origin``: an existing directory is accepted only if its source
+    names the same ``origin`` as this one."""
 
     uri: Uri
     exist_ok: bool = False
     abstract: str = ""
     source: dict[str, Any] = field(default_factory=dict)
+    same_origin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class PutFile:
     ``data`` holds the bytes when they are small (``INLINE_BYTES_MAX``), else ``blob`` names what ``Blobs.put`` made
     durable before. ``chunks`` replace the node's former ones in the same transaction; None leaves indexing to a job.
     ``expect``: the hash the file must still have (``Conflict`` ``ABORTED`` if not; "" = do not care). Same bytes as
-    before change nothing and are reported as unchanged. ``source``: where it came from (provenance, plain JSON).
+    before change nothing and are reported as unchanged. ``source``: where it came from (provenance, plain JSON); a file that
+    an import brought keeps what it says of that when it is written without one.
     """
 
     uri: Uri
@@ -81,6 +84,15 @@ class Move:
 
     source: Uri
     to: Uri
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Refuse the whole commit unless this living node is still at this address (``Conflict`` ``FAILED_PRECONDITION``,
+    ``details.conflict_type`` moved): work below a directory follows what becomes of it."""
+
+    node_id: int
+    uri: Uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +325,7 @@ class KeepMade:
 
 Op = (
     MakeDir
+    | Anchor
     | PutFile
     | Remove
     | Move

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 ABSTRACT_CHARS_MAX = 256
 OVERVIEW_CHARS_MAX = 4_000
+LEFT_OUT_MAX = 2_000
+"""Paths that who sends an import may name as left out of it."""
 UPLOAD_BYTES_MAX = 512 * 1024 * 1024
 DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
 """A text larger than this is refused: no part of it would be worth an index entry."""

@@ -21,10 +21,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """One file left out, and why, in a few words."""
+    """One file left out, and why, in a few words; a folder (``path`` ends in ``/``) with all that is in it. ``error``: it is
+    there but could not be read, so nobody knows what is in it."""
 
     path: str
     why: str
+    error: bool = False
 
 
 class Source(Protocol):
@@ -46,12 +48,13 @@ class Source(Protocol):
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What of a source is wanted: globs to include and exclude, directory names to pass over; ``name`` is what a single
-    file is called."""
+    file is called. ``unwrap``: an archive whose only folder at the top has the archive's name is read as that folder."""
 
     name: str
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     ignore_dirs: tuple[str, ...] = ()
+    unwrap: bool = False
 
 
 class OpenSource(Protocol):

@@ -17,6 +17,7 @@ from .pen import Outcome, Pen
 
 APPLY: dict[type, Callable[[Pen, Any], None]] = {
     ops.MakeDir: tree.make_dir,
+    ops.Anchor: tree.anchor,
     ops.PutFile: tree.put_file,
     ops.Remove: tree.remove,
     ops.Move: carry.move,
@@ -61,7 +62,7 @@ def apply(c: apsw.Connection, caller: Caller, commit: Commit, at: float) -> Outc
 def addresses(op: Op) -> tuple[Uri, ...]:
     """Every address an operation names."""
     match op:
-        case ops.MakeDir() | ops.PutFile() | ops.Remove() | ops.SetTags():
+        case ops.MakeDir() | ops.Anchor() | ops.PutFile() | ops.Remove() | ops.SetTags():
             return (op.uri,)
         case ops.Move() | ops.Copy():
             return (op.source, op.to)

@@ -9,6 +9,11 @@ from recalld.infra.lookup import every
 
 from .pen import Pen
 
+_IMPORTS = (
+    "SELECT id, key, payload, json_extract(payload, '$.root') AS root, task FROM job "
+    "WHERE state IN ('pending', 'running') AND lane = 'bulk' AND account = :account AND kind = 'import' "
+    "AND (root = :top OR substr(root, 1, length(:top) + 1) = :top || '/')"
+)
 COLUMNS = "kind, account, user, role, lane, attempts, created, not_before, task"
 
 
@@ -34,3 +39,34 @@ def follow(pen: Pen, source: Uri, to: Uri, *, stay: bool) -> None:
         if state == "pending" and not stay:
             pen.c.execute("DELETE FROM job WHERE id = ?", (job,))
     pen.outcome.wakes |= bool(found)
+    if not stay:
+        _move_imports(pen, source, to)
+
+
+def _move_imports(pen: Pen, source: Uri, to: Uri) -> None:
+    """Imports into what moves go along. One that runs finds the new address in its task, since the ledger refuses what it
+    would write at the old one (``commit.Anchor``)."""
+    for job, key, payload, root, task in _imports(pen, source):
+        there = str(to) + root[len(str(source)) :]
+        pen.c.execute(
+            "UPDATE job SET key = ?, payload = ? WHERE id = ?",
+            (key.replace(root, there), json.dumps({**json.loads(payload), "root": there}, ensure_ascii=False), job),
+        )
+        pen.c.execute("UPDATE task SET resource = ? WHERE id = ?", (there, task))
+
+
+def cancel_imports(pen: Pen, top: Uri) -> None:
+    """Imports into what is removed are cancelled with it: nothing of them comes back."""
+    for job, _, _, _, task in _imports(pen, top):
+        pen.outcome.wakes = True
+        pen.c.execute("DELETE FROM job WHERE id = ?", (job,))
+        pen.c.execute(
+            "UPDATE task SET status = 'cancelled', stage = 'its place was removed', updated = ? "
+            "WHERE id = ? AND status NOT IN ('completed', 'failed', 'cancelled')",
+            (pen.at, task),
+        )
+
+
+def _imports(pen: Pen, top: Uri) -> list[tuple[int, str, str, str, str]]:
+    """(job, key, payload, root, task) of the imports under way at or below an address."""
+    return every(pen.c, _IMPORTS, {"account": pen.caller.account, "top": str(top)})

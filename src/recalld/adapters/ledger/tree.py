@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from recalld.domain.commit import MakeDir, PutFile, Remove, SetChunks, SetTags, SetTiers, WriteMode
+from recalld.domain.commit import Anchor, MakeDir, PutFile, Remove, SetChunks, SetTags, SetTiers, WriteMode
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.job import NewJob
@@ -14,7 +14,7 @@ from recalld.infra.lookup import every, only
 from recalld.rules.sidecar import pin
 from recalld.rules.tags import merged
 
-from . import rows
+from . import errands, rows
 from .chunks import KIND_FILE, KIND_TIER, delete_chunks, insert_chunks
 from .pen import Pen, existing
 from .queue import enqueue
@@ -30,7 +30,8 @@ def make_dir(pen: Pen, op: MakeDir) -> None:
     """See ``commit.MakeDir``."""
     found = existing(pen, op.uri)
     there = found is not None or rows.is_namespace(op.uri)
-    if there and not (op.exist_ok and (found is None or found.kind == DIRECTORY)):
+    welcome = op.exist_ok or (op.same_origin and found is not None and _origin(found.source) == op.source.get("origin"))
+    if there and not (welcome and (found is None or found.kind == DIRECTORY)):
         raise Conflict(
             f"Already exists: {op.uri}",
             remedy="choose another name, or use what is there",
@@ -56,6 +57,21 @@ def make_dir(pen: Pen, op: MakeDir) -> None:
 def _tiers(pen: Pen, node: int) -> Tiers | None:
     found = pen.c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node,)).fetchone()
     return Tiers(*found) if found else None
+
+
+def _origin(source: str) -> object:
+    return None if source == "{}" else json.loads(source).get("origin")
+
+
+def anchor(pen: Pen, op: Anchor) -> None:
+    """See ``commit.Anchor``."""
+    if rows.Paths(pen.c, pen.caller.account).of(op.node_id) != op.uri.parts:
+        raise Conflict(
+            f"{op.uri} was moved or removed meanwhile",
+            remedy="look where it is now",
+            code="FAILED_PRECONDITION",
+            details={"uri": str(op.uri), "conflict_type": "moved", "retryable": True},
+        )
 
 
 def put_file(pen: Pen, op: PutFile) -> None:
@@ -93,12 +109,20 @@ def _replace_file(pen: Pen, op: PutFile, found: Row) -> None:
         "tags = coalesce(?, tags), source = ? WHERE id = ?",
         (
             seq, version, op.hash, op.size, op.media, pen.at, op.event_at, op.speaker,
-            None if op.tags is None else json.dumps(op.tags), json.dumps(op.source, ensure_ascii=False), found.id,
+            None if op.tags is None else json.dumps(op.tags), _source(op, found), found.id,
         ),
     )  # fmt: skip
     delete_chunks(pen.c, found.id, levels=sorted({*TEXT_LEVEL, *(k.level for k in op.chunks or ())}))
     _follow(pen, op, found.id, found.owner, version, found.parent)
     pen.outcome.updated.append(op.uri)
+
+
+def _source(op: PutFile, found: Row) -> str:
+    """What a rewritten file says of where it came from. What an import brought stays known as such, with the hash it was
+    brought with: the next import of the same origin sees that it was changed here."""
+    if not op.source and found.source != "{}" and {"path", "sha256"} <= json.loads(found.source).keys():
+        return found.source
+    return json.dumps(op.source, ensure_ascii=False)
 
 
 def _check_replace(op: PutFile, found: Row) -> None:
@@ -266,6 +290,7 @@ def remove(pen: Pen, op: Remove) -> None:
     if found is None:
         return
     _check_expected(op, found)
+    errands.cancel_imports(pen, op.uri)
     count = count_below(pen, found.id)
     if found.kind == DIRECTORY and count > 1 and not op.recursive:
         raise Conflict(

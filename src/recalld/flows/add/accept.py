@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, MakeDir, NewTask
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.job import Lane, NewJob
+from recalld.domain.node import Node
 from recalld.domain.report import Added
-from recalld.domain.uri import Uri
+from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.ports.source import Choice, Found, Skipped
 from recalld.rules.address import import_root
-from recalld.rules.names import segment, stem
+from recalld.rules.media import suffix_of
+from recalld.rules.names import legal, segment, stem
 from recalld.rules.settings import ADD_TARGETS
+
+from . import mirror
+from .load import NODES_MAX, digests
+from .present import Present, lineage_of, lineages
 
 SKIPPED_SHOWN = 100
 SUFFIXES_TRIED = 1_000
@@ -25,7 +33,11 @@ SUFFIXES_TRIED = 1_000
 @dataclass(frozen=True, slots=True)
 class Wish:
     """An import as its caller asks for it. ``origin``: the same words at the next import of the same thing ("" = unknown).
-    ``ours``: the upload is deleted when the import has ended."""
+    ``ours``: the upload is deleted when the import has ended.
+
+    What an earlier import of the origin brought and the source no longer has is removed, unless ``keep_removed``; ``left_out``
+    names what is at the source but was not sent, ``incomplete`` what its sender could not read. ``confirmed``: however much
+    that is. ``as_file``: a single file becomes a file under its own name, not a directory that holds it."""
 
     upload: Path
     choice: Choice
@@ -35,48 +47,113 @@ class Wish:
     strict: bool = False
     split: bool = True
     tags: tuple[str, ...] = ()
+    tag_mode: str = "replace"
     origin: str = ""
     ours: bool = False
+    keep_removed: bool = False
+    confirmed: bool = False
+    left_out: tuple[str, ...] = ()
+    incomplete: str = ""
+    as_file: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    entries: list[Found | Skipped]
+    single: bool
+
+    @property
+    def found(self) -> list[Found]:
+        return [e for e in self.entries if isinstance(e, Found)]
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        return [e for e in self.entries if isinstance(e, Skipped)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where an import may go. ``exact``: the file itself stands there; ``shared``: others may be there already, as asked;
+    ``top``: what is there."""
+
+    root: Uri
+    exact: bool = False
+    shared: bool = False
+    top: Node | None = None
 
 
 async def accept(wish: Wish, caller: Caller, doors: Doors) -> Added:
-    """Check the upload, choose its place and leave the job. Raises ``Invalid`` for what holds nothing to import."""
-    found, skipped, single = await doors.compute.run(_look, wish, doors)
-    if not found:
-        why = "; ".join(f"{s.path}: {s.why}" for s in skipped[:5]) or "it is empty"
-        raise Invalid(
-            f"nothing to import in {wish.choice.name}: {why}", remedy="give a folder, a file or a zip of documents"
-        )
-    if wish.strict and skipped:
-        raise Invalid(
-            f"{len(skipped)} files would be left out, the first: {skipped[0].path} ({skipped[0].why})",
-            remedy="exclude them, or import without strict",
-            details={"skipped": [asdict(s) for s in skipped[:SKIPPED_SHOWN]]},
-        )
+    """Check the upload, choose its place and leave the job. Raises ``Invalid`` for what holds nothing to import, ``Conflict``
+    for a removal that has to be confirmed."""
+    listing = await doors.compute.run(_look, wish, doors)
+    _check(wish, listing)
     tenant = doors.ledger.tenant(caller)
-    root = await _place(await _as_usual(wish, caller, doors), single, tenant, doors.clock.now())
-    task_id = f"task_{doors.clock.token()}"
+    wish = await _as_usual(wish, caller, doors)
+    async for spot in _spots(wish, listing.single, tenant, doors.clock.now()):
+        await _check_removal(wish, listing, spot, tenant, doors)
+        task_id = f"task_{doors.clock.token()}"
+        try:
+            await tenant.commit(_promise(wish, listing, spot, task_id, doors))
+        except Conflict as taken:
+            # Somebody else's import took the place between the look and the commit: the next name is tried.
+            if spot.shared or taken.details.get("conflict_type") not in {"exists", "running"}:
+                raise
+            continue
+        told = tuple(f"skipped {s.path}: {s.why}" for s in listing.skipped[:SKIPPED_SHOWN])
+        return Added(spot.root, task_id, told)
+    raise Conflict(
+        f"there are {SUFFIXES_TRIED} imports named {wish.choice.name}",
+        remedy="give a place with to",
+        code="ALREADY_EXISTS",
+    )
+
+
+def _promise(wish: Wish, listing: _Listing, spot: _Spot, task_id: str, doors: Doors) -> Commit:
     payload = {
         "upload": _named(wish.upload, doors.uploads),
-        "root": str(root),
+        "root": str(spot.root),
         "choice": asdict(wish.choice),
-        "single": single,
+        "single": listing.single,
+        "exact": spot.exact,
         "split": wish.split,
         "tags": list(wish.tags),
+        "tag_mode": wish.tag_mode,
         "ours": wish.ours,
-        "total": len(found),
+        "total": len(listing.found),
+        "origin": wish.origin,
+        "lineage": lineage_of(wish.origin),
+        "keep_removed": wish.keep_removed,
+        "confirmed": wish.confirmed,
+        "left_out": list(wish.left_out),
+        "incomplete": wish.incomplete,
     }
-    meta = {"files": len(found), "skipped": len(skipped)}
-    commit = Commit(
-        (
-            MakeDir(root, exist_ok=True, source={"origin": wish.origin} if wish.origin else {}),
-            NewTask(task_id, "add_resource", str(root), meta),
-        ),
-        (NewJob("import", f"import:{root}#{task_id}", payload, lane=Lane.BULK, task_id=task_id),),
+    meta = {"files": len(listing.found), "skipped": len(listing.skipped)}
+    if spot.exact:
+        claim = MakeDir(spot.root.parent, exist_ok=True)
+    else:
+        claim = MakeDir(spot.root, exist_ok=spot.shared, source=_record(wish, spot), same_origin=bool(wish.origin))
+    return Commit(
+        (claim, NewTask(task_id, "add_resource", str(spot.root), meta, alone=spot.exact and not spot.shared)),
+        (NewJob("import", f"import:{spot.root}#{task_id}", payload, lane=Lane.BULK, task_id=task_id),),
         cause=task_id,
     )
-    await tenant.commit(commit)
-    return Added(root, task_id, tuple(f"skipped {s.path}: {s.why}" for s in skipped[:SKIPPED_SHOWN]))
+
+
+def _record(wish: Wish, spot: _Spot) -> dict[str, Any]:
+    """What a place says of the imports it holds: the origin that made it, and by origin the widest selection."""
+    if not wish.origin:
+        return {}
+    there = spot.top.source if spot.top is not None else {}
+    choices = dict(there.get("choices") or {})
+    lineage = lineage_of(wish.origin)
+    choices[lineage] = mirror.widest(wish.choice, _earlier(there, wish.origin))
+    return {**there, "origin": there.get("origin") or wish.origin, "choices": choices}
+
+
+def _earlier(there: dict[str, Any], origin: str) -> dict[str, Any] | None:
+    """The widest selection of earlier imports of an origin; None if there was none."""
+    found: dict[str, Any] | None = (there.get("choices") or {}).get(lineage_of(origin))
+    return {} if found is None and there.get("origin") == origin else found
 
 
 def _named(upload: Path, uploads: Path) -> str:
@@ -84,15 +161,72 @@ def _named(upload: Path, uploads: Path) -> str:
     return str(upload.relative_to(uploads) if upload.is_relative_to(uploads) else upload.absolute())
 
 
-def _look(wish: Wish, doors: Doors) -> tuple[list[Found], list[Skipped], bool]:
+def _look(wish: Wish, doors: Doors) -> _Listing:
     source = doors.open_source(wish.upload, wish.choice)
     try:
         entries = list(source.entries())
     finally:
         source.close()
-    found = [e for e in entries if isinstance(e, Found)]
-    single = len(entries) == 1 and wish.upload.is_file() and bool(found) and found[0].path == wish.choice.name
-    return found, [e for e in entries if isinstance(e, Skipped)], single
+    first = next((e for e in entries if isinstance(e, Found)), None)
+    single = len(entries) == 1 and wish.upload.is_file() and first is not None and first.path == wish.choice.name
+    return _Listing(entries, single)
+
+
+def _check(wish: Wish, listing: _Listing) -> None:
+    skipped = listing.skipped
+    if not listing.found:
+        why = "; ".join(f"{s.path}: {s.why}" for s in skipped[:5]) or "it is empty"
+        raise Invalid(
+            f"nothing to import in {wish.choice.name}: {why}",
+            remedy="give a folder, a file or a zip of documents; what is left out by default can be named with include",
+        )
+    if wish.strict and skipped:
+        raise Invalid(
+            f"{len(skipped)} files would be left out, the first: {skipped[0].path} ({skipped[0].why})",
+            remedy="exclude them, or import without strict",
+            details={"skipped": [asdict(s) for s in skipped[:SKIPPED_SHOWN]]},
+        )
+
+
+async def _check_removal(wish: Wish, listing: _Listing, spot: _Spot, tenant: Tenant, doors: Doors) -> None:
+    """Ask before much of what an origin brought goes. Raises ``Conflict``; the job looks again at what is there by then."""
+    if not wish.origin or wish.confirmed or spot.exact or spot.top is None:
+        return
+    choice = mirror.narrower(wish.choice, _earlier(spot.top.source, wish.origin))
+    single, keep, incomplete = listing.single, wish.keep_removed, wish.incomplete
+    if mirror.why_kept(listing.entries, single=single, keep=keep, narrow=choice, incomplete=incomplete):
+        return
+    there = await tenant.walk(spot.root, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
+    legacy = spot.top.source.get("origin") == wish.origin
+
+    def going() -> tuple[list[str], int]:
+        present = Present.of(there, spot.root, lineage_of(wish.origin), legacy=legacy)
+        gone = mirror.missing(present, listing.entries, wish.left_out)
+        if not mirror.too_many(len(gone), len(present.files)):
+            return [], 0
+        source = doors.open_source(wish.upload, wish.choice)
+        try:
+            new = digests((e.path for e in listing.found if e.path not in present.files), source)
+        finally:
+            source.close()
+        moved = {former for former, _ in mirror.moved(present, gone, new)}
+        return list(mirror.removal(present, [p for p in gone if p not in moved]).paths), len(present.files)
+
+    gone, brought = await doors.compute.run(going)
+    if mirror.too_many(len(gone), brought):
+        raise Conflict(
+            f"{len(gone)} of the {brought} files that {spot.root} has from there are gone at the source and would be "
+            f"removed: {', '.join(gone[:5])}, ...",
+            remedy="confirm it (recalld add --yes, args.confirm_removals), or keep them (--keep-removed, args.keep_removed)",
+            code="FAILED_PRECONDITION",
+            details={
+                "conflict_type": "removal",
+                "would_remove": len(gone),
+                "files": brought,
+                "first": gone[:20],
+                "root_uri": str(spot.root),
+            },
+        )
 
 
 async def _as_usual(wish: Wish, caller: Caller, doors: Doors) -> Wish:
@@ -104,42 +238,57 @@ async def _as_usual(wish: Wish, caller: Caller, doors: Doors) -> Wish:
     return replace(wish, parent=chosen, create_parent=True) if chosen else wish
 
 
-async def _place(wish: Wish, single: bool, tenant: Tenant, now: float) -> Uri:
-    """``to`` is the place itself (a content root: the parent); else below ``parent``, under a name nobody else's import
-    has: the same ``origin`` comes back to its place, anything else gets ``_1``, ``_2`` ..."""
+async def _spots(wish: Wish, single: bool, tenant: Tenant, now: float) -> AsyncIterator[_Spot]:
+    """Where an import may go, best first. ``to`` is the place itself (a content root: the parent); else below ``parent``,
+    under a name that no other import has: the same ``origin`` comes back to its place, anything else gets ``_1``, ``_2`` ..."""
     if wish.to and wish.parent:
         raise Invalid("both to and parent are given", remedy="give one of them", details={"field": "parent"})
     name = segment(stem(wish.choice.name) if single or wish.choice.name.endswith(".zip") else wish.choice.name)
     if wish.to:
-        to = import_root(wish.to, tenant.caller, now, "to")
-        if to.name != "resources":
-            await _must_be_free_of_files(to, tenant)
-            return to
-        return await _unique(to, name, wish.origin, tenant)
-    parent = import_root(wish.parent or "viking://resources", tenant.caller, now, "parent")
-    if parent.name != "resources" and not wish.create_parent and not (await tenant.stat(parent)).is_dir:
-        raise Conflict(f"{parent} is a file", remedy="name a directory", code="FAILED_PRECONDITION")
-    return await _unique(parent, name, wish.origin, tenant)
+        parent = import_root(wish.to, tenant.caller, now, "to")
+        if parent.name != "resources":
+            yield await _named_place(parent, wish, single, tenant)
+            return
+    else:
+        parent = import_root(wish.parent or "viking://resources", tenant.caller, now, "parent")
+        if parent.name != "resources" and not wish.create_parent and not (await tenant.stat(parent)).is_dir:
+            raise Conflict(f"{parent} is a file", remedy="name a directory", code="FAILED_PRECONDITION")
+    as_file = single and wish.as_file
+    async for spot in _free(parent, legal(wish.choice.name) if as_file else name, wish.origin, as_file, tenant):
+        yield spot
 
 
-async def _must_be_free_of_files(uri: Uri, tenant: Tenant) -> None:
-    try:
-        node = await tenant.stat(uri)
-    except NotFound:
-        return
-    if not node.is_dir:
-        raise Conflict(f"{uri} is a file", remedy="choose another place, or delete it first", code="ALREADY_EXISTS")
+async def _named_place(to: Uri, wish: Wish, single: bool, tenant: Tenant) -> _Spot:
+    """The place a caller has named: of a single file, the file itself where ``to`` has its ending."""
+    ending = suffix_of(wish.choice.name)
+    exact = single and (wish.as_file or bool(ending and suffix_of(to.name) == ending))
+    there = await _there(to, tenant)
+    if there is None or there.is_dir:
+        return _Spot(to, exact=exact and there is None, shared=True, top=there)
+    if exact and there.source.get("path") and _same_origin(there, wish.origin):
+        return _Spot(to, exact=True, shared=True, top=there)
+    raise Conflict(f"{to} is a file", remedy="choose another place, or delete it first", code="ALREADY_EXISTS")
 
 
-async def _unique(parent: Uri, name: str, origin: str, tenant: Tenant) -> Uri:
+def _same_origin(there: Node, origin: str) -> bool:
+    return lineage_of(origin) in lineages(there.source) if origin else not lineages(there.source)
+
+
+async def _free(parent: Uri, name: str, origin: str, as_file: bool, tenant: Tenant) -> AsyncIterator[_Spot]:
+    before, dot, ending = name.rpartition(".") if as_file and "." in name.strip(".") else (name, "", "")
     for count in range(SUFFIXES_TRIED):
-        uri = parent / (f"{name}_{count}" if count else name)
-        try:
-            there = await tenant.stat(uri)
-        except NotFound:
-            return uri
-        if there.is_dir and origin and there.source.get("origin") == origin:
-            return uri
-    raise Conflict(
-        f"{parent} holds {SUFFIXES_TRIED} imports named {name}", remedy="give a place with to", code="ALREADY_EXISTS"
-    )
+        uri = parent / (f"{before}_{count}{dot}{ending}" if count else name)
+        there = await _there(uri, tenant)
+        if there is None:
+            yield _Spot(uri, exact=as_file)
+        elif as_file and not there.is_dir and origin and _same_origin(there, origin):
+            yield _Spot(uri, exact=True, shared=True, top=there)
+        elif not as_file and there.is_dir and origin and there.source.get("origin") == origin:
+            yield _Spot(uri, top=there)
+
+
+async def _there(uri: Uri, tenant: Tenant) -> Node | None:
+    try:
+        return await tenant.stat(uri)
+    except NotFound:
+        return None

@@ -1,16 +1,22 @@
-"""Do an import: file by file, in commits small enough that nobody waits for them; done again, it does only what is left."""
+"""Do an import: file by file, in commits small enough that nobody waits for them; done again, it does only what is left.
+
+First what moved at the source moves here, then what is new or changed is written, and only when all of it is in, what the
+source no longer has goes. Every commit is refused unless the place is still where it was (``Anchor``) and each file still is as
+it was read: then the import looks again and plans what is left."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from recalld.domain.commit import INLINE_BYTES_MAX, Commit, Op, PutFile, Remove, UpdateTask, WriteMode
+from recalld.domain.commit import INLINE_BYTES_MAX, Anchor, Commit, Move, Op, PutFile, Remove, UpdateTask, WriteMode
 from recalld.domain.document import Tiers
-from recalld.domain.errors import Corrupt, Denied, Invalid, NotFound
+from recalld.domain.errors import Conflict, Corrupt, Denied, Invalid, NotFound
 from recalld.domain.job import Job, TaskStatus
+from recalld.domain.node import Entry, Node
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
@@ -20,30 +26,20 @@ from recalld.rules.costs import of_text
 from recalld.rules.made import KEPT
 from recalld.rules.turns import talk_head
 
-from .plan import FilePlan, Place, Planned, Present, plan_file
+from . import mirror
+from .plan import Fate, FilePlan, Place, Planned, blocked_above, lay_out, plan_file
+from .present import Present
+from .tally import Done, Seen
 
 FILES_PER_PLAN = 32
 BYTES_PER_PLAN = 2 << 20
 """A plan holds its files parsed and cut: ten times their size, so they are few where they are large."""
 CHUNKS_PER_COMMIT = 48
+REMOVES_PER_COMMIT = 100
+MOVES_PER_COMMIT = 20
 NODES_MAX = 1_000_000
-WARNINGS_MAX = 100
-
-
-@dataclass(slots=True)
-class _Tally:
-    """How far an import is. ``planned``: tokens a language model will take for its files, in ``calls``; ``kept``: files for
-    which there was no room any more."""
-
-    total: int = 0
-    files: int = 0
-    written: int = 0
-    removed: int = 0
-    unchanged: int = 0
-    planned: int = 0
-    calls: int = 0
-    kept: int = 0
-    warnings: list[str] = field(default_factory=list)
+LOOKS_MAX = 20
+"""How often one attempt looks again because others changed what it was about to write."""
 
 
 async def load(job: Job, doors: Doors) -> None:
@@ -58,33 +54,311 @@ async def load(job: Job, doors: Doors) -> None:
 
 
 async def _import(job: Job, upload: Path, doors: Doors) -> None:
-    root = Uri.parse(str(job.payload["root"]))
-    tenant = doors.ledger.tenant(job.caller, bulk=True)
     source = await doors.compute.run(doors.open_source, upload, Choice(**_tuples(job.payload["choice"])))
+    tenant = doors.ledger.tenant(job.caller, bulk=True)
     try:
-        entries = await doors.compute.run(lambda: list(source.entries()))
-        found = [e for e in entries if isinstance(e, Found)]
-        tally = _Tally(len(found))
-        tally.warnings += [f"skipped {e.path}: {e.why}" for e in entries if isinstance(e, Skipped)]
-        place, present = await _survey(job, root, found, tenant, doors)
-        for batch in _batches(found):
-            if (await tenant.task(job.task_id)).ended:
-                return  # cancelled: what is in stays, as a user sees it in the tree
-            plans = await doors.compute.run(_plan, batch, place, present, source, doors)
-            await _store(plans, job, tally, tenant, doors)
+        listing = await doors.compute.run(lambda: list(source.entries()))
+        for looks in range(1, LOOKS_MAX + 1):
+            try:
+                await _Pass(job, source, listing, tenant, doors).run()
+            except (Conflict, NotFound, Invalid) as changed:
+                if looks == LOOKS_MAX or not _may_look_again(changed):
+                    raise
+            else:
+                return
     finally:
         await doors.compute.run(source.close)
-    await _finish(job, root, tally, tenant, doors)
 
 
-async def _survey(job: Job, root: Uri, found: list[Found], tenant: Tenant, doors: Doors) -> tuple[Place, Present]:
-    there = await tenant.walk(root, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
+def _may_look_again(changed: Conflict | NotFound | Invalid) -> bool:
+    """False for what another look does not heal: a lease that was lost, an input that is wrong."""
+    if isinstance(changed, Conflict):
+        return changed.code != "ABORTED" or "uri" in changed.details
+    return "uri" in changed.details or "resource" in changed.details
 
-    def look() -> tuple[Place, Present]:
-        single, split = bool(job.payload["single"]), bool(job.payload["split"])
-        return Place.of(root, single=single, split=split, paths=(f.path for f in found)), Present.of(there)
 
-    return await doors.compute.run(look)
+@dataclass(slots=True)
+class _Survey:
+    root: Uri
+    anchor: Anchor
+    place: Place
+    present: Present
+    again: bool
+    earlier: Any
+
+
+class _Pass:
+    """One look at the place, and all that follows from it."""
+
+    def __init__(self, job: Job, source: Source, listing: list[Found | Skipped], tenant: Tenant, doors: Doors) -> None:
+        self.job, self.source, self.listing, self.tenant, self.doors = job, source, listing, tenant, doors
+        self.found = [e for e in listing if isinstance(e, Found)]
+        self.seen = Seen(len(self.found))
+        self.done = Done()
+
+    async def run(self) -> None:
+        task = await self.tenant.task(self.job.task_id)
+        if task.ended:
+            return  # cancelled: what is in stays, as a user sees it in the tree
+        self.done = Done.of(task.result)
+        for skipped in (e for e in self.listing if isinstance(e, Skipped)):
+            self.seen.left_out.append(f"skipped {skipped.path}: {skipped.why}")
+            self.seen.kinds[skipped.why] += 1
+        at = await self._survey(Uri.parse(task.resource_id))
+        gone = mirror.missing(at.present, self.listing, self.job.payload.get("left_out") or ())
+        moves = await self.doors.compute.run(self._moves, gone, at) if gone else []
+        if moves:
+            await self._move(moves, at)
+            at = await self._survey(at.root)
+        blocked: list[str] = []
+        if not await self._write([e.path for e in self.found], self._sizes(), at, blocked):
+            return
+        if await self._remove(at) and blocked:
+            at = await self._survey(at.root)
+            if not await self._write(blocked, self._sizes(), at, None):
+                return
+        await self._finish(at)
+
+    def _sizes(self) -> dict[str, int]:
+        return {e.path: e.size for e in self.found}
+
+    # ---------------------------------------------------------------- looking
+    async def _survey(self, root: Uri) -> _Survey:
+        payload = self.job.payload
+        exact = bool(payload.get("exact"))
+        top = await self.tenant.stat(root.parent if exact else root)
+        there = await self._there(root, exact=exact)
+        lineage = str(payload.get("lineage") or "")
+        choices = top.source.get("choices") or {}
+
+        def look() -> tuple[Place, Present]:
+            place = Place.of(
+                root,
+                single=bool(payload["single"]),
+                split=bool(payload["split"]),
+                paths=(e.path for e in self.found),
+                lineage=lineage,
+                tags=tuple(payload["tags"]),
+                append_tags=payload.get("tag_mode") == "append",
+                exact=exact,
+            )
+            legacy = bool(payload.get("origin")) and top.source.get("origin") == payload["origin"]
+            return place, Present.of(there, root, lineage, legacy=legacy)
+
+        place, present = await self.doors.compute.run(look)
+        return _Survey(root, Anchor(top.id, top.uri), place, present, present.again, choices.get(lineage))
+
+    async def _there(self, root: Uri, *, exact: bool) -> list[Entry]:
+        if not exact:
+            return await self.tenant.walk(root, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
+        try:
+            return [Entry(await self.tenant.stat(root), "")]
+        except NotFound:
+            return []
+
+    def _moves(self, gone: list[str], at: _Survey) -> list[tuple[str, str]]:
+        new = [e.path for e in self.found if e.path not in at.present.files]
+        return mirror.moved(at.present, gone, digests(new, self.source))
+
+    # ----------------------------------------------------------------- moving
+    async def _move(self, moves: list[tuple[str, str]], at: _Survey) -> None:
+        """Give what moved at the source its new address; where that cannot be, it is written there and the former one goes."""
+        gone: list[Uri] = []
+        for start in range(0, len(moves), MOVES_PER_COMMIT):
+            some = moves[start : start + MOVES_PER_COMMIT]
+            planned = [p for p in await self.doors.compute.run(self._plan_moves, some, at) if p]
+            ops: list[Op] = []
+            for pairs in planned:
+                for node, plan in pairs:
+                    ops += [Move(node.uri, plan.uri), _remark(replace(node, uri=plan.uri), plan.origin, None)]
+                    gone.append(node.uri)
+            self.done.moved += len(planned)
+            if ops:
+                await self._commit(ops, at, f"moving {start + len(some)}/{len(moves)}")
+        await self._remove_emptied(gone, at)
+
+    def _plan_moves(self, moves: list[tuple[str, str]], at: _Survey) -> list[list[tuple[Node, Planned]]]:
+        return [self._plan_move(former, path, at) for former, path in moves]
+
+    def _plan_move(self, former: str, path: str, at: _Survey) -> list[tuple[Node, Planned]]:
+        nodes = [b.node for b in sorted(at.present.files[former], key=lambda b: b.part)]
+        data = self.source.read(path)
+        if data is None or path in at.place.taken:
+            return []
+        try:
+            planned, _ = lay_out(path, data, hashlib.sha256(data).hexdigest(), at.place, self.doors)
+        except (Invalid, Denied):
+            return []
+        free = all(p.uri not in at.present.nodes and not blocked_above(p.uri, at.root, at.present) for p in planned)
+        same = [n.hash for n in nodes] == [p.hash for p in planned]
+        return list(zip(nodes, planned, strict=True)) if free and same else []
+
+    async def _remove_emptied(self, gone: list[Uri], at: _Survey) -> None:
+        """Directories that held nothing else; one that has something by now stays."""
+        if not gone:
+            return
+        there = await self._there(at.root, exact=at.place.exact)
+        left = {e.node.uri.parent for e in there}
+        folders = [f for f in at.present.emptied(gone, at.root) if not any(u.under(f) for u in left)]
+        for start in range(0, len(folders), REMOVES_PER_COMMIT):
+            await self._commit([Remove(f) for f in folders[start : start + REMOVES_PER_COMMIT]], at, "removing")
+
+    # ---------------------------------------------------------------- writing
+    async def _write(self, paths: Sequence[str], sizes: dict[str, int], at: _Survey, blocked: list[str] | None) -> bool:
+        """Write what is new or changed; False if the import was cancelled meanwhile."""
+        for batch in _batches(paths, sizes):
+            if (await self.tenant.task(self.job.task_id)).ended:
+                return False
+            plans = await self.doors.compute.run(self._plan, batch, at)
+            for plan in plans:
+                self._count(plan, blocked)
+            await self._store(plans, at)
+        return True
+
+    def _plan(self, paths: list[str], at: _Survey) -> list[FilePlan]:
+        return [plan_file(p, at.place, at.present, self.source, self.doors) for p in paths]
+
+    def _count(self, plan: FilePlan, blocked: list[str] | None) -> None:
+        """What is not in a commit is counted here: the next attempt sees it again."""
+        if plan.blocked and blocked is not None:
+            blocked.append(plan.path)
+            return
+        self.seen.files += 1
+        self.seen.clashes += plan.clashes
+        self.seen.clashed += plan.fate is Fate.CLASHED
+        if plan.fate is Fate.LEFT_OUT:
+            self.seen.missed += 1
+            self.seen.left_out += plan.warnings
+
+    async def _store(self, plans: list[FilePlan], at: _Survey) -> None:
+        held: list[Op] = []
+        size = 0
+        for plan in plans:
+            # What was there goes first: a directory may take the name of a file, or a file that of a directory.
+            ops: list[Op] = [Remove(uri, expect=expect) for uri, expect in plan.removes]
+            ops += [_remark(*remark) for remark in plan.remarks]
+            ops += [await self._put(w) for w in plan.writes]
+            for op in ops:
+                weight = len(op.chunks or ()) + 1 if isinstance(op, PutFile) else 1
+                if held and size + weight > CHUNKS_PER_COMMIT:
+                    await self._commit(held, at, f"parsing {self.seen.files}/{self.seen.total}")
+                    held, size = [], 0
+                held.append(op)
+                size += weight
+            self.done.new += bool(plan.writes) and plan.fate is Fate.NEW
+            self.done.changed += bool(plan.writes) and plan.fate is Fate.CHANGED
+            self.done.written += len(plan.writes)
+            if plan.writes:
+                self.done.warn(plan.warnings)
+        if held:
+            await self._commit(held, at, f"parsing {self.seen.files}/{self.seen.total}")
+
+    async def _commit(self, ops: Iterable[Op], at: _Survey, stage: str) -> None:
+        seen = UpdateTask(self.job.task_id, TaskStatus.RUNNING, stage=stage, result=self.done.progress())
+        await self.tenant.commit(Commit((at.anchor, *ops, seen), FOLLOWING, cause=self.job.task_id))
+
+    async def _tiers(self, planned: Planned) -> Tiers:
+        """At once without a language model, and for good where the import's budget of one is planned out."""
+        done, costs = self.done, self.doors.costs
+        tiers = await self.doors.model.tiers_of_document(planned.uri.name, planned.document)
+        if self.doors.writer is None:
+            return tiers
+        tokens = of_text(len(planned.data))
+        if done.planned + tokens > costs.tokens_per_import_max or done.calls >= costs.calls_per_import_max:
+            done.kept += 1
+            return replace(tiers, made_by=KEPT)
+        done.planned += tokens
+        done.calls += 1
+        return tiers
+
+    async def _put(self, planned: Planned) -> PutFile:
+        small = len(planned.data) <= INLINE_BYTES_MAX
+        if not small:
+            await self.doors.blobs.put(planned.data)
+        head = talk_head(planned.document.text)
+        return PutFile(
+            planned.uri,
+            WriteMode.UPSERT if planned.expect else WriteMode.CREATE,
+            planned.hash,
+            len(planned.data),
+            planned.document.media,
+            data=planned.data if small else None,
+            chunks=planned.chunks,
+            tiers=await self._tiers(planned),
+            tags=planned.tags,
+            expect=planned.expect,
+            event_at=head.at if head is not None else None,
+            speaker=head.speaker if head is not None else "",
+            source=planned.origin,
+        )
+
+    # --------------------------------------------------------------- removing
+    async def _remove(self, at: _Survey) -> bool:
+        """Remove what the source no longer has, if it is certain that it has not. True if anything was removed."""
+        payload = self.job.payload
+        gone = mirror.missing(at.present, self.listing, payload.get("left_out") or ())
+        if not gone or not at.place.lineage:
+            return False
+        decided = mirror.removal(at.present, gone)
+        self.seen.clashes += decided.clashes
+        why = mirror.why_kept(
+            self.listing,
+            single=bool(payload["single"]),
+            keep=bool(payload.get("keep_removed")),
+            narrow=mirror.narrower(Choice(**_tuples(payload["choice"])), at.earlier),
+            incomplete=str(payload.get("incomplete") or ""),
+        )
+        if not why and not payload.get("confirmed") and mirror.too_many(len(decided.paths), len(at.present.files)):
+            why = "so many need a confirmation"
+        if why:
+            self.seen.kept, self.seen.kept_paths = why, list(decided.paths)
+            return False
+        removes = [Remove(n.uri, expect=n.hash) for n in decided.gone]
+        await self._remove_slices(removes, at)
+        shared = [_remark(n, mirror.without_lineage(n.source, at.place.lineage), None) for n in decided.shared]
+        for start in range(0, len(shared), REMOVES_PER_COMMIT):
+            await self._commit(shared[start : start + REMOVES_PER_COMMIT], at, "removing")
+        await self._remove_emptied([n.uri for n in decided.gone], at)
+        return bool(removes)
+
+    async def _remove_slices(self, removes: list[Remove], at: _Survey) -> None:
+        """A source file is counted with the last of its entries, in the commit that removes it."""
+        path_of = {b.node.uri: path for path, made in at.present.files.items() for b in made}
+        last = {path_of[r.uri]: i for i, r in enumerate(removes)}
+        for start in range(0, len(removes), REMOVES_PER_COMMIT):
+            some = removes[start : start + REMOVES_PER_COMMIT]
+            self.done.removed += sum(last[path_of[r.uri]] == start + i for i, r in enumerate(some))
+            await self._commit(some, at, f"removing {min(start + REMOVES_PER_COMMIT, len(removes))}/{len(removes)}")
+
+    # -------------------------------------------------------------- finishing
+    async def _finish(self, at: _Survey) -> None:
+        done, doors = self.done, self.doors
+        result = self.seen.result(at.root, done)
+        if doors.writer is not None:
+            result["model"] = {
+                "provider": doors.writer.name,
+                "tokens_planned": done.planned,
+                "tokens_per_import_max": doors.costs.tokens_per_import_max,
+                "calls_planned": done.calls,
+                "calls_per_import_max": doors.costs.calls_per_import_max,
+                "files_kept_extractive": done.kept,
+            }
+        ended = UpdateTask(self.job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
+        following = FOLLOWING if done.written or done.removed or done.moved else ()
+        await self.tenant.commit(Commit((at.anchor, ended), following, done=self.job.id, cause=self.job.task_id))
+
+
+def digests(paths: Iterable[str], source: Source) -> dict[str, str]:
+    """sha256 by path of what can be read. Computes: run it where that may happen."""
+    read = ((path, source.read(path)) for path in paths)
+    return {path: hashlib.sha256(data).hexdigest() for path, data in read if data is not None}
+
+
+def _remark(node: Node, source: dict[str, Any], tags: tuple[str, ...] | None) -> PutFile:
+    """The same bytes with another origin or other tags: content, chunks and vectors stay."""
+    return PutFile(
+        node.uri, WriteMode.UPSERT, node.hash, node.size, node.media, tags=tags, expect=node.hash, source=source
+    )
 
 
 async def _discard(job: Job, upload: Path, doors: Doors) -> None:
@@ -98,114 +372,14 @@ def _tuples(choice: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in choice.items()}
 
 
-def _batches(found: list[Found]) -> Iterator[list[str]]:
+def _batches(paths: Sequence[str], sizes: dict[str, int]) -> Iterator[list[str]]:
     held: list[str] = []
     size = 0
-    for one in found:
-        if held and (len(held) == FILES_PER_PLAN or size + one.size > BYTES_PER_PLAN):
+    for path in paths:
+        if held and (len(held) == FILES_PER_PLAN or size + sizes[path] > BYTES_PER_PLAN):
             yield held
             held, size = [], 0
-        held.append(one.path)
-        size += one.size
+        held.append(path)
+        size += sizes[path]
     if held:
         yield held
-
-
-def _plan(paths: list[str], place: Place, present: Present, source: Source, doors: Doors) -> list[FilePlan]:
-    return [plan_file(p, place, present, source, doors) for p in paths]
-
-
-async def _store(plans: list[FilePlan], job: Job, tally: _Tally, tenant: Tenant, doors: Doors) -> None:
-    ops: list[PutFile | Remove] = []
-    for plan in plans:
-        # What was there goes first: a directory may take the name of a file, or a file that of a directory.
-        ops += [Remove(uri, recursive=True) for uri in plan.removes]
-        ops += [await _put(w, tuple(job.payload["tags"]), tally, doors) for w in plan.writes]
-    tally.files += len(plans)
-    tally.written += sum(len(p.writes) for p in plans)
-    tally.removed += sum(len(p.removes) for p in plans)
-    tally.unchanged += sum(1 for p in plans if not p.writes and not p.warnings)
-    tally.warnings += [w for p in plans for w in p.warnings]
-    seen = UpdateTask(job.task_id, TaskStatus.RUNNING, stage=f"parsing {tally.files}/{tally.total}")
-    for some in _slices(ops):
-        await tenant.commit(Commit((*some, seen), FOLLOWING, cause=job.task_id))
-
-
-def _slices(ops: list[PutFile | Remove]) -> Iterator[tuple[Op, ...]]:
-    held: list[Op] = []
-    size = 0
-    for op in ops:
-        weight = len(op.chunks or ()) + 1 if isinstance(op, PutFile) else 1
-        if held and size + weight > CHUNKS_PER_COMMIT:
-            yield tuple(held)
-            held, size = [], 0
-        held.append(op)
-        size += weight
-    if held:
-        yield tuple(held)
-
-
-async def _tiers(planned: Planned, tally: _Tally, doors: Doors) -> Tiers:
-    """At once without a language model, and for good where the import's budget of one is planned out."""
-    tiers = await doors.model.tiers_of_document(planned.uri.name, planned.document)
-    if doors.writer is None:
-        return tiers
-    tokens = of_text(len(planned.data))
-    costs = doors.costs
-    if tally.planned + tokens > costs.tokens_per_import_max or tally.calls >= costs.calls_per_import_max:
-        tally.kept += 1
-        return replace(tiers, made_by=KEPT)
-    tally.planned += tokens
-    tally.calls += 1
-    return tiers
-
-
-async def _put(planned: Planned, tags: tuple[str, ...], tally: _Tally, doors: Doors) -> PutFile:
-    small = len(planned.data) <= INLINE_BYTES_MAX
-    if not small:
-        await doors.blobs.put(planned.data)
-    head = talk_head(planned.document.text)
-    return PutFile(
-        planned.uri,
-        WriteMode.UPSERT,
-        planned.hash,
-        len(planned.data),
-        planned.document.media,
-        data=planned.data if small else None,
-        chunks=planned.chunks,
-        tiers=await _tiers(planned, tally, doors),
-        tags=tags or None,
-        event_at=head.at if head is not None else None,
-        speaker=head.speaker if head is not None else "",
-        source=planned.origin,
-    )
-
-
-async def _finish(job: Job, root: Uri, tally: _Tally, tenant: Tenant, doors: Doors) -> None:
-    result = {
-        "status": "success",
-        "root_uri": str(root),
-        "queue_status": {
-            name: {"processed": tally.files, "requeue_count": 0, "error_count": 0, "errors": []}
-            for name in ("Semantic", "Embedding")
-        },
-        "context_count": tally.written,
-        "files": tally.files,
-        "unchanged": tally.unchanged,
-        "removed": tally.removed,
-        "warnings": tally.warnings[:WARNINGS_MAX],
-        "warnings_total": len(tally.warnings),
-    }
-    if doors.writer is not None:
-        result["model"] = {
-            "provider": doors.writer.name,
-            "tokens_planned": tally.planned,
-            "tokens_per_import_max": doors.costs.tokens_per_import_max,
-            "calls_planned": tally.calls,
-            "calls_per_import_max": doors.costs.calls_per_import_max,
-            "files_kept_extractive": tally.kept,
-        }
-    done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
-    await tenant.commit(
-        Commit((done,), FOLLOWING if tally.written or tally.removed else (), done=job.id, cause=job.task_id)
-    )

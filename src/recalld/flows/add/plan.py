@@ -5,33 +5,46 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
 
 from recalld.domain.document import Chunk, Document
 from recalld.domain.errors import Denied, Invalid
-from recalld.domain.node import Entry, Node
+from recalld.domain.node import Node
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.ports.source import Source
 from recalld.rules.chunks import chunks_of_file
 from recalld.rules.names import legal, legal_path, stem
 from recalld.rules.sections import Part, layout
+from recalld.rules.tags import merged
+
+from .mirror import Clash
+from .present import Brought, Present, lineages
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where an import goes and how. ``stems``: per path without its ending, how many files and folders have it: a
-    directory of sections takes that name only where nobody else has it."""
+    directory of sections takes that name only where nobody else has it. ``lineage``: the origin, as files record it. ``exact``:
+    the one file of this import stands at ``root`` itself."""
 
     root: Uri
     single: bool
     split: bool
     stems: Mapping[str, int] = field(default_factory=dict)
+    lineage: str = ""
+    tags: tuple[str, ...] = ()
+    append_tags: bool = False
+    taken: Mapping[str, str] = field(default_factory=dict)
+    exact: bool = False
 
     @classmethod
-    def of(cls, root: Uri, *, single: bool, split: bool, paths: Iterable[str]) -> Place:
-        """``paths``: every file of the import."""
+    def of(cls, root: Uri, *, single: bool, split: bool, paths: Iterable[str], **more: Any) -> Place:
+        """``paths``: every file of the import. ``more``: the other fields."""
+        paths = tuple(paths)
         stems: Counter[str] = Counter()
         folders: set[str] = set()
         for path in paths:
@@ -41,11 +54,19 @@ class Place:
                 folders.add(folder)
                 folder = posixpath.dirname(folder)
         stems.update(folders)
-        return cls(root, single, split, stems)
+        return cls(root, single, split, stems, taken=_taken(paths), **more)
+
+    def tagged(self, former: tuple[str, ...]) -> tuple[str, ...] | None:
+        """The tags a node with these ones gets; None leaves them."""
+        if not self.tags:
+            return None
+        return merged(former, self.tags, append=self.append_tags)
 
     def folder_of(self, path: str, name: str, parts: int) -> Uri:
         """The directory a file (or, if ``parts`` > 1, its sections) will lie in. Raises ``Invalid`` past the limits of
         an address."""
+        if self.exact:
+            return self.root.parent
         if self.single:
             return self.root
         above, bare = posixpath.dirname(path), stem(name)
@@ -57,9 +78,16 @@ class Place:
         return Uri.parse(str(folder / name)).parent
 
 
+def _taken(paths: Iterable[str]) -> dict[str, str]:
+    """By path, another one whose name comes to the same address: that one is imported, this one is not."""
+    first: dict[str, str] = {}
+    return {p: one for p in sorted(paths) if (one := first.setdefault(legal_path(p), p)) != p}
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One node to write, all computed. ``origin`` is kept with it: which file of the import, which part of it."""
+    """One node to write, all computed. ``origin`` is kept with it: which file of the import, which part of it. ``expect``: the
+    hash of what is there now ("" = whatever is there)."""
 
     uri: Uri
     data: bytes
@@ -67,83 +95,172 @@ class Planned:
     document: Document
     chunks: tuple[Chunk, ...]
     origin: dict[str, object]
+    tags: tuple[str, ...] | None = None
+    expect: str = ""
+
+
+class Fate(StrEnum):
+    """What an import did with a file."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    CLASHED = "clashed"
+    LEFT_OUT = "left_out"
 
 
 @dataclass(frozen=True, slots=True)
 class FilePlan:
-    """What one file comes to: ``removes`` first, then ``writes``. Neither: it is as it was."""
+    """What one file comes to: ``removes`` first (with the hash they must still have, "" for directories), then ``writes``;
+    ``remarks``: nodes whose bytes stay, with their new source and tags. Nothing of these: it is as it was. ``blocked``: worth
+    another look once what is gone at the source is gone here."""
 
     path: str
+    fate: Fate
     writes: tuple[Planned, ...] = ()
-    removes: tuple[Uri, ...] = ()
+    removes: tuple[tuple[Uri, str], ...] = ()
+    remarks: tuple[tuple[Node, dict[str, Any], tuple[str, ...] | None], ...] = ()
+    clashes: tuple[Clash, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """What lies at the root: by source file the nodes an earlier import made of it and the hash they were made from;
-    ``entries``: how many entries each directory holds."""
-
-    nodes: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
-    entries: Mapping[Uri, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, entries: Iterable[Entry]) -> Present:
-        """Group a walk's files by the source file they name."""
-        grouped: dict[str, list[Node]] = {}
-        held: Counter[Uri] = Counter()
-        for entry in entries:
-            held[entry.node.uri.parent] += 1
-            path = entry.node.source.get("path")
-            if path and not entry.node.is_dir:
-                grouped.setdefault(str(path), []).append(entry.node)
-        return cls({k: tuple(v) for k, v in grouped.items()}, held)
-
-    def unchanged(self, path: str, digest: str) -> bool:
-        """True if every part of that file is still there, made from these bytes."""
-        nodes = self.nodes.get(path, ())
-        return bool(nodes) and all(
-            n.source.get("sha256") == digest and n.source.get("parts") == len(nodes) for n in nodes
-        )
-
-    def outdated(self, path: str, kept: set[Uri], root: Uri) -> tuple[Uri, ...]:
-        """What is left of a file's former self: its nodes but for ``kept``, or their directory where it held nothing else."""
-        gone = [n.uri for n in self.nodes.get(path, ()) if n.uri not in kept]
-        folders = Counter(u.parent for u in gone)
-        emptied = {
-            f
-            for f, count in folders.items()
-            if f != root and count == self.entries.get(f) and not any(k.parent.under(f) for k in kept)
-        }
-        return (*sorted(emptied, key=str), *(u for u in gone if u.parent not in emptied))
+    blocked: bool = False
 
 
 def plan_file(path: str, place: Place, present: Present, source: Source, doors: Doors) -> FilePlan:
     """Read, parse, lay out and cut one file. Computes: run it where that may happen."""
+    if other := place.taken.get(path):
+        return _left_out(path, f"its address is that of {other}")
     data = source.read(path)
     if data is None:
-        return FilePlan(path, warnings=(f"{path}: it vanished during the import",))
+        return _left_out(path, "it vanished during the import, or cannot be read")
     digest = hashlib.sha256(data).hexdigest()
     if present.unchanged(path, digest):
-        return FilePlan(path)
-    name = legal(posixpath.basename(path))
-    document = doors.parser.parse(name, data)
-    parts = layout(name, document) if place.split else (Part(name, (), document.text),)
+        return _same(path, place, present)
     try:
-        folder = place.folder_of(path, name, len(parts))
+        writes, warnings = lay_out(path, data, digest, place, doors)
     except (Invalid, Denied) as bad:
-        return FilePlan(path, warnings=(f"{path}: left out: {bad.message}",))
+        return _left_out(path, f"left out: {bad.message}")
+    return _merge(path, writes, warnings, place, present)
+
+
+def lay_out(path: str, data: bytes, digest: str, place: Place, doors: Doors) -> tuple[list[Planned], tuple[str, ...]]:
+    """The nodes a file becomes, and what its parser warns of. Raises ``Invalid`` past the limits of an address."""
+    name = place.root.name if place.exact else legal(posixpath.basename(path))
+    document = doors.parser.parse(name, data)
+    parts = layout(name, document) if place.split and not place.exact else (Part(name, (), document.text),)
+    folder = place.folder_of(path, name, len(parts))
     origins: list[dict[str, object]] = [
         {"path": path, "sha256": digest, "part": i + 1, "parts": len(parts), "headings": list(p.heading_path)}
         for i, p in enumerate(parts)
     ]
     if len(parts) == 1:
         uri = folder / name
-        writes: tuple[Planned, ...] = (Planned(uri, data, digest, document, chunks_of_file(uri, document), origins[0]),)
+        writes = [Planned(uri, data, digest, document, chunks_of_file(uri, document), origins[0])]
     else:
-        writes = tuple(_part(folder, p, document, o, doors) for p, o in zip(parts, origins, strict=True))
-    removes = present.outdated(path, {w.uri for w in writes}, place.root)
-    return FilePlan(path, writes, removes, tuple(f"{path}: {w}" for w in document.warnings))
+        writes = [_part(folder, p, document, o, doors) for p, o in zip(parts, origins, strict=True)]
+    for one in writes:
+        one.origin.update(
+            {"at": "" if place.exact else one.uri.relative_to(place.root)}
+            | ({"hash": one.hash} if len(parts) > 1 else {})
+            | {"lineage": place.lineage}
+        )
+    return writes, tuple(f"{path}: {w}" for w in document.warnings)
+
+
+def _same(path: str, place: Place, present: Present) -> FilePlan:
+    """The source has not changed: what was changed here stays, tags and the origin are brought up to date."""
+    remarks = []
+    for one in present.placed(path) or present.files[path]:
+        node, former = one.node, lineages(one.node.source)
+        source = dict(node.source)
+        if place.lineage and former and place.lineage not in former:
+            source["lineage"] = " ".join(sorted({*former, place.lineage}))
+        tags = place.tagged(node.tags)
+        if source != node.source or (tags is not None and tags != node.tags):
+            remarks.append((node, source, tags))
+    edited = [one for one in present.files[path] if one.edited]
+    if not edited:
+        return FilePlan(path, Fate.UNCHANGED, remarks=tuple(remarks))
+    clashes = tuple(Clash(path, one.node.uri, "changed here since it was imported: kept") for one in edited)
+    return FilePlan(path, Fate.CLASHED, remarks=tuple(remarks), clashes=clashes)
+
+
+def _merge(path: str, writes: list[Planned], warnings: tuple[str, ...], place: Place, present: Present) -> FilePlan:
+    """Lay what a file becomes over what is there: nothing that others wrote there or changed since is written over."""
+    ours = {b.node.uri: b for b in present.placed(path)}
+    kept = {w.uri for w in writes}
+    gone = [b.node for uri, b in ours.items() if uri not in kept and not b.edited]
+    folders = present.emptied((n.uri for n in gone), place.root)
+    folders = [f for f in folders if not any(k != f and k.under(f) for k in kept)]
+    clashes = _clashes(path, writes, ours, {*folders, *(n.uri for n in gone)}, place, present)
+    if clashes:
+        return FilePlan(path, Fate.CLASHED, clashes=tuple(clashes), blocked=any(c.blocks for c in clashes))
+    stays = [b for uri, b in ours.items() if uri not in kept and b.edited]
+    foreign = [n for w in writes if (n := present.nodes.get(w.uri)) is not None and w.uri not in ours]
+    if foreign and len(foreign) == len(writes) and all(n.hash == w.hash for n, w in zip(foreign, writes, strict=True)):
+        return _adopt(path, foreign, place)
+    former = any(b.digest != writes[0].origin["sha256"] for b in present.files.get(path, ())) or bool(foreign)
+    return FilePlan(
+        path,
+        Fate.CHANGED if former else Fate.NEW,
+        tuple(_over(w, present.nodes.get(w.uri), place) for w in writes),
+        (*((n.uri, n.hash) for n in gone), *((f, "") for f in folders)),
+        clashes=tuple(
+            Clash(path, b.node.uri, "no part of its source any more, but changed here since: kept") for b in stays
+        ),
+        warnings=warnings,
+    )
+
+
+def _adopt(path: str, there: list[Node], place: Place) -> FilePlan:
+    """The same bytes are there already, and not from this origin: they stay whoever's they are; what another origin brought
+    is from now on this one's as well."""
+    remarks: list[tuple[Node, dict[str, Any], tuple[str, ...] | None]] = []
+    for node in there:
+        others, source = lineages(node.source), dict(node.source)
+        if others and place.lineage:
+            source["lineage"] = " ".join(sorted({*others, place.lineage}))
+        tags = place.tagged(node.tags)
+        if source != node.source or (tags is not None and tags != node.tags):
+            remarks.append((node, source, tags))
+    return FilePlan(path, Fate.UNCHANGED, remarks=tuple(remarks))
+
+
+def _clashes(
+    path: str, writes: list[Planned], ours: Mapping[Uri, Brought], going: set[Uri], place: Place, present: Present
+) -> list[Clash]:
+    found: list[Clash] = []
+    for write in writes:
+        node, mine = present.nodes.get(write.uri), ours.get(write.uri)
+        above = blocked_above(write.uri, place.root, present, going)
+        if above is not None:
+            found.append(Clash(path, above.uri, "a file stands where it needs a directory: kept", blocks=True))
+        elif node is None or write.uri in going or node.hash == write.hash:
+            continue
+        elif node.is_dir:
+            found.append(Clash(path, node.uri, "a directory has its name here: kept", blocks=True))
+        elif mine is not None and mine.edited:
+            found.append(
+                Clash(path, node.uri, "changed here and at its source since it was imported: kept as it is here")
+            )
+        elif mine is None and (present.again or place.exact):
+            found.append(Clash(path, node.uri, "another file was written here: kept"))
+    return found
+
+
+def blocked_above(uri: Uri, root: Uri, present: Present, going: Container[Uri] = ()) -> Node | None:
+    """The file that stands where an address needs a directory, if it is not one of those that go."""
+    above = (present.nodes.get(Uri(uri.parts[:depth])) for depth in range(len(root.parts) + 1, len(uri.parts)))
+    return next((n for n in above if n is not None and not n.is_dir and n.uri not in going), None)
+
+
+def _over(write: Planned, there: Node | None, place: Place) -> Planned:
+    if there is None or there.is_dir:
+        return replace(write, tags=place.tags or None)
+    return replace(write, tags=place.tagged(there.tags), expect=there.hash)
+
+
+def _left_out(path: str, why: str) -> FilePlan:
+    return FilePlan(path, Fate.LEFT_OUT, warnings=(f"{path}: {why}",))
 
 
 def _below(root: Uri, folder: str) -> Uri:

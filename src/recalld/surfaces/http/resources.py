@@ -12,7 +12,7 @@ from fastapi import Query
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, Invalid, RecalldError, Upstream
-from recalld.domain.policy import UPLOAD_BYTES_MAX
+from recalld.domain.policy import LEFT_OUT_MAX, UPLOAD_BYTES_MAX
 from recalld.domain.report import Added
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
@@ -90,7 +90,11 @@ async def add(call: Call, body: AddBody) -> dict[str, Any]:
     background, or with ``wait`` before this answers.
 
     ``args.origin`` names where it comes from: the next import of the same origin updates it in its place, any other
-    gets a place of its own (``docs``, ``docs_1`` ...). ``args.parse_mode`` no_split keeps long documents in one piece.
+    gets a place of its own (``docs``, ``docs_1`` ...). What that origin brought before and no longer has is removed, unless
+    ``args.keep_removed``; the removal of more than half of it (and of more than 20 files) is refused without
+    ``args.confirm_removals``. ``args.left_out`` names what is there but was not sent, ``args.incomplete`` what could not be
+    read. ``args.as_file``: a single file becomes a file under its own name. ``args.parse_mode`` no_split keeps long documents
+    in one piece.
     """
     _check(body)
     folder = call.engine.upload_dir
@@ -111,6 +115,13 @@ async def add(call: Call, body: AddBody) -> dict[str, Any]:
         wait=body.wait,
         timeout_s=body.timeout,
         keep_source=False,
+        unwrap=not body.source_name or body.source_name.lower().endswith(".zip"),
+        tag_mode=body.tag_mode,
+        keep_removed=_flag(body.args, "keep_removed"),
+        confirm_removals=_flag(body.args, "confirm_removals"),
+        left_out=_texts(body.args, "left_out"),
+        incomplete=str(body.args.get("incomplete") or ""),
+        as_file=_flag(body.args, "as_file"),
     )
     return _added(did, body.wait)
 
@@ -203,6 +214,26 @@ def _list(given: str | list[str] | None) -> tuple[str, ...]:
     """A list, or a text with commas."""
     pieces = given.split(",") if isinstance(given, str) else given or ()
     return tuple(piece.strip() for piece in pieces if piece.strip())
+
+
+def _flag(args: dict[str, Any], field: str) -> bool:
+    given = args.get(field, False)
+    if not isinstance(given, bool):
+        raise Invalid(
+            f"args.{field} is neither true nor false", remedy="send a boolean", details={"field": f"args.{field}"}
+        )
+    return given
+
+
+def _texts(args: dict[str, Any], field: str) -> tuple[str, ...]:
+    given = args.get(field) or []
+    if not isinstance(given, list) or not all(isinstance(path, str) for path in given) or len(given) > LEFT_OUT_MAX:
+        raise Invalid(
+            f"args.{field} is not a list of at most {LEFT_OUT_MAX} paths",
+            remedy="send keep_removed instead where there are more",
+            details={"field": f"args.{field}"},
+        )
+    return tuple(given)
 
 
 def _base(filename: str) -> str:

@@ -1,0 +1,137 @@
+"""An origin imported again: what it no longer has goes, what only moved keeps its node, what was changed here stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recalld.domain.node import Node
+from recalld.domain.uri import Uri
+from recalld.ports.source import Choice, Found, Skipped
+
+from .present import Brought, Present, lineages
+
+REMOVED_UNASKED_MAX = 20
+"""An import that would remove more files than this, and more than half of what it brought, has to be confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A file that was kept as it is here, and why. ``blocks``: it stands in the way of another one."""
+
+    path: str
+    uri: Uri
+    why: str
+    blocks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What becomes of the files whose source is gone: ``gone`` are removed (as read), ``shared`` stay for other origins,
+    ``clashes`` stay since they were changed here. ``paths``: the source files of ``gone``."""
+
+    gone: tuple[Node, ...] = ()
+    shared: tuple[Node, ...] = ()
+    clashes: tuple[Clash, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+def missing(present: Present, listing: Iterable[Found | Skipped], left_out: Iterable[str] = ()) -> list[str]:
+    """Source paths an earlier import brought that are not at the source any more. What is there but left out (``Skipped``,
+    or ``left_out`` by who sent it) is not missing."""
+    there = {e.path for e in listing} | set(left_out)
+    folders = tuple(path for path in there if path.endswith("/"))
+    return sorted(p for p in present.files if p not in there and not p.startswith(folders))
+
+
+def removal(present: Present, paths: Iterable[str]) -> Removal:
+    """Decide file by file what becomes of what is missing at the source."""
+    gone: list[Node] = []
+    shared: list[Node] = []
+    clashes: list[Clash] = []
+    removed: list[str] = []
+    for path in paths:
+        for one in present.files[path]:
+            if not one.placed or one.edited:
+                why = "changed here" if one.edited else "moved here"
+                clashes.append(Clash(path, one.node.uri, f"gone at its source, but {why} since: kept"))
+            elif lineages(one.node.source) - {present.lineage}:
+                shared.append(one.node)
+            else:
+                gone.append(one.node)
+        if gone and gone[-1].source.get("path") == path:
+            removed.append(path)
+    return Removal(tuple(gone), tuple(shared), tuple(clashes), tuple(removed))
+
+
+def moved(present: Present, paths: Sequence[str], new: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(former path, new path) of files that lie elsewhere at the source now, told by their bytes; the same name first.
+    ``new``: sha256 by path of what no earlier import brought."""
+    by_digest: dict[str, list[str]] = {}
+    for path, digest in sorted(new.items()):
+        by_digest.setdefault(digest, []).append(path)
+    pairs: list[tuple[str, str]] = []
+    for same_name in (True, False):
+        taken = {old for old, _ in pairs}
+        for old in paths:
+            made = present.files[old]
+            if old in taken or not _whole(made):
+                continue
+            free = by_digest.get(made[0].digest, [])
+            to = next((p for p in free if not same_name or _base(p) == _base(old)), None)
+            if to is not None:
+                free.remove(to)
+                pairs.append((old, to))
+    return pairs
+
+
+def _whole(made: Sequence[Brought]) -> bool:
+    return all(b.placed and not b.edited and b.digest == made[0].digest and b.parts == len(made) for b in made)
+
+
+def _base(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
+def too_many(removed: int, brought: int) -> bool:
+    """True if a removal has to be confirmed."""
+    return removed > REMOVED_UNASKED_MAX and removed * 2 > brought
+
+
+def without_lineage(source: Mapping[str, Any], lineage: str) -> dict[str, Any]:
+    """What a file says of its origins once one of them no longer has it."""
+    return {**source, "lineage": " ".join(sorted(lineages(source) - {lineage}))}
+
+
+def narrower(choice: Choice, earlier: Mapping[str, Any] | None) -> bool:
+    """True if a selection may leave out what earlier imports of the origin took (None: there was none)."""
+    if earlier is None:
+        return False
+    if choice.include and set(choice.include) != set(earlier.get("include", ())):
+        return True
+    return not (
+        set(choice.exclude) <= set(earlier.get("exclude", ()))
+        and set(choice.ignore_dirs) <= set(earlier.get("ignore_dirs", ()))
+    )
+
+
+def widest(choice: Choice, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The selection to remember with the place: the earlier one unless this one takes at least as much."""
+    if earlier is not None and narrower(choice, earlier):
+        return dict(earlier)
+    every = {"include": choice.include, "exclude": choice.exclude, "ignore_dirs": choice.ignore_dirs}
+    return {field: list(patterns) for field, patterns in every.items() if patterns}
+
+
+def why_kept(listing: Iterable[Found | Skipped], *, single: bool, keep: bool, narrow: bool, incomplete: str) -> str:
+    """Why an import removes nothing of what is missing at the source; "" if it may. ``incomplete``: what its sender could
+    not read."""
+    if keep:
+        return "as asked"
+    if single:
+        return "a single file was imported"
+    if narrow:
+        return "include, exclude or ignore_dirs take less than an earlier import did"
+    failed = next((f"{e.path}: {e.why}" for e in listing if isinstance(e, Skipped) and e.error), incomplete)
+    return f"not everything could be read ({failed})" if failed else ""

@@ -1,0 +1,89 @@
+"""How far an import is: counted in the commits that do the work, so that a worker that dies counts nothing twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from recalld.domain.uri import Uri
+
+from .mirror import Clash
+
+WARNINGS_MAX = 100
+CLASHES_MAX = 100
+
+
+@dataclass(slots=True)
+class Done:
+    """What was done so far, kept in the task. ``new``, ``changed``, ``moved``, ``removed`` in source files, ``written`` in
+    entries of the tree; ``planned``: tokens a language model will take for them, in ``calls``; ``kept``: files for which there
+    was no room any more; ``warnings`` of the files that were written."""
+
+    new: int = 0
+    changed: int = 0
+    moved: int = 0
+    removed: int = 0
+    written: int = 0
+    planned: int = 0
+    calls: int = 0
+    kept: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, result: dict[str, Any] | None) -> Done:
+        """What an earlier attempt left in its task."""
+        return cls(**((result or {}).get("progress") or {}))
+
+    def progress(self) -> dict[str, Any]:
+        """What a task shows, and the next attempt reads, while it runs."""
+        return {"progress": asdict(self)}
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Note warnings, as many as are kept."""
+        self.warnings += list(warnings)[: WARNINGS_MAX - len(self.warnings)]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one look at the source found and did not change; found again by the next attempt."""
+
+    total: int = 0
+    files: int = 0
+    left_out: list[str] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    clashes: list[Clash] = field(default_factory=list)
+    clashed: int = 0
+    missed: int = 0
+    kept: str = ""
+    kept_paths: list[str] = field(default_factory=list)
+
+    def result(self, root: Uri, done: Done) -> dict[str, Any]:
+        """The task's result."""
+        notes = [f"{c.path}: {c.why} ({c.uri})" for c in self.clashes]
+        if self.kept:
+            shown = ", ".join(self.kept_paths[:5]) + (", ..." if len(self.kept_paths) > 5 else "")
+            notes.append(f"{len(self.kept_paths)} files are gone at the source and were kept: {self.kept} ({shown})")
+        warnings = [*notes, *done.warnings, *self.left_out]
+        return {
+            "status": "success",
+            "root_uri": str(root),
+            "queue_status": {
+                name: {"processed": self.files, "requeue_count": 0, "error_count": 0, "errors": []}
+                for name in ("Semantic", "Embedding")
+            },
+            "context_count": done.written,
+            "files": self.files,
+            "new": done.new,
+            "changed": done.changed,
+            "moved": done.moved,
+            "removed": done.removed,
+            "unchanged": max(0, self.total - self.missed - self.clashed - done.new - done.changed - done.moved),
+            "conflicts": [{"path": c.path, "uri": str(c.uri), "reason": c.why} for c in self.clashes[:CLASHES_MAX]],
+            "conflicts_total": len(self.clashes),
+            "kept_removed": len(self.kept_paths) if self.kept else 0,
+            "left_out": dict(self.kinds),
+            "warnings": warnings[:WARNINGS_MAX],
+            "warnings_total": len(warnings),
+        }
