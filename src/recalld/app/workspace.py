@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, ConfigureSession, MarkUsed, OpenSession, Receipt, WriteMode
 from recalld.domain.errors import Denied, Invalid, NotFound
 from recalld.domain.hit import Answer
-from recalld.domain.job import QueueCount, Task, TaskStatus
+from recalld.domain.job import QueueCount, Task
 from recalld.domain.node import Entry, Node
 from recalld.domain.query import Query
 from recalld.domain.report import (
-    Added,
     Appended,
     Committed,
     ContextBlock,
@@ -27,7 +25,6 @@ from recalld.domain.report import (
 )
 from recalld.domain.session import Archive, Session
 from recalld.domain.uri import Uri, bad_uri
-from recalld.flows.add import accept as adding
 from recalld.flows.context import assemble as assembling
 from recalld.flows.find.find import find
 from recalld.flows.find.search import search
@@ -37,20 +34,20 @@ from recalld.flows.session.context import context
 from recalld.flows.tree import arrange, edit, match, read, write
 from recalld.flows.upkeep.cancel import cancel
 from recalld.ports.doors import Doors
-from recalld.ports.source import Choice
 from recalld.rules.address import resolve
-from recalld.rules.asking import ask, tag
+from recalld.rules.asking import ask
 from recalld.rules.widen import widen
 from recalld.rules.wire import message_json
 
 from . import request
+from .importing import Importing
 from .waiting import until_quiet
 
 V = TypeVar("V")
 _ARCHIVE_ID = re.compile(r"archive_(\d{3,})")
 
 
-class Workspace:
+class Workspace(Importing):
     """Verbs bound to a caller. URIs are texts (``viking://...``, ``~`` understood); errors are ``domain.errors``."""
 
     def __init__(self, doors: Doors, caller: Caller, recall_deadline_s: float) -> None:
@@ -321,67 +318,7 @@ class Workspace:
         session = await self._session_after(MarkUsed(session_id, tuple(self._uri(u) for u in contexts), skills))
         return session.contexts_used, session.skills_used
 
-    # ---------------------------------------------------------------- import
-    async def add(
-        self,
-        upload: Path,
-        *,
-        name: str = "",
-        to: str = "",
-        parent: str = "",
-        create_parent: bool = False,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-        ignore_dirs: Sequence[str] = (),
-        strict: bool = False,
-        split: bool = True,
-        tags: Sequence[str] = (),
-        origin: str = "",
-        wait: bool = False,
-        timeout_s: float | None = None,
-        keep_source: bool = True,
-        unwrap: bool = True,
-        tag_mode: str = "replace",
-        keep_removed: bool = False,
-        confirm_removals: bool = False,
-        left_out: Sequence[str] = (),
-        incomplete: str = "",
-        as_file: bool = False,
-    ) -> Added:
-        """Import a folder, a file or a zip lying at ``upload``; ``name`` is what the tree calls it (a zip's ending is
-        dropped). ``origin`` names the source for next time: the same one is brought up to date in its place, with what it no
-        longer has removed; anything else gets a place of its own. ``keep_source`` False: ``upload`` is deleted when the import
-        has ended. ``unwrap``: a zip's only folder, if it has the zip's name, is the top. The rest: ``flows/add/accept.Wish``."""
-        choice = Choice(name or upload.name, tuple(include), tuple(exclude), tuple(ignore_dirs), unwrap)
-        wish = adding.Wish(
-            upload,
-            choice,
-            to,
-            parent,
-            create_parent,
-            strict,
-            split,
-            tuple(tag(t) for t in tags),
-            tag_mode,
-            origin,
-            not keep_source,
-            keep_removed,
-            confirm_removals,
-            tuple(left_out),
-            incomplete,
-            as_file,
-        )
-        added = await adding.accept(wish, self.caller, self._doors)
-        if not wait:
-            return added
-        await self.wait(timeout_s=timeout_s, task_id=added.task_id)
-        task = await self.task(added.task_id)
-        if task.status is TaskStatus.COMPLETED:
-            await self.wait(timeout_s=timeout_s)
-        return replace(
-            added, result=task.result if task.result is not None else {"status": str(task.status), "error": task.error}
-        )
-
+    # ----------------------------------------------------------------- tasks
     async def task(self, task_id: str) -> Task:
         """Raises ``NotFound``."""
         return await self._doors.ledger.tenant(self.caller).task(task_id)

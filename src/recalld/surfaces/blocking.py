@@ -60,6 +60,7 @@ class BlockingWorkspace:
     overview = _verb(Workspace.overview)
     write = _verb(Workspace.write)
     write_many = _verb(Workspace.write_many)
+    edit = _verb(Workspace.edit)
     mkdir = _verb(Workspace.mkdir)
     rm = _verb(Workspace.rm)
     mv = _verb(Workspace.mv)

@@ -143,7 +143,16 @@ async def test_an_import_gets_the_upload_and_its_name(http: httpx.AsyncClient, e
         "ignore_dirs": "node_modules",
         "tags": ["team=a"],
         "strict": True,
-        "args": {"parse_mode": "no_split", "origin": "/home/ana/docs"},
+        "args": {
+            "parse_mode": "no_split",
+            "origin": "/home/ana/docs",
+            "keep_removed": True,
+            "confirm_removals": True,
+            "left_out": ["x/"],
+            "incomplete": "y.md: cannot be read",
+            "as_file": True,
+        },
+        "tag_mode": "append",
         "reason": "because",
     }
     answer = await http.post(ADD, json=body)
@@ -170,7 +179,24 @@ async def test_an_import_gets_the_upload_and_its_name(http: httpx.AsyncClient, e
         "origin": "/home/ana/docs",
         "wait": False,
         "timeout_s": None,
+        "unwrap": True,
+        "tag_mode": "append",
+        "keep_removed": True,
+        "confirm_removals": True,
+        "left_out": ("x/",),
+        "incomplete": "y.md: cannot be read",
+        "as_file": True,
     }
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"keep_removed": "yes"}, {"confirm_removals": 1}, {"left_out": "a"}, {"left_out": [1]}]
+)
+async def test_a_field_of_an_import_that_is_of_another_type_is_refused(
+    http: httpx.AsyncClient, engine: FakeEngine, wrong: dict[str, Any]
+) -> None:
+    answer = await http.post(ADD, json={"temp_file_id": await send(http, "a.md"), "args": wrong})
+    assert (answer.status_code, engine.state.added) == (400, [])
 
 
 async def test_a_source_name_wins(http: httpx.AsyncClient, engine: FakeEngine) -> None:

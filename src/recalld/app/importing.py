@@ -1,0 +1,90 @@
+"""The verb of imports, a part of ``Workspace``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from recalld.domain.caller import Caller
+from recalld.domain.job import QueueCount, Task, TaskStatus
+from recalld.domain.report import Added
+from recalld.flows.add import accept as adding
+from recalld.ports.doors import Doors
+from recalld.ports.source import Choice
+from recalld.rules.asking import tag
+
+
+class Importing(ABC):
+    """Import as the caller the workspace is bound to."""
+
+    _doors: Doors
+    caller: Caller
+
+    @abstractmethod
+    async def task(self, task_id: str) -> Task:
+        """Raises ``NotFound``."""
+
+    @abstractmethod
+    async def wait(self, *, timeout_s: float | None = None, task_id: str = "") -> list[QueueCount]:
+        """Until no job of this caller (or of one task) is left."""
+
+    async def add(
+        self,
+        upload: Path,
+        *,
+        name: str = "",
+        to: str = "",
+        parent: str = "",
+        create_parent: bool = False,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        ignore_dirs: Sequence[str] = (),
+        strict: bool = False,
+        split: bool = True,
+        tags: Sequence[str] = (),
+        origin: str = "",
+        wait: bool = False,
+        timeout_s: float | None = None,
+        keep_source: bool = True,
+        unwrap: bool = True,
+        tag_mode: str = "replace",
+        keep_removed: bool = False,
+        confirm_removals: bool = False,
+        left_out: Sequence[str] = (),
+        incomplete: str = "",
+        as_file: bool = False,
+    ) -> Added:
+        """Import a folder, a file or a zip lying at ``upload``; ``name`` is what the tree calls it (a zip's ending is
+        dropped). ``origin`` names the source for next time: the same one is brought up to date in its place, with what it no
+        longer has removed; anything else gets a place of its own. ``keep_source`` False: ``upload`` is deleted when the import
+        has ended. ``unwrap``: a zip's only folder, if it has the zip's name, is the top. The rest: ``flows/add/accept.Wish``."""
+        choice = Choice(name or upload.name, tuple(include), tuple(exclude), tuple(ignore_dirs), unwrap)
+        wish = adding.Wish(
+            upload,
+            choice,
+            to,
+            parent,
+            create_parent,
+            strict,
+            split,
+            tuple(tag(t) for t in tags),
+            tag_mode,
+            origin,
+            not keep_source,
+            keep_removed,
+            confirm_removals,
+            tuple(left_out),
+            incomplete,
+            as_file,
+        )
+        added = await adding.accept(wish, self.caller, self._doors)
+        if not wait:
+            return added
+        await self.wait(timeout_s=timeout_s, task_id=added.task_id)
+        task = await self.task(added.task_id)
+        if task.status is TaskStatus.COMPLETED:
+            await self.wait(timeout_s=timeout_s)
+        ended = {"status": str(task.status), "error": task.error}
+        return replace(added, result=task.result if task.status is TaskStatus.COMPLETED else ended)
