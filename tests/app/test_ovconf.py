@@ -175,3 +175,9 @@ def test_a_language_model_is_taken_over(tmp_path: Path) -> None:
     values, notes = read({"vlm": {"provider": "volcengine", "model": "m"}})
     assert "model" not in values
     assert "vlm.provider volcengine is not known here" in notes[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_toml_file_saved_with_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "recalld.toml").write_bytes('data = "/somewhere"\r\n'.encode(encoding))
+    assert str(load_config(tmp_path / "recalld.toml").data) == "/somewhere"

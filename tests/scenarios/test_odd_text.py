@@ -76,3 +76,18 @@ async def test_memories_lie_under_the_day_of_their_own_stamp(house: House) -> No
     await house.commit("s")
     await house.settle()
     assert any(path.startswith("events/2026/05/01/") for path in await house.texts_below("viking://~/memories"))
+
+
+@pytest.mark.parametrize("session", ["会话一", "séance", "संवाद", "разговор-1"])
+async def test_a_session_may_be_named_in_any_script(house: House, session: str) -> None:
+    await house.say(session, "The blue door is on Elm Street.")
+    assert (await house.found("blue door"))[0].startswith(f"viking://user/default/sessions/{session}")
+    assert (await house.r.session(session)).id == session
+
+
+@pytest.mark.parametrize(
+    "session", ["a b", "a/b", "", "..", "a\u200bb", "se\u0301ance", "s" * 129, "会" * 100, "\ud83d"]
+)
+async def test_what_cannot_be_an_id_is_refused_in_words(house: House, session: str) -> None:
+    with pytest.raises(Invalid, match="is not an identifier"):
+        await house.say(session, "x")

@@ -193,7 +193,7 @@ def test_nobody_listening_says_how_to_start_a_server(pauses: list[float]) -> Non
     assert len(pauses) == 2
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1:1933", "ftp://host", "http://", "http://host:99999", "http://host:x"])
+@pytest.mark.parametrize("url", ["", "ftp://host", "http://", "http://host:99999", "http://host:x"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(Invalid, match="not a server address"):
         Client(url)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from recalld.domain.errors import Invalid
+from recalld.rules.encoding import settings_text
 
 from .ovconf import is_ovconf, settings_of
 
@@ -88,7 +89,7 @@ class ServerConfig(BaseModel):
 
 def _read_root_key(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return settings_text(path.read_bytes()).strip()
     except (OSError, UnicodeDecodeError) as unread:
         raise ValueError(f"root_api_key_file {path} cannot be read: {unread}") from unread
 
@@ -113,7 +114,7 @@ class _PluginConfig(BaseModel):
             return given
         rest = {name: value for name, value in given.items() if name != "api_key_file"}
         try:
-            return {**rest, "api_key": Path(given["api_key_file"]).expanduser().read_text(encoding="utf-8").strip()}
+            return {**rest, "api_key": settings_text(Path(given["api_key_file"]).expanduser().read_bytes()).strip()}
         except (OSError, UnicodeDecodeError) as missing:
             why = missing.strerror if isinstance(missing, OSError) else "it is not text"
             raise ValueError(f"api_key_file cannot be read: {why}") from None
@@ -295,7 +296,7 @@ def _plain(kind: str, message: str) -> str:
 def _read(path: Path) -> dict[str, Any]:
     """A TOML file of ours, or an ``ov.conf`` in JSON, told by what is in it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = settings_text(path.read_bytes())
         if not is_ovconf(text):
             return tomllib.loads(text)
     except OSError as missing:

@@ -28,7 +28,7 @@ from recalld.domain.uri import Uri, bad_uri
 from recalld.flows.context import assemble as assembling
 from recalld.flows.find.find import find
 from recalld.flows.find.search import search
-from recalld.flows.session.append import append, check_session_id, new_config
+from recalld.flows.session.append import append, new_config
 from recalld.flows.session.commit import commit
 from recalld.flows.session.context import context
 from recalld.flows.tree import arrange, edit, match, read, write
@@ -36,6 +36,7 @@ from recalld.flows.upkeep.cancel import cancel
 from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
 from recalld.rules.asking import ask
+from recalld.rules.ids import check_session_id
 from recalld.rules.widen import widen
 from recalld.rules.wire import message_json
 

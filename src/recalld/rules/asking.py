@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -90,6 +91,7 @@ def levels(given: Iterable[int]) -> tuple[int, ...]:
 
 def tag(text: str) -> str:
     """A ``k=v`` tag, lower-cased."""
+    text = unicodedata.normalize("NFC", text)
     if not _TAG.fullmatch(text.strip()):
         raise _bad("tags", f"{text[:60]!r} is not k=v", "write tags as key=value")
     return text.strip().lower()

@@ -67,9 +67,13 @@ def utf8(data: bytes) -> str | None:
     return None if text.startswith("\ufeff") else text
 
 
-def without_mark(text: str) -> str:
-    """A text without the byte order mark that some editors put in front."""
-    return text[1:] if text.startswith("\ufeff") else text
+def settings_text(data: bytes) -> str:
+    """The text of a settings file: UTF-8 with or without a byte order mark, or UTF-16 with one (PowerShell's ``>``).
+    Raises ``UnicodeDecodeError`` for anything else: a guess is no setting."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding)
+    return data.decode("utf-8")
 
 
 def wide_codec(data: bytes) -> str:

@@ -15,10 +15,10 @@ from recalld.domain.policy import JSON_DEPTH_MAX
 from recalld.domain.session import MESSAGE_BYTES_MAX, Archive, Message, Session
 
 from .blocks import is_media, label_of, plain_of, without_base64
+from .ids import is_id
 from .moments import epoch_of
 
 _SLICE_CHARS = 32_768
-_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _EPOCH = re.compile(r"[+-]?\d{9,20}(?:\.\d+)?(?:[eE][+]?\d+)?")
@@ -107,7 +107,7 @@ def message_from(raw: dict[str, Any], fresh_id: str, now: float) -> Message:
 def _message_id(given: object, fresh_id: str) -> str:
     if given is None or given == "":
         return fresh_id
-    if not isinstance(given, str) or not _ID.fullmatch(given) or given in {".", ".."}:
+    if not isinstance(given, str) or not is_id(given):
         raise _bad("id", "use up to 128 letters, digits and . _ : @ -")
     return given
 

@@ -179,7 +179,7 @@ def test_write_takes_its_text_from_a_file(wire: Wire, run: Callable[..., Ran], t
 
 
 def test_write_refuses_what_is_no_text(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
-    (tmp_path / "a.bin").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "a.bin").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00")
     assert run("write", "viking://resources/a.md", "--from-file", str(tmp_path / "a.bin")).code == 2
     assert wire.asked == []
 

@@ -12,10 +12,10 @@ from recalld.domain.caller import Caller, identifier
 from recalld.domain.errors import Conflict, Denied, Invalid
 from recalld.domain.pack import Manifest, PackRecord, VectorMode
 from recalld.domain.uri import Uri
-from recalld.flows.session.append import check_session_id
 from recalld.ports.archive import ArchiveReader
 from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
+from recalld.rules.ids import check_session_id
 from recalld.rules.pack import (
     FILES,
     MANIFEST,

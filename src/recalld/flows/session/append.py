@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from recalld.domain.session import BATCH_MESSAGES_MAX
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
+from recalld.rules.ids import check_session_id
 from recalld.rules.outputs import FACTS_FILE, FOLDER, TEXT_FILE, Output, set_aside
 from recalld.rules.retention import AUTO_COMMIT_DEFAULTS
 from recalld.rules.said import chunks_of_own_words, own_words
@@ -25,7 +25,6 @@ from recalld.rules.wire import iso, message_from, unread_times
 
 ABSTRACT_CHARS_MAX = 2_000
 SHORT_CHARS_MAX = 600
-_SESSION_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 EMBED = NewJob("embed", "embed", lane=Lane.INTERACTIVE)
 
 
@@ -79,16 +78,6 @@ def new_config(doors: Doors) -> dict[str, Any]:
 def auto_commit_job(session_id: str) -> NewJob:
     """Has a session commit by itself; folded while one waits."""
     return NewJob("auto_commit", f"auto_commit:{session_id}", {"session_id": session_id}, lane=Lane.INTERACTIVE)
-
-
-def check_session_id(session_id: str) -> None:
-    """A session's id is one segment of an address. Raises ``Invalid``."""
-    if not _SESSION_ID.fullmatch(session_id) or session_id in {".", ".."}:
-        raise Invalid(
-            f"session_id {session_id[:60]!r} is not an identifier",
-            remedy="use up to 128 letters, digits and . _ : @ -",
-            details={"field": "session_id"},
-        )
 
 
 def _short(raw: Sequence[Mapping[str, Any]]) -> bool:

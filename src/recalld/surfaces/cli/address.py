@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from recalld.rules.encoding import settings_text
 from recalld.surfaces.client import DEFAULT_URL
 
 _FILE = Path("recalld.toml")
@@ -37,7 +38,7 @@ def _section() -> dict[str, Any]:
     import tomllib
 
     try:
-        found = tomllib.loads(_FILE.read_text(encoding="utf-8")).get("server", {})
+        found = tomllib.loads(settings_text(_FILE.read_bytes())).get("server", {})
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

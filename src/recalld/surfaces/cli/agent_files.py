@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from recalld.domain.errors import Conflict, Upstream
+from recalld.rules.encoding import settings_text
 
 from .agent_settings import Part
 
@@ -39,7 +40,7 @@ def put(part: Part, path: Path) -> Put:
     try:
         # A link (dot files often are) stays one.
         real = path.resolve()
-        before = real.read_text(encoding="utf-8") if real.is_file() else None
+        before = _text_of(real) if real.is_file() else None
         after = merged(part, before or "", path)
         if before is not None and after == before:
             return Put(path, False)
@@ -50,10 +51,14 @@ def put(part: Part, path: Path) -> Put:
     return Put(path, True, backup)
 
 
+def _text_of(path: Path) -> str:
+    return settings_text(path.read_bytes()).replace("\r\n", "\n")
+
+
 def holds(part: Part, path: Path) -> bool:
     """True if the file has the part already."""
     try:
-        before = path.read_text(encoding="utf-8")
+        before = _text_of(path)
         return merged(part, before, path) == before
     except (OSError, UnicodeDecodeError, Conflict):
         return False

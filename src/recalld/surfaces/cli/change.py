@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from recalld.domain.errors import Invalid
+from recalld.surfaces.client import legible
 
+from .given import read_text
 from .options import Call, talks
 from .render import say
 
@@ -48,15 +49,8 @@ def _text(content: str | None, from_file: Path | None) -> str:
     if content is not None and from_file is not None:
         raise Invalid("--content and --from-file were both given", remedy="give one of them")
     if content is not None:
-        return content
-    try:
-        data = sys.stdin.buffer.read() if from_file is None else from_file.read_bytes()
-    except OSError as unreadable:
-        raise Invalid(f"cannot read {from_file}: {unreadable.strerror}", remedy="check the path") from unreadable
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as binary:
-        raise Invalid(f"{from_file or 'stdin'} is no UTF-8 text", remedy="import it instead: recalld add") from binary
+        return legible(content)
+    return read_text(from_file)
 
 
 @app.command()
@@ -102,4 +96,10 @@ def rm(
 ) -> None:
     """Remove a file or a subtree; what is not there is no error."""
     gone = call.client.rm(uri, recursive=recursive, wait=wait)
-    call.answer(gone, lambda: say(f"removed {gone.get('uri', uri)} ({gone.get('estimated_deleted_count', 0)} entries)"))
+    call.answer(gone, lambda: say(_removed(uri, gone)))
+
+
+def _removed(uri: str, gone: dict[str, Any]) -> str:
+    entries = int(gone.get("estimated_deleted_count") or 0)
+    named = gone.get("uri", uri)
+    return f"removed {named} ({entries} entries)" if entries else f"nothing to remove: {named} does not exist"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from typing import Any
 
@@ -11,6 +13,8 @@ from recalld.domain.errors import Busy, Closed, Conflict, Corrupt, Denied, Inval
 OK = 0
 RUNTIME = 1
 INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""What a shell reports for a program whose reader has gone (128 + SIGPIPE)."""
 _CODES: tuple[tuple[type[RecalldError], int], ...] = (
     (Invalid, 2),
     (NotFound, 3),
@@ -26,6 +30,21 @@ _CODES: tuple[tuple[type[RecalldError], int], ...] = (
 def exit_code(error: RecalldError) -> int:
     """The family's number; 1 for what belongs to none."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), RUNTIME)
+
+
+def lenient_output() -> None:
+    """Let consoles that lack a character (cp1252, GBK, ASCII) show a question mark instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def drop_output() -> None:
+    """After the reader has gone: nothing more is written, not even by the interpreter when it ends."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return  # a stream that is not a file has no descriptor to redirect
 
 
 def print_json(value: Any) -> None:

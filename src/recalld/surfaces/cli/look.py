@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from recalld.domain.errors import Invalid
+
 from .options import Call, talks
 from .render import aside, show_entries, show_facts, style
 
@@ -74,6 +76,8 @@ def read(
 @talks
 def abstract(call: Call, uri: UriArgument) -> None:
     """Print a directory's abstract (L0)."""
+    if not call.client.stat(uri).get("isDir"):
+        raise Invalid(f"{uri} is a file, and abstracts are of directories", remedy=f"recalld read {uri}")
     text = call.client.abstract(uri)
     call.answer(text, lambda: print(text))
 
@@ -118,4 +122,4 @@ def glob(
 ) -> None:
     """Find entries by path."""
     uris = call.client.glob(pattern, uri, limit=limit)
-    call.answer(uris, lambda: print("\n".join(uris)))
+    call.answer(uris, lambda: print("\n".join(uris)) if uris else aside("nothing matched"))

@@ -10,7 +10,7 @@ import typer
 
 from recalld.domain.errors import Invalid, RecalldError
 
-from .exits import OK, RUNTIME, report
+from .exits import BROKEN_PIPE, OK, RUNTIME, drop_output, lenient_output, report
 from .lazy import LazyGroup
 from .options import Globals
 
@@ -44,6 +44,17 @@ def root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (``SystemExit`` for usage errors and ``--help``)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    lenient_output()
+    try:
+        ended = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+        return BROKEN_PIPE
+    return ended
+
+
+def _run(words: list[str]) -> int:
     as_json = "--json" in words
     try:
         ended = app(args=words or ["--help"], prog_name="recalld", standalone_mode=not as_json)

@@ -6,10 +6,14 @@ from typing import Annotated
 
 import typer
 
+from recalld.domain.errors import Invalid
+from recalld.surfaces.client import legible
+
 from .options import Call, talks
 from .render import show_hits
 
 app = typer.Typer()
+_KINDS = ("memory", "resource", "skill")
 
 
 @app.command(
@@ -30,9 +34,14 @@ def find(
     uri: Annotated[list[str] | None, typer.Option("--uri", "-u", help="Look below this address (repeatable).")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many hits.")] = 10,
     threshold: Annotated[
-        float | None, typer.Option("--threshold", "-t", help="Only hits scoring above this (0..1; 0.35 = good ones).")
+        float | None,
+        typer.Option(
+            "--threshold", "-t", min=0.0, max=1.0, help="Only hits scoring above this (0..1; 0.35 = good ones)."
+        ),
     ] = None,
-    level: Annotated[list[int] | None, typer.Option("--level", "-L", help="0 abstracts, 1 overviews, 2 texts.")] = None,
+    level: Annotated[
+        list[int] | None, typer.Option("--level", "-L", min=0, max=2, help="0 abstracts, 1 overviews, 2 texts.")
+    ] = None,
     kind: Annotated[list[str] | None, typer.Option("--type", help="memory, resource or skill.")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tags", help="k=v; all must be there.")] = None,
     after: Annotated[str, typer.Option(help="Changed after: 2026-05-01, an ISO time, or 7d / 12h ago.")] = "",
@@ -41,8 +50,9 @@ def find(
     provenance: Annotated[bool, typer.Option("--provenance", "-p", help="Say where a hit's words come from.")] = False,
 ) -> None:
     """Recall what matches a question, best first."""
+    _check(query, kind or [])
     reply = call.client.find(
-        query,
+        legible(query),
         target_uri=_one_or_many(uri or []),
         limit=limit,
         score_threshold=threshold,
@@ -54,11 +64,24 @@ def find(
         session_id=session_id,
         provenance=provenance,
     )
+    if uri and not reply.result.get("total"):
+        for one in uri:
+            call.client.stat(
+                one
+            )  # nothing was found below it because there is nothing: that is an error, not an answer
     call.answer(
         reply.result,
         lambda: show_hits(reply.result, reply.degraded, reply.server_s),
         degraded=list(reply.degraded),
     )
+
+
+def _check(query: str, kinds: list[str]) -> None:
+    if not query.strip():
+        raise Invalid("the question is empty", remedy='ask one: recalld find "how do I configure retries"')
+    unknown = [k for k in kinds if k not in _KINDS]
+    if unknown:
+        raise Invalid(f"--type {unknown[0]!r} is unknown", remedy=f"use {', '.join(_KINDS)}")
 
 
 def _one_or_many(uris: list[str]) -> str | list[str]:

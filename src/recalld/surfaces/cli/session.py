@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from recalld.domain.errors import Invalid
+from recalld.rules.lines import split_lines
+from recalld.rules.moments import read_moment
+from recalld.rules.turns import ROLES
+from recalld.surfaces.client import legible
 
+from .given import read_text
 from .options import Call, talks
 from .render import aside, show_facts, show_table, style
 from .render import say as tell
@@ -57,7 +61,10 @@ def say(
     if from_file is not None:
         messages = _messages(from_file)
     else:
-        words = {"role": role, "content": sys.stdin.read() if text is None else text}
+        _check_said(role, at)
+        words = {"role": role, "content": read_text(None) if text is None else legible(text)}
+        if not words["content"].strip():
+            raise Invalid("there is nothing to say: the text is empty", remedy='give it as an argument: say ID "…"')
         extra = {"peer_id": peer, "created_at": at, "id": message_id}
         messages = [{**words, **{key: value for key, value in extra.items() if value}}]
     done = call.client.say(session_id, messages)
@@ -65,23 +72,42 @@ def say(
         done,
         lambda: tell(f"{done['added']} added; {done['message_count']} live, {done['pending_tokens']} tokens to commit"),
     )
+    for unread in done.get("unread_created_at") or ():
+        aside(f"warning: created_at {unread!r} is not a time; the message has the server's time")
+
+
+def _check_said(role: str, at: str) -> None:
+    if role not in ROLES:
+        raise Invalid(f"--role {role!r} is not a role", remedy=f"use one of {', '.join(sorted(ROLES))}")
+    if at and read_moment(at) is None:
+        raise Invalid(f"--at {at!r} is not a time", remedy="write 2026-05-01, 2026-05-01T10:00Z or epoch seconds")
 
 
 def _messages(path: Path) -> list[dict[str, Any]]:
-    """Messages of a JSON array or of JSON lines. Raises ``Invalid``."""
+    """Messages of a JSON array, of an object with ``messages``, or of JSON lines. Raises ``Invalid``."""
+    text = read_text(path).strip()
     try:
-        data = path.read_bytes()
-        lines = [line for line in data.splitlines() if line.strip()]
-        read = json.loads(data) if data.lstrip()[:1] == b"[" else [json.loads(line) for line in lines]
-    except OSError as unreadable:
-        raise Invalid(f"cannot read {path}: {unreadable.strerror}", remedy="check the path") from unreadable
-    except ValueError as bad:
+        read = json.loads(text) if text[:1] == "[" else _lines_of(text)
+    except (ValueError, RecursionError) as bad:
         raise Invalid(
             f"{path} holds no JSON messages: {bad}", remedy='one {"role": ..., "content": ...} a line'
         ) from bad
     if not all(isinstance(message, dict) for message in read):
         raise Invalid(f"{path} holds something that is no message", remedy='one {"role": ..., "content": ...} a line')
     return list(read)
+
+
+def _lines_of(text: str) -> list[Any]:
+    """JSON lines, or one object over several lines that holds the messages."""
+    try:
+        return [json.loads(line) for line in split_lines(text) if line.strip()]
+    except ValueError:
+        whole = json.loads(text)
+        if isinstance(whole, dict) and isinstance(whole.get("messages"), list):
+            return list(whole["messages"])
+        if isinstance(whole, dict) and "content" in whole:
+            return [whole]
+        raise
 
 
 @app.command("list")

@@ -1,7 +1,7 @@
 """The HTTP client: every verb of a running server, for programs and for the command line."""
 
 from .line import DEFAULT_URL, Line
-from .transport import Reply, Transport
+from .transport import Reply, Transport, legible
 from .verbs import Client
 
-__all__ = ["DEFAULT_URL", "Client", "Line", "Reply", "Transport"]
+__all__ = ["DEFAULT_URL", "Client", "Line", "Reply", "Transport", "legible"]

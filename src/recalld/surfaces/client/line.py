@@ -153,7 +153,7 @@ class Line:
         line = self._connected()
         try:
             line.sock.settimeout(None if timeout_s == float("inf") else timeout_s)
-            path = self._place.path.rstrip("/") + target
+            path = quote(self._place.path.rstrip("/"), safe="/%:@!$&'()*+,;=~") + target
             if isinstance(data, Upload):
                 self._send_form(line, method, path, headers, data)
             else:
@@ -218,7 +218,9 @@ class Line:
 
 
 def _place(url: str) -> SplitResult:
-    """Scheme, host, port and path of a server's address. Raises ``Invalid``."""
+    """Scheme, host, port and path of a server's address, ``http`` where it names no scheme. Raises ``Invalid``."""
+    if url and "://" not in url and not url.startswith(("http:", "https:")):
+        url = f"http://{url}"
     try:
         place = urlsplit(url)
         fits = place.scheme in {"http", "https"} and bool(place.hostname) and (place.port is None or place.port > 0)

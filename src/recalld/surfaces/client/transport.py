@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 from urllib.parse import urlencode
 
+from recalld.domain.caller import identifier
 from recalld.domain.errors import (
     Busy,
     Conflict,
@@ -20,6 +21,7 @@ from recalld.domain.errors import (
     RecalldError,
     Upstream,
 )
+from recalld.rules.encoding import decode
 
 from .line import DEFAULT_URL, Answer, Line, Progress, Upload
 
@@ -96,6 +98,13 @@ class Transport:
         self.url = url.rstrip("/")
         self.timeout_s = timeout_s
         self.pause = pause
+        for text, what in ((user, "user"), (account, "account")):
+            if text:
+                identifier(text, what)
+        if not all("!" <= c <= "~" for c in api_key):
+            raise Invalid(
+                "the API key holds characters that no key has", remedy="copy it again, without quotes or spaces"
+            )
         self._line = Line(self.url, pause)
         named = {"X-OpenViking-User": user, "X-OpenViking-Account": account, "X-API-Key": api_key}
         self._headers = {"Accept": "application/json", **{name: value for name, value in named.items() if value}}
@@ -193,8 +202,17 @@ def _query(params: Mapping[str, Any]) -> str:
     return "?" + urlencode(given) if given else ""
 
 
+def legible(text: str) -> str:
+    """A text that may come from a command line or a file name in another encoding, so that it can be sent: the bytes that
+    Python could not read are read as text files are."""
+    if not any("\ud800" <= c <= "\udfff" for c in text):
+        return text
+    escaped = "".join(c if not "\ud800" <= c <= "\udfff" or "\udc80" <= c <= "\udcff" else "\ufffd" for c in text)
+    return decode(escaped.encode("utf-8", "surrogateescape")).text
+
+
 def _plain(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else legible(str(value))
 
 
 def _payload(body: Any, upload: Upload | None) -> tuple[bytes | Upload | None, dict[str, str]]:

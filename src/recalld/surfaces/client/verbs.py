@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from recalld.domain.errors import Invalid, Upstream
 
 from .line import Progress, Upload
-from .transport import Reply, Transport
+from .transport import Reply, Transport, legible
 
 API = "/api/v1"
 POLL_S = (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -18,6 +20,21 @@ ENDED = frozenset({"completed", "failed", "cancelled"})
 BATCH_MESSAGES_MAX = 100
 """The wire's limit of messages in one call."""
 FOREVER = float("inf")
+
+
+def segment(text: str, what: str) -> str:
+    """A text as one segment of a path. Raises ``Invalid`` for what no server could take for one."""
+    if not text.strip() or text in {".", ".."} or "/" in text or "\\" in text:
+        raise Invalid(
+            f"{what} {text[:60]!r} is not an identifier",
+            remedy="use letters, digits and . _ : @ -",
+            details={"field": what},
+        )
+    return quote(unicodedata.normalize("NFC", legible(text)), safe="")
+
+
+def _id(session_id: str) -> str:
+    return segment(session_id, "session_id")
 
 
 class Client(Transport):
@@ -190,7 +207,8 @@ class Client(Transport):
     # ---------------------------------------------------------------- sessions
     def session_new(self, session_id: str = "") -> dict[str, Any]:
         """Make a session; "" lets the server name it."""
-        return dict(self._post("/sessions", {"session_id": session_id or None}).result)
+        named = unicodedata.normalize("NFC", session_id) or None
+        return dict(self._post("/sessions", {"session_id": named}).result)
 
     def sessions(self) -> list[dict[str, Any]]:
         """All, newest first."""
@@ -198,7 +216,7 @@ class Client(Transport):
 
     def session(self, session_id: str) -> dict[str, Any]:
         """One session's state. Raises ``NotFound``."""
-        return dict(self._get(f"/sessions/{session_id}").result)
+        return dict(self._get(f"/sessions/{_id(session_id)}").result)
 
     def say(self, session_id: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Append messages (role, content, ...) in order; they are durable and findable when this returns.
@@ -212,28 +230,28 @@ class Client(Transport):
         added, answer = 0, dict[str, Any]()
         for start in range(0, len(named), BATCH_MESSAGES_MAX):
             batch = {"messages": named[start : start + BATCH_MESSAGES_MAX]}
-            answer = dict(self._post(f"/sessions/{session_id}/messages/batch", batch, safe=True).result)
+            answer = dict(self._post(f"/sessions/{_id(session_id)}/messages/batch", batch, safe=True).result)
             added += int(answer.get("added", 0))
         return {**answer, "added": added}
 
     def session_commit(self, session_id: str, *, keep_recent_count: int = 0) -> dict[str, Any]:
         """Archive the live messages and have memories made of them; ``task_id`` names that work."""
-        return dict(self._post(f"/sessions/{session_id}/commit", {"keep_recent_count": keep_recent_count}).result)
+        return dict(self._post(f"/sessions/{_id(session_id)}/commit", {"keep_recent_count": keep_recent_count}).result)
 
     def session_context(self, session_id: str, *, token_budget: int = 128_000) -> dict[str, Any]:
         """The session's past as fits the budget."""
-        return dict(self._get(f"/sessions/{session_id}/context", token_budget=token_budget).result)
+        return dict(self._get(f"/sessions/{_id(session_id)}/context", token_budget=token_budget).result)
 
     def session_delete(self, session_id: str) -> dict[str, Any]:
         """Remove a session with its messages. Raises ``NotFound``."""
-        return dict(self.call("DELETE", f"{API}/sessions/{session_id}").result)
+        return dict(self.call("DELETE", f"{API}/sessions/{_id(session_id)}").result)
 
     # ------------------------------------------------------------ import, tasks
     def upload(self, path: Path, *, progress: Progress | None = None) -> str:
         """Send a file, streaming; returns its temp_file_id. Raises ``Invalid`` if it cannot be read."""
         try:
             with path.open("rb") as file:
-                upload = Upload(file, path.name, path.stat().st_size, progress)
+                upload = Upload(file, legible(path.name), path.stat().st_size, progress)
                 reply = self.call("POST", f"{API}/resources/temp_upload", upload=upload, timeout_s=FOREVER)
         except OSError as unreadable:
             raise Invalid(f"cannot read {path}: {unreadable.strerror}", remedy="check the path") from unreadable
@@ -275,7 +293,7 @@ class Client(Transport):
 
     def task(self, task_id: str) -> dict[str, Any]:
         """One task. Raises ``NotFound``."""
-        return dict(self._get(f"/tasks/{task_id}").result)
+        return dict(self._get(f"/tasks/{segment(task_id, 'task id')}").result)
 
     def tasks(self, *, type: str = "", status: str = "", limit: int = 50) -> list[dict[str, Any]]:
         """Newest first."""
@@ -283,7 +301,7 @@ class Client(Transport):
 
     def cancel(self, task_id: str) -> dict[str, Any]:
         """Ask a task to stop. Raises ``Conflict`` if it has ended."""
-        return dict(self._post(f"/tasks/{task_id}/cancel", {}).result)
+        return dict(self._post(f"/tasks/{segment(task_id, 'task id')}/cancel", {}).result)
 
     def task_wait(self, task_id: str, *, seen: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
         """Ask until the task has ended (however it ended); ``seen`` is called with every state met."""
