@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recalld.adapters.catalog import sqlite
+from recalld.adapters.catalog import follow, space, sqlite
 from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.domain.caller import Caller, Role
 from recalld.domain.document import Tiers
@@ -279,3 +279,135 @@ async def test_what_a_reach_rests_on_goes_with_it(house: House) -> None:
         assert old() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("moved", [1, 3, 4])
+async def test_a_move_is_followed_whole_wherever_a_page_ends(
+    house: House, monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    """All nodes of a move get one place in the log: a page may end between them."""
+    monkeypatch.setattr(follow, "PAGE_ROWS", 3)
+    house.shelf.file(uri("resources/a.md"), "text")
+    await house.found()
+    for n in range(moved):
+        house.shelf.file(uri(f"resources/moved/{n}.md"), "text")
+    house.shelf.seq += 1
+    house.shelf.c.execute("UPDATE node SET seq = ? WHERE name LIKE '_.md'", (house.shelf.seq,))
+    assert await house.found() == {"resources/a.md", *(f"resources/moved/{n}.md" for n in range(moved))}
+
+
+async def test_a_long_text_whose_chunks_fill_several_pages_is_found_whole(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.shelf.file(
+        uri("resources/a.md"), "# one\n\n" + "\n\n".join(f"## part {n}\n\n{'word ' * 300}" for n in range(9))
+    )
+    house.shelf.file(uri("resources/b.md"), "text")
+    whole = (await SqliteCatalog(house.shelf).reach(ANA, Query("q"))).size
+    assert whole > 7
+    monkeypatch.setattr(follow, "PAGE_ROWS", 3)
+    assert (await house.catalog.reach(ANA, Query("q"))).size == whole
+    house.shelf.file(uri("resources/a.md"), "shorter")
+    assert (await house.catalog.reach(ANA, Query("q"))).size == 2
+
+
+TAGS = [
+    "city=zürich",
+    "类别=文档",
+    'say="hi"',
+    "path=c:\\new",
+    "rate=50%",
+    "name=a_b",
+    "smile=🙂",
+    "city=zürich-west",
+    "k=[1, 2]",
+]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+async def test_a_tag_is_found_as_it_is_written_and_no_other(house: House, tag: str) -> None:
+    for n, each in enumerate(TAGS):
+        house.shelf.file(uri(f"resources/{n}.md"), "text", tags=[each, "all=of them"])
+    assert await house.found(tags=(tag,)) == {f"resources/{TAGS.index(tag)}.md"}
+    assert await house.found(tags=(tag, "all=of them")) == {f"resources/{TAGS.index(tag)}.md"}
+    assert await house.found(tags=(tag[:-1],)) == set()
+
+
+REWRITES = [40, pytest.param(10_000, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("rewrites", REWRITES)
+async def test_rewrites_leave_rows_for_what_lives(house: House, monkeypatch: pytest.MonkeyPatch, rewrites: int) -> None:
+    monkeypatch.setattr(space, "SPARE_ROWS", rewrites // 8)
+    house.shelf.file(uri("resources/b.md"), "stays", tags=["k=v"])
+    for n in range(rewrites):
+        house.shelf.file(uri("resources/a.md"), f"# text {n}\n\nwords")
+        reach = await house.catalog.reach(ANA, Query("q"))
+    (held,) = reach.spaces
+    assert isinstance(held, space.Space)
+    assert held.rows <= rewrites // 4 + 20
+    assert reach.size == 2
+    assert await house.found() == {"resources/a.md", "resources/b.md"}
+    assert await house.found(tags=("k=v",)) == {"resources/b.md"}
+    assert sum(view.size for view, _ in house.catalog._views.values()) <= 3 * reach.size
+
+
+@pytest.mark.parametrize("files", REWRITES)
+async def test_files_made_and_removed_leave_rows_for_what_lives(
+    house: House, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    monkeypatch.setattr(space, "SPARE_ROWS", files // 8)
+    house.shelf.file(uri("resources/d/b.md"), "stays")
+    for n in range(files):
+        node = house.shelf.file(uri(f"resources/d/{n}.md"), "words")
+        await house.catalog.reach(ANA, Query("q"))
+        house.shelf.remove(uri(f"resources/d/{n}.md"))
+        await house.catalog.reach(ANA, Query("q"))
+        house.shelf.drop_chunks(node)
+        house.shelf.c.execute("DELETE FROM node WHERE id = ?", (node,))
+    reach = await house.catalog.reach(ANA, Query("q"))
+    (held,) = reach.spaces
+    assert isinstance(held, space.Space)
+    assert held.rows <= files // 4 + 20
+    assert await house.found() == {"resources/d/b.md"}
+
+
+async def test_what_is_removed_and_not_purged_can_come_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space, "SPARE_ROWS", 2)
+    for n in range(9):
+        house.shelf.file(uri(f"resources/old/{n}.md"), "words")
+    assert len(await house.found()) == 9
+    house.shelf.remove(uri("resources/old"))
+    house.shelf.file(uri("resources/new.md"), "words")
+    assert await house.found() == {"resources/new.md"}
+    house.shelf.seq += 1
+    house.shelf.c.execute("UPDATE node SET gone = 0, seq = ? WHERE name = 'old'", (house.shelf.seq,))
+    assert len(await house.found()) == 10
+
+
+async def test_what_is_kept_of_an_owner_goes_when_its_space_does() -> None:
+    house = House()
+    house.catalog = SqliteCatalog(house.shelf, rows_max=500)
+    for user in ("ana", "bob", "eve", "tom"):
+        house.shelf.file(uri(f"user/{user}/a.md"), "text")
+        await house.found(Caller(user=user))
+    held = {id(each) for each in house.catalog._spaces.values()}
+    assert len(held) < 5
+    assert {id(each) for view, _ in house.catalog._views.values() for each in view.spaces} <= held
+
+
+async def test_a_large_space_is_read_in_several_goes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "PAGE_ROWS", 2)
+    monkeypatch.setattr(sqlite, "PAGES_AT_ONCE", 2)
+    for n in range(12):
+        house.shelf.file(uri(f"resources/{n}.md"), "text")
+    reads, read = [], house.shelf.read
+
+    async def counted(work: Any) -> Any:
+        reads.append(work)
+        return await read(work)
+
+    monkeypatch.setattr(house.shelf, "read", counted)
+    reach = await house.catalog.reach(ANA, Query("q"))
+    assert reach.size == 12
+    assert len(reads) >= 6

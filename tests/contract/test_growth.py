@@ -17,7 +17,7 @@ from recalld.adapters.vectors import exact
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.domain.caller import Caller
 from recalld.domain.query import Query
-from recalld.infra.sqlite import Readers
+from recalld.infra.readers import Readers
 from tests.shelf import Shelf
 
 WIDTH, STEPS, SMALL = 16, 200, 20

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import apsw
 import pytest
 
+from recalld.adapters.ledger import look
+from recalld.domain.commit import Remove
 from recalld.domain.node import Kind
 from tests.contract.ledger_house import House, append, at, put
+from tests.counted import steps
 
 
 async def scanned(
@@ -122,3 +128,54 @@ async def test_a_walk_is_in_pre_order_and_ends_at_its_limits(house: House) -> No
 async def test_a_walk_from_the_root_shows_what_is_there_before_anything_was_written(house: House) -> None:
     found = [e.rel_path for e in await house.tenant().walk(at(""), depth_max=3, nodes_max=99)]
     assert {"agent", "resources", "user", "user/ana", "user/ana/memories", "user/ana/sessions"} <= set(found)
+
+
+@pytest.mark.parametrize("files", [60, pytest.param(3_000, marks=pytest.mark.slow)])
+async def test_one_read_of_a_scan_looks_at_a_bounded_number_of_files(
+    house: House, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    """Whether or not it finds anything: what is nowhere takes no longer read than what is everywhere."""
+    monkeypatch.setattr(look, "SCANNED_NODES", 10)
+    for start in range(0, files, 20):
+        await house.do(*(put(f"resources/{n:05}.md", f"some words {n} here") for n in range(start, start + 20)))
+    costs, scan = [], house.ledger.readers.scan
+
+    async def counted(work: Callable[[apsw.Connection], Any], **rest: Any) -> Any:
+        def count(c: apsw.Connection) -> Any:
+            found: list[Any] = []
+            costs.append(steps(c, lambda: found.append(work(c))))
+            return found[0]
+
+        return await scan(count, **rest)
+
+    monkeypatch.setattr(house.ledger.readers, "scan", counted)
+    assert await scanned(house, "resources", "nowhere to be found") == {}
+    assert len(costs) >= files // 10
+    assert max(costs) <= 4 * min(costs[:-1])
+
+
+async def test_one_read_of_a_scan_takes_a_bounded_number_of_bytes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look, "SCANNED_BYTES", 100)
+    texts = {f"{n}.md": f"needle {n} {'x' * 60}" for n in range(6)} | {"z.md": f"needle {'y' * 500}"}
+    for name, text in texts.items():
+        await house.do(put(f"resources/{name}", text))
+    page = await house.tenant().grep_candidates(at("resources"), literal="", fold=False, depth_max=9, after=0, limit=99)
+    assert len(page) == 1
+    assert set(await scanned(house, "resources", "needle")) == set(texts)
+
+
+async def test_messages_are_scanned_from_the_session_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "SCANNED_MESSAGES", 2)
+    await house.do(append("before", "x1"), append("s", "m1", "m2", "m3"), append("t", "y1"), append("s", "m4", "m5"))
+    await house.do(Remove(at("user/ana/sessions/s/messages/m3.md")))
+    assert list(await scanned(house, "user/ana/sessions/s/messages")) == ["m1.md", "m2.md", "m4.md", "m5.md"]
+
+
+async def test_a_count_is_that_of_the_listing(house: House) -> None:
+    await house.do(append("s", "m1"), put("resources/d/a.md"), put("resources/d/.b"), put("resources/d/e/c.md"))
+    for path in ("resources", "resources/d", "user/ana", "user", "user/ana/sessions", "user/ana/sessions/s", "agent"):
+        listed = await house.tenant().list(at(path), limit=99)
+        assert await house.tenant().count(at(path)) == len(listed), path
+    assert await house.tenant().count(at("resources/d/a.md")) == 0

@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import apsw
 import pytest
 
+from recalld.adapters.ledger import talk
 from recalld.domain.commit import (
     Append,
     Commit,
@@ -281,3 +283,36 @@ async def test_a_task_may_insist_on_being_alone(house: House) -> None:
     await house.do(NewTask("t3", "admin_reindex", "viking://resources/d", alone=True))
     await house.do(UpdateTask("t1", TaskStatus.COMPLETED))
     await house.do(NewTask("t4", "admin_reindex", "viking://resources", alone=True))
+
+
+async def test_listing_sessions_tells_what_each_tells_of_itself(house: House) -> None:
+    for name, count, keep in (("a", 5, 2), ("b", 1, 3), ("c", 4, 0)):
+        await house.do(append(name, *(f"m{n}" for n in range(count))))
+        await house.do(replace(archive(name, 0, f"t{name}"), keep_recent_count=keep))
+        house.clock.advance(1)
+    listed = await house.tenant().sessions()
+    assert listed == [await house.tenant().session(name) for name in ("c", "b", "a")]
+    assert [each.id for each in await house.tenant().sessions(limit=2)] == ["c", "b"]
+
+
+@pytest.mark.parametrize("sessions", [3, pytest.param(1_000, marks=pytest.mark.slow)])
+async def test_listing_sessions_takes_the_same_statements_however_many(house: House, sessions: int) -> None:
+    asked: list[str] = []
+
+    async def listed() -> int:
+        def work(c: apsw.Connection) -> None:
+            c.set_exec_trace(lambda _, sql, __: asked.append(sql) is None)
+            talk.sessions(c, ANA, 10_000)
+            c.set_exec_trace(None)
+
+        asked.clear()
+        await house.ledger.readers.read(work)
+        return len(asked)
+
+    await house.do(append("s", "m0", "m1"))
+    await house.do(replace(archive("s", 0, "t"), keep_recent_count=1))
+    one = await listed()
+    for n in range(sessions):
+        await house.do(append(f"s{n}", "m0", "m1"))
+        await house.do(replace(archive(f"s{n}", 0, f"t{n}"), keep_recent_count=1))
+    assert await listed() == one

@@ -15,7 +15,7 @@ from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, DropMember, MarkLeaving, NewTask, UpdateTask
 from recalld.domain.errors import Busy, Conflict, Denied, NotFound
 from recalld.domain.job import TaskStatus
-from recalld.infra.sqlite import Readers
+from recalld.infra.readers import Readers
 from recalld.rules.keys import compose
 from tests.contract.ledger_house import House
 

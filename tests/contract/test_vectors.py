@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recalld.adapters.vectors import exact
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.adapters.vectors.memory import MemoryVectors
 from recalld.ports.index import DenseMatches, Reach, VectorSpace
@@ -113,3 +114,35 @@ async def test_a_large_owner_is_searched_by_candidates_that_are_rescored() -> No
         best = np.sort(reach.chunks[0][np.argsort(-(rows @ rows[k]))[:10]])
         hits += len(np.intersect1d(best, found.ids))
     assert hits >= 0.98 * 200
+
+
+@pytest.mark.parametrize("exact_max", [5, 100_000])
+@pytest.mark.parametrize("rewrites", [60, pytest.param(10_000, marks=pytest.mark.slow)])
+async def test_vectors_of_what_has_gone_are_let_go(
+    monkeypatch: pytest.MonkeyPatch, rewrites: int, exact_max: int
+) -> None:
+    monkeypatch.setattr(exact, "SPARE_ROWS", rewrites // 6)
+    filled, rows = Filled("exact", exact_max=exact_max), unit(rewrites + 20)
+    reach = filled.write("ana", rows[:20])
+    for n in range(rewrites):
+        filled.shelf.drop_chunks(
+            filled.shelf.c.execute("SELECT node FROM chunk ORDER BY id LIMIT 1 OFFSET 10").fetchone()[0]
+        )
+        reach = filled.write("ana", rows[20 + n : 21 + n])
+        await filled.vectors.space(reach.owners, "m")
+    (kept,) = filled.vectors._kept.values()
+    assert kept.shelf.count <= 3 * 20 + rewrites // 3
+    assert (kept.index is None) == (exact_max > 20)
+    living = np.array([r[0] for r in filled.shelf.c.execute("SELECT id FROM chunk ORDER BY id")], np.int64)
+    found = await filled.search(Reach(reach.owners, (living,), (), 0), rows[rewrites + 19])
+    assert found.ids[np.argmax(found.scores)] == living[-1]
+    assert set(found.ids.tolist()) <= set(living.tolist())
+
+
+async def test_memory_is_bounded_over_all_owners() -> None:
+    filled = Filled("exact", bytes_max=20_000)
+    for user in range(30):
+        reach = filled.write(f"u{user}", unit(40, seed=user))
+        await filled.vectors.space(reach.owners, "m")
+    assert filled.vectors._bytes == sum(kept.bytes for kept in filled.vectors._kept.values()) <= 20_000
+    assert len(filled.vectors._kept) > 1

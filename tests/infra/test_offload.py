@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 import structlog
@@ -48,6 +50,51 @@ async def test_a_caller_that_gives_up_frees_its_waiting_place() -> None:
     go.set()
     assert await running
     pool.close()
+
+
+async def test_callers_who_gave_up_leave_nothing_in_the_queue() -> None:
+    pool = Pool("disk", running_max=1, waiting_max=4)
+    go, large = threading.Event(), []
+
+    class Argument:
+        pass
+
+    running = asyncio.ensure_future(pool.run(go.wait))
+    while pool.inside < 1:
+        await asyncio.sleep(0)
+    for _ in range(50):
+        argument = Argument()
+        large.append(weakref.ref(argument))
+        waiting = asyncio.ensure_future(pool.run(id, argument))
+        del argument
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        del waiting
+    await asyncio.sleep(0)
+    gc.collect()
+    assert (pool.inside, pool.queued) in {(1, 0), (1, 1)}  # the thread may not have taken its own yet
+    assert [k for k, ref in enumerate(large) if ref() is not None] == []
+    go.set()
+    assert await running
+    assert await pool.run(int) == 0
+    pool.close()
+
+
+async def test_closing_ends_the_threads_of_a_pool_whose_callers_gave_up() -> None:
+    pool = Pool("disk", running_max=2, waiting_max=8)
+    go = threading.Event()
+    calls = [asyncio.ensure_future(pool.run(go.wait)) for _ in range(6)]
+    await asyncio.sleep(0.01)
+    for call in calls[2:]:
+        call.cancel()
+    closing = threading.Thread(target=pool.close)
+    closing.start()
+    await asyncio.gather(*calls[2:], return_exceptions=True)
+    go.set()
+    await asyncio.gather(*calls, return_exceptions=True)
+    closing.join(5)
+    assert not closing.is_alive()
 
 
 async def test_a_closed_pool_refuses() -> None:

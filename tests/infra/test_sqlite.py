@@ -13,7 +13,8 @@ import pytest
 from recalld.domain.errors import Busy, Closed, Conflict, NotFound, Upstream
 from recalld.infra import sqlite
 from recalld.infra.offload import Pool
-from recalld.infra.sqlite import Readers, Store
+from recalld.infra.readers import Readers
+from recalld.infra.sqlite import Store
 
 T = TypeVar("T")
 

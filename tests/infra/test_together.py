@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from recalld.domain.errors import Busy
 from recalld.infra.together import Together
 
 
@@ -58,9 +59,67 @@ async def test_who_asks_for_the_others_may_leave() -> None:
     second.cancel()
     await _turn()
     desk.open.release()
-    assert await third == "c 3"
+    assert await third == "c 2"
     assert second.cancelled()
-    assert desk.calls == [["a"], ["b", "c"], ["c"]]
+    assert desk.calls == [["a"], ["b", "c"]]
+
+
+async def test_the_next_call_begins_when_the_last_one_has_ended_whoever_left() -> None:
+    desk = Desk()
+    first = asyncio.ensure_future(desk.together.ask("a"))
+    await _turn()
+    first.cancel()
+    await _turn()
+    second = asyncio.ensure_future(desk.together.ask("b"))
+    await _turn()
+    assert desk.calls == [["a"]]
+    desk.open.release()
+    await _turn()
+    assert desk.calls == [["a"], ["b"]]
+    desk.open.release()
+    assert await second == "b 2"
+
+
+async def test_all_who_were_asked_for_hear_in_the_same_turn_of_the_loop() -> None:
+    desk, turn, heard = Desk(), 0, set()
+
+    async def ask(question: str) -> None:
+        await desk.together.ask(question)
+        heard.add(turn)
+
+    async with asyncio.TaskGroup() as group:
+        for n in range(50):
+            group.create_task(ask(str(n)))
+        await _turn()
+        desk.open.release()
+        desk.open.release()
+        for turn in range(20):  # noqa: B007 - read by the callers
+            await asyncio.sleep(0)
+    assert len(heard) == 1
+
+
+async def test_an_outage_is_heard_of_by_all_after_one_call() -> None:
+    class Down(Desk):
+        async def _answer(self, questions: Sequence[str]) -> list[str]:
+            self.calls.append(list(questions))
+            raise Busy("full")
+
+    desk = Down()
+    told = await asyncio.gather(*(desk.together.ask(q) for q in "abc"), return_exceptions=True)
+    assert [type(each) for each in told] == [Busy] * 3
+    assert desk.calls == [["a", "b", "c"]]
+
+
+async def test_a_question_that_fails_the_call_does_not_fail_the_others() -> None:
+    async def answer(questions: Sequence[str]) -> list[str]:
+        if "bad" in questions:
+            raise ValueError("bad")
+        return list(questions)
+
+    together: Together[str, str] = Together(answer)
+    asked = ["a", "b", "bad", "c", "d"]
+    told = await asyncio.gather(*(together.ask(q) for q in asked), return_exceptions=True)
+    assert [q if isinstance(q, str) else type(q) for q in told] == ["a", "b", ValueError, "c", "d"]
 
 
 async def test_who_left_while_waiting_is_not_asked_for() -> None:
@@ -75,19 +134,6 @@ async def test_who_left_while_waiting_is_not_asked_for() -> None:
     desk.open.release()
     assert [await first, await third] == ["a 1", "c 2"]
     assert desk.calls == [["a"], ["c"]]
-
-
-async def test_a_failure_is_one_askers_and_the_others_are_asked_for_again() -> None:
-    desk = Desk(2)
-    first = asyncio.ensure_future(desk.together.ask("a"))
-    await _turn()
-    second, third = (asyncio.ensure_future(desk.together.ask(q)) for q in "bc")
-    await _turn()
-    for _ in range(3):
-        desk.open.release()
-    with pytest.raises(ValueError, match="call 2"):
-        await second
-    assert [await first, await third] == ["a 1", "c 3"]
 
 
 async def test_the_patient_wait_for_company_and_the_impatient_take_them_along(monkeypatch: pytest.MonkeyPatch) -> None:

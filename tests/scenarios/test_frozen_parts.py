@@ -18,7 +18,7 @@ from recalld.adapters.vectors.exact import ExactSpace
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
 from recalld.domain.errors import Busy
-from recalld.infra.sqlite import Readers
+from recalld.infra.readers import Readers
 from recalld.surfaces.http.app import create_app
 from tests.doubles.provider import WIDTH, provider
 

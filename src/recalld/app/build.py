@@ -22,7 +22,7 @@ from recalld.adapters.vectors.exact import ExactVectors
 from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, TalkPolicy
 from recalld.infra.link import Link
 from recalld.infra.offload import Pool
-from recalld.infra.sqlite import Readers
+from recalld.infra.readers import Readers
 from recalld.ports.blobs import Blobs
 from recalld.ports.doors import Doors, impatient
 from recalld.ports.embedder import Embedder

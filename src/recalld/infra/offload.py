@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
@@ -22,9 +23,9 @@ T = TypeVar("T")
 
 
 class _Call:
-    """One call on its way: where it came from, what to do, and a ticket that only one can take."""
+    """One call on its way: where it came from and what to do."""
 
-    __slots__ = ("act", "context", "future", "loop", "over", "ticket")
+    __slots__ = ("act", "context", "future", "loop", "over")
 
     def __init__(self, act: Callable[[], Any], over: Callable[[], None]) -> None:
         self.act = act
@@ -32,14 +33,6 @@ class _Call:
         self.context = contextvars.copy_context()
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
-        self.ticket = [True]
-
-    def take(self) -> bool:
-        """True for the first who asks: the thread that will do it, or the one who calls it off."""
-        try:
-            return self.ticket.pop()
-        except IndexError:
-            return False
 
     def work(self) -> None:
         """On a thread: do it and tell."""
@@ -72,7 +65,8 @@ class Pool:
     """A named thread pool for one dependency, used from one loop.
 
     At most ``running_max`` calls run and ``waiting_max`` wait; one more raises ``Busy`` at once. A caller that gives up
-    (cancelled, past its deadline) frees its waiting place; a call already running ends by itself.
+    (cancelled, past its deadline) takes its waiting call and its arguments out of the queue; a call already running ends by
+    itself and keeps its place until then.
 
     Not ``ThreadPoolExecutor``: a find crosses half a dozen times, and its futures, with a lock and a condition each,
     cost twice as much as the crossing. Here places are counted on the loop alone, so nothing needs a lock.
@@ -87,7 +81,9 @@ class Pool:
         self.running_max = running_max
         self.waiting_max = waiting_max
         self._retry_after_s = retry_after_s
-        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._calls: deque[_Call] = deque()
+        # One token for each call in the deque, or a thread on its way to one; False tells a thread to end.
+        self._tokens: SimpleQueue[bool] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._inside = 0
         self._closed = threading.Event()
@@ -97,6 +93,11 @@ class Pool:
     def inside(self) -> int:
         """How many calls run or wait now."""
         return self._inside
+
+    @property
+    def queued(self) -> int:
+        """How many calls no thread has taken yet."""
+        return len(self._calls)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``call`` on one of the pool's threads, in the caller's context (so that its log lines name the request).
@@ -112,17 +113,31 @@ class Pool:
         if len(self._threads) < min(self._inside, self.running_max):
             self._start_one()
         one = _Call(partial(call, *args, **kwargs), self._leave)
-        self._calls.put(one)
-        if self._closed.is_set() and one.take():  # meanwhile, by another thread: nobody would come for it
+        self._calls.append(one)
+        self._tokens.put(True)
+        if self._closed.is_set() and self._take_out(
+            one
+        ):  # closed meanwhile by another thread: no thread would come for it
             self._leave()
             raise self._shut()
         try:
             result: T = await one.future
         except asyncio.CancelledError:
-            if one.take():
+            if self._take_out(one):
                 self._leave()
             raise
         return result
+
+    def _take_out(self, one: _Call) -> bool:
+        """Remove a call that no thread has taken; False if one has."""
+        try:
+            self._calls.remove(one)
+        except ValueError:
+            return False
+        with suppress(Empty):  # then a thread has the token, and finds the call gone
+            if not self._tokens.get_nowait():
+                self._tokens.put(False)
+        return True
 
     def _leave(self) -> None:
         self._inside -= 1
@@ -138,10 +153,13 @@ class Pool:
 
     def _serve(self) -> None:
         with self._where():
-            while (one := self._calls.get()) is not None:
-                if one.take():
-                    one.work()
-                # Held until the next call came, its arguments and result could be large things.
+            while self._tokens.get():
+                try:
+                    one = self._calls.popleft()
+                except IndexError:  # its caller gave up
+                    continue
+                one.work()
+                # Held until the next call came, its arguments or result could be large things.
                 del one
 
     def close(self) -> None:
@@ -150,12 +168,11 @@ class Pool:
             return
         self._closed.set()
         _open_pools.pop(id(self), None)
-        while not self._calls.empty():
-            one = self._calls.get()
-            if one is not None and one.take():
-                one.tell(None, self._shut())
+        with suppress(IndexError):
+            while True:
+                self._calls.popleft().tell(None, self._shut())
         for _ in self._threads:
-            self._calls.put(None)
+            self._tokens.put(False)
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
@@ -190,9 +207,8 @@ def pools() -> list[PoolState]:
     return [states[name] for name in sorted(states)]
 
 
-class Turn:
-    """``with`` it on pools' threads: what only one may do at a time. A caller that gave up does not end what it began, so that
-    a turn kept on the loop would be free too early; there it only keeps others from waiting on a thread."""
+class Mutex:
+    """``with`` it on pools' threads around a few lines that touch memory alone: never around I/O or another wait."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

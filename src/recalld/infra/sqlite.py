@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -17,14 +16,14 @@ from typing import Any, Generic, TypeVar
 import apsw
 import structlog
 
-from recalld.domain.errors import Busy, Closed, RecalldError
+from recalld.domain.errors import Busy, Closed, RecalldError, deadline_exceeded
 
-from .datafile import BROKEN, BUSY_MS, connect, failure_of, hold
-from .offload import Pool, Strand
+from .datafile import BROKEN, BUSY_MS, failure_of, hold
+from .offload import Strand
 from .opening import open_owned
+from .readers import STEPS_BETWEEN_LOOKS, Readers, Work
 
 T = TypeVar("T")
-Work = Callable[[apsw.Connection], T]
 
 SLICE_S = 0.005
 CAPTURES_PER_COMMIT = 256
@@ -38,56 +37,8 @@ FOLD_PAGES_MAX = 4 * FOLD_PAGES
 """From here the writer folds by itself before it goes on: the log stays bounded whatever the load."""
 FOLD_WAIT_MS = 100
 CLOSE_WAIT_S = 30.0
+WRITE_MAX_S = 30.0
 log = structlog.get_logger("recalld.store")
-
-
-class Readers:
-    """Read-only connections to a store file, one for each thread of a bounded pool."""
-
-    def __init__(self, path: Path, *, count: int, waiting_max: int = 256) -> None:
-        self._path = path
-        self._pool = Pool("readers", running_max=count, waiting_max=waiting_max)
-        self._free: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
-
-    @property
-    def path(self) -> Path:
-        """The store's file."""
-        return self._path
-
-    async def read(self, work: Work[T]) -> T:
-        """Run ``work`` inside one read transaction. Raises ``Busy`` when too many wait, ``Closed``, ``Corrupt``."""
-        return await self._pool.run(self._run, work)
-
-    async def read_alone(self, work: Work[T]) -> T:
-        """The same on a new connection: integrity checks of FTS5 trip over what a connection in use remembers."""
-        return await self._pool.run(self._run, work, alone=True)
-
-    def _run(self, work: Work[T], *, alone: bool = False) -> T:
-        c: apsw.Connection | None = None
-        try:
-            c = self._connection(alone)
-            with c:
-                result = work(c)
-            return result
-        except apsw.Error as failed:
-            raise failure_of(failed, self._path) from failed
-        finally:
-            if c is not None and alone:
-                c.close()
-            elif c is not None:
-                self._free.put(c)
-
-    def _connection(self, alone: bool) -> apsw.Connection:
-        try:
-            return connect(self._path, readonly=True) if alone else self._free.get_nowait()
-        except queue.Empty:
-            return connect(self._path, readonly=True)
-
-    def close(self) -> None:
-        """Let running reads end, then close every connection."""
-        self._pool.close()
-        while not self._free.empty():
-            self._free.get_nowait().close()
 
 
 @dataclass(eq=False, slots=True)
@@ -97,6 +48,7 @@ class _Call(Generic[T]):
     work: Work[T]
     loop: asyncio.AbstractEventLoop | None
     future: asyncio.Future[T] | None
+    limit_s: float | None = None
     result: T | None = None
     failure: BaseException | None = None
 
@@ -125,7 +77,7 @@ class _Savepoint:
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if isinstance(failure, BROKEN):
+        if isinstance(failure, (*BROKEN, apsw.InterruptError)):
             return False
         if self._c.get_autocommit():
             # SQLite ends the whole transaction on some failures: there is no savepoint left to go back to.
@@ -182,28 +134,32 @@ class Store(Readers):
         self._passed_over = 0
         self._forced = False
         self._long = threading.Event()
+        self._call: _Call[Any] | None = None
+        self._call_end = inf
         self._writer.set_wal_hook(self._note_wal)
+        self._writer.set_progress_handler(self._is_late, STEPS_BETWEEN_LOOKS)
         self._fold_strand = Strand("folder", self._fold_loop)
         self._write_strand = Strand("writer", self._write_loop)
 
-    async def write(self, work: Work[T], *, bulk: bool = False) -> T:
+    async def write(self, work: Work[T], *, bulk: bool = False, limit_s: float | None = WRITE_MAX_S) -> T:
         """Run ``work`` in the next commit; returns once that is on disk.
 
         If ``work`` raises, only its own changes are undone; it may then be run a second time, so it must have no effect
         but on the store. Bulk work waits while captures are waiting. A caller that is cancelled while waiting may still
-        have its work done. Raises ``Busy``, ``Closed``, and ``Upstream`` when the disk refuses the commit.
+        have its work done. Raises ``Busy``, ``Closed``, and ``Upstream`` when the disk refuses the commit or ``work`` takes
+        longer than ``limit_s``: then nothing of it was done.
         """
         lane, most = (self._bulk, BULK_WAITING_MAX) if bulk else (self._captures, CAPTURES_WAITING_MAX)
-        return await self._enqueue(lane, most, work)
+        return await self._enqueue(lane, most, work, limit_s)
 
     async def fold(self) -> None:
         """Fold the write-ahead log back fully, as far as readers let it go."""
-        await self._enqueue(self._folds, BULK_WAITING_MAX, _truncate)
+        await self._enqueue(self._folds, BULK_WAITING_MAX, _truncate, None)
 
-    async def _enqueue(self, lane: deque[_Call[Any]], most: int, work: Work[T]) -> T:
+    async def _enqueue(self, lane: deque[_Call[Any]], most: int, work: Work[T], limit_s: float | None) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        call = _Call(work, loop, future)
+        call = _Call(work, loop, future, limit_s)
         with self._ready:
             if self._closing:
                 raise Closed("the store is shut", remedy="open it again")
@@ -226,6 +182,9 @@ class Store(Readers):
             self._closing = True
             self._ready.notify()
         written = self._write_strand.stop(wait_s=CLOSE_WAIT_S)
+        if not written:
+            self._writer.interrupt()
+            written = self._write_strand.stop(wait_s=CLOSE_WAIT_S)
         self._long.set()
         folded = self._fold_strand.stop(wait_s=CLOSE_WAIT_S)
         super().close()
@@ -269,7 +228,11 @@ class Store(Readers):
             for call in done:
                 call.result, call.failure = None, failure_of(refused, self._path)
         for call in done:
-            if isinstance(call.failure, apsw.Error):
+            if isinstance(call.failure, apsw.InterruptError) and call.limit_s is not None:
+                call.failure = deadline_exceeded(
+                    "a change of the store", call.limit_s, "nothing was done; change less at once"
+                )
+            elif isinstance(call.failure, apsw.Error):
                 call.failure = _translated(call.failure, self._path)
         _settle(done)
 
@@ -281,21 +244,44 @@ class Store(Readers):
         with trial:
             end = time.monotonic() + SLICE_S
             for call in done:
-                call.result = call.work(self._writer)
+                self._do(call)
             self._run_bulk(done, end, had_one=only_bulk)
         if trial.failure is None:
             self._writer.execute("COMMIT")
+        elif isinstance(trial.failure, apsw.InterruptError) and self._call is not None:
+            self._call.failure = trial.failure  # it had its time: the others are done without it
         elif len(done) == 1:
             done[0].result, done[0].failure = None, trial.failure
         return trial.failure is None or len(done) == 1
 
     def _commit_apart(self, done: list[_Call[Any]]) -> None:
-        self._writer.execute("BEGIN IMMEDIATE")
-        for call in done:
-            call.result = None
-            with _Savepoint(self._writer, call):
-                call.result = call.work(self._writer)
-        self._writer.execute("COMMIT")
+        """One after the other, so that a failure is undone alone; once more without those that were interrupted, since that
+        may end the whole transaction."""
+        while left := [call for call in done if not isinstance(call.failure, apsw.InterruptError)]:
+            trial = _Trial(self._writer)
+            self._writer.execute("BEGIN IMMEDIATE")
+            with trial:
+                for call in left:
+                    call.result = call.failure = None
+                    with _Savepoint(self._writer, call):
+                        self._do(call)
+            if trial.failure is None:
+                self._writer.execute("COMMIT")
+                return
+            if not isinstance(trial.failure, apsw.InterruptError) or self._call is None:
+                raise trial.failure
+            self._call.failure = trial.failure
+
+    def _do(self, call: _Call[Any]) -> None:
+        self._call = call
+        self._call_end = inf if call.limit_s is None else time.monotonic() + call.limit_s
+        try:
+            call.result = call.work(self._writer)
+        finally:
+            self._call_end = inf
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._call_end
 
     def _run_bulk(self, done: list[_Call[Any]], end: float, *, had_one: bool) -> None:
         """Bulk calls until the slice is used up, or until captures wait; captures alone cannot starve them for ever."""
@@ -306,7 +292,7 @@ class Store(Readers):
         self._passed_over = 0
         while self._bulk and not (had_one and (self._captures or time.monotonic() >= end)):
             done.append(self._bulk.popleft())
-            done[-1].result = done[-1].work(self._writer)
+            self._do(done[-1])
             had_one = True
 
     # ------------------------------------------------------------------ the write-ahead log

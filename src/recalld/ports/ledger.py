@@ -15,6 +15,8 @@ from recalld.domain.report import Consistency
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 
+SESSIONS_MAX = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
@@ -127,6 +129,10 @@ class Tenant(Protocol):
         out, unless ``uri`` lies in a message directory."""
         ...
 
+    async def count(self, uri: Uri) -> int:
+        """How many entries ``list`` would show of a directory (0 of a file). Raises ``NotFound``."""
+        ...
+
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
         """Paths below ``uri`` for a glob, without abstracts: cheap. Hidden and messages as in ``list``."""
         ...
@@ -142,8 +148,8 @@ class Tenant(Protocol):
         """Raises ``NotFound``."""
         ...
 
-    async def sessions(self) -> list[Session]:
-        """All of the caller's, newest first."""
+    async def sessions(self, *, limit: int = SESSIONS_MAX) -> list[Session]:
+        """The caller's, newest first."""
         ...
 
     async def messages(
@@ -282,7 +288,7 @@ class Ledger(Protocol):
         ...
 
     async def usage(self) -> Usage:
-        """Counts and sizes, from the store's own counters: cheap."""
+        """Counts and sizes. Tables are counted, beside what is answered at once: ask for it seldom."""
         ...
 
     async def probe(self) -> float:

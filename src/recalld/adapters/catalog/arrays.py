@@ -27,6 +27,12 @@ class Columns:
         """All columns as they stand: later rows are not in them."""
         return {name: self[name] for name in self._data}
 
+    def where(self, keep: NDArray[np.bool_]) -> Columns:
+        """Some of the rows, in columns of their own."""
+        some = Columns({name: column.dtype.str for name, column in self._data.items()})
+        some.extend({name: self[name][keep] for name in self._data})
+        return some
+
     def extend(self, values: Mapping[str, Column]) -> None:
         """Append rows; a column that is not given gets zeros."""
         more = len(next(iter(values.values())))

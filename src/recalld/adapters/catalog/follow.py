@@ -28,7 +28,8 @@ def _packed(names: Sequence[str]) -> str:
 # One statement a page, and one row out of it: each crossing into SQLite gives the interpreter up and waits for it again.
 _OWNERS = """
 SELECT json_group_array(json_array(o.account, o.user, o.id, o.epoch,
-  (SELECT coalesce(max(seq), 0) FROM node WHERE owner = o.id), (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = o.id)))
+  (SELECT coalesce(max(seq), 0) FROM node WHERE owner = o.id), (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = o.id),
+  (SELECT coalesce(max(id), 0) FROM (SELECT id FROM node WHERE owner = o.id ORDER BY seq DESC, id DESC LIMIT 1))))
 FROM json_each(?) w JOIN owner o ON o.account = w.value ->> 0 AND o.user = w.value ->> 1"""
 _NODE_PAGE = f"""
 WITH page AS MATERIALIZED (
@@ -50,12 +51,14 @@ SELECT (SELECT {_packed(CHUNK_COLUMNS)} FROM page),
 
 @dataclass(frozen=True, slots=True)
 class OwnerRow:
-    """An index space and how far the store has come in it (``seq`` of its nodes, ``chunk`` id)."""
+    """An index space and how far the store has come in it: ``seq`` of its last changed nodes, the last ``node`` of that seq
+    (a move gives all its nodes one), ``chunk`` id."""
 
     id: int
     epoch: int
     seq: int
     chunk: int
+    node: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,11 @@ class NodePage:
 
 @dataclass(frozen=True, slots=True)
 class ChunkPage:
-    """New chunks: numeric columns, and the ids each speaker said."""
+    """New chunks: numeric columns, and the ids each speaker said. ``cut``: all of one node, whose next ones follow."""
 
     columns: dict[str, Column]
     speakers: dict[str, Column]
+    cut: bool = False
 
 
 def owners_of(c: apsw.Connection, users: Sequence[tuple[str, str]]) -> dict[tuple[str, str], OwnerRow]:
@@ -103,10 +107,21 @@ def chunks_after(c: apsw.Connection, owner: int, chunk: int) -> ChunkPage | None
         return None
     columns = _numbers(packed, CHUNK_COLUMNS)
     node = columns["node"]
-    if len(node) == PAGE_ROWS and node[0] != node[-1]:
+    full = len(node) == PAGE_ROWS
+    if full and node[0] != node[-1]:
         whole = int(np.flatnonzero(node != node[-1])[-1]) + 1  # a node's chunks stay together
         columns = {name: column[:whole] for name, column in columns.items()}
-    return ChunkPage(columns, _ids_by_text(said))
+    return ChunkPage(columns, _ids_by_text(said), cut=full and bool(node[0] == node[-1]))
+
+
+def still_there(c: apsw.Connection, nodes: Sequence[int]) -> Column:
+    """Which of these nodes have a row yet: removed ones keep theirs until they are purged."""
+    (packed,) = only(
+        c,
+        "SELECT group_concat(n.id) FROM json_each(?) w JOIN node n ON n.id = w.value",
+        (orjson.dumps(nodes).decode(),),
+    )
+    return np.array(orjson.loads(f"[{packed or ''}]"), np.int64)
 
 
 def orphans_alive(c: apsw.Connection, parents: Sequence[int]) -> dict[int, bool]:

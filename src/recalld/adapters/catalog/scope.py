@@ -91,9 +91,8 @@ def _of_types(bits: NDArray[np.uint8], message: NDArray[np.bool_], types: tuple[
 
 
 def _tagged(space: Space, tags: tuple[str, ...]) -> Ids:
-    # A tag stands in the stored JSON list as a quoted string.
-    wanted = [f'"{t}"' for t in tags]
-    return np.array([node for node, text in space.tags.items() if all(w in text for w in wanted)], np.int64)
+    wanted = frozenset(tags)
+    return np.array([node for node, held in space.tags.items() if wanted <= held], np.int64)
 
 
 def _in_time(space: Space, query: Query) -> NDArray[np.bool_]:

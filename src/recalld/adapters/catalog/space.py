@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from .follow import ChunkPage, NodePage, OwnerRow
 DEAD, MEMORIES, SKILLS, MARK = 1, 2, 4, 128
 _NAMED_BITS = {"memories": MEMORIES, "skills": SKILLS}
 _DIGITS = re.compile(r"\d+")
+SPARE_ROWS = 1_000
+"""So few rows are not worth looking at."""
 _TALK_GROUP = 1 << 40
 """Groups made here (a folder of turns) are kept apart from node ids by this offset."""
 
@@ -47,7 +50,7 @@ class Space:
              "previous": "i8", "at": "f8", "asks": "?", "speaker": "i4", "gone": "?", "node_row": "i4"}
         )
     )  # fmt: skip
-    tags: dict[int, str] = field(default_factory=dict)
+    tags: dict[int, frozenset[str]] = field(default_factory=dict)
     talk: dict[int, str] = field(default_factory=dict)
     speakers: dict[str, int] = field(default_factory=dict)
     rooted: dict[int, bool] = field(default_factory=dict)
@@ -55,11 +58,16 @@ class Space:
     alive: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     seq: int = 0
     last_node: int = 0
+    last_chunk: int = 0
     stamp: int = 0
     _talk_stamp: int = -1
     _settled_stamp: int = 0
     _settled: tuple[int, int] = (0, 0)
     """Rows of nodes and of chunks that were settled and still are."""
+    _open: tuple[int, int, int] = (-1, 0, 0)
+    """The node whose chunks go on behind the last page, its version, and the first of these chunks."""
+    _looked_at: int = 0
+    """Rows held when it was last looked which of them are of use."""
 
     @property
     def rows(self) -> int:
@@ -70,11 +78,6 @@ class Space:
     def is_settled(self) -> bool:
         """False from a change on until it has been worked out what it means."""
         return self._settled_stamp == self.stamp
-
-    @property
-    def last_chunk(self) -> int:
-        """The largest chunk id seen."""
-        return int(self.chunks["id"][-1]) if self.chunks.rows else 0
 
     # ------------------------------------------------------------------ nodes
     def take_nodes(self, page: NodePage) -> None:
@@ -94,7 +97,7 @@ class Space:
         for node in ids[old].tolist():
             self.tags.pop(node, None)
             self.talk.pop(node, None)
-        self.tags.update(page.tags)
+        self.tags.update((node, frozenset(json.loads(text))) for node, text in page.tags.items())
         self.talk.update(page.talk)
         if len(new):
             new = new[np.argsort(ids[new], kind="stable")]
@@ -152,11 +155,53 @@ class Space:
         ids, nodes = columns["id"].astype(np.int64), columns["node"].astype(np.int64)
         if self.chunks.rows and nodes.min() <= self.chunks["node"].max():
             key, fresh = self.chunks["node"] * 4 + self.chunks["level"], nodes * 4 + columns["level"].astype(np.int64)
-            self.chunks["gone"][np.isin(key, np.unique(fresh))] = True
+            gone = np.isin(key, np.unique(fresh))
+            if self._goes_on(page):
+                gone &= ~((self.chunks["node"] == self._open[0]) & (self.chunks["id"] >= self._open[2]))
+            self.chunks["gone"][gone] = True
         speaker = np.full(len(ids), -1, np.int32)
         for name, members in page.speakers.items():
             speaker[np.isin(ids, members)] = self.speakers.setdefault(name, len(self.speakers))
         self.chunks.extend({**columns, "id": ids, "node": nodes, "speaker": speaker})
+        self.last_chunk = int(ids[-1])
+        if not page.cut:
+            self._open = (-1, 0, 0)
+        elif not self._goes_on(page):
+            self._open = (int(nodes[0]), int(columns["version"][0]), int(ids[0]))
+        self.stamp += 1
+
+    def _goes_on(self, page: ChunkPage) -> bool:
+        """True if a page begins in the middle of a node's chunks."""
+        return (int(page.columns["node"][0]), int(page.columns["version"][0])) == self._open[:2]
+
+    # ------------------------------------------------------------------- size
+    @property
+    def is_crowded(self) -> bool:
+        """True when more is held that has gone than that lives. Asked of a settled space; True once for each doubling."""
+        if self.rows < 2 * self._looked_at + SPARE_ROWS:
+            return False
+        self._looked_at = self.rows
+        return self.rows > 2 * (len(self.living) + int(np.count_nonzero((self.nodes["bits"] & DEAD) == 0)))
+
+    @property
+    def dead_nodes(self) -> Ids:
+        """Ids of nodes that are not reachable any more."""
+        return np.asarray(self.nodes["id"][(self.nodes["bits"] & DEAD) > 0])
+
+    def compact(self, unpurged: Ids) -> None:
+        """Let go of chunks that others stand for now, and of dead nodes but for ``unpurged`` ones, with their chunks. Has to be
+        settled again."""
+        nodes, chunks = self.nodes, self.chunks
+        keep = ((nodes["bits"] & DEAD) == 0) | np.isin(nodes["id"], unpurged)
+        at = chunks["node_row"]
+        outdated = (at >= 0) & (chunks["level"] == 2) & (chunks["version"] < nodes["version"][at])
+        purged = (at >= 0) & ~keep[at]
+        for node in nodes["id"][~keep].tolist():
+            self.tags.pop(node, None)
+            self.talk.pop(node, None)
+        self.nodes, self.chunks = nodes.where(keep), chunks.where(~(chunks["gone"] | outdated | purged))
+        self.rooted.clear()
+        self._settled, self._looked_at = (0, 0), self.rows
         self.stamp += 1
 
     def _alive(self, start: int) -> NDArray[np.bool_]:

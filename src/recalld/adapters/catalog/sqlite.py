@@ -15,11 +15,10 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.query import Query
 from recalld.infra.lookup import node_at
-from recalld.infra.offload import Turn
 from recalld.infra.together import Together
 from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, Ids, Loaded, Reach
 
-from .follow import OwnerRow, chunks_after, nodes_after, orphans_alive, owners_of
+from .follow import OwnerRow, chunks_after, nodes_after, orphans_alive, owners_of, still_there
 from .load import load_nodes
 from .scope import Area, Resolved, areas_of, rows_of
 from .space import Chunks, Space
@@ -27,6 +26,10 @@ from .table import Line, empty_table, line_of, table_of, with_neighbours
 
 T = TypeVar("T")
 ROWS_MAX = 4_000_000
+SPACE_ROWS = 200
+"""What a space takes beside its rows, in rows."""
+PAGES_AT_ONCE = 16
+"""Taken by one call of a reader thread, some fifty milliseconds: others want it too."""
 REACHES_MAX = 256
 REACHED_ROWS_MAX = 500_000
 """Rows of all reaches that are kept: about 50 MB. A context block asks for several small ones of each user."""
@@ -76,7 +79,8 @@ class _View:
 
 
 class SqliteCatalog:
-    """Keeps at most ``rows_max`` rows of nodes and chunks; the owner asked longest ago goes first."""
+    """Keeps at most ``rows_max`` rows of nodes and chunks; the owner asked longest ago goes first. Of one owner it keeps no more
+    that has gone than lives."""
 
     def __init__(self, store: Reader, *, rows_max: int = ROWS_MAX) -> None:
         self._store = store
@@ -84,8 +88,8 @@ class SqliteCatalog:
         self._spaces: OrderedDict[tuple[str, str], Space] = OrderedDict()
         self._views: OrderedDict[Any, tuple[_View, Reach]] = OrderedDict()
         self._reached = 0
-        # Pulls of one process take turns: two would read the same rows twice.
-        self._turn = Turn()
+        self._rows = 0
+        # Which asks once at a time: spaces have one writer.
         self._pulls = Together(self._reaches)
 
     async def reach(self, caller: Caller, query: Query, *, patience_s: float = 0.0) -> Reach:
@@ -113,37 +117,62 @@ class SqliteCatalog:
 
     # ------------------------------------------------------------------ inside
     async def _reaches(self, wanted: Sequence[_Wanted]) -> list[Reach]:
-        """One read for all who wait: every space is followed once, every view made once."""
+        """One read for all who wait, or a few where much has come: every space is followed once, every view made once."""
 
-        def pull(c: apsw.Connection) -> list[Reach]:
-            with self._turn:
-                return resolve(c)
-
-        def resolve(c: apsw.Connection) -> list[Reach]:
+        def pull(c: apsw.Connection) -> list[Reach] | None:
             spaces = self._followed(c, {(w.caller.account, area.user) for w in wanted for area in w.areas})
+            if spaces is None:
+                return None
             reaches = {w: self._reach(w, _parts(c, w, spaces)) for w in dict.fromkeys(wanted)}
             return [reaches[w] for w in wanted]
 
-        return await self._store.read(pull)
+        while (found := await self._store.read(pull)) is None:
+            pass
+        return found
 
-    def _followed(self, c: apsw.Connection, users: set[tuple[str, str]]) -> dict[tuple[str, str], Space]:
-        return {user: self._follow(c, *user, row) for user, row in owners_of(c, list(users)).items()}
+    def _followed(self, c: apsw.Connection, users: set[tuple[str, str]]) -> dict[tuple[str, str], Space] | None:
+        """Their spaces as this transaction sees them; None when there is more to read than one read should."""
+        found: dict[tuple[str, str], Space] = {}
+        left = PAGES_AT_ONCE
+        for user, row in owners_of(c, list(users)).items():
+            space = found[user] = self._space(user, row)
+            before = space.rows
+            left = _read_on(c, space, row, left)
+            if left and not space.is_settled:
+                _settle(c, space)
+            if left and space.is_crowded:
+                space.compact(still_there(c, space.dead_nodes.tolist()))
+                _settle(c, space)
+                self._forget_views(space)
+            self._rows += space.rows - before
+        self._make_room(len(found))
+        return found if left else None
 
-    def _follow(self, c: apsw.Connection, account: str, user: str, row: OwnerRow) -> Space:
-        space = self._spaces.get((account, user))
-        if space is None or space.row.epoch != row.epoch or space.row.id != row.id:
-            space = Space(row)
-        self._spaces[account, user] = space
-        self._spaces.move_to_end((account, user))
+    def _space(self, user: tuple[str, str], row: OwnerRow) -> Space:
+        space = self._spaces.get(user)
+        if space is not None and (space.row.epoch != row.epoch or space.row.id != row.id):
+            self._drop(self._spaces.pop(user))
+            space = None
+        if space is None:
+            space = self._spaces[user] = Space(row)
+            self._rows += SPACE_ROWS
+        self._spaces.move_to_end(user)
         space.row = row
-        while space.seq < row.seq and (page := nodes_after(c, row.id, space.seq, space.last_node)) is not None:
-            space.take_nodes(page)
-        while space.last_chunk < row.chunk and (more := chunks_after(c, row.id, space.last_chunk)) is not None:
-            space.take_chunks(more)
-        if not space.is_settled:
-            space.settle(orphans_alive(c, space.outside_parents()))
-            space.knit_talk()
         return space
+
+    def _make_room(self, wanted: int) -> None:
+        """Let spaces go that were asked longest ago, but none of the ``wanted`` last ones."""
+        while self._rows > self._rows_max and len(self._spaces) > max(wanted, 1):
+            self._drop(self._spaces.popitem(last=False)[1])
+
+    def _drop(self, space: Space) -> None:
+        self._rows -= space.rows + SPACE_ROWS
+        self._forget_views(space)
+
+    def _forget_views(self, space: Space) -> None:
+        """What was made of a space would keep all it held."""
+        for key in [key for key, (view, _) in self._views.items() if any(each is space for each in view.spaces)]:
+            self._reached -= self._views.pop(key)[0].size
 
     def _reach(self, wanted: _Wanted, parts: list[tuple[Space, Resolved]]) -> Reach:
         caller, query = wanted.caller, wanted.query
@@ -162,9 +191,29 @@ class SqliteCatalog:
         self._views.move_to_end(key)
         while len(self._views) > 1 and (len(self._views) > REACHES_MAX or self._reached > REACHED_ROWS_MAX):
             self._reached -= self._views.popitem(last=False)[1][0].size
-        while sum(s.rows for s in self._spaces.values()) > self._rows_max and len(self._spaces) > 1:
-            self._spaces.popitem(last=False)
         return reach
+
+
+def _read_on(c: apsw.Connection, space: Space, row: OwnerRow, pages: int) -> int:
+    """Bring a space on by at most so many pages; returns how many are left, 0 if there may be more to read."""
+    while pages and (space.seq, space.last_node) < (row.seq, row.node):
+        page = nodes_after(c, row.id, space.seq, space.last_node)
+        if page is None:
+            break
+        space.take_nodes(page)
+        pages -= 1
+    while pages and space.last_chunk < row.chunk:
+        more = chunks_after(c, row.id, space.last_chunk)
+        if more is None:
+            break
+        space.take_chunks(more)
+        pages -= 1
+    return pages
+
+
+def _settle(c: apsw.Connection, space: Space) -> None:
+    space.settle(orphans_alive(c, space.outside_parents()))
+    space.knit_talk()
 
 
 def _made(caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], stamps: tuple[int, ...]) -> _View:

@@ -38,8 +38,8 @@ _COLUMNS = "oid, branch, seq, at, parent, message, author, tree, paths, rules"
 class Reader(Protocol):
     """The store's bounded reader connections."""
 
-    async def read(self, fn: Callable[[apsw.Connection], T]) -> T:
-        """Run ``fn`` on a reader connection inside one read transaction."""
+    async def scan(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Run ``work`` on a connection for scans, inside one read transaction."""
         ...
 
 
@@ -59,7 +59,7 @@ class SqliteHistory:
 
     async def read(self, work: Callable[[apsw.Connection], T]) -> T:
         """Read the store."""
-        return await self._store.read(work)
+        return await self._store.scan(work)
 
     async def blob(self, hash_: str) -> bytes:
         """Bytes that lie outside the ledger."""

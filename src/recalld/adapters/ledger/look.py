@@ -13,7 +13,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.node import Entry, Kind, Node
 from recalld.domain.uri import Uri
-from recalld.infra.lookup import every
+from recalld.infra.lookup import every, only
 from recalld.ports.ledger import LogEntry
 from recalld.rules.wire import message_page
 
@@ -25,6 +25,11 @@ TEXTUAL = (
     "(n.media LIKE 'text/%' OR n.media IN ('application/json', 'application/jsonl', 'application/yaml', "
     "'application/toml', 'application/xml', 'image/svg+xml'))"
 )
+SCANNED_NODES = 20_000
+SCANNED_BYTES = 8 << 20
+SCANNED_MESSAGES = 500
+"""What one slice of a search by pattern looks at, some fifty milliseconds: then others have the connection."""
+NAMESPACE_MAX = 100_000
 NO_SOURCE: dict[str, Any] = {}
 _path_of = attrgetter("rel_path")
 Scanned = tuple[int, int, str, bytes | None, int, str]
@@ -65,15 +70,15 @@ def _entries(c: apsw.Connection, caller: Caller, node: Node, limit: int, hidden:
 
 
 def _children(c: apsw.Connection, caller: Caller, node: int, uri: Uri, limit: int, hidden: bool) -> list[Node]:
-    only = caller.user if uri.parts == ("user",) and not caller.sees_all else ""
+    name = caller.user if uri.parts == ("user",) and not caller.sees_all else ""
     if caller.peer and uri.parts == ("user", caller.user, "peers"):
-        only = caller.peer
+        name = caller.peer
     hide = "" if hidden else " AND NOT (n.name LIKE '.%' AND n.kind <> 0)"
     found = every(
         c,
         f"{SELECT_NODE} WHERE n.parent = ? AND n.gone = 0 AND (? = '' OR n.name = ?){hide} "
         "ORDER BY n.kind <> 0, n.name LIMIT ?",
-        (node, only, only, limit + 1),
+        (node, name, name, limit + 1),
     )
     # Names were checked when they were made: no need to check them again for every entry of a listing.
     return [rows.node_from(v, Uri((*uri.parts, v[1]))) for v in found if not rows.is_hidden_messages(uri, v[1])][:limit]
@@ -164,21 +169,20 @@ def _shown(caller: Caller, parent: tuple[str, ...], name: str, is_file: int) -> 
 
 def grep_page(
     c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, depth_max: int, after: int, limit: int
-) -> list[tuple[Node, bytes | None]]:
-    """See ``ports.ledger.Tenant.grep_candidates``; None for bytes in the blob store."""
+) -> tuple[list[tuple[Node, bytes | None]], int]:
+    """One slice of ``ports.ledger.Tenant.grep_candidates`` (None for bytes in the blob store), and the id up to which it has
+    looked, 0 at the end. A slice is bounded by what it looks at, whether or not it finds anything."""
     top = stat(c, caller, uri)
     if not top.is_dir:
-        return [(top, content(c, top))] if top.id > after else []
-    scan, wanted = (_talk, True) if talk_uri(uri) else (_files, not literal.isascii())
-    found: list[tuple[Node, bytes | None]] = []
-    seen = limit
-    while not found and seen == limit:
-        # A page that shows nothing of this subtree is no end: go on until there is something, or no page.
-        page = scan(c, caller, uri, literal, fold, after, limit)
-        seen, after = len(page), page[-1][0] if page else after
-        inside = _inside(c, caller, uri, depth_max, page)
-        found = [(n, data) for n, data in inside if not (literal and wanted and _misses(data, literal, fold))]
-    return found
+        return ([(top, content(c, top))] if top.id > after else []), 0
+    if talk_uri(uri):
+        page, seen = _talk(c, caller, uri, after, limit)
+        wanted = True
+    else:
+        page, seen = _files(c, caller, uri, literal, fold, after, limit)
+        wanted = not literal.isascii()
+    inside = _inside(c, caller, uri, depth_max, page)
+    return [(n, data) for n, data in inside if not (literal and wanted and _misses(data, literal, fold))], seen
 
 
 def _misses(data: bytes | None, literal: str, fold: bool) -> bool:
@@ -213,26 +217,43 @@ def talk_uri(uri: Uri) -> bool:
     return len(p) > 4 and p[0] == "user" and p[2] == "sessions" and p[4] == "messages"
 
 
-def _talk(
-    c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, after: int, limit: int
-) -> list[Scanned]:
+def _talk(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: int) -> tuple[list[Scanned], int]:
     """Messages as their pages read: a match may lie in the line that names the speaker."""
+    most = min(limit, SCANNED_MESSAGES)
     found = every(
         c,
-        f"SELECT n.id, n.parent, n.name, {talk.OF_MESSAGE} FROM node n JOIN message m ON m.node = n.id "
-        "WHERE n.id > ? AND n.gone = 0 AND +n.owner = ? ORDER BY n.id LIMIT ?",
-        (after, rows.owner_of(c, caller.account, rows.owner_key(uri)), limit),
+        f"SELECT n.id, n.parent, n.name, n.gone, {talk.OF_MESSAGE} FROM message m CROSS JOIN node n ON n.id = m.node "
+        "WHERE m.session = ? AND m.ordinal > coalesce((SELECT ordinal FROM message WHERE node = ?), -1) "
+        "ORDER BY m.ordinal LIMIT ?",
+        (rows.find(c, caller.account, Uri(uri.parts[:4])), after, most),
     )
-    pages = [(v[:3], message_page(talk.message_from(v[3:])).encode()) for v in found]
-    return [(id_, parent, name, page, len(page), "") for (id_, parent, name), page in pages]
+    pages = [(v[:3], message_page(talk.message_from(v[4:])).encode()) for v in found if not v[3]]
+    page: list[Scanned] = [(id_, parent, name, data, len(data), "") for (id_, parent, name), data in pages]
+    return page, found[-1][0] if len(found) == most else 0
 
 
 def _files(
     c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, after: int, limit: int
-) -> list[Scanned]:
+) -> tuple[list[Scanned], int]:
     owner = rows.owner_key(uri) if len(uri.parts) > 1 or uri.parts == ("resources",) else None
     # The plus keeps SQLite from sorting all of an owner's files for every page: it goes on by id from the last one.
     inside = "" if owner is None else " AND +n.owner = :owner"
+    values = {
+        "after": after,
+        "to": after + SCANNED_NODES,
+        "literal": literal if fold else literal.encode(),
+        "owner": rows.owner_of(c, caller.account, owner or ""),
+    }
+    which = f"n.id > :after AND n.id <= :to AND n.kind = 1 AND n.gone = 0 AND {TEXTUAL}{inside}"
+    sizes = every(
+        c, f"SELECT n.id, n.size FROM node n WHERE {which} ORDER BY n.id LIMIT :limit", values | {"limit": limit}
+    )
+    taken = _fitting(sizes)
+    if taken < len(sizes) or len(sizes) == limit:
+        seen = values["to"] = sizes[taken - 1][0]
+    else:
+        (newest,) = only(c, "SELECT coalesce(max(id), 0) FROM node")
+        seen = values["to"] if newest > values["to"] else 0
     hit = ""
     if literal and literal.isascii():
         # A blob outside the ledger cannot be looked into here, nor UTF-16: they are always candidates.
@@ -240,18 +261,39 @@ def _files(
             f" AND (b.data IS NULL OR instr({'lower(b.data)' if fold else 'b.data'}, :literal) "
             "OR substr(b.data, 1, 2) IN (x'fffe', x'feff'))"
         )
-    values = {
-        "after": after,
-        "limit": limit,
-        "literal": literal if fold else literal.encode(),
-        "owner": rows.owner_of(c, caller.account, owner or ""),
-    }
-    return every(
+    page = every(
         c,
         "SELECT n.id, n.parent, n.name, b.data, n.size, n.hash FROM node n JOIN blob b ON b.hash = n.hash "
-        f"WHERE n.id > :after AND n.kind = 1 AND n.gone = 0 AND {TEXTUAL}{inside}{hit} ORDER BY n.id LIMIT :limit",
+        f"WHERE {which}{hit} ORDER BY n.id",
         values,
     )
+    return page, seen
+
+
+def _fitting(sizes: list[tuple[int, int]]) -> int:
+    """How many of the first files one slice may read: one at least, whatever its size."""
+    left = SCANNED_BYTES
+    for taken, (_, size) in enumerate(sizes):
+        if taken and size > left:
+            return taken
+        left -= size
+    return len(sizes)
+
+
+def count_entries(c: apsw.Connection, caller: Caller, uri: Uri) -> int:
+    """See ``ports.ledger.Tenant.count``."""
+    node = stat(c, caller, uri)
+    if not node.is_dir:
+        return 0
+    if rows.namespace_children(uri, caller) or (caller.peer and uri.parts == ("user", caller.user, "peers")):
+        return len(_entries(c, caller, node, NAMESPACE_MAX, False))
+    (found,) = only(
+        c,
+        "SELECT count(*) FROM node n WHERE n.parent = ? AND n.gone = 0 AND NOT (n.name LIKE '.%' AND n.kind <> 0) "
+        "AND NOT (? AND n.name = 'messages')",
+        (node.id, rows.is_hidden_messages(uri, "messages")),
+    )
+    return int(found)
 
 
 def log(c: apsw.Connection, caller: Caller, after: int, limit: int) -> list[LogEntry]:

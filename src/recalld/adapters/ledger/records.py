@@ -1,7 +1,5 @@
-"""Whether a subtree is in the index: which records it ought to have, and which of those are not there.
-
-The nodes are listed in one read and looked at in many short ones, so that no question waits behind it for a reader.
-"""
+"""Long looks in many short reads, so that no question waits behind them: whether a subtree is in the index (which records it
+ought to have, and which of those are not there), and what a search by pattern is to scan."""
 
 from __future__ import annotations
 
@@ -13,6 +11,7 @@ from typing import Any
 import apsw
 
 from recalld.domain.caller import Caller
+from recalld.domain.node import Node
 from recalld.domain.report import Consistency, MissingRecord
 from recalld.domain.uri import Uri
 from recalld.infra.lookup import only
@@ -65,6 +64,22 @@ async def consistency(read: Read, caller: Caller, uri: Uri, first: int) -> Consi
         expected, missing, dead = expected + found, missing + len(lost), dead + gone
         shown += lost[: first - len(shown)]
     return Consistency(expected, missing, tuple(shown), dead)
+
+
+async def candidates(
+    read: Read, caller: Caller, uri: Uri, literal: str, fold: bool, depth_max: int, after: int, limit: int
+) -> list[tuple[Node, bytes | None]]:
+    """See ``ports.ledger.Tenant.grep_candidates``; None for bytes in the blob store."""
+    while True:
+        page, after = await read(
+            partial(
+                look.grep_page, caller=caller, uri=uri, literal=literal, fold=fold, depth_max=depth_max, after=after,
+                limit=limit,
+            )
+        )  # fmt: skip
+        if page or not after:  # a slice that shows nothing of this subtree is no end
+            found: list[tuple[Node, bytes | None]] = page
+            return found
 
 
 def _below(c: apsw.Connection, caller: Caller, uri: Uri) -> list[int]:

@@ -19,7 +19,7 @@ from recalld.domain.report import Consistency
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.link import Link, Verb
-from recalld.ports.ledger import ChunkRow, Ledger, LogEntry, Spent, StaleDir, Tenant, Usage
+from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Ledger, LogEntry, Spent, StaleDir, Tenant, Usage
 
 from .crossing import PackedCommit, pack, unpack
 
@@ -168,14 +168,17 @@ class _RemoteTenant:
             uri, literal=literal, fold=fold, depth_max=depth_max, after=after, limit=limit
         )
 
+    async def count(self, uri: Uri) -> int:
+        return await self._reader.count(uri)
+
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
         return await self._reader.names(uri, nodes_max=nodes_max)
 
     async def session(self, session_id: str) -> Session:
         return await self._reader.session(session_id)
 
-    async def sessions(self) -> list[Session]:
-        return await self._reader.sessions()
+    async def sessions(self, *, limit: int = SESSIONS_MAX) -> list[Session]:
+        return await self._reader.sessions(limit=limit)
 
     async def messages(
         self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
@@ -22,20 +21,22 @@ from recalld.domain.report import Consistency
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.offload import Pool
+from recalld.infra.readers import Readers
 from recalld.infra.schema import SCHEMA_VERSION
-from recalld.infra.sqlite import Readers, Store
+from recalld.infra.sqlite import WRITE_MAX_S, Store
 from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
-from recalld.ports.ledger import ChunkRow, LogEntry, Spent, StaleDir, Tenant, Usage
+from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, LogEntry, Spent, StaleDir, Tenant, Usage
 
 from . import apply, carry, chunks, faults, look, queue, records, talk, upkeep, writing
 from .endings import Endings
 from .pen import Pen
+from .wakes import Wakes
 
 T = TypeVar("T")
-WAKE_S = 1.0
 RELIST_PAGE = 500
 PRUNE_PAGE = 100
+LISTED_AT_ONCE = 2_000
 TASK_KEPT_S = 24 * 3_600.0
 FAILED_KEPT_S = 7 * 24 * 3_600.0
 ORPHAN_S = 3_600.0
@@ -79,7 +80,7 @@ class SqliteLedger:
         self.blobs = blobs
         self.clock = clock
         self._policies = policies
-        self._listeners: set[asyncio.Event] = set()
+        self._wakes = Wakes()
         self.endings = Endings()
 
     @property
@@ -91,20 +92,19 @@ class SqliteLedger:
         """Bind a caller."""
         return SqliteTenant(self, caller, bulk)
 
-    async def write(self, work: Callable[[apsw.Connection], T], *, bulk: bool = False) -> T:
+    async def write(
+        self, work: Callable[[apsw.Connection], T], *, bulk: bool = False, limit_s: float | None = WRITE_MAX_S
+    ) -> T:
         """Run ``work`` in the owner's next commit. Raises ``Conflict`` where the store is only read."""
         if not isinstance(self._readers, Store):
             raise Conflict(
                 "this store is open for reading only", remedy="write through its owner", code="FAILED_PRECONDITION"
             )
-        return await self._readers.write(work, bulk=bulk)
+        return await self._readers.write(work, bulk=bulk, limit_s=limit_s)
 
     def woken(self, delay_s: float = 0.0) -> None:
         """Tell who waits for jobs; again after a delay, where one becomes ready only then."""
-        for event in self._listeners:
-            event.set()
-        if delay_s > 0:
-            asyncio.get_running_loop().call_later(delay_s, self.woken)
+        self._wakes.tell(delay_s)
 
     # ------------------------------------------------------------------ jobs
     async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:
@@ -133,26 +133,14 @@ class SqliteLedger:
         self.woken()
         return count
 
-    async def wake(self) -> AsyncIterator[None]:
+    def wake(self) -> AsyncIterator[None]:
         """See ``ports.ledger.Ledger``."""
-        event = asyncio.Event()
-        self._listeners.add(event)
-        try:
-            while True:
-                yield
-                try:
-                    async with asyncio.timeout(WAKE_S):
-                        await event.wait()
-                except TimeoutError:
-                    continue
-                event.clear()
-        finally:
-            self._listeners.discard(event)
+        return self._wakes.follow()
 
     async def queues(self) -> list[QueueCount]:
         """See ``ports.ledger.Ledger``."""
         now = self.clock.now()
-        return await self._readers.read(lambda c: queue.counts(c, now))
+        return await self._readers.scan(lambda c: queue.counts(c, now))
 
     # ---------------------------------------------------------------- upkeep
     async def stale_dirs(self, caller: Caller, *, limit: int, entries_max: int) -> list[StaleDir]:
@@ -209,7 +197,7 @@ class SqliteLedger:
 
     async def idle_sessions(self, *, now: float, limit: int) -> list[tuple[Caller, str]]:
         """See ``ports.ledger.Ledger``."""
-        return await self._readers.read(lambda c: talk.idle_sessions(c, now, limit))
+        return await self._readers.scan(lambda c: talk.idle_sessions(c, now, limit))
 
     async def purge(self, *, nodes_max: int) -> int:
         """See ``ports.ledger.Ledger``."""
@@ -227,7 +215,9 @@ class SqliteLedger:
     async def prune(self, *, keep_s: float) -> int:
         """See ``ports.ledger.Ledger``."""
         now, gone = self.clock.now(), 0
-        while hashes := await self._readers.read(lambda c: upkeep.forgettable(c, now - keep_s, PRUNE_PAGE)):
+        while hashes := await self._readers.scan(
+            lambda c: upkeep.forgettable(c, now - keep_s, PRUNE_PAGE), limit_s=None
+        ):
             step = await self.write(partial(upkeep.forget, hashes=hashes), bulk=True)
             if not step:
                 break
@@ -238,7 +228,7 @@ class SqliteLedger:
         while await self.write(lambda c: writing.forget_made(c, now - keep_s, PRUNE_PAGE), bulk=True):
             pass
         await self._reclaim()
-        known = await self._readers.read(upkeep.kept)
+        known = await self._readers.scan(upkeep.kept, limit_s=None)
         await self.blobs.sweep(known=known, older_than_s=ORPHAN_S)
         return gone
 
@@ -252,7 +242,7 @@ class SqliteLedger:
     # ----------------------------------------------------------------- state
     async def usage(self) -> Usage:
         """See ``ports.ledger.Ledger``."""
-        return await self._readers.read(lambda c: upkeep.usage(c, self._readers.path, SCHEMA_VERSION))
+        return await self._readers.scan(lambda c: upkeep.usage(c, self._readers.path, SCHEMA_VERSION))
 
     async def probe(self) -> float:
         """See ``ports.ledger.Ledger``."""
@@ -264,7 +254,7 @@ class SqliteLedger:
     async def check(self, *, repair: bool = False) -> list[str]:
         """See ``ports.ledger.Ledger``."""
         if repair:
-            return await self.write(lambda c: faults.check(c, True, self.blobs.has), bulk=True)
+            return await self.write(lambda c: faults.check(c, True, self.blobs.has), bulk=True, limit_s=None)
         return await self._readers.read_alone(lambda c: faults.check(c, False, self.blobs.has))
 
     async def checkpoint(self) -> None:
@@ -301,13 +291,18 @@ class SqliteTenant:
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         return await self._ledger.readers.read(work)
 
+    async def _look(self, most: int, work: Callable[[apsw.Connection], T]) -> T:
+        """Read up to so many entries: many of them not beside what is answered at once."""
+        readers = self._ledger.readers
+        return await (readers.scan(work) if most > LISTED_AT_ONCE else readers.read(work))
+
     async def stat(self, uri: Uri) -> Node:
         """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: look.stat(c, self.caller, uri))
 
     async def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]:
         """See ``ports.ledger.Tenant``."""
-        return await self._read(lambda c: look.walk(c, self.caller, uri, depth_max, nodes_max, hidden))
+        return await self._look(nodes_max, lambda c: look.walk(c, self.caller, uri, depth_max, nodes_max, hidden))
 
     async def read(self, uri: Uri) -> bytes:
         """See ``ports.ledger.Tenant``."""
@@ -321,12 +316,18 @@ class SqliteTenant:
         self, uri: Uri, *, literal: str, fold: bool, depth_max: int, after: int, limit: int
     ) -> list[tuple[Node, bytes]]:
         """See ``ports.ledger.Tenant``."""
-        page = await self._read(lambda c: look.grep_page(c, self.caller, uri, literal, fold, depth_max, after, limit))
+        page = await records.candidates(
+            self._ledger.readers.scan, self.caller, uri, literal, fold, depth_max, after, limit
+        )
         return [(node, await self._ledger.bytes_of(node, data) if data is None else data) for node, data in page]
+
+    async def count(self, uri: Uri) -> int:
+        """See ``ports.ledger.Tenant``."""
+        return await self._ledger.readers.scan(lambda c: look.count_entries(c, self.caller, uri))
 
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
         """See ``ports.ledger.Tenant``."""
-        return await self._read(lambda c: look.names(c, self.caller, uri, nodes_max))
+        return await self._look(nodes_max, lambda c: look.names(c, self.caller, uri, nodes_max))
 
     async def commit(self, commit: Commit) -> Receipt:
         """See ``ports.ledger.Tenant``."""
@@ -342,9 +343,9 @@ class SqliteTenant:
         """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: talk.session(c, self.caller, session_id))
 
-    async def sessions(self) -> list[Session]:
+    async def sessions(self, *, limit: int = SESSIONS_MAX) -> list[Session]:
         """See ``ports.ledger.Tenant``."""
-        return await self._read(lambda c: talk.sessions(c, self.caller))
+        return await self._read(lambda c: talk.sessions(c, self.caller, limit))
 
     async def messages(
         self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000
@@ -377,7 +378,7 @@ class SqliteTenant:
 
     async def consistency(self, uri: Uri, *, first: int) -> Consistency:
         """See ``ports.ledger.Tenant``."""
-        return await records.consistency(self._read, self.caller, uri, first)
+        return await records.consistency(self._ledger.readers.scan, self.caller, uri, first)
 
     async def pending(self, *, task_id: str = "") -> int:
         """See ``ports.ledger.Tenant``."""
@@ -390,4 +391,4 @@ class SqliteTenant:
     # Last, because below it the word list means this method.
     async def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:
         """See ``ports.ledger.Tenant``."""
-        return await self._read(lambda c: look.list_dir(c, self.caller, uri, limit, hidden))
+        return await self._look(limit, lambda c: look.list_dir(c, self.caller, uri, limit, hidden))

@@ -84,25 +84,38 @@ def _at(c: apsw.Connection, node: int, uri: Uri) -> Session:
     return _session(c, only(c, f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node,)), uri)
 
 
-def sessions(c: apsw.Connection, caller: Caller) -> list[Session]:
+_KEPT = """
+SELECT t.session, sum(t.tokens) FROM (
+  SELECT m.session, m.tokens, row_number() OVER (PARTITION BY m.session ORDER BY m.ordinal DESC) AS place
+  FROM json_each(?) w CROSS JOIN message m ON m.session = w.value AND m.archive = 0
+  CROSS JOIN node n ON n.id = m.node AND n.gone = 0) t
+CROSS JOIN session s ON s.node = t.session AND t.place <= s.keep_recent GROUP BY t.session"""
+
+
+def sessions(c: apsw.Connection, caller: Caller, limit: int) -> list[Session]:
     """The caller's living sessions, newest first."""
     owner = rows.owner_of(c, caller.account, caller.user)
     top = rows.find(c, caller.account, Uri(("user", caller.user, "sessions")))
     found = every(
         c,
-        f"SELECT n.name, s.{SESSION_COLUMNS.replace(', ', ', s.')} FROM session s JOIN node n ON n.id = s.node "
-        "WHERE s.owner = ? AND n.parent = ? AND n.gone = 0 ORDER BY s.updated DESC, s.node DESC",
-        (owner, top),
+        f"SELECT n.name, s.{SESSION_COLUMNS.replace(', ', ', s.')} FROM session s CROSS JOIN node n ON n.id = s.node "
+        "WHERE s.owner = ? AND n.parent = ? AND n.gone = 0 ORDER BY s.updated DESC, s.node DESC LIMIT ?",
+        (owner, top, limit),
     )
-    return [_session(c, values[1:], uri_of(caller, values[0])) for values in found]
+    keeping = [v[1] for v in found if v[8]]
+    kept = dict(every(c, _KEPT, (orjson.dumps(keeping).decode(),))) if keeping else {}
+    return [_session_from(v[1:], uri_of(caller, v[0]), v[6] - kept.get(v[1], 0)) for v in found]
 
 
 def _session(c: apsw.Connection, found: tuple[Any, ...], uri: Uri) -> Session:
     """A ``Session`` from ``SESSION_COLUMNS``."""
-    node, created, updated, live, total, tokens, commits, keep, committed, said, contexts, skills, extracted, config = (
-        found
-    )
+    node, live, tokens, keep = found[0], found[3], found[5], found[7]
     pending = tokens if not keep else _tokens_outside(c, node, keep, tokens) if live > keep else 0
+    return _session_from(found, uri, pending)
+
+
+def _session_from(found: tuple[Any, ...], uri: Uri, pending: int) -> Session:
+    _, created, updated, live, total, _, commits, keep, committed, said, contexts, skills, extracted, config = found
     return Session(
         uri.name, uri, created, updated, live, total, pending, commits, keep, committed, said, contexts, skills,
         json.loads(extracted), json.loads(config),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recalld.infra.offload import Turn
+from recalld.infra.offload import Mutex
 from recalld.ports.index import Ids
 
 from .tail import NO_COUNTS, NO_IDS, Tail
@@ -59,7 +59,7 @@ class KeptPostings:
     def __init__(self, places_max: int) -> None:
         self._places_max = places_max
         self._held: OrderedDict[tuple[int, str], tuple[object, Posting]] = OrderedDict()
-        self._turn = Turn()
+        self._counting = Mutex()
         self._places = 0
 
     def get(self, owner: int, term: str, tail: Tail) -> Posting | None:
@@ -78,7 +78,7 @@ class KeptPostings:
 
     def put(self, owner: int, term: str, tail: Tail, posting: Posting) -> None:
         """Keep it in place of a former one."""
-        with self._turn:
+        with self._counting:
             former = self._held.get((owner, term))
             self._held[owner, term] = (tail.stamp, posting)
             self._places += _weight(posting) - (_weight(former[1]) if former else 0)

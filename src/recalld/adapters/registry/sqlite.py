@@ -16,7 +16,8 @@ from recalld.domain.caller import Role
 from recalld.domain.errors import Conflict, Denied
 from recalld.domain.member import Account, Member
 from recalld.infra.offload import Pool
-from recalld.infra.sqlite import Readers, Store
+from recalld.infra.readers import Readers
+from recalld.infra.sqlite import Store
 from recalld.ports.clock import Clock
 from recalld.rules.keys import Claim, claim, digest, head
 

@@ -18,7 +18,13 @@ class Approximate:
 
     def __init__(self, width: int) -> None:
         self._index: Any = _open(width)
+        self._width = width
         self._ids: Ids = np.zeros(0, np.int64)
+
+    @property
+    def bytes(self) -> int:
+        """Memory held, about: four bits a number, and two places an id."""
+        return len(self._ids) * (self._width // 2 + 16)
 
     def take(self, ids: Ids, vectors: NDArray[np.floating]) -> None:
         """Add vectors, one a row. One that it has stays as it is: a place to look, scored elsewhere."""

@@ -13,7 +13,6 @@ import orjson
 from threadpoolctl import threadpool_limits
 
 from recalld.infra.lookup import only
-from recalld.infra.offload import Turn
 from recalld.infra.together import Together
 from recalld.ports.compute import Compute
 from recalld.ports.index import WHOLE_ROWS_MAX, Cosines, DenseMatches, Ids, Reach, Scores
@@ -23,13 +22,16 @@ from .shelf import Held, Page, Places, Shelf, page_after, rows_of
 
 T = TypeVar("T")
 _NEWEST = """
-SELECT json_group_array(json_array(o.id, o.epoch,
+SELECT json_group_array(json_array(o.id, o.epoch, o.chunks,
   (SELECT coalesce(max(id), 0) FROM vector WHERE owner = o.id AND model = ?2)))
 FROM json_each(?1) w JOIN owner o ON o.id = w.value"""
 BYTES_MAX = 2_000_000_000
 OVERFETCH = 3
 """The index's cost grows with what is asked of it: three times the hits hold 98% of the exact ones."""
 FILTERED_EXACT_MAX = 5_000
+_LIVING = "SELECT group_concat(chunk) FROM vector WHERE owner = ? AND model = ?"
+SPARE_ROWS = 1_000
+"""So few vectors are not worth looking at which of them are of use."""
 PAGES_AT_ONCE = 8
 """Taken by one call of a reader thread: others want it too."""
 
@@ -53,6 +55,26 @@ class _Kept:
     index: Approximate | None = None
     last: int = 0
     placed: tuple[Ids, Ids, Places, Places] | None = None
+    looked_at: int = 0
+    """Vectors held when it was last looked which of them are of use."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory held."""
+        return self.shelf.bytes + (0 if self.index is None else self.index.bytes)
+
+    def is_crowded(self, chunks: int) -> bool:
+        """True when more is held that has gone than the owner's living ``chunks``."""
+        return self.shelf.count > max(2 * chunks, 2 * self.looked_at) + SPARE_ROWS
+
+    def only(self, living: Ids, exact_max: int) -> _Kept:
+        """Another one without what has gone: searches under way go on with this one."""
+        rows = np.flatnonzero(np.isin(self.now.ids, living))
+        fresh = Shelf(self.shelf.width)
+        kept = _Kept(self.epoch, fresh, fresh.now)
+        kept.take(Page(self.now.ids[rows], self.now.vectors(rows).astype(np.float16), self.last), exact_max)
+        kept.looked_at = fresh.count
+        return kept
 
     def take(self, page: Page, exact_max: int) -> None:
         """Take over the next page."""
@@ -90,10 +112,11 @@ class ExactVectors:
         self._exact_max = exact_max
         self._bytes_max = bytes_max
         self._kept: OrderedDict[tuple[int, int], _Kept] = OrderedDict()
+        self._held_bytes: dict[tuple[int, int], int] = {}
+        self._bytes = 0
         self._models: dict[str, tuple[int, int]] = {}
         self._one_thread = False
-        # Caches have one writer at a time; searches read beside it.
-        self._turn = Turn()
+        # Which asks once at a time: caches have one writer, searches read beside it.
         self._follows = Together(self._follow)
 
     async def space(self, owners: Sequence[int], fingerprint: str, *, patience_s: float = 0.0) -> ExactSpace:
@@ -114,8 +137,7 @@ class ExactVectors:
 
         def pull(c: apsw.Connection) -> bool:
             self._limit_threads()
-            with self._turn:
-                return any(self._take(c, owners, fingerprint) for fingerprint, owners in wanted.items())
+            return any(self._take(c, owners, fingerprint) for fingerprint, owners in wanted.items())
 
         while await self._store.read(pull):
             pass
@@ -124,11 +146,36 @@ class ExactVectors:
     def _take(self, c: apsw.Connection, owners: Sequence[int], fingerprint: str) -> bool:
         """A few pages of what these owners' caches lack; True if there may be more."""
         model = self._model(c, fingerprint)
+        if model is None:
+            return False
         for _ in range(PAGES_AT_ONCE):
-            if model is None or not (behind := self._behind(c, owners, model[0])):
+            found = orjson.loads(only(c, _NEWEST, (orjson.dumps(owners).decode(), model[0]))[0])
+            behind = [owner for owner, epoch, _, newest in found if self._is_behind((owner, model[0]), epoch, newest)]
+            if not behind:
+                self._compact(c, {(owner, model[0]): chunks for owner, _, chunks, _ in found})
                 return False
             self._advance(c, behind, model)
         return True
+
+    def _is_behind(self, key: tuple[int, int], epoch: int, newest: int) -> bool:
+        """True for an owner's cache that is not at the end of what this transaction sees."""
+        kept = self._kept.get(key)
+        return newest > 0 if kept is None else newest > kept.last or kept.epoch != epoch
+
+    def _compact(self, c: apsw.Connection, chunks: dict[tuple[int, int], int]) -> None:
+        """Let go of vectors whose chunks have gone, where these are the most."""
+        for key, living in chunks.items():
+            kept = self._kept.get(key)
+            if kept is not None and kept.is_crowded(living):
+                (packed,) = only(c, _LIVING, key)
+                self._keep(key, kept.only(np.array(orjson.loads(f"[{packed or ''}]"), np.int64), self._exact_max))
+
+    def _keep(self, key: tuple[int, int], kept: _Kept) -> None:
+        former = self._held_bytes.pop(key, 0)
+        self._kept[key] = kept
+        self._kept.move_to_end(key)
+        self._held_bytes[key] = kept.bytes
+        self._bytes += kept.bytes - former
 
     def _model(self, c: apsw.Connection, fingerprint: str) -> tuple[int, int] | None:
         known = self._models.get(fingerprint)
@@ -138,15 +185,6 @@ class ExactVectors:
                 return None
             known = self._models[fingerprint] = (int(row[0]), int(row[1]))
         return known
-
-    def _behind(self, c: apsw.Connection, owners: Sequence[int], model: int) -> list[int]:
-        """Owners whose caches are not at the end of what this transaction sees."""
-        found = []
-        for owner, epoch, newest in orjson.loads(only(c, _NEWEST, (orjson.dumps(owners).decode(), model))[0]):
-            kept = self._kept.get((owner, model))
-            if newest > kept.last or kept.epoch != epoch if kept is not None else newest:
-                found.append(owner)
-        return found
 
     def _advance(self, c: apsw.Connection, owners: Sequence[int], model: tuple[int, int]) -> None:
         """Take one page for each of these owners."""
@@ -160,10 +198,9 @@ class ExactVectors:
             page = page_after(c, owner, model[0], kept.last, model[1])
             if page is not None:
                 kept.take(page, self._exact_max)
-            self._kept[owner, model[0]] = kept
-            self._kept.move_to_end((owner, model[0]))
-        while len(self._kept) > len(owners) and sum(k.shelf.bytes for k in self._kept.values()) > self._bytes_max:
-            self._kept.popitem(last=False)
+            self._keep((owner, model[0]), kept)
+        while len(self._kept) > len(owners) and self._bytes > self._bytes_max:
+            self._bytes -= self._held_bytes.pop(self._kept.popitem(last=False)[0])
 
     def _held(self, owners: Sequence[int], fingerprint: str) -> dict[int, _Kept]:
         model = self._models.get(fingerprint, (0, 0))[0]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from recalld.ports.index import Ids, Scores
 
 PAGE_ROWS = 4_000
+ROWS_MIN = 32
 FLOAT32_ROWS_MAX = 50_000
 """Reading float16 costs numpy eight times what float32 does; beyond this, memory counts more."""
 
@@ -59,8 +60,8 @@ class Shelf:
 
     def __init__(self, width: int) -> None:
         self.width = width
-        self._ids: Ids = np.zeros(256, np.int64)
-        self._data: Floats = np.zeros((width, 256), np.float32)
+        self._ids: Ids = np.zeros(ROWS_MIN, np.int64)
+        self._data: Floats = np.zeros((width, ROWS_MIN), np.float32)
         self._count = 0
         self.now = Held(self._ids[:0], None, self._data[:, :0])
 
@@ -90,6 +91,11 @@ class Shelf:
         # The later of two equal ids stands further right: of each, the last one counts.
         unique, first = np.unique(arrived[::-1], return_index=True)
         self.now = Held(unique, self._count - 1 - first, data, tall)
+
+    @property
+    def count(self) -> int:
+        """Vectors held, those among them that others have replaced."""
+        return self._count
 
     @property
     def bytes(self) -> int:

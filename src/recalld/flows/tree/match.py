@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.report import GrepReport, LineMatch
@@ -43,10 +45,14 @@ async def grep(
     found: list[LineMatch] = []
     scanned, after = 0, 0
     end = doors.clock.monotonic() + GREP_DEADLINE_S
-    while doors.clock.monotonic() < end:
-        page = await tenant.grep_candidates(
-            uri, literal=compiled.literal, fold=compiled.fold, depth_max=depth, after=after, limit=PAGE_FILES
-        )
+    while (left_s := end - doors.clock.monotonic()) > 0:
+        try:
+            async with asyncio.timeout(left_s):
+                page = await tenant.grep_candidates(
+                    uri, literal=compiled.literal, fold=compiled.fold, depth_max=depth, after=after, limit=PAGE_FILES
+                )
+        except TimeoutError:
+            break
         if not page:
             return GrepReport(tuple(found), scanned)
         after = page[-1][0].id
@@ -54,7 +60,7 @@ async def grep(
         scanned += len(texts)
         found += await doors.compute.run(_scan, texts, compiled, limit - len(found))
         if len(found) >= limit:
-            return GrepReport(tuple(found), scanned, complete=False)
+            break
     return GrepReport(tuple(found), scanned, complete=False)
 
 

@@ -130,5 +130,5 @@ async def _sidecar(uri: Uri, tenant: Tenant) -> str:
     tiers = await tenant.tiers(uri.parent)
     if tiers is None:
         raise missing(uri)
-    total = len(await tenant.list(uri.parent, limit=100_000))
+    total = await tenant.count(uri.parent)
     return render(uri.parent, SIDECARS[uri.name], tiers, total, pending=False)
