@@ -99,6 +99,6 @@ async def place_at(folder: Path, *, guests: Guests | None = None, **server: Any)
     async with house_at(folder) as house:
         app = create_app(house.r, settings, guests=guests)
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
             yield Place(house, http)
         app.front.close()

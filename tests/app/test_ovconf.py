@@ -181,3 +181,15 @@ def test_a_language_model_is_taken_over(tmp_path: Path) -> None:
 def test_a_toml_file_saved_with_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "recalld.toml").write_bytes('data = "/somewhere"\r\n'.encode(encoding))
     assert str(load_config(tmp_path / "recalld.toml").data) == "/somewhere"
+
+
+def test_that_every_page_may_ask_is_not_taken_over(tmp_path: Path) -> None:
+    values, notes = settings_of('{"server": {"cors_origins": ["*", "https://a.example"]}}', HERE)
+    assert values["server"]["cors_origins"] == ["https://a.example"]
+    assert [note for note in notes if "cors_origins *" in note]
+    assert loaded(tmp_path, '{"server": {"cors_origins": ["*"]}}').server.cors_origins == ()
+
+
+def test_the_public_address_is_taken_over(tmp_path: Path) -> None:
+    config = loaded(tmp_path, '{"server": {"public_base_url": "https://mem.example/"}}')
+    assert config.server.public_url == "https://mem.example"

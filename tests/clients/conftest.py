@@ -27,7 +27,7 @@ async def http(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[httpx.AsyncC
         tripwire.trips.clear()  # the wire is stretched for requests, not for making the folder
         app = create_app(engine, ServerConfig(), guests={"/mcp": Mcp})
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as wire:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as wire:
             yield wire
         app.front.close()
 

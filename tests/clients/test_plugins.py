@@ -138,7 +138,7 @@ async def test_a_capture_makes_its_session_and_counts_what_it_took(claude: Plugi
 async def test_what_comes_too_early_is_kept_and_sent_again() -> None:
     app = create_app(None, ServerConfig())
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as wire:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as wire:
         early = Plugin(wire, bearer())
         assert (await early.refused("POST", "/sessions/cc-1/messages/batch", {"messages": [turn("x")]})).kept
         assert (await early.refused("POST", "/sessions/cc-1/commit", {})).kept

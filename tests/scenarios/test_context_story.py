@@ -49,7 +49,7 @@ async def ana(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[Agent]:
         tripwire.trips.clear()  # the wire is stretched for requests, not for making the folder
         app = create_app(engine, ServerConfig())
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=app), base_url="http://test", timeout=60
+            transport=httpx.ASGITransport(app=app), base_url="http://localhost", timeout=60
         ) as http:
             agent = Agent(http)
             await agent("/content/write", uri=TEA, content="Ana prefers oolong tea in the morning.")

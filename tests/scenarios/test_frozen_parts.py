@@ -37,7 +37,7 @@ async def house(folder: Path, **settings: Any) -> AsyncIterator[httpx.AsyncClien
         await engine.write(HERON, "the heron stood still by the water", wait=True)
         app = create_app(engine, ServerConfig(recall_deadline_s=DEADLINE_S))
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30) as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as http:
             yield http
         app.front.close()
 

@@ -46,7 +46,7 @@ class Api:
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
         app = create_app(engine, ServerConfig())
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://t", timeout=60) as http:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost", timeout=60) as http:
             yield Api(http)
         app.front.close()
 
@@ -193,13 +193,13 @@ async def test_tasks_are_listed_within_bounds(api: Api, limit: int) -> None:
     assert await api.refused("GET", "/tasks", params={"limit": limit}) == (400, "INVALID_ARGUMENT")
 
 
-async def test_a_batch_beyond_its_bounds_is_429_and_writes_nothing(api: Api) -> None:
+async def test_a_batch_beyond_its_bounds_is_413_and_writes_nothing(api: Api) -> None:
     many = [{"uri": f"{DIR}/{i}.md", "content": "x", "mode": "upsert"} for i in range(257)]
     large = [{"uri": A, "content": "x" * (8 * 1024 * 1024 + 1), "mode": "upsert"}]
     whole = [{"uri": f"{DIR}/{i}.md", "content": "x" * 6_000_000, "mode": "upsert"} for i in range(3)]
     for operations in (many, large, whole):
         body = {"root_uri": DIR, "operations": operations}
-        assert await api.refused("POST", "/content/batch-write", json=body) == (429, "RESOURCE_EXHAUSTED")
+        assert await api.refused("POST", "/content/batch-write", json=body) == (413, "RESOURCE_EXHAUSTED")
     twice = [{"uri": A, "content": c, "mode": "upsert"} for c in "xy"]
     outside = [{"uri": "viking://resources/other.md", "content": "x", "mode": "upsert"}]
     for operations in (twice, outside, []):

@@ -260,7 +260,7 @@ async def test_the_store_s_owner_is_told_what_it_cost(tmp_path: Path) -> None:
         await house.write(HERON, "The heron stood still.")
         await house.settle()
         app = create_app(house.r, ServerConfig())
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as http:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as http:
             answer = await http.get("/api/v1/stats/usage", params={"days": 2})
             TypeAdapter(envelope_of(UsageResult)).validate_json(answer.content, strict=True)
             result = answer.json()["result"]

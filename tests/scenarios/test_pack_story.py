@@ -26,7 +26,7 @@ async def http(tmp_path: Any, tripwire: Tripwire) -> Any:
         tripwire.trips.clear()
         app = create_app(engine, ServerConfig(), guests={"/mcp": Mcp})
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as client:
             yield client
         app.front.close()
 

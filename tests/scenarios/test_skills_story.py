@@ -288,7 +288,7 @@ async def test_private_values_under_no_name_are_refused(client: Client, path: st
 
 async def test_values_too_large_are_refused(client: Client) -> None:
     body = {"values": {"x": "y" * 70_000}}
-    assert await client.refused("POST", "/privacy-configs/a/b", json=body) == (429, "RESOURCE_EXHAUSTED")
+    assert await client.refused("POST", "/privacy-configs/a/b", json=body) == (413, "RESOURCE_EXHAUSTED")
 
 
 async def test_with_a_skill_go_the_private_values_kept_for_it(client: Client) -> None:

@@ -57,7 +57,7 @@ async def client(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[Client]:
         tripwire.trips.clear()  # the wire is stretched for requests, not for making the folder
         app = create_app(engine, ServerConfig())
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
             yield Client(http)
         app.front.close()
 
@@ -155,7 +155,7 @@ async def test_snapshots_are_there_after_a_restart(tmp_path: Path, tripwire: Tri
         async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
             tripwire.trips.clear()
             app = create_app(engine, ServerConfig())
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as http:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as http:
                 client = Client(http)
                 await client.write(A, f"turn {turn}\n")
                 oids.append(await client.commit(f"turn {turn}"))

@@ -5,13 +5,24 @@ from __future__ import annotations
 import logging
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from recalld.domain.errors import Invalid
+from recalld.rules import origin
 from recalld.rules.encoding import settings_text
 
 from .ovconf import is_ovconf, settings_of
@@ -19,6 +30,12 @@ from .ovconf import is_ovconf, settings_of
 AuthMode = Literal["dev", "api_key", "trusted"]
 _log = logging.getLogger("recalld.config")
 _STRICT = ConfigDict(frozen=True, extra="forbid")
+_NORMAL: dict[str, Callable[[Any], Any]] = {
+    "cors_origins": origin.cors_origins,
+    "allowed_hosts": origin.allowed_hosts,
+    "trusted_proxies": origin.trusted_proxies,
+    "public_url": origin.public_url,
+}
 
 
 class ServerConfig(BaseModel):
@@ -51,7 +68,18 @@ class ServerConfig(BaseModel):
     one_processor: bool = Field(
         True, description="the server's own threads share one processor, which costs a third less; its worker uses any"
     )
-    cors_origins: tuple[str, ...] = Field(("*",), description="origins a browser may call from")
+    cors_origins: tuple[str, ...] = Field(
+        (), description="web origins that may call from a browser, such as https://app.example.com or app://obsidian.md"
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="host names the server answers to beside loopback names; with keys, any name if left out"
+    )
+    public_url: str = Field(
+        "", description="address under which clients reach the server, for links such as those of download tickets"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="addresses or networks of proxies whose forwarded headers say how the server was reached"
+    )
     metrics: bool = Field(
         True, description="GET /metrics answers figures for Prometheus, to anybody who reaches the port"
     )
@@ -70,10 +98,24 @@ class ServerConfig(BaseModel):
             values["root_api_key"] = _read_root_key(Path(str(file)).expanduser())
         return values
 
+    @field_validator("cors_origins", "allowed_hosts", "trusted_proxies", "public_url")
+    @classmethod
+    def _normal(cls, given: Any, info: ValidationInfo) -> Any:
+        """Names in their normal form, so that they can be compared."""
+        try:
+            return _NORMAL[info.field_name or ""](given) if given else given
+        except Invalid as bad:
+            raise ValueError(str(bad)) from bad
+
     @property
     def mode(self) -> AuthMode:
         """The mode that holds."""
         return self.auth_mode or ("dev" if self.root_api_key is None else "api_key")
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether every caller must bring a key: else whatever reaches the port comes in."""
+        return self.mode == "api_key" or (self.mode == "trusted" and bool(self.root_key))
 
     @property
     def root_key(self) -> str:

@@ -48,7 +48,7 @@ WHOLE = _words(
 """Sections, and keys of no section, of which we read nothing."""
 
 _LEVELS = {"DEBUG": "debug", "INFO": "info", "WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}
-_SERVER = ("host", "port", "auth_mode", "root_api_key", "cors_origins")
+_SERVER = ("host", "port", "auth_mode", "root_api_key")
 _OLLAMA = "http://127.0.0.1:11434/v1"
 _EMBEDDERS = {
     "openai": "openai",
@@ -89,6 +89,8 @@ def settings_of(text: str, path: Path) -> tuple[dict[str, Any], list[str]]:
         "data": taken("storage.workspace"),
         "server": {
             **{key: taken(f"server.{key}") for key in _SERVER},
+            "cors_origins": _origins(taken),
+            "public_url": taken("server.public_base_url"),
             "metrics": taken("server.observability.metrics.enabled"),
         },
         "log": {"level": _level(taken)},
@@ -136,6 +138,15 @@ def _model(
     if str(provider).lower() == "ollama":
         settings.setdefault("base_url", _OLLAMA)
     return {"kind": kind, **settings}
+
+
+def _origins(taken: _Taken) -> Any:
+    """There everybody is let in unless origins are named. Here nobody is: who wants that says so in a file of ours."""
+    given = taken("server.cors_origins")
+    if not isinstance(given, list) or "*" not in given:
+        return given
+    taken.notes.append("server.cors_origins * is left out: name the origins whose pages may read this store")
+    return [one for one in given if one != "*"]
 
 
 def _level(taken: _Taken) -> Any:

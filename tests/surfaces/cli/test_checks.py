@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recalld.app.config import load_config
+from recalld.app.config import ServerConfig, load_config
 from recalld.surfaces.cli import checks
 from recalld.surfaces.cli.checks import FAIL, OK, WARN
 from tests.doubles.provider import provider
@@ -40,6 +40,14 @@ def test_little_space_warns_and_none_fails() -> None:
 def test_a_folder_that_is_not_there_yet_is_judged_by_its_parent(tmp_path: Path) -> None:
     assert checks.permissions(tmp_path / "a" / "b").level == OK
     assert not (tmp_path / "a").exists()
+
+
+def test_a_server_that_lets_every_page_in_without_a_key_warns() -> None:
+    every = {"cors_origins": ("*",)}
+    assert checks.callers(ServerConfig(**every)).level == WARN
+    assert checks.callers(ServerConfig(**every, root_api_key="k")).level == OK
+    shown = checks.callers(ServerConfig(cors_origins=("app://obsidian.md",)))
+    assert (shown.level, "app://obsidian.md" in shown.says) == (OK, True)
 
 
 def test_a_folder_everybody_may_write_warns(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ async def posted(app: Application, path: str, receive: Receive, headers: list[tu
         "path": path,
         "root_path": "",
         "query_string": b"",
-        "headers": headers,
+        "headers": [(b"host", b"localhost"), *headers],
     }
     await app(scope, receive, send)
     return statuses[0] if statuses else 0

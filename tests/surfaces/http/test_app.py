@@ -170,5 +170,5 @@ async def test_an_unused_documentation_route_is_not_there(http: httpx.AsyncClien
 
 def test_routes_are_tried_busiest_first(app: Application) -> None:
     served = [r for r in app.router.routes if not isinstance(r.endpoint, Refusal)]  # type: ignore[attr-defined]
-    assert served[-1].path == "/docs"  # type: ignore[attr-defined]
+    assert served[-1].path.startswith("/docs")  # type: ignore[attr-defined]
     assert VERBS[0].operation == "search.find"

@@ -103,7 +103,7 @@ async def test_a_gigabyte_is_refused_early(
         taken += 1
         return {"type": "http.request", "body": b" " * 1_048_576, "more_body": taken < 1024}
 
-    assert await posted(app, FIND, receive, headers) == 400
+    assert await posted(app, FIND, receive, headers) == 413
     assert taken == taken_max
 
 

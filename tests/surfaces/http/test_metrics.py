@@ -28,7 +28,7 @@ async def fresh(engine: FakeEngine) -> AsyncIterator[Application]:
 
 
 def client_of(app: Application) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost")
 
 
 def samples(text: str) -> dict[str, float]:

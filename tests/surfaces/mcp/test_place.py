@@ -32,7 +32,7 @@ async def app(tmp_path: Path) -> AsyncIterator[Application]:
 
 async def call(app: Application, asked: dict[str, Any]) -> str:
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as http:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
         accept = {"Accept": "application/json, text/event-stream"}
         answer = (await http.post("/mcp", json=body, headers=accept)).json()

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recalld.app.config import Config
+from recalld.app.config import Config, ServerConfig
 from recalld.app.engine import Engine
 from recalld.app.folder import check_there, loose_files
 from recalld.app.plugins import load, make
@@ -58,6 +58,7 @@ def examine(config: Config, client: Client) -> list[Finding]:
         python_version(sys.version_info[:3]),
         clock(time.time, time.monotonic),
         permissions(folder),
+        callers(config.server),
         disk_space(folder, lambda path: shutil.disk_usage(path).free),
         disk_speed(folder),
         port(config, client.url, state),
@@ -160,6 +161,19 @@ def port(config: Config, url: str, state: dict[str, object] | None) -> Finding:
         says = f"{host}:{number} cannot be listened on: {taken.strerror}"
         return Finding("server", FAIL, says, "stop what uses it, or choose --port")
     return Finding("server", OK, f"not running; {host}:{number} is free (start it with: recalld serve)")
+
+
+def callers(server: ServerConfig) -> Finding:
+    """Who may ask this server, and whether every web page is among them."""
+    if server.asks_for_keys:
+        return Finding("callers", OK, f"auth_mode {server.mode}: every caller needs a key")
+    if "*" in server.cors_origins:
+        says = (
+            f"auth_mode {server.mode} asks for no key and server.cors_origins has *: every web page may read this store"
+        )
+        return Finding("callers", WARN, says, "name the origins in server.cors_origins, or set server.root_api_key")
+    listed = ", ".join(server.cors_origins) or "none"
+    return Finding("callers", OK, f"auth_mode {server.mode}: programs of this machine; web origins: {listed}")
 
 
 def _listed(state: dict[str, object]) -> str:

@@ -262,6 +262,8 @@ def _error(answer: Answer, path: str, error: Any) -> RecalldError:
     details = facts["details"] if isinstance(facts.get("details"), dict) else {}
     code = str(facts.get("code") or _CODES.get(answer.status, "UNKNOWN"))
     message = str(facts.get("message") or f"{path} answered {answer.status}")
+    if answer.status == 413:
+        return Invalid(message, code=code, details=details)
     return family(code, message, details=details, retry_after_s=_retry_after_s(answer))
 
 

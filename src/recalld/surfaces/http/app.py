@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
 from recalld import __version__
 from recalld.app.config import ServerConfig
 from recalld.infra.offload import Pool
+from recalld.rules.origin import ANY
 from recalld.surfaces.http import (
     admin,
     content,
@@ -41,6 +41,8 @@ from recalld.surfaces.http import (
     user_settings,
 )
 from recalld.surfaces.http.call import REQUEST_ID, Front
+from recalld.surfaces.http.cors import Cors
+from recalld.surfaces.http.crossorigin import CrossOriginProtection
 from recalld.surfaces.http.document import openapi
 from recalld.surfaces.http.errors import of_status
 from recalld.surfaces.http.frame import Frame, Named, OnRequest, Seen
@@ -51,7 +53,21 @@ from recalld.surfaces.http.route import Handling, Verb
 if TYPE_CHECKING:
     from recalld.app.engine import Engine
 
-_DOCS = Path(__file__).parent / "static" / "docs.html"
+_STATIC = Path(__file__).parent / "static"
+_PAGES = {
+    "/docs": ("docs.html", "text/html; charset=utf-8"),
+    "/docs/page.js": ("docs.js", "text/javascript; charset=utf-8"),
+    "/docs/page.css": ("docs.css", "text/css; charset=utf-8"),
+}
+"""Path -> the file that is served there, and its media type."""
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+"""A page runs what this server sends and nothing else, and nobody shows it within a page of their own."""
 _log = logging.getLogger("recalld.http")
 _EXPOSED = (
     *("X-Request-ID", "X-Process-Time", "X-Recalld-Degraded", "Deprecation", "Link", "Retry-After"),
@@ -91,7 +107,8 @@ class Application(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Starlette's stack: what FastAPI adds serves its own routes, and ours are not run by it (``route.py``)."""
-        return Frame(Starlette.build_middleware_stack(self), self.on_request)
+        checked = CrossOriginProtection(Starlette.build_middleware_stack(self), self.front.settings)
+        return Frame(checked, self.on_request)
 
     def openapi(self) -> dict[str, Any]:
         """The document of our routes, made once. Slow the first time: call it on a pool."""
@@ -136,9 +153,10 @@ def create_app(
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=list(settings.cors_origins),
-        allow_credentials=True,
+        allow_credentials=ANY not in settings.cors_origins,
+        allow_private_network=True,
         allow_methods=["*"],
         allow_headers=["*"],
         expose_headers=list(_EXPOSED),
@@ -148,12 +166,13 @@ def create_app(
 
 def _documents(app: Application) -> list[Route]:
     async def document(_: Request) -> Response:
-        return plain(await app.front.codec.run(app.openapi))
+        return plain(await app.front.codec.run(app.openapi), headers={"Cache-Control": "no-cache"})
 
-    async def page(_: Request) -> Response:
-        return HTMLResponse(await app.front.disk.run(_DOCS.read_bytes))
+    async def page(request: Request) -> Response:
+        name, media = _PAGES[request.scope["path"]]
+        return Response(await app.front.disk.run((_STATIC / name).read_bytes), headers=_PAGE_HEADERS, media_type=media)
 
-    return [Route("/openapi.json", document), Route("/docs", page)]
+    return [Route("/openapi.json", document), *(Route(path, page) for path in _PAGES)]
 
 
 def _counting(front: Front, then: OnRequest | None) -> OnRequest:

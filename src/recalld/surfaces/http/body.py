@@ -13,6 +13,8 @@ from recalld.domain.errors import Invalid
 from recalld.domain.policy import JSON_DEPTH_MAX
 from recalld.infra.offload import Pool
 from recalld.rules.encoding import decode, utf8
+from recalld.rules.origin import is_json
+from recalld.surfaces.http.errors import ContentTooLarge, UnsupportedMediaType
 
 JSON_BYTES_MAX = 24 * 1024 * 1024
 INLINE_BYTES = 64 * 1024
@@ -25,32 +27,59 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
+_TYPE_CHARS_MAX = 80
 
 
 async def read_body(request: Request, bytes_max: int = JSON_BYTES_MAX) -> bytes:
     """The whole body. Raises ``Invalid`` as soon as its declared or its counted size passes ``bytes_max``."""
-    check_declared(request, bytes_max)
+    check_declared(request, bytes_max, ContentTooLarge)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > bytes_max:
-            raise too_large(bytes_max)
+            raise too_large(bytes_max, ContentTooLarge)
         if part:
             parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def check_declared(request: Request, bytes_max: int) -> None:
+def check_media_type(request: Request, *, has_body: bool | None = None) -> None:
+    """Refuse a body that does not say that it is JSON. Raises ``UnsupportedMediaType``.
+
+    A page of another site can have a browser send any text without asking first, but not as JSON. Only programs leave the type
+    out and name no page: theirs is taken for JSON. ``has_body`` None: told from the headers alone.
+    """
+    headers = request.headers
+    if has_body is None:
+        has_body = headers.get("content-length", "0").strip("0") != "" or "transfer-encoding" in headers
+    if not has_body:
+        return
+    given = [one.strip() for one in headers.getlist("content-type") if one.strip()]
+    if given and all(is_json(one) for one in given):
+        return
+    if not given and "origin" not in headers and "sec-fetch-site" not in headers:
+        return
+    shown = ", ".join(given)[:_TYPE_CHARS_MAX]
+    raise UnsupportedMediaType(
+        f"the request body is sent as {shown!r}"
+        if shown
+        else "the request body comes from a page and has no Content-Type",
+        remedy="send JSON with the header Content-Type: application/json; files go through /api/v1/resources/temp_upload",
+        details={"header": "Content-Type"},
+    )
+
+
+def check_declared(request: Request, bytes_max: int, refusal: type[Invalid] = Invalid) -> None:
     """Refuse by ``Content-Length`` alone, before a byte is read."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > bytes_max:
-        raise too_large(bytes_max)
+        raise too_large(bytes_max, refusal)
 
 
-def too_large(bytes_max: int) -> Invalid:
+def too_large(bytes_max: int, refusal: type[Invalid] = Invalid) -> Invalid:
     """The refusal of a body beyond ``bytes_max``."""
-    return Invalid(
+    return refusal(
         f"the request body is larger than {bytes_max} bytes",
         remedy="send it in smaller pieces; files go through /api/v1/resources/temp_upload",
         details={"limit_bytes": bytes_max},

@@ -17,7 +17,7 @@ from recalld.rules.roles import is_admin_path
 
 _DEFAULT = "default"
 _TRUSTED = "trusted"
-_BEARER = "Bearer "
+_BEARER = "bearer"
 _IDENTITY = ("X-OpenViking-Account", "X-OpenViking-User", "X-OpenViking-Role")
 
 
@@ -77,12 +77,13 @@ async def trusted_caller(
 
 
 def key_of(headers: Headers) -> str:
-    """The key a request brings ("" = none): ``X-API-Key``, else ``Authorization: Bearer``."""
+    """The key a request brings ("" = none): ``X-API-Key``, else ``Authorization: Bearer``, whose name may be
+    written in any case."""
     key = headers.get("x-api-key", "").strip()
     if key:
         return key
-    given = headers.get("authorization", "")
-    return given.removeprefix(_BEARER).strip() if given.startswith(_BEARER) else ""
+    scheme, _, given = headers.get("authorization", "").strip().partition(" ")
+    return given.strip() if scheme.lower() == _BEARER else ""
 
 
 def is_root_key(key: str, settings: ServerConfig) -> bool:

@@ -44,7 +44,7 @@ STATUS: dict[str, int] = {
     "NO_VECTOR_DB": 503,
     "DEADLINE_EXCEEDED": 504,
 }
-"""Code -> HTTP status; a code that is not listed is a 500."""
+"""Code -> HTTP status; a code that is not listed is a 500. What is too large for ever is 413 instead of 429."""
 
 _CODE_OF_STATUS = {
     400: "INVALID_ARGUMENT",
@@ -68,13 +68,31 @@ Failure = tuple[int, dict[str, Any], dict[str, str]]
 """HTTP status, the envelope's ``error`` object, extra headers."""
 
 
+class Misdirected(Denied):
+    """The request names a host that is not this server's."""
+
+
+class UnsupportedMediaType(Invalid):
+    """The body is not of the type that the route reads."""
+
+
+class ContentTooLarge(Invalid):
+    """The body has more bytes than the route takes."""
+
+
+_STATUS_OF: dict[type[RecalldError], int] = {Misdirected: 421, UnsupportedMediaType: 415, ContentTooLarge: 413}
+"""Refusals of HTTP itself, whose status says more than their code does."""
+
+
 def of_error(error: RecalldError) -> Failure:
     """A domain error as the wire tells it: its code decides the status, its remedy ends the message."""
-    status = STATUS.get(error.code, 500)
+    status = _STATUS_OF.get(type(error)) or STATUS.get(error.code, 500)
+    if status == 429 and not error.retryable:
+        status = 413  # too much for ever: clients take 429 for an invitation to ask again
     headers: dict[str, str] = {}
     if isinstance(error, Busy):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    elif status in _RETRY_STATUS:
+    elif status in _RETRY_STATUS and error.retryable:
         headers["Retry-After"] = "1"
     if status == 401 and isinstance(error, Denied):
         headers["WWW-Authenticate"] = 'Bearer realm="recalld"'

@@ -1,4 +1,4 @@
-"""Around every request: its id, how long it took, and a hook for whoever logs or counts."""
+"""Around every request: its id, how long it took, headers of every answer, and a hook for whoever logs or counts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recalld.domain.errors import Invalid
+from recalld.surfaces.http.body import check_media_type
 from recalld.surfaces.http.call import REQUEST_ID, ROUTE, fresh_id
-from recalld.surfaces.http.errors import of_error
+from recalld.surfaces.http.errors import UnsupportedMediaType, of_error
 from recalld.surfaces.http.reply import failure
 
 _ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_NO_STORE = (b"cache-control", b"no-store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,10 @@ OnRequest = Callable[[Seen], None]
 
 
 class Frame:
-    """Pure ASGI: checks or makes ``X-Request-ID``, adds ``X-Process-Time``, reports to ``on_request``."""
+    """Pure ASGI: checks or makes ``X-Request-ID``, adds ``X-Process-Time`` and ``nosniff``, reports to ``on_request``.
+
+    An answer that does not say how it may be cached is kept by nobody: nearly all are somebody's.
+    """
 
     def __init__(self, app: ASGIApp, on_request: OnRequest | None = None) -> None:
         self._app = app
@@ -59,8 +66,12 @@ class Frame:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 took = time.perf_counter() - started
+                given_headers = list(message.get("headers", ()))
+                if all(name.lower() != b"cache-control" for name, _ in given_headers):
+                    given_headers.append(_NO_STORE)
                 message["headers"] = [
-                    *message.get("headers", ()),
+                    *given_headers,
+                    _NOSNIFF,
                     (b"x-request-id", request_id.encode("ascii")),
                     (b"x-process-time", f"{took:.6f}".encode("ascii")),
                 ]
@@ -79,7 +90,7 @@ class Frame:
 
 
 class Named:
-    """An application of another surface, whose requests are counted under ``route``."""
+    """An application of another surface that reads JSON, whose requests are counted under ``route``."""
 
     def __init__(self, route: str, app: ASGIApp) -> None:
         self._route = route
@@ -87,6 +98,11 @@ class Named:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[ROUTE] = self._route
+        try:
+            check_media_type(Request(scope))
+        except UnsupportedMediaType as refused:
+            await failure(*of_error(refused))(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
 

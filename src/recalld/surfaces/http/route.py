@@ -23,7 +23,7 @@ from recalld.app.config import ServerConfig
 from recalld.domain.errors import RecalldError
 from recalld.infra.background import CancelledBy
 from recalld.surfaces.http.admission import Class, class_of
-from recalld.surfaces.http.body import decode_json, read_body
+from recalld.surfaces.http.body import check_media_type, decode_json, read_body
 from recalld.surfaces.http.call import ROUTE, Call, Front, fresh_id
 from recalld.surfaces.http.errors import invalid_parameters, of_error
 from recalld.surfaces.http.models.envelope import Told
@@ -52,8 +52,8 @@ class Verb:
     ``result``: the type of the envelope's ``result`` as documented, or with ``bare`` of the whole body; ``peer`` False:
     the actor-peer header is not read; ``open``: nobody is asked who calls; ``status``: of a success; ``extra``: additions to the
     OpenAPI operation; ``later``: not served yet, and left out of the document; ``reads``: the handler reads the body itself,
-    so nobody else may listen to the client meanwhile; ``ticket``: send or fetch, where a query parameter ``token`` of that kind
-    stands for a key.
+    so nobody else may listen to the client meanwhile, and its type is the handler's to judge; ``ticket``: send or fetch, where
+    a query parameter ``token`` of that kind stands for a key.
     """
 
     method: str
@@ -113,6 +113,8 @@ class Handling:
             await self._front.opened()
             async with visit.preparing():
                 await self._identify(call)  # a bad identity is refused before the body is read
+        if not self._verb.reads:
+            check_media_type(call)
         arguments, body = await self._arguments.of(call, visit)
         if self._verb.reads:  # and hears of a client who left by itself
             return await self._handled(call, visit, arguments, body, started)
@@ -212,6 +214,7 @@ class Arguments:
         name, model, optional = self._body
         data = await read_body(call)
         visit.arrived()
+        check_media_type(call, has_body=bool(data))
         async with visit.preparing():
             given = await decode_json(data, call.front.codec) if data.strip() else None
         if given is None and optional:

@@ -25,6 +25,7 @@ from recalld.infra.private import OTHERS
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.frame import OnRequest
 from recalld.surfaces.http.guest import Guests
+from recalld.surfaces.http.protocol import Protocol
 
 if TYPE_CHECKING:
     from recalld.app.engine import Engine
@@ -212,13 +213,14 @@ def _stopped_by_signals(server: _Server) -> Iterator[None]:
 def _uvicorn_config(app: Application, server: ServerConfig) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # read by ``crossorigin.py``, and from ``server.trusted_proxies`` alone
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(server.shutdown_s)),
     )

@@ -31,6 +31,7 @@ from recalld.surfaces.http.models.snapshot import (
     VersionsResult,
 )
 from recalld.surfaces.http.route import Deadline, Verb
+from recalld.surfaces.http.sending import BYTES, attachment
 
 _AT = "/api/v1/snapshot"
 
@@ -64,7 +65,8 @@ async def show(call: Call, query: Annotated[ShowQuery, Query()]) -> Any:
         return _shown(await _verbs(call).show(query.target_ref))
     snapshot, data = await _verbs(call).show_file(query.target_ref, query.path, raw=query.raw)
     headers = {"X-Snapshot-Oid": snapshot.oid, "X-Snapshot-Size": str(len(data))}
-    return Response(data, media_type="application/octet-stream", headers=headers)
+    name = query.path.rstrip("/").rpartition("/")[2] or "file"
+    return Response(data, media_type=BYTES, headers=headers | attachment(name))
 
 
 async def diff(call: Call, query: Annotated[DiffQuery, Query()]) -> dict[str, Any]:

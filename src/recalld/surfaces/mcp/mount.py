@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _KEY = "recalld.mcp.desk"
 _REFUSED = -32001
+_JSON = b"application/json"
+_NEGOTIATED = frozenset({b"content-type", b"accept"})
 
 
 class Door(Protocol):
@@ -80,8 +82,20 @@ class Mcp:
         def place(kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
             return self._door.place(workspace, kind, waits)
 
+        scope["headers"] = _plain_headers(scope)
         scope[_KEY] = Desk(engine, workspace, opened, ticket, upload_ticket, place)
         await self._answer(scope, receive, send)
+
+
+def _plain_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """A request's headers as the protocol's library wants them: a message that says nothing of what it accepts takes anything,
+    and whoever lent the door has made sure that its body is JSON."""
+    headers: list[tuple[bytes, bytes]] = list(scope["headers"])
+    if scope["method"] != "POST":
+        return headers
+    accepts = any(name == b"accept" and value.strip() for name, value in headers)
+    left = [(name, value) for name, value in headers if name not in ({b"content-type"} if accepts else _NEGOTIATED)]
+    return [*left, (b"content-type", _JSON), *(() if accepts else ((b"accept", _JSON + b", text/event-stream"),))]
 
 
 def _load() -> Callable[[Scope, Receive, Send], Awaitable[None]]:
