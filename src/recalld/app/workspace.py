@@ -34,6 +34,7 @@ from recalld.flows.session.context import context
 from recalld.flows.tree import arrange, edit, match, read, write
 from recalld.flows.upkeep.cancel import cancel
 from recalld.ports.doors import Doors
+from recalld.ports.ledger import Reader
 from recalld.rules.address import resolve
 from recalld.rules.asking import ask
 from recalld.rules.ids import check_session_id
@@ -298,11 +299,16 @@ class Workspace(Importing):
     async def archive(self, session_id: str, archive_id: str) -> tuple[Archive, list[dict[str, Any]]]:
         """A finished archive and its messages. Raises ``NotFound``."""
         found = _ARCHIVE_ID.fullmatch(archive_id)
-        tenant = self._doors.ledger.tenant(self.caller)
-        for one in await tenant.archives(session_id):
-            if found and one.number == int(found[1]) and one.state == "done":
-                messages = await tenant.messages(session_id, archive=one.number)
-                return one, [message_json(m) for m in messages]
+
+        def look(reader: Reader) -> tuple[Archive, list[dict[str, Any]]] | None:
+            for one in reader.archives(session_id):
+                if found and one.number == int(found[1]) and one.state == "done":
+                    return one, [message_json(m) for m in reader.messages(session_id, archive=one.number)]
+            return None
+
+        shown = await self._doors.ledger.tenant(self.caller).at_once(look)
+        if shown is not None:
+            return shown
         raise NotFound(
             f"Archive not found: {archive_id}",
             remedy="it may not be finished yet: ask for its task",

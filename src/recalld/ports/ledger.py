@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
@@ -15,6 +15,7 @@ from recalld.domain.report import Consistency
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 
+T = TypeVar("T")
 SESSIONS_MAX = 10_000
 
 
@@ -93,6 +94,29 @@ class Usage:
     owners: dict[str, int] = field(default_factory=dict)
 
 
+class Reader(Protocol):
+    """Reads of one caller at one point of the log, each as its namesake of ``Tenant``. Synchronous, for ``Tenant.at_once``."""
+
+    caller: Caller
+
+    def stat(self, uri: Uri) -> Node: ...
+
+    def tiers(self, uri: Uri) -> Tiers | None: ...
+
+    def session(self, session_id: str) -> Session: ...
+
+    def archives(self, session_id: str) -> list[Archive]: ...
+
+    def messages(
+        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000
+    ) -> list[Message]: ...
+
+    def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]: ...
+
+    # Last, because below it the word list means this method.
+    def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]: ...
+
+
 class Tenant(Protocol):
     """A ledger bound to one caller. It cannot name what lies outside that caller's account and visible spaces.
 
@@ -113,6 +137,15 @@ class Tenant(Protocol):
 
     async def read(self, uri: Uri) -> bytes:
         """A file's or message's bytes. Raises ``NotFound``; ``Invalid`` for a directory."""
+        ...
+
+    async def at_once(self, work: Callable[[Reader], T]) -> T:
+        """What ``work`` reads, all of it at one point of the log, and what it raises. It runs on a reader's thread inside one
+        read transaction: keep it short, and keep nothing of the reader."""
+        ...
+
+    async def file(self, uri: Uri) -> tuple[Node, bytes]:
+        """A file or message with its bytes, both of the same moment. Raises as ``read``."""
         ...
 
     async def tiers(self, uri: Uri) -> Tiers | None:

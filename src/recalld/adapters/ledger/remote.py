@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
@@ -19,10 +19,11 @@ from recalld.domain.report import Consistency
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.link import Link, Verb
-from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Ledger, LogEntry, Spent, StaleDir, Tenant, Usage
+from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Ledger, LogEntry, Reader, Spent, StaleDir, Tenant, Usage
 
 from .crossing import PackedCommit, pack, unpack
 
+T = TypeVar("T")
 WAKE = "wake"
 WAKE_S = 1.0
 COMMIT: Verb[Receipt] = Verb("commit", (Caller, PackedCommit), Receipt)
@@ -157,6 +158,12 @@ class _RemoteTenant:
 
     async def read(self, uri: Uri) -> bytes:
         return await self._reader.read(uri)
+
+    async def file(self, uri: Uri) -> tuple[Node, bytes]:
+        return await self._reader.file(uri)
+
+    async def at_once(self, work: Callable[[Reader], T]) -> T:
+        return await self._reader.at_once(work)
 
     async def tiers(self, uri: Uri) -> Tiers | None:
         return await self._reader.tiers(uri)

@@ -26,11 +26,12 @@ from recalld.infra.schema import SCHEMA_VERSION
 from recalld.infra.sqlite import WRITE_MAX_S, Store
 from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
-from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, LogEntry, Spent, StaleDir, Tenant, Usage
+from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, LogEntry, Reader, Spent, StaleDir, Tenant, Usage
 
 from . import apply, carry, chunks, faults, look, queue, records, talk, upkeep, writing
 from .endings import Endings
 from .pen import Pen
+from .reading import SqliteReader
 from .wakes import Wakes
 
 T = TypeVar("T")
@@ -180,7 +181,7 @@ class SqliteLedger:
     async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
         """See ``ports.ledger.Ledger``."""
         found = await self._readers.read(lambda c: upkeep.unembedded(c, caller, fingerprint, limit))
-        large = await self._readers.read(lambda c: _outside(c, {f[7] for f in found if f[7]}))
+        large = await self._readers.read(lambda c: upkeep.outside(c, {f[7] for f in found if f[7]}))
         blobs = {h: await self.blobs.get(h) for h in large}
         return await self._readers.read(lambda c: upkeep.chunk_rows(c, found, blobs))
 
@@ -272,14 +273,6 @@ class SqliteLedger:
             lifecycle.close()
 
 
-def _outside(c: apsw.Connection, hashes: set[str]) -> list[str]:
-    return [
-        h
-        for h in hashes
-        if c.execute("SELECT 1 FROM blob WHERE hash = ? AND data IS NULL AND size > 0", (h,)).fetchone()
-    ]
-
-
 class SqliteTenant:
     """See ``ports.ledger.Tenant``."""
 
@@ -306,7 +299,16 @@ class SqliteTenant:
 
     async def read(self, uri: Uri) -> bytes:
         """See ``ports.ledger.Tenant``."""
-        return await self._ledger.bytes_of(*await self._read(lambda c: look.read(c, self.caller, uri)))
+        return (await self.file(uri))[1]
+
+    async def file(self, uri: Uri) -> tuple[Node, bytes]:
+        """See ``ports.ledger.Tenant``."""
+        node, data = await self._read(lambda c: look.read(c, self.caller, uri))
+        return node, await self._ledger.bytes_of(node, data)
+
+    async def at_once(self, work: Callable[[Reader], T]) -> T:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: work(SqliteReader(c, self.caller)))
 
     async def tiers(self, uri: Uri) -> Tiers | None:
         """See ``ports.ledger.Tenant``."""

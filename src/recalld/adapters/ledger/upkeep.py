@@ -89,6 +89,15 @@ def unembedded(c: apsw.Connection, caller: Caller, fingerprint: str, limit: int)
     )
 
 
+def outside(c: apsw.Connection, hashes: set[str]) -> list[str]:
+    """Those of them whose bytes lie in the blob store."""
+    return [
+        h
+        for h in hashes
+        if c.execute("SELECT 1 FROM blob WHERE hash = ? AND data IS NULL AND size > 0", (h,)).fetchone()
+    ]
+
+
 def chunk_rows(c: apsw.Connection, found: list[tuple[Any, ...]], blobs: dict[str, bytes]) -> list[ChunkRow]:
     """The chunks' words, every node's text read once. ``blobs``: bytes that lie outside the ledger."""
     texts: dict[tuple[int, bool], str] = {}

@@ -10,7 +10,7 @@ from recalld.domain.commit import Commit, NoteRecall
 from recalld.domain.errors import NotFound, RecalldError
 from recalld.domain.report import ContextEntry
 from recalld.domain.session import Message, Session
-from recalld.ports.ledger import Tenant
+from recalld.ports.ledger import Reader, Tenant
 from recalld.rules.recall_log import RecallLog, log_of
 from recalld.rules.widen import widenings
 
@@ -40,8 +40,7 @@ async def past_of(wish: Wish, tenant: Tenant, *, deadline_s: float) -> Past:
         return alone
     try:
         async with asyncio.timeout(min(READ_WITHIN_S, deadline_s)):
-            session = await tenant.session(wish.session_id)
-            recent = await _recent(session, tenant) if wish.query_expansion else []
+            session, recent = await tenant.at_once(lambda reader: _read(wish, reader))
     except NotFound:
         return replace(alone, dedup="no_session" if wish.dedup_turns else "off")
     except (RecalldError, TimeoutError):
@@ -51,10 +50,13 @@ async def past_of(wish: Wish, tenant: Tenant, *, deadline_s: float) -> Past:
     return Past(queries, "used" if len(queries) > 1 else "off", "off" if log is None else "ok", log)
 
 
-async def _recent(session: Session, tenant: Tenant) -> list[Message]:
-    """The latest messages, archived ones included."""
+def _read(wish: Wish, reader: Reader) -> tuple[Session, list[Message]]:
+    """The session and, if they are to widen the question, its latest messages, archived ones included."""
+    session = reader.session(wish.session_id)
+    if not wish.query_expansion:
+        return session, []
     after = max(-1, session.total_message_count - RECENT_MAX - 1)
-    return await tenant.messages(session.id, after=after, limit=RECENT_MAX)
+    return session, reader.messages(session.id, after=after, limit=RECENT_MAX)
 
 
 async def remember(wish: Wish, past: Past, given: Sequence[ContextEntry], tenant: Tenant) -> str:

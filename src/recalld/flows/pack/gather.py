@@ -11,7 +11,7 @@ from recalld.domain.node import Node
 from recalld.domain.policy import ZIP_ENTRIES_MAX
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.flows.tree.read import walk as walk_views
-from recalld.flows.tree.views import is_view, read_view
+from recalld.flows.tree.views import is_view, view_text
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import SIDECARS, session_of
@@ -97,7 +97,7 @@ async def _session_items(node: Node, root: Uri, caller: Caller, doors: Doors) ->
 
 
 async def _view(uri: Uri, tenant: Tenant) -> bytes:
-    return (await read_view(uri, tenant)).encode()
+    return (await view_text(uri, tenant)).encode()
 
 
 def is_message_page(uri: Uri) -> bool:

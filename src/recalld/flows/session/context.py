@@ -7,7 +7,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.report import SessionContext
 from recalld.domain.session import Archive, Message
 from recalld.ports.doors import Doors
-from recalld.ports.ledger import Tenant
+from recalld.ports.ledger import Reader
 from recalld.rules.retention import fit
 from recalld.rules.wire import message_json, tokens
 
@@ -16,12 +16,15 @@ async def context(session_id: str, token_budget: int, caller: Caller, doors: Doo
     """The newest finished archive's overview if it fits beside the live messages, and the raw messages since then."""
     if token_budget < 0:
         raise Invalid(f"token_budget {token_budget} is negative", remedy="0 or more", details={"field": "token_budget"})
-    tenant = doors.ledger.tenant(caller)
-    session = await tenant.session(session_id)
-    archives = await tenant.archives(session_id)
+    return await doors.ledger.tenant(caller).at_once(lambda reader: _context(session_id, token_budget, reader))
+
+
+def _context(session_id: str, token_budget: int, reader: Reader) -> SessionContext:
+    """Read at one point of the log: a commit of the session moves messages from one of these reads to another."""
+    session = reader.session(session_id)
+    archives = reader.archives(session_id)
     finished, pending = _split(archives)
-    raw = await _raw(tenant, session_id, pending)
-    kept = fit(raw, token_budget)
+    kept = fit(_raw(reader, session_id, pending), token_budget)
     active = sum(m.tokens for m in kept)
     overview = finished.overview if finished is not None else ""
     overview_tokens = tokens(overview) if overview else 0
@@ -48,8 +51,8 @@ def _split(archives: list[Archive]) -> tuple[Archive | None, list[Archive]]:
     return None, pending[::-1]
 
 
-async def _raw(tenant: Tenant, session_id: str, pending: list[Archive]) -> list[Message]:
+def _raw(reader: Reader, session_id: str, pending: list[Archive]) -> list[Message]:
     raw: list[Message] = []
     for archive in pending:
-        raw += await tenant.messages(session_id, archive=archive.number)
-    return raw + await tenant.messages(session_id, archive=0)
+        raw += reader.messages(session_id, archive=archive.number)
+    return raw + reader.messages(session_id, archive=0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recalld.domain.caller import Caller
+from recalld.domain.document import Tiers
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.hit import Hit
 from recalld.domain.node import Entry, Node
@@ -15,7 +16,7 @@ from recalld.domain.skill import SKILL_FILE, Skill, SkillFacts, SkillHit, SkillS
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.flows.tree.shape import text_of
 from recalld.ports.doors import Doors
-from recalld.ports.ledger import Tenant
+from recalld.ports.ledger import Reader, Tenant
 from recalld.rules.encoding import decode
 from recalld.rules.skill import read_skill
 from recalld.rules.skill_form import facts_from, revision_of
@@ -64,16 +65,17 @@ async def show_skill(skill: Skill, view: SkillView, caller: Caller, doors: Doors
     """A skill with what ``view`` asks for. Raises ``NotFound``; ``Invalid`` (``RESOURCE_EXHAUSTED``) for integrity of
     what is too large."""
     tenant = doors.ledger.tenant(caller)
-    tiers = await tenant.tiers(skill.uri)
-    entries: list[Entry] = []
-    if view.files or view.integrity:
-        most = ENTRIES_MAX + 1 if view.integrity else FILES_SHOWN
-        entries = await tenant.walk(skill.uri, depth_max=DEPTH_MAX, nodes_max=most, hidden=True)
+    most = ENTRIES_MAX + 1 if view.integrity else FILES_SHOWN if view.files else 0
+
+    def look(reader: Reader) -> tuple[Node, Tiers | None, list[Entry]]:
+        entries = reader.walk(skill.uri, depth_max=DEPTH_MAX, nodes_max=most, hidden=True) if most else []
+        return reader.stat(skill.uri / SKILL_FILE), reader.tiers(skill.uri), entries
+
+    node, tiers, entries = await tenant.at_once(look)
     nodes = tuple(e.node for e in entries)
     if view.integrity:
         _check_integrity(nodes)
     wanted = view.content if view.content is not None else view.level in (None, 2)
-    node = await tenant.stat(skill.uri / SKILL_FILE)
     data = await tenant.read(node.uri) if wanted else b""
     return SkillShown(
         skill,

@@ -18,7 +18,7 @@ from recalld.rules.pattern import Pattern, compile_pattern
 from recalld.rules.trailer import strip
 
 from .read import walk
-from .views import is_view, read_view, stat_view
+from .views import is_view, stat_view, view_text
 
 PAGE_FILES = 2_000
 GREP_DEADLINE_S = 10.0
@@ -65,14 +65,14 @@ async def grep(
 
 
 async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, doors: Doors, limit: int) -> GrepReport:
-    if is_view(uri) and not (await stat_view(uri, tenant)).is_dir:
+    if is_view(uri) and not (await tenant.at_once(lambda reader: stat_view(uri, reader))).is_dir:
         files = [uri]
     else:
         entries = await walk(uri, tenant.caller, doors, depth=3, limit=10_000, hidden=True)
         files = [
             e.node.uri for e in entries if not e.node.is_dir and e.node.uri.name in {"messages.jsonl", ".overview.md"}
         ]
-    texts = [(f, (await read_view(f, tenant)).encode()) for f in files]
+    texts = [(f, (await view_text(f, tenant)).encode()) for f in files]
     found = await doors.compute.run(_scan, texts, compiled, limit)
     return GrepReport(tuple(found), len(texts), complete=len(found) < limit)
 

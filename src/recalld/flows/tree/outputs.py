@@ -78,7 +78,7 @@ async def _stored(session_id: str, output_id: str, caller: Caller, doors: Doors)
         raise missing
     uri = session.uri / FOLDER / output_id / TEXT_FILE
     try:
-        node, data = await tenant.stat(uri), await tenant.read(uri)
+        node, data = await tenant.file(uri)
     except NotFound as gone:
         raise missing from gone
     return data, node.source

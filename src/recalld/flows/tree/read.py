@@ -7,7 +7,7 @@ from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.node import ContextType, Entry, Kind, Node
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
-from recalld.ports.ledger import Tenant
+from recalld.ports.ledger import Reader, Tenant
 from recalld.rules.address import SIDECARS, context_type, session_of
 from recalld.rules.encoding import utf8
 from recalld.rules.lines import line_range
@@ -15,14 +15,14 @@ from recalld.rules.sidecar import not_ready, render
 from recalld.rules.trailer import strip
 
 from .shape import text_of
-from .views import is_view, list_view, missing, read_view, stat_view
+from .views import is_view, list_view, missing, stat_view, view_text
 
 
 async def stat(uri: Uri, caller: Caller, doors: Doors) -> Node:
     """One node, view or sidecar. Raises ``NotFound``."""
     tenant = doors.ledger.tenant(caller)
     if is_view(uri):
-        return await stat_view(uri, tenant)
+        return await tenant.at_once(lambda reader: stat_view(uri, reader))
     if uri.name in SIDECARS:
         text = await _sidecar(uri, tenant)
         parent = await tenant.stat(uri.parent)
@@ -38,7 +38,7 @@ async def list_dir(
     """Children: by name or ``mtime``, directories before files."""
     tenant = doors.ledger.tenant(caller)
     if session_of(uri):
-        viewed = await list_view(uri, tenant, hidden)
+        viewed = await tenant.at_once(lambda reader: list_view(uri, reader, hidden))
         if viewed is not None:
             return viewed[:limit]
     # Sorting needs every child, not only the first ``limit`` by name.
@@ -64,19 +64,19 @@ async def walk(uri: Uri, caller: Caller, doors: Doors, *, depth: int, limit: int
     """Everything below in pre-order, at most ``depth`` levels and ``limit`` entries."""
     tenant = doors.ledger.tenant(caller)
     if session_of(uri):
-        return await _walk_views(uri, uri, tenant, depth, limit, hidden)
+        return await tenant.at_once(lambda reader: _walk_views(uri, uri, reader, depth, limit, hidden))
     return await tenant.walk(uri, depth_max=depth, nodes_max=limit, hidden=hidden)
 
 
-async def _walk_views(base: Uri, uri: Uri, tenant: Tenant, depth: int, limit: int, hidden: bool) -> list[Entry]:
-    nodes = await list_view(uri, tenant, hidden)
+def _walk_views(base: Uri, uri: Uri, reader: Reader, depth: int, limit: int, hidden: bool) -> list[Entry]:
+    nodes = list_view(uri, reader, hidden)
     if nodes is None:
-        return await tenant.walk(uri, depth_max=depth, nodes_max=limit, hidden=hidden)
+        return reader.walk(uri, depth_max=depth, nodes_max=limit, hidden=hidden)
     entries: list[Entry] = []
     for node in nodes:
         entries.append(Entry(node, node.uri.relative_to(base)))
         if node.is_dir and depth > 1:
-            entries += await _walk_views(base, node.uri, tenant, depth - 1, limit, hidden)
+            entries += _walk_views(base, node.uri, reader, depth - 1, limit, hidden)
         if len(entries) >= limit:
             break
     return entries[:limit]
@@ -86,7 +86,7 @@ async def read_bytes(uri: Uri, caller: Caller, doors: Doors) -> bytes:
     """A file's bytes as stored, or a view's as rendered."""
     tenant = doors.ledger.tenant(caller)
     if is_view(uri):
-        return (await read_view(uri, tenant)).encode()
+        return (await view_text(uri, tenant)).encode()
     if uri.name in SIDECARS:
         return (await _sidecar(uri, tenant)).encode()
     return await tenant.read(uri)
@@ -113,7 +113,7 @@ async def tier(uri: Uri, level: int, caller: Caller, doors: Doors) -> str:
     """A directory's abstract (0) or overview (1); of a file: its directory's abstract; a sentence while not ready."""
     tenant = doors.ledger.tenant(caller)
     if is_view(uri):
-        return (await read_view(uri / (".abstract.md", ".overview.md")[level], tenant)).rstrip("\n")
+        return (await view_text(uri / (".abstract.md", ".overview.md")[level], tenant)).rstrip("\n")
     node = await tenant.stat(uri)
     if not node.is_dir:
         if level == 1:

@@ -26,9 +26,9 @@ ROUNDS_MAX = 8
 async def attributes(uri: Uri, caller: Caller, doors: Doors) -> Attributes:
     """A node's tags; of a memory file also the fields of its trailer. Raises ``NotFound``."""
     node = await read.stat(uri, caller, doors)
-    if node.kind is not Kind.FILE or context_type(uri) is not ContextType.MEMORY:
+    if not node.id or node.kind is not Kind.FILE or context_type(uri) is not ContextType.MEMORY:
         return Attributes(uri, node.tags)
-    data = await read.read_bytes(uri, caller, doors)
+    node, data = await doors.ledger.tenant(caller).file(uri)
     return Attributes(uri, node.tags, await doors.compute.run(_fields, data))
 
 

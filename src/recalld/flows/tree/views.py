@@ -8,13 +8,15 @@ from recalld.domain.errors import NotFound
 from recalld.domain.node import Kind, Node
 from recalld.domain.session import Archive
 from recalld.domain.uri import Uri
-from recalld.ports.ledger import Tenant
+from recalld.ports.ledger import Reader, Tenant
 from recalld.rules.address import session_of
 from recalld.rules.outputs import FOLDER
 from recalld.rules.recall_log import KEY
 from recalld.rules.wire import archive_meta, jsonl, session_meta
 
 ARCHIVE_FILES = ("messages.jsonl", ".abstract.md", ".overview.md", ".meta.json", ".done", ".failed.json")
+_DIFF = "memory_diff.json"
+"""The one file of an archive that is stored."""
 _OF_THE_TREE = ("messages", FOLDER)
 """What of a session are nodes."""
 
@@ -24,56 +26,61 @@ def is_view(uri: Uri) -> bool:
     return bool(session_of(uri)) and len(uri.parts) > 4 and uri.parts[4] not in _OF_THE_TREE
 
 
-async def read_view(uri: Uri, tenant: Tenant) -> str:
-    """The text of a view. Raises ``NotFound``."""
+async def view_text(uri: Uri, tenant: Tenant) -> str:
+    """The text of a view, read at one point of the log. Raises ``NotFound``."""
+    if uri.name == _DIFF and len(uri.parts) == 7:
+        await tenant.at_once(lambda reader: _archive(reader, session_of(uri), uri.parts[5], uri))
+        return (await tenant.read(uri)).decode()
+    return await tenant.at_once(lambda reader: _read_view(uri, reader))
+
+
+def _read_view(uri: Uri, reader: Reader) -> str:
     sid, rest = session_of(uri), uri.parts[4:]
-    session = await tenant.session(sid)
+    session = reader.session(sid)
     match rest:
         case ("messages.jsonl",):
-            return jsonl(await tenant.messages(sid, archive=0))
+            return jsonl(reader.messages(sid, archive=0))
         case (".meta.json",):
-            meta = session_meta(session, tenant.caller.account, uri.parts[1])
+            meta = session_meta(session, reader.caller.account, uri.parts[1])
             return json.dumps(meta, ensure_ascii=False, indent=2) + "\n"
         case (".recall_log.json",) if KEY in session.config:
             return json.dumps(session.config[KEY], ensure_ascii=False) + "\n"
-        case ("history", name, "memory_diff.json"):
-            await _archive(tenant, sid, name, uri)
-            return (await tenant.read(uri)).decode()
         case ("history", name, file):
-            return await _archive_file(await _archive(tenant, sid, name, uri), file, uri, tenant)
+            return _archive_file(_archive(reader, sid, name, uri), file, uri, reader)
     raise missing(uri)
 
 
-async def list_view(uri: Uri, tenant: Tenant, hidden: bool) -> list[Node] | None:
+def list_view(uri: Uri, reader: Reader, hidden: bool) -> list[Node] | None:
     """Entries of a session directory or of a view in it; None if ``uri`` is neither."""
     sid = session_of(uri)
     if not sid or (len(uri.parts) > 4 and uri.parts[4] in _OF_THE_TREE):
         return None
-    session = await tenant.session(sid)
-    archives = await tenant.archives(sid)
+    session = reader.session(sid)
+    archives = reader.archives(sid)
     rest = uri.parts[4:]
     if not rest:
         names = ["messages.jsonl", ".meta.json", *([".recall_log.json"] if KEY in session.config else [])]
-        kept = [n.uri.name for n in await tenant.list(uri, limit=10) if n.uri.name == FOLDER]
+        kept = [n.uri.name for n in reader.list(uri, limit=10) if n.uri.name == FOLDER]
         folders = [*(["history"] if archives else []), *kept]
         return _entries(uri, folders, names, hidden, session.updated_at)
     if rest == ("history",):
         return _entries(uri, [a.id for a in archives], [], hidden, session.updated_at)
     if len(rest) == 2 and rest[0] == "history":
-        archive = await _archive(tenant, sid, rest[1], uri)
-        return _entries(uri, [], _files_of(archive) + await _beside(archive, tenant), hidden, archive.created_at)
+        archive = _archive(reader, sid, rest[1], uri)
+        return _entries(uri, [], _files_of(archive) + _beside(archive, reader), hidden, archive.created_at)
     raise missing(uri)
 
 
-async def stat_view(uri: Uri, tenant: Tenant) -> Node:
+def stat_view(uri: Uri, reader: Reader) -> Node:
     """A view as a node. Raises ``NotFound``."""
-    session = await tenant.session(session_of(uri))
+    session = reader.session(session_of(uri))
     rest = uri.parts[4:]
     if rest == ("history",) or (len(rest) == 2 and rest[0] == "history"):
         if len(rest) == 2:
-            await _archive(tenant, session.id, rest[1], uri)
+            _archive(reader, session.id, rest[1], uri)
         return Node(0, uri, Kind.DIRECTORY, created_at=session.created_at, updated_at=session.updated_at)
-    size = len((await read_view(uri, tenant)).encode())
+    stored = uri.name == _DIFF and len(rest) == 3
+    size = reader.stat(uri).size if stored else len(_read_view(uri, reader).encode())
     return Node(0, uri, Kind.FILE, size=size, created_at=session.created_at, updated_at=session.updated_at)
 
 
@@ -90,10 +97,10 @@ def _files_of(archive: Archive) -> list[str]:
     return ["messages.jsonl", ".meta.json", *made, *last]
 
 
-async def _beside(archive: Archive, tenant: Tenant) -> list[str]:
+def _beside(archive: Archive, reader: Reader) -> list[str]:
     """Files of an archive that are stored: an archive of former days, or one that failed, has none."""
     try:
-        return [n.uri.name for n in await tenant.list(archive.uri, limit=10)]
+        return [n.uri.name for n in reader.list(archive.uri, limit=10)]
     except NotFound:
         return []
 
@@ -107,19 +114,19 @@ def _entries(uri: Uri, folders: list[str], files: list[str], hidden: bool, at: f
     ]
 
 
-async def _archive(tenant: Tenant, sid: str, name: str, uri: Uri) -> Archive:
-    for archive in await tenant.archives(sid):
+def _archive(reader: Reader, sid: str, name: str, uri: Uri) -> Archive:
+    for archive in reader.archives(sid):
         if archive.id == name:
             return archive
     raise missing(uri)
 
 
-async def _archive_file(archive: Archive, file: str, uri: Uri, tenant: Tenant) -> str:
+def _archive_file(archive: Archive, file: str, uri: Uri, reader: Reader) -> str:
     if file not in _files_of(archive):
         raise missing(uri)
     match file:
         case "messages.jsonl":
-            return jsonl(await tenant.messages(session_of(uri), archive=archive.number))
+            return jsonl(reader.messages(session_of(uri), archive=archive.number))
         case ".abstract.md":
             return archive.abstract + "\n"
         case ".overview.md":

@@ -17,8 +17,7 @@ async def reshape(job: Job, doors: Doors) -> None:
     tenant = doors.ledger.tenant(job.caller, bulk=True)
     uri = Uri.parse(str(job.payload["uri"]))
     try:
-        node = await tenant.stat(uri)
-        data = await tenant.read(uri)
+        node, data = await tenant.file(uri)
     except NotFound:
         await tenant.commit(Commit(done=job.id))
         return

@@ -1,0 +1,52 @@
+"""Several reads in one transaction."""
+
+from __future__ import annotations
+
+import apsw
+
+from recalld.domain.caller import Caller
+from recalld.domain.document import Tiers
+from recalld.domain.node import Entry, Node
+from recalld.domain.session import Archive, Message, Session
+from recalld.domain.uri import Uri
+
+from . import look, talk
+
+
+class SqliteReader:
+    """See ``ports.ledger.Reader``; good while the transaction on ``c`` lasts."""
+
+    def __init__(self, c: apsw.Connection, caller: Caller) -> None:
+        self.caller = caller
+        self._c = c
+
+    def stat(self, uri: Uri) -> Node:
+        """See ``ports.ledger.Tenant``."""
+        return look.stat(self._c, self.caller, uri)
+
+    def tiers(self, uri: Uri) -> Tiers | None:
+        """See ``ports.ledger.Tenant``."""
+        return look.tiers(self._c, self.caller, uri)
+
+    def session(self, session_id: str) -> Session:
+        """See ``ports.ledger.Tenant``."""
+        return talk.session(self._c, self.caller, session_id)
+
+    def archives(self, session_id: str) -> list[Archive]:
+        """See ``ports.ledger.Tenant``."""
+        return talk.archives(self._c, self.caller, session_id)
+
+    def messages(
+        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000
+    ) -> list[Message]:
+        """See ``ports.ledger.Tenant``."""
+        return talk.messages(self._c, self.caller, session_id, archive, after, limit)
+
+    def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]:
+        """See ``ports.ledger.Tenant``."""
+        return look.walk(self._c, self.caller, uri, depth_max, nodes_max, hidden)
+
+    # Last, because below it the word list means this method.
+    def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:
+        """See ``ports.ledger.Tenant``."""
+        return look.list_dir(self._c, self.caller, uri, limit, hidden)
