@@ -12,7 +12,6 @@ import pytest
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
 from recalld.domain.errors import Busy, Corrupt
-from recalld.domain.session import Session
 from recalld.domain.uri import Uri
 from recalld.flows.context.assemble import Wish, assemble
 from recalld.ports.ledger import Tenant
@@ -100,10 +99,10 @@ class Failing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def session(self, session_id: str) -> Session:
+    async def at_once(self, work: Any) -> Any:
         if self._fails == "session":
             raise Busy("readers are saturated")
-        return await self._real.session(session_id)
+        return await self._real.at_once(work)
 
     async def read(self, uri: Uri) -> bytes:
         if self._fails == "read":
