@@ -1,5 +1,7 @@
 """Addresses are parsed once, strictly."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,3 +63,9 @@ def test_below_is_by_segments_not_by_letters() -> None:
     base = Uri.parse("viking://resources/doc")
     assert Uri.parse("viking://resources/doc/a").under(base)
     assert not Uri.parse("viking://resources/docs").under(base)
+
+
+def test_an_address_has_one_spelling_however_its_accents_come() -> None:
+    loose, tight = (unicodedata.normalize(form, "viking://resources/Café/Ångström.md") for form in ("NFD", "NFC"))
+    assert str(Uri.parse(loose)) == str(Uri.parse(tight)) == tight
+    assert (Uri.parse("viking://resources") / unicodedata.normalize("NFD", "é.md")).name == "é.md"

@@ -10,14 +10,40 @@ from recalld.domain.policy import DOCUMENT_BYTES_MAX, UPLOAD_BYTES_MAX
 from recalld.rules.ignore import why_skip_file, why_skip_folder
 
 
-@pytest.mark.parametrize("name", [".git", "node_modules", "__pycache__", ".venv", "x.egg-info"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git",
+        ".hg",
+        ".jj",
+        ".SVN",
+        "node_modules",
+        "__pycache__",
+        ".venv",
+        "x.egg-info",
+        ".obsidian",
+        ".Obsidian-mobile",
+        ".trash",
+        ".Trash",
+        ".Trash-1000",
+        "$RECYCLE.BIN",
+        ".ssh",
+        ".AWS",
+        ".gnupg",
+        ".vscode",
+    ],
+)
 def test_folders_of_tools_are_not_entered(name: str) -> None:
     assert why_skip_folder(name)
 
 
-@pytest.mark.parametrize("name", ["docs", "src", "build", ".github", "lib"])
+@pytest.mark.parametrize("name", ["docs", "src", "build", ".github", "lib", "logseq", ".docker", "trash"])
 def test_folders_of_people_are_entered(name: str) -> None:
     assert why_skip_folder(name) == ""
+
+
+def test_a_folder_is_settings_if_it_holds_them() -> None:
+    assert why_skip_folder("logseq", lambda name: name == "config.edn")
 
 
 @pytest.mark.parametrize(

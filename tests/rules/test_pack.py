@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import replace
 from typing import Any
 
@@ -193,3 +194,10 @@ def test_a_pack_goes_nowhere_else(root: str, parent: str) -> None:
 def test_what_is_no_subtree_of_its_own_is_not_exported(uri: str) -> None:
     with pytest.raises(RecalldError):
         check_exportable(Uri.parse(uri))
+
+
+def test_a_path_with_decomposed_accents_is_one_path() -> None:
+    loose, tight = (unicodedata.normalize(form, "docs/Café.md") for form in ("NFD", "NFC"))
+    assert clean_path(loose) == loose
+    with pytest.raises(Invalid, match="twice"):
+        check_tree([PackEntry(path, False, 1, "0" * 64) for path in (loose, tight)])

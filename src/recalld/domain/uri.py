@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from .errors import Denied, Invalid
@@ -65,7 +66,10 @@ class Uri:
 
 
 def clean_segments(path: str, whole: str) -> tuple[str, ...]:
-    """Split a path at ``/`` and check every segment; ``whole`` is what error messages show."""
+    """Split a path at ``/``, compose its characters (NFC: one name has one spelling) and check every segment; ``whole`` is what
+    error messages show."""
+    if not path.isascii():
+        path = unicodedata.normalize("NFC", path)
     if _UNSAFE.search(path):
         raise bad_uri(whole, "it holds control or invisible characters")
     if "\\" in path:

@@ -1,17 +1,38 @@
-"""What is no document: folders of tools, build products, executables, files too large."""
+"""What is left out of imports: credentials, folders of tools, trash, build products, executables, files too large."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from recalld.domain.policy import DOCUMENT_BYTES_MAX, UPLOAD_BYTES_MAX
 
+from .credentials import CREDENTIALS
 from .media import OPAQUE_SUFFIXES, is_binary, size_words, suffix_of
 
+TRASH: Final = "trash"
+NOTE_SETTINGS: Final = "settings of a note app"
 _FOLDERS: Final[dict[str, str]] = {
-    **dict.fromkeys((".git", ".hg", ".svn", ".bzr", "CVS"), "version control data"),
+    **dict.fromkeys((".git", ".hg", ".svn", ".bzr", "cvs", ".jj", "_darcs", ".pijul", ".sl"), "version control data"),
+    **dict.fromkeys(
+        (
+            ".ssh",
+            ".aws",
+            ".azure",
+            ".gcloud",
+            ".gnupg",
+            ".kube",
+            ".oci",
+            ".password-store",
+            ".secrets",
+            ".1password",
+            ".bitwarden",
+            ".terraform.d",
+        ),
+        CREDENTIALS,
+    ),
     **dict.fromkeys(("node_modules", "bower_components", "site-packages"), "installed dependencies"),
-    **dict.fromkeys((".venv", "venv", "virtualenv", ".virtualenv"), "virtual environment"),
+    **dict.fromkeys((".venv", "venv", ".env", "virtualenv", ".virtualenv"), "virtual environment"),
     **dict.fromkeys(
         (
             "__pycache__",
@@ -27,9 +48,30 @@ _FOLDERS: Final[dict[str, str]] = {
         ),
         "cache",
     ),
-    **dict.fromkeys((".idea", ".vscode", ".vs"), "editor settings"),
-    **dict.fromkeys(("__MACOSX", ".Trash"), "system files"),
+    **dict.fromkeys((".idea", ".vscode", ".vs", ".fleet", ".zed", ".settings"), "editor settings"),
+    **dict.fromkeys((".obsidian", ".foam", ".zk", ".stfolder", ".silverbullet"), NOTE_SETTINGS),
+    **dict.fromkeys(
+        (
+            ".trash",
+            ".trashes",
+            "$recycle.bin",
+            "recycler",
+            "recycled",
+            ".recycle",
+            "#recycle",
+            ".stversions",
+            "lost+found",
+        ),
+        TRASH,
+    ),
+    **dict.fromkeys(
+        ("__macosx", ".fseventsd", ".spotlight-v100", ".temporaryitems", "system volume information", "@eadir"),
+        "system files",
+    ),
 }
+_FOLDER_STARTS: Final[tuple[tuple[str, str], ...]] = ((".trash-", TRASH), (".obsidian-", NOTE_SETTINGS))
+_WITH_SETTINGS: Final[dict[str, tuple[str, str]]] = {"logseq": ("config.edn", NOTE_SETTINGS)}
+"""Folders that are settings only if they hold that file."""
 _SUFFIXES: Final[dict[str, str]] = {
     **dict.fromkeys(
         (".exe", ".dll", ".so", ".dylib", ".msi", ".com", ".app", ".apk", ".deb", ".rpm", ".dmg", ".iso"), "executable"
@@ -45,7 +87,7 @@ _SUFFIXES: Final[dict[str, str]] = {
     ),
 }
 _NAMES: Final[dict[str, str]] = {
-    **dict.fromkeys((".DS_Store", "Thumbs.db", "desktop.ini"), "system file"),
+    **dict.fromkeys((".ds_store", "thumbs.db", "desktop.ini", "icon\r"), "system file"),
     **dict.fromkeys((".abstract.md", ".overview.md", ".relations.json"), "name is reserved"),
     ".git": "version control data",
 }
@@ -62,11 +104,15 @@ _MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
 )
 
 
-def why_skip_folder(name: str) -> str:
-    """Why a folder of this name is not entered; "" to enter it."""
-    if name.endswith(".egg-info"):
+def why_skip_folder(name: str, holds: Callable[[str], bool] = lambda name: False) -> str:
+    """Why a folder of this name (in any case) is not entered; "" to enter it. ``holds``: whether it has an entry of a name."""
+    low = name.casefold()
+    if low.endswith(".egg-info"):
         return "build product"
-    return _FOLDERS.get(name, "")
+    if low in _WITH_SETTINGS:
+        file, why = _WITH_SETTINGS[low]
+        return why if holds(file) else ""
+    return _FOLDERS.get(low, "") or next((why for start, why in _FOLDER_STARTS if low.startswith(start)), "")
 
 
 def why_skip_file(name: str, size: int, head: bytes) -> str:
@@ -75,9 +121,9 @@ def why_skip_file(name: str, size: int, head: bytes) -> str:
     Texts may have ``DOCUMENT_BYTES_MAX``, what is stored unread ``UPLOAD_BYTES_MAX``.
     """
     base = name.rsplit("/", 1)[-1]
-    why = _NAMES.get(base, "") or _SUFFIXES.get(suffix_of(base), "")
-    if why or base.startswith(".#") or base.endswith("~"):
-        return why or "temporary file"
+    why = _NAMES.get(base.casefold(), "") or _SUFFIXES.get(suffix_of(base), "")
+    if why or base.startswith((".#", "._")) or base.endswith("~"):
+        return why or ("system file" if base.startswith("._") else "temporary file")
     # "MZ" may begin a text; only with the NULs of a header is it a program.
     signed = next((said for magic, said in _MAGIC if head.startswith(magic)), "")
     if signed and (b"\x00" in head or head.startswith(b"!<arch>")):

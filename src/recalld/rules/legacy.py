@@ -106,7 +106,7 @@ def legacy_codec(data: bytes) -> str:
             continue
         # Texts of both look alike; Windows-1250 puts half its accents below 0xA0, ISO 8859-2 none.
         prior = _PRIORS["cp1250"] * 1.05 if codec == "iso8859-2" and no_c1 else _PRIORS[codec]
-        score = (confidence + 0.002) * prior * math.exp(-4.0 * oddness(text) - 2.0 * _rareness(text, codec))
+        score = (confidence + 0.002) * prior * math.exp(-4.0 * oddness(text) - 2.0 * rareness(text, codec))
         if score > best:
             best, found = score, codec
     return found
@@ -186,7 +186,7 @@ def _script(character: str) -> str:
     return "wide" if code >= 0x2E80 else "other"
 
 
-def _rareness(text: str, codec: str) -> float:
+def rareness(text: str, codec: str) -> float:
     """The share of rare ones among wide characters: bytes of another language hit the whole table alike."""
     if codec not in _COMMON:
         return 0.0
@@ -215,6 +215,11 @@ def _read(sample: bytes, codec: str) -> str | None:
         if len(sample) < SAMPLE_BYTES or bad.start < len(sample) - 4:
             return None
         return sample[: bad.start].decode(codec, "replace")
+
+
+def confidences(sample: bytes) -> dict[str, float]:
+    """How sure the byte statistics are of each codec, as far as they name it."""
+    return dict(_candidates(sample))
 
 
 def _candidates(sample: bytes) -> list[tuple[str, float]]:

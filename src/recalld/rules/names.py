@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Container
 
 from recalld.domain.uri import SEGMENT_BYTES_MAX
@@ -19,12 +20,14 @@ _DRIVE = re.compile(r"([A-Za-z]):")
 def segment(text: str) -> str:
     """A name made from any words: letters, digits, ``-`` and ``.`` of every script stay, runs of anything else become
     one ``_``; at most 50 characters; ``unnamed`` if nothing is left."""
-    clean = _RUNS.sub("_", _FOREIGN.sub("_", text[: NAME_CHARS_MAX * 8])).strip("_.")
+    composed = unicodedata.normalize("NFC", text[: NAME_CHARS_MAX * 8])
+    clean = _RUNS.sub("_", _FOREIGN.sub("_", composed)).strip("_.")
     return clean[:NAME_CHARS_MAX].strip("_.") or "unnamed"
 
 
 def legal(name: str) -> str:
-    """A file's own name, changed only where an address could not carry it; idempotent."""
+    """A file's own name, composed (NFC) and changed only where an address could not carry it; idempotent."""
+    name = unicodedata.normalize("NFC", name)
     clean = _DRIVE.sub(r"\1_", _ILLEGAL.sub("_", name), count=1) if _DRIVE.match(name) else _ILLEGAL.sub("_", name)
     clean = clean if clean.strip(".") else clean.replace(".", "_")
     return shorten(clean or "unnamed")

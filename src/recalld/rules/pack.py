@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -137,14 +138,15 @@ def _entry(told: object) -> PackEntry:
 
 
 def clean_path(path: object) -> str:
-    """A relative path that is written in the one way it can be. Raises ``Invalid``."""
+    """A relative path that is written in the one way it can be, its accents aside (its address will be composed). Raises
+    ``Invalid``."""
     if not isinstance(path, str) or not path:
         raise refused("an entry has no path")
     try:
         clean = "/".join(clean_segments(path, path))
     except (Invalid, Denied) as bad:
         raise refused(f"path {path[:80]!r} leads outside or cannot be an address") from bad
-    if clean != path or "?" in path:
+    if clean != unicodedata.normalize("NFC", path) or "?" in path:
         raise refused(f"path {path[:80]!r} is not a plain relative path")
     return path
 
@@ -153,9 +155,10 @@ def check_tree(entries: Sequence[PackEntry]) -> None:
     """Every path once, and nothing below a file. Raises ``Invalid``."""
     kinds: dict[str, bool] = {}
     for entry in entries:
-        if entry.path in kinds:
+        path = unicodedata.normalize("NFC", entry.path)
+        if path in kinds:
             raise refused(f"{entry.path[:80]!r} is listed twice")
-        kinds[entry.path] = entry.is_dir
+        kinds[path] = entry.is_dir
     for path in kinds:
         above = path.rpartition("/")[0]
         while above:

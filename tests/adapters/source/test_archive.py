@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import struct
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -33,24 +34,76 @@ def refused(path: Path, words: str) -> None:
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("name", ["../a.md", "a/../../b.md", "/etc/passwd", "C:/x.md", "..\\a.md", "\\\\host\\x"])
-def test_an_entry_that_leads_outside_refuses_the_archive(tmp_path: Path, name: str) -> None:
-    refused(packed(tmp_path, ("ok.md", b"x"), (name, b"x")), "leads outside")
+ODD = ["../a.md", "a/../../b.md", "/etc/passwd", "C:/x.md", "..\\a.md", "\\\\host\\x", "c:\\x\\y.md"]
 
 
-def test_a_link_refuses_the_archive(tmp_path: Path) -> None:
-    link = zipfile.ZipInfo("link")
-    link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    refused(packed(tmp_path, (link, b"/etc/passwd")), "link")
+@pytest.mark.parametrize("name", ODD)
+def test_an_entry_that_leads_outside_is_left_out_and_named(tmp_path: Path, name: str) -> None:
+    source = opened(packed(tmp_path, ("ok.md", b"x"), (name, b"secret")))
+    found, odd = source.entries()
+    assert (found, odd) == (Found("ok.md", 1), Skipped(odd.path, "leads outside the archive"))
+    assert odd.path.rsplit("/")[-1] in name
+    assert source.read(name) is None
+    assert source.read(odd.path) is None
 
 
-def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
-    path = packed(tmp_path, ("a.md", b"x"))
+@pytest.mark.parametrize("name", ["Q: why is the sky blue.md", "a:b.md", "notes/C: drive.md", "x?.md"])
+def test_a_colon_in_a_name_leads_nowhere(tmp_path: Path, name: str) -> None:
+    assert set(opened(packed(tmp_path, ("ok.md", b"x"), (name, b"y"))).entries()) == {Found("ok.md", 1), Found(name, 1)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [(stat.S_IFLNK, "link"), (stat.S_IFCHR, "regular"), (stat.S_IFIFO, "regular"), (stat.S_IFSOCK, "regular")],
+)
+def test_a_link_and_a_device_are_left_out_and_named(tmp_path: Path, kind: int, why: str) -> None:
+    odd = zipfile.ZipInfo("odd")
+    odd.create_system = 3
+    odd.external_attr = (kind | 0o777) << 16
+    found, left_out = opened(packed(tmp_path, (odd, b"/etc/passwd"), ("ok.md", b"x"))).entries()
+    assert isinstance(left_out, Skipped)
+    assert (found, left_out.path, why in left_out.why) == (Found("ok.md", 1), "odd", True)
+
+
+def test_an_encrypted_entry_is_left_out_and_named(tmp_path: Path) -> None:
+    path = packed(tmp_path, ("a.md", b"x"), ("b.md", b"y"))
     data = bytearray(path.read_bytes())
     at = data.index(b"PK\x01\x02")
     data[at + 8] |= 1
     path.write_bytes(data)
-    refused(path, "encrypted")
+    assert list(opened(path).entries()) == [Found("b.md", 1), Skipped("a.md", "encrypted: send it without a password")]
+
+
+def test_a_file_and_a_folder_of_one_name(tmp_path: Path) -> None:
+    source = opened(packed(tmp_path, ("a", b"x"), ("a/b.md", b"y")))
+    assert list(source.entries()) == [Skipped("a", "a folder has the same name"), Found("a/b.md", 1)]
+
+
+@pytest.mark.parametrize(
+    ("names", "unwrap", "found"),
+    [
+        (("in/a.md", "in/b/c.md"), True, ["a.md", "b/c.md"]),
+        (("IN/a.md", "__MACOSX/IN/._a.md", ".DS_Store"), True, ["a.md"]),
+        (("in/a.md", "in/b.md"), False, ["in/a.md", "in/b.md"]),
+        (("in/a.md", "b.md"), True, ["b.md", "in/a.md"]),
+        (("other/a.md",), True, ["other/a.md"]),
+        (("in/a.md", "out/b.md"), True, ["in/a.md", "out/b.md"]),
+    ],
+)
+def test_the_only_folder_of_the_archives_name_is_the_top(
+    tmp_path: Path, names: tuple[str, ...], unwrap: bool, found: list[str]
+) -> None:
+    path = packed(tmp_path, *((name, b"x") for name in names))
+    source = ZipSource(SourceSettings(path, Choice("in.zip", unwrap=unwrap)))
+    assert [e.path for e in source.entries() if isinstance(e, Found)] == found
+    assert all(source.read(path) == b"x" for path in found)
+
+
+def test_names_that_differ_in_how_accents_are_spelled_are_one(tmp_path: Path) -> None:
+    path = packed(tmp_path, (unicodedata.normalize("NFD", "Café.md"), b"old"), ("Café.md", b"new"))
+    source = opened(path)
+    assert list(source.entries()) == [Found("Café.md", 3), Skipped("Café.md", "a later entry has the same name")]
+    assert source.read("Café.md") == b"new"
 
 
 def test_a_bomb_is_refused_by_what_it_would_grow_to(tmp_path: Path) -> None:
@@ -97,7 +150,7 @@ def test_a_damaged_entry_is_skipped_and_the_others_are_read(tmp_path: Path) -> N
     data[38:44] = b"\xff" * 6
     path.write_bytes(data)
     entries = list(opened(path).entries())
-    assert entries == [Skipped("a.txt", "damaged"), Found("b.txt", 6)]
+    assert entries == [Skipped("a.txt", "damaged", error=True), Found("b.txt", 6)]
 
 
 def test_a_zip_in_a_zip_is_one_file_and_is_not_opened(tmp_path: Path) -> None:
@@ -113,9 +166,30 @@ def test_a_name_that_stands_twice_is_told(tmp_path: Path) -> None:
     assert source.read("a.md") == b"new"
 
 
-@pytest.mark.parametrize("encoding", ["gbk", "utf-8"])
-def test_names_without_the_utf8_mark_are_read_as_their_machine_wrote_them(tmp_path: Path, encoding: str) -> None:
-    raw = "说明.md".encode(encoding)
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("gbk", "说明.md"),
+        ("utf-8", "说明.md"),
+        ("cp437", "Übersicht.md"),
+        ("cp850", "Introdução às ações.md"),
+        ("cp866", "Договор поставки.md"),
+        ("cp932", "資料の説明.md"),
+        ("cp949", "회의록.md"),
+        ("big5", "說明文件.md"),
+    ],
+)
+def test_names_without_the_utf8_mark_are_read_as_their_machine_wrote_them(
+    tmp_path: Path, encoding: str, name: str
+) -> None:
+    raw = name.encode(encoding)
     path = packed(tmp_path, ("x" * len(raw), b"hi"))
     path.write_bytes(path.read_bytes().replace(b"x" * len(raw), raw))
-    assert list(opened(path).entries()) == [Found("说明.md", 2)]
+    assert list(opened(path).entries()) == [Found(name, 2)]
+
+
+def test_the_utf8_mark_is_believed(tmp_path: Path) -> None:
+    assert list(opened(packed(tmp_path, ("Übersicht.md", b"x"), ("资料.md", b"y"))).entries()) == [
+        Found("Übersicht.md", 1),
+        Found("资料.md", 1),
+    ]

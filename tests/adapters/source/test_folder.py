@@ -85,7 +85,7 @@ def test_a_folder_that_vanishes_is_skipped(root: Path) -> None:
     assert next(walk) == Found("a.md", 1)
     (root / "docs" / "b.txt").unlink()
     (root / "docs").rmdir()
-    assert list(walk) == [Skipped("docs/", "cannot be read")]
+    assert list(walk) == [Skipped("docs/", "cannot be read", error=True)]
 
 
 def test_patterns_choose(root: Path) -> None:
@@ -111,3 +111,53 @@ def test_opening_tells_folder_file_and_zip_apart(root: Path) -> None:
         open_source(root / "a.md", Choice("a.zip"))
     with pytest.raises(NotFound):
         open_source(root / "none", Choice("none"))
+
+
+CREDENTIALS = "credentials, left out by default"
+
+
+def secrets(root: Path) -> Path:
+    for name in (
+        ".env",
+        "app/.ENV",
+        "app/.npmrc",
+        "deploy/id_rsa",
+        ".ssh/config",
+        ".obsidian/app.json",
+        ".trash/old.md",
+    ):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("x")
+    return root
+
+
+def test_credentials_settings_and_trash_are_left_out_and_named(root: Path) -> None:
+    assert entries(secrets(root)) == {
+        "a.md": "",
+        "docs/b.txt": "",
+        ".env": CREDENTIALS,
+        "app/.ENV": CREDENTIALS,
+        "app/.npmrc": CREDENTIALS,
+        "deploy/id_rsa": CREDENTIALS,
+        ".ssh/": CREDENTIALS,
+        ".obsidian/": "settings of a note app",
+        ".trash/": "trash",
+    }
+
+
+@pytest.mark.parametrize(
+    ("include", "taken"),
+    [
+        ((".env",), {".env"}),
+        (("app/.npmrc",), {"app/.npmrc"}),
+        ((".ssh/",), {".ssh/config"}),
+        (("id_*",), {"deploy/id_rsa"}),
+        ((".obsidian/",), {".obsidian/app.json"}),
+        (("*",), {"a.md", "docs/b.txt"}),
+        (("**", ".*"), {"a.md", "docs/b.txt"}),
+        (("app/", "deploy/"), set()),
+        (("*", ".env"), {"a.md", "docs/b.txt", ".env", "app/.ENV"}),
+    ],
+)
+def test_an_include_that_names_them_takes_them(root: Path, include: tuple[str, ...], taken: set[str]) -> None:
+    assert {path for path, why in entries(secrets(root), include=include).items() if not why} == taken

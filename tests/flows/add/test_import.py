@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -223,3 +224,109 @@ async def test_files_too_deep_for_an_address_are_left_out_and_said(house: House,
     assert task.status is TaskStatus.COMPLETED
     assert "deeper" in " ".join((task.result or {})["warnings"])
     assert await paths(house) == {"a.md"}
+
+
+async def test_a_file_named_to_its_address_stands_there(house: House, tmp_path: Path) -> None:
+    guide = plant(tmp_path, {"guide.md": "# Guide\n\nnoon"}) / "guide.md"
+    await house.add(guide, to="viking://resources/x/guide.md", origin="here")
+    assert await house.r.read("viking://resources/x/guide.md") == "# Guide\n\nnoon"
+    plant(tmp_path, {"guide.md": "# Guide\n\nnight"})
+    task = await house.add(guide, to="viking://resources/x/guide.md", origin="here")
+    assert ((task.result or {})["changed"], (task.result or {})["root_uri"]) == (1, "viking://resources/x/guide.md")
+    assert await house.r.read("viking://resources/x/guide.md") == "# Guide\n\nnight"
+    assert await house.found("night") == ["viking://resources/x/guide.md"]
+
+
+async def test_a_long_file_named_to_its_address_is_one_file(house: House, tmp_path: Path) -> None:
+    text = long_document("Alpha", "Beta", "Gamma")
+    await house.add(plant(tmp_path, {"guide.md": text}) / "guide.md", to="viking://resources/other.md")
+    assert await house.r.read("viking://resources/other.md") == text
+
+
+async def test_a_file_that_somebody_wrote_is_not_replaced_by_one_named_to_it(house: House, tmp_path: Path) -> None:
+    await house.write("viking://resources/guide.md", "mine")
+    with pytest.raises(Conflict):
+        await house.r.add(plant(tmp_path, {"guide.md": "theirs"}) / "guide.md", to="viking://resources/guide.md")
+
+
+async def test_a_file_may_be_added_as_a_file(house: House, tmp_path: Path) -> None:
+    guide = plant(tmp_path, {"guide.md": "# Guide"}) / "guide.md"
+    added = [str((await house.r.add(guide, as_file=True, origin=o)).root_uri) for o in ("here", "there")]
+    await house.settle()
+    assert added == ["viking://resources/guide.md", "viking://resources/guide_1.md"]
+    again = await house.add(guide, as_file=True, origin="there")
+    assert (again.resource_id, (again.result or {})["unchanged"]) == ("viking://resources/guide_1.md", 1)
+
+
+async def test_a_directory_that_is_named_takes_the_file_into_it(house: House, tmp_path: Path) -> None:
+    await house.add(plant(tmp_path, {"guide.md": "# Guide"}) / "guide.md", to="viking://resources/manual")
+    assert await paths(house, "viking://resources/manual") == {"guide.md"}
+
+
+async def test_names_are_composed_however_they_come_and_are_asked_for(house: House, tmp_path: Path) -> None:
+    loose, tight = (unicodedata.normalize(form, "Café Zürich.md") for form in ("NFD", "NFC"))
+    with zipfile.ZipFile(tmp_path / "src.zip", "w") as archive:
+        archive.writestr(loose, "Opens at seven.")
+    await house.add(tmp_path / "src.zip")
+    await house.add(plant(tmp_path / "folder", {loose: "Opens at eight."}), to="viking://resources/folder")
+    for name in (loose, tight):
+        assert await house.r.read(f"{ROOT}/{name}") == "Opens at seven."
+        assert await house.r.read(f"viking://resources/folder/{name}") == "Opens at eight."
+        assert await house.found("seven", target_uri=f"{ROOT}/{name}") == [f"{ROOT}/{tight}"]
+        assert await house.r.glob(f"**/{name}", ROOT) == [f"{ROOT}/{tight}"]
+    await house.write(f"{ROOT}/{loose}", "Opens at nine.")
+    assert list(await house.texts_below(ROOT)) == [tight]
+    await house.r.mv(f"{ROOT}/{loose}", f"{ROOT}/{unicodedata.normalize('NFD', 'Ångström.md')}")
+    assert list(await house.texts_below(ROOT)) == [unicodedata.normalize("NFC", "Ångström.md")]
+
+
+async def test_two_files_of_one_address_are_not_mixed_and_named(house: House, tmp_path: Path) -> None:
+    files = {unicodedata.normalize(form, "Café.md"): form for form in ("NFD", "NFC")}
+    task = await house.add(plant(tmp_path / "src", {**files, "a?.md": "one", "a_.md": "two"}))
+    assert task.status is TaskStatus.COMPLETED
+    assert len(await paths(house)) == 2
+    told = " ".join((task.result or {})["warnings"])
+    assert ("its address is that of" in told, (task.result or {})["new"]) == (True, 2)
+    again = await house.add(tmp_path / "src", to=ROOT)
+    assert ((again.result or {})["context_count"], (again.result or {})["unchanged"]) == (0, 2)
+
+
+async def test_one_odd_entry_never_fails_an_import(house: House, tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("link.md")
+    link.create_system, link.external_attr = 3, 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "src.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+        for name in ("Q: why is the sky blue.md", "a", "a/b.md", "../out.md", "/abs.md", "C:\\x.md", "n" * 300 + ".md"):
+            archive.writestr(name, "text")
+    task = await house.add(tmp_path / "src.zip")
+    assert task.status is TaskStatus.COMPLETED, task.error
+    found = await paths(house)
+    assert {"Q_ why is the sky blue.md", "a/b.md"} < found
+    assert len(found) == 3
+    told = " ".join((task.result or {})["warnings"])
+    for odd in ("link.md", "skipped a:", "../out.md", "/abs.md", "C:/x.md"):
+        assert odd in told, odd
+
+
+async def test_an_archive_of_nothing_but_what_leads_outside_is_refused(house: House, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "src.zip", "w") as archive:
+        archive.writestr("../a.md", "x")
+    with pytest.raises(Invalid, match="leads outside"):
+        await house.r.add(tmp_path / "src.zip")
+
+
+async def test_credentials_are_left_out_and_that_is_said(house: House, tmp_path: Path) -> None:
+    folder = plant(tmp_path / "src", {"main.py": "print(1)", "app/.env": "DATABASE_PASSWORD=heliotrope"})
+    task = await house.add(folder)
+    assert (await house.found("heliotrope"), await paths(house)) == ([], {"main.py"})
+    assert "skipped app/.env: credentials, left out by default" in (task.result or {})["warnings"]
+    assert (task.result or {})["left_out"] == {"credentials, left out by default": 1}
+    await house.add(folder, to=ROOT, include=[".env"])
+    assert await house.found("heliotrope") == [f"{ROOT}/app/.env"]
+
+
+async def test_a_file_of_credentials_alone_is_refused_with_the_way_to_add_it(house: House, tmp_path: Path) -> None:
+    secret = plant(tmp_path, {".env": "PASSWORD=heliotrope"}) / ".env"
+    with pytest.raises(Invalid, match="include"):
+        await house.r.add(secret)
+    assert (await house.add(secret, include=[".env"])).status is TaskStatus.COMPLETED

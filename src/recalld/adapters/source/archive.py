@@ -6,15 +6,18 @@ import os
 import re
 import stat
 import struct
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from recalld.domain.errors import Invalid
 from recalld.domain.policy import ZIP_BYTES_MAX, ZIP_ENTRIES_MAX, ZIP_RATIO_MAX
 from recalld.ports.plugin import Plugin
 from recalld.ports.source import Found, Skipped
+from recalld.rules.archive_names import names_codec
 from recalld.rules.media import HEAD_BYTES, size_words
 
 from .selection import GITIGNORE_BYTES_MAX, Selection, SourceSettings
@@ -23,14 +26,18 @@ _DIRECTORY_BYTES_MAX = ZIP_ENTRIES_MAX * 400
 _RATIO_FROM_BYTES = 1_000_000
 """Small archives of zeros compress a thousandfold and harm nobody."""
 _SLICE_BYTES = 1_048_576
-_DRIVE = re.compile(r"[A-Za-z]:")
+_DRIVE = re.compile(r"[A-Za-z]:/")
+_OUTSIDE = "leads outside the archive"
+_SYSTEM_FILES = frozenset((".DS_Store", "Thumbs.db", "desktop.ini"))
+NAME_SHOWN = 200
 _UTF8_NAME = 0x800
 _ENCRYPTED = 0x1
 _READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, struct.error)
 
 
 class ZipSource:
-    """The files of a zip. Refused whole when any entry is hostile: links, ``..``, absolute paths, encryption, bombs."""
+    """The files of a zip. Refused whole when it is a bomb or cannot be read; an entry that leads outside, a link, a device, an
+    encrypted or damaged one is left out with the reason, and the others are read."""
 
     def __init__(self, settings: SourceSettings) -> None:
         """Reads the directory of the archive and checks it. Raises ``Invalid``."""
@@ -42,10 +49,13 @@ class ZipSource:
         except (*_READ_ERRORS, ValueError) as bad:
             raise _refused(settings.path, "is no readable zip archive", "pack it again and send it again") from bad
         try:
-            self._files, self._twice = _checked(self._zip.infolist(), settings.path)
+            self._files, self._odd = _checked(self._zip.infolist(), settings.path)
         except Invalid:
             self._zip.close()
             raise
+        if settings.choice.unwrap:
+            self._files = _unwrapped(self._files, settings.choice.name or settings.path.name)
+        self._folders = {folder for path in self._files for folder in _folders(path)}
         self._unpacked = 0
 
     def entries(self) -> Iterator[Found | Skipped]:
@@ -60,9 +70,8 @@ class ZipSource:
                     told.add(folder)
                     yield Skipped(folder + "/", why)
                 continue
-            yield self._judged(path)
-        for path in self._twice:
-            yield Skipped(path, "a later entry has the same name")
+            yield Skipped(path, "a folder has the same name") if path in self._folders else self._judged(path)
+        yield from self._odd
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes, counted while they are unpacked. None for an unknown or damaged entry; ``Invalid`` past the
@@ -84,7 +93,7 @@ class ZipSource:
         size = self._files[path].file_size
         head = self._bytes(path, HEAD_BYTES)
         if head is None:
-            return Skipped(path, "damaged")
+            return Skipped(path, "damaged", error=True)
         why = self._selection.why_not_file(path, size, head)
         return Skipped(path, why) if why else Found(path, size)
 
@@ -92,9 +101,12 @@ class ZipSource:
         parts = path.split("/")
         for depth in range(1, len(parts)):
             folder = "/".join(parts[:depth])
-            if why := self._selection.why_not_folder(folder):
+            if why := self._selection.why_not_folder(folder, partial(self._has, folder)):
                 return folder, why
         return "", ""
+
+    def _has(self, folder: str, name: str) -> bool:
+        return f"{folder}/{name}" in self._files
 
     def _bytes(self, path: str, bytes_max: int) -> bytes | None:
         """At most the first ``bytes_max`` bytes of an entry, never more than it declared."""
@@ -113,8 +125,8 @@ class ZipSource:
         return b"".join(taken)
 
 
-def _checked(infos: list[zipfile.ZipInfo], path: Path) -> tuple[dict[str, zipfile.ZipInfo], list[str]]:
-    """Entries by clean path, and the paths that stand more than once. Raises ``Invalid``."""
+def _checked(infos: list[zipfile.ZipInfo], path: Path) -> tuple[dict[str, zipfile.ZipInfo], list[Skipped]]:
+    """Entries by clean path, and those that are left out whatever is wanted. Raises ``Invalid``."""
     if len(infos) > ZIP_ENTRIES_MAX:
         raise _refused(path, f"holds {len(infos)} entries", f"split it into archives of at most {ZIP_ENTRIES_MAX}")
     total = sum(info.file_size for info in infos)
@@ -125,43 +137,71 @@ def _checked(infos: list[zipfile.ZipInfo], path: Path) -> tuple[dict[str, zipfil
         said = f"would grow {total // packed}-fold when unpacked"
         raise _refused(path, said, f"send the files unpacked; archives may grow {ZIP_RATIO_MAX}-fold")
     files: dict[str, zipfile.ZipInfo] = {}
-    twice: list[str] = []
-    for info in infos:
-        name = _safe_name(info, path)
-        if info.is_dir() or name.endswith("/"):
-            continue
-        if name in files:
-            twice.append(name)
-        files[name] = info
-    return files, twice
+    odd: list[Skipped] = []
+    for info, name in zip(infos, _names(infos), strict=True):
+        clean, why = _judged_name(info, name)
+        if why:
+            odd.append(Skipped(clean, why))
+        elif clean and not info.is_dir() and not name.endswith("/"):
+            if clean in files:
+                odd.append(Skipped(clean, "a later entry has the same name"))
+            files[clean] = info
+    return files, odd
 
 
-def _safe_name(info: zipfile.ZipInfo, path: Path) -> str:
-    name = _readable_name(info).replace("\\", "/")
-    if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
-        raise _refused(path, f"has an entry that leads outside: {name[:80]!r}", "pack it with relative paths only")
-    if stat.S_ISLNK(info.external_attr >> 16):
-        raise _refused(path, f"holds a link: {name[:80]!r}", "pack the files links point to, not the links")
-    if info.flag_bits & _ENCRYPTED:
-        raise _refused(path, f"is encrypted ({name[:80]!r})", "send it without a password")
+def _judged_name(info: zipfile.ZipInfo, name: str) -> tuple[str, str]:
+    """An entry's path, and why it is left out ("" = it is not)."""
+    mode = info.external_attr >> 16
     clean = "/".join(part for part in name.split("/") if part not in {"", "."})
-    return clean + "/" if name.endswith("/") else clean
+    if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
+        return name[:NAME_SHOWN], _OUTSIDE
+    if stat.S_ISLNK(mode):
+        return clean, "a link: what it points to is not in the archive"
+    if stat.S_IFMT(mode) and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        return clean, "no regular file"
+    return clean, "encrypted: send it without a password" if info.flag_bits & _ENCRYPTED else ""
 
 
-def _readable_name(info: zipfile.ZipInfo) -> str:
-    """Names without the UTF-8 mark are what the packing machine spoke: UTF-8 after all, GBK, or code page 437."""
+def _names(infos: Sequence[zipfile.ZipInfo]) -> list[str]:
+    """What the entries are called. Names without the UTF-8 mark are what the packing machine spoke, all of them the same."""
+    raws = [_raw_name(info) for info in infos]
+    codec = names_codec([raw for raw in raws if raw is not None])
+    told = [
+        info.filename if raw is None else raw.decode(codec, "replace") for info, raw in zip(infos, raws, strict=True)
+    ]
+    return [unicodedata.normalize("NFC", name).replace("\\", "/") for name in told]
+
+
+def _raw_name(info: zipfile.ZipInfo) -> bytes | None:
+    """The bytes of a name that nobody says the encoding of; None where it is known."""
     if info.flag_bits & _UTF8_NAME or info.filename.isascii():
-        return info.filename
+        return None
     try:
-        raw = info.filename.encode("cp437")
+        return info.filename.encode("cp437")
     except UnicodeEncodeError:
-        return info.filename
-    for encoding in ("utf-8", "gbk"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return info.filename
+        return None
+
+
+def _folders(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _unwrapped(files: dict[str, zipfile.ZipInfo], archive: str) -> dict[str, zipfile.ZipInfo]:
+    """Without the only folder at the top, if it has the archive's name; what the packing system added does not count."""
+    own = {path: info for path, info in files.items() if not path.startswith("__MACOSX/")}
+    tops = {path.partition("/")[0] for path in own if "/" in path}
+    if len(tops) != 1 or any("/" not in path and path not in _SYSTEM_FILES for path in own):
+        return files
+    top = next(iter(tops))
+    if _plain(top) != _plain(archive.removesuffix(archive[-4:]) if archive.lower().endswith(".zip") else archive):
+        return files
+    return {path.partition("/")[2] if "/" in path else path: info for path, info in own.items()}
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold().strip()
 
 
 def _check_directory_size(path: Path) -> None:

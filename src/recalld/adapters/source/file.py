@@ -33,7 +33,7 @@ class FileSource:
             yield Skipped(self._name, "vanished meanwhile")
             return
         except OSError:
-            yield Skipped(self._name, "cannot be read")
+            yield Skipped(self._name, "cannot be read", error=True)
             return
         why = self._selection.why_not_path(self._name) or self._selection.why_not_file(self._name, size, head)
         yield Skipped(self._name, why) if why else Found(self._name, size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from recalld.domain.errors import Invalid
@@ -33,10 +34,10 @@ class FolderSource:
             if not _is_utf8(path):
                 yield Skipped(_shown(path), "name is not UTF-8")
             elif item is None or item.is_dir(follow_symlinks=False):
-                why = self._selection.why_not_folder(path) if path else ""
+                why = self._selection.why_not_folder(path, partial(self._has, path)) if path else ""
                 below = [] if why else self._listed(path)
                 if why or below is None:
-                    yield Skipped(path + "/", why or "cannot be read")
+                    yield Skipped(path + "/", why or "cannot be read", error=not why)
                     continue
                 pending.extend((f"{path}/{child.name}" if path else child.name, child) for child in reversed(below))
             else:
@@ -74,7 +75,7 @@ class FolderSource:
                 return Skipped(path, "link out of the folder")
             state = item.stat(follow_symlinks=True)
         except OSError as bad:
-            return Skipped(path, "broken link" if item.is_symlink() else _reason(bad))
+            return _unreadable(path, item, bad)
         if linked and stat.S_ISDIR(state.st_mode):
             return Skipped(path, "link to a folder")
         if not stat.S_ISREG(state.st_mode):
@@ -83,9 +84,12 @@ class FolderSource:
             return Skipped(path, why)
         head = self._head(path, HEAD_BYTES)
         if head is None:
-            return Skipped(path, "cannot be read")
+            return Skipped(path, "cannot be read", error=True)
         why = self._selection.why_not_file(path, state.st_size, head)
         return Skipped(path, why) if why else Found(path, state.st_size)
+
+    def _has(self, folder: str, name: str) -> bool:
+        return (self._root / folder / name).exists()
 
     def _head(self, path: str, count: int) -> bytes | None:
         try:
@@ -111,8 +115,12 @@ def _shown(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
 
 
-def _reason(bad: OSError) -> str:
-    return "vanished meanwhile" if isinstance(bad, FileNotFoundError) else "cannot be read"
+def _unreadable(path: str, item: os.DirEntry[str], bad: OSError) -> Skipped:
+    if item.is_symlink():
+        return Skipped(path, "broken link")
+    if isinstance(bad, FileNotFoundError):
+        return Skipped(path, "vanished meanwhile")
+    return Skipped(path, "cannot be read", error=True)
 
 
 plugin = Plugin(door="source", name="folder", settings=SourceSettings, make=FolderSource)

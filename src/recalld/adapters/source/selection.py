@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
 from recalld.domain.errors import Invalid
 from recalld.ports.source import Choice
+from recalld.rules.credentials import why_secret
 from recalld.rules.encoding import decode
 from recalld.rules.ignore import why_skip_file, why_skip_folder
 from recalld.rules.lines import split_lines
@@ -33,6 +35,9 @@ class Selection:
         self._include = _spec(choice.include, "include")
         self._exclude = _spec(choice.exclude, "exclude")
         self._ignored = _spec(choice.ignore_dirs, "ignore_dirs")
+        self._named = tuple(
+            p.strip().strip("/").split("/") for p in choice.include if p.strip() and p.strip()[0] != "!"
+        )
         self._learned: dict[str, GitIgnoreSpec] = {}
 
     def learn(self, folder: str, gitignore: bytes) -> None:
@@ -46,9 +51,11 @@ class Selection:
             lines.append(line)
         self._learned[folder] = GitIgnoreSpec.from_lines(lines)
 
-    def why_not_folder(self, path: str) -> str:
-        """Why a folder is not entered; "" to enter it."""
-        if why := why_skip_folder(path.rsplit("/", 1)[-1]):
+    def why_not_folder(self, path: str, holds: Callable[[str], bool] = lambda name: False) -> str:
+        """Why a folder is not entered; "" to enter it. ``holds``: whether it has an entry of a name."""
+        name = path.rsplit("/", 1)[-1]
+        why = why_skip_folder(name, holds)
+        if why and not any(_names(segment, name) for pattern in self._named for segment in pattern):
             return why
         if self._ignored and self._ignored.match_file(path + "/"):
             return "in ignore_dirs"
@@ -65,8 +72,19 @@ class Selection:
         return "not included" if self._include and not self._include.match_file(path) else ""
 
     def why_not_file(self, path: str, size: int, head: bytes) -> str:
-        """Why a file is left out, its size and first bytes known; "" to take it."""
-        return why_skip_file(path, size, head)
+        """Why a file is left out, its size and first bytes known; "" to take it. Credentials have to be named by a pattern of
+        ``include``: one that takes everything does not mean them."""
+        why = why_secret(path, head)
+        return why if why and not self._is_named(path) else why_skip_file(path, size, head)
+
+    def _is_named(self, path: str) -> bool:
+        """True if an include pattern names this file, or a folder of credentials that it lies in."""
+        *folders, name = path.split("/")
+        secret = [folder for folder in folders if why_skip_folder(folder)]
+        return any(
+            _names(pattern[-1], name) or any(_names(segment, folder) for segment in pattern for folder in secret)
+            for pattern in self._named
+        )
 
     def _git_ignores(self, path: str) -> bool:
         """The nearest .gitignore that speaks of a path decides."""
@@ -79,6 +97,12 @@ class Selection:
                 if verdict is not None:
                     return verdict
         return False
+
+
+def _names(segment: str, name: str) -> bool:
+    """True if a pattern's segment matches a name by more than wildcards."""
+    literal = any(char.isalnum() for char in segment)
+    return literal and fnmatchcase(name.casefold(), segment.casefold())
 
 
 def _spec(patterns: Sequence[str], field: str) -> GitIgnoreSpec | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
@@ -94,7 +95,7 @@ async def glob(pattern: str, uri: Uri, caller: Caller, doors: Doors, *, limit: i
     """URIs of files and directories whose path below ``uri`` matches; ``**`` spans directories."""
     if not pattern.strip():
         raise Invalid("the pattern is empty", remedy="give one such as **/*.md", details={"field": "pattern"})
-    matches = compile_glob(pattern)
+    matches = compile_glob(unicodedata.normalize("NFC", pattern))
     tenant = doors.ledger.tenant(caller)
     if session_of(uri):
         entries = await walk(uri, caller, doors, depth=8, limit=NAMES_MAX, hidden=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,9 +30,10 @@ class Luggage:
         except Invalid as bad:
             self.leave(path, bad.message.removeprefix("the pack is refused: "))
             return False
-        if path in self.seen:
+        address = unicodedata.normalize("NFC", path)
+        if address in self.seen:
             return False
-        self.seen.add(path)
+        self.seen.add(address)
         return True
 
     def leave(self, path: str, why: str) -> None:
