@@ -91,3 +91,23 @@ async def test_a_session_may_be_named_in_any_script(house: House, session: str) 
 async def test_what_cannot_be_an_id_is_refused_in_words(house: House, session: str) -> None:
     with pytest.raises(Invalid, match="is not an identifier"):
         await house.say(session, "x")
+
+
+async def test_keys_said_in_talk_stand_in_no_memory_and_no_summary(house: House) -> None:
+    keys = (
+        "AKIAIOSFODNN7EXAMPLE",
+        "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+        "sk-proj-Ab3dEf6hIj9kLmN0pQrStUvWxYz12345",
+    )
+    for key in keys:
+        await house.say(
+            "s", f"I always use my key {key} for deployments in Lisbon since May 2020, remember that please"
+        )
+    await house.commit("s")
+    await house.settle()
+    memories = await house.texts_below("viking://~/memories")
+    assert any("deployments in Lisbon" in text for text in memories.values())
+    derived = [*memories.values(), *[e.node.abstract for e in await house.r.tree("viking://~", depth=12)]]
+    archive = await house.texts_below("viking://~/sessions/s/history/archive_001")
+    derived += [text for path, text in archive.items() if not path.endswith("messages.jsonl")]
+    assert [key for key in keys if any(key in text for text in derived)] == []

@@ -34,6 +34,7 @@ from recalld.rules.remembering import DIFF_FILE, Remembering, event_tags, memory
 from recalld.rules.said import own_words
 from recalld.rules.sentences import fit
 from recalld.rules.settings import MEMORY_POLICY
+from recalld.rules.spoken_secrets import hidden
 from recalld.rules.trailer import strip
 from recalld.rules.wire import iso
 
@@ -53,7 +54,7 @@ async def extract(job: Job, doors: Doors) -> None:
     if archive is None or archive.state != "pending":
         await tenant.commit(Commit(done=job.id))
         return
-    messages = own_words(await tenant.messages(session.id, archive=archive.number))
+    messages = await doors.compute.run(_quotable, await tenant.messages(session.id, archive=archive.number))
     await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage="summarising"),)))
     policy = await _policy(session, job.caller, doors)
     writing = Writing(doors)
@@ -77,7 +78,7 @@ async def extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Rem
 async def _extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Remembered]:
     tenant = doors.ledger.tenant(caller)
     session = await tenant.session(session_id)
-    live = own_words(await tenant.messages(session_id, archive=0))
+    live = await doors.compute.run(_quotable, await tenant.messages(session_id, archive=0))
     policy = await _policy(session, caller, doors)
     heard = _heard(live, session, policy)
     found = await doors.model.memories(heard) if heard else ()
@@ -91,6 +92,11 @@ async def _extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Re
         )
         await tenant.commit(Commit((*puts, learnt), FOLLOWING, cause=str(session.uri)))
     return [Remembered(p.uri, memory_type(p.uri), p.tiers.abstract if p.tiers is not None else "") for p in puts]
+
+
+def _quotable(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """What may be quoted: each message's own words, without the keys and passwords in them."""
+    return hidden(own_words(messages))
 
 
 async def _policy(session: Session, caller: Caller, doors: Doors) -> Remembering:
