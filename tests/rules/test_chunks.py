@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recalld.domain.document import Document, Section, Tiers
 from recalld.domain.policy import CHUNK_WORDS
 from recalld.domain.uri import Uri
+from recalld.rules import chunks as cutting
 from recalld.rules.chunks import CHUNKS_MAX, chunks_of_file, chunks_of_message, chunks_of_tiers
 from recalld.rules.turns import talk_head
 
@@ -60,6 +62,52 @@ def test_a_huge_text_has_a_bounded_number_of_chunks_and_no_gap() -> None:
     chunks = chunks_of_file(HERE, Document("text/plain", text))
     assert len(chunks) <= CHUNKS_MAX
     assert chunks[-1].end >= len(text) - 1
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bounds in small: 60 chunks a node."""
+    monkeypatch.setattr(cutting, "CHUNKS_MAX", 60)
+    monkeypatch.setattr(cutting, "STRETCHES_MAX", 15)
+    monkeypatch.setattr(cutting, "WINDOWS_MAX", 40)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("unit", ["字", "字句。", "one two ", "ab", "x.\n", "한 ", "a" * 63 + " ", "ไทย"])
+@pytest.mark.parametrize("length", [3_000, 40_000])
+def test_no_text_is_cut_off_whatever_it_is_written_in(unit: str, length: int) -> None:
+    text = unit * (length // len(unit))
+    for chunks in (chunks_of_message(text, "ana", 0.0), chunks_of_file(HERE, Document("text/plain", text))):
+        assert len(chunks) <= cutting.CHUNKS_MAX
+        assert chunks[0].start == 0
+        assert chunks[-1].end >= len(text.rstrip())
+        assert all(later.start <= former.end + 1 for former, later in zip(chunks, chunks[1:], strict=False))
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("words", [1, 20])
+def test_no_section_of_many_is_cut_off(words: int) -> None:
+    sections = tuple(Section(f"v{i}", 2, f"## v{i}\n" + f"entry{i} " * words + "\n") for i in range(500))
+    text = "".join(s.text for s in sections)
+    chunks = chunks_of_file(HERE, Document("text/markdown", text, sections=sections))
+    assert len(chunks) <= cutting.CHUNKS_MAX
+    assert {f"entry{i}" for i in range(500)} <= {term for chunk in chunks for term in chunk.terms}
+
+
+def test_a_long_chinese_text_is_whole_at_its_real_size() -> None:
+    text = "字" * 400_000
+    chunks = chunks_of_file(HERE, Document("text/plain", text))
+    assert (len(chunks) <= CHUNKS_MAX, chunks[-1].end) == (True, len(text))
+
+
+def test_encoded_bytes_make_no_chunks() -> None:
+    encoded = "iVBORw0KGgo" + "QUJD0/+x" * 30_000
+    chunks = chunks_of_file(
+        HERE, Document("text/markdown", f"Facing it. ![chart](data:image/png;base64,{encoded}) behind it.")
+    )
+    assert len(chunks) == 1
+    assert {"face", "chart"} <= set(chunks[0].terms)
+    assert len(chunks[0].terms) < 40
 
 
 def test_a_file_is_found_by_its_name_title_and_heading() -> None:

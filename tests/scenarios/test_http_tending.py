@@ -46,7 +46,9 @@ class Api:
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
         app = create_app(engine, ServerConfig())
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost", timeout=60) as http:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://localhost", timeout=60
+        ) as http:
             yield Api(http)
         app.front.close()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recalld.adapters.catalog import follow
 from recalld.domain.errors import Invalid
 from tests.house_fixture import House, plant
 
@@ -111,3 +112,14 @@ async def test_keys_said_in_talk_stand_in_no_memory_and_no_summary(house: House)
     archive = await house.texts_below("viking://~/sessions/s/history/archive_001")
     derived += [text for path, text in archive.items() if not path.endswith("messages.jsonl")]
     assert [key for key in keys if any(key in text for text in derived)] == []
+
+
+async def test_the_beginning_and_the_end_of_a_long_message_are_found_whatever_a_page_holds(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "PAGE_ROWS", 3)
+    await house.say("s", "zebra " + "word " * 2_000 + "heron")
+    await house.write("viking://resources/a.md", "ibex " + "other " * 3_000 + "okapi")
+    for word in ("zebra", "heron", "ibex", "okapi"):
+        place = "/a.md" if word in {"ibex", "okapi"} else "/sessions/s/messages/"
+        assert place in (await house.found(word) or ["nothing"])[0], word

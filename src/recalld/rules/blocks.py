@@ -66,6 +66,13 @@ def without_base64(text: str) -> str:
     return _RUN.sub(_shown, text) if len(text) >= _LOOKED_AT else text
 
 
+def blanked(text: str) -> str:
+    """A text without encoded bytes, for an index of words."""
+    if len(text) < _LOOKED_AT:
+        return text
+    return _RUN.sub(lambda found: " " if is_base64(found[0]) else found[0], _DATA_URL.sub(" ", text))
+
+
 def is_base64(run: str) -> bool:
     """True when a long run without spaces looks like encoded bytes, not like a word or an identifier."""
     head = run[:_LOOKED_AT]

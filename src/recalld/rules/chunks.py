@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from recalld.domain.document import Chunk, Document, Section, Tiers
 from recalld.domain.policy import CHUNK_OVERLAP_WORDS, CHUNK_WORDS, FILE_CHUNK_WORDS
 from recalld.domain.uri import Uri
 
+from .blocks import blanked, is_base64
 from .moments import read_moment
 from .scripts import CJK, UNSPACED
 from .tokens import terms
@@ -18,12 +20,17 @@ from .turns import ROLES, talk_head
 
 CHUNKS_MAX = 2_000
 """Per node. A longer text is cut into longer chunks, never cut off."""
+STRETCHES_MAX = 490
+"""Groups of sections that are cut apart from each other; each may end with a short chunk."""
+WINDOWS_MAX = CHUNKS_MAX - STRETCHES_MAX - 10
 PATH_SEGMENTS = 3
 """How many of an address's last segments speak for a file."""
 PREFIX_TERMS_MAX = 48
 
 _UNIT = re.compile(rf"[{CJK}{UNSPACED}]{{1,2}}|[^\s{CJK}{UNSPACED}]+")
 _UNIT_CHARS_MAX = 64
+_ENCODED_CHARS_MIN = 1_024
+_ENCODED = re.compile(rf"[A-Za-z0-9+/_-]{{{_ENCODED_CHARS_MIN - 64},}}={{0,2}}")
 _STOPS = frozenset(".!?。！？…\n")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 _GENERIC = frozenset({"readme", "index", "skill", "messages", "resources", "memories", "skills", "user", "sessions"})
@@ -47,7 +54,8 @@ def chunks_of_message(text: str, speaker: str, at: float, created_at: str = "") 
     """Chunks of one message. ``speaker``: peer or role; ``at``: epoch seconds; ``created_at``: the client's own stamp,
     whose date counts before ``at``'s. Every chunk carries speaker and date ("Ana 8 May 2023") in front. An empty
     message has one chunk: its prefix alone."""
-    return _cut(text, 0, len(text), _said_by(speaker, _date_words(at, created_at)))
+    size = _size(_count(text, 0), CHUNK_WORDS)
+    return _cut(text, 0, len(text), _said_by(speaker, _date_words(at, created_at)), size)
 
 
 def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
@@ -57,17 +65,18 @@ def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
     head = talk_head(text)
     if head is not None:
         said = _said_by(head.speaker, "" if head.at is None else _date_words(head.at, head.stamp))
-        return _cut(text, head.start, len(text), said)
+        return _cut(text, head.start, len(text), said, _size(_count(text, head.start), CHUNK_WORDS))
     place = terms(" ".join((_path_words(uri), document.title)))
     stretches = list(_stretches(text, document.sections)) if not document.indexable else [(0, len(text), "")]
+    size = _size(_count(text, 0), FILE_CHUNK_WORDS)
     found: list[Chunk] = []
     for start, end, heading in stretches:
         prefix = _prefix((*place, *terms(heading[:200])))
-        found += _cut(text, start, end, prefix, whole=len(text), words=FILE_CHUNK_WORDS)
+        found += _cut(text, start, end, prefix, size)
     if document.indexable:
         # The node's own text is not what was cut: each chunk keeps its words, for whoever embeds them.
         found = [replace(c, text=text[c.start : c.end]) for c in found]
-    return tuple(found[:CHUNKS_MAX])
+    return tuple(found)
 
 
 def chunks_of_tiers(uri: Uri, tiers: Tiers) -> tuple[Chunk, ...]:
@@ -79,11 +88,23 @@ def chunks_of_tiers(uri: Uri, tiers: Tiers) -> tuple[Chunk, ...]:
     return tuple(found)
 
 
-def _cut(
-    text: str, start: int, end: int, prefix: tuple[str, ...], whole: int = 0, words: int = CHUNK_WORDS
-) -> tuple[Chunk, ...]:
-    """Windows of about ``words`` units (a word, or two characters of a script without spaces) with overlap."""
-    size = max(words, max(whole, end - start) // 2 // CHUNKS_MAX)
+def _count(text: str, start: int) -> int:
+    """How many units a text has. Few have more characters than would fit in any case, and those are counted."""
+    if len(text) - start <= CHUNK_WORDS * WINDOWS_MAX // 2:
+        return len(text) - start
+    return sum(1 for _ in _units(text, start, len(text)))
+
+
+def _size(units: int, words: int) -> int:
+    """Units of a chunk, so that a text of so many units makes at most ``CHUNKS_MAX`` chunks.
+
+    A window moves on by at least 0.55 of its size: a quarter is overlap, and it may end a fifth early, at a sentence.
+    """
+    return max(words, math.ceil(units / (0.55 * WINDOWS_MAX)))
+
+
+def _cut(text: str, start: int, end: int, prefix: tuple[str, ...], size: int) -> tuple[Chunk, ...]:
+    """Windows of about ``size`` units (a word, or two characters of a script without spaces) with overlap."""
     overlap = size * CHUNK_OVERLAP_WORDS // CHUNK_WORDS
     units = list(_units(text, start, end))
     if not units:
@@ -94,7 +115,7 @@ def _cut(
         last = len(units) if len(units) - first <= size else _sentence_end(text, units, first, first + size)
         begin, stop = units[first][0], units[last - 1][1]
         piece = text[begin:stop]
-        found.append(Chunk(begin, stop, (*prefix, *terms(piece)), asks=piece.rstrip().endswith(("?", "？"))))
+        found.append(Chunk(begin, stop, (*prefix, *terms(blanked(piece))), asks=piece.rstrip().endswith(("?", "？"))))
         if last == len(units):
             return tuple(found)
         first = max(last - overlap, first + 1)
@@ -103,10 +124,29 @@ def _cut(
 def _units(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     for match in _UNIT.finditer(text, start, end):
         begin, stop = match.span()
+        if stop - begin >= _ENCODED_CHARS_MIN:
+            # Encoded bytes are no words: their head stands for them.
+            yield from _units_around(text, begin, stop)
+            continue
         while stop - begin > _UNIT_CHARS_MAX:
             yield begin, begin + _UNIT_CHARS_MAX
             begin += _UNIT_CHARS_MAX
         yield begin, stop
+
+
+def _units_around(text: str, begin: int, stop: int) -> Iterator[tuple[int, int]]:
+    at = begin
+    for run in _ENCODED.finditer(text, begin, stop):
+        if is_base64(run[0]):
+            yield from _pieces(at, min(run.start() + _UNIT_CHARS_MAX, run.end()))
+            at = run.end()
+    yield from _pieces(at, stop)
+
+
+def _pieces(begin: int, stop: int) -> Iterator[tuple[int, int]]:
+    while begin < stop:
+        yield begin, min(begin + _UNIT_CHARS_MAX, stop)
+        begin += _UNIT_CHARS_MAX
 
 
 def _sentence_end(text: str, units: list[tuple[int, int]], first: int, last: int) -> int:
@@ -118,7 +158,8 @@ def _sentence_end(text: str, units: list[tuple[int, int]], first: int, last: int
 
 
 def _stretches(text: str, sections: tuple[Section, ...]) -> Iterator[tuple[int, int, str]]:
-    """Sections as (start, end, heading); short neighbours are taken together."""
+    """Sections as (start, end, heading), at most ``STRETCHES_MAX`` + 1; short neighbours are taken together."""
+    least = max(CHUNK_WORDS * 4, math.ceil(len(text) / STRETCHES_MAX))
     if len(sections) < 2:
         yield 0, len(text), sections[0].heading if sections else ""
         return
@@ -127,7 +168,7 @@ def _stretches(text: str, sections: tuple[Section, ...]) -> Iterator[tuple[int, 
     for section in sections:
         end = min(end + len(section.text), len(text))
         headings.append(section.heading)
-        if end - start >= CHUNK_WORDS * 4:
+        if end - start >= least:
             yield start, end, " ".join(headings)
             start, headings = end, []
     if start < len(text):
