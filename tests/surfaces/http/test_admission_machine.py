@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from recalld.domain.errors import Busy
 from recalld.surfaces.http.admission import Gate, Limits, Place
@@ -70,11 +70,11 @@ class AdmissionMachine(RuleBasedStateMachine):
             self.loop.call_soon(self.loop.stop)
             self.loop.run_forever()
 
-    @rule(target=requests, caller=CALLERS)
-    def come(self, caller: str) -> Request:
-        request = Request(self.gate, caller, self.loop)
-        self.all.append(request)
-        return request
+    @rule(target=requests, callers=st.lists(CALLERS, min_size=1, max_size=4))
+    def come(self, callers: list[str]) -> Any:
+        came = [Request(self.gate, caller, self.loop) for caller in callers]
+        self.all += came
+        return multiple(*came)
 
     @rule(request=requests)
     def give_up(self, request: Request) -> None:
@@ -83,6 +83,14 @@ class AdmissionMachine(RuleBasedStateMachine):
     @rule(request=consumes(requests))
     def leave(self, request: Request) -> None:
         request.leave()
+
+    @rule(leaver=consumes(requests))
+    def all_give_up_as_a_place_is_handed_over(self, leaver: Request) -> None:
+        leaver.leave()
+        self.turn()
+        for one in self.all:
+            if one.waits:
+                one.task.cancel()
 
     @rule(request=requests)
     def stop_working_and_wait(self, request: Request) -> None:
@@ -126,7 +134,7 @@ class AdmissionMachine(RuleBasedStateMachine):
             self.loop.close()
 
 
-AdmissionMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AdmissionMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestAdmission = AdmissionMachine.TestCase
 
 
