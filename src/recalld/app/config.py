@@ -64,6 +64,12 @@ class ServerConfig(BaseModel):
     wait_deadline_s: float = Field(
         1800.0, gt=0, le=86400, description="a request that waits for background work answers within this"
     )
+    connections_max: int = Field(
+        1000, ge=8, le=100_000, description="connections at once; fewer where the system allows fewer open files"
+    )
+    connections_per_address_max: int = Field(
+        256, ge=1, le=100_000, description="connections at once from one address that is not this machine's own"
+    )
     shutdown_s: float = Field(10.0, gt=0, le=300, description="how long open requests may finish after SIGTERM")
     one_processor: bool = Field(
         True, description="the server's own threads share one processor, which costs a third less; its worker uses any"

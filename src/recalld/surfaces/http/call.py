@@ -23,6 +23,7 @@ from recalld.rules.address import resolve
 from recalld.rules.roles import check_root_key
 from recalld.surfaces.http.admission import Admission
 from recalld.surfaces.http.caller import dev_caller, key_caller, key_of, trusted_caller
+from recalld.surfaces.http.connections import Connections
 from recalld.surfaces.http.tally import Tally
 from recalld.surfaces.http.tickets import Tickets
 
@@ -59,6 +60,7 @@ class Front:
     tally: Tally = field(default_factory=Tally)
     tickets: Tickets = field(default_factory=Tickets)
     admission: Admission = field(default_factory=Admission)
+    connections: Connections | None = None
 
     def open(self, engine: Engine | None) -> None:
         """The data folder is open (None: it cannot be opened): whoever waits for it goes on."""

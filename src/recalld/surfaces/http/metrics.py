@@ -12,6 +12,7 @@ from recalld.infra.offload import pools
 from recalld.infra.watchdog import BOUNDS_S as LATENESS_BOUNDS_S
 from recalld.surfaces.http.admission import Admission
 from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.connections import Connections
 from recalld.surfaces.http.exposition import MEDIA, NONE, Exposition
 from recalld.surfaces.http.route import Deadline, Verb
 from recalld.surfaces.http.tally import GONE, Tally
@@ -30,6 +31,8 @@ async def metrics(call: Call) -> Response:
     out.gauge("recalld_info", "The version that answers.", [({"version": __version__}, 1)])
     _requests(out, call.front.tally)
     _admission(out, call.front.admission)
+    if call.front.connections is not None:
+        _connections(out, call.front.connections)
     _pools(out)
     if call.front.engine is not None:
         found = call.front.engine.findings()
@@ -75,6 +78,15 @@ def _admission(out: Exposition, admission: Admission) -> None:
         "recalld_admission_refused_total",
         "Requests sent away because too many were there.",
         [({"class": name}, crowd.refused) for name, crowd in crowds.items()],
+    )
+
+
+def _connections(out: Exposition, connections: Connections) -> None:
+    out.gauge("recalld_connections", "Open connections.", [({}, len(connections))])
+    out.counter(
+        "recalld_connections_closed_total",
+        "Connections refused, evicted to make room for others, or closed because their client was too slow.",
+        [({"why": why}, count) for why, count in connections.counts.items()],
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from recalld.infra.offload import Pool
 
@@ -14,13 +15,28 @@ _HEAD = b'{"status":"ok","result":'
 _TAIL = b',"error":null,"telemetry":null,"profile":null}'
 _JSON = "application/json"
 LARGE_CHARS = 256 * 1024
+SLICE_BYTES = 64 * 1024
 LARGE_ITEMS = 2_000
 
 
 class JsonBytes(Response):
-    """A body that is JSON already."""
+    """A body that is JSON already. A large one leaves in slices, each when the one before has been taken: until then the
+    request counts as under way."""
 
     media_type = _JSON
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ``Response``."""
+        body = bytes(self.body)
+        if len(body) <= SLICE_BYTES:
+            await super().__call__(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for start in range(0, len(body), SLICE_BYTES):
+            part = body[start : start + SLICE_BYTES]
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        # Sent when there is room again: what was written before has left by then.
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def success(

@@ -12,26 +12,27 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from recalld.app.config import Config, ServerConfig
 from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
-from recalld.infra import heap, processor
+from recalld.infra import files, heap, processor
 from recalld.infra.logs import get_logger, setup
 from recalld.infra.loop import Loop
 from recalld.infra.private import OTHERS
 from recalld.surfaces.http.app import Application, create_app
+from recalld.surfaces.http.connection import Connection
+from recalld.surfaces.http.connections import BACKLOG, Bounds, Connections, bounds, files_wanted
 from recalld.surfaces.http.frame import OnRequest
 from recalld.surfaces.http.guest import Guests
-from recalld.surfaces.http.protocol import Protocol
 
 if TYPE_CHECKING:
     from recalld.app.engine import Engine
 
 _log = get_logger("recalld.serve")
-_BACKLOG = 2048
 _KEEP_ALIVE_S = 5
 _LAST_REQUESTS_S = 0.25
 """After the signal: how long a kept connection may still bring a request, which is answered with a goodbye."""
@@ -55,6 +56,7 @@ def run(
     """
     os.umask(OTHERS)  # what this process makes is its user's alone
     heap.settle()
+    files.settle(files_wanted(config.server.connections_max))
     chosen = processor.keep_to_one() if config.server.one_processor else None
     logs = setup(level=config.log.level, json=config.log.format == "json")
     try:
@@ -74,9 +76,10 @@ async def serve(
     guests: Guests | None = None,
 ) -> None:
     """The same inside a running loop: returns after a signal, when open requests have ended and all is closed."""
-    listening = listen(config.server)
+    bound = _bounds(config.server)
+    listening = listen(config.server, backlog=bound.backlog)
     app = create_app(None, config.server, on_request=on_request, guests=guests)
-    server = _Server(_uvicorn_config(app, config.server))
+    server = _Server(_uvicorn_config(app, config.server, bound))
     failed: RecalldError | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -115,7 +118,20 @@ def _engine_type() -> type[Engine]:
     return loaded
 
 
-def listen(server: ServerConfig) -> socket.socket:
+def _bounds(server: ServerConfig) -> Bounds:
+    """What this process can keep; says so in the log where that is less than what was asked for."""
+    allowed = files.limit()
+    bound = bounds(server.connections_max, server.connections_per_address_max, allowed)
+    if bound.total < server.connections_max:
+        _log.warning(
+            "fewer connections than server.connections_max: raise the limit of open files (ulimit -n)",
+            connections=bound.total,
+            files=allowed,
+        )
+    return bound
+
+
+def listen(server: ServerConfig, *, backlog: int = BACKLOG) -> socket.socket:
     """Take the port. Raises ``Denied``, ``Invalid`` and ``Conflict``."""
     host = "127.0.0.1" if server.host == "localhost" else server.host
     try:
@@ -129,7 +145,7 @@ def listen(server: ServerConfig) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, server.port))
-        listening.listen(_BACKLOG)
+        listening.listen(backlog)
     except OSError as taken:
         listening.close()
         raise _cannot_listen(server, taken) from taken
@@ -210,10 +226,12 @@ def _stopped_by_signals(server: _Server) -> Iterator[None]:
             loop.remove_signal_handler(one)
 
 
-def _uvicorn_config(app: Application, server: ServerConfig) -> uvicorn.Config:
+def _uvicorn_config(app: Application, server: ServerConfig, bound: Bounds) -> uvicorn.Config:
+    app.front.connections = Connections(bound)
     return uvicorn.Config(
         app,
-        http=Protocol,
+        http=partial(Connection, connections=app.front.connections),  # type: ignore[arg-type]
+        backlog=bound.backlog,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -1,0 +1,171 @@
+"""How many connections there may be, in all and from one address, and which one goes when another comes."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from recalld.infra.logs import get_logger
+
+_log = get_logger("recalld.connections")
+SPARE = 16
+"""Connections beyond the bound that are still asked whether the server is healthy; nothing else is answered there."""
+LINGERING_MAX = 16
+"""Connections that are refused, but kept for a moment so that the client hears it."""
+FILES_RESERVED = 96
+"""Files that are no connections: the store's, a blob or an upload being read, calls to providers."""
+BACKLOG = 2048
+CONNECTIONS_MIN = 8
+LOG_EVERY_S = 10.0
+
+
+class Member(Protocol):
+    """A connection, as far as it is counted."""
+
+    def evict(self) -> None:
+        """Close at once: nothing is under way, and the place is needed."""
+        ...
+
+
+class Standing(Enum):
+    """ADMITTED: as any other; SPARE: health alone is answered; REFUSED: told so and closed."""
+
+    ADMITTED = "admitted"
+    SPARE = "spare"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """At most ``total`` connections, ``address`` of them from one address that is not this machine's; ``backlog`` more wait in
+    the system's queue."""
+
+    total: int
+    address: int
+    backlog: int = BACKLOG
+
+
+def bounds(total: int, address: int, files: int) -> Bounds:
+    """What can be kept where a process may have ``files`` open: more connections than files would lock everybody out."""
+    backlog = min(BACKLOG, max(CONNECTIONS_MIN, (files - FILES_RESERVED) // 3))
+    most = max(CONNECTIONS_MIN, min(total, files - FILES_RESERVED - SPARE - LINGERING_MAX - backlog))
+    return Bounds(most, min(address, most), backlog)
+
+
+def files_wanted(total: int) -> int:
+    """The limit of files at which ``total`` connections can all be kept."""
+    return total + FILES_RESERVED + SPARE + LINGERING_MAX + BACKLOG
+
+
+class Connections:
+    """All on one loop, so nothing needs a lock. When the bound is reached, the connection that has been silent for longest
+    makes room, as in nginx; a newcomer is refused only where every connection has a request under way."""
+
+    def __init__(self, bounds: Bounds, now: Callable[[], float] = time.monotonic) -> None:
+        self._bounds = bounds
+        self._now = now
+        self._open: dict[Member, str] = {}
+        self._silent: OrderedDict[Member, None] = OrderedDict()
+        self._of: Counter[str] = Counter()
+        self._lingering: set[Member] = set()
+        self._counts: Counter[str] = Counter()
+        self._logged: dict[str, tuple[float, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Since the start: connections refused, evicted, and hung up on because their client was too slow."""
+        return {what: self._counts[what] for what in ("refused", "evicted", "slow")}
+
+    def admit(self, member: Member, host: str) -> Standing:
+        """Count a new connection, which is silent so far."""
+        address, local = _group(host)
+        mine = not local and self._of[address] >= self._bounds.address
+        if (mine or len(self._open) >= self._bounds.total) and not self._make_room(address if mine else ""):
+            if len(self._open) >= self._bounds.total + SPARE:
+                self._note("refused", address)
+                return Standing.REFUSED
+            standing = Standing.SPARE
+        else:
+            standing = Standing.ADMITTED
+        self._open[member] = address
+        self._of[address] += 1
+        self._silent[member] = None
+        return standing
+
+    def may_linger(self, member: Member) -> bool:
+        """Whether a refused connection may stay until its client has heard that."""
+        if len(self._lingering) >= LINGERING_MAX:
+            return False
+        self._lingering.add(member)
+        return True
+
+    def works(self, member: Member) -> None:
+        """A request is under way."""
+        self._silent.pop(member, None)
+
+    def rests(self, member: Member) -> None:
+        """No request is under way any more."""
+        if member in self._open:
+            self._silent[member] = None
+
+    def lost(self, member: Member) -> None:
+        """The connection has gone."""
+        self._lingering.discard(member)
+        self._silent.pop(member, None)
+        address = self._open.pop(member, None)
+        if address is not None:
+            self._of[address] -= 1
+            if not self._of[address]:
+                del self._of[address]
+
+    def too_slow(self, what: str) -> None:
+        """A client was hung up on: it did not send, or did not read, what was due."""
+        self._note("slow", what)
+
+    def _make_room(self, address: str) -> bool:
+        """Close the connection (of this address) that has been silent for longest."""
+        found = next((one for one in self._silent if not address or self._open[one] == address), None)
+        if found is None:
+            return False
+        self._note("evicted", self._open[found])
+        self.lost(found)
+        found.evict()
+        return True
+
+    def _note(self, what: str, where: str) -> None:
+        """Count it, and say so in the log now and then: who attacks writes no log of ours."""
+        self._counts[what] += 1
+        last, count = self._logged.get(what, (-LOG_EVERY_S, 0))
+        if self._now() - last >= LOG_EVERY_S:
+            new = self._counts[what] - count
+            self._logged[what] = self._now(), self._counts[what]
+            _log.warning(_SENTENCES[what], latest=where, since_last=new, open=len(self._open), most=self._bounds.total)
+
+
+_SENTENCES = {
+    "refused": "connections refused: all are busy",
+    "evicted": "silent connections closed to make room",
+    "slow": "connections closed: their clients were too slow",
+}
+
+
+def _group(host: str) -> tuple[str, bool]:
+    """What counts as one address (of IPv6 a network of 64 bits), and whether it is this machine's own: a proxy may stand
+    there, and everybody with it."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host, not host
+    if address.version == 6 and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, 64), strict=False)), address.is_loopback
+    return str(address), address.is_loopback

@@ -1,0 +1,105 @@
+"""Which connections there may be."""
+
+from __future__ import annotations
+
+import pytest
+
+from recalld.surfaces.http.connections import (
+    FILES_RESERVED,
+    LINGERING_MAX,
+    SPARE,
+    Bounds,
+    Connections,
+    Standing,
+    bounds,
+    files_wanted,
+)
+
+
+class Silent:
+    """A connection that is only counted."""
+
+    evicted = False
+
+    def evict(self) -> None:
+        self.evicted = True
+
+
+def come(connections: Connections, host: str, *, works: bool = False) -> tuple[Silent, Standing]:
+    one = Silent()
+    standing = connections.admit(one, host)
+    if works:
+        connections.works(one)
+    return one, standing
+
+
+def test_one_address_makes_room_for_itself_and_for_nobody_else() -> None:
+    there = Connections(Bounds(10, 2))
+    other, _ = come(there, "10.0.0.2")
+    first, _ = come(there, "10.0.0.1")
+    come(there, "10.0.0.1")
+    assert come(there, "10.0.0.1")[1] is Standing.ADMITTED
+    assert (first.evicted, other.evicted) == (True, False)
+
+
+def test_an_address_whose_connections_are_all_busy_is_asked_for_health_alone() -> None:
+    there = Connections(Bounds(10, 2))
+    for _ in range(2):
+        come(there, "10.0.0.1", works=True)
+    assert come(there, "10.0.0.1")[1] is Standing.SPARE
+    assert come(there, "10.0.0.2")[1] is Standing.ADMITTED
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", ""])
+def test_this_machines_own_addresses_may_have_all(host: str) -> None:
+    there = Connections(Bounds(10, 2))
+    for _ in range(10):
+        assert come(there, host, works=True)[1] is Standing.ADMITTED
+
+
+def test_a_network_of_ipv6_counts_as_one_address() -> None:
+    there = Connections(Bounds(10, 2))
+    first, _ = come(there, "2001:db8::1")
+    for n in (2, 3):
+        come(there, f"2001:db8::{n}")
+    assert first.evicted
+    assert come(there, "2001:db8:0:1::1")[1] is Standing.ADMITTED
+
+
+def test_beyond_the_spare_ones_a_newcomer_is_refused_until_another_leaves() -> None:
+    there = Connections(Bounds(2, 2))
+    busy = [come(there, "127.0.0.1", works=True)[0] for _ in range(2 + SPARE)]
+    assert come(there, "127.0.0.1")[1] is Standing.REFUSED
+    assert there.counts["refused"] == 1
+    for one in busy:
+        there.lost(one)
+    assert len(there) == 0
+    assert come(there, "127.0.0.1")[1] is Standing.ADMITTED
+
+
+def test_only_so_many_refused_ones_linger() -> None:
+    there = Connections(Bounds(1, 1))
+    assert sum(there.may_linger(Silent()) for _ in range(3 * LINGERING_MAX)) == LINGERING_MAX
+
+
+@pytest.mark.parametrize("files", [128, 256, 1024, 65_536])
+def test_connections_stay_below_the_files(files: int) -> None:
+    found = bounds(1000, 256, files)
+    assert found.address <= found.total <= 1000
+    if files >= 256:
+        assert found.total + SPARE + LINGERING_MAX + found.backlog + FILES_RESERVED <= files
+
+
+def test_all_that_were_asked_for_are_kept_where_files_suffice() -> None:
+    assert bounds(1000, 256, files_wanted(1000)).total == 1000
+
+
+def test_the_log_is_not_written_by_who_attacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, lines = [0.0], []
+    monkeypatch.setattr("recalld.surfaces.http.connections._log.warning", lambda said, **more: lines.append(more))
+    there = Connections(Bounds(1, 1), now=lambda: now[0])
+    for _ in range(100):
+        come(there, "127.0.0.1")
+    now[0] = 20.0
+    come(there, "127.0.0.1")
+    assert [line["since_last"] for line in lines] == [1, 99]
