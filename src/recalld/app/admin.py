@@ -15,7 +15,7 @@ from recalld.flows.members.leave import begin
 from recalld.ports.doors import Doors
 from recalld.rules.glob import compile_glob
 from recalld.rules.keys import compose, derived
-from recalld.rules.roles import check_governs, check_root
+from recalld.rules.roles import check_governs, check_root, check_user_name
 
 MEMBERS_MAX = 10_000
 SECRET_BYTES = 32
@@ -43,6 +43,7 @@ class AdminVerbs:
         ``Conflict`` ``ALREADY_EXISTS``."""
         check_root(self._caller)
         identifier(account, "account")
+        check_user_name(admin)
         key = self._key(account, identifier(admin, "user"), seed)
         await self._doors.registry.found(account, admin, key=key, settings=settings)
         await self._furnish(account, admin)
@@ -74,6 +75,7 @@ class AdminVerbs:
     async def enrol(self, account: str, user: str, *, role: str, seed: str | None, settings: Mapping[str, Any]) -> str:
         """Make a member; returns its key. Raises ``Conflict`` ``ALREADY_EXISTS`` and ``NotFound``."""
         check_governs(self._caller, account)
+        check_user_name(user)
         key = self._key(account, identifier(user, "user"), seed)
         await self._doors.registry.enrol(account, user, role=_role(role), key=key, settings=settings)
         await self._furnish(account, user)
@@ -108,12 +110,11 @@ class AdminVerbs:
         await self.member(account, user)
         return await self._remove(account, user)
 
-    async def promote(self, account: str, user: str, role: str) -> Member:
-        """Make a member an admin."""
+    async def set_role(self, account: str, user: str, role: str) -> Member:
+        """Give a member another role. Raises ``Conflict`` where an account would be left without an admin; root may do that."""
         check_governs(self._caller, account)
-        if role != Role.ADMIN:
-            raise Invalid(f"role {role[:40]!r} cannot be given", remedy="admin", details={"field": "role"})
-        await self._doors.registry.set_role(account, user, Role.ADMIN)
+        keep = self._caller.role is not Role.ROOT
+        await self._doors.registry.set_role(account, user, _role(role), keep_admin=keep)
         return await self.member(account, user)
 
     async def renew_key(self, account: str, user: str, *, seed: str | None) -> str:

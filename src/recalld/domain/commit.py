@@ -284,7 +284,8 @@ class SetIgnore:
 @dataclass(frozen=True, slots=True)
 class MarkLeaving:
     """Shut a member out until ``task`` has removed it (``user`` "": the whole account, which takes no new members then).
-    The caller must govern the account. ``NotFound``; ``Conflict`` while another task that has not ended does it already."""
+    The caller must govern the account, and only root removes its last admin. ``NotFound``; ``Conflict`` for the last admin,
+    and while another task that has not ended does it already."""
 
     account: str
     user: str

@@ -23,7 +23,8 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class Member:
     """One user of an account. ``key_head``: the first characters of the key, "" for a user who never had one and is only
-    known by settings; ``deleting``: the task that removes this member ("" = none)."""
+    known by settings; ``deleting``: the task that removes this member ("" = none); ``key_mark``: another one for every key that
+    was ever given, and nothing of the key itself."""
 
     account: str
     user: str
@@ -32,3 +33,4 @@ class Member:
     key_head: str = ""
     deleting: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    key_mark: str = field(default="", compare=False, repr=False)

@@ -48,8 +48,9 @@ class Registry(Protocol):
         member of this name is being removed) and ``NotFound`` for an account that is not there."""
         ...
 
-    async def set_role(self, account: str, user: str, role: Role) -> None:
-        """Raises ``NotFound``."""
+    async def set_role(self, account: str, user: str, role: Role, *, keep_admin: bool = False) -> None:
+        """Raises ``NotFound``, and ``Conflict`` (``FAILED_PRECONDITION``) where ``keep_admin`` and the account would be left
+        without an admin."""
         ...
 
     async def set_key(self, account: str, user: str, key: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from recalld.domain.caller import Caller, Role
-from recalld.domain.errors import Denied
+from recalld.domain.errors import Conflict, Denied, Invalid
+
+from .address import USER_AREAS
 
 _API = "/api/v1"
 _ROOT_PATHS = frozenset({f"{_API}/system/status", f"{_API}/system/wait", f"{_API}/debug/health"})
@@ -48,6 +50,26 @@ def check_governs(caller: Caller, account: str) -> None:
         f"{caller.role.value} {caller.user} does not administer account {account[:128]!r}",
         remedy="send the root key, or the key of an admin of that account",
         details={"role": caller.role.value},
+    )
+
+
+def check_user_name(user: str) -> None:
+    """Refuse a name that addresses read as an area of the caller's own tree. Raises ``Invalid``."""
+    if user in USER_AREAS:
+        raise Invalid(
+            f"user {user!r} is called like an area of every user's tree",
+            remedy=f"choose another name than {', '.join(sorted(USER_AREAS))}",
+            details={"field": "user"},
+        )
+
+
+def last_admin(account: str, user: str) -> Conflict:
+    """The refusal to leave an account without anybody who administers it."""
+    return Conflict(
+        f"{user} is the last admin of account {account}",
+        remedy="make another user an admin first; the root key may do it all the same",
+        code="FAILED_PRECONDITION",
+        details={"type": "user", "resource": user},
     )
 
 

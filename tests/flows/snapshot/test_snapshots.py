@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from recalld.app.snapshots import SnapshotVerbs
-from recalld.domain.caller import Caller
+from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, Remove
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound, Upstream
 from recalld.domain.snapshot import Snapshot
@@ -15,6 +15,9 @@ from tests.house_fixture import House
 
 A, B = "viking://resources/docs/a.md", "viking://resources/docs/b.md"
 HOUR_S = 3_600.0
+
+
+ADMIN = Caller(role=Role.ADMIN)
 
 
 def verbs(house: House, caller: Caller | None = None) -> SnapshotVerbs:
@@ -228,7 +231,7 @@ async def test_a_restore_cut_short_says_so_and_goes_on_when_asked_again(
 
 
 async def test_ignored_files_are_neither_recorded_nor_touched(house: House) -> None:
-    await verbs(house).set_ignore("*.tmp\n# a comment\nbuild/\n")
+    await verbs(house, ADMIN).set_ignore("*.tmp\n# a comment\nbuild/\n")
     await house.write(A, "a1\n")
     await house.write("viking://resources/docs/n.tmp", "noise\n")
     await house.write("viking://resources/build/out.md", "made\n")
@@ -238,7 +241,7 @@ async def test_ignored_files_are_neither_recorded_nor_touched(house: House) -> N
     await house.write(A, "a2\n")
     await verbs(house).restore(did.snapshot.oid)
     assert set(await house.texts_below("viking://resources")) == {"docs/a.md", "docs/n.tmp", "build/out.md"}
-    await verbs(house).set_ignore("")
+    await verbs(house, ADMIN).set_ignore("")
     assert await verbs(house).ignore() == ""
     assert (await verbs(house).commit("all")).changed == 2
     with pytest.raises(NotFound):
@@ -321,7 +324,7 @@ async def test_a_word_that_cannot_stand_in_a_record_is_refused(house: House) -> 
             await verbs(house).commit(**options)
     for text in ("!keep.md", "a\\b", "x" * 70_000, "[z-a]"):
         with pytest.raises(Invalid):
-            await verbs(house).set_ignore(text)
+            await verbs(house, ADMIN).set_ignore(text)
 
 
 @pytest.mark.parametrize("meanwhile", ["write", "remove"])

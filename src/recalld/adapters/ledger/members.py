@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from recalld.domain.caller import Role
 from recalld.domain.commit import DropMember, MarkLeaving
 from recalld.domain.errors import Conflict, NotFound
-from recalld.rules.roles import check_governs
+from recalld.rules.roles import check_governs, last_admin
 
 from .pen import Pen
 
 _ACTIVE = "SELECT 1 FROM task WHERE id = ? AND status IN ('pending', 'running', 'cancelling')"
+_OTHER_ADMIN = (
+    "SELECT 1 FROM member WHERE account = :account AND user <> :user "
+    "AND role = 'admin' AND key_hash <> '' AND deleting = '' LIMIT 1"
+)
 _THESE = "account = :account AND (:user = '' OR user = :user)"
 _WAITING = "state = 'pending' AND kind NOT IN ('purge', 'leave')"
 _END_TASKS = (
@@ -21,9 +26,9 @@ def mark_leaving(pen: Pen, op: MarkLeaving) -> None:
     """See ``commit.MarkLeaving``."""
     check_governs(pen.caller, op.account)
     there = pen.c.execute(
-        "SELECT deleting FROM member WHERE account = ? AND user = ? AND key_hash <> ''"
+        "SELECT deleting, role FROM member WHERE account = ? AND user = ? AND key_hash <> ''"
         if op.user
-        else "SELECT deleting FROM account WHERE id = ? AND ? = ''",
+        else "SELECT deleting, '' FROM account WHERE id = ? AND ? = ''",
         (op.account, op.user),
     ).fetchone()
     if there is None:
@@ -41,6 +46,8 @@ def mark_leaving(pen: Pen, op: MarkLeaving) -> None:
             details={"task_id": there[0]},
         )
     who = {"account": op.account, "user": op.user, "task": op.task}
+    if there[1] == Role.ADMIN and pen.caller.role is not Role.ROOT and not pen.c.execute(_OTHER_ADMIN, who).fetchone():
+        raise last_admin(op.account, op.user)
     if not op.user:
         pen.c.execute("UPDATE account SET deleting = :task WHERE id = :account", who)
     pen.c.execute(f"UPDATE member SET deleting = :task WHERE {_THESE}", who)

@@ -11,11 +11,17 @@ import apsw
 from recalld.domain.caller import Role
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.member import Account, Member
+from recalld.rules.keys import digest
+from recalld.rules.roles import last_admin
 
 _MEMBER = "SELECT account, user, role, created, key_head, deleting, settings, key_hash FROM member"
 _ACCOUNT = (
     "SELECT a.id, a.created, (SELECT count(*) FROM member m WHERE m.account = a.id AND m.key_hash <> ''), a.deleting, "
     "a.settings FROM account a"
+)
+_OTHER_ADMIN = (
+    "SELECT 1 FROM member WHERE account = ? AND user <> ? "
+    "AND role = 'admin' AND key_hash <> '' AND deleting = '' LIMIT 1"
 )
 Found = tuple[Member, str]
 """A member and the hash of its key."""
@@ -35,7 +41,8 @@ def members(c: apsw.Connection, account: str, limit: int) -> list[Member]:
 
 def _member(values: tuple[Any, ...]) -> Found:
     account, user, role, created, key_head, deleting, settings, key_hash = values
-    return Member(account, user, Role(role), created, key_head, deleting, json.loads(settings)), str(key_hash)
+    mark = digest(key_hash).hex() if key_hash else ""
+    return Member(account, user, Role(role), created, key_head, deleting, json.loads(settings), mark), str(key_hash)
 
 
 def account(c: apsw.Connection, id_: str) -> Account | None:
@@ -90,6 +97,16 @@ def change_member(c: apsw.Connection, account_: str, user: str, **columns: str) 
         raise _leaving("user", user, there[0].deleting)
     names = ", ".join(f"{name} = ?" for name in columns)
     c.execute(f"UPDATE member SET {names} WHERE account = ? AND user = ?", (*columns.values(), account_, user))
+
+
+def set_role(c: apsw.Connection, account_: str, user: str, role: Role, *, keep_admin: bool) -> None:
+    """Raises ``NotFound``, and ``Conflict`` where ``keep_admin`` and no other admin would be left."""
+    if keep_admin and role is not Role.ADMIN:
+        there = member(c, account_, user)
+        others = c.execute(_OTHER_ADMIN, (account_, user)).fetchone()
+        if there is not None and there[0].role is Role.ADMIN and others is None:
+            raise last_admin(account_, user)
+    change_member(c, account_, user, role=str(role))
 
 
 def change_settings(

@@ -154,9 +154,9 @@ class SqliteRegistry:
         stored = await self._pool.run(hashing.hashed, key)
         await self._write(account, user, lambda c: rows.add_member(c, new, stored))
 
-    async def set_role(self, account: str, user: str, role: Role) -> None:
+    async def set_role(self, account: str, user: str, role: Role, *, keep_admin: bool = False) -> None:
         """See ``ports.registry.Registry``."""
-        await self._write(account, user, lambda c: rows.change_member(c, account, user, role=str(role)))
+        await self._write(account, user, lambda c: rows.set_role(c, account, user, role, keep_admin=keep_admin))
 
     async def set_key(self, account: str, user: str, key: str) -> None:
         """See ``ports.registry.Registry``."""

@@ -6,6 +6,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, SetIgnore
 from recalld.ports.doors import Doors
 from recalld.rules.ovgitignore import check_ignore
+from recalld.rules.roles import check_governs
 
 
 async def ignore_of(caller: Caller, doors: Doors) -> str:
@@ -14,6 +15,8 @@ async def ignore_of(caller: Caller, doors: Doors) -> str:
 
 
 async def set_ignore(text: str, caller: Caller, doors: Doors) -> None:
-    """Set it ("" = none). Raises ``Invalid`` naming the line that cannot be understood."""
+    """Set it ("" = none): it holds for everybody's snapshots, so that it is for admins. Raises ``Denied``, and ``Invalid`` naming
+    the line that cannot be understood."""
+    check_governs(caller, caller.account)
     checked = await doors.compute.run(check_ignore, text)
     await doors.ledger.tenant(caller).commit(Commit((SetIgnore(checked),), cause="snapshot"))

@@ -71,8 +71,9 @@ async def remove_user(call: Call, account: str, user: str) -> dict[str, Any]:
 
 
 async def set_role(call: Call, account: str, user: str, body: models.RoleBody) -> dict[str, Any]:
-    """Make a user an admin (root, or the account's admin)."""
-    return _user(await _verbs(call).promote(account, user, body.role))
+    """Make a user an admin, or an admin a plain user again (root, or the account's admin). Only root leaves an account without
+    an admin."""
+    return _user(await _verbs(call).set_role(account, user, body.role))
 
 
 async def renew_key(call: Call, account: str, user: str, body: models.KeyBody | None = None) -> dict[str, Any]:
@@ -173,7 +174,7 @@ VERBS = (
     Verb("GET", f"{_ACCOUNT}/users", users, list[models.UserShown], "List users"),
     Verb("GET", _USER, user, models.UserShown, "Look at a user"),
     Verb("DELETE", _USER, remove_user, models.UserGone, "Remove a user", status=202),
-    Verb("PUT", f"{_USER}/role", set_role, models.UserShown, "Make a user an admin"),
+    Verb("PUT", f"{_USER}/role", set_role, models.UserShown, "Set a user's role"),
     Verb("POST", f"{_USER}/key", renew_key, models.KeyMade, "Renew a user's key"),
     Verb("GET", f"{_ACCOUNT}/settings", account_settings, models.AccountSettings, "Read an account's settings"),
     Verb("PATCH", f"{_ACCOUNT}/settings", set_account_settings, models.AccountSettings, "Set an account's settings"),

@@ -22,10 +22,10 @@ from recalld.infra.offload import Pool
 from recalld.rules.address import resolve
 from recalld.rules.roles import check_root_key
 from recalld.surfaces.http.admission import Admission
-from recalld.surfaces.http.caller import dev_caller, key_caller, key_of, trusted_caller
+from recalld.surfaces.http.caller import Identity, dev_caller, key_caller, key_of, standing, trusted_caller
 from recalld.surfaces.http.connections import Connections
 from recalld.surfaces.http.tally import Tally
-from recalld.surfaces.http.tickets import Tickets
+from recalld.surfaces.http.tickets import Ticket, Tickets, worthless
 
 if TYPE_CHECKING:  # the port answers before the engine and its libraries are loaded
     from recalld.app.engine import Engine, Workspace
@@ -92,6 +92,7 @@ class Call(Request):
         self.answer_headers: dict[str, str] = {}
         self._with_peer = with_peer
         self._caller: Caller | None = None
+        self.standing = ""
 
     @property
     def id(self) -> str:
@@ -108,30 +109,45 @@ class Call(Request):
             )
         return self.front.engine
 
-    async def identify(self, *, anywhere: bool = False) -> Caller:
-        """Find out who calls, and that this caller may come in here (``anywhere``: wherever this is, as far as the root key
-        is concerned). Raises ``Denied``, ``Invalid``, ``Conflict``, ``Busy`` and ``Closed``."""
+    async def identify(self) -> Caller:
+        """Find out who calls, and that this caller may come in here. Raises ``Denied``, ``Invalid``, ``Conflict``, ``Busy`` and
+        ``Closed``."""
+        found = await self._found()
+        self._caller, self.standing = found.caller, found.standing
+        return found.caller
+
+    async def _found(self) -> Identity:
         settings = self.front.settings
         path: str = self.scope.get(ROUTE) or self.scope["path"]
         match settings.mode:
-            case "dev":
-                self._caller = dev_caller(self.headers, with_peer=self._with_peer)
             case "api_key":
                 registry = self.engine.registry
-                self._caller = await key_caller(self.headers, settings, registry, with_peer=self._with_peer)
-                if self._caller.role is Role.ROOT and not anywhere:
+                found = await key_caller(self.headers, settings, registry, with_peer=self._with_peer)
+                if found.caller.role is Role.ROOT:
                     check_root_key(self.scope["method"], path)
+                return found
             case "trusted":
-                self._caller = await trusted_caller(
+                return await trusted_caller(
                     self.headers, self.query_params, path, settings, self.engine.registry, with_peer=self._with_peer
                 )
-        return self._caller
+        return Identity(dev_caller(self.headers, with_peer=self._with_peer))
 
     async def identify_by_ticket(self, token: str, *, sending: bool) -> Caller:
         """Act as whom a ticket was made for; the handler uses it up, so that a request that is refused before keeps it.
         Raises ``Denied``."""
-        self._caller = self.front.tickets.look(token, sending=sending).caller
-        return self._caller
+        ticket = self.front.tickets.look(token, sending=sending)
+        await self.check_ticket(ticket)
+        self._caller = ticket.caller
+        return ticket.caller
+
+    async def check_ticket(self, ticket: Ticket) -> None:
+        """That whoever a ticket was made for is still there, with the same key and role. Raises ``Denied``."""
+        if self.front.settings.mode == "dev":
+            return
+        member = await self.engine.registry.member(ticket.caller.account, ticket.caller.user)
+        if standing(member) != ticket.standing:
+            self.front.tickets.drop(ticket)
+            raise worthless()
 
     @property
     def caller(self) -> Caller:
@@ -148,9 +164,10 @@ class Call(Request):
             return {}
         try:
             async with asyncio.timeout(ACQUAINTANCE_S):
-                caller = await key_caller(self.headers, settings, self.front.engine.registry, with_peer=False)
+                found = await key_caller(self.headers, settings, self.front.engine.registry, with_peer=False)
         except (RecalldError, TimeoutError):
             return {}
+        caller = found.caller
         return {"account_id": caller.account, "user_id": caller.user, "role": caller.role.value}
 
     @cached_property

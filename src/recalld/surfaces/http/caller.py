@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from starlette.datastructures import Headers
@@ -13,7 +14,7 @@ from recalld.domain.errors import Conflict, Denied, Invalid
 from recalld.domain.member import Member
 from recalld.ports.registry import Registry
 from recalld.rules.keys import same
-from recalld.rules.roles import is_admin_path
+from recalld.rules.roles import check_user_name, is_admin_path
 
 _DEFAULT = "default"
 _TRUSTED = "trusted"
@@ -28,10 +29,26 @@ def dev_caller(headers: Headers, *, with_peer: bool) -> Caller:
     the named user's. ``with_peer`` False: the peer header is not even looked at (session routes). Raises ``Invalid``.
     """
     account, user = _named(headers, "account") or _DEFAULT, _named(headers, "user") or _DEFAULT
+    check_user_name(user)
     return _checked(account, user, Role.ROOT, _peer(headers, with_peer))
 
 
-async def key_caller(headers: Headers, settings: ServerConfig, registry: Registry, *, with_peer: bool) -> Caller:
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks, and how that member stands at this moment: another standing with every new key, role and removal."""
+
+    caller: Caller
+    standing: str = ""
+
+
+def standing(member: Member | None) -> str:
+    """How a member stands; "" for one without a key."""
+    if member is None or not member.key_mark:
+        return ""
+    return f"{member.created_at!r} {member.role} {member.key_mark} {member.deleting}"
+
+
+async def key_caller(headers: Headers, settings: ServerConfig, registry: Registry, *, with_peer: bool) -> Identity:
     """The caller in api_key mode: whose key it is. What headers say of identity is not even looked at.
 
     Raises ``Denied`` (``UNAUTHENTICATED``), ``Conflict`` for a member that is being removed, ``Busy``.
@@ -40,10 +57,10 @@ async def key_caller(headers: Headers, settings: ServerConfig, registry: Registr
     if not key:
         raise _missing_key()
     if is_root_key(key, settings):
-        return _checked(_DEFAULT, _DEFAULT, Role.ROOT, peer)
+        return Identity(_checked(_DEFAULT, _DEFAULT, Role.ROOT, peer))
     member = await registry.identify(key)
     _check_stays(member)
-    return _checked(member.account, member.user, member.role, peer)
+    return Identity(_checked(member.account, member.user, member.role, peer), standing(member))
 
 
 async def trusted_caller(
@@ -54,7 +71,7 @@ async def trusted_caller(
     registry: Registry,
     *,
     with_peer: bool,
-) -> Caller:
+) -> Identity:
     """The caller in trusted mode: whom the gateway before us names. Where a root key is set the gateway must have it.
 
     Raises ``Denied`` (``UNAUTHENTICATED``), ``Invalid`` for an identity that is missing or contradicts itself,
@@ -64,7 +81,7 @@ async def trusted_caller(
     if settings.root_key:
         _check_gateway(headers, settings)
         if is_admin_path(path):
-            return _checked(_TRUSTED, _TRUSTED, Role.ROOT, "")
+            return Identity(_checked(_TRUSTED, _TRUSTED, Role.ROOT, ""))
     account = _agreed(headers, query, "account")
     user = _agreed(headers, query, "user")
     caller = _checked(account, user, Role.USER, _peer(headers, with_peer))
@@ -72,8 +89,10 @@ async def trusted_caller(
     member = await registry.member(account, user)
     if member is not None:
         _check_stays(member)
+    else:
+        check_user_name(user)
     role = asserted or (member.role if member is not None else Role.USER)
-    return _checked(account, user, role, caller.peer)
+    return Identity(_checked(account, user, role, caller.peer), standing(member))
 
 
 def key_of(headers: Headers) -> str:

@@ -7,16 +7,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request, empty_receive
+from starlette.requests import empty_receive
 from starlette.types import ASGIApp, Scope
 
 from recalld.surfaces.http.admission import Class
 from recalld.surfaces.http.call import Call, Front
+from recalld.surfaces.http.crossorigin import base_url
 from recalld.surfaces.http.uploads import open_upload
 from recalld.surfaces.http.visit import Terms, Visit
 
 if TYPE_CHECKING:
     from recalld.app.engine import Engine, Workspace
+
+_STANDING = "recalld.standing"
+"""Key in the ASGI scope of how the caller stood when the request came in."""
 
 
 class Door:
@@ -29,25 +33,26 @@ class Door:
         """The engine, and the verbs as whoever calls. Raises ``Closed``, ``Denied``, ``Invalid``, ``Conflict`` and ``Busy``."""
         await self._front.opened()
         call = Call(scope, empty_receive, front=self._front, with_peer=True)
-        await call.identify(anywhere=True)
+        await call.identify()
+        scope[_STANDING] = call.standing
         return call.engine, call.workspace
 
     async def upload(self, scope: Scope, temp_file_id: str) -> tuple[Path, str]:
         """Where an upload of this caller lies, and its name. Raises ``Invalid`` and ``NotFound``."""
         call = Call(scope, empty_receive, front=self._front, with_peer=True)
-        caller = await call.identify(anywhere=True)
+        caller = await call.identify()
         found = await self._front.disk.run(open_upload, call.engine.upload_dir, temp_file_id, caller)
         return found.path, found.filename
 
     def ticket(self, scope: Scope, workspace: Workspace, uri: str) -> str:
         """Where the file at ``uri`` can be fetched once, within minutes, without a key."""
-        token = self._front.tickets.issue(workspace.caller, uri)
-        return f"{Request(scope).base_url}api/v1/content/download?token={token}"
+        token = self._front.tickets.issue(workspace.caller, uri, standing=scope[_STANDING])
+        return f"{base_url(scope, self._front.settings)}/api/v1/content/download?token={token}"
 
     def upload_ticket(self, scope: Scope, workspace: Workspace, wish: Mapping[str, Any]) -> str:
         """Where a file can be sent once, within minutes, without a key, to be imported as ``wish`` says."""
-        token = self._front.tickets.issue(workspace.caller, wish=wish)
-        return f"{Request(scope).base_url}api/v1/resources/temp_upload?token={token}"
+        token = self._front.tickets.issue(workspace.caller, wish=wish, standing=scope[_STANDING])
+        return f"{base_url(scope, self._front.settings)}/api/v1/resources/temp_upload?token={token}"
 
     @asynccontextmanager
     async def place(self, workspace: Workspace, kind: str, waits: bool) -> AsyncIterator[None]:

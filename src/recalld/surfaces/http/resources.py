@@ -56,6 +56,7 @@ async def temp_upload(call: Call, query: Annotated[UploadQuery, Query()]) -> dic
     upload_id = await _received(call, caller)
     if ticket is None:
         return {"temp_file_id": upload_id}
+    await call.check_ticket(ticket)  # receiving takes its time
     upload = await call.front.disk.run(open_upload, call.engine.upload_dir, upload_id, caller)
     did = await call.workspace.add(upload.path, name=upload.filename, keep_source=False, **ticket.wish)
     return _added(did, waited=False)

@@ -7,31 +7,52 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from recalld.domain.caller import Role
-from recalld.domain.errors import Denied
+from recalld.domain.errors import Denied, NotFound
+from recalld.domain.job import Task
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.session import TaskResult, TasksQuery
 from recalld.surfaces.http.route import Verb
 
 _AT = "/api/v1/tasks"
+_ADMINISTRATION = ("user_deletion", "account_deletion")
+"""Types of what the root key itself begins."""
 
 
 async def task(call: Call, task_id: str) -> dict[str, Any]:
     """One task."""
-    return shapes.task(await call.workspace.task(task_id))
+    found = await call.workspace.task(task_id)
+    if _is_root_key(call) and found.type not in _ADMINISTRATION:
+        raise NotFound(
+            f"Task not found: {task_id}",
+            remedy="the root key sees removals alone; use a key of the task's user",
+            details={"type": "task", "resource": task_id},
+        )
+    return shapes.task(found)
 
 
 async def tasks(call: Call, query: Annotated[TasksQuery, Query()]) -> list[Any]:
     """The caller's tasks, newest first."""
-    found = await call.workspace.tasks(
-        type=query.task_type or "", status=query.status or "", resource_id=query.resource_id or "", limit=query.limit
-    )
+    asked = query.task_type or ""
+    types = [t for t in _ADMINISTRATION if asked in {"", t}] if _is_root_key(call) else [asked]
+    found: list[Task] = []
+    for type_ in types:
+        found += await call.workspace.tasks(
+            type=type_, status=query.status or "", resource_id=query.resource_id or "", limit=query.limit
+        )
+    if len(types) > 1:
+        found = sorted(found, key=lambda one: one.created_at, reverse=True)[: query.limit]
     return [shapes.task(t) for t in found]
+
+
+def _is_root_key(call: Call) -> bool:
+    """The root key acts beside the user of the same name, whose tasks are not its own."""
+    return call.caller.role is Role.ROOT and call.front.settings.mode != "dev"
 
 
 async def cancel(call: Call, task_id: str) -> dict[str, Any]:
     """Stop a task; one that has ended, or is of a type that is done to its end, cannot be stopped (412)."""
-    if call.caller.role is Role.ROOT and call.front.settings.mode != "dev":
+    if _is_root_key(call):
         raise Denied("the root key cancels nobody's tasks", remedy="use a key of the task's user")
     return shapes.task(await call.workspace.cancel(task_id))
 

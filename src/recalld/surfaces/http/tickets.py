@@ -22,13 +22,15 @@ TOKEN_CHARS_MAX = 128
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """What one token stands for; ``ends`` on the monotonic clock. ``uri``: what may be fetched ("" = it is for sending);
-    ``wish``: how what is sent is imported."""
+    ``wish``: how what is sent is imported; ``standing``: how the caller stood with the server (``caller.standing``) when the
+    ticket was made: it is worth nothing once that has changed."""
 
     caller: Caller
     uri: str
     digest: bytes
     ends: float
     wish: Mapping[str, Any] = field(default_factory=dict)
+    standing: str = ""
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class Tickets:
     now: Callable[[], float] = time.monotonic
     _held: dict[bytes, Ticket] = field(default_factory=dict)
 
-    def issue(self, caller: Caller, uri: str = "", wish: Mapping[str, Any] | None = None) -> str:
+    def issue(self, caller: Caller, uri: str = "", wish: Mapping[str, Any] | None = None, *, standing: str = "") -> str:
         """A token for one download of ``uri`` as ``caller``, or for one upload imported as ``wish`` says."""
         now = self.now()
         for digest in [d for d, ticket in self._held.items() if ticket.ends <= now]:
@@ -48,7 +50,7 @@ class Tickets:
             del self._held[next(iter(self._held))]
         token = secrets.token_urlsafe(32)
         digest = _digest(token)
-        self._held[digest] = Ticket(caller, uri, digest, now + TICKET_S, wish or {})
+        self._held[digest] = Ticket(caller, uri, digest, now + TICKET_S, wish or {}, standing)
         return token
 
     def look(self, token: str, *, sending: bool = False) -> Ticket:
@@ -63,18 +65,27 @@ class Tickets:
             or sending is bool(ticket.uri)
         ):
             self._held.pop(digest, None)
-            raise Denied(
-                "this address has been used, has expired or never was",
-                remedy="ask for a new one; each is good once, for ten minutes",
-                code="UNAUTHENTICATED",
-            )
+            raise worthless()
         return ticket
+
+    def drop(self, ticket: Ticket) -> None:
+        """Make a ticket worthless before it was used."""
+        self._held.pop(ticket.digest, None)
 
     def take(self, token: str, *, sending: bool = False) -> Ticket:
         """Use a token up. Raises ``Denied`` as ``look`` does."""
         ticket = self.look(token, sending=sending)
         del self._held[ticket.digest]
         return ticket
+
+
+def worthless() -> Denied:
+    """The same words whatever is wrong with a ticket."""
+    return Denied(
+        "this address has been used, has expired or never was",
+        remedy="ask for a new one; each is good once, for ten minutes, and ends with the key it was made for",
+        code="UNAUTHENTICATED",
+    )
 
 
 def _digest(token: str) -> bytes:

@@ -47,7 +47,7 @@ class UserBody(Strict):
 
 
 class RoleBody(Strict):
-    """A role to give: only admin can be given."""
+    """A role to give: user or admin."""
 
     role: str
 
