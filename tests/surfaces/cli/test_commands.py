@@ -186,11 +186,19 @@ def test_write_refuses_what_is_no_text(wire: Wire, run: Callable[..., Ran], tmp_
 
 def test_a_folder_is_sent_without_what_does_not_belong(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
     folder = tmp_path / "project"
-    for name in ("README.md", "src/a.py", "src/secret.key", ".git/config", "node_modules/x.js", "out/b.md"):
+    for name in (
+        "README.md",
+        "src/a.py",
+        "src/secret.key",
+        "src/x.log",
+        ".git/config",
+        "node_modules/x.js",
+        "out/b.md",
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     (folder / ".gitignore").write_text("out/\n")
-    (folder / "src/.gitignore").write_text("*.key\n")
+    (folder / "src/.gitignore").write_text("*.log\n")
     (folder / "link.md").symlink_to(tmp_path / "outside.md")
     (tmp_path / "outside.md").write_text("not ours")
     wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
@@ -205,8 +213,17 @@ def test_a_folder_is_sent_without_what_does_not_belong(wire: Wire, run: Callable
         "node_modules/",
         "out/",
         "src/secret.key",
+        "src/x.log",
     }
-    assert (wire.last.body["temp_file_id"], wire.last.body["source_name"]) == ("upload_1", "project.zip")
+    assert sorted(wire.last.body["args"]["left_out"]) == [
+        ".git/",
+        "link.md",
+        "node_modules/",
+        "out/",
+        "src/secret.key",
+        "src/x.log",
+    ]
+    assert (wire.last.body["temp_file_id"], wire.last.body["source_name"]) == ("upload_1", "project")
 
 
 def test_adding_a_folder_twice_names_the_same_origin(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:

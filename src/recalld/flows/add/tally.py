@@ -13,13 +13,14 @@ from .mirror import Clash
 
 WARNINGS_MAX = 100
 CLASHES_MAX = 100
+NOTES_MAX = 20
 
 
 @dataclass(slots=True)
 class Done:
     """What was done so far, kept in the task. ``new``, ``changed``, ``moved``, ``removed`` in source files, ``written`` in
     entries of the tree; ``planned``: tokens a language model will take for them, in ``calls``; ``kept``: files for which there
-    was no room any more; ``warnings`` of the files that were written."""
+    was no room any more; ``warnings`` of the files that were written, ``notes`` how often each was given."""
 
     new: int = 0
     changed: int = 0
@@ -30,6 +31,7 @@ class Done:
     calls: int = 0
     kept: int = 0
     warnings: list[str] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, result: dict[str, Any] | None) -> Done:
@@ -41,8 +43,13 @@ class Done:
         return {"progress": asdict(self)}
 
     def warn(self, warnings: Iterable[str]) -> None:
-        """Note warnings, as many as are kept."""
-        self.warnings += list(warnings)[: WARNINGS_MAX - len(self.warnings)]
+        """Note warnings (``path: what``), as many as are kept, and how often each was given."""
+        for warning in warnings:
+            what = warning.partition(": ")[2] or warning
+            if what in self.notes or len(self.notes) < NOTES_MAX:
+                self.notes[what] = self.notes.get(what, 0) + 1
+            if len(self.warnings) < WARNINGS_MAX:
+                self.warnings.append(warning)
 
 
 @dataclass(slots=True)
@@ -84,6 +91,7 @@ class Seen:
             "conflicts_total": len(self.clashes),
             "kept_removed": len(self.kept_paths) if self.kept else 0,
             "left_out": dict(self.kinds),
+            "notes": done.notes,
             "warnings": warnings[:WARNINGS_MAX],
             "warnings_total": len(warnings),
         }

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from recalld.domain.errors import Invalid
+from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.policy import LEFT_OUT_MAX
+from recalld.rules.media import size_words
 
-from .folder import packed
+from .folder import Packed, packed
 from .forecast import forecast, tell
+from .imported import show_import, show_left_out, show_notes
 from .options import Call, talks
-from .render import say
-from .task import require_completed
-from .wait import upload, watch_task
+from .render import aside, say
+from .task import require_completed, watch_import
+from .wait import upload
 
 app = typer.Typer()
-SHOWN_MAX = 4
+FILES_UNASKED_MAX = 5_000
+BYTES_UNASKED_MAX = 500_000_000
+FILES_QUIET_MAX = 500
 
 
 @app.command(
@@ -43,39 +49,83 @@ def add(
     parent: Annotated[str, typer.Option("--parent", "-p", help="Below this directory, under its own name.")] = "",
     create_parent: Annotated[bool, typer.Option("--create-parent", help="Make the parent if it is missing.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until all of it is searchable.")] = False,
-    include: Annotated[list[str] | None, typer.Option(help="Only paths that match (as in .gitignore).")] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(help="Only paths that match (as in .gitignore). Credentials are taken only if this names them."),
+    ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Not the paths that match (as in .gitignore).")] = None,
     tags: Annotated[list[str] | None, typer.Option(help="k=v for everything imported.")] = None,
+    keep_removed: Annotated[
+        bool, typer.Option("--keep-removed", help="Keep what an earlier import brought and is gone here.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask nothing: neither before much is sent nor removed.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every file that is kept or left out.")] = False,
     estimate: Annotated[bool, typer.Option("--estimate", help="Only tell what a language model would cost.")] = False,
 ) -> None:
-    """Import documents and source code; adding them again updates what changed."""
+    """Import documents and source code. Adding a folder again updates what changed and removes what is gone from it."""
     place: dict[str, Any] = {"to": to, "parent": parent, "create_parent": create_parent, "tags": tags or ()}
-    skipped: Sequence[tuple[str, str]] = ()
     if estimate:
         _estimate(call, Path(path).expanduser(), include or (), exclude or ())
         return
+    skipped: Sequence[tuple[str, str]] = ()
     if "://" in path:
         done = call.client.add(path=path, **place)
     else:
         local = Path(path).expanduser()
-        place["origin"] = _origin(local)
+        place |= {"origin": _origin(local), "include": include or (), "exclude": exclude or ()}
+        place |= {"keep_removed": keep_removed, "confirm_removals": yes}
         if local.is_dir():
-            done, skipped = _add_folder(call, local, include or (), exclude or (), place)
+            done, skipped = _add_folder(call, local, place, yes=yes)
         else:
-            done = _send(call, local, local.name, {**place, "include": include or (), "exclude": exclude or ()})
+            as_file = not to and local.suffix.lower() != ".zip"
+            done = _send(call, local, local.name, {**place, "as_file": as_file})
     if wait and done.get("task_id"):
-        task = watch_task(call, str(done["task_id"]), f"importing {path}")
+        task = watch_import(call, str(done["task_id"]), f"importing {path}")
         require_completed(task)
         done = {**done, **(task.get("result") or {})}
-        call.client.wait()  # abstracts and vectors follow the texts
-    call.answer(done, lambda: _show(done, skipped, wait=wait), skipped=[{"path": p, "why": w} for p, w in skipped])
+    call.answer(
+        done,
+        lambda: _show(done, skipped, wait=wait, verbose=verbose),
+        skipped=[{"path": p, "why": w} for p, w in skipped],
+    )
 
 
 def _add_folder(
-    call: Call, folder: Path, include: Sequence[str], exclude: Sequence[str], place: dict[str, Any]
+    call: Call, folder: Path, place: dict[str, Any], *, yes: bool
 ) -> tuple[dict[str, Any], Sequence[tuple[str, str]]]:
-    with packed(folder, include=include, exclude=exclude) as pack:
-        return _send(call, pack.zip, f"{folder.resolve().name}.zip", place), pack.skipped
+    name = folder.resolve().name or "root"
+
+    def found(files: int, size: int) -> None:
+        much = f"{folder} holds {files:,} files ({size_words(size)})"
+        if files > FILES_UNASKED_MAX or size > BYTES_UNASKED_MAX:
+            _ask(call, f"{much}. Import all of them?", yes=yes)
+        if files > FILES_QUIET_MAX and not call.as_json:
+            aside(f"packing {files:,} files ({size_words(size)})")
+
+    with packed(folder, include=place["include"], exclude=place["exclude"], found=found) as pack:
+        return _send(call, pack.zip, name, {**place, **_told(pack)}), pack.skipped
+
+
+def _told(pack: Packed) -> dict[str, Any]:
+    """What the server has to know of what it does not get, so that it does not take it for gone."""
+    left_out, incomplete = pack.left_out, pack.incomplete
+    if len(left_out) > LEFT_OUT_MAX:
+        left_out, incomplete = [], incomplete or f"{len(pack.left_out)} paths are left out, too many to name"
+    return {"left_out": left_out, "incomplete": incomplete}
+
+
+def _ask(call: Call, question: str, *, yes: bool) -> None:
+    """Ask on a terminal; elsewhere nobody could answer, and what was asked for is done. Ends the command on a no."""
+    if not yes and asks(call) and not typer.confirm(question, err=True):
+        aside("nothing was imported")
+        raise typer.Exit(1)
+
+
+def asks(call: Call) -> bool:
+    """True where a question can be answered."""
+    return not call.as_json and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _estimate(call: Call, local: Path, include: Sequence[str], exclude: Sequence[str]) -> None:
@@ -105,20 +155,22 @@ def _send(call: Call, file: Path, name: str, place: dict[str, Any]) -> dict[str,
     if found is not None:
         tell(found)
     sent = upload(call, file, f"sending {name}")
-    return call.client.add(temp_file_id=sent, name=name, **place)
+    try:
+        return call.client.add(temp_file_id=sent, name=name, **place)
+    except Conflict as refused:
+        if refused.details.get("conflict_type") != "removal" or not asks(call):
+            raise
+        gone, of = refused.details.get("would_remove"), refused.details.get("files")
+        first = ", ".join(str(one) for one in list(refused.details.get("first") or [])[:4])  # type: ignore[call-overload]
+        _ask(call, f"{gone} of the {of} files imported from here are gone ({first}, ...). Remove them?", yes=False)
+        return call.client.add(temp_file_id=sent, name=name, **{**place, "confirm_removals": True})
 
 
-def _show(done: dict[str, Any], skipped: Sequence[tuple[str, str]], *, wait: bool) -> None:
-    say(f"{'added' if wait else 'adding'} {done.get('root_uri')}" + ("" if wait else f"  (task {done.get('task_id')})"))
-    for warning in done.get("warnings") or done.get("errors") or []:
-        say(f"  note: {warning}")
-    for why, paths in _by_reason(skipped).items():
-        more = f" and {len(paths) - SHOWN_MAX} more" if len(paths) > SHOWN_MAX else ""
-        say(f"  left out ({why}): {', '.join(paths[:SHOWN_MAX])}{more}")
-
-
-def _by_reason(skipped: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    reasons: dict[str, list[str]] = {}
-    for path, why in skipped:
-        reasons.setdefault(why, []).append(path)
-    return reasons
+def _show(done: dict[str, Any], skipped: Sequence[tuple[str, str]], *, wait: bool, verbose: bool) -> None:
+    if wait:
+        show_import(done, skipped, verbose=verbose)
+        return
+    task = done.get("task_id")
+    say(f"adding {done.get('root_uri')}  (follow: recalld task wait {task}  stop: recalld task cancel {task})")
+    show_notes(done.get("warnings") or done.get("errors") or [], {}, verbose=verbose)
+    show_left_out(skipped, verbose=verbose)

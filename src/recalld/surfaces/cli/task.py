@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from recalld.domain.errors import Upstream
+from recalld.domain.errors import Closed, Upstream
 
+from .exits import INTERRUPTED
+from .imported import show_import
 from .options import Call, talks
-from .render import say, show_facts, show_table
+from .render import aside, say, show_facts, show_table
 from .wait import watch_task
 
 app = typer.Typer(help="Watch, await and cancel work under way.")
@@ -52,9 +54,30 @@ def cancel(call: Call, task_id: IdArgument) -> None:
 @talks
 def wait(call: Call, task_id: IdArgument) -> None:
     """Wait until a task has ended; fails if the task failed."""
-    task = watch_task(call, task_id, "waiting")
+    task = watch_import(call, task_id, "waiting")
     require_completed(task)
-    call.answer(task, lambda: show_facts(task))
+    imported = task.get("task_type") == "add_resource" and "unchanged" in (task.get("result") or {})
+    call.answer(task, lambda: show_import(task["result"], (), verbose=False) if imported else show_facts(task))
+
+
+def watch_import(call: Call, task_id: str, title: str) -> dict[str, Any]:
+    """Wait for a task and, once an import is in, for abstracts and vectors. Who stops waiting is told that the work goes on."""
+    follow = f"recalld task wait {task_id}"
+    try:
+        task = watch_task(call, task_id, title)
+        if task.get("status") == "completed" and task.get("task_type") == "add_resource":
+            call.client.wait()
+    except KeyboardInterrupt:
+        aside(f"\nThe work goes on in the server. Follow it: {follow}  Stop it: recalld task cancel {task_id}")
+        raise typer.Exit(INTERRUPTED) from None
+    except (Upstream, Closed) as lost:
+        raise type(lost)(
+            f"{lost.message} while task {task_id} was under way",
+            remedy=f"it goes on when the server runs again; follow it with: {follow}",
+            code=lost.code,
+            details={**lost.details, "task_id": task_id},
+        ) from lost
+    return task
 
 
 def require_completed(task: dict[str, Any]) -> None:

@@ -270,12 +270,27 @@ class Client(Transport):
         exclude: Sequence[str] = (),
         tags: Sequence[str] = (),
         origin: str = "",
+        keep_removed: bool = False,
+        confirm_removals: bool = False,
+        left_out: Sequence[str] = (),
+        incomplete: str = "",
+        as_file: bool = False,
         wait: bool = False,
     ) -> dict[str, Any]:
         """Import an upload (or an address); ``root_uri`` says where it will be, ``task_id`` names the work.
 
-        ``origin`` names where it comes from: the next import of the same origin updates it in its place.
+        ``origin`` names where it comes from: the next import of the same origin updates it in its place and removes what is
+        gone, unless ``keep_removed``. ``Conflict`` (``details.conflict_type`` removal) if that is most of it, unless
+        ``confirm_removals``. ``left_out``: what is there but was not sent; ``incomplete``: what could not be read.
         """
+        args = {
+            "origin": origin,
+            "keep_removed": keep_removed,
+            "confirm_removals": confirm_removals,
+            "left_out": list(left_out),
+            "incomplete": incomplete,
+            "as_file": as_file,
+        }
         body = {
             "temp_file_id": temp_file_id or None,
             "path": path or None,
@@ -286,7 +301,7 @@ class Client(Transport):
             "include": ",".join(include) or None,
             "exclude": ",".join(exclude) or None,
             "tags": list(tags) or None,
-            "args": {"origin": origin} if origin else None,
+            "args": {field: given for field, given in args.items() if given} or None,
             "wait": wait,
         }
         return dict(self._post("/resources", body, timeout_s=FOREVER).result)
