@@ -15,6 +15,7 @@ from recalld.domain.errors import Invalid
 from recalld.infra.offload import Pool
 from recalld.infra.private import make_folder, private_opener
 from recalld.surfaces.http.body import check_declared, too_large
+from recalld.surfaces.http.filename import filename_of
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -137,7 +138,7 @@ class _Form:
                     raise Invalid("the form has two files", remedy="send one file a request", details={"field": "file"})
                 self._is_file = True
                 self.received.size = 0
-                self.received.filename = options.get(b"filename", b"").decode("utf-8", "replace")[:255]
+                self.received.filename = filename_of(self._value)
         self._header, self._value = b"", b""
 
     def _data(self, data: bytes, start: int, end: int) -> None:
