@@ -92,3 +92,64 @@ def test_a_word_across_a_block_border_is_not_cut() -> None:
 
 def test_a_text_without_spaces_still_has_terms_of_bounded_length() -> None:
     assert max(map(len, terms("a" * 100_000))) <= 64
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("Umowę podpisał Łukasz.", "Lukasz"),
+        ("Søren var til stede.", "Soren"),
+        ("Ông Đặng đã ký.", "Dang"),
+        ("Toplantı Kadıköy semtinde.", "kadikoy"),
+        ("KADIKÖY", "Kadıköy"),
+        ("İstanbul", "istanbul"),
+        ("Þórður", "Thordur"),
+        ("Straße", "STRASSE"),
+        ("smørrebrød", "smorrebrod"),
+        ("œuvre", "oeuvre"),
+        ("Ὀδυσσεύς", "ΟΔΥΣΣΕΥΣ"),
+        ("λόγος", "λογοσ"),
+        ("أحمد", "احمد"),
+        ("مـحـمـد", "محمد"),
+        ("على", "علي"),
+        ("کتاب", "كتاب"),
+        ("مكتبة", "مكتبه"),
+        ("الغرفة ١٢٣", "123"),
+        ("اتاق ۱۲۳", "123"),
+        ("कमरा १२३", "123"),
+        ("שלום", "שלומ"),
+        ("Ёлка", "елка"),
+        ("ﾃｽﾄ", "テスト"),
+        ("ｶﾞﾗｽ", "ガラス"),
+        ("Ｆｕｌｌ１２３", "full123"),
+        ("ﬁnd", "find"),
+        ("Cafe\u0301", "Café"),
+        ("Fixed by commit 9f3c2ab7d01e55aa0c1b2d3e4f5061728394a5b6 here.", "9f3c2ab"),
+        ("Fixed by commit 9f3c2ab7d01e55aa0c1b2d3e4f5061728394a5b6 here.", "9F3C2AB7D01E"),
+        ("id 550e8400-e29b-41d4-a716-446655440000", "550e8400"),
+        ("id 550e8400-e29b-41d4-a716-446655440000", "550e8400e29b41d4a716446655440000"),
+        ("id 550e8400-e29b-41d4-a716-446655440000", "446655440000"),
+        ("Call +49 171 234 5678.", "01712345678"),
+        ("Call 0171-2345678.", "+49 171 234 5678"),
+        ("Call (0171) 234 56 78.", "0171/2345678"),
+        ("Call 01712345678.", "+49 171 2345678"),
+        ("Call 555-0100.", "5550100"),
+        ("Released v1.2.3 today", "1.2.3"),
+        ("Host 192.168.10.200", "192.168.10.200"),
+    ],
+)
+def test_what_is_written_one_way_is_found_another(written: str, asked: str) -> None:
+    assert set(query_terms(asked)) & set(terms(written))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("йога", "иога"), ("が", "か"), ("گل", "كل"), ("한", "하"), ("9f3c2ab7", "9f3c2ac7")]
+)
+def test_letters_and_hashes_that_differ_stay_apart(one: str, other: str) -> None:
+    assert not set(query_terms(one)) & set(terms(other))
+
+
+@given(st.text(alphabet="0123456789 +-()./v", max_size=200))
+def test_numbers_of_any_form_make_terms_of_letters_and_digits(text: str) -> None:
+    assert all(term.isalnum() for term in terms(text))
+    assert len(terms(text)) <= 3 * len(text) + 1

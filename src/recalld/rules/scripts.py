@@ -16,18 +16,47 @@ MARKS = (
 """Marks that stand inside words, and the Indic and Tibetan blocks whose vowel signs are marks."""
 _POINTS = (("\u0300", "\u036f"), ("\u0483", "\u0487"), ("\u0591", "\u06ed"), ("\u0711", "\u074a"), ("\u20d0", "\u20f0"))
 _LATIN_END = "\u0250"
+_GREEK = ("\u0370", "\u03ff")
+
+
+# Letters that people spell plainly and Unicode does not decompose.
+_PLAIN = {
+    **dict(zip("łøđħŧıɨĸŋſƀƃɓɖɗƒɠƙɫɲƴƶʐ", "lodhtiiknsbbbddfgklnyzz", strict=True)),
+    "ð": "d",
+    "þ": "th",
+    "ß": "ss",
+    "æ": "ae",
+    "œ": "oe",
+    "ə": "e",
+    "ё": "е",
+    # Greek sigma and Hebrew letters at a word's end.
+    "ς": "σ",
+    **dict(zip("\u05da\u05dd\u05df\u05e3\u05e5", "\u05db\u05de\u05e0\u05e4\u05e6", strict=True)),
+    # Arabic with and without hamza, and the same letters as Persian and Urdu write them; tatweel is no letter.
+    **dict.fromkeys("\u0622\u0623\u0625\u0671\u0672\u0673", "\u0627"),
+    **dict.fromkeys("\u0626\u0649\u06cc\u06d0\u06d2", "\u064a"),
+    **dict.fromkeys("\u06a9\u06aa", "\u0643"),
+    **dict.fromkeys("\u0629\u06be\u06c0\u06c1\u06d5", "\u0647"),
+    "\u0624": "\u0648",
+    "\u0640": "",
+}
 
 
 @lru_cache(maxsize=8_192)
 def letters_of(character: str) -> str:
     """A character as index terms spell it: letters and digits that every full-text index keeps as such.
 
-    Latin letters lose their accents, Arabic and Hebrew their points; vowel signs that make other words (Indic, Thai) and
+    Latin and Greek letters lose their accents and strokes, Arabic and Hebrew their points and forms, digits of any script
+    become 0 to 9; vowel signs that make other words (Indic, Thai) and
     letters younger than the index's own table become ``x`` + hex. Anything else is "".
     """
     if character.isascii():
         return character if character.isalnum() else ""
+    if character in _PLAIN:
+        return _PLAIN[character]
     category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
     if category[0] == "M":
         pointed = any(first <= character <= last for first, last in _POINTS)
         return "" if pointed else f"x{ord(character):x}"
@@ -35,7 +64,10 @@ def letters_of(character: str) -> str:
         return ""
     base = unicodedata.normalize("NFD", character)[0]
     if base < _LATIN_END:
-        return base.lower() if base.isalnum() else ""
+        low = base.lower()
+        return _PLAIN.get(low, low) if base.isalnum() else ""
+    if _GREEK[0] <= base <= _GREEK[1]:
+        return base
     if unicodedata.ucd_3_2_0.category(character)[0] not in "LN":
         return f"x{ord(character):x}"
     return character

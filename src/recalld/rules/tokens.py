@@ -37,6 +37,19 @@ _RUN = re.compile(
 _SINGLE = re.compile(rf"[{CJK}{UNSPACED}]")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W_A-Za-z]+(?:[a-z]+)?")
 _CAMEL = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
+HASH_HEAD = 7
+"""Characters of a hash that people write: git's own short form."""
+PHONE_TAIL = 7
+_HASH = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}")
+_DIGITS = re.compile(r"[0-9]\D{0,3}[0-9]{1,4}")
+_PHONE = re.compile(
+    r"(?<![\w.])(?:\+\s?)?(?:\(\+?[0-9]{1,4}\)|[0-9]{1,5})(?:[ \u00a0./-]{1,2}\(?[0-9]{1,8}\)?){1,6}(?![\w])"
+)
+# Dates, addresses of machines and versions have their own spelling.
+_NOT_PHONE = re.compile(
+    r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}.*|[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{4}.*|[0-9]{1,3}(?:\.[0-9]{1,3}){2,6}"
+)
+_DOTTED = re.compile(r"(?<![\w.])[vV]?([0-9]{1,5}(?:\.[0-9]{1,5}){2,4})(?!\w|\.[0-9])")
 _BREAK = re.compile(r"\s")
 
 
@@ -62,11 +75,25 @@ def query_terms(text: str) -> tuple[str, ...]:
 
 def _walk(text: str, *, closing: bool) -> Iterator[str]:
     for block in _blocks(text):
+        yield from _numbers(block)
         for run in _RUN.findall(block):
             if _SINGLE.match(run):
                 yield from _bigrams(run, closing)
             else:
                 yield from word_terms(run if len(run) <= WORD_CHARS_MAX else run[:WORD_CHARS_MAX])
+
+
+def _numbers(block: str) -> Iterator[str]:
+    """Terms of numbers that are written in several ways: the last digits of what is grouped like a telephone number, with
+    or without the code of its country, and versions with or without a ``v``."""
+    if _DIGITS.search(block) is None:
+        return
+    for found in _PHONE.findall(block):
+        digits = "".join(c for c in found if c.isdigit())
+        if PHONE_TAIL <= len(digits) <= 15 and not _NOT_PHONE.fullmatch(found):
+            yield digits[-PHONE_TAIL:]
+    for found in _DOTTED.findall(block):
+        yield "n" + found.replace(".", "n")
 
 
 def _blocks(text: str) -> Iterator[str]:
@@ -109,6 +136,10 @@ def word_terms(word: str) -> tuple[str, ...]:
         if low in STOP:
             return ()
     whole = _spell(low)
+    if whole.isdecimal() and PHONE_TAIL + 2 <= len(whole) <= 15:
+        return (whole, whole[-PHONE_TAIL:])
+    if _HASH.fullmatch(whole):
+        return (whole,) if len(whole) == HASH_HEAD else (whole, whole[:HASH_HEAD])
     if "_" not in word and not _CAMEL.search(word):
         return (_stem(whole),) if whole else ()
     parts = [_spell(p.casefold()) for p in _PARTS.findall(word)]
