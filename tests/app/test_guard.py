@@ -154,6 +154,16 @@ async def test_company_is_waited_for_as_long_as_the_embedder_gives_time(guard: G
     await near.close()
 
 
+async def test_nobody_waits_for_company_while_the_embedder_refuses_at_once(guard: Guard, clock: MemoryClock) -> None:
+    embedder = embedding(Far(clock), guard, clock)
+    await embedder.embed(["heron"], query=True)
+    assert embedder.patience_s("stork") > 0
+    with pytest.raises(Upstream):
+        await ask(guard, Flaky("auth"))
+    assert embedder.patience_s("stork") == 0.0
+    await embedder.close()
+
+
 async def test_a_language_model_is_asked_once_and_put_off_while_it_is_down(clock: MemoryClock) -> None:
     async with provider(fault="500") as double:
         inner = openai.plugin.make(openai.plugin.settings(base_url=double.url))

@@ -22,13 +22,15 @@ from recalld.ports.embedder import Embedder
 from recalld.ports.model import Bill, Candidate, Child, Model, Writer
 from recalld.ports.reranker import Reranker
 from recalld.rules import breaker
-from recalld.rules.breaker import CallPolicy, Standing
+from recalld.rules.breaker import CallPolicy, Circuit, Standing
 from recalld.rules.wire import tokens
 
 from .meter import Meter
 
 T = TypeVar("T")
 RETRY_WAIT_S = 0.05
+TURN_S = 0.001
+"""A timer may be early by a rounding: nobody waits for less than this."""
 QUERIES_KEPT = 1_024
 PATIENCE = 0.9
 COMPANY_S_MAX = 0.06
@@ -37,6 +39,8 @@ COMPANY_SHARE = 0.25
 NEWEST_SHARE = 0.1
 """What the latest answer counts for in what is usual."""
 LATE = "it gave no answer in time"
+THROTTLED = "throttled"
+"""The circuit of a provider that has asked for a pause, until it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,81 +64,148 @@ class Guard:
         self._clock = clock
         self._policy = policy or CallPolicy()
         self._standing = Standing()
+        self._waiting = 0
         self._calls = self._failures = self._retries = self._refused = 0
 
     @property
     def state(self) -> GuardState:
         """See ``GuardState``."""
         now = self._standing
-        return GuardState(
-            self.name, str(now.circuit), now.reason, self._calls, self._failures, self._retries, self._refused
-        )
+        held = now.circuit is Circuit.CLOSED and now.until > self._clock.monotonic()
+        circuit = THROTTLED if held else str(now.circuit)
+        return GuardState(self.name, circuit, now.reason, self._calls, self._failures, self._retries, self._refused)
 
-    async def call(self, work: Callable[[], Awaitable[T]], *, deadline_s: float, again: bool) -> T:
+    def refuses(self, deadline_s: float, usual_s: float = 0.0) -> bool:
+        """Whether a call with this deadline would be refused at once."""
+        now = self._clock.monotonic()
+        wait_s = breaker.refuses(now, self._standing, self._policy)
+        return wait_s > 0 and not self._may_wait(now + wait_s + usual_s, now + deadline_s)
+
+    async def call(
+        self,
+        work: Callable[[], Awaitable[T]],
+        *,
+        deadline_s: float,
+        again: bool,
+        usual_s: float = 0.0,
+        waits: bool = False,
+    ) -> T:
         """Run ``work`` in ``deadline_s``, with at most one retry if ``again`` and the budget allows it.
 
-        Raises ``Busy`` at once while the provider is not to be asked, ``Upstream`` when it failed or was late.
+        ``waits``: a pause that leaves ``usual_s``, what such a call takes, until the deadline is waited for. Raises ``Busy``,
+        at once where there is nothing to wait for, while the provider is not to be asked; ``Upstream`` when it failed, was
+        late, or raised what nobody foresaw.
         """
         end = self._clock.monotonic() + deadline_s
+        usual_s = min(usual_s, PATIENCE * deadline_s)
         try:
-            return await self._once(work, end)
+            return await self._once(work, end, usual_s, deadline_s, waits=waits)
         except Upstream as failure:
-            if not again or failure.details.get("kind") not in {"server", "network"}:
+            pause_s = _pause_s(failure)
+            if not again or pause_s is None or self._clock.monotonic() + pause_s + usual_s >= end:
                 raise
             self._standing, may = breaker.retry(self._standing)
-            if not may or self._clock.monotonic() + RETRY_WAIT_S >= end:
+            if not may:
                 raise
         self._retries += 1
-        await self._clock.sleep(RETRY_WAIT_S)
-        return await self._once(work, end)
+        await self._clock.sleep(pause_s)
+        return await self._once(work, end, usual_s, deadline_s, waits=waits)
 
-    async def _once(self, work: Callable[[], Awaitable[T]], end: float) -> T:
-        self._admit()
+    async def _once(
+        self, work: Callable[[], Awaitable[T]], end: float, usual_s: float, deadline_s: float, *, waits: bool
+    ) -> T:
+        epoch = await self._admit(end, usual_s, waits=waits)
         self._calls += 1
         started = self._clock.monotonic()
+        allotted_s = max(0.0, end - started)
+        # A call that began late, after a pause, and was given little more than it takes proves nothing when it is late.
+        fair = allotted_s >= min(PATIENCE * deadline_s, max(2 * usual_s, RETRY_WAIT_S))
         try:
-            async with asyncio.timeout(max(0.0, end - started)):
+            async with asyncio.timeout(allotted_s):
                 result = await work()
         except TimeoutError as late:
-            self._note("timeout", LATE, 0.0)
+            self._note("timeout" if fair else "unfair", LATE, 0.0, epoch)
             raise Upstream(
                 f"{self.name} gave no answer in time",
                 remedy="raise its deadline_s, or check the provider's status page",
                 details={"kind": "timeout"},
             ) from late
         except Upstream as failure:
-            self._note(str(failure.details.get("kind", "")), failure.message, _seconds(failure))
+            self._note(str(failure.details.get("kind", "")), failure.message, _seconds(failure), epoch)
             raise
         except asyncio.CancelledError:
             # A caller whose own deadline was the same one lost patience a moment before us: that was the provider too.
-            theirs = self._clock.monotonic() - started >= PATIENCE * (end - started)
-            self._note("timeout" if theirs else "request", LATE, 0.0)
+            if fair and self._clock.monotonic() - started >= PATIENCE * allotted_s:
+                self._note("timeout", LATE, 0.0, epoch)
+            else:
+                self._standing = breaker.abandoned(self._standing, epoch)
             raise
         except RecalldError:
-            self._standing = breaker.abandoned(self._standing)
+            self._standing = breaker.abandoned(self._standing, epoch)
             raise
-        self._standing = breaker.succeeded(self._standing, self._policy)
+        except Exception as odd:  # a plugin of somebody else's may raise anything; recall does without it
+            self._note("", f"{self.name} raised {type(odd).__name__}", 0.0, epoch)
+            raise Upstream(
+                f"{self.name} raised {type(odd).__name__}",
+                remedy="report it to who made this plugin",
+                details={"kind": "fault"},
+            ) from odd
+        except BaseException:
+            self._standing = breaker.abandoned(self._standing, epoch)
+            raise
+        self._standing = breaker.succeeded(self._standing, self._policy, epoch)
         return result
 
-    def _admit(self) -> None:
-        self._standing, wait_s = breaker.admit(self._clock.monotonic(), self._standing, self._policy)
-        if wait_s > 0:
-            self._refused += 1
-            why = self._standing.reason or "it is asked more slowly now"
-            raise Busy(f"{self.name} is not asked now: {why}", retry_after_s=round(wait_s, 3))
+    async def _admit(self, end: float, usual_s: float, *, waits: bool) -> int:
+        """The epoch of a call that may be made now, after a wait where one is worth it. Raises ``Busy``."""
+        waiting = False
+        try:
+            while True:
+                now = self._clock.monotonic()
+                self._standing, wait_s = breaker.admit(now, self._standing, self._policy)
+                if wait_s <= 0:
+                    return self._standing.epoch
+                if not waits or not self._may_wait(now + wait_s + usual_s, end, already=waiting):
+                    self._refused += 1
+                    why = self._standing.reason or "it is asked more slowly now"
+                    raise Busy(f"{self.name} is not asked now: {why}", retry_after_s=round(wait_s, 3))
+                self._waiting += not waiting
+                waiting = True
+                await self._clock.sleep(max(wait_s, TURN_S))
+        finally:
+            self._waiting -= waiting
 
-    def _note(self, kind: str, said: str, retry_after_s: float) -> None:
-        self._failures += 1
+    def _may_wait(self, ready: float, end: float, *, already: bool = False) -> bool:
+        """Whether enough time is left; for a provider that is down one caller alone waits, who is to be its probe."""
+        if ready >= end:
+            return False
+        return not breaker.down(self._standing) or (already or not self._waiting) and not self._standing.inside
+
+    def _note(self, kind: str, said: str, retry_after_s: float, epoch: int) -> None:
         now, standing, policy = self._clock.monotonic(), self._standing, self._policy
+        self._failures += 1
         match kind:
             case "auth" | "billing":
-                self._standing = breaker.paused(now, standing, policy, said)
+                self._standing = breaker.paused(now, standing, policy, said, epoch)
             case "rate":
-                self._standing = breaker.throttled(now, standing, policy, retry_after_s)
-            case "request":
-                self._standing = breaker.abandoned(standing)  # the provider is well: what it was sent is not
+                self._standing = breaker.throttled(now, standing, policy, retry_after_s, epoch)
+            case "request":  # the provider is well: what it was sent is not
+                self._standing = breaker.succeeded(standing, policy, epoch)
+            case "unfair":
+                self._standing = breaker.abandoned(standing, epoch)
             case _:
-                self._standing = breaker.failed(now, standing, policy, said)
+                self._standing = breaker.failed(now, standing, policy, said, epoch)
+
+
+def _pause_s(failure: Upstream) -> float | None:
+    """How long to wait before the same is asked once more; None where that changes nothing."""
+    match failure.details.get("kind"):
+        case "server" | "network":
+            return RETRY_WAIT_S
+        case "rate":
+            return _seconds(failure)
+        case _:
+            return None
 
 
 def _seconds(failure: Upstream) -> float:
@@ -167,7 +238,9 @@ class GuardedEmbedder:
             )
         missing = [text for text in dict.fromkeys(texts) if text not in self._kept]
         if missing:
-            made = await self.guard.call(lambda: self._asked(missing), deadline_s=self._deadline_s, again=True)
+            made = await self.guard.call(
+                lambda: self._asked(missing), deadline_s=self._deadline_s, again=True, usual_s=self._usual_s, waits=True
+            )
             self._kept.update(zip(missing, made, strict=True))
         found = np.stack([self._kept[text] for text in texts])
         for text in texts:
@@ -178,14 +251,17 @@ class GuardedEmbedder:
 
     def patience_s(self, text: str) -> float:
         """How long other work on this question may wait for company: a quarter of what embedding one took of late, nothing
-        where its vector is known."""
-        return 0.0 if text in self._kept else min(COMPANY_S_MAX, COMPANY_SHARE * self._usual_s)
+        where its vector is known or cannot be had."""
+        if text in self._kept or self.meter.full or self.guard.refuses(self._deadline_s, self._usual_s):
+            return 0.0
+        return min(COMPANY_S_MAX, COMPANY_SHARE * self._usual_s)
 
     async def _asked(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.meter.claim(sum(map(tokens, texts)))
         begun = self._clock.monotonic()
         made = await self._inner.embed(texts, query=True)
-        self._usual_s += (self._clock.monotonic() - begun - self._usual_s) * NEWEST_SHARE
+        took_s = self._clock.monotonic() - begun
+        self._usual_s = self._usual_s + (took_s - self._usual_s) * NEWEST_SHARE if self._usual_s else took_s
         return made
 
     async def close(self) -> None:
@@ -205,7 +281,9 @@ class GuardedReranker:
 
     async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
         """See ``ports.reranker.Reranker``."""
-        return await self.guard.call(lambda: self._asked(query, texts), deadline_s=self._deadline_s, again=True)
+        return await self.guard.call(
+            lambda: self._asked(query, texts), deadline_s=self._deadline_s, again=True, waits=True
+        )
 
     async def _asked(self, query: str, texts: Sequence[str]) -> list[float]:
         self.meter.claim(tokens(query) + sum(map(tokens, texts)))
