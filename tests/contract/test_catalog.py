@@ -15,7 +15,7 @@ from recalld.domain.caller import Caller, Role
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Denied, Invalid
 from recalld.domain.node import ContextType
-from recalld.domain.query import Query
+from recalld.domain.query import Query, TimeRange
 from recalld.domain.uri import Uri
 from tests.shelf import Shelf
 
@@ -411,3 +411,15 @@ async def test_a_large_space_is_read_in_several_goes(house: House, monkeypatch: 
     reach = await house.catalog.reach(ANA, Query("q"))
     assert reach.size == 12
     assert len(reads) >= 6
+
+
+async def test_every_range_of_a_query_holds_against_its_own_field(house: House) -> None:
+    for name, created, updated in (("a", 10.0, 20.0), ("b", 10.0, 40.0), ("c", 30.0, 40.0)):
+        node = house.shelf.file(uri(f"resources/{name}.md"), "text")
+        house.shelf.c.execute("UPDATE node SET created = ?, updated = ? WHERE id = ?", (created, updated, node))
+    late, early = TimeRange("updated_at", 30.0), TimeRange("created_at", until=20.0)
+    assert await house.found(ranges=(late,)) == {"resources/b.md", "resources/c.md"}
+    assert await house.found(ranges=(early,)) == {"resources/a.md", "resources/b.md"}
+    assert await house.found(ranges=(late, early)) == {"resources/b.md"}
+    assert await house.found(since=41.0, ranges=(late,)) == set()
+    assert await house.found(until=20.0, ranges=(TimeRange("updated_at", 0.0),)) == {"resources/a.md"}

@@ -3,11 +3,13 @@ from __future__ import annotations
 import pytest
 
 from recalld.adapters.ledger import carry, chunks, upkeep
+from recalld.adapters.vectors.exact import ExactVectors
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Copy, Embedded, MakeDir, Move, PutVectors, Remove, SetTiers
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Closed, Conflict, Invalid
 from recalld.domain.job import NewJob
+from recalld.infra.offload import Pool
 from tests.contract.ledger_house import ANA, BEN, TIERS, House, append, at, chunk, open_house, put, sound
 
 SHARED = Caller("acme", "")
@@ -87,6 +89,43 @@ async def test_the_former_model_serves_until_the_wanted_one_has_all_its_vectors(
     assert await serving(house) == ["m2"]
     await house.do(put("resources/c.md"))
     assert await serving(house) == ["m2"]
+
+
+async def test_a_model_takes_over_under_constant_traffic(house: House) -> None:
+    """What comes after it was wanted does not count, and what was there is embedded beside what goes on coming."""
+    await house.ledger.want("m1", WIDTH)
+    await house.do(*(put(f"resources/{n}.md", f"text {n}") for n in range(20)))
+    await house.do(vectors("m1", await waiting(house)))
+    await house.ledger.want("m2", WIDTH)
+    for step in range(40):
+        await house.do(*(put(f"resources/new/{step}-{n}.md", f"new {step} {n}") for n in range(4)))
+        todo = await house.ledger.unembedded(Caller("acme", ""), fingerprint="m2", limit=4)
+        assert len({chunk.id for chunk in todo}) == 4
+        await house.do(vectors("m2", [chunk.id for chunk in todo]))
+        if await serving(house) == ["m2"]:
+            break
+    assert await serving(house) == ["m2"]
+
+
+async def test_each_space_changes_over_by_itself(house: House) -> None:
+    async def serves(*users: str) -> str:
+        owners = [o for user in users for (o,) in await house.rows(f"SELECT id FROM owner WHERE user = '{user}'")]
+        return await ExactVectors(house.ledger.readers, Pool("looking", running_max=1, waiting_max=1)).serving(owners)
+
+    await house.ledger.want("m1", WIDTH)
+    await house.do(append("s", "m1"))
+    await house.do(append("t", "m1"), caller=BEN)
+    everything = [row[0] for row in await house.rows("SELECT id FROM chunk ORDER BY id")]
+    await house.do(vectors("m1", everything))
+    await house.ledger.want("m2", WIDTH)
+    assert (await serves("ana"), await serves("ben"), await serves()) == ("m1", "m1", "m1")
+    await house.do(vectors("m2", everything[:1]))
+    await house.do(append("s", "m2"))
+    assert (await serves("ana"), await serves("ben"), await serves("ana", "ben"), await serves()) == (
+        "m2", "m1", "m1", "m1",
+    )  # fmt: skip
+    await house.do(vectors("m2", everything[1:]))
+    assert (await serves("ana", "ben"), await serves()) == ("m2", "m2")
 
 
 async def test_vectors_of_models_out_of_use_are_dropped(house: House) -> None:

@@ -1,5 +1,6 @@
 """Search requests are checked part by part."""
 
+from math import inf, nextafter
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.node import ContextType
+from recalld.domain.query import TimeRange
 from recalld.rules.asking import ask
 
 ANA, NOW = Caller(user="ana"), 1_715_169_600.0
@@ -67,7 +69,7 @@ def test_the_filter_object_narrows_the_query() -> None:
     }
     query = ask("q", ANA, NOW, filter=given)
     assert query.types == (ContextType.MEMORY,)
-    assert (query.time_field, query.since) == ("created_at", 5.0)
+    assert query.times == (TimeRange("created_at", 5.0, inf),)
 
 
 @pytest.mark.parametrize(
@@ -93,3 +95,41 @@ def test_a_filter_narrows_the_targets_and_never_widens_them(target: str, wanted:
 )
 def test_conditions_that_exclude_each_other_find_nothing(asked: dict[str, Any], field: str, value: object) -> None:
     assert ask("q", ANA, NOW, **asked, filter={"op": "must", "field": field, "conds": [value]}).limit == 0
+
+
+DAY = 1_704_067_200.0  # 2024-01-01
+RANGES = [
+    ({"gte": 5}, 5.0, inf),
+    ({"lte": 5}, -inf, 5.0),
+    ({"gt": 5}, nextafter(5.0, inf), inf),
+    ({"lt": 5}, -inf, nextafter(5.0, -inf)),
+    ({"gte": 3, "gt": 5, "lte": 9, "lt": 9}, nextafter(5.0, inf), nextafter(9.0, -inf)),
+    ({"gte": "2024-01-01"}, DAY, inf),
+    ({"lte": "2024-01-01"}, -inf, DAY + 86_400 - 0.001),
+    ({"gt": "2024-01-01"}, nextafter(DAY + 86_400 - 0.001, inf), inf),
+    ({"lt": "2024-01-01"}, -inf, nextafter(DAY, -inf)),
+]
+
+
+@pytest.mark.parametrize(("bounds", "low", "high"), RANGES)
+def test_a_range_is_bounded_as_its_words_say(bounds: dict[str, Any], low: float, high: float) -> None:
+    query = ask("q", ANA, NOW, filter={"op": "range", "field": "updated_at", **bounds})
+    assert query.times == (TimeRange("updated_at", low, high),)
+
+
+def test_times_narrow_each_other_and_each_has_its_own_field() -> None:
+    conds = [
+        {"op": "range", "field": "updated_at", "gte": NOW - 30 * 86_400},
+        {"op": "range", "field": "created_at", "lte": NOW},
+    ]
+    query = ask("q", ANA, NOW, since="7d", filter={"op": "and", "conds": conds})
+    assert query.times == (
+        TimeRange("updated_at", NOW - 7 * 86_400, inf),
+        TimeRange("updated_at", NOW - 30 * 86_400, inf),
+        TimeRange("created_at", -inf, NOW),
+    )
+
+
+def test_ranges_that_exclude_each_other_are_no_fault() -> None:
+    conds = [{"op": "range", "field": "updated_at", "gte": 9}, {"op": "range", "field": "updated_at", "lt": 5}]
+    assert len(ask("q", ANA, NOW, filter={"op": "and", "conds": conds}).times) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -37,8 +36,6 @@ from .plugins import load, load_all, make
 from .stages import StageTimes
 from .table import POLICIES
 
-SWITCH_INTERVAL_S = 0.0005
-"""How soon a computing thread lets the loop have the interpreter (decisions 0009 and 0011)."""
 COMPUTE_RUNNING_MAX = 2
 BULK_DEADLINE_S = 120.0
 """A batch of documents may take this long to be embedded by a provider."""
@@ -52,7 +49,6 @@ VECTORS_WAITING_MAX = 256
 @asynccontextmanager
 async def open_doors(config: Config) -> AsyncIterator[Doors]:
     """The doors of a store's owner."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with AsyncExitStack() as stack:
         blobs = _blobs(config, stack)
         ledger = await open_ledger(

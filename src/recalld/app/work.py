@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from recalld.infra import heap, logs, private
+from recalld.infra import heap, logs, private, processor
 from recalld.infra.background import background
 from recalld.infra.child import FD_VARIABLE, follow_parent, inherited_socket, step_back
 from recalld.infra.link import Link
@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         return 2
     os.umask(private.OTHERS)
     heap.settle()
+    processor.hand_over_soon()
+    processor.one_blas_thread()
     follow_parent()
     sock, settings = inherited_socket()
     config = unpacked(settings)

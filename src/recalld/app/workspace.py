@@ -27,6 +27,7 @@ from recalld.domain.session import Archive, Session
 from recalld.domain.uri import Uri, bad_uri
 from recalld.flows.context import assemble as assembling
 from recalld.flows.find.find import find
+from recalld.flows.find.light import in_light_of
 from recalld.flows.find.search import search
 from recalld.flows.session.append import append, new_config
 from recalld.flows.session.commit import commit
@@ -38,7 +39,6 @@ from recalld.ports.ledger import Reader
 from recalld.rules.address import resolve
 from recalld.rules.asking import ask
 from recalld.rules.ids import check_session_id
-from recalld.rules.widen import widen
 from recalld.rules.wire import message_json
 
 from . import request
@@ -222,13 +222,15 @@ class Workspace(Importing):
     async def search(self, query: str, *, session_id: str = "", **options: Any) -> Answer:
         """``find`` whose question is read in the light of the session's latest turns."""
         asked = ask(query, self.caller, self._doors.clock.now(), **options)
-        if session_id:
-            try:
-                recent = await self._doors.ledger.tenant(self.caller).messages(session_id, archive=0)
-            except NotFound:
-                recent = []
-            asked = replace(asked, text=widen(asked.text, recent))
-        return await search(asked, self.caller, self._doors, deadline_s=self._recall_s())
+        if not session_id:
+            return await search(asked, self.caller, self._doors, deadline_s=self._recall_s())
+        clock, deadline_s = self._doors.clock, self._recall_s()
+        end = clock.monotonic() + deadline_s
+        tenant = self._doors.ledger.tenant(self.caller)
+        text, missing = await in_light_of(asked.text, session_id, tenant, within_s=deadline_s / 4)
+        left_s = max(end - clock.monotonic(), deadline_s / 2)
+        answer = await search(replace(asked, text=text), self.caller, self._doors, deadline_s=left_s)
+        return replace(answer, degraded=tuple(sorted({*answer.degraded, *missing}))) if missing else answer
 
     async def assemble(self, query: str, **options: Any) -> ContextBlock:
         """The wire's mode=context; options are the fields of ``flows/context/assemble.Wish`` with URIs as texts."""

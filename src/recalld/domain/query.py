@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from .node import ContextType
 from .uri import Uri
@@ -11,12 +12,22 @@ QUERY_CHARS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class TimeRange:
+    """Epoch seconds from ``since`` to ``until``, both included, against ``field`` (``updated_at`` or ``created_at``)."""
+
+    field: str
+    since: float = -inf
+    until: float = inf
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One question.
 
     ``targets``: subtrees to search, () = the caller's own tree and the account's resources; ``types``/``levels``: () =
     all; ``tags``: ``k=v``, all must be on the node; ``since``/``until``: epoch seconds against ``time_field``
-    (``updated_at`` or ``created_at``); ``score_min``: hits must score above it, None = the default cut.
+    (``updated_at`` or ``created_at``); ``ranges``: further ones, all of which must hold;
+    ``score_min``: hits must score above it, None = the default cut.
     """
 
     text: str
@@ -31,3 +42,12 @@ class Query:
     time_field: str = "updated_at"
     exclude_session: str = ""
     messages: bool = True
+    ranges: tuple[TimeRange, ...] = ()
+
+    @property
+    def times(self) -> tuple[TimeRange, ...]:
+        """All that bounds it in time."""
+        if self.since is None and self.until is None:
+            return self.ranges
+        since = -inf if self.since is None else self.since
+        return (TimeRange(self.time_field, since, inf if self.until is None else self.until), *self.ranges)

@@ -21,6 +21,9 @@ _LAST_AT = (
     f"{AT} SELECT at.id, at.depth, n.kind FROM at CROSS JOIN node n ON n.id = at.id ORDER BY at.depth DESC LIMIT 1"
 )
 
+WANTED_TO = "coalesce((SELECT value FROM meta WHERE key = 'wanted_to'), 9223372036854775807)"
+"""The last chunk there was when the wanted model was first wanted: what comes later keeps no space from changing over to it."""
+
 
 def way(account: str, parts: Sequence[str]) -> str:
     """The way to these segments below an account's root, for ``AT``."""

@@ -1,11 +1,16 @@
-"""Which of the machine's processors a server's threads run on."""
+"""How the threads of a process that is ours alone share processors and the interpreter. An application that embeds the engine is
+left as it is: nothing here is called for it."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from threadpoolctl import threadpool_limits
+
+SWITCH_INTERVAL_S = 0.0005
 _allowed: set[int] = set()
 """What this process may use; empty while nothing was narrowed."""
 
@@ -30,6 +35,17 @@ def keep_to_one() -> int | None:
         return None
     _allowed.update(allowed)
     return chosen
+
+
+def hand_over_soon() -> None:
+    """For a server and its worker: a computing thread lets the loop have the interpreter (decisions 0009 and 0011)."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+
+def one_blas_thread() -> None:
+    """For a server and its worker, once numpy is loaded: two BLAS threads cost eight times the processor time of one at the
+    sizes that are computed here."""
+    threadpool_limits(limits=1, user_api="blas")
 
 
 @contextmanager

@@ -175,9 +175,10 @@ class Vectors(Protocol):
         ``patience_s``: so long it may wait for others who ask the same. Raises ``Busy``."""
         ...
 
-    async def serving(self) -> str:
-        """Fingerprint of the model to search with: the wanted one once all have had its vectors, the one before until
-        then ("" = none was ever wanted). A chunk that is new since then does not change it back."""
+    async def serving(self, owners: Sequence[int] = ()) -> str:
+        """Fingerprint of the model to search these owners' chunks with: the wanted one once all they had when it was first
+        wanted have had its vectors, the one before until then ("" = none was ever wanted). A chunk that is new since then
+        does not change it back. No ``owners``: all of the store's."""
         ...
 
 

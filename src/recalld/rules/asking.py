@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,11 +13,11 @@ from typing import Any, Never
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.node import ContextType
-from recalld.domain.query import QUERY_CHARS_MAX, Query
+from recalld.domain.query import QUERY_CHARS_MAX, Query, TimeRange
 from recalld.domain.uri import Uri
 
 from .address import resolve
-from .moments import epoch_of, read_moment
+from .moments import read_moment
 
 LIMIT_MAX = 1_000
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
@@ -167,20 +168,26 @@ def _range(query: Query, raw: Mapping[str, Any], now: float) -> Query:
     field = str(raw.get("field"))
     if field not in {"created_at", "updated_at"}:
         return _no_filter(field)
-    low, high = raw.get("gte", raw.get("gt")), raw.get("lte", raw.get("lt"))
-    return replace(
-        query,
-        time_field=field,
-        since=query.since if low is None else _number_or_time(low, now, field),
-        until=query.until if high is None else _number_or_time(high, now, field),
-    )
+    low, high = -math.inf, math.inf
+    # A day stands for its beginning or its end, whichever makes the word true: after a day is after its end.
+    for word, value in (("gte", raw.get("gte")), ("gt", raw.get("gt")), ("lte", raw.get("lte")), ("lt", raw.get("lt"))):
+        if value is None:
+            continue
+        when = _number_or_time(value, now, field, end=word in {"gt", "lte"})
+        match word:
+            case "gte":
+                low = max(low, when)
+            case "gt":
+                low = max(low, math.nextafter(when, math.inf))
+            case "lte":
+                high = min(high, when)
+            case _:
+                high = min(high, math.nextafter(when, -math.inf))
+    return replace(query, ranges=(*query.ranges, TimeRange(field, low, high)))
 
 
-def _number_or_time(value: object, now: float, field: str) -> float:
-    found = epoch_of(value) if isinstance(value, int | float) else None
-    if found is not None:
-        return found
-    return float(value) if isinstance(value, int | float) else instant(str(value), now, field)
+def _number_or_time(value: object, now: float, field: str, *, end: bool) -> float:
+    return float(value) if isinstance(value, int | float) else instant(str(value), now, field, end=end)
 
 
 def _no_filter(what: object) -> Never:

@@ -77,3 +77,22 @@ async def test_an_empty_answer_needs_no_second_look(birds: House) -> None:
     doors = replace(birds.doors, reranker=reranker)
     answer = await search(Query("nothing like that at all"), birds.r.caller, doors, deadline_s=5.0)
     assert (answer.hits, reranker.asked) == ((), [])
+
+
+@pytest.mark.parametrize("limit", [LOOKED_AT_MAX, LOOKED_AT_MAX + 5, 30])
+async def test_a_limit_beyond_what_is_looked_at_is_filled_in_fused_order(birds: House, limit: int) -> None:
+    fused = await asked(birds, None, limit=limit)
+    reranker = Reranker("")  # all of them
+    answer = await asked(birds, reranker, limit=limit)
+    assert [hit.uri for hit in answer.hits] == [hit.uri for hit in fused.hits]
+    assert len(answer.hits) == limit
+    assert reranker.asked == [LOOKED_AT_MAX]
+    scores = [hit.score for hit in answer.hits]
+    assert scores == sorted(scores, reverse=True)
+
+
+async def test_those_left_out_by_the_second_look_make_room_for_others(birds: House) -> None:
+    first = (await asked(birds, None, limit=1)).hits[0].uri
+    answer = await asked(birds, Reranker(first.name), limit=LOOKED_AT_MAX + 1)
+    fused = await asked(birds, None, limit=30)
+    assert [hit.uri for hit in answer.hits] == [first, *(hit.uri for hit in fused.hits[LOOKED_AT_MAX:])]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied
 from recalld.domain.node import ContextType
-from recalld.domain.query import Query
+from recalld.domain.query import Query, TimeRange
 from recalld.domain.uri import Uri
 
 from .arrays import Ids
@@ -76,8 +76,8 @@ def rows_of(space: Space, resolved: Resolved, query: Query, caller: Caller) -> N
         keep &= _of_types(nodes["bits"][at], message, query.types)
     if query.tags:
         keep &= np.isin(space.chunks["node"], _tagged(space, query.tags))
-    if query.since is not None or query.until is not None:
-        keep &= _in_time(space, query)
+    for span in query.times:
+        keep &= _in_time(space, span)
     return keep
 
 
@@ -95,11 +95,9 @@ def _tagged(space: Space, tags: tuple[str, ...]) -> Ids:
     return np.array([node for node, held in space.tags.items() if wanted <= held], np.int64)
 
 
-def _in_time(space: Space, query: Query) -> NDArray[np.bool_]:
+def _in_time(space: Space, span: TimeRange) -> NDArray[np.bool_]:
     """A message's time is when it was said; a file's the asked one of its node's."""
     at = space.chunks["node_row"]
-    column = "created" if query.time_field == "created_at" else "updated"
+    column = "created" if span.field == "created_at" else "updated"
     when = np.where(space.nodes["kind"][at] == 2, space.chunks["at"], space.nodes[column][at])
-    since = -np.inf if query.since is None else query.since
-    until = np.inf if query.until is None else query.until
-    return (when >= since) & (when <= until)
+    return (when >= span.since) & (when <= span.until)

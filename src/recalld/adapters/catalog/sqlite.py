@@ -177,8 +177,8 @@ class SqliteCatalog:
     def _reach(self, wanted: _Wanted, parts: list[tuple[Space, Resolved]]) -> Reach:
         caller, query = wanted.caller, wanted.query
         key = (
-            tuple((id(s), r) for s, r in parts), query.types, query.levels, query.tags, query.since, query.until,
-            query.time_field, query.messages, caller.peer, any(t.parts for t in query.targets),
+            tuple((id(s), r) for s, r in parts), query.types, query.levels, query.tags, query.times,
+            query.messages, caller.peer, any(t.parts for t in query.targets),
         )  # fmt: skip
         stamps = tuple(s.stamp for s, _ in parts)
         view, reach = self._views.get(key, (None, None))

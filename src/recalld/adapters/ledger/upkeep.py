@@ -15,7 +15,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
-from recalld.infra.lookup import every, only
+from recalld.infra.lookup import WANTED_TO, every, only
 from recalld.ports.ledger import ChunkRow, StaleDir, Usage
 from recalld.rules.encoding import decode
 
@@ -27,6 +27,7 @@ from .rows import SELECT_NODE
 from .snapshots import NEEDED
 
 STALE_LOOKED_AT = 5_000
+OLDEST_SHARE = 4
 PURGED_CHUNKS_MAX = 50
 """Chunks one slice of a purge deletes: about 5 ms."""
 
@@ -77,16 +78,22 @@ def node_by_id(c: apsw.Connection, caller: Caller, node: int) -> Node | None:
     return rows.load(c, node, Uri(path))
 
 
+_UNEMBEDDED = (
+    'SELECT k.id, k.node, k.level, k.start, k."end", k.text, n.kind, n.hash FROM unembedded u JOIN chunk k ON k.id = u.chunk '
+    "JOIN node n ON n.id = k.node WHERE u.owner = ? AND EXISTS (SELECT 1 FROM meta WHERE key = 'wanted_model' AND value = ?) "
+)
+
+
 def unembedded(c: apsw.Connection, caller: Caller, fingerprint: str, limit: int) -> list[tuple[Any, ...]]:
-    """(chunk, node, level, start, end, text or None, kind, hash) of chunks to embed, the newest first."""
+    """(chunk, node, level, start, end, text or None, kind, hash) of chunks to embed, the newest first. Where there are more, the
+    oldest are a quarter of them: what goes on coming does not keep these waiting for ever."""
     owner = rows.owner_of(c, caller.account, caller.user)
-    return every(
-        c,
-        'SELECT k.id, k.node, k.level, k.start, k."end", k.text, n.kind, n.hash FROM unembedded u JOIN chunk k ON k.id = u.chunk '
-        "JOIN node n ON n.id = k.node WHERE u.owner = ? AND EXISTS (SELECT 1 FROM meta WHERE key = 'wanted_model' AND value = ?) "
-        "ORDER BY u.chunk DESC LIMIT ?",
-        (owner, fingerprint, limit),
-    )
+    found = every(c, f"{_UNEMBEDDED} ORDER BY u.chunk DESC LIMIT ?", (owner, fingerprint, limit))
+    if len(found) < limit:
+        return found
+    oldest = every(c, f"{_UNEMBEDDED} ORDER BY u.chunk LIMIT ?", (owner, fingerprint, limit // OLDEST_SHARE))
+    newest = found[: limit - len(oldest)]
+    return newest + [row for row in reversed(oldest) if not newest or row[0] < newest[-1][0]]
 
 
 def outside(c: apsw.Connection, hashes: set[str]) -> list[str]:
@@ -159,11 +166,13 @@ def put_vectors(pen: Pen, op: PutVectors) -> None:
 
 
 def serve(c: apsw.Connection) -> None:
-    """Have recall search with the wanted model's vectors if they are all there, or if no other model has any."""
+    """Have recall search with the wanted model's vectors if all chunks of the day it was wanted have one, or if no other model
+    has any. Until then each index space changes over by itself (``vectors/exact``)."""
     c.execute(
         "INSERT OR REPLACE INTO meta SELECT 'serving_model', w.value FROM meta w WHERE w.key = 'wanted_model' AND w.value <> '' "
         "AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'serving_model' AND value = w.value) AND ("
-        "NOT EXISTS (SELECT 1 FROM unembedded) AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'listed_to') "
+        f"NOT EXISTS (SELECT 1 FROM unembedded WHERE chunk <= {WANTED_TO}) "
+        "AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'listed_to') "
         "OR NOT EXISTS (SELECT 1 FROM vector v JOIN model m ON m.id = v.model JOIN meta s ON s.key = 'serving_model' "
         "AND s.value = m.fingerprint))"
     )
@@ -189,6 +198,7 @@ def want(c: apsw.Connection, fingerprint: str, width: int) -> bool:
         if fingerprint:
             c.execute("INSERT OR IGNORE INTO model (fingerprint, width) VALUES (?, ?)", (fingerprint, width))
             c.execute("INSERT INTO meta VALUES ('listed_to', 0)")
+            c.execute("INSERT OR REPLACE INTO meta SELECT 'wanted_to', coalesce(max(id), 0) FROM chunk")
             serve(c)
     return bool(every(c, "SELECT 1 FROM meta WHERE key = 'listed_to'"))
 

@@ -10,9 +10,8 @@ from typing import Protocol, TypeVar
 import apsw
 import numpy as np
 import orjson
-from threadpoolctl import threadpool_limits
 
-from recalld.infra.lookup import only
+from recalld.infra.lookup import WANTED_TO, only
 from recalld.infra.together import Together
 from recalld.ports.compute import Compute
 from recalld.ports.index import WHOLE_ROWS_MAX, Cosines, DenseMatches, Ids, Reach, Scores
@@ -29,6 +28,11 @@ BYTES_MAX = 2_000_000_000
 OVERFETCH = 3
 """The index's cost grows with what is asked of it: three times the hits hold 98% of the exact ones."""
 FILTERED_EXACT_MAX = 5_000
+_SERVING = f"""
+SELECT coalesce((SELECT value FROM meta WHERE key = 'wanted_model' AND value <> '' AND json_array_length(?1) > 0
+    AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'listed_to') AND NOT EXISTS (
+      SELECT 1 FROM json_each(?1) w CROSS JOIN unembedded u ON u.owner = w.value WHERE u.chunk <= {WANTED_TO})),
+  (SELECT value FROM meta WHERE key = 'serving_model'), '')"""
 _LIVING = "SELECT group_concat(chunk) FROM vector WHERE owner = ? AND model = ?"
 SPARE_ROWS = 1_000
 """So few vectors are not worth looking at which of them are of use."""
@@ -115,7 +119,6 @@ class ExactVectors:
         self._held_bytes: dict[tuple[int, int], int] = {}
         self._bytes = 0
         self._models: dict[str, tuple[int, int]] = {}
-        self._one_thread = False
         # Which asks once at a time: caches have one writer, searches read beside it.
         self._follows = Together(self._follow)
 
@@ -123,12 +126,11 @@ class ExactVectors:
         """See ``ports.index.Vectors``."""
         return await self._follows.ask((tuple(owners), fingerprint), patience_s=patience_s)
 
-    async def serving(self) -> str:
+    async def serving(self, owners: Sequence[int] = ()) -> str:
         """See ``ports.index.Vectors``."""
-        found = await self._store.read(
-            lambda c: c.execute("SELECT value FROM meta WHERE key = 'serving_model'").fetchall()
-        )
-        return str(found[0][0]) if found else ""
+        asked = orjson.dumps(list(owners)).decode()
+        (found,) = await self._store.read(lambda c: only(c, _SERVING, (asked,)))
+        return str(found)
 
     # ------------------------------------------------------------------ inside
     async def _follow(self, asked: Sequence[tuple[tuple[int, ...], str]]) -> list[ExactSpace]:
@@ -136,7 +138,6 @@ class ExactVectors:
         wanted = {model: sorted({o for owners, m in asked if m == model for o in owners}) for _, model in asked}
 
         def pull(c: apsw.Connection) -> bool:
-            self._limit_threads()
             return any(self._take(c, owners, fingerprint) for fingerprint, owners in wanted.items())
 
         while await self._store.read(pull):
@@ -206,12 +207,6 @@ class ExactVectors:
         model = self._models.get(fingerprint, (0, 0))[0]
         kept = ((owner, self._kept.get((owner, model))) for owner in owners)
         return {owner: each for owner, each in kept if each is not None}
-
-    def _limit_threads(self) -> None:
-        # Two BLAS threads cost eight times the processor time of one at these sizes.
-        if not self._one_thread:
-            threadpool_limits(limits=1, user_api="blas")
-            self._one_thread = True
 
 
 class ExactSpace:

@@ -26,7 +26,7 @@ class MemoryVectors:
         """See ``ports.index.Vectors``."""
         return MemorySpace(self._rows.get(fingerprint, {}))
 
-    async def serving(self) -> str:
+    async def serving(self, owners: Sequence[int] = ()) -> str:
         """See ``ports.index.Vectors``: the first model that brought any vectors."""
         return next(iter(self._rows), "")
 

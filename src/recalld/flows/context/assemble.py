@@ -32,13 +32,15 @@ async def assemble(wish: Wish, caller: Caller, doors: Doors, *, deadline_s: floa
     Raises ``Invalid`` for a wish that cannot be; ``Busy`` and ``Upstream`` when no search at all answered.
     """
     check(wish)
+    begun = doors.clock.monotonic()
     quotas = quotas_of(wish.quotas, wish.purpose)
     tenant = doors.ledger.tenant(caller)
-    past = await past_of(wish, tenant, deadline_s=deadline_s)
+    past = await past_of(wish, tenant, deadline_s=deadline_s / 2)
     cooled = past.log.cooled(wish.dedup_turns) if past.log is not None else frozenset[str]()
     spare = min(len(wish.exclude) + len(cooled), SPARE_MAX)
     planned = searches(wish, quotas, caller, spare)
-    gathered = await gather(wish, past.queries, planned, cooled, caller, doors, deadline_s=deadline_s)
+    left_s = deadline_s - (doors.clock.monotonic() - begun)
+    gathered = await gather(wish, past.queries, planned, cooled, caller, doors, deadline_s=left_s)
     chosen = choose(list(gathered.found.values()), quotas, wish.limit)
     pins = dict(wish.detail or {})
     # Other peers' entries were asked for: their texts are read without this peer's blinkers.

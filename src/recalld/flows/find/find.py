@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from recalld.domain.caller import Caller
+from recalld.domain.errors import Busy, Upstream
 from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
 from recalld.ports.doors import Doors, impatient
@@ -14,8 +16,10 @@ from recalld.rules.weights import CUT, DEFAULT
 
 from .answer import hits_of
 from .plan import plan
-from .recall import asking, ready, recall, rows_of
+from .recall import asking, ready, recall, rows_of, within
 
+SPARE_S = 0.3
+"""Kept of the deadline, or half of it, for ranking and reading what was found."""
 SPARE = 10
 """Kept beyond the limit, for when hits fall out because another one already says the same."""
 
@@ -24,9 +28,14 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
     """The best entries for ``query`` that ``caller`` may see, in descending score.
 
     Late or failing parts are done without and named in ``degraded``. Raises ``Invalid`` and ``Denied`` for the query,
-    ``Busy`` when readers are saturated, ``Upstream`` when no search answered within ``deadline_s``.
+    ``Busy`` when readers are saturated, ``Upstream`` when no search answered within ``deadline_s``, of which a little is
+    kept for reading what was found.
     """
-    doors = await _serving(doors)
+    # Parts that wait as long as they may leave time for what comes after them.
+    begun = asyncio.get_running_loop().time()
+    end, spare = begun + deadline_s, min(SPARE_S, deadline_s / 2)
+    searched, ranked_by = end - spare, end - spare / 2
+    doors, late = await _serving(query, caller, doors, begun + deadline_s / 4)
     clock, stages = doors.clock, []
     since = clock.monotonic()
 
@@ -38,40 +47,53 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
         since = now
 
     planned = plan(query)
-    async with asking(planned, doors, deadline_s=deadline_s) as asked:
-        reach = await doors.catalog.reach(caller, query, patience_s=doors.patience(planned.text))
+    async with asking(planned, doors, end=searched) as asked:
+        reach = await within(searched, doors.catalog.reach(caller, query, patience_s=doors.patience(planned.text)))
         stage("plan", f"{len(planned.terms)} terms, {reach.size} chunks in reach")
         if not reach.size or query.limit < 1:
             return Answer((), (), tuple(stages))
-        found = await recall(planned, reach, asked, doors, deadline_s=deadline_s)
-    table, evidence = await rows_of(reach, found, doors)
+        found = await recall(planned, reach, asked, doors, end=searched)
+    table, evidence = await rows_of(reach, found, doors, end=ranked_by)
     stage("recall", f"{len(evidence.row)} postings, {evidence.known} vectors")
-    rows, entry, prepared = await ready(table, doors)
+    rows, entry, prepared = await ready(table, doors, end=ranked_by)
     ranked = rank(query.text, rows, evidence, DEFAULT, prepared)
     cut = CUT if query.score_min is None else query.score_min
     best = fold(entry, ranked.total, query.limit + SPARE)
     best = best[ranked.score(best) > cut]
     stage("rank", f"{len(best)} entries above {cut:g}")
-    hits = await _load(best, query.limit, reach, table, ranked, doors)
+    hits, unread = await _load(best, query.limit, reach, table, ranked, doors, end)
     stage("load", f"{len(hits)} hits")
-    return Answer(hits, tuple(sorted(found.degraded)), tuple(stages))
+    return Answer(hits, tuple(sorted({*late, *found.degraded, *unread})), tuple(stages))
 
 
-async def _serving(doors: Doors) -> Doors:
-    """Vectors of two models are never compared: while a new model's are being made, questions are asked of the old one."""
-    if doors.former is None or await doors.vectors.serving() != doors.former.fingerprint:
-        return doors
-    return replace(doors, embedder=doors.former, patience=impatient)
+async def _serving(query: Query, caller: Caller, doors: Doors, end: float) -> tuple[Doors, tuple[str, ...]]:
+    """Vectors of two models are never compared: while a new model's are being made for what this question may find, it is
+    asked of the old one."""
+    if doors.former is None:
+        return doors, ()
+    try:
+        async with asyncio.timeout_at(end):
+            reach = await doors.catalog.reach(caller, query)
+            serving = await doors.vectors.serving(reach.owners)
+    except (Busy, Upstream, TimeoutError):
+        return replace(doors, embedder=None), ("vectors",)
+    if serving != doors.former.fingerprint:
+        return doors, ()
+    return replace(doors, embedder=doors.former, patience=impatient), ()
 
 
 async def _load(
-    best: Ids, limit: int, reach: Reach, table: ChunkTable, ranked: Ranked, doors: Doors
-) -> tuple[Hit, ...]:
-    """The first ``limit`` entries that are still there and say something of their own."""
+    best: Ids, limit: int, reach: Reach, table: ChunkTable, ranked: Ranked, doors: Doors, end: float
+) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
+    """The first ``limit`` entries that are still there and say something of their own, and what was missing."""
     nodes = table.node[best].tolist()
-    loaded = await doors.catalog.load(reach, nodes[:limit])
+    loaded = await within(end, doors.catalog.load(reach, nodes[:limit]))
     hits = hits_of(best[:limit], loaded, table, ranked, targeted=reach.targeted)
     if len(hits) < limit < len(best):
-        loaded += await doors.catalog.load(reach, nodes[limit:])
+        try:
+            async with asyncio.timeout_at(end):
+                loaded = loaded + await doors.catalog.load(reach, nodes[limit:])
+        except (Busy, Upstream, TimeoutError):
+            return hits, ("catalog",)
         hits = hits_of(best, loaded, table, ranked, targeted=reach.targeted)[:limit]
-    return hits
+    return hits, ()

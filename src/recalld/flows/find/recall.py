@@ -1,11 +1,15 @@
-"""Dense and lexical search side by side, each under its own deadline; what is late is done without."""
+"""Dense and lexical search side by side, under one deadline; what is late is done without.
+
+``end`` is a moment of the running loop's clock: whatever a find awaits ends by then.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +32,7 @@ from recalld.rules.weights import DEFAULT
 
 from .plan import Plan
 
+T = TypeVar("T")
 CANDIDATES_MAX = 1_000
 DENSE_HITS = 100
 NEIGHBOURS = 4
@@ -57,11 +62,11 @@ class Asked:
 
 
 @asynccontextmanager
-async def asking(plan: Plan, doors: Doors, *, deadline_s: float) -> AsyncIterator[asyncio.Task[Asked]]:
+async def asking(plan: Plan, doors: Doors, *, end: float) -> AsyncIterator[asyncio.Task[Asked]]:
     """The question's vector on its way, while the block finds out where to look; called off when the block ends."""
     try:
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(_embedded(plan, doors, deadline_s))
+            task = group.create_task(_embedded(plan, doors, end))
             try:
                 yield task
             finally:
@@ -70,16 +75,16 @@ async def asking(plan: Plan, doors: Doors, *, deadline_s: float) -> AsyncIterato
         raise several.exceptions[0] from None
 
 
-async def recall(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Doors, *, deadline_s: float) -> Found:
+async def recall(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Doors, *, end: float) -> Found:
     """Search both ways. Raises ``Upstream`` only when neither answered."""
-    found = Found(await doors.catalog.table(reach) if reach.size <= WHOLE_ROWS_MAX else None)
+    found = Found(await within(end, doors.catalog.table(reach)) if reach.size <= WHOLE_ROWS_MAX else None)
     try:
         async with asyncio.TaskGroup() as group:
             # Beside what takes longest, which goes on here: a task that ends is heard of two turns of the loop later.
-            group.create_task(_lexical(plan, reach, doors, found, deadline_s))
+            group.create_task(_lexical(plan, reach, doors, found, end))
             if found.table is not None:
-                group.create_task(ready(found.table, doors))
-            await _dense(plan, reach, asked, doors, found, deadline_s)
+                group.create_task(ready(found.table, doors, end=end))
+            await _dense(plan, reach, asked, doors, found, end)
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
     if found.lexical is None and found.vector is None:
@@ -87,21 +92,30 @@ async def recall(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Do
     return found
 
 
-async def _lexical(plan: Plan, reach: Reach, doors: Doors, found: Found, deadline_s: float) -> None:
+async def within(end: float, part: Awaitable[T]) -> T:
+    """What nothing can be found without. Raises ``Upstream`` when it is late."""
     try:
-        async with asyncio.timeout(deadline_s):
+        async with asyncio.timeout_at(end):
+            return await part
+    except TimeoutError:
+        raise Upstream("the index did not answer in time", remedy="ask again in a moment") from None
+
+
+async def _lexical(plan: Plan, reach: Reach, doors: Doors, found: Found, end: float) -> None:
+    try:
+        async with asyncio.timeout_at(end):
             found.lexical = await doors.lexicon.match(reach, plan.terms, plan.phrase)
     except (Busy, Upstream, TimeoutError):
         found.degraded += ("lexicon",)
 
 
-async def _embedded(plan: Plan, doors: Doors, deadline_s: float) -> Asked:
+async def _embedded(plan: Plan, doors: Doors, end: float) -> Asked:
     embedder = doors.embedder
     if embedder is None or not plan.text.strip():
         return Asked()
     since = doors.clock.monotonic()
     try:
-        async with asyncio.timeout(min(doors.deadlines.embed_s, deadline_s)):
+        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + doors.deadlines.embed_s, end)):
             vector = (await embedder.embed([plan.text], query=True))[0]
     except (Busy, Upstream, Invalid, TimeoutError):
         # Invalid: an extra that is not installed. Recall answers all the same, and says what it lacks.
@@ -111,14 +125,12 @@ async def _embedded(plan: Plan, doors: Doors, deadline_s: float) -> Asked:
     return Asked(vector if vector.any() else None)
 
 
-async def _dense(
-    plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: Found, deadline_s: float
-) -> None:
+async def _dense(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: Found, end: float) -> None:
     if doors.embedder is None:
         return
     missing: tuple[str, ...] = ()
     try:
-        async with asyncio.timeout(deadline_s):  # while the question's vector is on its way
+        async with asyncio.timeout_at(end):  # while the question's vector is on its way
             model, patience_s = doors.embedder.fingerprint, doors.patience(plan.text)
             found.space = await doors.vectors.space(reach.owners, model, patience_s=patience_s)
     except (Busy, Upstream, TimeoutError):
@@ -127,7 +139,7 @@ async def _dense(
     found.degraded += question.degraded
     if question.vector is not None and found.space is not None:
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout_at(end):
                 await _compared(question.vector, reach, found.space, found)
         except (Busy, Upstream, TimeoutError):
             missing = ("vectors",)
@@ -142,25 +154,37 @@ async def _compared(vector: Scores, reach: Reach, space: VectorSpace, found: Fou
     found.vector = vector
 
 
-async def rows_of(reach: Reach, found: Found, doors: Doors) -> tuple[ChunkTable, Evidence]:
+async def rows_of(reach: Reach, found: Found, doors: Doors, *, end: float) -> tuple[ChunkTable, Evidence]:
     """The rows to rank and what is known about them: all of a small reach, the candidates and their neighbours of a
     large one."""
     table, cosines = found.table, found.cosines
     if table is None:
-        table = await doors.catalog.table(reach, _candidates(found), around=NEIGHBOURS)
-        cosines = await _asked(table.ids, found)
+        table = await within(end, doors.catalog.table(reach, _candidates(found), around=NEIGHBOURS))
+        try:
+            async with asyncio.timeout_at(end):
+                cosines = await _asked(table.ids, found)
+        except (Busy, Upstream, TimeoutError):
+            found.degraded += ("vectors",)
     evidence = _evidence(table.ids, found.lexical, cosines)
     model = doors.embedder
     return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
 
 
-async def ready(table: ChunkTable, doors: Doors) -> tuple[Rowset, Ids, Prepared]:
-    """A table's rows as ranking wants them, and which entry each belongs to: made once for each table however many ask of it."""
-    async with table.kept.setdefault("turn", asyncio.Lock()):
-        kept: tuple[Rowset, Ids, Prepared] | None = table.kept.get("rank")
-        if kept is None:
-            kept = table.kept["rank"] = await doors.compute.run(_made_ready, table)
-        return kept
+async def ready(table: ChunkTable, doors: Doors, *, end: float) -> tuple[Rowset, Ids, Prepared]:
+    """A table's rows as ranking wants them, and which entry each belongs to: made once for each table however many ask of it.
+
+    Where no thread computes them in time they are made here, a moment of the loop for one table: nothing else is needed.
+    """
+    kept: tuple[Rowset, Ids, Prepared] | None
+    try:
+        async with asyncio.timeout_at(end), table.kept.setdefault("turn", asyncio.Lock()):
+            kept = table.kept.get("rank")
+            if kept is None:
+                kept = await doors.compute.run(_made_ready, table)
+    except (Busy, TimeoutError):
+        kept = table.kept.get("rank") or _made_ready(table)
+    table.kept["rank"] = kept
+    return kept
 
 
 def _made_ready(table: ChunkTable) -> tuple[Rowset, Ids, Prepared]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 
 from recalld.domain.caller import Caller
@@ -21,14 +22,16 @@ SPARE_S = 0.1
 
 
 async def search(query: Query, caller: Caller, doors: Doors, *, deadline_s: float) -> Answer:
-    """``find``, then the reranker's order and relevances for the best 20; hits not above the cut are left out.
+    """``find``, then the reranker's order and relevances for the best 20; those not above the cut are left out. Further hits
+    that ``query.limit`` asks for follow in fused order, scored no higher than what was looked at.
 
     The fused order stands if there is no reranker, or if it is late or fails: then ``degraded`` names it.
     """
     if doors.reranker is None:
         return await find(query, caller, doors, deadline_s=deadline_s)
     end = doors.clock.monotonic() + deadline_s
-    wide = replace(query, limit=max(query.limit, LOOKED_AT_MAX))
+    # Beyond what is looked at: as many more as may be left out.
+    wide = replace(query, limit=LOOKED_AT_MAX + (query.limit if query.limit > LOOKED_AT_MAX else 0))
     answer = await find(wide, caller, doors, deadline_s=deadline_s)
     since = doors.clock.monotonic()
     left_s = min(doors.deadlines.rerank_s, end - since - SPARE_S)
@@ -39,7 +42,10 @@ async def search(query: Query, caller: Caller, doors: Doors, *, deadline_s: floa
         return replace(answer, hits=answer.hits[: query.limit], degraded=tuple(sorted({*answer.degraded, "reranker"})))
     cut = CUT if query.score_min is None else query.score_min
     scored = [replace(hit, score=worth) for hit, worth in zip(looked, relevances, strict=True) if worth > cut]
-    return replace(answer, hits=tuple(sorted(scored, key=lambda hit: -hit.score)[: query.limit]))
+    scored.sort(key=lambda hit: -hit.score)
+    least = scored[-1].score if scored else math.inf
+    others = (replace(hit, score=min(hit.score, least)) for hit in answer.hits[LOOKED_AT_MAX:])
+    return replace(answer, hits=(*scored, *others)[: query.limit])
 
 
 async def _relevances(text: str, hits: tuple[Hit, ...], reranker: Reranker, seconds: float) -> list[float] | None:

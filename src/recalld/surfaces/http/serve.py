@@ -57,6 +57,7 @@ def run(
     os.umask(OTHERS)  # what this process makes is its user's alone
     heap.settle()
     files.settle(files_wanted(config.server.connections_max))
+    processor.hand_over_soon()
     chosen = processor.keep_to_one() if config.server.one_processor else None
     logs = setup(level=config.log.level, json=config.log.format == "json")
     try:
@@ -115,6 +116,7 @@ async def _with_engine(app: Application, config: Config, serving: asyncio.Task[N
 def _engine_type() -> type[Engine]:
     """Loaded here, on a pool's thread: it brings the libraries a listening port should not wait for."""
     loaded: type[Engine] = importlib.import_module("recalld.app.engine").Engine
+    processor.one_blas_thread()
     return loaded
 
 

@@ -1,0 +1,156 @@
+"""Whatever a find awaits ends within its deadline: what is needed raises, everything else is done without and named."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
+from recalld.domain.errors import Busy, NotFound, Upstream
+from recalld.domain.hit import Answer
+from recalld.domain.policy import Deadlines
+from recalld.domain.query import Query
+from recalld.flows.find import find as finding
+from recalld.flows.find import recall
+from recalld.flows.find.light import RECENT_MAX, in_light_of
+from recalld.flows.find.search import search
+from tests.flows.find.test_find import ANA, House, uri
+
+DEADLINE_S = 0.3
+
+
+async def never(*_: Any, **__: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+async def full(*_: Any, **__: Any) -> Any:
+    raise Busy("full")
+
+
+class Like:
+    """Another door's behaviour but for one method."""
+
+    def __init__(self, inner: Any, **changed: Any) -> None:
+        self._inner = inner
+        self.__dict__.update(changed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+@pytest.fixture(params=["small", "large"])
+async def house(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> House:
+    house = House(embedder=HashEmbedder(HashSettings()))
+    for n in range(30):
+        house.shelf.file(uri(f"resources/{n}.md"), f"heron number {n} stood by the water")
+    await house.embed()
+    if request.param == "large":
+        for module in (recall, finding):
+            monkeypatch.setattr(module, "WHOLE_ROWS_MAX", 5, raising=False)
+    return house
+
+
+async def asked(house: House) -> Answer:
+    """Fails when the find takes much longer than its deadline."""
+    async with asyncio.timeout(10 * DEADLINE_S):
+        return await finding.find(Query("heron by the water"), ANA, house.doors, deadline_s=DEADLINE_S)
+
+
+@pytest.mark.parametrize("trouble", [never, full])
+@pytest.mark.parametrize("part", ["lexicon", "vectors", "space", "compute", "embedder"])
+async def test_a_part_that_is_late_or_full_is_done_without(house: House, part: str, trouble: Any) -> None:
+    doors = house.doors
+    match part:
+        case "lexicon":
+            doors.lexicon = Like(doors.lexicon, match=trouble)
+        case "vectors":
+            doors.vectors = Like(doors.vectors, space=trouble)
+        case "space":
+            inner = doors.vectors
+
+            async def space(*owners: Any, **rest: Any) -> Any:
+                return Like(await inner.space(*owners, **rest), cosines=trouble, search=trouble)
+
+            doors.vectors = Like(inner, space=space)
+        case "compute":
+            doors.compute = Like(doors.compute, run=trouble)
+        case _:
+            doors.embedder = Like(doors.embedder, embed=trouble)
+    answer = await asked(house)
+    assert len(answer.hits) == 10
+    assert answer.degraded == {"space": ("vectors",), "compute": ()}.get(part, (part,))
+
+
+@pytest.mark.parametrize("trouble", [never, full])
+async def test_cosines_of_candidates_are_done_without(house: House, trouble: Any) -> None:
+    """A large reach looks for vectors twice: near the question, and of what words have found."""
+    inner = house.doors.vectors
+
+    async def space(*owners: Any, **rest: Any) -> Any:
+        return Like(await inner.space(*owners, **rest), cosines=trouble)
+
+    house.doors.vectors = Like(inner, space=space)
+    answer = await asked(house)
+    assert len(answer.hits) == 10
+    assert answer.degraded == ("vectors",)
+
+
+@pytest.mark.parametrize("verb", ["reach", "table", "load"])
+async def test_what_nothing_can_be_found_without_raises_in_time(house: House, verb: str) -> None:
+    house.doors.catalog = Like(house.doors.catalog, **{verb: never})
+    with pytest.raises(Upstream, match="in time"):
+        await asked(house)
+
+
+async def test_which_model_serves_is_asked_within_the_deadline(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "replace", lambda doors, **changed: SimpleNamespace(**{**vars(doors), **changed}))
+    house.doors.former = house.doors.embedder
+    for trouble in (never, full):
+        house.doors.vectors = Like(house.doors.vectors, serving=trouble)
+        answer = await asked(house)
+        assert (len(answer.hits), answer.degraded) == (10, ("vectors",))
+
+
+async def test_a_reranker_does_not_lengthen_it(house: House) -> None:
+    house.doors.reranker = SimpleNamespace(rerank=never)
+    house.doors.deadlines = Deadlines(rerank_s=60.0)
+    house.doors.vectors = Like(house.doors.vectors, space=never)
+    async with asyncio.timeout(3 * DEADLINE_S):
+        clock = SimpleNamespace(monotonic=asyncio.get_running_loop().time)
+        house.doors.clock = clock
+        answer = await search(Query("heron by the water"), ANA, house.doors, deadline_s=DEADLINE_S)
+    assert answer.degraded == ("reranker", "vectors")
+
+
+class Tenant:
+    """A session of ``count`` messages, the last of which says something."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.read: list[int] = []
+
+    async def session(self, session_id: str) -> Any:
+        if session_id != "s":
+            raise NotFound("no such session")
+        return SimpleNamespace(total_message_count=self.count)
+
+    async def messages(self, session_id: str, *, archive: int, after: int, limit: int) -> Any:
+        self.read.append(min(limit, self.count - after - 1))
+        return [SimpleNamespace(role="user", text="the grey heron")]
+
+
+@pytest.mark.parametrize("count", [1, 5, 100_000])
+async def test_a_session_is_read_for_its_latest_turns_alone(count: int) -> None:
+    tenant: Any = Tenant(count)
+    assert await in_light_of("where is it?", "s", tenant, within_s=1.0) == ("where is it? the grey heron", ())
+    assert tenant.read[0] <= RECENT_MAX
+    assert await in_light_of("where is it?", "other", tenant, within_s=1.0) == ("where is it?", ())
+
+
+@pytest.mark.parametrize("trouble", [never, full])
+async def test_a_session_that_cannot_be_read_is_done_without(trouble: Any) -> None:
+    tenant: Any = Like(Tenant(3), session=trouble)
+    assert await in_light_of("where is it?", "s", tenant, within_s=0.02) == ("where is it?", ("session",))
