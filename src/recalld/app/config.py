@@ -70,6 +70,9 @@ class ServerConfig(BaseModel):
     connections_per_address_max: int = Field(
         256, ge=1, le=100_000, description="connections at once from one address that is not this machine's own"
     )
+    upload_waiting_bytes_max: int = Field(
+        2 * 1024**3, ge=1, description="bytes of uploads that one user may have waiting to be imported"
+    )
     shutdown_s: float = Field(10.0, gt=0, le=300, description="how long open requests may finish after SIGTERM")
     one_processor: bool = Field(
         True, description="the server's own threads share one processor, which costs a third less; its worker uses any"

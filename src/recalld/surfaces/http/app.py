@@ -134,6 +134,7 @@ def create_app(
     """
     codec = Pool("http-codec", running_max=2, waiting_max=64)
     disk = Pool("http-disk", running_max=4, waiting_max=64)
+    scan = Pool("http-scan", running_max=1, waiting_max=64)
     app = Application(
         title="recalld",
         version=__version__,
@@ -142,7 +143,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.front = Front(settings, codec, disk, engine)
+    app.front = Front(settings, codec, disk, scan, engine)
     app.on_request = _counting(app.front, on_request)
     for verb in VERBS:
         app.router.routes.append(Route(verb.path, Handling(verb, app.front), methods=[verb.method]))

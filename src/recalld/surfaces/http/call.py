@@ -26,6 +26,7 @@ from recalld.surfaces.http.caller import Identity, dev_caller, key_caller, key_o
 from recalld.surfaces.http.connections import Connections
 from recalld.surfaces.http.tally import Tally
 from recalld.surfaces.http.tickets import Ticket, Tickets, worthless
+from recalld.surfaces.http.uploads import UploadQuota
 
 if TYPE_CHECKING:  # the port answers before the engine and its libraries are loaded
     from recalld.app.engine import Engine, Workspace
@@ -49,18 +50,24 @@ def fresh_id() -> UUID:
 class Front:
     """What all requests share. ``engine`` is None until the data folder is open.
 
-    ``codec`` decodes and encodes what is large, ``disk`` receives uploads: a slow disk holds up no answer.
+    ``codec`` decodes and encodes what is large, ``disk`` receives uploads, ``scan`` adds up those that lie there: a slow disk
+    holds up no answer.
     """
 
     settings: ServerConfig
     codec: Pool
     disk: Pool
+    scan: Pool
     engine: Engine | None = None
     opening: asyncio.Event = field(default_factory=asyncio.Event)
     tally: Tally = field(default_factory=Tally)
     tickets: Tickets = field(default_factory=Tickets)
     admission: Admission = field(default_factory=Admission)
     connections: Connections | None = None
+    uploads: UploadQuota = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.uploads = UploadQuota(self.settings.upload_waiting_bytes_max)
 
     def open(self, engine: Engine | None) -> None:
         """The data folder is open (None: it cannot be opened): whoever waits for it goes on."""
@@ -78,9 +85,9 @@ class Front:
             pass
 
     def close(self) -> None:
-        """Shut both pools; running calls end first."""
-        self.codec.close()
-        self.disk.close()
+        """Shut the pools; running calls end first."""
+        for pool in (self.codec, self.disk, self.scan):
+            pool.close()
 
 
 class Call(Request):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -11,7 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from recalld.domain.errors import Invalid
+from recalld.domain.errors import Invalid, Upstream
 from recalld.infra.offload import Pool
 from recalld.infra.private import make_folder, private_opener
 from recalld.surfaces.http.body import check_declared, too_large
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 _FLUSH_BYTES = 1024 * 1024
 _FIELD_BYTES_MAX = 4096
+FIELDS_MAX = 8
 _FRAMING_BYTES = 64 * 1024
 """What boundaries, part headers and small fields may take beside the file."""
 
@@ -35,31 +39,55 @@ class Received:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-async def receive_file(request: Request, target: Path, *, bytes_max: int, pool: Pool) -> Received:
-    """Write the part named ``file`` to ``target``.
+async def receive_file(
+    request: Request, target: Path, *, bytes_max: int, pool: Pool, counted: Callable[[int], None] = lambda _: None
+) -> Received:
+    """Write the part named ``file`` to ``target``. ``counted`` hears of every piece's size as it comes and may refuse it.
 
-    Raises ``Invalid`` for what is no form, has no file, or passes ``bytes_max`` by its declared or its counted size;
-    ``target`` is then removed.
+    Raises ``Invalid`` for what is no form, has no file, has more than ``FIELDS_MAX`` small fields, or passes ``bytes_max`` by its
+    declared or its counted size, and ``Upstream`` where the disk does not take it; ``target`` is then removed.
     """
     boundary = _boundary(request)
     check_declared(request, bytes_max + _FRAMING_BYTES)
     form = _Form(boundary)
-    out = await pool.run(_open, target)
-    whole = False
     try:
-        async for data in request.stream():
-            form.feed(data)
-            if form.received.size > bytes_max:
-                raise too_large(bytes_max)
-            if form.waiting >= _FLUSH_BYTES:
-                await pool.run(out.writelines, form.take())
-        form.check_end()
-        await pool.run(_close, out, form.take())
-        whole = True
-    finally:
-        if not whole:
-            await pool.run(_drop, out, target)
+        out = await pool.run(_open, target)
+        whole = False
+        try:
+            await _receive(request, form, out, bytes_max=bytes_max, pool=pool, counted=counted)
+            await pool.run(_close, out, form.take())
+            whole = True
+        finally:
+            if not whole:
+                await pool.run(_drop, out, target)
+    except OSError as refused:
+        raise not_stored(refused) from refused
     return form.received
+
+
+async def _receive(
+    request: Request, form: _Form, out: BinaryIO, *, bytes_max: int, pool: Pool, counted: Callable[[int], None]
+) -> None:
+    total = 0
+    async for data in request.stream():
+        total += len(data)
+        form.feed(data)
+        counted(len(data))
+        if form.received.size > bytes_max or total - max(form.received.size, 0) > _FRAMING_BYTES:
+            raise too_large(bytes_max)
+        if form.waiting >= _FLUSH_BYTES:
+            await pool.run(out.writelines, form.take())
+    form.check_end()
+
+
+def not_stored(refused: OSError) -> Upstream:
+    """Why the disk did not take an upload."""
+    if refused.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return Upstream("the disk is full: the upload was not kept", remedy="free some space and send it again")
+    return Upstream(
+        f"the upload cannot be stored: {refused.strerror or refused}",
+        remedy="look at the folder uploads in the data folder, and send it again",
+    )
 
 
 def _boundary(request: Request) -> bytes:
@@ -86,6 +114,7 @@ class _Form:
         self._name = ""
         self._is_file = False
         self._field = b""
+        self._parts = 0
         self._ended = False
         callbacks: MultipartCallbacks = {
             "on_part_begin": self._begin,
@@ -152,6 +181,13 @@ class _Form:
             raise Invalid(f"form field {self._name[:40]!r} is too long", details={"field": self._name[:40]})
 
     def _end(self) -> None:
+        self._parts += 1
+        if self._parts > FIELDS_MAX + 1:
+            raise Invalid(
+                f"the form has more than {FIELDS_MAX} fields beside the file",
+                remedy="send the file and the documented fields alone",
+                details={"fields_max": FIELDS_MAX},
+            )
         if not self._is_file and self._name:
             self.received.fields[self._name] = self._field.decode("utf-8", "replace")
 
@@ -176,5 +212,6 @@ def _close(out: BinaryIO, rest: list[bytes]) -> None:
 
 
 def _drop(out: BinaryIO, target: Path) -> None:
-    out.close()
+    with suppress(OSError):  # what it still holds does not fit either
+        out.close()
     target.unlink(missing_ok=True)

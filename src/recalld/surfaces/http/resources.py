@@ -17,7 +17,7 @@ from recalld.domain.report import Added
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.resource import AddBody, AddResult, UploadQuery, UploadResult
-from recalld.surfaces.http.multipart import receive_file
+from recalld.surfaces.http.multipart import Received, not_stored, receive_file
 from recalld.surfaces.http.route import Deadline, Verb
 from recalld.surfaces.http.uploads import finish, new_id, open_upload
 
@@ -67,7 +67,26 @@ async def _received(call: Call, caller: Caller) -> str:
     front = call.front
     folder = call.engine.upload_dir
     part = folder / f"{new_id('', shared=False)}.part"
-    received = await receive_file(call, part, bytes_max=UPLOAD_BYTES_MAX, pool=front.disk)
+    quota = front.uploads
+    lying = await front.scan.run(quota.lying, folder, caller)
+    quota.check(caller, lying, _declared(call))
+    with quota.coming(caller, lying) as counted:
+        received = await receive_file(call, part, bytes_max=UPLOAD_BYTES_MAX, pool=front.disk, counted=counted)
+        try:
+            return await _kept(call, caller, part, received)
+        except RecalldError:
+            await front.disk.run(part.unlink, True)
+            raise
+
+
+def _declared(call: Call) -> int:
+    declared = call.headers.get("content-length", "")
+    return min(int(declared), UPLOAD_BYTES_MAX) if declared.isdecimal() else 0
+
+
+async def _kept(call: Call, caller: Caller, part: Path, received: Received) -> str:
+    """Check what came with a file, and give it its id."""
+    front, folder = call.front, part.parent
     mode = received.fields.get("upload_mode", "local")
     telemetry = received.fields.get("telemetry", "false").lower()
     problems = {
@@ -77,12 +96,16 @@ async def _received(call: Call, caller: Caller) -> str:
     }
     for field, problem in problems.items():
         if problem:
-            await front.disk.run(part.unlink, True)
             raise Invalid(
                 problem, remedy="send a file with something in it, and fields as documented", details={"field": field}
             )
+    # Others of this user may have ended since this one began.
+    front.uploads.check(caller, await front.scan.run(front.uploads.lying, folder, caller))
     upload_id = new_id(received.filename, shared=mode == "shared")
-    await front.disk.run(finish, part, upload_id, _base(received.filename), caller)
+    try:
+        await front.disk.run(finish, part, upload_id, _base(received.filename), caller)
+    except OSError as refused:
+        raise not_stored(refused) from refused
     return upload_id
 
 

@@ -6,6 +6,9 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -13,7 +16,7 @@ from secrets import token_hex
 import orjson
 
 from recalld.domain.caller import Caller
-from recalld.domain.errors import Invalid, NotFound
+from recalld.domain.errors import Busy, Invalid, NotFound
 from recalld.infra.private import private_opener
 
 TTL_S = 12 * 3_600.0
@@ -50,6 +53,67 @@ def finish(part: Path, upload_id: str, filename: str, caller: Caller) -> None:
         os.fsync(folder)  # the import that will be promised stands on this name
     finally:
         os.close(folder)
+
+
+class UploadQuota:
+    """How many bytes of uploads one user may have waiting to be imported, on their way here included."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._coming: Counter[tuple[str, str]] = Counter()
+        self._owners: dict[str, tuple[str, str]] = {}
+
+    def lying(self, folder: Path, caller: Caller) -> int:
+        """Bytes of this caller's finished uploads. Blocking, and for one thread at a time."""
+        owner, total, seen = (caller.account, caller.user), 0, {}
+        try:
+            entries = list(os.scandir(folder))
+        except FileNotFoundError:
+            return 0
+        for entry in entries:
+            if not _ID.fullmatch(entry.name):
+                continue
+            try:
+                seen[entry.name] = self._owners.get(entry.name) or _owner(folder, entry.name)
+                total += entry.stat().st_size if seen[entry.name] == owner else 0
+            except (OSError, orjson.JSONDecodeError, KeyError):
+                continue  # just imported, or nobody's
+        self._owners = seen
+        return total
+
+    def check(self, caller: Caller, lying: int, more: int = 0) -> None:
+        """Raises ``Busy`` RESOURCE_EXHAUSTED where what lies here, what is on its way and ``more`` are too much."""
+        waiting = lying + self._coming[caller.account, caller.user]
+        if waiting + more > self._bytes_max:
+            raise Busy(
+                f"uploads of this user that wait to be imported would hold more than {self._bytes_max} bytes",
+                retry_after_s=60.0,
+                remedy="import what was sent, or send it again when imports have ended; unused uploads go after twelve hours",
+                code="RESOURCE_EXHAUSTED",
+            )
+
+    @contextmanager
+    def coming(self, caller: Caller, lying: int) -> Iterator[Callable[[int], None]]:
+        """Count an upload of this caller while it comes: call what is given with each piece's size. It raises ``Busy``."""
+        owner, size = (caller.account, caller.user), 0
+
+        def counted(more: int) -> None:
+            nonlocal size
+            self.check(caller, lying, more)
+            self._coming[owner] += more
+            size += more
+
+        try:
+            yield counted
+        finally:
+            self._coming[owner] -= size
+            if not self._coming[owner]:
+                del self._coming[owner]
+
+
+def _owner(folder: Path, upload_id: str) -> tuple[str, str]:
+    note = orjson.loads((folder / (upload_id + _NOTE)).read_bytes())
+    return str(note["account"]), str(note["user"])
 
 
 def open_upload(folder: Path, upload_id: str, caller: Caller) -> Upload:
