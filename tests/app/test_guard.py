@@ -158,8 +158,10 @@ async def test_nobody_waits_for_company_while_the_embedder_refuses_at_once(guard
     embedder = embedding(Far(clock), guard, clock)
     await embedder.embed(["heron"], query=True)
     assert embedder.patience_s("stork") > 0
-    with pytest.raises(Upstream):
-        await ask(guard, Flaky("auth"))
+    for _ in range(2):
+        with pytest.raises(Upstream):
+            await ask(guard, Flaky("auth"))
+        clock.advance(POLICY.pause_first_s)
     assert embedder.patience_s("stork") == 0.0
     await embedder.close()
 

@@ -152,6 +152,13 @@ def test_an_embedder_we_do_not_have_is_named_and_ours_stays() -> None:
     ]
 
 
+def test_a_reranker_by_its_whole_endpoint_is_taken_over() -> None:
+    endpoint = "https://rerank.example/compatible-api/v1/reranks"
+    values, notes = read({"rerank": {"provider": "openai", "api_key": "k", "api_base": endpoint, "model": "m"}})
+    assert values == {"reranker": {"kind": "openai", "api_key": "k", "base_url": endpoint, "model": "m"}}
+    assert notes == []
+
+
 def test_a_reranker_both_have_is_taken_over() -> None:
     values, _ = read({"rerank": {"provider": "cohere", "api_key": "k", "model": "rerank-v3.5", "threshold": 0.1}})
     assert values == {"reranker": {"kind": "cohere", "api_key": "k", "model": "rerank-v3.5"}}

@@ -270,3 +270,130 @@ def test_under_the_servers_own_loop_a_closed_connection_is_replaced() -> None:
             await lines.close()
 
     uvloop.run(ask_after_it_closed())
+
+
+@dataclass
+class Forgetful:
+    """A path that forgets quiet connections: ``hangs_up`` when asked again on one, else it keeps silent."""
+
+    hangs_up: bool
+    connections: int = 0
+    requests: int = 0
+    forgets: bool = False
+    port: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        asked = 0
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(2)
+                self.requests += 1
+                asked += 1
+                if asked > 1 and self.forgets and self.hangs_up:
+                    break
+                if asked > 1 and self.forgets:
+                    await asyncio.Event().wait()
+                await asyncio.sleep(0.02)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell")
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+
+
+@asynccontextmanager
+async def forgetful(*, hangs_up: bool) -> AsyncIterator[Forgetful]:
+    there = Forgetful(hangs_up)
+    server = await asyncio.start_server(there.serve, "127.0.0.1", 0)
+    there.port = server.sockets[0].getsockname()[1]
+    try:
+        yield there
+    finally:
+        server.close()
+
+
+async def test_connections_that_were_quiet_for_long_are_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recalld.infra.lines.IDLE_MAX_S", 0.05)
+    async with forgetful(hangs_up=False) as there:
+        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=8)
+        await asyncio.gather(*(said(lines) for _ in range(8)))
+        there.forgets = True
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(5):
+            assert [await said(lines) for _ in range(1)] == [b"well"]
+        assert there.connections == 9
+        await lines.close()
+
+
+async def test_a_quiet_connection_is_given_back_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recalld.infra.lines.IDLE_MAX_S", 0.02)
+    async with other() as there:
+        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        await said(lines)
+        async with asyncio.timeout(5):
+            while lines.kept:
+                await asyncio.sleep(0.01)
+        await lines.close()
+
+
+async def test_a_kept_connection_closed_before_its_answer_is_replaced_at_once() -> None:
+    async with forgetful(hangs_up=True) as there:
+        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        await said(lines)
+        there.forgets = True
+        assert await said(lines) == b"well"
+        assert (there.connections, there.requests) == (2, 3)
+        await lines.close()
+
+
+async def test_a_new_connection_that_breaks_is_not_tried_again() -> None:
+    async with saying() as lines:
+        with pytest.raises(BROKEN):
+            await asked(lines)
+        with pytest.raises(BROKEN):
+            await asked(lines)
+
+
+async def test_an_answer_that_breaks_in_the_middle_is_not_asked_for_again() -> None:
+    served = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        for answer in (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell", b"HTTP/1.1 200 OK\r\nContent-Le"):
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(2)
+            served += 1
+            writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    lines = Lines(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", lines_max=1)
+    await said(lines)
+    with pytest.raises(Broken):
+        await said(lines)
+    assert served == 2
+    await lines.close()
+    server.close()
+
+
+async def test_silence_on_one_kept_connection_is_not_waited_for_on_the_others() -> None:
+    async with forgetful(hangs_up=False) as there:
+        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=8)
+        await asyncio.gather(*(said(lines) for _ in range(8)))
+        there.forgets = True
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await said(lines)
+        async with asyncio.timeout(5):
+            assert await said(lines) == b"well"
+        await lines.close()
+
+
+async def test_an_address_can_be_the_whole_endpoint() -> None:
+    async with other() as there:
+        lines = Lines(f"http://127.0.0.1:{there.port}/v1/rerank?version=2", lines_max=1)
+        assert await said(lines, "") == b"well"
+        await lines.close()
+    assert there.heads[0].startswith("POST /v1/rerank?version=2 HTTP/1.1\r\n")

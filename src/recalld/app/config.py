@@ -201,7 +201,7 @@ class EmbedderConfig(_PluginConfig):
 class RerankerConfig(_PluginConfig):
     """Which model takes a second look at the best candidates of a search."""
 
-    kind: str = Field("none", description="none, cohere, jina, voyage or tei")
+    kind: str = Field("none", description="none, cohere, jina, voyage, tei or openai")
     deadline_s: float = Field(1.0, gt=0, description="a second look later than this is done without")
     tokens_per_day_max: int = Field(50_000_000, ge=0, description="tokens a UTC day; 0 = no limit")
     calls_per_day_max: int = Field(20_000, ge=0, description="calls a UTC day; 0 = no limit")

@@ -58,7 +58,7 @@ _EMBEDDERS = {
     "jina": "jina",
     "voyage": "voyage",
 }
-_RERANKERS = {"cohere": "cohere", "jina": "jina", "voyage": "voyage"}
+_RERANKERS = {"openai": "openai", "cohere": "cohere", "jina": "jina", "voyage": "voyage"}
 _DENSE = {
     "model": "model",
     "api_key": "api_key",

@@ -8,6 +8,7 @@ a proxy, httpx's engine goes through it.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Mapping
 from typing import NamedTuple, cast
@@ -18,6 +19,10 @@ import httpcore2
 import httptools
 
 HEAD_BYTES_MAX = 64 << 10
+IDLE_MAX_S = 5.0
+"""A kept connection that was quiet for longer is not used again: address translators and balancers forget it without a word."""
+_KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+"""An answer that takes minutes: whether the other side is still there is asked after so many seconds, where the system can."""
 
 
 class Broken(Exception):
@@ -47,8 +52,11 @@ class Reply(NamedTuple):
 
 
 class Lines:
-    """At most ``lines_max`` requests at once; one more waits, under its caller's deadline. Follows the proxies of the
-    environment. Raises ``ValueError`` for an address that is none."""
+    """At most ``lines_max`` requests at once; one more waits, under its caller's deadline. A kept connection that turns out to
+    be closed before any answer is replaced at once. Follows the proxies of the environment.
+
+    Raises ``ValueError`` for an address that is none.
+    """
 
     def __init__(self, base_url: str, *, lines_max: int) -> None:
         parts = urlsplit(base_url)
@@ -56,11 +64,13 @@ class Lines:
             raise ValueError(f"{_without_password(base_url)!r} is no http or https address")
         self._base_url = base_url.rstrip("/") + "/"
         self._path = parts.path.rstrip("/") + "/"
+        self._whole = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._host, self._port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         self._named = parts.netloc.rpartition("@")[2]
         self._trusted = _trusted() if parts.scheme == "https" else None
         self._places = asyncio.Semaphore(lines_max)
         self._idle: list[_Line] = []
+        self._timer: asyncio.TimerHandle | None = None
         proxy = _proxy(parts.scheme, parts.hostname)
         self._proxied = None
         if proxy is not None:
@@ -69,30 +79,64 @@ class Lines:
             )
 
     async def post(self, path: str, headers: Mapping[str, str], body: bytes, *, bytes_max: int) -> Reply:
-        """Send it and return what comes back. Raises one of ``BROKEN``, and ``TooLarge`` beyond ``bytes_max``."""
+        """Send it to ``path`` below the address, "" = the address as it was given; returns what comes back.
+
+        Raises one of ``BROKEN``, and ``TooLarge`` beyond ``bytes_max``.
+        """
         sent = {"Host": self._named, "Content-Length": str(len(body)), **headers}
         async with self._places:
             if self._proxied is not None:
-                return await _through(self._proxied, self._base_url + path.lstrip("/"), sent, body, bytes_max)
-            line = await self._line()
-            try:
-                return await line.ask(_head(self._path + path.lstrip("/"), sent) + body, bytes_max)
-            finally:
-                if line.open:
-                    self._idle.append(line)
+                url = self._base_url + path.lstrip("/") if path else self._base_url.rstrip("/")
+                return await _through(self._proxied, url, sent, body, bytes_max)
+            request = _head(self._target(path), sent) + body
+            kept = self._kept()
+            if kept is not None:
+                try:
+                    return await self._ask(kept, request, bytes_max)
+                except Broken:
+                    if kept.heard:
+                        raise
+                    # Closed on the way, before a byte of an answer: it was never read. Once more, on a connection of now.
+            return await self._ask(await self._opened(), request, bytes_max)
+
+    @property
+    def kept(self) -> int:
+        """Connections that wait for the next request."""
+        return len(self._idle)
 
     async def close(self) -> None:
         """Drop the connections."""
-        while self._idle:
-            self._idle.pop().close()
+        self._drop(len(self._idle))
+        if self._timer is not None:
+            self._timer.cancel()
         if self._proxied is not None:
             await self._proxied.aclose()
 
-    async def _line(self) -> _Line:
+    def _target(self, path: str) -> str:
+        return self._path + path.lstrip("/") if path else self._whole
+
+    async def _ask(self, line: _Line, request: bytes, bytes_max: int) -> Reply:
+        try:
+            return await line.ask(request, bytes_max)
+        finally:
+            if line.open:
+                line.idle_since = asyncio.get_running_loop().time()
+                self._idle.append(line)
+                self._expire_later()
+            elif not line.heard:
+                # Silence on one: whatever keeps connections on the way may have forgotten all that were quiet as long.
+                self._drop(len(self._idle))
+
+    def _kept(self) -> _Line | None:
+        """The connection used last, if it is open and was used a moment ago."""
+        self._expire()
         while self._idle:
             line = self._idle.pop()
             if line.open:
                 return line
+        return None
+
+    async def _opened(self) -> _Line:
         try:
             _, opened = await asyncio.get_running_loop().create_connection(
                 _Line, self._host, self._port, ssl=self._trusted
@@ -101,11 +145,34 @@ class Lines:
             raise Broken(str(failed)) from failed
         return opened
 
+    def _expire(self) -> None:
+        """Hang up what was quiet for ``IDLE_MAX_S``: the oldest stand first."""
+        until = asyncio.get_running_loop().time() - IDLE_MAX_S
+        self._drop(sum(1 for line in self._idle if line.idle_since <= until or not line.open))
+
+    def _drop(self, count: int) -> None:
+        for line in self._idle[:count]:
+            line.close()
+        del self._idle[:count]
+
+    def _expire_later(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(IDLE_MAX_S + 0.01, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._expire()
+        if self._idle:
+            self._expire_later()
+
 
 class _Line(asyncio.Protocol):
     """One connection, and one request after the other on it. What is not as it should be ends it."""
 
     def __init__(self) -> None:
+        self.idle_since = 0.0
+        self.heard = False
+        """Whether anything came in answer to the last request."""
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[Reply] | None = None
         self._begin(0)
@@ -121,6 +188,7 @@ class _Line(asyncio.Protocol):
         if transport is None or transport.is_closing():
             raise Broken("the connection was closed")
         self._begin(bytes_max)
+        self.heard = False
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._answer = answer
         try:
@@ -157,11 +225,17 @@ class _Line(asyncio.Protocol):
     # ------------------------------------------------------------------ from the loop
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        if (sock := transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in _KEEPALIVE:
+                if hasattr(socket, name):
+                    sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():  # nobody asked for that
             self.close()
             return
+        self.heard = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as bad:

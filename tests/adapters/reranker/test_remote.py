@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recalld.adapters.reranker import cohere, jina, tei, voyage
+from recalld.adapters.reranker import cohere, jina, openai, tei, voyage
 from recalld.domain.errors import Invalid, Upstream
 from tests.doubles.provider import provider
 
@@ -36,3 +36,22 @@ async def test_a_broken_answer_is_the_providers_failure(fault: str) -> None:
 async def test_a_server_of_ones_own_needs_its_address() -> None:
     with pytest.raises(Invalid, match="where it is"):
         tei.plugin.make(tei.plugin.settings())
+
+
+@pytest.mark.parametrize("where", ["/v1/rerank", "/compatible-api/v1/reranks", "/rerank?version=2"])
+async def test_an_endpoint_in_full_is_asked_as_it_is(where: str) -> None:
+    async with provider() as double:
+        url = f"http://127.0.0.1:{double.port}{where}"
+        reranker = openai.plugin.make(openai.plugin.settings(base_url=url, api_key="k", model="m"))
+        assert await reranker.rerank("the heron stood", TEXTS) == pytest.approx([1 / 3, 1.0, 0.0])
+        await reranker.close()
+    assert double.seen[0].path == where
+    assert double.seen[0].body == {"model": "m", "query": "the heron stood", "documents": TEXTS}
+    assert double.seen[0].headers["authorization"] == "Bearer k"
+
+
+@pytest.mark.parametrize("form", ["results", "data", "output"])
+def test_rows_are_found_wherever_such_services_put_them(form: str) -> None:
+    rows = [{"index": 0, "relevance_score": 0.5}]
+    answer = {"output": {"results": rows}} if form == "output" else {form: rows}
+    assert openai.SHAPE.rows(answer) == rows
