@@ -271,6 +271,7 @@ async def test_no_http_is_refused_in_the_envelope(house: House) -> None:
     got = await answer(await house.line(b"HELLO\r\n\r\n"))
     assert got.startswith(b"HTTP/1.1 400 ")
     assert b'"code":"INVALID_ARGUMENT"' in got
+    assert b"x-content-type-options: nosniff\r\n" in got
 
 
 async def test_at_the_bound_the_longest_silent_one_makes_room() -> None:
@@ -296,6 +297,7 @@ async def test_where_all_are_busy_health_still_answers_and_others_are_told() -> 
         refused = await answer(await house.line(HEAD + b"\r\n"))
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 1" in refused.lower()
+        assert b"x-content-type-options: nosniff\r\n" in refused
         house.app.let_go.set()
         assert [await status(line) for line in busy] == [200, 200]
         assert await status(await house.line(HEAD + b"\r\n")) == 200

@@ -17,7 +17,7 @@ from recalld.domain.errors import Busy
 from recalld.surfaces.http.connections import Connections, Standing
 from recalld.surfaces.http.errors import Failure, of_error
 from recalld.surfaces.http.protocol import Protocol
-from recalld.surfaces.http.reply import failure
+from recalld.surfaces.http.reply import NO_STORE, NOSNIFF, failure
 
 HEAD_BYTES_MAX = 64 * 1024
 """Of a request's line and headers."""
@@ -235,7 +235,8 @@ class Connection(Protocol):
             self.transport.abort()  # in the middle of another answer
             return
         answer = failure(*problem)
-        head = b"".join(b"%s: %s\r\n" % pair for pair in (*self.server_state.default_headers, *answer.raw_headers))
+        pairs = (*self.server_state.default_headers, *answer.raw_headers, NOSNIFF, NO_STORE)
+        head = b"".join(b"%s: %s\r\n" % pair for pair in pairs)
         self.transport.write(STATUS_LINE[problem[0]] + head + b"connection: close\r\n\r\n" + bytes(answer.body))
         if briefly and not self._all.may_linger(self):
             self.transport.close()
@@ -298,7 +299,9 @@ async def _health_alone(app: ASGIApp, scope: Scope, receive: Receive, send: Send
     if scope["path"] in _FREE:
         await app(scope, receive, send)
     else:
-        await failure(*_full())(scope, receive, send)
+        answer = failure(*_full())
+        answer.raw_headers += (NOSNIFF, NO_STORE)
+        await answer(scope, receive, send)
 
 
 def _full() -> Failure:

@@ -15,11 +15,9 @@ from recalld.domain.errors import Invalid
 from recalld.surfaces.http.body import check_media_type
 from recalld.surfaces.http.call import REQUEST_ID, ROUTE, fresh_id
 from recalld.surfaces.http.errors import UnsupportedMediaType, of_error
-from recalld.surfaces.http.reply import failure
+from recalld.surfaces.http.reply import NO_STORE, NOSNIFF, failure
 
 _ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
-_NO_STORE = (b"cache-control", b"no-store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +66,10 @@ class Frame:
                 took = time.perf_counter() - started
                 given_headers = list(message.get("headers", ()))
                 if all(name.lower() != b"cache-control" for name, _ in given_headers):
-                    given_headers.append(_NO_STORE)
+                    given_headers.append(NO_STORE)
                 message["headers"] = [
                     *given_headers,
-                    _NOSNIFF,
+                    NOSNIFF,
                     (b"x-request-id", request_id.encode("ascii")),
                     (b"x-process-time", f"{took:.6f}".encode("ascii")),
                 ]

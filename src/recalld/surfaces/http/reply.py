@@ -14,6 +14,8 @@ from recalld.infra.offload import Pool
 _HEAD = b'{"status":"ok","result":'
 _TAIL = b',"error":null,"telemetry":null,"profile":null}'
 _JSON = "application/json"
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+NO_STORE = (b"cache-control", b"no-store")
 LARGE_CHARS = 256 * 1024
 SLICE_BYTES = 64 * 1024
 LARGE_ITEMS = 2_000
