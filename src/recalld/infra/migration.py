@@ -12,6 +12,7 @@ import structlog
 
 from recalld.domain.errors import Conflict, Corrupt, Upstream
 
+from .composing import compose_names
 from .datafile import failure_of
 from .private import private_opener
 from .schema import MIGRATIONS, SCHEMA_VERSION
@@ -24,6 +25,8 @@ REBUILD_LEXICON = "rebuild_lexicon"
 """In ``meta``: the last chunk that full text holds again, while it is being rebuilt."""
 RELIST = "listed_to"
 """In ``meta``: the last chunk that was looked at for a missing vector, while chunks are being listed for embedding."""
+_BESIDE: Mapping[int, Callable[[apsw.Connection], object]] = {5: compose_names}
+"""What a step does beside its statements, in the same transaction."""
 FULL_TEXT = ("fts", "fts_row", "fts_place")
 log = structlog.get_logger("recalld.store")
 
@@ -65,6 +68,8 @@ def migrate(
         with c:
             for _ in c.execute(steps[step]):
                 pass
+            if step in _BESIDE and version:
+                _BESIDE[step](c)
             c.execute(f"PRAGMA user_version = {step}")
     return 0 < version < newest
 
