@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.adapters.ledger import carry, chunks, upkeep
+from recalld.adapters.ledger import carry, chunks, trash, upkeep
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Copy, Embedded, MakeDir, Move, PutVectors, Remove, SetTiers
@@ -278,7 +278,7 @@ async def test_a_purge_slice_is_bounded_by_chunks_too(house: House) -> None:
     (before,) = (await house.rows("SELECT count(*) FROM chunk"))[0]
     await house.ledger.purge(nodes_max=50)
     (after,) = (await house.rows("SELECT count(*) FROM chunk"))[0]
-    assert 0 < before - after <= upkeep.PURGED_CHUNKS_MAX
+    assert 0 < before - after <= trash.PURGED_CHUNKS_MAX
     while await house.ledger.purge(nodes_max=50):
         pass
     assert await house.rows("SELECT count(*) FROM chunk") == [(0,)]

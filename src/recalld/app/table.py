@@ -16,6 +16,7 @@ from recalld.flows.upkeep.enrich import enrich
 from recalld.flows.upkeep.purge import purge, reown
 from recalld.flows.upkeep.reindex import reindex
 from recalld.flows.upkeep.reshape import reshape
+from recalld.flows.upkeep.revive import revive
 from recalld.flows.upkeep.tiers import refresh
 from recalld.ports.doors import Doors
 
@@ -33,6 +34,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "shape": reshape,
         "purge": purge,
         "reown": reown,
+        "revive": revive,
         "leave": leave,
     }
 )

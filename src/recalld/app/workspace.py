@@ -112,16 +112,18 @@ class Workspace(Importing):
         content: str | bytes,
         *,
         mode: str = "replace",
+        if_version: int | None = None,
         wait: bool = False,
         timeout_s: float | None = None,
     ) -> Written:
-        """``mode``: replace (a missing file is made), append, create. ``wait``: until tiers and vectors are in as well."""
+        """``mode``: replace (a missing file is made), append, create. ``if_version``: replace only this version of the file
+        (0: only if there is none), else ``Conflict``. ``wait``: until tiers and vectors are in as well."""
         data = content.encode("utf-8", "replace") if isinstance(content, str) else content
         try:
             target = self._uri(uri)
         except Denied as unsafe:
             raise bad_uri(uri, unsafe.message) from unsafe
-        written = await write.write(target, data, mode, self.caller, self._doors)
+        written = await write.write(target, data, mode, self.caller, self._doors, if_version=if_version)
         return await self._settled(written, wait, timeout_s)
 
     async def edit(

@@ -47,7 +47,8 @@ class PutFile:
 
     ``data`` holds the bytes when they are small (``INLINE_BYTES_MAX``), else ``blob`` names what ``Blobs.put`` made
     durable before. ``chunks`` replace the node's former ones in the same transaction; None leaves indexing to a job.
-    ``expect``: the hash the file must still have (``Conflict`` ``ABORTED`` if not; "" = do not care). Same bytes as
+    ``expect``: the hash the file must still have (``Conflict`` ``ABORTED`` if not; "" = do not care); ``expect_version``: the
+    version it must have (``Conflict`` ``WRITE_CONFLICT`` if not; 0: there must be none; None = do not care). Same bytes as
     before change nothing and are reported as unchanged. ``source``: where it came from (provenance, plain JSON); a file that
     an import brought keeps what it says of that when it is written without one.
     """
@@ -62,6 +63,7 @@ class PutFile:
     tiers: Tiers | None = None
     tags: tuple[str, ...] | None = None
     expect: str = ""
+    expect_version: int | None = None
     event_at: float | None = None
     speaker: str = ""
     source: dict[str, Any] = field(default_factory=dict)
@@ -71,11 +73,25 @@ class PutFile:
 class Remove:
     """Tombstone a subtree: gone at once for every reader, purged later in slices. Missing is no error.
 
-    ``expect``: the hash a file must still have (``Conflict`` ``ABORTED`` if not; "" = do not care)."""
+    ``expect``: the hash a file must still have (``Conflict`` ``ABORTED`` if not; "" = do not care). ``unchanged_since``: a log
+    position after which nothing in the subtree may have changed (likewise; 0 = do not care). ``erase``: it cannot be restored."""
 
     uri: Uri
     recursive: bool = False
     expect: str = ""
+    unchanged_since: int = 0
+    erase: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Undelete:
+    """Bring back a removed subtree as it was: nodes, contents, tags, messages. ``node_id``: its top, ``uri``: where it lay.
+
+    Its index rows are made by a job. ``NotFound`` if it is no longer kept; ``Conflict`` if its directory is gone or its
+    address is taken."""
+
+    uri: Uri
+    node_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +152,8 @@ class SetTiers:
 
 @dataclass(frozen=True, slots=True)
 class SetChunks:
-    """Index a file as read at ``version`` (large files, whose writer did not wait). ``quiet``: its directory's tiers came with
-    it and know it already, so they are not made anew."""
+    """Index a file or message as read at ``version``: large files, whose writer did not wait, and what was restored.
+    ``quiet``: its directory's tiers came with it and know it already, so they are not made anew."""
 
     node_id: int
     version: int
@@ -325,32 +341,10 @@ class KeepMade:
 
 
 Op = (
-    MakeDir
-    | Anchor
-    | PutFile
-    | Remove
-    | Move
-    | Copy
-    | SetTags
-    | SetTiers
-    | SetChunks
-    | PutVectors
-    | OpenSession
-    | Append
-    | ArchiveMessages
-    | FinishArchive
-    | ConfigureSession
-    | NoteRecall
-    | MarkUsed
-    | NewTask
-    | UpdateTask
-    | MarkSnapshot
-    | SetIgnore
-    | MarkLeaving
-    | DropMember
-    | CountCost
-    | KeepMade
-)
+    MakeDir | Anchor | PutFile | Remove | Undelete | Move | Copy | SetTags | SetTiers | SetChunks | PutVectors
+    | OpenSession | Append | ArchiveMessages | FinishArchive | ConfigureSession | NoteRecall | MarkUsed
+    | NewTask | UpdateTask | MarkSnapshot | SetIgnore | MarkLeaving | DropMember | CountCost | KeepMade
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

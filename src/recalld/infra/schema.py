@@ -190,8 +190,25 @@ CREATE TABLE damaged (hash TEXT PRIMARY KEY, at REAL NOT NULL, missing INTEGER N
 """
 
 V5 = """
+<<<<<<< HEAD
 -- No table changes: names of nodes are composed (infra/composing), and stay so since addresses are.
 SELECT 5;
+=======
+-- txn: seq of the first entry of the same commit, 0 where the entry is that first one.
+ALTER TABLE log ADD COLUMN txn INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX log_created ON log (account, uri, seq) WHERE op = 'create' AND instr(uri, '/sessions/') = 0;
+CREATE INDEX log_restored ON log (account, node) WHERE op = 'restore';
+CREATE INDEX log_cause ON log (cause, seq) WHERE cause <> '';
+
+-- Tops of removed subtrees, until their rows are erased. at: when it was removed. erase 1: cannot be restored any more.
+-- cleaned 1: what was derived from the subtree (chunks, full text, vectors) is gone; its other nodes have owner 0.
+CREATE TABLE trash (
+  node INTEGER PRIMARY KEY, at REAL NOT NULL, erase INTEGER NOT NULL DEFAULT 0, cleaned INTEGER NOT NULL DEFAULT 0);
+INSERT INTO trash (node, at) SELECT n.id, coalesce(l.at, 0) FROM node n LEFT JOIN log l ON l.seq = n.gone WHERE n.gone > 0;
+CREATE INDEX trash_dirty ON trash (cleaned, node) WHERE cleaned = 0;
+CREATE INDEX trash_erase ON trash (erase, node) WHERE erase = 1;
+CREATE INDEX node_removed ON node (parent) WHERE gone > 0;
+>>>>>>> 975aebf (history: list changes, restore versions, undo any change)
 """
 
 MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from recalld.domain.caller import Caller
+from recalld.domain.history import FileVersion, LogEntry, LogFilter, LogPage, NodesNow
 from recalld.domain.snapshot import Files, Snapshot, Version
 from recalld.domain.uri import Uri
 
@@ -45,6 +46,27 @@ class Past(Protocol):
 
     async def content(self, version: Version) -> bytes:
         """A file's bytes. Raises ``NotFound`` for what this account's log does not name or what has been pruned."""
+        ...
+
+    async def log(self, wanted: LogFilter, *, before: int = 0, after: int = 0, limit: int) -> LogPage:
+        """Entries with ``after`` < seq < ``before`` (0: no bound), newest first, sessions' included. A page may be short, even
+        empty, before the end: ``next`` says where to go on."""
+        ...
+
+    async def entries(self, *, commit: int = 0, cause: str = "", limit: int) -> list[LogEntry]:
+        """In log order: those of the commit that entry ``commit`` belongs to, or of every commit with this ``cause``."""
+        ...
+
+    async def states(self, nodes: Sequence[int], uris: Sequence[Uri]) -> NodesNow:
+        """How these nodes stand, and what lies at these addresses, at one moment."""
+        ...
+
+    async def versions(self, uri: Uri, *, before: int = 0, limit: int) -> list[FileVersion]:
+        """What the file at an address held, newest first (``before``: seq below this); () if the log knows of none."""
+        ...
+
+    async def seq_at(self, at: float) -> int:
+        """The seq of the last entry made at or before this moment (epoch seconds); 0 if there is none."""
         ...
 
     async def ignore(self) -> str:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
 from recalld.domain.document import Tiers
+from recalld.domain.history import LogEntry
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Kind, Node
 from recalld.domain.report import Consistency
@@ -17,21 +18,6 @@ from recalld.domain.uri import Uri
 
 T = TypeVar("T")
 SESSIONS_MAX = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One change. ``node`` is the node's id; ``before``/``after`` are content hashes ("" = none)."""
-
-    seq: int
-    at: float
-    actor: str
-    op: str
-    node: int
-    uri: str
-    before: str
-    after: str
-    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +177,10 @@ class Tenant(Protocol):
         """In order; ``archive`` None = all, 0 = live, n = that archive's; ``after``: ordinals above this."""
         ...
 
+    async def message(self, uri: Uri) -> Message:
+        """One message by its address. Raises ``NotFound``."""
+        ...
+
     async def archives(self, session_id: str) -> list[Archive]:
         """Oldest first."""
         ...
@@ -311,11 +301,18 @@ class Ledger(Protocol):
         ...
 
     async def purge(self, *, nodes_max: int) -> int:
-        """Delete up to ``nodes_max`` tombstoned nodes with all that hangs on them; returns how many (0 = clean)."""
+        """Delete what was derived from up to ``nodes_max`` removed nodes, then the nodes of what is to be erased; returns how
+        many it looked at (0 = clean). What was removed can be restored until ``prune`` has erased it."""
+        ...
+
+    async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
+        """Files and messages at and below ``uri`` without a chunk of their text, with id > ``after``, in id order.
+        Raises ``NotFound``."""
         ...
 
     async def prune(self, *, keep_s: float) -> int:
-        """Drop contents that no node has any more and no log entry of the last ``keep_s`` seconds names, tasks that ended
+        """Erase what was removed more than ``keep_s`` seconds ago. Drop contents that no node has any more and no log entry of
+        the last ``keep_s`` seconds names, tasks that ended
         long ago, vectors of models out of use, and blob files that nothing names; returns how many contents went. The
         log itself stays."""
         ...

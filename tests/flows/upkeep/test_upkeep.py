@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
+from recalld.adapters.ledger import trash
 from recalld.adapters.model.extractive import ExtractiveModel
 from recalld.app.worker import run_job
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
-from recalld.flows.upkeep import purge as purging
 from recalld.ports.model import Child
 from tests.house_fixture import House, house_at, plant, words
 
@@ -144,7 +144,7 @@ async def test_a_changed_file_leaves_no_vector_of_its_former_words(dense_house: 
 
 
 async def test_what_was_removed_is_purged_slice_by_slice_until_nothing_is_left(house: House, tmp_path: Path) -> None:
-    files = {f"{i:03d}.md": f"bird {i}" for i in range(purging.NODES_PER_SLICE * 2 + 10)}
+    files = {f"{i:03d}.md": f"bird {i}" for i in range(trash.NODES_PER_SLICE * 2 + 10)}
     await house.add(plant(tmp_path / "birds", files))
     before = await house.r.usage()
     await house.r.rm(ROOT, recursive=True)

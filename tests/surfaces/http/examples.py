@@ -41,6 +41,12 @@ def _posted(uri: str, **more: Any) -> list[Request]:
 
 
 EXAMPLES: dict[str, Request | list[Request]] = {
+    # ---------------------------------------------------------------- history
+    f"GET {API}/log": [{"params": {"under": PRIVATE}}, {"params": {"limit": 1000}}, {"params": {"actor": "ana"}}],
+    f"POST {API}/log/undo": [{"json": {"seq": n}} for n in (1, 2, 20)] + [{"json": {"cause": "$task"}}],
+    f"GET {API}/fs/history": [{"params": {"uri": FILE}}, {"params": {"uri": PRIVATE}}],
+    f"POST {API}/fs/history/restore": [{"json": {"uri": FILE, "at": "9999"}}, {"json": {"uri": PRIVATE, "at": "1m"}}],
+    f"GET {API}/content/diff": [{"params": {"uri": FILE, "from": "0"}}],
     # ---------------------------------------------------------------- search
     f"POST {API}/search/find": [
         {"json": {"query": WORDS, "score_threshold": 0, "limit": 50, "include_provenance": True}},
@@ -205,6 +211,9 @@ EXAMPLES: dict[str, Request | list[Request]] = {
 }
 
 TOOLS: dict[str, list[dict[str, Any]]] = {
+    "history": [{"uri": FILE}, {}],
+    "undo": [{"seq": 1}, {"cause": "undo:1"}, {"dry_run": True}],
+    "restore": [{"uri": FILE, "at": "1"}, {"uri": PRIVATE, "at": "1"}],
     "find": [{"query": WORDS, "min_score": 0}, {"query": WORDS, "target_uri": PRIVATE, "min_score": 0}],
     "search": [
         {"query": WORDS, "session_id": "s-own", "min_score": 0},

@@ -1,7 +1,7 @@
 """The log folded into a tree: entry by entry, as the ledger once applied them.
 
-Four kinds of entry shape the tree; all others concern what hangs on its nodes. A copy is as many ``create`` entries as it
-made nodes. What a ``remove`` cut off never comes back, so a purge needs no entry.
+Five kinds of entry shape the tree; all others concern what hangs on its nodes. A copy is as many ``create`` entries as it
+made nodes. What a ``remove`` cut off comes back only by a ``restore`` of the same node, so erasing it needs no entry.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import orjson
 from recalld.domain.errors import Invalid
 from recalld.domain.snapshot import Files, Version
 
-SHAPING = ("create", "write", "move", "remove")
+SHAPING = ("create", "write", "move", "remove", "restore")
 NODES_MAX = 1_000_000
 _DIRECTORY, _MESSAGE = 0, 2
 
@@ -26,8 +26,10 @@ Tracked = Callable[[Sequence[str], int], bool]
 class Fold:
     """One account's tree after entry ``seq``. Messages are left out; directories are known by what lies in them."""
 
-    def __init__(self) -> None:
+    def __init__(self, restored: frozenset[int] = frozenset()) -> None:
+        """``restored``: nodes that any ``restore`` entry names; what was cut off with one of them is kept in mind."""
         self.seq = 0
+        self._restored = restored
         self._root = 0
         self._place: dict[int, tuple[int, str]] = {}
         self._below: dict[int, dict[str, int]] = {}
@@ -48,7 +50,11 @@ class Fold:
                 self._link(node, told["parent"], told["name"])
             case "remove" if node in self._place:
                 self._unlink(node)
-                self._drop(node)
+                if node not in self._restored:
+                    self._drop(node)
+            case "restore" if node in self._place:
+                told = orjson.loads(detail)
+                self._link(node, told["parent"], told["name"])
 
     def _create(self, node: int, after: str, told: dict[str, int | str]) -> None:
         if told["kind"] == _MESSAGE:

@@ -17,12 +17,15 @@ import orjson
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Invalid, NotFound
+from recalld.domain.history import FileVersion, LogEntry, LogFilter, LogPage, NodesNow
 from recalld.domain.snapshot import Author, Snapshot, Version
 from recalld.domain.uri import Uri
+from recalld.infra.lookup import only
 from recalld.ports.blobs import Blobs
 from recalld.ports.history import Past, Visit
 from recalld.rules.snapshots import OID_CHARS_MIN, is_oid, tracked
 
+from . import changes
 from .fold import SHAPING, Fold
 
 T = TypeVar("T")
@@ -130,8 +133,9 @@ class SqlitePast:
 
     async def walk(self, points: Sequence[int], under: Sequence[Uri], visit: Visit) -> None:
         """See ``ports.history.Past``."""
-        tops, fold, shown = _apart([uri.parts for uri in under]), Fold(), 0
+        tops, shown = _apart([uri.parts for uri in under]), 0
         async with self._history.folding():
+            fold = Fold(await self._restored())
             seen = self._seen(await self._living_users())
 
             def show(point: int, _: apsw.Connection) -> int:
@@ -157,6 +161,10 @@ class SqlitePast:
             tracked(parts, self.caller) and (len(parts) != 2 or parts[0] != "user" or node in living)
         )
 
+    async def _restored(self) -> frozenset[int]:
+        found = await self._rows("SELECT node FROM log WHERE op = 'restore' AND account = ?", (self.caller.account,))
+        return frozenset(node for (node,) in found)
+
     async def _living_users(self) -> frozenset[int]:
         """The users' trees that there are: what a removed user had is nobody's, of the same name or not."""
         found = await self._rows(
@@ -181,6 +189,32 @@ class SqlitePast:
             )
         data = found[0][0]
         return bytes(data) if data is not None else await self._history.blob(version.hash)
+
+    async def log(self, wanted: LogFilter, *, before: int = 0, after: int = 0, limit: int) -> LogPage:
+        """See ``ports.history.Past``."""
+        return await self._history.read(lambda c: changes.log_page(c, self.caller, wanted, before, after, limit))
+
+    async def entries(self, *, commit: int = 0, cause: str = "", limit: int) -> list[LogEntry]:
+        """See ``ports.history.Past``."""
+        return await self._history.read(lambda c: changes.entries_of(c, self.caller, commit, cause, limit))
+
+    async def states(self, nodes: Sequence[int], uris: Sequence[Uri]) -> NodesNow:
+        """See ``ports.history.Past``."""
+        account = self.caller.account
+
+        def work(c: apsw.Connection) -> NodesNow:
+            end = int(only(c, "SELECT coalesce(max(seq), 0) FROM log")[0])
+            return NodesNow(changes.states(c, account, nodes), changes.occupants(c, account, uris), end)
+
+        return await self._history.read(work)
+
+    async def versions(self, uri: Uri, *, before: int = 0, limit: int) -> list[FileVersion]:
+        """See ``ports.history.Past``."""
+        return await self._history.read(lambda c: changes.versions(c, self.caller, uri, before, limit))
+
+    async def seq_at(self, at: float) -> int:
+        """See ``ports.history.Past``."""
+        return await self._history.read(lambda c: changes.seq_at(c, at))
 
     async def ignore(self) -> str:
         """See ``ports.history.Past``."""

@@ -12,7 +12,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Op, Receipt
 from recalld.domain.uri import Uri
 
-from . import carry, members, queue, rows, snapshots, talk, tree, upkeep, writing
+from . import carry, members, queue, rows, snapshots, talk, trash, tree, upkeep, writing
 from .pen import Outcome, Pen
 
 APPLY: dict[type, Callable[[Pen, Any], None]] = {
@@ -20,6 +20,7 @@ APPLY: dict[type, Callable[[Pen, Any], None]] = {
     ops.Anchor: tree.anchor,
     ops.PutFile: tree.put_file,
     ops.Remove: tree.remove,
+    ops.Undelete: trash.undelete,
     ops.Move: carry.move,
     ops.Copy: carry.copy,
     ops.SetTags: tree.set_tags,
@@ -62,7 +63,7 @@ def apply(c: apsw.Connection, caller: Caller, commit: Commit, at: float) -> Outc
 def addresses(op: Op) -> tuple[Uri, ...]:
     """Every address an operation names."""
     match op:
-        case ops.MakeDir() | ops.Anchor() | ops.PutFile() | ops.Remove() | ops.SetTags():
+        case ops.MakeDir() | ops.Anchor() | ops.PutFile() | ops.Remove() | ops.Undelete() | ops.SetTags():
             return (op.uri,)
         case ops.Move() | ops.Copy():
             return (op.source, op.to)

@@ -11,10 +11,10 @@ import apsw
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.history import LogEntry
 from recalld.domain.node import Entry, Kind, Node
 from recalld.domain.uri import Uri
 from recalld.infra.lookup import every, only
-from recalld.ports.ledger import LogEntry
 from recalld.rules.wire import message_page
 
 from . import rows, talk
@@ -299,7 +299,7 @@ def count_entries(c: apsw.Connection, caller: Caller, uri: Uri) -> int:
 def log(c: apsw.Connection, caller: Caller, after: int, limit: int) -> list[LogEntry]:
     """See ``ports.ledger.Tenant.log``; a plain user's without what concerns other users' trees."""
     found = c.execute(
-        "SELECT seq, at, actor, op, node, uri, before, after, cause FROM log WHERE seq > :after AND account = :account "
+        "SELECT seq, at, actor, op, node, uri, before, after, cause, txn FROM log WHERE seq > :after AND account = :account "
         "AND (:all OR uri = :me OR substr(uri, 1, length(:me) + 1) = :me || '/' OR substr(uri, 1, 14) <> 'viking://user/') "
         "ORDER BY seq LIMIT :limit",
         {

@@ -24,6 +24,7 @@ from .rows import DIRECTORY, Row
 class Outcome:
     """What a commit has done so far."""
 
+    first: int = 0
     seq: int = 0
     created: list[Uri] = field(default_factory=list)
     updated: list[Uri] = field(default_factory=list)
@@ -53,13 +54,15 @@ class Pen:
     def log(self, op: str, node: int, uri: Uri, before: str = "", after: str = "", detail: Any = None) -> int:
         """Append a log entry; returns its sequence number."""
         self.c.execute(
-            "INSERT INTO log (at, account, actor, op, node, uri, before, after, cause, detail) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO log (at, account, actor, op, node, uri, before, after, cause, detail, txn) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             (
                 self.at, self.caller.account, self.caller.user, op, node, str(uri), before, after, self.cause,
-                "" if detail is None else json.dumps(detail),
+                "" if detail is None else json.dumps(detail, ensure_ascii=False), self.outcome.first,
             ),
         )  # fmt: skip
         self.outcome.seq = self.c.last_insert_rowid()
+        self.outcome.first = self.outcome.first or self.outcome.seq
         return self.outcome.seq
 
     def owner(self, uri: Uri) -> int:

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
 from recalld.domain.document import Tiers
+from recalld.domain.history import LogEntry
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Node
 from recalld.domain.report import Consistency
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.link import Link, Verb
-from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Ledger, LogEntry, Reader, Spent, StaleDir, Tenant, Usage
+from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Ledger, Reader, Spent, StaleDir, Tenant, Usage
 
 from .crossing import PackedCommit, pack, unpack
 
@@ -118,6 +119,9 @@ class RemoteLedger:
     async def made(self, key: str) -> Tiers | None:
         return await self._reader.made(key)
 
+    async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
+        return await self._reader.unindexed(caller, uri, after=after, limit=limit)
+
     async def spent(self, *, since: str, account: str = "", whole: bool = False) -> list[Spent]:
         return await self._reader.spent(since=since, account=account, whole=whole)
 
@@ -191,6 +195,9 @@ class _RemoteTenant:
         self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000
     ) -> list[Message]:
         return await self._reader.messages(session_id, archive=archive, after=after, limit=limit)
+
+    async def message(self, uri: Uri) -> Message:
+        return await self._reader.message(uri)
 
     async def archives(self, session_id: str) -> list[Archive]:
         return await self._reader.archives(session_id)

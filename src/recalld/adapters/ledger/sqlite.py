@@ -14,6 +14,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, RecalldError
+from recalld.domain.history import LogEntry
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Node
 from recalld.domain.policy import JobPolicy
@@ -26,9 +27,9 @@ from recalld.infra.schema import SCHEMA_VERSION
 from recalld.infra.sqlite import WRITE_MAX_S, Store
 from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
-from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, LogEntry, Reader, Spent, StaleDir, Tenant, Usage
+from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Reader, Spent, StaleDir, Tenant, Usage
 
-from . import apply, carry, chunks, faults, look, queue, records, talk, upkeep, writing
+from . import apply, carry, faults, look, queue, records, talk, trash, upkeep, writing
 from .endings import Endings
 from .pen import Pen
 from .reading import SqliteReader
@@ -202,7 +203,11 @@ class SqliteLedger:
 
     async def purge(self, *, nodes_max: int) -> int:
         """See ``ports.ledger.Ledger``."""
-        return await self.write(lambda c: upkeep.purge(c, nodes_max), bulk=True)
+        return await trash.purge(self, self._readers, nodes_max)
+
+    async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
+        """See ``ports.ledger.Ledger``."""
+        return await self._readers.read(lambda c: upkeep.unindexed(c, caller, uri, after, limit))
 
     async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
         """See ``ports.ledger.Ledger``."""
@@ -216,6 +221,7 @@ class SqliteLedger:
     async def prune(self, *, keep_s: float) -> int:
         """See ``ports.ledger.Ledger``."""
         now, gone = self.clock.now(), 0
+        await trash.erase_expired(self, now - keep_s)
         while hashes := await self._readers.scan(
             lambda c: upkeep.forgettable(c, now - keep_s, PRUNE_PAGE), limit_s=None
         ):
@@ -228,17 +234,10 @@ class SqliteLedger:
         await self.write(lambda c: upkeep.forget_tasks(c, now - TASK_KEPT_S, now - FAILED_KEPT_S), bulk=True)
         while await self.write(lambda c: writing.forget_made(c, now - keep_s, PRUNE_PAGE), bulk=True):
             pass
-        await self._reclaim()
+        await trash.reclaim(self, self._readers)
         known = await self._readers.scan(upkeep.kept, limit_s=None)
         await self.blobs.sweep(known=known, older_than_s=ORPHAN_S)
         return gone
-
-    async def _reclaim(self) -> None:
-        if not await self._readers.read(chunks.dead_text):
-            return
-        more = await self.write(partial(chunks.reclaim, first=True), bulk=True)
-        while more:
-            more = await self.write(partial(chunks.reclaim, first=False), bulk=True)
 
     # ----------------------------------------------------------------- state
     async def usage(self) -> Usage:
@@ -354,6 +353,10 @@ class SqliteTenant:
     ) -> list[Message]:
         """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: talk.messages(c, self.caller, session_id, archive, after, limit))
+
+    async def message(self, uri: Uri) -> Message:
+        """See ``ports.ledger.Tenant``."""
+        return await self._read(lambda c: talk.message(c, self.caller, uri))
 
     async def archives(self, session_id: str) -> list[Archive]:
         """See ``ports.ledger.Tenant``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -266,6 +265,16 @@ def messages(
     return [message_from(values) for values in found]
 
 
+def message(c: apsw.Connection, caller: Caller, uri: Uri) -> Message:
+    """See ``ports.ledger.Tenant.message``."""
+    rows.check_access(caller, uri)
+    node = rows.find(c, caller.account, uri)
+    found = c.execute(f"SELECT {MESSAGE_COLUMNS} FROM message WHERE node = ?", (node,)).fetchone()
+    if found is None:
+        raise rows.missing(uri, "message")
+    return message_from(found)
+
+
 def message_from(found: tuple[Any, ...]) -> Message:
     """A ``Message`` from ``MESSAGE_COLUMNS``."""
     id_, role, parts, text, created_at, at, peer, turn, kind, sources, ordinal, archive, tokens = found
@@ -373,11 +382,3 @@ def mark_used(pen: Pen, op: MarkUsed) -> None:
         (len(op.uris), op.skills, node),
     )
     pen.outcome.session = _at(pen.c, node, uri_of(pen.caller, op.session_id))
-
-
-def forget_session(c: apsw.Connection, nodes: Iterable[int]) -> None:
-    """Drop what hangs on purged nodes, if they were sessions or messages."""
-    for node in nodes:
-        c.execute("DELETE FROM message WHERE node = ?", (node,))
-        c.execute("DELETE FROM session WHERE node = ?", (node,))
-        c.execute("DELETE FROM archive WHERE session = ?", (node,))

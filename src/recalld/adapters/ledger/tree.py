@@ -7,7 +7,6 @@ import json
 from recalld.domain.commit import Anchor, MakeDir, PutFile, Remove, SetChunks, SetTags, SetTiers, WriteMode
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
-from recalld.domain.job import NewJob
 from recalld.domain.policy import TAGS_MAX
 from recalld.domain.uri import Uri
 from recalld.infra.lookup import every, only
@@ -15,15 +14,14 @@ from recalld.rules.sidecar import pin
 from recalld.rules.tags import merged
 
 from . import errands, rows
-from .chunks import KIND_FILE, KIND_TIER, delete_chunks, insert_chunks
+from .chunks import KIND_FILE, KIND_MESSAGE, KIND_TIER, delete_chunks, insert_chunks
 from .pen import Pen, existing
-from .queue import enqueue
 from .rows import DIRECTORY, FILE, MESSAGE, Row
+from .trash import changed_below, throw_away
 
 COUNT_MAX = 10_000
 TEXT_LEVEL = (2,)
 TIER_LEVELS = (0, 1)
-PURGE = NewJob("purge", "purge")
 
 
 def make_dir(pen: Pen, op: MakeDir) -> None:
@@ -78,10 +76,22 @@ def put_file(pen: Pen, op: PutFile) -> None:
     """See ``commit.PutFile``."""
     parent = pen.directory(op.uri.parent)
     found = rows.child(pen.c, parent, op.uri.name)
+    _check_version(op, found)
     if found is None:
         _create_file(pen, op, parent)
     else:
         _replace_file(pen, op, found)
+
+
+def _check_version(op: PutFile, found: Row | None) -> None:
+    now = found.version if found is not None else 0
+    if op.expect_version is not None and op.expect_version != now:
+        raise Conflict(
+            f"{op.uri} is at version {now}, not {op.expect_version}" if now else f"{op.uri} is not there any more",
+            remedy="read it again, and write what follows from that",
+            code="WRITE_CONFLICT",
+            details={"uri": str(op.uri), "version": now, "retryable": False},
+        )
 
 
 def _create_file(pen: Pen, op: PutFile, parent: int) -> None:
@@ -162,7 +172,9 @@ def _same_bytes(pen: Pen, op: PutFile, found: Row) -> None:
     """Nothing to do but to remember a new origin or new tags."""
     source, tags = json.dumps(op.source, ensure_ascii=False), None if op.tags is None else json.dumps(op.tags)
     if (op.source and source != found.source) or (tags is not None and tags != found.tags):
-        seq = pen.log("attrs", found.id, op.uri)
+        retagged = tags is not None and tags != found.tags
+        detail = {"tags": [json.loads(found.tags), list(op.tags or ())]} if retagged else None
+        seq = pen.log("attrs", found.id, op.uri, detail=detail)
         pen.c.execute(
             "UPDATE node SET source = ?, tags = coalesce(?, tags), seq = ? WHERE id = ?",
             (source if op.source else found.source, tags, seq, found.id),
@@ -203,7 +215,7 @@ def set_tags(pen: Pen, op: SetTags) -> None:
     if tags == had:
         pen.outcome.unchanged.append(op.uri)
         return
-    seq = pen.log("tags", found.id, op.uri)
+    seq = pen.log("tags", found.id, op.uri, detail={"tags": [had, tags]})
     pen.c.execute("UPDATE node SET tags = ?, seq = ? WHERE id = ?", (json.dumps(tags), seq, found.id))
     pen.outcome.updated.append(op.uri)
 
@@ -265,15 +277,16 @@ def set_chunks(pen: Pen, op: SetChunks) -> None:
     found, path = read
     event_at, speaker = only(pen.c, "SELECT event_at, speaker FROM node WHERE id = ?", (op.node_id,))
     delete_chunks(pen.c, op.node_id, levels=TEXT_LEVEL)
+    kind, group, previous = _order(pen, found)
     insert_chunks(
         pen,
         op.node_id,
         found.owner,
         op.version,
         () if rows.is_private(path) else op.chunks,
-        kind=KIND_FILE,
-        group=op.node_id,
-        previous=0,
+        kind=kind,
+        group=group,
+        previous=previous,
         at=pen.at if event_at is None else event_at,
         speaker=speaker,
     )
@@ -283,6 +296,19 @@ def set_chunks(pen: Pen, op: SetChunks) -> None:
             _tell_parent(pen, op.node_id, Uri(path))
 
 
+def _order(pen: Pen, found: Row) -> tuple[int, int, int]:
+    """Kind and group of a node's chunks, and the chunk they follow: a message's follow those of the message before it."""
+    if found.kind != MESSAGE:
+        return KIND_FILE, found.id, 0
+    session, ordinal = only(pen.c, "SELECT session, ordinal FROM message WHERE node = ?", (found.id,))
+    before = pen.c.execute(
+        "SELECT k.id FROM message m JOIN chunk k ON k.node = m.node WHERE m.session = ? AND m.ordinal < ? "
+        "ORDER BY m.ordinal DESC, k.id DESC LIMIT 1",
+        (session, ordinal),
+    ).fetchone()
+    return KIND_MESSAGE, session, before[0] if before else 0
+
+
 def remove(pen: Pen, op: Remove) -> None:
     """See ``commit.Remove``."""
     rows.check_whole(pen.caller, op.uri)
@@ -290,6 +316,7 @@ def remove(pen: Pen, op: Remove) -> None:
     if found is None:
         return
     _check_expected(op, found)
+    _check_unchanged(pen, op, found)
     errands.cancel_imports(pen, op.uri)
     count = count_below(pen, found.id)
     if found.kind == DIRECTORY and count > 1 and not op.recursive:
@@ -305,7 +332,17 @@ def remove(pen: Pen, op: Remove) -> None:
     if found.kind == MESSAGE:
         _forget_live(pen, found.id)
     pen.mark_stale(found.parent, op.uri.parent)
-    enqueue(pen, PURGE)
+    throw_away(pen, found.id, erase=op.erase)
+
+
+def _check_unchanged(pen: Pen, op: Remove, found: Row) -> None:
+    if op.unchanged_since and changed_below(pen.c, found.id, op.unchanged_since):
+        raise Conflict(
+            f"something in {op.uri} has changed meanwhile",
+            remedy="look again",
+            code="ABORTED",
+            details={"uri": str(op.uri), "retryable": True},
+        )
 
 
 def _forget_live(pen: Pen, node: int) -> None:

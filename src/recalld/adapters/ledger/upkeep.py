@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,15 @@ from recalld.infra.lookup import WANTED_TO, every, only
 from recalld.ports.ledger import ChunkRow, StaleDir, Usage
 from recalld.rules.encoding import decode
 
-from . import rows, talk
-from .chunks import delete_chunks
+from . import rows
 from .look import NOT_MESSAGES
 from .pen import Pen
 from .rows import SELECT_NODE
 from .snapshots import NEEDED
+from .trash import BELOW
 
 STALE_LOOKED_AT = 5_000
 OLDEST_SHARE = 4
-PURGED_CHUNKS_MAX = 50
-"""Chunks one slice of a purge deletes: about 5 ms."""
 
 
 def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int) -> list[StaleDir]:
@@ -231,41 +228,21 @@ def owners(c: apsw.Connection) -> list[Caller]:
     return [Caller(account, user) for account, user in c.execute("SELECT account, user FROM owner ORDER BY id")]
 
 
-def purge(c: apsw.Connection, nodes_max: int) -> int:
-    """See ``ports.ledger.Ledger.purge``: leaves first, so that a subtree is never half reachable."""
-    doomed: list[int] = []
-    for (top,) in every(c, "SELECT id FROM node WHERE gone > 0 ORDER BY id LIMIT ?", (nodes_max,)):
-        doomed += _leaves(c, top, nodes_max - len(doomed))
-        if len(doomed) >= nodes_max:
-            break
-    left = PURGED_CHUNKS_MAX
-    for node in doomed:
-        left -= delete_chunks(c, node, most=left)
-        if left <= 0:
-            break  # a node with more than that goes in several slices
-        talk.forget_session(c, (node,))
-        c.execute("DELETE FROM tier WHERE node = ?", (node,))
-        c.execute("DELETE FROM node WHERE id = ?", (node,))
-    return len(doomed)
-
-
-def _leaves(c: apsw.Connection, top: int, most: int) -> list[int]:
-    """Up to ``most`` nodes of a subtree, each after everything below it."""
-    found: list[int] = []
-    stack = [(top, _children(c, top, most))]
-    while stack and len(found) < most:
-        node, below = stack[-1]
-        step = next(below, None)
-        if step is None:
-            stack.pop()
-            found.append(node)
-        else:
-            stack.append((step, _children(c, step, most)))
-    return found
-
-
-def _children(c: apsw.Connection, node: int, most: int) -> Iterator[int]:
-    return iter([id_ for (id_,) in every(c, "SELECT id FROM node WHERE parent = ? LIMIT ?", (node, most + 1))])
+def unindexed(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: int) -> list[Node]:
+    """Files and messages at and below ``uri`` without a chunk of their text, with id > ``after``, in id order."""
+    rows.check_access(caller, uri)
+    top = rows.find(c, caller.account, uri)
+    if not top:
+        raise rows.missing(uri)
+    found = every(
+        c,
+        f"{BELOW} SELECT id FROM s WHERE kind <> 0 AND id > :after AND NOT EXISTS "
+        "(SELECT 1 FROM chunk k WHERE k.node = s.id AND k.level = 2) ORDER BY id LIMIT :limit",
+        {"top": top, "after": after, "limit": limit},
+    )
+    paths = rows.Paths(c, caller.account)
+    placed = [(node, paths.of(node)) for (node,) in found]
+    return [rows.load(c, node, Uri(path)) for node, path in placed if path is not None and not rows.is_private(path)]
 
 
 def forgettable(c: apsw.Connection, before: float, limit: int) -> list[str]:
@@ -312,11 +289,11 @@ def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
 
     wal = path.with_name(path.name + "-wal")
     return Usage(
-        nodes=one("SELECT count(*) FROM node"),
+        nodes=one("SELECT count(*) FROM node WHERE owner <> 0 AND gone = 0"),
         chunks=one("SELECT coalesce(sum(chunks), 0) FROM owner"),
         vectors=one("SELECT count(*) FROM vector"),
-        messages=one("SELECT count(*) FROM message"),
-        sessions=one("SELECT count(*) FROM session"),
+        messages=one("SELECT count(*) FROM node WHERE kind = 2 AND owner <> 0 AND gone = 0"),
+        sessions=one("SELECT count(*) FROM session WHERE owner <> 0"),
         log_seq=one("SELECT coalesce(max(seq), 0) FROM log"),
         file_bytes=path.stat().st_size,
         wal_bytes=wal.stat().st_size if wal.exists() else 0,

@@ -48,7 +48,7 @@ async def leave(job: Job, doors: Doors) -> None:
 
 
 def _removals(tops: Sequence[Uri]) -> tuple[Remove, ...]:
-    return tuple(Remove(top, recursive=True) for top in tops)
+    return tuple(Remove(top, recursive=True, erase=True) for top in tops)
 
 
 async def _wait_for_work(account: str, spaces: Sequence[str], job: Job, doors: Doors) -> None:

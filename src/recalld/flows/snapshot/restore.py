@@ -60,7 +60,8 @@ async def restore(ref: str, project: Uri, note: Note, caller: Caller, doors: Doo
     if unsaved:
         before = replace(note, message=f"Before restoring {plan.source.oid[:12]}")
         plan = replace(plan, head=(await record(before, (), caller, doors)).snapshot)
-    await _apply(plan, project, past, doors.ledger.tenant(caller, bulk=True), doors)
+    bulk = doors.ledger.tenant(caller, bulk=True)
+    await apply_changes(plan.write, plan.delete, project, "snapshot_restore", past, bulk, doors)
     return Restored(plan, (await mark(note, caller, doors)).snapshot)
 
 
@@ -89,51 +90,61 @@ def _same(path: str, one: Files, other: Files) -> bool:
     return a is not None and b is not None and a.hash == b.hash
 
 
-async def _apply(plan: RestorePlan, project: Uri, past: Past, tenant: Tenant, doors: Doors) -> None:
+async def apply_changes(
+    write: Sequence[Change],
+    delete: Sequence[Change],
+    project: Uri,
+    cause: str,
+    past: Past,
+    tenant: Tenant,
+    doors: Doors,
+) -> None:
+    """Write and remove files at and below ``project``, none that has changed since the look. Raises ``Upstream``
+    (``RESTORE_WRITEBACK_PARTIAL``) when it could not be finished."""
     tally = _Tally()
     try:
-        gone = [_uri(change) for change in plan.delete]
-        await _remove(plan.delete, tally, tenant)
+        gone = [_uri(change) for change in delete]
+        await _remove(delete, cause, tally, tenant)
         # Before anything is written: a file may take the name of a directory that has just become empty.
-        await _remove_empty(gone, project, tenant)
-        async for puts in _batches(plan.write, past, doors):
-            await tenant.commit(Commit(tuple(puts), jobs_after(puts), cause="snapshot_restore"))
+        await _remove_empty(gone, project, cause, tenant)
+        async for puts in _batches(write, past, doors):
+            await tenant.commit(Commit(tuple(puts), jobs_after(puts), cause=cause))
             tally.written += len(puts)
     except RecalldError as stopped:
         if not tally.written and not tally.deleted:
             raise
         raise Upstream(
-            f"the restore stopped after {tally.written} of {len(plan.write)} files written and {tally.deleted} of "
-            f"{len(plan.delete)} deleted: {stopped.message}",
+            f"the restore stopped after {tally.written} of {len(write)} files written and {tally.deleted} of "
+            f"{len(delete)} deleted: {stopped.message}",
             remedy="restore again: it goes on where this one stopped",
             code="RESTORE_WRITEBACK_PARTIAL",
             details={"written": tally.written, "deleted": tally.deleted, "cause": stopped.code},
         ) from stopped
 
 
-async def _remove(delete: Sequence[Change], tally: _Tally, tenant: Tenant) -> None:
+async def _remove(delete: Sequence[Change], cause: str, tally: _Tally, tenant: Tenant) -> None:
     """One that has changed since the look is not removed."""
     for start in range(0, len(delete), REMOVED_AT_ONCE):
         some = delete[start : start + REMOVED_AT_ONCE]
         ops = tuple(Remove(_uri(c), expect=c.before.hash) for c in some if c.before is not None)
-        await tenant.commit(Commit(ops, FOLLOWING, cause="snapshot_restore"))
+        await tenant.commit(Commit(ops, FOLLOWING, cause=cause))
         tally.deleted += len(ops)
 
 
-async def _remove_empty(gone: Sequence[Uri], project: Uri, tenant: Tenant) -> None:
+async def _remove_empty(gone: Sequence[Uri], project: Uri, cause: str, tenant: Tenant) -> None:
     """Directories that held nothing but what has just been deleted; those that everybody has stay."""
     for directory in sorted({uri.parent for uri in gone}, key=lambda uri: -len(uri.parts)):
         here = directory
-        while here.under(project) and here != project and await _removed_if_empty(here, tenant):
+        while here.under(project) and here != project and await _removed_if_empty(here, cause, tenant):
             here = here.parent
 
 
-async def _removed_if_empty(directory: Uri, tenant: Tenant) -> bool:
+async def _removed_if_empty(directory: Uri, cause: str, tenant: Tenant) -> bool:
     try:
         check_remove(directory)
         if await tenant.list(directory, limit=1, hidden=True):
             return False
-        await tenant.commit(Commit((Remove(directory),), FOLLOWING, cause="snapshot_restore"))
+        await tenant.commit(Commit((Remove(directory),), FOLLOWING, cause=cause))
     except (Conflict, Denied, NotFound):
         return False  # somebody has put something there, it is an area's root, or it has gone already
     return True

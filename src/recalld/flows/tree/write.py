@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, PutFile, Receipt, WriteMode
@@ -22,10 +23,17 @@ from .shape import put_file, shape
 from .sidecars import only_replaced, replace_sidecar
 
 
-async def write(uri: Uri, data: bytes, mode: str, caller: Caller, doors: Doors) -> Written:
+async def write(
+    uri: Uri, data: bytes, mode: str, caller: Caller, doors: Doors, *, if_version: int | None = None
+) -> Written:
     """Write one file; ``mode`` replace (makes a missing file), append (refuses one), create (refuses an existing one).
+    ``if_version``: only over this version (0: only if there is none), with mode replace.
     Appends and edits of one file wait their turn; none of them is refused because of another."""
     tenant = doors.ledger.tenant(caller)
+    if if_version is not None and (mode != "replace" or uri.name in SIDECARS):
+        raise Invalid(
+            "if_version goes with mode replace of a file", remedy="leave it out", details={"field": "if_version"}
+        )
     if uri.name in SIDECARS:
         if mode != "replace":
             raise only_replaced(uri)
@@ -36,6 +44,7 @@ async def write(uri: Uri, data: bytes, mode: str, caller: Caller, doors: Doors) 
     if mode == "append":
         return await change_file(uri, lambda old: old + data, caller, doors)
     operation = await _operation(uri, data, WriteMode.CREATE if mode == "create" else WriteMode.UPSERT, doors)
+    operation = replace(operation, expect_version=if_version)
     async with doors.turns.of(key_of(caller.account, uri), within_s=WITHIN_S):
         return await _commit((operation,), tenant)
 

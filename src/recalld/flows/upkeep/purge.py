@@ -6,7 +6,8 @@ from recalld.domain.commit import Commit
 from recalld.domain.job import Job
 from recalld.ports.doors import Doors
 
-NODES_PER_SLICE = 15
+NODES_PER_SLICE = 300
+"""Nodes looked up at once; they are cleaned in slices of a few milliseconds."""
 CHUNKS_PER_SLICE = 30
 SLICES_MAX = 100_000
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from recalld.domain.errors import Invalid
+from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.surfaces.client import legible
 
 from .given import read_text
@@ -15,6 +16,9 @@ from .options import Call, talks
 from .render import say
 
 app = typer.Typer()
+ASK_ABOVE = 100
+"""Entries that `rm` removes on a terminal without asking."""
+DEPTH = 64
 UriArgument = Annotated[str, typer.Argument(help="Address, such as viking://resources/notes/today.md.")]
 
 
@@ -36,9 +40,17 @@ def write(
     append: Annotated[bool, typer.Option("--append", help="Add to the end (same as --mode append).")] = False,
     mode: Annotated[str, typer.Option(help="replace, append or create.")] = "replace",
     wait: Annotated[bool, typer.Option("--wait", help="Until everything that follows from it is done.")] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Write even if stdin or the file is empty.")
+    ] = False,
 ) -> None:
     """Write a text file."""
     text = _text(content, from_file)
+    if content is None and not text and not allow_empty:
+        raise Invalid(
+            f"{from_file or 'stdin'} is empty, so {uri} was left as it is",
+            remedy="give the text with --content or through a pipe, or add --allow-empty",
+        )
     done = call.client.write(uri, text, mode="append" if append else mode, wait=wait)
     call.answer(
         done, lambda: say(f"wrote {done.get('written_bytes', len(text.encode()))} bytes to {done.get('uri', uri)}")
@@ -93,8 +105,11 @@ def rm(
     uri: UriArgument,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="A directory with all that is in it.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Until everything that follows from it is done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, however much it is.")] = False,
 ) -> None:
-    """Remove a file or a subtree; what is not there is no error."""
+    """Remove a file or a subtree; what is not there is no error. `recalld undo` brings it back."""
+    if recursive and not yes and not call.as_json and sys.stdin.isatty():
+        _confirm(call, uri)
     gone = call.client.rm(uri, recursive=recursive, wait=wait)
     call.answer(gone, lambda: say(_removed(uri, gone)))
 
@@ -103,3 +118,13 @@ def _removed(uri: str, gone: dict[str, Any]) -> str:
     entries = int(gone.get("estimated_deleted_count") or 0)
     named = gone.get("uri", uri)
     return f"removed {named} ({entries} entries)" if entries else f"nothing to remove: {named} does not exist"
+
+
+def _confirm(call: Call, uri: str) -> None:
+    """Ask before much is removed at once."""
+    try:
+        entries = len(call.client.tree(uri, depth=DEPTH, limit=ASK_ABOVE + 1, hidden=True))
+    except (NotFound, Conflict):
+        return  # nothing there, or a file
+    if entries > ASK_ABOVE and not typer.confirm(f"Remove {uri} with more than {ASK_ABOVE} entries?", err=True):
+        raise typer.Exit(1)

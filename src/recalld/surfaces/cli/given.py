@@ -17,6 +17,8 @@ def read_text(path: Path | None) -> str:
     ``Invalid``."""
     named = "stdin" if path is None else str(path)
     try:
+        if path is None and sys.stdin.isatty():
+            aside("reading the text from the terminal; end it with Ctrl-D")
         data = sys.stdin.buffer.read() if path is None else path.read_bytes()
     except OSError as unreadable:
         raise Invalid(f"cannot read {named}: {unreadable.strerror}", remedy="check the path") from unreadable

@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, str] = {
     "mv": "change",
     "cp": "change",
     "rm": "change",
+    "undo": "undo",
+    "history": "history",
     "session": "session",
     "task": "task",
     "export": "packs",
@@ -49,7 +51,7 @@ COMMANDS: Mapping[str, str] = {
 }
 """Command -> module of this package, in the order help shows them. A module named like its only command is a group."""
 
-GROUPS = frozenset({"session", "task", "config", "skills", "agent", "snapshot"})
+GROUPS = frozenset({"session", "task", "config", "skills", "agent", "snapshot", "history"})
 
 
 class LazyGroup(TyperGroup):

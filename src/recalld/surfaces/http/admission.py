@@ -51,7 +51,7 @@ LIMITS = {
 RETRY_AFTER_S = 1.0
 _BULK = ("resources", "pack", "snapshot")
 _BULK_PATHS = ("/api/v1/content/batch-write", "/api/v1/content/reindex")
-_RECORDS = ("sessions", "content", "fs", "skills")
+_RECORDS = ("sessions", "content", "fs", "skills", "log")
 _READS = ("search", "tasks", *_RECORDS)
 _WAITS = ("/api/v1/system/wait",)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
+from recalld.app.history import HistoryVerbs
 from recalld.domain.errors import Invalid
 from recalld.domain.report import Operation
 from recalld.surfaces.http import shapes
@@ -28,7 +29,10 @@ _INLINE_CHARS = 64 * 1024
 
 
 async def read(call: Call, query: Annotated[ReadQuery, Query()]) -> str:
-    """A file's text (L2), whole or some of its lines."""
+    """A file's text (L2), whole or some of its lines, as it is or as it was ``at`` a moment."""
+    if query.at:
+        past = call.workspace.verbs(HistoryVerbs)
+        return await past.read_at(query.uri, query.at, offset=query.offset, limit=query.limit, raw=query.raw)
     return await call.workspace.read(query.uri, offset=query.offset, limit=query.limit, raw=query.raw)
 
 
@@ -45,7 +49,14 @@ async def overview(call: Call, query: Annotated[UriQuery, Query()]) -> str:
 async def write(call: Call, body: WriteBody) -> dict[str, Any]:
     """Write a file; when this answers the next search sees it. ``wait`` also waits for the summaries above it."""
     before = await call.engine.queues() if body.wait else []
-    did = await call.workspace.write(body.uri, body.content, mode=body.mode, wait=body.wait, timeout_s=body.timeout)
+    did = await call.workspace.write(
+        body.uri,
+        body.content,
+        mode=body.mode,
+        if_version=body.if_version,
+        wait=body.wait,
+        timeout_s=body.timeout,
+    )
     waited = shapes.progress(before, await call.engine.queues()) if body.wait else None
     return shapes.written(call.expand(body.uri), did, body.mode, waited)
 

@@ -62,7 +62,8 @@ def stat(node: Node, count: int | None) -> dict[str, Any]:
     """One entry; ``count`` for directories only."""
     shown = original(node)
     del shown["uri"]
-    shown |= {"isLocked": False, "meta": {"tags": list(node.tags), "media": node.media} if not node.is_dir else {}}
+    meta = {"tags": list(node.tags), "media": node.media, "version": node.version}
+    shown |= {"isLocked": False, "meta": {} if node.is_dir else meta}
     return shown if count is None else shown | {"count": count}
 
 

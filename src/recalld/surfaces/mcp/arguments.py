@@ -169,6 +169,28 @@ class Forget(Arguments, frozen=True):
     recursive: bool = False
 
 
+class History(Arguments, frozen=True):
+    """Arguments of history."""
+
+    uri: str = ""
+    limit: Annotated[int, Meta(ge=1, le=200)] = 20
+
+
+class Undo(Arguments, frozen=True):
+    """Arguments of undo."""
+
+    seq: Annotated[int, Meta(ge=1)] | None = None
+    cause: str = ""
+    dry_run: bool = False
+
+
+class Restore(Arguments, frozen=True):
+    """Arguments of restore."""
+
+    uri: str
+    at: str
+
+
 def checked(kind: type[Arguments], given: dict[str, Any]) -> Arguments:
     """The arguments as their struct. Raises ``Invalid`` naming the argument."""
     try:

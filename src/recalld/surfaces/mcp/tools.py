@@ -9,7 +9,7 @@ from typing import Any
 from recalld.domain.errors import Invalid, RecalldError
 
 from . import arguments as args
-from . import change, fetch, recall, skills
+from . import change, fetch, past, recall, skills
 from .desk import Desk
 
 
@@ -46,6 +46,9 @@ TOOLS: tuple[Tool, ...] = (
     Tool("recall", "grep", args.Grep, recall.grep),
     Tool("recall", "glob", args.Glob, recall.glob),
     Tool("capture", "forget", args.Forget, change.forget),
+    Tool("recall", "history", args.History, past.history),
+    Tool("capture", "undo", args.Undo, past.undo),
+    Tool("capture", "restore", args.Restore, past.restore),
     Tool("open", "health", args.Nothing, recall.health),
 )
 _BY_NAME = {tool.name: tool for tool in TOOLS}

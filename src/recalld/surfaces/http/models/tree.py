@@ -51,6 +51,7 @@ class ReadQuery(Model):
     offset: int = Field(0, ge=0, description="first line, from 0")
     limit: int = Field(-1, ge=-1, description="how many lines, -1 = all")
     raw: bool = Field(False, description="show a memory's trailer too")
+    at: str = Field("", description='as it was at this log position, time or age (10m); "" = as it is')
 
 
 class RmQuery(Model):
@@ -88,6 +89,9 @@ class WriteBody(Strict):
     uri: str
     content: str
     mode: Literal["replace", "append", "create"] = "replace"
+    if_version: int | None = Field(
+        None, ge=0, description="replace only this version (fs/stat: meta.version; 0: only if there is none), else 409"
+    )
     wait: bool = False
     timeout: float | None = Field(None, ge=0)
     processing_mode: Literal["semantic_and_vectors", "vectors_only"] = "semantic_and_vectors"

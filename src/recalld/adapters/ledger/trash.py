@@ -1,0 +1,246 @@
+"""What was removed: kept for a while so that it can be restored, then erased; what was derived from it goes at once.
+
+A removed subtree is known by its top, which has a row in ``trash``; nothing below it can be reached. ``clean`` deletes the
+subtree's index rows and takes its nodes out of their index space (owner 0). ``erase`` deletes the nodes themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
+
+import apsw
+import orjson
+
+from recalld.domain.commit import Undelete
+from recalld.domain.errors import Conflict
+from recalld.domain.job import NewJob
+from recalld.domain.uri import Uri
+from recalld.infra.lookup import every
+from recalld.infra.readers import Readers
+
+from . import chunks, rows
+from .chunks import delete_chunks
+from .pen import Pen
+from .queue import enqueue
+from .rows import DIRECTORY, MESSAGE, Row
+
+T = TypeVar("T")
+PURGED_CHUNKS_MAX = 50
+"""Chunks one slice deletes: about 5 ms."""
+NODES_PER_SLICE = 15
+REVIVED_AT_ONCE = 2_000
+"""Nodes that a restore takes back into their index space itself; a job does the rest in slices."""
+PURGE = NewJob("purge", "purge")
+HANGING = (
+    *(("message", "node"), ("session", "node"), ("archive", "session")),
+    *(("tier", "node"), ("trash", "node"), ("node", "id")),
+)
+"""Tables with rows of a node, and the column that names it there."""
+BELOW = (
+    "WITH RECURSIVE s(id, owner, kind) AS (SELECT id, owner, kind FROM node WHERE id = :top "
+    "UNION ALL SELECT n.id, n.owner, n.kind FROM node n JOIN s ON n.parent = s.id AND n.gone = 0)"
+)
+
+
+def throw_away(pen: Pen, node: int, *, erase: bool) -> None:
+    """Remember a removed subtree's top, and have what was derived from it deleted."""
+    pen.c.execute("INSERT OR REPLACE INTO trash (node, at, erase) VALUES (?, ?, ?)", (node, pen.at, erase))
+    enqueue(pen, PURGE)
+
+
+def dirty(c: apsw.Connection, nodes_max: int) -> tuple[int, list[int]] | None:
+    """The next removed subtree that still has index rows: its top, and nodes below it to be cleaned; None: all are clean."""
+    found = c.execute("SELECT node FROM trash WHERE cleaned = 0 ORDER BY node LIMIT 1").fetchone()
+    if found is None:
+        return None
+    top = int(found[0])
+    sql = f"{BELOW} SELECT id FROM s WHERE id <> :top AND owner <> 0 LIMIT :most"
+    return top, [node for (node,) in every(c, sql, {"top": top, "most": nodes_max})]
+
+
+class Writer(Protocol):
+    """The owner's end of a store."""
+
+    async def write(self, work: Callable[[apsw.Connection], T], *, bulk: bool = False) -> T:
+        """Run ``work`` in the next commit."""
+        ...
+
+
+async def purge(writer: Writer, readers: Readers, nodes_max: int) -> int:
+    """See ``ports.ledger.Ledger.purge``: what is to do is looked up by a reader, and done in slices by the writer."""
+    found = await readers.read(lambda c: dirty(c, nodes_max))
+    if found is None:
+        return await writer.write(lambda c: erase(c, min(nodes_max, NODES_PER_SLICE)), bulk=True)
+    top, nodes = found
+    for some, last in slices(nodes, nodes_max):
+        if not await writer.write(partial(clean, top=top, nodes=some, last=last), bulk=True):
+            break
+    return max(len(nodes), 1)
+
+
+async def erase_expired(writer: Writer, removed_before: float) -> None:
+    """Delete what was removed before then, in slices."""
+    await writer.write(lambda c: expire(c, removed_before), bulk=True)
+    while await writer.write(lambda c: erase(c, NODES_PER_SLICE), bulk=True):
+        pass
+
+
+async def reclaim(writer: Writer, readers: Readers) -> None:
+    """Merge full text without what is dead, where that is worth it, in slices."""
+    if not await readers.read(chunks.dead_text):
+        return
+    more = await writer.write(partial(chunks.reclaim, first=True), bulk=True)
+    while more:
+        more = await writer.write(partial(chunks.reclaim, first=False), bulk=True)
+
+
+def slices(nodes: Sequence[int], nodes_max: int) -> Iterator[tuple[Sequence[int], bool]]:
+    """What ``dirty`` found in slices for ``clean``, each with whether nothing of the subtree comes after it."""
+    for start in range(0, max(len(nodes), 1), NODES_PER_SLICE):
+        yield nodes[start : start + NODES_PER_SLICE], len(nodes) < nodes_max and start + NODES_PER_SLICE >= len(nodes)
+
+
+def clean(c: apsw.Connection, top: int, nodes: Sequence[int], *, last: bool) -> bool:
+    """Delete what was derived from these nodes, and with ``last`` from the top as well; True: all of it is deleted.
+
+    A subtree that was restored meanwhile is left alone."""
+    if c.execute("SELECT 1 FROM trash WHERE node = ? AND cleaned = 0", (top,)).fetchone() is None:
+        return True
+    left = PURGED_CHUNKS_MAX
+    for node in nodes:
+        left -= delete_chunks(c, node, most=left)
+        if left <= 0:
+            return False  # a node with more than that goes in several slices
+        c.execute("UPDATE node SET owner = 0, stale = 0 WHERE id = ?", (node,))
+        c.execute("UPDATE session SET owner = 0 WHERE node = ?", (node,))
+    if last:
+        if delete_chunks(c, top, most=left) >= left:
+            return False
+        # The top keeps its owner: caches of that index space learn from its row that the subtree is gone.
+        c.execute("UPDATE node SET stale = 0 WHERE id = ?", (top,))
+        c.execute("UPDATE session SET owner = 0 WHERE node = ?", (top,))
+        c.execute("UPDATE trash SET cleaned = 1 WHERE node = ?", (top,))
+    return True
+
+
+def expire(c: apsw.Connection, removed_before: float) -> None:
+    """Have what was removed before then erased."""
+    c.execute("UPDATE trash SET erase = 1 WHERE erase = 0 AND at < ?", (removed_before,))
+
+
+def erase(c: apsw.Connection, nodes_max: int) -> int:
+    """Delete up to ``nodes_max`` nodes of what is to be erased, leaves first; returns how many (0: there are none)."""
+    doomed: list[int] = []
+    for (top,) in every(c, "SELECT node FROM trash WHERE erase = 1 ORDER BY node LIMIT ?", (nodes_max,)):
+        doomed += _leaves(c, top, nodes_max - len(doomed))
+        if len(doomed) >= nodes_max:
+            break
+    left = PURGED_CHUNKS_MAX
+    for node in doomed:
+        left -= delete_chunks(c, node, most=left)
+        if left <= 0:
+            break
+        for table, column in HANGING:
+            c.execute(f"DELETE FROM {table} WHERE {column} = ?", (node,))
+    return len(doomed)
+
+
+def _leaves(c: apsw.Connection, top: int, most: int) -> list[int]:
+    """Up to ``most`` nodes of a subtree, each after everything below it."""
+    found: list[int] = []
+    stack = [(top, _children(c, top, most))]
+    while stack and len(found) < most:
+        node, below = stack[-1]
+        step = next(below, None)
+        if step is None:
+            stack.pop()
+            found.append(node)
+        else:
+            stack.append((step, _children(c, step, most)))
+    return found
+
+
+def _children(c: apsw.Connection, node: int, most: int) -> Iterator[int]:
+    """Those that were removed one by one before are erased with their directory. Two queries, one for each index."""
+    sql = (
+        "SELECT id FROM node WHERE parent = :node AND gone = 0 UNION ALL SELECT id FROM node WHERE parent = :node AND gone > 0 "
+        "LIMIT :most"
+    )
+    return iter([id_ for (id_,) in every(c, sql, {"node": node, "most": most + 1})])
+
+
+def undelete(pen: Pen, op: Undelete) -> None:
+    """See ``commit.Undelete``."""
+    found = rows.row(pen.c, op.node_id)
+    kept = pen.c.execute("SELECT 1 FROM trash WHERE node = ? AND erase = 0", (op.node_id,)).fetchone()
+    if found is None or kept is None:
+        raise rows.missing(op.uri)
+    _check_place(pen, op, found)
+    detail = {"parent": found.parent, "name": op.uri.name}
+    seq = pen.log("restore", found.id, op.uri, after=found.hash, detail=detail)
+    owner = pen.owner(op.uri)
+    pen.c.execute("UPDATE node SET gone = 0, seq = ?, owner = ? WHERE id = ?", (seq, owner, found.id))
+    pen.c.execute("DELETE FROM trash WHERE node = ?", (found.id,))
+    if found.kind == MESSAGE:
+        _count_live(pen, found.id)
+    _take_back(pen, op.uri, found.id, owner, seq)
+    pen.bump_epoch(owner)
+    if found.kind == DIRECTORY:
+        pen.mark_stale(found.id, op.uri)
+    pen.mark_stale(found.parent, op.uri.parent)
+    enqueue(pen, NewJob("revive", f"revive:{op.uri}", {"uri": str(op.uri)}))
+    pen.outcome.created.append(op.uri)
+
+
+def _check_place(pen: Pen, op: Undelete, found: Row) -> None:
+    above = rows.Paths(pen.c, pen.caller.account).of(found.parent)
+    if above is None or above != op.uri.parent.parts:
+        raise Conflict(
+            f"{op.uri.parent} is gone, so {op.uri} cannot be restored",
+            remedy="restore the directory first",
+            code="FAILED_PRECONDITION",
+            details={"uri": str(op.uri)},
+        )
+    if rows.child(pen.c, found.parent, op.uri.name) is not None:
+        raise Conflict(
+            f"Already exists: {op.uri}",
+            remedy="move what is there now out of the way",
+            code="ALREADY_EXISTS",
+            details={"resource": str(op.uri), "type": "file"},
+        )
+
+
+def _count_live(pen: Pen, node: int) -> None:
+    pen.c.execute(
+        "UPDATE session SET live = live + 1, live_tokens = live_tokens + m.tokens FROM message m "
+        "WHERE m.node = ? AND m.archive = 0 AND session.node = m.session",
+        (node,),
+    )
+
+
+def _take_back(pen: Pen, uri: Uri, top: int, owner: int, seq: int) -> None:
+    """Nodes that were cleaned return to their index space; their directories are summarised again."""
+    sql = f"{BELOW} SELECT id FROM s WHERE owner <> :owner LIMIT :most"
+    values = {"top": top, "owner": owner, "most": REVIVED_AT_ONCE + 1}
+    below = [node for (node,) in every(pen.c, sql, values)]
+    ids = orjson.dumps(below[:REVIVED_AT_ONCE]).decode()
+    summarised = uri.parts[2:3] not in (("sessions",), ("privacy",)) or uri.parts[0] != "user"
+    pen.c.execute(
+        "UPDATE node SET owner = ?, seq = ?, stale = CASE WHEN kind = 0 AND ? THEN ? ELSE 0 END "
+        "WHERE id IN (SELECT value FROM json_each(?))",
+        (owner, seq, summarised, seq, ids),
+    )
+    pen.c.execute(
+        f"{BELOW} UPDATE session SET owner = :owner WHERE node IN (SELECT id FROM s WHERE kind = 0)",
+        {"top": top, "owner": owner},
+    )
+    if len(below) > REVIVED_AT_ONCE:
+        enqueue(pen, NewJob("reown", f"reown:{top}", {"node": top}))
+
+
+def changed_below(c: apsw.Connection, top: int, since: int) -> bool:
+    """True if any node of a living subtree has changed after this log position."""
+    sql = f"{BELOW} SELECT 1 FROM s JOIN node n ON n.id = s.id WHERE n.seq > :since LIMIT 1"
+    return c.execute(sql, {"top": top, "since": since}).fetchone() is not None

@@ -1,0 +1,99 @@
+"""What was changed, as one caller: the log, one file's versions, undo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid
+from recalld.domain.history import FileVersion, LogFilter, LogPage, Undone
+from recalld.domain.node import ContextType
+from recalld.domain.uri import Uri
+from recalld.flows.history import undo as undoing
+from recalld.flows.history import versions as past
+from recalld.flows.tree.shape import text_of
+from recalld.ports.doors import Doors
+from recalld.rules.address import context_type, resolve
+from recalld.rules.asking import instant
+from recalld.rules.lines import line_range
+from recalld.rules.snapshots import place, tracked
+from recalld.rules.trailer import strip
+
+LIMIT_MAX = 1_000
+
+
+class HistoryVerbs:
+    """URIs are texts (``~`` understood). A moment is a log position (``1234``) or a time (``10m`` ago, ``2026-05-01T10:00Z``)."""
+
+    def __init__(self, doors: Doors, caller: Caller) -> None:
+        self._doors = doors
+        self.caller = caller
+
+    async def log(
+        self,
+        *,
+        before: int = 0,
+        after: int = 0,
+        limit: int = 100,
+        under: str = "",
+        ops: Sequence[str] = (),
+        actor: str = "",
+    ) -> LogPage:
+        """Changes, newest first: those at and below ``under``, of these operations, by this actor ("" = all)."""
+        _check_limit(limit)
+        wanted = LogFilter(self._uri(under) if under else None, tuple(ops), actor)
+        return await self._doors.history.past(self.caller).log(wanted, before=before, after=after, limit=limit)
+
+    async def versions(self, uri: str, *, before: int = 0, limit: int = 100) -> list[FileVersion]:
+        """What the file at an address held, newest first. Raises ``NotFound``."""
+        _check_limit(limit)
+        return await past.versions(self._file(uri), before, limit, self.caller, self._doors)
+
+    async def read_at(self, uri: str, at: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
+        """A file's text at a moment, lines ``offset`` to ``offset + limit`` (-1: all); without a memory's trailer unless
+        ``raw``. Raises ``NotFound``."""
+        target = self._file(uri)
+        data = await past.content_at(target, await self.seq_of(at), self.caller, self._doors)
+        text = await self._doors.compute.run(text_of, data, target)
+        shown = text if raw or context_type(target) is not ContextType.MEMORY else strip(text)
+        return shown if (offset, limit) == (0, -1) else line_range(shown, offset, limit)
+
+    async def diff(self, uri: str, *, since: str, to: str = "", raw: bool = False) -> past.Difference:
+        """How a file differs between two moments (``to`` "": now). Raises ``NotFound``."""
+        end = await self.seq_of(to) if to else await self._doors.history.past(self.caller).end()
+        start = await self.seq_of(since)
+        return await past.diff(self._file(uri), start, end, self.caller, self._doors, raw=raw)
+
+    async def restore(self, uri: str, at: str, *, dry_run: bool = False) -> past.Changes:
+        """Make a file, or every file below a directory, what it was at a moment. Raises ``NotFound``, ``Conflict``."""
+        return await past.restore(self._file(uri), await self.seq_of(at), self.caller, self._doors, dry_run=dry_run)
+
+    async def undo(self, *, seq: int = 0, cause: str = "", dry_run: bool = False) -> Undone:
+        """Take back the commit that log entry ``seq`` belongs to, or all with a ``cause`` (an import's task, an archive's
+        address); neither: the caller's last change. Raises ``NotFound``, ``Conflict``."""
+        if seq and cause:
+            raise Invalid("both seq and cause are given", remedy="give one of them", details={"field": "cause"})
+        return await undoing.undo(undoing.Target(seq, cause), self.caller, self._doors, dry_run=dry_run)
+
+    async def seq_of(self, at: str) -> int:
+        """The log position that a moment means. Raises ``Invalid``."""
+        text = at.strip()
+        if text.isascii() and text.isdigit() and len(text) <= 18:
+            return int(text)
+        moment = instant(text, self._doors.clock.now(), "at")
+        return await self._doors.history.past(self.caller).seq_at(moment)
+
+    def _uri(self, text: str) -> Uri:
+        return resolve(text, self.caller, self._doors.clock.now())
+
+    def _file(self, text: str) -> Uri:
+        """An address whose versions the caller may see. Raises ``Denied`` and ``NotFound``."""
+        uri = place(text, self.caller, self._doors.clock.now())
+        if not tracked(uri.parts, self.caller):
+            raise past.no_history(uri)
+        return uri
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= LIMIT_MAX:
+        raise Invalid(f"limit is {limit}", remedy=f"1 to {LIMIT_MAX}", details={"field": "limit"})

@@ -1,0 +1,218 @@
+"""What undoing a change would do: the inverse of each log entry, latest first, wherever nothing has changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from recalld.domain.errors import Denied
+from recalld.domain.history import (
+    Kept,
+    LogEntry,
+    MoveBack,
+    NodeState,
+    RemoveCreated,
+    RestoreRemoved,
+    Retag,
+    Step,
+    UndoPlan,
+    WriteBack,
+)
+from recalld.domain.node import Kind
+from recalld.domain.uri import Uri
+
+from .address import check_remove
+
+STRUCTURAL = ("create", "move", "remove", "restore")
+UNDOABLE = (*STRUCTURAL, "write", "tags", "attrs")
+"""Operations of the log that can be undone; all others concern derived data, or what an archive holds."""
+CHANGED, REMOVED, MOVED = "it has changed since", "it has been removed since", "it has been moved since"
+ERASED, TAKEN = "it is no longer kept", "something else is there now"
+NOT_EMPTY, GONE_ABOVE = "other entries lie in it", "the directory it lay in is gone"
+
+
+def plan_undo(
+    entries: Sequence[LogEntry], states: Mapping[int, NodeState], occupants: Mapping[Uri, int], end: int
+) -> UndoPlan:
+    """Steps that take back ``entries`` (in log order). ``states``: the nodes they name as they are now; ``occupants``: the
+    living nodes at addresses that something returns to; ``end``: the log's last seq when these were read.
+
+    What has changed since is left as it is and named. Applying the steps in order leaves every touched node as it was before.
+    """
+    planner = _Planner(entries, states, occupants, end)
+    planner.contents()
+    for entry in reversed(entries):
+        if entry.op in STRUCTURAL:
+            planner.structure(entry)
+    return UndoPlan(tuple(planner.collapsed()), tuple(planner.kept))
+
+
+def addresses_needed(entries: Sequence[LogEntry]) -> tuple[Uri, ...]:
+    """Addresses to which undoing these entries would return something."""
+    found = [Uri.parse(str(e.detail["from"])) for e in entries if e.op == "move" and "from" in e.detail]
+    return tuple(dict.fromkeys([*found, *(Uri.parse(e.uri) for e in entries if e.op == "remove")]))
+
+
+@dataclass(slots=True)
+class _Planner:
+    entries: Sequence[LogEntry]
+    states: Mapping[int, NodeState]
+    occupants: Mapping[Uri, int]
+    end: int
+    steps: list[tuple[int, Step]] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    left: set[int] = field(default_factory=set)
+    """Nodes that the plan removes or moves away from where they are."""
+    whole: set[int] = field(default_factory=set)
+    """Directories of which the plan removes everything."""
+    own: dict[int, list[LogEntry]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for entry in self.entries:
+            if entry.op in UNDOABLE:
+                self.own.setdefault(entry.node, []).append(entry)
+
+    def keep(self, uri: Uri | str, reason: str) -> None:
+        self.kept.append(Kept(str(uri), reason))
+
+    def contents(self) -> None:
+        """Bytes and tags of what was there before and still is."""
+        for node, own in self.own.items():
+            state = self.states.get(node)
+            if own[0].op == "create" or any(e.op == "remove" for e in own):
+                continue
+            if state is None or not state.alive or state.uri is None:
+                if any(e.op != "move" for e in own):
+                    self.keep(own[-1].uri, REMOVED)
+                continue
+            self._write_back(state, own, state.uri)
+            self._retag(state, own, state.uri)
+
+    def _write_back(self, state: NodeState, own: Sequence[LogEntry], uri: Uri) -> None:
+        writes = [e for e in own if e.op == "write"]
+        if not writes or writes[0].before == writes[-1].after:
+            return
+        if state.hash != writes[-1].after:
+            self.keep(uri, CHANGED)
+        else:
+            self.steps.append((state.id, WriteBack(uri, state.id, writes[0].before, state.hash)))
+
+    def _retag(self, state: NodeState, own: Sequence[LogEntry], uri: Uri) -> None:
+        changes = [e.detail["tags"] for e in own if "tags" in e.detail]
+        if not changes or changes[0][0] == changes[-1][1]:
+            return
+        if list(state.tags) != changes[-1][1]:
+            self.keep(uri, CHANGED)
+        else:
+            self.steps.append((state.id, Retag(uri, tuple(changes[0][0]))))
+
+    def structure(self, entry: LogEntry) -> None:
+        """The inverse of one entry that shaped the tree."""
+        state = self.states.get(entry.node)
+        match entry.op:
+            case "create" if state is not None and state.alive:
+                self._uncreate(entry, state)
+            case "restore" if state is not None and state.alive:
+                self._remove_again(entry, state)
+            case "remove" if state is None or not state.alive:
+                self._restore(entry, state)
+            case "move":
+                self._move_back(entry, state)
+
+    def _uncreate(self, entry: LogEntry, state: NodeState) -> None:
+        own = self.own[entry.node]
+        moves = [e for e in own if e.op == "move"]
+        uri = Uri.parse(entry.uri)
+        if not _removable(uri):
+            return
+        if state.uri != Uri.parse((moves or [entry])[-1].uri) or (moves and entry.node not in self.left):
+            self.keep(uri, MOVED)
+            return
+        if state.kind is Kind.DIRECTORY:
+            if not set(state.children) <= self.left:
+                self.keep(uri, NOT_EMPTY)
+                return
+            self._note_whole(state)
+        elif state.kind is Kind.FILE and state.hash != [e.after for e in own if e.op in ("create", "write")][-1]:
+            self.keep(uri, CHANGED)
+            return
+        self.left.add(entry.node)
+        self.steps.append((entry.node, RemoveCreated(uri, state.hash)))
+
+    def _note_whole(self, state: NodeState) -> None:
+        """Everything in it is created by these entries, and removed by this plan where it lies."""
+        for child in state.children:
+            known = self.states.get(child)
+            own = self.own.get(child, [])
+            if known is None or not own or own[0].op != "create" or any(e.op == "move" for e in own):
+                return
+            if known.kind is Kind.DIRECTORY and child not in self.whole:
+                return
+        self.whole.add(state.id)
+
+    def _remove_again(self, entry: LogEntry, state: NodeState) -> None:
+        uri = Uri.parse(entry.uri)
+        if state.uri != uri:
+            self.keep(uri, MOVED)
+            return
+        self.left.add(entry.node)
+        since = max(e.seq for e in self.entries)
+        self.steps.append((entry.node, RemoveCreated(uri, state.hash, since=since)))
+
+    def _restore(self, entry: LogEntry, state: NodeState | None) -> None:
+        uri = Uri.parse(entry.uri)
+        if state is None or not state.restorable:
+            self.keep(uri, ERASED)
+        elif state.uri != uri and not self._returns(uri.parent):
+            self.keep(uri, GONE_ABOVE)
+        elif self._taken(uri):
+            self.keep(uri, TAKEN)
+        else:
+            self.steps.append((entry.node, RestoreRemoved(uri, entry.node)))
+            own = self.own[entry.node]
+            if own[0].op != "create":
+                self._write_back(state, own, uri)
+                self._retag(state, own, uri)
+
+    def _returns(self, directory: Uri) -> bool:
+        """Whether the plan has restored a directory, or one above it."""
+        return any(isinstance(s, RestoreRemoved) and directory.under(s.uri) for _, s in self.steps)
+
+    def _move_back(self, entry: LogEntry, state: NodeState | None) -> None:
+        uri, to = Uri.parse(entry.uri), Uri.parse(str(entry.detail["from"]))
+        last = [e for e in self.own[entry.node] if e.op == "move"][-1]
+        if state is None or not state.alive:
+            self.keep(uri, REMOVED)
+        elif state.uri != Uri.parse(last.uri):
+            if entry is last:
+                self.keep(uri, MOVED)
+        elif self._taken(to):
+            self.keep(uri, TAKEN)
+        else:
+            self.left.add(entry.node)
+            self.steps.append((entry.node, MoveBack(uri, to)))
+
+    def _taken(self, uri: Uri) -> bool:
+        occupant = self.occupants.get(uri, 0)
+        return bool(occupant) and occupant not in self.left
+
+    def collapsed(self) -> list[Step]:
+        """Of a directory that goes with all that is in it, the directory alone."""
+        covered = {child for node in self.whole for child in self.states[node].children}
+        steps: list[Step] = []
+        for node, step in self.steps:
+            if isinstance(step, RemoveCreated) and node in covered:
+                continue
+            if isinstance(step, RemoveCreated) and node in self.whole:
+                step = RemoveCreated(step.uri, "", since=self.end)
+            steps.append(step)
+        return steps
+
+
+def _removable(uri: Uri) -> bool:
+    """False for directories that are always there."""
+    try:
+        check_remove(uri)
+    except Denied:
+        return False
+    return True

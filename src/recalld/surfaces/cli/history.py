@@ -1,0 +1,131 @@
+"""``recalld history``: what was changed, one file's versions, bringing a version back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .options import Call, talks
+from .render import aside, say, show_table, size_words
+
+AT = "/api/v1"
+FOREVER = float("inf")
+
+
+class History(TyperGroup):
+    """``recalld history`` and ``recalld history URI`` show; other words name a command."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Put ``show`` in front of what is not a command's name."""
+        known = {*self.commands, "--help", "-h"}
+        return super().parse_args(ctx, args if args and args[0] in known else ["show", *args])
+
+
+app = typer.Typer(cls=History, help="Changes: list them, list a file's versions, bring a version back.")
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld history
+
+recalld history viking://resources/notes/today.md
+
+recalld history --under viking://resources/notes -n 20
+"""
+)
+@talks
+def show(
+    call: Call,
+    uri: Annotated[str | None, typer.Argument(help="A file: its versions. Left out: all changes.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many, newest first.")] = 20,
+    before: Annotated[int, typer.Option(min=0, help="Only what came before this number.")] = 0,
+    under: Annotated[str, typer.Option(help="Only changes at this address or below it.")] = "",
+    op: Annotated[str, typer.Option(help="Only this operation, such as write, remove or move.")] = "",
+    actor: Annotated[str, typer.Option(help="Only changes of this user.")] = "",
+) -> None:
+    """List changes, or one file's versions."""
+    if uri is not None:
+        found = call.client.call(
+            "GET", f"{AT}/fs/history", params={"uri": uri, "limit": limit, "before": before}
+        ).result
+        return call.answer(found, lambda: _show_versions(found))
+    params = {"limit": limit, "before": before, "under": under or None, "op": op or None, "actor": actor or None}
+    page = call.client.call("GET", f"{AT}/log", params=params).result
+    call.answer(page, lambda: _show_log(page))
+
+
+def _show_log(page: dict[str, Any]) -> None:
+    rows = [(e["seq"], e["at"][:19], e["actor"], e["op"], e["uri"], e["cause"][:40]) for e in page["entries"]]
+    if rows:
+        show_table(("number", "time (UTC)", "user", "change", "address", "cause"), rows)
+    else:
+        aside("no changes")
+    if page["next"]:
+        aside(f"more: --before {page['next']}")
+
+
+def _show_versions(found: dict[str, Any]) -> None:
+    rows = [
+        (v["seq"], v["at"][:19], v["actor"], v["op"], size_words(v["size"]) if v["hash"] else "", _state(v))
+        for v in found["versions"]
+    ]
+    show_table(("number", "time (UTC)", "user", "change", "size", ""), rows)
+    if found["next"]:
+        aside(f"more: --before {found['next']}")
+
+
+def _state(version: dict[str, Any]) -> str:
+    if not version["hash"]:
+        return "removed"
+    return "" if version["kept"] else "content no longer kept"
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld history restore viking://resources/notes/today.md --at 10m
+
+recalld history restore viking://resources/notes --at 2026-05-01T10:00Z --dry-run
+"""
+)
+@talks
+def restore(
+    call: Call,
+    uri: Annotated[str, typer.Argument(help="A file, or a directory with all files below it.")],
+    at: Annotated[str, typer.Option(help="The moment: an age (10m, 2d), a time, or a number that history shows.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+) -> None:
+    """Bring back what a file or directory held at a moment; this is a change like any other and can be undone."""
+    body = {"uri": uri, "at": at, "dry_run": dry_run}
+    done = call.client.call("POST", f"{AT}/fs/history/restore", body=body, timeout_s=FOREVER).result
+
+    def show_it() -> None:
+        would = "would be " if dry_run else ""
+        for kind, what in (("written", "written"), ("removed", "removed")):
+            for one in done[kind][:20]:
+                say(f"{would}{what}  {one}")
+        counts = f"{len(done['written'])} written, {len(done['removed'])} removed"
+        aside(f"would be: {counts}" if dry_run else counts if done["written"] or done["removed"] else "nothing differs")
+
+    call.answer(done, show_it)
+
+
+@app.command()
+@talks
+def diff(
+    call: Call,
+    uri: Annotated[str, typer.Argument(help="A file.")],
+    since: Annotated[
+        str, typer.Option("--from", help="The earlier moment: an age, a time, or a number of its history.")
+    ],
+    to: Annotated[str, typer.Option(help="The later one (default: now).")] = "",
+) -> None:
+    """Compare a file at two moments."""
+    params = {"uri": uri, "from": since, "to": to or None}
+    found = call.client.call("GET", f"{AT}/content/diff", params=params).result
+    call.answer(found, lambda: print(found["diff_text"], end=""))

@@ -1,0 +1,67 @@
+"""``recalld undo``: take a change back."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from .options import Call, talks
+from .render import aside, say
+
+app = typer.Typer()
+SHOWN = 20
+VERBS = (("written", "write"), ("removed", "remove"), ("restored", "restore"), ("tagged", "retag"))
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld undo
+
+recalld undo 1234 --dry-run
+
+recalld undo task_9f2c1e
+"""
+)
+@talks
+def undo(
+    call: Call,
+    change: Annotated[
+        str | None, typer.Argument(help="A number of `recalld history`, or a cause such as an import's task.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Until everything that follows from it is done.")] = False,
+) -> None:
+    """Take a change back: the one you name, else your last one. An undo can be undone as well."""
+    body: dict[str, Any] = {}
+    if change is not None:
+        body = {"seq": int(change)} if change.isascii() and change.isdigit() else {"cause": change}
+    if not dry_run and not yes and change is None and sys.stdin.isatty() and not call.as_json:
+        plan = call.client.call("POST", "/api/v1/log/undo", body={**body, "dry_run": True}).result
+        body = (
+            {"seq": plan["commits"][0]} if len(plan["commits"]) == 1 else {"cause": plan["cause"].removeprefix("undo:")}
+        )
+        _show(plan)
+        if not typer.confirm("Do this?", default=True, err=True):
+            raise typer.Exit(1)
+    done = call.client.call("POST", "/api/v1/log/undo", body={**body, "dry_run": dry_run, "wait": wait}).result
+    call.answer(done, lambda: _show(done))
+
+
+def _show(done: dict[str, Any]) -> None:
+    lines = [f"{verb:<8}{uri}" for kind, verb in VERBS for uri in done[kind]]
+    lines += [f"{'move':<8}{one['from']} to {one['to']}" for one in done["moved"]]
+    for line in lines[:SHOWN]:
+        say(line)
+    if len(lines) > SHOWN:
+        aside(f"and {len(lines) - SHOWN} more")
+    for one in done["kept"][:SHOWN]:
+        aside(f"kept    {one['uri']}: {one['reason']}")
+    if done["dry_run"]:
+        aside("nothing was changed: this is what would be done")
+    else:
+        aside(f"done; to have it back: recalld undo {done['cause']}")

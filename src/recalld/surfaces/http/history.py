@@ -1,0 +1,159 @@
+"""/log and the past of single files: look at changes, compare, restore, undo."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from recalld.app.history import HistoryVerbs
+from recalld.domain.errors import Invalid
+from recalld.domain.history import (
+    FileVersion,
+    LogEntry,
+    MoveBack,
+    RemoveCreated,
+    RestoreRemoved,
+    Retag,
+    Undone,
+    WriteBack,
+)
+from recalld.rules.snapshots import uri_of
+from recalld.rules.wire import iso
+from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.models.history import (
+    ContentDiffQuery,
+    ContentDiffResult,
+    HistoryQuery,
+    HistoryRestoreBody,
+    HistoryRestoreResult,
+    HistoryResult,
+    LogQuery,
+    LogResult,
+    UndoBody,
+    UndoResult,
+)
+from recalld.surfaces.http.route import Verb
+
+_API = "/api/v1"
+
+
+async def log(call: Call, query: Annotated[LogQuery, Query()]) -> dict[str, Any]:
+    """What was changed, newest first: who, when, what, and why."""
+    ops = (query.op,) if query.op else ()
+    page = await _verbs(call).log(
+        before=query.before, after=query.after, limit=query.limit, under=query.under, ops=ops, actor=query.actor
+    )
+    entries = [_entry(e, page.sentences.get(e.node) if "/memories/" in e.uri else None) for e in page.entries]
+    return {"entries": entries, "next": page.next or None}
+
+
+def _entry(entry: LogEntry, sentence: str | None) -> dict[str, Any]:
+    shown = {
+        "seq": entry.seq,
+        "commit": entry.commit,
+        "at": iso(entry.at),
+        "actor": entry.actor,
+        "op": entry.op,
+        "uri": entry.uri,
+        "before": entry.before,
+        "after": entry.after,
+        "cause": entry.cause,
+    }
+    if "from" in entry.detail:
+        shown["from"] = entry.detail["from"]
+    if sentence:
+        shown["sentence"] = sentence
+    return shown
+
+
+async def undo(call: Call, body: UndoBody) -> dict[str, Any]:
+    """Take back a change by one more change, wherever nothing else has happened since; what has changed is kept and named."""
+    if sum(bool(one) for one in (body.seq, body.cause, body.archive_uri)) > 1:
+        raise Invalid("give one of seq, cause and archive_uri", details={"field": "seq"})
+    cause = str(call.workspace.resolve(body.archive_uri)) if body.archive_uri else body.cause
+    done = await _verbs(call).undo(seq=body.seq or 0, cause=cause, dry_run=body.dry_run)
+    if body.wait and not body.dry_run:
+        await call.workspace.wait(timeout_s=body.timeout)
+    return undone(done)
+
+
+def undone(done: Undone) -> dict[str, Any]:
+    """What an undo did, by kind of change."""
+    shown: dict[str, Any] = {
+        "dry_run": not done.seq,
+        "commits": list(done.of),
+        "cause": done.cause,
+        "seq": done.seq or None,
+        **{kind: list[Any]() for kind in ("written", "removed", "restored", "moved", "tagged")},
+        "kept": [{"uri": one.uri, "reason": one.reason} for one in done.plan.kept],
+    }
+    for step in done.plan.steps:
+        match step:
+            case WriteBack():
+                shown["written"].append(str(step.uri))
+            case RemoveCreated():
+                shown["removed"].append(str(step.uri))
+            case RestoreRemoved():
+                shown["restored"].append(str(step.uri))
+            case MoveBack():
+                shown["moved"].append({"from": str(step.uri), "to": str(step.to)})
+            case Retag():
+                shown["tagged"].append(str(step.uri))
+    return shown
+
+
+async def history(call: Call, query: Annotated[HistoryQuery, Query()]) -> dict[str, Any]:
+    """The versions of one file, newest first, with or without snapshots."""
+    found = await _verbs(call).versions(query.uri, before=query.before, limit=query.limit)
+    more = found[-1].seq if len(found) == query.limit else None
+    return {"uri": str(call.expand(query.uri)), "versions": [_version(one) for one in found], "next": more}
+
+
+def _version(one: FileVersion) -> dict[str, Any]:
+    return {
+        "seq": one.seq,
+        "at": iso(one.at),
+        "actor": one.actor,
+        "op": one.op,
+        "uri": one.uri,
+        "hash": one.hash or None,
+        "size": one.size,
+        "cause": one.cause,
+        "kept": one.kept,
+    }
+
+
+async def diff(call: Call, query: Annotated[ContentDiffQuery, Query()]) -> dict[str, Any]:
+    """How a file differs between two moments, as a unified diff."""
+    found = await _verbs(call).diff(query.uri, since=query.from_, to=query.to, raw=query.raw)
+    return {
+        "uri": str(call.expand(query.uri)),
+        "from": found.old.seq if found.old else None,
+        "to": found.new.seq if found.new else None,
+        "diff_text": found.text,
+    }
+
+
+async def restore(call: Call, body: HistoryRestoreBody) -> dict[str, Any]:
+    """Make a file, or every file below a directory, what it was at a moment, by writing forwards."""
+    done = await _verbs(call).restore(body.uri, body.at, dry_run=body.dry_run)
+    return {
+        "uri": str(call.expand(body.uri)),
+        "dry_run": body.dry_run,
+        "written": [uri_of(one.path) for one in done.write],
+        "removed": [uri_of(one.path) for one in done.delete],
+    }
+
+
+def _verbs(call: Call) -> HistoryVerbs:
+    return call.workspace.verbs(HistoryVerbs)
+
+
+VERBS = (
+    Verb("GET", f"{_API}/log", log, LogResult, "List changes"),
+    Verb("POST", f"{_API}/log/undo", undo, UndoResult, "Take a change back"),
+    Verb("GET", f"{_API}/fs/history", history, HistoryResult, "List a file's versions"),
+    Verb("POST", f"{_API}/fs/history/restore", restore, HistoryRestoreResult, "Bring back what was at a moment"),
+    Verb("GET", f"{_API}/content/diff", diff, ContentDiffResult, "Compare a file at two moments"),
+)

@@ -1,0 +1,60 @@
+"""Tools that show what was changed and take it back."""
+
+from __future__ import annotations
+
+from recalld.app.history import HistoryVerbs
+from recalld.domain.history import MoveBack, RemoveCreated, RestoreRemoved, Retag, Step, WriteBack
+from recalld.rules.snapshots import uri_of
+from recalld.rules.wire import iso
+
+from . import arguments as args
+from .desk import Desk
+
+SHOWN = 50
+
+
+async def history(desk: Desk, asked: args.History) -> str:
+    """List the versions of a file, or without uri the latest changes; use it before undo or restore."""
+    verbs = desk.workspace.verbs(HistoryVerbs)
+    if asked.uri:
+        versions = await verbs.versions(asked.uri, limit=asked.limit)
+        lines = [f"{v.seq}  {iso(v.at)}  {v.actor}  {v.op}  {v.size} bytes" for v in versions]
+        return "\n".join([f"Versions of {asked.uri}, newest first (number, time, user, change):", *lines])
+    page = await verbs.log(limit=asked.limit)
+    lines = [f"{e.commit}  {iso(e.at)}  {e.actor}  {e.op}  {e.uri}" for e in page.entries]
+    return "\n".join(["Changes, newest first (number, time, user, change, address):", *lines])
+
+
+async def undo(desk: Desk, asked: args.Undo) -> str:
+    """Take back a change by its number (seq) or cause; with neither, this user's last one. dry_run only tells."""
+    done = await desk.workspace.verbs(HistoryVerbs).undo(seq=asked.seq or 0, cause=asked.cause, dry_run=asked.dry_run)
+    lines = [_line(step) for step in done.plan.steps[:SHOWN]]
+    if len(done.plan.steps) > SHOWN:
+        lines.append(f"and {len(done.plan.steps) - SHOWN} more")
+    lines += [f"kept {one.uri}: {one.reason}" for one in done.plan.kept[:SHOWN]]
+    head = "Would be done:" if asked.dry_run else f"Undone (undo the cause {done.cause} to have it back):"
+    return "\n".join([head, *lines])
+
+
+def _line(step: Step) -> str:
+    match step:
+        case WriteBack():
+            return f"wrote {step.uri} as it was"
+        case RemoveCreated():
+            return f"removed {step.uri}"
+        case RestoreRemoved():
+            return f"restored {step.uri}"
+        case MoveBack():
+            return f"moved {step.uri} back to {step.to}"
+        case Retag():
+            return f"gave {step.uri} its former tags"
+
+
+async def restore(desk: Desk, asked: args.Restore) -> str:
+    """Bring a file, or all files below a directory, back to a moment: an age (10m), a time, or a number of its history."""
+    done = await desk.workspace.verbs(HistoryVerbs).restore(asked.uri, asked.at)
+    lines = [f"wrote {uri_of(one.path)}" for one in done.write] + [f"removed {uri_of(one.path)}" for one in done.delete]
+    if not lines:
+        return f"{asked.uri} is as it was then."
+    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n".join([f"Restored {asked.uri}:", *lines[:SHOWN], *more])
