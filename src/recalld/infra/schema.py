@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 V1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -190,10 +190,11 @@ CREATE TABLE damaged (hash TEXT PRIMARY KEY, at REAL NOT NULL, missing INTEGER N
 """
 
 V5 = """
-<<<<<<< HEAD
 -- No table changes: names of nodes are composed (infra/composing), and stay so since addresses are.
 SELECT 5;
-=======
+"""
+
+V6 = """
 -- txn: seq of the first entry of the same commit, 0 where the entry is that first one.
 ALTER TABLE log ADD COLUMN txn INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX log_created ON log (account, uri, seq) WHERE op = 'create' AND instr(uri, '/sessions/') = 0;
@@ -208,8 +209,7 @@ INSERT INTO trash (node, at) SELECT n.id, coalesce(l.at, 0) FROM node n LEFT JOI
 CREATE INDEX trash_dirty ON trash (cleaned, node) WHERE cleaned = 0;
 CREATE INDEX trash_erase ON trash (erase, node) WHERE erase = 1;
 CREATE INDEX node_removed ON node (parent) WHERE gone > 0;
->>>>>>> 975aebf (history: list changes, restore versions, undo any change)
 """
 
-MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5}
+MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5, 6: V6}
 """Step n takes a store from version n-1 to n."""
