@@ -1,4 +1,4 @@
-# make setup | demo | test | check | test-slow | test-clients | test-faults | bench | bench-liveness | soak | clean
+# make setup | demo | test | check | test-slow | test-clients | test-faults | bench | bench-liveness | soak | check-wheels | clean
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # One BLAS thread each: two test workers on two cores, not eight threads on two cores.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: setup demo test check test-slow test-clients test-faults bench bench-liveness soak clean
+.PHONY: setup demo test check check-wheels test-slow test-clients test-faults bench bench-liveness soak clean
 
 setup: $(STAMP)
 
@@ -23,6 +23,10 @@ check: $(STAMP)
 	$(BIN)/ruff check src tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# Whether wheels of all dependencies exist for every supported Python and platform. Needs a package index.
+check-wheels: $(STAMP)
+	$(BIN)/python scripts/wheels.py
 
 test: check
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal

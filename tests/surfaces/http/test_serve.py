@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from recalld.app.config import Config, ServerConfig, load_config
 from recalld.domain.errors import Conflict, Denied, Invalid
+from recalld.infra.loop import Loop
 from recalld.surfaces.http import serve as serving
 from recalld.surfaces.http.serve import listen, serve
 from tests.surfaces.http.fake_engine import FakeEngine
@@ -168,6 +170,33 @@ async def test_a_signal_while_the_store_opens_is_not_lost(config: Config, openab
 
     await during(config, talk)
     assert openable.events[-1] == "closed"
+
+
+def test_the_loop_is_uvloops_where_there_is_one_and_asyncios_where_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert serving.loop_factory() is Loop
+    monkeypatch.setitem(sys.modules, "uvloop", None)  # as good as not installed
+    assert serving.loop_factory() is asyncio.new_event_loop
+
+
+async def test_signals_end_the_server_where_the_loop_takes_none(
+    config: Config, openable: Openable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As asyncio's loop does on Windows."""
+
+    def refuse(*_: Any) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", refuse)
+    before = signal.getsignal(signal.SIGTERM)
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        openable.may_open.set()
+        await until_ready(client)
+        stop()
+
+    await during(config, talk)
+    assert openable.events[-1] == "closed"
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_dev_mode_listens_on_loopback_only() -> None:

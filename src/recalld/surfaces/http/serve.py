@@ -6,6 +6,7 @@ import asyncio
 import errno
 import gc
 import importlib
+import importlib.util
 import ipaddress
 import os
 import signal
@@ -21,7 +22,6 @@ from recalld.app.config import Config, ServerConfig
 from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
 from recalld.infra import files, heap, processor
 from recalld.infra.logs import get_logger, setup
-from recalld.infra.loop import Loop
 from recalld.infra.private import OTHERS
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.connection import Connection
@@ -63,10 +63,18 @@ def run(
     try:
         if chosen is not None:
             _log.info("threads share a processor", processor=chosen)
-        with asyncio.Runner(loop_factory=Loop) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(serve(config, on_request=on_request, on_listening=on_listening, guests=guests))
     finally:
         logs.close()
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Uvloop with our timers; asyncio's own loop where there is no uvloop (Windows)."""
+    if importlib.util.find_spec("uvloop") is None:
+        return asyncio.new_event_loop
+    chosen: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("recalld.infra.loop").Loop
+    return chosen
 
 
 async def serve(
@@ -219,8 +227,17 @@ def _stopped_by_signals(server: _Server) -> Iterator[None]:
     """The first signal lets open requests end, a second one does not wait for them."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
-    for one in signals:
-        loop.add_signal_handler(one, server.stop)
+    try:
+        for one in signals:
+            loop.add_signal_handler(one, server.stop)
+    except RuntimeError:  # asyncio's loop on Windows takes none
+        before = {one: signal.signal(one, lambda *_: loop.call_soon_threadsafe(server.stop)) for one in signals}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+        return
     try:
         yield
     finally:
