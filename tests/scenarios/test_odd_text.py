@@ -123,3 +123,12 @@ async def test_the_beginning_and_the_end_of_a_long_message_are_found_whatever_a_
     for word in ("zebra", "heron", "ibex", "okapi"):
         place = "/a.md" if word in {"ibex", "okapi"} else "/sessions/s/messages/"
         assert place in (await house.found(word) or ["nothing"])[0], word
+
+
+async def test_an_export_in_ascii_is_found_and_grepped_as_what_it_says(house: House) -> None:
+    talk = json.dumps([{"title": "旅行计划", "parts": ["我对核桃过敏，十月去里斯本"]}])
+    await house.write("viking://resources/conversations.json", talk)
+    assert await house.found("核桃过敏") == ["viking://resources/conversations.json"]
+    (match,) = (await house.r.grep("viking://resources", "核桃过敏")).matches
+    assert (match.line, "我对核桃过敏" in match.content) == (1, True)
+    assert len((await house.r.grep("viking://resources", r"u6838")).matches) == 1

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .media import suffix_of
 from .moments import epoch_of
 
 ROLES = frozenset({"user", "assistant", "system", "tool"})
 HEAD_CHARS_MAX = 160
 _STAMPED = re.compile(r"\s*\[(\d{4}-\d\d-\d\d[^\]\n]{0,30})\]\s*(?:([^\W\d][^:：\[\]\n]{0,40}?)[:：]\s)?")
+_PROSE = frozenset({"", ".md", ".markdown", ".txt", ".text"})
 _ROLE = re.compile(r"\s*(user|assistant|system|tool)[:：]\s", re.IGNORECASE)
 
 
@@ -24,10 +26,11 @@ class TalkHead:
     stamp: str = ""
 
 
-def talk_head(text: str) -> TalkHead | None:
+def talk_head(text: str, name: str = "") -> TalkHead | None:
     """Read the head of a turn: a stamp in brackets with or without a speaker, or a role; None if there is neither.
 
-    A bare "Name: text" is no head: descriptions of tools and glossaries look the same.
+    A bare "Name: text" is no head: descriptions of tools and glossaries look the same. ``name``: the file's name ("" = a
+    message's own text). A role begins a turn in prose only: in YAML ``user: www-data`` is a setting.
     """
     head = text[:HEAD_CHARS_MAX]
     stamped = _STAMPED.match(head)
@@ -35,5 +38,5 @@ def talk_head(text: str) -> TalkHead | None:
         at = epoch_of(stamped[1])
         if at is not None:
             return TalkHead((stamped[2] or "").strip(), at, stamped.end(), stamped[1])
-    role = _ROLE.match(head)
+    role = _ROLE.match(head) if suffix_of(name) in _PROSE else None
     return TalkHead(role[1].lower(), None, role.end()) if role else None

@@ -13,8 +13,11 @@ from recalld.domain.document import Document
 from recalld.domain.policy import JSON_DEPTH_MAX
 from recalld.ports.plugin import Plugin
 from recalld.rules.encoding import decode
+from recalld.rules.escapes import json_unescaped, unicode_unescaped
+from recalld.rules.lines import split_lines
 from recalld.rules.media import media_type
 
+from .notebook import Notebook, read_notebook
 from .yaml_scan import Unreadable, scalars
 
 _WORDS = {
@@ -23,6 +26,7 @@ _WORDS = {
     "application/yaml": "YAML",
     "application/toml": "TOML",
 }
+_JSON = frozenset({"application/json", "application/jsonl"})
 _TITLES = frozenset({"title", "name"})
 _SUMMARIES = frozenset({"description", "summary"})
 
@@ -49,6 +53,16 @@ class DataParser:
         """Symbols are key paths (``server.port``); title and summary the top level's ``name`` and ``description``."""
         decoded = decode(data)
         media = media_type(name)
+        if name.lower().endswith(".ipynb") and (notebook := _notebook(decoded.text)) is not None:
+            return Document(
+                media=media,
+                text=decoded.text,
+                title=notebook.title,
+                summary=notebook.summary,
+                indexable=notebook.text,
+                facts={"shape": f"notebook of {notebook.cells} cells"},
+                warnings=(decoded.warning,) if decoded.warning else (),
+            )
         warnings = [decoded.warning] if decoded.warning else []
         keys: dict[str, None] = {}
         top: dict[str, str] = {}
@@ -72,6 +86,7 @@ class DataParser:
             title=next((top[key] for key in top if key in _TITLES), "")[:120],
             summary=next((top[key] for key in top if key in _SUMMARIES), "")[:600],
             symbols=tuple(keys)[: self._settings.keys_max],
+            indexable=_said(media, decoded.text),
             facts={"shape": words},
             warnings=tuple(warnings),
         )
@@ -82,7 +97,7 @@ class DataParser:
         if media == "application/toml":
             return self._walk(tomllib.loads(text))
         if media == "application/jsonl":
-            first = next((line for line in text.splitlines() if line.strip()), "null")
+            first = next((line for line in split_lines(text) if line.strip()), "null")
             return self._walk(orjson.loads(first))
         return self._walk(orjson.loads(text)) if text.strip() else iter(())
 
@@ -102,6 +117,19 @@ class DataParser:
                 stack.extend((path, depth + 1, item) for item in reversed(value[:3]))
             elif path:
                 yield path, value
+
+
+def _notebook(text: str) -> Notebook | None:
+    try:
+        return read_notebook(orjson.loads(text))
+    except (ValueError, RecursionError):
+        return None  # the structure's own reading says what is wrong with it
+
+
+def _said(media: str, text: str) -> str:
+    """The source with its escapes resolved; "" where there are none."""
+    shown = json_unescaped(text) if media in _JSON else unicode_unescaped(text)
+    return "" if shown == text else shown
 
 
 def _reason(bad: Exception, media: str) -> str:

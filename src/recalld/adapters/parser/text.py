@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from recalld.domain.document import Document
 from recalld.ports.plugin import Plugin
 from recalld.rules.encoding import decode
+from recalld.rules.escapes import may_hold_escapes, unicode_unescaped
 from recalld.rules.lines import split_lines
 from recalld.rules.media import media_type
 from recalld.rules.sentences import plain
@@ -51,10 +52,12 @@ class TextParser:
     def parse(self, name: str, data: bytes) -> Document:
         """The text as it is; its title is a short first line that is followed by an empty or an underlining one."""
         decoded = decode(data)
+        shown = unicode_unescaped(decoded.text) if may_hold_escapes(name) else decoded.text
         return Document(
             media=media_type(name, data[:64]),
             text=decoded.text,
             title=_title(decoded.text),
+            indexable="" if shown == decoded.text else shown,
             warnings=(decoded.warning,) if decoded.warning else (),
         )
 

@@ -275,7 +275,7 @@ class _Pass:
         small = len(planned.data) <= INLINE_BYTES_MAX
         if not small:
             await self.doors.blobs.put(planned.data)
-        head = talk_head(planned.document.text)
+        head = talk_head(planned.document.text, planned.uri.name)
         return PutFile(
             planned.uri,
             WriteMode.UPSERT if planned.expect else WriteMode.CREATE,

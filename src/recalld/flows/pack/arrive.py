@@ -56,7 +56,9 @@ async def put_of(arrival: Arrival, doors: Doors) -> PutFile:
         mode=WriteMode.UPSERT,
         tags=record.tags if arrival.record is not None else None,
     )
-    at, speaker = (put.event_at, put.speaker) if shaped.document is not None else await doors.compute.run(_said, data)
+    at, speaker = (
+        (put.event_at, put.speaker) if shaped.document is not None else await doors.compute.run(_said, data, uri.name)
+    )
     told = record.updated_at or None
     return replace(put, source=arrival.source, event_at=told if at is None else at, speaker=speaker)
 
@@ -66,11 +68,11 @@ def is_unindexed(uri: Uri) -> bool:
     return bool(session_of(uri)) or is_private(uri)
 
 
-def _said(data: bytes) -> tuple[float | None, str]:
+def _said(data: bytes, name: str) -> tuple[float | None, str]:
     """When and by whom, of a file that is a turn of a talk."""
     if len(data) > PARSE_INLINE_BYTES_MAX or is_binary(data[:HEAD_BYTES]):
         return None, ""
-    head = talk_head(decode(data).text)
+    head = talk_head(decode(data).text, name)
     return (None, "") if head is None else (head.at, head.speaker)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
+from collections.abc import Iterator
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
@@ -13,6 +14,7 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import session_of
 from recalld.rules.encoding import decode
+from recalld.rules.escapes import may_hold_escapes, unicode_unescaped
 from recalld.rules.glob import compile_glob
 from recalld.rules.outputs import FOLDER
 from recalld.rules.pattern import Pattern, compile_pattern
@@ -81,14 +83,23 @@ async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, doors: Doors,
 def _scan(texts: list[tuple[Uri, bytes]], compiled: Pattern, limit: int) -> list[LineMatch]:
     found: list[LineMatch] = []
     for uri, data in texts:
-        if compiled.absent(data):
+        escaped = may_hold_escapes(uri.name) and b"\\u" in data
+        if compiled.absent(data) and not escaped:
             continue
         text = decode(data).text
-        for number, line in compiled.lines(strip(text) if "memories" in uri.parts else text):
+        for number, line in _lines(compiled, strip(text) if "memories" in uri.parts else text, escaped):
             found.append(LineMatch(uri, number, line))
             if len(found) >= limit:
                 return found
     return found
+
+
+def _lines(compiled: Pattern, text: str, escaped: bool) -> Iterator[tuple[int, str]]:
+    """Matching lines; where a format escapes characters, of what they say as well as of what is written."""
+    if not escaped:
+        return compiled.lines(text)
+    said = dict(compiled.lines(unicode_unescaped(text)))
+    return iter(sorted((dict(compiled.lines(text)) | said).items()))
 
 
 async def glob(pattern: str, uri: Uri, caller: Caller, doors: Doors, *, limit: int) -> list[str]:

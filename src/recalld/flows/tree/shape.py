@@ -73,7 +73,7 @@ async def put_file(
     small = len(data) <= INLINE_BYTES_MAX
     if not small:
         await doors.blobs.put(data)
-    head = talk_head(shaped.document.text) if shaped.document is not None else None
+    head = talk_head(shaped.document.text, uri.name) if shaped.document is not None else None
     return PutFile(
         uri,
         mode,
