@@ -60,10 +60,10 @@ class Owner:
         async with asyncio.timeout(30), self._told:
             await self._told.wait_for(lambda: self.events.count(event) >= times)
 
-    async def release(self, *, worker: str) -> int:
+    async def release(self, *, worker: str, counts: bool = True) -> int:
         if self.shut:
             raise Closed("the store is shut")
-        await self._tell(f"release {worker}")
+        await self._tell(f"release {worker}" + ("" if counts else " uncounted"))
         return 0
 
     async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:
@@ -129,6 +129,17 @@ async def test_a_worker_leaves_with_its_supervisor() -> None:
         await owner.until("lease woken")
         pid = supervisor.pid
     assert not psutil.pid_exists(pid)
+
+
+async def test_what_a_stopped_worker_was_doing_has_cost_no_attempt() -> None:
+    async with supervised("asks") as (owner, supervisor):
+        await owner.until("lease woken")
+        os.kill(supervisor.pid, signal.SIGTERM)
+        await owner.until("lease woken", times=2)
+        os.kill(supervisor.pid, signal.SIGKILL)
+        await owner.until("lease woken", times=3)
+    releases = [event for event in owner.events if event.startswith("release")]
+    assert releases == ["release beside", "release beside uncounted", "release beside", "release beside uncounted"]
 
 
 async def test_no_worker_is_started_for_a_store_that_is_shut() -> None:

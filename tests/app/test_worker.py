@@ -190,3 +190,73 @@ async def test_one_failing_job_does_not_stop_the_others(house: House, steps: Ste
         await finished.wait()
         loop.cancel()
     assert (await house.queue("works")).done == 1
+
+
+async def test_waiting_is_no_attempt_and_is_as_long_as_was_said(house: House, steps: Steps) -> None:
+    tried: list[float] = []
+    begun = house.clock.now()
+
+    async def waits(job: Job, doors: Doors) -> None:
+        tried.append(house.clock.now() - begun)
+        assert job.attempt == 1
+        if len(tried) <= 20:
+            raise Busy("not now", retry_after_s=60.0)
+        await done(job, doors)
+
+    steps(JobPolicy(attempts_max=2), waits=waits)
+    await enqueue(house, "waits")
+    await house.settle()
+    assert len(tried) == 21
+    assert all(later - sooner >= 60.0 for sooner, later in zip(tried, tried[1:], strict=False))
+    assert (await house.queue("waits")).dead == 0
+
+
+async def test_a_worker_that_is_stopped_gives_its_job_back_as_if_it_had_not_begun(house: House, steps: Steps) -> None:
+    begun, attempts = asyncio.Event(), []
+
+    async def takes_long(job: Job, doors: Doors) -> None:
+        attempts.append(job.attempt)
+        begun.set()
+        await asyncio.Event().wait()
+
+    steps(JobPolicy(attempts_max=2), takes_long=takes_long)
+    await enqueue(house, "takes_long")
+    for _ in range(5):
+        begun.clear()
+        task = asyncio.ensure_future(work(house.doors, name="inside", lease_s=30.0))
+        await asyncio.wait_for(begun.wait(), 10)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (await house.queue("takes_long")).pending == 1
+    assert attempts == [1] * 5
+
+
+async def test_two_tasks_that_ask_for_the_same_both_end(house: House, steps: Steps) -> None:
+    tenant = house.doors.ledger.tenant(house.r.caller)
+    for task in ("one", "two"):
+        job = NewJob("same", "same", {"n": task}, task_id=task)
+        await tenant.commit(Commit((NewTask(task, "add_resource"),), (job,)))
+    ran: list[str] = []
+
+    async def same(job: Job, doors: Doors) -> None:
+        ran.append(job.task_id)
+        await done(job, doors)
+
+    steps(same=same)
+    await house.settle()
+    assert sorted(ran) == ["one", "two"]
+
+
+async def test_of_two_jobs_that_fold_the_newer_tells_what_to_do_and_the_louder_how(house: House, steps: Steps) -> None:
+    seen: list[dict[str, object]] = []
+
+    async def told(job: Job, doors: Doors) -> None:
+        seen.append(dict(job.payload))
+        await done(job, doors)
+
+    steps(told=told)
+    tenant = house.doors.ledger.tenant(house.r.caller)
+    for payload in ({"n": 1, "quiet": True}, {"n": 2, "quiet": False}, {"n": 2, "quiet": True}):
+        await tenant.commit(Commit(jobs=(NewJob("told", "told", payload),)))
+    await house.settle()
+    assert seen == [{"n": 2, "quiet": False}]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Sequence
+from contextlib import suppress
 
 from recalld.adapters.ledger.remote import push_wakes, serves
 from recalld.domain.errors import Busy, Closed, Upstream
@@ -21,6 +23,8 @@ BACKOFF_MAX_S = 60.0
 SETTLED_S = 60.0
 """A worker that lived this long was healthy: its end starts the backoff over."""
 GRACE_S = 3.0
+STOPPED = frozenset({-signal.SIGTERM, -signal.SIGINT})
+"""How a worker ends that was told to: a whole group of processes is stopped by one signal."""
 WORKER = "beside"
 log = get_logger("recalld.supervisor")
 
@@ -36,6 +40,7 @@ class Supervisor:
         self._arguments = tuple(arguments)
         self._greeting, self._secrets = handover.packed(config), handover.secrets(config)
         self._stuck_s = config.worker.stuck_s
+        self._status = 1
         self.pid = 0
         self.starts = 0
         self.failures = 0
@@ -48,12 +53,21 @@ class Supervisor:
 
     async def supervise(self) -> None:
         """Keep a worker alive until cancelled or the store is shut; it has left when this returns."""
+        try:
+            await self._supervise()
+        except asyncio.CancelledError:
+            # Stopped, not died: what it was doing goes on at the next start, as if it had not begun.
+            with suppress(Closed):
+                await self._release(counts=False)
+            raise
+
+    async def _supervise(self) -> None:
         shut = False
         while not shut:
             begun = self._clock.monotonic()
             try:
                 # Leases of a worker that is no more: its jobs may run again at once, not when the leases have run out.
-                await self._release()
+                await self._release(counts=self._status not in STOPPED)
                 await self._life()
             except* Closed:
                 shut = True
@@ -81,8 +95,8 @@ class Supervisor:
         finally:
             self.pid = 0
             link.close()
-            status = await child.end(GRACE_S)
-            log.info("worker ended", pid=child.process.pid, status=status)
+            self._status = await child.end(GRACE_S)
+            log.info("worker ended", pid=child.process.pid, status=self._status)
 
     async def _watch(self, link: Link, child: Child) -> None:
         """Kill a worker whose loop has stopped turning; one that works at a healthy pace beats every second."""
@@ -93,9 +107,9 @@ class Supervisor:
                 child.kill()
                 return
 
-    async def _release(self) -> None:
+    async def _release(self, *, counts: bool) -> None:
         try:
-            returned = await self._ledger.release(worker=WORKER)
+            returned = await self._ledger.release(worker=WORKER, counts=counts)
         except (Busy, Upstream) as late:
             # They run out by themselves; a disk that is full now must not stop the worker for good.
             log.warning("leases not returned yet", error=str(late))

@@ -42,7 +42,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
 POLICIES: Mapping[str, JobPolicy] = MappingProxyType(
     {
         "import": JobPolicy(attempts_max=5, deadline_s=6 * 3_600.0),
-        "extract": JobPolicy(attempts_max=3, deadline_s=1_800.0),
+        "extract": JobPolicy(attempts_max=10, deadline_s=1_800.0),
         "tiers": JobPolicy(attempts_max=5, deadline_s=3_600.0),
         "leave": JobPolicy(attempts_max=200, deadline_s=3_600.0),
         "reindex": JobPolicy(attempts_max=3, deadline_s=6 * 3_600.0),

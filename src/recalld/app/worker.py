@@ -13,11 +13,30 @@ from recalld.ports.doors import Doors
 from .table import POLICIES, STEPS
 
 PERMANENT = (Invalid, Denied, NotFound, Corrupt)
+WAIT_S_MIN, WAIT_S_MAX = 1.0, 86_400.0
+GIVE_BACK_S = 2.0
 log = get_logger("recalld.worker")
 
 
 async def work(doors: Doors, *, name: str, lease_s: float, jobs_max: int = 2) -> None:
-    """Run jobs until cancelled. A cancelled job's lease is left to run out or to be released by the supervisor."""
+    """Run jobs until cancelled; what was running then goes back, without having cost an attempt."""
+    try:
+        await _work(doors, name, lease_s, jobs_max)
+    except asyncio.CancelledError:
+        await _give_all_back(doors, name)
+        raise
+
+
+async def _give_all_back(doors: Doors, name: str) -> None:
+    try:
+        async with asyncio.timeout(GIVE_BACK_S):
+            await doors.ledger.release(worker=name, counts=False)
+    except (Busy, Closed, Upstream, TimeoutError) as refused:
+        # The server that ends its worker gives back what it held; else the leases run out.
+        log.info("jobs not given back", error=str(refused))
+
+
+async def _work(doors: Doors, name: str, lease_s: float, jobs_max: int) -> None:
     wake = doors.ledger.wake()
     async with asyncio.TaskGroup() as group:
         running: dict[int, asyncio.Task[None]] = {}
@@ -78,6 +97,12 @@ async def _failed(job: Job, failure: Exception | str, policy: JobPolicy, doors: 
     if isinstance(failure, Closed) or (isinstance(failure, Conflict) and failure.code == "ABORTED"):
         # The store is shut, or the lease went to another worker: nothing of ours is left to settle.
         return
+    if isinstance(failure, Busy):
+        # It only has to wait: that is no attempt, however often it happens.
+        log.info("job waits", kind=job.kind, job=job.id, error=str(failure), retry_after_s=failure.retry_after_s)
+        wait_s = min(max(failure.retry_after_s, WAIT_S_MIN), WAIT_S_MAX)
+        await _settle(job, str(failure), wait_s, doors, permanent=False, counts=False)
+        return
     said = str(failure) if isinstance(failure, RecalldError | str) else f"{type(failure).__name__}: {failure}"
     cause = failure if isinstance(failure, Exception) else None
     log.warning("job failed", kind=job.kind, job=job.id, attempt=job.attempt, error=said, exc_info=cause)
@@ -85,9 +110,9 @@ async def _failed(job: Job, failure: Exception | str, policy: JobPolicy, doors: 
     await _settle(job, said, delay, doors, permanent=_permanent(failure))
 
 
-async def _settle(job: Job, error: str, delay_s: float, doors: Doors, *, permanent: bool) -> None:
+async def _settle(job: Job, error: str, delay_s: float, doors: Doors, *, permanent: bool, counts: bool = True) -> None:
     try:
-        await doors.ledger.retry(job, error=error, delay_s=delay_s, permanent=permanent)
+        await doors.ledger.retry(job, error=error, delay_s=delay_s, permanent=permanent, counts=counts)
     except (Busy, Closed, Upstream) as refused:
         # Its lease runs out by itself, and the next one to lease it counts this attempt.
         log.warning("job not given back", job=job.id, error=str(refused))

@@ -238,12 +238,15 @@ class Ledger(Protocol):
         """Renew leases; returns the ids still held (the others were cancelled or lost)."""
         ...
 
-    async def retry(self, job: Job, *, error: str, delay_s: float, permanent: bool = False) -> None:
-        """Give a failed job back (or declare it dead with ``error`` if ``permanent`` or out of attempts; its task fails)."""
+    async def retry(
+        self, job: Job, *, error: str, delay_s: float, permanent: bool = False, counts: bool = True
+    ) -> None:
+        """Give a failed job back (or declare it dead with ``error`` if ``permanent`` or out of attempts; its task fails).
+        ``counts`` False: it only had to wait, which is no attempt."""
         ...
 
-    async def release(self, *, worker: str) -> int:
-        """Return every lease this worker holds (it died); returns how many."""
+    async def release(self, *, worker: str, counts: bool = True) -> int:
+        """Return every lease this worker holds; returns how many. ``counts`` False: it was stopped and did not die of them."""
         ...
 
     def wake(self) -> AsyncIterator[None]:

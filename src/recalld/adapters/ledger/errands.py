@@ -7,6 +7,7 @@ import json
 from recalld.domain.uri import Uri
 from recalld.infra.lookup import every
 
+from .folding import KEEP_TASK, NEWER_PAYLOAD, own_key
 from .pen import Pen
 
 _IMPORTS = (
@@ -25,16 +26,19 @@ def follow(pen: Pen, source: Uri, to: Uri, *, stay: bool) -> None:
     """
     found = every(
         pen.c,
-        "SELECT id, state, key, payload, json_extract(payload, '$.uri') AS uri FROM job WHERE state IN ('pending', 'running') "
-        "AND account = :account AND (uri = :top OR substr(uri, 1, length(:top) + 1) = :top || '/')",
+        "SELECT id, state, key, payload, json_extract(payload, '$.uri') AS uri, task FROM job "
+        "WHERE state IN ('pending', 'running') AND account = :account "
+        "AND (uri = :top OR substr(uri, 1, length(:top) + 1) = :top || '/')",
         {"account": pen.caller.account, "top": str(source)},
     )
-    for job, state, key, payload, uri in found:
+    for job, state, key, payload, uri, task in found:
         there = str(to) + uri[len(str(source)) :]
+        new_key = own_key(pen.c, key.replace(uri, there), task)
         pen.c.execute(
             f"INSERT INTO job (key, payload, {COLUMNS}) SELECT ?, ?, {COLUMNS} FROM job WHERE id = ? "
-            "ON CONFLICT (key) WHERE state = 'pending' DO NOTHING",
-            (key.replace(uri, there), json.dumps({**json.loads(payload), "uri": there}, ensure_ascii=False), job),
+            f"ON CONFLICT (key) WHERE state = 'pending' DO UPDATE SET payload = {NEWER_PAYLOAD}, {KEEP_TASK}, "
+            "not_before = min(not_before, excluded.not_before)",
+            (new_key, json.dumps({**json.loads(payload), "uri": there}, ensure_ascii=False), job),
         )
         if state == "pending" and not stay:
             pen.c.execute("DELETE FROM job WHERE id = ?", (job,))

@@ -17,6 +17,7 @@ from recalld.domain.job import Job, Lane, NewJob, QueueCount, Task, TaskStatus
 from recalld.domain.policy import JobPolicy
 from recalld.infra.lookup import every, only
 
+from .folding import KEEP_TASK, NEWER_PAYLOAD, own_key
 from .pen import Pen
 
 ERROR_CHARS_MAX = 500
@@ -27,7 +28,6 @@ ROUNDS_MAX = 3
 SPARE_USERS = 8
 TURNS_KEPT = 10_000
 """Turns for which it is remembered who had them."""
-KEEP_TASK = "task = CASE WHEN task = '' THEN excluded.task ELSE task END"
 _EARLIER = (
     "SELECT 1 FROM job e WHERE e.state IN ('pending', 'running') AND e.lane = j.lane AND e.account = j.account "
     "AND e.user = j.user AND (e.created, e.id) < (j.created, j.id) "
@@ -40,15 +40,17 @@ TASK_COLUMNS = "id, type, status, created, updated, resource, stage, meta, resul
 
 
 def enqueue(pen: Pen, job: NewJob) -> None:
-    """Add a job, or fold it into the pending one of its key (which may then run sooner and in the better lane)."""
+    """Add a job, or fold it into the pending one of its key (which may then run sooner, in the better lane, with the newer
+    payload; quietly only if both would). Where each has a task of its own, both are done."""
     caller = pen.caller
+    key = own_key(pen.c, f"{caller.account}/{caller.user}/{job.key}", job.task_id)
     pen.c.execute(
         "INSERT INTO job (kind, key, account, user, role, payload, lane, created, not_before, task, due) "
         "VALUES (?,?,?,?,?,?,?,?,?,?,?) "
         "ON CONFLICT (key) WHERE state = 'pending' DO UPDATE SET not_before = min(not_before, excluded.not_before), "
-        f"lane = CASE WHEN excluded.lane = 'interactive' THEN 'interactive' ELSE lane END, {KEEP_TASK}",
+        f"payload = {NEWER_PAYLOAD}, lane = CASE WHEN excluded.lane = 'interactive' THEN 'interactive' ELSE lane END, {KEEP_TASK}",
         (
-            job.kind, f"{caller.account}/{caller.user}/{job.key}", caller.account, caller.user, str(caller.role),
+            job.kind, key, caller.account, caller.user, str(caller.role),
             json.dumps(job.payload, ensure_ascii=False), str(job.lane), pen.at, pen.at + job.delay_s, job.task_id, job.delay_s <= 0,
         ),
     )  # fmt: skip
@@ -208,16 +210,19 @@ def give_up(c: apsw.Connection, job_id: int) -> None:
     c.execute("DELETE FROM job WHERE id = ? AND state = 'running'", (job_id,))
 
 
-def give_back(c: apsw.Connection, job_id: int, not_before: float, error: str = "") -> None:
-    """Make a running job pending again; if another of its key is waiting already, that one does for both.
+def give_back(c: apsw.Connection, job_id: int, not_before: float, error: str = "", *, counts: bool = True) -> None:
+    """Make a running job pending again; if another of its key is waiting already, that one does for both, unless each has a
+    task of its own. ``counts`` False: the attempt was none.
 
     It comes back under a new number, so that who held it before cannot end it any more.
     """
+    held = every(c, "SELECT key, task FROM job WHERE id = ? AND state = 'running'", (job_id,))
+    key = own_key(c, *held[0]) if held else ""
     c.execute(
         "INSERT INTO job (kind, key, account, user, role, payload, lane, attempts, created, not_before, error, task) "
-        "SELECT kind, key, account, user, role, payload, lane, attempts, created, ?, ?, task FROM job "
+        "SELECT kind, ?, account, user, role, payload, lane, max(attempts - ?, 0), created, ?, ?, task FROM job "
         f"WHERE id = ? AND state = 'running' ON CONFLICT (key) WHERE state = 'pending' DO UPDATE SET {KEEP_TASK}",
-        (not_before, error[:ERROR_CHARS_MAX], job_id),
+        (key, not counts, not_before, error[:ERROR_CHARS_MAX], job_id),
     )
     give_up(c, job_id)
 
@@ -251,20 +256,30 @@ def beat(c: apsw.Connection, worker: str, job_ids: Sequence[int], until: float) 
 
 
 def retry(
-    c: apsw.Connection, job: Job, policy: JobPolicy, error: str, now: float, delay_s: float, permanent: bool
+    c: apsw.Connection,
+    job: Job,
+    policy: JobPolicy,
+    error: str,
+    now: float,
+    delay_s: float,
+    *,
+    permanent: bool,
+    counts: bool,
 ) -> None:
     """See ``ports.ledger.Ledger.retry``."""
-    if permanent or job.attempt >= policy.attempts_max:
+    if not counts:
+        give_back(c, job.id, now + delay_s, error, counts=False)
+    elif permanent or job.attempt >= policy.attempts_max:
         bury(c, job.id, job.task_id, error, now)
     else:
         give_back(c, job.id, now + delay_s, error)
 
 
-def release(c: apsw.Connection, worker: str, now: float) -> int:
+def release(c: apsw.Connection, worker: str, now: float, *, counts: bool) -> int:
     """See ``ports.ledger.Ledger.release``."""
     held = every(c, "SELECT id FROM job WHERE state = 'running' AND worker = ?", (worker,))
     for (id_,) in held:
-        give_back(c, id_, now)
+        give_back(c, id_, now, counts=counts)
     return len(held)
 
 

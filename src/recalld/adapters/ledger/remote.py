@@ -31,8 +31,8 @@ COMMIT: Verb[Receipt] = Verb("commit", (Caller, PackedCommit), Receipt)
 CANCEL: Verb[Task] = Verb("cancel", (Caller, str), Task)
 LEASE: Verb[list[Job]] = Verb("lease", (str, int, float, tuple[str, ...]), list[Job])
 BEAT: Verb[list[int]] = Verb("beat", (str, tuple[int, ...], float), list[int])
-RETRY: Verb[None] = Verb("retry", (Job, str, float, bool), type(None))
-RELEASE: Verb[int] = Verb("release", (str,), int)
+RETRY: Verb[None] = Verb("retry", (Job, str, float, bool, bool), type(None))
+RELEASE: Verb[int] = Verb("release", (str, bool), int)
 PURGE: Verb[int] = Verb("purge", (int,), int)
 WANT: Verb[None] = Verb("want", (str, int), type(None))
 REOWN: Verb[int] = Verb("reown", (str, int, int), int)
@@ -61,11 +61,13 @@ class RemoteLedger:
     async def beat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
         return await self._link.call(BEAT, worker, tuple(job_ids), lease_s)
 
-    async def retry(self, job: Job, *, error: str, delay_s: float, permanent: bool = False) -> None:
-        await self._link.call(RETRY, job, error, delay_s, permanent)
+    async def retry(
+        self, job: Job, *, error: str, delay_s: float, permanent: bool = False, counts: bool = True
+    ) -> None:
+        await self._link.call(RETRY, job, error, delay_s, permanent, counts)
 
-    async def release(self, *, worker: str) -> int:
-        return await self._link.call(RELEASE, worker)
+    async def release(self, *, worker: str, counts: bool = True) -> int:
+        return await self._link.call(RELEASE, worker, counts)
 
     async def wake(self) -> AsyncIterator[None]:
         while True:
@@ -240,11 +242,11 @@ def serves(ledger: Ledger) -> Mapping[Verb[Any], Callable[..., Awaitable[Any]]]:
     async def beat(worker: str, job_ids: tuple[int, ...], lease_s: float) -> list[int]:
         return await ledger.beat(worker=worker, job_ids=job_ids, lease_s=lease_s)
 
-    async def retry(job: Job, error: str, delay_s: float, permanent: bool) -> None:
-        await ledger.retry(job, error=error, delay_s=delay_s, permanent=permanent)
+    async def retry(job: Job, error: str, delay_s: float, permanent: bool, counts: bool) -> None:
+        await ledger.retry(job, error=error, delay_s=delay_s, permanent=permanent, counts=counts)
 
-    async def release(worker: str) -> int:
-        return await ledger.release(worker=worker)
+    async def release(worker: str, counts: bool) -> int:
+        return await ledger.release(worker=worker, counts=counts)
 
     async def purge(nodes_max: int) -> int:
         return await ledger.purge(nodes_max=nodes_max)

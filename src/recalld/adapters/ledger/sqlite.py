@@ -36,11 +36,8 @@ from .reading import SqliteReader
 from .wakes import Wakes
 
 T = TypeVar("T")
-RELIST_PAGE = 500
-PRUNE_PAGE = 100
-LISTED_AT_ONCE = 2_000
-TASK_KEPT_S = 24 * 3_600.0
-FAILED_KEPT_S = 7 * 24 * 3_600.0
+RELIST_PAGE, PRUNE_PAGE, LISTED_AT_ONCE = 500, 100, 2_000
+TASK_KEPT_S, FAILED_KEPT_S = 24 * 3_600.0, 7 * 24 * 3_600.0
 ORPHAN_S = 3_600.0
 """A blob file that no commit has named for this long never will be."""
 FILE_NAME = "recalld.db"
@@ -121,17 +118,21 @@ class SqliteLedger:
         until = self.clock.now() + lease_s
         return await self.write(lambda c: queue.beat(c, worker, job_ids, until), bulk=True)
 
-    async def retry(self, job: Job, *, error: str, delay_s: float, permanent: bool = False) -> None:
+    async def retry(
+        self, job: Job, *, error: str, delay_s: float, permanent: bool = False, counts: bool = True
+    ) -> None:
         """See ``ports.ledger.Ledger``."""
         now, policy = self.clock.now(), self._policies.get(job.kind, JobPolicy())
-        await self.write(lambda c: queue.retry(c, job, policy, error, now, delay_s, permanent), bulk=True)
+        await self.write(
+            lambda c: queue.retry(c, job, policy, error, now, delay_s, permanent=permanent, counts=counts), bulk=True
+        )
         self.woken(delay_s)
         self.endings.ended(job.caller)
 
-    async def release(self, *, worker: str) -> int:
+    async def release(self, *, worker: str, counts: bool = True) -> int:
         """See ``ports.ledger.Ledger``."""
         now = self.clock.now()
-        count = await self.write(lambda c: queue.release(c, worker, now), bulk=True)
+        count = await self.write(lambda c: queue.release(c, worker, now, counts=counts), bulk=True)
         self.woken()
         return count
 
