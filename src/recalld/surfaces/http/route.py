@@ -27,7 +27,7 @@ from recalld.surfaces.http.body import check_media_type, decode_json, read_body
 from recalld.surfaces.http.call import ROUTE, Call, Front, fresh_id
 from recalld.surfaces.http.errors import invalid_parameters, of_error
 from recalld.surfaces.http.models.envelope import Told
-from recalld.surfaces.http.reply import failure, success
+from recalld.surfaces.http.reply import JsonBytes, failure, success
 from recalld.surfaces.http.visit import Terms, Visit
 
 
@@ -101,6 +101,7 @@ class Handling:
         async with Visit(self._front.admission, self._terms) as visit:
             try:
                 response = await self._answer(call, visit, started)
+                visit.hold(len(response.body) if isinstance(response, JsonBytes) else 0)
             except RecalldError as error:
                 response = failure(*of_error(error))
             except ClientDisconnect:
@@ -113,6 +114,7 @@ class Handling:
             await self._front.opened()
             async with visit.preparing():
                 await self._identify(call)  # a bad identity is refused before the body is read
+            visit.count(self._front.memory, _who(call, self._verb))
         if not self._verb.reads:
             check_media_type(call)
         arguments, body = await self._arguments.of(call, visit)
@@ -212,7 +214,7 @@ class Arguments:
         if self._body is None:
             return values, None
         name, model, optional = self._body
-        data = await read_body(call)
+        data = await read_body(call, counted=visit.hold)
         visit.arrived()
         check_media_type(call, has_body=bool(data))
         async with visit.preparing():

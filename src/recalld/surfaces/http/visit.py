@@ -13,6 +13,9 @@ from types import TracebackType
 from recalld.app.request import working_for
 from recalld.domain.errors import Busy, RecalldError, deadline_exceeded
 from recalld.surfaces.http.admission import Admission, Class, Place
+from recalld.surfaces.http.budget import Budget, Held
+
+SMALL_BYTES = 64 * 1024
 
 
 class _Phase(Enum):
@@ -44,6 +47,7 @@ class Visit:
         self._terms = terms
         self._places = AsyncExitStack()
         self._place = Place()
+        self._held: Held | None = None
         self._limit: asyncio.Timeout | None = None
         self._phase = _Phase.CHANGING if terms.changes else _Phase.READING
         self._arrived = time.monotonic()
@@ -56,6 +60,15 @@ class Visit:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._places.__aexit__(kind, error, trace)
+
+    def count(self, budget: Budget, caller: str) -> None:
+        """From here on what this request and its answer hold is counted."""
+        self._held = self._places.enter_context(budget.holding(caller))
+
+    def hold(self, size: int) -> None:
+        """So many bytes more of the request or its answer are in memory; small ones are not counted. Raises ``Busy``."""
+        if size > SMALL_BYTES and self._held is not None:
+            self._held.take(size)
 
     def arrived(self) -> None:
         """The whole request is there: its deadline counts from now, since no server hastens its client."""
