@@ -375,6 +375,10 @@ async def test_a_gateway_with_the_root_key_names_the_caller(tmp_path: Path) -> N
         ):
             answer = await status(headers, **query)
             assert (answer.status, answer.code) == (400, "INVALID_ARGUMENT")
+        twice = await place.ask("no", "GET", "/system/status?account_id=acme&user_id=ana&user_id=ben", headers=GATE)
+        assert (twice.status, twice.code) == (400, "INVALID_ARGUMENT")
+        same = await place.ask("no", "GET", "/system/status?account_id=acme&user_id=ben&user_id=ben", headers=GATE)
+        assert same.result["user"] == "ben"
         theirs = {"uri": "viking://user/ben"}
         for role in ("user", "admin"):
             asked = {**GATE, **ANA, "X-OpenViking-Role": role}

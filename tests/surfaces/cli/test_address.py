@@ -40,3 +40,11 @@ def test_the_environment_wins_over_the_file(nowhere: Path, monkeypatch: pytest.M
 def test_a_broken_file_is_left_to_those_who_read_it_whole(nowhere: Path) -> None:
     (nowhere / "recalld.toml").write_text("[server\n")
     assert server_url() == "http://127.0.0.1:1933"
+
+
+@pytest.mark.parametrize(("host", "asked"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("10.0.0.5", "10.0.0.5")])
+def test_a_server_at_every_address_is_asked_at_the_loopback_one(
+    monkeypatch: pytest.MonkeyPatch, nowhere: Path, host: str, asked: str
+) -> None:
+    monkeypatch.setenv("RECALLD_SERVER__HOST", host)
+    assert server_url() == f"http://{asked}:1933"

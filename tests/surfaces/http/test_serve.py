@@ -224,3 +224,11 @@ def test_a_port_in_use_is_said_in_one_sentence_with_a_remedy() -> None:
     assert str(port) in str(refused.value)
     assert "--port" in refused.value.remedy
     assert "\n" not in str(refused.value)
+
+
+def test_a_server_that_lets_every_page_in_without_a_key_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    for settings, said in (({}, False), ({"root_api_key": "k"}, False)):
+        with listen(ServerConfig(port=0, cors_origins=("https://a.example",), **settings)):
+            assert ("every web page" in caplog.text) is said
+    with listen(ServerConfig(port=0, cors_origins=("*",))):
+        assert "every web page" in caplog.text

@@ -12,6 +12,10 @@ from recalld.surfaces.client import DEFAULT_URL
 _FILE = Path("recalld.toml")
 
 
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""What is listened on at every address is asked at the loopback one."""
+
+
 def server_url(given: str = "") -> str:
     """``--url``, else ``RECALLD_URL``, else the address that ``recalld serve`` would take here (``RECALLD_SERVER__HOST`` and
     ``__PORT``, recalld.toml of this folder), else the usual one.
@@ -27,7 +31,7 @@ def server_url(given: str = "") -> str:
     if not host and not port:
         return DEFAULT_URL
     usual_host, _, usual_port = DEFAULT_URL.removeprefix("http://").partition(":")
-    where = str(host or usual_host)
+    where = _EVERYWHERE.get(str(host), str(host or usual_host))
     return f"http://{f'[{where}]' if ':' in where else where}:{port or usual_port}"
 
 

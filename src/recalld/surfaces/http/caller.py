@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 
 from recalld.app.config import ServerConfig
 from recalld.domain.caller import Caller, Role, identifier
@@ -65,7 +64,7 @@ async def key_caller(headers: Headers, settings: ServerConfig, registry: Registr
 
 async def trusted_caller(
     headers: Headers,
-    query: Mapping[str, str],
+    query: QueryParams,
     path: str,
     settings: ServerConfig,
     registry: Registry,
@@ -139,9 +138,11 @@ def _check_stays(member: Member) -> None:
         )
 
 
-def _agreed(headers: Headers, query: Mapping[str, str], what: str) -> str:
+def _agreed(headers: Headers, query: QueryParams, what: str) -> str:
     """One identifier, from the header or the query; both must say the same."""
     header, field = _named(headers, what), f"{what}_id"
+    if len(set(query.getlist(field))) > 1:
+        raise Invalid(f"{field} came twice", remedy="send it once", details={"field": field})
     asked = query.get(field, "").strip()
     if header and asked and header != asked:
         raise Invalid(

@@ -151,6 +151,7 @@ def listen(server: ServerConfig, *, backlog: int = BACKLOG) -> socket.socket:
             f"server.host {server.host!r} is not an IP address", remedy="use 127.0.0.1, ::1 or localhost"
         ) from bad
     _check_guarded(server, loopback=address.is_loopback)
+    _warn_of_pages(server)
     listening = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -161,6 +162,16 @@ def listen(server: ServerConfig, *, backlog: int = BACKLOG) -> socket.socket:
         raise _cannot_listen(server, taken) from taken
     listening.setblocking(False)
     return listening
+
+
+def _warn_of_pages(server: ServerConfig) -> None:
+    """Say at start what ``recalld doctor`` says too."""
+    if not server.asks_for_keys and "*" in server.cors_origins:
+        _log.warning(
+            "every web page may read this store",
+            auth_mode=server.mode,
+            remedy="name the origins in server.cors_origins",
+        )
 
 
 def _check_guarded(server: ServerConfig, *, loopback: bool) -> None:
