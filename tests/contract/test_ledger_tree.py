@@ -435,3 +435,14 @@ async def test_writers_at_once_lose_nothing(house: House) -> None:
     await asyncio.gather(*(house.do(put(f"resources/d/{n}.md", str(n))) for n in range(60)))
     assert len(await house.names("resources/d")) == 60
     assert await house.ledger.check() == []
+
+
+async def test_the_size_of_a_subtree_is_what_its_removal_takes(house: House) -> None:
+    await house.do(*(put(f"resources/d/{name}") for name in ("a.md", "sub/b.md", ".hidden/c.md", "gone.md")))
+    await house.do(Remove(at("resources/d/gone.md")))
+    assert [await house.tenant().size(at(uri)) for uri in ("resources/d", "resources/d/a.md", "resources/none")] == [
+        6,
+        1,
+        0,
+    ]
+    assert (await house.do(Remove(at("resources/d"), recursive=True))).removed == 6

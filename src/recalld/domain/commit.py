@@ -379,4 +379,6 @@ class Receipt:
     archived_messages: int = 0
 
 
+COUNTED_MAX = 10_000
+"""Entries of one removal that the writer counts at most."""
 INLINE_BYTES_MAX = 65_536

@@ -156,6 +156,10 @@ class Tenant(Protocol):
         """Paths below ``uri`` for a glob, without abstracts: cheap. Hidden and messages as in ``list``."""
         ...
 
+    async def size(self, uri: Uri) -> int:
+        """How many entries a removal of ``uri`` would take, itself and hidden ones included; 0 if it is not there."""
+        ...
+
     async def commit(self, commit: Commit) -> Receipt:
         """Make it true: durable on disk when this returns, or nothing happened and it raised.
 

@@ -330,3 +330,12 @@ async def test_a_file_of_credentials_alone_is_refused_with_the_way_to_add_it(hou
     with pytest.raises(Invalid, match="include"):
         await house.r.add(secret)
     assert (await house.add(secret, include=[".env"])).status is TaskStatus.COMPLETED
+
+
+async def test_names_that_differ_in_case_only_are_both_imported_and_named(house: House, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "src.zip", "w") as archive:
+        for name in ("README.md", "readme.md"):
+            archive.writestr(name, name)
+    task = await house.add(tmp_path / "src.zip")
+    assert await house.texts_below(ROOT) == {"README.md": "README.md", "readme.md": "readme.md"}
+    assert "in case only" in " ".join((task.result or {})["warnings"])

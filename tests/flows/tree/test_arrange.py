@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from recalld.adapters.ledger import tree
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
+from recalld.flows.tree import arrange
 from tests.house_fixture import House
 
 A, B = "viking://resources/a", "viking://resources/b"
@@ -130,3 +132,11 @@ async def test_a_session_removed_as_a_directory_is_gone_as_a_session(house: Hous
         await house.r.session("s")
     await house.settle()
     assert (await house.r.usage()).messages == 0
+
+
+async def test_a_large_removal_is_counted_to_its_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (arrange, tree):
+        monkeypatch.setattr(module, "COUNTED_MAX", 3)
+    for i in range(6):
+        await house.write(f"viking://resources/many/{i}.md", str(i))
+    assert (await house.r.rm("viking://resources/many", recursive=True)).removed == 7

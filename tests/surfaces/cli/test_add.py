@@ -200,3 +200,11 @@ def test_a_server_that_stops_meanwhile_is_told_as_that(
 def test_waiting_for_the_task_of_an_import_tells_its_counts(wire: Wire, run: Callable[..., Ran]) -> None:
     ready(wire, DONE)
     assert "3 new, 1 changed" in run("task", "wait", "t").out
+
+
+def test_a_file_of_credentials_is_not_even_sent(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
+    ready(wire)
+    told = run("add", str(folder / ".env"))
+    assert (told.code, "--include '.env'" in told.err, asked_to_add(wire)) == (2, True, [])
+    assert run("add", str(folder / ".env"), "--include", ".env").code == 0
+    assert asked_to_add(wire)[0]["include"] == ".env"

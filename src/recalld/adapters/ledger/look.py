@@ -127,6 +127,14 @@ def tiers(c: apsw.Connection, caller: Caller, uri: Uri) -> Tiers | None:
     return Tiers(*found) if found else None
 
 
+def size(c: apsw.Connection, caller: Caller, uri: Uri) -> int:
+    """See ``ports.ledger.Tenant.size``."""
+    rows.check_access(caller, uri)
+    node = rows.find(c, caller.account, uri)
+    below = "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM s JOIN node n ON n.parent = s.id WHERE n.gone = 0)"
+    return int(only(c, f"{below} SELECT count(*) FROM s", (node,))[0]) if node else 0
+
+
 def names(c: apsw.Connection, caller: Caller, uri: Uri, nodes_max: int) -> list[Entry]:
     """See ``ports.ledger.Tenant.names``."""
     top = stat(c, caller, uri)

@@ -187,6 +187,9 @@ class _RemoteTenant:
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
         return await self._reader.names(uri, nodes_max=nodes_max)
 
+    async def size(self, uri: Uri) -> int:
+        return await self._reader.size(uri)
+
     async def session(self, session_id: str) -> Session:
         return await self._reader.session(session_id)
 

@@ -286,8 +286,7 @@ class SqliteTenant:
 
     async def _look(self, most: int, work: Callable[[apsw.Connection], T]) -> T:
         """Read up to so many entries: many of them not beside what is answered at once."""
-        readers = self._ledger.readers
-        return await (readers.scan(work) if most > LISTED_AT_ONCE else readers.read(work))
+        return await (self._ledger.readers.scan if most > LISTED_AT_ONCE else self._ledger.readers.read)(work)
 
     async def stat(self, uri: Uri) -> Node:
         """See ``ports.ledger.Tenant``."""
@@ -298,7 +297,6 @@ class SqliteTenant:
         return await self._look(nodes_max, lambda c: look.walk(c, self.caller, uri, depth_max, nodes_max, hidden))
 
     async def read(self, uri: Uri) -> bytes:
-        """See ``ports.ledger.Tenant``."""
         return (await self.file(uri))[1]
 
     async def file(self, uri: Uri) -> tuple[Node, bytes]:
@@ -318,9 +316,8 @@ class SqliteTenant:
         self, uri: Uri, *, literal: str, fold: bool, depth_max: int, after: int, limit: int
     ) -> list[tuple[Node, bytes]]:
         """See ``ports.ledger.Tenant``."""
-        page = await records.candidates(
-            self._ledger.readers.scan, self.caller, uri, literal, fold, depth_max, after, limit
-        )
+        scan = self._ledger.readers.scan
+        page = await records.candidates(scan, self.caller, uri, literal, fold, depth_max, after, limit)
         return [(node, await self._ledger.bytes_of(node, data) if data is None else data) for node, data in page]
 
     async def count(self, uri: Uri) -> int:
@@ -330,6 +327,9 @@ class SqliteTenant:
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
         """See ``ports.ledger.Tenant``."""
         return await self._look(nodes_max, lambda c: look.names(c, self.caller, uri, nodes_max))
+
+    async def size(self, uri: Uri) -> int:
+        return await self._ledger.readers.scan(lambda c: look.size(c, self.caller, uri))
 
     async def commit(self, commit: Commit) -> Receipt:
         """See ``ports.ledger.Tenant``."""

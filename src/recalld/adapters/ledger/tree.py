@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from recalld.domain.commit import Anchor, MakeDir, PutFile, Remove, SetChunks, SetTags, SetTiers, WriteMode
+from recalld.domain.commit import COUNTED_MAX, Anchor, MakeDir, PutFile, Remove, SetChunks, SetTags, SetTiers, WriteMode
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.policy import TAGS_MAX
@@ -19,7 +19,6 @@ from .pen import Pen, existing
 from .rows import DIRECTORY, FILE, MESSAGE, Row
 from .trash import changed_below, throw_away
 
-COUNT_MAX = 10_000
 TEXT_LEVEL = (2,)
 TIER_LEVELS = (0, 1)
 
@@ -360,6 +359,6 @@ def count_below(pen: Pen, node: int) -> int:
             pen.c,
             "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id "
             "WHERE n.gone = 0 LIMIT ?) SELECT count(*) FROM s",
-            (node, COUNT_MAX),
+            (node, COUNTED_MAX),
         )[0]
     )

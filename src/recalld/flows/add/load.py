@@ -27,7 +27,7 @@ from recalld.rules.made import KEPT
 from recalld.rules.turns import talk_head
 
 from . import mirror
-from .plan import Fate, FilePlan, Place, Planned, blocked_above, lay_out, plan_file
+from .plan import Fate, FilePlan, Place, Planned, blocked_above, case_twins, lay_out, plan_file
 from .present import Present
 from .tally import Done, Seen
 
@@ -104,6 +104,7 @@ class _Pass:
         for skipped in (e for e in self.listing if isinstance(e, Skipped)):
             self.seen.left_out.append(f"skipped {skipped.path}: {skipped.why}")
             self.seen.kinds[skipped.why] += 1
+        self.seen.left_out += case_twins(e.path for e in self.found)
         at = await self._survey(Uri.parse(task.resource_id))
         gone = mirror.missing(at.present, self.listing, self.job.payload.get("left_out") or ())
         moves = await self.doors.compute.run(self._moves, gone, at) if gone else []

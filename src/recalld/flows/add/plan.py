@@ -78,6 +78,17 @@ class Place:
         return Uri.parse(str(folder / name)).parent
 
 
+def case_twins(paths: Iterable[str]) -> list[str]:
+    """A note for each path that differs from another one in case only: both are imported, and on many systems they would be
+    one file."""
+    first: dict[str, str] = {}
+    return [
+        f"{p}: differs from {one} in case only"
+        for p in sorted(paths)
+        if (one := first.setdefault(p.casefold(), p)) != p
+    ]
+
+
 def _taken(paths: Iterable[str]) -> dict[str, str]:
     """By path, another one whose name comes to the same address: that one is imported, this one is not."""
     first: dict[str, str] = {}

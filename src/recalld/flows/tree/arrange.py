@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, Copy, MakeDir, Move, Receipt, Remove
+from recalld.domain.commit import COUNTED_MAX, Commit, Copy, MakeDir, Move, Receipt, Remove
 from recalld.domain.errors import Denied
 from recalld.domain.node import Node
 from recalld.domain.policy import ABSTRACT_CHARS_MAX
@@ -34,7 +36,10 @@ async def remove(uri: Uri, recursive: bool, caller: Caller, doors: Doors) -> Rec
         raise Denied(f"{uri} is a view of its session", remedy="delete the session, or single messages of it")
     outputs = await outputs_of(uri, tenant) if is_message(uri) else []
     removals = (Remove(uri, recursive), *(Remove(beside, recursive=True) for beside in outputs))
-    return await tenant.commit(Commit(removals, FOLLOWING))
+    # The writer counts up to a limit, so that nobody waits for it to count a large subtree.
+    size = await tenant.size(uri) if recursive else 0
+    receipt = await tenant.commit(Commit(removals, FOLLOWING))
+    return replace(receipt, removed=max(receipt.removed, size)) if receipt.removed >= COUNTED_MAX else receipt
 
 
 async def move(source: Uri, to: Uri, caller: Caller, doors: Doors) -> Receipt:

@@ -14,7 +14,7 @@ from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.policy import LEFT_OUT_MAX
 from recalld.rules.media import size_words
 
-from .folder import Packed, packed
+from .folder import Packed, check_file, packed
 from .forecast import forecast, tell
 from .imported import show_import, show_left_out, show_notes
 from .options import Call, talks
@@ -80,6 +80,7 @@ def add(
             done, skipped = _add_folder(call, local, place, yes=yes)
         else:
             as_file = not to and local.suffix.lower() != ".zip"
+            check_file(local, include or (), exclude or ())
             done = _send(call, local, local.name, {**place, "as_file": as_file})
     if wait and done.get("task_id"):
         task = watch_import(call, str(done["task_id"]), f"importing {path}")

@@ -117,7 +117,9 @@ def rm(
 def _removed(uri: str, gone: dict[str, Any]) -> str:
     entries = int(gone.get("estimated_deleted_count") or 0)
     named = gone.get("uri", uri)
-    return f"removed {named} ({entries} entries)" if entries else f"nothing to remove: {named} does not exist"
+    if not entries:
+        return f"nothing to remove: {named} does not exist"
+    return f"removed {named} ({entries:,} {'entry' if entries == 1 else 'entries'})"
 
 
 def _confirm(call: Call, uri: str) -> None:

@@ -90,6 +90,19 @@ def _fill(file: IO[bytes], source: Source, files: Sequence[Found], result: Packe
             result.bytes += len(data)
 
 
+def check_file(local: Path, include: Sequence[str], exclude: Sequence[str]) -> None:
+    """Refuse a single file that an import would leave out before it is sent. A zip is judged by the server."""
+    if not local.is_file() or local.suffix.lower() == ".zip":
+        return
+    source = open_source(local, Choice(local.name, tuple(include), tuple(exclude)))
+    try:
+        entry = next(source.entries())
+    finally:
+        source.close()
+    if isinstance(entry, Skipped):
+        raise Invalid(f"{local}: {entry.why}", remedy=f"to import it all the same, name it: --include '{local.name}'")
+
+
 def _check_listing(root: Path, files: Sequence[Found], skipped: Sequence[Skipped]) -> None:
     if not files:
         why = "; ".join(f"{s.path}: {s.why}" for s in skipped[:5])
