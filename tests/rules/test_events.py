@@ -109,3 +109,12 @@ def test_the_same_words_twice_in_an_archive_are_told_once() -> None:
 def test_an_archive_full_of_facts_gives_twenty_events_at_most() -> None:
     talk = [said(str(i), f"I met Bob number {i} in Paris in 20{i % 100:02d}.", at=MAY_8 + i * DAY) for i in range(200)]
     assert len(events(talk)) == EVENTS_MAX
+
+
+def test_a_long_message_makes_events_of_all_its_windows_under_keys_of_their_own() -> None:
+    facts = [f"I moved to town{i} in May 20{i:02} with my sister Ana." for i in range(12)]
+    filler = "The weather was mild and the road was long. " * 80
+    found = events([said("m1", "\n\n".join(f"{filler}{fact}" for fact in facts))])
+    text = "\n".join(event.text for event in found)
+    assert [fact for fact in facts if fact not in text] == []
+    assert len({event.key for event in found}) == len({event.path for event in found}) == len(found) > 1

@@ -49,3 +49,11 @@ def test_stretches_lose_nothing_and_mix_no_peers(lengths: list[tuple[str, int]])
     for part in found:
         assert len({m.peer_id for m in part}) == 1
         assert len(part) == 1 or sum(len(m.text) // 4 + MESSAGE_TOKENS for m in part) <= 100
+
+
+def test_a_long_message_is_asked_about_to_its_end() -> None:
+    long = said(0, "It rains. " * 1_000 + "I moved to Lisbon.")
+    pieces = [piece for stretch in stretches([long, said(1)]) for piece in stretch]
+    assert "".join(piece.text for piece in pieces if piece.id == "id0") == long.text
+    made = memory(Remembrance("events", "Moved", "Ana lives in Lisbon.", ("a", "b")), {"a": pieces[0], "b": pieces[-2]})
+    assert made.message_ids == ("id0",)

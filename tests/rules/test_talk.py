@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recalld.domain.session import Message
-from recalld.rules.talk import DECISIVE, day, decisive, moment, quote, speaker, speakers, statements
+from recalld.rules import talk
+from recalld.rules.talk import (
+    DECISIVE,
+    day,
+    decisive,
+    moment,
+    quote,
+    speaker,
+    speakers,
+    statements,
+    statements_of,
+    windows,
+)
 
 
 def said(text: str, *, role: str = "user", peer: str = "", at: float = 1_683_554_160.0, id: str = "m1") -> Message:
@@ -76,5 +88,31 @@ def test_every_time_has_a_day(at: float) -> None:
     assert moment(said("x", at=at)).tzinfo is not None
 
 
-def test_a_message_of_a_megabyte_is_read_at_its_beginning_only() -> None:
-    assert len(statements(said("I moved to Lisbon in May 2020. " * 40_000))) <= 40
+FACT = "I decided to buy the red tractor from Olaf in Bergen for 9000 euros on 4 May 2026."
+
+
+@pytest.mark.parametrize(
+    "filler", ["The weather was mild and the road was long. ", "天气很好，我们走了很远。", "x" * 40 + "\n", "- item\n"]
+)
+@pytest.mark.parametrize("times", [1, 120, 2_000])
+def test_a_fact_is_found_wherever_it_stands_in_a_long_message(filler: str, times: int) -> None:
+    kept = [s.text for s in statements(said(filler * times + "\n\n" + FACT)) if s.score >= DECISIVE]
+    assert any("red tractor" in text for text in kept)
+
+
+def test_code_that_runs_over_several_windows_is_not_read_as_prose() -> None:
+    text = "```\n" + "I moved to Lisbon in May 2020 with Ana.\n" * 400 + "```\nThanks!"
+    assert [s.text for s in statements(said(text)) if s.score >= DECISIVE] == []
+
+
+@given(st.text(st.sampled_from("ab. \n。"), max_size=400), st.integers(4, 40))
+def test_windows_hold_all_of_a_text_in_order(text: str, size: int) -> None:
+    assert "".join(windows(text, size)) == text
+    assert all(len(window) <= size for window in windows(text, size))
+
+
+def test_an_archive_of_any_size_ends_and_every_message_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(talk, "WINDOWS_MAX", 4)
+    long = "The weather was mild and the road was long. " * 1_000
+    read = [len(found) for _, found in statements_of([said(long), said(long), said(FACT)])]
+    assert read[0] > read[1] >= read[2] == 1

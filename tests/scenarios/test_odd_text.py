@@ -132,3 +132,11 @@ async def test_an_export_in_ascii_is_found_and_grepped_as_what_it_says(house: Ho
     (match,) = (await house.r.grep("viking://resources", "核桃过敏")).matches
     assert (match.line, "我对核桃过敏" in match.content) == (1, True)
     assert len((await house.r.grep("viking://resources", r"u6838")).matches) == 1
+
+
+async def test_a_decision_late_in_a_long_message_becomes_a_memory(house: House) -> None:
+    filler = "The weather was mild and the road was long. " * 120
+    await house.say("s", filler + "I decided to buy the red tractor from Olaf in Bergen for 9000 euros on 4 May 2026.")
+    await house.commit("s")
+    await house.settle()
+    assert any("red tractor" in text for text in (await house.texts_below("viking://~/memories")).values())

@@ -11,7 +11,7 @@ from recalld.domain.session import Message
 
 from .abstracts import best
 from .sentences import fit, sentences
-from .talk import DECISIVE, MESSAGE_CHARS_SCANNED_MAX, Statement, day, opening, quote, speakers, statements
+from .talk import DECISIVE, MESSAGE_CHARS_SCANNED_MAX, Statement, day, opening, quote, speakers, statements_of
 
 MESSAGES_SCANNED_MAX: Final = 2_000
 SECTIONS: Final = (
@@ -67,7 +67,7 @@ def abstract_of_archive(messages: Sequence[Message]) -> str:
 
 def overview_of_archive(messages: Sequence[Message]) -> str:
     """L1: the seven fixed sections in order, filled with quotations alone, at most 4,000 characters."""
-    spoken = [s for m in _scanned(messages) for s in statements(m)]
+    spoken = [s for _, found in statements_of(_scanned(messages)) for s in found]
     used: set[tuple[str, str]] = set()
     ended = {m.id for m in messages[-6:]}
     bodies = [

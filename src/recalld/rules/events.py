@@ -16,7 +16,7 @@ from . import names, trailer
 from .abstracts import terms
 from .archives import MESSAGES_SCANNED_MAX
 from .sentences import fit
-from .talk import DECISIVE, Statement, day, moment, quote, speaker, statements
+from .talk import DECISIVE, Statement, day, moment, quote, speaker, statements_of
 
 EVENTS_MAX: Final = 20
 QUOTES_PER_EVENT_MAX: Final = 6
@@ -47,8 +47,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
+    """What one message says, or one window of a long one."""
+
     message: Message
     order: int
+    window: int
     said: tuple[Statement, ...]
     score: float
 
@@ -68,12 +71,15 @@ def events(messages: Sequence[Message]) -> tuple[Event, ...]:
 def _decisive_turns(messages: Sequence[Message]) -> list[_Turn]:
     turns: list[_Turn] = []
     told: set[str] = set()
-    for order, message in enumerate(messages):
-        kept = [s for s in statements(message) if s.score >= DECISIVE and s.text.casefold() not in told]
-        if kept:
+    for order, (message, found) in enumerate(statements_of(messages)):
+        by_window: dict[int, list[Statement]] = {}
+        for s in found:
+            if s.score >= DECISIVE and s.text.casefold() not in told:
+                by_window.setdefault(s.window, []).append(s)
+        for window, kept in by_window.items():
             best = sorted(sorted(kept, key=lambda s: -s.score)[:_SENTENCES_PER_TURN], key=kept.index)
             told.update(s.text.casefold() for s in best)
-            turns.append(_Turn(message, order, tuple(best), max(s.score for s in best)))
+            turns.append(_Turn(message, order, window, tuple(best), max(s.score for s in best)))
     return turns
 
 
@@ -97,7 +103,9 @@ def _grouped(turns: Sequence[_Turn]) -> list[list[_Turn]]:
 
 def _event(group: Sequence[_Turn]) -> Event:
     ids = tuple(dict.fromkeys(turn.message.id for turn in group))
-    mark = hashlib.sha256("\n".join(ids).encode("utf-8", "replace")).hexdigest()
+    # The windows of one long message may make several events; the first keeps the key that short messages have.
+    places = dict.fromkeys(f"{t.message.id}#{t.window}" if t.window else t.message.id for t in group)
+    mark = hashlib.sha256("\n".join(places).encode("utf-8", "replace")).hexdigest()
     top = _best(group)
     at = group[0].message.at
     when = moment(group[0].message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 
 from recalld.domain.session import Message
@@ -12,12 +12,12 @@ from recalld.domain.session import Message
 from . import trailer
 from .events import slug
 from .salvage import Remembrance
-from .talk import day, moment, quote, speaker
+from .talk import day, moment, quote, speaker, windows
 from .wire import tokens
 
 QUOTES_MAX = 6
 MESSAGE_CHARS_MAX = 2_000
-"""Of a longer message its beginning is read."""
+"""A longer message is read in pieces of this size."""
 MESSAGE_TOKENS = 20
 """A line's label, speaker and date."""
 STRETCH_TOKENS = 4_000
@@ -40,7 +40,7 @@ def memory(told: Remembrance, by_label: Mapping[str, Message]) -> Memory:
     """The file of one proposal. Its quotations are the messages' own words."""
     quoted = sorted((by_label[label] for label in told.labels), key=lambda m: m.ordinal)[:QUOTES_MAX]
     first = quoted[0]
-    ids = tuple(m.id for m in quoted)
+    ids = tuple(dict.fromkeys(m.id for m in quoted))
     key = hashlib.sha256("\n".join((told.type, told.title, *ids)).encode("utf-8", "replace")).hexdigest()
     name, when = f"{slug(told.title)}_{key[:6]}", moment(first)
     place = f"events/{when:%Y/%m/%d}" if told.type == "events" else told.type
@@ -65,16 +65,17 @@ def _body(told: Remembrance, quoted: Sequence[Message]) -> str:
 
 
 def stretches(messages: Sequence[Message], tokens_max: int = STRETCH_TOKENS) -> list[tuple[Message, ...]]:
-    """Messages in stretches short enough for one question, in order, never two peers' in one; nothing is left out."""
+    """Messages in stretches short enough for one question, in order, never two peers' in one; nothing is left out: a long
+    message comes as several pieces of the same id."""
     by_peer: dict[str, list[Message]] = {}
-    for message in messages:
+    for message in (piece for whole in messages for piece in _pieces(whole)):
         by_peer.setdefault(message.peer_id, []).append(message)
     found: list[tuple[Message, ...]] = []
     for said in by_peer.values():
         held: list[Message] = []
         size = 0
         for message in said:
-            weight = tokens(message.text[:MESSAGE_CHARS_MAX]) + MESSAGE_TOKENS
+            weight = tokens(message.text) + MESSAGE_TOKENS
             if held and size + weight > tokens_max:
                 found.append(tuple(held))
                 held, size = [], 0
@@ -83,3 +84,9 @@ def stretches(messages: Sequence[Message], tokens_max: int = STRETCH_TOKENS) -> 
         if held:
             found.append(tuple(held))
     return found
+
+
+def _pieces(message: Message) -> list[Message]:
+    if len(message.text) <= MESSAGE_CHARS_MAX:
+        return [message]
+    return [replace(message, text=text) for text in windows(message.text, MESSAGE_CHARS_MAX)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,9 @@ from .moments import at_offset_of
 from .sentences import first_sentence, fit, is_wide, sentences
 
 MESSAGE_CHARS_SCANNED_MAX: Final = 3_000
-SENTENCES_PER_MESSAGE_MAX: Final = 40
+"""A message is read in windows of this size, each to its end."""
+WINDOWS_MAX: Final = 4_000
+"""Of one archive: 6 to 12 million characters, up to half a minute."""
 QUOTE_CHARS_MAX: Final = 400
 DECISIVE: Final = 2.0
 """Score from which a sentence is kept: two independent signs that it states a fact."""
@@ -77,17 +79,19 @@ _REQUEST = re.compile(
 )
 _QUESTION_END = ("?", "？", "吗", "呢")
 _ENDS = (".", "!", "?", "。", "！", "？", "…")
+_FENCE = re.compile(r"^[ \t]{0,3}```", re.MULTILINE)
 _CODE = re.compile(r"[{}<>=;]{2,}|\w\(.*\)|^\W{3,}|->->|https?://\S{60,}")
 _CHARS_MIN, _WIDE_CHARS_MIN, _CHARS_MAX = 24, 7, 420
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One sentence of one message and how decisive it is (0 = not at all)."""
+    """One sentence of one message, how decisive it is (0 = not at all) and in which window of a long message it stands."""
 
     message: Message
     text: str
     score: float
+    window: int = 0
 
 
 def speaker(message: Message) -> str:
@@ -105,16 +109,49 @@ def moment(message: Message) -> datetime:
     return at_offset_of(message.created_at, message.at)
 
 
-def statements(message: Message) -> list[Statement]:
-    """A message's sentences in order, each scored. Long ones are read at their beginning only."""
-    found = sentences(message.text[:MESSAGE_CHARS_SCANNED_MAX], SENTENCES_PER_MESSAGE_MAX)
+def statements(message: Message, windows_max: int | None = None) -> list[Statement]:
+    """A message's sentences in order, each scored; a long message is read window by window to its end (None) or for so
+    many of them."""
+    read = windows(message.text)[:windows_max]
+    return [s for at, text in enumerate(read) for s in _statements(message, text, at)]
+
+
+def statements_of(messages: Sequence[Message]) -> Iterator[tuple[Message, list[Statement]]]:
+    """The same of each message. Together they are read for ``WINDOWS_MAX`` windows; of what comes later each message's
+    first window is, so that an archive of any size ends."""
+    left = WINDOWS_MAX
+    for message in messages:
+        whole = len(message.text) // (MESSAGE_CHARS_SCANNED_MAX // 2) + 1
+        yield message, statements(message, max(1, left))
+        left -= whole
+
+
+def windows(text: str, chars_max: int = MESSAGE_CHARS_SCANNED_MAX) -> list[str]:
+    """A text in stretches of at most ``chars_max`` characters (and a few more where one begins inside a code fence), cut
+    at a line's or a sentence's end where there is one; [text] if it is short."""
+    found: list[str] = []
+    start, fenced = 0, False
+    while start < len(text) or not found:
+        end = min(start + chars_max, len(text))
+        if end < len(text):
+            ends = [text.rfind(mark, start + chars_max // 2, end) for mark in ("\n", ". ", "。", "! ", "? ", " ")]
+            end = next((at + 1 for at in ends if at > 0), end)
+        piece = text[start:end]
+        found.append(f"```\n{piece}" if fenced else piece)
+        fenced ^= len(_FENCE.findall(piece)) % 2 == 1
+        start = end
+    return found
+
+
+def _statements(message: Message, window: str, number: int) -> list[Statement]:
+    found = sentences(window, MESSAGE_CHARS_SCANNED_MAX)
     # A lecture is no event: whoever explains at length states general things, not what happened.
     lecture = 0.75 if len(found) > 12 else 0.0
     told = 1.5 if message.role == "assistant" and not message.peer_id else 0.0
     made: list[Statement] = []
     for i, text in enumerate(found):
         torn = i > 0 and len(found[i - 1]) > _CHARS_MAX and not found[i - 1].endswith(_ENDS)
-        made.append(Statement(message, text, 0.0 if torn else max(0.0, decisive(text) - lecture - told)))
+        made.append(Statement(message, text, 0.0 if torn else max(0.0, decisive(text) - lecture - told), number))
     return made
 
 

@@ -19,7 +19,7 @@ from recalld.prompts.asking import MEMORY_TYPES, Prompt, Words
 from recalld.rules import salvage
 from recalld.rules.budget import cut
 from recalld.rules.made import mark
-from recalld.rules.remembered import MESSAGE_CHARS_MAX, memory
+from recalld.rules.remembered import memory
 from recalld.rules.talk import day, speaker
 from recalld.rules.wire import tokens
 
@@ -176,7 +176,7 @@ class Billed:
 
     async def memories(self, messages: tuple[Message, ...]) -> tuple[Candidate, ...]:
         """See ``ports.model.Model``. Raises ``Invalid`` where the answer holds no list."""
-        lines = [f"[m{at}] {_line(m, m.text[:MESSAGE_CHARS_MAX])}" for at, m in enumerate(messages)]
+        lines = [f"[m{at}] {_line(m, m.text)}" for at, m in enumerate(messages)]
         prompt = asking.memories(await self._of.words(), lines=_within(lines, self._of.settings))
         said = await self._of.ask(prompt, self._bill)
         labels = {str(at): m for at, m in enumerate(messages)} | {m.id: m for m in messages}

@@ -75,7 +75,8 @@ async def candidates(heard: tuple[Message, ...], writing: Writing) -> tuple[Cand
         else:
             found += learnt
     if left:
-        found += await doors.model.memories(tuple(sorted(left, key=lambda m: m.ordinal)))
+        missed = {piece.id for piece in left}  # of a long message perhaps one piece of several: it is read again whole
+        found += await doors.model.memories(tuple(m for m in heard if m.id in missed))
     return tuple(found)
 
 
