@@ -49,7 +49,10 @@ class PutFile:
     durable before. ``chunks`` replace the node's former ones in the same transaction; None leaves indexing to a job.
     ``expect``: the hash the file must still have (``Conflict`` ``ABORTED`` if not; "" = do not care); ``expect_version``: the
     version it must have (``Conflict`` ``WRITE_CONFLICT`` if not; 0: there must be none; None = do not care). Same bytes as
-    before change nothing and are reported as unchanged. ``source``: where it came from (provenance, plain JSON); a file that
+    before change nothing and are reported as unchanged.
+    ``appended``: the bytes are those of the content ``expect`` and these behind it; ``data`` is None then and no blob is
+    needed, and chunks that stay as they are keep their ids and vectors. ``tail``: ``chunks`` are those of the appended
+    bytes alone and come behind the ones that are there. ``source``: where it came from (provenance, plain JSON); a file that
     an import brought keeps what it says of that when it is written without one.
     """
 
@@ -67,6 +70,8 @@ class PutFile:
     event_at: float | None = None
     speaker: str = ""
     source: dict[str, Any] = field(default_factory=dict)
+    appended: bytes | None = None
+    tail: bool = False
 
 
 @dataclass(frozen=True, slots=True)

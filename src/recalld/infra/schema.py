@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 V1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -211,5 +211,18 @@ CREATE INDEX trash_erase ON trash (erase, node) WHERE erase = 1;
 CREATE INDEX node_removed ON node (parent) WHERE gone > 0;
 """
 
-MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5, 6: V6}
+V7 = """
+-- Contents that grew by appends (infra/grown). A stream begins with the content base of the blob folder ('' = none) and goes on
+-- in segments, the first of which starts where base ends (begins). A version, by its hash, is a stream's first size bytes.
+CREATE TABLE stream (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, base TEXT NOT NULL, begins INTEGER NOT NULL, size INTEGER NOT NULL);
+CREATE INDEX stream_base ON stream (base) WHERE base <> '';
+CREATE TABLE segment (stream INTEGER NOT NULL, start INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (stream, start));
+CREATE TABLE grown (hash TEXT PRIMARY KEY, size INTEGER NOT NULL, stream INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX grown_stream ON grown (stream, size);
+-- kept: 1 when chunks of a former version still stand for what the file has now: then those that are there are the living ones.
+ALTER TABLE node ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5, 6: V6, 7: V7}
 """Step n takes a store from version n-1 to n."""

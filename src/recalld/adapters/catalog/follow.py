@@ -11,13 +11,13 @@ import orjson
 
 from recalld.infra.lookup import only
 
-from .arrays import Column
+from .arrays import Column, Ids
 
 PAGE_ROWS = 2_000
 """Parsing a page holds the interpreter: a few milliseconds at most."""
 NAMED = ("memories", "skills")
 
-NODE_COLUMNS = ("id", "parent", "kind", "gone", "version", "seq", "created", "updated")
+NODE_COLUMNS = ("id", "parent", "kind", "gone", "version", "kept", "seq", "created", "updated")
 CHUNK_COLUMNS = ("id", "node", "version", "level", "kind", "length", "group", "previous", "at", "asks")
 
 
@@ -39,7 +39,8 @@ SELECT (SELECT {_packed(NODE_COLUMNS)} FROM page),
   (SELECT json_group_object(name, ids) FROM
     (SELECT name, group_concat(id) ids FROM page WHERE name IN {NAMED} GROUP BY name)),
   (SELECT json_group_array(json_array(id, tags)) FROM page WHERE tags <> '[]'),
-  (SELECT json_group_array(json_array(id, name)) FROM page WHERE kind = 1 AND speaker <> '')"""
+  (SELECT json_group_array(json_array(id, name)) FROM page WHERE kind = 1 AND speaker <> ''),
+  (SELECT group_concat(p.id || ',' || k.id) FROM page p JOIN chunk k ON k.node = p.id WHERE p.kept)"""
 _CHUNK_PAGE = f"""
 WITH page AS MATERIALIZED (
   SELECT {", ".join(f'"{name}"' for name in CHUNK_COLUMNS)}, speaker FROM chunk
@@ -69,6 +70,7 @@ class NodePage:
     named: dict[str, Column]
     tags: dict[int, str]
     talk: dict[int, str]
+    there: Ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def owners_of(c: apsw.Connection, users: Sequence[tuple[str, str]]) -> dict[tupl
 def nodes_after(c: apsw.Connection, owner: int, seq: int, node: int) -> NodePage | None:
     """The next page of nodes in order of (seq, id) after this place; None at the end."""
     at = {"owner": owner, "seq": seq, "id": node, "most": PAGE_ROWS}
-    packed, named, tags, talk = only(c, _NODE_PAGE, at)
+    packed, named, tags, talk, there = only(c, _NODE_PAGE, at)
     if packed is None:
         return None
     return NodePage(
@@ -97,6 +99,7 @@ def nodes_after(c: apsw.Connection, owner: int, seq: int, node: int) -> NodePage
         _ids_by_text(named),
         {int(id_): text for id_, text in orjson.loads(tags)},
         {int(id_): text for id_, text in orjson.loads(talk)},
+        np.fromstring(there or "", dtype=np.int64, sep=",").reshape(-1, 2),
     )
 
 

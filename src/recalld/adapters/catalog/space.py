@@ -40,8 +40,8 @@ class Space:
     row: OwnerRow
     nodes: Columns = field(
         default_factory=lambda: Columns(
-            {"id": "i8", "parent": "i8", "kind": "i1", "gone": "i8", "version": "i8", "created": "f8", "updated": "f8",
-             "own": "u1", "parent_row": "i4", "bits": "u1"}
+            {"id": "i8", "parent": "i8", "kind": "i1", "gone": "i8", "version": "i8", "kept": "i1", "created": "f8",
+             "updated": "f8", "own": "u1", "parent_row": "i4", "bits": "u1"}
         )
     )  # fmt: skip
     chunks: Columns = field(
@@ -89,7 +89,7 @@ class Space:
             own[np.isin(ids, members)] |= _NAMED_BITS[name]
         row = places(self.nodes["id"], ids)
         old, new = np.flatnonzero(row >= 0), np.flatnonzero(row < 0)
-        for name in ("parent", "kind", "gone", "version", "created", "updated"):
+        for name in ("parent", "kind", "gone", "version", "kept", "created", "updated"):
             self.nodes[name][row[old]] = columns[name][old]
         self.nodes["own"][row[old]] = own[old]
         if len(old):
@@ -97,6 +97,11 @@ class Space:
         for node in ids[old].tolist():
             self.tags.pop(node, None)
             self.talk.pop(node, None)
+        if len(kept := ids[columns["kept"] > 0]):
+            # Of these the chunks that are there stand for what they hold, whatever version they came with.
+            self.chunks["gone"][np.isin(self.chunks["node"], kept) & ~np.isin(self.chunks["id"], page.there[:, 1])] = (
+                True
+            )
         self.tags.update((node, frozenset(json.loads(text))) for node, text in page.tags.items())
         self.talk.update(page.talk)
         if len(new):
@@ -110,7 +115,7 @@ class Space:
 
     def _merge_nodes(self, columns: dict[str, NDArray[np.float64]], ids: Ids, own: NDArray[np.uint8], new: Ids) -> None:
         # A page read in order of change can bring a smaller id after a larger one: sort once more.
-        names = ("id", "parent", "kind", "gone", "version", "created", "updated", "own")
+        names = ("id", "parent", "kind", "gone", "version", "kept", "created", "updated", "own")
         fresh = {**{k: columns[k][new] for k in names if k in columns}, "id": ids[new], "own": own[new]}
         whole = {k: np.concatenate([self.nodes[k], fresh[k]]) for k in names}
         order = np.argsort(whole["id"], kind="stable")
@@ -150,7 +155,8 @@ class Space:
         return Chunks(self.chunks.views(), tuple(self.speakers))
 
     def take_chunks(self, page: ChunkPage) -> None:
-        """Add chunks. A node's chunks of one level come in one commit: older ones of that level are gone."""
+        """Add chunks. A node's chunks of one level come in one commit: older ones of that level are gone, but for nodes whose
+        pages say which are there."""
         columns = page.columns
         ids, nodes = columns["id"].astype(np.int64), columns["node"].astype(np.int64)
         if self.chunks.rows and nodes.min() <= self.chunks["node"].max():
@@ -158,6 +164,7 @@ class Space:
             gone = np.isin(key, np.unique(fresh))
             if self._goes_on(page):
                 gone &= ~((self.chunks["node"] == self._open[0]) & (self.chunks["id"] >= self._open[2]))
+            gone &= ~np.isin(self.chunks["node"], self.nodes["id"][self.nodes["kept"] > 0])
             self.chunks["gone"][gone] = True
         speaker = np.full(len(ids), -1, np.int32)
         for name, members in page.speakers.items():
@@ -194,7 +201,9 @@ class Space:
         nodes, chunks = self.nodes, self.chunks
         keep = ((nodes["bits"] & DEAD) == 0) | np.isin(nodes["id"], unpurged)
         at = chunks["node_row"]
-        outdated = (at >= 0) & (chunks["level"] == 2) & (chunks["version"] < nodes["version"][at])
+        outdated = (
+            (at >= 0) & (chunks["level"] == 2) & (chunks["version"] < nodes["version"][at]) & (nodes["kept"][at] == 0)
+        )
         purged = (at >= 0) & ~keep[at]
         for node in nodes["id"][~keep].tolist():
             self.tags.pop(node, None)
@@ -209,7 +218,7 @@ class Space:
         at = self.chunks["node_row"][start:]
         if self.nodes.rows == 0:
             return np.zeros(len(at), np.bool_)
-        current = self.chunks["version"][start:] == self.nodes["version"][at]
+        current = (self.chunks["version"][start:] == self.nodes["version"][at]) | (self.nodes["kept"][at] > 0)
         reachable = (at >= 0) & ((self.nodes["bits"][at] & DEAD) == 0) & ~self.chunks["gone"][start:]
         return np.asarray(reachable & (current | (self.chunks["level"][start:] < 2)), np.bool_)
 

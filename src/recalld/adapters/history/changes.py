@@ -215,4 +215,11 @@ def _held(c: apsw.Connection, entry: LogEntry) -> str:
 def _sizes(c: apsw.Connection, hashes: Sequence[str]) -> dict[str, int]:
     """Sizes of the contents that are still kept."""
     wanted = orjson.dumps(sorted(set(hashes))).decode()
-    return dict(every(c, "SELECT b.hash, b.size FROM json_each(?) w JOIN blob b ON b.hash = w.value", (wanted,)))
+    return dict(
+        every(
+            c,
+            "SELECT b.hash, b.size FROM json_each(?) w JOIN (SELECT hash, size FROM blob UNION ALL SELECT hash, size FROM grown) b "
+            "ON b.hash = w.value",
+            (wanted,),
+        )
+    )

@@ -20,6 +20,7 @@ from recalld.domain.errors import Busy, Invalid, NotFound
 from recalld.domain.history import FileVersion, LogEntry, LogFilter, LogPage, NodesNow
 from recalld.domain.snapshot import Author, Snapshot, Version
 from recalld.domain.uri import Uri
+from recalld.infra.grown import grown
 from recalld.infra.lookup import only
 from recalld.ports.blobs import Blobs
 from recalld.ports.history import Past, Visit
@@ -176,11 +177,14 @@ class SqlitePast:
 
     async def content(self, version: Version) -> bytes:
         """See ``ports.history.Past``."""
-        found = await self._rows(
-            "SELECT b.data FROM blob b WHERE b.hash = :hash AND EXISTS (SELECT 1 FROM log WHERE node = :node "
-            "AND account = :account AND after = :hash)",
+        named = await self._rows(
+            "SELECT EXISTS (SELECT 1 FROM log WHERE node = :node AND account = :account AND after = :hash)",
             {"hash": version.hash, "node": version.node, "account": self.caller.account},
         )
+        grew = await self._history.read(lambda c: grown(c, version.hash)) if named[0][0] else None
+        if grew is not None:
+            return grew.whole(await self._history.blob(grew.base) if grew.base else b"")
+        found = await self._rows("SELECT data FROM blob WHERE hash = ?", (version.hash,)) if named[0][0] else []
         if not found:
             raise NotFound(
                 f"Content not found: {version.hash}",

@@ -67,11 +67,35 @@ def index_chunk(c: apsw.Connection, chunk: int, owner: int, terms: Sequence[str]
     c.execute("INSERT INTO fts (rowid, terms) VALUES (?, ?)", (chunk, words))
 
 
-def delete_chunks(c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 1, 2), most: int = -1) -> int:
-    """Remove a node's chunks of these levels (-1: all, else at most so many) with all that hangs on them; returns how many."""
+def last_chunk(c: apsw.Connection, node: int) -> int:
+    """Id of the last chunk of a file's text, 0 if it has none."""
+    return int(only(c, "SELECT coalesce(max(id), 0) FROM chunk WHERE node = ? AND level = 2", (node,))[0])
+
+
+def same_chunks(c: apsw.Connection, node: int, chunks: Sequence[Chunk]) -> tuple[int, int]:
+    """How many of ``chunks``, from the first on, a file has already, and the id of the last of these (0 = none)."""
+    kept = last = 0
+    found = c.execute(
+        'SELECT id, start, "end", asks, terms, text FROM chunk WHERE node = ? AND level = 2 ORDER BY id', (node,)
+    )
+    for (id_, *values), chunk in zip(found, chunks, strict=False):
+        here = [chunk.start, chunk.end, int(chunk.asks), " ".join(chunk.terms), chunk.text or None]
+        if chunk.level != 2 or values != here:
+            break
+        kept, last = kept + 1, id_
+    return kept, last
+
+
+def delete_chunks(
+    c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 1, 2), most: int = -1, after: int = 0
+) -> int:
+    """Remove a node's chunks of these levels (-1: all, else at most so many) behind the chunk ``after`` with all that hangs on
+    them; returns how many."""
     marks = ",".join("?" * len(levels))
     found = every(
-        c, f"SELECT id, owner, length FROM chunk WHERE node = ? AND level IN ({marks}) LIMIT ?", (node, *levels, most)
+        c,
+        f"SELECT id, owner, length FROM chunk WHERE node = ? AND id > ? AND level IN ({marks}) LIMIT ?",
+        (node, after, *levels, most),
     )
     if not found:
         return 0

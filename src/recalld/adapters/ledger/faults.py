@@ -18,7 +18,11 @@ FAULTS: tuple[Fault, ...] = (
     ("tiers without a node", "tier WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
     ("messages without a node", "message WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
     ("nodes without a parent", "node WHERE parent <> 0 AND parent NOT IN (SELECT id FROM node)", "DELETE FROM "),
-    ("files without content", "node WHERE kind = 1 AND size > 0 AND hash NOT IN (SELECT hash FROM blob)", ""),
+    (
+        "files without content",
+        "node WHERE kind = 1 AND size > 0 AND hash NOT IN (SELECT hash FROM blob UNION ALL SELECT hash FROM grown)",
+        "",
+    ),
 )
 
 

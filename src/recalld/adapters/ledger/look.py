@@ -14,6 +14,7 @@ from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.history import LogEntry
 from recalld.domain.node import Entry, Kind, Node
 from recalld.domain.uri import Uri
+from recalld.infra.grown import inline
 from recalld.infra.lookup import every, only
 from recalld.rules.wire import message_page
 
@@ -117,6 +118,8 @@ def content(c: apsw.Connection, node: Node) -> bytes | None:
     if not node.size:
         return b""
     data = c.execute("SELECT data FROM blob WHERE hash = ?", (node.hash,)).fetchone()
+    if data is None:
+        return inline(c, node.hash)
     return None if data is None or data[0] is None else bytes(data[0])
 
 
@@ -271,7 +274,7 @@ def _files(
         )
     page = every(
         c,
-        "SELECT n.id, n.parent, n.name, b.data, n.size, n.hash FROM node n JOIN blob b ON b.hash = n.hash "
+        "SELECT n.id, n.parent, n.name, b.data, n.size, n.hash FROM node n LEFT JOIN blob b ON b.hash = n.hash "
         f"WHERE {which}{hit} ORDER BY n.id",
         values,
     )

@@ -33,7 +33,7 @@ _INDEXED = (
 )
 # A file whose parser found nothing to say has a tier and no chunk: that is complete.
 _TEXTS = (
-    f"SELECT n.id, 2, {_INDEXED.format(level=2, more=' AND k.version = n.version')} FROM node n JOIN s ON s.id = n.id "
+    f"SELECT n.id, 2, {_INDEXED.format(level=2, more=' AND (k.version = n.version OR n.kept)')} FROM node n JOIN s ON s.id = n.id "
     f"WHERE n.kind = 1 AND n.size > 0 AND {TEXTUAL} AND n.name NOT LIKE '.%' AND NOT EXISTS "
     "(SELECT 1 FROM tier t WHERE t.node = n.id AND t.version = n.version AND t.abstract = '')"
 )

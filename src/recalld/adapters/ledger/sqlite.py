@@ -21,6 +21,7 @@ from recalld.domain.policy import JobPolicy
 from recalld.domain.report import Consistency
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
+from recalld.infra.grown import whole_of
 from recalld.infra.offload import Pool
 from recalld.infra.readers import Readers
 from recalld.infra.schema import SCHEMA_VERSION
@@ -162,7 +163,7 @@ class SqliteLedger:
 
     async def bytes_of(self, node: Node, data: bytes | None) -> bytes:
         """A node's bytes, from the blob store where the ledger does not hold them."""
-        return data if data is not None else await self.blobs.get(node.hash)
+        return data if data is not None else await whole_of(node.hash, self._readers.read, self.blobs.get)
 
     async def unwritten(self, caller: Caller, *, by: str, limit: int) -> list[int]:
         """See ``ports.ledger.Ledger``."""
@@ -184,7 +185,7 @@ class SqliteLedger:
         """See ``ports.ledger.Ledger``."""
         found = await self._readers.read(lambda c: upkeep.unembedded(c, caller, fingerprint, limit))
         large = await self._readers.read(lambda c: upkeep.outside(c, {f[7] for f in found if f[7]}))
-        blobs = {h: await self.blobs.get(h) for h in large}
+        blobs = {h: await whole_of(h, self._readers.read, self.blobs.get) for h in large}
         return await self._readers.read(lambda c: upkeep.chunk_rows(c, found, blobs))
 
     async def want(self, fingerprint: str, width: int) -> None:
@@ -301,8 +302,8 @@ class SqliteTenant:
 
     async def file(self, uri: Uri) -> tuple[Node, bytes]:
         """See ``ports.ledger.Tenant``."""
-        node, data = await self._read(lambda c: look.read(c, self.caller, uri))
-        return node, await self._ledger.bytes_of(node, data)
+        found = await self._read(lambda c: look.read(c, self.caller, uri))
+        return found[0], await self._ledger.bytes_of(*found)
 
     async def at_once(self, work: Callable[[Reader], T]) -> T:
         """See ``ports.ledger.Tenant``."""

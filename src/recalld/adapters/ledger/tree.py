@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from recalld.domain.commit import COUNTED_MAX, Anchor, MakeDir, PutFile, Remove, SetChunks, SetTags, SetTiers, WriteMode
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.policy import TAGS_MAX
 from recalld.domain.uri import Uri
+from recalld.infra.grown import grow
 from recalld.infra.lookup import every, only
 from recalld.rules.sidecar import pin
 from recalld.rules.tags import merged
 
 from . import errands, rows
-from .chunks import KIND_FILE, KIND_MESSAGE, KIND_TIER, delete_chunks, insert_chunks
+from .chunks import KIND_FILE, KIND_MESSAGE, KIND_TIER, delete_chunks, insert_chunks, last_chunk, same_chunks
 from .pen import Pen, existing
 from .rows import DIRECTORY, FILE, MESSAGE, Row
 from .trash import changed_below, throw_away
@@ -114,15 +116,20 @@ def _replace_file(pen: Pen, op: PutFile, found: Row) -> None:
     version = found.version + 1
     seq = pen.log("write", found.id, op.uri, before=found.hash, after=op.hash)
     pen.c.execute(
-        "UPDATE node SET seq = ?, version = ?, hash = ?, size = ?, media = ?, updated = ?, event_at = ?, speaker = ?, "
+        "UPDATE node SET kept = 0, seq = ?, version = ?, hash = ?, size = ?, media = ?, updated = ?, event_at = ?, speaker = ?, "
         "tags = coalesce(?, tags), source = ? WHERE id = ?",
         (
             seq, version, op.hash, op.size, op.media, pen.at, op.event_at, op.speaker,
             None if op.tags is None else json.dumps(op.tags), _source(op, found), found.id,
         ),
     )  # fmt: skip
-    delete_chunks(pen.c, found.id, levels=sorted({*TEXT_LEVEL, *(k.level for k in op.chunks or ())}))
-    _follow(pen, op, found.id, found.owner, version, found.parent)
+    replaced = op
+    if op.appended is None or not _keeps(pen, op, found):
+        delete_chunks(pen.c, found.id, levels=sorted({*TEXT_LEVEL, *(k.level for k in op.chunks or ())}))
+    else:
+        replaced = replace(op, chunks=())
+        _index(pen, op, found, version)
+    _follow(pen, replaced, found.id, found.owner, version, found.parent)
     pen.outcome.updated.append(op.uri)
 
 
@@ -132,6 +139,31 @@ def _source(op: PutFile, found: Row) -> str:
     if not op.source and found.source != "{}" and {"path", "sha256"} <= json.loads(found.source).keys():
         return found.source
     return json.dumps(op.source, ensure_ascii=False)
+
+
+def _keeps(pen: Pen, op: PutFile, found: Row) -> bool:
+    """Whether chunks of the former version may stand for the same words of this one."""
+    before = only(
+        pen.c, "SELECT count(*) FROM chunk WHERE node = ? AND level = 2 AND speaker <> ?", (found.id, op.speaker)
+    )
+    return not before[0] and not rows.is_private(op.uri.parts)
+
+
+def _index(pen: Pen, op: PutFile | SetChunks, found: Row, version: int) -> bool:
+    """Put chunks in place of those that are there, as far as they differ; True if some were or are kept of a former version."""
+    event_at, speaker, before = only(pen.c, "SELECT event_at, speaker, kept FROM node WHERE id = ?", (found.id,))
+    kind, group, previous = _order(pen, found)
+    tail = isinstance(op, PutFile) and (op.tail or op.chunks is None)
+    chunks = op.chunks or ()
+    kept, last = (0, last_chunk(pen.c, found.id)) if tail else same_chunks(pen.c, found.id, chunks)
+    if not tail:
+        delete_chunks(pen.c, found.id, levels=TEXT_LEVEL, after=last)
+    insert_chunks(
+        pen, found.id, found.owner, version, chunks[kept:], kind=kind, group=group, previous=last or previous,
+        at=pen.at if event_at is None else event_at, speaker=speaker,
+    )  # fmt: skip
+    pen.c.execute("UPDATE node SET kept = ? WHERE id = ?", (int(last > 0), found.id))
+    return bool(before or last)
 
 
 def _check_replace(op: PutFile, found: Row) -> None:
@@ -182,8 +214,12 @@ def _same_bytes(pen: Pen, op: PutFile, found: Row) -> None:
 
 
 def _keep_blob(pen: Pen, op: PutFile) -> None:
+    if op.appended is not None:
+        grow(pen.c, op.expect, op.hash, op.size, op.appended)
+        return
     pen.c.execute(
-        "INSERT INTO blob (hash, size, data) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING",
+        "INSERT INTO blob (hash, size, data) SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM grown WHERE hash = ?1) "
+        "ON CONFLICT (hash) DO NOTHING",
         (op.hash, op.size, op.data),
     )
 
@@ -274,21 +310,10 @@ def set_chunks(pen: Pen, op: SetChunks) -> None:
     if read is None:
         return
     found, path = read
-    event_at, speaker = only(pen.c, "SELECT event_at, speaker FROM node WHERE id = ?", (op.node_id,))
-    delete_chunks(pen.c, op.node_id, levels=TEXT_LEVEL)
-    kind, group, previous = _order(pen, found)
-    insert_chunks(
-        pen,
-        op.node_id,
-        found.owner,
-        op.version,
-        () if rows.is_private(path) else op.chunks,
-        kind=kind,
-        group=group,
-        previous=previous,
-        at=pen.at if event_at is None else event_at,
-        speaker=speaker,
-    )
+    if _index(pen, replace(op, chunks=()) if rows.is_private(path) else op, found, op.version):
+        # Caches of the index see by the node's place in the log that other chunks stand for it now.
+        seq = pen.log("index", op.node_id, Uri(path))
+        pen.c.execute("UPDATE node SET seq = ? WHERE id = ?", (seq, op.node_id))
     if op.tiers is not None:
         pen.set_tier(op.node_id, op.version, op.tiers)
         if not op.quiet:

@@ -14,6 +14,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
+from recalld.infra.grown import let_go
 from recalld.infra.lookup import WANTED_TO, every, only
 from recalld.ports.ledger import ChunkRow, StaleDir, Usage
 from recalld.rules.encoding import decode
@@ -98,7 +99,11 @@ def outside(c: apsw.Connection, hashes: set[str]) -> list[str]:
     return [
         h
         for h in hashes
-        if c.execute("SELECT 1 FROM blob WHERE hash = ? AND data IS NULL AND size > 0", (h,)).fetchone()
+        if every(
+            c,
+            "SELECT 1 FROM blob WHERE hash = ?1 AND data IS NULL AND size > 0 UNION ALL SELECT 1 FROM grown WHERE hash = ?1",
+            (h,),
+        )
     ]
 
 
@@ -249,7 +254,8 @@ def forgettable(c: apsw.Connection, before: float, limit: int) -> list[str]:
     """Hashes that no node has, no log entry since ``before`` names, nor a snapshot may need (``snapshots.NEEDED``):
     counted from the log, not beside it."""
     sql = (
-        f"WITH {NEEDED} SELECT hash FROM blob EXCEPT SELECT hash FROM node EXCEPT SELECT after FROM log WHERE at >= :before "
+        f"WITH {NEEDED} SELECT * FROM (SELECT hash FROM blob UNION ALL SELECT hash FROM grown) EXCEPT SELECT hash FROM node "
+        "EXCEPT SELECT base FROM stream WHERE base <> '' EXCEPT SELECT after FROM log WHERE at >= :before "
         "EXCEPT SELECT before FROM log WHERE at >= :before EXCEPT SELECT after FROM needed LIMIT :limit"
     )
     return [h for (h,) in c.execute(sql, {"before": before, "limit": limit})]
@@ -257,10 +263,11 @@ def forgettable(c: apsw.Connection, before: float, limit: int) -> list[str]:
 
 def forget(c: apsw.Connection, hashes: list[str]) -> int:
     """Drop contents; one that a node has taken up meanwhile stays. Returns how many went."""
-    gone = 0
+    gone = let_go(c, hashes)
     for hash_ in hashes:
         c.execute(
-            "DELETE FROM blob WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM node WHERE hash = blob.hash AND hash <> '')",
+            "DELETE FROM blob WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM node WHERE hash = blob.hash AND hash <> '') "
+            "AND NOT EXISTS (SELECT 1 FROM stream WHERE base = blob.hash AND base <> '')",
             (hash_,),
         )
         gone += c.changes()

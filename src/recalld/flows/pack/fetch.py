@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import INLINE_BYTES_MAX
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Kind
+from recalld.domain.policy import WRITE_BYTES_MAX
 from recalld.domain.uri import Uri
 from recalld.flows.tree.read import read_bytes
 from recalld.flows.tree.views import is_view
@@ -36,7 +36,7 @@ async def fetch(uri: Uri, caller: Caller, doors: Doors) -> Fetched:
                 remedy="list it, or export it as a pack",
                 details={"expected": "file", "actual": "directory", "uri": str(uri)},
             )
-        if node.kind is Kind.FILE and node.size > INLINE_BYTES_MAX:
+        if node.kind is Kind.FILE and node.size > WRITE_BYTES_MAX:
             pieces = doors.blobs.pieces(node.hash)
             first = await anext(pieces)  # what is missing is said before an answer begins
             return Fetched(uri.name, node.size, _after(first, pieces))

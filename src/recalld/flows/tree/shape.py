@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recalld.domain.commit import INLINE_BYTES_MAX, PutFile, WriteMode
 from recalld.domain.document import Chunk, Document, Tiers
@@ -19,6 +19,8 @@ from recalld.rules.media import HEAD_BYTES, is_binary, media_type
 from recalld.rules.trailer import strip
 from recalld.rules.turns import talk_head
 
+HEAD_CHARS = 4_096
+"""Of a long file so much is looked at to see whether it is one turn of a talk."""
 PARSE_INLINE_BYTES_MAX = 32_768
 """Parsers may hold the interpreter for a whole call: larger bytes are cut as plain text now and parsed by the worker."""
 
@@ -68,10 +70,11 @@ async def put_file(
     mode: WriteMode,
     expect: str = "",
     tags: tuple[str, ...] | None = None,
+    stored: bool = False,
 ) -> PutFile:
-    """The operation that stores it; bytes too large for the ledger become durable in the blob store first."""
+    """The operation that stores it; bytes too large for the ledger become durable in the blob store first, unless ``stored``."""
     small = len(data) <= INLINE_BYTES_MAX
-    if not small:
+    if not small and not stored:
         await doors.blobs.put(data)
     head = talk_head(shaped.document.text, uri.name) if shaped.document is not None else None
     return PutFile(
@@ -88,6 +91,40 @@ async def put_file(
         event_at=head.at if head is not None else None,
         speaker=head.speaker if head is not None else "",
     )
+
+
+async def append_file(uri: Uri, old: bytes, more: bytes, doors: Doors) -> PutFile:
+    """The operation that adds ``more`` behind the bytes ``old`` that a file must still have."""
+    seen, shaped, tail = await doors.compute.run(_shape_append, uri, old, more, doors)
+    put = await put_file(uri, more, shaped, doors, mode=WriteMode.REPLACE, expect=seen, stored=True)
+    return replace(put, size=len(old) + len(more), data=None, appended=more, tail=tail)
+
+
+def _shape_append(uri: Uri, old: bytes, more: bytes, doors: Doors) -> tuple[str, Shaped, bool]:
+    """The hash of ``old``, the file as it will be, and whether its chunks are those of ``more`` alone: a long file is cut as a
+    whole by a job, and until then what was added stands behind what is indexed already."""
+    seen, whole = hashlib.sha256(old).hexdigest(), old + more
+    if len(whole) <= PARSE_INLINE_BYTES_MAX or context_type(uri) is ContextType.MEMORY:
+        return seen, _shape(uri, whole, doors), False
+    before, added = _plain(old), _plain(more)
+    if before is None or added is None:
+        return seen, _shape(uri, whole, doors), False
+    media = media_type(uri.name, whole[:4096])
+    chunks = tuple(
+        replace(c, start=c.start + len(before), end=c.end + len(before))
+        for c in chunks_of_file(uri, Document(media, added))
+    )
+    head = Document(media, before[:HEAD_CHARS])
+    return seen, Shaped(hashlib.sha256(whole).hexdigest(), media, head, chunks, parsed=False), True
+
+
+def _plain(data: bytes) -> str | None:
+    """Text whose characters stay what they are when more follows; None for what is not UTF-8, or binary."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if "\x00" in text else text.removeprefix("\ufeff")
 
 
 async def tiers_of(uri: Uri, shaped: Shaped, doors: Doors) -> Tiers | None:

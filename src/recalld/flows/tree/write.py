@@ -19,7 +19,7 @@ from recalld.ports.ledger import Tenant
 from recalld.rules.address import CREATABLE, SIDECARS, check_write
 
 from .following import FOLLOWING as FOLLOWING
-from .shape import put_file, shape
+from .shape import append_file, put_file, shape
 from .sidecars import only_replaced, replace_sidecar
 
 
@@ -42,7 +42,7 @@ async def write(
     _check_size(len(data), WRITE_BYTES_MAX, str(uri))
     _check_kind(uri, mode)
     if mode == "append":
-        return await change_file(uri, lambda old: old + data, caller, doors)
+        return await _append(uri, data, caller, doors)
     operation = await _operation(uri, data, WriteMode.CREATE if mode == "create" else WriteMode.UPSERT, doors)
     operation = replace(operation, expect_version=if_version)
     async with doors.turns.of(key_of(caller.account, uri), within_s=WITHIN_S):
@@ -58,9 +58,7 @@ async def write_many(root: Uri, operations: Sequence[Operation], caller: Caller,
     }
 
     async def attempt() -> Written:
-        puts = [
-            whole.get(each.uri) or await _changed(each.uri, _adding(each.data), tenant, doors) for each in operations
-        ]
+        puts = [whole.get(each.uri) or await _appended(each.uri, each.data, tenant, doors) for each in operations]
         return await _commit(puts, tenant)
 
     return await retrying(attempt, *(key_of(caller.account, each.uri) for each in operations), doors=doors)
@@ -85,8 +83,20 @@ async def _changed(uri: Uri, change: Callable[[bytes], bytes], tenant: Tenant, d
     return await _operation(uri, data, WriteMode.REPLACE, doors, expect=seen)
 
 
-def _adding(more: bytes) -> Callable[[bytes], bytes]:
-    return lambda old: old + more
+async def _append(uri: Uri, more: bytes, caller: Caller, doors: Doors) -> Written:
+    tenant = doors.ledger.tenant(caller)
+
+    async def attempt() -> Written:
+        return await _commit((await _appended(uri, more, tenant, doors),), tenant)
+
+    return await retrying(attempt, key_of(caller.account, uri), doors=doors)
+
+
+async def _appended(uri: Uri, more: bytes, tenant: Tenant, doors: Doors) -> PutFile:
+    """The operation that adds ``more`` to a file as it is now: it stores and indexes what is new alone."""
+    old = await tenant.read(uri)
+    _check_size(len(old) + len(more), WRITE_BYTES_MAX, str(uri))
+    return await append_file(uri, old, more, doors)
 
 
 async def _commit(puts: Sequence[PutFile], tenant: Tenant) -> Written:
