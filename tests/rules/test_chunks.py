@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recalld.domain.document import Document, Section, Tiers
+from recalld.domain.document import Chunk, Document, Section, Tiers
 from recalld.domain.policy import CHUNK_WORDS
 from recalld.domain.uri import Uri
 from recalld.rules import chunks as cutting
@@ -139,3 +139,13 @@ def test_a_description_is_no_turn() -> None:
 def test_tiers_have_a_chunk_each() -> None:
     assert [c.level for c in chunks_of_tiers(HERE, Tiers("short", "long"))] == [0, 1]
     assert chunks_of_tiers(HERE, Tiers("")) == ()
+
+
+def test_what_is_appended_to_a_long_text_leaves_the_chunks_before_it() -> None:
+    def cut(count: int) -> tuple[Chunk, ...]:
+        text = "".join(f"line {i} of the log says something.\n" for i in range(count))
+        return chunks_of_file(HERE, Document("text/plain", text))
+
+    before, after = cut(60_000), cut(61_000)
+    same = sum(1 for one, other in zip(before, after, strict=False) if one == other)
+    assert same >= len(before) - 2

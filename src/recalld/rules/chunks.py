@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -99,8 +98,11 @@ def _size(units: int, words: int) -> int:
     """Units of a chunk, so that a text of so many units makes at most ``CHUNKS_MAX`` chunks.
 
     A window moves on by at least 0.55 of its size: a quarter is overlap, and it may end a fifth early, at a sentence.
+    Sizes double, so that what is appended to a long text seldom moves the borders of the chunks before it.
     """
-    return max(words, math.ceil(units / (0.55 * WINDOWS_MAX)))
+    while units > 0.55 * WINDOWS_MAX * words:
+        words *= 2
+    return words
 
 
 def _cut(text: str, start: int, end: int, prefix: tuple[str, ...], size: int) -> tuple[Chunk, ...]:
@@ -159,7 +161,9 @@ def _sentence_end(text: str, units: list[tuple[int, int]], first: int, last: int
 
 def _stretches(text: str, sections: tuple[Section, ...]) -> Iterator[tuple[int, int, str]]:
     """Sections as (start, end, heading), at most ``STRETCHES_MAX`` + 1; short neighbours are taken together."""
-    least = max(CHUNK_WORDS * 4, math.ceil(len(text) / STRETCHES_MAX))
+    least = CHUNK_WORDS * 4
+    while least * STRETCHES_MAX < len(text):
+        least *= 2  # in steps, as chunks' sizes
     if len(sections) < 2:
         yield 0, len(text), sections[0].heading if sections else ""
         return

@@ -37,12 +37,13 @@ class Store:
             "kind": [1] * len(ids),
             "gone": [self._seq if self._chance.random() < 0.1 else 0 for _ in ids],
             "version": [self._version[node] for node in ids],
+            "kept": [0] * len(ids),
             "seq": list(range(self._seq - len(ids) + 1, self._seq + 1)),
             "created": [0.0] * len(ids),
             "updated": [0.0] * len(ids),
         }
         named = {"memories": np.array([n for n in ids if n % 7 == 0], np.int64)}
-        return NodePage({k: np.array(v, np.float64) for k, v in column.items()}, named, {}, {})
+        return NodePage({k: np.array(v, np.float64) for k, v in column.items()}, named, {}, {}, np.zeros((0, 2), np.int64))
 
     def _parent(self, node: int) -> int:
         """Any that makes no circle: odd ones lie below smaller odd ones, even ones below any odd one or smaller even ones."""

@@ -218,8 +218,8 @@ def _sizes(c: apsw.Connection, hashes: Sequence[str]) -> dict[str, int]:
     return dict(
         every(
             c,
-            "SELECT b.hash, b.size FROM json_each(?) w JOIN (SELECT hash, size FROM blob UNION ALL SELECT hash, size FROM grown) b "
-            "ON b.hash = w.value",
+            "SELECT b.hash, b.size FROM json_each(?1) w JOIN blob b ON b.hash = w.value "
+            "UNION ALL SELECT g.hash, g.size FROM json_each(?1) w JOIN grown g ON g.hash = w.value",
             (wanted,),
         )
     )
