@@ -55,12 +55,8 @@ async def open_ledger(
         lifecycle.close()
         raise
     ledger = SqliteLedger(store, blobs, clock, policies or {}, lifecycle)
-    await store.write(_first_use)
+    await store.write(upkeep.name_store)
     return ledger
-
-
-def _first_use(c: apsw.Connection) -> None:
-    c.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (secrets.token_hex(16),))
 
 
 class SqliteLedger:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,11 @@ def forget_tasks(c: apsw.Connection, ended_before: float, failed_before: float) 
         (ended_before, failed_before),
     )
     return int(c.changes())
+
+
+def name_store(c: apsw.Connection) -> None:
+    """Give a new store its id."""
+    c.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (secrets.token_hex(16),))
 
 
 def kept(c: apsw.Connection) -> frozenset[str]:
