@@ -59,10 +59,10 @@ def missing(python: str, tags: tuple[str, ...], wanted: list[str]) -> str:
 def main(chosen: list[str]) -> int:
     """Check each pair; of one that fails, each dependency by itself, so that the lines name all that is missing."""
     wanted, failed = dependencies(), False
-    for python in PYTHONS:
-        for name, tags in PLATFORMS.items():
-            if chosen and not (python in chosen or name in chosen):
-                continue
+    pythons = [one for one in PYTHONS if one in chosen] or PYTHONS
+    platforms = {name: tags for name, tags in PLATFORMS.items() if name in chosen} or PLATFORMS
+    for python in pythons:
+        for name, tags in platforms.items():
             if not missing(python, tags, wanted):
                 print(f"ok      {python:5} {name}", flush=True)
                 continue
