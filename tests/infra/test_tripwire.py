@@ -32,7 +32,7 @@ async def test_a_file_opened_on_the_loop_trips_it(tmp_path: Path) -> None:
 async def test_a_directory_listed_on_the_loop_trips_it(tmp_path: Path) -> None:
     with Tripwire.armed() as wire:
         careless("list(path.iterdir())")(tmp_path)
-    assert [t.split("(")[0] for t in wire.trips] == ["os.listdir"]
+    assert [t.split("(")[0] for t in wire.trips] in (["os.listdir"], ["os.scandir"])  # of Python 3.11, of 3.13
 
 
 async def test_a_file_opened_in_a_pool_does_not(tmp_path: Path) -> None:
