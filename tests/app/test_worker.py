@@ -14,9 +14,10 @@ from recalld.app.table import POLICIES, STEPS, Step
 from recalld.app.worker import run_job, work
 from recalld.domain.commit import Commit, NewTask
 from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, NotFound, Upstream
-from recalld.domain.job import Job, NewJob, TaskStatus
+from recalld.domain.job import Job, Lane, NewJob, TaskStatus
 from recalld.domain.policy import JobPolicy
 from recalld.ports.doors import Doors
+from recalld.ports.model import Bill, Purse
 from tests.house_fixture import House
 
 Steps = Callable[..., None]
@@ -260,3 +261,56 @@ async def test_of_two_jobs_that_fold_the_newer_tells_what_to_do_and_the_louder_h
         await tenant.commit(Commit(jobs=(NewJob("told", "told", payload),)))
     await house.settle()
     assert seen == [{"n": 2, "quiet": False}]
+
+
+@pytest.mark.parametrize(("lane", "most"), [(Lane.INTERACTIVE, 8), (Lane.BULK, 2)])
+async def test_what_waits_for_a_model_runs_side_by_side_and_bulk_two_at_a_time(
+    house: House, steps: Steps, monkeypatch: pytest.MonkeyPatch, lane: Lane, most: int
+) -> None:
+    monkeypatch.setattr(working, "_beat", lambda *_: asyncio.Event().wait())  # this clock runs out of every lease
+    inside, largest, left, ended = 0, 0, 12, asyncio.Event()
+
+    async def asks(job: Job, doors: Doors) -> None:
+        nonlocal inside, largest, left
+        inside += 1
+        largest = max(largest, inside)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        inside -= 1
+        left -= 1
+        await done(job, doors)
+        if not left:
+            ended.set()
+
+    steps(asks=asks)
+    tenant = house.doors.ledger.tenant(house.r.caller)
+    await tenant.commit(Commit(jobs=tuple(NewJob("asks", f"asks:{n}", lane=lane) for n in range(left))))
+    task = asyncio.ensure_future(work(house.doors, name="inside", lease_s=30.0, waiting_max=8))
+    await asyncio.wait_for(ended.wait(), 30)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert largest == most
+
+
+def test_bills_that_are_open_side_by_side_never_spend_more_than_the_day_has() -> None:
+    purse = Purse()
+    purse.know("2026-01-01", 0, 0)
+    bills = [Bill(1_000, 10, 60.0, purse=purse, calls_max=10, tokens_max=1_000) for _ in range(8)]
+    made = 0
+    for bill in bills:
+        try:
+            bill.claim(100, 100)
+            made += 1
+        except Busy:
+            assert bill.refused == 1
+    assert (made, purse.tokens) == (5, 1_000)
+    for bill in bills[:made]:
+        bill.settle(100, 90, 10)
+    assert purse.tokens == 5 * 100
+    purse.know("2026-01-01", 5, 480)  # what was written down of it is nothing new
+    assert (purse.calls, purse.tokens) == (5, 500)
+    bills[0].claim(100, 400)
+    bills[0].let_go()  # it was late: its question counts, the answer that never came does not
+    assert purse.tokens == 600
+    purse.know("2026-01-02", 0, 0)
+    assert purse.tokens == 0

@@ -170,7 +170,12 @@ def _model(config: Config) -> tuple[Model, Writer | None]:
     if not load("model", section.kind).remote:
         return make("model", section.kind, section.options()), None
     inner: Writer = make("model", section.kind, section.options())
-    guarded = GuardedModel(inner, Guard(f"model {inner.name}", SystemClock()), deadline_s=section.deadline_s)
+    guarded = GuardedModel(
+        inner,
+        Guard(f"model {inner.name}", SystemClock()),
+        deadline_s=section.deadline_s,
+        calls_max=config.worker.model_calls_max,
+    )
     return make("model", "extractive", {}), guarded
 
 

@@ -257,6 +257,7 @@ class WorkerConfig(BaseModel):
 
     nice: int = Field(10, ge=0, le=19, description="priority of the worker process (19 = lowest)")
     lease_s: float = Field(30.0, gt=1, description="a job whose worker is silent for this long is given to another")
+    model_calls_max: int = Field(8, ge=1, le=64, description="calls of the language model under way at once")
     stuck_s: float = Field(60.0, gt=1, description="a worker without heartbeat for this long is killed and restarted")
 
 

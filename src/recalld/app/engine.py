@@ -65,7 +65,15 @@ class Engine(Workspace):
             await stack.enter_async_context(background("housekeeping", housekeeping.keep))
             if worker == "inside":
                 await stack.enter_async_context(
-                    background("worker", lambda: work(doors, name="inside", lease_s=chosen.worker.lease_s))
+                    background(
+                        "worker",
+                        lambda: work(
+                            doors,
+                            name="inside",
+                            lease_s=chosen.worker.lease_s,
+                            waiting_max=chosen.worker.model_calls_max,
+                        ),
+                    )
                 )
             elif worker == "beside":
                 supervisor = Supervisor(chosen, doors.ledger, doors.clock)

@@ -299,9 +299,11 @@ METERED = (GuardedEmbedder, GuardedReranker)
 
 
 class GuardedModel:
-    """A language model behind a guard: every verb under ``deadline_s`` and asked once, since jobs ask again."""
+    """A language model behind a guard: every verb under ``deadline_s`` and asked once, since jobs ask again; at most
+    ``calls_max`` of them at once."""
 
-    def __init__(self, inner: Writer, guard: Guard, *, deadline_s: float) -> None:
+    def __init__(self, inner: Writer, guard: Guard, *, deadline_s: float, calls_max: int = 8) -> None:
+        self._places = asyncio.Semaphore(calls_max)
         self._inner = inner
         self.guard = guard
         self._deadline_s = deadline_s
@@ -309,7 +311,7 @@ class GuardedModel:
 
     def on(self, bill: Bill) -> Model:
         """See ``ports.model.Writer``."""
-        return _GuardedVerbs(self._inner.on(bill), self.guard, self._deadline_s)
+        return _GuardedVerbs(self._inner.on(bill), self.guard, self._deadline_s, self._places)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -319,7 +321,8 @@ class GuardedModel:
 class _GuardedVerbs:
     """See ``ports.model.Model``."""
 
-    def __init__(self, inner: Model, guard: Guard, deadline_s: float) -> None:
+    def __init__(self, inner: Model, guard: Guard, deadline_s: float, places: asyncio.Semaphore) -> None:
+        self._places = places
         self._inner = inner
         self._guard = guard
         self._deadline_s = deadline_s
@@ -341,4 +344,5 @@ class _GuardedVerbs:
         await self._inner.close()
 
     async def _call(self, work: Callable[[], Awaitable[T]]) -> T:
-        return await self._guard.call(work, deadline_s=self._deadline_s, again=False)
+        async with self._places:
+            return await self._guard.call(work, deadline_s=self._deadline_s, again=False)

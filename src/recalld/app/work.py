@@ -45,7 +45,7 @@ async def serve(config: Config, link: Link) -> None:
 
     async def jobs() -> None:
         async with build_worker(config, link) as doors:
-            await work(doors, name=WORKER, lease_s=config.worker.lease_s)
+            await work(doors, name=WORKER, lease_s=config.worker.lease_s, waiting_max=config.worker.model_calls_max)
 
     # When the server has gone or stops, what was running is leased again by the next worker: nothing here is the truth.
     async with background("work", jobs):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from recalld.domain.errors import Busy, Closed, Conflict, Corrupt, Denied, Invalid, NotFound, RecalldError, Upstream
-from recalld.domain.job import Job
+from recalld.domain.job import Job, Lane
 from recalld.domain.policy import JobPolicy
 from recalld.infra.logs import get_logger
 from recalld.ports.doors import Doors
@@ -18,10 +19,13 @@ GIVE_BACK_S = 2.0
 log = get_logger("recalld.worker")
 
 
-async def work(doors: Doors, *, name: str, lease_s: float, jobs_max: int = 2) -> None:
-    """Run jobs until cancelled; what was running then goes back, without having cost an attempt."""
+async def work(doors: Doors, *, name: str, lease_s: float, jobs_max: int = 2, waiting_max: int = 2) -> None:
+    """Run jobs until cancelled; what was running then goes back, without having cost an attempt.
+
+    ``jobs_max`` bulk jobs at once, and ``waiting_max`` interactive ones, most of whose time is waiting for a model.
+    """
     try:
-        await _work(doors, name, lease_s, jobs_max)
+        await _work(doors, name, lease_s, {Lane.BULK: jobs_max, Lane.INTERACTIVE: waiting_max})
     except asyncio.CancelledError:
         await _give_all_back(doors, name)
         raise
@@ -36,24 +40,26 @@ async def _give_all_back(doors: Doors, name: str) -> None:
         log.info("jobs not given back", error=str(refused))
 
 
-async def _work(doors: Doors, name: str, lease_s: float, jobs_max: int) -> None:
+async def _work(doors: Doors, name: str, lease_s: float, most: Mapping[Lane, int]) -> None:
     wake = doors.ledger.wake()
     async with asyncio.TaskGroup() as group:
         running: dict[int, asyncio.Task[None]] = {}
+        lanes: dict[int, Lane] = {}
         group.create_task(_beat(doors, name, lease_s, running))
         async for _ in wake:
             for job_id in [i for i, t in running.items() if t.done()]:
                 del running[job_id]
-            free = jobs_max - len(running)
-            if free <= 0:
-                continue
-            for job in await _lease(doors, name, free, lease_s):
-                running[job.id] = group.create_task(run_job(job, doors))
+                lanes.pop(job_id, None)
+            for lane in (Lane.INTERACTIVE, Lane.BULK):
+                free = most[lane] - sum(held is lane for held in lanes.values())
+                for job in await _lease(doors, name, free, lease_s, lane) if free > 0 else ():
+                    lanes[job.id] = lane
+                    running[job.id] = group.create_task(run_job(job, doors))
 
 
-async def _lease(doors: Doors, name: str, free: int, lease_s: float) -> list[Job]:
+async def _lease(doors: Doors, name: str, free: int, lease_s: float, lane: Lane) -> list[Job]:
     try:
-        return await doors.ledger.lease(worker=name, jobs_max=free, lease_s=lease_s)
+        return await doors.ledger.lease(worker=name, jobs_max=free, lease_s=lease_s, lanes=(lane,))
     except (Busy, Upstream) as late:
         # A saturated writer or a full disk: the next wake asks again, what runs goes on.
         log.info("no lease now", error=str(late))

@@ -16,7 +16,7 @@ from .embedder import Embedder
 from .history import History
 from .index import Catalog, Lexicon, Vectors
 from .ledger import Ledger
-from .model import Model, Writer
+from .model import Model, Purse, Writer
 from .parser import Parser
 from .registry import Registry
 from .reranker import Reranker
@@ -72,4 +72,5 @@ class Doors:
     writer: Writer | None = None
     costs: CostPolicy = CostPolicy()
     days: Mapping[str, DayPolicy] = field(default_factory=dict)
+    purse: Purse = field(default_factory=Purse)
     turns: Turns = field(default_factory=Turns)

@@ -66,10 +66,26 @@ class Model(Protocol):
 
 
 @dataclass(slots=True)
+class Purse:
+    """What this process has spent and promised today, so that bills that are open side by side do not spend the same twice."""
+
+    day: str = ""
+    calls: int = 0
+    tokens: int = 0
+
+    def know(self, day: str, calls: int, tokens: int) -> None:
+        """What the ledger says of a day: at least that was spent."""
+        if day != self.day:
+            self.day, self.calls, self.tokens = day, 0, 0
+        self.calls, self.tokens = max(self.calls, calls), max(self.tokens, tokens)
+
+
+@dataclass(slots=True)
 class Bill:
     """What one step's calls to a writer may cost and did cost. ``claim`` before a call, ``settle`` after it.
 
-    ``wait_s``: how long until the day's budget is a new one. ``refused``: calls not made, since it was used up.
+    ``wait_s``: how long until the day's budget is a new one. ``refused``: calls not made, since it was used up. ``purse``: what
+    all bills of the process share, within ``calls_max`` and ``tokens_max``; ``held``: promised to an answer under way.
     """
 
     tokens_left: int
@@ -79,10 +95,16 @@ class Bill:
     tokens_in: int = 0
     tokens_out: int = 0
     refused: int = 0
+    purse: Purse | None = None
+    calls_max: int = 0
+    tokens_max: int = 0
+    held: int = 0
 
     def claim(self, tokens_in: int, tokens_out: int) -> None:
         """Ask to make a call of about so many tokens; it counts from here on. Raises ``Busy`` where the day has no room."""
-        if self.calls_left < 1 or tokens_in + tokens_out > self.tokens_left:
+        self.let_go()
+        most = tokens_in + tokens_out
+        if self.calls_left < 1 or most > self.tokens_left or not self._room(most):
             self.refused += 1
             raise Busy(
                 "the daily budget of the language model is used up",
@@ -91,16 +113,33 @@ class Bill:
             )
         self.calls += 1
         self.calls_left -= 1
+        if self.purse is not None:
+            self.purse.calls += 1
+            self.purse.tokens += tokens_out
+            self.held = tokens_out
         self._add(tokens_in, 0)
 
     def settle(self, claimed_in: int, tokens_in: int, tokens_out: int) -> None:
         """Put what a call really took in the place of what was claimed for its question."""
+        self.let_go()
         self._add(tokens_in - claimed_in, tokens_out)
+
+    def let_go(self) -> None:
+        """Give back what was promised to an answer that has ended."""
+        if self.purse is not None:
+            self.purse.tokens -= self.held
+        self.held = 0
+
+    def _room(self, tokens: int) -> bool:
+        purse = self.purse
+        return purse is None or (purse.calls < self.calls_max and purse.tokens + tokens <= self.tokens_max)
 
     def _add(self, tokens_in: int, tokens_out: int) -> None:
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
         self.tokens_left -= tokens_in + tokens_out
+        if self.purse is not None:
+            self.purse.tokens += tokens_in + tokens_out
 
 
 class Writer(Protocol):

@@ -30,11 +30,17 @@ async def check_day(provider: str, doors: Doors) -> None:
 
 async def open_bill(writer: Writer, doors: Doors) -> Bill:
     """What is left of this UTC day for all accounts together."""
-    spent = [s for s in await doors.ledger.spent(since=doors.clock.stamp(DAY)) if s.provider == writer.name]
+    day, costs = doors.clock.stamp(DAY), doors.costs
+    spent = [s for s in await doors.ledger.spent(since=day) if s.provider == writer.name]
+    tokens, calls = sum(s.tokens_in + s.tokens_out for s in spent), sum(s.calls for s in spent)
+    doors.purse.know(day, calls, tokens)
     return Bill(
-        doors.costs.tokens_per_day_max - sum(s.tokens_in + s.tokens_out for s in spent),
-        doors.costs.calls_per_day_max - sum(s.calls for s in spent),
+        costs.tokens_per_day_max - tokens,
+        costs.calls_per_day_max - calls,
         until_tomorrow(doors.clock),
+        purse=doors.purse,
+        calls_max=costs.calls_per_day_max,
+        tokens_max=costs.tokens_per_day_max,
     )
 
 
@@ -43,6 +49,7 @@ def cost(
 ) -> tuple[CountCost, ...]:
     """What goes into the commit: nothing where nobody was asked and nothing failed. Words of no use are no failure of the
     provider's, and a used-up budget is told by what was refused."""
+    bill.let_go()
     said = failed.message if isinstance(failed, Busy | Upstream) and not bill.refused else ""
     if not bill.calls and not bill.refused and not said:
         return ()
