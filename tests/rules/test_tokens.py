@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recalld.rules.owned import owned
-from recalld.rules.tokens import BLOCK_CHARS, query_terms, terms
+from recalld.rules.tokens import BLOCK_CHARS, former_terms, query_terms, terms
 
 ANY = st.text(max_size=300)
 ODD = st.text(
@@ -153,3 +153,14 @@ def test_letters_and_hashes_that_differ_stay_apart(one: str, other: str) -> None
 def test_numbers_of_any_form_make_terms_of_letters_and_digits(text: str) -> None:
     assert all(term.isalnum() for term in terms(text))
     assert len(terms(text)) <= 3 * len(text) + 1
+
+
+@pytest.mark.parametrize(("asked", "former"), [("Łukasz", "łukasz"), ("مكتبة", "مكتبة"), ("λόγος", "λόγοσ")])
+def test_a_question_also_names_the_terms_of_chunks_indexed_before_letters_were_folded(asked: str, former: str) -> None:
+    assert former_terms(asked) == (former,)
+    assert former not in query_terms(asked)
+
+
+@pytest.mark.parametrize("asked", ["plain words", "café déjà", "核桃", "договор", "שלומ"])
+def test_most_questions_have_no_former_terms(asked: str) -> None:
+    assert former_terms(asked) == ()

@@ -9,6 +9,8 @@ import pytest
 
 from recalld.adapters.catalog import follow
 from recalld.domain.errors import Invalid
+from recalld.rules import tokens
+from recalld.rules.scripts import former_letters_of
 from tests.house_fixture import House, plant
 
 
@@ -140,3 +142,15 @@ async def test_a_decision_late_in_a_long_message_becomes_a_memory(house: House) 
     await house.commit("s")
     await house.settle()
     assert any("red tractor" in text for text in (await house.texts_below("viking://~/memories")).values())
+
+
+async def test_chunks_indexed_before_letters_were_folded_are_still_found(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(tokens, "letters_of", former_letters_of)
+        tokens.word_terms.cache_clear()
+        await house.write("viking://resources/old.md", "Umowę podpisał Łukasz.")
+    tokens.word_terms.cache_clear()
+    await house.write("viking://resources/new.md", "Umowę wysłał Łukasz.")
+    assert sorted(await house.found("Łukasz")) == ["viking://resources/new.md", "viking://resources/old.md"]

@@ -54,9 +54,21 @@ def letters_of(character: str) -> str:
         return character if character.isalnum() else ""
     if character in _PLAIN:
         return _PLAIN[character]
-    category = unicodedata.category(character)
-    if category == "Nd":
+    if unicodedata.category(character) == "Nd":
         return str(unicodedata.decimal(character))
+    former = former_letters_of(character)
+    if former in _PLAIN:
+        return _PLAIN[former]
+    base = unicodedata.normalize("NFD", character)[0]
+    return base if former and _GREEK[0] <= base <= _GREEK[1] else former
+
+
+@lru_cache(maxsize=8_192)
+def former_letters_of(character: str) -> str:
+    """A character as index terms spelled it before more than accents were folded: what older chunks hold."""
+    if character.isascii():
+        return character if character.isalnum() else ""
+    category = unicodedata.category(character)
     if category[0] == "M":
         pointed = any(first <= character <= last for first, last in _POINTS)
         return "" if pointed else f"x{ord(character):x}"
@@ -64,10 +76,7 @@ def letters_of(character: str) -> str:
         return ""
     base = unicodedata.normalize("NFD", character)[0]
     if base < _LATIN_END:
-        low = base.lower()
-        return _PLAIN.get(low, low) if base.isalnum() else ""
-    if _GREEK[0] <= base <= _GREEK[1]:
-        return base
+        return base.lower() if base.isalnum() else ""
     if unicodedata.ucd_3_2_0.category(character)[0] not in "LN":
         return f"x{ord(character):x}"
     return character

@@ -9,13 +9,14 @@ from functools import lru_cache
 
 import Stemmer
 
-from .scripts import CJK, MARKS, UNSPACED, letters_of
+from .scripts import CJK, MARKS, UNSPACED, former_letters_of, letters_of
 
 BLOCK_CHARS = 4_096
 """Text is taken in blocks of this size: no single call into C holds the interpreter for long."""
 WORD_CHARS_MAX = 64
 """A longer run is no word (base64, a minified bundle): its head stands for it."""
 QUERY_TERMS_MAX = 256
+FORMER_TERMS_MAX = 32
 
 STOP = frozenset(
     """a about above after again against all am an and any are aren't as at be because been before being below between
@@ -71,6 +72,22 @@ def query_terms(text: str) -> tuple[str, ...]:
         if len(found) == QUERY_TERMS_MAX:
             break
     return tuple(found)
+
+
+def former_terms(text: str) -> tuple[str, ...]:
+    """Terms of a question as chunks hold them that were indexed before letters of every script were folded; () for most."""
+    if text.isascii():
+        return ()
+    found: dict[str, None] = {}
+    for block in _blocks(text):
+        for run in _RUN.findall(block):
+            if run.isascii() or _SINGLE.match(run) or len(run) > WORD_CHARS_MAX:
+                continue
+            low = run.casefold()
+            spelled = "".join(former_letters_of(c) for c in low)
+            if spelled and spelled != _spell(low):
+                found[_stem(spelled)] = None
+    return tuple(found)[:FORMER_TERMS_MAX]
 
 
 def _walk(text: str, *, closing: bool) -> Iterator[str]:

@@ -88,7 +88,7 @@ class Fts5Lexicon:
             finders = finders.where(_held(finders.chunk, inside))
             more = _joined([self._rescore(c, owner, whole, postings, terms, finding, k) for k in rescoring])
             places += [finders, more.where(_held(more.chunk, inside))]
-            if _may_hold_phrase(here, finding, phrase, finders):
+            if _may_hold_phrase(here[[term in phrase for term in terms]], finding, phrase, finders):
                 ids = _phrase(c, owner, phrase)
                 phrases.append(ids[_held(ids, inside)])
         joined = _joined(places)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from recalld.domain.errors import Invalid
 from recalld.domain.query import QUERY_CHARS_MAX, Query
-from recalld.rules.tokens import query_terms
+from recalld.rules.tokens import former_terms, query_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Plan:
     text: str
     terms: tuple[str, ...]
     phrase: tuple[str, ...]
+    former: frozenset[str] = frozenset()
 
 
 def plan(query: Query) -> Plan:
@@ -27,4 +28,6 @@ def plan(query: Query) -> Plan:
             details={"field": "query"},
         )
     phrase = query_terms(query.text)
-    return Plan(query.text, tuple(dict.fromkeys(phrase)), phrase)
+    # Older chunks hold some letters unfolded: their spelling is looked for as well.
+    former = tuple(term for term in former_terms(query.text) if term not in phrase)
+    return Plan(query.text, tuple(dict.fromkeys((*phrase, *former))), phrase, frozenset(former))

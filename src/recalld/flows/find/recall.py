@@ -42,7 +42,7 @@ NEIGHBOURS = 4
 class Found:
     """What the searches brought (None: late, failed or not there) and the parts that were missing. ``table``: all rows of a
     reach that is scored in full, ``cosines`` theirs; ``dense``: the best of a larger one; ``space``: where
-    vectors are looked for."""
+    vectors are looked for; ``former``: terms that only older chunks can hold."""
 
     table: ChunkTable | None = None
     lexical: LexicalMatches | None = None
@@ -51,6 +51,7 @@ class Found:
     cosines: Cosines | None = None
     vector: Scores | None = None
     degraded: tuple[str, ...] = ()
+    former: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ async def _lexical(plan: Plan, reach: Reach, doors: Doors, found: Found, end: fl
     try:
         async with asyncio.timeout_at(end):
             found.lexical = await doors.lexicon.match(reach, plan.terms, plan.phrase)
+            found.former = plan.former
     except (Busy, Upstream, TimeoutError):
         found.degraded += ("lexicon",)
 
@@ -165,7 +167,7 @@ async def rows_of(reach: Reach, found: Found, doors: Doors, *, end: float) -> tu
                 cosines = await _asked(table.ids, found)
         except (Busy, Upstream, TimeoutError):
             found.degraded += ("vectors",)
-    evidence = _evidence(table.ids, found.lexical, cosines)
+    evidence = _evidence(table.ids, found.lexical, cosines, found.former)
     model = doors.embedder
     return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
 
@@ -214,7 +216,9 @@ async def _asked(ids: Ids, found: Found) -> Cosines | None:
     return await found.space.cosines(found.vector, ids)
 
 
-def _evidence(ids: Ids, lexical: LexicalMatches | None, cosines: Cosines | None) -> Evidence:
+def _evidence(
+    ids: Ids, lexical: LexicalMatches | None, cosines: Cosines | None, former: frozenset[str] = frozenset()
+) -> Evidence:
     none = np.zeros(0, np.int32)
     cosine, known = (cosines.scores, cosines.known) if cosines is not None and cosines.known else (None, 0)
     if lexical is None or not len(ids):
@@ -222,11 +226,14 @@ def _evidence(ids: Ids, lexical: LexicalMatches | None, cosines: Cosines | None)
     at = np.minimum(np.searchsorted(ids, lexical.chunk), len(ids) - 1)
     there = ids[at] == lexical.chunk
     phrase = np.flatnonzero(np.isin(ids, lexical.phrase)) if len(lexical.phrase) else none
+    worth = idf(lexical.found_in, lexical.chunks)
+    if former:  # one that stands nowhere is not a word that was asked for in vain
+        worth[[term in former and not there for term, there in zip(lexical.terms, lexical.found_in, strict=True)]] = 0.0
     return Evidence(
         term=lexical.term[there],
         row=at[there].astype(np.int32),
         count=lexical.count[there],
-        idf=idf(lexical.found_in, lexical.chunks),
+        idf=worth,
         cosine=cosine,
         known=known,
         phrase=phrase.astype(np.int32),
