@@ -9,6 +9,8 @@ from typing import Protocol
 
 UPLOAD_NOTE = ".note"
 """What is known of an upload lies beside it in a file of its name and this ending."""
+OUTSIDE = "leads outside the archive"
+"""Why an entry of an archive is left out whose name is an absolute path, or one with ``..``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from recalld.domain.errors import Invalid
 from recalld.domain.policy import ZIP_BYTES_MAX, ZIP_ENTRIES_MAX, ZIP_RATIO_MAX
 from recalld.ports.plugin import Plugin
-from recalld.ports.source import Found, Skipped
+from recalld.ports.source import OUTSIDE, Found, Skipped
 from recalld.rules.archive_names import names_codec
 from recalld.rules.media import HEAD_BYTES, size_words
 
@@ -27,7 +27,6 @@ _RATIO_FROM_BYTES = 1_000_000
 """Small archives of zeros compress a thousandfold and harm nobody."""
 _SLICE_BYTES = 1_048_576
 _DRIVE = re.compile(r"[A-Za-z]:/")
-_OUTSIDE = "leads outside the archive"
 _SYSTEM_FILES = frozenset((".DS_Store", "Thumbs.db", "desktop.ini"))
 NAME_SHOWN = 200
 _UTF8_NAME = 0x800
@@ -154,7 +153,7 @@ def _judged_name(info: zipfile.ZipInfo, name: str) -> tuple[str, str]:
     mode = info.external_attr >> 16
     clean = "/".join(part for part in name.split("/") if part not in {"", "."})
     if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
-        return name[:NAME_SHOWN], _OUTSIDE
+        return name[:NAME_SHOWN], OUTSIDE
     if stat.S_ISLNK(mode):
         return clean, "a link: what it points to is not in the archive"
     if stat.S_IFMT(mode) and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):

@@ -9,7 +9,7 @@ from typing import Any
 from recalld.domain.errors import Invalid
 from recalld.domain.skill import SKILL_FILE, SkillPackage
 from recalld.ports.doors import Doors
-from recalld.ports.source import UPLOAD_NOTE, Choice, Found, Skipped, Source
+from recalld.ports.source import OUTSIDE, UPLOAD_NOTE, Choice, Found, Skipped, Source
 from recalld.rules.encoding import decode
 from recalld.rules.names import legal_path
 from recalld.rules.skill_form import text_of_object
@@ -55,6 +55,9 @@ def _packages(upload: Path, name: str, doors: Doors) -> dict[str, SkillPackage]:
         entries = list(source.entries())
         files = [e for e in entries if isinstance(e, Found)]
         skipped = [e for e in entries if isinstance(e, Skipped)]
+        if outside := next((s for s in skipped if s.why == OUTSIDE), None):
+            # A skill is what an agent does: one that tries to leave its folder is not trusted in part.
+            raise Invalid(f"{outside.path} {OUTSIDE}", remedy="pack the skill with relative paths only")
         if len(entries) == 1 and files and files[0].path == (name or upload.name) and upload.is_file():
             # A single file is a SKILL.md whatever it is called.
             _check_sizes(files)
