@@ -43,7 +43,9 @@ class Store:
             "updated": [0.0] * len(ids),
         }
         named = {"memories": np.array([n for n in ids if n % 7 == 0], np.int64)}
-        return NodePage({k: np.array(v, np.float64) for k, v in column.items()}, named, {}, {}, np.zeros((0, 2), np.int64))
+        return NodePage(
+            {k: np.array(v, np.float64) for k, v in column.items()}, named, {}, {}, np.zeros((0, 2), np.int64)
+        )
 
     def _parent(self, node: int) -> int:
         """Any that makes no circle: odd ones lie below smaller odd ones, even ones below any odd one or smaller even ones."""
