@@ -176,8 +176,9 @@ class Guard:
             self._waiting -= waiting
 
     def _may_wait(self, ready: float, end: float, *, already: bool = False) -> bool:
-        """Whether enough time is left; for a provider that is down one caller alone waits, who is to be its probe."""
-        if ready >= end:
+        """Whether enough time is left; for a provider that is down one caller alone waits, who is to be its probe, and for
+        one that refuses the key nobody does."""
+        if ready >= end or self._standing.circuit is Circuit.PAUSED:
             return False
         return not breaker.down(self._standing) or (already or not self._waiting) and not self._standing.inside
 

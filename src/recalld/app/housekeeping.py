@@ -21,7 +21,7 @@ from recalld.rules.breaker import Circuit
 from .config import Config
 from .findings import Findings, ModelFinding
 from .guard import METERED, GuardedEmbedder, GuardedModel, GuardedReranker
-from .usage import NOT_CONFIGURED, OK, budget_today, day_of, spent_today
+from .usage import NOT_CONFIGURED, OK, budget_today, day_of, embedding_today, spent_today
 
 PROBE_EVERY_S = 10.0
 PROBE_OLD_S = 60.0
@@ -65,6 +65,7 @@ class Housekeeping:
         self._usage: Usage | None = None
         self._spent: tuple[Spent, ...] = ()
         self._budget = OK
+        self._documents = OK
         self._unwell: frozenset[str] = frozenset()
         self._probe_s = 0.0
         self._probed_at = -float("inf")
@@ -142,6 +143,7 @@ class Housekeeping:
             now = day_of(today, meter.provider, meter.policy)
             meter.know(self._doors.clock.stamp(DAY), now.calls_today, now.tokens_today)
         self._budget = budget_today(today, self._doors).state
+        self._documents = embedding_today(today, self._doors)
 
     async def _embedding_state(self) -> str:
         embedder = self._doors.embedder
@@ -164,6 +166,11 @@ class Housekeeping:
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
+
+    def _embedding_now(self) -> str:
+        """As questions see it, which this process asks, and as documents do, which a worker process may ask."""
+        now = state_of(self._doors.embedder) if self._guarded else self._embedding
+        return self._documents if now == OK else now
 
     def _writer_state(self) -> str:
         """As its calls' costs tell, since a worker process makes them: the budget first, that holds until the next day."""
@@ -207,7 +214,7 @@ class Housekeeping:
         late = self._watchdog.lateness().p99_s
         checks = {
             "store": self._store if self._store != "ok" or age < PROBE_OLD_S else f"no answer for {age:.0f} s",
-            "embedding": state_of(self._doors.embedder) if self._guarded else self._embedding,
+            "embedding": self._embedding_now(),
             "reranker": state_of(self._doors.reranker),
             **({"model": self._writer_state()} if self._doors.writer is not None else {}),
             "worker": self._worker.state() if self._worker is not None else "ok",

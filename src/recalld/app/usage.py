@@ -69,6 +69,13 @@ def budget_today(today: list[Spent], doors: Doors) -> Budget:
     return budget(today, doors.writer.name if doors.writer is not None else "", doors.costs, doors.clock.now())
 
 
+def embedding_today(today: list[Spent], doors: Doors) -> str:
+    """How the last batch of documents went: ok, or what the embedder met with."""
+    name = doors.embedder.name if doors.embedder is not None else ""
+    last = max((s for s in today if s.provider == name and s.operation == "embed"), key=lambda s: s.at, default=None)
+    return last.said or OK if last is not None and doors.clock.now() - last.at < SAID_HOLDS_S else OK
+
+
 def day_of(today: list[Spent], provider: str, policy: DayPolicy) -> Day:
     """How a provider's day stands."""
     mine = [s for s in today if s.provider == provider]

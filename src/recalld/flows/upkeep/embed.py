@@ -7,10 +7,11 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, CountCost, Embedded, Op, PutVectors
-from recalld.domain.errors import Busy
+from recalld.domain.errors import Busy, Upstream
 from recalld.domain.job import Job, NewJob
 from recalld.ports.doors import Doors
 from recalld.ports.embedder import Embedder
@@ -18,8 +19,10 @@ from recalld.ports.ledger import ChunkRow, Tenant
 from recalld.rules.wire import tokens
 
 from .bill import DAY, check_day
+from .enrich import failed_by_itself
 
 VECTORS_PER_COMMIT = 128
+HARMLESS = "A heron stands by the water."
 ROUNDS_MAX = 200
 """Then the job makes room for others and comes back: no user's import keeps another's messages waiting."""
 
@@ -44,6 +47,9 @@ async def embed(job: Job, doors: Doors) -> None:
     except Busy as later:
         # A model that is not to be asked now is no failure of this job: it comes back when it said.
         rounds, wait_s = ROUNDS_MAX, max(later.retry_after_s, 1.0)
+    except Upstream as failed:
+        await _tell(failed, job, doors)
+        raise
     again = rounds >= ROUNDS_MAX
     await tenant.commit(Commit(made, (_again(job, wait_s),) if again else (), done=job.id))
 
@@ -62,13 +68,47 @@ async def _pages(caller: Caller, doors: Doors, embedder: Embedder) -> AsyncGener
 
 async def _vectors(rows: list[ChunkRow], doors: Doors, embedder: Embedder) -> tuple[Op, ...]:
     await check_day(embedder.name, doors)
-    vectors = await embedder.embed([r.text for r in rows])
+    vectors, calls, refused = await _isolating([r.text for r in rows], embedder)
+    if refused is not None and not await _is_well(embedder):
+        raise refused  # it refuses whatever it is sent: that is no fault of the texts
     made = tuple(Embedded(r.id, np.asarray(v, "<f2").tobytes()) for r, v in zip(rows, vectors, strict=True))
     put = PutVectors(embedder.fingerprint, made)
     if embedder.name not in doors.days:
         return (put,)
-    asked = sum(tokens(r.text) for r in rows)
-    return put, CountCost(doors.clock.stamp(DAY), embedder.name, "embed", calls=1, tokens_in=asked)
+    asked, said = sum(tokens(r.text) for r in rows), refused.message if refused else ""
+    day = doors.clock.stamp(DAY)
+    return put, CountCost(day, embedder.name, "embed", calls=calls, tokens_in=asked, said=said)
+
+
+async def _isolating(texts: list[str], embedder: Embedder) -> tuple[NDArray[np.float32], int, Upstream | None]:
+    """Vectors of all, calls made, and the last refusal. A text that is refused by itself gets a row of zeros, as an empty one
+    does: found by its words, and not sent again with its neighbours."""
+    try:
+        return await embedder.embed(texts), 1, None
+    except Upstream as failed:
+        if not failed_by_itself(failed):
+            raise
+        if len(texts) == 1:
+            return np.zeros((1, embedder.width), np.float32), 1, failed
+    half = len(texts) // 2
+    first, calls, one = await _isolating(texts[:half], embedder)
+    second, more, other = await _isolating(texts[half:], embedder)
+    return np.concatenate([first, second]), 1 + calls + more, other or one
+
+
+async def _is_well(embedder: Embedder) -> bool:
+    try:
+        await embedder.embed([HARMLESS])
+    except Upstream:
+        return False
+    return True
+
+
+async def _tell(failed: Upstream, job: Job, doors: Doors) -> None:
+    """Have readiness know what vectors wait for: the process that is asked does not make these calls."""
+    if doors.embedder is not None and doors.embedder.name in doors.days:
+        cost = CountCost(doors.clock.stamp(DAY), doors.embedder.name, "embed", said=failed.message)
+        await doors.ledger.tenant(job.caller, bulk=True).commit(Commit((cost,)))
 
 
 async def _keep(made: tuple[Op, ...], tenant: Tenant) -> tuple[Op, ...]:
