@@ -39,6 +39,7 @@ from recalld.ports.ledger import Reader
 from recalld.rules.address import resolve
 from recalld.rules.asking import ask
 from recalld.rules.ids import check_session_id
+from recalld.rules.lines import Page
 from recalld.rules.wire import message_json
 
 from . import request
@@ -93,6 +94,11 @@ class Workspace(Importing):
     async def read(self, uri: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
         """Text, whole lines ``offset`` to ``offset + limit`` with their ends; sidecars and session views included."""
         return await read.read(self._uri(uri), self.caller, self._doors, offset=offset, limit=limit, raw=raw)
+
+    async def read_page(self, uri: str, *, offset: int = 0, limit: int = -1, chars_max: int) -> Page:
+        """As many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1: all)."""
+        target = self._uri(uri)
+        return await read.read_page(target, self.caller, self._doors, offset=offset, limit=limit, chars_max=chars_max)
 
     async def read_bytes(self, uri: str) -> bytes:
         """A file as stored."""

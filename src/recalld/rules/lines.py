@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 
@@ -18,6 +19,35 @@ def split_lines(text: str, *, keep_ends: bool = False) -> list[str]:
         return [*lines, last] if last else lines
     found = _LINE.findall(text)
     return found if keep_ends else [line.rstrip("\r\n") for line in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some lines of a text: ``start`` to ``end`` (from 0, the last excluded) of ``total``. ``cut``: a line in it is not whole."""
+
+    text: str
+    start: int
+    end: int
+    total: int
+    cut: bool
+
+    @property
+    def whole(self) -> bool:
+        """True if nothing of the text is missing behind ``start``."""
+        return self.end >= self.total and not self.cut
+
+
+def page_of(text: str, offset: int, limit: int, chars_max: int) -> Page:
+    """Lines ``offset`` to ``offset + limit`` (-1: all that follow), as many whole ones as fit into ``chars_max`` characters; a
+    single line that is longer is cut."""
+    lines = split_lines(text, keep_ends=True)
+    end = len(lines) if limit < 0 else min(len(lines), offset + limit)
+    at, size = min(offset, len(lines)), 0
+    start = at
+    while at < end and (at == start or size + len(lines[at]) <= chars_max):
+        size += len(lines[at])
+        at += 1
+    return Page("".join(lines[start:at])[:chars_max], start, at, len(lines), cut=size > chars_max)
 
 
 def line_range(text: str, offset: int, limit: int) -> str:

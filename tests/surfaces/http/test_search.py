@@ -214,6 +214,7 @@ async def test_grep_answers_lines(http: httpx.AsyncClient, engine: FakeEngine) -
         "count": 1,
         "match_count": 1,
         "files_scanned": 1,
+        "truncated": False,
     }
     asked = options_of(engine, "grep")
     assert (asked["ignore_case"], asked["limit"], asked["depth"]) == (True, 5, 2)

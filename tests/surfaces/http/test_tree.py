@@ -68,7 +68,11 @@ async def test_limit_wins_over_node_limit(http: httpx.AsyncClient, engine: FakeE
         f"{AT}/ls", params={"uri": ROOT, "node_limit": 9, "limit": 2, "sort_by": "mtime", "sort_order": "desc"}
     )
     asked = engine.state.asked[-1][1]
-    assert (asked["limit"], asked["sort_by"], asked["descending"]) == (2, "mtime", True)
+    assert (asked["limit"], asked["sort_by"], asked["descending"]) == (
+        3,
+        "mtime",
+        True,
+    )  # one more, to know whether there is more
 
 
 async def test_a_tree_is_a_flat_list(http: httpx.AsyncClient, engine: FakeEngine) -> None:
@@ -141,3 +145,16 @@ async def test_move_and_copy_echo_both_addresses(http: httpx.AsyncClient) -> Non
     assert moved == {"from": f"{ROOT}/b.md", "to": "viking://user/default/resources/c.md"}
     assert copied == {**moved, "recursive": False, "copied_count": 1}
     assert (await http.post(f"{AT}/mv", json=body)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("route", "params", "there"),
+    [("ls", {}, 3), ("ls", {"recursive": True}, 4), ("ls", {"simple": True}, 3), ("tree", {}, 4)],
+)
+async def test_a_cut_list_names_the_limit_in_a_header(
+    http: httpx.AsyncClient, route: str, params: dict[str, object], there: int
+) -> None:
+    for limit, told in ((there, None), (there - 1, str(there - 1))):
+        answer = await http.get(f"{AT}/{route}", params={"uri": ROOT, "node_limit": limit, **params})
+        assert len(answer.json()["result"]) == limit
+        assert answer.headers.get("X-Recalld-Truncated") == told

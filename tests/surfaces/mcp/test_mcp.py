@@ -165,8 +165,8 @@ PROMISED: dict[str, dict[str, Any]] = {
                "purpose": None, "detail": "auto", "detail_by_category": None, "dedup_turns": 0, "exclude_uris": None,
                "peer_scope": "all", "other_peer_penalty": None, "other_peer_penalties": None, "rewrite": "off",
                "rewrite_max_bullets": 6},
-    "read": {"uris": "!"},
-    "list": {"uri": "!", "recursive": False},
+    "read": {"uris": "!", "offset": 0, "limit": -1},
+    "list": {"uri": "!", "recursive": False, "node_limit": 1000},
     "tree": {"uri": "viking://", "level_limit": 3, "node_limit": 1000, "include_abstract": False},
     "remember": {"messages": "!"},
     "write": {"uri": "!", "content": "!", "mode": "replace", "wait": False, "timeout": None},
@@ -256,3 +256,75 @@ async def test_an_edit_matches_across_windows_line_ends(ana: Agent) -> None:
     await ana.told("write", uri=TEA, content="first line\r\nsecond line\r\n")
     await ana.told("edit", uri=TEA, old_string="first line\nsecond line", new_string="one\ntwo")
     assert "one" in await ana.told("read", uris=TEA)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"limit": "5"}, {"limit": 5.0}, {"limit": None}, {"target_uri": None}, {"min_score": "0.2"}, {"level": 2},
+        {"level": "2"}, {"level": "[2]"}, {"read_content": "true"}, {"context_type": '["resource"]'},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_arguments_are_taken_as_models_write_them(ana: Agent, given: dict[str, Any]) -> None:
+    await ana.told("write", uri=TEA, content="The heron nests by the mill.")
+    assert TEA in await ana.told("find", **{"query": "heron mill", "min_score": 0, **given})
+
+
+@pytest.mark.parametrize(
+    "given", [{"limit": "five"}, {"limit": 5.5}, {"limit": 0}, {"level": "x"}, {"colour": 1}], ids=str
+)
+async def test_what_has_no_plain_meaning_is_refused_with_the_names_there_are(ana: Agent, given: dict[str, Any]) -> None:
+    text, failed = await ana("find", query="heron", **given)
+    assert failed
+    assert "query, target_uri?" in text
+
+
+@pytest.mark.parametrize(
+    "given", [{"content": "I like tea"}, {"text": "I like tea"}, {"messages": "I like tea"}, {"message": "I like tea"}]
+)
+async def test_one_text_is_remembered_under_any_name(ana: Agent, given: dict[str, Any]) -> None:
+    assert (await ana.told("remember", **given)).startswith("Stored 1 message")
+
+
+async def test_a_cut_grep_says_so_and_a_whole_one_counts(ana: Agent) -> None:
+    await ana.told("write", uri=TEA, content="".join(f"tea {n}\n" for n in range(12)))
+    cut = await ana.told("grep", uri=TEA, pattern="tea", node_limit=10)
+    assert cut.startswith("Found more than 10 matches")
+    assert (await ana.told("grep", uri=TEA, pattern="tea", node_limit=12)).startswith("Found 12 match(es)")
+
+
+async def test_a_long_text_is_cut_at_a_line_and_read_on(ana: Agent) -> None:
+    lines = [f"line {n} of a long text about terns and skuas\n" for n in range(5_000)]
+    await ana.told("write", uri=TEA, content="".join(lines))
+    read, offset = "", 0
+    while True:
+        page = await ana.told("read", uris=TEA, offset=offset)
+        assert len(page) < 110_000
+        body, _, foot = page.rpartition("\n[lines ")
+        if not body:
+            break
+        read += f"{body}\n"
+        offset = int(foot.rpartition("offset=")[2].rstrip("]"))
+    assert read + page == "".join(lines)
+    assert (
+        await ana.told("read", uri=TEA, offset=3, limit=1)
+        == f"{lines[3].rstrip()}\n[lines 3 to 4 of 5000; go on with offset=4]"
+    )
+
+
+async def test_many_addresses_share_the_room_of_one_answer(ana: Agent) -> None:
+    uris = [f"viking://resources/notes/{n}.md" for n in range(8)]
+    for uri in uris:
+        await ana.told("write", uri=uri, content="terns and skuas\n" * 3_000)
+    assert len(await ana.told("read", uris=uris)) < 120_000
+
+
+async def test_cut_lists_say_so(ana: Agent) -> None:
+    for n in range(4):
+        await ana.told("write", uri=f"viking://resources/notes/{n}.md", content="x")
+    for tool, more in (("list", {}), ("tree", {}), ("glob", {"pattern": "**/*.md"}), ("list", {"recursive": True})):
+        whole = await ana.told(tool, uri="viking://resources/notes", node_limit=4, **more)
+        cut = await ana.told(tool, uri="viking://resources/notes", node_limit=3, **more)
+        assert "node_limit" not in whole
+        assert "node_limit" in cut

@@ -61,10 +61,11 @@ async def grep(
         after = page[-1][0].id
         texts = [(n.uri, data) for n, data in page if exclude is None or not n.uri.under(exclude)]
         scanned += len(texts)
-        found += await doors.compute.run(_scan, texts, compiled, limit - len(found))
-        if len(found) >= limit:
+        # One more than asked for: then it is known whether that was all.
+        found += await doors.compute.run(_scan, texts, compiled, limit + 1 - len(found))
+        if len(found) > limit:
             break
-    return GrepReport(tuple(found), scanned, complete=False)
+    return GrepReport(tuple(found[:limit]), scanned, complete=False)
 
 
 async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, doors: Doors, limit: int) -> GrepReport:
@@ -76,8 +77,8 @@ async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, doors: Doors,
             e.node.uri for e in entries if not e.node.is_dir and e.node.uri.name in {"messages.jsonl", ".overview.md"}
         ]
     texts = [(f, (await view_text(f, tenant)).encode()) for f in files]
-    found = await doors.compute.run(_scan, texts, compiled, limit)
-    return GrepReport(tuple(found), len(texts), complete=len(found) < limit)
+    found = await doors.compute.run(_scan, texts, compiled, limit + 1)
+    return GrepReport(tuple(found[:limit]), len(texts), complete=len(found) <= limit)
 
 
 def _scan(texts: list[tuple[Uri, bytes]], compiled: Pattern, limit: int) -> list[LineMatch]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.node import ContextType, Entry, Kind, Node
@@ -10,12 +13,17 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import Reader, Tenant
 from recalld.rules.address import SIDECARS, context_type, session_of
 from recalld.rules.encoding import utf8
-from recalld.rules.lines import line_range
+from recalld.rules.lines import Page, line_range, page_of
 from recalld.rules.sidecar import not_ready, render
 from recalld.rules.trailer import strip
 
 from .shape import text_of
 from .views import is_view, list_view, missing, stat_view, view_text
+
+P = ParamSpec("P")
+T = TypeVar("T")
+COMPUTED_FROM = 65_536
+"""Texts from this size on are worked on away from the loop."""
 
 
 async def stat(uri: Uri, caller: Caller, doors: Doors) -> Node:
@@ -95,18 +103,37 @@ async def read_bytes(uri: Uri, caller: Caller, doors: Doors) -> bytes:
 async def read(uri: Uri, caller: Caller, doors: Doors, *, offset: int, limit: int, raw: bool) -> str:
     """A file's text: lines ``offset`` to ``offset + limit`` with their ends (-1 = all); memories without their trailer
     unless ``raw``."""
+    _check_lines(offset, limit)
+    text = await _text(uri, caller, doors, raw=raw)
+    if offset == 0 and limit == -1:
+        return text
+    return await _computed(text, doors, line_range, text, offset, limit)
+
+
+async def read_page(uri: Uri, caller: Caller, doors: Doors, *, offset: int, limit: int, chars_max: int) -> Page:
+    """As many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1: all)."""
+    _check_lines(offset, limit)
+    text = await _text(uri, caller, doors, raw=False)
+    return await _computed(text, doors, page_of, text, offset, limit, chars_max)
+
+
+def _check_lines(offset: int, limit: int) -> None:
     if offset < 0 or limit < -1:
         raise Invalid(
             "offset and limit count lines", remedy="offset from 0; limit -1 for all", details={"field": "offset"}
         )
+
+
+async def _text(uri: Uri, caller: Caller, doors: Doors, *, raw: bool) -> str:
     data = await read_bytes(uri, caller, doors)
-    plain = utf8(data) if len(data) < 65_536 else None
+    plain = utf8(data) if len(data) < COMPUTED_FROM else None
     text = plain if plain is not None else await doors.compute.run(text_of, data, uri)
-    if not raw and context_type(uri) is ContextType.MEMORY:
-        text = strip(text)
-    if offset == 0 and limit == -1:
-        return text
-    return line_range(text, offset, limit)
+    return text if raw or context_type(uri) is not ContextType.MEMORY else strip(text)
+
+
+async def _computed(text: str, doors: Doors, rule: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a rule says of a text: here if it is short, away from the loop if it is not."""
+    return rule(*args, **kwargs) if len(text) < COMPUTED_FROM else await doors.compute.run(rule, *args, **kwargs)
 
 
 async def tier(uri: Uri, level: int, caller: Caller, doors: Doors) -> str:

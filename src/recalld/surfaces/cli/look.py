@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -33,7 +34,7 @@ def ls(
     entries = call.client.ls(
         uri, limit=limit, hidden=hidden, recursive=recursive, sort_by=sort or None, descending=reverse
     )
-    call.answer(entries, lambda: show_entries(entries, long=long, nested=recursive))
+    _answer(call, entries, lambda: show_entries(entries, long=long, nested=recursive))
 
 
 @app.command()
@@ -47,7 +48,7 @@ def tree(
 ) -> None:
     """Show everything below an address, with what it is about."""
     entries = call.client.tree(uri, depth=depth, limit=limit, hidden=hidden)
-    call.answer(entries, lambda: show_entries(entries, nested=True))
+    _answer(call, entries, lambda: show_entries(entries, nested=True))
 
 
 @app.command()
@@ -109,7 +110,7 @@ def grep(
             print(style(f"{match['uri']}", "cyan") + style(f":{match['line']}: {match['content']}"))
         aside(f"{found['count']} in {found.get('files_scanned', '?')} files")
 
-    call.answer(found, show)
+    _answer(call, found, show)
 
 
 @app.command(epilog='Example: recalld glob "**/*.md" -u viking://resources')
@@ -122,4 +123,16 @@ def glob(
 ) -> None:
     """Find entries by path."""
     uris = call.client.glob(pattern, uri, limit=limit)
-    call.answer(uris, lambda: print("\n".join(uris)) if uris else aside("nothing matched"))
+    _answer(call, uris, lambda: print("\n".join(uris)) if uris else aside("nothing matched"))
+
+
+def _answer(call: Call, result: Any, show: Callable[[], None]) -> None:
+    """Give the answer, and say where a limit cut it short."""
+    truncated = call.client.truncated
+
+    def show_all() -> None:
+        show()
+        if truncated:
+            aside(f"only the first {truncated}; there are more: raise --limit")
+
+    call.answer(result, show_all, **({"truncated": truncated} if truncated else {}))

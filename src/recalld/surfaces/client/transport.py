@@ -66,17 +66,20 @@ _FAMILIES: dict[str, type[RecalldError]] = {
 class Reply:
     """A server's answer: the envelope's ``result`` (or the whole body where there is no envelope).
 
-    ``degraded`` names what was late or missing (() = complete); ``server_s`` is the server's own measure of the time.
+    ``degraded`` names what was late or missing (() = complete); ``server_s`` is the server's own measure of the time;
+    ``truncated``: the limit that cut the answer short (0 = it is whole).
     """
 
     result: Any
     degraded: tuple[str, ...] = ()
     server_s: float = 0.0
     status: int = 200
+    truncated: int = 0
 
 
 class Transport:
-    """One connection to one server, acting as one user; for one thread at a time.
+    """One connection to one server, acting as one user; for one thread at a time. ``truncated``: the limit that cut the last
+    answer short (0: it was whole).
 
     Not connected yet: tried ``CONNECT_ATTEMPTS`` times, then ``Closed`` saying how to start a server. A 503 or 429 that
     names a ``Retry-After``, and a connection that breaks under way, are tried again only for calls marked ``safe``
@@ -107,6 +110,7 @@ class Transport:
             )
         self._line = Line(self.url, pause)
         named = {"X-OpenViking-User": user, "X-OpenViking-Account": account, "X-API-Key": api_key}
+        self.truncated = 0
         self._headers = {"Accept": "application/json", **{name: value for name, value in named.items() if value}}
 
     def __enter__(self) -> Self:
@@ -148,7 +152,9 @@ class Transport:
             if wait_s is None or not may_repeat or attempt == BUSY_ATTEMPTS:
                 break
             self.pause(min(wait_s, RETRY_PAUSE_MAX_S))
-        return _open(answer, path, expect)
+        reply = _open(answer, path, expect)
+        self.truncated = reply.truncated
+        return reply
 
     def save(
         self,
@@ -236,6 +242,7 @@ def _open(answer: Answer, path: str, expect: tuple[int, ...]) -> Reply:
         tuple(part.strip() for part in degraded.split(",") if part.strip()),
         _number(answer.headers.get("X-Process-Time")) or 0.0,
         answer.status,
+        int(_number(answer.headers.get("X-Recalld-Truncated")) or 0),
     )
 
 

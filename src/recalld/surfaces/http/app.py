@@ -72,7 +72,7 @@ _PAGE_HEADERS = {
 _log = logging.getLogger("recalld.http")
 _EXPOSED = (
     *("X-Request-ID", "X-Process-Time", "X-Recalld-Degraded", "Deprecation", "Link", "Retry-After"),
-    *("X-Snapshot-Oid", "X-Snapshot-Size"),
+    *("X-Snapshot-Oid", "X-Snapshot-Size", "X-Recalld-Truncated", "X-Recalld-Ignored"),
 )
 
 VERBS: tuple[Verb, ...] = (

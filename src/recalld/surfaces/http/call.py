@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from starlette.requests import Request
@@ -32,6 +32,7 @@ from recalld.surfaces.http.uploads import UploadQuota
 if TYPE_CHECKING:  # the port answers before the engine and its libraries are loaded
     from recalld.app.engine import Engine, Workspace
 
+T = TypeVar("T")
 REQUEST_ID = "recalld.request_id"
 """Key of the request's id in the ASGI scope."""
 ROUTE = "recalld.route"
@@ -187,6 +188,16 @@ class Call(Request):
     def expand(self, uri: str) -> Uri:
         """The address a caller's words stand for, as answers echo it (``~`` and variables resolved)."""
         return resolve(uri, self.caller, time.time())
+
+    def cut(self, found: list[T], limit: int) -> list[T]:
+        """The first ``limit`` of what was found with a limit of one more, and a header if that is not all there is."""
+        if len(found) > limit:
+            self.truncated(limit)
+        return found[:limit]
+
+    def truncated(self, limit: int) -> None:
+        """Say in a header that a limit cut the answer short."""
+        self.answer_headers["X-Recalld-Truncated"] = str(limit)
 
     def degraded(self, missing: Sequence[str]) -> None:
         """Say in a header which parts an answer had to do without."""

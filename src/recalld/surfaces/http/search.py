@@ -86,13 +86,16 @@ async def grep(call: Call, body: GrepBody) -> dict[str, Any]:
         limit=body.node_limit,
         depth=body.level_limit,
     )
+    if not found.complete:
+        call.truncated(body.node_limit)
     return shapes.grep(found)
 
 
 async def glob(call: Call, body: GlobBody) -> dict[str, Any]:
     """Files and directories whose path below ``uri`` matches; ``**`` spans directories."""
-    matches = await call.workspace.glob(body.pattern, body.uri, limit=body.node_limit)
-    return {"matches": matches, "count": len(matches)}
+    found = await call.workspace.glob(body.pattern, body.uri, limit=body.node_limit + 1)
+    matches = call.cut(found, body.node_limit)
+    return {"matches": matches, "count": len(matches), "truncated": len(found) > len(matches)}
 
 
 async def _context(call: Call, body: SearchBody) -> dict[str, Any]:

@@ -130,6 +130,7 @@ def grep(report: GrepReport) -> dict[str, Any]:
         "count": len(matches),
         "match_count": len(matches),
         "files_scanned": report.files_scanned,
+        "truncated": not report.complete,
     }
 
 

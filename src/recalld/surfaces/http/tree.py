@@ -34,17 +34,19 @@ async def ls(call: Call, query: Annotated[LsQuery, Query()]) -> list[Any]:
     """A directory's entries; ``simple`` gives addresses only, ``recursive`` three levels as one flat list."""
     limit = query.limit or query.node_limit
     if query.recursive:
-        found = await call.workspace.tree(query.uri, depth=_LS_DEPTH, limit=limit, hidden=query.show_all_hidden)
+        below = await call.workspace.tree(query.uri, depth=_LS_DEPTH, limit=limit + 1, hidden=query.show_all_hidden)
+        found = call.cut(below, limit)
         if query.simple:
             return [str(e.node.uri) for e in found]
         return [shapes.walked(e, query.output, query.abs_limit) for e in found]
-    nodes = await call.workspace.ls(
+    entries = await call.workspace.ls(
         query.uri,
-        limit=limit,
+        limit=limit + 1,
         hidden=query.show_all_hidden,
         sort_by=query.sort_by or "",
         descending=query.sort_order == "desc",
     )
+    nodes = call.cut(entries, limit)
     if query.simple:
         return [str(n.uri) for n in nodes]
     if query.output == "original":
@@ -54,10 +56,9 @@ async def ls(call: Call, query: Annotated[LsQuery, Query()]) -> list[Any]:
 
 async def tree(call: Call, query: Annotated[TreeQuery, Query()]) -> list[Any]:
     """Everything below a directory as one flat list, parents before children."""
-    found = await call.workspace.tree(
-        query.uri, depth=query.level_limit, limit=query.limit or query.node_limit, hidden=query.show_all_hidden
-    )
-    return [shapes.walked(e, query.output, query.abs_limit) for e in found]
+    limit = query.limit or query.node_limit
+    found = await call.workspace.tree(query.uri, depth=query.level_limit, limit=limit + 1, hidden=query.show_all_hidden)
+    return [shapes.walked(e, query.output, query.abs_limit) for e in call.cut(found, limit)]
 
 
 async def stat(call: Call, query: Annotated[UriQuery, Query()]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,7 +14,14 @@ Positive = Annotated[int, Meta(ge=1)]
 
 
 class Arguments(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Arguments of one call."""
+    """Arguments of one call. ``ALIASES``: other names under which agents give them."""
+
+    ALIASES: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def understood(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """The same arguments under the names they have here."""
+        return {cls.ALIASES.get(name, name): value for name, value in given.items()}
 
 
 class Find(Arguments, frozen=True):
@@ -57,7 +65,10 @@ class Search(Arguments, frozen=True):
 class Read(Arguments, frozen=True):
     """Arguments of read."""
 
+    ALIASES: ClassVar[Mapping[str, str]] = {"uri": "uris", "path": "uris"}
     uris: list[str] | str
+    offset: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=-1)] = -1
 
 
 class List(Arguments, frozen=True):
@@ -65,6 +76,7 @@ class List(Arguments, frozen=True):
 
     uri: str
     recursive: bool = False
+    node_limit: Positive = 1000
 
 
 class Tree(Arguments, frozen=True):
@@ -80,6 +92,17 @@ class Remember(Arguments, frozen=True):
     """Arguments of remember."""
 
     messages: list[dict[str, Any]]
+
+    @classmethod
+    def understood(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """One text, under any of the names agents give it, is a message of the user."""
+        texts = [
+            name for name in ("messages", "content", "text", "message", "memory") if isinstance(given.get(name), str)
+        ]
+        if not texts or str(given[texts[0]]).lstrip().startswith("["):
+            return given
+        rest = {name: value for name, value in given.items() if name not in {*texts, "role"}}
+        return {**rest, "messages": [{"role": given.get("role") or "user", "content": given[texts[0]]}]}
 
 
 class Write(Arguments, frozen=True):
@@ -192,11 +215,39 @@ class Restore(Arguments, frozen=True):
 
 
 def checked(kind: type[Arguments], given: dict[str, Any]) -> Arguments:
-    """The arguments as their struct. Raises ``Invalid`` naming the argument."""
+    """The arguments as their struct. What models write where the meaning is plain is taken: ``"5"`` and ``5.0`` for 5, null
+    for what is left out, one value for a list of one, another usual name. Raises ``Invalid`` naming the argument."""
+    fields = {one.name: one for one in msgspec.structs.fields(kind)}
+    named = kind.understood(given)
+    known = {
+        name: _as_list(value) if name in fields and _wants_list(fields[name].type, value) else value
+        for name, value in named.items()
+        if value is not None or name not in fields or fields[name].required
+    }
     try:
-        return msgspec.convert(given, kind)
+        return msgspec.convert(known, kind, strict=False)
     except msgspec.ValidationError as bad:
-        raise Invalid(f"the arguments do not fit: {bad}", remedy="see the tool's input schema") from bad
+        takes = ", ".join(f"{one.name}{'' if one.required else '?'}" for one in fields.values()) or "none"
+        raise Invalid(f"the arguments do not fit: {bad}", remedy=f"this tool takes: {takes}") from bad
+
+
+def _wants_list(hint: Any, value: object) -> bool:
+    """Whether one value stands where only a list fits, or a list is written as JSON text."""
+    info = msgspec.inspect.type_info(hint)
+    kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    if isinstance(value, list | dict) or not any(isinstance(one, msgspec.inspect.ListType) for one in kinds):
+        return False
+    as_json = isinstance(value, str) and value.lstrip().startswith("[")
+    return as_json or not any(isinstance(one, msgspec.inspect.StrType) for one in kinds)
+
+
+def _as_list(value: object) -> object:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return [value]
+    return [value]
 
 
 def schema(kind: type[Arguments]) -> dict[str, Any]:

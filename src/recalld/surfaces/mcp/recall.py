@@ -18,6 +18,12 @@ EMPTY = "No matching context found."
 _MIN_SCORE = 0.35
 _CONTENT_CHARS_MAX = 40_000
 _CONTENT_CHARS_EACH = 8_000
+READ_CHARS_MAX = 100_000
+"""Characters of one answer of read: about 25,000 tokens."""
+READ_CHARS_MIN = 2_000
+GREP_LINE_CHARS_MAX = 500
+LIST_DEPTH = 64
+_MORE = "[only the first {}; raise node_limit or name a deeper uri]"
 _CATEGORIES = ("events", "entities", "preferences", "experiences", "resources", "skills", "memories")
 
 
@@ -37,34 +43,56 @@ async def search(desk: Desk, asked: args.Search) -> str:
 
 
 async def read(desk: Desk, asked: args.Read) -> str:
-    """Read one or more viking:// addresses."""
+    """Read one or more viking:// addresses. Long texts are cut at whole lines: go on with offset (lines from 0) and limit."""
     if isinstance(asked.uris, str):
-        return await desk.workspace.read(asked.uris)
+        return await _page(desk, asked.uris, asked, READ_CHARS_MAX)
     if not asked.uris:
         raise Invalid("uris is empty", remedy="name at least one address", details={"field": "uris"})
-    return "\n\n".join([f"=== {uri} ===\n{await _one(desk, uri)}" for uri in asked.uris])
+    each = max(READ_CHARS_MIN, READ_CHARS_MAX // len(asked.uris))
+    shown, left = list[str](), READ_CHARS_MAX
+    for at, uri in enumerate(asked.uris):
+        if left <= 0:
+            shown.append(f"[{len(asked.uris) - at} more were not read: name fewer addresses at once]")
+            break
+        text = await _one(desk, uri, asked, min(each, left))
+        left -= len(text)
+        shown.append(f"=== {uri} ===\n{text}")
+    return "\n\n".join(shown)
+
+
+async def _page(desk: Desk, uri: str, asked: args.Read, chars_max: int) -> str:
+    """A text, or the part of it that fits and how to go on."""
+    page = await desk.workspace.read_page(uri, offset=asked.offset, limit=asked.limit, chars_max=chars_max)
+    if page.whole:
+        return page.text
+    more = f"; go on with offset={page.end}" if page.end < page.total else ""
+    cut = "; the last line was cut, download has all of it" if page.cut else ""
+    return f"{page.text.rstrip()}\n[lines {page.start} to {page.end} of {page.total}{more}{cut}]"
 
 
 async def list_(desk: Desk, asked: args.List) -> str:
     """List a directory."""
+    most = asked.node_limit
     if asked.recursive:
-        entries = await desk.workspace.tree(asked.uri, depth=100)
+        entries = await desk.workspace.tree(asked.uri, depth=LIST_DEPTH, limit=most + 1)
         lines = [_row(e.node, e.rel_path) for e in entries]
     else:
-        lines = [_row(n, n.uri.name) for n in await desk.workspace.ls(asked.uri)]
-    return "\n".join(lines) or f"{asked.uri} is empty."
+        lines = [_row(n, n.uri.name) for n in await desk.workspace.ls(asked.uri, limit=most + 1)]
+    return "\n".join(_cut_list(lines, most)) or f"{asked.uri} is empty."
 
 
 async def tree(desk: Desk, asked: args.Tree) -> str:
     """Show what lies below a directory, level by level."""
-    entries = await desk.workspace.tree(asked.uri, depth=asked.level_limit, limit=asked.node_limit)
+    most = asked.node_limit
+    entries = await desk.workspace.tree(asked.uri, depth=asked.level_limit, limit=most + 1)
+    more, entries = len(entries) > most, entries[:most]
     lines = [asked.uri]
     for entry in entries:
         indent = "  " * (entry.rel_path.count("/") + 1)
         lines.append(indent + _row(entry.node, entry.node.uri.name))
         if asked.include_abstract and entry.node.abstract:
             lines.append(f"{indent}  {_line(entry.node.abstract)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *([_MORE.format(most)] if more else [])])
 
 
 async def grep(desk: Desk, asked: args.Grep) -> str:
@@ -74,13 +102,25 @@ async def grep(desk: Desk, asked: args.Grep) -> str:
         raise Invalid("pattern is empty", remedy="give at least one", details={"field": "pattern"})
     whole = patterns[0] if len(patterns) == 1 else "|".join(f"(?:{p})" for p in patterns)
     found = await desk.workspace.grep(asked.uri, whole, ignore_case=asked.case_insensitive, limit=asked.node_limit)
-    lines = [f"{m.uri}:{m.line}: {m.content}" for m in found.matches]
-    return "\n".join([f"Found {len(lines)} match(es):", *lines]) if lines else "No matches found."
+    lines = [f"{m.uri}:{m.line}: {m.content[:GREP_LINE_CHARS_MAX]}" for m in found.matches]
+    if found.complete:
+        return "\n".join([f"Found {len(lines)} match(es):", *lines]) if lines else "No matches found."
+    if len(lines) < asked.node_limit:
+        return "\n".join(
+            [f"Found {len(lines)} match(es) before the time allowed was over; name a smaller uri:", *lines]
+        )
+    return "\n".join(
+        [f"Found more than {len(lines)} matches; the first {len(lines)} (raise node_limit for more):", *lines]
+    )
 
 
 async def glob(desk: Desk, asked: args.Glob) -> str:
     """Find files and directories by a pattern of their path."""
-    found = await desk.workspace.glob(asked.pattern, asked.uri, limit=asked.node_limit)
+    found = await desk.workspace.glob(asked.pattern, asked.uri, limit=asked.node_limit + 1)
+    if len(found) > asked.node_limit:
+        shown = found[: asked.node_limit]
+        head = f"Found more than {len(shown)} files; the first {len(shown)} (raise node_limit for more):"
+        return "\n".join([head, *shown])
     return "\n".join([f"Found {len(found)} file(s):", *found]) if found else "No matching files found."
 
 
@@ -161,11 +201,15 @@ async def _block(desk: Desk, asked: args.Search) -> str:
     return found.digest or found.rendered or EMPTY
 
 
-async def _one(desk: Desk, uri: str) -> str:
+async def _one(desk: Desk, uri: str, asked: args.Read, chars_max: int) -> str:
     try:
-        return await desk.workspace.read(uri)
+        return await _page(desk, uri, asked, chars_max)
     except RecalldError as error:  # one bad address leaves the others alone
         return f"Error: {error}"
+
+
+def _cut_list(lines: list[str], most: int) -> list[str]:
+    return [*lines[:most], _MORE.format(most)] if len(lines) > most else lines
 
 
 def _row(node: Node, name: str) -> str:

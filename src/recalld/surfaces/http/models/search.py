@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from recalld.rules.asking import LIMIT_MAX as HITS_MAX
 from recalld.surfaces.http.models.envelope import Model, Strict, Told
 
 LIMIT_MAX = 10_000
+"""Lines of a grep."""
 Category = Literal["events", "entities", "preferences", "experiences", "resources", "skills"]
 PenaltyCategory = Literal["events", "entities", "preferences", "experiences", "resources", "skills", "memories"]
 Detail = Literal["auto", "abstract", "overview", "full"]
@@ -65,8 +67,8 @@ class FindBody(Strict):
     image_url: str | None = None
     target_uri: str | list[str] = ""
     context_type: Types | None = None
-    limit: int = Field(10, ge=1, le=LIMIT_MAX)
-    node_limit: int | None = Field(None, ge=1, le=LIMIT_MAX, description="the same as limit, and wins")
+    limit: int = Field(10, ge=1, le=HITS_MAX)
+    node_limit: int | None = Field(None, ge=1, le=HITS_MAX, description="the same as limit, and wins")
     score_threshold: float | None = Field(None, allow_inf_nan=False)
     filter: dict[str, Any] | None = None
     include_provenance: bool = False
@@ -208,16 +210,18 @@ class LineResult(Model):
 
 
 class GrepResult(Model):
-    """Matching lines in tree order."""
+    """Matching lines in tree order. ``truncated``: a limit or the time allowed cut the list short."""
 
     matches: list[LineResult]
     count: int
     match_count: int
     files_scanned: int
+    truncated: bool
 
 
 class GlobResult(Model):
-    """Matching addresses."""
+    """Matching addresses. ``truncated``: there are more than ``node_limit``."""
 
     matches: list[str]
     count: int
+    truncated: bool
