@@ -38,7 +38,7 @@ def files(tmp_path: Path, pool: Pool) -> FileBlobs:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    return [p for p in folder.rglob("*") if p.is_file()]
+    return [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"]
 
 
 def _grow_old(folder: Path) -> None:
@@ -114,11 +114,34 @@ async def test_a_file_that_is_not_there_is_said(blobs: Blobs, tmp_path: Path) ->
         await blobs.put_file(tmp_path / "nothing")
 
 
-async def test_a_sweep_takes_what_nothing_knows(blobs: Blobs, tmp_path: Path) -> None:
+async def test_what_is_removed_is_gone_and_the_rest_stays(blobs: Blobs, tmp_path: Path) -> None:
     kept, lost = await blobs.put(b"kept"), await blobs.put(b"lost")
     _grow_old(tmp_path / "blobs")
-    assert await blobs.sweep(known=frozenset({kept}), older_than_s=3_600) == 1
+    assert await blobs.old(lost[:2], older_than_s=3_600) == [lost]
+    assert await blobs.remove([lost], older_than_s=3_600) == [lost]
     assert (blobs.has(kept), blobs.has(lost)) == (True, False)
+
+
+async def test_what_was_set_aside_comes_back_when_it_is_read(blobs: Blobs, tmp_path: Path) -> None:
+    name = await blobs.put(LARGE)
+    _grow_old(tmp_path / "blobs")
+    assert await blobs.set_aside([name], older_than_s=3_600) == 1
+    assert not blobs.has(name)
+    assert await blobs.aside(older_than_s=-60) == [name]
+    assert await blobs.get(name) == LARGE
+    assert blobs.has(name)
+    assert await blobs.aside(older_than_s=-60) == []
+
+
+async def test_what_was_set_aside_can_be_taken_back_and_dropped(blobs: Blobs, tmp_path: Path) -> None:
+    back, gone = await blobs.put(b"back"), await blobs.put(b"gone")
+    _grow_old(tmp_path / "blobs")
+    assert await blobs.set_aside([back, gone], older_than_s=3_600) == 2
+    assert await blobs.take_back([back, "0" * 64]) == 1
+    await blobs.drop_aside([gone])
+    assert (blobs.has(back), await blobs.aside(older_than_s=-60)) == (True, [])
+    with pytest.raises(Corrupt):
+        await blobs.get(gone)
 
 
 # ------------------------------------------------------------------ on a disk
@@ -132,7 +155,9 @@ async def test_a_damaged_file_does_not_verify(files: FileBlobs, tmp_path: Path) 
 
 async def test_a_young_file_survives_a_sweep_that_does_not_know_it(files: FileBlobs) -> None:
     name = await files.put(LARGE)
-    assert await files.sweep(known=frozenset(), older_than_s=3_600) == 0
+    assert await files.old(name[:2], older_than_s=3_600) == []
+    assert await files.remove([name], older_than_s=3_600) == []
+    assert await files.set_aside([name], older_than_s=3_600) == 0
     assert files.has(name)
 
 
@@ -140,7 +165,9 @@ async def test_an_old_file_put_again_is_young_again(files: FileBlobs, tmp_path: 
     name = await files.put(LARGE)
     _grow_old(tmp_path / "blobs")
     await files.put(LARGE)
-    assert await files.sweep(known=frozenset(), older_than_s=3_600) == 0
+    assert await files.old(name[:2], older_than_s=3_600) == []
+    assert await files.remove([name], older_than_s=3_600) == []
+    assert await files.set_aside([name], older_than_s=3_600) == 0
     assert files.has(name)
 
 
@@ -149,7 +176,9 @@ async def test_an_old_upload_moved_in_is_young(files: FileBlobs, tmp_path: Path)
     upload.write_bytes(LARGE)
     os.utime(upload, (1, 1))
     name = await files.put_file(upload)
-    assert await files.sweep(known=frozenset(), older_than_s=3_600) == 0
+    assert await files.old(name[:2], older_than_s=3_600) == []
+    assert await files.remove([name], older_than_s=3_600) == []
+    assert await files.set_aside([name], older_than_s=3_600) == 0
     assert files.has(name)
 
 
@@ -159,7 +188,7 @@ async def test_what_a_power_cut_left_half_written_is_swept(files: FileBlobs, tmp
     half = path.with_name(".0123.tmp")
     half.write_bytes(b"half")
     os.utime(half, (1, 1))
-    await files.sweep(known=frozenset({name}), older_than_s=3_600)
+    assert await files.old(name[:2], older_than_s=3_600) == []
     assert _files_in(tmp_path / "blobs") == [path]
 
 
@@ -183,3 +212,36 @@ async def test_a_rename_that_fails_leaves_no_half_file(
 
 def test_asking_whether_it_is_there_opens_nothing(files: FileBlobs) -> None:
     assert files.has("0" * 64) is False
+
+
+async def test_what_is_set_aside_begins_its_time_there(files: FileBlobs, tmp_path: Path) -> None:
+    name = await files.put(LARGE)
+    _grow_old(tmp_path / "blobs")
+    await files.set_aside([name], older_than_s=3_600)
+    assert await files.aside(older_than_s=3_600) == []
+    os.utime(tmp_path / "lost+found" / name, (1, 1))
+    assert await files.aside(older_than_s=3_600) == [name]
+
+
+async def test_files_and_folders_are_their_owners_alone(files: FileBlobs, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        await files.put(LARGE)
+        upload = tmp_path / "upload"
+        upload.write_bytes(LARGE + b"2")
+        await files.put_file(upload)
+    finally:
+        os.umask(before)
+    assert {oct(p.stat().st_mode & 0o777) for p in (tmp_path / "blobs").rglob("*") if p.is_dir()} == {"0o700"}
+    assert {oct(p.stat().st_mode & 0o777) for p in (tmp_path / "blobs").rglob("*") if p.is_file()} == {"0o600"}
+
+
+async def test_a_put_of_what_is_there_makes_its_name_durable_too(
+    files: FileBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await files.put(LARGE)
+    synced: list[int] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(handle), real(handle))[1])
+    await files.put(LARGE)
+    assert len(synced) == 3

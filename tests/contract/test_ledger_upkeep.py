@@ -313,11 +313,6 @@ async def test_a_repair_puts_lost_entries_back_into_the_index(house: House) -> N
     assert await house.finds("", "apple") == ["viking://resources/a.md"]
 
 
-async def test_a_missing_large_file_is_told(house: House) -> None:
-    await house.do(put("resources/lost.txt", "y" * 100_000))
-    assert any("missing from the blob folder" in s for s in await house.ledger.check())
-
-
 # ------------------------------------------------------------------ the whole
 async def test_everything_is_there_after_a_restart(house: House) -> None:
     await house.do(put("resources/a.md", "apple", tiers=TIERS), append("s", "m"), jobs=(NewJob("k", "k"),))
@@ -365,6 +360,20 @@ async def test_dead_full_text_is_reclaimed_in_slices(house: House, monkeypatch: 
     assert (await house.rows("SELECT sum(length(block)) FROM fts_data"))[0][0] < full / 3
     assert await house.finds("", "apple") == ["viking://resources/keep.md"]
     assert await house.ledger.check() == []
+
+
+async def test_what_dies_while_full_text_is_reclaimed_is_reclaimed_the_next_time(house: House) -> None:
+    await house.do(put("resources/a.md", "apple"), put("resources/b.md", "banana"))
+    await house.do(Remove(at("resources/a.md")))
+    await house.ledger.purge(nodes_max=50)
+    more = await house.ledger.write(lambda c: chunks.reclaim(c, first=True, now=1.0))
+    await house.do(Remove(at("resources/b.md")))
+    await house.ledger.purge(nodes_max=50)
+    while more:
+        more = await house.ledger.write(lambda c: chunks.reclaim(c, first=False, now=1.0))
+    assert await house.rows("SELECT value FROM meta WHERE key = 'fts_dropped'") == [(1,)]
+    await house.ledger.prune(keep_s=0)
+    assert await house.rows("SELECT 1 FROM meta WHERE key IN ('fts_dropped', 'fts_reclaiming')") == []
 
 
 async def test_a_copy_that_would_hold_up_every_writer_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

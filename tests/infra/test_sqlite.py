@@ -259,3 +259,31 @@ async def test_a_caller_that_gives_up_does_not_hold_up_the_others(store: Store) 
         held.release()
         await stays
     assert "b" in await store.read(keys)
+
+
+async def test_what_sqlite_refuses_to_one_call_reaches_it_in_our_words(store: Store) -> None:
+    def twice(c: apsw.Connection) -> None:
+        c.execute("INSERT INTO meta VALUES ('twice', 1), ('twice', 2)").fetchall()
+
+    async with Held(store) as held:
+        calls = [asyncio.create_task(store.write(work)) for work in (put("a"), twice, put("b"))]
+        await asyncio.sleep(0)
+        held.release()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [isinstance(r, Exception) for r in results] == [False, True, False]
+    assert isinstance(results[1], Conflict)
+    with pytest.raises(Upstream):
+        await store.read(lambda c: c.execute("SELECT nothing FROM nowhere").fetchall())
+
+
+async def test_a_writer_that_does_not_end_keeps_its_connection_and_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "CLOSE_WAIT_S", 0.01)
+    store = await open_store(tmp_path / "recalld.db")
+    held = Held(store)
+    async with held:
+        await close_store(store)
+        with pytest.raises(Conflict, match="another recalld"):
+            await open_store(tmp_path / "recalld.db")
+        held.release()

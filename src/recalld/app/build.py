@@ -11,6 +11,7 @@ from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.adapters.clock.system import SystemClock
 from recalld.adapters.history.sqlite import SqliteHistory
+from recalld.adapters.ledger.maintenance import maintenance
 from recalld.adapters.ledger.remote import RemoteLedger
 from recalld.adapters.ledger.sqlite import FILE_NAME, SqliteLedger, open_ledger
 from recalld.adapters.lexicon.fts5 import Fts5Lexicon
@@ -62,7 +63,10 @@ async def open_doors(config: Config) -> AsyncIterator[Doors]:
         former = _former(await doors.vectors.serving(), doors.embedder)
         if former is not None:
             stack.push_async_callback(former.close)
-        yield replace(doors, former=former)
+        care = maintenance(ledger)
+        if care is not None:
+            await care.rebuild()  # tells what a start before this one did not finish
+        yield replace(doors, former=former, derived=ledger.derived, maintenance=care)
 
 
 @asynccontextmanager

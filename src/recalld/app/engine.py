@@ -17,6 +17,7 @@ from recalld.ports.ledger import Usage
 from recalld.ports.registry import Registry
 
 from .build import open_doors
+from .care import check
 from .config import Config, load_config
 from .findings import Findings
 from .housekeeping import Housekeeping
@@ -111,9 +112,10 @@ class Engine(Workspace):
         """Everything last measured; touches nothing that can block."""
         return self._housekeeping.findings()
 
-    async def check(self, *, repair: bool = False) -> list[str]:
-        """Consistency of the store, one sentence a fault."""
-        return await self._doors.ledger.check(repair=repair)
+    async def check(self, *, repair: bool = False, contents: bool = True) -> list[str]:
+        """What is wrong with the store, one sentence a fault; mended where ``repair``. ``contents``: every content and blob
+        is read and compared with its hash, which takes as long as the disk needs to read them."""
+        return await check(self._doors, repair=repair, contents=contents)
 
 
 __all__ = ["Engine", "Workspace"]

@@ -18,6 +18,7 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import Spent, Usage
 from recalld.rules.breaker import Circuit
 
+from .care import StoreCare
 from .config import Config
 from .findings import Findings, ModelFinding
 from .guard import METERED, GuardedEmbedder, GuardedModel, GuardedReranker
@@ -58,6 +59,7 @@ class Housekeeping:
         self._config = config
         self._watchdog = watchdog
         self._worker: Watched | None = None
+        self._care = StoreCare(doors)
         self._store = "initializing"
         self._embedding = "initializing"
         self._guarded = isinstance(doors.embedder, GuardedEmbedder)
@@ -86,13 +88,18 @@ class Housekeeping:
     async def round(self) -> None:
         """Probe, and sweep and look for idle sessions if it is time."""
         await self._probe()
+        await self._care.round()
         now = self._doors.clock.monotonic()
         if self._config.session.idle_commit and now - self._scanned_at >= self._config.session.idle_check_s:
             self._scanned_at = now
             await self._put_idle_away()
         if now - self._swept_at >= SWEEP_EVERY_S:
             self._swept_at = now
-            await self._sweep()
+            try:
+                await self._sweep()
+            except RecalldError as failed:
+                log.warning("sweeping goes on at the next sweep", error=str(failed))
+            await self._care.verify()
             await self._take_up()
 
     async def _put_idle_away(self) -> None:
@@ -157,6 +164,8 @@ class Housekeeping:
 
     async def _sweep(self) -> None:
         await self._doors.ledger.prune(keep_s=self._config.storage.history_keep_days * 86_400)
+        # What was overwritten in the database still stands in its write-ahead log.
+        await self._doors.ledger.checkpoint()
         # An upload whose import was promised is kept until that is done, however long this store was shut meanwhile.
         if not any(q.kind == "import" and q.pending + q.running for q in await self._doors.ledger.queues()):
             await self._doors.compute.run(self._sweep_uploads, self._doors.clock.now() - UPLOAD_KEPT_S)
@@ -219,6 +228,7 @@ class Housekeeping:
             **({"model": self._writer_state()} if self._doors.writer is not None else {}),
             "worker": self._worker.state() if self._worker is not None else "ok",
             "queue": "ok" if oldest < OLDEST_JOB_S else f"the oldest job waits for {oldest:.0f} s",
+            **self._care.states(),
             "loop": "ok" if late < LOOP_LATE_S else f"late by {late * 1000:.0f} ms",
         }
         reasons = tuple(f"{part}: {said}" for part, said in checks.items() if said not in WELL)

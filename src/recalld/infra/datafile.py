@@ -124,7 +124,7 @@ def failure_of(refused: apsw.Error, path: Path) -> RecalldError:
     """What a failure of the store means to its callers."""
     if isinstance(refused, apsw.FullError):
         return Upstream("the disk is full: nothing was written", remedy="free some space; reading goes on meanwhile")
-    if isinstance(refused, apsw.CorruptError | apsw.NotADBError):
+    if isinstance(refused, apsw.CorruptError | apsw.NotADBError) or "vtable constructor failed" in str(refused):
         return Corrupt(
             f"{path} is damaged: {refused}",
             remedy="recalld fsck tells what is lost, --repair rebuilds what can be rebuilt; else restore a backup",
@@ -141,3 +141,12 @@ def failure_of(refused: apsw.Error, path: Path) -> RecalldError:
     if isinstance(refused, apsw.ConstraintError):
         return Conflict(f"two changes of {path.name} exclude each other: {refused}", remedy="read again, and try again")
     return Upstream(f"{path} could not be used: {refused}", remedy="check the disk and the folder's permissions")
+
+
+def translated(failure: BaseException | None, path: Path) -> BaseException | None:
+    """What SQLite refused to one call alone, in our words; any other failure as it is."""
+    if not isinstance(failure, apsw.Error):
+        return failure
+    ours = failure_of(failure, path)
+    ours.__cause__ = failure
+    return ours

@@ -16,9 +16,9 @@ from typing import Any, Generic, TypeVar
 import apsw
 import structlog
 
-from recalld.domain.errors import Busy, Closed, RecalldError, deadline_exceeded
+from recalld.domain.errors import Busy, Closed, deadline_exceeded
 
-from .datafile import BROKEN, BUSY_MS, failure_of, hold
+from .datafile import BROKEN, BUSY_MS, failure_of, hold, translated
 from .offload import Strand
 from .opening import open_owned
 from .readers import STEPS_BETWEEN_LOOKS, Readers, Work
@@ -156,6 +156,10 @@ class Store(Readers):
         """Fold the write-ahead log back fully, as far as readers let it go."""
         await self._enqueue(self._folds, BULK_WAITING_MAX, _truncate, None)
 
+    async def vacuum(self) -> None:
+        """Write the file anew without free and lost pages. Writers wait meanwhile."""
+        await self._enqueue(self._folds, BULK_WAITING_MAX, _vacuum, None)
+
     async def _enqueue(self, lane: deque[_Call[Any]], most: int, work: Work[T], limit_s: float | None) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -191,8 +195,7 @@ class Store(Readers):
         if folded:
             self._folder.close()
         if not written:
-            # A connection is one thread's at a time: it stays with the thread that has it, and so does the lock. What
-            # was committed is safe, and the write-ahead log is folded by the next start.
+            # A connection is one thread's at a time: it stays with the writer, and so does the lock.
             log.error("the store's writer did not end", seconds=CLOSE_WAIT_S, path=str(self._path))
             return
         try:
@@ -232,8 +235,7 @@ class Store(Readers):
                 call.failure = deadline_exceeded(
                     "a change of the store", call.limit_s, "nothing was done; change less at once"
                 )
-            elif isinstance(call.failure, apsw.Error):
-                call.failure = _translated(call.failure, self._path)
+            call.failure = translated(call.failure, self._path)
         _settle(done)
 
     def _commit_together(self, done: list[_Call[Any]], only_bulk: bool) -> bool:
@@ -342,13 +344,6 @@ class Store(Readers):
         _settle([call])
 
 
-def _translated(refused: apsw.Error, path: Path) -> RecalldError:
-    """A refusal that concerns one call alone, with what SQLite said as its cause."""
-    failure = failure_of(refused, path)
-    failure.__cause__ = refused
-    return failure
-
-
 def _nobodys(work: Work[None]) -> _Call[None]:
     """A call whose outcome nobody waits for."""
     return _Call(work, None, None)
@@ -360,6 +355,11 @@ def _passive(c: apsw.Connection) -> None:
 
 def _truncate(c: apsw.Connection) -> None:
     c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _vacuum(c: apsw.Connection) -> None:
+    c.execute("VACUUM").fetchall()
+    _truncate(c)
 
 
 def _settle(done: list[_Call[Any]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +32,32 @@ class Blobs(Protocol):
         """True if it is there. Synchronous: ask where waiting may happen."""
         ...
 
-    async def sweep(self, *, known: frozenset[str], older_than_s: float) -> int:
-        """Delete blobs not in ``known`` and older than this; returns how many."""
+    async def old(self, shard: str, *, older_than_s: float) -> list[str]:
+        """Hashes of blobs older than this that begin with ``shard`` (one of ``SHARDS``). What interrupted writes of that age
+        left there is removed."""
         ...
+
+    async def remove(self, hashes: Sequence[str], *, older_than_s: float) -> list[str]:
+        """Delete blobs, but for those that were put again within the last ``older_than_s`` seconds; returns those that are not
+        there any more."""
+        ...
+
+    async def set_aside(self, hashes: Sequence[str], *, older_than_s: float) -> int:
+        """Move blobs of that age out of the way, where they are kept for a while; returns how many."""
+        ...
+
+    async def aside(self, *, older_than_s: float) -> list[str]:
+        """Hashes of what was set aside longer ago than this."""
+        ...
+
+    async def drop_aside(self, hashes: Sequence[str]) -> None:
+        """Delete for good what was set aside."""
+        ...
+
+    async def take_back(self, hashes: Sequence[str]) -> int:
+        """Put back what was set aside. ``get`` and ``pieces`` do it by themselves."""
+        ...
+
+
+SHARDS = tuple(f"{n:02x}" for n in range(256))
+"""What hashes begin with: a sweep goes from one to the next."""

@@ -16,6 +16,7 @@ from .embedder import Embedder
 from .history import History
 from .index import Catalog, Lexicon, Vectors
 from .ledger import Ledger
+from .maintenance import DerivedState, Maintenance
 from .model import Model, Purse, Writer
 from .parser import Parser
 from .registry import Registry
@@ -45,6 +46,9 @@ class Doors:
 
     ``turns``: whose turn it is to change a thing that several want to change at once.
 
+    ``maintenance``: what the store's owner does for the store itself (None: this process is not its owner); ``derived``: what it
+    and those who search know of full text and vectors.
+
     ``uploads``: where uploads lie. Jobs name those of this folder relative to it, so that the store can be moved.
     """
 
@@ -73,4 +77,6 @@ class Doors:
     costs: CostPolicy = CostPolicy()
     days: Mapping[str, DayPolicy] = field(default_factory=dict)
     purse: Purse = field(default_factory=Purse)
+    derived: DerivedState = field(default_factory=DerivedState)
+    maintenance: Maintenance | None = None
     turns: Turns = field(default_factory=Turns)

@@ -26,6 +26,7 @@ from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.flows.find.find import find
 from recalld.ports.doors import impatient
+from recalld.ports.maintenance import DerivedState
 from recalld.rules.chunks import chunks_of_tiers
 from tests.shelf import Shelf
 
@@ -55,6 +56,7 @@ class House:
             embedder=self.embedder, former=None, patience=impatient, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
             stages=StageTimes(),
             clock=SimpleNamespace(monotonic=lambda: self.now),
+            derived=DerivedState(),
         )  # fmt: skip
 
     async def embed(self) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from recalld.domain.errors import Corrupt, Upstream
 from recalld.infra.offload import Pool
+from recalld.infra.private import make_folder, private_opener, tighten
 
 BLOCK_BYTES = 1 << 20
+LOCK_NAME = ".lock"
 
 
 class Digest(Protocol):
@@ -26,10 +29,15 @@ class Digest(Protocol):
 
 
 class FileBlobs:
-    """See ``ports.blobs.Blobs``. ``folder`` is ours alone."""
+    """See ``ports.blobs.Blobs``. ``folder`` is ours alone; ``aside`` is where strangers are kept (default: beside it).
 
-    def __init__(self, folder: Path, pool: Pool) -> None:
+    A put and a sweep exclude each other, also between processes, by a lock on a file of the folder: what was put is young,
+    so no sweep takes it before its commit comes.
+    """
+
+    def __init__(self, folder: Path, pool: Pool, aside: Path | None = None) -> None:
         self._folder = folder
+        self._aside = aside or folder.parent / "lost+found"
         self._pool = pool
 
     async def put(self, data: bytes) -> str:
@@ -64,23 +72,43 @@ class FileBlobs:
         """See ``ports.blobs.Blobs``."""
         return self._place(hash).is_file()
 
-    async def sweep(self, *, known: frozenset[str], older_than_s: float) -> int:
-        """See ``ports.blobs.Blobs``. Files an interrupted write left behind go too."""
-        return await self._pool.run(self._sweep, known, time.time() - older_than_s)
+    async def old(self, shard: str, *, older_than_s: float) -> list[str]:
+        """See ``ports.blobs.Blobs``."""
+        return await self._pool.run(self._old, shard, time.time() - older_than_s)
+
+    async def remove(self, hashes: Sequence[str], *, older_than_s: float) -> list[str]:
+        """See ``ports.blobs.Blobs``."""
+        return await self._pool.run(self._remove, hashes, time.time() - older_than_s)
+
+    async def set_aside(self, hashes: Sequence[str], *, older_than_s: float) -> int:
+        """See ``ports.blobs.Blobs``."""
+        return await self._pool.run(self._set_aside, hashes, time.time() - older_than_s)
+
+    async def aside(self, *, older_than_s: float) -> list[str]:
+        """See ``ports.blobs.Blobs``."""
+        return await self._pool.run(self._list_aside, time.time() - older_than_s)
+
+    async def drop_aside(self, hashes: Sequence[str]) -> None:
+        """See ``ports.blobs.Blobs``."""
+        await self._pool.run(self._drop_aside, hashes)
+
+    async def take_back(self, hashes: Sequence[str]) -> int:
+        """See ``ports.blobs.Blobs``."""
+        return await self._pool.run(lambda: sum(self._take_back(hash_) for hash_ in hashes))
 
     def _place(self, hash_: str) -> Path:
         return self._folder / hash_[:2] / hash_[2:4] / hash_
 
     def _put(self, data: bytes) -> str:
         hash_ = hashlib.sha256(data).hexdigest()
-        with _told():
+        with _told(), self._locked(fcntl.LOCK_SH):
             if self._renew(hash_):
                 return hash_
             place = self._place(hash_)
-            place.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folders(place)
             temp = place.with_name(f".{secrets.token_hex(8)}.tmp")
             try:
-                with temp.open("wb") as file:
+                with open(temp, "wb", opener=private_opener) as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
@@ -98,14 +126,16 @@ class FileBlobs:
                     digest.update(block)
                 os.fsync(file.fileno())
             hash_ = digest.hexdigest()
-            if self._renew(hash_):
-                path.unlink()
-                return hash_
-            place = self._place(hash_)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            # Its age counts from here: an old upload must not be swept before a commit names it.
-            os.utime(path)
-            self._settle(path, place)
+            with self._locked(fcntl.LOCK_SH):
+                if self._renew(hash_):
+                    path.unlink()
+                    return hash_
+                place = self._place(hash_)
+                self._make_folders(place)
+                # Its age counts from here: an old upload must not be swept before a commit names it.
+                os.utime(path)
+                tighten(path)
+                self._settle(path, place)
         return hash_
 
     def _renew(self, hash_: str) -> bool:
@@ -114,16 +144,31 @@ class FileBlobs:
             os.utime(self._place(hash_))
         except FileNotFoundError:
             return False
+        # Another put may have renamed it a moment ago, and not have made the name durable yet.
+        self._sync_folders(self._place(hash_))
         return True
 
     def _settle(self, temp: Path, place: Path) -> None:
         temp.replace(place)
+        self._sync_folders(place)
+
+    def _sync_folders(self, place: Path) -> None:
         for folder in (place.parent, place.parent.parent, self._folder):
-            handle = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            _sync(folder)
+
+    def _make_folders(self, place: Path) -> None:
+        for folder in (self._folder, place.parent.parent, place.parent):
+            make_folder(folder)
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        make_folder(self._folder)
+        handle = os.open(self._folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, how)
+            yield
+        finally:
+            os.close(handle)
 
     def _get(self, hash_: str) -> bytes:
         with self._open(hash_) as file:
@@ -134,25 +179,77 @@ class FileBlobs:
 
     def _open(self, hash_: str) -> BinaryIO:
         try:
+            if not self._place(hash_).exists():
+                self._take_back(hash_)
             return self._place(hash_).open("rb")
         except FileNotFoundError as lost:
             raise Corrupt(
-                f"the content {hash_[:12]}… is missing", remedy="run recalld doctor; restore the blobs folder"
+                f"the content {hash_[:12]}… is missing",
+                remedy="restore the blobs folder from a backup; recalld fsck names what is missing",
+                details={"missing": True},
             ) from lost
         except OSError as failed:
             raise _unreadable(failed) from failed
 
-    def _sweep(self, known: frozenset[str], before: float) -> int:
-        gone = 0
-        for path in self._folder.glob("*/*/*"):
-            try:
-                if path.name in known or path.stat().st_mtime >= before:
-                    continue
-                path.unlink()
-            except FileNotFoundError:
-                continue  # another sweep, or a write that gave up, was quicker
-            gone += not path.name.startswith(".")
+    # ------------------------------------------------------------------ sweeping
+    def _old(self, shard: str, before: float) -> list[str]:
+        found = []
+        for path in (self._folder / shard).glob("*/*"):
+            tighten(path)
+            if not _is_older(path, before):
+                continue
+            if path.name.startswith("."):
+                path.unlink(missing_ok=True)  # what an interrupted write left behind
+            else:
+                found.append(path.name)
+        return found
+
+    def _remove(self, hashes: Sequence[str], before: float) -> list[str]:
+        gone = []
+        with self._locked(fcntl.LOCK_EX):
+            for hash_ in hashes:
+                place = self._place(hash_)
+                if _is_older(place, before):
+                    place.unlink(missing_ok=True)
+                if not place.exists():
+                    gone.append(hash_)
         return gone
+
+    def _set_aside(self, hashes: Sequence[str], before: float) -> int:
+        moved = 0
+        with _told(), self._locked(fcntl.LOCK_EX):
+            make_folder(self._aside)
+            for hash_ in hashes:
+                place = self._place(hash_)
+                if _is_older(place, before):
+                    os.utime(place)  # it is kept for a while from now
+                    place.replace(self._aside / hash_)
+                    moved += 1
+            _sync(self._aside)
+        return moved
+
+    def _list_aside(self, before: float) -> list[str]:
+        if not self._aside.is_dir():
+            return []
+        return [p.name for p in self._aside.iterdir() if _is_older(p, before) and p.is_file()]
+
+    def _drop_aside(self, hashes: Sequence[str]) -> None:
+        for hash_ in hashes:
+            (self._aside / hash_).unlink(missing_ok=True)
+
+    def _take_back(self, hash_: str) -> bool:
+        """True if it had been set aside, and is a blob again."""
+        aside = self._aside / hash_
+        if not aside.is_file():
+            return False
+        place = self._place(hash_)
+        try:
+            self._make_folders(place)
+            os.utime(aside)
+            self._settle(aside, place)
+        except FileNotFoundError:
+            return place.exists()  # another reader took it back
+        return True
 
 
 @contextmanager
@@ -164,6 +261,21 @@ def _told() -> Iterator[None]:
         raise Upstream(
             f"a large file could not be stored: {failed.strerror}", remedy="free some disk space and send it again"
         ) from failed
+
+
+def _is_older(path: Path, before: float) -> bool:
+    try:
+        return path.stat().st_mtime < before
+    except FileNotFoundError:
+        return False
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _read(file: BinaryIO, count: int = -1) -> bytes:
@@ -184,4 +296,7 @@ def _unreadable(failed: OSError) -> Upstream:
 
 
 def _does_not_verify(hash_: str) -> Corrupt:
-    return Corrupt(f"the content {hash_[:12]}… does not verify", remedy="restore the blobs folder from a backup")
+    return Corrupt(
+        f"the content {hash_[:12]}… does not verify",
+        remedy="restore the blobs folder from a backup; recalld fsck names what is damaged",
+    )

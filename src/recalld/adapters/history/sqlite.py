@@ -7,6 +7,7 @@ says after a restart is what the past was.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,7 +17,7 @@ import apsw
 import orjson
 
 from recalld.domain.caller import Caller
-from recalld.domain.errors import Busy, Invalid, NotFound
+from recalld.domain.errors import Busy, Corrupt, Invalid, NotFound
 from recalld.domain.history import FileVersion, LogEntry, LogFilter, LogPage, NodesNow
 from recalld.domain.snapshot import Author, Snapshot, Version
 from recalld.domain.uri import Uri
@@ -192,7 +193,14 @@ class SqlitePast:
                 details={"type": "content", "resource": version.hash},
             )
         data = found[0][0]
-        return bytes(data) if data is not None else await self._history.blob(version.hash)
+        if data is None:
+            return await self._history.blob(version.hash)
+        if hashlib.sha256(data).hexdigest() != version.hash:
+            raise Corrupt(
+                f"the content {version.hash[:12]}… is damaged: its bytes are not those that were written",
+                remedy="restore it from a backup; recalld fsck names everything that is damaged",
+            )
+        return bytes(data)
 
     async def log(self, wanted: LogFilter, *, before: int = 0, after: int = 0, limit: int) -> LogPage:
         """See ``ports.history.Past``."""

@@ -15,6 +15,9 @@ from .pen import Pen
 
 KIND_FILE, KIND_MESSAGE, KIND_TIER = 0, 1, 2
 RECLAIM_MIN = 2_000
+RECLAIM_SMALL = 20_000
+"""Chunks up to which all full text is rewritten in a second or two, so that nobody need wait for the day to end."""
+RECLAIM_EVERY_S = 24 * 3_600.0
 MERGE_PAGES = 16
 
 
@@ -169,18 +172,28 @@ def copy_chunks(pen: Pen, source: int, to: int, owner: int) -> None:
         count(c, owner, 1, length)
 
 
-def dead_text(c: apsw.Connection) -> bool:
-    """True when enough of the full text is dead to be worth reclaiming: a quarter of what lives, and not a little."""
-    gone = every(c, "SELECT value FROM meta WHERE key = 'fts_dropped'")
+def dead_text(c: apsw.Connection, now: float) -> bool:
+    """True when there is dead full text and it is time to reclaim it: at once where little lives, or a quarter as much is
+    dead; else once a day, so that removed words do not stay in the file."""
+    kept = dict(every(c, "SELECT key, value FROM meta WHERE key IN ('fts_dropped', 'fts_reclaimed')"))
     living = only(c, "SELECT coalesce(sum(chunks), 0) FROM owner")[0]
-    return bool(gone) and gone[0][0] > max(RECLAIM_MIN, living // 4)
+    due = living <= RECLAIM_SMALL or now - kept.get("fts_reclaimed", 0.0) >= RECLAIM_EVERY_S
+    gone = kept.get("fts_dropped", 0)
+    return bool(gone > max(RECLAIM_MIN, living // 4) or (gone > 0 and due))
 
 
-def reclaim(c: apsw.Connection, *, first: bool) -> bool:
+def reclaim(c: apsw.Connection, *, first: bool, now: float) -> bool:
     """One slice of a few milliseconds of merging all full text into one segment without what is dead; False: done."""
+    if first:  # what dies from here on may lie in segments that are merged already: it waits for the next time
+        c.execute("INSERT OR REPLACE INTO meta SELECT 'fts_reclaiming', value FROM meta WHERE key = 'fts_dropped'")
     before = c.total_changes()
     c.execute("INSERT INTO fts (fts, rank) VALUES ('merge', ?)", (-MERGE_PAGES if first else MERGE_PAGES,))
     if c.total_changes() - before >= 2:  # SQLite's own sign that there was something to merge
         return True
-    c.execute("DELETE FROM meta WHERE key = 'fts_dropped'")
+    c.execute(
+        "UPDATE meta SET value = value - (SELECT value FROM meta WHERE key = 'fts_reclaiming') WHERE key = 'fts_dropped' "
+        "AND EXISTS (SELECT 1 FROM meta WHERE key = 'fts_reclaiming')"
+    )
+    c.execute("DELETE FROM meta WHERE key = 'fts_reclaiming' OR (key = 'fts_dropped' AND value <= 0)")
+    c.execute("INSERT OR REPLACE INTO meta VALUES ('fts_reclaimed', ?)", (now,))
     return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import apsw
 
 from recalld.infra.lookup import every, only
@@ -26,9 +24,33 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
-def check(c: apsw.Connection, repair: bool, has_blob: Callable[[str], bool]) -> list[str]:
+def check(c: apsw.Connection, repair: bool) -> list[str]:
     """See ``ports.ledger.Ledger.check``. What cannot be mended here is only said."""
-    said = [f"the store's pages: {r[0]}" for r in c.execute("PRAGMA quick_check(5)") if r[0] != "ok"]
+    said = _page_faults(c, repair)
+    try:
+        return said + _table_faults(c, repair) + _index_faults(c, repair) + _talk_faults(c, repair)
+    except apsw.CorruptError as damaged:
+        # What cannot be read cannot be compared. Derived parts are examined, and rebuilt, before this.
+        return [*said, f"the store is damaged: {damaged}"]
+
+
+def _page_faults(c: apsw.Connection, repair: bool) -> list[str]:
+    """What SQLite finds wrong with its pages; indexes of tables are made again."""
+    try:
+        said = [str(r[0]) for r in c.execute("PRAGMA quick_check(5)") if r[0] != "ok"]
+    except apsw.CorruptError as damaged:
+        said = [str(damaged)]
+    if said and repair:
+        try:
+            c.execute("REINDEX").fetchall()
+        except apsw.Error as refused:
+            said.append(f"indexes could not be made again: {refused}")
+    return [f"the store's pages: {fault}" for fault in said]
+
+
+def _table_faults(c: apsw.Connection, repair: bool) -> list[str]:
+    """What the tables' rows say of each other."""
+    said = []
     for what, where, mend in FAULTS:
         count = only(c, f"SELECT count(*) FROM {where}")[0]
         if count:
@@ -46,9 +68,7 @@ def check(c: apsw.Connection, repair: bool, has_blob: Callable[[str], bool]) -> 
             )
             if repair:
                 c.execute("UPDATE owner SET chunks = ?, terms = ? WHERE id = ?", (real, real_terms, owner))
-    said += _index_faults(c, repair) + _talk_faults(c, repair)
-    lost = [h for (h,) in c.execute("SELECT hash FROM blob WHERE data IS NULL AND size > 0") if not has_blob(h)]
-    return said + ([f"{len(lost)} large files are missing from the blob folder, the first: {lost[0]}"] if lost else [])
+    return said
 
 
 def _index_faults(c: apsw.Connection, repair: bool) -> list[str]:

@@ -10,7 +10,7 @@ import apsw
 
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
-from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.errors import Conflict, Corrupt, Invalid
 from recalld.domain.history import LogEntry
 from recalld.domain.node import Entry, Kind, Node
 from recalld.domain.uri import Uri
@@ -20,6 +20,7 @@ from recalld.rules.wire import message_page
 
 from . import rows, talk
 from .rows import SELECT_NODE
+from .verified import damaged_file, verify
 
 NOT_MESSAGES = "n.kind <> 2 AND NOT (n.name = 'messages' AND n.parent IN (SELECT node FROM session))"
 TEXTUAL = (
@@ -111,16 +112,19 @@ def read(c: apsw.Connection, caller: Caller, uri: Uri) -> tuple[Node, bytes | No
 
 
 def content(c: apsw.Connection, node: Node) -> bytes | None:
-    """A node's bytes, None if they lie in the blob store."""
+    """A node's bytes, None if they lie in the blob store. Raises ``Corrupt`` where they are not those that were written."""
     if node.kind is Kind.MESSAGE:
         found = c.execute(f"SELECT {talk.MESSAGE_COLUMNS} FROM message WHERE node = ?", (node.id,)).fetchone()
         return message_page(talk.message_from(found)).encode() if found else b""
     if not node.size:
         return b""
     data = c.execute("SELECT data FROM blob WHERE hash = ?", (node.hash,)).fetchone()
-    if data is None:
+    if data is not None:
+        return None if data[0] is None else verify(node, bytes(data[0]))
+    try:
         return inline(c, node.hash)
-    return None if data is None or data[0] is None else bytes(data[0])
+    except Corrupt as damaged:
+        raise damaged_file(node, damaged.message) from damaged
 
 
 def tiers(c: apsw.Connection, caller: Caller, uri: Uri) -> Tiers | None:
@@ -193,7 +197,8 @@ def grep_page(
         page, seen = _files(c, caller, uri, literal, fold, after, limit)
         wanted = not literal.isascii()
     inside = _inside(c, caller, uri, depth_max, page)
-    return [(n, data) for n, data in inside if not (literal and wanted and _misses(data, literal, fold))], seen
+    found = [(n, data) for n, data in inside if not (literal and wanted and _misses(data, literal, fold))]
+    return [(n, data if data is None or not n.hash else verify(n, data)) for n, data in found], seen
 
 
 def _misses(data: bytes | None, literal: str, fold: bool) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +12,7 @@ import apsw
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
 from recalld.domain.document import Tiers
-from recalld.domain.errors import Conflict, RecalldError
+from recalld.domain.errors import Conflict, Corrupt
 from recalld.domain.history import LogEntry
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Node
@@ -29,18 +28,17 @@ from recalld.infra.sqlite import WRITE_MAX_S, Store
 from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
 from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Reader, Spent, StaleDir, Tenant, Usage
+from recalld.ports.maintenance import STORE, DerivedState
 
-from . import apply, carry, faults, look, queue, records, talk, trash, upkeep, writing
+from . import apply, carry, cleaning, faults, look, queue, records, talk, trash, upkeep, writing
 from .endings import Endings
 from .pen import Pen
 from .reading import SqliteReader
+from .verified import bytes_to_embed, damaged_file
 from .wakes import Wakes
 
 T = TypeVar("T")
-RELIST_PAGE, PRUNE_PAGE, LISTED_AT_ONCE = 500, 100, 2_000
-TASK_KEPT_S, FAILED_KEPT_S = 24 * 3_600.0, 7 * 24 * 3_600.0
-ORPHAN_S = 3_600.0
-"""A blob file that no commit has named for this long never will be."""
+RELIST_PAGE, LISTED_AT_ONCE = 500, 2_000
 FILE_NAME = "recalld.db"
 
 
@@ -51,7 +49,7 @@ async def open_ledger(
     lifecycle = Pool("store", running_max=1, waiting_max=1)
     try:
         store = await lifecycle.run(Store, folder / FILE_NAME, readers=readers)
-    except RecalldError:
+    except BaseException:
         lifecycle.close()
         raise
     ledger = SqliteLedger(store, blobs, clock, policies or {}, lifecycle)
@@ -78,6 +76,7 @@ class SqliteLedger:
         self._policies = policies
         self._wakes = Wakes()
         self.endings = Endings()
+        self.derived = DerivedState()
 
     @property
     def readers(self) -> Readers:
@@ -96,7 +95,19 @@ class SqliteLedger:
             raise Conflict(
                 "this store is open for reading only", remedy="write through its owner", code="FAILED_PRECONDITION"
             )
-        return await self._readers.write(work, bulk=bulk, limit_s=limit_s)
+        try:
+            return await self._readers.write(work, bulk=bulk, limit_s=limit_s)
+        except Corrupt:
+            self.derived.suspects.add(STORE)
+            raise
+
+    async def read(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Run ``work`` at one point of the store."""
+        return await self._readers.read(work)
+
+    async def scan(self, work: Callable[[apsw.Connection], T]) -> T:
+        """The same for maintenance, which has no limit: on a connection that no request waits for."""
+        return await self._readers.scan(work, limit_s=None)
 
     def woken(self, delay_s: float = 0.0) -> None:
         """Tell who waits for jobs; again after a delay, where one becomes ready only then."""
@@ -159,7 +170,12 @@ class SqliteLedger:
 
     async def bytes_of(self, node: Node, data: bytes | None) -> bytes:
         """A node's bytes, from the blob store where the ledger does not hold them."""
-        return data if data is not None else await whole_of(node.hash, self._readers.read, self.blobs.get)
+        if data is not None:
+            return data
+        try:
+            return await whole_of(node.hash, self._readers.read, self.blobs.get)
+        except Corrupt as lost:
+            raise damaged_file(node, lost.message) from lost
 
     async def unwritten(self, caller: Caller, *, by: str, limit: int) -> list[int]:
         """See ``ports.ledger.Ledger``."""
@@ -181,7 +197,7 @@ class SqliteLedger:
         """See ``ports.ledger.Ledger``."""
         found = await self._readers.read(lambda c: upkeep.unembedded(c, caller, fingerprint, limit))
         large = await self._readers.read(lambda c: upkeep.outside(c, {f[7] for f in found if f[7]}))
-        blobs = {h: await whole_of(h, self._readers.read, self.blobs.get) for h in large}
+        blobs = {h: await bytes_to_embed(h, self._readers.read, self.blobs.get) for h in large}
         return await self._readers.read(lambda c: upkeep.chunk_rows(c, found, blobs))
 
     async def want(self, fingerprint: str, width: int) -> None:
@@ -218,24 +234,7 @@ class SqliteLedger:
 
     async def prune(self, *, keep_s: float) -> int:
         """See ``ports.ledger.Ledger``."""
-        now, gone = self.clock.now(), 0
-        await trash.erase_expired(self, now - keep_s)
-        while hashes := await self._readers.scan(
-            lambda c: upkeep.forgettable(c, now - keep_s, PRUNE_PAGE), limit_s=None
-        ):
-            step = await self.write(partial(upkeep.forget, hashes=hashes), bulk=True)
-            if not step:
-                break
-            gone += step
-        while await self.write(lambda c: upkeep.drop_vectors(c, PRUNE_PAGE), bulk=True):
-            pass
-        await self.write(lambda c: upkeep.forget_tasks(c, now - TASK_KEPT_S, now - FAILED_KEPT_S), bulk=True)
-        while await self.write(lambda c: writing.forget_made(c, now - keep_s, PRUNE_PAGE), bulk=True):
-            pass
-        await trash.reclaim(self, self._readers)
-        known = await self._readers.scan(upkeep.kept, limit_s=None)
-        await self.blobs.sweep(known=known, older_than_s=ORPHAN_S)
-        return gone
+        return await cleaning.prune(self, now=self.clock.now(), keep_s=keep_s)
 
     # ----------------------------------------------------------------- state
     async def usage(self) -> Usage:
@@ -252,8 +251,8 @@ class SqliteLedger:
     async def check(self, *, repair: bool = False) -> list[str]:
         """See ``ports.ledger.Ledger``."""
         if repair:
-            return await self.write(lambda c: faults.check(c, True, self.blobs.has), bulk=True, limit_s=None)
-        return await self._readers.read_alone(lambda c: faults.check(c, False, self.blobs.has))
+            return await self.write(lambda c: faults.check(c, True), bulk=True, limit_s=None)
+        return await self._readers.read_alone(lambda c: faults.check(c, False))
 
     async def checkpoint(self) -> None:
         """See ``ports.ledger.Ledger``."""

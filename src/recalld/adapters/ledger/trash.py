@@ -20,7 +20,7 @@ from recalld.domain.uri import Uri
 from recalld.infra.lookup import every
 from recalld.infra.readers import Readers
 
-from . import chunks, rows
+from . import rows
 from .chunks import delete_chunks
 from .pen import Pen
 from .queue import enqueue
@@ -85,15 +85,6 @@ async def erase_expired(writer: Writer, removed_before: float) -> None:
     await writer.write(lambda c: expire(c, removed_before), bulk=True)
     while await writer.write(lambda c: erase(c, NODES_PER_SLICE), bulk=True):
         pass
-
-
-async def reclaim(writer: Writer, readers: Readers) -> None:
-    """Merge full text without what is dead, where that is worth it, in slices."""
-    if not await readers.read(chunks.dead_text):
-        return
-    more = await writer.write(partial(chunks.reclaim, first=True), bulk=True)
-    while more:
-        more = await writer.write(partial(chunks.reclaim, first=False), bulk=True)
 
 
 def slices(nodes: Sequence[int], nodes_max: int) -> Iterator[tuple[Sequence[int], bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,9 @@ def _text(c: apsw.Connection, node: int, kind: int, hash_: str, blobs: dict[str,
     if hash_ in blobs:
         return decode(blobs[hash_]).text
     found = c.execute("SELECT data FROM blob WHERE hash = ?", (hash_,)).fetchone()
-    return decode(bytes(found[0])).text if found and found[0] is not None else ""
+    if not found or found[0] is None or hashlib.sha256(found[0]).hexdigest() != hash_:
+        return ""  # damaged: its readers are told, and no wrong text is embedded
+    return decode(bytes(found[0])).text
 
 
 def put_vectors(pen: Pen, op: PutVectors) -> None:
@@ -262,16 +265,22 @@ def forgettable(c: apsw.Connection, before: float, limit: int) -> list[str]:
     return [h for (h,) in c.execute(sql, {"before": before, "limit": limit})]
 
 
-def forget(c: apsw.Connection, hashes: list[str]) -> int:
-    """Drop contents; one that a node has taken up meanwhile stays. Returns how many went."""
+def forget(c: apsw.Connection, hashes: list[str], now: float) -> int:
+    """Drop contents; one that a node has taken up meanwhile stays. Returns how many went.
+
+    Those whose bytes lie in the blob folder are put on the list of what may be deleted there.
+    """
     gone = let_go(c, hashes)
     for hash_ in hashes:
-        c.execute(
+        dropped = every(
+            c,
             "DELETE FROM blob WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM node WHERE hash = blob.hash AND hash <> '') "
-            "AND NOT EXISTS (SELECT 1 FROM stream WHERE base = blob.hash AND base <> '')",
+            "AND NOT EXISTS (SELECT 1 FROM stream WHERE base = blob.hash AND base <> '') RETURNING data IS NULL",
             (hash_,),
         )
-        gone += c.changes()
+        if dropped and dropped[0][0]:
+            c.execute("INSERT OR REPLACE INTO released VALUES (?, ?)", (hash_, now))
+        gone += len(dropped)
     return gone
 
 
@@ -287,11 +296,6 @@ def forget_tasks(c: apsw.Connection, ended_before: float, failed_before: float) 
 def name_store(c: apsw.Connection) -> None:
     """Give a new store its id."""
     c.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (secrets.token_hex(16),))
-
-
-def kept(c: apsw.Connection) -> frozenset[str]:
-    """Hashes whose bytes must lie in the blob folder."""
-    return frozenset(h for (h,) in c.execute("SELECT hash FROM blob WHERE data IS NULL"))
 
 
 def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:

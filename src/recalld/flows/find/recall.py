@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from recalld.domain.errors import Busy, Invalid, Upstream
+from recalld.domain.errors import Busy, Corrupt, Invalid, Upstream
 from recalld.ports.doors import Doors
 from recalld.ports.index import (
     WHOLE_ROWS_MAX,
@@ -26,6 +26,7 @@ from recalld.ports.index import (
     Scores,
     VectorSpace,
 )
+from recalld.ports.maintenance import LEXICON, VECTORS
 from recalld.rules.rank import Evidence, idf
 from recalld.rules.rowset import Prepared, Rowset, prepare
 from recalld.rules.weights import DEFAULT
@@ -103,12 +104,18 @@ async def within(end: float, part: Awaitable[T]) -> T:
 
 
 async def _lexical(plan: Plan, reach: Reach, doors: Doors, found: Found, end: float) -> None:
+    if LEXICON in doors.derived.rebuilding:
+        found.degraded += (LEXICON,)
+        return
     try:
         async with asyncio.timeout_at(end):
             found.lexical = await doors.lexicon.match(reach, plan.terms, plan.phrase)
             found.former = plan.former
+    except Corrupt:
+        doors.derived.suspects.add(LEXICON)  # rebuilt by the store's housekeeping
+        found.degraded += (LEXICON,)
     except (Busy, Upstream, TimeoutError):
-        found.degraded += ("lexicon",)
+        found.degraded += (LEXICON,)
 
 
 async def _embedded(plan: Plan, doors: Doors, end: float) -> Asked:
@@ -135,8 +142,11 @@ async def _dense(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Do
         async with asyncio.timeout_at(end):  # while the question's vector is on its way
             model, patience_s = doors.embedder.fingerprint, doors.patience(plan.text)
             found.space = await doors.vectors.space(reach.owners, model, patience_s=patience_s)
+    except Corrupt:
+        doors.derived.suspects.add(VECTORS)
+        missing = (VECTORS,)
     except (Busy, Upstream, TimeoutError):
-        missing = ("vectors",)
+        missing = (VECTORS,)
     question = await asked
     found.degraded += question.degraded
     if question.vector is not None and found.space is not None:
@@ -144,7 +154,7 @@ async def _dense(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Do
             async with asyncio.timeout_at(end):
                 await _compared(question.vector, reach, found.space, found)
         except (Busy, Upstream, TimeoutError):
-            missing = ("vectors",)
+            missing = (VECTORS,)
     found.degraded += missing
 
 

@@ -204,7 +204,7 @@ def store(folder: Path, config: Config, state: dict[str, object] | None) -> Find
 async def _open_store(folder: Path, config: Config) -> Finding:
     whole = config.model_copy(update={"data": folder})
     async with Engine.open(config=whole, worker="none") as engine:
-        faults = await engine.check()
+        faults = await engine.check(contents=False)  # fsck reads every content
         if faults:
             more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
             return Finding("store", FAIL, faults[0] + more, "restore the folder from a copy, or let it be rebuilt")

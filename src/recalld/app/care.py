@@ -1,0 +1,137 @@
+"""The owner's care for its store: damaged indexes are rebuilt, contents verified, in slices beside the work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from recalld.domain.commit import Commit
+from recalld.domain.errors import Busy, Corrupt, Upstream
+from recalld.domain.job import NewJob
+from recalld.infra.logs import get_logger
+from recalld.ports.doors import Doors
+from recalld.ports.maintenance import LEXICON, STORE, VECTORS, Maintenance
+
+REBUILD_S = 8.0
+"""Of rebuilding in one round of housekeeping, which goes on in the next one."""
+EXAMINE_EVERY_S = 600.0
+"""Examining reads whole indexes."""
+VERIFY_SLICE_BYTES = 8 << 20
+VERIFY_BYTES_MAX = 64 << 20
+"""Of contents read in an hour."""
+PARTS = (LEXICON, VECTORS)
+log = get_logger("recalld.care")
+
+
+class StoreCare:
+    """``states`` only reads what the last round found."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._damaged = 0
+        self._turn = asyncio.Lock()
+        self._examined_at = -float("inf")
+        self._recreated_at = dict.fromkeys(PARTS, -float("inf"))
+        self._failed: dict[str, str] = {}
+
+    async def round(self) -> None:
+        """Rebuild what was found damaged, for some seconds at most."""
+        care = self._doors.maintenance
+        if care is None:
+            return
+        async with self._turn:
+            await self._rebuild(care)
+
+    async def _rebuild(self, care: Maintenance) -> None:
+        try:
+            for part in await self._found():
+                await care.recreate(part)
+            until = self._doors.clock.monotonic() + REBUILD_S
+            before = VECTORS in care.derived.rebuilding
+            while await care.rebuild() and self._doors.clock.monotonic() < until:
+                pass
+            if before and VECTORS not in care.derived.rebuilding:
+                await embed_all(self._doors)
+            self._failed.clear()
+        except (Busy, Upstream) as late:
+            log.info("rebuilding goes on in the next round", error=str(late))
+        except Corrupt as damaged:
+            self._failed = dict.fromkeys(care.derived.rebuilding or {STORE}, damaged.message)
+
+    async def _found(self) -> list[str]:
+        """Parts to be made again. One that is damaged again soon after is left as it is: its disk is the fault."""
+        care, now = self._doors.maintenance, self._doors.clock.monotonic()
+        if care is None or not care.derived.suspects:
+            return []
+        parts = set(care.derived.suspects)
+        care.derived.suspects.clear()
+        if STORE in parts and now - self._examined_at >= EXAMINE_EVERY_S:
+            self._examined_at = now
+            parts |= await care.examine()
+        found = [p for p in PARTS if p in parts and now - self._recreated_at[p] >= EXAMINE_EVERY_S]
+        self._recreated_at.update(dict.fromkeys(found, now))
+        return found
+
+    async def verify(self) -> None:
+        """The hour's share of reading every content once a day."""
+        care, taken = self._doors.maintenance, 0
+        if care is None:
+            return
+        try:
+            while taken < VERIFY_BYTES_MAX:
+                done = await care.verify_today(bytes_max=VERIFY_SLICE_BYTES)
+                taken += max(done.bytes, VERIFY_SLICE_BYTES // 8)
+                if not done.contents or not done.after:
+                    break
+            self._damaged = await care.damaged()
+        except (Busy, Upstream, Corrupt) as late:
+            log.warning("contents are verified later", error=str(late))
+
+    def states(self) -> Mapping[str, str]:
+        """Per part the word ok, or what is wrong."""
+        rebuilding = self._doors.derived.rebuilding
+        return {
+            "content": "ok" if not self._damaged else f"{self._damaged} contents are damaged; recalld fsck names them",
+            **{p: self._failed.get(p, "damaged, being rebuilt" if p in rebuilding else "ok") for p in PARTS},
+        }
+
+
+async def check(doors: Doors, *, repair: bool, contents: bool) -> list[str]:
+    """See ``engine.Engine.check``."""
+    found: list[str] = []
+    care = doors.maintenance
+    damaged = await care.examine() if care is not None else frozenset()
+    for part in sorted(damaged):
+        found.append(
+            f"the index {part} is damaged" + (" (rebuilt)" if repair else "; it is derived: --repair rebuilds it")
+        )
+        if repair and care is not None:
+            await care.recreate(part)
+    if repair and care is not None:
+        while await care.rebuild():
+            pass
+        if VECTORS in damaged:
+            await embed_all(doors)
+    found += await doors.ledger.check(repair=repair)
+    if repair and found and care is not None:
+        await care.vacuum()
+    if care is not None and contents:
+        found += await _check_contents(care)
+    return found
+
+
+async def _check_contents(care: Maintenance) -> list[str]:
+    found: list[str] = []
+    after = ""
+    while True:
+        done = await care.verify(after=after, bytes_max=VERIFY_SLICE_BYTES)
+        found += done.damaged
+        after = done.after
+        if not after:
+            return found
+
+
+async def embed_all(doors: Doors) -> None:
+    """Leave the jobs that give every chunk its vector again."""
+    for tree in await doors.ledger.owners():
+        await doors.ledger.tenant(tree, bulk=True).commit(Commit(jobs=(NewJob("embed", "embed"),)))

@@ -1,0 +1,71 @@
+"""What a store's owner does for the store itself: verify contents, sweep files, rebuild what is derived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+LEXICON, VECTORS = "lexicon", "vectors"
+STORE = "store"
+"""Suspected when nobody knows yet which part it is."""
+
+
+@dataclass(slots=True)
+class DerivedState:
+    """What is known of full text and vectors, shared by those who search and the one who rebuilds. On one loop.
+
+    ``suspects``: parts that failed with damage since they were last examined. ``rebuilding``: parts that are not complete.
+    """
+
+    suspects: set[str] = field(default_factory=set)
+    rebuilding: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A slice of contents that were read and compared with their hashes: how many, their bytes, a sentence for each that is
+    damaged or missing, and the hash after which to go on ("" = that was the last)."""
+
+    contents: int
+    bytes: int
+    damaged: tuple[str, ...]
+    after: str
+
+
+class Maintenance(Protocol):
+    """The owner's alone: a worker process has none."""
+
+    @property
+    def derived(self) -> DerivedState:
+        """See ``DerivedState``."""
+        ...
+
+    async def verify(self, *, after: str, bytes_max: int) -> Verified:
+        """Compare the next contents with their hashes: at most ``bytes_max``, but at least one. What is damaged or missing is
+        remembered until it verifies again."""
+        ...
+
+    async def verify_today(self, *, bytes_max: int) -> Verified:
+        """The same behind the last slice, wherever a restart came between. A pass over all contents begins at most once a
+        day: until then nothing is verified."""
+        ...
+
+    async def damaged(self) -> int:
+        """How many contents did not verify when they were last looked at."""
+        ...
+
+    async def examine(self) -> frozenset[str]:
+        """Read all that is derived; returns the parts that are damaged. Takes as long as the index is large."""
+        ...
+
+    async def recreate(self, part: str) -> None:
+        """Replace a damaged part (``LEXICON`` or ``VECTORS``) by an empty one, to be filled by ``rebuild``."""
+        ...
+
+    async def rebuild(self) -> bool:
+        """Do a slice of some milliseconds of what is to be filled again; False: nothing is left to do."""
+        ...
+
+    async def vacuum(self) -> None:
+        """Write the database anew without free and lost pages. Writers wait meanwhile."""
+        ...

@@ -1,0 +1,309 @@
+"""What a store does when its files are not as it left them: damaged contents, damaged indexes, lost and foreign blobs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from recalld.adapters.blobs.files import FileBlobs
+from recalld.adapters.clock.memory import MemoryClock
+from recalld.adapters.ledger.maintenance import SqliteMaintenance, maintenance
+from recalld.adapters.ledger.sqlite import SqliteLedger, open_ledger
+from recalld.app.engine import Engine
+from recalld.domain.commit import INLINE_BYTES_MAX
+from recalld.domain.errors import Corrupt
+from recalld.infra.offload import Pool
+
+pytestmark = pytest.mark.loop_may_block  # the tests damage files themselves
+A, LARGE = "viking://resources/a.md", "viking://resources/large.md"
+TEXT = "# plan\nmeet at the northern gate at six"
+LONG = "".join(f"line {n} of the northern gate\n" for n in range(INLINE_BYTES_MAX // 20))
+
+
+@asynccontextmanager
+async def opened(data: Path, kind: str = "none") -> AsyncIterator[Engine]:
+    async with Engine.open(data, worker="none", embedder={"kind": kind}) as engine:
+        yield engine
+
+
+async def until(engine: Engine, holds: Callable[[Mapping[str, str]], bool]) -> None:
+    """Wait for what housekeeping does by itself."""
+    async with asyncio.timeout(30):
+        while not holds((await engine.readiness()).checks):
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def data(tmp_path: Path) -> Path:
+    """A closed store with a small file, a large one and a few more."""
+    async with opened(tmp_path / "data") as engine:
+        await engine.write(A, TEXT)
+        await engine.write(LARGE, LONG)
+        for n in range(30):
+            await engine.write(f"viking://resources/f{n}.md", f"# file {n}\nuniqueword{n} lorem ipsum dolor " * 8)
+    return tmp_path / "data"
+
+
+def change_content(data: Path) -> None:
+    c = sqlite3.connect(data / "recalld.db")
+    sql = (
+        "UPDATE blob SET data = CAST(replace(CAST(data AS TEXT), 'northern', 'southern') AS BLOB) WHERE instr(data, ?)"
+    )
+    assert c.execute(sql, (b"northern",)).rowcount == 1
+    c.execute("DELETE FROM meta WHERE key = 'verify_began'")  # a day has passed
+    c.commit()
+    c.close()
+
+
+def blob_files(data: Path) -> list[Path]:
+    return [p for p in (data / "blobs").glob("*/*/*") if not p.name.startswith(".")]
+
+
+def zero_page(data: Path, table: str, fill: bytes = b"\0") -> None:
+    c = sqlite3.connect(data / "recalld.db")
+    ((size,),) = c.execute("PRAGMA page_size")
+    ((page,),) = c.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,))
+    c.close()
+    with (data / "recalld.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(fill * size)
+
+
+@asynccontextmanager
+async def open_ledger_of(data: Path) -> AsyncIterator[tuple[SqliteLedger, SqliteMaintenance]]:
+    """The ledger alone, on a standing clock: nothing happens by itself."""
+    pool = Pool("blobs", running_max=2, waiting_max=64)
+    ledger = await open_ledger(data, blobs=FileBlobs(data / "blobs", pool), clock=MemoryClock())
+    care = maintenance(ledger)
+    assert care is not None
+    try:
+        yield ledger, care
+    finally:
+        await ledger.close()
+        pool.close()
+
+
+# ------------------------------------------------------------------ contents
+async def test_a_changed_content_is_refused_by_name_wherever_it_is_read(data: Path) -> None:
+    change_content(data)
+    async with opened(data) as engine:
+        with pytest.raises(Corrupt, match=f"content of {A} is damaged"):
+            await engine.read(A)
+        with pytest.raises(Corrupt, match=A):
+            await engine.grep("viking://resources", "southern")
+        assert (await engine.read("viking://resources/f1.md")).startswith("# file 1")
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda p: p.write_bytes(b"other")], ids=["missing", "changed"])
+async def test_a_damaged_blob_is_refused_by_name(data: Path, damage: Callable[[Path], object]) -> None:
+    (blob,) = blob_files(data)
+    damage(blob)
+    async with opened(data) as engine:
+        with pytest.raises(Corrupt, match=f"content of {LARGE} is damaged"):
+            await engine.read(LARGE)
+
+
+async def test_every_damaged_content_and_blob_is_found_by_a_check(data: Path) -> None:
+    change_content(data)
+    (blob,) = blob_files(data)
+    blob.write_bytes(b"other")
+    async with opened(data) as engine:
+        found = await engine.check()
+        assert sorted(found) == [f"the content of {uri} is damaged" for uri in (A, LARGE)]
+        assert await engine.check(contents=False) == []
+        assert sorted(await engine.check(repair=True)) == sorted(found)  # nothing can be made of nothing
+
+
+async def test_damage_is_found_by_itself_stands_in_readiness_and_goes_with_its_cause(data: Path) -> None:
+    change_content(data)
+    async with opened(data) as engine:
+        await until(engine, lambda said: said["content"].startswith("1 contents are damaged"))
+        assert A not in str(await engine.readiness())  # readiness is told to everybody
+        await engine.write(A, "new words")
+        await engine._doors.ledger.prune(keep_s=0)
+        await engine._housekeeping._care.verify()
+        assert (await engine.readiness()).checks["content"] == "ok"
+
+
+async def test_a_pass_over_all_contents_begins_once_a_day_and_goes_on_after_a_restart(data: Path) -> None:
+    c = sqlite3.connect(data / "recalld.db")
+    c.execute("DELETE FROM meta WHERE key IN ('verify_began', 'verified_to')")
+    c.commit()
+    c.close()
+    seen = 0
+    for _ in range(2):  # a slice, then a restart
+        async with open_ledger_of(data) as (ledger, care):
+            done = await care.verify_today(bytes_max=1)
+            seen += done.contents
+    again = done
+    while done.after:
+        async with open_ledger_of(data) as (ledger, care):
+            for _ in range(20):
+                done = await care.verify_today(bytes_max=1)
+                seen += done.contents
+                if not done.after:
+                    again = await care.verify_today(bytes_max=1)
+                    break
+    c = sqlite3.connect(data / "recalld.db")
+    ((contents,),) = c.execute("SELECT count(*) FROM blob")
+    c.close()
+    assert (seen, again.contents) == (contents, 0)
+    async with open_ledger_of(data) as (ledger, care):
+        ledger.clock.advance(86_401)  # type: ignore[attr-defined]
+        assert (await care.verify_today(bytes_max=1)).contents == 1
+
+
+# ------------------------------------------------------------------ blobs of another store
+async def test_blobs_this_store_never_named_are_set_aside_and_found_again(data: Path, tmp_path: Path) -> None:
+    (blob,) = blob_files(data)
+    whole = (data / "recalld.db").read_bytes()
+    os.utime(blob, (1, 1))
+    (data / "recalld.db").unlink()
+    async with opened(tmp_path / "other") as engine:
+        await engine.write(A, "of another store")
+    (data / "recalld.db").write_bytes((tmp_path / "other" / "recalld.db").read_bytes())
+    async with opened(data) as engine:
+        await engine._doors.ledger.prune(keep_s=0)
+    assert blob_files(data) == []
+    assert (data / "lost+found" / blob.name).is_file()
+    (data / "recalld.db").write_bytes(whole)
+    async with opened(data) as engine:
+        assert await engine.check() == []
+        assert await engine.read(LARGE) == LONG
+
+
+async def test_what_retention_let_go_is_deleted(data: Path) -> None:
+    (blob,) = blob_files(data)
+    os.utime(blob, (1, 1))
+    async with opened(data) as engine:
+        await engine.rm(LARGE)
+        while await engine._doors.ledger.purge(nodes_max=50):
+            pass
+        await engine._doors.ledger.prune(keep_s=0)
+    assert not blob.exists()
+    assert not (data / "lost+found").exists()
+
+
+# ------------------------------------------------------------------ derived indexes
+@pytest.mark.parametrize("fill", [b"\0", b"\xa5"])
+@pytest.mark.parametrize("table", ["fts_data", "fts_docsize", "fts_idx", "fts_config"])
+async def test_damaged_full_text_costs_that_part_alone_and_is_rebuilt_by_itself(
+    data: Path, table: str, fill: bytes
+) -> None:
+    async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
+        await engine.write("viking://resources/x.md", "with this everything is embedded")
+        await engine.wait(timeout_s=60)
+    zero_page(data, table, fill)
+    async with opened(data, "hash") as engine:
+        answer = await engine.find("lorem ipsum")
+        if table != "fts_docsize":  # which no search reads
+            assert "lexicon" in answer.degraded
+        try:
+            await engine.write("viking://resources/during.md", "written while damaged")
+        except Corrupt:
+            assert "store" in engine._doors.derived.suspects
+        engine._housekeeping._care._examined_at = -1e9
+        await engine._housekeeping.round()
+        await engine.write("viking://resources/later.md", "heronword")
+        for word in ("uniqueword7", "heronword"):
+            answer = await engine.find(word)
+            assert (answer.degraded, bool(answer.hits)) == ((), True)
+        assert (await engine.readiness()).checks["lexicon"] == "ok"
+
+
+async def test_while_full_text_is_rebuilt_recall_says_so_and_readiness_names_it(data: Path) -> None:
+    async with opened(data) as engine:
+        care = engine._doors.maintenance
+        assert care is not None
+        await care.recreate("lexicon")
+        assert (await engine.readiness()).checks["lexicon"] == "damaged, being rebuilt"
+    async with opened(data) as engine:  # a restart goes on with it
+        await engine._housekeeping.round()
+        assert (await engine.find("uniqueword7")).degraded == ()
+
+
+async def test_damaged_vectors_are_made_again_from_what_is_there(data: Path) -> None:
+    async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
+        await engine.write("viking://resources/x.md", "with this everything is embedded")
+        await engine.wait(timeout_s=60)
+        vectors = (await engine.usage()).vectors
+        assert vectors > 30
+    zero_page(data, "vector", b"\xa5")
+    async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
+        answer = await engine.find("lorem ipsum")
+        assert (answer.degraded, bool(answer.hits)) == (("vectors",), True)
+        await engine._housekeeping.round()
+        async with asyncio.timeout(60):
+            while (await engine.usage()).vectors < vectors:
+                await asyncio.sleep(0.01)
+        assert (await engine.find("lorem ipsum")).degraded == ()
+
+
+@pytest.mark.parametrize("table", ["fts_data", "vector"])
+async def test_a_repair_leaves_a_consistent_store(data: Path, table: str) -> None:
+    async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
+        await engine.write("viking://resources/x.md", "with this everything is embedded")
+        await engine.wait(timeout_s=60)
+    zero_page(data, table, b"\xa5")
+    async with opened(data, "hash") as engine:
+        assert await engine.check() != []
+        await engine.check(repair=True)
+        assert await engine.check() == []
+        assert (await engine.find("uniqueword7")).hits
+
+
+# ------------------------------------------------------------------ what is removed
+async def test_what_was_removed_and_purged_is_in_no_file_of_the_folder(tmp_path: Path) -> None:
+    words = (b"erasemefile", b"erasemetalk", b"erasemelarge")
+
+    def left() -> set[str]:
+        files = [p for p in (tmp_path / "data").rglob("*") if p.is_file()]
+        return {f"{p.name} {w!r}" for p in files for w in words if w in p.read_bytes().lower()}
+
+    async with Engine.open(
+        tmp_path / "data", worker="inside", embedder={"kind": "hash"}, storage={"history_keep_days": 0}
+    ) as engine:
+        for n in range(40):
+            await engine.write(f"viking://resources/kept{n}.md", f"kept words {n} " * 100)
+        await engine.write("viking://resources/f.md", "ERASEMEFILE words of the past " * 40)
+        await engine.write("viking://resources/f.md", "ERASEMEFILE words of the past, changed")
+        await engine.write("viking://resources/large.md", "ERASEMELARGE line\n" * 8_000)
+        for n in range(20):
+            await engine.say("e", [{"role": "user", "content": f"ERASEMETALK {n} " * 20}])
+        await engine.wait(timeout_s=60)
+        assert left()
+        await engine.rm("viking://resources/f.md")
+        await engine.rm("viking://resources/large.md")
+        await engine.session_delete("e")
+        await engine.wait(timeout_s=60)
+        for blob in blob_files(tmp_path / "data"):
+            os.utime(blob, (1, 1))  # the sweep leaves files of the last hour alone
+        await engine._housekeeping._sweep()
+        assert (await engine.find("kept words")).hits
+    assert left() == set()
+
+
+# ------------------------------------------------------------------ contents that grew by appends
+async def test_a_damaged_segment_of_a_grown_file_is_refused_by_name_and_found_by_a_check(data: Path) -> None:
+    async with opened(data) as engine:
+        await engine.write("viking://resources/log.md", "# log\n")
+        for n in range(30):
+            await engine.write("viking://resources/log.md", f"line {n} of the eastern gate\n" * 4, mode="append")
+    c = sqlite3.connect(data / "recalld.db")
+    changed = c.execute(
+        "UPDATE segment SET data = CAST(replace(CAST(data AS TEXT), 'line 29', 'line 92') AS BLOB) WHERE instr(data, ?)",
+        (b"line 29",),
+    ).rowcount
+    c.commit()
+    c.close()
+    assert changed == 1
+    async with opened(data) as engine:
+        with pytest.raises(Corrupt, match="content of viking://resources/log.md is damaged"):
+            await engine.read("viking://resources/log.md")
+        assert "the content of viking://resources/log.md is damaged" in await engine.check()
