@@ -16,7 +16,7 @@ from recalld.rules.weights import CUT, DEFAULT
 
 from .answer import hits_of
 from .plan import plan
-from .recall import asking, ready, recall, rows_of, within
+from .recall import asking, ready, recall, rows_of
 
 SPARE_S = 0.3
 """Kept of the deadline, or half of it, for ranking and reading what was found."""
@@ -31,8 +31,16 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
     ``Busy`` when readers are saturated, ``Upstream`` when no search answered within ``deadline_s``, of which a little is
     kept for reading what was found.
     """
-    # Parts that wait as long as they may leave time for what comes after them.
     begun = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout_at(begun + deadline_s):
+            return await _find(query, caller, doors, begun, deadline_s)
+    except TimeoutError:
+        raise Upstream("the index did not answer in time", remedy="ask again in a moment") from None
+
+
+async def _find(query: Query, caller: Caller, doors: Doors, begun: float, deadline_s: float) -> Answer:
+    # Parts that wait as long as they may leave time for what comes after them.
     end, spare = begun + deadline_s, min(SPARE_S, deadline_s / 2)
     searched, ranked_by = end - spare, end - spare / 2
     doors, late = await _serving(query, caller, doors, begun + deadline_s / 4)
@@ -48,7 +56,7 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
 
     planned = plan(query)
     async with asking(planned, doors, end=searched) as asked:
-        reach = await within(searched, doors.catalog.reach(caller, query, patience_s=doors.patience(planned.text)))
+        reach = await doors.catalog.reach(caller, query, patience_s=doors.patience(planned.text))
         stage("plan", f"{len(planned.terms)} terms, {reach.size} chunks in reach")
         if not reach.size or query.limit < 1:
             return Answer((), (), tuple(stages))
@@ -61,7 +69,7 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
     best = fold(entry, ranked.total, query.limit + SPARE)
     best = best[ranked.score(best) > cut]
     stage("rank", f"{len(best)} entries above {cut:g}")
-    hits, unread = await _load(best, query.limit, reach, table, ranked, doors, end)
+    hits, unread = await _load(best, query.limit, reach, table, ranked, doors, end - spare / 4)
     stage("load", f"{len(hits)} hits")
     return Answer(hits, tuple(sorted({*late, *found.degraded, *unread})), tuple(stages))
 
@@ -87,7 +95,7 @@ async def _load(
 ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
     """The first ``limit`` entries that are still there and say something of their own, and what was missing."""
     nodes = table.node[best].tolist()
-    loaded = await within(end, doors.catalog.load(reach, nodes[:limit]))
+    loaded = await doors.catalog.load(reach, nodes[:limit])
     hits = hits_of(best[:limit], loaded, table, ranked, targeted=reach.targeted)
     if len(hits) < limit < len(best):
         try:

@@ -1,15 +1,14 @@
 """Dense and lexical search side by side, under one deadline; what is late is done without.
 
-``end`` is a moment of the running loop's clock: whatever a find awaits ends by then.
+``end`` is a moment of the running loop's clock: what can be done without ends by then, all else with the find itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -33,7 +32,6 @@ from recalld.rules.weights import DEFAULT
 
 from .plan import Plan
 
-T = TypeVar("T")
 CANDIDATES_MAX = 1_000
 DENSE_HITS = 100
 NEIGHBOURS = 4
@@ -79,7 +77,7 @@ async def asking(plan: Plan, doors: Doors, *, end: float) -> AsyncIterator[async
 
 async def recall(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Doors, *, end: float) -> Found:
     """Search both ways. Raises ``Upstream`` only when neither answered."""
-    found = Found(await within(end, doors.catalog.table(reach)) if reach.size <= WHOLE_ROWS_MAX else None)
+    found = Found(await doors.catalog.table(reach) if reach.size <= WHOLE_ROWS_MAX else None)
     try:
         async with asyncio.TaskGroup() as group:
             # Beside what takes longest, which goes on here: a task that ends is heard of two turns of the loop later.
@@ -92,15 +90,6 @@ async def recall(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Do
     if found.lexical is None and found.vector is None:
         raise Upstream("neither full text nor vectors answered in time", remedy="ask again in a moment")
     return found
-
-
-async def within(end: float, part: Awaitable[T]) -> T:
-    """What nothing can be found without. Raises ``Upstream`` when it is late."""
-    try:
-        async with asyncio.timeout_at(end):
-            return await part
-    except TimeoutError:
-        raise Upstream("the index did not answer in time", remedy="ask again in a moment") from None
 
 
 async def _lexical(plan: Plan, reach: Reach, doors: Doors, found: Found, end: float) -> None:
@@ -171,7 +160,7 @@ async def rows_of(reach: Reach, found: Found, doors: Doors, *, end: float) -> tu
     large one."""
     table, cosines = found.table, found.cosines
     if table is None:
-        table = await within(end, doors.catalog.table(reach, _candidates(found), around=NEIGHBOURS))
+        table = await doors.catalog.table(reach, _candidates(found), around=NEIGHBOURS)
         try:
             async with asyncio.timeout_at(end):
                 cosines = await _asked(table.ids, found)
@@ -187,7 +176,9 @@ async def ready(table: ChunkTable, doors: Doors, *, end: float) -> tuple[Rowset,
 
     Where no thread computes them in time they are made here, a moment of the loop for one table: nothing else is needed.
     """
-    kept: tuple[Rowset, Ids, Prepared] | None
+    kept: tuple[Rowset, Ids, Prepared] | None = table.kept.get("rank")
+    if kept is not None:
+        return kept
     try:
         async with asyncio.timeout_at(end), table.kept.setdefault("turn", asyncio.Lock()):
             kept = table.kept.get("rank")
