@@ -176,6 +176,10 @@ class Housekeeping:
             if path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
+    def _vectors(self) -> tuple[int, int] | None:
+        held = self._usage
+        return None if held is None or self._doors.embedder is None else (min(held.vectors, held.chunks), held.chunks)
+
     def _embedding_now(self) -> str:
         """As questions see it, which this process asks, and as documents do, which a worker process may ask."""
         now = state_of(self._doors.embedder) if self._guarded else self._embedding
@@ -232,7 +236,7 @@ class Housekeeping:
             "loop": "ok" if late < LOOP_LATE_S else f"late by {late * 1000:.0f} ms",
         }
         reasons = tuple(f"{part}: {said}" for part, said in checks.items() if said not in WELL)
-        return Readiness("degraded" if reasons else "ready", reasons, checks)
+        return Readiness("degraded" if reasons else "ready", reasons, checks, self._vectors())
 
 
 def state_of(part: object | None) -> str:

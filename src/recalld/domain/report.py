@@ -175,6 +175,8 @@ class Readiness:
     state: str
     reasons: tuple[str, ...]
     checks: dict[str, str] = field(default_factory=dict)
+    vectors: tuple[int, int] | None = None
+    """Pieces of the index that have a vector, and all of them, when last counted; None: no embedder, or not counted yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ def status(call: Call) -> None:
         "reasons": ready.get("reasons") or ready.get("reason"),
         "user": call.client.system_status().get("user"),
         "findable": _count(call),
+        "vectors": _vectors(ready.get("vectors")),
         "checks": ready.get("checks"),
     }
     checks = {f"check {name}": _words(v) for name, v in (facts["checks"] or {}).items() if not isinstance(v, dict)}
@@ -39,6 +40,10 @@ def _count(call: Call) -> int | None:
         return call.client.count()
     except NotFound:
         return None  # an older server, without this route
+
+
+def _vectors(told: Any) -> str | None:
+    return f"{told['made']:,} of {told['wanted']:,}" if isinstance(told, dict) else None
 
 
 def _words(value: Any) -> Any:
