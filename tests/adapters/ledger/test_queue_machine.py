@@ -133,17 +133,19 @@ class QueueMachine(RuleBasedStateMachine):
         del self.held[job.id]
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), delay_s=st.sampled_from((0.0, 5.0, 60.0)))
-    def retry(self, data: Any, delay_s: float) -> None:
+    @rule(data=st.data(), delay_s=st.sampled_from((0.0, 5.0, 60.0)), counts=st.booleans())
+    def retry(self, data: Any, delay_s: float, counts: bool) -> None:
         job = self._some(data)
-        queue.retry(self.c, job, JobPolicy(attempts_max=10_000), "no", self.now, delay_s, False)
+        queue.retry(
+            self.c, job, JobPolicy(attempts_max=10_000), "no", self.now, delay_s, permanent=False, counts=counts
+        )
         del self.held[job.id]
         self.waiting.add(job.key)
 
     @precondition(lambda self: self.held)
     @rule()
     def worker_dies(self) -> None:
-        assert queue.release(self.c, "w", self.now) == len(self.held)
+        assert queue.release(self.c, "w", self.now, counts=True) == len(self.held)
         self.waiting |= {job.key for job, _, _ in self.held.values()}
         self.held.clear()
 
