@@ -214,6 +214,9 @@ async def test_damaged_full_text_costs_that_part_alone_and_is_rebuilt_by_itself(
         for word in ("uniqueword7", "heronword"):
             answer = await engine.find(word)
             assert (answer.degraded, bool(answer.hits)) == ((), True)
+        told = (await engine.readiness()).checks["lexicon"]
+        assert told.startswith("was damaged and has been rebuilt")
+        engine._housekeeping._care._recreated_at["lexicon"] -= 601
         assert (await engine.readiness()).checks["lexicon"] == "ok"
 
 

@@ -16,6 +16,8 @@ REBUILD_S = 8.0
 """Of rebuilding in one round of housekeeping, which goes on in the next one."""
 EXAMINE_EVERY_S = 600.0
 """Examining reads whole indexes."""
+TOLD_S = 600.0
+"""For so long readiness names an index that was damaged, though it is whole again."""
 VERIFY_SLICE_BYTES = 8 << 20
 VERIFY_BYTES_MAX = 64 << 20
 """Of contents read in an hour."""
@@ -89,11 +91,20 @@ class StoreCare:
 
     def states(self) -> Mapping[str, str]:
         """Per part the word ok, or what is wrong."""
-        rebuilding = self._doors.derived.rebuilding
         return {
             "content": "ok" if not self._damaged else f"{self._damaged} contents are damaged; recalld fsck names them",
-            **{p: self._failed.get(p, "damaged, being rebuilt" if p in rebuilding else "ok") for p in PARTS},
+            **{part: self._state(part) for part in PARTS},
         }
+
+    def _state(self, part: str) -> str:
+        derived = self._doors.derived
+        if part in self._failed:
+            return self._failed[part]
+        if part in derived.rebuilding or part in derived.suspects:
+            return "damaged, being rebuilt"
+        # Who looks once a minute is to see it too: a page that was damaged tells of its disk.
+        since = self._doors.clock.monotonic() - self._recreated_at[part]
+        return "ok" if since >= TOLD_S else "was damaged and has been rebuilt: check the disk"
 
 
 async def check(doors: Doors, *, repair: bool, contents: bool) -> list[str]:
