@@ -1,0 +1,61 @@
+"""Stores that earlier commits of this repository wrote: opened, migrated, answered from, written to."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from recalld.app.engine import Engine
+from recalld.infra.migration import copies
+from tests.house.plan import ROOT
+
+COMMITS = {"c74789c62d17": 2, "af562a9cd33a": 2, "473faf8baeac": 1}
+"""With the schema each of them writes."""
+WRITE = """
+import asyncio, pathlib, sys
+from recalld.app.engine import Engine
+
+async def main(data):
+    async with Engine.open(pathlib.Path(data), worker="inside", embedder={"kind": "hash"}) as engine:
+        for n in range(5):
+            await engine.write(f"viking://resources/f{n}.md", f"# file {n}\\nuniqueword{n} lorem ipsum")
+        await engine.write("viking://resources/large.md", "a line of the large one\\n" * 8000)
+        await engine.say("s", [{"role": "user", "content": "the heron stood still", "id": "m1"}])
+        await engine.wait(timeout_s=60)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.loop_may_block  # the older version runs in a process of its own
+@pytest.mark.parametrize("commit", COMMITS)
+async def test_a_store_of_an_earlier_commit_opens_migrates_and_answers(commit: str, tmp_path: Path) -> None:
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("needs the repository's history")
+    packed = subprocess.run(["git", "archive", commit, "src"], cwd=ROOT, capture_output=True, check=False)
+    if packed.returncode:
+        pytest.skip(f"the history has no {commit}")
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    data = tmp_path / "data"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+    subprocess.run([sys.executable, "-c", WRITE, str(data)], env=environment, cwd=tmp_path, check=True, timeout=120)
+    for start in range(2):
+        async with Engine.open(data, worker="inside", embedder={"kind": "hash"}) as engine:
+            for n in range(5):
+                assert (await engine.read(f"viking://resources/f{n}.md")).endswith("lorem ipsum")
+                assert (await engine.find(f"uniqueword{n}")).hits[0].uri.name == f"f{n}.md"
+            assert len(await engine.read("viking://resources/large.md")) == 192_000
+            assert (await engine.find("heron")).hits[0].uri.name == "m1.md"
+            await engine.write("viking://resources/new.md", f"written after {start + 1} starts")
+            assert await engine.check() == []
+        left = [copy.name for copy in copies(data / "recalld.db")]
+        assert left == ([f"recalld.db.schema-{COMMITS[commit]}"] if start == 0 else [])
