@@ -120,6 +120,7 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         patience=embedder.patience_s if isinstance(embedder, GuardedEmbedder) else impatient,
         talk=_talk(config),
         deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),
+        strict_filters=config.search.strict_filters,
         writer=writer,
         costs=CostPolicy(
             config.model.tokens_per_day_max,

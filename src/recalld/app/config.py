@@ -222,6 +222,16 @@ class ModelConfig(_PluginConfig):
     calls_per_import_max: int = Field(1_000, ge=0, description="calls planned for the files of one import, likewise")
 
 
+class SearchConfig(BaseModel):
+    """How searches are read."""
+
+    model_config = _STRICT
+
+    strict_filters: bool = Field(
+        False, description="a filter on a field that only OpenViking has is refused instead of ignored and named"
+    )
+
+
 class StorageConfig(BaseModel):
     """How the embedded store runs."""
 
@@ -286,6 +296,7 @@ class Config(BaseSettings):
     embedder: EmbedderConfig = EmbedderConfig()
     reranker: RerankerConfig = RerankerConfig()
     model: ModelConfig = ModelConfig()
+    search: SearchConfig = SearchConfig()
     storage: StorageConfig = StorageConfig()
     session: SessionConfig = SessionConfig()
     worker: WorkerConfig = WorkerConfig()

@@ -11,6 +11,7 @@ from recalld.flows.tree.census import count_memories
 from recalld.ports.doors import Doors
 from recalld.rules.asking import ask
 from recalld.rules.census import Census
+from recalld.rules.filters import check_heeded
 
 _EVERYTHING = "everything"
 """A query has to have words; what only counts or lists does not look at them."""
@@ -32,7 +33,13 @@ class FigureVerbs:
         query = ask(_EVERYTHING, self._caller, self._doors.clock.now(), target_uri=uri, level=(0, 1, 2))
         return await scroll(query, cursor, limit, self._caller, self._doors)
 
+    def ignored(self, filter: Mapping[str, Any]) -> tuple[str, ...]:
+        """Parts of a filter object that ``count`` is not narrowed by. Raises ``Invalid``."""
+        return ask(_EVERYTHING, self._caller, self._doors.clock.now(), filter=filter).ignored
+
     async def count(self, uri: str = "", filter: Mapping[str, Any] | None = None) -> int:
         """How many pieces can be found below ``uri`` that the wire's filter object lets through."""
         query = ask(_EVERYTHING, self._caller, self._doors.clock.now(), target_uri=uri, level=(0, 1, 2), filter=filter)
+        if self._doors.strict_filters:
+            check_heeded(query)
         return (await self._doors.catalog.reach(self._caller, query)).size if query.limit else 0

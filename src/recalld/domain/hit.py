@@ -42,8 +42,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hits in descending score. ``degraded`` names the parts that were late or missing (() = complete)."""
+    """Hits in descending score. ``degraded`` names the parts that were late or missing (() = complete).
+    ``ignored``: parts of the query's filter that the hits are not narrowed by."""
 
     hits: tuple[Hit, ...]
     degraded: tuple[str, ...] = ()
     trajectory: tuple[Stage, ...] = ()
+    ignored: tuple[str, ...] = ()

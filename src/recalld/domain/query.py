@@ -27,7 +27,8 @@ class Query:
     ``targets``: subtrees to search, () = the caller's own tree and the account's resources; ``types``/``levels``: () =
     all; ``tags``: ``k=v``, all must be on the node; ``since``/``until``: epoch seconds against ``time_field``
     (``updated_at`` or ``created_at``); ``ranges``: further ones, all of which must hold;
-    ``score_min``: hits must score above it, None = the default cut.
+    ``score_min``: hits must score above it, None = the default cut; ``ignored``: parts of its filter that nothing here is
+    narrowed by.
     """
 
     text: str
@@ -43,6 +44,7 @@ class Query:
     exclude_session: str = ""
     messages: bool = True
     ranges: tuple[TimeRange, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def times(self) -> tuple[TimeRange, ...]:

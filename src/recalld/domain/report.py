@@ -193,10 +193,12 @@ class ContextEntry:
 
 @dataclass(frozen=True, slots=True)
 class ContextBlock:
-    """Recalled text ready to be put before a model, with how it was chosen. ``digest``: its gist with citations."""
+    """Recalled text ready to be put before a model, with how it was chosen. ``digest``: its gist with citations;
+    ``ignored``: parts of the filter that it is not narrowed by."""
 
     entries: tuple[ContextEntry, ...]
     rendered: str
     stats: dict[str, Any]
     degraded: tuple[str, ...] = ()
     digest: str = ""
+    ignored: tuple[str, ...] = ()

@@ -49,6 +49,8 @@ class Doors:
     ``maintenance``: what the store's owner does for the store itself (None: this process is not its owner); ``derived``: what it
     and those who search know of full text and vectors.
 
+    ``strict_filters``: a filter by what is not known here is refused instead of named.
+
     ``uploads``: where uploads lie. Jobs name those of this folder relative to it, so that the store can be moved.
     """
 
@@ -72,6 +74,7 @@ class Doors:
     former: Embedder | None = None
     patience: Callable[[str], float] = impatient
     deadlines: Deadlines = Deadlines()
+    strict_filters: bool = False
     talk: TalkPolicy = TalkPolicy()
     writer: Writer | None = None
     costs: CostPolicy = CostPolicy()

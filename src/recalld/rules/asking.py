@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Never
+from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.node import ContextType
-from recalld.domain.query import QUERY_CHARS_MAX, Query, TimeRange
+from recalld.domain.query import QUERY_CHARS_MAX, Query
 from recalld.domain.uri import Uri
 
 from .address import resolve
+from .filters import IGNORED, conditions, ignoring, inside, narrow_range, nothing, refuse
 from .moments import read_moment
 
 LIMIT_MAX = 1_000
@@ -113,22 +113,19 @@ def instant(text: str, now: float, field: str, *, end: bool = False) -> float:
 
 def with_filter(query: Query, raw: Mapping[str, Any], caller: Caller, now: float) -> Query:
     """Narrow a query by the wire's filter object: ``and``, ``must`` and ``range`` over uri, context_type, level, tags,
-    created_at and updated_at. Raises ``Invalid`` (``INVALID_FILTER``) for anything else, rather than ignore it."""
+    created_at and updated_at. What only the original can filter by is noted in ``ignored``. Raises ``Invalid``
+    (``INVALID_FILTER``) for anything else, rather than ignore it."""
     match raw.get("op"):
         case "and":
-            for part in _conditions(raw):
-                query = with_filter(query, part, caller, now) if isinstance(part, Mapping) else _no_filter(part)
+            for part in conditions(raw):
+                query = with_filter(query, part, caller, now) if isinstance(part, Mapping) else refuse(part)
             return query
         case "must":
-            return _must(query, str(raw.get("field")), _conditions(raw), caller, now)
+            query = _must(query, str(raw.get("field")), conditions(raw), caller, now)
+            return ignoring(query, "para") if raw.get("para") else query
         case "range" | "time_range":
-            return _range(query, raw, now)
-    return _no_filter(raw.get("op"))
-
-
-def _conditions(raw: Mapping[str, Any]) -> list[Any]:
-    given = raw.get("conds")
-    return list(given) if isinstance(given, list | tuple) else _no_filter("conds")
+            return narrow_range(query, raw, lambda text, field, end: instant(text, now, field, end=end))
+    return refuse(raw.get("op"))
 
 
 def _must(query: Query, field: str, values: list[Any], caller: Caller, now: float) -> Query:
@@ -136,67 +133,17 @@ def _must(query: Query, field: str, values: list[Any], caller: Caller, now: floa
         case "context_type":
             wanted = types([str(v) for v in values])
             kept = tuple(t for t in wanted if not query.types or t in query.types)
-            return replace(query, types=kept) if kept else _nothing(query)
+            return replace(query, types=kept) if kept else nothing(query)
         case "level":
             asked = levels(int(v) if str(v) in {"0", "1", "2"} else -1 for v in values)
             found = tuple(level for level in asked if not query.levels or level in query.levels)
-            return replace(query, levels=found) if found else _nothing(query)
+            return replace(query, levels=found) if found else nothing(query)
         case "tags" | "search_tags":
             return replace(query, tags=(*query.tags, *(tag(str(v)) for v in values)))
         case "uri":
-            inner = _inside(targets([str(v) for v in values], caller, now), query.targets)
-            return replace(query, targets=inner) if inner else _nothing(query)
-    return _no_filter(field)
-
-
-def _inside(wanted: Sequence[Uri], targets: Sequence[Uri]) -> tuple[Uri, ...]:
-    """What two lists of subtrees have in common (no ``targets``: everything)."""
-    if not targets:
-        return tuple(wanted)
-    inner = [w for w in wanted if any(w.under(t) for t in targets)] + [
-        t for t in targets if any(t.under(w) for w in wanted)
-    ]
-    return tuple(dict.fromkeys(inner))
-
-
-def _nothing(query: Query) -> Query:
-    """A query whose conditions exclude each other."""
-    return replace(query, limit=0)
-
-
-def _range(query: Query, raw: Mapping[str, Any], now: float) -> Query:
-    field = str(raw.get("field"))
-    if field not in {"created_at", "updated_at"}:
-        return _no_filter(field)
-    low, high = -math.inf, math.inf
-    # A day stands for its beginning or its end, whichever makes the word true: after a day is after its end.
-    for word, value in (("gte", raw.get("gte")), ("gt", raw.get("gt")), ("lte", raw.get("lte")), ("lt", raw.get("lt"))):
-        if value is None:
-            continue
-        when = _number_or_time(value, now, field, end=word in {"gt", "lte"})
-        match word:
-            case "gte":
-                low = max(low, when)
-            case "gt":
-                low = max(low, math.nextafter(when, math.inf))
-            case "lte":
-                high = min(high, when)
-            case _:
-                high = min(high, math.nextafter(when, -math.inf))
-    return replace(query, ranges=(*query.ranges, TimeRange(field, low, high)))
-
-
-def _number_or_time(value: object, now: float, field: str, *, end: bool) -> float:
-    return float(value) if isinstance(value, int | float) else instant(str(value), now, field, end=end)
-
-
-def _no_filter(what: object) -> Never:
-    raise Invalid(
-        f"filter part {str(what)[:60]!r} is not supported",
-        remedy="use and, must and range over uri, context_type, level, tags, created_at, updated_at",
-        code="INVALID_FILTER",
-        details={"field": "filter"},
-    )
+            inner = inside(targets([str(v) for v in values], caller, now), query.targets)
+            return replace(query, targets=inner) if inner else nothing(query)
+    return ignoring(query, field) if field in IGNORED else refuse(field)
 
 
 def _bad(field: str, what: str, remedy: str) -> Invalid:

@@ -58,7 +58,7 @@ async def assemble(wish: Wish, caller: Caller, doors: Doors, *, deadline_s: floa
         "cooled": len(cooled),
         "turn": past.log.turn if past.log is not None else 0,
     }
-    return ContextBlock(tuple(entries), render(shown), stats, tuple(sorted(gathered.degraded)), told)
+    return ContextBlock(tuple(entries), render(shown), stats, tuple(sorted(gathered.degraded)), told, gathered.ignored)
 
 
 async def _with_texts(found: Found, pins: Mapping[str, str], tenant: Tenant, degraded: set[str]) -> Found:

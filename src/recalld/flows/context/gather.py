@@ -45,6 +45,7 @@ class Gathered:
     seen: set[Uri] = field(default_factory=set)
     degraded: set[str] = field(default_factory=set)
     errors: list[dict[str, str]] = field(default_factory=list)
+    ignored: tuple[str, ...] = ()
 
 
 def searches(wish: Wish, quotas: Mapping[str, int] | None, caller: Caller, spare: int) -> list[Search]:
@@ -85,7 +86,7 @@ async def gather(
         embedder=Once(doors.embedder) if doors.embedder is not None else None,
         former=Once(doors.former) if doors.former is not None else None,
     )
-    into = Gathered()
+    into = Gathered(ignored=base.ignored)
     until = doors.clock.monotonic() + deadline_s
     failed: Busy | Upstream | None = None
     answered = 0

@@ -11,6 +11,7 @@ from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
 from recalld.ports.doors import Doors, impatient
 from recalld.ports.index import ChunkTable, Ids, Reach
+from recalld.rules.filters import check_heeded
 from recalld.rules.rank import Ranked, fold, rank
 from recalld.rules.weights import CUT, DEFAULT
 
@@ -31,6 +32,8 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
     ``Busy`` when readers are saturated, ``Upstream`` when no search answered within ``deadline_s``, of which a little is
     kept for reading what was found.
     """
+    if doors.strict_filters:
+        check_heeded(query)
     begun = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout_at(begun + deadline_s):
@@ -59,7 +62,7 @@ async def _find(query: Query, caller: Caller, doors: Doors, begun: float, deadli
         reach = await doors.catalog.reach(caller, query, patience_s=doors.patience(planned.text))
         stage("plan", f"{len(planned.terms)} terms, {reach.size} chunks in reach")
         if not reach.size or query.limit < 1:
-            return Answer((), (), tuple(stages))
+            return Answer((), (), tuple(stages), query.ignored)
         found = await recall(planned, reach, asked, doors, end=searched)
     table, evidence = await rows_of(reach, found, doors, end=ranked_by)
     stage("recall", f"{len(evidence.row)} postings, {evidence.known} vectors")
@@ -71,7 +74,7 @@ async def _find(query: Query, caller: Caller, doors: Doors, begun: float, deadli
     stage("rank", f"{len(best)} entries above {cut:g}")
     hits, unread = await _load(best, query.limit, reach, table, ranked, doors, end - spare / 4)
     stage("load", f"{len(hits)} hits")
-    return Answer(hits, tuple(sorted({*late, *found.degraded, *unread})), tuple(stages))
+    return Answer(hits, tuple(sorted({*late, *found.degraded, *unread})), tuple(stages), query.ignored)
 
 
 async def _serving(query: Query, caller: Caller, doors: Doors, end: float) -> tuple[Doors, tuple[str, ...]]:

@@ -203,3 +203,8 @@ class Call(Request):
         """Say in a header which parts an answer had to do without."""
         if missing:
             self.answer_headers["X-Recalld-Degraded"] = ",".join(missing)
+
+    def ignored(self, parts: Sequence[str]) -> None:
+        """Say in a header which parts of a filter an answer is not narrowed by."""
+        if parts:
+            self.answer_headers["X-Recalld-Ignored"] = ",".join(parts)

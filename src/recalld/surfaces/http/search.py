@@ -37,6 +37,7 @@ async def find(call: Call, body: FindBody) -> dict[str, Any]:
     _check_question(body)
     found = await call.workspace.find(body.query, **_find_options(body))
     call.degraded(found.degraded)
+    call.ignored(found.ignored)
     return shapes.answer(found, provenance=body.include_provenance)
 
 
@@ -54,6 +55,7 @@ async def search(call: Call, body: SearchBody) -> dict[str, Any]:
         )
     found = await call.workspace.search(body.query, session_id=body.session_id or "", **_find_options(body))
     call.degraded(found.degraded)
+    call.ignored(found.ignored)
     return shapes.answer(found, provenance=body.include_provenance)
 
 
@@ -64,6 +66,7 @@ async def recall(call: Call, body: RecallBody) -> dict[str, Any]:
     options = _recall_options(body)
     found = await call.workspace.assemble(body.query, **block_options(options))
     call.degraded(found.degraded)
+    call.ignored(found.ignored)
     shown = shapes.block(found)
     if body.render is False:
         shown["rendered"] = ""
@@ -107,6 +110,7 @@ async def _context(call: Call, body: SearchBody) -> dict[str, Any]:
         )
     found = await call.workspace.assemble(body.query, **block_options(_given(body)))
     call.degraded(found.degraded)
+    call.ignored(found.ignored)
     return shapes.block(found)
 
 

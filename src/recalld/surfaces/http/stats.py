@@ -66,7 +66,10 @@ async def count(call: Call, query: Annotated[CountQuery, Query()]) -> dict[str, 
     given = _filter(query.filter)
     if given is None:
         return {"count": await call.workspace.count(query.uri)}
-    return {"count": await call.workspace.verbs(FigureVerbs).count(query.uri, given)}
+    figures = call.workspace.verbs(FigureVerbs)
+    counted = await figures.count(query.uri, given)
+    call.ignored(figures.ignored(given))
+    return {"count": counted}
 
 
 def _record(piece: Piece, account: str) -> dict[str, Any]:
