@@ -313,8 +313,8 @@ class Ledger(Protocol):
         ...
 
     async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
-        """Files and messages at and below ``uri`` without a chunk of their text, with id > ``after``, in id order.
-        Raises ``NotFound``."""
+        """Files and messages at and below ``uri`` without a chunk of their text, or with a part of them alone, with
+        id > ``after``, in id order. Raises ``NotFound``."""
         ...
 
     async def prune(self, *, keep_s: float) -> int:

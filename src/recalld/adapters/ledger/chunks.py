@@ -92,12 +92,12 @@ def same_chunks(c: apsw.Connection, node: int, chunks: Sequence[Chunk]) -> tuple
 def delete_chunks(
     c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 1, 2), most: int = -1, after: int = 0
 ) -> int:
-    """Remove a node's chunks of these levels (-1: all, else at most so many) behind the chunk ``after`` with all that hangs on
-    them; returns how many."""
+    """Remove a node's chunks of these levels (-1: all, else at most so many, from the first on) behind the chunk ``after`` with
+    all that hangs on them; returns how many."""
     marks = ",".join("?" * len(levels))
     found = every(
         c,
-        f"SELECT id, owner, length FROM chunk WHERE node = ? AND id > ? AND level IN ({marks}) LIMIT ?",
+        f"SELECT id, owner, length FROM chunk WHERE node = ? AND id > ? AND level IN ({marks}) ORDER BY id LIMIT ?",
         (node, after, *levels, most),
     )
     if not found:

@@ -237,16 +237,23 @@ def owners(c: apsw.Connection) -> list[Caller]:
     return [Caller(account, user) for account, user in c.execute("SELECT account, user FROM owner ORDER BY id")]
 
 
+_WHOLE_FRONT = """
+SELECT 1 FROM (SELECT k.previous FROM chunk k WHERE k.node = s.id AND k.level = 2 ORDER BY k.id LIMIT 1) f
+WHERE f.previous = 0 OR EXISTS (SELECT 1 FROM chunk p WHERE p.id = f.previous)"""
+"""True of a node whose first chunk is there: chunks are deleted from the first on, so one that lacks its forerunner is what an
+interrupted deletion left."""
+
+
 def unindexed(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: int) -> list[Node]:
-    """Files and messages at and below ``uri`` without a chunk of their text, with id > ``after``, in id order."""
+    """Files and messages at and below ``uri`` without a chunk of their text, or with a part of them alone, with
+    id > ``after``, in id order."""
     rows.check_access(caller, uri)
     top = rows.find(c, caller.account, uri)
     if not top:
         raise rows.missing(uri)
     found = every(
         c,
-        f"{BELOW} SELECT id FROM s WHERE kind <> 0 AND id > :after AND NOT EXISTS "
-        "(SELECT 1 FROM chunk k WHERE k.node = s.id AND k.level = 2) ORDER BY id LIMIT :limit",
+        f"{BELOW} SELECT id FROM s WHERE kind <> 0 AND id > :after AND NOT EXISTS ({_WHOLE_FRONT}) ORDER BY id LIMIT :limit",
         {"top": top, "after": after, "limit": limit},
     )
     paths = rows.Paths(c, caller.account)
