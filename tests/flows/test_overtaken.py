@@ -17,6 +17,7 @@ from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, ConfigureSession, NoteRecall
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.policy import TAGS_MAX
+from recalld.flows.session.commit import commit
 from recalld.ports.doors import Doors
 from tests.house_fixture import House
 from tests.interleaving import interleaved
@@ -148,6 +149,69 @@ async def test_a_session_that_is_learnt_from_twice_at_once_counts_its_memories_o
             at,
         )
         assert (await house.r.session(name)).memories_extracted == counts
+    assert not met
+
+
+ONCE = "My favourite tea is oolong and I was born in Oslo on 3 May 1990."
+
+
+async def _counted_once(house: House) -> dict[str, int]:
+    await house.say("alone", ONCE)
+    await house.r.verbs(TalkVerbs).extract("alone")
+    counts = (await house.r.session("alone")).memories_extracted
+    assert counts
+    return counts
+
+
+async def test_an_archive_is_learnt_from_when_newer_talk_was_before_its_job_ran(house: House) -> None:
+    counts = await _counted_once(house)
+    await house.say("s", ONCE)
+    await house.r.session_commit("s")
+    await house.say("s", "My sister Clara adopted a grey cat named Miso on Friday 3 May 2024.")
+    newer = await house.r.verbs(TalkVerbs).extract("s")
+    assert newer
+    await house.settle()
+    assert sum((await house.r.session("s")).memories_extracted.values()) == len(newer) + sum(counts.values())
+    assert await house.found("oolong", target_uri="viking://~/memories")
+
+
+async def test_a_session_that_is_learnt_from_while_it_is_archived_counts_its_memories_once(house: House) -> None:
+    counts = await _counted_once(house)
+    for at in range(20):
+        name = f"archived{at}"
+        await house.say(name, ONCE)
+        _, met = await interleaved(
+            lambda doors, name=name: commit(name, 0, {}, Caller(), doors),  # type: ignore[misc]
+            lambda name=name: house.r.verbs(TalkVerbs).extract(name),  # type: ignore[misc]
+            house.doors,
+            at,
+        )
+        await house.settle()
+        assert (await house.r.session(name)).memories_extracted == counts, at
+        if not met:
+            break
+    assert not met
+
+
+async def test_live_talk_is_counted_once_when_it_is_archived_and_learnt_from_meanwhile(house: House) -> None:
+    counts = await _counted_once(house)
+    for at in range(20):
+        name = f"live{at}"
+        await house.say(name, ONCE)
+
+        async def archived(name: str = name) -> None:
+            await house.r.session_commit(name)
+            await house.settle()
+
+        _, met = await interleaved(
+            lambda doors, name=name: TalkVerbs(doors, Caller()).extract(name),  # type: ignore[misc]
+            archived,
+            house.doors,
+            at,
+        )
+        if not met:
+            break
+        assert (await house.r.session(name)).memories_extracted == counts, at
     assert not met
 
 

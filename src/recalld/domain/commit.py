@@ -240,12 +240,14 @@ class FinishArchive:
 @dataclass(frozen=True, slots=True)
 class ConfigureSession:
     """Replace a session's ``config`` keys by these (None removes a key). ``extracted``: memories to count by type.
-    ``expect``: keys that must still have these values (None = must be missing; ``Conflict`` ``ABORTED`` if not)."""
+    ``expect``: keys that must still have these values (None = must be missing; ``Conflict`` ``ABORTED`` if not).
+    ``archives``: how many archives it must have by then (likewise; None = do not care)."""
 
     session_id: str
     config: dict[str, Any]
     extracted: dict[str, int] = field(default_factory=dict)
     expect: dict[str, Any] = field(default_factory=dict)
+    archives: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

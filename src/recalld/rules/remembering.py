@@ -15,6 +15,9 @@ TYPES = ("profile", "preferences", "entities", "events", "identity", "soul")
 """Types in force where a policy names none."""
 DIFF_FILE = "memory_diff.json"
 """Beside an archive's messages: which memories came of them."""
+EXTRACTED_TO = "extracted_to"
+"""The session's setting that holds the ordinal up to which its live messages were learnt from at once. A commit hands it to
+the archive's job as it is then."""
 _IMPLIED = {"experiences": ("cases", "trajectories")}
 
 

@@ -11,7 +11,9 @@ LONG = "viking://resources/notes/long.md"
 
 
 def long_text(sections: int = 160) -> str:
-    return "\n\n".join(f"## Part {n}\n\n" + f"marker{n} " + "amber birch cedar delta ember fjord " * 60 for n in range(sections))
+    return "\n\n".join(
+        f"## Part {n}\n\n" + f"marker{n} " + "amber birch cedar delta ember fjord " * 60 for n in range(sections)
+    )
 
 
 @pytest.mark.parametrize("slices", [0, 1, 2, 3, 4, 8])

@@ -346,10 +346,13 @@ def archives(c: apsw.Connection, caller: Caller, session_id: str) -> list[Archiv
 def configure(pen: Pen, op: ConfigureSession) -> None:
     """See ``commit.ConfigureSession``."""
     node = node_of(pen.c, pen.caller, op.session_id)
-    config = json.loads(only(pen.c, "SELECT config FROM session WHERE node = ?", (node,))[0])
-    if any(config.get(key) != value for key, value in op.expect.items()):
+    told, archives = only(pen.c, "SELECT config, commits FROM session WHERE node = ?", (node,))
+    config = json.loads(told)
+    moved_on = op.archives is not None and op.archives != archives
+    if moved_on or any(config.get(key) != value for key, value in op.expect.items()):
+        what = "was committed" if moved_on else "has other settings"
         raise Conflict(
-            f"the settings of session {op.session_id} have changed meanwhile",
+            f"the session {op.session_id} {what} meanwhile",
             remedy="read them again",
             code="ABORTED",
             details={"resource": op.session_id, "retryable": True},

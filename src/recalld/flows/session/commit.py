@@ -7,17 +7,19 @@ from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import ArchiveMessages, Commit, ConfigureSession
-from recalld.domain.errors import Invalid
+from recalld.domain.errors import Busy, Conflict, Invalid
 from recalld.domain.job import Lane, NewJob
 from recalld.domain.report import Committed
 from recalld.domain.session import Message, Session
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
+from recalld.rules.remembering import EXTRACTED_TO
 from recalld.rules.retention import TURN_BUDGET_TOKENS, last_archived, last_archived_by_turns
 
 KEEP_RECENT_MAX = 10_000
 RETENTION = ("retention_mode", "keep_recent_turn_count", "retained_message_token_budget", "min_raw_tail_steps")
 """How whole turns are kept; the session remembers what its last commit said."""
+TRIES_MAX = 100
 
 
 async def commit(
@@ -41,8 +43,27 @@ async def put_away(
     remember: Mapping[str, Any] | None = None,
     done: int = 0,
 ) -> Committed:
-    """One commit for all of it. ``remember``: further settings the session keeps; ``done``: the job this completes."""
-    wishes = retention or {}
+    """One commit for all of it. ``remember``: further settings the session keeps; ``done``: the job this completes.
+    Raises ``Busy`` when it went on being learnt from all the while."""
+    for _ in range(TRIES_MAX):
+        try:
+            return await _put_away(session, tenant, doors, keep_recent_count, retention or {}, remember or {}, done)
+        except Conflict as changed:
+            if changed.details.get("resource") != session.id:
+                raise
+            session = await tenant.session(session.id)
+    raise Busy(f"the session {session.id} is being learnt from by many at once", retry_after_s=1.0)
+
+
+async def _put_away(
+    session: Session,
+    tenant: Tenant,
+    doors: Doors,
+    keep_recent_count: int,
+    wishes: Mapping[str, Any],
+    remember: Mapping[str, Any],
+    done: int,
+) -> Committed:
     live = await tenant.messages(session.id, archive=0)
     if not live:
         return Committed(session.id, False, reason="no_messages", active_tokens=0)
@@ -50,12 +71,14 @@ async def put_away(
     if last < 0:
         return Committed(session.id, False, reason="all_within_keep_window", active_tokens=session.pending_tokens)
     task_id = f"task_{doors.clock.token()}"
-    payload = {"session_id": session.id, "event_tags": wishes.get("event_tags")}
+    # What the archive holds that was not learnt from yet is certain at this moment alone: afterwards newer talk may be.
+    learnt_to = session.config.get(EXTRACTED_TO)
+    payload = {"session_id": session.id, "event_tags": wishes.get("event_tags"), EXTRACTED_TO: learnt_to}
     job = NewJob("extract", f"extract:{session.id}:{task_id}", payload, lane=Lane.INTERACTIVE, task_id=task_id)
-    kept = {**{name: wishes.get(name) for name in RETENTION}, **(remember or {})}
+    kept = {**{name: wishes.get(name) for name in RETENTION}, **remember}
     ops = (
         ArchiveMessages(session.id, last, keep_recent_count, task_id, job),
-        ConfigureSession(session.id, kept),
+        ConfigureSession(session.id, kept, expect={EXTRACTED_TO: learnt_to}),
     )
     receipt = await tenant.commit(Commit(ops, done=done))
     if not receipt.archive:

@@ -30,7 +30,15 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.ports.model import Candidate
 from recalld.rules.lines import split_lines
-from recalld.rules.remembering import DIFF_FILE, Remembering, event_tags, memory_diff, memory_type, remembering
+from recalld.rules.remembering import (
+    DIFF_FILE,
+    EXTRACTED_TO,
+    Remembering,
+    event_tags,
+    memory_diff,
+    memory_type,
+    remembering,
+)
 from recalld.rules.said import own_words
 from recalld.rules.sentences import fit
 from recalld.rules.settings import MEMORY_POLICY
@@ -40,8 +48,6 @@ from recalld.rules.wire import iso
 
 from .writing import Writing, archive_tiers, candidates
 
-EXTRACTED_TO = "extracted_to"
-"""The session's setting that holds the ordinal up to which ``extract_now`` has learnt."""
 NO_TIERS = Tiers("", "", "none")
 
 
@@ -59,7 +65,7 @@ async def extract(job: Job, doors: Doors) -> None:
     policy = await _policy(session, job.caller, doors)
     writing = Writing(doors)
     tiers = await archive_tiers(messages, writing) if policy.working else NO_TIERS
-    heard = _heard(messages, session, policy)
+    heard = _heard(messages, job.payload.get(EXTRACTED_TO, session.config.get(EXTRACTED_TO)), policy)
     found = await candidates(heard, writing) if heard else ()
     puts, counts = await _memories(found, session, policy, job.payload.get("event_tags"), job.caller, doors)
     told = await _told(archive, puts, job, tenant, doors)
@@ -80,7 +86,7 @@ async def _extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Re
     session = await tenant.session(session_id)
     live = await doors.compute.run(_quotable, await tenant.messages(session_id, archive=0))
     policy = await _policy(session, caller, doors)
-    heard = _heard(live, session, policy)
+    heard = _heard(live, session.config.get(EXTRACTED_TO), policy)
     found = await doors.model.memories(heard) if heard else ()
     puts, counts = await _memories(found, session, policy, None, caller, doors)
     if live:
@@ -89,6 +95,7 @@ async def _extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Re
             {EXTRACTED_TO: live[-1].ordinal},
             counts,
             expect={EXTRACTED_TO: session.config.get(EXTRACTED_TO)},
+            archives=session.commit_count,  # what is archived meanwhile is learnt by that archive's job
         )
         await tenant.commit(Commit((*puts, learnt), FOLLOWING, cause=str(session.uri)))
     return [Remembered(p.uri, memory_type(p.uri), p.tiers.abstract if p.tiers is not None else "") for p in puts]
@@ -108,9 +115,9 @@ async def _policy(session: Session, caller: Caller, doors: Doors) -> Remembering
     return remembering(given)
 
 
-def _heard(messages: Sequence[Message], session: Session, policy: Remembering) -> tuple[Message, ...]:
-    """What memories may be made of: not what was learnt from before."""
-    after = int(session.config.get(EXTRACTED_TO, -1))
+def _heard(messages: Sequence[Message], learnt_to: int | None, policy: Remembering) -> tuple[Message, ...]:
+    """What memories may be made of: not what was learnt from before (up to that ordinal; None = nothing)."""
+    after = -1 if learnt_to is None else int(learnt_to)
     return policy.heard([m for m in messages if m.ordinal > after])
 
 
