@@ -101,11 +101,16 @@ async def decode_json(data: bytes, pool: Pool) -> Any:
     A byte order mark is skipped. Half an emoji (a lone surrogate) becomes U+FFFD, and text that is not UTF-8 is read as
     files are: refusing it would lose a whole message for one character.
     """
+    return (await read_json(data, pool))[1]
+
+
+async def read_json(data: bytes, pool: Pool) -> tuple[bytes, Any]:
+    """The same, and beside the value the JSON text it was read from, which any strict decoder reads as well."""
     data = data.removeprefix(codecs.BOM_UTF8)
     if len(data) > INLINE_BYTES:
         return await pool.run(_measure_and_decode, data)
     try:
-        return _decode(data)
+        return data, _decode(data)
     except Invalid:
         if not may_be_repaired(data):
             raise
@@ -124,11 +129,12 @@ def repaired(data: bytes) -> bytes:
     return _ESCAPE.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], data)
 
 
-def _decode_repaired(data: bytes) -> Any:
-    return _decode(repaired(data))
+def _decode_repaired(data: bytes) -> tuple[bytes, Any]:
+    fixed = repaired(data)
+    return fixed, _decode(fixed)
 
 
-def _measure_and_decode(data: bytes) -> Any:
+def _measure_and_decode(data: bytes) -> tuple[bytes, Any]:
     if values_in(data) > VALUES_MAX:
         raise Invalid(
             f"the JSON body holds more than {VALUES_MAX} values",
@@ -136,7 +142,7 @@ def _measure_and_decode(data: bytes) -> Any:
             details={"values_max": VALUES_MAX},
         )
     try:
-        return _decode(data)
+        return data, _decode(data)
     except Invalid:
         if not may_be_repaired(data):
             raise

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
+from recalld.domain.errors import RecalldError
 
 from .desk import Desk
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _KEY = "recalld.mcp.desk"
 _REFUSED = -32001
+_UNREADABLE = -32700
 _JSON = b"application/json"
 _NEGOTIATED = frozenset({b"content-type", b"accept"})
 
@@ -31,6 +32,14 @@ class Door(Protocol):
 
     async def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
         """The engine, and the verbs as the request's caller. Raises ``RecalldError``."""
+        ...
+
+    async def exchange(self, scope: Scope, receive: Receive, send: Send, workspace: Workspace, answer: ASGIApp) -> None:
+        """Have ``answer`` answer one message, both bounded. Raises ``RecalldError`` before anything was sent."""
+        ...
+
+    def refusal(self, error: RecalldError) -> tuple[int, dict[str, str]]:
+        """A failure's status and headers."""
         ...
 
     async def upload(self, scope: Scope, temp_file_id: str) -> tuple[Path, str]:
@@ -67,9 +76,19 @@ class Mcp:
             if self._answer is None:
                 self._answer = await self._door.off_loop(_load)
         except RecalldError as error:
-            await _refusal(error)(scope, receive, send)
+            await self._refused(error, _REFUSED)(scope, receive, send)
             return
+        if scope["method"] == "GET":  # nothing is ever told that was not asked for: there is no stream to listen to
+            await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
+            return
+        scope["headers"] = _plain_headers(scope)
+        scope[_KEY] = self._desk(scope, engine, workspace)
+        try:
+            await self._door.exchange(scope, receive, send, workspace, self._answer)
+        except RecalldError as error:
+            await self._refused(error, _UNREADABLE)(scope, receive, send)
 
+    def _desk(self, scope: Scope, engine: Engine, workspace: Workspace) -> Desk:
         async def opened(temp_file_id: str) -> tuple[Path, str]:
             return await self._door.upload(scope, temp_file_id)
 
@@ -82,9 +101,12 @@ class Mcp:
         def place(kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
             return self._door.place(workspace, kind, waits)
 
-        scope["headers"] = _plain_headers(scope)
-        scope[_KEY] = Desk(engine, workspace, opened, ticket, upload_ticket, place)
-        await self._answer(scope, receive, send)
+        return Desk(engine, workspace, opened, ticket, upload_ticket, place)
+
+    def _refused(self, error: RecalldError, code: int) -> Response:
+        status, headers = self._door.refusal(error)
+        told = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": str(error)}}
+        return Response(json.dumps(told), status, headers, "application/json")
 
 
 def _plain_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
@@ -111,23 +133,3 @@ def _load() -> Callable[[Scope, Receive, Send], Awaitable[None]]:
 def _desk(request: Request) -> Desk:
     desk: Desk = request.scope[_KEY]
     return desk
-
-
-def _status(error: RecalldError) -> int:
-    match error:
-        case Denied(code="UNAUTHENTICATED"):
-            return 401
-        case Denied():
-            return 403
-        case Conflict():
-            return 412
-        case Invalid():
-            return 400
-    return 503
-
-
-def _refusal(error: RecalldError) -> Response:
-    status = _status(error)
-    told = {"jsonrpc": "2.0", "id": None, "error": {"code": _REFUSED, "message": str(error)}}
-    headers = {503: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}.get(status, {})
-    return Response(json.dumps(told), status, headers, "application/json")
