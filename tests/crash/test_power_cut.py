@@ -189,7 +189,7 @@ NEVER = {
     "a chunk without its words": "SELECT id FROM chunk WHERE id NOT IN (SELECT id FROM fts_docsize)",
     "words without a chunk": "SELECT id FROM fts_docsize WHERE id NOT IN (SELECT id FROM chunk)",
     "a directory whose tiers are behind": "SELECT id FROM node WHERE stale > 0 AND gone = 0",
-    "something removed and not purged": "SELECT id FROM node WHERE gone > 0",
+    "something removed and not cleaned": "SELECT node FROM trash WHERE cleaned = 0",
     "a memory twice": (
         "SELECT json_extract(source, '$.key') FROM node WHERE kind = 1 AND gone = 0 AND json_extract(source, '$.key') "
         "IS NOT NULL GROUP BY 1 HAVING count(*) > 1"

@@ -18,7 +18,7 @@ from recalld.adapters.vectors.exact import ExactSpace
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
 from recalld.domain.errors import Busy
-from recalld.infra.readers import Readers
+from recalld.infra import readers
 from recalld.surfaces.http.app import create_app
 from tests.doubles.provider import WIDTH, provider
 
@@ -94,12 +94,12 @@ async def test_the_vector_index(tmp_path: Path) -> None:
 async def test_the_stores_reads(tmp_path: Path) -> None:
     """Nothing is left to answer with: each question ends with its deadline, one too many at once, and health stays."""
     async with house(tmp_path) as http:
-        with frozen(Readers, "_run") as reached:
+        with frozen(readers._Lines, "_run") as reached:
             stats = [asyncio.ensure_future(http.get("/api/v1/fs/stat", params={"uri": HERON})) for _ in range(4)]
             while not reached.is_set():
                 await asyncio.sleep(0.001)
             late = await http.post("/api/v1/search/find", json=ASKED)
-            assert (late.status_code, late.json()["error"]["code"]) == (504, "DEADLINE_EXCEEDED")
+            assert (late.status_code, late.json()["error"]["code"]) == (504, "DEADLINE_EXCEEDED"), late.text
             assert (await http.get("/health")).status_code == 200
         assert {answer.status_code for answer in await asyncio.gather(*stats)} == {200}
         assert await finds(http) == ([HERON], "")
@@ -108,7 +108,7 @@ async def test_the_stores_reads(tmp_path: Path) -> None:
 async def test_more_reads_than_may_wait_are_told_at_once_when_to_come_back(tmp_path: Path) -> None:
     async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none", storage={"readers": READERS}) as engine:
         await engine.write(HERON, "the heron stood still by the water")
-        with frozen(Readers, "_run"):
+        with frozen(readers._Lines, "_run"):
             asked = [asyncio.ensure_future(engine.stat(HERON)) for _ in range(READERS + WAITING_MAX + 5)]
             await asyncio.sleep(0.01)
             refused = [one for one in asked if one.done()]

@@ -132,7 +132,7 @@ async def test_an_agent_hands_out_a_file_once_without_a_key(http: httpx.AsyncCli
     await write(http, "viking://user/ana/memories/preferences/ana/tea.md", "oolong")
     told = (await call(http, "download", uri="viking://~/memories/preferences/ana/tea.md"))["content"][0]["text"]
     address = told.splitlines()[-1]
-    assert address.startswith("http://test/api/v1/content/download?token=")
+    assert address.startswith("http://localhost/api/v1/content/download?token=")
     got = await http.get(address)
     assert (got.status_code, got.content) == (200, b"oolong")
     again = await http.get(address)

@@ -38,6 +38,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     if kind in PLAIN_TYPES:
         return PLAIN_TYPES[kind]
     arguments = get_args(kind)
+    if get_origin(kind) is tuple and arguments[-1] is not Ellipsis:
+        return st.tuples(*map(values, arguments))
     if get_origin(kind) is tuple:
         return st.lists(values(arguments[0]), max_size=3).map(tuple)
     if get_origin(kind) is dict:

@@ -15,6 +15,13 @@ from tests.counted import steps
 BESIDE = 600
 
 
+def _store() -> apsw.Connection:
+    c = apsw.Connection(":memory:")
+    for step in sorted(MIGRATIONS):
+        c.execute(MIGRATIONS[step])
+    return c
+
+
 def _say(c: apsw.Connection, session: str, *ids: str) -> Pen:
     pen = Pen(c, Caller("acme", "ada"), 1.0, "")
     said = tuple(NewMessage(Message(id_, "user", (), "words"), (), "") for id_ in ids)
@@ -23,8 +30,7 @@ def _say(c: apsw.Connection, session: str, *ids: str) -> Pen:
 
 
 def test_what_was_said_before_and_elsewhere_costs_nothing() -> None:
-    c = apsw.Connection(":memory:")
-    c.execute(MIGRATIONS[1])
+    c = _store()
     _say(c, "talk", "m0")
     alone = steps(c, lambda: _say(c, "talk", "m1"))
     for number in range(BESIDE):
@@ -35,8 +41,7 @@ def test_what_was_said_before_and_elsewhere_costs_nothing() -> None:
 
 
 def test_the_same_message_twice_is_one() -> None:
-    c = apsw.Connection(":memory:")
-    c.execute(MIGRATIONS[1])
+    c = _store()
     first = _say(c, "talk", "a", "b", "a")
     again = _say(c, "talk", "b", "c")
     assert (first.outcome.messages_added, first.outcome.messages_seen) == (2, 1)

@@ -118,10 +118,11 @@ class FakeWorkspace:
         content: str | bytes,
         *,
         mode: str = "replace",
+        if_version: int | None = None,
         wait: bool = False,
         timeout_s: float | None = None,
     ) -> Written:
-        self._asked("write", uri=uri, mode=mode, wait=wait, timeout_s=timeout_s)
+        self._asked("write", uri=uri, mode=mode, if_version=if_version, wait=wait, timeout_s=timeout_s)
         at = self._uri(uri)
         known = at in self.state.files
         if mode == "create" and known:

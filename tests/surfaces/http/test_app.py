@@ -90,12 +90,15 @@ FACETS = {
     "sessions.search_tool_result",
     "fs.attrs",
     "fs.set_tags",
+    "fs.history",
+    "fs.restore",
+    "content.diff",
     "content.set_tags",
     "content.reindex",
     "system.consistency",
 }
 """Routes whose verbs the fake engine does not have: stories on a real one hold their answers to the document."""
-FACET_TAGS = {"admin", "pack", "privacy-configs", "skills", "snapshot", "user-settings"}
+FACET_TAGS = {"admin", "log", "pack", "privacy-configs", "skills", "snapshot", "user-settings"}
 """The same for whole families of routes."""
 
 

@@ -39,7 +39,9 @@ async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float)
         async with asyncio.timeout_at(begun + deadline_s):
             return await _find(query, caller, doors, begun, deadline_s)
     except TimeoutError:
-        raise Upstream("the index did not answer in time", remedy="ask again in a moment") from None
+        raise Upstream(
+            "the index did not answer in time", remedy="ask again in a moment", code="DEADLINE_EXCEEDED"
+        ) from None
 
 
 async def _find(query: Query, caller: Caller, doors: Doors, begun: float, deadline_s: float) -> Answer:
