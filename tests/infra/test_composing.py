@@ -10,6 +10,7 @@ import pytest
 from recalld.infra.composing import compose_names
 from recalld.infra.datafile import connect
 from recalld.infra.migration import migrate
+from recalld.infra.schema import MIGRATIONS, SCHEMA_VERSION
 from tests.house_fixture import house_at
 
 LOOSE, TIGHT = (unicodedata.normalize(form, "Café.md") for form in ("NFD", "NFC"))
@@ -18,11 +19,13 @@ ROOT = "viking://resources/docs"
 
 
 def age(folder: Path, *names: tuple[str, str]) -> None:
-    """Make of a store one of the version before, with other names."""
+    """Give a store other names, and let the step that composes names migrate it."""
     c = connect(folder / "recalld.db", readonly=False)
     for now, then in names:
         c.execute("UPDATE node SET name = ? WHERE name = ?", (then, now)).fetchall()
     c.execute("PRAGMA user_version = 4").fetchall()
+    assert migrate(c, folder / "recalld.db", steps={step: MIGRATIONS[step] for step in range(1, 6)})
+    c.execute(f"PRAGMA user_version = {SCHEMA_VERSION}").fetchall()  # whose tables it has already
     c.close()
 
 

@@ -50,6 +50,45 @@ def test_an_address_whose_connections_are_all_busy_is_asked_for_health_alone() -
     assert come(there, "10.0.0.2")[1] is Standing.ADMITTED
 
 
+@pytest.mark.parametrize("newcomer", ["10.0.0.66", "10.0.0.9"])
+def test_who_opens_many_connections_closes_their_own(newcomer: str) -> None:
+    there = Connections(Bounds(12, 10))
+    others = [come(there, f"10.0.0.{n}")[0] for n in range(1, 5)]
+    many = [come(there, "10.0.0.66")[0] for _ in range(8)]
+    for _ in range(3):
+        assert come(there, newcomer)[1] is Standing.ADMITTED
+    assert [one.evicted for one in others] == [False] * 4
+    assert [one.evicted for one in many] == [True] * 3 + [False] * 5
+
+
+def test_a_proxy_on_this_machine_keeps_its_connections_before_an_address_that_fills_its_share() -> None:
+    there = Connections(Bounds(12, 4))
+    proxied = [come(there, "127.0.0.1")[0] for _ in range(8)]
+    many = [come(there, "10.0.0.66")[0] for _ in range(4)]
+    assert come(there, "10.0.0.9")[1] is Standing.ADMITTED
+    assert [one.evicted for one in proxied] == [False] * 8
+    assert many[0].evicted
+
+
+def test_among_addresses_alike_the_longest_silence_makes_room() -> None:
+    there = Connections(Bounds(3, 3))
+    first, second, third = (come(there, f"10.0.0.{n}")[0] for n in range(3))
+    there.works(first)
+    there.rests(first)
+    come(there, "10.0.0.9")
+    assert (first.evicted, second.evicted, third.evicted) == (False, True, False)
+
+
+def test_whose_connections_are_all_busy_loses_none_of_them() -> None:
+    there = Connections(Bounds(4, 4))
+    busy = [come(there, "10.0.0.66", works=True)[0] for _ in range(3)]
+    silent, _ = come(there, "10.0.0.1")
+    assert come(there, "10.0.0.66", works=True)[1] is Standing.ADMITTED
+    assert silent.evicted
+    assert come(there, "10.0.0.1")[1] is Standing.SPARE
+    assert not any(one.evicted for one in busy)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", ""])
 def test_this_machines_own_addresses_may_have_all(host: str) -> None:
     there = Connections(Bounds(10, 2))

@@ -6,7 +6,7 @@ import pytest
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied
-from recalld.surfaces.http.tickets import TICKET_S, TICKETS_MAX, Tickets
+from recalld.surfaces.http.tickets import CALLER_TICKETS_MAX, TICKET_S, Tickets
 
 ANA = Caller(user="ana")
 URI = "viking://resources/a.md"
@@ -45,12 +45,23 @@ def test_a_ticket_ends_after_ten_minutes() -> None:
         tickets.take(late)
 
 
-def test_too_many_tickets_cost_the_oldest() -> None:
+def test_too_many_tickets_cost_their_user_the_oldest_and_nobody_else() -> None:
     tickets = Tickets()
-    issued = [tickets.issue(ANA, URI) for _ in range(TICKETS_MAX + 1)]
+    bens = tickets.issue(Caller(user="ben"), URI)
+    issued = [tickets.issue(Caller(user="ana", peer=f"peer{n % 7}"), URI) for n in range(CALLER_TICKETS_MAX + 1)]
     with pytest.raises(Denied):
         tickets.take(issued[0])
     assert tickets.take(issued[1]).uri == URI
+    assert tickets.take(bens).uri == URI
+
+
+def test_there_are_only_so_many_tickets_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recalld.surfaces.http.tickets.TICKETS_MAX", 3)
+    tickets = Tickets()
+    issued = [tickets.issue(Caller(user=f"user{n}"), URI) for n in range(4)]
+    with pytest.raises(Denied):
+        tickets.take(issued[0])
+    assert [tickets.take(one).uri for one in issued[1:]] == [URI] * 3
 
 
 def test_no_two_tickets_are_alike_and_none_can_be_guessed() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from recalld.surfaces.http import multipart
+from recalld.surfaces.http import multipart, resources
 from recalld.surfaces.http.admission import Admission, Class, Limits
 from recalld.surfaces.http.app import Application
-from recalld.surfaces.http.uploads import UploadQuota
+from recalld.surfaces.http.uploads import UploadQuota, finish
 from tests.surfaces.http.fake_engine import FakeEngine
 from tests.surfaces.http.raw import posted
 
@@ -127,6 +128,25 @@ async def test_an_upload_that_was_given_up_counts_no_more(
 
     assert await posted(app, UPLOAD, receive, FORM) == 0
     assert (await send(http, b"x" * 9_000, {})).status_code == 200
+
+
+async def test_an_upload_that_has_just_ended_is_not_counted_twice(
+    app: Application, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.front, "uploads", UploadQuota(10_000))
+    named, seen = threading.Event(), threading.Event()
+
+    def finished(*given: Any) -> None:
+        finish(*given)
+        named.set()
+        seen.wait(0.2)  # the folder is still being written: the other upload may look now
+
+    monkeypatch.setattr(resources, "finish", finished)
+    first = asyncio.ensure_future(send(http, b"x" * 5_500, ANA))
+    await asyncio.to_thread(named.wait, 10)
+    assert (await send(http, b"x" * 3_500, ANA)).status_code == 200
+    assert (await first).status_code == 200
+    assert (await send(http, b"x" * 3_500, ANA)).status_code == 429
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

@@ -63,15 +63,19 @@ def files_wanted(total: int) -> int:
 
 
 class Connections:
-    """All on one loop, so nothing needs a lock. When the bound is reached, the connection that has been silent for longest
-    makes room, as in nginx; a newcomer is refused only where every connection has a request under way."""
+    """All on one loop, so nothing needs a lock. When the bound is reached, the address that uses most of what it may have makes
+    room, by the connection that has been silent for longest: who opens many closes their own. A newcomer is refused only where
+    every connection has a request under way."""
 
     def __init__(self, bounds: Bounds, now: Callable[[], float] = time.monotonic) -> None:
         self._bounds = bounds
         self._now = now
         self._open: dict[Member, str] = {}
-        self._silent: OrderedDict[Member, None] = OrderedDict()
+        self._silent: dict[str, OrderedDict[Member, int]] = {}
+        """By address, the one that has been silent for longest first; the number tells whose silence began before."""
+        self._silences = 0
         self._of: Counter[str] = Counter()
+        self._local: set[str] = set()
         self._lingering: set[Member] = set()
         self._counts: Counter[str] = Counter()
         self._logged: dict[str, tuple[float, int]] = {}
@@ -97,7 +101,9 @@ class Connections:
             standing = Standing.ADMITTED
         self._open[member] = address
         self._of[address] += 1
-        self._silent[member] = None
+        if local:
+            self._local.add(address)
+        self.rests(member)
         return standing
 
     def may_linger(self, member: Member) -> bool:
@@ -109,36 +115,52 @@ class Connections:
 
     def works(self, member: Member) -> None:
         """A request is under way."""
-        self._silent.pop(member, None)
+        address = self._open.get(member)
+        silent = self._silent.get(address) if address is not None else None
+        if address is not None and silent is not None:
+            silent.pop(member, None)
+            if not silent:
+                del self._silent[address]
 
     def rests(self, member: Member) -> None:
         """No request is under way any more."""
-        if member in self._open:
-            self._silent[member] = None
+        address = self._open.get(member)
+        if address is not None:
+            self._silences += 1
+            self._silent.setdefault(address, OrderedDict()).setdefault(member, self._silences)
 
     def lost(self, member: Member) -> None:
         """The connection has gone."""
         self._lingering.discard(member)
-        self._silent.pop(member, None)
+        self.works(member)
         address = self._open.pop(member, None)
         if address is not None:
             self._of[address] -= 1
             if not self._of[address]:
                 del self._of[address]
+                self._local.discard(address)
 
     def too_slow(self, what: str) -> None:
         """A client was hung up on: it did not send, or did not read, what was due."""
         self._note("slow", what)
 
     def _make_room(self, address: str) -> bool:
-        """Close the connection (of this address) that has been silent for longest."""
-        found = next((one for one in self._silent if not address or self._open[one] == address), None)
-        if found is None:
+        """Close a silent connection of this address, or where none is named of the one that uses most of what it may have."""
+        if not address:
+            address = max(self._silent, key=self._use, default="")
+        silent = self._silent.get(address)
+        if not silent:
             return False
-        self._note("evicted", self._open[found])
+        found = next(iter(silent))
+        self._note("evicted", address)
         self.lost(found)
         found.evict()
         return True
+
+    def _use(self, address: str) -> tuple[float, int]:
+        """How much of what it may have an address uses; of two alike, whose silence is older."""
+        most = self._bounds.total if address in self._local else self._bounds.address
+        return self._of[address] / most, -next(iter(self._silent[address].values()))
 
     def _note(self, what: str, where: str) -> None:
         """Count it, and say so in the log now and then: who attacks writes no log of ours."""

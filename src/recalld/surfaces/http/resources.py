@@ -68,8 +68,9 @@ async def _received(call: Call, caller: Caller) -> str:
     folder = call.engine.upload_dir
     part = folder / f"{new_id('', shared=False)}.part"
     quota = front.uploads
-    lying = await front.scan.run(quota.lying, folder, caller)
-    quota.check(caller, lying, _declared(call))
+    async with quota.turn(caller):
+        lying = await front.scan.run(quota.lying, folder, caller)
+        quota.check(caller, lying, _declared(call))
     with quota.coming(caller, lying) as counted:
         received = await receive_file(call, part, bytes_max=UPLOAD_BYTES_MAX, pool=front.disk, counted=counted)
         try:
@@ -99,14 +100,15 @@ async def _kept(call: Call, caller: Caller, part: Path, received: Received) -> s
             raise Invalid(
                 problem, remedy="send a file with something in it, and fields as documented", details={"field": field}
             )
-    # Others of this user may have ended since this one began.
-    front.uploads.check(caller, await front.scan.run(front.uploads.lying, folder, caller))
     upload_id = new_id(received.filename, shared=mode == "shared")
-    try:
-        await front.disk.run(finish, part, upload_id, _base(received.filename), caller)
-    except OSError as refused:
-        raise not_stored(refused) from refused
-    return upload_id
+    async with front.uploads.turn(caller):
+        # Others of this user may have ended since this one began.
+        front.uploads.check(caller, await front.scan.run(front.uploads.lying, folder, caller))
+        try:
+            await front.disk.run(finish, part, upload_id, _base(received.filename), caller)
+        except OSError as refused:
+            raise not_stored(refused) from refused
+    return upload_id  # and nobody's turn comes before this upload has left those that come
 
 
 async def add(call: Call, body: AddBody) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied
 
 TICKET_S = 600.0
-TICKETS_MAX = 1_000
+TICKETS_MAX = 2_000
+CALLER_TICKETS_MAX = 200
+"""Of one user: who asks for too many makes their own oldest worthless, not another's."""
 TOKEN_CHARS_MAX = 128
 
 
@@ -46,6 +48,9 @@ class Tickets:
         now = self.now()
         for digest in [d for d, ticket in self._held.items() if ticket.ends <= now]:
             del self._held[digest]
+        mine = [d for d, ticket in self._held.items() if _user(ticket.caller) == _user(caller)]
+        if len(mine) >= CALLER_TICKETS_MAX:
+            del self._held[mine[0]]
         while len(self._held) >= TICKETS_MAX:
             del self._held[next(iter(self._held))]
         token = secrets.token_urlsafe(32)
@@ -86,6 +91,10 @@ def worthless() -> Denied:
         remedy="ask for a new one; each is good once, for ten minutes, and ends with the key it was made for",
         code="UNAUTHENTICATED",
     )
+
+
+def _user(caller: Caller) -> tuple[str, str]:
+    return caller.account, caller.user
 
 
 def _digest(token: str) -> bytes:

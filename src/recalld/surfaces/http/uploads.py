@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
+from weakref import WeakValueDictionary
 
 import orjson
 
@@ -62,6 +64,12 @@ class UploadQuota:
         self._bytes_max = bytes_max
         self._coming: Counter[tuple[str, str]] = Counter()
         self._owners: dict[str, tuple[str, str]] = {}
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    def turn(self, caller: Caller) -> asyncio.Lock:
+        """Hold it while this caller's uploads are added up, and while one of them goes from those that come to those that lie
+        there: else it would be counted twice."""
+        return self._turns.setdefault((caller.account, caller.user), asyncio.Lock())
 
     def lying(self, folder: Path, caller: Caller) -> int:
         """Bytes of this caller's finished uploads. Blocking, and for one thread at a time."""
