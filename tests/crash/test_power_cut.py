@@ -190,6 +190,8 @@ NEVER = {
     "words without a chunk": "SELECT id FROM fts_docsize WHERE id NOT IN (SELECT id FROM chunk)",
     "a directory whose tiers are behind": "SELECT id FROM node WHERE stale > 0 AND gone = 0",
     "something removed and not cleaned": "SELECT node FROM trash WHERE cleaned = 0",
+    "something removed and not in the trash": "SELECT id FROM node WHERE gone > 0 AND id NOT IN (SELECT node FROM trash)",
+    "trash that was not removed": "SELECT node FROM trash WHERE node NOT IN (SELECT id FROM node WHERE gone > 0)",
     "a memory twice": (
         "SELECT json_extract(source, '$.key') FROM node WHERE kind = 1 AND gone = 0 AND json_extract(source, '$.key') "
         "IS NOT NULL GROUP BY 1 HAVING count(*) > 1"

@@ -127,14 +127,23 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class SetTags:
-    """Set a node's tags (the full new set); ``append``: add them to those it has, a later value of a key winning. Tags that
-    it has already change nothing and are reported as unchanged. More than ``TAGS_MAX`` are ``Invalid``. ``optional``: a node
-    that is not there is left out instead of raising ``NotFound``."""
+    """Set a node's tags (the full new set); ``append``: add them to those it has, a later value of a key winning. Those it
+    has already are reported as unchanged; more than ``TAGS_MAX`` are ``Invalid``. ``optional``: a missing node is left out."""
 
     uri: Uri
     tags: tuple[str, ...]
     append: bool = False
     optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetAttributes:
+    """Give an entry these tags and this origin (None: they stay). ``expect_tags``: what it must still have, else ``ABORTED``."""
+
+    uri: Uri
+    tags: tuple[str, ...] | None = None
+    source: dict[str, Any] | None = None
+    expect_tags: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +249,8 @@ class FinishArchive:
 @dataclass(frozen=True, slots=True)
 class ConfigureSession:
     """Replace a session's ``config`` keys by these (None removes a key). ``extracted``: memories to count by type.
-    ``expect``: keys that must still have these values (None = must be missing; ``Conflict`` ``ABORTED`` if not).
-    ``archives``: how many archives it must have by then (likewise; None = do not care)."""
+    ``expect``: keys that must still have these values (None = must be missing; ``Conflict`` ``ABORTED`` if not), ``archives``:
+    how many archives it must have by then (likewise)."""
 
     session_id: str
     config: dict[str, Any]
@@ -348,7 +357,7 @@ class KeepMade:
 
 
 Op = (
-    MakeDir | Anchor | PutFile | Remove | Undelete | Move | Copy | SetTags | SetTiers | SetChunks | PutVectors
+    MakeDir | Anchor | PutFile | Remove | Undelete | Move | Copy | SetTags | SetAttributes | SetTiers | SetChunks | PutVectors
     | OpenSession | Append | ArchiveMessages | FinishArchive | ConfigureSession | NoteRecall | MarkUsed
     | NewTask | UpdateTask | MarkSnapshot | SetIgnore | MarkLeaving | DropMember | CountCost | KeepMade
 )  # fmt: skip

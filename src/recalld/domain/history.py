@@ -84,6 +84,7 @@ class NodeState:
     uri: Uri | None
     hash: str = ""
     tags: tuple[str, ...] = ()
+    source: dict[str, Any] = field(default_factory=dict)
     children: tuple[int, ...] = ()
 
 
@@ -124,20 +125,24 @@ class MoveBack:
 
 @dataclass(frozen=True, slots=True)
 class WriteBack:
-    """Give a file the content ``hash`` again; ``node``: the file whose log names it; ``expect``: what it holds now."""
+    """Give a file the content ``hash`` again; ``node``: the file whose log names it; ``expect``: what it holds now;
+    ``source``: where that content came from."""
 
     uri: Uri
     node: int
     hash: str
     expect: str
+    source: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Retag:
-    """Give an entry its former tags again."""
+    """Give an entry its former tags again, and with them its former origin (None: it stays). ``expect``: its tags now."""
 
     uri: Uri
     tags: tuple[str, ...]
+    expect: tuple[str, ...] = ()
+    source: dict[str, Any] | None = None
 
 
 Step = RemoveCreated | RestoreRemoved | MoveBack | WriteBack | Retag

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from recalld.domain.errors import Denied
 from recalld.domain.history import (
@@ -85,26 +86,33 @@ class _Planner:
                 if any(e.op != "move" for e in own):
                     self.keep(own[-1].uri, REMOVED)
                 continue
-            self._write_back(state, own, state.uri)
-            self._retag(state, own, state.uri)
+            self._content_back(state, own, state.uri)
 
-    def _write_back(self, state: NodeState, own: Sequence[LogEntry], uri: Uri) -> None:
+    def _content_back(self, state: NodeState, own: Sequence[LogEntry], uri: Uri) -> None:
+        source = _former(own, "source", state.source)
+        if self._write_back(state, own, uri, source):
+            source = None
+        self._retag(state, own, uri, source)
+
+    def _write_back(self, state: NodeState, own: Sequence[LogEntry], uri: Uri, source: dict[str, Any] | None) -> bool:
+        """True where what it is about is settled: with its content goes the origin of that."""
         writes = [e for e in own if e.op == "write"]
         if not writes or writes[0].before == writes[-1].after:
-            return
+            return False
         if state.hash != writes[-1].after:
             self.keep(uri, CHANGED)
         else:
-            self.steps.append((state.id, WriteBack(uri, state.id, writes[0].before, state.hash)))
+            origin = state.source if source is None else source
+            self.steps.append((state.id, WriteBack(uri, state.id, writes[0].before, state.hash, origin)))
+        return True
 
-    def _retag(self, state: NodeState, own: Sequence[LogEntry], uri: Uri) -> None:
-        changes = [e.detail["tags"] for e in own if "tags" in e.detail]
-        if not changes or changes[0][0] == changes[-1][1]:
-            return
-        if list(state.tags) != changes[-1][1]:
+    def _retag(self, state: NodeState, own: Sequence[LogEntry], uri: Uri, source: dict[str, Any] | None) -> None:
+        now = list(state.tags)
+        tags = _former(own, "tags", now)
+        if tags is None and _changed(own, "tags"):
             self.keep(uri, CHANGED)
-        else:
-            self.steps.append((state.id, Retag(uri, tuple(changes[0][0]))))
+        if tags is not None or source is not None:
+            self.steps.append((state.id, Retag(uri, tuple(now if tags is None else tags), state.tags, source)))
 
     def structure(self, entry: LogEntry) -> None:
         """The inverse of one entry that shaped the tree."""
@@ -171,8 +179,7 @@ class _Planner:
             self.steps.append((entry.node, RestoreRemoved(uri, entry.node)))
             own = self.own[entry.node]
             if own[0].op != "create":
-                self._write_back(state, own, uri)
-                self._retag(state, own, uri)
+                self._content_back(state, own, uri)
 
     def _returns(self, directory: Uri) -> bool:
         """Whether the plan has restored a directory, or one above it."""
@@ -207,6 +214,18 @@ class _Planner:
                 step = RemoveCreated(step.uri, "", since=self.end)
             steps.append(step)
         return steps
+
+
+def _changed(own: Sequence[LogEntry], what: str) -> bool:
+    """True if these entries gave a node other tags, or another origin, than it had before them."""
+    changes = [e.detail[what] for e in own if what in e.detail]
+    return bool(changes) and bool(changes[0][0] != changes[-1][1])
+
+
+def _former(own: Sequence[LogEntry], what: str, now: Any) -> Any:
+    """What a node had before these entries; None: the same, or what it has now is not what they gave it."""
+    changes = [e.detail[what] for e in own if what in e.detail]
+    return changes[0][0] if _changed(own, what) and now == changes[-1][1] else None
 
 
 def _removable(uri: Uri) -> bool:

@@ -100,18 +100,20 @@ def states(c: apsw.Connection, account: str, nodes: Sequence[int]) -> dict[int, 
     wanted = orjson.dumps(list(nodes)).decode()
     found = every(
         c,
-        "SELECT n.id, n.kind, n.hash, n.tags, n.gone, EXISTS (SELECT 1 FROM trash t WHERE t.node = n.id AND t.erase = 0) "
+        "SELECT n.id, n.kind, n.hash, n.tags, n.source, n.gone, EXISTS (SELECT 1 FROM trash t WHERE t.node = n.id AND t.erase = 0) "
         "FROM json_each(?) w JOIN node n ON n.id = w.value",
         (wanted,),
     )
     made = {}
-    for id_, kind, hash_, tags, gone, kept in found:
+    for id_, kind, hash_, tags, source, gone, kept in found:
         uri = _place(c, account, id_, even_gone=bool(gone))
         alive = uri is not None and not gone
         children = every(c, _CHILDREN, (id_, CHILDREN_MAX)) if alive and KINDS[kind] is Kind.DIRECTORY else []
         below = tuple(child for (child,) in children)
         restorable = bool(gone and kept)
-        made[id_] = NodeState(id_, KINDS[kind], alive, restorable, uri, hash_, tuple(orjson.loads(tags)), below)
+        made[id_] = NodeState(
+            id_, KINDS[kind], alive, restorable, uri, hash_, tuple(orjson.loads(tags)), orjson.loads(source), below
+        )
     return made
 
 

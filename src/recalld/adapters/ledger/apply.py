@@ -12,7 +12,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Op, Receipt
 from recalld.domain.uri import Uri
 
-from . import carry, members, queue, rows, snapshots, talk, trash, tree, upkeep, writing
+from . import attributes, carry, members, queue, rows, snapshots, talk, trash, tree, upkeep, writing
 from .pen import Outcome, Pen
 
 APPLY: dict[type, Callable[[Pen, Any], None]] = {
@@ -23,7 +23,8 @@ APPLY: dict[type, Callable[[Pen, Any], None]] = {
     ops.Undelete: trash.undelete,
     ops.Move: carry.move,
     ops.Copy: carry.copy,
-    ops.SetTags: tree.set_tags,
+    ops.SetTags: attributes.set_tags,
+    ops.SetAttributes: attributes.set_attributes,
     ops.SetTiers: tree.set_tiers,
     ops.SetChunks: tree.set_chunks,
     ops.PutVectors: upkeep.put_vectors,
@@ -63,7 +64,9 @@ def apply(c: apsw.Connection, caller: Caller, commit: Commit, at: float) -> Outc
 def addresses(op: Op) -> tuple[Uri, ...]:
     """Every address an operation names."""
     match op:
-        case ops.MakeDir() | ops.Anchor() | ops.PutFile() | ops.Remove() | ops.Undelete() | ops.SetTags():
+        case ops.MakeDir() | ops.Anchor() | ops.PutFile() | ops.Remove() | ops.Undelete():
+            return (op.uri,)
+        case ops.SetTags() | ops.SetAttributes():
             return (op.uri,)
         case ops.Move() | ops.Copy():
             return (op.source, op.to)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
-from recalld.domain.commit import COUNTED_MAX, Anchor, MakeDir, PutFile, Remove, SetChunks, SetTags, SetTiers, WriteMode
+from recalld.domain.commit import COUNTED_MAX, Anchor, MakeDir, PutFile, Remove, SetChunks, SetTiers, WriteMode
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
-from recalld.domain.policy import TAGS_MAX
 from recalld.domain.uri import Uri
 from recalld.infra.grown import grow
 from recalld.infra.lookup import every, only
 from recalld.rules.sidecar import pin
-from recalld.rules.tags import merged
 
-from . import errands, rows
+from . import attributes, errands, rows
 from .chunks import KIND_FILE, KIND_MESSAGE, KIND_TIER, delete_chunks, insert_chunks, last_chunk, same_chunks
 from .pen import Pen, existing
 from .rows import DIRECTORY, FILE, MESSAGE, Row
@@ -114,13 +113,15 @@ def _replace_file(pen: Pen, op: PutFile, found: Row) -> None:
         return
     _keep_blob(pen, op)
     version = found.version + 1
-    seq = pen.log("write", found.id, op.uri, before=found.hash, after=op.hash)
+    source = _source(op, found)
+    changed = attributes.changes(found, op.tags, source) or None
+    seq = pen.log("write", found.id, op.uri, before=found.hash, after=op.hash, detail=changed)
     pen.c.execute(
         "UPDATE node SET kept = 0, seq = ?, version = ?, hash = ?, size = ?, media = ?, updated = ?, event_at = ?, speaker = ?, "
         "tags = coalesce(?, tags), source = ? WHERE id = ?",
         (
             seq, version, op.hash, op.size, op.media, pen.at, op.event_at, op.speaker,
-            None if op.tags is None else json.dumps(op.tags), _source(op, found), found.id,
+            None if op.tags is None else json.dumps(op.tags), json.dumps(source, ensure_ascii=False), found.id,
         ),
     )  # fmt: skip
     replaced = op
@@ -133,12 +134,11 @@ def _replace_file(pen: Pen, op: PutFile, found: Row) -> None:
     pen.outcome.updated.append(op.uri)
 
 
-def _source(op: PutFile, found: Row) -> str:
+def _source(op: PutFile, found: Row) -> dict[str, Any]:
     """What a rewritten file says of where it came from. What an import brought stays known as such, with the hash it was
     brought with: the next import of the same origin sees that it was changed here."""
-    if not op.source and found.source != "{}" and {"path", "sha256"} <= json.loads(found.source).keys():
-        return found.source
-    return json.dumps(op.source, ensure_ascii=False)
+    former: dict[str, Any] = json.loads(found.source)
+    return former if not op.source and {"path", "sha256"} <= former.keys() else op.source
 
 
 def _keeps(pen: Pen, op: PutFile, found: Row) -> bool:
@@ -201,15 +201,7 @@ def _check_expected(op: PutFile | Remove, found: Row) -> None:
 
 def _same_bytes(pen: Pen, op: PutFile, found: Row) -> None:
     """Nothing to do but to remember a new origin or new tags."""
-    source, tags = json.dumps(op.source, ensure_ascii=False), None if op.tags is None else json.dumps(op.tags)
-    if (op.source and source != found.source) or (tags is not None and tags != found.tags):
-        retagged = tags is not None and tags != found.tags
-        detail = {"tags": [json.loads(found.tags), list(op.tags or ())]} if retagged else None
-        seq = pen.log("attrs", found.id, op.uri, detail=detail)
-        pen.c.execute(
-            "UPDATE node SET source = ?, tags = coalesce(?, tags), seq = ? WHERE id = ?",
-            (source if op.source else found.source, tags, seq, found.id),
-        )
+    attributes.give(pen, op.uri, found, op.tags, op.source or None)
     pen.outcome.unchanged.append(op.uri)
 
 
@@ -234,25 +226,6 @@ def _follow(pen: Pen, op: PutFile, node: int, owner: int, version: int, parent: 
     if op.tiers is not None:
         pen.set_tier(node, version, op.tiers)
     pen.mark_stale(parent, op.uri.parent)
-
-
-def set_tags(pen: Pen, op: SetTags) -> None:
-    """See ``commit.SetTags``."""
-    found = existing(pen, op.uri)
-    if found is None and op.optional:
-        return
-    if found is None:
-        raise rows.missing(op.uri)
-    had = tuple(json.loads(found.tags))
-    tags = merged(had, op.tags, append=True) if op.append else op.tags
-    if len(tags) > TAGS_MAX:
-        raise Invalid(f"{len(tags)} tags on one entry", remedy=f"at most {TAGS_MAX}", details={"field": "tags"})
-    if tags == had:
-        pen.outcome.unchanged.append(op.uri)
-        return
-    seq = pen.log("tags", found.id, op.uri, detail={"tags": [had, tags]})
-    pen.c.execute("UPDATE node SET tags = ?, seq = ? WHERE id = ?", (json.dumps(tags), seq, found.id))
-    pen.outcome.updated.append(op.uri)
 
 
 def set_tiers(pen: Pen, op: SetTiers) -> None:

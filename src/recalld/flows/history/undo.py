@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, Move, Op, PutFile, Remove, SetTags, Undelete, WriteMode
+from recalld.domain.commit import Commit, Move, Op, PutFile, Remove, SetAttributes, Undelete, WriteMode
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.history import (
     Kept,
@@ -176,11 +176,12 @@ async def _operations(steps: Sequence[Step], past: Past, doors: Doors) -> tuple[
                 ops.append(Undelete(uri, node))
             case MoveBack(uri, to):
                 ops.append(Move(uri, to))
-            case Retag(uri, tags):
-                ops.append(SetTags(uri, tags))
-            case WriteBack(uri, node, hash_, expect):
+            case Retag(uri, tags, had, source):
+                ops.append(SetAttributes(uri, tags, source, expect_tags=had))
+            case WriteBack(uri, node, hash_, expect, source):
                 try:
-                    ops.append(await rewritten(uri, Version(node, hash_), expect, past, doors))
+                    put = await rewritten(uri, Version(node, hash_), expect, past, doors)
+                    ops.append(replace(put, source=source))
                 except NotFound:
                     kept.append(Kept(str(uri), ERASED))
     return ops, kept
