@@ -12,6 +12,7 @@ from recalld.rules.address import (
     check_remove,
     check_write,
     context_type,
+    document_at,
     import_root,
     is_message,
     resolve,
@@ -28,6 +29,8 @@ NOW = 1_715_169_600.0  # 2024-05-08 12:00 UTC
         ("viking://~/memories/a.md", "viking://user/ana/memories/a.md"),
         ("viking://session/s1", "viking://user/ana/sessions/s1"),
         ("viking://user/memories/x", "viking://user/ana/memories/x"),
+        ("viking://user/memories/langgraph_store", "viking://user/ana/memories/langgraph_store"),
+        ("viking://user/peers/bo/memories/x", "viking://user/ana/peers/bo/memories/x"),
         ("viking://user/bob/memories", "viking://user/bob/memories"),
         ("viking://resources/{calendar:today}/n.md", "viking://resources/2024/05/08/n.md"),
         ("viking://resources/{calendar:yw}", "viking://resources/2024/w19"),
@@ -141,3 +144,36 @@ def test_imports_go_to_resources_only() -> None:
 def test_a_message_is_told_by_its_address() -> None:
     assert is_message(Uri.parse("viking://user/ana/sessions/s/messages/m.md"))
     assert not is_message(Uri.parse("viking://user/ana/sessions/s/messages"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "document"),
+    [
+        ("viking://resources/docs/deploy/deploy.md", "viking://resources/docs/deploy.md"),
+        ("viking://resources/docs/deploy", "viking://resources/docs/deploy.md"),
+        ("viking://resources/deploy/deploy.md", "viking://resources/deploy.md"),
+        ("viking://resources/v1.2/v1.2.md", "viking://resources/v1.2.md"),
+        ("viking://user/ana/resources/a/a.md", "viking://user/ana/resources/a.md"),
+        ("viking://user/ana/resources/a", "viking://user/ana/resources/a.md"),
+    ],
+)
+def test_the_original_keeps_a_document_in_a_directory_of_its_own(asked: str, document: str) -> None:
+    assert str(document_at(Uri.parse(asked))) == document
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "viking://resources",
+        "viking://resources/resources.md",
+        "viking://resources/docs/deploy.md",
+        "viking://resources/deploy/deploy/intro.md",
+        "viking://user/ana/resources",
+        "viking://user/ana/resources/resources.md",
+        "viking://user/ana/memories/a/a.md",
+        "viking://user/ana/skills/a",
+        "viking://agent/skills/a/a.md",
+    ],
+)
+def test_no_document_stands_elsewhere(asked: str) -> None:
+    assert document_at(Uri.parse(asked)) is None

@@ -11,7 +11,7 @@ import pytest
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
 from recalld.surfaces.http.app import create_app
-from tests.scenarios.test_http_story import Client, client
+from tests.scenarios.test_http_story import Client, client, uploaded, zipped
 
 __all__ = ["client"]
 
@@ -62,3 +62,79 @@ async def test_a_strict_server_refuses_such_a_filter(tmp_path: Path) -> None:
             narrow = {"query": "q", "filter": NARROW["conds"][1]}
             assert (await strict("POST", "/search/find", json=narrow))["total"] == 0
         app.front.close()
+
+
+DOCS = {
+    "deploy.md": "# Deploy\n\nThe lorry leaves at noon.\n",
+    "guide.md": "# Guide\n\nOuter words.\n",
+    "guide/guide.md": "# Guide\n\nInner words.\n",
+    "run.py": "print(1)\n",
+}
+AT = "viking://resources/docs"
+ALIAS = f"{AT}/deploy/deploy.md"
+
+
+async def imported(client: Client, files: dict[str, str], name: str = "docs") -> None:
+    sent = await uploaded(client, f"{name}.zip", zipped(files))
+    await client("POST", "/resources", json={"temp_file_id": sent, "wait": True, "timeout": 60})
+
+
+async def test_a_document_is_read_at_the_address_the_original_gives_it(client: Client) -> None:
+    await imported(client, DOCS)
+    for path in ("/content/read", "/content/abstract", "/fs/stat"):
+        assert await client("GET", path, params={"uri": ALIAS})
+    assert await client("GET", "/content/read", params={"uri": ALIAS}) == DOCS["deploy.md"]
+    assert (
+        await client("GET", "/content/read", params={"uri": ALIAS, "offset": 2, "limit": 1})
+        == "The lorry leaves at noon.\n"
+    )
+    assert (await client.http.get("/api/v1/content/download", params={"uri": ALIAS})).text == DOCS["deploy.md"]
+    for target in (ALIAS, f"{AT}/deploy"):
+        assert await client.found("when does the lorry leave", target_uri=target) == [f"{AT}/deploy.md"]
+        assert "lorry" in await client("GET", "/content/overview", params={"uri": f"{AT}/deploy"})
+    assert "lorry" in await client("GET", "/content/abstract", params={"uri": f"{AT}/deploy"})
+
+
+async def test_what_really_is_there_comes_first(client: Client) -> None:
+    await imported(client, DOCS)
+    assert await client("GET", "/content/read", params={"uri": f"{AT}/guide/guide.md"}) == DOCS["guide/guide.md"]
+    assert await client.found("words", target_uri=f"{AT}/guide") == [f"{AT}/guide/guide.md"]
+    await written(client, ALIAS, "mine")
+    assert await client("GET", "/content/read", params={"uri": ALIAS}) == "mine"
+    assert await client("GET", "/content/read", params={"uri": f"{AT}/deploy.md"}) == DOCS["deploy.md"]
+
+
+async def test_such_an_address_is_neither_listed_nor_changed(client: Client) -> None:
+    await imported(client, DOCS)
+    rows = await client("GET", "/fs/tree", params={"uri": AT})
+    assert {row["rel_path"] for row in rows} == {"deploy.md", "guide.md", "guide", "guide/guide.md", "run.py"}
+    assert (await client("DELETE", "/fs", params={"uri": ALIAS}))["estimated_deleted_count"] == 0
+    append = {"uri": ALIAS, "content": "x", "mode": "append"}
+    assert await client.refused("POST", "/content/write", json=append) == (404, "NOT_FOUND")
+    move = {"from_uri": ALIAS, "to_uri": f"{AT}/moved.md"}
+    assert await client.refused("POST", "/fs/mv", json=move) == (404, "NOT_FOUND")
+    tags = {"uri": ALIAS, "tags": ["a=b"]}
+    assert await client.refused("POST", "/content/set_tags", json=tags) == (404, "NOT_FOUND")
+    assert await client("GET", "/content/read", params={"uri": f"{AT}/deploy.md"}) == DOCS["deploy.md"]
+
+
+async def test_only_what_was_imported_has_such_an_address(client: Client) -> None:
+    await imported(client, DOCS)
+    await written(client, f"{AT}/note.md", "a note")
+    for uri in (f"{AT}/note/note.md", f"{AT}/run/run.md", f"{AT}/run/run.py", f"{AT}/deploy/other.md"):
+        assert await client.refused("GET", "/content/read", params={"uri": uri}) == (404, "NOT_FOUND")
+    assert await client.found("note", target_uri=f"{AT}/note") == []
+
+
+@pytest.mark.parametrize("area", ["memories/langgraph_store", "peers/bo/memories/notes"])
+async def test_addresses_without_a_user_are_the_callers_own(client: Client, area: str) -> None:
+    short = f"viking://user/{area}/tea.md"
+    own = {"X-OpenViking-User": "ana"}
+    body = {"uri": short, "content": "Ana drinks oolong"}
+    made = await client("POST", "/content/write", json=body, headers=own)
+    assert made["uri"] == f"viking://user/ana/{area}/tea.md"
+    assert "oolong" in await client("GET", "/content/read", params={"uri": short}, headers=own)
+    found = await client.found("oolong", target_uri=f"viking://user/{area}", headers=own)
+    assert found == [f"viking://user/ana/{area}/tea.md"]
+    other = {"X-OpenViking-User": "eve"}
+    assert await client.refused("GET", "/content/read", params={"uri": short}, headers=other) == (404, "NOT_FOUND")

@@ -14,6 +14,7 @@ from recalld.flows.pack import bring as bringing
 from recalld.flows.pack import export as exporting
 from recalld.flows.pack.export import Packed
 from recalld.flows.pack.fetch import Fetched, fetch
+from recalld.flows.tree.alias import following
 from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
 
@@ -48,7 +49,9 @@ class PackVerbs:
 
     async def fetch(self, uri: str) -> Fetched:
         """One file as it is stored, piece by piece. Raises ``NotFound``, ``Invalid`` for a directory, and ``Denied``."""
-        return await fetch(self._uri(uri), self._caller, self._doors)
+        return await following(
+            self._uri(uri), lambda at: fetch(at, self._caller, self._doors), self._caller, self._doors
+        )
 
     def _uri(self, text: str) -> Uri:
         return resolve(text, self._caller, self._doors.clock.now())

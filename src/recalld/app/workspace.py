@@ -32,7 +32,7 @@ from recalld.flows.find.search import search
 from recalld.flows.session.append import append, new_config
 from recalld.flows.session.commit import commit
 from recalld.flows.session.context import context
-from recalld.flows.tree import arrange, edit, match, read, write
+from recalld.flows.tree import alias, arrange, edit, match, read, write
 from recalld.flows.upkeep.cancel import cancel
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Reader
@@ -71,8 +71,10 @@ class Workspace(Importing):
 
     # ------------------------------------------------------------------ tree
     async def stat(self, uri: str) -> Node:
-        """One entry. Raises ``NotFound``."""
-        return await read.stat(self._uri(uri), self.caller, self._doors)
+        """One entry; an imported document also at the address the original gives it, as for ``read``. Raises ``NotFound``."""
+        return await alias.following(
+            self._uri(uri), lambda at: read.stat(at, self.caller, self._doors), self.caller, self._doors
+        )
 
     async def ls(
         self, uri: str, *, limit: int = 1000, hidden: bool = False, sort_by: str = "", descending: bool = False
@@ -92,8 +94,14 @@ class Workspace(Importing):
         return await read.walk(self._uri(uri), self.caller, self._doors, depth=depth, limit=limit, hidden=hidden)
 
     async def read(self, uri: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
-        """Text, whole lines ``offset`` to ``offset + limit`` with their ends; sidecars and session views included."""
-        return await read.read(self._uri(uri), self.caller, self._doors, offset=offset, limit=limit, raw=raw)
+        """Text, whole lines ``offset`` to ``offset + limit`` with their ends; sidecars and session views included.
+        ``docs/deploy/deploy.md`` gives an imported ``docs/deploy.md`` while nothing else is there."""
+        return await alias.following(
+            self._uri(uri),
+            lambda at: read.read(at, self.caller, self._doors, offset=offset, limit=limit, raw=raw),
+            self.caller,
+            self._doors,
+        )
 
     async def read_page(self, uri: str, *, offset: int = 0, limit: int = -1, chars_max: int) -> Page:
         """As many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1: all)."""
@@ -102,15 +110,21 @@ class Workspace(Importing):
 
     async def read_bytes(self, uri: str) -> bytes:
         """A file as stored."""
-        return await read.read_bytes(self._uri(uri), self.caller, self._doors)
+        return await alias.following(
+            self._uri(uri), lambda at: read.read_bytes(at, self.caller, self._doors), self.caller, self._doors
+        )
 
     async def abstract(self, uri: str) -> str:
         """L0; of a file: of the directory it lies in; a sentence saying so while it is not made."""
-        return await read.tier(self._uri(uri), 0, self.caller, self._doors)
+        return await self._tier(uri, 0)
 
     async def overview(self, uri: str) -> str:
         """L1 of a directory."""
-        return await read.tier(self._uri(uri), 1, self.caller, self._doors)
+        return await self._tier(uri, 1)
+
+    async def _tier(self, uri: str, level: int) -> str:
+        caller, doors = self.caller, self._doors
+        return await alias.tier(self._uri(uri), level, lambda at, of: read.tier(at, of, caller, doors), caller, doors)
 
     async def write(
         self,

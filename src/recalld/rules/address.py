@@ -14,6 +14,7 @@ USER_AREAS = frozenset({"memories", "resources", "skills", "peers", "privacy", "
 AGENT_AREAS = frozenset({"skills", "endpoints", "tools", "payments"})
 SIDECARS = {".abstract.md": 0, ".overview.md": 1}
 CREATABLE = frozenset({".md", ".txt", ".json", ".yaml", ".yml", ".toml", ".py", ".js", ".ts"})
+_DOCUMENT = ".md"
 _VARIABLE = re.compile(r"\{calendar:([a-z]+)\}")
 
 
@@ -66,6 +67,21 @@ def context_type(uri: Uri) -> ContextType:
     if "memories" in uri.parts or is_message(uri):
         return ContextType.MEMORY
     return ContextType.SKILL if "skills" in uri.parts else ContextType.RESOURCE
+
+
+def document_at(uri: Uri) -> Uri | None:
+    """Where an imported document lies that the original keeps in a directory of its own: ``docs/deploy.md`` for
+    ``docs/deploy/deploy.md`` and for ``docs/deploy`` (None for addresses no document would have there)."""
+    p = uri.parts
+    if len(p) < 2 or not (p[0] == "resources" or (p[0] == "user" and len(p) > 3 and p[2] == "resources")):
+        return None
+    if not uri.name.endswith(_DOCUMENT):
+        return uri.parent / f"{uri.name}{_DOCUMENT}"
+    stem = uri.name.removesuffix(_DOCUMENT)
+    if len(p) < 3 or uri.parent.name != stem:
+        return None
+    found = uri.parent.parent / uri.name
+    return found if found.parts[0] == "resources" or len(found.parts) > 3 else None
 
 
 def session_of(uri: Uri) -> str:

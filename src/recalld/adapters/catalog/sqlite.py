@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.query import Query
-from recalld.infra.lookup import node_at
+from recalld.domain.uri import Uri
+from recalld.infra.lookup import node_at, only
 from recalld.infra.together import Together
 from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, Ids, Loaded, Reach
+from recalld.rules.address import document_at
 
 from .follow import OwnerRow, chunks_after, nodes_after, orphans_alive, owners_of, still_there
 from .load import load_nodes
@@ -25,6 +27,7 @@ from .space import Chunks, Space
 from .table import Line, empty_table, line_of, table_of, with_neighbours
 
 T = TypeVar("T")
+_IMPORTED = "SELECT kind = 1 AND coalesce(json_extract(source, '$.path'), '') <> '' FROM node WHERE id = ?"
 ROWS_MAX = 4_000_000
 SPACE_ROWS = 200
 """What a space takes beside its rows, in rows."""
@@ -260,5 +263,12 @@ def _resolve(c: apsw.Connection, caller: Caller, query: Query, area: Area) -> Re
         rows = c.execute("SELECT id FROM node WHERE parent = ? AND gone = 0 AND name <> ?", (peers, caller.peer))
         hidden = tuple(int(r[0]) for r in rows) if peers else ()
     session = at("user", area.user, "sessions", query.exclude_session) if query.exclude_session and area.user else 0
-    tops = tuple(t for t in (at(*top.parts) for top in area.tops) if t)
+    tops = tuple(t for t in (at(*top.parts) or _document(c, caller, top) for top in area.tops) if t)
     return Resolved(area, tops, hidden, session)
+
+
+def _document(c: apsw.Connection, caller: Caller, top: Uri) -> int:
+    """The imported document that the original keeps at an address where nothing is, 0 if there is none."""
+    other = document_at(top)
+    node = node_at(c, caller.account, other.parts) if other is not None else 0
+    return node if node and only(c, _IMPORTED, (node,))[0] else 0

@@ -1,0 +1,65 @@
+"""Documents read at the address the original gives them. Nothing is listed, written or removed by such an address."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from recalld.domain.caller import Caller
+from recalld.domain.document import Tiers
+from recalld.domain.errors import NotFound
+from recalld.domain.node import Kind, Node
+from recalld.domain.uri import Uri
+from recalld.ports.doors import Doors
+from recalld.rules.address import document_at
+from recalld.rules.sidecar import not_ready
+
+T = TypeVar("T")
+
+
+async def following(uri: Uri, look: Callable[[Uri], Awaitable[T]], caller: Caller, doors: Doors) -> T:
+    """What ``look`` gives for ``uri``; if nothing is there, for the imported document that the original keeps at that
+    address. Raises ``NotFound`` for ``uri`` if there is none either."""
+    try:
+        return await look(uri)
+    except NotFound as missing:
+        found = await _document(uri, caller, doors) if uri.name.endswith(".md") else None
+        if found is None:
+            raise
+        try:
+            return await look(found.uri)
+        except NotFound:  # removed meanwhile
+            raise missing from None
+
+
+async def tier(uri: Uri, level: int, look: Callable[[Uri, int], Awaitable[str]], caller: Caller, doors: Doors) -> str:
+    """A directory's abstract (0) or overview (1) as ``look`` gives it; if there is no such directory, those of the imported
+    document that the original keeps in it."""
+    try:
+        return await look(uri, level)
+    except NotFound as missing:
+        found = await _document(uri, caller, doors)
+        if found is None:
+            raise
+        try:
+            made = await doors.ledger.tenant(caller).tiers(found.uri)
+        except NotFound:
+            raise missing from None
+    return _text(made, level) or not_ready(found.uri, level)
+
+
+def _text(made: Tiers | None, level: int) -> str:
+    if made is None:
+        return ""
+    return made.overview or made.abstract if level else made.abstract
+
+
+async def _document(uri: Uri, caller: Caller, doors: Doors) -> Node | None:
+    other = document_at(uri)
+    if other is None:
+        return None
+    try:
+        node = await doors.ledger.tenant(caller).stat(other)
+    except NotFound:
+        return None
+    return node if node.kind is Kind.FILE and node.source.get("path") else None
