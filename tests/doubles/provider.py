@@ -14,11 +14,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
 WIDTH = 32
 HUGE = 50 << 20
+KEY_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})
 REASONS = {200: "OK", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden", 429: "Too Many Requests"}
 
 
@@ -34,7 +36,7 @@ class Asked:
 @dataclass
 class Provider:
     """``fault``: ok, hang, trickle, reset, garbage, dimensions, huge, a status code as text, or one after "quotes ": with all
-    that it was sent in its body. ``delay_s``: before any
+    that it was sent in its body, its reason and its headers (a redirect's address among them). ``delay_s``: before any
     answer. ``retry_after``: header of a 429 ("" = none). ``says``: a chat's answer, "" = what ``chat`` makes of itself.
     ``forms``: the response_format types it knows; asked for another it answers 400."""
 
@@ -79,7 +81,11 @@ class Provider:
             return await self._huge(writer)
         data, status = self._answer(asked)
         more = f"Retry-After: {self.retry_after}\r\n" if self.retry_after and status == 429 else ""
-        head_out = f"HTTP/1.1 {status} {REASONS.get(status, 'X')}\r\nContent-Length: {len(data)}\r\n{more}\r\n"
+        reason = REASONS.get(status, "X")
+        if self.fault.startswith("quotes "):
+            reason = " ".join(value for name, value in headers.items() if name in KEY_HEADERS) or reason
+            more += f"Location: {self.url}/elsewhere?key={quote(reason)}\r\nX-Request-Key: {reason}\r\n"
+        head_out = f"HTTP/1.1 {status} {reason}\r\nContent-Length: {len(data)}\r\n{more}\r\n"
         if self.fault == "trickle":
             writer.write(head_out.encode())
             return await self._trickle(writer, data)

@@ -92,7 +92,8 @@ def _luggage() -> Iterator[tuple[Luggage, Path]]:
 def _send(call: Call, luggage: Luggage, file: Path, on_conflict: str) -> dict[str, Any]:
     files = sum(1 for entry in luggage.maker.entries if not entry.is_dir)
     if not files:
-        raise Invalid("there is nothing to bring", remedy="check the source, the account and --only")
+        why = f" ({luggage.left_out[0]})" if luggage.left_out else ""
+        raise Invalid(f"there is nothing to bring{why}", remedy="check the source, the account and --only")
     size = luggage.maker.close()
     if size > UPLOAD_BYTES_MAX:
         raise Invalid(

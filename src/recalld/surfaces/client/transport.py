@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from urllib.parse import urlencode
@@ -22,6 +22,7 @@ from recalld.domain.errors import (
     Upstream,
 )
 from recalld.rules.encoding import decode
+from recalld.rules.redact import HIDDEN
 
 from .line import DEFAULT_URL, Answer, Line, Progress, Upload
 
@@ -109,6 +110,7 @@ class Transport:
                 "the API key holds characters that no key has", remedy="copy it again, without quotes or spaces"
             )
         self._line = Line(self.url, pause)
+        self._key = api_key.encode()
         named = {"X-OpenViking-User": user, "X-OpenViking-Account": account, "X-API-Key": api_key}
         self.truncated = 0
         self._headers = {"Accept": "application/json", **{name: value for name, value in named.items() if value}}
@@ -147,7 +149,7 @@ class Transport:
         seconds = self.timeout_s if timeout_s is None else timeout_s
         may_repeat = method != "POST" if safe is None else safe
         for attempt in range(1, BUSY_ATTEMPTS + 1):
-            answer = self._line.send(method, target, headers, data, seconds, may_repeat)
+            answer = self._keyless(self._line.send(method, target, headers, data, seconds, may_repeat))
             wait_s = _retry_after_s(answer)
             if wait_s is None or not may_repeat or attempt == BUSY_ATTEMPTS:
                 break
@@ -169,18 +171,26 @@ class Transport:
         """Write a download to ``file`` as it comes. Raises the families of ``domain.errors``."""
         data = None if body is None else json.dumps(without_none(body)).encode()
         headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
-        answer = self._line.save(method, path + _query(params or {}), headers, data, file, progress)
+        answer = self._keyless(self._line.save(method, path + _query(params or {}), headers, data, file, progress))
         if answer.status >= 400:
             told = _json(answer, path)
             raise _error(answer, path, told.get("error") if isinstance(told, dict) else None)
 
     def fetch(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
         """A download as it comes, without an envelope. Raises the families of ``domain.errors``."""
-        answer = self._line.send("GET", path + _query(params or {}), self._headers, None, self.timeout_s, True)
+        answer = self._keyless(
+            self._line.send("GET", path + _query(params or {}), self._headers, None, self.timeout_s, True)
+        )
         if answer.status >= 400:
             body = _json(answer, path)
             raise _error(answer, path, body.get("error") if isinstance(body, dict) else None)
         return answer.body
+
+    def _keyless(self, answer: Answer) -> Answer:
+        """A refusal without the key: other servers and gateways quote what they were sent."""
+        if answer.status < 400 or not self._key or self._key not in answer.body:
+            return answer
+        return replace(answer, body=answer.body.replace(self._key, HIDDEN.encode()))
 
 
 def family(code: str, message: str, *, details: Mapping[str, Any], retry_after_s: float | None) -> RecalldError:

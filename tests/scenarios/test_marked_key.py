@@ -1,0 +1,466 @@
+"""No output of any surface shows a provider's key, whatever the providers answer: a marked key, each provider broken in each
+way, every verb and every command; all that is printed, logged and stored is searched for it.
+
+Verbs and commands are enumerated: one without a case here fails.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import logging
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+
+from recalld.app.plugins import load_all
+from recalld.domain.caller import Caller
+from recalld.domain.errors import RecalldError
+from recalld.infra.offload import LoopThread
+from recalld.surfaces import blocking
+from recalld.surfaces.blocking import Recalld
+from recalld.surfaces.cli.main import app, main
+from tests.doubles.provider import WIDTH, Provider, provider
+from tests.live import Line, Server, serving, zipped
+from tests.scenarios.marked import FAULTS, KEY, MARK, leaking, leaks
+
+NOTE, TEXT = "viking://resources/heron.md", "the heron stood still by the water"
+DOORS = ("embedder", "reranker", "model")
+USUAL = {"embedder": "openai", "reranker": "tei", "model": "openai"}
+ASKED_WITHIN_S = 20.0
+
+
+@contextmanager
+def broken(fault: str) -> Iterator[Provider]:
+    """A provider on a loop of its own."""
+    thread = LoopThread("double")
+    try:
+        double = thread.enter(provider(fault="ok" if fault == "refused" else fault))
+        if fault == "refused":
+            thread.close()
+        yield double
+    finally:
+        if fault != "refused":
+            thread.call(_let_go(double))
+            thread.close()
+
+
+async def _let_go(double: Provider) -> None:
+    double.let_go.set()
+
+
+def settings(double: Provider, **kinds: str) -> dict[str, Any]:
+    """All three doors behind the double, with the key."""
+    common = {"base_url": double.url, "api_key": KEY, "request_deadline_s": 0.3, "deadline_s": 0.3}
+    more = {"embedder": {"model": "m", "dimensions": WIDTH}, "reranker": {}, "model": {"model": "m"}}
+    return {door: {"kind": kind, **common, **more[door]} for door, kind in (USUAL | kinds).items()}
+
+
+Act = Callable[[Recalld, Path], Any]
+VERBS: dict[str, Act] = {
+    "write": lambda r, _: r.write(NOTE, TEXT),
+    "say": lambda r, _: r.say("s", [{"role": "user", "content": "the stork flew"}]),
+    "stat": lambda r, _: r.stat(NOTE),
+    "ls": lambda r, _: r.ls("viking://resources"),
+    "tree": lambda r, _: r.tree("viking://"),
+    "read": lambda r, _: r.read(NOTE),
+    "read_bytes": lambda r, _: r.read_bytes(NOTE),
+    "abstract": lambda r, _: r.abstract("viking://resources"),
+    "overview": lambda r, _: r.overview("viking://resources"),
+    "edit": lambda r, _: r.edit(NOTE, "still", "quiet"),
+    "write_many": lambda r, _: r.write_many("viking://resources", [], wait=False),
+    "mkdir": lambda r, _: r.mkdir("viking://resources/d"),
+    "cp": lambda r, _: r.cp(NOTE, "viking://resources/copy.md"),
+    "mv": lambda r, _: r.mv("viking://resources/copy.md", "viking://resources/moved.md"),
+    "rm": lambda r, _: r.rm("viking://resources/moved.md"),
+    "grep": lambda r, _: r.grep("viking://resources", "heron"),
+    "glob": lambda r, _: r.glob("**/*.md"),
+    "find": lambda r, _: r.find("heron by the water"),
+    "search": lambda r, _: r.search("where the heron is"),
+    "assemble": lambda r, _: r.assemble("heron and stork"),
+    "count": lambda r, _: r.count(),
+    "session_new": lambda r, _: r.session_new("t"),
+    "session": lambda r, _: r.session("s"),
+    "session_configure": lambda r, _: r.session_configure("s", {"a": 1}),
+    "sessions": lambda r, _: r.sessions(),
+    "session_commit": lambda r, _: r.session_commit("s"),
+    "session_context": lambda r, _: r.session_context("s"),
+    "archives": lambda r, _: r.archives("s"),
+    "archive": lambda r, _: r.archive("s", "archive_001"),
+    "session_used": lambda r, _: r.session_used("s", skills=1),
+    "session_delete": lambda r, _: r.session_delete("t"),
+    "add": lambda r, folder: r.add(_upload(r, folder)),
+    "task": lambda r, _: [r.task(task.id) for task in r.tasks()],
+    "tasks": lambda r, _: r.tasks(),
+    "cancel": lambda r, _: r.cancel(r.tasks()[0].id),
+    "wait": lambda r, _: r.wait(timeout_s=0.3),
+    "usage": lambda r, _: r.usage(),
+    "queues": lambda r, _: r.queues(),
+    "readiness": lambda r, _: r.readiness(),
+    "check": lambda r, _: r.check(),
+    "as_caller": lambda r, _: r.as_caller(Caller("acme", "ana")).find("heron"),
+    "caller": lambda r, _: r.caller,
+    "upload_dir": lambda r, _: r.upload_dir,
+}
+"""In this order: what is written is then read."""
+OPENING = {"open", "close"}
+
+
+def _upload(r: Recalld, folder: Path) -> Path:
+    path = r.upload_dir / "birds.zip"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(zipped({"birds/heron.md": TEXT, "birds/stork.md": "the stork flew"}))
+    return path
+
+
+def _told(r: Recalld, act: Act, folder: Path) -> str:
+    """All that a verb's answer or refusal can be drawn as."""
+    try:
+        answer = act(r, folder)
+    except RecalldError as refused:
+        return f"{refused!r} {refused} {vars(refused)} {''.join(traceback.format_exception(refused))}"
+    return f"{answer!r} {answer}"
+
+
+def embedded(tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, asked: set[str], **kinds: str) -> None:
+    """Every verb of the library beside broken providers, then the search. ``asked``: paths that have to have been called."""
+    caplog.set_level(logging.DEBUG)
+    data = tmp_path / "data"
+    with broken(fault) as double:
+        with blocking.open(data, **settings(double, **kinds)) as store:
+            told = {name: _told(store, act, tmp_path) for name, act in VERBS.items()}
+            until = time.monotonic() + ASKED_WITHIN_S
+            while asked - {one.path.rsplit("/", 1)[-1].split(":")[-1] for one in double.seen}:
+                assert time.monotonic() < until, f"asked only {[one.path for one in double.seen]}"
+                time.sleep(0.02)
+            told |= {f"{name} again": _told(store, VERBS[name], tmp_path) for name in ("task", "readiness", "find")}
+            told["doors"] = repr(store._inner._doors) + repr(store._inner.config) + repr(store._inner.findings())
+            assert leaking(data) == []
+        if fault != "refused":
+            assert any(leaks(str(one.headers)) for one in double.seen)  # it was sent, so it could come back
+    assert [name for name, text in told.items() if leaks(text)] == []
+    assert [record.getMessage() for record in caplog.records if leaks(record.getMessage() + str(vars(record)))] == []
+    assert leaking(data) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_embedded_library_shows_no_key(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], fault: str
+) -> None:
+    embedded(tmp_path, caplog, fault, set() if fault == "refused" else {"embeddings", "rerank", "completions"})
+    printed = capfd.readouterr()
+    assert not leaks(printed.out + printed.err)
+
+
+def test_every_verb_of_the_library_has_a_case() -> None:
+    public = {name for name, _ in inspect.getmembers(Recalld) if not name.startswith("_")}
+    assert public - OPENING == set(VERBS)
+
+
+REMOTE = [(door, one.name) for door in DOORS for one in load_all(door) if one.remote]
+
+
+@pytest.mark.slow  # minutes: each kind of provider in each way
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("door", "kind"), REMOTE)
+def test_no_kind_of_provider_shows_its_key(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, door: str, kind: str
+) -> None:
+    embedded(tmp_path, caplog, fault, set(), **{door: kind})
+
+
+def test_the_search_finds_a_key_however_it_is_written(tmp_path: Path) -> None:
+    for text in (
+        KEY,
+        KEY.lower(),
+        KEY.encode().hex(),
+        *(base64.b64encode(b"x" * n + KEY.encode()).decode() for n in range(4)),
+    ):
+        assert leaks(text)
+    assert not leaks("the heron stood still by the water " * 100)
+    (tmp_path / "a.zip").write_bytes(zipped({"a": KEY * 9}))
+    (tmp_path / "b").write_bytes(b"\0" * 9_000 + KEY.encode())
+    assert len(leaking(tmp_path)) == 2
+
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "add": ("add", "{birds}", "--to", "viking://resources/birds", "--yes"),
+    "write": ("write", NOTE, "--content", TEXT),
+    "mkdir": ("mkdir", "viking://resources/d", "-d", "A pond."),
+    "session new": ("session", "new", "s"),
+    "session say": ("session", "say", "s", "the stork flew"),
+    "session list": ("session", "list"),
+    "session show": ("session", "show", "s"),
+    "session context": ("session", "context", "s"),
+    "session commit": ("session", "commit", "s"),
+    "find": ("find", "heron by the water", "-p"),
+    "ls": ("ls", "viking://resources", "-l"),
+    "tree": ("tree", "viking://resources"),
+    "stat": ("stat", NOTE),
+    "read": ("read", NOTE),
+    "abstract": ("abstract", "viking://resources"),
+    "overview": ("overview", "viking://resources"),
+    "grep": ("grep", "heron"),
+    "glob": ("glob", "**/*.md"),
+    "cp": ("cp", NOTE, "viking://resources/copy.md"),
+    "mv": ("mv", "viking://resources/copy.md", "viking://resources/moved.md"),
+    "rm": ("rm", "viking://resources/moved.md", "--yes"),
+    "undo": ("undo", "--yes"),
+    "history show": ("history", "show"),
+    "history restore": ("history", "restore", NOTE, "--at", "{now}", "--dry-run"),
+    "history diff": ("history", "diff", NOTE, "--from", "1h"),
+    "task list": ("task", "list"),
+    "task show": ("task", "show", "{task}"),
+    "task cancel": ("task", "cancel", "{task}"),
+    "task wait": ("task", "wait", "{task}"),
+    "export": ("export", "viking://resources", "{folder}/a.ovpack", "-f"),
+    "import": ("import", "{folder}/a.ovpack", "viking://resources/again"),
+    "backup": ("backup", "{folder}/b.ovpack", "-f"),
+    "restore": ("restore", "{folder}/b.ovpack", "--on-conflict", "skip"),
+    "get": ("get", NOTE, "{folder}/heron.md", "-f"),
+    "import-openviking": ("import-openviking", "{double}", "--api-key", KEY),
+    "snapshot commit": ("snapshot", "commit", "-m", "one"),
+    "snapshot log": ("snapshot", "log"),
+    "snapshot show": ("snapshot", "show", "HEAD"),
+    "snapshot diff": ("snapshot", "diff", NOTE),
+    "snapshot restore": ("snapshot", "restore", "HEAD", "--dry-run"),
+    "snapshot ignore-get": ("snapshot", "ignore-get"),
+    "snapshot ignore-set": ("snapshot", "ignore-set", "--content", "*.tmp"),
+    "snapshot ignore-delete": ("snapshot", "ignore-delete"),
+    "skills validate": ("skills", "validate", "{skill}"),
+    "skills add": ("skills", "add", "{skill}"),
+    "skills update": ("skills", "update", "fern", "{skill}"),
+    "skills list": ("skills", "list"),
+    "skills find": ("skills", "find", "water the fern"),
+    "skills show": ("skills", "show", "fern", "-f"),
+    "skills remove": ("skills", "remove", "fern", "--yes"),
+    "agent install": ("agent", "install", "codex"),
+    "agent check": ("agent", "check", "codex"),
+    "status": ("status",),
+    "top": ("top", "--once", "--every", "0.2"),
+    "usage": ("usage",),
+    "doctor": ("doctor", "--data", "{data}"),
+    "fsck": ("fsck", "--data", "{data}"),
+    "config show": ("config", "show"),
+    "config path": ("config", "path"),
+    "version": ("version",),
+    "session delete": ("session", "delete", "s"),
+}
+"""In this order, after a import's task is known."""
+FAILING = {"task wait": 7, "import-openviking": 2, "doctor": 1, "fsck": 5}
+"""The exit codes of commands that cannot end well here: the task is cancelled, the source is the broken provider, the
+providers fail, and the server has the store open. With ``fsck`` and ``doctor`` asked again when it has ended."""
+PROCESSES = {
+    "serve": "the server that all others ask",
+    "work": "that server's worker",
+    "mcp": "test_the_tools_on_stdin_show_no_key",
+}
+
+
+def commands() -> Iterator[str]:
+    """Every command of the tree, as typed."""
+    top = typer.main.get_command(app)
+    context = click.Context(top)
+    for name in top.list_commands(context):  # type: ignore[attr-defined]
+        found = top.get_command(context, name)  # type: ignore[attr-defined]
+        if hasattr(found, "list_commands"):
+            yield from (f"{name} {one}" for one in found.list_commands(context))
+        else:
+            yield name
+
+
+def test_every_command_has_a_case() -> None:
+    assert sorted(commands()) == sorted([*COMMANDS, *PROCESSES])
+
+
+@dataclass
+class Place:
+    """A server with broken providers behind it, and what the commands run in."""
+
+    folder: Path
+    server: Server
+    double: Provider
+    user_key: str
+    capfd: pytest.CaptureFixture[str]
+    values: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """One command's exit code and all that it printed."""
+        try:
+            code = main([word.format(**self.values) if "{" in word else word for word in words])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        printed = self.capfd.readouterr()
+        return code, printed.out + printed.err
+
+
+@contextmanager
+def place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fault: str
+) -> Iterator[Place]:
+    """The keys come from each place that settings may: the embedder's from the environment, the reranker's from the file, the
+    model's from a file of its own; the root key is marked as well."""
+    for one in ("home", "birds", "packs", "skill/fern"):
+        (tmp_path / one).mkdir(parents=True)
+    (tmp_path / "birds/stork.md").write_text("the stork flew over the harbour")
+    (tmp_path / "skill/fern/SKILL.md").write_text("---\nname: fern\ndescription: Waters the fern.\n---\n\nWater it.\n")
+    keys = tmp_path / "home"  # not searched: it is where the keys are
+    (keys / "model.key").write_text(KEY)
+    with broken(fault) as double:
+        (tmp_path / "recalld.toml").write_text(
+            f'[reranker]\nkind = "tei"\nbase_url = "{double.url}"\napi_key = "{KEY}"\nrequest_deadline_s = 0.3\n'
+            f'[model]\nkind = "openai"\nmodel = "m"\nbase_url = "{double.url}"\napi_key_file = "{keys}/model.key"\n'
+            "request_deadline_s = 0.3\n"
+        )
+        environment = {
+            "RECALLD_EMBEDDER__KIND": "openai",
+            "RECALLD_EMBEDDER__MODEL": "m",
+            "RECALLD_EMBEDDER__DIMENSIONS": str(WIDTH),
+            "RECALLD_EMBEDDER__BASE_URL": double.url,
+            "RECALLD_EMBEDDER__API_KEY": KEY,
+            "RECALLD_EMBEDDER__REQUEST_DEADLINE_S": "0.3",
+            "RECALLD_SERVER__ROOT_API_KEY": f"root{MARK}",
+            "RECALLD_LOG__LEVEL": "debug",
+        }
+        for name, value in {**environment, "HOME": str(keys), "COLUMNS": "200"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        with serving(tmp_path / "data", **environment) as server:
+            line = server.line()
+            line.headers = {"X-API-Key": f"root{MARK}"}
+            made = line.ask("POST", "/admin/accounts", {"account_id": "acme", "admin_user_id": "ana"}).result
+            line.close()
+            monkeypatch.setenv("RECALLD_URL", f"http://127.0.0.1:{server.port}")
+            monkeypatch.setenv("RECALLD_API_KEY", made["user_key"])
+            names = {"birds": "birds", "skill": "skill/fern", "data": "data"}
+            values = {name: str(tmp_path / path) for name, path in names.items()}
+            yield Place(
+                tmp_path, server, double, made["user_key"], capfd,
+                {**values, "folder": str(tmp_path / "packs"), "double": double.url},
+            )  # fmt: skip
+
+
+def everything_shown(at: Place) -> dict[str, str]:
+    """Run every command and ask every route that only shows; what each printed."""
+    shown = {}
+    for name, words in COMMANDS.items():
+        code, text = at.run(*words)
+        assert code == FAILING.get(name, 0), f"{name} ended with {code}: {text}"
+        assert "Traceback" not in text, name
+        shown[name] = text
+        if name == "add":
+            found = Line(at.server.port)
+            found.headers = {"X-API-Key": at.user_key}
+            at.values["task"] = found.ask("GET", "/tasks").result[0]["task_id"]
+            found.close()
+        if name == "undo":
+            at.values["now"] = datetime.now(UTC).isoformat()
+    line = Line(at.server.port)
+    line.headers = {"X-API-Key": at.user_key}
+    searched = line.ask("POST", "/search/search", {"query": "the heron"})
+    shown["search"] = f"{searched.body} {searched.headers}"
+    line.close()
+    for who in (at.user_key, f"root{MARK}", ""):
+        shown |= {f"GET {path} ({who[:4]})": text for path, text in _routes(at, who)}
+    return shown
+
+
+def _routes(at: Place, key: str) -> Iterator[tuple[str, str]]:
+    import http.client
+
+    connection = http.client.HTTPConnection("127.0.0.1", at.server.port, timeout=30)
+    connection.request("GET", "/openapi.json")
+    paths = json.loads(connection.getresponse().read())["paths"]
+    for path, methods in paths.items():
+        if "get" in methods and "{" not in path:
+            yield path, _get(connection, path, key)
+    connection.close()
+
+
+def _get(connection: Any, path: str, key: str) -> str:
+    connection.request("GET", path, headers={"X-API-Key": key} if key else {})
+    answer = connection.getresponse()
+    return str(answer.getheaders()) + answer.read().decode(errors="replace")
+
+
+def nothing_shows(at: Place, shown: dict[str, str]) -> None:
+    """Neither key in what was printed, answered, logged or stored, while the server runs and when it has ended."""
+    secret = at.user_key.casefold().rsplit(".", 1)[-1]
+    assert [name for name, text in shown.items() if leaks(text, secret)] == []
+    assert leaking(at.folder / "data", secret) == []
+    assert at.server.stop() == 0
+    log = at.server.said()
+    assert [line for line in log.splitlines() if leaks(line, secret)] == []
+    assert log.count("\n") > 10
+    alone = {name: at.run(*COMMANDS[name]) for name in ("fsck", "doctor")}
+    assert (alone["fsck"][0], alone["doctor"][0]) == (0, 1)
+    assert [name for name, (_, text) in alone.items() if leaks(text, secret)] == []
+    assert leaking(at.folder / "data", secret) == []
+    packs = at.folder / "packs"
+    assert len(list(packs.iterdir())) == 3
+    assert leaking(packs, secret) == []
+
+
+def all_commands(at: Place) -> None:
+    """The whole story of one fault."""
+    shown = everything_shown(at)
+    if at.double.fault != "ok":  # else it is gone
+        assert {"embeddings", "completions", "rerank"} <= {one.path.rsplit("/", 1)[-1] for one in at.double.seen}
+    nothing_shows(at, shown)
+
+
+def test_no_command_and_no_route_shows_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with place(tmp_path, monkeypatch, capfd, "quotes 401") as at:
+        all_commands(at)
+
+
+@pytest.mark.slow  # a server and all commands for every fault
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "quotes 401"])
+def test_no_command_and_no_route_shows_a_key_whatever_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fault: str
+) -> None:
+    with place(tmp_path, monkeypatch, capfd, fault) as at:
+        all_commands(at)
+
+
+def test_the_tools_on_stdin_show_no_key(tmp_path: Path) -> None:
+    def message(number: int, method: str, **params: Any) -> str:
+        return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}) + "\n"
+
+    client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    calls = [("health", {}), ("write", {"uri": NOTE, "content": TEXT}), ("find", {"query": "heron"}), ("nothing", {})]
+    with broken("quotes 401") as double:
+        given = {
+            "KIND": "openai", "MODEL": "m", "DIMENSIONS": str(WIDTH), "BASE_URL": double.url, "API_KEY": KEY,
+        }  # fmt: skip
+        asked = message(1, "initialize", **client) + '{"jsonrpc":"2.0","method":"notifications/initialized"}\n'
+        asked += "".join(message(n, "tools/call", name=t, arguments=a) for n, (t, a) in enumerate(calls, 2))
+        with subprocess.Popen(
+            [sys.executable, "-m", "recalld", "mcp", "--data", str(tmp_path / "data")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+            env={"PATH": "", "HOME": str(tmp_path)} | {f"RECALLD_EMBEDDER__{name}": value for name, value in given.items()},
+        ) as process:  # fmt: skip
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(asked)
+            process.stdin.flush()  # its end would end the calls
+            answers = "".join(process.stdout.readline() for _ in range(1 + len(calls)))
+            more, logged = process.communicate(timeout=60)
+        assert double.seen
+    assert [f'"id":{n}' in answers for n in range(1, 2 + len(calls))] == [True] * (1 + len(calls))
+    assert not leaks(answers + more + logged)
+    assert leaking(tmp_path / "data") == []
