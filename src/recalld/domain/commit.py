@@ -13,6 +13,9 @@ from typing import Any
 
 from .document import Chunk, Tiers
 from .job import NewJob, TaskStatus
+from .leaving import DropMember as DropMember
+from .leaving import ForgetEntries as ForgetEntries
+from .leaving import MarkLeaving as MarkLeaving
 from .node import Node
 from .session import Message, Session
 from .snapshot import Snapshot
@@ -314,26 +317,6 @@ class SetIgnore:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkLeaving:
-    """Shut a member out until ``task`` has removed it (``user`` "": the whole account, which takes no new members then).
-    The caller must govern the account, and only root removes its last admin. ``NotFound``; ``Conflict`` for the last admin,
-    and while another task that has not ended does it already."""
-
-    account: str
-    user: str
-    task: str
-
-
-@dataclass(frozen=True, slots=True)
-class DropMember:
-    """Forget a member that is marked as leaving, with its tasks and waiting jobs (``user`` "": the account with all of
-    its members). Their trees are the business of ``Remove``. Nothing there to forget is no error."""
-
-    account: str
-    user: str
-
-
-@dataclass(frozen=True, slots=True)
 class CountCost:
     """Add calls to a provider to the account's row of that UTC day (``YYYY-MM-DD``). ``refused``: calls not made, since the
     day's budget was used up. ``said``: what was wrong with the last call ("" = nothing)."""
@@ -359,7 +342,7 @@ class KeepMade:
 Op = (
     MakeDir | Anchor | PutFile | Remove | Undelete | Move | Copy | SetTags | SetAttributes | SetTiers | SetChunks | PutVectors
     | OpenSession | Append | ArchiveMessages | FinishArchive | ConfigureSession | NoteRecall | MarkUsed
-    | NewTask | UpdateTask | MarkSnapshot | SetIgnore | MarkLeaving | DropMember | CountCost | KeepMade
+    | NewTask | UpdateTask | MarkSnapshot | SetIgnore | MarkLeaving | DropMember | ForgetEntries | CountCost | KeepMade
 )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ APPLY: dict[type, Callable[[Pen, Any], None]] = {
     ops.UpdateTask: queue.update_task,
     ops.MarkLeaving: members.mark_leaving,
     ops.DropMember: members.drop,
+    ops.ForgetEntries: members.forget_entries,
     ops.MarkSnapshot: snapshots.mark,
     ops.SetIgnore: snapshots.set_ignore,
     ops.CountCost: writing.count_cost,

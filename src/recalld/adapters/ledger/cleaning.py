@@ -49,8 +49,8 @@ async def prune(store: Store, *, now: float, keep_s: float) -> int:
     """See ``ports.ledger.Ledger.prune``."""
     gone = 0
     await trash.erase_expired(store, now - keep_s)
-    while hashes := await store.scan(lambda c: upkeep.forgettable(c, now - keep_s, PRUNE_PAGE)):
-        step = await store.write(partial(upkeep.forget, hashes=hashes, now=now), bulk=True)
+    while (found := await store.scan(lambda c: upkeep.forgettable(c, now - keep_s, PRUNE_PAGE)))[0]:
+        step = await store.write(partial(upkeep.forget, found=found, now=now), bulk=True)
         if not step:
             break
         gone += step

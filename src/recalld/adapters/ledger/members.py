@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recalld.domain.caller import Role
-from recalld.domain.commit import DropMember, MarkLeaving
+from recalld.domain.commit import DropMember, ForgetEntries, MarkLeaving
 from recalld.domain.errors import Conflict, NotFound
 from recalld.rules.roles import check_governs, last_admin
 
@@ -56,22 +56,44 @@ def mark_leaving(pen: Pen, op: MarkLeaving) -> None:
     pen.c.execute(f"DELETE FROM job WHERE {_THESE} AND {_WAITING}", who)
 
 
+def _marked(pen: Pen, account: str, user: str) -> str:
+    """The task that removes a member or an account; "" where none does."""
+    found = pen.c.execute(
+        "SELECT deleting FROM member WHERE account = ? AND user = ? AND deleting <> ''"
+        if user
+        else "SELECT deleting FROM account WHERE id = ? AND ? = '' AND deleting <> ''",
+        (account, user),
+    ).fetchone()
+    return str(found[0]) if found else ""
+
+
+_FORGET = """
+UPDATE log SET uri = :top || node, cause = CASE WHEN instr(cause, :top) = 1 THEN '' ELSE cause END,
+  detail = CASE WHEN detail <> '' AND op IN ('create', 'move', 'restore')
+    THEN json_remove(json_set(detail, '$.name', CAST(node AS TEXT)), '$.from') ELSE '' END
+WHERE seq BETWEEN :first AND :last AND account = :account AND substr(uri, 1, length(:top)) = :top AND uri <> :top
+  AND uri <> :top || node"""
+
+
+def forget_entries(pen: Pen, op: ForgetEntries) -> None:
+    """See ``commit.ForgetEntries``."""
+    check_governs(pen.caller, op.account)
+    if _marked(pen, op.account, op.user):
+        top = f"viking://user/{op.user}/" if op.user else "viking://"
+        pen.c.execute(_FORGET, {"top": top, "account": op.account, "first": op.first, "last": op.last})
+
+
 def drop(pen: Pen, op: DropMember) -> None:
     """See ``commit.DropMember``."""
     check_governs(pen.caller, op.account)
-    marked = pen.c.execute(
-        "SELECT deleting FROM member WHERE account = ? AND user = ? AND deleting <> ''"
-        if op.user
-        else "SELECT deleting FROM account WHERE id = ? AND ? = '' AND deleting <> ''",
-        (op.account, op.user),
-    ).fetchone()
-    if marked is None:
+    marked = _marked(pen, op.account, op.user)
+    if not marked:
         return
-    who = {"account": op.account, "user": op.user, "task": marked[0]}
+    who = {"account": op.account, "user": op.user, "task": marked}
     pen.c.execute(f"DELETE FROM member WHERE {_THESE}", who)
     pen.c.execute(f"DELETE FROM made WHERE {_THESE}", who)
     pen.c.execute(f"DELETE FROM task WHERE {_THESE} AND id <> :task", who)
-    pen.c.execute(f"DELETE FROM job WHERE {_THESE} AND {_WAITING}", who)
+    pen.c.execute(f"DELETE FROM job WHERE {_THESE} AND state <> 'running' AND kind NOT IN ('purge', 'leave')", who)
     if not op.user:
         pen.c.execute("DELETE FROM account WHERE id = :account", who)
         pen.c.execute("DELETE FROM snapshot WHERE account = :account", who)

@@ -261,22 +261,26 @@ def unindexed(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: i
     return [rows.load(c, node, Uri(path)) for node, path in placed if path is not None and not rows.is_private(path)]
 
 
-def forgettable(c: apsw.Connection, before: float, limit: int) -> list[str]:
+def forgettable(c: apsw.Connection, before: float, limit: int) -> tuple[list[str], int]:
     """Hashes that no node has, no log entry since ``before`` names, nor a snapshot may need (``snapshots.NEEDED``):
-    counted from the log, not beside it."""
+    counted from the log, not beside it. What the log says of erased nodes keeps nothing. Also the log's end then."""
+    (end,) = only(c, "SELECT coalesce(max(seq), 0) FROM log")
+    young = "FROM log WHERE at >= :before AND EXISTS (SELECT 1 FROM node WHERE id = log.node)"
     sql = (
         f"WITH {NEEDED} SELECT * FROM (SELECT hash FROM blob UNION ALL SELECT hash FROM grown) EXCEPT SELECT hash FROM node "
-        "EXCEPT SELECT base FROM stream WHERE base <> '' EXCEPT SELECT after FROM log WHERE at >= :before "
-        "EXCEPT SELECT before FROM log WHERE at >= :before EXCEPT SELECT after FROM needed LIMIT :limit"
+        f"EXCEPT SELECT base FROM stream WHERE base <> '' EXCEPT SELECT after {young} "
+        f"EXCEPT SELECT before {young} EXCEPT SELECT after FROM needed LIMIT :limit"
     )
-    return [h for (h,) in c.execute(sql, {"before": before, "limit": limit})]
+    return [h for (h,) in c.execute(sql, {"before": before, "limit": limit})], int(end)
 
 
-def forget(c: apsw.Connection, hashes: list[str], now: float) -> int:
-    """Drop contents; one that a node has taken up meanwhile stays. Returns how many went.
+def forget(c: apsw.Connection, found: tuple[list[str], int], now: float) -> int:
+    """Drop contents; one that was taken up since they were found stays. Returns how many went.
 
     Those whose bytes lie in the blob folder are put on the list of what may be deleted there.
     """
+    named = {h for pair in every(c, "SELECT before, after FROM log WHERE seq > ?", (found[1],)) for h in pair}
+    hashes = [h for h in found[0] if h not in named]
     gone = let_go(c, hashes)
     for hash_ in hashes:
         dropped = every(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recalld.domain.caller import Caller, Role
-from recalld.domain.commit import Commit, DropMember, MarkLeaving, NewTask, Remove, UpdateTask
+from recalld.domain.commit import Commit, DropMember, ForgetEntries, MarkLeaving, NewTask, Remove, UpdateTask
 from recalld.domain.errors import Busy
 from recalld.domain.job import Job, Lane, NewJob, TaskStatus
 from recalld.domain.uri import Uri
@@ -13,6 +13,7 @@ from recalld.ports.doors import Doors
 
 KIND = "leave"
 TREES_PER_COMMIT = 20
+ENTRIES_PER_COMMIT = 2_000
 _USERS = Uri(("user",))
 
 
@@ -43,6 +44,9 @@ async def leave(job: Job, doors: Doors) -> None:
         tops += [n.uri for n in await tenant.list(Uri(), limit=100, hidden=True) if n.uri != _USERS]
     for at in range(0, len(tops), TREES_PER_COMMIT):
         await tenant.commit(Commit(_removals(tops[at : at + TREES_PER_COMMIT]), cause=f"{KIND} {job.task_id}"))
+    end = (await doors.ledger.usage()).log_seq
+    for first in range(1, end + 1, ENTRIES_PER_COMMIT):
+        await tenant.commit(Commit((ForgetEntries(account, user, first, first + ENTRIES_PER_COMMIT - 1),)))
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, result={"account_id": account, "user_id": user or None})
     await doors.ledger.tenant(job.caller, bulk=True).commit(Commit((DropMember(account, user), done), done=job.id))
 

@@ -1,0 +1,76 @@
+"""A member who was removed leaves nothing that was theirs: no row, no content, no file, in none of its forms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recalld.app.admin import AdminVerbs
+from recalld.app.snapshots import SnapshotVerbs
+from recalld.app.tending import TendingVerbs
+from recalld.app.workspace import Workspace
+from recalld.domain.caller import Caller, Role
+from recalld.domain.commit import Commit
+from recalld.domain.job import NewJob
+from tests.house_fixture import House
+
+MARK = "zanzibar"
+DAY_S = 86_400.0
+
+
+def traces(folder: Path, mark: str) -> list[str]:
+    """Files of the store that hold a word anywhere."""
+    held = [p for p in folder.rglob("*") if p.is_file() and mark.encode() in p.read_bytes()]
+    return [str(p.relative_to(folder)) for p in held]
+
+
+async def erased(house: House, *, account: bool) -> None:
+    admin = AdminVerbs(house.doors, Caller("default", "root", Role.ROOT))
+    await admin.make_account("acme", "ben", seed=None, settings={})
+    await admin.enrol("acme", "ana", role="user", seed=None, settings={})
+    w = Workspace(house.doors, Caller("acme", "ana", Role.ADMIN), 5.0)
+    note = "viking://~/memories/notes/a.md"
+    await w.write(note, f"first {MARK}\n")
+    for n in range(40):
+        await w.write(note, f"{MARK} line {n} of many that grow\n" * 3, mode="append")
+    await w.write("viking://~/memories/notes/large.md", f"{MARK} large " * 9_000)
+    await w.write("viking://~/memories/notes/large.md", f"{MARK} grown", mode="append")
+    await w.write("viking://~/memories/notes/gone.md", f"{MARK} removed before")
+    await w.verbs(TendingVerbs).set_tags(note, [f"place={MARK}"])
+    await w.rm("viking://~/memories/notes/gone.md")
+    await w.say("s", [{"role": "user", "content": f"My dog is called {MARK} and I moved to Lisbon in March 2024."}])
+    await w.session_commit("s")
+    await w.verbs(SnapshotVerbs).commit("all of it")
+    late = NewJob("no such kind", "late", {"text": MARK})
+    await house.doors.ledger.tenant(w.caller).commit(Commit((), (late,)))
+    await house.settle()
+    await (admin.remove_account("acme") if account else admin.remove_member("acme", "ana"))
+    await house.settle()
+    await house.doors.ledger.prune(keep_s=30 * DAY_S)
+    await house.doors.ledger.checkpoint()
+
+
+async def test_a_removed_member_leaves_nothing(house: House) -> None:
+    await erased(house, account=False)
+    rows = await house.doors.ledger.read(left)  # type: ignore[attr-defined]
+    assert rows == {}
+
+
+async def test_a_removed_account_leaves_nothing(house: House) -> None:
+    await erased(house, account=True)
+    rows = await house.doors.ledger.read(left)  # type: ignore[attr-defined]
+    assert rows == {}
+
+
+def left(c: object) -> dict[str, int]:
+    """Rows of any table that hold the word."""
+    found = {}
+    names = [n for (n,) in c.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'fts%'")]  # type: ignore[attr-defined]
+    for name in names:
+        rows = [r for r in c.execute(f"SELECT * FROM {name}") if any(MARK in _text(v) for v in r)]  # type: ignore[attr-defined]
+        if rows:
+            found[name] = len(rows)
+    return found
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
