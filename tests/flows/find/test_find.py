@@ -55,6 +55,7 @@ class House:
             catalog=SqliteCatalog(self.shelf), lexicon=Fts5Lexicon(self.shelf), vectors=ExactVectors(self.shelf, self.shelf.pool),
             embedder=self.embedder, former=None, patience=impatient, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
             stages=StageTimes(),
+            strict_filters=False,
             clock=SimpleNamespace(monotonic=lambda: self.now),
             derived=DerivedState(),
         )  # fmt: skip
