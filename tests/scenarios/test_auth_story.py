@@ -334,7 +334,7 @@ async def test_the_tools_door_asks_for_the_same_key(place: Place) -> None:
         assert answer.status == status, who
         if status == 401:
             assert answer.body["error"]["code"] == -32001
-            assert answer.headers["www-authenticate"] == "Bearer"
+            assert answer.headers["www-authenticate"].startswith("Bearer")
     await place.ask("acme/ana", "DELETE", "/admin/accounts/acme/users/bob")
     assert (await place.ask("acme/bob", "POST", "/mcp", json=call, headers=accept)).status == 412
 

@@ -55,6 +55,7 @@ class BlockingWorkspace:
     ls = _verb(Workspace.ls)
     tree = _verb(Workspace.tree)
     read = _verb(Workspace.read)
+    read_page = _verb(Workspace.read_page)
     read_bytes = _verb(Workspace.read_bytes)
     abstract = _verb(Workspace.abstract)
     overview = _verb(Workspace.overview)
