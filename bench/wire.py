@@ -58,7 +58,7 @@ class Wire:
     async def _exchange(self, method: str, path: str, body: bytes, kind: str, begun: float) -> tuple[int, bytes, float]:
         assert self._reader is not None
         assert self._writer is not None
-        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nContent-Type: {kind}\r\n\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\nContent-Type: {kind}\r\n\r\n"
         self._writer.write(head.encode() + body)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         status = int(answer[9:12])
