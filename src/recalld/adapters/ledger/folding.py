@@ -10,6 +10,12 @@ NEWER_PAYLOAD = (
     "CASE WHEN coalesce(json_extract(excluded.payload, '$.quiet'), 0) AND NOT coalesce(json_extract(payload, '$.quiet'), 0) "
     "THEN payload ELSE excluded.payload END"
 )
+CHANGES = (
+    "excluded.not_before < not_before OR excluded.payload <> payload OR (excluded.lane = 'interactive' AND lane <> 'interactive') "
+    "OR (task = '' AND excluded.task <> '')"
+)
+"""Whether the pending job becomes another by it. Mostly not (every message asks for the same upkeep): then no row, and no page
+of its indexes, is written."""
 KEEP_TASK = "task = CASE WHEN task = '' THEN excluded.task ELSE task END"
 
 

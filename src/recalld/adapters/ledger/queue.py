@@ -17,7 +17,7 @@ from recalld.domain.job import Job, Lane, NewJob, QueueCount, Task, TaskStatus
 from recalld.domain.policy import JobPolicy
 from recalld.infra.lookup import every, only
 
-from .folding import KEEP_TASK, NEWER_PAYLOAD, own_key
+from .folding import CHANGES, KEEP_TASK, NEWER_PAYLOAD, own_key
 from .pen import Pen
 
 ERROR_CHARS_MAX = 500
@@ -48,13 +48,15 @@ def enqueue(pen: Pen, job: NewJob) -> None:
         "INSERT INTO job (kind, key, account, user, role, payload, lane, created, not_before, task, due) "
         "VALUES (?,?,?,?,?,?,?,?,?,?,?) "
         "ON CONFLICT (key) WHERE state = 'pending' DO UPDATE SET not_before = min(not_before, excluded.not_before), "
-        f"payload = {NEWER_PAYLOAD}, lane = CASE WHEN excluded.lane = 'interactive' THEN 'interactive' ELSE lane END, {KEEP_TASK}",
+        f"payload = {NEWER_PAYLOAD}, lane = CASE WHEN excluded.lane = 'interactive' THEN 'interactive' ELSE lane END, {KEEP_TASK} "
+        f"WHERE {CHANGES}",
         (
             job.kind, key, caller.account, caller.user, str(caller.role),
             json.dumps(job.payload, ensure_ascii=False), str(job.lane), pen.at, pen.at + job.delay_s, job.task_id, job.delay_s <= 0,
         ),
     )  # fmt: skip
-    pen.outcome.wakes = True
+    if pen.c.changes():  # else whoever works has been told of it already
+        pen.outcome.wakes = True
 
 
 def finish(pen: Pen, job_id: int) -> None:

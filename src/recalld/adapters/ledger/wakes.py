@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from math import ceil
 
 WAKE_S = 1.0
+TOGETHER_S = 0.02
+"""Delayed calls within so long of each other are one: a server that takes hundreds of changes a second keeps a few timers."""
 
 
 class Wakes:
@@ -13,13 +16,22 @@ class Wakes:
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Event] = set()
+        self._later: set[int] = set()
 
     def tell(self, delay_s: float = 0.0) -> None:
         """Wake all followers; again after a delay, where a job becomes ready only then."""
         for event in self._listeners:
             event.set()
         if delay_s > 0:
-            asyncio.get_running_loop().call_later(delay_s, self.tell)
+            loop = asyncio.get_running_loop()
+            slot = ceil((loop.time() + delay_s) / TOGETHER_S)
+            if slot not in self._later:
+                self._later.add(slot)
+                loop.call_at(slot * TOGETHER_S, self._tell_at, slot)
+
+    def _tell_at(self, slot: int) -> None:
+        self._later.discard(slot)
+        self.tell()
 
     async def follow(self) -> AsyncIterator[None]:
         """Yields at once, then at every ``tell`` and at least every second."""
