@@ -42,7 +42,9 @@ HASH_HEAD = 7
 """Characters of a hash that people write: git's own short form."""
 PHONE_TAIL = 7
 _HASH = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}")
-_DIGITS = re.compile(r"[0-9]\D{0,3}[0-9]{1,4}")
+# What every such number has, found at the speed of a search for its first digit: most text has none.
+_MANY_DIGITS = re.compile(r"[0-9](?:[ \u00a0./()-]{0,4}[0-9]){6}")
+_TWO_DOTS = re.compile(r"[0-9]\.[0-9]{1,5}\.[0-9]")
 _PHONE = re.compile(
     r"(?<![\w.])(?:\+\s?)?(?:\(\+?[0-9]{1,4}\)|[0-9]{1,5})(?:[ \u00a0./-]{1,2}\(?[0-9]{1,8}\)?){1,6}(?![\w])"
 )
@@ -103,14 +105,14 @@ def _walk(text: str, *, closing: bool) -> Iterator[str]:
 def _numbers(block: str) -> Iterator[str]:
     """Terms of numbers that are written in several ways: the last digits of what is grouped like a telephone number, with
     or without the code of its country, and versions with or without a ``v``."""
-    if _DIGITS.search(block) is None:
-        return
-    for found in _PHONE.findall(block):
-        digits = "".join(c for c in found if c.isdigit())
-        if PHONE_TAIL <= len(digits) <= 15 and not _NOT_PHONE.fullmatch(found):
-            yield digits[-PHONE_TAIL:]
-    for found in _DOTTED.findall(block):
-        yield "n" + found.replace(".", "n")
+    if _MANY_DIGITS.search(block) is not None:
+        for found in _PHONE.findall(block):
+            digits = "".join(c for c in found if c.isdigit())
+            if PHONE_TAIL <= len(digits) <= 15 and not _NOT_PHONE.fullmatch(found):
+                yield digits[-PHONE_TAIL:]
+    if _TWO_DOTS.search(block) is not None:
+        for found in _DOTTED.findall(block):
+            yield "n" + found.replace(".", "n")
 
 
 def _blocks(text: str) -> Iterator[str]:
