@@ -44,7 +44,8 @@ async def write(
     if mode == "append":
         return await _append(uri, data, caller, doors)
     operation = await _operation(uri, data, WriteMode.CREATE if mode == "create" else WriteMode.UPSERT, doors)
-    operation = replace(operation, expect_version=if_version)
+    if if_version is not None:
+        operation = replace(operation, expect_version=if_version)
     async with doors.turns.of(key_of(caller.account, uri), within_s=WITHIN_S):
         return await _commit((operation,), tenant)
 
