@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from recalld.domain.document import Chunk, Document, Section, Tiers
 from recalld.domain.policy import CHUNK_OVERLAP_WORDS, CHUNK_WORDS, FILE_CHUNK_WORDS
@@ -179,6 +180,7 @@ def _stretches(text: str, sections: tuple[Section, ...]) -> Iterator[tuple[int, 
         yield start, len(text), " ".join(headings)
 
 
+@lru_cache(maxsize=1_024)
 def _said_by(speaker: str, date: str) -> tuple[str, ...]:
     return terms(f"{'' if speaker in ROLES else speaker} {date}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from recalld.domain.errors import Invalid
@@ -10,6 +11,7 @@ CHARS_MAX = 128
 BYTES_MAX = 240
 """A message's page is called after it, with an ending; a name may have 255 bytes."""
 _MARKS = frozenset("._:@-")
+_PLAIN = re.compile(r"[A-Za-z0-9._:@-]+")
 
 
 def is_id(text: str) -> bool:
@@ -17,7 +19,7 @@ def is_id(text: str) -> bool:
     if not 0 < len(text) <= CHARS_MAX or text in {".", ".."}:
         return False
     if text.isascii():
-        return all(c.isalnum() or c in _MARKS for c in text)
+        return _PLAIN.fullmatch(text) is not None
     plain = all(c in _MARKS or unicodedata.category(c)[0] in "LMN" for c in text)
     return plain and unicodedata.is_normalized("NFC", text) and len(text.encode("utf-8", "replace")) <= BYTES_MAX
 

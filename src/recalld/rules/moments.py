@@ -22,6 +22,8 @@ def read_moment(given: object) -> datetime | None:
     if not isinstance(given, str) or len(given) > _LONGEST:
         return None
     text = given.strip()
+    if not text:
+        return None
     if _NUMBER.fullmatch(text) and not _DAY.fullmatch(text):
         return _of_number(float(text))
     try:
