@@ -138,3 +138,45 @@ async def test_addresses_without_a_user_are_the_callers_own(client: Client, area
     assert found == [f"viking://user/ana/{area}/tea.md"]
     other = {"X-OpenViking-User": "eve"}
     assert await client.refused("GET", "/content/read", params={"uri": short}, headers=other) == (404, "NOT_FOUND")
+
+
+BODY = "# Brew tea\n\nWarm the pot first.\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ({"name": "tea", "content": "Warm the pot first."}, "tea"),
+        ({"content": BODY}, "brew-tea"),
+        (BODY, "brew-tea"),
+        (f"---\nname: tea\n---\n{BODY}", "tea"),
+    ],
+)
+async def test_a_skill_without_a_description_is_taken(client: Client, data: Any, name: str) -> None:
+    kept = await client("POST", "/skills", json={"data": data, "wait": True, "timeout": 60})
+    assert kept["name"] == name
+    (listed,) = (await client("GET", "/skills"))["skills"]
+    assert (listed["name"], listed["description"]) == (name, "Warm the pot first.")
+    found = await client("POST", "/skills/find", json={"query": "warm the pot"})
+    assert [one["name"] for one in found["skills"]] == [name]
+
+
+async def test_an_uploaded_skill_is_named_by_its_folder(client: Client) -> None:
+    for filename, data, name in (
+        ("x.zip", zipped({"green-tea/SKILL.md": BODY, "green-tea/a.txt": "x"}), "green-tea"),
+        ("black-tea.zip", zipped({"SKILL.md": BODY}), "black-tea"),
+        ("SKILL.md", BODY.encode(), "brew-tea"),
+        ("white-tea.md", BODY.encode(), "white-tea"),
+    ):
+        sent = await uploaded(client, filename, data)
+        assert (await client("POST", "/skills", json={"temp_file_id": sent}))["name"] == name
+
+
+async def test_a_missing_description_is_advice_and_an_error_where_asked(client: Client) -> None:
+    told = await client("POST", "/skills/validate", json={"data": BODY})
+    assert (told["valid"], told["name"], [one["code"] for one in told["warnings"]]) == (
+        True,
+        "brew-tea",
+        ["no_front_matter"],
+    )
+    assert not (await client("POST", "/skills/validate", json={"data": BODY, "strict": True}))["valid"]

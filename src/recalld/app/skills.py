@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from recalld.flows.skill.look import SkillView, find_skill, list_skills, show_sk
 from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
 from recalld.rules.skill import checked_skill, read_skill, skill_name
+from recalld.rules.skill_defaults import completed
 
 from .locations import LocationVerbs
 
@@ -122,10 +124,12 @@ class SkillVerbs:
         private = Uri(("user", self._caller.user, "privacy", "skill", skill.name)) if own else None
         return await remove_skill(skill, private, self._caller, self._doors)
 
-    async def judge(self, data: str | dict[str, Any]) -> tuple[SkillFacts | None, tuple[Finding, ...]]:
-        """The facts of a SKILL.md (None if it cannot be used) and everything there is to say about it."""
-        package = take.of_data(data)
-        return await self._doors.compute.run(read_skill, package.text)
+    async def judge(
+        self, data: str | dict[str, Any], called: str = ""
+    ) -> tuple[SkillFacts | None, tuple[Finding, ...]]:
+        """The facts of a SKILL.md (None if it cannot be used) and everything there is to say about it. What adding it (from a
+        folder ``called`` so) would complete is advice."""
+        return await self._doors.compute.run(_judged, take.text_of(data), called)
 
     async def _named(self, name: str, target_uri: str) -> Skill:
         return await find_skill(self.roots(target_uri), skill_name(name), self._caller, self._doors)
@@ -141,6 +145,16 @@ class SkillVerbs:
         for root in self.roots(target_uri):
             found += await list_skills(root, limit - len(found), self._caller, self._doors)
         return found
+
+
+def _judged(text: str, called: str) -> tuple[SkillFacts | None, tuple[Finding, ...]]:
+    facts, findings = read_skill(text)
+    if facts is not None:
+        return facts, findings
+    facts, others = read_skill(completed(text, called))
+    if facts is None:
+        return None, findings
+    return facts, (*(replace(one, error=False) for one in findings if one.error), *others)
 
 
 def _chosen(found: Mapping[str, SkillPackage], names: Sequence[str]) -> dict[str, SkillPackage]:

@@ -38,7 +38,7 @@ def read_skill(text: str) -> tuple[SkillFacts | None, tuple[Finding, ...]]:
         return None, (Finding("too_large", f"SKILL.md is larger than {TEXT_BYTES_MAX} bytes; move parts beside it"),)
     if not end:
         return None, (_no_front_matter(whole),)
-    front, problem = _front_matter(whole[:end])
+    front, problem = front_matter(whole[:end])
     if problem is not None:
         return None, (problem,)
     found = [*_about_name(front), *_about_description(front), *_about_lists(front), *_about_rest(front, whole[end:])]
@@ -85,7 +85,7 @@ def _no_front_matter(text: str) -> Finding:
     )
 
 
-def _front_matter(block: str) -> tuple[dict[str, Any], Finding | None]:
+def front_matter(block: str) -> tuple[dict[str, Any], Finding | None]:
     """The block between the two lines as a mapping, or why it is none."""
     source = "\n".join(block.rstrip("\n").split("\n")[1:-1])
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,26 @@ from recalld.domain.skill import SKILL_FILE, SkillPackage
 from recalld.ports.doors import Doors
 from recalld.ports.source import OUTSIDE, UPLOAD_NOTE, Choice, Found, Skipped, Source
 from recalld.rules.encoding import decode
-from recalld.rules.names import legal_path
+from recalld.rules.names import legal_path, stem
+from recalld.rules.skill_defaults import completed
 from recalld.rules.skill_form import text_of_object
 
 ENTRIES_MAX = 512
 FILE_BYTES_MAX = 16 * 1024 * 1024
 TOTAL_BYTES_MAX = 64 * 1024 * 1024
+_UPLOAD = re.compile(r"(?:upload|shared)_[0-9a-f-]+$")
 SKILLS_MAX = 100
 """So many skills may lie in one folder or archive."""
 
 
 def of_data(data: str | Mapping[str, Any]) -> SkillPackage:
     """A ``SKILL.md`` alone, or an object that says the same. Raises ``Invalid``."""
-    return SkillPackage(data if isinstance(data, str) else text_of_object(data))
+    return SkillPackage(completed(text_of(data)))
+
+
+def text_of(data: str | Mapping[str, Any]) -> str:
+    """What was sent as a ``SKILL.md``'s text, nothing completed. Raises ``Invalid``."""
+    return data if isinstance(data, str) else text_of_object(data)
 
 
 async def of_upload(upload: Path, name: str, doors: Doors) -> SkillPackage:
@@ -61,7 +69,7 @@ def _packages(upload: Path, name: str, doors: Doors) -> dict[str, SkillPackage]:
         if len(entries) == 1 and files and files[0].path == (name or upload.name) and upload.is_file():
             # A single file is a SKILL.md whatever it is called.
             _check_sizes(files)
-            return {"": SkillPackage(_text(source, files[0].path))}
+            return {"": SkillPackage(completed(_text(source, files[0].path), _called(files[0].path)))}
         tops = _tops(files)
         if not tops:
             raise Invalid(
@@ -70,7 +78,8 @@ def _packages(upload: Path, name: str, doors: Doors) -> dict[str, SkillPackage]:
                 code="SKILL_INVALID",
             )
         _check_sizes([f for f in files if any(f.path.startswith(top) for top in tops)])
-        return {top.rstrip("/"): _package(top, files, skipped, source) for top in tops}
+        called = _called(name or upload.name)
+        return {top.rstrip("/"): _package(top, files, skipped, source, called) for top in tops}
     finally:
         source.close()
 
@@ -87,7 +96,13 @@ def _tops(files: Sequence[Found]) -> list[str]:
     return tops
 
 
-def _package(top: str, files: Sequence[Found], skipped: Sequence[Skipped], source: Source) -> SkillPackage:
+def _called(name: str) -> str:
+    """What a file, an archive or a folder says a skill is called ("" for a bare ``SKILL.md`` and an upload's own name)."""
+    found = stem(name.rsplit("/", 1)[-1])
+    return "" if found.upper() == "SKILL" or _UPLOAD.match(found) else found
+
+
+def _package(top: str, files: Sequence[Found], skipped: Sequence[Skipped], source: Source, called: str) -> SkillPackage:
     beside: list[tuple[str, bytes]] = []
     lost = [f"{s.path}: {s.why}" for s in skipped if s.path.startswith(top)]
     for each in files:
@@ -98,7 +113,8 @@ def _package(top: str, files: Sequence[Found], skipped: Sequence[Skipped], sourc
             lost.append(f"{each.path}: it cannot be read")
         else:
             beside.append((legal_path(each.path[len(top) :]), data))
-    return SkillPackage(_text(source, top + SKILL_FILE), tuple(beside), tuple(lost))
+    text = completed(_text(source, top + SKILL_FILE), top.rstrip("/").rsplit("/", 1)[-1] or called)
+    return SkillPackage(text, tuple(beside), tuple(lost))
 
 
 def _text(source: Source, path: str) -> str:

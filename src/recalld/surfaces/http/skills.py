@@ -118,7 +118,7 @@ async def validate(call: Call, body: SkillCheckBody) -> dict[str, Any]:
     """Judge a ``SKILL.md`` without storing it."""
     verbs = call.workspace.verbs(SkillVerbs)
     root = verbs.roots(body.target_uri or "")[0]
-    facts, findings = await verbs.judge(body.data)
+    facts, findings = await verbs.judge(body.data, body.skill_dir_name or "")
     told = [*findings]
     if facts is not None and body.skill_dir_name and body.skill_dir_name != facts.name:
         said = f"the folder is called {body.skill_dir_name[:80]!r}, the skill {facts.name!r}"
