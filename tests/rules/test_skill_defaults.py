@@ -25,7 +25,7 @@ def read(text: str, called: str = "") -> tuple[str, str]:
         (f"---\nname: tea\ndescription: ''\ntags: [a]\n---\n{BODY}", ("tea", "Warm the pot first. Then wait.")),
         (BODY, ("brew-tea", "Warm the pot first. Then wait.")),
         (BODY.replace("\n", "\r\n"), ("brew-tea", "Warm the pot first. Then wait.")),
-        ("---\n---\nWarm the pot first.", ("warm-the-pot-first", "Warm the pot first.")),
+        ("---\ntags: [a]\n---\nWarm the pot first.", ("warm-the-pot-first", "Warm the pot first.")),
         (text_of_object({"content": "Warm the pot first."}), ("warm-the-pot-first", "Warm the pot first.")),
         ("---\nname: make\n---\n\n```sh\nmake all\n```\n", ("make", "make")),
         (f"---\ndescription: Brews tea: green\n---\n{BODY}".replace(": g", " g"), ("brew-tea", "Brews tea green")),

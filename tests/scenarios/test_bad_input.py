@@ -283,7 +283,7 @@ async def test_a_hostile_archive_is_refused_whole(wire: Wire, data: bytes) -> No
 
 async def test_an_upload_that_is_none_is_told_apart_from_one_that_has_gone(wire: Wire) -> None:
     gone = {"temp_file_id": "upload_" + "0" * 32}
-    assert await wire.refused("POST", "/resources", json=gone) == (404, "NOT_FOUND")
+    assert await wire.refused("POST", "/resources", json=gone) == (403, "PERMISSION_DENIED")
     for bad in ("../../etc/passwd", "/etc/passwd", "upload_x", "upload_" + "0" * 32 + ".note/../x"):
         assert await wire.refused("POST", "/resources", json={"temp_file_id": bad}) == (400, "INVALID_ARGUMENT")
 

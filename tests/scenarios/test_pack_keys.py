@@ -59,7 +59,7 @@ async def test_a_user_exports_and_imports_in_their_own_tree_alone(place: Place) 
     assert (await place.ask("acme/bob", "POST", "/pack/import", json=body)).status == 403
     other = await uploaded(place, "acme/ana", made.raw)
     body["temp_file_id"] = other
-    assert (await place.ask("acme/bob", "POST", "/pack/import", json=body)).status == 404
+    assert (await place.ask("acme/bob", "POST", "/pack/import", json=body)).status == 403
     body |= {"temp_file_id": sent, "parent": "viking://user/bob"}
     assert (await place.ask("acme/bob", "POST", "/pack/import", json=body)).result["files"] == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ STRICT: list[tuple[str, str, dict[str, Any]]] = [
 
 
 async def test_a_strict_server_refuses_such_a_filter(tmp_path: Path) -> None:
-    settings = {"embedder": {"kind": "none"}, "search": {"strict_filters": True}}
-    async with Engine.open(tmp_path, worker="none", **settings) as engine:
+    kind = {"kind": "none"}
+    async with Engine.open(tmp_path, worker="none", embedder=kind, search={"strict_filters": True}) as engine:
         app = create_app(engine, ServerConfig())
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
@@ -180,3 +181,36 @@ async def test_a_missing_description_is_advice_and_an_error_where_asked(client: 
         ["no_front_matter"],
     )
     assert not (await client("POST", "/skills/validate", json={"data": BODY, "strict": True}))["valid"]
+
+
+async def test_an_upload_of_nobody_and_one_of_somebody_else_are_refused_alike(client: Client) -> None:
+    sent = await uploaded(client, "x.md", b"# X")
+    used = await uploaded(client, "y.md", b"# Y")
+    await client("POST", "/resources", json={"temp_file_id": used, "wait": True, "timeout": 60})
+    told = []
+    for upload_id, user in ((sent, "bob"), (used, "default"), ("upload_" + "0" * 32 + ".md", "default")):
+        body = {"temp_file_id": upload_id}
+        answer = await client.http.post("/api/v1/resources", json=body, headers={"X-OpenViking-User": user})
+        assert answer.status_code == 403
+        told.append(answer.json()["error"]["message"].replace(upload_id, ""))
+    assert len(set(told)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("cat.png", "images"), ("CAT.JPG", "images"), ("talk.mp3", "audio"), ("walk.mp4", "video")]
+)
+async def test_a_lone_picture_sound_or_film_lies_by_its_kind_and_day(client: Client, name: str, kind: str) -> None:
+    data = b"\x89PNG\r\n\x1a\n" + bytes(64)
+    added = await client("POST", "/resources", json={"temp_file_id": await uploaded(client, name, data)})
+    assert re.fullmatch(rf"viking://resources/{kind}/\d{{4}}/\d\d/\d\d/[^/]+", added["root_uri"])
+    placed = {"temp_file_id": await uploaded(client, name, data), "to": "viking://resources/mine"}
+    assert (await client("POST", "/resources", json=placed))["root_uri"] == "viking://resources/mine"
+    packed = await uploaded(client, "trip.zip", zipped({name: data}))
+    assert (await client("POST", "/resources", json={"temp_file_id": packed}))["root_uri"] == "viking://resources/trip"
+
+
+async def test_a_users_choice_of_place_holds_for_pictures_too(client: Client) -> None:
+    await client("PATCH", "/user-settings/add-locations", json={"resource_uri": "viking://~/resources"})
+    sent = await uploaded(client, "cat.png", bytes(64))
+    added = await client("POST", "/resources", json={"temp_file_id": sent})
+    assert added["root_uri"] == "viking://user/default/resources/cat"

@@ -97,7 +97,7 @@ async def test_a_zip_brings_its_files_along_and_an_update_replaces_them_all(clie
     assert added["auxiliary_files"] == 2
     assert set(added["queue_status"]) >= {"Semantic", "Embedding"}
     assert "task_id" not in added
-    assert await client.refused("POST", "/skills", json={"temp_file_id": sent}) == (404, "NOT_FOUND")
+    assert await client.refused("POST", "/skills", json={"temp_file_id": sent}) == (403, "PERMISSION_DENIED")
 
     shown = await told(
         client, "GET", "/skills/pdf-forms", "/skills/{name}", params={"include_integrity": "true", "level": 1}

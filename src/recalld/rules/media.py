@@ -6,6 +6,7 @@ from typing import Final
 
 from .encoding import utf8_head, wide_codec
 
+_SHELVES: Final = {"image": "images", "audio": "audio", "video": "video"}
 HEAD_BYTES: Final = 8_192
 """How many first bytes ``media_type`` and ``is_binary`` need to see."""
 
@@ -84,6 +85,10 @@ _OPAQUE: Final[dict[str, tuple[str, str]]] = {
     ".bmp": ("image/bmp", "BMP image"),
     ".ico": ("image/x-icon", "icon"),
     **dict.fromkeys((".tif", ".tiff"), ("image/tiff", "TIFF image")),
+    ".avif": ("image/avif", "AVIF image"),
+    ".heic": ("image/heic", "HEIC image"),
+    ".aac": ("audio/aac", "AAC audio"),
+    ".opus": ("audio/ogg", "Opus audio"),
     ".mp3": ("audio/mpeg", "MP3 audio"),
     ".wav": ("audio/wav", "WAV audio"),
     ".flac": ("audio/flac", "FLAC audio"),
@@ -94,6 +99,8 @@ _OPAQUE: Final[dict[str, tuple[str, str]]] = {
     ".mkv": ("video/x-matroska", "Matroska video"),
     ".webm": ("video/webm", "WebM video"),
     ".avi": ("video/x-msvideo", "AVI video"),
+    ".m4v": ("video/mp4", "MP4 video"),
+    **dict.fromkeys((".mpg", ".mpeg"), ("video/mpeg", "MPEG video")),
     ".zip": ("application/zip", "ZIP archive"),
     **dict.fromkeys((".gz", ".tgz"), ("application/gzip", "gzip archive")),
     ".tar": ("application/x-tar", "tar archive"),
@@ -175,6 +182,11 @@ def media_words(name: str, head: bytes = b"") -> str:
     suffix = suffix_of(name)
     known = suffix if suffix in _OPAQUE else _signature(head)
     return _OPAQUE[known][1] if known else "binary file"
+
+
+def shelf(name: str) -> str:
+    """The directory of the account's resources that takes a lone picture, sound or film ("" for anything else)."""
+    return _SHELVES.get(media_type(name).partition("/")[0], "")
 
 
 def is_text(media: str) -> bool:

@@ -339,3 +339,18 @@ async def test_names_that_differ_in_case_only_are_both_imported_and_named(house:
     task = await house.add(tmp_path / "src.zip")
     assert await house.texts_below(ROOT) == {"README.md": "README.md", "readme.md": "readme.md"}
     assert "in case only" in " ".join((task.result or {})["warnings"])
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+async def test_a_picture_of_the_same_origin_stays_at_its_first_day(house: House, tmp_path: Path, as_file: bool) -> None:
+    plant(tmp_path, {"cat.png": b"\x89PNG\r\n\x1a\n" + bytes(64)})
+    options = {"origin": "disk:/cat.png", "as_file": as_file}
+    first = await house.add(tmp_path / "cat.png", **options)
+    day = first.resource_id.removeprefix("viking://resources/images/")[:10]
+    await house.r.mv("viking://resources/images", "viking://resources/tmp")
+    await house.r.mv(f"viking://resources/tmp/{day}", "viking://resources/images/2001/02/03")
+    plant(tmp_path, {"cat.png": b"\x89PNG\r\n\x1a\n" + bytes(65)})
+    again = await house.add(tmp_path / "cat.png", **options)
+    assert again.resource_id == f"viking://resources/images/2001/02/03/cat{'.png' if as_file else ''}"
+    other = await house.add(tmp_path / "cat.png", origin="disk:/other/cat.png", as_file=as_file)
+    assert other.resource_id.startswith(f"viking://resources/images/{day}/")

@@ -236,7 +236,7 @@ async def test_a_failed_import_that_was_waited_for_is_an_error(http: httpx.Async
         ({"path": "git@intranet:a/b.git"}, 403, "PERMISSION_DENIED"),
         ({"path": "https://example.org/a", "watch_interval": 5}, 400, "UNSUPPORTED_MODE"),
         ({"temp_file_id": "upload_" + "0" * 32, "watch_interval": 5}, 400, "INVALID_ARGUMENT"),
-        ({"temp_file_id": "upload_" + "0" * 32 + ".md"}, 404, "NOT_FOUND"),
+        ({"temp_file_id": "upload_" + "0" * 32 + ".md"}, 403, "PERMISSION_DENIED"),
         ({"temp_file_id": "../../etc/passwd"}, 400, "INVALID_ARGUMENT"),
         ({"temp_file_id": "upload_" + "0" * 32 + "/../x"}, 400, "INVALID_ARGUMENT"),
         (
@@ -258,11 +258,11 @@ async def test_another_users_upload_is_not_there(http: httpx.AsyncClient) -> Non
     upload_id = await send(http, headers={"X-OpenViking-User": "ana"})
     bob = await http.post(ADD, json={"temp_file_id": upload_id}, headers={"X-OpenViking-User": "bob"})
     ana = await http.post(ADD, json={"temp_file_id": upload_id}, headers={"X-OpenViking-User": "ana"})
-    assert (bob.status_code, ana.status_code) == (404, 200)
+    assert (bob.status_code, ana.status_code) == (403, 200)
 
 
 async def test_an_old_upload_is_not_there(http: httpx.AsyncClient, engine: FakeEngine, tmp_path: Path) -> None:
     upload_id = await send(http)
     path = engine.upload_dir / upload_id
     os.utime(path, (path.stat().st_atime, path.stat().st_mtime - TTL_S - 60))
-    assert (await http.post(ADD, json={"temp_file_id": upload_id})).status_code == 404
+    assert (await http.post(ADD, json={"temp_file_id": upload_id})).status_code == 403

@@ -55,7 +55,7 @@ async def test_an_upload_brings_its_files_along(ana: Agent) -> None:
         ({"data": "x", "path": "y"}, "one of them"),
         ({"data": "x"}, "SKILL_INVALID"),
         ({"path": "https://example.com/skills.git"}, "later release"),
-        ({"path": f"upload_{'0' * 32}.zip"}, "NOT_FOUND"),
+        ({"path": f"upload_{'0' * 32}.zip"}, "PERMISSION_DENIED"),
         ({"data": skill("fern"), "target_uri": "viking://resources"}, "INVALID_URI"),
         ({"data": skill("fern"), "colour": "red"}, "colour"),
     ],

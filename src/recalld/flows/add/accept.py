@@ -18,7 +18,7 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.ports.source import Choice, Found, Skipped
 from recalld.rules.address import import_root
-from recalld.rules.media import suffix_of
+from recalld.rules.media import shelf, suffix_of
 from recalld.rules.names import legal, segment, stem
 from recalld.rules.settings import ADD_TARGETS
 
@@ -28,6 +28,8 @@ from .present import Present, lineage_of, lineages
 
 SKIPPED_SHOWN = 100
 SUFFIXES_TRIED = 1_000
+_DATED_DEPTH = 4
+"""Year, month, day, and what lies there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ async def accept(wish: Wish, caller: Caller, doors: Doors) -> Added:
     listing = await doors.compute.run(_look, wish, doors)
     _check(wish, listing)
     tenant = doors.ledger.tenant(caller)
-    wish = await _as_usual(wish, caller, doors)
+    wish = await _as_usual(wish, listing.single, caller, doors)
     async for spot in _spots(wish, listing.single, tenant, doors.clock.now()):
         await _check_removal(wish, listing, spot, tenant, doors)
         task_id = f"task_{doors.clock.token()}"
@@ -229,13 +231,34 @@ async def _check_removal(wish: Wish, listing: _Listing, spot: _Spot, tenant: Ten
         )
 
 
-async def _as_usual(wish: Wish, caller: Caller, doors: Doors) -> Wish:
-    """Where nothing is said of the place: the one its user has chosen for imports."""
+async def _as_usual(wish: Wish, single: bool, caller: Caller, doors: Doors) -> Wish:
+    """Where nothing is said of the place: the one its user has chosen for imports; else for a lone picture, sound or film the
+    directory of its kind and day."""
     if wish.to or wish.parent:
         return wish
     member = await doors.registry.member(caller.account, caller.user)
     chosen = (member.settings.get(ADD_TARGETS) or {}).get("resource_uri") if member is not None else None
+    if not chosen and single and (kind := shelf(wish.choice.name)):
+        chosen = await _day_of(wish, Uri(("resources", kind)), doors.ledger.tenant(caller))
     return replace(wish, parent=chosen, create_parent=True) if chosen else wish
+
+
+async def _day_of(wish: Wish, shelf: Uri, tenant: Tenant) -> str:
+    """Today below a directory of media, or the day on which the same origin was imported before."""
+    today = f"{shelf}/{{calendar:today}}"
+    if not wish.origin:
+        return today
+    try:
+        there = await tenant.walk(shelf, depth_max=_DATED_DEPTH, nodes_max=NODES_MAX)
+    except NotFound:
+        return today
+    same = (e.node for e in there if e.rel_path.count("/") == _DATED_DEPTH - 1 and _came_from(e.node, wish.origin))
+    found = next(same, None)
+    return str(found.uri.parent) if found is not None else today
+
+
+def _came_from(there: Node, origin: str) -> bool:
+    return there.source.get("origin") == origin if there.is_dir else _same_origin(there, origin)
 
 
 async def _spots(wish: Wish, single: bool, tenant: Tenant, now: float) -> AsyncIterator[_Spot]:

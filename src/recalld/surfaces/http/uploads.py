@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import orjson
 
 from recalld.domain.caller import Caller
-from recalld.domain.errors import Busy, Invalid, NotFound
+from recalld.domain.errors import Busy, Denied, Invalid
 from recalld.infra.private import private_opener
 
 TTL_S = 12 * 3_600.0
@@ -127,7 +127,7 @@ def _owner(folder: Path, upload_id: str) -> tuple[str, str]:
 def open_upload(folder: Path, upload_id: str, caller: Caller) -> Upload:
     """Find an upload by its id. Blocking.
 
-    Raises ``Invalid`` for what is no id, ``NotFound`` for what has gone or is another user's.
+    Raises ``Invalid`` for what is no id, ``Denied``, in the same words, for what never was, has gone or is another user's.
     """
     if not _ID.fullmatch(upload_id):
         raise Invalid(
@@ -146,9 +146,9 @@ def open_upload(folder: Path, upload_id: str, caller: Caller) -> Upload:
     return Upload(path, str(note["filename"]) or upload_id)
 
 
-def _missing(upload_id: str) -> NotFound:
-    return NotFound(
-        f"Upload not found: {upload_id}",
+def _missing(upload_id: str) -> Denied:
+    return Denied(
+        f"no upload of yours is called {upload_id}",
         remedy="uploads live for twelve hours and are used once; send the file again",
         details={"type": "temp_file", "resource": upload_id},
     )
