@@ -75,6 +75,9 @@ def reown(pen: Pen, nodes: Sequence[int], chunks_max: int) -> int:
             pen.log("reown", node, Uri(path))
         done += max(reown_chunks(pen.c, node, owner), 1)
         pen.c.execute("UPDATE node SET owner = ?, seq = ? WHERE id = ?", (owner, pen.outcome.seq, node))
+        pen.c.execute("UPDATE session SET owner = ? WHERE node = ?", (owner, node))
+        if found.owner == 0 and found.kind == DIRECTORY:
+            pen.mark_stale(node, Uri(path))  # restored: its summary's chunks were deleted while it was removed
         pen.bump_epoch(owner, found.owner)
     return done
 

@@ -31,7 +31,7 @@ PURGED_CHUNKS_MAX = 50
 """Chunks one slice deletes: about 5 ms."""
 NODES_PER_SLICE = 15
 REVIVED_AT_ONCE = 2_000
-"""Nodes that a restore takes back into their index space itself; a job does the rest in slices."""
+"""Nodes that a restore looks at and takes back into their index space itself; a job does the rest in slices."""
 PURGE = NewJob("purge", "purge")
 HANGING = (
     *(("message", "node"), ("session", "node"), ("archive", "session")),
@@ -39,7 +39,7 @@ HANGING = (
 )
 """Tables with rows of a node, and the column that names it there."""
 BELOW = (
-    "WITH RECURSIVE s(id, owner, kind) AS (SELECT id, owner, kind FROM node WHERE id = :top "
+    "WITH RECURSIVE s(id, owner, kind) AS (SELECT id, owner, kind FROM node WHERE id = ?1 "
     "UNION ALL SELECT n.id, n.owner, n.kind FROM node n JOIN s ON n.parent = s.id AND n.gone = 0)"
 )
 
@@ -56,8 +56,8 @@ def dirty(c: apsw.Connection, nodes_max: int) -> tuple[int, list[int]] | None:
     if found is None:
         return None
     top = int(found[0])
-    sql = f"{BELOW} SELECT id FROM s WHERE id <> :top AND owner <> 0 LIMIT :most"
-    return top, [node for (node,) in every(c, sql, {"top": top, "most": nodes_max})]
+    sql = f"{BELOW} SELECT id FROM s WHERE id <> ?1 AND owner <> 0 LIMIT ?2"
+    return top, [node for (node,) in every(c, sql, (top, nodes_max))]
 
 
 class Writer(Protocol):
@@ -216,26 +216,26 @@ def _count_live(pen: Pen, node: int) -> None:
 
 
 def _take_back(pen: Pen, uri: Uri, top: int, owner: int, seq: int) -> None:
-    """Nodes that were cleaned return to their index space; their directories are summarised again."""
-    sql = f"{BELOW} SELECT id FROM s WHERE owner <> :owner LIMIT :most"
-    values = {"top": top, "owner": owner, "most": REVIVED_AT_ONCE + 1}
-    below = [node for (node,) in every(pen.c, sql, values)]
-    ids = orjson.dumps(below[:REVIVED_AT_ONCE]).decode()
+    """Nodes that were cleaned return to their index space; their directories are summarised again. Of a large subtree a job
+    takes back the rest (``carry.reown``): the writer looks at so many nodes and no more."""
+    found = [node for (node,) in every(pen.c, f"{BELOW} SELECT id FROM s LIMIT ?2", (top, REVIVED_AT_ONCE + 1))]
+    ids = orjson.dumps(found[:REVIVED_AT_ONCE]).decode()
     summarised = uri.parts[2:3] not in (("sessions",), ("privacy",)) or uri.parts[0] != "user"
     pen.c.execute(
-        "UPDATE node SET owner = ?, seq = ?, stale = CASE WHEN kind = 0 AND ? THEN ? ELSE 0 END "
-        "WHERE id IN (SELECT value FROM json_each(?))",
-        (owner, seq, summarised, seq, ids),
+        "UPDATE node SET owner = ?1, seq = ?2, stale = CASE WHEN kind = 0 AND ?3 THEN ?2 ELSE 0 END "
+        "WHERE id IN (SELECT value FROM json_each(?4)) AND owner <> ?1",
+        (owner, seq, summarised, ids),
     )
-    pen.c.execute(
-        f"{BELOW} UPDATE session SET owner = :owner WHERE node IN (SELECT id FROM s WHERE kind = 0)",
-        {"top": top, "owner": owner},
-    )
-    if len(below) > REVIVED_AT_ONCE:
+    pen.c.execute("UPDATE session SET owner = ? WHERE node IN (SELECT value FROM json_each(?))", (owner, ids))
+    if len(found) > REVIVED_AT_ONCE:
         enqueue(pen, NewJob("reown", f"reown:{top}", {"node": top}))
 
 
 def changed_below(c: apsw.Connection, top: int, since: int) -> bool:
-    """True if any node of a living subtree has changed after this log position."""
-    sql = f"{BELOW} SELECT 1 FROM s JOIN node n ON n.id = s.id WHERE n.seq > :since LIMIT 1"
-    return c.execute(sql, {"top": top, "since": since}).fetchone() is not None
+    """True if anyone has changed a node of a living subtree after this log position: what is derived does not count."""
+    sql = (
+        f"{BELOW} SELECT 1 FROM s JOIN node n ON n.id = s.id WHERE n.seq > ?2 AND EXISTS (SELECT 1 FROM log l "
+        "WHERE l.node = n.id AND l.seq > ?2 AND l.op IN ('create', 'write', 'move', 'remove', 'restore', 'tags', 'attrs')) "
+        "LIMIT 1"
+    )
+    return c.execute(sql, (top, since)).fetchone() is not None

@@ -253,8 +253,8 @@ def unindexed(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: i
         raise rows.missing(uri)
     found = every(
         c,
-        f"{BELOW} SELECT id FROM s WHERE kind <> 0 AND id > :after AND NOT EXISTS ({_WHOLE_FRONT}) ORDER BY id LIMIT :limit",
-        {"top": top, "after": after, "limit": limit},
+        f"{BELOW} SELECT id FROM s WHERE kind <> 0 AND id > ?2 AND NOT EXISTS ({_WHOLE_FRONT}) ORDER BY id LIMIT ?3",
+        (top, after, limit),
     )
     paths = rows.Paths(c, caller.account)
     placed = [(node, paths.of(node)) for (node,) in found]

@@ -9,7 +9,19 @@ from pydantic import Field
 from recalld.surfaces.http.models.envelope import Model, Strict
 
 Op = Literal[
-    "create", "write", "move", "remove", "restore", "tags", "attrs", "tiers", "archive", "snapshot", "ignore", "reown"
+    "create",
+    "write",
+    "move",
+    "remove",
+    "restore",
+    "tags",
+    "attrs",
+    "tiers",
+    "archive",
+    "snapshot",
+    "ignore",
+    "reown",
+    "index",
 ]
 
 
