@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recalld.domain.errors import RecalldError
+from recalld.domain.errors import RecalldError, Upstream
 from recalld.surfaces.client import Client
 
 from .address import server_url
@@ -60,6 +60,23 @@ class Call:
             self._client = Client(self.url, user=self.user, account=self.account, api_key=key)
         return self._client
 
+    def stranger(self) -> RecalldError | None:
+        """What is wrong when an answer made no sense: None if it came from a recalld server (or nobody was asked), so that the
+        fault is ours."""
+        if self._client is None:
+            return None
+        try:
+            found = self._client.call("GET", "/health").result
+            known = isinstance(found, dict) and {"healthy", "version"} <= found.keys()
+        except RecalldError:
+            known = False
+        if known:
+            return None
+        return Upstream(
+            f"what answers at {self._client.url} is not a recalld server",
+            remedy="name the server with --url or RECALLD_URL",
+        )
+
     def close(self) -> None:
         """Drop the connection if one was made."""
         if self._client is not None:
@@ -88,6 +105,11 @@ def talks(command: Callable[..., None]) -> Callable[..., None]:
         except RecalldError as error:
             sys.stdout.flush()
             raise typer.Exit(report(error, as_json=call.as_json)) from error
+        except (AttributeError, LookupError, TypeError, ValueError) as odd:
+            stranger = call.stranger()
+            if stranger is None:
+                raise
+            raise typer.Exit(report(stranger, as_json=call.as_json)) from odd
         finally:
             call.close()
 

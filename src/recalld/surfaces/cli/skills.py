@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
 from recalld.domain.errors import Invalid
+from recalld.surfaces.client import segment
 
 from .folder import packed
 from .options import Call, talks
@@ -140,13 +140,14 @@ def validate(
     folder = path.resolve().name if path.is_dir() else None
     body = {"data": _text(file), "strict": strict, "skill_dir_name": folder, "source_path": str(path)}
     report = call.client.call("POST", f"{_AT}/validate", body=body, safe=True).result
+    usable = report["valid"]
     call.answer(report, lambda: _show_report(report))
-    if not report["valid"]:
+    if not usable:
         raise typer.Exit(2)
 
 
 def _of(name: str) -> str:
-    return f"{_AT}/{quote(name, safe='')}"
+    return f"{_AT}/{segment(name, 'skill')}"
 
 
 def _send(call: Call, method: str, route: str, path: Path, place: str, wait: bool) -> None:

@@ -2,6 +2,6 @@
 
 from .line import DEFAULT_URL, Line
 from .transport import Reply, Transport, legible
-from .verbs import Client
+from .verbs import Client, segment
 
-__all__ = ["DEFAULT_URL", "Client", "Line", "Reply", "Transport", "legible"]
+__all__ = ["DEFAULT_URL", "Client", "Line", "Reply", "Transport", "legible", "segment"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ CONNECT_PAUSE_S = 0.05
 # Servers drop idle connections (after 5 s by default); one that old is not worth the doubt.
 IDLE_MAX_S = 2.0
 PIECE_BYTES = 65_536
+_SHOWN_MAX = 200
 Progress = Callable[[int, int], None]
 """Called with bytes sent so far and bytes in all."""
 
@@ -223,9 +225,23 @@ def _place(url: str) -> SplitResult:
         url = f"http://{url}"
     try:
         place = urlsplit(url)
-        fits = place.scheme in {"http", "https"} and bool(place.hostname) and (place.port is None or place.port > 0)
+        host, port = place.hostname or "", place.port
     except ValueError as bad:
-        raise Invalid(f"{url!r} is not a server address: {bad}", remedy=f"give one such as {DEFAULT_URL}") from bad
-    if not fits:
-        raise Invalid(f"{url!r} is not a server address", remedy=f"give one such as {DEFAULT_URL}")
+        raise _no_place(url, f": {bad}") from bad
+    if "@" in place.netloc:  # not shown: it may hold a password
+        raise Invalid(
+            "a server address holds no user and no password",
+            remedy="give the address alone, the key as RECALLD_API_KEY and the user with --user",
+        )
+    if place.scheme not in {"http", "https"} or not _HOST.fullmatch(host) or port == 0 or not url.isprintable():
+        raise _no_place(url)
     return place
+
+
+_HOST = re.compile(r"[^\s/\\?#@%]+(?:%[\w.-]+)?")
+
+
+def _no_place(url: str, why: str = "") -> Invalid:
+    return Invalid(
+        f"{url[:_SHOWN_MAX]!r} is not a server address{why[:_SHOWN_MAX]}", remedy=f"give one such as {DEFAULT_URL}"
+    )

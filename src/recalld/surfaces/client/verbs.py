@@ -325,7 +325,7 @@ class Client(Transport):
             task = self.task(task_id)
             if seen is not None:
                 seen(task)
-            if task.get("status") in ENDED:
+            if task["status"] in ENDED:
                 return task
             self.pause(POLL_S[min(asked, len(POLL_S) - 1)])
             asked += 1
