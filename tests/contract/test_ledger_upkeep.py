@@ -9,6 +9,7 @@ from recalld.domain.commit import Copy, Embedded, MakeDir, Move, PutVectors, Rem
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Closed, Conflict, Invalid
 from recalld.domain.job import NewJob
+from recalld.domain.report import VectorCount
 from recalld.infra.offload import Pool
 from tests.contract.ledger_house import ANA, BEN, TIERS, House, append, at, chunk, open_house, put, sound
 
@@ -126,6 +127,31 @@ async def test_each_space_changes_over_by_itself(house: House) -> None:
     )  # fmt: skip
     await house.do(vectors("m2", everything[1:]))
     assert (await serves("ana", "ben"), await serves()) == ("m2", "m2")
+
+
+async def test_while_models_change_over_only_the_wanted_ones_vectors_count(house: House) -> None:
+    await house.ledger.want("m1", WIDTH)
+    await house.do(*(put(f"resources/{n}.md", f"text {n}") for n in range(3)))
+    ids = await waiting(house)
+    await house.do(vectors("m1", ids))
+    assert (await house.ledger.usage()).embedded == VectorCount(3, 3)
+    await house.ledger.want("m2", WIDTH)
+    while await house.ledger.write(lambda c: upkeep.list_unembedded(c, 100)):
+        pass
+    refused = Embedded(ids[1], bytes(2 * WIDTH), "content_filter")
+    await house.do(PutVectors("m2", (Embedded(ids[0], VECTOR), refused)))
+    assert (await house.ledger.usage()).embedded == VectorCount(1, 3, {"content_filter": 1})
+    assert (await house.ledger.usage()).vectors == 5
+
+
+async def test_a_caller_counts_own_and_shared_vectors_only(house: House) -> None:
+    await house.ledger.want("m1", WIDTH)
+    await house.do(put("resources/a.md"))
+    await house.do(append("s", "one", "two"))
+    await house.do(append("t", "three"), caller=BEN)
+    await house.do(vectors("m1", await waiting(house, tree=ANA)))
+    assert await house.ledger.tenant(ANA).vectors() == VectorCount(2, 3)
+    assert await house.ledger.tenant(BEN).vectors() == VectorCount(0, 2)
 
 
 async def test_vectors_of_models_out_of_use_are_dropped(house: House) -> None:

@@ -136,6 +136,7 @@ CASES: dict[str, Case] = {
     "AdminVerbs.renew_key": Case(_account("renew_key", "ana", seed=None), MEMBERS, answers=False),
     "FigureVerbs.memories": Case(_verbs(FigureVerbs, "memories")),
     "FigureVerbs.count": Case(_verbs(FigureVerbs, "count", DIR)),
+    "FigureVerbs.vectors": Case(_verbs(FigureVerbs, "vectors"), TREE[:1], answers=False),
     "LocationVerbs.locations": Case(_verbs(LocationVerbs, "locations"), PLACES),
     "LocationVerbs.choose": Case(_verbs(LocationVerbs, "choose", {"resource_uri": "viking://resources/in"}), PLACES),
     "LocationVerbs.reset": Case(_verbs(LocationVerbs, "reset"), PLACES),

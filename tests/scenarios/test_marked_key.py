@@ -259,7 +259,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "session delete": ("session", "delete", "s"),
 }
 """In this order, after a import's task is known."""
-FAILING = {"task wait": 7, "import-openviking": 2, "doctor": 1, "fsck": 5}
+FAILING = {"task wait": {7}, "import-openviking": {2, 6, 7}, "doctor": {1}, "fsck": {5}}
 """The exit codes of commands that cannot end well here: the task is cancelled, the source is the broken provider, the
 providers fail, and the server has the store open. With ``fsck`` and ``doctor`` asked again when it has ended."""
 PROCESSES = {
@@ -357,7 +357,7 @@ def everything_shown(at: Place) -> dict[str, str]:
     shown = {}
     for name, words in COMMANDS.items():
         code, text = at.run(*words)
-        assert code == FAILING.get(name, 0), f"{name} ended with {code}: {text}"
+        assert code in FAILING.get(name, {0}), f"{name} ended with {code}: {text}"
         assert "Traceback" not in text, name
         shown[name] = text
         if name == "add":

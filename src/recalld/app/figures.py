@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recalld.domain.caller import Caller
+from recalld.domain.report import VectorCount
 from recalld.flows.find.scroll import Piece, scroll
 from recalld.flows.tree.census import count_memories
 from recalld.ports.doors import Doors
@@ -43,3 +44,7 @@ class FigureVerbs:
         if self._doors.strict_filters:
             check_heeded(query)
         return (await self._doors.catalog.reach(self._caller, query)).size if query.limit else 0
+
+    async def vectors(self) -> VectorCount | None:
+        """How many pieces of the caller's and the account's trees have a vector; None without an embedder."""
+        return await self._doors.ledger.tenant(self._caller).vectors() if self._doors.embedder is not None else None

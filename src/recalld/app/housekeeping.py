@@ -8,7 +8,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, RecalldError, Upstream
 from recalld.domain.job import QueueCount
-from recalld.domain.report import Readiness
+from recalld.domain.report import Readiness, VectorCount
 from recalld.flows.session.auto import scan_idle
 from recalld.flows.upkeep.bill import DAY, USED_UP
 from recalld.flows.upkeep.enrich import take_up
@@ -176,9 +176,8 @@ class Housekeeping:
             if path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
-    def _vectors(self) -> tuple[int, int] | None:
-        held = self._usage
-        return None if held is None or self._doors.embedder is None else (min(held.vectors, held.chunks), held.chunks)
+    def _vectors(self) -> VectorCount | None:
+        return None if self._usage is None or self._doors.embedder is None else self._usage.embedded
 
     def _embedding_now(self) -> str:
         """As questions see it, which this process asks, and as documents do, which a worker process may ask."""

@@ -181,10 +181,11 @@ class SetChunks:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """One chunk's vector: float16 little-endian bytes, unit length."""
+    """One chunk's vector: float16 little-endian bytes, unit length. ``refused``: why it is all zeros ("" = not)."""
 
     chunk_id: int
     data: bytes
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +379,5 @@ class Receipt:
     archived_messages: int = 0
 
 
-COUNTED_MAX = 10_000
-"""Entries of one removal that the writer counts at most."""
+COUNTED_MAX = 10_000  # entries of one removal that the writer counts at most
 INLINE_BYTES_MAX = 65_536

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,12 +119,14 @@ class MissingRecord:
 @dataclass(frozen=True, slots=True)
 class Consistency:
     """What the index ought to hold below an address: how many records, how many are missing, and the first of those.
-    ``dead``: records of what was removed there and is not cleaned up yet; nobody can find them."""
+    ``dead``: records of what was removed there and is not cleaned up yet; nobody can find them. ``refused``: texts without a
+    vector, since the embedder refused them, by reason; they are found by their words."""
 
     expected: int
     missing: int
     first: tuple[MissingRecord, ...] = ()
     dead: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +172,24 @@ class SessionContext:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorCount:
+    """Pieces of the index that have a vector of the model that is wanted (``made``), and all of them (``wanted``). ``refused``:
+    those without one since the embedder refused their text, by reason."""
+
+    made: int
+    wanted: int
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Readiness:
     """Honest health. ``state``: ready or degraded; ``reasons`` why; ``checks`` by part."""
 
     state: str
     reasons: tuple[str, ...]
     checks: dict[str, str] = field(default_factory=dict)
-    vectors: tuple[int, int] | None = None
-    """Pieces of the index that have a vector, and all of them, when last counted; None: no embedder, or not counted yet."""
+    vectors: VectorCount | None = None
+    """When last counted; None: no embedder, or not counted yet."""
 
 
 @dataclass(frozen=True, slots=True)

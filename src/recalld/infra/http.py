@@ -114,11 +114,12 @@ class JsonApi:
     def _refused(self, status: int, retry_after: str, data: bytes) -> Upstream:
         kind = _KINDS.get(status, Kind.SERVER if status >= 500 else Kind.REQUEST)
         wait_s = _seconds(retry_after, time.time())
-        more = {} if wait_s is None else {"retry_after_s": min(wait_s, RETRY_AFTER_MAX_S)}
+        more: dict[str, float | str] = {} if wait_s is None else {"retry_after_s": min(wait_s, RETRY_AFTER_MAX_S)}
         code = _code(data)
+        more |= {"code": code} if code else {}
         return self._failure(kind, f"answered {status}" + (f" ({code})" if code else ""), status=status, **more)
 
-    def _failure(self, kind: Kind, what: str, **details: float) -> Upstream:
+    def _failure(self, kind: Kind, what: str, **details: float | str) -> Upstream:
         return Upstream(f"{self.name} {what}", remedy=_REMEDIES[kind], details={"kind": str(kind), **details})
 
 

@@ -19,7 +19,7 @@ from .schema import MIGRATIONS, SCHEMA_VERSION
 
 SPARE_BYTES = 64 << 20
 """What a migration may need on the disk beside the copy."""
-DISPOSABLE = frozenset({"spent", "made", "job_done", "unembedded", "tier", "vector", "damaged", "released"})
+DISPOSABLE = frozenset({"spent", "made", "job_done", "unembedded", "tier", "vector", "refused", "damaged", "released"})
 """Tables whose loss costs work or figures, and no content: made again empty where they are missing."""
 REBUILD_LEXICON = "rebuild_lexicon"
 """In ``meta``: the last chunk that full text holds again, while it is being rebuilt."""

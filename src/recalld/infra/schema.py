@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 V1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -224,5 +224,10 @@ CREATE INDEX grown_stream ON grown (stream, size);
 ALTER TABLE node ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
 """
 
-MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5, 6: V6, 7: V7}
+V8 = """
+-- Chunks whose text an embedder refused: their vector is all zeros, so that they are not sent again. why: a known word.
+CREATE TABLE refused (chunk INTEGER PRIMARY KEY, model INTEGER NOT NULL, why TEXT NOT NULL);
+"""
+
+MIGRATIONS: dict[int, str] = {1: V1, 2: V2, 3: V3, 4: V4, 5: V5, 6: V6, 7: V7, 8: V8}
 """Step n takes a store from version n-1 to n."""

@@ -12,7 +12,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.history import LogEntry
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Kind, Node
-from recalld.domain.report import Consistency
+from recalld.domain.report import Consistency, VectorCount
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 
@@ -78,6 +78,7 @@ class Usage:
     schema: int
     store_id: str
     owners: dict[str, int] = field(default_factory=dict)
+    embedded: VectorCount = VectorCount(0, 0)
 
 
 class Reader(Protocol):
@@ -208,6 +209,10 @@ class Tenant(Protocol):
     async def consistency(self, uri: Uri, *, first: int) -> Consistency:
         """Whether what lies at and below ``uri`` (200,000 nodes of it) is in the index, with the ``first`` records that
         are not. Raises ``NotFound``."""
+        ...
+
+    async def vectors(self) -> VectorCount:
+        """How many pieces of the caller's own and the account's shared index space have a vector."""
         ...
 
     async def pending(self, *, task_id: str = "") -> int:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
+from rich.console import Console
+
 from recalld.surfaces.cli.figures import read, traffic
 from recalld.surfaces.cli.top import facts, view
 
@@ -14,6 +18,9 @@ recalld_loop_stalls_total 2
 recalld_jobs{kind="embed",state="pending"} 3
 recalld_admission{class="recall",state="waiting"} 4
 recalld_provider_circuit{provider="embedder openai:m",circuit="open"} 1
+recalld_vectors 32
+recalld_vectors_wanted 2028
+recalld_vectors_refused{reason="content_filter"} 1
 """
 
 
@@ -51,6 +58,7 @@ def test_everything_that_needs_somebody_is_told() -> None:
     assert told["waiting"] == {"recall": 4}
     assert told["recall_ms"] == {"rank": 2.1}
     assert told["providers"] == {"embedder openai:m": "open"}
+    assert told["vectors"] == {"made": 32, "wanted": 2028, "refused": {"content_filter": 1}}
     assert view(read(HEAD), read(reading(9, 0, 0)), 1.0) is not None
 
 
@@ -60,3 +68,14 @@ def test_a_label_may_hold_anything() -> None:
     )
     assert value == 7
     assert len(labels) == 1
+
+
+def test_a_server_without_an_embedder_tells_nothing_of_vectors() -> None:
+    bare = read("recalld_ready 1\n")
+    assert facts(bare, bare, 1.0)["vectors"] is None
+
+
+def test_what_is_shown_counts_vectors() -> None:
+    console = Console(record=True, width=120, file=StringIO())
+    console.print(view(read(HEAD), read(HEAD), 1.0))
+    assert "vectors: 32 of 2,028, 1 text refused by the provider (content_filter)" in console.export_text()

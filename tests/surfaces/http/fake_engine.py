@@ -25,6 +25,7 @@ from recalld.domain.report import (
     Operation,
     Readiness,
     SessionContext,
+    VectorCount,
     Written,
 )
 from recalld.domain.session import Archive, Session
@@ -225,6 +226,12 @@ class FakeWorkspace:
             Uri.parse("viking://user/ana/memories/events/a.md"), "events", 0.7, "overview", "Ana likes tea"
         )
         return ContextBlock((entry,), "<memory>Ana likes tea</memory>", {"used_tokens": 5}, self.state.degraded)
+
+    def verbs(self, kind: type) -> FakeWorkspace:
+        return self
+
+    async def vectors(self) -> VectorCount:
+        return VectorCount(5, 7, {"content_filter": 1})
 
     async def count(self, uri: str = "") -> int:
         return 7

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from recalld.app.config import ServerConfig
-from recalld.domain.report import Readiness
+from recalld.domain.report import Readiness, VectorCount
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.exposition import Exposition
 from recalld.surfaces.http.tally import Tally
@@ -85,6 +85,15 @@ async def test_the_engine_is_told_as_last_measured(fresh: Application, engine: F
     assert found["recalld_loop_lateness_seconds_sum{}"] == 0.25
     assert found["recalld_loop_lateness_seconds_count{}"] == 3
     assert found['recalld_pool_running_max{pool="http-disk"}'] >= 4
+
+
+async def test_vectors_are_counted_where_there_is_an_embedder(fresh: Application, engine: FakeEngine) -> None:
+    async with client_of(fresh) as http:
+        assert "recalld_vectors" not in (await http.get("/metrics")).text
+        engine.state_of_health = Readiness("ready", (), {}, VectorCount(32, 2_028, {"content_filter": 1}))
+        found = samples((await http.get("/metrics")).text)
+    assert (found["recalld_vectors{}"], found["recalld_vectors_wanted{}"]) == (32, 2_028)
+    assert found['recalld_vectors_refused{reason="content_filter"}'] == 1
 
 
 async def test_figures_are_there_before_the_store_is(fresh: Application) -> None:

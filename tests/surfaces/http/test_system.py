@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from recalld import __version__
-from recalld.domain.report import Readiness
+from recalld.domain.report import Readiness, VectorCount
 from tests.surfaces.http.fake_engine import FakeEngine
 
 
@@ -34,6 +34,12 @@ async def test_ready_tells_what_is_degraded_and_still_is_ready(http: httpx.Async
     assert (await http.get("/api/v1/debug/health")).json()["result"] == {"healthy": False}
 
 
+async def test_ready_tells_how_many_vectors_there_are(http: httpx.AsyncClient, engine: FakeEngine) -> None:
+    engine.state_of_health = Readiness("ready", (), {"store": "ok"}, VectorCount(32, 2_028, {"content_filter": 1}))
+    told = (await http.get("/ready")).json()["vectors"]
+    assert told == {"made": 32, "wanted": 2_028, "refused": {"content_filter": 1}}
+
+
 async def test_waiting_answers_the_queues(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     result = (await http.post("/api/v1/system/wait", json={"timeout": 5})).json()["result"]
     assert result["Embedding"] == {"processed": 5, "requeue_count": 0, "error_count": 0, "errors": []}
@@ -44,4 +50,7 @@ async def test_waiting_answers_the_queues(http: httpx.AsyncClient, engine: FakeE
 
 
 async def test_counting(http: httpx.AsyncClient) -> None:
-    assert (await http.get("/api/v1/debug/vector/count")).json()["result"] == {"count": 7}
+    assert (await http.get("/api/v1/debug/vector/count")).json()["result"] == {
+        "count": 7,
+        "vectors": {"made": 5, "wanted": 7, "refused": {"content_filter": 1}},
+    }

@@ -103,7 +103,13 @@ def delete_chunks(
     if not found:
         return 0
     gone = orjson.dumps([chunk for chunk, _, _ in found]).decode()
-    for where in ("fts WHERE rowid", "vector WHERE chunk", "unembedded WHERE chunk", "chunk WHERE id"):
+    for where in (
+        "fts WHERE rowid",
+        "vector WHERE chunk",
+        "unembedded WHERE chunk",
+        "refused WHERE chunk",
+        "chunk WHERE id",
+    ):
         c.execute(f"DELETE FROM {where} IN (SELECT value FROM json_each(?))", (gone,))
     for owner in {owner for _, owner, _ in found}:
         lengths = [length for _, whose, length in found if whose == owner]
@@ -165,6 +171,7 @@ def copy_chunks(pen: Pen, source: int, to: int, owner: int) -> None:
             "INSERT INTO vector (owner, chunk, model, data) SELECT ?, ?, model, data FROM vector WHERE chunk = ?",
             (owner, previous, old),
         )
+        c.execute("INSERT INTO refused SELECT ?, model, why FROM refused WHERE chunk = ?", (previous, old))
         c.execute(
             "INSERT INTO unembedded SELECT ?, ? WHERE EXISTS (SELECT 1 FROM unembedded WHERE chunk = ?)",
             (previous, owner, old),

@@ -4,6 +4,7 @@ ought to have, and which of those are not there), and what a search by pattern i
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from recalld.domain.uri import Uri
 from recalld.infra.lookup import only
 from recalld.rules.address import is_message, session_of
 
-from . import look, rows
+from . import look, rows, vectored
 from .look import TEXTUAL
 
 NODES_MAX = 200_000
@@ -58,12 +59,14 @@ async def consistency(read: Read, caller: Caller, uri: Uri, first: int) -> Consi
     nodes = await read(lambda c: _below(c, caller, uri))
     expected = missing = dead = 0
     shown: list[MissingRecord] = []
+    refused: Counter[str] = Counter()
     for start in range(0, len(nodes), PAGE_NODES):
         page = json.dumps(nodes[start : start + PAGE_NODES])
-        found, lost, gone = await read(partial(_look_at, caller=caller, page=page))
+        found, lost, gone, why = await read(partial(_look_at, caller=caller, page=page))
         expected, missing, dead = expected + found, missing + len(lost), dead + gone
+        refused.update(why)
         shown += lost[: first - len(shown)]
-    return Consistency(expected, missing, tuple(shown), dead)
+    return Consistency(expected, missing, tuple(shown), dead, dict(refused))
 
 
 async def candidates(
@@ -87,7 +90,7 @@ def _below(c: apsw.Connection, caller: Caller, uri: Uri) -> list[int]:
     return [id_ for (id_,) in c.execute(_BELOW, (top.id, NODES_MAX))] if top.id else []
 
 
-def _look_at(c: apsw.Connection, caller: Caller, page: str) -> tuple[int, list[MissingRecord], int]:
+def _look_at(c: apsw.Connection, caller: Caller, page: str) -> tuple[int, list[MissingRecord], int, dict[str, int]]:
     paths, expected = rows.Paths(c, caller.account), 0
     missing: list[MissingRecord] = []
     for id_, level, there in c.execute(f"{_PAGE} {_TEXTS} UNION ALL {_MESSAGES} UNION ALL {_TIERS}", (page,)):
@@ -96,7 +99,7 @@ def _look_at(c: apsw.Connection, caller: Caller, page: str) -> tuple[int, list[M
             continue
         expected += 1
         missing += [] if there else [MissingRecord(Uri(path), id_, level)]
-    return expected, missing, only(c, _DEAD, (page,))[0]
+    return expected, missing, only(c, _DEAD, (page,))[0], vectored.refused_below(c, page)
 
 
 def _indexable(caller: Caller, uri: Uri) -> bool:

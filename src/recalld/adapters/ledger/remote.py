@@ -16,7 +16,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.history import LogEntry
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Node
-from recalld.domain.report import Consistency
+from recalld.domain.report import Consistency, VectorCount
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.link import Link, Verb
@@ -218,6 +218,9 @@ class _RemoteTenant:
 
     async def consistency(self, uri: Uri, *, first: int) -> Consistency:
         return await self._reader.consistency(uri, first=first)
+
+    async def vectors(self) -> VectorCount:
+        return await self._reader.vectors()
 
     async def pending(self, *, task_id: str = "") -> int:
         return await self._reader.pending(task_id=task_id)

@@ -17,7 +17,7 @@ from recalld.domain.history import LogEntry
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Node
 from recalld.domain.policy import JobPolicy
-from recalld.domain.report import Consistency
+from recalld.domain.report import Consistency, VectorCount
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.grown import whole_of
@@ -30,7 +30,7 @@ from recalld.ports.clock import Clock
 from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Reader, Spent, StaleDir, Tenant, Usage
 from recalld.ports.maintenance import STORE, DerivedState
 
-from . import apply, carry, cleaning, faults, look, queue, records, talk, trash, upkeep, writing
+from . import apply, carry, cleaning, faults, look, queue, records, talk, trash, upkeep, vectored, writing
 from .endings import Endings
 from .pen import Pen
 from .reading import SqliteReader
@@ -381,6 +381,9 @@ class SqliteTenant:
     async def consistency(self, uri: Uri, *, first: int) -> Consistency:
         """See ``ports.ledger.Tenant``."""
         return await records.consistency(self._ledger.readers.scan, self.caller, uri, first)
+
+    async def vectors(self) -> VectorCount:
+        return await self._read(lambda c: vectored.count(c, self.caller))
 
     async def pending(self, *, task_id: str = "") -> int:
         """See ``ports.ledger.Tenant``."""

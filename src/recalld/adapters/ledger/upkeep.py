@@ -21,7 +21,7 @@ from recalld.infra.lookup import WANTED_TO, every, only
 from recalld.ports.ledger import ChunkRow, StaleDir, Usage
 from recalld.rules.encoding import decode
 
-from . import rows
+from . import rows, vectored
 from .look import NOT_MESSAGES
 from .pen import Pen
 from .rows import SELECT_NODE
@@ -166,6 +166,7 @@ def put_vectors(pen: Pen, op: PutVectors) -> None:
         (model, b"".join(one.data for one in op.rows), 2 * width, chunks),
     )
     pen.outcome.stale += len(op.rows) - pen.c.changes()
+    vectored.note_refused(pen.c, model, op.rows)
     if wanted:
         pen.c.execute("DELETE FROM unembedded WHERE chunk IN (SELECT value FROM json_each(?))", (chunks,))
     serve(pen.c)
@@ -320,6 +321,7 @@ def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
         nodes=one("SELECT count(*) FROM node WHERE owner <> 0 AND gone = 0"),
         chunks=one("SELECT coalesce(sum(chunks), 0) FROM owner"),
         vectors=one("SELECT count(*) FROM vector"),
+        embedded=vectored.count(c),
         messages=one("SELECT count(*) FROM node WHERE kind = 2 AND owner <> 0 AND gone = 0"),
         sessions=one("SELECT count(*) FROM session WHERE owner <> 0"),
         log_seq=one("SELECT coalesce(max(seq), 0) FROM log"),

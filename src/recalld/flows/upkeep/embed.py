@@ -68,10 +68,14 @@ async def _pages(caller: Caller, doors: Doors, embedder: Embedder) -> AsyncGener
 
 async def _vectors(rows: list[ChunkRow], doors: Doors, embedder: Embedder) -> tuple[Op, ...]:
     await check_day(embedder.name, doors)
-    vectors, calls, refused = await _isolating([r.text for r in rows], embedder)
+    vectors, calls, refusals = await _isolating([r.text for r in rows], embedder)
+    refused = next((one for one in reversed(refusals) if one is not None), None)
     if refused is not None and not await _is_well(embedder):
         raise refused  # it refuses whatever it is sent: that is no fault of the texts
-    made = tuple(Embedded(r.id, np.asarray(v, "<f2").tobytes()) for r, v in zip(rows, vectors, strict=True))
+    made = tuple(
+        Embedded(row.id, np.asarray(vector, "<f2").tobytes(), _reason(refusal))
+        for row, vector, refusal in zip(rows, vectors, refusals, strict=True)
+    )
     put = PutVectors(embedder.fingerprint, made)
     if embedder.name not in doors.days:
         return (put,)
@@ -80,20 +84,25 @@ async def _vectors(rows: list[ChunkRow], doors: Doors, embedder: Embedder) -> tu
     return put, CountCost(day, embedder.name, "embed", calls=calls, tokens_in=asked, said=said)
 
 
-async def _isolating(texts: list[str], embedder: Embedder) -> tuple[NDArray[np.float32], int, Upstream | None]:
-    """Vectors of all, calls made, and the last refusal. A text that is refused by itself gets a row of zeros, as an empty one
-    does: found by its words, and not sent again with its neighbours."""
+def _reason(refusal: Upstream | None) -> str:
+    """In one known word: what else a provider says may quote the text."""
+    return "" if refusal is None else str(refusal.details.get("code") or "invalid_request")
+
+
+async def _isolating(texts: list[str], embedder: Embedder) -> tuple[NDArray[np.float32], int, list[Upstream | None]]:
+    """Vectors of all, calls made, and each text's refusal. A text that is refused by itself gets a row of zeros, as an empty
+    one does: found by its words, and not sent again with its neighbours."""
     try:
-        return await embedder.embed(texts), 1, None
+        return await embedder.embed(texts), 1, [None] * len(texts)
     except Upstream as failed:
         if not failed_by_itself(failed):
             raise
         if len(texts) == 1:
-            return np.zeros((1, embedder.width), np.float32), 1, failed
+            return np.zeros((1, embedder.width), np.float32), 1, [failed]
     half = len(texts) // 2
     first, calls, one = await _isolating(texts[:half], embedder)
     second, more, other = await _isolating(texts[half:], embedder)
-    return np.concatenate([first, second]), 1 + calls + more, other or one
+    return np.concatenate([first, second]), 1 + calls + more, one + other
 
 
 async def _is_well(embedder: Embedder) -> bool:

@@ -85,7 +85,7 @@ def add(
     if wait and done.get("task_id"):
         task = watch_import(call, str(done["task_id"]), f"importing {path}")
         require_completed(task)
-        done = {**done, **(task.get("result") or {})}
+        done = {**done, **(task.get("result") or {}), "vectors": call.client.vectors()}
     call.answer(
         done,
         lambda: _show(done, skipped, wait=wait, verbose=verbose),

@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from .render import vectors_words
+
 
 @contextmanager
 def upload_bar(title: str) -> Iterator[Callable[[int, int], None]]:
@@ -30,6 +32,20 @@ def task_bar(title: str) -> Iterator[Callable[[dict[str, Any]], None]]:
             done, total = counts(task)
             stage = task.get("stage") or task.get("status", "")
             bar.update(row, completed=done, total=total or None, stage=stage)
+
+        yield seen
+
+
+@contextmanager
+def vector_bar() -> Iterator[Callable[[dict[str, Any] | None], None]]:
+    """A bar of vectors; yields what to call with each count of them (None: not known)."""
+    columns = (SpinnerColumn(), TextColumn("vectors"), BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, TimeElapsedColumn(), **_place()) as bar:
+        row = bar.add_task("", total=None)
+
+        def seen(told: dict[str, Any] | None) -> None:
+            if told is not None:
+                bar.update(row, completed=told["made"], total=told["wanted"], description=vectors_words(told))
 
         yield seen
 

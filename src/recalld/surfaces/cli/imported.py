@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .render import say
+from .render import say, vectors_words
 
 SHOWN_MAX = 4
 COUNTS = ("new", "changed", "moved", "removed", "unchanged")
@@ -31,6 +31,9 @@ def show_import(result: Mapping[str, Any], skipped: Sequence[tuple[str, str]], *
     rest = [w for w in result.get("warnings") or [] if w.partition(": ")[0] not in named]
     show_notes(rest, result.get("notes") or {}, verbose=verbose)
     show_left_out(skipped, verbose=verbose)
+    vectors = result.get("vectors")
+    if vectors and vectors["made"] < vectors["wanted"]:
+        say(f"  vectors: {vectors_words(vectors)}; what has none is found by its words")
 
 
 def show_notes(warnings: Sequence[str], totals: Mapping[str, int], *, verbose: bool) -> None:

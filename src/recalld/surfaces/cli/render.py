@@ -117,3 +117,13 @@ def size_words(size: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} GB"
+
+
+def vectors_words(told: Mapping[str, Any]) -> str:
+    """``2,027 of 2,028, 1 text refused by the provider (content_filter)``."""
+    words = f"{told['made']:,} of {told['wanted']:,}"
+    refused = told.get("refused") or {}
+    count = sum(refused.values())
+    if not count:
+        return words
+    return f"{words}, {count:,} text{'s' if count > 1 else ''} refused by the provider ({', '.join(refused)})"

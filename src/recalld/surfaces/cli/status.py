@@ -10,7 +10,7 @@ from recalld import __version__
 from recalld.domain.errors import NotFound
 
 from .options import Call, talks
-from .render import say, show_facts
+from .render import say, show_facts, vectors_words
 
 app = typer.Typer()
 
@@ -43,7 +43,7 @@ def _count(call: Call) -> int | None:
 
 
 def _vectors(told: Any) -> str | None:
-    return f"{told['made']:,} of {told['wanted']:,}" if isinstance(told, dict) else None
+    return vectors_words(told) if isinstance(told, dict) else None
 
 
 def _words(value: Any) -> Any:

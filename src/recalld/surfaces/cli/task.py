@@ -12,7 +12,7 @@ from .exits import INTERRUPTED
 from .imported import show_import
 from .options import Call, talks
 from .render import aside, say, show_facts, show_table
-from .wait import watch_task
+from .wait import watch_task, watch_vectors
 
 app = typer.Typer(help="Watch, await and cancel work under way.")
 IdArgument = Annotated[str, typer.Argument(help="The task's id.")]
@@ -66,7 +66,7 @@ def watch_import(call: Call, task_id: str, title: str) -> dict[str, Any]:
     try:
         task = watch_task(call, task_id, title)
         if task.get("status") == "completed" and task.get("task_type") == "add_resource":
-            call.client.wait()
+            watch_vectors(call)
     except KeyboardInterrupt:
         aside(f"\nThe work goes on in the server. Follow it: {follow}  Stop it: recalld task cancel {task_id}")
         raise typer.Exit(INTERRUPTED) from None

@@ -9,6 +9,7 @@ import typer
 
 from .figures import Figures, buckets_of, means_ms, quantile_ms, read, traffic
 from .options import Call, talks
+from .render import vectors_words
 
 ROUTES_SHOWN = 12
 app = typer.Typer()
@@ -63,6 +64,7 @@ def facts(before: Figures, now: Figures, seconds: float) -> dict[str, Any]:
         },
         "pools_waiting": {labels["pool"]: int(n) for labels, n in now.family("recalld_pool_waiting") if n},
         "jobs": {f"{labels['kind']} {labels['state']}": int(n) for labels, n in now.family("recalld_jobs") if n},
+        "vectors": _vectors(now),
         "providers": {labels["provider"]: labels["circuit"] for labels, _ in now.family("recalld_provider_circuit")},
     }
 
@@ -107,7 +109,18 @@ def view(before: Figures, now: Figures, seconds: float) -> Any:
             ("providers", "providers"),
         )
     ]
+    if told["vectors"]:
+        lines.append(f"vectors: {vectors_words(told['vectors'])}")
     return Group(head, table, Text("\n".join(lines)))
+
+
+def _vectors(now: Figures) -> dict[str, Any] | None:
+    """None from a server without an embedder, or that has not counted yet."""
+    if not list(now.family("recalld_vectors_wanted")):
+        return None
+    refused = {labels["reason"]: int(count) for labels, count in now.family("recalld_vectors_refused")}
+    made, wanted = (int(now.value(name)) for name in ("recalld_vectors", "recalld_vectors_wanted"))
+    return {"made": made, "wanted": wanted, "refused": refused}
 
 
 def _look(call: Call) -> Figures:

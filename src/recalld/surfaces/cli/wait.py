@@ -8,8 +8,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from recalld.domain.errors import Upstream
+
 from .options import Call
 
+LOOK_S = 0.5
 _BARS = "recalld.surfaces.cli.bars"
 
 
@@ -25,6 +28,27 @@ def watch_task(call: Call, task_id: str, title: str) -> dict[str, Any]:
     bar = importlib.import_module(_BARS).task_bar(title) if watched(call) else nullcontext()
     with bar as seen:
         return call.client.task_wait(task_id, seen=seen)
+
+
+def watch_vectors(call: Call) -> None:
+    """Wait for abstracts and vectors, showing how many vectors there are."""
+    if not watched(call):
+        call.client.wait()
+        return
+    with importlib.import_module(_BARS).vector_bar() as seen:
+        while not _quiet(call):
+            seen(call.client.vectors())
+
+
+def _quiet(call: Call) -> bool:
+    """Whether no work is left, after a moment's wait."""
+    try:
+        call.client.wait(LOOK_S)
+    except Upstream as late:
+        if late.code != "DEADLINE_EXCEEDED":
+            raise
+        return False
+    return True
 
 
 def watched(call: Call) -> bool:

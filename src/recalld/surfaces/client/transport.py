@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from urllib.parse import urlencode
@@ -28,6 +28,8 @@ from .line import DEFAULT_URL, Answer, Line, Progress, Upload
 
 BUSY_ATTEMPTS = 4
 RETRY_PAUSE_MAX_S = 5.0
+KEY_CHARS_MIN = 8
+"""A shorter key is found in too many words to be hidden."""
 _FAMILIES: dict[str, type[RecalldError]] = {
     **dict.fromkeys(
         (
@@ -110,7 +112,7 @@ class Transport:
                 "the API key holds characters that no key has", remedy="copy it again, without quotes or spaces"
             )
         self._line = Line(self.url, pause)
-        self._key = api_key.encode()
+        self._key = api_key
         named = {"X-OpenViking-User": user, "X-OpenViking-Account": account, "X-API-Key": api_key}
         self.truncated = 0
         self._headers = {"Accept": "application/json", **{name: value for name, value in named.items() if value}}
@@ -149,12 +151,12 @@ class Transport:
         seconds = self.timeout_s if timeout_s is None else timeout_s
         may_repeat = method != "POST" if safe is None else safe
         for attempt in range(1, BUSY_ATTEMPTS + 1):
-            answer = self._keyless(self._line.send(method, target, headers, data, seconds, may_repeat))
+            answer = self._line.send(method, target, headers, data, seconds, may_repeat)
             wait_s = _retry_after_s(answer)
             if wait_s is None or not may_repeat or attempt == BUSY_ATTEMPTS:
                 break
             self.pause(min(wait_s, RETRY_PAUSE_MAX_S))
-        reply = _open(answer, path, expect)
+        reply = _open(answer, path, expect, self._key)
         self.truncated = reply.truncated
         return reply
 
@@ -171,26 +173,16 @@ class Transport:
         """Write a download to ``file`` as it comes. Raises the families of ``domain.errors``."""
         data = None if body is None else json.dumps(without_none(body)).encode()
         headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
-        answer = self._keyless(self._line.save(method, path + _query(params or {}), headers, data, file, progress))
+        answer = self._line.save(method, path + _query(params or {}), headers, data, file, progress)
         if answer.status >= 400:
-            told = _json(answer, path)
-            raise _error(answer, path, told.get("error") if isinstance(told, dict) else None)
+            raise _error(answer, path, _failure(_json(answer, path), self._key))
 
     def fetch(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
         """A download as it comes, without an envelope. Raises the families of ``domain.errors``."""
-        answer = self._keyless(
-            self._line.send("GET", path + _query(params or {}), self._headers, None, self.timeout_s, True)
-        )
+        answer = self._line.send("GET", path + _query(params or {}), self._headers, None, self.timeout_s, True)
         if answer.status >= 400:
-            body = _json(answer, path)
-            raise _error(answer, path, body.get("error") if isinstance(body, dict) else None)
+            raise _error(answer, path, _failure(_json(answer, path), self._key))
         return answer.body
-
-    def _keyless(self, answer: Answer) -> Answer:
-        """A refusal without the key: other servers and gateways quote what they were sent."""
-        if answer.status < 400 or not self._key or self._key not in answer.body:
-            return answer
-        return replace(answer, body=answer.body.replace(self._key, HIDDEN.encode()))
 
 
 def family(code: str, message: str, *, details: Mapping[str, Any], retry_after_s: float | None) -> RecalldError:
@@ -240,9 +232,15 @@ def _payload(body: Any, upload: Upload | None) -> tuple[bytes | Upload | None, d
     return json.dumps(without_none(body)).encode(), {"Content-Type": "application/json"}
 
 
-def _open(answer: Answer, path: str, expect: tuple[int, ...]) -> Reply:
-    body = _json(answer, path)
+def _failure(body: Any, key: str) -> Any:
+    """An envelope's error, None if it has none. Without our key: other servers and gateways quote what they were sent."""
     error = body.get("error") if isinstance(body, dict) else None
+    return json.loads(json.dumps(error).replace(key, HIDDEN)) if error and len(key) >= KEY_CHARS_MIN else error
+
+
+def _open(answer: Answer, path: str, expect: tuple[int, ...], key: str) -> Reply:
+    body = _json(answer, path)
+    error = _failure(body, key)
     if error or (answer.status >= 400 and answer.status not in expect):
         raise _error(answer, path, error)
     enveloped = isinstance(body, dict) and "result" in body and body.get("status") == "ok"

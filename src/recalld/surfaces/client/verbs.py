@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from recalld.domain.errors import Invalid, Upstream
+from recalld.domain.errors import Invalid, NotFound, Upstream
 
 from .line import Progress, Upload
 from .transport import Reply, Transport, legible
@@ -59,6 +59,14 @@ class Client(Transport):
     def count(self, uri: str = "") -> int:
         """Chunks that can be found (below ``uri``)."""
         return int(self.call("GET", f"{API}/debug/vector/count", params={"uri": uri or None}).result["count"])
+
+    def vectors(self) -> dict[str, Any] | None:
+        """How many of the caller's chunks have a vector; None without an embedder, or from an older server."""
+        try:
+            told = self.call("GET", f"{API}/debug/vector/count").result
+        except NotFound:
+            return None
+        return told.get("vectors") if isinstance(told, dict) else None
 
     def usage(self, days: int = 7) -> dict[str, Any]:
         """What calls to providers cost in the last days, and the language model's budget of today."""

@@ -201,6 +201,7 @@ def _store(out: Exposition, found: Findings) -> None:
     usage = found.usage
     if usage is None:
         return
+    _vectors(out, found)
     counts = {
         "nodes": usage.nodes,
         "chunks": usage.chunks,
@@ -212,6 +213,19 @@ def _store(out: Exposition, found: Findings) -> None:
     out.gauge("recalld_store_entries", "What the store holds.", [({"of": k}, n) for k, n in counts.items()])
     sizes = {"ledger": usage.file_bytes, "wal": usage.wal_bytes, "blobs": usage.blob_bytes}
     out.gauge("recalld_store_bytes", "What the store takes on disk.", [({"part": k}, n) for k, n in sizes.items()])
+
+
+def _vectors(out: Exposition, found: Findings) -> None:
+    seen = found.readiness.vectors
+    if seen is None:
+        return
+    out.gauge("recalld_vectors", "Pieces of the index that have a vector of the wanted model.", [(NONE, seen.made)])
+    out.gauge("recalld_vectors_wanted", "Pieces of the index that ought to have one.", [(NONE, seen.wanted)])
+    out.gauge(
+        "recalld_vectors_refused",
+        "Pieces without one, since the embedder refused their text.",
+        [({"reason": reason}, count) for reason, count in seen.refused.items()],
+    )
 
 
 VERBS = (

@@ -10,7 +10,7 @@ from typing import Any
 from recalld.domain.hit import Answer, Hit
 from recalld.domain.job import QueueCount, Task
 from recalld.domain.node import ContextType, Entry, Node
-from recalld.domain.report import ContextBlock, GrepReport, Written
+from recalld.domain.report import ContextBlock, GrepReport, VectorCount, Written
 from recalld.domain.uri import Uri
 from recalld.rules.address import context_type
 from recalld.rules.redact import redacted
@@ -22,6 +22,11 @@ _DIR_MODE = 0o755
 _FILE_MODE = 0o644
 _QUEUES = {"embed": "Embedding", "extract": "SessionCommit", "import": "AddResource"}
 _NO_WORK = {"processed": 0, "requeue_count": 0, "error_count": 0}
+
+
+def vectors(counted: VectorCount) -> dict[str, Any]:
+    """How many pieces have a vector, of how many, and why texts were refused one."""
+    return {"made": counted.made, "wanted": counted.wanted, "refused": dict(counted.refused)}
 
 
 def listed(node: Node, abstract_chars_max: int, rel_path: str | None = None) -> dict[str, Any]:

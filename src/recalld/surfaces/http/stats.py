@@ -11,6 +11,7 @@ from recalld.app.figures import FigureVerbs
 from recalld.domain.errors import Invalid
 from recalld.flows.find.scroll import Piece
 from recalld.rules.wire import iso
+from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.monitor import (
     MemoriesQuery,
@@ -62,11 +63,11 @@ async def scroll(call: Call, query: Annotated[ScrollQuery, Query()]) -> dict[str
 
 
 async def count(call: Call, query: Annotated[CountQuery, Query()]) -> dict[str, Any]:
-    """How many pieces the caller can find (below ``uri``, let through by ``filter``)."""
-    given = _filter(query.filter)
+    """How many pieces the caller can find (below ``uri``, let through by ``filter``); without either, how many have a vector."""
+    given, figures = _filter(query.filter), call.workspace.verbs(FigureVerbs)
     if given is None:
-        return {"count": await call.workspace.count(query.uri)}
-    figures = call.workspace.verbs(FigureVerbs)
+        made = None if query.uri else await figures.vectors()
+        return {"count": await call.workspace.count(query.uri), **({"vectors": shapes.vectors(made)} if made else {})}
     counted = await figures.count(query.uri, given)
     call.ignored(figures.ignored(given))
     return {"count": counted}

@@ -31,7 +31,7 @@ async def ready(call: Call) -> Response:
     checks = {**found.checks, **_by_other_names(found.checks, call.front.settings.mode)}
     body = {"status": "ready", "checks": checks, "state": found.state, "reasons": list(found.reasons)}
     if found.vectors is not None:
-        body["vectors"] = {"made": found.vectors[0], "wanted": found.vectors[1]}
+        body["vectors"] = shapes.vectors(found.vectors)
     return plain(body, 200)
 
 

@@ -111,6 +111,7 @@ def _consistency(found: Consistency) -> dict[str, Any]:
             for r in found.first
         ],
         "missing_records_truncated": found.missing > len(found.first),
+        "refused_texts": dict(found.refused),
     }
 
 

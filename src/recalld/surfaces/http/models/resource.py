@@ -73,10 +73,19 @@ class CountQuery(Model):
     filter: str | None = None
 
 
+class Vectors(Model):
+    """How many pieces have a vector of the embedder's, of how many, and why texts were refused one."""
+
+    made: int
+    wanted: int
+    refused: dict[str, int] = {}
+
+
 class CountResult(Model):
     """How many pieces can be found."""
 
     count: int
+    vectors: Vectors | None = None
 
 
 class Health(Model):
@@ -96,6 +105,7 @@ class Ready(Model):
     state: Literal["ready", "degraded", "initializing"] = "ready"
     reasons: list[str] = []
     reason: str | None = None
+    vectors: Vectors | None = None
 
 
 class Status(Model):

@@ -101,3 +101,4 @@ class ConsistencyResult(Model):
     missing_record_count: int
     missing_records: list[MissingRecord]
     missing_records_truncated: bool
+    refused_texts: dict[str, int] = {}
