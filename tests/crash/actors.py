@@ -152,7 +152,8 @@ def _apart(seen: list[str], meant: list[str]) -> str:
 
 
 class Writer:
-    """One directory: files created, replaced, appended to, written in batches, moved and removed, alone and by folder."""
+    """One directory: files created, replaced, appended to, written in batches, moved and removed, alone and by folder; and the
+    last of these undone."""
 
     def __init__(self, name: str, chance: random.Random) -> None:
         self.root = f"viking://resources/kill-w{name}"
@@ -160,10 +161,14 @@ class Writer:
         self._chance = chance
         self._count = 0
         self._files: Files = {}
+        self._before: Files | None = None
+        """What was there before the last request, where that can be undone."""
         self._doubt: Files | None = None
 
     def step(self, line: Line) -> None:
         self._count += 1
+        if self._before is not None and self._chance.random() < 0.2:
+            return self._undo(line)
         few = len(self._files) < 4
         verbs = (
             [self._create, self._batch] if few else [self._create, self._replace, self._append, self._batch, self._mv]
@@ -175,8 +180,15 @@ class Writer:
     def _do(self, what: str, after: Files, ask: Callable[[], object]) -> None:
         self._doubt = after
         ask()
+        self._before = self._files if self._files != after else None
         self._files, self._doubt = after, None
         self.done[what] += 1
+
+    def _undo(self, line: Line) -> None:
+        after = self._before or {}
+        last = line.ask("GET", "/log", under=self.root, limit=200).result["entries"]
+        seq = next(e["seq"] for e in last if e["op"] in {"create", "write", "move", "remove", "restore"})
+        self._do("undo", after, lambda: line.ask("POST", "/log/undo", {"seq": seq}).result)
 
     def _words(self) -> str:
         return f"# Page {self._count}\n\n" + f"word{self._count} " * self._chance.choice([3, 30, 3_000])
@@ -204,7 +216,7 @@ class Writer:
         self._write(line, "replace", self._any(), text, text)
 
     def _append(self, line: Line) -> None:
-        path, text = self._any(), f"\nmore {self._count}\n"
+        path, text = self._any(), f"\nmore {self._count} " + "and more " * self._chance.choice([1, 1, 2_000]) + "\n"
         self._write(line, "append", path, text, self._files[path] + text)
 
     def _batch(self, line: Line) -> None:
@@ -246,7 +258,7 @@ class Writer:
             f"{self.root}: neither before nor after the request in doubt: {_apart_files(seen, self._files)}; "
             f"{_apart_files(seen, doubt or {})}"
         )
-        self._files = seen
+        self._files, self._before = seen, None
 
     def check(self, line: Line) -> None:
         seen = line.files(self.root)

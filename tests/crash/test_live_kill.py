@@ -20,7 +20,20 @@ from tests.live import Server, doctor, launch
 
 READY_S_MAX = 5.0
 KILLS = 200
-KINDS = {"append", "batch", "commit", "create", "replace", "batch write", "mv", "mv folder", "rm", "rm folder", "add"}
+KINDS = {
+    "append",
+    "batch",
+    "commit",
+    "create",
+    "replace",
+    "batch write",
+    "mv",
+    "mv folder",
+    "rm",
+    "rm folder",
+    "add",
+    "undo",
+}
 
 
 @dataclass(slots=True)

@@ -70,16 +70,16 @@ class Wired:
         if not inspect.iscoroutinefunction(verb):
             return verb
 
-        async def wired(*args: Any, **kwargs: Any) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> Any:
             return await self._wire.through(lambda: verb(*args, **kwargs))
 
-        return wired
+        return call
 
     def tenant(self, caller: Caller, *, bulk: bool = False) -> Any:
         return Wired(self._door.tenant(caller, bulk=bulk), self._wire)
 
 
-def _wired(house: House, wire: Wire) -> House:
+def wired(house: House, wire: Wire) -> House:
     doors: Doors = replace(house.doors, ledger=Wired(house.doors.ledger, wire), blobs=Wired(house.doors.blobs, wire))
     return replace(house, r=Engine(doors, house.r.config, Caller(), house.r._housekeeping), doors=doors)
 
@@ -128,7 +128,7 @@ async def _live(folder: Path, upload: Path, wire: Wire) -> tuple[Accepted, float
     accepted = Accepted()
     async with house_at(folder, **HASH) as house:
         try:
-            await _story(_wired(house, wire), upload, accepted)
+            await _story(wired(house, wire), upload, accepted)
         except (PowerCut, BaseExceptionGroup):
             assert wire.dead
         return accepted, house.clock.now()
@@ -140,7 +140,7 @@ async def _start_again(folder: Path, accepted: Accepted, now: float) -> None:
         house.clock.advance(now - house.clock.now() + 1)
         await house.settle()
         await _holds(house, accepted)
-        await _invariants(house)
+        await invariants(house)
         await _overviews(house, accepted)
     assert sound(folder)
 
@@ -180,8 +180,8 @@ OF_SESSIONS = (
 )
 NEVER = {
     "a file whose text is not in the index": (
-        f"SELECT id FROM node n WHERE kind = 1 AND gone = 0 AND size > 0 AND id NOT IN ({OF_SESSIONS}) AND NOT EXISTS "
-        "(SELECT 1 FROM chunk k WHERE k.node = n.id AND k.version = n.version AND k.level = 2)"
+        f"SELECT id FROM node n WHERE kind = 1 AND gone = 0 AND owner <> 0 AND size > 0 AND id NOT IN ({OF_SESSIONS}) "
+        "AND NOT EXISTS (SELECT 1 FROM chunk k WHERE k.node = n.id AND k.version = n.version AND k.level = 2)"
     ),
     "a vector without a chunk": "SELECT chunk FROM vector WHERE chunk NOT IN (SELECT id FROM chunk)",
     "a chunk without a node": "SELECT id FROM chunk WHERE node NOT IN (SELECT id FROM node)",
@@ -201,7 +201,7 @@ NEVER = {
 }
 
 
-async def _invariants(house: House) -> None:
+async def invariants(house: House) -> None:
     assert await house.r.check() == []
     for what, sql in NEVER.items():
         found = await house.doors.ledger.readers.read(lambda c, s=sql: c.execute(s).fetchall())  # type: ignore[attr-defined]

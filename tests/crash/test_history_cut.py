@@ -1,0 +1,196 @@
+"""The power goes before or after any call while something is undone, restored, appended to or imported again: what was
+acknowledged holds, what was not is there whole or not at all, and doing it again after the start ends where one go would have."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recalld.app.history import HistoryVerbs
+from recalld.domain.errors import Conflict
+from recalld.flows.history import undo as undoing
+from tests.contract.ledger_house import sound
+from tests.crash.test_power_cut import HASH, PowerCut, Wire, wired
+from tests.crash.test_power_cut import invariants as never
+from tests.house_fixture import House, house_at, plant
+
+TOP = "viking://resources/birds"
+FILES = {f"{folder}/n{n}.md": f"# Note {n}\n\nabout herons {folder} {n}\n" for folder in ("a", "b") for n in range(3)}
+LONG = "\n\n".join(f"## Part {n}\n\n" + f"marker{n} " + "amber birch cedar delta ember fjord " * 60 for n in range(40))
+Tree = dict[str, str]
+
+
+async def tree(house: House) -> Tree:
+    return await house.texts_below("viking://resources")
+
+
+async def add(house: House, folder: Path) -> str:
+    added = await house.r.add(folder, to=TOP, origin="birds", confirm_removals=True)
+    return added.task_id
+
+
+async def furnish(house: House, folder: Path) -> None:
+    await add(house, plant(folder, FILES))
+    await house.write(f"{TOP}/long.md", LONG)
+    await house.settle()
+
+
+async def import_again(house: House, folder: Path) -> None:
+    await add(house, changed(folder))
+    await house.settle()
+
+
+async def undo_import(house: House, folder: Path) -> None:
+    task = (await house.r.tasks())[0]
+    await house.r.verbs(HistoryVerbs).undo(cause=task.id)
+    await house.settle()
+
+
+async def remove_and_restore(house: House, folder: Path) -> None:
+    await house.r.rm(TOP, recursive=True)
+    await house.settle()
+    await house.r.verbs(HistoryVerbs).undo()
+    await house.settle()
+
+
+async def append(house: House, folder: Path) -> None:
+    for n in range(6):
+        await house.write(f"{TOP}/long.md", f"\nline {n} about kestrels", mode="append")
+    await house.settle()
+
+
+def changed(folder: Path) -> Path:
+    (folder / "a/n0.md").write_text("# Other\n\nabout otters\n")
+    (folder / "new.md").write_text("# New\n\nabout terns\n")
+    (folder / "b/n1.md").unlink(missing_ok=True)
+    if (folder / "b/n2.md").exists():
+        (folder / "b/n2.md").rename(folder / "moved.md")
+    return folder
+
+
+Story = Callable[[House, Path], Awaitable[None]]
+STORIES: dict[str, Story] = {s.__name__: s for s in (import_again, undo_import, remove_and_restore, append)}
+
+
+async def prepared(folder: Path, source: Path, name: str) -> None:
+    async with house_at(folder, **HASH) as house:
+        await furnish(house, source)
+    if name == "undo_import":
+        async with house_at(folder, **HASH) as house:
+            another_day(house)
+            await import_again(house, source)
+
+
+def another_day(house: House) -> None:
+    """The clock of tests begins anew with every start, and so do its tokens."""
+    house.clock.advance(1_000)
+    for _ in range(100):
+        house.clock.token()
+
+
+async def cut(folder: Path, source: Path, name: str, wire: Wire) -> float:
+    async with house_at(folder, **HASH) as house:
+        another_day(house)
+        try:
+            await STORIES[name](wired(house, wire), source)
+        except (PowerCut, BaseExceptionGroup):
+            assert wire.dead
+        return house.clock.now()
+
+
+async def after(folder: Path, now: float) -> Tree:
+    async with house_at(folder, **HASH) as house:
+        house.clock.advance(now - house.clock.now() + 1)
+        await house.settle()
+        await never(house)
+        found = await tree(house)
+    assert sound(folder)
+    return found
+
+
+async def possible(tmp: Path, name: str) -> tuple[list[Tree], int]:
+    """The trees that may be there after a cut at some place, and how many calls there are."""
+    await prepared(tmp / "ready", tmp / "ready-source", name)
+    folder, source = copied(tmp, "whole")
+    async with house_at(folder, **HASH) as house:
+        before = await tree(house)
+    wire = Wire()
+    end = await after(folder, await cut(folder, source, name, wire))
+    trees = [before, end]
+    if name == "remove_and_restore":
+        trees.append({p: t for p, t in before.items() if not p.startswith("birds/")})
+    if name == "append":
+        long = before["birds/long.md"]
+        trees += [
+            {**before, "birds/long.md": long + "".join(f"\nline {k} about kestrels" for k in range(n))}
+            for n in range(7)
+        ]
+    return trees, wire.count
+
+
+def copied(tmp: Path, name: str) -> tuple[Path, Path]:
+    """A store that is ready for the story, and its source."""
+    shutil.copytree(tmp / "ready", tmp / name)
+    shutil.copytree(tmp / "ready-source", tmp / f"{name}-source")
+    return tmp / name, tmp / f"{name}-source"
+
+
+async def once(tmp: Path, name: str, number: int, *, late: bool, trees: list[Tree]) -> None:
+    folder, source = copied(tmp, f"cut-{number}-{late}")
+    found = await after(folder, await cut(folder, source, name, Wire(number, late)))
+    assert found in trees, f"{name} cut at {number}: {sorted(found)}"
+
+
+@pytest.mark.loop_may_block  # stores are opened and closed over and over by the test itself
+@pytest.mark.parametrize("name", STORIES)
+async def test_a_power_cut_somewhere(tmp_path: Path, name: str) -> None:
+    trees, calls = await possible(tmp_path, name)
+    chance = random.Random(int(os.environ.get("RECALLD_SEED", "1")))
+    for number in chance.sample(range(1, calls + 1), 1):
+        await once(tmp_path, name, number, late=number % 2 == 0, trees=trees)
+
+
+@pytest.mark.slow
+@pytest.mark.loop_may_block
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("name", STORIES)
+async def test_a_power_cut_everywhere(tmp_path: Path, name: str, late: bool) -> None:
+    trees, calls = await possible(tmp_path, name)
+    for number in range(1, calls + 1):
+        await once(tmp_path, name, number, late=late, trees=trees)
+
+
+@pytest.mark.loop_may_block
+@pytest.mark.slow
+async def test_an_undo_of_many_steps_that_was_cut_is_done_by_asking_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undoing, "STEPS_PER_COMMIT", 1)
+    await prepared(tmp_path / "ready", tmp_path / "ready-source", "undo_import")
+    wire, seen = Wire(), 0
+    whole, source = copied(tmp_path, "whole")
+    await cut(whole, source, "undo_import", wire)
+    async with house_at(whole, **HASH) as house:
+        wanted = await tree(house)
+    for number in range(1, wire.count + 1):
+        folder, source = copied(tmp_path, f"cut-{number}")
+        now = await cut(folder, source, "undo_import", Wire(number, after=True))
+        async with house_at(folder, **HASH) as house:
+            house.clock.advance(now - house.clock.now() + 1)
+            seen += (await tree(house)) != wanted
+            task = next(t for t in await house.r.tasks(limit=50) if t.type == "add_resource")
+            try:
+                done: Any = await house.r.verbs(HistoryVerbs).undo(cause=task.id)
+            except Conflict:
+                done = None  # all of it was done already
+            assert done is None or done.plan.kept == ()
+            await house.settle()
+            assert await tree(house) == wanted, number
+            await never(house)
+    assert seen > 1
