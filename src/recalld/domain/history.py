@@ -9,6 +9,9 @@ from typing import Any
 from .node import Kind
 from .uri import Uri
 
+DERIVED = frozenset({"tiers", "index", "reown"})
+"""Operations that only followed from others: a summary, an index or an owner was brought up to date."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
@@ -45,7 +48,8 @@ class LogPage:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which entries: at and below ``under`` (None: everywhere), of these operations and of this actor ("" = all)."""
+    """Which entries: at and below ``under`` (None: everywhere), of these operations (none: all but ``DERIVED``) and of this actor
+    ("" = all)."""
 
     under: Uri | None = None
     ops: tuple[str, ...] = ()

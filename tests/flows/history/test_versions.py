@@ -157,3 +157,10 @@ async def test_a_filter_that_matches_nothing_ends(house: House, monkeypatch: pyt
         if not before:
             break
     assert pages > 2
+
+
+async def test_what_only_followed_from_a_change_is_listed_when_asked_for(house: House) -> None:
+    await house.write("viking://resources/d/a.md", "about herons")
+    await house.settle()
+    assert {e.op for e in (await history(house).log(limit=100)).entries} == {"create"}
+    assert {e.op for e in (await history(house).log(limit=100, ops=["tiers"])).entries} == {"tiers"}

@@ -10,7 +10,7 @@ import apsw
 import orjson
 
 from recalld.domain.caller import Caller
-from recalld.domain.history import FileVersion, LogEntry, LogFilter, LogPage, NodeState
+from recalld.domain.history import DERIVED, FileVersion, LogEntry, LogFilter, LogPage, NodeState
 from recalld.domain.node import Kind
 from recalld.domain.uri import Uri
 from recalld.infra.lookup import every, node_at, only
@@ -39,7 +39,8 @@ def log_page(c: apsw.Connection, caller: Caller, wanted: LogFilter, before: int,
     )
     for scanned, row in enumerate(rows, 1):
         last = row[0]
-        entry = _entry(row) if row[-1] and (not wanted.ops or row[3] in wanted.ops) else None
+        asked = row[3] in wanted.ops if wanted.ops else row[3] not in DERIVED
+        entry = _entry(row) if row[-1] and asked else None
         if entry is not None and _matches(entry, wanted, caller):
             found.append(entry)
         if len(found) == limit or scanned == SCANNED_MAX:

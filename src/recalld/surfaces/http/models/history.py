@@ -32,7 +32,9 @@ class LogQuery(Model):
     after: int = Field(0, ge=0, description="only entries with a larger seq")
     limit: int = Field(100, ge=1, le=1000)
     under: str = Field("", description="only what concerns this address or what lies below it")
-    op: Op | None = Field(None, description="only this operation")
+    op: Op | None = Field(
+        None, description="only this operation; left out: all but tiers, index and reown, which follow from others"
+    )
     actor: str = Field("", description="only changes of this user")
 
 
