@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from recalld.domain.caller import Caller
-from recalld.domain.errors import Invalid
-from recalld.domain.privacy import PrivacyConfig, PrivacyVersion
+from recalld.domain.errors import Invalid, NotFound
+from recalld.domain.privacy import PrivacyConfig, PrivacyField, PrivacyVersion
+from recalld.flows.privacy import fields as by_field
 from recalld.flows.privacy import keep
 from recalld.flows.privacy.keep import PrivacyWish, place_of
 from recalld.ports.doors import Doors
+from recalld.rules.address import resolve
 from recalld.rules.privacy import REASON_CHARS_MAX
 
 
@@ -43,17 +45,68 @@ class PrivacyVerbs:
         return await keep.version(place_of(self._caller, category, key), number, self._caller, self._doors)
 
     async def upsert(
-        self, category: str, key: str, values: Mapping[str, Any], *, change_reason: str = "", labels: Any = None
+        self,
+        category: str,
+        key: str,
+        values: Mapping[str, Any],
+        *,
+        change_reason: str = "",
+        labels: Any = None,
+        merge: bool = False,
     ) -> PrivacyConfig:
-        """Add a version and put it in force; a new key begins with version 1."""
+        """Add a version and put it in force; a new key begins with version 1. ``merge``: fields of the version in force that
+        are not among ``values`` stay."""
         if len(change_reason) > REASON_CHARS_MAX:
             raise Invalid(
                 "change_reason is too long",
                 remedy=f"at most {REASON_CHARS_MAX} characters",
                 details={"field": "change_reason"},
             )
-        wish = PrivacyWish(values, change_reason, labels)
+        wish = PrivacyWish(values, change_reason, labels, merge)
         return await keep.upsert(place_of(self._caller, category, key), wish, self._caller, self._doors)
+
+    async def tree(self, category: str = "") -> list[tuple[PrivacyConfig, tuple[PrivacyField, ...]]]:
+        """Every document (of a category) with its fields, by name."""
+        found = []
+        for each in [category] if category else await self.categories():
+            for key in await self.targets(each):
+                try:
+                    found.append(await self.fields(each, key))
+                except NotFound:  # removed meanwhile
+                    continue
+        return found
+
+    async def fields(self, category: str, key: str) -> tuple[PrivacyConfig, tuple[PrivacyField, ...]]:
+        """A document and the fields of its version in force."""
+        config = await self.config(category, key)
+        return config, by_field.fields_of(place_of(self._caller, category, key), config)
+
+    async def field(self, category: str, key: str, name: str = "") -> tuple[PrivacyConfig, PrivacyField]:
+        """One field of a document ("": the only one)."""
+        config = await self.config(category, key)
+        return config, by_field.field_of(place_of(self._caller, category, key), config, name)
+
+    async def resolve(self, selector: str) -> tuple[PrivacyConfig, PrivacyField]:
+        """The field an address stands for (``viking://~/privacy/category/key/field``), and its document."""
+        return await self.field(*self.selected(selector))
+
+    async def remove_field(self, category: str, key: str, name: str) -> PrivacyConfig:
+        """Add a version without this field and put it in force."""
+        config, found = await self.field(category, key, name)
+        wish = PrivacyWish({}, f"removed {found.name}"[:REASON_CHARS_MAX], without=found.name)
+        return await keep.upsert(place_of(self._caller, category, key), wish, self._caller, self._doors)
+
+    async def remove(self, category: str, key: str) -> int:
+        """Delete a document; returns how many versions it had."""
+        return await by_field.remove(place_of(self._caller, category, key), self._caller, self._doors)
+
+    def selected(self, selector: str) -> tuple[str, str, str]:
+        """The category, key and field ("" = the document) an address stands for."""
+        found = self._selected(selector)
+        return found.uri.parts[3], found.uri.parts[4], found.field
+
+    def _selected(self, selector: str) -> by_field.Selected:
+        return by_field.selected(selector, resolve(selector, self._caller, self._doors.clock.now()), self._caller)
 
     async def activate(self, category: str, key: str, number: int) -> PrivacyConfig:
         """Put another version in force."""

@@ -31,6 +31,15 @@ class PrivacyVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivacyField:
+    """One value of a document, by its name and the address it is referred to by; ``configured``: it holds something."""
+
+    name: str
+    reference: str
+    configured: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PrivacyConfig:
     """A document as it stands: ``current`` is its active version."""
 

@@ -34,11 +34,14 @@ ENTRIES_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class PrivacyWish:
-    """New values. ``labels`` None: those it has stay."""
+    """New values. ``labels`` None: those it has stay. ``merge``: what the version in force has beside them stays; ``without``:
+    the field of it that goes."""
 
     values: Mapping[str, Any]
     change_reason: str = ""
     labels: Any = None
+    merge: bool = False
+    without: str = ""
 
 
 def place_of(caller: Caller, category: str | None = None, key: str | None = None) -> Uri:
@@ -95,7 +98,8 @@ async def _upsert(uri: Uri, wish: PrivacyWish, tenant: Tenant, doors: Doors) -> 
     if latest > VERSIONS_MAX:
         raise Invalid(f"{uri} has {VERSIONS_MAX} versions", remedy="use another key", code="RESOURCE_EXHAUSTED")
     labels = wish.labels if wish.labels is not None or old is None else old.labels
-    made = PrivacyVersion(latest, dict(wish.values), wish.change_reason, labels, now)
+    values = await _values(uri, wish, old, tenant)
+    made = PrivacyVersion(latest, values, wish.change_reason, labels, now)
     began = old.created_at if old is not None else now
     meta = PrivacyMeta(uri.parent.name, uri.name, latest, latest, labels, began, now)
     puts = (
@@ -107,6 +111,17 @@ async def _upsert(uri: Uri, wish: PrivacyWish, tenant: Tenant, doors: Doors) -> 
     except NotFound as removed:
         raise Conflict(f"{uri} was removed meanwhile", remedy="try again", code="ABORTED") from removed
     return PrivacyConfig(meta, made)
+
+
+async def _values(uri: Uri, wish: PrivacyWish, old: PrivacyMeta | None, tenant: Tenant) -> dict[str, Any]:
+    if wish.without and old is None:
+        raise _missing(uri)
+    if old is None or not (wish.merge or wish.without):
+        return dict(wish.values)
+    former = (await _version(uri, old.active, tenant)).values
+    if wish.without and wish.without not in former:
+        raise _missing(uri)
+    return {name: value for name, value in {**former, **wish.values}.items() if name != wish.without}
 
 
 async def activate(uri: Uri, number: int, caller: Caller, doors: Doors) -> PrivacyConfig:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
+
+from fastapi import Query
 
 from recalld.app.privacy import PrivacyVerbs
 from recalld.domain.errors import Invalid, NotFound
-from recalld.domain.privacy import PrivacyConfig
+from recalld.domain.privacy import PrivacyConfig, PrivacyField
 from recalld.surfaces.http.call import Call
-from recalld.surfaces.http.models.privacy import ActivateBody, PrivacyBody, PrivacyResult, PrivacyVersionResult
+from recalld.surfaces.http.models.privacy import (
+    ActivateBody,
+    FieldQuery,
+    PrivacyBody,
+    PrivacyFieldsResult,
+    PrivacyPatch,
+    PrivacyRemovedResult,
+    PrivacyResult,
+    PrivacyTreeResult,
+    PrivacyValueResult,
+    PrivacyVersionResult,
+    SelectorBody,
+    TreeQuery,
+)
 from recalld.surfaces.http.route import Verb
 
 _AT = "/api/v1/privacy-configs"
@@ -59,13 +75,86 @@ async def activate(call: Call, category: str, key: str, body: ActivateBody) -> d
     return _shown(await call.workspace.verbs(PrivacyVerbs).activate(category, key, body.version))
 
 
+async def patch(call: Call, category: str, key: str, body: PrivacyPatch) -> dict[str, Any]:
+    """Store new values of some fields as a new version in force; the other fields stay."""
+    kept = await call.workspace.verbs(PrivacyVerbs).upsert(
+        category, key, body.values, change_reason=body.change_reason, labels=body.labels, merge=True
+    )
+    return _shown(kept)
+
+
+async def tree(call: Call, query: Annotated[TreeQuery, Query()]) -> dict[str, Any]:
+    """Every document and its fields, without values."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for config, found in await call.workspace.verbs(PrivacyVerbs).tree(query.category):
+        rows.setdefault(config.meta.category, []).append(_fields(config, found))
+    return {"categories": [{"category": name, "targets": held} for name, held in rows.items()]}
+
+
+async def fields(call: Call, category: str, key: str) -> dict[str, Any]:
+    """The fields of a document, without values."""
+    return _fields(*await call.workspace.verbs(PrivacyVerbs).fields(category, key))
+
+
+async def field(call: Call, category: str, key: str, query: Annotated[FieldQuery, Query()]) -> dict[str, Any]:
+    """One field: how it is referred to, and with ``reveal`` its value."""
+    return _value(*await call.workspace.verbs(PrivacyVerbs).field(category, key, query.field), reveal=query.reveal)
+
+
+async def resolve(call: Call, body: SelectorBody) -> dict[str, Any]:
+    """The value an address stands for."""
+    return _value(*await call.workspace.verbs(PrivacyVerbs).resolve(body.selector), reveal=True)
+
+
+async def remove_field(call: Call, category: str, key: str, query: Annotated[FieldQuery, Query()]) -> dict[str, Any]:
+    """Put a version without this field in force; earlier ones keep it."""
+    return await _removed(call, category, key, query.field)
+
+
+async def remove(call: Call, category: str, key: str) -> dict[str, Any]:
+    """Delete a document with all its versions."""
+    return await _removed(call, category, key, "")
+
+
+async def remove_selected(call: Call, body: SelectorBody) -> dict[str, Any]:
+    """Delete the field or document an address stands for."""
+    return await _removed(call, *call.workspace.verbs(PrivacyVerbs).selected(body.selector))
+
+
 async def later(call: Call) -> dict[str, Any]:
-    """Not served: values are read and written by category and key."""
+    """Not served: nothing searches content for private values, and single fields are changed with PATCH."""
     raise Invalid(
-        "Private values are not walked, resolved, scanned or changed field by field here",
-        remedy=f"read them with GET {_AT}/{{category}}/{{key}} and send them whole with POST",
+        "Content is not searched for private values here, and no single field is put",
+        remedy=f"change fields with PATCH {_AT}/{{category}}/{{key}}; find a text with POST /api/v1/search/grep",
         code="UNIMPLEMENTED",
     )
+
+
+async def _removed(call: Call, category: str, key: str, name: str) -> dict[str, Any]:
+    verbs = call.workspace.verbs(PrivacyVerbs)
+    version = None
+    if name:
+        version = (await verbs.remove_field(category, key, name)).meta.active
+    else:
+        await verbs.remove(category, key)
+    return {"category": category, "target_key": key, "field": name or None, "version": version, "deleted": True}
+
+
+def _field(found: PrivacyField) -> dict[str, Any]:
+    return {"field": found.name, "configured": found.configured, "reference": found.reference}
+
+
+def _place(config: PrivacyConfig) -> dict[str, Any]:
+    return {"category": config.meta.category, "target_key": config.meta.key, "version": config.current.version}
+
+
+def _fields(config: PrivacyConfig, found: Sequence[PrivacyField]) -> dict[str, Any]:
+    return _place(config) | {"fields": [_field(each) for each in found]}
+
+
+def _value(config: PrivacyConfig, found: PrivacyField, *, reveal: bool) -> dict[str, Any]:
+    shown = _place(config) | _field(found)
+    return shown | {"value": config.current.values[found.name]} if reveal else shown
 
 
 def _shown(kept: PrivacyConfig) -> dict[str, Any]:
@@ -81,16 +170,21 @@ def _shown(kept: PrivacyConfig) -> dict[str, Any]:
             "updated_at": meta.updated_at,
         },
         "current": asdict(kept.current),
+        "values": kept.current.values,
     }
 
 
 VERBS = (
-    Verb("GET", f"{_AT}/tree", later, dict[str, Any], "Walk all values (501)", later=True),
-    Verb("POST", f"{_AT}/resolve", later, dict[str, Any], "Resolve placeholders (501)", later=True),
     Verb("POST", f"{_AT}/scan", later, dict[str, Any], "Scan for values (501)", later=True),
-    Verb("GET", f"{_ONE}/field", later, dict[str, Any], "Read one field (501)", later=True),
     Verb("PUT", f"{_ONE}/field", later, dict[str, Any], "Change one field (501)", later=True),
-    Verb("DELETE", f"{_ONE}/field", later, dict[str, Any], "Remove one field (501)", later=True),
+    Verb("GET", f"{_AT}/tree", tree, PrivacyTreeResult, "List all private values by field"),
+    Verb("POST", f"{_AT}/resolve", resolve, PrivacyValueResult, "Read the value a reference stands for"),
+    Verb("DELETE", f"{_AT}/selector", remove_selected, PrivacyRemovedResult, "Delete what a reference stands for"),
+    Verb("GET", f"{_ONE}/fields", fields, PrivacyFieldsResult, "List the fields of private values"),
+    Verb("GET", f"{_ONE}/field", field, PrivacyValueResult, "Read one field"),
+    Verb("DELETE", f"{_ONE}/field", remove_field, PrivacyRemovedResult, "Delete one field"),
+    Verb("PATCH", _ONE, patch, PrivacyResult, "Store some fields of private values"),
+    Verb("DELETE", _ONE, remove, PrivacyRemovedResult, "Delete private values"),
     Verb("GET", _AT, categories, list[str], "List categories of private values"),
     Verb("GET", f"{_AT}/{{category}}", targets, list[str], "List the keys of a category"),
     Verb("GET", _ONE, config, PrivacyResult, "Read private values"),
