@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from recalld.surfaces.cli.main import main
-from tests.surfaces.wire_double import Wire, serving
+from tests.surfaces.wire_double import Canned, Wire, serving
 
 SAID = {"session_id": "x", "message_count": 1, "pending_tokens": 1, "added": 1}
 HITS = {
@@ -122,6 +122,8 @@ def test_times_the_server_could_not_read_are_told(
         '{"role": "user", "content": "café"}'.encode("cp1252"),
         '{\n "messages": [\n {"role": "user", "content": "café"}]}'.encode(),
         '{"role": "user", "content": "café"}\r\n\r\n'.encode(),
+        '{"messages": [{"role": "user", "content": "café"}]}'.encode(),
+        '{"role": "user",\n "content": "café"}'.encode(),
     ],
 )
 def test_files_of_messages_are_read_as_editors_and_shells_save_them(
@@ -131,6 +133,34 @@ def test_files_of_messages_are_read_as_editors_and_shells_save_them(
     (tmp_path / "talk.json").write_bytes(data)
     assert run("session", "say", "trip", "--from-file", str(tmp_path / "talk.json"))[0] == 0
     assert [m["content"] for m in wire.last.body["messages"]] == ["café"]
+
+
+@pytest.mark.parametrize("text", ['{\n "sessions": []\n}', '{"sessions": []}', "{", "[1]"])
+def test_a_file_without_messages_is_refused_before_it_is_sent(
+    wire: Wire, run: Callable[..., tuple[int, str]], tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "talk.json").write_text(text)
+    code, told = run("session", "say", "trip", "--from-file", str(tmp_path / "talk.json"))
+    assert (code, wire.asked, "talk.json holds" in told) == (2, [], True)
+
+
+@pytest.mark.parametrize("words", [("import", "viking://resources/x"), ("restore",), ("import-openviking",)])
+@pytest.mark.parametrize("name", ["passwd", "nothing"])
+def test_what_is_no_pack_is_refused_by_its_own_name(
+    wire: Wire, run: Callable[..., tuple[int, str]], tmp_path: Path, words: tuple[str, ...], name: str
+) -> None:
+    (tmp_path / "passwd").write_text("root:x:0:0")
+    code, told = run(words[0], str(tmp_path / name), *words[1:])
+    assert (code, wire.asked, str(tmp_path / name) in told) == (2, [], True)
+
+
+def test_the_root_key_is_told_how_the_server_is(wire: Wire, run: Callable[..., tuple[int, str]]) -> None:
+    wire.put("GET /ready", Canned(200, {"status": "ready", "state": "ready"}))
+    wire.put("GET /health", Canned(200, {"status": "ok", "healthy": True, "version": "1.2.3"}))
+    wire.ok("GET /api/v1/system/status", {"initialized": True, "user": "default"})
+    wire.fail("GET /api/v1/debug/vector/count", 403, "PERMISSION_DENIED")
+    code, told = run("status")
+    assert (code, "1.2.3" in told) == (0, True)
 
 
 def test_stdin_that_is_not_utf8_is_said_all_the_same(

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,7 +22,7 @@ LASTING = frozenset({"serve", "mcp", "top", "work"})
 LOCAL = frozenset({"agent", "config", "doctor", "fsck", "version"})
 """Commands that need no server."""
 CODES = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8})
-WORDS = {"uri": "viking://resources/a.md", "to": "viking://resources/b.md", "path": "a.md", "file": "a.md"}
+WORDS = {"uri": "viking://resources/a.md", "to": "viking://resources/b.md", "path": "a.md", "file": "a.ovpack"}
 NEEDED = {
     "history restore": ["--at", "1h"],
     "history diff": ["--from", "1h"],
@@ -64,6 +65,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("recalld.surfaces.client.line.CONNECT_PAUSE_S", 0.0)
     (tmp_path / "a.md").write_text("---\nname: x1\ndescription: d\n---\n# a\n\ntext\n")
+    zipfile.ZipFile(tmp_path / "a.ovpack", "w").close()
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.md").write_text("text")
 

@@ -24,7 +24,7 @@ from .luggage import Luggage
 from .migrate_folder import pack_folder
 from .migrate_server import pack_server
 from .options import Call, talks
-from .packs import bring, show_brought
+from .packs import bring, check_pack, show_brought
 from .render import aside
 
 app = typer.Typer()
@@ -105,6 +105,7 @@ def _send(call: Call, luggage: Luggage, file: Path, on_conflict: str) -> dict[st
 
 def _bring_pack(call: Call, path: Path, on_conflict: str) -> dict[str, Any]:
     """A backup is restored; any other pack goes back to where it was taken from."""
+    check_pack(path)
     reader = ZipArchives().open(path)
     try:
         folder = root_folder(reader.sizes())

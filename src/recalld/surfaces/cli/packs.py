@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -102,11 +103,25 @@ def get(
 
 def bring(call: Call, pack: Path, verb: str, body: dict[str, Any]) -> dict[str, Any]:
     """Send a pack and have it imported (or restored, as ``verb`` says)."""
-    if not pack.is_file():
-        raise Invalid(f"there is no file {pack}", remedy="check the path")
+    check_pack(pack)
     sent = upload(call, pack, f"sending {pack.name}")
     answer = call.client.call("POST", f"{AT}/{verb}", body={"temp_file_id": sent, **body}, timeout_s=FOREVER)
     return dict(answer.result)
+
+
+def check_pack(pack: Path) -> None:
+    """Refuse what is no pack before it is sent, by the name it has here. Raises ``Invalid``."""
+    if not pack.is_file():
+        raise Invalid(f"there is no file {pack}", remedy="check the path")
+    try:
+        whole = zipfile.is_zipfile(pack)
+    except OSError as unreadable:
+        raise Invalid(f"{pack} cannot be read: {unreadable.strerror}", remedy="check the path") from unreadable
+    if not whole:
+        raise Invalid(
+            f"{pack} is not a pack, or was cut short",
+            remedy="give an .ovpack that recalld export or backup has written",
+        )
 
 
 def show_brought(done: dict[str, Any]) -> None:

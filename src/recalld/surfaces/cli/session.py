@@ -98,16 +98,16 @@ def _messages(path: Path) -> list[dict[str, Any]]:
 
 
 def _lines_of(text: str) -> list[Any]:
-    """JSON lines, or one object over several lines that holds the messages."""
+    """JSON lines, or one object, over several lines or one, that holds the messages."""
     try:
-        return [json.loads(line) for line in split_lines(text) if line.strip()]
+        read = [json.loads(line) for line in split_lines(text) if line.strip()]
     except ValueError:
-        whole = json.loads(text)
-        if isinstance(whole, dict) and isinstance(whole.get("messages"), list):
-            return list(whole["messages"])
-        if isinstance(whole, dict) and "content" in whole:
-            return [whole]
-        raise
+        read = [json.loads(text)]
+    if len(read) == 1 and isinstance(read[0], dict) and "content" not in read[0] and "parts" not in read[0]:
+        if not isinstance(read[0].get("messages"), list):
+            raise ValueError("the object has no messages")
+        return list(read[0]["messages"])
+    return read
 
 
 @app.command("list")

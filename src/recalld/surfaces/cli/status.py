@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from recalld import __version__
-from recalld.domain.errors import NotFound
+from recalld.domain.errors import Denied, NotFound
 
 from .options import Call, talks
 from .render import say, show_facts, vectors_words
@@ -38,8 +38,8 @@ def status(call: Call) -> None:
 def _count(call: Call) -> int | None:
     try:
         return call.client.count()
-    except NotFound:
-        return None  # an older server, without this route
+    except (Denied, NotFound):
+        return None  # the root key, which opens nobody's data; or an older server, without this route
 
 
 def _vectors(told: Any) -> str | None:
