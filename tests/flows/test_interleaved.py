@@ -20,6 +20,7 @@ import pytest
 import recalld.app
 from recalld.app.admin import AdminVerbs
 from recalld.app.figures import FigureVerbs
+from recalld.app.history import HistoryVerbs
 from recalld.app.locations import LocationVerbs
 from recalld.app.packs import PackVerbs
 from recalld.app.privacy import PrivacyVerbs
@@ -92,11 +93,26 @@ def _account(name: str, *args: Any, **more: Any) -> Act:
     return lambda w: getattr(w.verbs(AdminVerbs), name)(w.caller.account, *args, **more)
 
 
+async def _created(w: Workspace, uri: str) -> int:
+    """The seq of the entry that made a file, whatever became of it; 0 if the log knows of none."""
+    page = await w.verbs(HistoryVerbs).log(ops=["create"], limit=1_000)
+    return next((e.seq for e in page.entries if e.uri == uri), 0)
+
+
+async def _undo_creation(w: Workspace) -> Any:
+    return await w.verbs(HistoryVerbs).undo(seq=await _created(w, OTHER))
+
+
+async def _restore_first(w: Workspace) -> Any:
+    return await w.verbs(HistoryVerbs).restore(DIR, str(await _created(w, OTHER)))
+
+
 CASES: dict[str, Case] = {
     "Workspace.stat": Case(_own("stat", NOTE)),
     "Workspace.ls": Case(_own("ls", DIR)),
     "Workspace.tree": Case(_own("tree", DIR)),
     "Workspace.read": Case(_own("read", NOTE)),
+    "Workspace.read_page": Case(_own("read_page", NOTE, chars_max=1_000)),
     "Workspace.read_bytes": Case(_own("read_bytes", NOTE)),
     "Workspace.abstract": Case(_own("abstract", DIR)),
     "Workspace.overview": Case(_own("overview", DIR)),
@@ -134,6 +150,12 @@ CASES: dict[str, Case] = {
     "AdminVerbs.set_account": Case(_account("set_account", {"mine": 1}), MEMBERS),
     "AdminVerbs.set_member": Case(_account("set_member", "ana", {"mine": 1}), MEMBERS),
     "AdminVerbs.renew_key": Case(_account("renew_key", "ana", seed=None), MEMBERS, answers=False),
+    "HistoryVerbs.log": Case(_verbs(HistoryVerbs, "log"), answers=False),
+    "HistoryVerbs.versions": Case(_verbs(HistoryVerbs, "versions", NOTE), answers=False),
+    "HistoryVerbs.read_at": Case(_verbs(HistoryVerbs, "read_at", NOTE, "999999999")),
+    "HistoryVerbs.diff": Case(_verbs(HistoryVerbs, "diff", NOTE, since="1", to="999999999"), answers=False),
+    "HistoryVerbs.restore": Case(_restore_first, TREE, answers=False),
+    "HistoryVerbs.undo": Case(_undo_creation, TREE, answers=False),
     "FigureVerbs.memories": Case(_verbs(FigureVerbs, "memories")),
     "FigureVerbs.count": Case(_verbs(FigureVerbs, "count", DIR)),
     "FigureVerbs.vectors": Case(_verbs(FigureVerbs, "vectors"), TREE[:1], answers=False),
@@ -196,10 +218,7 @@ OTHERWISE = {
         "reads what never changes: places in the log",
     ),
     "SnapshotVerbs.restore": "many commits by design, each on a condition; tests/flows/snapshot",
-    **dict.fromkeys(
-        (f"HistoryVerbs.{name}" for name in ("log", "versions", "read_at", "diff", "restore", "undo", "seq_of")),
-        "tests/flows/history",
-    ),
+    "HistoryVerbs.seq_of": "one read",
     **dict.fromkeys(("ImportVerbs.add", "Importing.add"), "tests/flows/add"),
 }
 
