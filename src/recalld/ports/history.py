@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from recalld.domain.caller import Caller
@@ -59,6 +59,10 @@ class Past(Protocol):
 
     async def states(self, nodes: Sequence[int], uris: Sequence[Uri]) -> NodesNow:
         """How these nodes stand, and what lies at these addresses, at one moment."""
+        ...
+
+    async def placed(self, nodes: Sequence[int], seq: int) -> Mapping[int, Uri]:
+        """Where nodes lay after log entry ``seq``; without those that were not there then."""
         ...
 
     async def versions(self, uri: Uri, *, before: int = 0, limit: int) -> list[FileVersion]:

@@ -133,6 +133,27 @@ def _place(c: apsw.Connection, account: str, node: int, *, even_gone: bool) -> U
     return None
 
 
+def place_at(c: apsw.Connection, account: str, node: int, seq: int) -> Uri | None:
+    """Where a node lay after log entry ``seq``, whatever became of it and of what was above it; None: it was not there."""
+    parts: list[str] = []
+    for _ in range(CHAIN_MAX + 2):
+        found = c.execute(_SHAPED, (node, seq)).fetchone()
+        if found is None or found[0] == "remove":
+            return None
+        told = orjson.loads(found[1])
+        if told["parent"] == 0:
+            return Uri(tuple(reversed(parts))) if told["name"] == account else None
+        parts.append(str(told["name"]))
+        node = int(told["parent"])
+    return None
+
+
+_SHAPED = (
+    "SELECT op, detail FROM log WHERE node = ? AND seq <= ? AND op IN ('create', 'move', 'remove', 'restore') "
+    "ORDER BY seq DESC LIMIT 1"
+)
+
+
 def occupants(c: apsw.Connection, account: str, uris: Sequence[Uri]) -> dict[Uri, int]:
     """The living nodes at these addresses."""
     found = {uri: node_at(c, account, uri.parts) for uri in uris}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -219,6 +219,12 @@ class SqlitePast:
             return NodesNow(changes.states(c, account, nodes), changes.occupants(c, account, uris), end)
 
         return await self._history.read(work)
+
+    async def placed(self, nodes: Sequence[int], seq: int) -> Mapping[int, Uri]:
+        """See ``ports.history.Past``."""
+        account = self.caller.account
+        found = await self._history.read(lambda c: {n: changes.place_at(c, account, n, seq) for n in nodes})
+        return {node: uri for node, uri in found.items() if uri is not None}
 
     async def versions(self, uri: Uri, *, before: int = 0, limit: int) -> list[FileVersion]:
         """See ``ports.history.Past``."""

@@ -51,8 +51,9 @@ async def version_at(uri: Uri, seq: int, past: Past) -> FileVersion | None:
     newest: dict[int, FileVersion] = {}
     for version in await past.versions(uri, before=seq + 1, limit=LOOKED_AT_MAX):
         newest.setdefault(version.node, version)
-    # A file that came with a moved directory has entries under its former address alone.
-    here = [v for v in newest.values() if v.hash and (v.uri == str(uri) or (v.living and v.op != "move"))]
+    held = [v for v in newest.values() if v.hash]
+    lay = await past.placed([v.node for v in held], seq)
+    here = [v for v in held if lay.get(v.node) == uri]
     return max(here, key=lambda v: v.seq, default=None)
 
 
@@ -60,9 +61,20 @@ async def content_at(uri: Uri, seq: int, caller: Caller, doors: Doors) -> bytes:
     """A file's bytes after log entry ``seq``. Raises ``NotFound``."""
     past = doors.history.past(caller)
     version = await version_at(uri, seq, past)
-    if version is None:
+    found = await _passed_by(uri, seq, past) if version is None else Version(version.node, version.hash)
+    if found is None:
         raise _not_there(uri, seq)
-    return await past.content(Version(version.node, version.hash))
+    return await past.content(found)
+
+
+async def _passed_by(uri: Uri, seq: int, past: Past) -> Version | None:
+    """A file that was moved to an address and away again: no entry of the address names it, so the tree is folded. Only where
+    the address has a history at all."""
+    if not await past.versions(uri, limit=1):
+        return None
+    trees: dict[int, Files] = {}
+    await past.walk((seq,), (uri,), lambda point, files: trees.update({point: files}))
+    return trees[seq].get(path_of(uri))
 
 
 async def diff(uri: Uri, since: int, to: int, caller: Caller, doors: Doors, *, raw: bool) -> Difference:
