@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -39,11 +37,14 @@ def current() -> Request:
     return _current.get()
 
 
-@contextmanager
-def working_for(request: Request) -> Iterator[None]:
+class working_for:
     """Verbs called in the block work for ``request``."""
-    token = _current.set(request)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._request)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)

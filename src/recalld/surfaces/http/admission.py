@@ -116,6 +116,17 @@ class Gate:
     async def entered(self, caller: str, within_s: float | None = None) -> AsyncIterator[Place]:
         """Hold a place while the block runs, after waiting for it no longer than ``within_s``.
 
+        Raises ``Busy``: see ``enter``.
+        """
+        place = await self.enter(caller, within_s)
+        try:
+            yield place
+        finally:
+            place.leave()
+
+    async def enter(self, caller: str, within_s: float | None = None) -> Place:
+        """A place, held until it is left, after waiting for it no longer than ``within_s``.
+
         Raises ``Busy`` at once when too many wait already, and when no place came free in time: nothing has begun then.
         """
         if self._is_free_for(caller):
@@ -123,11 +134,7 @@ class Gate:
         else:
             self._check(caller)
             await self._wait(caller, within_s)
-        place = Place(lambda: self._leave(caller))
-        try:
-            yield place
-        finally:
-            place.leave()
+        return Place(lambda: self._leave(caller))
 
     def _is_free_for(self, caller: str) -> bool:
         limits = self._limits
@@ -217,6 +224,11 @@ class Admission:
         """A place for a request of this class. Raises ``Busy``; see ``Gate.entered``."""
         gate = self._gates.get(one)
         return nullcontext(Place()) if gate is None else gate.entered(caller, within_s)
+
+    async def enter(self, one: Class, caller: str, within_s: float | None = None) -> Place:
+        """The same, held until it is left."""
+        gate = self._gates.get(one)
+        return Place() if gate is None else await gate.enter(caller, within_s)
 
     def crowds(self) -> dict[str, Crowd]:
         """How full every class is."""

@@ -53,8 +53,8 @@ async def read_body(
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def check_media_type(request: Request, *, has_body: bool | None = None) -> None:
-    """Refuse a body that does not say that it is JSON. Raises ``UnsupportedMediaType``.
+def check_media_type(request: Request, *, has_body: bool | None = None) -> bool:
+    """Refuse a body that does not say that it is JSON; returns whether there is one. Raises ``UnsupportedMediaType``.
 
     A page of another site can have a browser send any text without asking first, but not as JSON. Only programs leave the type
     out and name no page: theirs is taken for JSON. ``has_body`` None: told from the headers alone.
@@ -63,12 +63,12 @@ def check_media_type(request: Request, *, has_body: bool | None = None) -> None:
     if has_body is None:
         has_body = headers.get("content-length", "0").strip("0") != "" or "transfer-encoding" in headers
     if not has_body:
-        return
+        return False
     given = [one.strip() for one in headers.getlist("content-type") if one.strip()]
     if given and all(is_json(one) for one in given):
-        return
+        return True
     if not given and "origin" not in headers and "sec-fetch-site" not in headers:
-        return
+        return True
     shown = ", ".join(given)[:_TYPE_CHARS_MAX]
     raise UnsupportedMediaType(
         f"the request body is sent as {shown!r}"
@@ -93,6 +93,19 @@ def too_large(bytes_max: int, refusal: type[Invalid] = Invalid) -> Invalid:
         remedy="send it in smaller pieces; files go through /api/v1/resources/temp_upload",
         details={"limit_bytes": bytes_max},
     )
+
+
+def decode_at_once(data: bytes) -> tuple[bool, Any]:
+    """Whether small JSON could be decoded here, and its value; what cannot is for ``decode_json``. Raises ``Invalid``."""
+    if len(data) > INLINE_BYTES:
+        return False, None
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        return True, _decode(data)
+    except Invalid:
+        if not may_be_repaired(data):
+            raise
+    return False, None
 
 
 async def decode_json(data: bytes, pool: Pool) -> Any:

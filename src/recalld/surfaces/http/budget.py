@@ -13,7 +13,7 @@ CALLER_BYTES = 64 * 1024 * 1024
 
 
 class Held:
-    """What one request holds of a budget; given back at its end."""
+    """What one request holds of a budget, until it gives that back."""
 
     def __init__(self, budget: Budget, caller: str) -> None:
         self._budget = budget
@@ -24,6 +24,11 @@ class Held:
         """Hold so many bytes more. Raises ``Busy`` where there is no room for them now."""
         self._budget.take(self._caller, size)
         self.size += size
+
+    def give_back(self) -> None:
+        """Hold nothing any more."""
+        self._budget.give_back(self._caller, self.size)
+        self.size = 0
 
 
 class Budget:
@@ -42,10 +47,14 @@ class Budget:
         try:
             yield held
         finally:
-            self.held -= held.size
-            self._of[caller] -= held.size
-            if not self._of[caller]:
-                del self._of[caller]
+            held.give_back()
+
+    def give_back(self, caller: str, size: int) -> None:
+        """See ``Held.give_back``."""
+        self.held -= size
+        self._of[caller] -= size
+        if not self._of[caller]:
+            del self._of[caller]
 
     def take(self, caller: str, size: int) -> None:
         """See ``Held.take``."""

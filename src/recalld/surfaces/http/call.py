@@ -119,6 +119,11 @@ class Call(Request):
             )
         return self.front.engine
 
+    @property
+    def looks_up(self) -> bool:
+        """Whether finding out who calls may have to wait for the store; else headers alone tell."""
+        return self.front.settings.mode != "dev"
+
     async def identify(self) -> Caller:
         """Find out who calls, and that this caller may come in here. Raises ``Denied``, ``Invalid``, ``Conflict``, ``Busy`` and
         ``Closed``."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -71,16 +72,26 @@ class Policy:
             public = authority(_netloc(settings.public_url))
             known.append(None if public is None else Authority(public.host))
         self._hosts = frozenset(one for one in known if one is not None)
+        self._knows = lru_cache(maxsize=256)(lambda host: self._is_known(_authority(host)))
 
     def problem(self, scope: Scope) -> RecalldError | None:
         """Why a request is refused, None if it is not."""
         if not (self._checks_host or self._checks_origin):
             return None
         headers = _by_name(scope)
+        if self._is_plain(scope, headers):
+            return None
         reached = self._reached(scope, headers)
         if self._checks_host and not all(self._is_known(host) for host in reached.hosts):
             return _misdirected(headers.get(b"host", ()))
         return self._foreign(scope, headers, reached) if self._checks_origin else None
+
+    def _is_plain(self, scope: Scope, headers: Headers) -> bool:
+        """What programs send: one host, which is ours, and nothing that browsers or proxies add."""
+        if len(headers) > 1 or self._proxies or TARGET in scope:
+            return False
+        given = headers.get(b"host", ())
+        return len(given) == 1 and (not self._checks_host or bool(self._knows(given[0])))
 
     def _reached(self, scope: Scope, headers: Headers) -> _Reached:
         """Every name must be one of ours: that which a trusted proxy tells, and that which it used itself. A page of a name that

@@ -23,7 +23,7 @@ from recalld.app.config import ServerConfig
 from recalld.domain.errors import RecalldError
 from recalld.infra.background import CancelledBy
 from recalld.surfaces.http.admission import Class, class_of
-from recalld.surfaces.http.body import check_media_type, decode_json, read_body
+from recalld.surfaces.http.body import check_media_type, decode_at_once, decode_json, read_body
 from recalld.surfaces.http.call import ROUTE, Call, Front, fresh_id
 from recalld.surfaces.http.errors import invalid_parameters, of_error
 from recalld.surfaces.http.models.envelope import Told
@@ -112,12 +112,10 @@ class Handling:
     async def _answer(self, call: Call, visit: Visit, started: float) -> Response:
         if not self._verb.open:
             await self._front.opened()
-            async with visit.preparing():
-                await self._identify(call)  # a bad identity is refused before the body is read
+            await self._identify(call, visit)  # a bad identity is refused before the body is read
             visit.count(self._front.memory, _who(call, self._verb))
-        if not self._verb.reads:
-            check_media_type(call)
-        arguments, body = await self._arguments.of(call, visit)
+        typed = not self._verb.reads and check_media_type(call)
+        arguments, body = await self._arguments.of(call, visit, typed=typed)
         if self._verb.reads:  # and hears of a client who left by itself
             return await self._handled(call, visit, arguments, body, started)
         with CancelledBy(lambda: _left(call), LOOK_AFTER_S) as gone:
@@ -129,10 +127,12 @@ class Handling:
         await gone.forgive()
         raise ClientDisconnect
 
-    async def _identify(self, call: Call) -> None:
+    async def _identify(self, call: Call, visit: Visit) -> None:
         token = call.query_params.get("token", "") if self._verb.ticket else ""
         if token:
-            await call.identify_by_ticket(token, sending=self._verb.ticket == "send")
+            await visit.prepared(call.identify_by_ticket(token, sending=self._verb.ticket == "send"))
+        elif call.looks_up:
+            await visit.prepared(call.identify())
         else:
             await call.identify()
 
@@ -205,8 +205,9 @@ class Arguments:
                 options = get_args(hint) or (hint,)
                 self._body = (name, options[0], len(options) > 1)
 
-    async def of(self, call: Call, visit: Visit) -> tuple[dict[str, Any], BaseModel | None]:
-        """Arguments by name, and the body among them. Raises ``Invalid`` with every problem listed."""
+    async def of(self, call: Call, visit: Visit, *, typed: bool = False) -> tuple[dict[str, Any], BaseModel | None]:
+        """Arguments by name, and the body among them. ``typed``: its headers told of a body, and its type is one that is read.
+        Raises ``Invalid`` with every problem listed."""
         values: dict[str, Any] = {name: call.path_params[name] for name in self._path}
         if self._query is not None:
             name, model = self._query
@@ -216,9 +217,11 @@ class Arguments:
         name, model, optional = self._body
         data = await read_body(call, counted=visit.hold)
         visit.arrived()
-        check_media_type(call, has_body=bool(data))
-        async with visit.preparing():
-            given = await decode_json(data, call.front.codec) if data.strip() else None
+        if not typed:
+            check_media_type(call, has_body=bool(data))
+        done, given = decode_at_once(data) if data.strip() else (True, None)
+        if not done:
+            given = await visit.prepared(decode_json(data, call.front.codec))
         if given is None and optional:
             return values, None
         body = _fit(model, given if data.strip() else {}, "body")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
+from typing import TypeVar
 
 from recalld.app.request import working_for
 from recalld.domain.errors import Busy, RecalldError, deadline_exceeded
 from recalld.surfaces.http.admission import Admission, Class, Place
 from recalld.surfaces.http.budget import Budget, Held
 
+T = TypeVar("T")
 SMALL_BYTES = 64 * 1024
 
 
@@ -45,8 +47,9 @@ class Visit:
     def __init__(self, admission: Admission, terms: Terms) -> None:
         self._admission = admission
         self._terms = terms
-        self._places = AsyncExitStack()
+        self._places: list[Place] = []
         self._place = Place()
+        self._memory: tuple[Budget, str] | None = None
         self._held: Held | None = None
         self._limit: asyncio.Timeout | None = None
         self._phase = _Phase.CHANGING if terms.changes else _Phase.READING
@@ -59,28 +62,32 @@ class Visit:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._places.__aexit__(kind, error, trace)
+        for place in self._places:
+            place.leave()
+        if self._held is not None:
+            self._held.give_back()
 
     def count(self, budget: Budget, caller: str) -> None:
         """From here on what this request and its answer hold is counted."""
-        self._held = self._places.enter_context(budget.holding(caller))
+        self._memory = budget, caller
 
     def hold(self, size: int) -> None:
         """So many bytes more of the request or its answer are in memory; small ones are not counted. Raises ``Busy``."""
-        if size > SMALL_BYTES and self._held is not None:
+        if size > SMALL_BYTES and self._memory is not None:
+            if self._held is None:
+                self._held = Held(*self._memory)
             self._held.take(size)
 
     def arrived(self) -> None:
         """The whole request is there: its deadline counts from now, since no server hastens its client."""
         self._arrived = time.monotonic()
 
-    @asynccontextmanager
-    async def preparing(self) -> AsyncIterator[None]:
+    async def prepared(self, work: Awaitable[T]) -> T:
         """What comes before any work, under the deadline of getting a place. Raises ``Busy``."""
         seconds = self._terms.admission_s
         try:
             async with asyncio.timeout(seconds) as limit:
-                yield
+                return await work
         except TimeoutError as late:
             if not limit.expired():
                 raise
@@ -101,10 +108,9 @@ class Visit:
         try:
             async with asyncio.timeout(None if seconds is None else seconds - spent_s) as self._limit:
                 if waits:
-                    await self._places.enter_async_context(self._admission.entered(Class.WAIT, caller))
-                place = await self._places.enter_async_context(
-                    self._admission.entered(terms.kind, caller, max(terms.admission_s - spent_s, 0.0))
-                )
+                    self._places.append(await self._admission.enter(Class.WAIT, caller))
+                place = await self._admission.enter(terms.kind, caller, max(terms.admission_s - spent_s, 0.0))
+                self._places.append(place)
                 if terms.kind is Class.WAIT:
                     self._phase = _Phase.WAITING
                 else:
