@@ -96,9 +96,9 @@ class PrivacyVerbs:
         wish = PrivacyWish({}, f"removed {found.name}"[:REASON_CHARS_MAX], without=found.name)
         return await keep.upsert(place_of(self._caller, category, key), wish, self._caller, self._doors)
 
-    async def remove(self, category: str, key: str) -> int:
-        """Delete a document; returns how many versions it had."""
-        return await by_field.remove(place_of(self._caller, category, key), self._caller, self._doors)
+    async def remove(self, category: str, key: str) -> None:
+        """Delete a document with all its versions."""
+        await by_field.remove(place_of(self._caller, category, key), self._caller, self._doors)
 
     def selected(self, selector: str) -> tuple[str, str, str]:
         """The category, key and field ("" = the document) an address stands for."""

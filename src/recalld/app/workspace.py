@@ -105,8 +105,12 @@ class Workspace(Importing):
 
     async def read_page(self, uri: str, *, offset: int = 0, limit: int = -1, chars_max: int) -> Page:
         """As many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1: all)."""
-        target = self._uri(uri)
-        return await read.read_page(target, self.caller, self._doors, offset=offset, limit=limit, chars_max=chars_max)
+        return await alias.following(
+            self._uri(uri),
+            lambda at: read.read_page(at, self.caller, self._doors, offset=offset, limit=limit, chars_max=chars_max),
+            self.caller,
+            self._doors,
+        )
 
     async def read_bytes(self, uri: str) -> bytes:
         """A file as stored."""

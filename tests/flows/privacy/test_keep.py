@@ -95,3 +95,19 @@ async def test_a_file_that_is_not_as_it_was_written_is_told(house: House) -> Non
     await house.r.mv("viking://resources/meta.json", "viking://~/privacy/skill/fern/meta.json")
     with pytest.raises(Corrupt):
         await verbs(house).config("skill", "fern")
+
+
+async def test_fields_changed_at_once_are_all_kept(house: House) -> None:
+    await verbs(house).upsert("skill", "fern", {"old": 1, "gone": 2})
+    await asyncio.gather(
+        *(verbs(house).upsert("skill", "fern", {f"f{n}": n}, merge=True) for n in range(4)),
+        verbs(house).remove_field("skill", "fern", "gone"),
+    )
+    assert (await verbs(house).config("skill", "fern")).current.values == {"old": 1, "f0": 0, "f1": 1, "f2": 2, "f3": 3}
+
+
+async def test_a_field_is_merged_into_the_version_in_force(house: House) -> None:
+    await verbs(house).upsert("skill", "fern", {"a": 1})
+    await verbs(house).upsert("skill", "fern", {"b": 2})
+    await verbs(house).activate("skill", "fern", 1)
+    assert (await verbs(house).upsert("skill", "fern", {"c": 3}, merge=True)).current.values == {"a": 1, "c": 3}

@@ -63,8 +63,7 @@ def selected(text: str, uri: Uri, caller: Caller) -> Selected:
     return Selected(place, unquote(parts[5]) if len(parts) > _OWN_DEPTH else "")
 
 
-async def remove(uri: Uri, caller: Caller, doors: Doors) -> int:
-    """Delete a document with all its versions; returns how many those were. Raises ``NotFound``."""
-    versions = await keep.versions_of(uri, caller, doors)
+async def remove(uri: Uri, caller: Caller, doors: Doors) -> None:
+    """Delete a document with all its versions. Raises ``NotFound``."""
+    await keep.versions_of(uri, caller, doors)
     await doors.ledger.tenant(caller).commit(Commit((Remove(uri, recursive=True),)))
-    return len(versions)
