@@ -14,6 +14,7 @@ from typing import Any
 from .document import Chunk, Tiers
 from .job import NewJob, TaskStatus
 from .leaving import DropMember as DropMember
+from .leaving import DropWork as DropWork
 from .leaving import ForgetEntries as ForgetEntries
 from .leaving import MarkLeaving as MarkLeaving
 from .node import Node
@@ -343,7 +344,7 @@ class KeepMade:
 Op = (
     MakeDir | Anchor | PutFile | Remove | Undelete | Move | Copy | SetTags | SetAttributes | SetTiers | SetChunks | PutVectors
     | OpenSession | Append | ArchiveMessages | FinishArchive | ConfigureSession | NoteRecall | MarkUsed
-    | NewTask | UpdateTask | MarkSnapshot | SetIgnore | MarkLeaving | DropMember | ForgetEntries | CountCost | KeepMade
+    | NewTask | UpdateTask | MarkSnapshot | SetIgnore | MarkLeaving | DropMember | DropWork | ForgetEntries | CountCost | KeepMade
 )  # fmt: skip
 
 

@@ -33,3 +33,12 @@ class ForgetEntries:
     user: str
     first: int
     last: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropWork:
+    """Take out of the queue what waits of a member that is marked as leaving (``user`` "": of the account), and cancel its
+    tasks: work that was under way then and was put off since, for a day where a budget is used up."""
+
+    account: str
+    user: str

@@ -215,9 +215,10 @@ class Tenant(Protocol):
         """How many pieces of the caller's own and the account's shared index space have a vector."""
         ...
 
-    async def pending(self, *, task_id: str = "") -> int:
+    async def pending(self, *, task_id: str = "", due: bool = False) -> int:
         """How many jobs of this caller (or of one task) are still to be done; dead ones do not count, nor
-        those of the language model that betters words which can be found already."""
+        those of the language model that betters words which can be found already. ``due``: nor those whose time has not
+        come."""
         ...
 
     def endings(self) -> AsyncGenerator[None, None]:

@@ -38,6 +38,7 @@ APPLY: dict[type, Callable[[Pen, Any], None]] = {
     ops.NewTask: queue.new_task,
     ops.UpdateTask: queue.update_task,
     ops.MarkLeaving: members.mark_leaving,
+    ops.DropWork: members.drop_work,
     ops.DropMember: members.drop,
     ops.ForgetEntries: members.forget_entries,
     ops.MarkSnapshot: snapshots.mark,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recalld.domain.caller import Role
-from recalld.domain.commit import DropMember, ForgetEntries, MarkLeaving
+from recalld.domain.commit import DropMember, DropWork, ForgetEntries, MarkLeaving
 from recalld.domain.errors import Conflict, NotFound
 from recalld.rules.roles import check_governs, last_admin
 
@@ -52,6 +52,18 @@ def mark_leaving(pen: Pen, op: MarkLeaving) -> None:
         pen.c.execute("UPDATE account SET deleting = :task WHERE id = :account", who)
     pen.c.execute(f"UPDATE member SET deleting = :task WHERE {_THESE}", who)
     # What has begun runs to its end before anything is removed (flows/members/leave); what has not never will.
+    _drop_waiting(pen, who)
+
+
+def drop_work(pen: Pen, op: DropWork) -> None:
+    """See ``commit.DropWork``."""
+    check_governs(pen.caller, op.account)
+    marked = _marked(pen, op.account, op.user)
+    if marked:
+        _drop_waiting(pen, {"account": op.account, "user": op.user, "task": marked})
+
+
+def _drop_waiting(pen: Pen, who: dict[str, str]) -> None:
     pen.c.execute(f"{_END_TASKS} AND id IN (SELECT task FROM job WHERE {_THESE} AND {_WAITING})", who | {"at": pen.at})
     pen.c.execute(f"DELETE FROM job WHERE {_THESE} AND {_WAITING}", who)
 

@@ -300,14 +300,14 @@ def counts(c: apsw.Connection, now: float) -> list[QueueCount]:
     return [found.get(k, QueueCount(k, 0, 0, 0, done.get(k, 0), 0.0)) for k in sorted({*found, *done})]
 
 
-def pending(c: apsw.Connection, caller: Caller, task_id: str) -> int:
+def pending(c: apsw.Connection, caller: Caller, task_id: str, due: bool) -> int:
     """See ``ports.ledger.Tenant.pending``."""
     # Better words may be put off for a day: nobody who waits for content waits for them.
     (count,) = only(
         c,
         "SELECT count(*) FROM job WHERE state IN ('pending', 'running') AND kind <> 'enrich' AND account = ? AND user = ? "
-        "AND (? = '' OR task = ?)",
-        (caller.account, caller.user, task_id, task_id),
+        "AND (? = '' OR task = ?) AND (NOT ? OR state = 'running' OR due = 1)",
+        (caller.account, caller.user, task_id, task_id, due),
     )
     return int(count)
 

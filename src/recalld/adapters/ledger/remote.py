@@ -222,8 +222,8 @@ class _RemoteTenant:
     async def vectors(self) -> VectorCount:
         return await self._reader.vectors()
 
-    async def pending(self, *, task_id: str = "") -> int:
-        return await self._reader.pending(task_id=task_id)
+    async def pending(self, *, task_id: str = "", due: bool = False) -> int:
+        return await self._reader.pending(task_id=task_id, due=due)
 
     def endings(self) -> AsyncGenerator[None, None]:
         return self._reader.endings()

@@ -385,9 +385,9 @@ class SqliteTenant:
     async def vectors(self) -> VectorCount:
         return await self._read(lambda c: vectored.count(c, self.caller))
 
-    async def pending(self, *, task_id: str = "") -> int:
+    async def pending(self, *, task_id: str = "", due: bool = False) -> int:
         """See ``ports.ledger.Tenant``."""
-        return await self._read(lambda c: queue.pending(c, self.caller, task_id))
+        return await self._read(lambda c: queue.pending(c, self.caller, task_id, due))
 
     def endings(self) -> AsyncGenerator[None, None]:
         """See ``ports.ledger.Tenant``."""

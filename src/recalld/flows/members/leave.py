@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recalld.domain.caller import Caller, Role
-from recalld.domain.commit import Commit, DropMember, ForgetEntries, MarkLeaving, NewTask, Remove, UpdateTask
+from recalld.domain.commit import Commit, DropMember, DropWork, ForgetEntries, MarkLeaving, NewTask, Remove, UpdateTask
 from recalld.domain.errors import Busy
 from recalld.domain.job import Job, Lane, NewJob, TaskStatus
 from recalld.domain.uri import Uri
@@ -56,9 +56,15 @@ def _removals(tops: Sequence[Uri]) -> tuple[Remove, ...]:
 
 
 async def _wait_for_work(account: str, spaces: Sequence[str], job: Job, doors: Doors) -> None:
-    """What had begun before could make anew what is removed here. Raises ``Busy`` while there is some."""
+    """What had begun before could make anew what is removed here. Raises ``Busy`` while there is some.
+
+    What of it waits again by now is taken back: a provider's used-up budget puts it off for a day. What the others' shared
+    tree has put off makes nothing of the member's.
+    """
+    governing = doors.ledger.tenant(Caller(account, job.caller.user, Role.ROOT), bulk=True)
+    await governing.commit(Commit((DropWork(account, str(job.payload["user"])),)))
     for name in {*spaces, ""}:
         caller = Caller(account, name)
         own = int((account, name) == (job.caller.account, job.caller.user))
-        if await doors.ledger.tenant(caller).pending() > own:
+        if await doors.ledger.tenant(caller).pending(due=True) > own:
             raise Busy(f"work of {account}/{name} is under way", retry_after_s=5.0, remedy="it is waited for")
