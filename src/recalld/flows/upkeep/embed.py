@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, CountCost, Embedded, Op, PutVectors
-from recalld.domain.errors import Busy, Upstream
+from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.domain.job import Job, NewJob
 from recalld.ports.doors import Doors
 from recalld.ports.embedder import Embedder
@@ -23,6 +23,7 @@ from .enrich import failed_by_itself
 
 VECTORS_PER_COMMIT = 128
 HARMLESS = "A heron stands by the water."
+UNUSABLE_WAIT_S = 300.0
 ROUNDS_MAX = 200
 """Then the job makes room for others and comes back: no user's import keeps another's messages waiting."""
 
@@ -68,7 +69,11 @@ async def _pages(caller: Caller, doors: Doors, embedder: Embedder) -> AsyncGener
 
 async def _vectors(rows: list[ChunkRow], doors: Doors, embedder: Embedder) -> tuple[Op, ...]:
     await check_day(embedder.name, doors)
-    vectors, calls, refusals = await _isolating([r.text for r in rows], embedder)
+    try:
+        vectors, calls, refusals = await _isolating([r.text for r in rows], embedder)
+    except Invalid as unusable:
+        # Its extra is not installed, say: readiness tells it, and it may be by the time this is tried again.
+        raise Busy(unusable.message, remedy=unusable.remedy, retry_after_s=UNUSABLE_WAIT_S) from unusable
     refused = next((one for one in reversed(refusals) if one is not None), None)
     if refused is not None and not await _is_well(embedder):
         raise refused  # it refuses whatever it is sent: that is no fault of the texts

@@ -1,0 +1,40 @@
+"""An embedder whose extra is not installed: told once at the start, and recall answers from words until it is there."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from recalld.adapters.embedder import e5, minilm
+from recalld.app.housekeeping import Housekeeping
+from recalld.app.worker import run_job
+from recalld.infra.watchdog import Watchdog
+from tests.house_fixture import house_at
+
+NOTE = "viking://resources/heron.md"
+
+
+@pytest.mark.parametrize("module", [minilm, e5], ids=["minilm", "e5"])
+async def test_a_missing_extra_is_told_in_one_line_and_kills_no_work(
+    tmp_path: Path, module: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    kind = module.plugin.name  # type: ignore[attr-defined]
+    async with house_at(tmp_path, embedder={"kind": kind}) as house:
+        keeper = Housekeeping(house.doors, house.r.config, Watchdog())
+        for _ in range(3):
+            await keeper.round()
+        told = [record.getMessage() for record in caplog.records if "extra" in record.getMessage()]
+        assert len(told) == 1
+        assert f"pip install 'recalld[{kind}]'" in told[0]
+        await house.write(NOTE, "the heron stood still by the water")
+        for job in await house.lease(20):
+            if job.kind == "embed":
+                await run_job(job, house.doors)
+        assert (await house.queue("embed")).dead == 0
+        answer = await house.r.find("heron water")
+        assert ([str(hit.uri) for hit in answer.hits], answer.degraded) == ([NOTE], ("embedder",))
+        assert not [record for record in caplog.records if record.exc_info or "Traceback" in record.getMessage()]
