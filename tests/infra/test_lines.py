@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -397,3 +398,19 @@ async def test_an_address_can_be_the_whole_endpoint() -> None:
         assert await said(lines, "") == b"well"
         await lines.close()
     assert there.heads[0].startswith("POST /v1/rerank?version=2 HTTP/1.1\r\n")
+
+
+async def test_connections_ask_after_the_other_side_while_they_are_quiet() -> None:
+    async with other() as there:
+        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        await lines.post("x", {}, b"{}", bytes_max=100)
+        (line,) = lines._idle
+        sock = line._transport.get_extra_info("socket")  # type: ignore[union-attr]
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):  # macOS calls it otherwise
+            told = [
+                sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_KEEP{name}"))
+                for name in ("IDLE", "INTVL", "CNT")
+            ]
+            assert told == [30, 10, 3]
+        await lines.close()

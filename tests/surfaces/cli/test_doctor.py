@@ -14,7 +14,9 @@ import pytest
 
 from recalld.app.engine import Engine
 from recalld.infra.datafile import hold
+from recalld.infra.offload import LoopThread
 from recalld.surfaces.cli.main import main
+from tests.doubles.provider import WIDTH, Provider, provider
 
 _NOBODY = "http://127.0.0.1:1"
 
@@ -102,3 +104,44 @@ def test_what_others_can_read_is_named(doctor: Doctor, store: Path) -> None:
     code, found = doctor()
     assert (code, found["folder"]["level"]) == (0, "warn")
     assert str(store) in found["folder"]["says"]
+
+
+PARTS = {"model": ("embedder", "openai"), "reranker": ("reranker", "tei"), "writer": ("model", "openai")}
+FAILING = [
+    ("model", fault) for fault in ("quotes 401", "quotes 500", "garbage", "hang", "reset", "dimensions", "refused")
+]
+FAILING += [(line, fault) for line in ("reranker", "writer") for fault in ("quotes 401", "garbage", "refused")]
+
+
+@pytest.mark.parametrize(("line", "fault"), FAILING)
+def test_a_provider_that_fails_is_one_line_with_its_remedy(
+    doctor: Doctor, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, fault: str,
+) -> None:  # fmt: skip
+    """Said once, in words: no traceback, nothing on stderr, and no second line for what follows from it."""
+    part, kind = PARTS[line]
+    thread = LoopThread("double")
+    double = thread.enter(provider(fault="ok" if fault == "refused" else fault))
+    if fault == "refused":
+        thread.close()
+    settings = {"KIND": kind, "BASE_URL": double.url, "REQUEST_DEADLINE_S": "0.3", "API_KEY": "a-key-of-mine"}
+    settings |= {"MODEL": "m"} if part != "reranker" else {}
+    settings |= {"DIMENSIONS": str(WIDTH)} if part == "embedder" else {}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"RECALLD_{part.upper()}__{name}", value)
+    code, found = doctor()
+    failed = [one for one in found.values() if one["level"] == "fail"]
+    assert code == 1
+    assert [(one["name"], bool(one["remedy"])) for one in failed] == [(line, True)]
+    with pytest.raises(SystemExit, match="1"):
+        main(["doctor", "--data", str(store), "--url", _NOBODY])
+    printed = capsys.readouterr()
+    if fault != "refused":
+        thread.call(_let_go(double))
+        thread.close()
+    assert [text.split()[1] for text in printed.out.splitlines() if text.startswith("FAIL")] == [line]
+    assert printed.err == ""
+    assert "a-key-of-mine" not in printed.out
+
+
+async def _let_go(double: Provider) -> None:
+    double.let_go.set()
