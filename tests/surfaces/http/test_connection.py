@@ -309,3 +309,36 @@ async def test_many_silent_ones_do_not_keep_anybody_out() -> None:
             await house.line()
         assert await status(await house.line(HEAD + b"\r\n")) == 200
         assert len(house.connections) <= 4 + SPARE
+
+
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
+WEBSOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+
+
+@pytest.mark.parametrize("pieces", [1, 7], ids=["at-once", "in-pieces"])
+@pytest.mark.parametrize("offer", [H2C, WEBSOCKET, b""], ids=["h2c", "websocket", "none"])
+@pytest.mark.parametrize(
+    ("framing", "body", "length"),
+    [
+        (b"Content-Length: 40\r\n", b"GET /large HTTP/1.1\r\nHost: evil\r\n\r\n".ljust(40), b"40"),
+        (b"Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", b"11"),
+        (b"Content-Length: 0\r\n", b"", b"0"),
+        (b"", b"", b"0"),
+    ],
+    ids=["length", "chunked", "empty", "none"],
+)
+async def test_an_offer_to_upgrade_costs_no_body(
+    house: House, offer: bytes, framing: bytes, body: bytes, length: bytes, pieces: int
+) -> None:
+    sent = b"POST /a HTTP/1.1\r\nHost: x\r\n" + offer + framing + b"\r\n" + body
+    reader, writer = await house.line()
+    for _ in range(2):  # and the connection goes on after it
+        size = -(-len(sent) // pieces)
+        for start in range(0, len(sent), size):
+            writer.write(sent[start : start + size])
+            await writer.drain()
+            await asyncio.sleep(0.001)
+        async with asyncio.timeout(30):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert await reader.readexactly(len(length)) == length

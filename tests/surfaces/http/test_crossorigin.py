@@ -139,6 +139,54 @@ async def test_those_who_may_get_in(http: httpx.AsyncClient, name: str) -> None:
     assert (await http.request(method, path, content=body, headers={**JSON, **FRIENDS[name]})).status_code == 200
 
 
+_IDENTITY = {"X-OpenViking-Account": "default", "X-OpenViking-User": "ana", "X-OpenViking-Actor-Peer": "workspace"}
+_KEYS = {"Authorization": "Bearer of-another-server", "X-API-Key": "of-another-server"}
+CLIENTS: dict[str, dict[str, str]] = {
+    "Node's fetch": {"Accept": "*/*", "Accept-Language": "*", "Sec-Fetch-Mode": "cors", "User-Agent": "node", **JSON},
+    "a plugin": {"Accept": "*/*", "Sec-Fetch-Mode": "cors", "User-Agent": "node", **_KEYS, **_IDENTITY, **JSON},
+    "a tool server": {"Accept": "*/*", "User-Agent": "python-httpx/0.28.1", **_KEYS, **_IDENTITY, **JSON},
+    "httpx": {"Accept": "*/*", "User-Agent": "python-httpx/0.28.1", **_IDENTITY, **JSON},
+    "requests, data without a type": {"Accept": "*/*", "User-Agent": "python-requests/2.32.3"},
+    "Go": {"User-Agent": "Go-http-client/1.1", "Accept-Encoding": "gzip", "Content-Type": "application/json"},
+    "Rust": {"Accept": "*/*", "Content-Type": "application/json", "X-API-Key": "of-another-server"},
+    "Java": {"User-Agent": "Java-http-client/21", "Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", **JSON},
+    "curl": {"User-Agent": "curl/8.5.0", "Accept": "*/*", "Content-Type": "application/json"},
+    "PowerShell": {"User-Agent": "Mozilla/5.0 PowerShell/7.4", "Content-Type": "application/json; charset=utf-8"},
+    "an agent's tools": {"Accept": "application/json, text/event-stream", "Mcp-Protocol-Version": "2025-06-18", **JSON},
+}
+"""The headers that clients are seen to send, keys of another server included."""
+ASKED = (
+    ("GET", "/health", b""),
+    ("GET", "/api/v1/system/status", b""),
+    ("POST", "/api/v1/search/find", b'{"query":"x"}'),
+    ("POST", "/api/v1/search/search", b'{"query":"x","mode":"context"}'),
+    ("POST", "/api/v1/sessions/cc-1/messages/batch", b'{"messages":[{"role":"user","content":"x"}]}'),
+    ("POST", "/api/v1/sessions/cc-1/commit", b""),
+    ("POST", "/api/v1/sessions/cc-1/commit", b"{}"),
+    ("GET", "/api/v1/sessions/cc-1/context?token_budget=32000", b""),
+    ("GET", "/api/v1/fs/ls?uri=viking://resources/&recursive=false&simple=false", b""),
+    ("DELETE", "/api/v1/fs?uri=viking://resources/a.md&recursive=false", b""),
+    ("POST", "/mcp", b'{"jsonrpc":"2.0","id":1,"method":"ping"}'),
+)
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+async def test_no_check_at_the_edge_meets_a_client(http: httpx.AsyncClient, name: str) -> None:
+    for method, path, body in ASKED:
+        answer = await http.request(method, path, content=body, headers=CLIENTS[name])
+        assert _header_at_fault(answer) == "", f"{method} {path}: {answer.text[:200]}"
+        assert answer.status_code not in {401, 403, 415, 421}, f"{method} {path}: {answer.status_code}"
+
+
+@pytest.mark.parametrize(
+    "asking", ["app://obsidian.md", "chrome-extension://abcdefghijklmnop", "https://notes.example"]
+)
+async def test_an_extension_that_is_listed_gets_in(made: Callable[..., Application], asking: str) -> None:
+    headers = {"Origin": asking, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+    assert (await ask(made(cors_origins=(asking,)), headers)).status_code == 200
+    assert (await ask(made(), headers)).status_code == 403
+
+
 @pytest.mark.parametrize(("method", "path"), places())
 async def test_every_route_is_reached_by_those_who_may(http: httpx.AsyncClient, method: str, path: str) -> None:
     for name in ("a program", "our own page"):

@@ -2,18 +2,60 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any, cast
 
+import httptools
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from recalld.surfaces.http.crossorigin import TARGET
 
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _AUTHORITY = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?://)?([^/?#]*)")
 
 
 class Protocol(HttpToolsProtocol):
-    """Tells the application whom an absolute request target names: it counts more than the Host header does."""
+    """Tells the application whom an absolute request target names: it counts more than the Host header does. An offer to change to
+    another protocol (``Upgrade``, as HTTP/2 without TLS is offered with ordinary requests) is ignored, as any server may."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.parser = _parser(_Relay(self))
+
+    def data_received(self, data: bytes) -> None:
+        """See ``asyncio.Protocol``."""
+        self._unset_keepalive_if_required()
+        try:
+            while data:
+                data = self._fed(data)
+        except httptools.HttpParserError:
+            self.send_400_response("this is not HTTP/1.1 as servers read it (check what is sent, and to which port)")
+
+    def _fed(self, data: bytes) -> bytes:
+        """Parse what has come. What is left over follows a head with an offer to upgrade, after which the parser reads no body: its
+        successor is given how the body is framed, and goes on there."""
+        parser = cast("httptools.HttpRequestParser | None", self.parser)
+        if parser is None:  # the connection was lost meanwhile
+            return b""
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offered:
+            framing = [b"%s: %s\r\n" % pair for pair in self.headers if pair[0] in _FRAMING]
+            relay = _Relay(self)
+            relay.silent = True
+            self.parser = _parser(relay)
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n")
+            return data[offered.args[0] :]
+        return b""
 
     def on_headers_complete(self) -> None:
         """All headers are there; the application is started."""
@@ -22,3 +64,41 @@ class Protocol(HttpToolsProtocol):
             scope = cast("dict[str, Any]", self.scope)
             scope[TARGET] = found[1] if found else self.url
         super().on_headers_complete()
+
+
+class _Relay:
+    """What a parser calls. ``silent``: it is being told of a head that is known already."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self.silent = False
+
+    def on_message_begin(self) -> None:
+        if not self.silent:
+            self._protocol.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self.silent:
+            self._protocol.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.silent:
+            self._protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self.silent:
+            self._protocol.on_headers_complete()
+        self.silent = False
+
+    def on_body(self, body: bytes) -> None:
+        self._protocol.on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._protocol.parser.should_upgrade():  # else the body is still to come
+            self._protocol.on_message_complete()
+
+
+def _parser(relay: _Relay) -> httptools.HttpRequestParser:
+    made = httptools.HttpRequestParser(relay)
+    made.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+    return made
