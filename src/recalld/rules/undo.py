@@ -99,6 +99,8 @@ class _Planner:
         writes = [e for e in own if e.op == "write"]
         if not writes or writes[0].before == writes[-1].after:
             return False
+        if state.hash == writes[0].before:
+            return False  # it has it again
         if state.hash != writes[-1].after:
             self.keep(uri, CHANGED)
         else:
@@ -109,7 +111,7 @@ class _Planner:
     def _retag(self, state: NodeState, own: Sequence[LogEntry], uri: Uri, source: dict[str, Any] | None) -> None:
         now = list(state.tags)
         tags = _former(own, "tags", now)
-        if tags is None and _changed(own, "tags"):
+        if tags is None and _changed(own, "tags") and now != _before(own, "tags"):
             self.keep(uri, CHANGED)
         if tags is not None or source is not None:
             self.steps.append((state.id, Retag(uri, tuple(now if tags is None else tags), state.tags, source)))
@@ -191,7 +193,8 @@ class _Planner:
         if state is None or not state.alive:
             self.keep(uri, REMOVED)
         elif state.uri != Uri.parse(last.uri):
-            if entry is last:
+            first = next(e for e in self.own[entry.node] if e.op == "move")
+            if entry is last and state.uri != Uri.parse(str(first.detail["from"])):
                 self.keep(uri, MOVED)
         elif self._taken(to):
             self.keep(uri, TAKEN)
@@ -222,10 +225,15 @@ def _changed(own: Sequence[LogEntry], what: str) -> bool:
     return bool(changes) and bool(changes[0][0] != changes[-1][1])
 
 
+def _before(own: Sequence[LogEntry], what: str) -> Any:
+    """What a node had before the first of these entries that says something of it."""
+    return next(e.detail[what][0] for e in own if what in e.detail)
+
+
 def _former(own: Sequence[LogEntry], what: str, now: Any) -> Any:
     """What a node had before these entries; None: the same, or what it has now is not what they gave it."""
     changes = [e.detail[what] for e in own if what in e.detail]
-    return changes[0][0] if _changed(own, what) and now == changes[-1][1] else None
+    return _before(own, what) if _changed(own, what) and now == changes[-1][1] else None
 
 
 def _removable(uri: Uri) -> bool:

@@ -8,8 +8,12 @@ import pytest
 
 from recalld.app.history import HistoryVerbs
 from recalld.app.tending import TendingVerbs
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, Move, Remove, SetTags, WriteMode
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.history import MoveBack, RemoveCreated, RestoreRemoved, WriteBack
+from recalld.domain.uri import Uri
+from recalld.flows.tree.shape import put_file, shape
 from tests.house_fixture import House, plant
 
 A = "viking://resources/notes/a.md"
@@ -194,3 +198,20 @@ async def test_tags_go_back(house: House) -> None:
 async def test_nothing_done_is_said(house: House) -> None:
     with pytest.raises(NotFound, match="no change"):
         await history(house).undo()
+
+
+async def test_what_is_as_it_was_before_already_is_not_called_changed(house: House) -> None:
+    for name in ("a", "b", "c"):
+        await house.write(f"viking://resources/notes/{name}.md", "one")
+    await house.r.verbs(TendingVerbs).set_tags(A, ["team=red"])
+    doors = house.doors.ledger.tenant(Caller())
+    a, b, c = (Uri(("resources", "notes", f"{name}.md")) for name in ("a", "b", "c"))
+    two = await put_file(a, b"two", await shape(a, b"two", house.doors), house.doors, mode=WriteMode.REPLACE)
+    await doors.commit(Commit((two, SetTags(a, ("team=blue",)), Move(b, Uri(("resources", "b.md"))), Remove(c))))
+    seq = await last(house)
+    await house.write(A, "one")
+    await house.r.verbs(TendingVerbs).set_tags(A, ["team=red"])
+    await house.r.mv("viking://resources/b.md", str(b))
+    done = await history(house).undo(seq=seq)
+    assert done.plan.kept == ()
+    assert [type(s) for s in done.plan.steps] == [RestoreRemoved]
