@@ -76,6 +76,7 @@ VERBS: dict[str, Act] = {
     "ls": lambda r, _: r.ls("viking://resources"),
     "tree": lambda r, _: r.tree("viking://"),
     "read": lambda r, _: r.read(NOTE),
+    "read_page": lambda r, _: r.read_page(NOTE, chars_max=100),
     "read_bytes": lambda r, _: r.read_bytes(NOTE),
     "abstract": lambda r, _: r.abstract("viking://resources"),
     "overview": lambda r, _: r.overview("viking://resources"),
@@ -456,9 +457,11 @@ def test_the_tools_on_stdin_show_no_key(tmp_path: Path) -> None:
         ) as process:  # fmt: skip
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(asked)
-            process.stdin.flush()  # its end would end the calls
-            answers = "".join(process.stdout.readline() for _ in range(1 + len(calls)))
+            answers = ""
+            for one in asked.splitlines(keepends=True):  # each answered before the next: calls overlap else
+                process.stdin.write(one)
+                process.stdin.flush()  # its end would end the calls
+                answers += process.stdout.readline() if '"id"' in one else ""
             more, logged = process.communicate(timeout=60)
         assert double.seen
     assert [f'"id":{n}' in answers for n in range(1, 2 + len(calls))] == [True] * (1 + len(calls))
