@@ -108,7 +108,7 @@ async def test_a_zip_becomes_a_tree_and_again_changes_nothing(client: Client) ->
 async def test_an_upload_is_used_once(client: Client) -> None:
     upload_id = await uploaded(client, "page.md", b"# Page\n\nwords\n")
     await client("POST", "/resources", json={"temp_file_id": upload_id, "wait": True, "timeout": 60})
-    assert await client.refused("POST", "/resources", json={"temp_file_id": upload_id}) == (404, "NOT_FOUND")
+    assert await client.refused("POST", "/resources", json={"temp_file_id": upload_id}) == (403, "PERMISSION_DENIED")
 
 
 async def test_a_message_is_findable_then_remembered(client: Client) -> None:

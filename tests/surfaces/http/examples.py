@@ -157,7 +157,11 @@ EXAMPLES: dict[str, Request | list[Request]] = {
     # --------------------------------------------------------------- privacy
     f"GET {API}/privacy-configs": {},
     f"GET {API}/privacy-configs/tree": {},
-    f"POST {API}/privacy-configs/resolve": {"json": {}},
+    f"POST {API}/privacy-configs/resolve": {"json": {"selector": f"{PRIVATE}/privacy/vault/bank/pin"}},
+    f"DELETE {API}/privacy-configs/selector": {"json": {"selector": f"{PRIVATE}/privacy/vault/bank/pin"}},
+    f"GET {API}/privacy-configs/{{category}}/{{key}}/fields": {},
+    f"PATCH {API}/privacy-configs/{{category}}/{{key}}": {"json": {"values": {"pin": "0000"}}},
+    f"DELETE {API}/privacy-configs/{{category}}/{{key}}": {},
     f"POST {API}/privacy-configs/scan": {"json": {}},
     f"GET {API}/privacy-configs/{{category}}": {},
     f"GET {API}/privacy-configs/{{category}}/{{key}}": {},
@@ -165,7 +169,10 @@ EXAMPLES: dict[str, Request | list[Request]] = {
     f"GET {API}/privacy-configs/{{category}}/{{key}}/versions": {},
     f"GET {API}/privacy-configs/{{category}}/{{key}}/versions/{{number}}": {},
     f"POST {API}/privacy-configs/{{category}}/{{key}}/activate": {"json": {"version": 1}},
-    **{f"{method} {API}/privacy-configs/{{category}}/{{key}}/field": {} for method in ("GET", "PUT", "DELETE")},
+    **{
+        f"{method} {API}/privacy-configs/{{category}}/{{key}}/field": {"params": {"field": "pin", "reveal": True}}
+        for method in ("GET", "PUT", "DELETE")
+    },
     # ----------------------------------------------------------------- packs
     f"POST {API}/pack/export": [{"json": {"uri": one}} for one in (PRIVATE, f"{PRIVATE}/memories", SESSION)],
     f"POST {API}/pack/import": {"json": {"temp_file_id": "$pack", "parent": PRIVATE, "on_conflict": "overwrite"}},
