@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recalld.adapters.ledger import trash
+from recalld.adapters.ledger.sqlite import SqliteLedger
 from recalld.app.history import HistoryVerbs
 from recalld.domain.errors import Conflict
 from tests.house_fixture import House
@@ -78,3 +79,22 @@ async def test_what_was_written_into_a_restored_directory_keeps_it(house: House)
     with pytest.raises(Conflict):
         await house.r.verbs(HistoryVerbs).undo(cause=undone.cause)
     assert await house.r.read("viking://resources/notes/a.md") == "about herons"
+
+
+async def test_what_was_looked_up_of_one_removal_cleans_nothing_of_the_next(house: House) -> None:
+    kept, moved = "viking://resources/d/kept.md", "viking://resources/elsewhere.md"
+    await house.write("viking://resources/d/a.md", "about herons")
+    await house.write(kept, "about kestrels")
+    await house.r.rm("viking://resources/d", recursive=True)
+    ledger = house.doors.ledger
+    assert isinstance(ledger, SqliteLedger)
+    looked_up = await ledger.readers.read(lambda c: trash.dirty(c, 100))
+    assert looked_up is not None
+    await house.r.verbs(HistoryVerbs).undo()
+    await house.r.mv(kept, moved)
+    await house.r.rm("viking://resources/d", recursive=True)
+    await ledger.write(lambda c: trash.clean(c, looked_up, looked_up.nodes, last=True))
+    assert await house.found("kestrels") == [moved]
+    await house.settle()
+    assert await house.found("kestrels") == [moved]
+    assert await house.r.check() == []

@@ -7,6 +7,7 @@ subtree's index rows and takes its nodes out of their index space (owner 0). ``e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -50,14 +51,25 @@ def throw_away(pen: Pen, node: int, *, erase: bool) -> None:
     enqueue(pen, PURGE)
 
 
-def dirty(c: apsw.Connection, nodes_max: int) -> tuple[int, list[int]] | None:
-    """The next removed subtree that still has index rows: its top, and nodes below it to be cleaned; None: all are clean."""
-    found = c.execute("SELECT node FROM trash WHERE cleaned = 0 ORDER BY node LIMIT 1").fetchone()
+@dataclass(frozen=True, slots=True)
+class Dirty:
+    """A removed subtree that still has index rows. ``gone``: the log entry that removed its top; ``nodes``: some below it."""
+
+    top: int
+    gone: int
+    nodes: tuple[int, ...]
+
+
+def dirty(c: apsw.Connection, nodes_max: int) -> Dirty | None:
+    """The next subtree to be cleaned; None: all are clean."""
+    found = c.execute(
+        "SELECT t.node, n.gone FROM trash t JOIN node n ON n.id = t.node WHERE t.cleaned = 0 ORDER BY t.node LIMIT 1"
+    ).fetchone()
     if found is None:
         return None
-    top = int(found[0])
     sql = f"{BELOW} SELECT id FROM s WHERE id <> ?1 AND owner <> 0 LIMIT ?2"
-    return top, [node for (node,) in every(c, sql, (top, nodes_max))]
+    top, gone = found
+    return Dirty(top, gone, tuple(node for (node,) in every(c, sql, (top, nodes_max))))
 
 
 class Writer(Protocol):
@@ -73,11 +85,10 @@ async def purge(writer: Writer, readers: Readers, nodes_max: int) -> int:
     found = await readers.read(lambda c: dirty(c, nodes_max))
     if found is None:
         return await writer.write(lambda c: erase(c, min(nodes_max, NODES_PER_SLICE)), bulk=True)
-    top, nodes = found
-    for some, last in slices(nodes, nodes_max):
-        if not await writer.write(partial(clean, top=top, nodes=some, last=last), bulk=True):
+    for some, last in slices(found.nodes, nodes_max):
+        if not await writer.write(partial(clean, found=found, nodes=some, last=last), bulk=True):
             break
-    return max(len(nodes), 1)
+    return max(len(found.nodes), 1)
 
 
 async def erase_expired(writer: Writer, removed_before: float) -> None:
@@ -93,11 +104,13 @@ def slices(nodes: Sequence[int], nodes_max: int) -> Iterator[tuple[Sequence[int]
         yield nodes[start : start + NODES_PER_SLICE], len(nodes) < nodes_max and start + NODES_PER_SLICE >= len(nodes)
 
 
-def clean(c: apsw.Connection, top: int, nodes: Sequence[int], *, last: bool) -> bool:
+def clean(c: apsw.Connection, found: Dirty, nodes: Sequence[int], *, last: bool) -> bool:
     """Delete what was derived from these nodes, and with ``last`` from the top as well; True: all of it is deleted.
 
-    A subtree that was restored meanwhile is left alone."""
-    if c.execute("SELECT 1 FROM trash WHERE node = ? AND cleaned = 0", (top,)).fetchone() is None:
+    A subtree that was restored meanwhile is left alone, also if it was removed once more: it may hold other nodes now."""
+    top = found.top
+    same = "SELECT 1 FROM trash t JOIN node n ON n.id = t.node WHERE t.node = ? AND t.cleaned = 0 AND n.gone = ?"
+    if c.execute(same, (top, found.gone)).fetchone() is None:
         return True
     left = PURGED_CHUNKS_MAX
     for node in nodes:

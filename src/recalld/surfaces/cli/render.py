@@ -10,6 +10,12 @@ from typing import Any
 GROUPS = ("memories", "resources", "skills")
 _SGR = {"bold": 1, "dim": 2, "italic": 3, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
 _STYLES = {"memory": "magenta", "resource": "cyan", "skill": "yellow"}
+# Control characters act on a terminal, C1 ones like an escape sequence: each is shown as a picture of itself instead.
+_HARMLESS = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"},
+    0x7F: "\N{SYMBOL FOR DELETE}",
+    **dict.fromkeys(range(0x80, 0xA0), "\N{REPLACEMENT CHARACTER}"),
+}
 ABSTRACT_SHOWN = 100
 SOURCES_SHOWN = 3
 
@@ -21,7 +27,7 @@ def coloured() -> bool:
 
 def style(text: str, *styles: str) -> str:
     """``text`` in these styles, if colours are wanted. What the text itself says to a terminal is made harmless."""
-    shown = text.replace("\x1b", "\N{SYMBOL FOR ESCAPE}")
+    shown = text.translate(_HARMLESS)
     if not styles or not coloured():
         return shown
     return f"\x1b[{';'.join(str(_SGR[name]) for name in styles)}m{shown}\x1b[0m"
