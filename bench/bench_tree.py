@@ -63,7 +63,7 @@ async def moves(server: Server, files: int) -> list[Row]:
         )
         removed = await _timed(server, "DELETE", "/api/v1/fs?uri=viking://resources/moved&recursive=true", None)
         begun = time.perf_counter()
-        while _tombstones(server):
+        while _uncleaned(server):
             await asyncio.sleep(0.1)
         took = time.perf_counter() - begun
         seen = await running.end()
@@ -77,10 +77,11 @@ async def moves(server: Server, files: int) -> list[Row]:
     ]
 
 
-def _tombstones(server: Server) -> int:
-    """Read beside the server: somebody who keeps talking always leaves it some work, so it cannot be asked to settle."""
+def _uncleaned(server: Server) -> int:
+    """Removed subtrees that still have index rows. Read beside the server: somebody who keeps talking always leaves it some
+    work, so it cannot be asked to settle."""
     with closing(sqlite3.connect(f"file:{server.data / 'recalld.db'}?mode=ro", uri=True)) as store:
-        return int(store.execute("SELECT count(*) FROM node WHERE gone > 0").fetchone()[0])
+        return int(store.execute("SELECT count(*) FROM trash WHERE cleaned = 0").fetchone()[0])
 
 
 async def _get(server: Server, path: str) -> float:
