@@ -16,11 +16,11 @@ from recalld.domain.node import Entry, Kind, Node
 from recalld.domain.uri import Uri
 from recalld.infra.grown import inline
 from recalld.infra.lookup import every, only
+from recalld.rules.contents import damaged_file, verify
 from recalld.rules.wire import message_page
 
 from . import rows, talk
 from .rows import SELECT_NODE
-from .verified import damaged_file, verify
 
 NOT_MESSAGES = "n.kind <> 2 AND NOT (n.name = 'messages' AND n.parent IN (SELECT node FROM session))"
 TEXTUAL = (
@@ -198,7 +198,7 @@ def grep_page(
         wanted = not literal.isascii()
     inside = _inside(c, caller, uri, depth_max, page)
     found = [(n, data) for n, data in inside if not (literal and wanted and _misses(data, literal, fold))]
-    return [(n, data if data is None or not n.hash else verify(n, data)) for n, data in found], seen
+    return found, seen
 
 
 def _misses(data: bytes | None, literal: str, fold: bool) -> bool:
@@ -216,15 +216,14 @@ def _inside(
     c: apsw.Connection, caller: Caller, uri: Uri, depth_max: int, page: list[Scanned]
 ) -> Iterator[tuple[Node, bytes | None]]:
     paths = rows.Paths(c, caller.account)
+    depth, kind = len(uri.parts), Kind.MESSAGE if talk_uri(uri) else Kind.FILE
     for id_, parent, name, data, size, hash_ in page:
         above = paths.of(parent)
-        if above is None or above[: len(uri.parts)] != uri.parts or len(above) - len(uri.parts) >= depth_max:
+        if above is None or above[:depth] != uri.parts or len(above) - depth >= depth_max or name.startswith("."):
             continue
-        path = (*above, name)
-        if name.startswith(".") or not rows.may_see(caller, Uri(path)):
-            continue
-        kind = Kind.MESSAGE if talk_uri(uri) else Kind.FILE
-        yield Node(id_, Uri(path), kind, size=size, hash=hash_, source=NO_SOURCE), data
+        at = Uri((*above, name))
+        if rows.may_see(caller, at):
+            yield Node(id_, at, kind, size=size, hash=hash_, source=NO_SOURCE), data
 
 
 def talk_uri(uri: Uri) -> bool:

@@ -29,12 +29,13 @@ from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
 from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Reader, Spent, StaleDir, Tenant, Usage
 from recalld.ports.maintenance import STORE, DerivedState
+from recalld.rules.contents import damaged_file
 
 from . import apply, carry, cleaning, faults, look, queue, records, talk, trash, upkeep, vectored, writing
 from .endings import Endings
 from .pen import Pen
 from .reading import SqliteReader
-from .verified import bytes_to_embed, damaged_file
+from .verified import bytes_to_embed
 from .wakes import Wakes
 
 T = TypeVar("T")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 from collections.abc import Iterator
+from itertools import islice
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
+from recalld.domain.node import Kind, Node
 from recalld.domain.report import GrepReport, LineMatch
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import session_of
+from recalld.rules.contents import verify
 from recalld.rules.encoding import decode
 from recalld.rules.escapes import may_hold_escapes, unicode_unescaped
 from recalld.rules.glob import compile_glob
@@ -59,7 +62,7 @@ async def grep(
         if not page:
             return GrepReport(tuple(found), scanned)
         after = page[-1][0].id
-        texts = [(n.uri, data) for n, data in page if exclude is None or not n.uri.under(exclude)]
+        texts = [(n, data) for n, data in page if exclude is None or not n.uri.under(exclude)]
         scanned += len(texts)
         # One more than asked for: then it is known whether that was all.
         found += await doors.compute.run(_scan, texts, compiled, limit + 1 - len(found))
@@ -76,22 +79,27 @@ async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, doors: Doors,
         files = [
             e.node.uri for e in entries if not e.node.is_dir and e.node.uri.name in {"messages.jsonl", ".overview.md"}
         ]
-    texts = [(f, (await view_text(f, tenant)).encode()) for f in files]
+    texts = [(Node(0, f, Kind.FILE), (await view_text(f, tenant)).encode()) for f in files]
     found = await doors.compute.run(_scan, texts, compiled, limit + 1)
     return GrepReport(tuple(found[:limit]), len(texts), complete=len(found) <= limit)
 
 
-def _scan(texts: list[tuple[Uri, bytes]], compiled: Pattern, limit: int) -> list[LineMatch]:
+def _scan(texts: list[tuple[Node, bytes]], compiled: Pattern, limit: int) -> list[LineMatch]:
+    """Matching lines, at most ``limit``. Contents are verified where they match: hashing all would cost a third more."""
     found: list[LineMatch] = []
-    for uri, data in texts:
-        escaped = may_hold_escapes(uri.name) and b"\\u" in data
+    for node, data in texts:
+        escaped = b"\\u" in data and may_hold_escapes(node.uri.name)
         if compiled.absent(data) and not escaped:
             continue
         text = decode(data).text
-        for number, line in _lines(compiled, strip(text) if "memories" in uri.parts else text, escaped):
-            found.append(LineMatch(uri, number, line))
-            if len(found) >= limit:
-                return found
+        text = strip(text) if "memories" in node.uri.parts else text
+        lines = islice(_lines(compiled, text, escaped), limit - len(found))
+        matches = [LineMatch(node.uri, number, line) for number, line in lines]
+        if matches and node.hash:
+            verify(node, data)
+        found += matches
+        if len(found) >= limit:
+            break
     return found
 
 
