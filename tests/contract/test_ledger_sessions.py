@@ -316,3 +316,65 @@ async def test_listing_sessions_takes_the_same_statements_however_many(house: Ho
         await house.do(append(f"s{n}", "m0", "m1"))
         await house.do(replace(archive(f"s{n}", 0, f"t{n}"), keep_recent_count=1))
     assert await listed() == one
+
+
+async def test_messages_are_read_from_the_end_as_from_the_beginning(house: House) -> None:
+    await house.do(append("s", *(f"m{n}" for n in range(5))))
+    await house.do(archive("s", 2, "t"))
+    tenant = house.tenant()
+    for which, there in ((None, range(5)), (0, range(3, 5)), (1, range(3))):
+        expected = [f"m{n}" for n in there]
+        assert [m.id for m in await tenant.messages("s", archive=which)] == expected
+        assert [m.id for m in await tenant.messages("s", archive=which, limit=2)] == expected[:2]
+        assert [m.id for m in await tenant.messages("s", archive=which, limit=2, newest=True)] == expected[-2:]
+    assert [m.id for m in await tenant.messages("s", after=2, newest=True)] == ["m3", "m4"]
+
+
+async def test_an_archive_by_its_number_and_by_its_task(house: House) -> None:
+    for number in range(1, 6):
+        await house.do(append("s", f"m{number}"))
+        await house.do(archive("s", number - 1, f"t{number}"))
+    for number, error in ((1, ""), (2, "late"), (3, ""), (4, "late")):
+        await house.do(FinishArchive("s", number, Tiers(f"a{number}"), {}, error=error))
+    tenant = house.tenant()
+    every = await tenant.archives("s")
+    assert [a.number for a in every] == [1, 2, 3, 4, 5]
+    assert await tenant.archives("s", latest=True) == every[2:]
+    assert await tenant.archive("s", number=2) == await tenant.archive("s", task_id="t2") == every[1]
+    assert await tenant.archive("s", number=6) is None
+    assert await tenant.archive("s", task_id="other") is None
+    assert await tenant.failed_archives("s") == 2
+
+
+async def test_sessions_and_tasks_go_on_where_a_page_ended(house: House) -> None:
+    for n in range(5):
+        await house.do(append(f"s{n}", "m"), NewTask(f"t{n}", "admin_reindex", f"viking://resources/{n}"))
+        house.clock.advance(1)
+    tenant = house.tenant()
+    sessions, tasks = await tenant.sessions(), await tenant.tasks()
+    assert await tenant.sessions(limit=2) + await tenant.sessions(limit=9, offset=2) == sessions
+    assert await tenant.tasks(limit=2) + await tenant.tasks(limit=9, offset=2) == tasks
+    assert len(sessions) == len(tasks) == 5
+
+
+async def test_what_is_removed_is_not_counted_whatever_is_left_of_it(house: House) -> None:
+    async def counted() -> tuple[int, int]:
+        usage = await house.ledger.usage()
+        rows = await house.rows("SELECT count(*), sum(kind = 2) FROM node WHERE owner <> 0 AND gone = 0")
+        assert (usage.nodes, usage.messages) == rows[0]
+        return usage.nodes, usage.messages
+
+    for name in ("s", "t"):
+        await house.do(append(name, "a", "b", "c"))
+    nodes, messages = await counted()
+    assert messages == 6
+    await house.do(Remove(at("user/ana/sessions/s/messages/b.md")))
+    assert await counted() == (nodes - 1, 5)
+    await house.do(Remove(at("user/ana/sessions/s"), recursive=True))
+    await counted()
+    while await house.ledger.purge(nodes_max=2):
+        await counted()
+    assert (await counted())[1] == 3
+    house.clock.advance(10)
+    await house.ledger.prune(keep_s=1)
+    assert (await counted())[1] == 3

@@ -35,7 +35,7 @@ from recalld.flows.session.context import context
 from recalld.flows.tree import alias, arrange, edit, match, read, write
 from recalld.flows.upkeep.cancel import cancel
 from recalld.ports.doors import Doors
-from recalld.ports.ledger import Reader
+from recalld.ports.ledger import SESSIONS_MAX, Reader
 from recalld.rules.address import resolve
 from recalld.rules.asking import ask
 from recalld.rules.ids import check_session_id
@@ -302,9 +302,10 @@ class Workspace(Importing):
         """Replace these keys of a session's settings."""
         return await self._session_after(ConfigureSession(session_id, dict(config)))
 
-    async def sessions(self) -> list[Session]:
-        """Newest first."""
-        return await self._doors.ledger.tenant(self.caller).sessions()
+    async def sessions(self, *, limit: int = SESSIONS_MAX, offset: int = 0) -> list[Session]:
+        """Newest first, at most ``limit`` of them, without the first ``offset``."""
+        _positive(limit, "limit")
+        return await self._doors.ledger.tenant(self.caller).sessions(limit=limit, offset=offset)
 
     async def say(
         self, session_id: str, messages: Sequence[Mapping[str, Any]], *, idempotency_key: str = ""
@@ -329,10 +330,11 @@ class Workspace(Importing):
         found = _ARCHIVE_ID.fullmatch(archive_id)
 
         def look(reader: Reader) -> tuple[Archive, list[dict[str, Any]]] | None:
-            for one in reader.archives(session_id):
-                if found and one.number == int(found[1]) and one.state == "done":
-                    return one, [message_json(m) for m in reader.messages(session_id, archive=one.number)]
-            return None
+            reader.session(session_id)
+            one = reader.archive(session_id, number=int(found[1])) if found else None
+            if one is None or one.state != "done":
+                return None
+            return one, [message_json(m) for m in reader.messages(session_id, archive=one.number)]
 
         shown = await self._doors.ledger.tenant(self.caller).at_once(look)
         if shown is not None:
@@ -358,10 +360,12 @@ class Workspace(Importing):
         """Raises ``NotFound``."""
         return await self._doors.ledger.tenant(self.caller).task(task_id)
 
-    async def tasks(self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50) -> list[Task]:
-        """Newest first."""
+    async def tasks(
+        self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50, offset: int = 0
+    ) -> list[Task]:
+        """Newest first, without the first ``offset``."""
         return await self._doors.ledger.tenant(self.caller).tasks(
-            type=type, status=status, resource_id=resource_id, limit=limit
+            type=type, status=status, resource_id=resource_id, limit=limit, offset=offset
         )
 
     async def cancel(self, task_id: str) -> Task:

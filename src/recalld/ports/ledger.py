@@ -92,10 +92,14 @@ class Reader(Protocol):
 
     def session(self, session_id: str) -> Session: ...
 
-    def archives(self, session_id: str) -> list[Archive]: ...
+    def archives(self, session_id: str, *, latest: bool = False) -> list[Archive]: ...
+
+    def archive(self, session_id: str, *, number: int = 0, task_id: str = "") -> Archive | None: ...
+
+    def failed_archives(self, session_id: str) -> int: ...
 
     def messages(
-        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000
+        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = -1, newest: bool = False
     ) -> list[Message]: ...
 
     def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]: ...
@@ -172,30 +176,41 @@ class Tenant(Protocol):
         """Raises ``NotFound``."""
         ...
 
-    async def sessions(self, *, limit: int = SESSIONS_MAX) -> list[Session]:
-        """The caller's, newest first."""
+    async def sessions(self, *, limit: int = SESSIONS_MAX, offset: int = 0) -> list[Session]:
+        """The caller's, newest first, without the first ``offset``."""
         ...
 
     async def messages(
-        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000
+        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = -1, newest: bool = False
     ) -> list[Message]:
-        """In order; ``archive`` None = all, 0 = live, n = that archive's; ``after``: ordinals above this."""
+        """In order; ``archive`` None = all, 0 = live, n = that archive's; ``after``: ordinals above this. The first ``limit``
+        of them (-1: all), or the last ones if ``newest``. Costs what it returns, however many others the session has."""
         ...
 
     async def message(self, uri: Uri) -> Message:
         """One message by its address. Raises ``NotFound``."""
         ...
 
-    async def archives(self, session_id: str) -> list[Archive]:
-        """Oldest first."""
+    async def archives(self, session_id: str, *, latest: bool = False) -> list[Archive]:
+        """Oldest first; ``latest``: the newest one that is done, and those after it."""
+        ...
+
+    async def archive(self, session_id: str, *, number: int = 0, task_id: str = "") -> Archive | None:
+        """The archive with this number, or the one that this task finishes; None if there is none."""
+        ...
+
+    async def failed_archives(self, session_id: str) -> int:
+        """How many of a session's archives have failed."""
         ...
 
     async def task(self, task_id: str) -> Task:
         """Raises ``NotFound``."""
         ...
 
-    async def tasks(self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50) -> list[Task]:
-        """Newest first."""
+    async def tasks(
+        self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50, offset: int = 0
+    ) -> list[Task]:
+        """Newest first, without the first ``offset``."""
         ...
 
     async def cancel(self, task_id: str) -> Task:
@@ -331,7 +346,7 @@ class Ledger(Protocol):
         ...
 
     async def usage(self) -> Usage:
-        """Counts and sizes. Tables are counted, beside what is answered at once: ask for it seldom."""
+        """Counts and sizes. Indexes are counted, beside what is answered at once: ask for it seldom."""
         ...
 
     async def probe(self) -> float:

@@ -28,20 +28,27 @@ def last_archived_by_turns(
 ) -> int:
     """The same where whole turns are kept: the newest ``turns`` that fit ``tokens_max``, and at least the newest
     ``tail_min`` messages. A turn begins with a user's message."""
-    keep = used = 0
-    starts = 0
+    keep, _ = kept_turns(messages, turns, tokens_max, tail_min)
+    return last_archived(messages, min(max(keep, tail_min), len(messages)))
+
+
+def kept_turns(
+    messages: Sequence[Message], turns: int = TURNS_DEFAULT, tokens_max: int = TURN_BUDGET_TOKENS, tail_min: int = 1
+) -> tuple[int, bool]:
+    """How many of these messages are kept as whole turns; False: messages before them could be kept too."""
+    keep = used = starts = 0
     for count, message in enumerate(reversed(messages), 1):
         used += message.tokens
         if used > tokens_max and keep >= tail_min:
-            break
+            return keep, True
         if count <= tail_min:
             keep = count
         if message.role == "user":
             starts += 1
             keep = max(keep, count)
             if starts == turns:
-                break
-    return last_archived(messages, min(max(keep, tail_min), len(messages)))
+                return keep, True
+    return keep, False
 
 
 def fit(messages: Sequence[Message], tokens_max: int) -> list[Message]:

@@ -12,7 +12,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Op, Receipt
 from recalld.domain.uri import Uri
 
-from . import attributes, carry, members, queue, rows, snapshots, talk, trash, tree, upkeep, writing
+from . import archived, attributes, carry, members, queue, rows, snapshots, talk, trash, tree, upkeep, writing
 from .pen import Outcome, Pen
 
 APPLY: dict[type, Callable[[Pen, Any], None]] = {
@@ -30,8 +30,8 @@ APPLY: dict[type, Callable[[Pen, Any], None]] = {
     ops.PutVectors: upkeep.put_vectors,
     ops.OpenSession: talk.open_session,
     ops.Append: talk.append,
-    ops.ArchiveMessages: talk.archive_messages,
-    ops.FinishArchive: talk.finish_archive,
+    ops.ArchiveMessages: archived.archive_messages,
+    ops.FinishArchive: archived.finish_archive,
     ops.ConfigureSession: talk.configure,
     ops.NoteRecall: talk.note_recall,
     ops.MarkUsed: talk.mark_used,

@@ -360,14 +360,16 @@ def task(c: apsw.Connection, caller: Caller, task_id: str) -> Task:
     return _task(found)
 
 
-def tasks(c: apsw.Connection, caller: Caller, type_: str, status: str, resource: str, limit: int) -> list[Task]:
+def tasks(
+    c: apsw.Connection, caller: Caller, type_: str, status: str, resource: str, limit: int, offset: int
+) -> list[Task]:
     """The caller's tasks, newest first."""
     return [
         _task(found)
         for found in c.execute(
             f"SELECT {TASK_COLUMNS} FROM task WHERE account = ? AND user = ? AND (? = '' OR type = ?) AND (? = '' OR status = ?) "
-            "AND (? = '' OR resource = ?) ORDER BY created DESC, id LIMIT ?",
-            (caller.account, caller.user, type_, type_, status, status, resource, resource, limit),
+            "AND (? = '' OR resource = ?) ORDER BY created DESC, id LIMIT ? OFFSET ?",
+            (caller.account, caller.user, type_, type_, status, status, resource, resource, limit, offset),
         )
     ]
 

@@ -10,7 +10,7 @@ from recalld.domain.node import Entry, Node
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 
-from . import look, talk
+from . import archived, look, talk
 
 
 class SqliteReader:
@@ -32,15 +32,23 @@ class SqliteReader:
         """See ``ports.ledger.Tenant``."""
         return talk.session(self._c, self.caller, session_id)
 
-    def archives(self, session_id: str) -> list[Archive]:
+    def archives(self, session_id: str, *, latest: bool = False) -> list[Archive]:
         """See ``ports.ledger.Tenant``."""
-        return talk.archives(self._c, self.caller, session_id)
+        return archived.archives(self._c, self.caller, session_id, latest=latest)
+
+    def archive(self, session_id: str, *, number: int = 0, task_id: str = "") -> Archive | None:
+        """See ``ports.ledger.Tenant``."""
+        return archived.archive(self._c, self.caller, session_id, number, task_id)
+
+    def failed_archives(self, session_id: str) -> int:
+        """See ``ports.ledger.Tenant``."""
+        return archived.failed(self._c, self.caller, session_id)
 
     def messages(
-        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000
+        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = -1, newest: bool = False
     ) -> list[Message]:
         """See ``ports.ledger.Tenant``."""
-        return talk.messages(self._c, self.caller, session_id, archive, after, limit)
+        return talk.messages(self._c, self.caller, session_id, archive, after, limit, newest=newest)
 
     def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]:
         """See ``ports.ledger.Tenant``."""

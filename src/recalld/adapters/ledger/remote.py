@@ -193,25 +193,33 @@ class _RemoteTenant:
     async def session(self, session_id: str) -> Session:
         return await self._reader.session(session_id)
 
-    async def sessions(self, *, limit: int = SESSIONS_MAX) -> list[Session]:
-        return await self._reader.sessions(limit=limit)
+    async def sessions(self, *, limit: int = SESSIONS_MAX, offset: int = 0) -> list[Session]:
+        return await self._reader.sessions(limit=limit, offset=offset)
 
     async def messages(
-        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000
+        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = -1, newest: bool = False
     ) -> list[Message]:
-        return await self._reader.messages(session_id, archive=archive, after=after, limit=limit)
+        return await self._reader.messages(session_id, archive=archive, after=after, limit=limit, newest=newest)
 
     async def message(self, uri: Uri) -> Message:
         return await self._reader.message(uri)
 
-    async def archives(self, session_id: str) -> list[Archive]:
-        return await self._reader.archives(session_id)
+    async def archives(self, session_id: str, *, latest: bool = False) -> list[Archive]:
+        return await self._reader.archives(session_id, latest=latest)
+
+    async def archive(self, session_id: str, *, number: int = 0, task_id: str = "") -> Archive | None:
+        return await self._reader.archive(session_id, number=number, task_id=task_id)
+
+    async def failed_archives(self, session_id: str) -> int:
+        return await self._reader.failed_archives(session_id)
 
     async def task(self, task_id: str) -> Task:
         return await self._reader.task(task_id)
 
-    async def tasks(self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50) -> list[Task]:
-        return await self._reader.tasks(type=type, status=status, resource_id=resource_id, limit=limit)
+    async def tasks(
+        self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50, offset: int = 0
+    ) -> list[Task]:
+        return await self._reader.tasks(type=type, status=status, resource_id=resource_id, limit=limit, offset=offset)
 
     async def log(self, *, after: int = 0, limit: int = 100) -> list[LogEntry]:
         return await self._reader.log(after=after, limit=limit)

@@ -286,18 +286,15 @@ class SqliteTenant:
         return await (self._ledger.readers.scan if most > LISTED_AT_ONCE else self._ledger.readers.read)(work)
 
     async def stat(self, uri: Uri) -> Node:
-        """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: look.stat(c, self.caller, uri))
 
     async def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]:
-        """See ``ports.ledger.Tenant``."""
         return await self._look(nodes_max, lambda c: look.walk(c, self.caller, uri, depth_max, nodes_max, hidden))
 
     async def read(self, uri: Uri) -> bytes:
         return (await self.file(uri))[1]
 
     async def file(self, uri: Uri) -> tuple[Node, bytes]:
-        """See ``ports.ledger.Tenant``."""
         found = await self._read(lambda c: look.read(c, self.caller, uri))
         return found[0], await self._ledger.bytes_of(*found)
 
@@ -306,7 +303,6 @@ class SqliteTenant:
         return await self._read(lambda c: work(SqliteReader(c, self.caller)))
 
     async def tiers(self, uri: Uri) -> Tiers | None:
-        """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: look.tiers(c, self.caller, uri))
 
     async def grep_candidates(
@@ -322,7 +318,6 @@ class SqliteTenant:
         return await self._ledger.readers.scan(lambda c: look.count_entries(c, self.caller, uri))
 
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
-        """See ``ports.ledger.Tenant``."""
         return await self._look(nodes_max, lambda c: look.names(c, self.caller, uri, nodes_max))
 
     async def size(self, uri: Uri) -> int:
@@ -342,31 +337,36 @@ class SqliteTenant:
         """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: talk.session(c, self.caller, session_id))
 
-    async def sessions(self, *, limit: int = SESSIONS_MAX) -> list[Session]:
+    async def sessions(self, *, limit: int = SESSIONS_MAX, offset: int = 0) -> list[Session]:
         """See ``ports.ledger.Tenant``."""
-        return await self._read(lambda c: talk.sessions(c, self.caller, limit))
+        return await self._read(lambda c: talk.sessions(c, self.caller, limit, offset))
 
     async def messages(
-        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = 100_000
+        self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = -1, newest: bool = False
     ) -> list[Message]:
-        """See ``ports.ledger.Tenant``."""
-        return await self._read(lambda c: talk.messages(c, self.caller, session_id, archive, after, limit))
+        return await self.at_once(
+            lambda r: r.messages(session_id, archive=archive, after=after, limit=limit, newest=newest)
+        )
 
     async def message(self, uri: Uri) -> Message:
-        """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: talk.message(c, self.caller, uri))
 
-    async def archives(self, session_id: str) -> list[Archive]:
-        """See ``ports.ledger.Tenant``."""
-        return await self._read(lambda c: talk.archives(c, self.caller, session_id))
+    async def archives(self, session_id: str, *, latest: bool = False) -> list[Archive]:
+        return await self.at_once(lambda r: r.archives(session_id, latest=latest))
+
+    async def archive(self, session_id: str, *, number: int = 0, task_id: str = "") -> Archive | None:
+        return await self.at_once(lambda r: r.archive(session_id, number=number, task_id=task_id))
+
+    async def failed_archives(self, session_id: str) -> int:
+        return await self.at_once(lambda r: r.failed_archives(session_id))
 
     async def task(self, task_id: str) -> Task:
-        """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: queue.task(c, self.caller, task_id))
 
-    async def tasks(self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50) -> list[Task]:
-        """See ``ports.ledger.Tenant``."""
-        return await self._read(lambda c: queue.tasks(c, self.caller, type, status, resource_id, limit))
+    async def tasks(
+        self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50, offset: int = 0
+    ) -> list[Task]:
+        return await self._read(lambda c: queue.tasks(c, self.caller, type, status, resource_id, limit, offset))
 
     async def cancel(self, task_id: str) -> Task:
         """See ``ports.ledger.Tenant``."""
@@ -376,11 +376,9 @@ class SqliteTenant:
         return task
 
     async def log(self, *, after: int = 0, limit: int = 100) -> list[LogEntry]:
-        """See ``ports.ledger.Tenant``."""
         return await self._read(lambda c: look.log(c, self.caller, after, limit))
 
     async def consistency(self, uri: Uri, *, first: int) -> Consistency:
-        """See ``ports.ledger.Tenant``."""
         return await records.consistency(self._ledger.readers.scan, self.caller, uri, first)
 
     async def vectors(self) -> VectorCount:

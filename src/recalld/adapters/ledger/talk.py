@@ -1,4 +1,4 @@
-"""Sessions, messages and archives."""
+"""Sessions and their messages."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ import orjson
 from recalld.domain.caller import Caller
 from recalld.domain.commit import (
     Append,
-    ArchiveMessages,
     ConfigureSession,
-    FinishArchive,
     MarkUsed,
     NewMessage,
-    NewTask,
     NoteRecall,
     OpenSession,
 )
 from recalld.domain.errors import Conflict, NotFound
-from recalld.domain.session import Archive, Message, Session
+from recalld.domain.session import Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.lookup import AT, every, only, way
 from recalld.rules.recall_log import KEY, log_of
@@ -31,7 +28,7 @@ from recalld.rules.retention import due
 from . import rows
 from .chunks import KIND_MESSAGE, insert_chunks
 from .pen import Pen
-from .queue import enqueue, new_task
+from .queue import enqueue
 from .rows import MESSAGE
 from .tree import put_file
 
@@ -91,15 +88,15 @@ SELECT t.session, sum(t.tokens) FROM (
 CROSS JOIN session s ON s.node = t.session AND t.place <= s.keep_recent GROUP BY t.session"""
 
 
-def sessions(c: apsw.Connection, caller: Caller, limit: int) -> list[Session]:
-    """The caller's living sessions, newest first."""
+def sessions(c: apsw.Connection, caller: Caller, limit: int, offset: int = 0) -> list[Session]:
+    """See ``ports.ledger.Tenant.sessions``."""
     owner = rows.owner_of(c, caller.account, caller.user)
     top = rows.find(c, caller.account, Uri(("user", caller.user, "sessions")))
     found = every(
         c,
         f"SELECT n.name, s.{SESSION_COLUMNS.replace(', ', ', s.')} FROM session s CROSS JOIN node n ON n.id = s.node "
-        "WHERE s.owner = ? AND n.parent = ? AND n.gone = 0 ORDER BY s.updated DESC, s.node DESC LIMIT ?",
-        (owner, top, limit),
+        "WHERE s.owner = ? AND n.parent = ? AND n.gone = 0 ORDER BY s.updated DESC, s.node DESC LIMIT ? OFFSET ?",
+        (owner, top, limit, offset),
     )
     keeping = [v[1] for v in found if v[8]]
     kept = dict(every(c, _KEPT, (orjson.dumps(keeping).decode(),))) if keeping else {}
@@ -252,17 +249,26 @@ def _append_one(pen: Pen, new: NewMessage, tail: _Tail) -> None:
 
 
 def messages(
-    c: apsw.Connection, caller: Caller, session_id: str, archive: int | None, after: int, limit: int
+    c: apsw.Connection,
+    caller: Caller,
+    session_id: str,
+    archive: int | None,
+    after: int,
+    limit: int,
+    *,
+    newest: bool = False,
 ) -> list[Message]:
     """See ``ports.ledger.Tenant.messages``; forgotten ones are left out."""
     node = node_of(c, caller, session_id)
+    # Written out, so that either question is one range of an index of its own.
+    part = "" if archive is None else "AND m.archive = :archive "
     found = every(
         c,
-        f"SELECT {OF_MESSAGE} FROM message m JOIN node n ON n.id = m.node WHERE m.session = ? AND m.ordinal > ? "
-        "AND (? IS NULL OR m.archive = ?) AND n.gone = 0 ORDER BY m.ordinal LIMIT ?",
-        (node, after, archive, archive, limit),
+        f"SELECT {OF_MESSAGE} FROM message m CROSS JOIN node n ON n.id = m.node WHERE m.session = :node {part}"
+        f"AND m.ordinal > :after AND n.gone = 0 ORDER BY m.ordinal {'DESC' if newest else 'ASC'} LIMIT :limit",
+        {"node": node, "after": after, "archive": archive, "limit": limit},
     )
-    return [message_from(values) for values in found]
+    return [message_from(values) for values in (reversed(found) if newest else found)]
 
 
 def message(c: apsw.Connection, caller: Caller, uri: Uri) -> Message:
@@ -284,63 +290,12 @@ def message_from(found: tuple[Any, ...]) -> Message:
     )  # fmt: skip
 
 
-def archive_messages(pen: Pen, op: ArchiveMessages) -> None:
-    """See ``commit.ArchiveMessages``."""
-    node = node_of(pen.c, pen.caller, op.session_id)
-    number = only(pen.c, "SELECT commits FROM session WHERE node = ?", (node,))[0] + 1
-    pen.c.execute(
-        "UPDATE message SET archive = ? WHERE session = ? AND archive = 0 AND ordinal <= ? "
-        "AND EXISTS (SELECT 1 FROM node n WHERE n.id = message.node AND n.gone = 0)",
-        (number, node, op.last_ordinal),
-    )
-    count = pen.c.changes()
-    if not count:
-        return
-    (tokens,) = only(pen.c, "SELECT sum(tokens) FROM message WHERE session = ? AND archive = ?", (node, number))
-    pen.c.execute(
-        "UPDATE session SET commits = ?, live = live - ?, live_tokens = live_tokens - ?, keep_recent = ?, last_commit = ?, "
-        "updated = ? WHERE node = ?",
-        (number, count, tokens, op.keep_recent_count, pen.at, pen.at, node),
-    )
-    uri = uri_of(pen.caller, op.session_id)
-    pen.c.execute(
-        "INSERT INTO archive (session, number, created, messages, task) VALUES (?,?,?,?,?)",
-        (node, number, pen.at, count, op.task_id),
-    )
-    pen.log("archive", node, uri, detail={"number": number, "messages": count, "last_ordinal": op.last_ordinal})
-    new_task(pen, NewTask(op.task_id, op.task_type, op.session_id, {"archive": number}))
-    enqueue(pen, op.job)
-    pen.outcome.archive, pen.outcome.archived = number, count
-
-
-def finish_archive(pen: Pen, op: FinishArchive) -> None:
-    """See ``commit.FinishArchive``."""
-    node = node_of(pen.c, pen.caller, op.session_id)
-    state = "failed" if op.error else "done"
-    pen.c.execute(
-        "UPDATE archive SET state = ?, abstract = ?, overview = ?, error = ? WHERE session = ? AND number = ? "
-        "AND state = 'pending'",
-        (state, op.tiers.abstract, op.tiers.overview, op.error, node, op.number),
-    )
-    if not pen.c.changes():
-        pen.outcome.stale += 1
-        return
-    _count_extracted(pen, node, op.extracted)
-
-
-def _count_extracted(pen: Pen, node: int, more: dict[str, int]) -> None:
+def count_extracted(pen: Pen, node: int, more: dict[str, int]) -> None:
+    """Add to how many memories of each type were made of a session."""
     extracted = json.loads(only(pen.c, "SELECT extracted FROM session WHERE node = ?", (node,))[0])
     for kind, count in more.items():
         extracted[kind] = extracted.get(kind, 0) + count
     pen.c.execute("UPDATE session SET extracted = ? WHERE node = ?", (json.dumps(extracted), node))
-
-
-def archives(c: apsw.Connection, caller: Caller, session_id: str) -> list[Archive]:
-    """Oldest first."""
-    node, base = node_of(c, caller, session_id), uri_of(caller, session_id)
-    columns = "number, created, messages, state, abstract, overview, error, task"
-    found = every(c, f"SELECT {columns} FROM archive WHERE session = ? ORDER BY number", (node,))
-    return [Archive(v[0], base / f"history/archive_{v[0]:03d}", *v[1:]) for v in found]
 
 
 def configure(pen: Pen, op: ConfigureSession) -> None:
@@ -359,7 +314,7 @@ def configure(pen: Pen, op: ConfigureSession) -> None:
         )
     _set_config(pen, node, {k: v for k, v in {**config, **op.config}.items() if v is not None})
     if op.extracted:
-        _count_extracted(pen, node, op.extracted)
+        count_extracted(pen, node, op.extracted)
     pen.outcome.session = _at(pen.c, node, uri_of(pen.caller, op.session_id))
 
 

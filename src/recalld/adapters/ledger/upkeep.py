@@ -310,19 +310,28 @@ def name_store(c: apsw.Connection) -> None:
     c.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (secrets.token_hex(16),))
 
 
+_NODES = """
+SELECT (SELECT count(*) FROM node WHERE owner <> 0) - (SELECT count(*) FROM node WHERE gone > 0 AND owner <> 0),
+  (SELECT count(*) FROM message) - (SELECT count(*) FROM node WHERE owner = 0 AND kind = 2)
+    - (SELECT count(*) FROM node WHERE gone > 0 AND owner <> 0 AND kind = 2)"""
+"""Living nodes, and messages among them: all that there are without those in the trash, from indexes alone. The rows of all nodes
+are many times as long."""
+
+
 def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
     """See ``ports.ledger.Ledger.usage``."""
 
     def one(sql: str) -> Any:
         return only(c, sql)[0]
 
+    nodes, messages = only(c, _NODES)
     wal = path.with_name(path.name + "-wal")
     return Usage(
-        nodes=one("SELECT count(*) FROM node WHERE owner <> 0 AND gone = 0"),
+        nodes=nodes,
         chunks=one("SELECT coalesce(sum(chunks), 0) FROM owner"),
         vectors=one("SELECT count(*) FROM vector"),
         embedded=vectored.count(c),
-        messages=one("SELECT count(*) FROM node WHERE kind = 2 AND owner <> 0 AND gone = 0"),
+        messages=messages,
         sessions=one("SELECT count(*) FROM session WHERE owner <> 0"),
         log_seq=one("SELECT coalesce(max(seq), 0) FROM log"),
         file_bytes=path.stat().st_size,

@@ -44,7 +44,7 @@ async def leave(job: Job, doors: Doors) -> None:
         tops += [n.uri for n in await tenant.list(Uri(), limit=100, hidden=True) if n.uri != _USERS]
     for at in range(0, len(tops), TREES_PER_COMMIT):
         await tenant.commit(Commit(_removals(tops[at : at + TREES_PER_COMMIT]), cause=f"{KIND} {job.task_id}"))
-    end = (await doors.ledger.usage()).log_seq
+    end = await doors.history.past(tenant.caller).end()
     for first in range(1, end + 1, ENTRIES_PER_COMMIT):
         await tenant.commit(Commit((ForgetEntries(account, user, first, first + ENTRIES_PER_COMMIT - 1),)))
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, result={"account_id": account, "user_id": user or None})

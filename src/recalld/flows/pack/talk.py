@@ -90,7 +90,7 @@ def _batch(raw: list[dict[str, Any]], start: int) -> list[dict[str, Any]]:
 
 async def _archive(sid: str, files: dict[str, str], pack: Verified, tenant: Tenant, doors: Doors) -> None:
     """Put what is live away, finished as it was: what was learnt from it comes with the pack and is not learnt again."""
-    session, live = await tenant.session(sid), await tenant.messages(sid, archive=0)
+    session, live = await tenant.session(sid), await tenant.messages(sid, archive=0, limit=1, newest=True)
     if not live:
         return
     texts = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recalld.domain.caller import Caller
@@ -14,7 +14,9 @@ from recalld.domain.session import Message, Session
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.remembering import EXTRACTED_TO
-from recalld.rules.retention import TURN_BUDGET_TOKENS, last_archived, last_archived_by_turns
+from recalld.rules.retention import TURN_BUDGET_TOKENS, kept_turns, last_archived, last_archived_by_turns
+
+from .newest import newest
 
 KEEP_RECENT_MAX = 10_000
 RETENTION = ("retention_mode", "keep_recent_turn_count", "retained_message_token_budget", "min_raw_tail_steps")
@@ -64,7 +66,9 @@ async def _put_away(
     remember: Mapping[str, Any],
     done: int,
 ) -> Committed:
-    live = await tenant.messages(session.id, archive=0)
+    live = await tenant.at_once(
+        lambda reader: newest(reader, session.id, 0, lambda m: _decided(m, keep_recent_count, wishes))
+    )
     if not live:
         return Committed(session.id, False, reason="no_messages", active_tokens=0)
     last = _last(live, keep_recent_count, wishes)
@@ -97,15 +101,27 @@ def _exceeded(active: int, wishes: Mapping[str, Any]) -> bool:
     return active > int(wishes.get("retained_message_token_budget") or TURN_BUDGET_TOKENS)
 
 
-def _last(live: list[Message], keep_recent_count: int, retention: Mapping[str, Any]) -> int:
+def _decided(newest_ones: Sequence[Message], keep_recent_count: int, retention: Mapping[str, Any]) -> bool:
+    """True when what stays live is among these, whatever came before them."""
+    if retention.get("retention_mode") != "turn_budget":
+        return len(newest_ones) > keep_recent_count
+    _, sure = kept_turns(newest_ones, **_turns(retention))
+    return sure and _last(newest_ones, keep_recent_count, retention) >= 0
+
+
+def _last(live: Sequence[Message], keep_recent_count: int, retention: Mapping[str, Any]) -> int:
     if retention.get("retention_mode") != "turn_budget":
         return last_archived(live, keep_recent_count)
+    return last_archived_by_turns(live, **_turns(retention))
+
+
+def _turns(retention: Mapping[str, Any]) -> dict[str, int]:
     given = {
         "turns": retention.get("keep_recent_turn_count"),
         "tokens_max": retention.get("retained_message_token_budget"),
         "tail_min": retention.get("min_raw_tail_steps"),
     }
-    return last_archived_by_turns(live, **{k: int(v) for k, v in given.items() if v is not None})
+    return {k: int(v) for k, v in given.items() if v is not None}
 
 
 def _check(keep_recent_count: int, retention: dict[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.report import SessionContext
@@ -10,6 +13,8 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import Reader
 from recalld.rules.retention import fit
 from recalld.rules.wire import message_json, tokens
+
+from .newest import newest
 
 
 async def context(session_id: str, token_budget: int, caller: Caller, doors: Doors) -> SessionContext:
@@ -22,10 +27,10 @@ async def context(session_id: str, token_budget: int, caller: Caller, doors: Doo
 def _context(session_id: str, token_budget: int, reader: Reader) -> SessionContext:
     """Read at one point of the log: a commit of the session moves messages from one of these reads to another."""
     session = reader.session(session_id)
-    archives = reader.archives(session_id)
+    archives = reader.archives(session_id, latest=True)
     finished, pending = _split(archives)
-    kept = fit(_raw(reader, session_id, pending), token_budget)
-    active = sum(m.tokens for m in kept)
+    kept = fit(_raw(reader, session_id, pending, token_budget), token_budget)
+    active = _tokens(kept)
     overview = finished.overview if finished is not None else ""
     overview_tokens = tokens(overview) if overview else 0
     if overview_tokens > token_budget - active:
@@ -35,7 +40,7 @@ def _context(session_id: str, token_budget: int, reader: Reader) -> SessionConte
         tuple(message_json(m) for m in kept),
         active + overview_tokens,
         session.commit_count,
-        sum(1 for a in archives if a.state == "failed"),
+        reader.failed_archives(session_id),
         active,
         overview_tokens,
     )
@@ -51,8 +56,20 @@ def _split(archives: list[Archive]) -> tuple[Archive | None, list[Archive]]:
     return None, pending[::-1]
 
 
-def _raw(reader: Reader, session_id: str, pending: list[Archive]) -> list[Message]:
+def _raw(reader: Reader, session_id: str, pending: list[Archive], budget: int) -> list[Message]:
+    """The messages since the newest finished archive, in order, from the end on as many as are more than the budget."""
     raw: list[Message] = []
-    for archive in pending:
-        raw += reader.messages(session_id, archive=archive.number)
-    return raw + reader.messages(session_id, archive=0)
+    for number in (0, *(archive.number for archive in reversed(pending))):
+        left = budget - _tokens(raw)
+        if left < 0:
+            break
+        raw = newest(reader, session_id, number, partial(_exceed, left)) + raw
+    return raw
+
+
+def _exceed(budget: int, messages: Sequence[Message]) -> bool:
+    return _tokens(messages) > budget
+
+
+def _tokens(messages: Sequence[Message]) -> int:
+    return sum(m.tokens for m in messages)

@@ -46,6 +46,7 @@ from recalld.rules.spoken_secrets import hidden
 from recalld.rules.trailer import strip
 from recalld.rules.wire import iso
 
+from .newest import all_of
 from .writing import Writing, archive_tiers, candidates
 
 NO_TIERS = Tiers("", "", "none")
@@ -56,11 +57,11 @@ async def extract(job: Job, doors: Doors) -> None:
     and candidate, so a repeated run writes the same files."""
     tenant = doors.ledger.tenant(job.caller)
     session = await tenant.session(str(job.payload["session_id"]))
-    archive = await _archive_of(tenant, session, job.task_id)
+    archive = await tenant.archive(session.id, task_id=job.task_id)
     if archive is None or archive.state != "pending":
         await tenant.commit(Commit(done=job.id))
         return
-    messages = await doors.compute.run(_quotable, await tenant.messages(session.id, archive=archive.number))
+    messages = await doors.compute.run(_quotable, await all_of(tenant, session.id, archive.number))
     await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage="summarising"),)))
     policy = await _policy(session, job.caller, doors)
     writing = Writing(doors)
@@ -84,7 +85,7 @@ async def extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Rem
 async def _extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Remembered]:
     tenant = doors.ledger.tenant(caller)
     session = await tenant.session(session_id)
-    live = await doors.compute.run(_quotable, await tenant.messages(session_id, archive=0))
+    live = await doors.compute.run(_quotable, await all_of(tenant, session_id, 0))
     policy = await _policy(session, caller, doors)
     heard = _heard(live, session.config.get(EXTRACTED_TO), policy)
     found = await doors.model.memories(heard) if heard else ()
@@ -152,10 +153,6 @@ async def _told(archive: Archive, puts: Sequence[PutFile], job: Job, tenant: Ten
         await doors.blobs.put(data)
     uri = archive.uri / DIFF_FILE
     return PutFile(uri, WriteMode.UPSERT, digest, len(data), "application/json", data if small else None, chunks=())
-
-
-async def _archive_of(tenant: Tenant, session: Session, task_id: str) -> Archive | None:
-    return next((a for a in await tenant.archives(session.id) if a.task_id == task_id), None)
 
 
 def _counts(candidates: tuple[Candidate, ...]) -> dict[str, int]:

@@ -56,15 +56,14 @@ def list_view(uri: Uri, reader: Reader, hidden: bool) -> list[Node] | None:
     if not sid or (len(uri.parts) > 4 and uri.parts[4] in _OF_THE_TREE):
         return None
     session = reader.session(sid)
-    archives = reader.archives(sid)
     rest = uri.parts[4:]
     if not rest:
         names = ["messages.jsonl", ".meta.json", *([".recall_log.json"] if KEY in session.config else [])]
         kept = [n.uri.name for n in reader.list(uri, limit=10) if n.uri.name == FOLDER]
-        folders = [*(["history"] if archives else []), *kept]
+        folders = [*(["history"] if session.commit_count else []), *kept]
         return _entries(uri, folders, names, hidden, session.updated_at)
     if rest == ("history",):
-        return _entries(uri, [a.id for a in archives], [], hidden, session.updated_at)
+        return _entries(uri, [a.id for a in reader.archives(sid)], [], hidden, session.updated_at)
     if len(rest) == 2 and rest[0] == "history":
         archive = _archive(reader, sid, rest[1], uri)
         return _entries(uri, [], _files_of(archive) + _beside(archive, reader), hidden, archive.created_at)
@@ -115,10 +114,11 @@ def _entries(uri: Uri, folders: list[str], files: list[str], hidden: bool, at: f
 
 
 def _archive(reader: Reader, sid: str, name: str, uri: Uri) -> Archive:
-    for archive in reader.archives(sid):
-        if archive.id == name:
-            return archive
-    raise missing(uri)
+    number = name.removeprefix("archive_")
+    archive = reader.archive(sid, number=int(number)) if number.isascii() and number.isdecimal() else None
+    if archive is None or archive.id != name:
+        raise missing(uri)
+    return archive
 
 
 def _archive_file(archive: Archive, file: str, uri: Uri, reader: Reader) -> str:
