@@ -37,15 +37,82 @@ def pauses() -> list[float]:
 
 @pytest.fixture
 def client(wire: Wire, pauses: list[float]) -> Iterator[Client]:
-    with Client(wire.url, user="ana", account="acme", api_key="k", pause=pauses.append) as client:
+    with Client(wire.url, user="ana", account="acme", pause=pauses.append) as client:
         yield client
 
 
-def test_identity_travels_in_headers(wire: Wire, client: Client) -> None:
+def test_identity_travels_in_headers(wire: Wire) -> None:
     wire.ok("GET /api/v1/fs/ls", [])
-    client.ls()
+    with Client(wire.url, user="ana", account="acme", api_key="k") as client:
+        client.ls()
     named = {key: wire.last.headers.get(key) for key in ("X-OpenViking-User", "X-OpenViking-Account", "X-API-Key")}
     assert named == {"X-OpenViking-User": "ana", "X-OpenViking-Account": "acme", "X-API-Key": "k"}
+
+
+def _keyed(wire: Wire, *answers: dict[str, str]) -> None:
+    wire.put("GET /health", *(Canned(200, {"status": "ok", "healthy": True, **one}) for one in answers))
+    wire.ok("GET /api/v1/system/status", {"initialized": True, "user": "ana"})
+    wire.ok("GET /api/v1/fs/ls", [])
+
+
+ANA = {"auth_mode": "api_key", "account_id": "acme", "user_id": "ana", "role": "user"}
+ROOT = {"auth_mode": "api_key", "account_id": "default", "user_id": "default", "role": "root"}
+
+
+@pytest.mark.parametrize(
+    ("whose", "claimed", "names"),
+    [
+        (ANA, {"user": "bob"}, ("bob", "ana", "--user", "RECALLD_API_KEY")),
+        (ANA, {"user": "ana", "account": "globex"}, ("globex", "acme", "--account")),
+        (ANA, {"account": "globex"}, ("globex", "acme", "--account")),
+        (ROOT, {"user": "bob"}, ("bob", "root key", "--user")),
+        (ROOT, {"user": "default"}, ("root key",)),
+    ],
+)
+def test_a_key_acts_as_nobody_but_its_owner(
+    wire: Wire, whose: dict[str, str], claimed: dict[str, str], names: tuple[str, ...]
+) -> None:
+    _keyed(wire, whose)
+    with Client(wire.url, api_key="k" * 20, **claimed) as client:  # type: ignore[arg-type]
+        for ask in (client.ls, lambda: client.fetch("/api/v1/x"), lambda: client.save("GET", "/api/v1/x", BytesIO())):
+            with pytest.raises(Denied) as refused:
+                ask()
+            assert [name for name in names if name not in str(refused.value)] == []
+    assert {asked.path for asked in wire.asked} == {"/health"}
+
+
+@pytest.mark.parametrize(
+    ("whose", "claimed"),
+    [
+        (ANA, {"user": "ana"}),
+        (ANA, {"account": "acme"}),
+        (ANA, {"user": "ana", "account": "acme"}),
+        ({"auth_mode": "dev"}, {"user": "bob"}),
+        ({"auth_mode": "trusted"}, {"user": "bob", "account": "globex"}),
+        ({}, {"user": "bob"}),
+        (None, {"user": "bob"}),
+    ],
+)
+def test_a_key_acts_as_its_owner_and_where_it_names_nobody_as_anybody(
+    wire: Wire, whose: dict[str, str] | None, claimed: dict[str, str]
+) -> None:
+    _keyed(wire, *([] if whose is None else [whose]))
+    with Client(wire.url, api_key="k" * 20, **claimed) as client:  # type: ignore[arg-type]
+        assert (client.ls(), client.ls()) == ([], [])
+    assert [asked.path for asked in wire.asked].count("/health") == 1
+
+
+def test_a_server_that_does_not_know_yet_whose_key_it_is_is_waited_for(wire: Wire) -> None:
+    _keyed(wire, {"auth_mode": "api_key"}, ANA)
+    with Client(wire.url, user="bob", api_key="k" * 20) as client, pytest.raises(Denied, match="bob"):
+        client.ls()
+
+
+def test_without_a_claim_the_key_is_asked_nothing(wire: Wire) -> None:
+    wire.ok("GET /api/v1/fs/ls", [])
+    with Client(wire.url, api_key="k" * 20) as client:
+        client.ls()
+    assert len(wire.asked) == 1
 
 
 def test_what_was_not_given_is_not_sent(wire: Wire, client: Client) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
 from typing import Any
 
@@ -37,14 +36,6 @@ def lenient_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def drop_output() -> None:
-    """After the reader has gone: nothing more is written, not even by the interpreter when it ends."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        return  # a stream that is not a file has no descriptor to redirect
 
 
 def print_json(value: Any) -> None:

@@ -10,9 +10,10 @@ import typer
 
 from recalld.domain.errors import Invalid, RecalldError
 
-from .exits import BROKEN_PIPE, OK, RUNTIME, drop_output, lenient_output, report
+from .exits import OK, RUNTIME, lenient_output, report
 from .lazy import LazyGroup
 from .options import Globals
+from .streams import StandardStreams
 
 _EPILOG = """
 Start a server with [bold]recalld serve[/bold], then: [bold]recalld add ./docs --wait[/bold] and
@@ -42,16 +43,15 @@ def root(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (``SystemExit`` for usage errors and ``--help``)."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    lenient_output()
-    try:
-        ended = _run(words)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        drop_output()
-        return BROKEN_PIPE
-    return ended
+    """Run one command and return its exit code (``SystemExit`` for usage errors and ``--help``). Without ``arguments`` it runs
+    as a process of its own, with those of the process, and takes over the standard streams."""
+    if arguments is not None:
+        lenient_output()
+        return _run(list(arguments))
+    ended = OK
+    with StandardStreams() as streams:
+        ended = _run(sys.argv[1:])
+    return ended if streams.code is None else streams.code
 
 
 def _run(words: list[str]) -> int:

@@ -84,6 +84,9 @@ class Transport:
     """One connection to one server, acting as one user; for one thread at a time. ``truncated``: the limit that cut the last
     answer short (0: it was whole).
 
+    A key says who one is: with ``api_key`` and ``user`` or ``account``, the first call asks a server that knows its users by their
+    keys whose key it is, and raises ``Denied`` if it is another's. Elsewhere ``user`` and ``account`` choose.
+
     Not connected yet: tried ``CONNECT_ATTEMPTS`` times, then ``Closed`` saying how to start a server. A 503 or 429 that
     names a ``Retry-After``, and a connection that breaks under way, are tried again only for calls marked ``safe``
     (reads, and writes that carry an id). ``pause`` waits; tests give their own.
@@ -113,6 +116,8 @@ class Transport:
             )
         self._line = Line(self.url, pause)
         self._key = api_key
+        self._claimed = {"user": user, "account": account} if api_key and (user or account) else {}
+        """Who we are to be, until the server has confirmed that the key is theirs."""
         named = {"X-OpenViking-User": user, "X-OpenViking-Account": account, "X-API-Key": api_key}
         self.truncated = 0
         self._headers = {"Accept": "application/json", **{name: value for name, value in named.items() if value}}
@@ -145,6 +150,7 @@ class Transport:
         the client's own, ``inf`` = as long as it takes. ``expect``: further statuses that are answers, not errors.
         Raises the families of ``domain.errors``.
         """
+        self._check_claimed(path)
         target = path + _query(params or {})
         data, own = _payload(body, upload)
         headers = {**self._headers, **own}
@@ -171,6 +177,7 @@ class Transport:
         progress: Progress | None = None,
     ) -> None:
         """Write a download to ``file`` as it comes. Raises the families of ``domain.errors``."""
+        self._check_claimed(path)
         data = None if body is None else json.dumps(without_none(body)).encode()
         headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
         answer = self._line.save(method, path + _query(params or {}), headers, data, file, progress)
@@ -179,10 +186,66 @@ class Transport:
 
     def fetch(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
         """A download as it comes, without an envelope. Raises the families of ``domain.errors``."""
+        self._check_claimed(path)
         answer = self._line.send("GET", path + _query(params or {}), self._headers, None, self.timeout_s, True)
         if answer.status >= 400:
             raise _error(answer, path, _failure(_json(answer, path), self._key))
         return answer.body
+
+    def _check_claimed(self, path: str) -> None:
+        """Once, before the first call that acts as somebody. Raises ``Denied`` where the key is not that of whom we claim to be:
+        the server would act as the key's owner and say nothing."""
+        if not self._claimed or path in _OPEN:
+            return
+        claimed, self._claimed = self._claimed, {}  # what is asked to find out needs no check of its own
+        try:
+            self._check_owner(claimed)
+        except RecalldError:
+            self._claimed = claimed
+            raise
+
+    def _check_owner(self, claimed: Mapping[str, str]) -> None:
+        owner = self._owner()
+        if owner is None:
+            return
+        for what, name in claimed.items():
+            if name and (owner["role"] == "root" or name != owner[f"{what}_id"]):
+                raise _not_theirs(what, name, owner)
+
+    def _owner(self) -> dict[str, str] | None:
+        """Whose key ours is: ``user_id``, ``account_id``, ``role``; None where a key does not say who one is, and from servers
+        that do not tell."""
+        told = self._health()
+        if told.get("auth_mode") == "api_key" and "user_id" not in told:
+            # A wrong key, or a server that is busy or still opens: this route refuses, or waits until it knows.
+            self.call("GET", "/api/v1/system/status")
+            told = self._health()
+        if told.get("auth_mode") != "api_key" or "user_id" not in told:
+            return None
+        return {name: str(told.get(name) or "") for name in ("user_id", "account_id", "role")}
+
+    def _health(self) -> Mapping[str, Any]:
+        try:
+            told = self.call("GET", "/health").result
+        except NotFound:  # a gateway that passes on the API alone
+            return {}
+        return told if isinstance(told, dict) else {}
+
+
+_OPEN = frozenset({"/health", "/ready", "/metrics"})
+"""Paths that act as no user."""
+
+
+def _not_theirs(what: str, name: str, owner: Mapping[str, str]) -> Denied:
+    if owner["role"] == "root":
+        whose = "the root key, which acts as no user"
+    else:
+        whose = f"that of user {owner['user_id']} in account {owner['account_id']}"
+    return Denied(
+        f"the key is {whose}: it cannot act as {what} {name}",
+        remedy=f"leave out the {what} (--{what}, RECALLD_{what.upper()}), or give the right key in RECALLD_API_KEY",
+        details={"field": what},
+    )
 
 
 def family(code: str, message: str, *, details: Mapping[str, Any], retry_after_s: float | None) -> RecalldError:
