@@ -70,6 +70,11 @@ def finish(pen: Pen, job_id: int) -> None:
     pen.outcome.wakes = True
 
 
+_ANY = """SELECT EXISTS (SELECT 1 FROM job WHERE state = 'running' AND lease_until < :now),
+  EXISTS (SELECT 1 FROM job INDEXED BY job_later WHERE state = 'pending' AND due = 0 AND not_before <= :now),
+  EXISTS (SELECT 1 FROM turn WHERE ready > 0)"""
+
+
 def lease(
     c: apsw.Connection,
     now: float,
@@ -80,13 +85,18 @@ def lease(
     lanes: Sequence[str],
 ) -> list[Job]:
     """See ``ports.ledger.Ledger.lease``. Costs what it takes: jobs that are due, and users who have any, come from indexes."""
-    for (id_,) in every(c, "SELECT id FROM job WHERE state = 'running' AND lease_until < ?", (now,)):
-        give_back(c, id_, now)
-    c.execute(
-        "UPDATE job SET due = 1 WHERE id IN (SELECT id FROM job INDEXED BY job_later WHERE state = 'pending' AND due = 0 "
-        "AND not_before <= ? ORDER BY not_before LIMIT ?)",
-        (now, DUE_AT_ONCE),
-    )
+    expired, later, ready = only(c, _ANY, {"now": now})
+    if expired:
+        for (id_,) in every(c, "SELECT id FROM job WHERE state = 'running' AND lease_until < ?", (now,)):
+            give_back(c, id_, now)
+    if expired or later:
+        c.execute(
+            "UPDATE job SET due = 1 WHERE id IN (SELECT id FROM job INDEXED BY job_later WHERE state = 'pending' AND due = 0 "
+            "AND not_before <= ? ORDER BY not_before LIMIT ?)",
+            (now, DUE_AT_ONCE),
+        )
+    if not (expired or later or ready):
+        return []
     running = every(c, "SELECT account, user FROM job WHERE state = 'running'")
     taking = _Taking(c, now, policies, worker, jobs_max, now + lease_s, Counter(running))
     for lane in (Lane.INTERACTIVE, Lane.BULK):
