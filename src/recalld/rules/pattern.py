@@ -25,35 +25,33 @@ _ATOM = re.compile(
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """A compiled expression. ``literal``: text every match contains ("" = none known); ``fold``: compare it without case,
-    it is lower-case then. ``raw``: the same expression over bytes."""
+    it is lower-case then. ``raw``: the same expression over bytes. ``anchored``: it names a line's begin or end, which a quick
+    look at the whole text would miss."""
 
     compiled: Any
     raw: Any
     literal: str
     fold: bool
+    anchored: bool
 
     def absent(self, data: bytes) -> bool:
         """True when no line of these bytes can match: a quick look without decoding. Text in another encoding than UTF-8
         is always worth the long look."""
         return (
-            data.isascii()
+            not self.anchored
+            and data.isascii()
             and b"\x1b" not in data
             and b"\x00" not in data
-            and not self._anchored()
             and self.raw.search(data) is None
         )
 
     def lines(self, text: str) -> Iterator[tuple[int, str]]:
         """Matching lines with their 1-based numbers, cut at 2,000 characters."""
-        if self.compiled.search(text) is None and not self._anchored():
+        if self.compiled.search(text) is None and not self.anchored:
             return
         for number, line in enumerate(split_lines(text), 1):
             if self.compiled.search(line) is not None:
                 yield number, line[:LINE_CHARS_MAX]
-
-    def _anchored(self) -> bool:
-        # ^ and $ mean the line's ends, not the text's: the quick look at the whole text would miss them.
-        return any(c in self.compiled.pattern for c in ("^", "$", "\\A", "\\z"))
 
 
 def compile_pattern(pattern: str, ignore_case: bool) -> Pattern:
@@ -69,7 +67,8 @@ def compile_pattern(pattern: str, ignore_case: bool) -> Pattern:
     except re2.error as bad:
         raise _refused(pattern, bad.args[0].decode() if isinstance(bad.args[0], bytes) else str(bad)) from bad
     literal = literal_of(pattern)
-    return Pattern(compiled, raw, _caseless(literal) if ignore_case else literal, ignore_case)
+    anchored = any(mark in pattern for mark in ("^", "$", "\\A", "\\z"))
+    return Pattern(compiled, raw, _caseless(literal) if ignore_case else literal, ignore_case, anchored)
 
 
 def literal_of(pattern: str) -> str:

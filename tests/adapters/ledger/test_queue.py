@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import pytest
 
-from recalld.adapters.ledger import queue
+from recalld.adapters.ledger import leasing, queue
 from recalld.domain.job import Job
 from recalld.infra.schema import MIGRATIONS
 from tests.counted import steps
@@ -33,7 +33,7 @@ def put(c: apsw.Connection, user: str, key: str, *, not_before: float = 0.0, lan
 
 
 def lease(c: apsw.Connection, jobs_max: int = 2, *, now: float = NOW, lanes: tuple[str, ...] = ()) -> list[Job]:
-    return queue.lease(c, now, {}, "w", jobs_max, 30.0, lanes)
+    return leasing.lease(c, now, {}, "w", jobs_max, 30.0, lanes)
 
 
 def cost(c: apsw.Connection, jobs_max: int = 2) -> int:
@@ -121,7 +121,7 @@ def test_a_lease_that_is_undone_has_given_nobody_a_turn(c: apsw.Connection) -> N
 def test_who_had_the_last_turn_is_remembered_for_a_bounded_number_of_users(
     c: apsw.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "TURNS_KEPT", 10)
+    monkeypatch.setattr(leasing, "TURNS_KEPT", 10)
     for user in range(60):
         put(c, f"u{user}", "once")
         (job,) = lease(c, 1)

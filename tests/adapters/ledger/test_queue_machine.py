@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from recalld.adapters.ledger import queue
+from recalld.adapters.ledger import leasing, queue
 from recalld.adapters.ledger.pen import Pen
 from recalld.domain.caller import Caller
 from recalld.domain.job import Job, Lane, NewJob
@@ -51,7 +51,7 @@ class QueueMachine(RuleBasedStateMachine):
             if not self.waiting and not self.held:
                 break
             self.now += 1_000.0
-            queue.lease(self.c, self.now, {}, "last", 0, LEASE_S, ())  # leases that ran out come back
+            leasing.lease(self.c, self.now, {}, "last", 0, LEASE_S, ())  # leases that ran out come back
             self.waiting |= {job.key for job, _, _ in self.held.values()}
             self.held.clear()
             for job in self._lease("last", 9):
@@ -66,7 +66,9 @@ class QueueMachine(RuleBasedStateMachine):
 
     def _lease(self, worker: str, jobs_max: int, *lanes: str) -> list[Job]:
         ready = self._ready(lanes)
-        leased = queue.lease(self.c, self.now, {"k": JobPolicy(attempts_max=10_000)}, worker, jobs_max, LEASE_S, lanes)
+        leased = leasing.lease(
+            self.c, self.now, {"k": JobPolicy(attempts_max=10_000)}, worker, jobs_max, LEASE_S, lanes
+        )
         assert len(leased) == min(jobs_max, len(ready)), "as many as there are"
         assert {job.key for job in leased} <= ready
         for job in leased:
@@ -118,7 +120,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(jobs_max=st.integers(1, 4))
     def lease_that_is_undone(self, jobs_max: int) -> None:
         self.c.execute("BEGIN")
-        queue.lease(self.c, self.now, {}, "w", jobs_max, LEASE_S, ())
+        leasing.lease(self.c, self.now, {}, "w", jobs_max, LEASE_S, ())
         self.c.execute("ROLLBACK")
 
     def _some(self, data: Any) -> Job:

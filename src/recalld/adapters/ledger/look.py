@@ -203,7 +203,7 @@ def grep_page(
 
 def _misses(data: bytes | None, literal: str, fold: bool) -> bool:
     """True when bytes certainly do not hold the literal; in another encoding than UTF-8 or escaped it looks different."""
-    if data is None or b"\\u" in data or b"\x1b" in data or literal.encode() in (data.lower() if fold else data):
+    if data is None or literal.encode() in (data.lower() if fold else data) or b"\x1b" in data or b"\\u" in data:
         return False
     try:
         data.decode()

@@ -31,7 +31,7 @@ from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Reader, Spent, StaleDir
 from recalld.ports.maintenance import STORE, DerivedState
 from recalld.rules.contents import damaged_file
 
-from . import apply, carry, cleaning, faults, look, queue, records, talk, trash, upkeep, vectored, writing
+from . import apply, carry, cleaning, faults, leasing, look, queue, records, talk, trash, upkeep, vectored, writing
 from .endings import Endings
 from .pen import Pen
 from .reading import SqliteReader
@@ -119,7 +119,7 @@ class SqliteLedger:
         """See ``ports.ledger.Ledger``."""
         now = self.clock.now()
         return await self.write(
-            lambda c: queue.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes), bulk=True
+            lambda c: leasing.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes), bulk=True
         )
 
     async def beat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:

@@ -88,7 +88,7 @@ def _scan(texts: list[tuple[Node, bytes]], compiled: Pattern, limit: int) -> lis
     """Matching lines, at most ``limit``. Contents are verified where they match: hashing all would cost a third more."""
     found: list[LineMatch] = []
     for node, data in texts:
-        escaped = b"\\u" in data and may_hold_escapes(node.uri.name)
+        escaped = may_hold_escapes(node.uri.name) and b"\\u" in data
         if compiled.absent(data) and not escaped:
             continue
         text = decode(data).text
