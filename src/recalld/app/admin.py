@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from recalld.rules.glob import compile_glob
 from recalld.rules.keys import compose, derived
 from recalld.rules.roles import check_governs, check_root, check_user_name
 
-MEMBERS_MAX = 10_000
+MEMBERS_PAGE = 10_000
 SECRET_BYTES = 32
 
 
@@ -81,17 +81,20 @@ class AdminVerbs:
         await self._furnish(account, user)
         return key
 
-    async def members(self, account: str, *, limit: int, name: str = "", role: str = "") -> list[Member]:
-        """By name; ``name`` is a pattern as for files (``a*``)."""
+    async def members(
+        self, account: str, *, limit: int, name: str = "", role: str = "", after: str = ""
+    ) -> list[Member]:
+        """By name, those after ``after``; ``name`` is a pattern as for files (``a*``)."""
         await self.account(account)
-        found = await self._doors.registry.members(account, limit=MEMBERS_MAX)
-        if role:
-            wanted = _role(role)
-            found = [m for m in found if m.role is wanted]
-        if name:
-            fits = compile_glob(name)
-            found = await self._doors.compute.run(lambda: [m for m in found if fits(m.user)])
-        return found[:limit]
+        wanted = _role(role) if role else None
+        fits = compile_glob(name) if name else None
+        found: list[Member] = []
+        while True:
+            page = await self._doors.registry.members(account, limit=MEMBERS_PAGE, after=after)
+            found += await self._doors.compute.run(_fitting, page, wanted, fits)
+            if len(page) < MEMBERS_PAGE or len(found) >= limit:
+                return found[:limit]
+            after = page[-1].user
 
     async def member(self, account: str, user: str) -> Member:
         """One of them. Raises ``NotFound``."""
@@ -154,6 +157,10 @@ class AdminVerbs:
             if not isinstance(task, str):
                 raise
             return Removal(account, user, task)
+
+
+def _fitting(members: Sequence[Member], role: Role | None, fits: Callable[[str], object] | None) -> list[Member]:
+    return [m for m in members if role in (None, m.role) and (fits is None or fits(m.user))]
 
 
 def _role(text: str) -> Role:

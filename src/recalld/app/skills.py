@@ -22,7 +22,7 @@ from recalld.rules.skill_defaults import completed
 
 from .locations import LocationVerbs
 
-LIMIT_MAX = 10_000
+LIMIT_MAX, LISTED_MAX = 10_000, 100_000
 AGENT_SKILLS = Uri(("agent", "skills"))
 
 
@@ -137,9 +137,9 @@ class SkillVerbs:
     # Last, because below it the word list means this method.
     async def list(self, target_uri: str = "", *, limit: int = 1000) -> list[Skill]:
         """Skills by name, the caller's own before the agent's."""
-        if not 1 <= limit <= LIMIT_MAX:
+        if not 1 <= limit <= LISTED_MAX:
             raise Invalid(
-                f"node_limit {limit} is out of range", remedy=f"1 to {LIMIT_MAX}", details={"field": "node_limit"}
+                f"node_limit {limit} is out of range", remedy=f"1 to {LISTED_MAX}", details={"field": "node_limit"}
             )
         found: list[Skill] = []
         for root in self.roots(target_uri):

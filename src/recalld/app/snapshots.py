@@ -19,7 +19,7 @@ from recalld.rules.snapshots import (
     place,
 )
 
-LOG_MAX = 500
+LOG_MAX = 1_000
 AUTHOR_NAME, AUTHOR_EMAIL = "viking-bot", "bot@viking.local"
 
 
@@ -43,10 +43,13 @@ class SnapshotVerbs:
         note = self._note(message, branch, author_name, author_email)
         return await record.record(note, self._places(paths, "paths"), self.caller, self._doors)
 
-    async def log(self, *, branch: str = "main", paths: Sequence[str] = (), limit: int = 20) -> list[Snapshot]:
-        """Newest first; with ``paths`` only snapshots that changed something there. Raises ``NotFound``."""
+    async def log(
+        self, *, branch: str = "main", paths: Sequence[str] = (), limit: int = 20, before: str = ""
+    ) -> list[Snapshot]:
+        """Newest first; with ``paths`` only snapshots that changed something there; ``before``: only those before this oid.
+        Raises ``NotFound``."""
         _check_limit(limit)
-        return await look.log(branch, self._places(paths, "paths"), limit, self.caller, self._doors)
+        return await look.log(branch, self._places(paths, "paths"), limit, before, self.caller, self._doors)
 
     async def show(self, ref: str) -> Snapshot:
         """One snapshot. Raises ``NotFound``."""
@@ -57,10 +60,12 @@ class SnapshotVerbs:
         snapshot, data = await look.show_file(ref, self._place(path), self.caller, self._doors)
         return snapshot, data if raw else await self._doors.compute.run(compare.without_trailer, data)
 
-    async def versions(self, path: str, *, branch: str = "main", limit: int = 20) -> list[tuple[Snapshot, Change]]:
-        """The snapshots in which a file changed, newest first. Raises ``NotFound``."""
+    async def versions(
+        self, path: str, *, branch: str = "main", limit: int = 20, before: str = ""
+    ) -> list[tuple[Snapshot, Change]]:
+        """The snapshots in which a file changed, newest first; ``before``: only those before this oid. Raises ``NotFound``."""
         _check_limit(limit)
-        return await look.versions(self._place(path), branch, limit, self.caller, self._doors)
+        return await look.versions(self._place(path), branch, limit, before, self.caller, self._doors)
 
     async def diff(self, path: str, *, to: str, since: str = "", raw: bool = True) -> compare.Compared:
         """How a file differs between two snapshots (``since`` "": the one before ``to``)."""

@@ -26,8 +26,8 @@ class Registry(Protocol):
         """A member, None if there is none (one known by its settings alone has no ``key_head``)."""
         ...
 
-    async def members(self, account: str, *, limit: int) -> list[Member]:
-        """The account's members with a key, by name."""
+    async def members(self, account: str, *, limit: int, after: str = "") -> list[Member]:
+        """The account's members with a key, by name, those after ``after``."""
         ...
 
     async def account(self, account: str) -> Account | None:

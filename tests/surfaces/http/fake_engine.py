@@ -258,8 +258,8 @@ class FakeWorkspace:
         if session_id not in self.state.sessions:
             raise NotFound(f"Session not found: {session_id}", details={"type": "session", "resource": session_id})
 
-    async def sessions(self) -> list[Session]:
-        return [self._session(name) for name in self.state.sessions]
+    async def sessions(self, *, limit: int = 10_000, offset: int = 0) -> list[Session]:
+        return [self._session(name) for name in self.state.sessions][offset : offset + limit]
 
     async def say(
         self, session_id: str, messages: Sequence[Mapping[str, Any]], *, idempotency_key: str = ""

@@ -33,9 +33,10 @@ def member(c: apsw.Connection, account: str, user: str) -> Found | None:
     return None if found is None else _member(cast("tuple[Any, ...]", found))
 
 
-def members(c: apsw.Connection, account: str, limit: int) -> list[Member]:
+def members(c: apsw.Connection, account: str, limit: int, after: str) -> list[Member]:
     """Those with a key, by name."""
-    found = c.execute(f"{_MEMBER} WHERE account = ? AND key_hash <> '' ORDER BY user LIMIT ?", (account, limit))
+    where = "WHERE account = ? AND user > ? AND key_hash <> ''"
+    found = c.execute(f"{_MEMBER} {where} ORDER BY user LIMIT ?", (account, after, limit))
     return [_member(cast("tuple[Any, ...]", values))[0] for values in found]
 
 

@@ -123,9 +123,9 @@ class SqliteRegistry:
         self._wrong.drop(gone)
 
     # ------------------------------------------------------------------ what there is
-    async def members(self, account: str, *, limit: int) -> list[Member]:
+    async def members(self, account: str, *, limit: int, after: str = "") -> list[Member]:
         """See ``ports.registry.Registry``."""
-        return await self._readers.read(lambda c: rows.members(c, account, limit))
+        return await self._readers.read(lambda c: rows.members(c, account, limit, after))
 
     async def account(self, account: str) -> Account | None:
         """See ``ports.registry.Registry``."""

@@ -15,25 +15,31 @@ from recalld.rules.snapshots import changes, path_of
 from .trees import LINE_MAX, along, head_of, refer, trees_of
 
 
-async def log(branch: str, under: Sequence[Uri], limit: int, caller: Caller, doors: Doors) -> list[Snapshot]:
-    """A branch's snapshots, newest first; with ``under`` only those that changed something there, among the last
-    ``LINE_MAX``. Raises ``NotFound`` for a branch without any."""
+async def log(
+    branch: str, under: Sequence[Uri], limit: int, before: str, caller: Caller, doors: Doors
+) -> list[Snapshot]:
+    """A branch's snapshots, newest first, those before the one with the oid ``before`` ("" = all); with ``under`` only those
+    that changed something there, among the last ``LINE_MAX``. Raises ``NotFound`` for a branch without any."""
     past = doors.history.past(caller)
     await head_of(branch, past)
+    until = await _until(before, past)
     if not under:
-        return await past.line(branch, limit=limit)
+        return await past.line(branch, until=until, limit=limit)
     touched: list[Snapshot] = []
 
     def seen(one: Snapshot, before: Files, after: Files) -> None:
         if changes(before, after):
             touched.append(one)
 
-    await along(await past.line(branch, limit=LINE_MAX), past, under, seen)
+    await along(await past.line(branch, until=until, limit=LINE_MAX), past, under, seen)
     return touched[::-1][:limit]
 
 
-async def versions(uri: Uri, branch: str, limit: int, caller: Caller, doors: Doors) -> list[tuple[Snapshot, Change]]:
-    """Where one file changed, newest first. Raises ``NotFound`` if no snapshot of the branch has it."""
+async def versions(
+    uri: Uri, branch: str, limit: int, before: str, caller: Caller, doors: Doors
+) -> list[tuple[Snapshot, Change]]:
+    """Where one file changed, newest first, in snapshots before the one with the oid ``before`` ("" = all). Raises ``NotFound``
+    if none of them has it."""
     past = doors.history.past(caller)
     await head_of(branch, past)
     path = path_of(uri)
@@ -44,10 +50,14 @@ async def versions(uri: Uri, branch: str, limit: int, caller: Caller, doors: Doo
         if (change.before or change.after) and change.type is not ChangeType.UNCHANGED:
             found.append((one, change))
 
-    await along(await past.line(branch, limit=LINE_MAX), past, (uri,), seen)
+    await along(await past.line(branch, until=await _until(before, past), limit=LINE_MAX), past, (uri,), seen)
     if not found:
         raise not_there(uri, f"branch {branch}")
     return found[::-1][:limit]
+
+
+async def _until(before: str, past: Past) -> int | None:
+    return (await past.snapshot(before)).seq - 1 if before else None
 
 
 async def show(ref: str, caller: Caller, doors: Doors) -> Snapshot:

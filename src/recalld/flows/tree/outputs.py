@@ -12,7 +12,7 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.outputs import FOLDER, TEXT_FILE, is_output_id, matches
 
-LISTED_MAX = 10_000
+LISTED_MAX = 100_000
 SNIPPET_CHARS_MAX = 10_000
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -34,7 +33,7 @@ def ls(
     entries = call.client.ls(
         uri, limit=limit, hidden=hidden, recursive=recursive, sort_by=sort or None, descending=reverse
     )
-    _answer(call, entries, lambda: show_entries(entries, long=long, nested=recursive))
+    call.answer(entries, lambda: show_entries(entries, long=long, nested=recursive))
 
 
 @app.command()
@@ -48,7 +47,7 @@ def tree(
 ) -> None:
     """Show everything below an address, with what it is about."""
     entries = call.client.tree(uri, depth=depth, limit=limit, hidden=hidden)
-    _answer(call, entries, lambda: show_entries(entries, nested=True))
+    call.answer(entries, lambda: show_entries(entries, nested=True))
 
 
 @app.command()
@@ -110,7 +109,7 @@ def grep(
             print(style(f"{match['uri']}", "cyan") + style(f":{match['line']}: {match['content']}"))
         aside(f"{found['count']} in {found.get('files_scanned', '?')} files")
 
-    _answer(call, found, show)
+    call.answer(found, show)
 
 
 @app.command(epilog='Example: recalld glob "**/*.md" -u viking://resources')
@@ -123,16 +122,4 @@ def glob(
 ) -> None:
     """Find entries by path."""
     uris = call.client.glob(pattern, uri, limit=limit)
-    _answer(call, uris, lambda: print("\n".join(uris)) if uris else aside("nothing matched"))
-
-
-def _answer(call: Call, result: Any, show: Callable[[], None]) -> None:
-    """Give the answer, and say where a limit cut it short."""
-    truncated = call.client.truncated
-
-    def show_all() -> None:
-        show()
-        if truncated:
-            aside(f"only the first {truncated}; there are more: raise --limit")
-
-    call.answer(result, show_all, **({"truncated": truncated} if truncated else {}))
+    call.answer(uris, lambda: print("\n".join(uris)) if uris else aside("nothing matched"))

@@ -101,6 +101,8 @@ def _talk(there: Client, luggage: Luggage) -> None:
     try:
         user = str(there.system_status().get("user") or "default")
         listed = there.sessions()
+        while there.truncated and (page := there.sessions(offset=len(listed))):
+            listed += page
     except _BROKEN:
         raise
     except RecalldError as refused:

@@ -17,6 +17,7 @@ from recalld.surfaces.client import Client
 
 from .address import server_url
 from .exits import print_json, report
+from .render import aside
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, on one line.", rich_help_panel="Common")]
 UrlOption = Annotated[str, typer.Option(help="Server (RECALLD_URL).", show_default=False, rich_help_panel="Common")]
@@ -82,12 +83,16 @@ class Call:
         if self._client is not None:
             self._client.close()
 
-    def answer(self, result: Any, show: Callable[[], None], **beside: Any) -> None:
-        """Give ``result`` as ``{"ok": true, "result": ...}`` (with ``beside``), or let ``show`` print it."""
+    def answer(self, result: Any, show: Callable[[], None], *, more: str = "raise --limit", **beside: Any) -> None:
+        """Give ``result`` as ``{"ok": true, "result": ...}`` (with ``beside``), or let ``show`` print it. Where a limit cut the
+        last answer short, that is said, and how to see ``more``."""
+        truncated = self._client.truncated if self._client is not None else 0
         if self.as_json:
-            print_json({"ok": True, "result": result, **beside})
-        else:
-            show()
+            print_json({"ok": True, "result": result, **({"truncated": truncated} if truncated else {}), **beside})
+            return
+        show()
+        if truncated:
+            aside(f"only {truncated} are shown; there are more: {more}")
 
 
 def talks(command: Callable[..., None]) -> Callable[..., None]:

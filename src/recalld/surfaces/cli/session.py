@@ -112,11 +112,15 @@ def _lines_of(text: str) -> list[Any]:
 
 @app.command("list")
 @talks
-def list_(call: Call) -> None:
+def list_(
+    call: Call,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most this many.")] = 10_000,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")] = 0,
+) -> None:
     """List sessions, newest first."""
-    sessions = call.client.sessions()
+    sessions = call.client.sessions(limit=limit, offset=offset)
     rows = [(s["session_id"], s.get("mod_time", ""), s["uri"]) for s in sessions]
-    call.answer(sessions, lambda: show_table(("session", "changed", "uri"), rows))
+    call.answer(sessions, lambda: show_table(("session", "changed", "uri"), rows), more=f"--offset {offset + limit}")
 
 
 @app.command()

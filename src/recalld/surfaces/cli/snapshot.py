@@ -64,15 +64,17 @@ def commit(
 @talks
 def log(
     call: Call,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500)] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="At most this many.")] = 20,
+    before: Annotated[str, typer.Option(help="Only snapshots before this oid.")] = "",
     paths: PathsOption = None,
     branch: BranchOption = "main",
 ) -> None:
     """List snapshots, newest first."""
-    params = {"branch": branch, "limit": limit, "paths": paths or None}
+    params = {"branch": branch, "limit": limit, "before": before or None, "paths": paths or None}
     found = call.client.call("GET", f"{AT}/log", params=params).result
     rows = [(one["oid"][:OID_SHOWN], _when(one), one["author"]["name"], one["message"].split("\n")[0]) for one in found]
-    call.answer(found, lambda: show_table(("oid", "when", "author", "message"), rows))
+    more = f"--before {rows[-1][0]}" if rows else ""
+    call.answer(found, lambda: show_table(("oid", "when", "author", "message"), rows), more=more)
 
 
 def _when(one: dict[str, Any]) -> str:

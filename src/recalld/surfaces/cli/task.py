@@ -32,14 +32,16 @@ def list_(
     call: Call,
     kind: Annotated[str, typer.Option("--type", help="add_resource, session_commit, ...")] = "",
     status: Annotated[str, typer.Option(help="pending, running, completed, failed or cancelled.")] = "",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="At most this many.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")] = 0,
 ) -> None:
     """List tasks, newest first."""
-    tasks = call.client.tasks(type=kind, status=status, limit=limit)
+    tasks = call.client.tasks(type=kind, status=status, limit=limit, offset=offset)
     rows = [
         (t["task_id"], t["task_type"], t["status"], t.get("stage") or "", t.get("resource_id") or "") for t in tasks
     ]
-    call.answer(tasks, lambda: show_table(("task", "type", "status", "stage", "resource"), rows))
+    columns = ("task", "type", "status", "stage", "resource")
+    call.answer(tasks, lambda: show_table(columns, rows), more=f"--offset {offset + limit}")
 
 
 @app.command()

@@ -218,9 +218,9 @@ class Client(Transport):
         named = unicodedata.normalize("NFC", session_id) or None
         return dict(self._post("/sessions", {"session_id": named}).result)
 
-    def sessions(self) -> list[dict[str, Any]]:
-        """All, newest first."""
-        return list(self._get("/sessions").result)
+    def sessions(self, *, limit: int | None = None, offset: int = 0) -> list[dict[str, Any]]:
+        """Newest first, without the first ``offset``; ``limit`` None: as many as the server tells at once."""
+        return list(self._get("/sessions", limit=limit, offset=offset or None).result)
 
     def session(self, session_id: str) -> dict[str, Any]:
         """One session's state. Raises ``NotFound``."""
@@ -318,9 +318,10 @@ class Client(Transport):
         """One task. Raises ``NotFound``."""
         return dict(self._get(f"/tasks/{segment(task_id, 'task id')}").result)
 
-    def tasks(self, *, type: str = "", status: str = "", limit: int = 50) -> list[dict[str, Any]]:
-        """Newest first."""
-        return list(self._get("/tasks", task_type=type or None, status=status or None, limit=limit).result)
+    def tasks(self, *, type: str = "", status: str = "", limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
+        """Newest first, without the first ``offset``."""
+        which = {"task_type": type or None, "status": status or None}
+        return list(self._get("/tasks", **which, limit=limit, offset=offset or None).result)
 
     def cancel(self, task_id: str) -> dict[str, Any]:
         """Ask a task to stop. Raises ``Conflict`` if it has ended."""

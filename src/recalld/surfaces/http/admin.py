@@ -54,9 +54,11 @@ async def make_user(call: Call, account: str, body: models.UserBody) -> dict[str
 
 
 async def users(call: Call, account: str, query: Annotated[models.UsersQuery, Query()]) -> list[dict[str, Any]]:
-    """An account's users by name (root, or its admin)."""
-    found = await _verbs(call).members(account, limit=query.limit, name=query.name, role=query.role)
-    return [_user(one) for one in found]
+    """An account's users by name (root, or its admin); go on with ``after``."""
+    found = await _verbs(call).members(
+        account, limit=query.limit + 1, name=query.name, role=query.role, after=query.after
+    )
+    return [_user(one) for one in call.cut(found, query.limit)]
 
 
 async def user(call: Call, account: str, user: str) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from recalld.surfaces.http.models.session import (
     SessionListed,
     SessionMeta,
     SessionQuery,
+    SessionsQuery,
     UsedBody,
     UsedResult,
 )
@@ -64,9 +65,10 @@ async def configure(call: Call, session_id: str, body: ConfigBody) -> dict[str, 
     return {"session_id": session_id, **_settings(await call.workspace.verbs(TalkVerbs).configure(session_id, changes))}
 
 
-async def sessions(call: Call) -> list[Any]:
-    """The caller's sessions, newest first."""
-    return [_listed(s) for s in await call.workspace.sessions()]
+async def sessions(call: Call, query: Annotated[SessionsQuery, Query()]) -> list[Any]:
+    """The caller's sessions, newest first; go on with ``offset``."""
+    found = await call.workspace.sessions(limit=query.limit + 1, offset=query.offset)
+    return [_listed(s) for s in call.cut(found, query.limit)]
 
 
 async def session(call: Call, session_id: str, query: Annotated[SessionQuery, Query()]) -> dict[str, Any]:

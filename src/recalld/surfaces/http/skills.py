@@ -93,7 +93,7 @@ async def update(call: Call, name: str, body: SkillBody) -> dict[str, Any]:
 async def skills(call: Call, query: Annotated[SkillsQuery, Query()]) -> dict[str, Any]:
     """The caller's skills, then the agent's, by name."""
     verbs = call.workspace.verbs(SkillVerbs)
-    found = await verbs.list(query.target_uri or "", limit=query.node_limit)
+    found = call.cut(await verbs.list(query.target_uri or "", limit=query.node_limit + 1), query.node_limit)
     return _roots(verbs, query.target_uri) | {"skills": [_summary(s) for s in found], "total": len(found)}
 
 

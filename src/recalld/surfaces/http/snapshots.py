@@ -54,9 +54,9 @@ async def commit(call: Call, body: CommitBody) -> dict[str, Any]:
 
 
 async def log(call: Call, query: Annotated[LogQuery, Query()]) -> list[dict[str, Any]]:
-    """A branch's snapshots, newest first; with ``paths`` only those that changed something there."""
-    found = await _verbs(call).log(branch=query.branch, limit=query.limit, paths=_paths(call))
-    return [_shown(one) for one in found]
+    """A branch's snapshots, newest first; with ``paths`` only those that changed something there. Go on with ``before``."""
+    found = await _verbs(call).log(branch=query.branch, limit=query.limit + 1, paths=_paths(call), before=query.before)
+    return [_shown(one) for one in call.cut(found, query.limit)]
 
 
 async def show(call: Call, query: Annotated[ShowQuery, Query()]) -> Any:
@@ -102,7 +102,8 @@ async def diff_paths(call: Call, query: Annotated[DiffPathsQuery, Query()]) -> d
 
 async def versions(call: Call, query: Annotated[VersionsQuery, Query()]) -> dict[str, Any]:
     """The snapshots in which a file changed, newest first."""
-    found = await _verbs(call).versions(query.path, branch=query.branch, limit=query.limit)
+    found = await _verbs(call).versions(query.path, branch=query.branch, limit=query.limit + 1, before=query.before)
+    found = call.cut(found, query.limit)
     return {
         "path": uri_of(found[0][1].path),
         "versions": [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query
 
 from recalld.domain.caller import Role
 from recalld.domain.errors import Denied, NotFound
-from recalld.domain.job import Task
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.session import TaskResult, TasksQuery
@@ -32,17 +32,17 @@ async def task(call: Call, task_id: str) -> dict[str, Any]:
 
 
 async def tasks(call: Call, query: Annotated[TasksQuery, Query()]) -> list[Any]:
-    """The caller's tasks, newest first."""
+    """The caller's tasks, newest first; go on with ``offset``."""
     asked = query.task_type or ""
+    list_of = partial(call.workspace.tasks, status=query.status or "", resource_id=query.resource_id or "")
     types = [t for t in _ADMINISTRATION if asked in {"", t}] if _is_root_key(call) else [asked]
-    found: list[Task] = []
-    for type_ in types:
-        found += await call.workspace.tasks(
-            type=type_, status=query.status or "", resource_id=query.resource_id or "", limit=query.limit
-        )
-    if len(types) > 1:
-        found = sorted(found, key=lambda one: one.created_at, reverse=True)[: query.limit]
-    return [shapes.task(t) for t in found]
+    if len(types) == 1:
+        found = await list_of(type=types[0], limit=query.limit + 1, offset=query.offset)
+    else:
+        end = query.offset + query.limit + 1
+        every = [t for type_ in types for t in await list_of(type=type_, limit=end)]
+        found = sorted(every, key=lambda one: one.created_at, reverse=True)[query.offset : end]
+    return [shapes.task(t) for t in call.cut(found, query.limit)]
 
 
 def _is_root_key(call: Call) -> bool:

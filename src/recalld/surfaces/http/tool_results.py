@@ -26,7 +26,8 @@ _UNIT = "unicode_code_point"
 async def tool_results(call: Call, session_id: str, query: Annotated[OutputsQuery, Query()]) -> dict[str, Any]:
     """Which there are, newest first."""
     verbs = call.workspace.verbs(TalkVerbs)
-    return {"tool_results": await verbs.tool_results(session_id, tool_name=query.tool_name or "", limit=query.limit)}
+    found = await verbs.tool_results(session_id, tool_name=query.tool_name or "", limit=query.limit + 1)
+    return {"tool_results": call.cut(found, query.limit)}
 
 
 async def tool_result(
@@ -52,9 +53,9 @@ async def search_tool_result(
 ) -> dict[str, Any]:
     """Where a word stands in one, whatever its case."""
     found = await call.workspace.verbs(TalkVerbs).search_tool_result(
-        session_id, tool_result_id, query.q, limit=query.limit, context_chars=query.context_chars
+        session_id, tool_result_id, query.q, limit=query.limit + 1, context_chars=query.context_chars
     )
-    matches = [{"offset": at, "offset_unit": _UNIT, "snippet": text} for at, text in found]
+    matches = [{"offset": at, "offset_unit": _UNIT, "snippet": text} for at, text in call.cut(found, query.limit)]
     return {"tool_result_id": tool_result_id, "matches": matches}
 
 

@@ -197,6 +197,7 @@ class History(Arguments, frozen=True):
 
     uri: str = ""
     limit: Annotated[int, Meta(ge=1, le=200)] = 20
+    before: Annotated[int, Meta(ge=0)] = 0
 
 
 class Undo(Arguments, frozen=True):

@@ -17,12 +17,19 @@ async def history(desk: Desk, asked: args.History) -> str:
     """List the versions of a file, or without uri the latest changes; use it before undo or restore."""
     verbs = desk.workspace.verbs(HistoryVerbs)
     if asked.uri:
-        versions = await verbs.versions(asked.uri, limit=asked.limit)
+        versions = await verbs.versions(asked.uri, before=asked.before, limit=asked.limit + 1)
+        more = versions[asked.limit - 1].seq if len(versions) > asked.limit else 0
+        versions = versions[: asked.limit]
         lines = [f"{v.seq}  {iso(v.at)}  {v.actor}  {v.op}  {v.size} bytes" for v in versions]
-        return "\n".join([f"Versions of {asked.uri}, newest first (number, time, user, change):", *lines])
-    page = await verbs.log(limit=asked.limit)
+        head = f"Versions of {asked.uri}, newest first (number, time, user, change):"
+        return "\n".join([head, *lines, *_more(more)])
+    page = await verbs.log(before=asked.before, limit=asked.limit)
     lines = [f"{e.commit}  {iso(e.at)}  {e.actor}  {e.op}  {e.uri}" for e in page.entries]
-    return "\n".join(["Changes, newest first (number, time, user, change, address):", *lines])
+    return "\n".join(["Changes, newest first (number, time, user, change, address):", *lines, *_more(page.next)])
+
+
+def _more(before: int) -> list[str]:
+    return [f"[there are more: go on with before={before}]"] if before else []
 
 
 async def undo(desk: Desk, asked: args.Undo) -> str:

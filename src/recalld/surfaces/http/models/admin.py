@@ -64,6 +64,7 @@ class UsersQuery(Model):
     limit: int = Field(100, ge=1, le=10_000)
     name: str = Field("", max_length=128, description="a pattern such as a*")
     role: Literal["", "user", "admin"] = ""
+    after: str = Field("", max_length=128, description="only names after this one, the last of the page before")
 
 
 class AccountSettingsBody(Strict):

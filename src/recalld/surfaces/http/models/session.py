@@ -165,6 +165,13 @@ class ContextQuery(Model):
     token_budget: int = Field(128_000, ge=0)
 
 
+class SessionsQuery(Model):
+    """Which sessions."""
+
+    limit: int = Field(10_000, ge=1, le=10_000)
+    offset: int = Field(0, ge=0, description="leave out so many of the newest")
+
+
 class TasksQuery(Model):
     """Which tasks."""
 
@@ -172,6 +179,7 @@ class TasksQuery(Model):
     status: Literal["pending", "running", "cancelling", "completed", "failed", "cancelled"] | None = None
     resource_id: str | None = None
     limit: int = Field(50, ge=1, le=200)
+    offset: int = Field(0, ge=0, description="leave out so many of the newest")
 
 
 class Who(Model):

@@ -28,6 +28,7 @@ class LogQuery(Model):
 
     branch: str = "main"
     limit: int = Field(20, ge=1, le=500)
+    before: str = Field("", description="only snapshots before this one, the last of the page before: its oid")
     paths: str | None = Field(None, description=_PATHS)
 
 
@@ -62,6 +63,7 @@ class VersionsQuery(Model):
     path: str
     branch: str = "main"
     limit: int = Field(20, ge=1, le=500)
+    before: str = Field("", description="only snapshots before this one, the last of the page before: its oid")
 
 
 class RestoreBody(Strict):
