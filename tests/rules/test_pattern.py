@@ -51,6 +51,17 @@ def test_every_match_holds_the_literal(pattern: str, text: str) -> None:
         ("a?c", "abc", True),
         ("a.c", "abc", False),
         ("docs/*/a.md", "docs/b/a.md", True),
+        ("a[[]1.md", "a[1.md", True),
+        ("[[]draft].md", "[draft].md", True),
+        ("[]]", "]", True),
+        ("[!]]", "]", False),
+        ("[]a]x", "ax", True),
+        ("[{]x", "{x", True),
+        ("a]b}", "a]b}", True),
+        ("{a,{b,c}}", "c", True),
+        ("[a{]", "{", True),
+        ("[{]slug[}].md", "{slug}.md", True),
+        ("{a[,]b,c}", "a,b", True),
     ],
 )
 def test_globs(pattern: str, path: str, fits: bool) -> None:
@@ -75,6 +86,14 @@ def test_globs(pattern: str, path: str, fits: bool) -> None:
 )
 def test_the_longest_sure_literal_is_known(pattern: str, literal: str) -> None:
     assert literal_of(pattern) == literal
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[", "a[", "docs/[ab", "[]", "[!]", "[^]", "[a]/[b", "{a,b", "a{", "{a,{b}", "x{[}]"]
+)
+def test_a_glob_that_is_not_closed_is_refused_with_its_remedy(pattern: str) -> None:
+    with pytest.raises(Invalid, match="is not closed.*for the character itself"):
+        compile_glob(pattern)
 
 
 def test_a_glob_cannot_explode() -> None:

@@ -19,9 +19,10 @@ def compile_glob(pattern: str) -> Callable[[str], bool]:
         raise Invalid(
             f"a pattern of {len(pattern)} characters", remedy=f"at most {GLOB_CHARS_MAX}", details={"field": "pattern"}
         )
+    pattern = _plain_classes(pattern)
     options = re2.Options()
     options.log_errors = False
-    whole = "|".join(expression(p) for p in _alternatives(pattern.strip("/")))
+    whole = "|".join(expression(p.translate(_AS_WRITTEN)) for p in _alternatives(pattern.strip("/")))
     try:
         compiled = re2.compile(f"(?:{whole})", options)
     except re2.error as bad:
@@ -29,6 +30,48 @@ def compile_glob(pattern: str) -> Callable[[str], bool]:
             f"pattern {pattern!r} is not a glob", remedy="close its brackets", details={"field": "pattern"}
         ) from bad
     return lambda path: compiled.fullmatch(path) is not None
+
+
+_IN_CLASS = {ord("{"): "\udc00", ord("}"): "\udc01", ord(","): "\udc02"}
+"""What braces and commas are within a class until alternatives are told apart; no path holds such characters."""
+_AS_WRITTEN = {ord(stands): chr(code) for code, stands in _IN_CLASS.items()}
+
+
+def _plain_classes(pattern: str) -> str:
+    """The pattern with the braces and commas of its classes out of the way. Raises ``Invalid`` for a bracket or brace that is
+    never closed: as a character of its own it stands in brackets."""
+    plain, at = "", 0
+    while at < len(pattern):
+        end = _class_end(pattern, at) if pattern[at] == "[" else at
+        if end < 0:
+            raise _unclosed(pattern, "[")
+        piece = pattern[at : end + 1]
+        plain += piece if end == at else piece.translate(_IN_CLASS)
+        at = end + 1
+    if "{" in _without_pairs(plain):
+        raise _unclosed(pattern, "{")
+    return plain
+
+
+def _without_pairs(text: str) -> str:
+    """A text without its braces that belong together, however deep."""
+    while (less := re.sub(r"\{[^{}]*\}", "", text)) != text:
+        text = less
+    return text
+
+
+def _class_end(pattern: str, begin: int) -> int:
+    """Where the class that begins at ``[`` ends; -1 if it does not. A ``]`` that stands first is one of its characters."""
+    first = begin + (2 if pattern[begin + 1 : begin + 2] in {"!", "^"} else 1)
+    return pattern.find("]", first + 1)
+
+
+def _unclosed(pattern: str, bracket: str) -> Invalid:
+    return Invalid(
+        f"pattern {pattern[:80]!r} has a {bracket} that is not closed",
+        remedy=f"close it, or write [{bracket}] for the character itself",
+        details={"field": "pattern"},
+    )
 
 
 def _alternatives(pattern: str) -> list[str]:
@@ -59,9 +102,8 @@ def expression(pattern: str) -> str:
             out, i = out + "[^/]*", i + 1
         elif pattern[i] == "?":
             out, i = out + "[^/]", i + 1
-        elif pattern[i] == "[" and "]" in pattern[i + 1 :]:
-            end = pattern.index("]", i + 1)
-            inside = pattern[i + 1 : end].replace("\\", "\\\\")
+        elif pattern[i] == "[" and (end := _class_end(pattern, i)) > 0:
+            inside = pattern[i + 1 : end].replace("\\", "\\\\").replace("[", "\\[")
             out, i = out + "[" + ("^" + inside[1:] if inside.startswith("!") else inside) + "]", end + 1
         else:
             out, i = out + re.escape(pattern[i]), i + 1
