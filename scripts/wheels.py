@@ -22,6 +22,9 @@ PLATFORMS = {
     "linux-aarch64": ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"),
     "macos-arm64": tuple(f"macosx_{v}_0_arm64" for v in (14, 13, 12, 11))
     + ("macosx_11_0_universal2", "macosx_10_9_universal2"),
+    "macos-x86_64": tuple(f"macosx_{v}_0_x86_64" for v in (14, 13, 12, 11))
+    + tuple(f"macosx_10_{v}_{kind}" for v in (15, 14, 13, 12, 9) for kind in ("x86_64", "universal2"))
+    + ("macosx_11_0_universal2",),
 }
 
 
