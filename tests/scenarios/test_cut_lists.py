@@ -52,7 +52,7 @@ ELSEWISE = {
 
 
 async def made(engine: Engine) -> Engine:
-    """Two and more of everything."""
+    """Three and more of everything, and nothing under way any more."""
     for n in range(3):
         await engine.write(f"{FILES}/{n}.md", f"amber {n}")
     for n in range(3):
@@ -70,6 +70,7 @@ async def made(engine: Engine) -> Engine:
         await engine.session_commit(f"s{n}")
         skill = f"---\nname: skill-{n}\ndescription: Does {n}\n---\nBody\n"
         await engine.verbs(SkillVerbs).add(skill)
+    await engine.wait()
     return engine
 
 
@@ -99,7 +100,7 @@ async def rooted(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def asked(http: httpx.AsyncClient, route: str, **more: Any) -> tuple[list[Any], str | None]:
-    """The list of an answer, and what its header says."""
+    """The list of an answer, tasks and sessions by their ids (work goes on meanwhile), and what its header says."""
     given, where, _ = CUT[route]
     method, path = route.split(" ")
     if "{tool_result_id}" in path:
@@ -110,7 +111,10 @@ async def asked(http: httpx.AsyncClient, route: str, **more: Any) -> tuple[list[
     answer = await http.request(method, API + path, **request)
     assert answer.status_code == 200, answer.text
     result = answer.json()["result"]
-    return (result[where] if where else result), answer.headers.get("X-Recalld-Truncated")
+    found = result[where] if where else result
+    if method == "GET" and path in {"/sessions", "/tasks"}:
+        found = [one.get("task_id") or one["session_id"] for one in found]
+    return found, answer.headers.get("X-Recalld-Truncated")
 
 
 async def check(http: httpx.AsyncClient, route: str) -> None:
