@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from recalld import __version__
 
 from .arguments import schema
 from .desk import Desk
+from .lines import lines
 from .tools import TOOLS, call
 
 _OPEN = TransportSecuritySettings(enable_dns_rebinding_protection=False)
@@ -57,7 +59,15 @@ async def answer(of: Server[Any], scope: Scope, receive: Receive, send: Send) ->
 
 
 async def talk(desk: Desk) -> None:
-    """Serve stdin and stdout until stdin ends."""
+    """Serve stdin and stdout until stdin ends, or nobody reads stdout any more."""
     served = server(lambda _: desk)
-    async with stdio_server() as (read, write):
-        await served.run(read, write, served.create_initialization_options())
+    try:
+        async with stdio_server(stdin=_stdin()) as (read, write):
+            await served.run(read, write, served.create_initialization_options())
+    except* BrokenPipeError:
+        pass  # the client has gone
+
+
+def _stdin() -> Any:
+    """Lines that can be waited for without a thread; None (the library's own) where the loop cannot watch a pipe (Windows)."""
+    return None if sys.platform == "win32" else lines(0)
