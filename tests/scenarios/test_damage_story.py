@@ -310,3 +310,33 @@ async def test_a_damaged_segment_of_a_grown_file_is_refused_by_name_and_found_by
         with pytest.raises(Corrupt, match="content of viking://resources/log.md is damaged"):
             await engine.read("viking://resources/log.md")
         assert "the content of viking://resources/log.md is damaged" in await engine.check()
+
+
+# ------------------------------------------------------------------ what hangs on what
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("INSERT INTO trash (node, at) VALUES (99999, 0)", "1 removed entries without a node"),
+        ("INSERT INTO trash (node, at) SELECT max(id), 0 FROM node WHERE gone = 0", "1 removed entries that live"),
+        ("INSERT INTO grown VALUES ('ab', 3, 999)", "1 grown contents without their stream"),
+        ("INSERT INTO stream (base, begins, size) VALUES ('', 0, 3)", "1 streams without a version"),
+        ("INSERT INTO segment VALUES (999, 0, x'00')", "1 segments without a stream"),
+    ],
+)
+async def test_rows_that_hang_on_nothing_are_named_and_removed(data: Path, damage: str, said: str) -> None:
+    c = sqlite3.connect(data / "recalld.db")
+    c.execute(damage)
+    c.commit()
+    c.close()
+    async with open_ledger_of(data) as (ledger, _):
+        assert said in await ledger.check()
+        await ledger.check(repair=True)
+        assert await ledger.check() == []
+
+
+async def test_a_removed_node_that_is_not_listed_is_listed_again(data: Path) -> None:
+    async with open_ledger_of(data) as (ledger, _):
+        await ledger.write(lambda c: c.execute("UPDATE node SET gone = 5 WHERE name = 'f3.md'").fetchall())
+        assert "1 removed nodes that are not listed" in await ledger.check()
+        await ledger.check(repair=True)
+        assert await ledger.check() == []

@@ -7,6 +7,7 @@ import time
 import unicodedata
 
 import apsw
+import structlog
 
 from .lookup import every
 
@@ -21,6 +22,9 @@ WITH RECURSIVE up(id, parent, name) AS (
   UNION ALL SELECT n.id, n.parent, n.name FROM up JOIN node n ON n.id = up.parent)
 SELECT name FROM up"""
 PAGE = 10_000
+TOLD_EVERY = 20_000
+"""Names, about a second."""
+log = structlog.get_logger("recalld.store")
 DIRECTORY = 0
 Paths = dict[int, list[str]]
 """Names above and of a directory, outermost (the account's) first."""
@@ -29,7 +33,7 @@ Paths = dict[int, list[str]]
 def compose_names(c: apsw.Connection) -> int:
     """Rename every node whose name is not composed, as a move in the log; returns how many. A name that a neighbour has
     already gets ``_1``, ``_2`` ... before its ending. A million names that are composed cost a second."""
-    done = after = 0
+    done = after = told = 0
     paths: Paths = {}
     while page := every(c, _FOREIGN, (after, PAGE)):
         for node, parent, name, kind in page:
@@ -40,6 +44,11 @@ def compose_names(c: apsw.Connection) -> int:
                 if kind == DIRECTORY or len(paths) > PAGE:
                     paths.clear()
         after = page[-1][0]
+        if done - told >= TOLD_EVERY:
+            told = done
+            log.info("names are being composed", renamed=done)
+    if done:
+        log.info("names have been composed", renamed=done)
     return done
 
 

@@ -16,12 +16,19 @@ FAULTS: tuple[Fault, ...] = (
     ("tiers without a node", "tier WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
     ("messages without a node", "message WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
     ("nodes without a parent", "node WHERE parent <> 0 AND parent NOT IN (SELECT id FROM node)", "DELETE FROM "),
+    ("removed entries without a node", "trash WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
+    ("removed entries that live", "trash WHERE node IN (SELECT id FROM node WHERE gone = 0)", "DELETE FROM "),
+    # Then their bytes may be written again; files that still name them are told below.
+    ("grown contents without their stream", "grown WHERE stream NOT IN (SELECT id FROM stream)", "DELETE FROM "),
+    ("streams without a version", "stream WHERE id NOT IN (SELECT stream FROM grown)", "DELETE FROM "),
+    ("segments without a stream", "segment WHERE stream NOT IN (SELECT id FROM stream)", "DELETE FROM "),
     (
         "files without content",
         "node WHERE kind = 1 AND size > 0 AND hash NOT IN (SELECT hash FROM blob UNION ALL SELECT hash FROM grown)",
         "",
     ),
 )
+_FORGOTTEN = "FROM node n LEFT JOIN log l ON l.seq = n.gone WHERE n.gone > 0 AND n.id NOT IN (SELECT node FROM trash)"
 
 
 def check(c: apsw.Connection, repair: bool) -> list[str]:
@@ -57,6 +64,11 @@ def _table_faults(c: apsw.Connection, repair: bool) -> list[str]:
             said.append(f"{count} {what}" + (" (removed)" if repair and mend else ""))
             if repair and mend:
                 c.execute(mend + where)
+    forgotten = every(c, f"SELECT n.id, l.at {_FORGOTTEN}")
+    if forgotten:
+        said.append(f"{len(forgotten)} removed nodes that are not listed" + (" (listed)" if repair else ""))
+        if repair:
+            c.execute(f"INSERT INTO trash (node, at) SELECT n.id, coalesce(l.at, 0) {_FORGOTTEN}")
     for owner, chunks, terms, real, real_terms in every(
         c,
         "SELECT o.id, o.chunks, o.terms, count(k.id), coalesce(sum(k.length), 0) "
