@@ -109,11 +109,12 @@ class StoreMachine(RuleBasedStateMachine):
             self.until(self.held.done)
             self.gate = None
 
-    @precondition(lambda self: any(not task.done() for *_, task in self.calls))
+    # What a thread has finished by now is a matter of timing: the choice is among all calls, so that examples replay.
+    @precondition(lambda self: bool(self.calls))
     @rule(data=st.data())
     def caller_leaves(self, data: Any) -> None:
-        task = data.draw(st.sampled_from([n for n, call in enumerate(self.calls) if not call[3].done()]))
-        self.calls[task][3].cancel()
+        call = data.draw(st.integers(0, len(self.calls) - 1))
+        self.calls[call][3].cancel()  # of a finished call: no effect
         self.loop.run_until_complete(asyncio.sleep(0))
 
 
