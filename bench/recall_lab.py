@@ -123,9 +123,9 @@ async def gather(bench: Bench) -> list[tuple[Any, Any, Any, Any]]:
     for scope, caller, targets in bench.scopes:
         for q in scope.queries:
             asked = Query(q.text[:10_000], targets=targets, limit=100)
-            reach = await bench.doors.catalog.reach(caller, asked)
-            found = await recall(plan(asked), reach, bench.doors, deadline_s=60)
-            table, evidence = await rows_of(reach, found, bench.doors)
+            resolved = await bench.doors.catalog.resolve_scope(caller, asked)
+            found = await recall(plan(asked), resolved, bench.doors, deadline_s=60)
+            table, evidence = await rows_of(resolved, found, bench.doors)
             kept.append((q, scope.id, table, evidence))
     return kept
 

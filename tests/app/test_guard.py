@@ -144,12 +144,12 @@ class Far(HashEmbedder):
 
 async def test_company_is_waited_for_as_long_as_the_embedder_gives_time(guard: Guard, clock: MemoryClock) -> None:
     far, near = embedding(Far(clock), guard, clock), embedding(HashEmbedder(HashSettings()), guard, clock)
-    assert far.patience_s("stork") == 0.0  # nothing is known about it yet
+    assert far.linger_s("stork") == 0.0  # nothing is known about it yet
     for embedder in (far, near):
         await embedder.embed(["heron"], query=True)
-    assert 0.0 < far.patience_s("stork") <= 0.06
-    assert far.patience_s("heron") == 0.0  # its vector is here
-    assert near.patience_s("stork") == 0.0
+    assert 0.0 < far.linger_s("stork") <= 0.06
+    assert far.linger_s("heron") == 0.0  # its vector is here
+    assert near.linger_s("stork") == 0.0
     await far.close()
     await near.close()
 
@@ -157,12 +157,12 @@ async def test_company_is_waited_for_as_long_as_the_embedder_gives_time(guard: G
 async def test_nobody_waits_for_company_while_the_embedder_refuses_at_once(guard: Guard, clock: MemoryClock) -> None:
     embedder = embedding(Far(clock), guard, clock)
     await embedder.embed(["heron"], query=True)
-    assert embedder.patience_s("stork") > 0
+    assert embedder.linger_s("stork") > 0
     for _ in range(2):
         with pytest.raises(Upstream):
             await ask(guard, Flaky("auth"))
         clock.advance(POLICY.pause_first_s)
-    assert embedder.patience_s("stork") == 0.0
+    assert embedder.linger_s("stork") == 0.0
     await embedder.close()
 
 

@@ -27,16 +27,16 @@ def uri(text: str) -> Uri:
 
 
 class House:
-    """A shelf and a catalog over it; ``found`` lists addresses a query can reach."""
+    """A shelf and a catalog over it; ``found`` lists the addresses a query can find."""
 
     def __init__(self) -> None:
         self.shelf = Shelf()
         self.catalog = SqliteCatalog(self.shelf)
 
     async def found(self, caller: Caller = ANA, **asked: Any) -> set[str]:
-        reach = await self.catalog.reach(caller, Query("q", **asked))
-        table = await self.catalog.table(reach)
-        loaded = await self.catalog.load(reach, sorted(set(table.node.tolist())))
+        scope = await self.catalog.resolve_scope(caller, Query("q", **asked))
+        table = await self.catalog.table(scope)
+        loaded = await self.catalog.load(scope, sorted(set(table.node.tolist())))
         return {str(each.uri).removeprefix("viking://") for each in loaded}
 
     def say(self, user: str, *texts: str, session: str = "s1") -> list[int]:
@@ -103,8 +103,8 @@ async def test_a_rewritten_file_is_found_by_its_new_chunks_alone(house: House) -
     house.shelf.file(uri("resources/a.md"), "one two three " * 200)
     await house.found()
     house.shelf.file(uri("resources/a.md"), "short")
-    reach = await house.catalog.reach(ANA, Query("q"))
-    assert reach.size == 1
+    scope = await house.catalog.resolve_scope(ANA, Query("q"))
+    assert scope.size == 1
 
 
 async def test_chunks_of_the_same_version_take_each_others_place(house: House) -> None:
@@ -117,7 +117,7 @@ async def test_chunks_of_the_same_version_take_each_others_place(house: House) -
         'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", at) VALUES (?,?,1,2,0,0,1,1,?,0)',
         (house.shelf.owner(""), node, node),
     )
-    assert (await house.catalog.reach(ANA, Query("q"))).size == 1
+    assert (await house.catalog.resolve_scope(ANA, Query("q"))).size == 1
 
 
 async def test_what_was_just_written_is_there(house: House) -> None:
@@ -173,10 +173,10 @@ async def test_times_bound_files_and_turns(house: House) -> None:
 
 async def test_tiers_are_found_only_when_asked_for(house: House) -> None:
     house.shelf.file(uri("resources/a.md"), "text", tiers=Tiers("short", "longer"))
-    assert (await house.catalog.reach(ANA, Query("q"))).size == 1
-    assert (await house.catalog.reach(ANA, Query("q", levels=(0, 1)))).size == 2
+    assert (await house.catalog.resolve_scope(ANA, Query("q"))).size == 1
+    assert (await house.catalog.resolve_scope(ANA, Query("q", levels=(0, 1)))).size == 2
     with pytest.raises(Invalid):
-        await house.catalog.reach(ANA, Query("q", levels=(7,)))
+        await house.catalog.resolve_scope(ANA, Query("q", levels=(7,)))
 
 
 async def test_messages_can_be_left_out_wholly_or_by_session(house: House) -> None:
@@ -196,7 +196,7 @@ async def test_a_peers_view_hides_other_peers(house: House) -> None:
 async def test_turns_know_their_neighbours_and_files_do_not(house: House) -> None:
     house.say("ana", "one", "two", "three")
     house.shelf.file(uri("resources/a.md"), "text")
-    table = await house.catalog.table(await house.catalog.reach(ANA, Query("q")))
+    table = await house.catalog.table(await house.catalog.resolve_scope(ANA, Query("q")))
     assert table.previous.tolist() == [-1, 0, 1, -1]
     assert table.next.tolist() == [1, 2, -1, -1]
 
@@ -204,33 +204,33 @@ async def test_turns_know_their_neighbours_and_files_do_not(house: House) -> Non
 async def test_a_folder_of_turns_is_read_like_a_session(house: House) -> None:
     for k in (10, 2, 1):
         house.shelf.file(uri(f"resources/talk/D1_{k}.md"), f"[2023-05-08T13:56] Ana: turn {k}")
-    table = await house.catalog.table(await house.catalog.reach(ANA, Query("q")))
+    table = await house.catalog.table(await house.catalog.resolve_scope(ANA, Query("q")))
     # Written 10, 2, 1: read 1, 2, 10.
     assert table.previous.tolist() == [1, 2, -1]
     assert len(set(table.group.tolist())) == 1
     assert table.speakers == ("Ana",)
 
 
-async def test_candidates_come_with_their_neighbours_inside_the_reach(house: House) -> None:
+async def test_candidates_come_with_their_neighbours_inside_the_scope(house: House) -> None:
     house.say("ana", *(f"turn {i}" for i in range(12)))
-    reach = await house.catalog.reach(ANA, Query("q"))
-    ids = reach.chunks[0]
-    table = await house.catalog.table(reach, ids[[5]], around=2)
+    scope = await house.catalog.resolve_scope(ANA, Query("q"))
+    ids = scope.chunks[0]
+    table = await house.catalog.table(scope, ids[[5]], around=2)
     assert table.ids.tolist() == ids[3:8].tolist()
-    assert len((await house.catalog.table(reach, np.array([9_999])))
+    assert len((await house.catalog.table(scope, np.array([9_999])))
                .ids) == 0  # fmt: skip
 
 
 async def test_what_went_after_the_search_is_not_loaded(house: House) -> None:
     node = house.shelf.file(uri("resources/x/a.md"), "text")
-    reach = await house.catalog.reach(ANA, Query("q"))
+    scope = await house.catalog.resolve_scope(ANA, Query("q"))
     house.shelf.remove(uri("resources/x"))
-    assert await house.catalog.load(reach, [node]) == []
+    assert await house.catalog.load(scope, [node]) == []
 
 
 async def test_a_message_is_loaded_with_its_own_text(house: House) -> None:
     (node,) = house.say("ana", "hello there")
-    (loaded,) = await house.catalog.load(await house.catalog.reach(ANA, Query("q")), [node])
+    (loaded,) = await house.catalog.load(await house.catalog.resolve_scope(ANA, Query("q")), [node])
     assert (loaded.abstract, loaded.session_id, loaded.message_id, loaded.type) == (
         "hello there",
         "s1",
@@ -254,28 +254,28 @@ async def test_the_memory_budget_drops_the_owner_asked_longest_ago() -> None:
     assert len(await house.found(Caller(user="u1"))) == 6
 
 
-async def test_what_is_kept_of_reaches_is_bounded_by_their_rows(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "REACHED_ROWS_MAX", 25)
+async def test_cached_scopes_are_bounded_by_their_rows(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "SCOPE_ROWS_MAX", 25)
     for n in range(10):
         house.shelf.file(uri(f"resources/{n}.md"), "text")
     for depth in range(6):
         asked = {"targets": (uri("resources"),), "since": float(-depth)}
         assert len(await house.found(**asked)) == 10
-    assert len(house.catalog._views) == 2
+    assert len(house.catalog._snapshots) == 2
     house.shelf.file(uri("resources/more.md"), "text")
     assert len(await house.found(targets=(uri("resources"),), since=-5.0)) == 11
-    assert house.catalog._reached == sum(view.size for view, _ in house.catalog._views.values())
+    assert house.catalog._scope_rows == sum(snapshot.size for snapshot, _ in house.catalog._snapshots.values())
 
 
-async def test_what_a_reach_rests_on_goes_with_it(house: House) -> None:
+async def test_a_replaced_snapshot_is_freed_at_once(house: House) -> None:
     """Without waiting for the collector: with talk all day there is a new one for every question, of megabytes."""
     house.shelf.file(uri("resources/a.md"), "text")
     gc.collect()
     gc.disable()
     try:
-        old = weakref.ref((await house.catalog.reach(ANA, Query("q"))).token)
+        old = weakref.ref((await house.catalog.resolve_scope(ANA, Query("q"))).token)
         house.shelf.file(uri("resources/b.md"), "text")
-        await house.catalog.reach(ANA, Query("q"))
+        await house.catalog.resolve_scope(ANA, Query("q"))
         assert old() is None
     finally:
         gc.enable()
@@ -303,12 +303,12 @@ async def test_a_long_text_whose_chunks_fill_several_pages_is_found_whole(
         uri("resources/a.md"), "# one\n\n" + "\n\n".join(f"## part {n}\n\n{'word ' * 300}" for n in range(9))
     )
     house.shelf.file(uri("resources/b.md"), "text")
-    whole = (await SqliteCatalog(house.shelf).reach(ANA, Query("q"))).size
+    whole = (await SqliteCatalog(house.shelf).resolve_scope(ANA, Query("q"))).size
     assert whole > 7
     monkeypatch.setattr(follow, "PAGE_ROWS", 3)
-    assert (await house.catalog.reach(ANA, Query("q"))).size == whole
+    assert (await house.catalog.resolve_scope(ANA, Query("q"))).size == whole
     house.shelf.file(uri("resources/a.md"), "shorter")
-    assert (await house.catalog.reach(ANA, Query("q"))).size == 2
+    assert (await house.catalog.resolve_scope(ANA, Query("q"))).size == 2
 
 
 TAGS = [
@@ -342,14 +342,14 @@ async def test_rewrites_leave_rows_for_what_lives(house: House, monkeypatch: pyt
     house.shelf.file(uri("resources/b.md"), "stays", tags=["k=v"])
     for n in range(rewrites):
         house.shelf.file(uri("resources/a.md"), f"# text {n}\n\nwords")
-        reach = await house.catalog.reach(ANA, Query("q"))
-    (held,) = reach.spaces
+        scope = await house.catalog.resolve_scope(ANA, Query("q"))
+    (held,) = scope.spaces
     assert isinstance(held, space.Space)
     assert held.rows <= rewrites // 4 + 20
-    assert reach.size == 2
+    assert scope.size == 2
     assert await house.found() == {"resources/a.md", "resources/b.md"}
     assert await house.found(tags=("k=v",)) == {"resources/b.md"}
-    assert sum(view.size for view, _ in house.catalog._views.values()) <= 3 * reach.size
+    assert sum(snapshot.size for snapshot, _ in house.catalog._snapshots.values()) <= 3 * scope.size
 
 
 @pytest.mark.parametrize("files", REWRITES)
@@ -360,13 +360,13 @@ async def test_files_made_and_removed_leave_rows_for_what_lives(
     house.shelf.file(uri("resources/d/b.md"), "stays")
     for n in range(files):
         node = house.shelf.file(uri(f"resources/d/{n}.md"), "words")
-        await house.catalog.reach(ANA, Query("q"))
+        await house.catalog.resolve_scope(ANA, Query("q"))
         house.shelf.remove(uri(f"resources/d/{n}.md"))
-        await house.catalog.reach(ANA, Query("q"))
+        await house.catalog.resolve_scope(ANA, Query("q"))
         house.shelf.drop_chunks(node)
         house.shelf.c.execute("DELETE FROM node WHERE id = ?", (node,))
-    reach = await house.catalog.reach(ANA, Query("q"))
-    (held,) = reach.spaces
+    scope = await house.catalog.resolve_scope(ANA, Query("q"))
+    (held,) = scope.spaces
     assert isinstance(held, space.Space)
     assert held.rows <= files // 4 + 20
     assert await house.found() == {"resources/d/b.md"}
@@ -393,7 +393,7 @@ async def test_what_is_kept_of_an_owner_goes_when_its_space_does() -> None:
         await house.found(Caller(user=user))
     held = {id(each) for each in house.catalog._spaces.values()}
     assert len(held) < 5
-    assert {id(each) for view, _ in house.catalog._views.values() for each in view.spaces} <= held
+    assert {id(each) for snapshot, _ in house.catalog._snapshots.values() for each in snapshot.spaces} <= held
 
 
 async def test_a_large_space_is_read_in_several_goes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,8 +408,8 @@ async def test_a_large_space_is_read_in_several_goes(house: House, monkeypatch: 
         return await read(work)
 
     monkeypatch.setattr(house.shelf, "read", counted)
-    reach = await house.catalog.reach(ANA, Query("q"))
-    assert reach.size == 12
+    scope = await house.catalog.resolve_scope(ANA, Query("q"))
+    assert scope.size == 12
     assert len(reads) >= 6
 
 

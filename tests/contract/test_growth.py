@@ -35,7 +35,7 @@ def hasty() -> Iterator[None]:
 @pytest.mark.usefixtures("hasty")
 async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the size up to which everything is scored: candidates by the 4-bit index, neighbours by the catalog."""
-    monkeypatch.setattr(sqlite, "WHOLE_ROWS_MAX", SMALL)
+    monkeypatch.setattr(sqlite, "FULL_SCORING_ROWS_MAX", SMALL)
     monkeypatch.setattr(exact, "FILTERED_EXACT_MAX", SMALL)
     shelf = Shelf(file=tmp_path / "store.db")
     readers = Readers(tmp_path / "store.db", count=4)
@@ -54,14 +54,14 @@ async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pyte
     async def ask(k: int) -> int:
         asked = 0
         while growing:
-            reach = await catalog.reach(Caller(user="ana"), Query("q"))
-            space = await vectors.space(reach.owners, "m")
-            found = await space.search(reach, rows[(k + asked) % len(rows)], hits_max=5)
-            words = await lexicon.match(reach, ("word1", f"of{asked % STEPS}", "nowhere"), ())
-            table = await catalog.table(reach, np.union1d(found.ids, words.chunk), around=4)
+            scope = await catalog.resolve_scope(Caller(user="ana"), Query("q"))
+            space = await vectors.space(scope.owners, "m")
+            found = await space.search(scope, rows[(k + asked) % len(rows)], hits_max=5)
+            words = await lexicon.match(scope, ("word1", f"of{asked % STEPS}", "nowhere"), ())
+            table = await catalog.table(scope, np.union1d(found.ids, words.chunk), around=4)
             near = await space.cosines(rows[0], table.ids)
             assert not np.isnan(near.scores[np.isin(table.ids, found.ids)]).any()
-            assert np.isin(found.ids, np.concatenate(reach.chunks)).all()
+            assert np.isin(found.ids, np.concatenate(scope.chunks)).all()
             assert np.isin(found.ids, table.ids).all()
             assert np.isin(words.chunk, table.ids).all()
             asked += 1

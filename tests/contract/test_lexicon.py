@@ -10,7 +10,7 @@ import pytest
 from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.adapters.lexicon.memory import MemoryLexicon
 from recalld.domain.uri import Uri
-from recalld.ports.index import Reach
+from recalld.ports.index import SearchScope
 from recalld.rules.tokens import query_terms, terms
 from tests.shelf import Living, Shelf
 
@@ -34,13 +34,13 @@ class Filled:
         self.ids[owner] = rows
         return owner
 
-    def reach(self, *owners: int, only: list[int] | None = None) -> Reach:
+    def scope(self, *owners: int, only: list[int] | None = None) -> SearchScope:
         chunks = tuple(np.array([i for i in self.ids[o] if only is None or i in only], np.int64) for o in owners)
-        return Reach(owners, chunks, tuple(Living(np.array(self.ids[o], np.int64)) for o in owners), 0)
+        return SearchScope(owners, chunks, tuple(Living(np.array(self.ids[o], np.int64)) for o in owners), 0)
 
-    async def ask(self, text: str, reach: Reach) -> Any:
+    async def ask(self, text: str, scope: SearchScope) -> Any:
         asked = query_terms(text)
-        return await self.lexicon.match(reach, tuple(dict.fromkeys(asked)), asked)
+        return await self.lexicon.match(scope, tuple(dict.fromkeys(asked)), asked)
 
 
 @pytest.fixture(params=["fts5", "memory"])
@@ -50,7 +50,7 @@ def filled(request: pytest.FixtureRequest) -> Filled:
 
 async def test_postings_say_where_and_how_often(filled: Filled) -> None:
     owner = filled.write("ana", ["red apple red", "green pear", "red pear"])
-    found = await filled.ask("red", filled.reach(owner))
+    found = await filled.ask("red", filled.scope(owner))
     first, _, third = filled.ids[owner]
     assert list(zip(found.chunk.tolist(), found.count.tolist(), strict=True)) == [(first, 2.0), (third, 1.0)]
     assert (found.found_in.tolist(), found.chunks) == ([2.0], 3)
@@ -58,51 +58,51 @@ async def test_postings_say_where_and_how_often(filled: Filled) -> None:
 
 async def test_another_owners_text_is_never_found(filled: Filled) -> None:
     mine, _ = filled.write("ana", ["red apple"]), filled.write("bob", ["red car", "red wine"])
-    found = await filled.ask("red", filled.reach(mine))
+    found = await filled.ask("red", filled.scope(mine))
     assert found.chunk.tolist() == filled.ids[mine]
     assert found.found_in.tolist() == [1.0]
 
 
-async def test_only_what_is_in_reach_is_found(filled: Filled) -> None:
+async def test_only_chunks_in_scope_are_found(filled: Filled) -> None:
     owner = filled.write("ana", ["red one", "red two", "red three"])
     second = filled.ids[owner][1]
-    assert (await filled.ask("red", filled.reach(owner, only=[second]))).ids.tolist() == [second]
+    assert (await filled.ask("red", filled.scope(owner, only=[second]))).ids.tolist() == [second]
 
 
 async def test_what_was_just_written_is_found(filled: Filled) -> None:
     owner = filled.write("ana", ["red one"])
-    await filled.ask("red", filled.reach(owner))
+    await filled.ask("red", filled.scope(owner))
     filled.write("ana", ["red two"])
-    assert (await filled.ask("red", filled.reach(owner))).ids.tolist() == filled.ids[owner]
+    assert (await filled.ask("red", filled.scope(owner))).ids.tolist() == filled.ids[owner]
 
 
 async def test_a_phrase_is_found_where_its_words_stand_in_a_row(filled: Filled) -> None:
     owner = filled.write("ana", ["green boats sail home", "boats green sail home", "sail home green boats"])
-    assert (await filled.ask("green boats sail", filled.reach(owner))).phrase.tolist() == filled.ids[owner][:1]
+    assert (await filled.ask("green boats sail", filled.scope(owner))).phrase.tolist() == filled.ids[owner][:1]
 
 
 async def test_several_owners_are_searched_as_one(filled: Filled) -> None:
     owners = filled.write("ana", ["red apple"]), filled.write("bob", ["red car"])
-    found = await filled.ask("red", filled.reach(*owners))
+    found = await filled.ask("red", filled.scope(*owners))
     assert found.ids.tolist() == sorted(filled.ids[owners[0]] + filled.ids[owners[1]])
     assert found.found_in.tolist() == [2.0]
 
 
 async def test_a_lone_character_is_found_wherever_it_stands(filled: Filled) -> None:
     owner = filled.write("ana", ["我养了小猫", "猫喜欢鱼", "三只狗在睡觉"])
-    assert (await filled.ask("猫", filled.reach(owner))).ids.tolist() == filled.ids[owner][:2]
+    assert (await filled.ask("猫", filled.scope(owner))).ids.tolist() == filled.ids[owner][:2]
 
 
 @pytest.mark.parametrize("text", ["", "the of and", "\x00\x01", '" OR NEAR(', "zzz " * 200, "🙂"])
 async def test_odd_questions_are_answered(filled: Filled, text: str) -> None:
     owner = filled.write("ana", ["red apple"])
-    assert (await filled.ask(text, filled.reach(owner))).chunk.tolist() == []
+    assert (await filled.ask(text, filled.scope(owner))).chunk.tolist() == []
 
 
 async def test_common_terms_find_when_there_is_nothing_rarer() -> None:
     filled = Filled("fts5")
     owner = filled.write("ana", [f"red w{i} red red" for i in range(600)])
-    found = await filled.ask("red", filled.reach(owner))
+    found = await filled.ask("red", filled.scope(owner))
     assert len(found.ids) == 600
     assert found.found_by.tolist() == [True]
 
@@ -110,7 +110,7 @@ async def test_common_terms_find_when_there_is_nothing_rarer() -> None:
 async def test_common_terms_only_rescore_what_rarer_ones_found() -> None:
     filled = Filled("fts5")
     owner = filled.write("ana", [f"red w{i} red red" for i in range(600)])
-    found = await filled.ask("red w7", filled.reach(owner))
+    found = await filled.ask("red w7", filled.scope(owner))
     assert found.ids.tolist() == [filled.ids[owner][7]]
     assert found.found_by.tolist() == [False, True]
 
@@ -122,5 +122,5 @@ async def test_removed_text_is_not_found() -> None:
     filled.shelf.file(here, "red apple")
     filled.shelf.file(here, "green pear")
     filled.ids[owner] = [r[0] for r in filled.shelf.c.execute("SELECT id FROM chunk")]
-    assert (await filled.ask("apple", filled.reach(owner))).ids.tolist() == []
-    assert len((await filled.ask("pear", filled.reach(owner))).ids) == 1
+    assert (await filled.ask("apple", filled.scope(owner))).ids.tolist() == []
+    assert len((await filled.ask("pear", filled.scope(owner))).ids) == 1

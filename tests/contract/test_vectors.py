@@ -10,7 +10,7 @@ import pytest
 from recalld.adapters.vectors import exact
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.adapters.vectors.memory import MemoryVectors
-from recalld.ports.index import DenseMatches, Reach, VectorSpace
+from recalld.ports.index import DenseMatches, SearchScope, VectorSpace
 from tests.shelf import Shelf
 
 WIDTH = 16
@@ -28,16 +28,18 @@ class Filled:
         self.shelf, self.memory = Shelf(), MemoryVectors()
         self.vectors: Any = self.memory if kind == "memory" else ExactVectors(self.shelf, self.shelf.pool, **options)
 
-    def write(self, user: str, rows: np.ndarray, model: str = "m") -> Reach:
+    def write(self, user: str, rows: np.ndarray, model: str = "m") -> SearchScope:
         self.shelf.talk(user, "s", [(f"m{i}-{len(self.shelf.texts)}", "user", "word", 0.0) for i in range(len(rows))])
         owner = self.shelf.owner(user)
         ids = [r[0] for r in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (owner,))]
         self.put(dict(zip(ids[-len(rows) :], rows, strict=True)), model)
-        return Reach((owner,), (np.array(ids, np.int64),), (), 0)
+        return SearchScope((owner,), (np.array(ids, np.int64),), (), 0)
 
-    async def search(self, reach: Reach, vector: np.ndarray, *, hits_max: int = 5, model: str = "m") -> DenseMatches:
-        space: VectorSpace = await self.vectors.space(reach.owners, model)
-        return await space.search(reach, vector, hits_max=hits_max)
+    async def search(
+        self, scope: SearchScope, vector: np.ndarray, *, hits_max: int = 5, model: str = "m"
+    ) -> DenseMatches:
+        space: VectorSpace = await self.vectors.space(scope.owners, model)
+        return await space.search(scope, vector, hits_max=hits_max)
 
     def put(self, rows: dict[int, np.ndarray], model: str = "m") -> None:
         self.shelf.vectors(model, WIDTH, rows)
@@ -51,10 +53,10 @@ def filled(request: pytest.FixtureRequest) -> Filled:
 
 async def test_cosines_are_exact(filled: Filled) -> None:
     rows = unit(50)
-    reach = filled.write("ana", rows)
-    found = await filled.search(reach, rows[3])
+    scope = filled.write("ana", rows)
+    found = await filled.search(scope, rows[3])
     assert found.exact
-    assert found.ids.tolist() == reach.chunks[0].tolist()
+    assert found.ids.tolist() == scope.chunks[0].tolist()
     assert np.allclose(found.scores, rows @ rows[3], atol=2e-3)
 
 
@@ -64,40 +66,40 @@ async def test_another_owners_vectors_are_never_found(filled: Filled) -> None:
     assert (await filled.search(mine, rows[5])).ids.tolist() == mine.chunks[0].tolist()
 
 
-async def test_only_the_reach_is_searched(filled: Filled) -> None:
+async def test_only_the_scope_is_searched(filled: Filled) -> None:
     rows = unit(10)
-    reach = filled.write("ana", rows)
-    narrow = Reach(reach.owners, (reach.chunks[0][2:3],), (), 0)
+    scope = filled.write("ana", rows)
+    narrow = SearchScope(scope.owners, (scope.chunks[0][2:3],), (), 0)
     assert (await filled.search(narrow, rows[5])).ids.tolist() == narrow.chunks[0].tolist()
 
 
 async def test_models_are_never_mixed(filled: Filled) -> None:
-    reach = filled.write("ana", unit(3), model="old")
-    assert (await filled.search(reach, unit(1)[0], model="new")).ids.tolist() == []
+    scope = filled.write("ana", unit(3), model="old")
+    assert (await filled.search(scope, unit(1)[0], model="new")).ids.tolist() == []
 
 
 async def test_what_was_just_written_is_found(filled: Filled) -> None:
     rows = unit(6)
     await filled.search(filled.write("ana", rows[:3]), rows[0])
-    reach = filled.write("ana", rows[3:])
-    assert len((await filled.search(reach, rows[0], hits_max=9)).ids) == 6
+    scope = filled.write("ana", rows[3:])
+    assert len((await filled.search(scope, rows[0], hits_max=9)).ids) == 6
 
 
 async def test_a_newer_vector_takes_the_place_of_an_older_one(filled: Filled) -> None:
     rows = unit(4)
-    reach = filled.write("ana", rows[:3])
-    await filled.search(reach, rows[0])
-    filled.put({int(reach.chunks[0][0]): rows[3]})
-    found = await filled.search(reach, rows[3])
-    assert found.ids[found.scores.argmax()] == reach.chunks[0][0]
+    scope = filled.write("ana", rows[:3])
+    await filled.search(scope, rows[0])
+    filled.put({int(scope.chunks[0][0]): rows[3]})
+    found = await filled.search(scope, rows[3])
+    assert found.ids[found.scores.argmax()] == scope.chunks[0][0]
     assert len(found.ids) == 3
 
 
 async def test_cosines_of_named_chunks(filled: Filled) -> None:
     rows = unit(5)
-    reach = filled.write("ana", rows)
-    asked = np.append(reach.chunks[0][1:3], 9_999)
-    got = await (await filled.vectors.space(reach.owners, "m")).cosines(rows[0], asked)
+    scope = filled.write("ana", rows)
+    asked = np.append(scope.chunks[0][1:3], 9_999)
+    got = await (await filled.vectors.space(scope.owners, "m")).cosines(rows[0], asked)
     assert np.allclose(got.scores[:2], rows[1:3] @ rows[0], atol=2e-3)
     assert np.isnan(got.scores[2])
     assert got.known == 2
@@ -106,12 +108,12 @@ async def test_cosines_of_named_chunks(filled: Filled) -> None:
 async def test_a_large_owner_is_searched_by_candidates_that_are_rescored() -> None:
     filled = Filled("exact", exact_max=200)
     rows = unit(6_000)
-    reach = filled.write("ana", rows)
+    scope = filled.write("ana", rows)
     hits = 0
     for k in range(20):
-        found = await filled.search(reach, rows[k], hits_max=10)
+        found = await filled.search(scope, rows[k], hits_max=10)
         assert not found.exact
-        best = np.sort(reach.chunks[0][np.argsort(-(rows @ rows[k]))[:10]])
+        best = np.sort(scope.chunks[0][np.argsort(-(rows @ rows[k]))[:10]])
         hits += len(np.intersect1d(best, found.ids))
     assert hits >= 0.98 * 200
 
@@ -123,18 +125,18 @@ async def test_vectors_of_what_has_gone_are_let_go(
 ) -> None:
     monkeypatch.setattr(exact, "SPARE_ROWS", rewrites // 6)
     filled, rows = Filled("exact", exact_max=exact_max), unit(rewrites + 20)
-    reach = filled.write("ana", rows[:20])
+    scope = filled.write("ana", rows[:20])
     for n in range(rewrites):
         filled.shelf.drop_chunks(
             filled.shelf.c.execute("SELECT node FROM chunk ORDER BY id LIMIT 1 OFFSET 10").fetchone()[0]
         )
-        reach = filled.write("ana", rows[20 + n : 21 + n])
-        await filled.vectors.space(reach.owners, "m")
+        scope = filled.write("ana", rows[20 + n : 21 + n])
+        await filled.vectors.space(scope.owners, "m")
     (kept,) = filled.vectors._kept.values()
     assert kept.shelf.count <= 3 * 20 + rewrites // 3
     assert (kept.index is None) == (exact_max > 20)
     living = np.array([r[0] for r in filled.shelf.c.execute("SELECT id FROM chunk ORDER BY id")], np.int64)
-    found = await filled.search(Reach(reach.owners, (living,), (), 0), rows[rewrites + 19])
+    found = await filled.search(SearchScope(scope.owners, (living,), (), 0), rows[rewrites + 19])
     assert found.ids[np.argmax(found.scores)] == living[-1]
     assert set(found.ids.tolist()) <= set(living.tolist())
 
@@ -142,7 +144,7 @@ async def test_vectors_of_what_has_gone_are_let_go(
 async def test_memory_is_bounded_over_all_owners() -> None:
     filled = Filled("exact", bytes_max=20_000)
     for user in range(30):
-        reach = filled.write(f"u{user}", unit(40, seed=user))
-        await filled.vectors.space(reach.owners, "m")
+        scope = filled.write(f"u{user}", unit(40, seed=user))
+        await filled.vectors.space(scope.owners, "m")
     assert filled.vectors._bytes == sum(kept.bytes for kept in filled.vectors._kept.values()) <= 20_000
     assert len(filled.vectors._kept) > 1

@@ -141,8 +141,8 @@ async def test_the_patient_wait_for_company_and_the_impatient_take_them_along(mo
     desk = Desk()
     for _ in range(9):
         desk.open.release()
-    assert await desk.together.ask("a", patience_s=60.0) == "a 1"  # nothing has been asked for yet
-    patient = [asyncio.ensure_future(desk.together.ask(q, patience_s=60.0)) for q in "bc"]
+    assert await desk.together.ask("a", linger_s=60.0) == "a 1"  # nothing has been asked for yet
+    patient = [asyncio.ensure_future(desk.together.ask(q, linger_s=60.0)) for q in "bc"]
     await asyncio.sleep(0.02)
     assert desk.calls == [["a"]]
     assert await desk.together.ask("d") == "d 2"
@@ -158,8 +158,8 @@ async def test_the_patient_wait_no_longer_than_the_rest_or_their_patience_lasts(
         desk.open.release()
     for number in range(1, 4):
         async with asyncio.timeout(5):
-            assert await desk.together.ask("a", patience_s=60.0) == f"a {number}"
+            assert await desk.together.ask("a", linger_s=60.0) == f"a {number}"
     monkeypatch.setattr("recalld.infra.together.RESTS", 1_000_000)
     assert await desk.together.ask("a") == "a 4"
     async with asyncio.timeout(5):
-        assert await desk.together.ask("a", patience_s=0.01) == "a 5"
+        assert await desk.together.ask("a", linger_s=0.01) == "a 5"

@@ -65,12 +65,12 @@ class TogetherMachine(RuleBasedStateMachine):
         assert not self.asked, "everybody hears"
         self.loop.close()
 
-    @rule(word=st.sampled_from(("a", "b", "b", POISON)), patience_s=st.sampled_from((0.0, 0.0, 5.0)))
-    def ask(self, word: str, patience_s: float) -> None:
+    @rule(word=st.sampled_from(("a", "b", "b", POISON)), linger_s=st.sampled_from((0.0, 0.0, 5.0)))
+    def ask(self, word: str, linger_s: float) -> None:
         self.count += 1
         question = (self.count, word)
         self.rests_until = max(self.rests_until, self.together._rested_at)
-        task = self.loop.create_task(self.together.ask(question, patience_s=patience_s))
+        task = self.loop.create_task(self.together.ask(question, linger_s=linger_s))
         self.asked[task] = (question, self.calls)
         self.turns()
 

@@ -24,7 +24,7 @@ from recalld.infra.link import Link
 from recalld.infra.offload import Pool
 from recalld.infra.readers import Readers
 from recalld.ports.blobs import Blobs
-from recalld.ports.doors import Doors, impatient
+from recalld.ports.doors import Doors, no_linger
 from recalld.ports.embedder import Embedder
 from recalld.ports.ledger import Ledger
 from recalld.ports.model import Model, Writer
@@ -117,7 +117,7 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         clock=SystemClock(),
         stages=StageTimes(),
         uploads=config.folder / UPLOADS,
-        patience=embedder.patience_s if isinstance(embedder, GuardedEmbedder) else impatient,
+        linger_s=embedder.linger_s if isinstance(embedder, GuardedEmbedder) else no_linger,
         talk=_talk(config),
         deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),
         strict_filters=config.search.strict_filters,

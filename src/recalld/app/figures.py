@@ -43,7 +43,7 @@ class FigureVerbs:
         query = ask(_EVERYTHING, self._caller, self._doors.clock.now(), target_uri=uri, level=(0, 1, 2), filter=filter)
         if self._doors.strict_filters:
             check_heeded(query)
-        return (await self._doors.catalog.reach(self._caller, query)).size if query.limit else 0
+        return (await self._doors.catalog.resolve_scope(self._caller, query)).size if query.limit else 0
 
     async def vectors(self) -> VectorCount | None:
         """How many pieces of the caller's and the account's trees have a vector; None without an embedder."""

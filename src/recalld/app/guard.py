@@ -250,7 +250,7 @@ class GuardedEmbedder:
             self._kept.popitem(last=False)
         return found
 
-    def patience_s(self, text: str) -> float:
+    def linger_s(self, text: str) -> float:
         """How long other work on this question may wait for company: a quarter of what embedding one took of late, nothing
         where its vector is known or cannot be had."""
         if text in self._kept or self.meter.full or self.guard.refuses(self._deadline_s, self._usual_s):

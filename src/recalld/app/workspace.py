@@ -267,8 +267,8 @@ class Workspace(Importing):
     async def count(self, uri: str = "") -> int:
         """Chunks that can be found (below ``uri``)."""
         targets = (self._uri(uri),) if uri and self._uri(uri).parts else ()
-        reach = await self._doors.catalog.reach(self.caller, Query("", targets, levels=(0, 1, 2)))
-        return reach.size
+        scope = await self._doors.catalog.resolve_scope(self.caller, Query("", targets, levels=(0, 1, 2)))
+        return scope.size
 
     # -------------------------------------------------------------- sessions
     async def session_new(self, session_id: str = "", *, config: Mapping[str, Any] | None = None) -> Session:

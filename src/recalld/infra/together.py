@@ -37,13 +37,13 @@ class Together(Generic[A, R]):
         self._serving: asyncio.Task[None] | None = None
         self._rested_at = 0.0
 
-    async def ask(self, question: A, *, patience_s: float = 0.0) -> R:
+    async def ask(self, question: A, *, linger_s: float = 0.0) -> R:
         """Its answer. Raises what ``work`` raises: for this question alone, unless it is one of ``SHARED``."""
         loop = asyncio.get_running_loop()
         mine: asyncio.Future[R] = loop.create_future()
         self._waiting.append((question, mine))
         try:
-            if (rest_s := min(patience_s, self._rested_at - loop.time())) > 0:
+            if (rest_s := min(linger_s, self._rested_at - loop.time())) > 0:
                 await asyncio.wait([mine], timeout=rest_s)
             if not mine.done():
                 self._pressing = True

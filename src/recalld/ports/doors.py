@@ -26,7 +26,7 @@ from .stages import Stages
 from .turns import Turns
 
 
-def impatient(text: str) -> float:
+def no_linger(text: str) -> float:
     """No patience: the question's vector is there in no time."""
     return 0.0
 
@@ -37,7 +37,7 @@ class Doors:
 
     ``former``: the model whose vectors serve until those of ``embedder`` are complete (None: there is no such model here).
 
-    ``patience``: while this question is being embedded, how many seconds what is done meanwhile may wait to be done for several
+    ``linger_s``: while this question is being embedded, how many seconds what is done meanwhile may wait to be done for several
     at once.
 
     ``model`` answers at once and costs nothing; ``writer``: the language model that betters its words later (None: there is
@@ -72,7 +72,7 @@ class Doors:
     stages: Stages
     uploads: Path = Path("uploads")
     former: Embedder | None = None
-    patience: Callable[[str], float] = impatient
+    linger_s: Callable[[str], float] = no_linger
     deadlines: Deadlines = Deadlines()
     strict_filters: bool = False
     talk: TalkPolicy = TalkPolicy()

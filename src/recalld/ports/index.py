@@ -1,4 +1,4 @@
-"""The index: full text (lexicon), vectors and the reach that bounds both to what a caller may see."""
+"""The index: full text (lexicon), vectors and the scope that bounds both to what a caller may see."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Ids = NDArray[np.int64]
 Rows = NDArray[np.int32]
 Scores = NDArray[np.float32]
 
-WHOLE_ROWS_MAX = 20_000
-"""Reaches up to this size are scored in full; larger ones by candidates."""
+FULL_SCORING_ROWS_MAX = 20_000
+"""Scopes up to this size are scored in full; larger ones by candidates."""
 
 
 class IndexSpace(Protocol):
@@ -27,12 +27,12 @@ class IndexSpace(Protocol):
 
     @property
     def living(self) -> Ids:
-        """Ids of all that stand for something now, ascending: in anybody's reach or not."""
+        """Ids of all that stand for something now, ascending: in scope or not."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class SearchScope:
     """Which chunks a query may find, resolved before anything is searched.
 
     ``owners``: the index spaces to look into. ``chunks``: per owner, ascending ids of every chunk that is alive, visible,
@@ -82,7 +82,7 @@ class ChunkTable:
 
 @dataclass(frozen=True, slots=True)
 class LexicalMatches:
-    """Postings of a query's terms inside a reach.
+    """Postings of a query's terms inside a scope.
 
     One posting: term ``term[k]`` (index into ``terms``) stands ``count[k]`` times in chunk ``chunk[k]``; sorted by chunk
     within a term. ``terms``: the query's distinct terms; ``found_in``: per term, in how many of the owners' living chunks
@@ -109,7 +109,7 @@ class LexicalMatches:
 
 @dataclass(frozen=True, slots=True)
 class DenseMatches:
-    """Cosines of a query vector inside a reach: ``ids`` ascending with their ``scores``; exact says whether all are
+    """Cosines of a query vector inside a scope: ``ids`` ascending with their ``scores``; exact says whether all are
     there or only the best ones."""
 
     ids: Ids
@@ -147,7 +147,7 @@ class Loaded:
 class Lexicon(Protocol):
     """Full-text search over terms made by ``rules/tokens``."""
 
-    async def match(self, reach: Reach, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
+    async def match(self, scope: SearchScope, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
         """Terms found in more than 5% of the owners' chunks are not used to find, only to count in what the others found
         (all common: the two rarest find). ``phrase``: the query's terms in order, () = do not look for a phrase."""
         ...
@@ -156,8 +156,8 @@ class Lexicon(Protocol):
 class VectorSpace(Protocol):
     """Stored vectors of some owners and one model, at least as new as when it was asked for."""
 
-    async def search(self, reach: Reach, vector: Scores, *, hits_max: int) -> DenseMatches:
-        """``reach``: of the same owners; ``vector``: float32, unit length. Up to 20,000 chunks of an owner: exact over all;
+    async def search(self, scope: SearchScope, vector: Scores, *, hits_max: int) -> DenseMatches:
+        """``scope``: of the same owners; ``vector``: float32, unit length. Up to 20,000 chunks of an owner: exact over all;
         beyond: the best ``hits_max``, rescored exactly. Chunks without a vector of this model are simply absent. Raises
         ``Busy``."""
         ...
@@ -170,9 +170,9 @@ class VectorSpace(Protocol):
 class Vectors(Protocol):
     """Nearest neighbours among stored vectors."""
 
-    async def space(self, owners: Sequence[int], fingerprint: str, *, patience_s: float = 0.0) -> VectorSpace:
+    async def space(self, owners: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> VectorSpace:
         """Vectors of these owners, brought up to the store's end: looking into them waits for the disk no more.
-        ``patience_s``: so long it may wait for others who ask the same. Raises ``Busy``."""
+        ``linger_s``: so long it may wait for others who ask the same. Raises ``Busy``."""
         ...
 
     async def serving(self, owners: Sequence[int] = ()) -> str:
@@ -185,16 +185,16 @@ class Vectors(Protocol):
 class Catalog(Protocol):
     """What is in the index and who may find it, kept in memory and brought up to the log's end at every call."""
 
-    async def reach(self, caller: Caller, query: Query, *, patience_s: float = 0.0) -> Reach:
-        """Resolve a query's targets, types, levels, tags and times. ``patience_s``: so long it may wait for
+    async def resolve_scope(self, caller: Caller, query: Query, *, linger_s: float = 0.0) -> SearchScope:
+        """Resolve a query's targets, types, levels, tags and times. ``linger_s``: so long it may wait for
         others who ask too. Raises ``NotFound``/``Denied``/``Invalid`` for targets."""
         ...
 
-    async def table(self, reach: Reach, ids: Ids | None = None, *, around: int = 0) -> ChunkTable:
-        """Columns for these ids (None: the whole reach) and the ``around`` chunks before and after each in its group; the
-        last line of defence: ids outside the reach are left out."""
+    async def table(self, scope: SearchScope, ids: Ids | None = None, *, around: int = 0) -> ChunkTable:
+        """Columns for these ids (None: the whole scope) and the ``around`` chunks before and after each in its group; the
+        last line of defence: ids outside the scope are left out."""
         ...
 
-    async def load(self, reach: Reach, nodes: Sequence[int]) -> list[Loaded]:
+    async def load(self, scope: SearchScope, nodes: Sequence[int]) -> list[Loaded]:
         """Addresses and texts of these nodes, in order; what has gone meanwhile is left out."""
         ...

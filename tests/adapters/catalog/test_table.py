@@ -1,4 +1,4 @@
-"""Neighbours in reading order, inside a reach alone."""
+"""Neighbours in reading order, inside a scope alone."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def _talk() -> Chunks:
     return Chunks({"id": ids, "previous": ids - 1}, ())
 
 
-def test_what_is_kept_of_a_reach_is_as_long_as_the_reach() -> None:
+def test_reading_order_is_as_long_as_the_scope() -> None:
     line = line_of(_talk(), np.array([3, 4, 9]))
     assert {len(column) for column in (line.rows, line.ids, line.before, line.after)} == {3}
 
 
-def test_neighbours_are_counted_inside_the_reach() -> None:
+def test_neighbours_are_counted_inside_the_scope() -> None:
     line = line_of(_talk(), np.array([3, 4, 5, 6, 8]))
     assert with_neighbours(line, np.array([6]), 1).tolist() == [4, 5, 6]
-    assert with_neighbours(line, np.array([6]), 4).tolist() == [3, 4, 5, 6]  # row 7 is in nobody's reach
+    assert with_neighbours(line, np.array([6]), 4).tolist() == [3, 4, 5, 6]  # row 7 is out of scope
     assert with_neighbours(line, np.array([8, 700]), 4).tolist() == []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from recalld.adapters.lexicon import fts5, tail
 from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.domain.uri import Uri
-from recalld.ports.index import LexicalMatches, Reach
+from recalld.ports.index import LexicalMatches, SearchScope
 from recalld.rules.tokens import query_terms
 from tests.shelf import Living, Shelf
 
@@ -46,11 +46,11 @@ async def _run(steps: list[tuple[str, str]]) -> None:
             for owner in owners
         ]
         chunks = tuple(each.astype(np.int64) for each in ids)
-        reach = Reach(owners, chunks, tuple(map(Living, chunks)), 0)
+        scope = SearchScope(owners, chunks, tuple(map(Living, chunks)), 0)
         asked = query_terms(text)
         terms = tuple(dict.fromkeys(asked))
-        assert _plain(await kept.match(reach, terms, asked)) == _plain(
-            await Fts5Lexicon(shelf).match(reach, terms, asked)
+        assert _plain(await kept.match(scope, terms, asked)) == _plain(
+            await Fts5Lexicon(shelf).match(scope, terms, asked)
         )
     shelf.pool.close()
 
@@ -83,7 +83,7 @@ class Counting:
         owner = self.shelf.owner("")
         ids = [row[0] for row in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (owner,))]
         chunks = np.array(ids, np.int64)
-        return await self.lexicon.match(Reach((owner,), (chunks,), (Living(chunks),), 0), (term,), (term,)), ids
+        return await self.lexicon.match(SearchScope((owner,), (chunks,), (Living(chunks),), 0), (term,), (term,)), ids
 
 
 @pytest.fixture

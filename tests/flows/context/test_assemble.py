@@ -14,7 +14,7 @@ from recalld.domain.query import Query
 from recalld.domain.report import ContextBlock
 from recalld.flows.context.assemble import Wish, assemble
 from recalld.ports.embedder import Embedder
-from recalld.ports.index import Reach
+from recalld.ports.index import SearchScope
 from tests.house_fixture import House, words
 
 TEA = "viking://user/default/memories/preferences/tea.md"
@@ -225,10 +225,10 @@ class Broken:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def reach(self, caller: Caller, query: Query, *, patience_s: float = 0.0) -> Reach:
+    async def resolve_scope(self, caller: Caller, query: Query, *, linger_s: float = 0.0) -> SearchScope:
         if any(t.name == self._name for t in query.targets):
             raise Busy("readers are saturated")
-        found: Reach = await self._real.reach(caller, query, patience_s=patience_s)
+        found: SearchScope = await self._real.resolve_scope(caller, query, linger_s=linger_s)
         return found
 
 

@@ -49,7 +49,7 @@ async def house(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     await house.embed()
     if request.param == "large":
         for module in (recall, finding):
-            monkeypatch.setattr(module, "WHOLE_ROWS_MAX", 5, raising=False)
+            monkeypatch.setattr(module, "FULL_SCORING_ROWS_MAX", 5, raising=False)
     return house
 
 
@@ -86,7 +86,7 @@ async def test_a_part_that_is_late_or_full_is_done_without(house: House, part: s
 
 @pytest.mark.parametrize("trouble", [never, full])
 async def test_cosines_of_candidates_are_done_without(house: House, trouble: Any) -> None:
-    """A large reach looks for vectors twice: near the question, and of what words have found."""
+    """A large scope looks for vectors twice: near the question, and of what words have found."""
     inner = house.doors.vectors
 
     async def space(*owners: Any, **rest: Any) -> Any:
@@ -98,7 +98,7 @@ async def test_cosines_of_candidates_are_done_without(house: House, trouble: Any
     assert answer.degraded == ("vectors",)
 
 
-@pytest.mark.parametrize("verb", ["reach", "table", "load"])
+@pytest.mark.parametrize("verb", ["resolve_scope", "table", "load"])
 async def test_what_nothing_can_be_found_without_raises_in_time(house: House, verb: str) -> None:
     house.doors.catalog = Like(house.doors.catalog, **{verb: never})
     with pytest.raises(Upstream, match="in time"):

@@ -25,7 +25,7 @@ from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.flows.find.find import find
-from recalld.ports.doors import impatient
+from recalld.ports.doors import no_linger
 from recalld.ports.maintenance import DerivedState
 from recalld.rules.chunks import chunks_of_tiers
 from tests.shelf import Shelf
@@ -53,7 +53,7 @@ class House:
     def __post_init__(self) -> None:
         self.doors: Any = SimpleNamespace(
             catalog=SqliteCatalog(self.shelf), lexicon=Fts5Lexicon(self.shelf), vectors=ExactVectors(self.shelf, self.shelf.pool),
-            embedder=self.embedder, former=None, patience=impatient, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
+            embedder=self.embedder, former=None, linger_s=no_linger, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
             stages=StageTimes(),
             strict_filters=False,
             clock=SimpleNamespace(monotonic=lambda: self.now),
@@ -306,5 +306,5 @@ async def test_a_reach_too_large_to_score_whole_gives_the_same_best_hits(
 ) -> None:
     asked = [" ".join(sentence(s).split()[:6]) for s in range(0, 40, 5)]
     whole = [(await house.uris(q, limit=3))[0] for q in asked]
-    monkeypatch.setattr("recalld.flows.find.recall.WHOLE_ROWS_MAX", 10)
+    monkeypatch.setattr("recalld.flows.find.recall.FULL_SCORING_ROWS_MAX", 10)
     assert [(await house.uris(q, limit=3))[0] for q in asked] == whole

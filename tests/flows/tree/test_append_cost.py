@@ -144,8 +144,8 @@ async def test_the_index_s_cache_agrees_with_the_store_after_any_changes(house: 
     often, seldom = SqliteCatalog(readers), SqliteCatalog(readers)
 
     async def living(catalog: SqliteCatalog) -> list[int]:
-        reach = await catalog.reach(Caller(), Query("x", levels=(2,)))
-        return sorted(int(id_) for part in reach.chunks for id_ in part)
+        scope = await catalog.resolve_scope(Caller(), Query("x", levels=(2,)))
+        return sorted(int(id_) for part in scope.chunks for id_ in part)
 
     await house.write(LOG, words(400))
     for step in range(40):

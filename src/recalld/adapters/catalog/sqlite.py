@@ -17,7 +17,7 @@ from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.infra.lookup import node_at, only
 from recalld.infra.together import Together
-from recalld.ports.index import WHOLE_ROWS_MAX, ChunkTable, Ids, Loaded, Reach
+from recalld.ports.index import FULL_SCORING_ROWS_MAX, ChunkTable, Ids, Loaded, SearchScope
 from recalld.rules.address import document_at
 
 from .follow import OwnerRow, chunks_after, nodes_after, orphans_alive, owners_of, still_there
@@ -33,9 +33,9 @@ SPACE_ROWS = 200
 """What a space takes beside its rows, in rows."""
 PAGES_AT_ONCE = 16
 """Taken by one call of a reader thread, some fifty milliseconds: others want it too."""
-REACHES_MAX = 256
-REACHED_ROWS_MAX = 500_000
-"""Rows of all reaches that are kept: about 50 MB. A context block asks for several small ones of each user."""
+SCOPES_MAX = 256
+SCOPE_ROWS_MAX = 500_000
+"""Rows of all scopes that are kept: about 50 MB. A context block asks for several small ones of each user."""
 
 
 class Reader(Protocol):
@@ -47,8 +47,8 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Whose reach for which question, its words left out."""
+class _ScopeRequest:
+    """Whose scope for which question, its words left out."""
 
     caller: Caller
     query: Query
@@ -56,9 +56,9 @@ class _Wanted:
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
-class _View:
-    """What a reach rests on: chunks and rows per space, its whole table if it is small enough to be scored in full, and the lines
-    of its rows once they are asked for. Reaches name their view, a view no reach: in a circle its megabytes would stay until
+class _ScopeSnapshot:
+    """What a scope rests on: chunks and rows per space, its whole table if it is small enough to be scored in full, and the lines
+    of its rows once they are asked for. Scopes name their view, a view no scope: in a circle its megabytes would stay until
     the collector comes by. Views are found by the identity of their ``spaces``, which they therefore hold."""
 
     spaces: tuple[Space, ...]
@@ -70,11 +70,11 @@ class _View:
 
     @property
     def size(self) -> int:
-        """Rows in reach."""
+        """Rows in scope."""
         return sum(len(rows) for rows in self.rows)
 
     def part(self, ids: Ids, around: int) -> ChunkTable:
-        """Those of these chunks that are in reach, with their neighbours. A pass over every row in reach: not on a loop."""
+        """Those of these chunks that are in scope, with their neighbours. A pass over every row in scope: not on a loop."""
         if not self.lines:
             lines = list(map(line_of, self.chunks, self.rows))
             self.lines[:] = lines  # in one go: another thread may have made them too
@@ -89,45 +89,45 @@ class SqliteCatalog:
         self._store = store
         self._rows_max = rows_max
         self._spaces: OrderedDict[tuple[str, str], Space] = OrderedDict()
-        self._views: OrderedDict[Any, tuple[_View, Reach]] = OrderedDict()
-        self._reached = 0
+        self._snapshots: OrderedDict[Any, tuple[_ScopeSnapshot, SearchScope]] = OrderedDict()
+        self._scope_rows = 0
         self._rows = 0
         # Which asks once at a time: spaces have one writer.
-        self._pulls = Together(self._reaches)
+        self._coalescer = Together(self._resolve_all)
 
-    async def reach(self, caller: Caller, query: Query, *, patience_s: float = 0.0) -> Reach:
+    async def resolve_scope(self, caller: Caller, query: Query, *, linger_s: float = 0.0) -> SearchScope:
         """See ``ports.index.Catalog``. A target that does not exist holds nothing."""
         if any(level not in (0, 1, 2) for level in query.levels):
             raise Invalid(f"level {query.levels} is unknown", remedy="use 0, 1 or 2", details={"field": "level"})
-        # Many ask the same of different words: what is in reach does not depend on them.
-        wanted = _Wanted(caller, replace(query, text=""), areas_of(caller, query))
-        return await self._pulls.ask(wanted, patience_s=patience_s)
+        # Many ask the same of different words: what is in scope does not depend on them.
+        wanted = _ScopeRequest(caller, replace(query, text=""), areas_of(caller, query))
+        return await self._coalescer.ask(wanted, linger_s=linger_s)
 
-    async def table(self, reach: Reach, ids: Ids | None = None, *, around: int = 0) -> ChunkTable:
+    async def table(self, scope: SearchScope, ids: Ids | None = None, *, around: int = 0) -> ChunkTable:
         """See ``ports.index.Catalog``."""
-        view = reach.token
-        if not isinstance(view, _View) or not view.rows:
+        snapshot = scope.token
+        if not isinstance(snapshot, _ScopeSnapshot) or not snapshot.rows:
             return empty_table()
         if ids is not None:
-            return await self._store.read(lambda _: view.part(ids, around))
-        if view.table is not None:
-            return view.table
-        return await self._store.read(lambda _: table_of(view.chunks, view.rows))
+            return await self._store.read(lambda _: snapshot.part(ids, around))
+        if snapshot.table is not None:
+            return snapshot.table
+        return await self._store.read(lambda _: table_of(snapshot.chunks, snapshot.rows))
 
-    async def load(self, reach: Reach, nodes: Sequence[int]) -> list[Loaded]:
+    async def load(self, scope: SearchScope, nodes: Sequence[int]) -> list[Loaded]:
         """See ``ports.index.Catalog``."""
         return await self._store.read(lambda c: load_nodes(c, nodes)) if nodes else []
 
     # ------------------------------------------------------------------ inside
-    async def _reaches(self, wanted: Sequence[_Wanted]) -> list[Reach]:
+    async def _resolve_all(self, wanted: Sequence[_ScopeRequest]) -> list[SearchScope]:
         """One read for all who wait, or a few where much has come: every space is followed once, every view made once."""
 
-        def pull(c: apsw.Connection) -> list[Reach] | None:
+        def pull(c: apsw.Connection) -> list[SearchScope] | None:
             spaces = self._followed(c, {(w.caller.account, area.user) for w in wanted for area in w.areas})
             if spaces is None:
                 return None
-            reaches = {w: self._reach(w, _parts(c, w, spaces)) for w in dict.fromkeys(wanted)}
-            return [reaches[w] for w in wanted]
+            scopes = {w: self._scope(w, _parts(c, w, spaces)) for w in dict.fromkeys(wanted)}
+            return [scopes[w] for w in wanted]
 
         while (found := await self._store.read(pull)) is None:
             pass
@@ -146,7 +146,7 @@ class SqliteCatalog:
             if left and space.is_crowded:
                 space.compact(still_there(c, space.dead_nodes.tolist()))
                 _settle(c, space)
-                self._forget_views(space)
+                self._drop_snapshots(space)
             self._rows += space.rows - before
         self._make_room(len(found))
         return found if left else None
@@ -170,31 +170,33 @@ class SqliteCatalog:
 
     def _drop(self, space: Space) -> None:
         self._rows -= space.rows + SPACE_ROWS
-        self._forget_views(space)
+        self._drop_snapshots(space)
 
-    def _forget_views(self, space: Space) -> None:
+    def _drop_snapshots(self, space: Space) -> None:
         """What was made of a space would keep all it held."""
-        for key in [key for key, (view, _) in self._views.items() if any(each is space for each in view.spaces)]:
-            self._reached -= self._views.pop(key)[0].size
+        for key in [
+            key for key, (snapshot, _) in self._snapshots.items() if any(each is space for each in snapshot.spaces)
+        ]:
+            self._scope_rows -= self._snapshots.pop(key)[0].size
 
-    def _reach(self, wanted: _Wanted, parts: list[tuple[Space, Resolved]]) -> Reach:
+    def _scope(self, wanted: _ScopeRequest, parts: list[tuple[Space, Resolved]]) -> SearchScope:
         caller, query = wanted.caller, wanted.query
         key = (
             tuple((id(s), r) for s, r in parts), query.types, query.levels, query.tags, query.times,
             query.messages, caller.peer, any(t.parts for t in query.targets),
         )  # fmt: skip
         stamps = tuple(s.stamp for s, _ in parts)
-        view, reach = self._views.get(key, (None, None))
-        if view is None or reach is None or view.stamps != stamps:
-            self._reached -= view.size if view is not None else 0
-            view = _made(caller, query, parts, stamps)
-            reach = _reach_of(view, query)
-            self._views[key] = (view, reach)
-            self._reached += view.size
-        self._views.move_to_end(key)
-        while len(self._views) > 1 and (len(self._views) > REACHES_MAX or self._reached > REACHED_ROWS_MAX):
-            self._reached -= self._views.popitem(last=False)[1][0].size
-        return reach
+        snapshot, scope = self._snapshots.get(key, (None, None))
+        if snapshot is None or scope is None or snapshot.stamps != stamps:
+            self._scope_rows -= snapshot.size if snapshot is not None else 0
+            snapshot = _snapshot_of(caller, query, parts, stamps)
+            scope = _scope_of(snapshot, query)
+            self._snapshots[key] = (snapshot, scope)
+            self._scope_rows += snapshot.size
+        self._snapshots.move_to_end(key)
+        while len(self._snapshots) > 1 and (len(self._snapshots) > SCOPES_MAX or self._scope_rows > SCOPE_ROWS_MAX):
+            self._scope_rows -= self._snapshots.popitem(last=False)[1][0].size
+        return scope
 
 
 def _read_on(c: apsw.Connection, space: Space, row: OwnerRow, pages: int) -> int:
@@ -219,7 +221,9 @@ def _settle(c: apsw.Connection, space: Space) -> None:
     space.knit_talk()
 
 
-def _made(caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], stamps: tuple[int, ...]) -> _View:
+def _snapshot_of(
+    caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], stamps: tuple[int, ...]
+) -> _ScopeSnapshot:
     keep: dict[int, NDArray[np.bool_]] = {}
     spaces: dict[int, Space] = {}
     for space, resolved in parts:
@@ -229,23 +233,23 @@ def _made(caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], sta
         spaces[owner] = space
     rows = tuple(np.flatnonzero(keep[o]) for o in spaces)
     chunks = tuple(space.now() for space in spaces.values())
-    small = sum(map(len, rows)) <= WHOLE_ROWS_MAX
-    return _View(tuple(spaces.values()), stamps, chunks, rows, table_of(chunks, rows) if small else None)
+    small = sum(map(len, rows)) <= FULL_SCORING_ROWS_MAX
+    return _ScopeSnapshot(tuple(spaces.values()), stamps, chunks, rows, table_of(chunks, rows) if small else None)
 
 
-def _reach_of(view: _View, query: Query) -> Reach:
-    return Reach(
-        owners=tuple(s.row.id for s in view.spaces),
-        chunks=tuple(held.columns["id"][r] for held, r in zip(view.chunks, view.rows, strict=True)),
-        spaces=view.spaces,
-        seq=max((s.seq for s in view.spaces), default=0),
+def _scope_of(snapshot: _ScopeSnapshot, query: Query) -> SearchScope:
+    return SearchScope(
+        owners=tuple(s.row.id for s in snapshot.spaces),
+        chunks=tuple(held.columns["id"][r] for held, r in zip(snapshot.chunks, snapshot.rows, strict=True)),
+        spaces=snapshot.spaces,
+        seq=max((s.seq for s in snapshot.spaces), default=0),
         targeted=any(t.parts for t in query.targets),
-        token=view,
+        token=snapshot,
     )
 
 
 def _parts(
-    c: apsw.Connection, wanted: _Wanted, spaces: Mapping[tuple[str, str], Space]
+    c: apsw.Connection, wanted: _ScopeRequest, spaces: Mapping[tuple[str, str], Space]
 ) -> list[tuple[Space, Resolved]]:
     """The spaces a question looks into, and what of each."""
     account = wanted.caller.account

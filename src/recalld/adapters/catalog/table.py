@@ -61,8 +61,8 @@ def empty_table() -> ChunkTable:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A reach's ``rows`` of a space in reading order: their ``ids``, and the place in this line of what comes ``before`` and
-    ``after`` each, -1 if that is not in reach. As long as the reach, however much lies beside it."""
+    """a scope's ``rows`` of a space in reading order: their ``ids``, and the place in this line of what comes ``before`` and
+    ``after`` each, -1 if that is not in scope. As long as the scope, however much lies beside it."""
 
     rows: NDArray[np.int64]
     ids: Ids
@@ -71,7 +71,7 @@ class Line:
 
 
 def line_of(chunks: Chunks, rows: NDArray[np.int64]) -> Line:
-    """Work for every row in reach: once for a view, not once for a question."""
+    """Work for every row in scope: once for a view, not once for a question."""
     ids = chunks.columns["id"][rows]
     before = places(ids, chunks.columns["previous"][rows])
     after = np.full(len(rows), -1, np.int32)
@@ -81,7 +81,7 @@ def line_of(chunks: Chunks, rows: NDArray[np.int64]) -> Line:
 
 
 def with_neighbours(line: Line, ids: Ids, around: int) -> NDArray[np.int64]:
-    """Rows of those of ``ids`` that are in reach, and of up to ``around`` more before and after each in its group."""
+    """Rows of those of ``ids`` that are in scope, and of up to ``around`` more before and after each in its group."""
     at = places(line.ids, ids)
     back = ahead = at[at >= 0]
     mask = np.zeros(len(line.ids), np.bool_)

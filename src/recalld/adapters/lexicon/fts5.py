@@ -12,7 +12,7 @@ import orjson
 from numpy.typing import NDArray
 
 from recalld.infra.lookup import only
-from recalld.ports.index import Ids, LexicalMatches, Reach, Scores
+from recalld.ports.index import Ids, LexicalMatches, Scores, SearchScope
 from recalld.rules.owned import owned
 
 from .posting import NOWHERE, KeptPostings, Posting
@@ -55,24 +55,24 @@ class Fts5Lexicon:
         self._kept = KeptPostings(postings_kept)
         self._tails: OrderedDict[int, Tail] = OrderedDict()
 
-    async def match(self, reach: Reach, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
+    async def match(self, scope: SearchScope, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
         """See ``ports.index.Lexicon``."""
         distinct = tuple(dict.fromkeys(terms))
-        if not distinct or not reach.size:
+        if not distinct or not scope.size:
             return _nothing(distinct)
-        return await self._store.read(lambda c: self._match(c, reach, distinct, phrase))
+        return await self._store.read(lambda c: self._match(c, scope, distinct, phrase))
 
     def _match(
-        self, c: apsw.Connection, reach: Reach, terms: tuple[str, ...], phrase: tuple[str, ...]
+        self, c: apsw.Connection, scope: SearchScope, terms: tuple[str, ...], phrase: tuple[str, ...]
     ) -> LexicalMatches:
         found_in = np.zeros(len(terms), np.float32)
         found_by = np.zeros(len(terms), np.bool_)
         places: list[_Places] = []
         phrases: list[Ids] = []
-        extents = extents_of(c, reach.owners)
-        everywhere = self._postings(c, reach.owners, extents, terms)
+        extents = extents_of(c, scope.owners)
+        everywhere = self._postings(c, scope.owners, extents, terms)
         total, length = sum(now.chunks for now in extents), sum(now.terms for now in extents)
-        for owner, space, inside, postings in zip(reach.owners, reach.spaces, reach.chunks, everywhere, strict=True):
+        for owner, space, inside, postings in zip(scope.owners, scope.spaces, scope.chunks, everywhere, strict=True):
             whole = _side_by_side(postings)
             whole = whole.where(_held(whole.chunk, space.living))
             here = _found_in(postings, whole)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from recalld.domain.errors import Invalid
-from recalld.ports.index import LexicalMatches, Reach
+from recalld.ports.index import LexicalMatches, SearchScope
 
 
 class MemoryLexicon:
@@ -21,7 +21,7 @@ class MemoryLexicon:
         """Add or replace chunks by id."""
         self._chunks.setdefault(owner, {}).update({k: tuple(v) for k, v in chunks.items()})
 
-    async def match(self, reach: Reach, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
+    async def match(self, scope: SearchScope, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
         """See ``ports.index.Lexicon``."""
         distinct = tuple(dict.fromkeys(terms))
         if any(not t or not t.isalnum() for t in distinct):
@@ -30,9 +30,9 @@ class MemoryLexicon:
         found_in = np.zeros(len(distinct), np.float32)
         total = length = 0
         phrases: list[int] = []
-        for owner, inside in zip(reach.owners, reach.chunks, strict=True):
+        for owner, inside in zip(scope.owners, scope.chunks, strict=True):
             if np.any(np.diff(inside) <= 0):
-                raise Invalid("a reach lists its chunks in ascending order", remedy="take it from the catalog")
+                raise Invalid("a scope lists its chunks in ascending order", remedy="take it from the catalog")
             mine, allowed = self._chunks.get(owner, {}), set(inside.tolist())
             total += len(mine)
             length += sum(map(len, mine.values()))

@@ -14,7 +14,7 @@ import orjson
 from recalld.infra.lookup import WANTED_TO, only
 from recalld.infra.together import Together
 from recalld.ports.compute import Compute
-from recalld.ports.index import WHOLE_ROWS_MAX, Cosines, DenseMatches, Ids, Reach, Scores
+from recalld.ports.index import FULL_SCORING_ROWS_MAX, Cosines, DenseMatches, Ids, Scores, SearchScope
 
 from .approximate import Approximate
 from .shelf import Held, Page, Places, Shelf, page_after, rows_of
@@ -95,7 +95,7 @@ class _Kept:
 
     def places(self, ids: Ids, wanted: Ids) -> tuple[Places, Places]:
         """Rows in ``ids`` of those of ``wanted`` that are there, and which of ``wanted`` these are; both ascending. Questions
-        about one reach come again and again with the same two arrays, so the last answer is kept with them."""
+        about one scope come again and again with the same two arrays, so the last answer is kept with them."""
         kept = self.placed
         if kept is None or kept[0] is not ids or kept[1] is not wanted:
             at, there = rows_of(ids, wanted)
@@ -109,7 +109,7 @@ class ExactVectors:
     its reader threads, for all who wait at once, and looked into on ``compute``'s: never on the loop."""
 
     def __init__(
-        self, store: Reader, compute: Compute, *, exact_max: int = WHOLE_ROWS_MAX, bytes_max: int = BYTES_MAX
+        self, store: Reader, compute: Compute, *, exact_max: int = FULL_SCORING_ROWS_MAX, bytes_max: int = BYTES_MAX
     ) -> None:
         self._store = store
         self._compute = compute
@@ -122,9 +122,9 @@ class ExactVectors:
         # Which asks once at a time: caches have one writer, searches read beside it.
         self._follows = Together(self._follow)
 
-    async def space(self, owners: Sequence[int], fingerprint: str, *, patience_s: float = 0.0) -> ExactSpace:
+    async def space(self, owners: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> ExactSpace:
         """See ``ports.index.Vectors``."""
-        return await self._follows.ask((tuple(owners), fingerprint), patience_s=patience_s)
+        return await self._follows.ask((tuple(owners), fingerprint), linger_s=linger_s)
 
     async def serving(self, owners: Sequence[int] = ()) -> str:
         """See ``ports.index.Vectors``."""
@@ -216,18 +216,18 @@ class ExactSpace:
         self._kept = kept
         self._compute = compute
 
-    async def search(self, reach: Reach, vector: Scores, *, hits_max: int) -> DenseMatches:
+    async def search(self, scope: SearchScope, vector: Scores, *, hits_max: int) -> DenseMatches:
         """See ``ports.index.VectorSpace``."""
-        return await self._compute.run(self._search, reach, vector, hits_max)
+        return await self._compute.run(self._search, scope, vector, hits_max)
 
     async def cosines(self, vector: Scores, ids: Ids) -> Cosines:
         """See ``ports.index.VectorSpace``."""
         return await self._compute.run(self._cosines, vector, ids)
 
-    def _search(self, reach: Reach, vector: Scores, hits_max: int) -> DenseMatches:
+    def _search(self, scope: SearchScope, vector: Scores, hits_max: int) -> DenseMatches:
         found: list[tuple[Ids, Scores]] = []
         exact = True
-        for owner, inside in zip(reach.owners, reach.chunks, strict=True):
+        for owner, inside in zip(scope.owners, scope.chunks, strict=True):
             kept = self._kept.get(owner)
             if kept is None:
                 continue

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from recalld.domain.errors import Invalid
-from recalld.ports.index import Cosines, DenseMatches, Ids, Reach, Scores
+from recalld.ports.index import Cosines, DenseMatches, Ids, Scores, SearchScope
 
 
 class MemoryVectors:
@@ -22,7 +22,7 @@ class MemoryVectors:
             _check(row)
         self._rows.setdefault(fingerprint, {}).update(rows)
 
-    async def space(self, owners: Sequence[int], fingerprint: str, *, patience_s: float = 0.0) -> MemorySpace:
+    async def space(self, owners: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> MemorySpace:
         """See ``ports.index.Vectors``."""
         return MemorySpace(self._rows.get(fingerprint, {}))
 
@@ -37,10 +37,10 @@ class MemorySpace:
     def __init__(self, rows: Mapping[int, Scores]) -> None:
         self._rows = rows
 
-    async def search(self, reach: Reach, vector: Scores, *, hits_max: int) -> DenseMatches:
+    async def search(self, scope: SearchScope, vector: Scores, *, hits_max: int) -> DenseMatches:
         """See ``ports.index.VectorSpace``."""
         _check(vector)
-        ids = np.array(sorted(i for part in reach.chunks for i in part.tolist() if i in self._rows), np.int64)
+        ids = np.array(sorted(i for part in scope.chunks for i in part.tolist() if i in self._rows), np.int64)
         return DenseMatches(ids, np.array([self._rows[i] @ vector for i in ids.tolist()], np.float32), exact=True)
 
     async def cosines(self, vector: Scores, ids: Ids) -> Cosines:

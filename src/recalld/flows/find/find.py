@@ -9,8 +9,8 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Upstream
 from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
-from recalld.ports.doors import Doors, impatient
-from recalld.ports.index import ChunkTable, Ids, Reach
+from recalld.ports.doors import Doors, no_linger
+from recalld.ports.index import ChunkTable, Ids, SearchScope
 from recalld.rules.filters import check_heeded
 from recalld.rules.rank import Ranked, fold, rank
 from recalld.rules.weights import CUT, DEFAULT
@@ -61,12 +61,12 @@ async def _find(query: Query, caller: Caller, doors: Doors, begun: float, deadli
 
     planned = plan(query)
     async with asking(planned, doors, end=searched) as asked:
-        reach = await doors.catalog.reach(caller, query, patience_s=doors.patience(planned.text))
-        stage("plan", f"{len(planned.terms)} terms, {reach.size} chunks in reach")
-        if not reach.size or query.limit < 1:
+        scope = await doors.catalog.resolve_scope(caller, query, linger_s=doors.linger_s(planned.text))
+        stage("plan", f"{len(planned.terms)} terms, {scope.size} chunks in scope")
+        if not scope.size or query.limit < 1:
             return Answer((), (), tuple(stages), query.ignored)
-        found = await recall(planned, reach, asked, doors, end=searched)
-    table, evidence = await rows_of(reach, found, doors, end=ranked_by)
+        found = await recall(planned, scope, asked, doors, end=searched)
+    table, evidence = await rows_of(scope, found, doors, end=ranked_by)
     stage("recall", f"{len(evidence.row)} postings, {evidence.known} vectors")
     rows, entry, prepared = await ready(table, doors, end=ranked_by)
     ranked = rank(query.text, rows, evidence, DEFAULT, prepared)
@@ -74,7 +74,7 @@ async def _find(query: Query, caller: Caller, doors: Doors, begun: float, deadli
     best = fold(entry, ranked.total, query.limit + SPARE)
     best = best[ranked.score(best) > cut]
     stage("rank", f"{len(best)} entries above {cut:g}")
-    hits, unread = await _load(best, query.limit, reach, table, ranked, doors, end - spare / 4)
+    hits, unread = await _load(best, query.limit, scope, table, ranked, doors, end - spare / 4)
     stage("load", f"{len(hits)} hits")
     return Answer(hits, tuple(sorted({*late, *found.degraded, *unread})), tuple(stages), query.ignored)
 
@@ -86,27 +86,27 @@ async def _serving(query: Query, caller: Caller, doors: Doors, end: float) -> tu
         return doors, ()
     try:
         async with asyncio.timeout_at(end):
-            reach = await doors.catalog.reach(caller, query)
-            serving = await doors.vectors.serving(reach.owners)
+            scope = await doors.catalog.resolve_scope(caller, query)
+            serving = await doors.vectors.serving(scope.owners)
     except (Busy, Upstream, TimeoutError):
         return replace(doors, embedder=None), ("vectors",)
     if serving != doors.former.fingerprint:
         return doors, ()
-    return replace(doors, embedder=doors.former, patience=impatient), ()
+    return replace(doors, embedder=doors.former, linger_s=no_linger), ()
 
 
 async def _load(
-    best: Ids, limit: int, reach: Reach, table: ChunkTable, ranked: Ranked, doors: Doors, end: float
+    best: Ids, limit: int, scope: SearchScope, table: ChunkTable, ranked: Ranked, doors: Doors, end: float
 ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
     """The first ``limit`` entries that are still there and say something of their own, and what was missing."""
     nodes = table.node[best].tolist()
-    loaded = await doors.catalog.load(reach, nodes[:limit])
-    hits = hits_of(best[:limit], loaded, table, ranked, targeted=reach.targeted)
+    loaded = await doors.catalog.load(scope, nodes[:limit])
+    hits = hits_of(best[:limit], loaded, table, ranked, targeted=scope.targeted)
     if len(hits) < limit < len(best):
         try:
             async with asyncio.timeout_at(end):
-                loaded = loaded + await doors.catalog.load(reach, nodes[limit:])
+                loaded = loaded + await doors.catalog.load(scope, nodes[limit:])
         except (Busy, Upstream, TimeoutError):
             return hits, ("catalog",)
-        hits = hits_of(best, loaded, table, ranked, targeted=reach.targeted)[:limit]
+        hits = hits_of(best, loaded, table, ranked, targeted=scope.targeted)[:limit]
     return hits, ()

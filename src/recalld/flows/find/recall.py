@@ -15,14 +15,14 @@ import numpy as np
 from recalld.domain.errors import Busy, Corrupt, Invalid, Upstream
 from recalld.ports.doors import Doors
 from recalld.ports.index import (
-    WHOLE_ROWS_MAX,
+    FULL_SCORING_ROWS_MAX,
     ChunkTable,
     Cosines,
     DenseMatches,
     Ids,
     LexicalMatches,
-    Reach,
     Scores,
+    SearchScope,
     VectorSpace,
 )
 from recalld.ports.maintenance import LEXICON, VECTORS
@@ -75,16 +75,16 @@ async def asking(plan: Plan, doors: Doors, *, end: float) -> AsyncIterator[async
         raise several.exceptions[0] from None
 
 
-async def recall(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Doors, *, end: float) -> Found:
+async def recall(plan: Plan, scope: SearchScope, asked: asyncio.Task[Asked], doors: Doors, *, end: float) -> Found:
     """Search both ways. Raises ``Upstream`` only when neither answered."""
-    found = Found(await doors.catalog.table(reach) if reach.size <= WHOLE_ROWS_MAX else None)
+    found = Found(await doors.catalog.table(scope) if scope.size <= FULL_SCORING_ROWS_MAX else None)
     try:
         async with asyncio.TaskGroup() as group:
             # Beside what takes longest, which goes on here: a task that ends is heard of two turns of the loop later.
-            group.create_task(_lexical(plan, reach, doors, found, end))
+            group.create_task(_lexical(plan, scope, doors, found, end))
             if found.table is not None:
                 group.create_task(ready(found.table, doors, end=end))
-            await _dense(plan, reach, asked, doors, found, end)
+            await _dense(plan, scope, asked, doors, found, end)
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
     if found.lexical is None and found.vector is None:
@@ -92,13 +92,13 @@ async def recall(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Do
     return found
 
 
-async def _lexical(plan: Plan, reach: Reach, doors: Doors, found: Found, end: float) -> None:
+async def _lexical(plan: Plan, scope: SearchScope, doors: Doors, found: Found, end: float) -> None:
     if LEXICON in doors.derived.rebuilding:
         found.degraded += (LEXICON,)
         return
     try:
         async with asyncio.timeout_at(end):
-            found.lexical = await doors.lexicon.match(reach, plan.terms, plan.phrase)
+            found.lexical = await doors.lexicon.match(scope, plan.terms, plan.phrase)
             found.former = plan.former
     except Corrupt:
         doors.derived.suspects.add(LEXICON)  # rebuilt by the store's housekeeping
@@ -123,14 +123,16 @@ async def _embedded(plan: Plan, doors: Doors, end: float) -> Asked:
     return Asked(vector if vector.any() else None)
 
 
-async def _dense(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Doors, found: Found, end: float) -> None:
+async def _dense(
+    plan: Plan, scope: SearchScope, asked: asyncio.Task[Asked], doors: Doors, found: Found, end: float
+) -> None:
     if doors.embedder is None:
         return
     missing: tuple[str, ...] = ()
     try:
         async with asyncio.timeout_at(end):  # while the question's vector is on its way
-            model, patience_s = doors.embedder.fingerprint, doors.patience(plan.text)
-            found.space = await doors.vectors.space(reach.owners, model, patience_s=patience_s)
+            model, linger_s = doors.embedder.fingerprint, doors.linger_s(plan.text)
+            found.space = await doors.vectors.space(scope.owners, model, linger_s=linger_s)
     except Corrupt:
         doors.derived.suspects.add(VECTORS)
         missing = (VECTORS,)
@@ -141,26 +143,26 @@ async def _dense(plan: Plan, reach: Reach, asked: asyncio.Task[Asked], doors: Do
     if question.vector is not None and found.space is not None:
         try:
             async with asyncio.timeout_at(end):
-                await _compared(question.vector, reach, found.space, found)
+                await _compared(question.vector, scope, found.space, found)
         except (Busy, Upstream, TimeoutError):
             missing = (VECTORS,)
     found.degraded += missing
 
 
-async def _compared(vector: Scores, reach: Reach, space: VectorSpace, found: Found) -> None:
+async def _compared(vector: Scores, scope: SearchScope, space: VectorSpace, found: Found) -> None:
     if found.table is not None:
         found.cosines = await space.cosines(vector, found.table.ids)
     else:
-        found.dense = await space.search(reach, vector, hits_max=DENSE_HITS)
+        found.dense = await space.search(scope, vector, hits_max=DENSE_HITS)
     found.vector = vector
 
 
-async def rows_of(reach: Reach, found: Found, doors: Doors, *, end: float) -> tuple[ChunkTable, Evidence]:
-    """The rows to rank and what is known about them: all of a small reach, the candidates and their neighbours of a
+async def rows_of(scope: SearchScope, found: Found, doors: Doors, *, end: float) -> tuple[ChunkTable, Evidence]:
+    """The rows to rank and what is known about them: all of a small scope, the candidates and their neighbours of a
     large one."""
     table, cosines = found.table, found.cosines
     if table is None:
-        table = await doors.catalog.table(reach, _candidates(found), around=NEIGHBOURS)
+        table = await doors.catalog.table(scope, _candidates(found), around=NEIGHBOURS)
         try:
             async with asyncio.timeout_at(end):
                 cosines = await _asked(table.ids, found)

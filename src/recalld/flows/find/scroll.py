@@ -12,7 +12,7 @@ from recalld.domain.node import ContextType
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
-from recalld.ports.index import Ids, Reach
+from recalld.ports.index import Ids, SearchScope
 
 _CURSOR_DIGITS_MAX = 18
 _TIER = 2
@@ -40,10 +40,10 @@ async def scroll(query: Query, cursor: str, limit: int, caller: Caller, doors: D
     that none of ours is.
     """
     after = _after(cursor)
-    reach = await doors.catalog.reach(caller, query)
-    ids, more = _page(reach, after, limit)
-    table = await doors.catalog.table(reach, ids)
-    loaded = {each.node_id: each for each in await doors.catalog.load(reach, table.node.tolist())}
+    scope = await doors.catalog.resolve_scope(caller, query)
+    ids, more = _page(scope, after, limit)
+    table = await doors.catalog.table(scope, ids)
+    loaded = {each.node_id: each for each in await doors.catalog.load(scope, table.node.tolist())}
     pieces: list[Piece] = []
     for row in range(len(table.ids)):
         node = loaded.get(int(table.node[row]))
@@ -69,10 +69,10 @@ def _after(cursor: str) -> int:
     return int(cursor)
 
 
-def _page(reach: Reach, after: int, limit: int) -> tuple[Ids, bool]:
-    """The first ``limit`` ids above ``after``, ascending, and whether there are more. Cost does not grow with the reach."""
+def _page(scope: SearchScope, after: int, limit: int) -> tuple[Ids, bool]:
+    """The first ``limit`` ids above ``after``, ascending, and whether there are more. Cost does not grow with the scope."""
     parts = []
-    for chunks in reach.chunks:
+    for chunks in scope.chunks:
         start = int(np.searchsorted(chunks, after, side="right"))
         parts.append(chunks[start : start + limit + 1])
     ids = np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
