@@ -25,10 +25,10 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Living:
+class LivePartition:
     """See ``ports.index.IndexSpace``."""
 
-    living: Ids
+    live_ids: Ids
 
 
 class Shelf:
@@ -42,13 +42,13 @@ class Shelf:
         self.account = account
         self.seq = 0
         self.texts: dict[int, str] = {}
-        self.root = self._node(0, account, 0, self.owner(""))
+        self.root = self._node(0, account, 0, self.partition_id(""))
 
     async def read(self, fn: Callable[[apsw.Connection], T]) -> T:
         """The reader the adapters expect: on a thread of its own, as the store's are."""
         return await self.pool.run(fn, self.c)
 
-    def owner(self, user: str) -> int:
+    def partition_id(self, user: str) -> int:
         """Id of an index space."""
         self.c.execute("INSERT OR IGNORE INTO owner (account, user) VALUES (?, ?)", (self.account, user))
         return int(
@@ -57,14 +57,14 @@ class Shelf:
 
     def at(self, uri: Uri) -> int:
         """The directory at this address, made if it is missing."""
-        node, owner = self.root, self.owner("")
+        node, partition_id = self.root, self.partition_id("")
         for depth, name in enumerate(uri.parts):
             if uri.parts[0] == "user" and depth == 1:
-                owner = self.owner(name)
+                partition_id = self.partition_id(name)
             row = self.c.execute(
                 "SELECT id FROM node WHERE parent = ? AND name = ? AND gone = 0", (node, name)
             ).fetchone()
-            node = int(row[0]) if row else self._node(node, name, 0, owner)
+            node = int(row[0]) if row else self._node(node, name, 0, partition_id)
         return node
 
     def file(
@@ -79,7 +79,7 @@ class Shelf:
     ) -> int:
         """Write or rewrite a file."""
         parent = self.at(uri.parent)
-        owner = self._owner_of(parent)
+        partition_id = self._partition_of(parent)
         head = talk_head(text)
         row = self.c.execute(
             "SELECT id, version FROM node WHERE parent = ? AND name = ? AND gone = 0", (parent, uri.name)
@@ -90,7 +90,10 @@ class Shelf:
             self.seq += 1
             self.c.execute("UPDATE node SET version = ?, seq = ? WHERE id = ?", (version, self.seq, node))
         else:
-            node, version = self._node(parent, uri.name, 1, owner, speaker=head.speaker if head else "", at=at), 1
+            node, version = (
+                self._node(parent, uri.name, 1, partition_id, speaker=head.speaker if head else "", at=at),
+                1,
+            )
         self.c.execute("UPDATE node SET tags = ?, source = ? WHERE id = ?", (json.dumps(list(tags)), source, node))
         chunks = [*chunks_of_file(uri, Document("text/plain", text)), *(chunks_of_tiers(uri, tiers) if tiers else ())]
         if tiers:
@@ -98,7 +101,7 @@ class Shelf:
                 "INSERT OR REPLACE INTO tier VALUES (?, ?, ?, ?, 'x')", (node, version, tiers.abstract, tiers.overview)
             )
         self._chunks(
-            owner,
+            partition_id,
             node,
             version,
             0,
@@ -115,16 +118,18 @@ class Shelf:
         """Append turns (id, speaker, text, at) to a session."""
         directory = self.at(Uri(("user", user, "sessions", session, "messages")))
         group = self.at(Uri(("user", user, "sessions", session)))
-        owner = self.owner(user)
+        partition_id = self.partition_id(user)
         last = self.c.execute('SELECT max(id) FROM chunk WHERE "group" = ?', (group,)).fetchone()[0] or 0
         nodes = []
         for ordinal, (name, speaker, text, at) in enumerate(turns):
-            node = self._node(directory, f"{name}.md", 2, owner, speaker=speaker, at=at)
+            node = self._node(directory, f"{name}.md", 2, partition_id, speaker=speaker, at=at)
             self.c.execute(
                 "INSERT INTO message (node, session, ordinal, id, role, parts, text, created_at, at) VALUES (?,?,?,?,?,?,?,?,?)",
                 (node, group, node * 1000 + ordinal, name, "user", "[]", text, "", at),
             )
-            last = self._chunks(owner, node, 1, 1, chunks_of_message(text, speaker, at), group, last, at, speaker, text)
+            last = self._chunks(
+                partition_id, node, 1, 1, chunks_of_message(text, speaker, at), group, last, at, speaker, text
+            )
             nodes.append(node)
         return nodes
 
@@ -149,28 +154,30 @@ class Shelf:
 
     def drop_chunks(self, node: int) -> None:
         """Delete a node's chunks and what hangs on them."""
-        for chunk, owner, length in self.c.execute(
+        for chunk, partition_id, length in self.c.execute(
             "SELECT id, owner, length FROM chunk WHERE node = ?", (node,)
         ).fetchall():
             self.c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
             self.c.execute("DELETE FROM vector WHERE chunk = ?", (chunk,))
-            self.c.execute("UPDATE owner SET chunks = chunks - 1, terms = terms - ? WHERE id = ?", (length, owner))
+            self.c.execute(
+                "UPDATE owner SET chunks = chunks - 1, terms = terms - ? WHERE id = ?", (length, partition_id)
+            )
         self.c.execute("DELETE FROM chunk WHERE node = ?", (node,))
 
-    def _node(self, parent: int, name: str, kind: int, owner: int, *, speaker: str = "", at: float = 0.0) -> int:
+    def _node(self, parent: int, name: str, kind: int, partition_id: int, *, speaker: str = "", at: float = 0.0) -> int:
         self.seq += 1
         self.c.execute(
             "INSERT INTO node (parent, name, kind, owner, seq, created, updated, speaker) VALUES (?,?,?,?,?,?,?,?)",
-            (parent, name, kind, owner, self.seq, at, at, speaker),
+            (parent, name, kind, partition_id, self.seq, at, at, speaker),
         )
         return self.c.last_insert_rowid()
 
-    def _owner_of(self, node: int) -> int:
+    def _partition_of(self, node: int) -> int:
         return int(self.c.execute("SELECT owner FROM node WHERE id = ?", (node,)).fetchone()[0])
 
     def _chunks(
         self,
-        owner: int,
+        partition_id: int,
         node: int,
         version: int,
         kind: int,
@@ -186,7 +193,7 @@ class Shelf:
                 'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, asks, '
                 "terms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
-                    owner,
+                    partition_id,
                     node,
                     version,
                     chunk.level,
@@ -205,9 +212,10 @@ class Shelf:
             last = self.c.last_insert_rowid()
             self.texts[last] = text[chunk.start : chunk.end]
             self.c.execute(
-                "INSERT INTO fts (rowid, terms) VALUES (?, ?)", (last, " ".join(owned(owner, t) for t in chunk.terms))
+                "INSERT INTO fts (rowid, terms) VALUES (?, ?)",
+                (last, " ".join(owned(partition_id, t) for t in chunk.terms)),
             )
             self.c.execute(
-                "UPDATE owner SET chunks = chunks + 1, terms = terms + ? WHERE id = ?", (len(chunk.terms), owner)
+                "UPDATE owner SET chunks = chunks + 1, terms = terms + ? WHERE id = ?", (len(chunk.terms), partition_id)
             )
         return last

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recalld.adapters.catalog import follow, space, sqlite
+from recalld.adapters.catalog import change_feed, partition_index, sqlite
 from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.domain.caller import Caller, Role
 from recalld.domain.document import Tiers
@@ -36,7 +36,7 @@ class House:
     async def found(self, caller: Caller = ANA, **asked: Any) -> set[str]:
         scope = await self.catalog.resolve_scope(caller, Query("q", **asked))
         table = await self.catalog.table(scope)
-        loaded = await self.catalog.load(scope, sorted(set(table.node.tolist())))
+        loaded = await self.catalog.hydrate(scope, sorted(set(table.node.tolist())))
         return {str(each.uri).removeprefix("viking://") for each in loaded}
 
     def say(self, user: str, *texts: str, session: str = "s1") -> list[int]:
@@ -112,10 +112,10 @@ async def test_chunks_of_the_same_version_take_each_others_place(house: House) -
     await house.found()
     c = house.shelf.c
     house.shelf.drop_chunks(node)
-    house.shelf._chunks(house.shelf.owner(""), node, 1, 0, [], node, 0, 0.0, "", "")
+    house.shelf._chunks(house.shelf.partition_id(""), node, 1, 0, [], node, 0, 0.0, "", "")
     c.execute(
         'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", at) VALUES (?,?,1,2,0,0,1,1,?,0)',
-        (house.shelf.owner(""), node, node),
+        (house.shelf.partition_id(""), node, node),
     )
     assert (await house.catalog.resolve_scope(ANA, Query("q"))).size == 1
 
@@ -136,11 +136,11 @@ async def test_a_move_is_followed(house: House) -> None:
     assert await house.found(targets=(uri("resources/z"),)) == {"resources/z/x/a.md"}
 
 
-async def test_a_space_that_was_joined_from_elsewhere_is_read_anew(house: House) -> None:
+async def test_a_partition_with_a_new_epoch_is_read_again(house: House) -> None:
     house.shelf.file(uri("resources/a.md"), "text")
     house.shelf.file(uri("user/ana/memories/b.md"), "text")
     await house.found()
-    c, shared, mine = house.shelf.c, house.shelf.owner(""), house.shelf.owner("ana")
+    c, shared, mine = house.shelf.c, house.shelf.partition_id(""), house.shelf.partition_id("ana")
     parent = house.shelf.at(uri("user/ana/memories"))
     c.execute("UPDATE node SET owner = ?, parent = ? WHERE name = 'a.md'", (mine, parent))
     c.execute("UPDATE chunk SET owner = ? WHERE owner = ?", (mine, shared))
@@ -225,12 +225,12 @@ async def test_what_went_after_the_search_is_not_loaded(house: House) -> None:
     node = house.shelf.file(uri("resources/x/a.md"), "text")
     scope = await house.catalog.resolve_scope(ANA, Query("q"))
     house.shelf.remove(uri("resources/x"))
-    assert await house.catalog.load(scope, [node]) == []
+    assert await house.catalog.hydrate(scope, [node]) == []
 
 
 async def test_a_message_is_loaded_with_its_own_text(house: House) -> None:
     (node,) = house.say("ana", "hello there")
-    (loaded,) = await house.catalog.load(await house.catalog.resolve_scope(ANA, Query("q")), [node])
+    (loaded,) = await house.catalog.hydrate(await house.catalog.resolve_scope(ANA, Query("q")), [node])
     assert (loaded.abstract, loaded.session_id, loaded.message_id, loaded.type) == (
         "hello there",
         "s1",
@@ -244,13 +244,13 @@ async def test_accounts_do_not_see_each_other(house: House) -> None:
     assert await house.found(Caller(account="other", user="ana")) == set()
 
 
-async def test_the_memory_budget_drops_the_owner_asked_longest_ago() -> None:
+async def test_the_memory_budget_drops_the_least_recently_used_partition() -> None:
     house = House()
     house.catalog = SqliteCatalog(house.shelf, rows_max=10)
     for user in ("u1", "u2", "u3"):
         house.say(user, *("word",) * 6)
         assert len(await house.found(Caller(user=user))) == 6
-    assert len(house.catalog._spaces) <= 2
+    assert len(house.catalog._partitions) <= 2
     assert len(await house.found(Caller(user="u1"))) == 6
 
 
@@ -286,7 +286,7 @@ async def test_a_move_is_followed_whole_wherever_a_page_ends(
     house: House, monkeypatch: pytest.MonkeyPatch, moved: int
 ) -> None:
     """All nodes of a move get one place in the log: a page may end between them."""
-    monkeypatch.setattr(follow, "PAGE_ROWS", 3)
+    monkeypatch.setattr(change_feed, "PAGE_ROWS", 3)
     house.shelf.file(uri("resources/a.md"), "text")
     await house.found()
     for n in range(moved):
@@ -305,7 +305,7 @@ async def test_a_long_text_whose_chunks_fill_several_pages_is_found_whole(
     house.shelf.file(uri("resources/b.md"), "text")
     whole = (await SqliteCatalog(house.shelf).resolve_scope(ANA, Query("q"))).size
     assert whole > 7
-    monkeypatch.setattr(follow, "PAGE_ROWS", 3)
+    monkeypatch.setattr(change_feed, "PAGE_ROWS", 3)
     assert (await house.catalog.resolve_scope(ANA, Query("q"))).size == whole
     house.shelf.file(uri("resources/a.md"), "shorter")
     assert (await house.catalog.resolve_scope(ANA, Query("q"))).size == 2
@@ -337,14 +337,16 @@ REWRITES = [40, pytest.param(10_000, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("rewrites", REWRITES)
-async def test_rewrites_leave_rows_for_what_lives(house: House, monkeypatch: pytest.MonkeyPatch, rewrites: int) -> None:
-    monkeypatch.setattr(space, "SPARE_ROWS", rewrites // 8)
+async def test_rewrites_do_not_accumulate_dead_rows(
+    house: House, monkeypatch: pytest.MonkeyPatch, rewrites: int
+) -> None:
+    monkeypatch.setattr(partition_index, "SPARE_ROWS", rewrites // 8)
     house.shelf.file(uri("resources/b.md"), "stays", tags=["k=v"])
     for n in range(rewrites):
         house.shelf.file(uri("resources/a.md"), f"# text {n}\n\nwords")
         scope = await house.catalog.resolve_scope(ANA, Query("q"))
-    (held,) = scope.spaces
-    assert isinstance(held, space.Space)
+    (held,) = scope.partitions
+    assert isinstance(held, partition_index.PartitionIndex)
     assert held.rows <= rewrites // 4 + 20
     assert scope.size == 2
     assert await house.found() == {"resources/a.md", "resources/b.md"}
@@ -353,10 +355,10 @@ async def test_rewrites_leave_rows_for_what_lives(house: House, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("files", REWRITES)
-async def test_files_made_and_removed_leave_rows_for_what_lives(
+async def test_removed_files_do_not_accumulate_dead_rows(
     house: House, monkeypatch: pytest.MonkeyPatch, files: int
 ) -> None:
-    monkeypatch.setattr(space, "SPARE_ROWS", files // 8)
+    monkeypatch.setattr(partition_index, "SPARE_ROWS", files // 8)
     house.shelf.file(uri("resources/d/b.md"), "stays")
     for n in range(files):
         node = house.shelf.file(uri(f"resources/d/{n}.md"), "words")
@@ -366,14 +368,14 @@ async def test_files_made_and_removed_leave_rows_for_what_lives(
         house.shelf.drop_chunks(node)
         house.shelf.c.execute("DELETE FROM node WHERE id = ?", (node,))
     scope = await house.catalog.resolve_scope(ANA, Query("q"))
-    (held,) = scope.spaces
-    assert isinstance(held, space.Space)
+    (held,) = scope.partitions
+    assert isinstance(held, partition_index.PartitionIndex)
     assert held.rows <= files // 4 + 20
     assert await house.found() == {"resources/d/b.md"}
 
 
 async def test_what_is_removed_and_not_purged_can_come_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(space, "SPARE_ROWS", 2)
+    monkeypatch.setattr(partition_index, "SPARE_ROWS", 2)
     for n in range(9):
         house.shelf.file(uri(f"resources/old/{n}.md"), "words")
     assert len(await house.found()) == 9
@@ -385,19 +387,19 @@ async def test_what_is_removed_and_not_purged_can_come_back(house: House, monkey
     assert len(await house.found()) == 10
 
 
-async def test_what_is_kept_of_an_owner_goes_when_its_space_does() -> None:
+async def test_snapshots_are_dropped_with_their_partition() -> None:
     house = House()
     house.catalog = SqliteCatalog(house.shelf, rows_max=500)
     for user in ("ana", "bob", "eve", "tom"):
         house.shelf.file(uri(f"user/{user}/a.md"), "text")
         await house.found(Caller(user=user))
-    held = {id(each) for each in house.catalog._spaces.values()}
+    held = {id(each) for each in house.catalog._partitions.values()}
     assert len(held) < 5
-    assert {id(each) for snapshot, _ in house.catalog._snapshots.values() for each in snapshot.spaces} <= held
+    assert {id(each) for snapshot, _ in house.catalog._snapshots.values() for each in snapshot.partitions} <= held
 
 
-async def test_a_large_space_is_read_in_several_goes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "PAGE_ROWS", 2)
+async def test_a_large_partition_is_read_in_several_reads(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change_feed, "PAGE_ROWS", 2)
     monkeypatch.setattr(sqlite, "PAGES_AT_ONCE", 2)
     for n in range(12):
         house.shelf.file(uri(f"resources/{n}.md"), "text")

@@ -362,7 +362,7 @@ async def test_everything_is_there_after_a_restart(house: House) -> None:
 async def test_usage_counts_what_is_there(house: House) -> None:
     await house.do(put("resources/a.md"), append("s", "m1", "m2"))
     usage = await house.ledger.usage()
-    assert (usage.chunks, usage.messages, usage.sessions, usage.owners["acme/ana"]) == (3, 2, 1, 2)
+    assert (usage.chunks, usage.messages, usage.sessions, usage.partitions["acme/ana"]) == (3, 2, 1, 2)
 
 
 async def test_a_probe_writes_and_reads(house: House) -> None:
@@ -371,7 +371,7 @@ async def test_a_probe_writes_and_reads(house: House) -> None:
 
 async def test_every_index_space_is_listed(house: House) -> None:
     await house.do(put("resources/a.md"), put("user/ana/memories/a.md"))
-    assert {(c.account, c.user) for c in await house.ledger.owners()} >= {("acme", ""), ("acme", "ana")}
+    assert {(c.account, c.user) for c in await house.ledger.partitions()} >= {("acme", ""), ("acme", "ana")}
 
 
 async def test_dead_full_text_is_reclaimed_in_slices(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from recalld.adapters.lexicon.memory import MemoryLexicon
 from recalld.domain.uri import Uri
 from recalld.ports.index import SearchScope
 from recalld.rules.tokens import query_terms, terms
-from tests.shelf import Living, Shelf
+from tests.shelf import LivePartition, Shelf
 
 
 class Filled:
@@ -24,19 +24,21 @@ class Filled:
         self.ids: dict[int, list[int]] = {}
 
     def write(self, user: str, texts: list[str]) -> int:
-        owner = self.shelf.owner(user)
-        known = set(self.ids.get(owner, []))
+        partition_id = self.shelf.partition_id(user)
+        known = set(self.ids.get(partition_id, []))
         start = len(known)
         self.shelf.talk(user, "s", [(f"m{start + i}", "user", text, 0.0) for i, text in enumerate(texts)])
-        rows = [r[0] for r in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (owner,))]
+        rows = [r[0] for r in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))]
         for chunk, text in zip(sorted(set(rows) - known), texts, strict=True):
-            self.memory.put(owner, {chunk: (*terms(" 1 January 1970"), *terms(text))})
-        self.ids[owner] = rows
-        return owner
+            self.memory.put(partition_id, {chunk: (*terms(" 1 January 1970"), *terms(text))})
+        self.ids[partition_id] = rows
+        return partition_id
 
-    def scope(self, *owners: int, only: list[int] | None = None) -> SearchScope:
-        chunks = tuple(np.array([i for i in self.ids[o] if only is None or i in only], np.int64) for o in owners)
-        return SearchScope(owners, chunks, tuple(Living(np.array(self.ids[o], np.int64)) for o in owners), 0)
+    def scope(self, *partition_ids: int, only: list[int] | None = None) -> SearchScope:
+        chunks = tuple(np.array([i for i in self.ids[o] if only is None or i in only], np.int64) for o in partition_ids)
+        return SearchScope(
+            partition_ids, chunks, tuple(LivePartition(np.array(self.ids[o], np.int64)) for o in partition_ids), 0
+        )
 
     async def ask(self, text: str, scope: SearchScope) -> Any:
         asked = query_terms(text)
@@ -49,14 +51,14 @@ def filled(request: pytest.FixtureRequest) -> Filled:
 
 
 async def test_postings_say_where_and_how_often(filled: Filled) -> None:
-    owner = filled.write("ana", ["red apple red", "green pear", "red pear"])
-    found = await filled.ask("red", filled.scope(owner))
-    first, _, third = filled.ids[owner]
+    partition_id = filled.write("ana", ["red apple red", "green pear", "red pear"])
+    found = await filled.ask("red", filled.scope(partition_id))
+    first, _, third = filled.ids[partition_id]
     assert list(zip(found.chunk.tolist(), found.count.tolist(), strict=True)) == [(first, 2.0), (third, 1.0)]
     assert (found.found_in.tolist(), found.chunks) == ([2.0], 3)
 
 
-async def test_another_owners_text_is_never_found(filled: Filled) -> None:
+async def test_text_of_another_partition_is_never_found(filled: Filled) -> None:
     mine, _ = filled.write("ana", ["red apple"]), filled.write("bob", ["red car", "red wine"])
     found = await filled.ask("red", filled.scope(mine))
     assert found.chunk.tolist() == filled.ids[mine]
@@ -64,63 +66,65 @@ async def test_another_owners_text_is_never_found(filled: Filled) -> None:
 
 
 async def test_only_chunks_in_scope_are_found(filled: Filled) -> None:
-    owner = filled.write("ana", ["red one", "red two", "red three"])
-    second = filled.ids[owner][1]
-    assert (await filled.ask("red", filled.scope(owner, only=[second]))).ids.tolist() == [second]
+    partition_id = filled.write("ana", ["red one", "red two", "red three"])
+    second = filled.ids[partition_id][1]
+    assert (await filled.ask("red", filled.scope(partition_id, only=[second]))).ids.tolist() == [second]
 
 
 async def test_what_was_just_written_is_found(filled: Filled) -> None:
-    owner = filled.write("ana", ["red one"])
-    await filled.ask("red", filled.scope(owner))
+    partition_id = filled.write("ana", ["red one"])
+    await filled.ask("red", filled.scope(partition_id))
     filled.write("ana", ["red two"])
-    assert (await filled.ask("red", filled.scope(owner))).ids.tolist() == filled.ids[owner]
+    assert (await filled.ask("red", filled.scope(partition_id))).ids.tolist() == filled.ids[partition_id]
 
 
 async def test_a_phrase_is_found_where_its_words_stand_in_a_row(filled: Filled) -> None:
-    owner = filled.write("ana", ["green boats sail home", "boats green sail home", "sail home green boats"])
-    assert (await filled.ask("green boats sail", filled.scope(owner))).phrase.tolist() == filled.ids[owner][:1]
+    partition_id = filled.write("ana", ["green boats sail home", "boats green sail home", "sail home green boats"])
+    assert (await filled.ask("green boats sail", filled.scope(partition_id))).phrase.tolist() == filled.ids[
+        partition_id
+    ][:1]
 
 
-async def test_several_owners_are_searched_as_one(filled: Filled) -> None:
-    owners = filled.write("ana", ["red apple"]), filled.write("bob", ["red car"])
-    found = await filled.ask("red", filled.scope(*owners))
-    assert found.ids.tolist() == sorted(filled.ids[owners[0]] + filled.ids[owners[1]])
+async def test_several_partitions_are_searched_as_one(filled: Filled) -> None:
+    partition_ids = filled.write("ana", ["red apple"]), filled.write("bob", ["red car"])
+    found = await filled.ask("red", filled.scope(*partition_ids))
+    assert found.ids.tolist() == sorted(filled.ids[partition_ids[0]] + filled.ids[partition_ids[1]])
     assert found.found_in.tolist() == [2.0]
 
 
 async def test_a_lone_character_is_found_wherever_it_stands(filled: Filled) -> None:
-    owner = filled.write("ana", ["我养了小猫", "猫喜欢鱼", "三只狗在睡觉"])
-    assert (await filled.ask("猫", filled.scope(owner))).ids.tolist() == filled.ids[owner][:2]
+    partition_id = filled.write("ana", ["我养了小猫", "猫喜欢鱼", "三只狗在睡觉"])
+    assert (await filled.ask("猫", filled.scope(partition_id))).ids.tolist() == filled.ids[partition_id][:2]
 
 
 @pytest.mark.parametrize("text", ["", "the of and", "\x00\x01", '" OR NEAR(', "zzz " * 200, "🙂"])
 async def test_odd_questions_are_answered(filled: Filled, text: str) -> None:
-    owner = filled.write("ana", ["red apple"])
-    assert (await filled.ask(text, filled.scope(owner))).chunk.tolist() == []
+    partition_id = filled.write("ana", ["red apple"])
+    assert (await filled.ask(text, filled.scope(partition_id))).chunk.tolist() == []
 
 
 async def test_common_terms_find_when_there_is_nothing_rarer() -> None:
     filled = Filled("fts5")
-    owner = filled.write("ana", [f"red w{i} red red" for i in range(600)])
-    found = await filled.ask("red", filled.scope(owner))
+    partition_id = filled.write("ana", [f"red w{i} red red" for i in range(600)])
+    found = await filled.ask("red", filled.scope(partition_id))
     assert len(found.ids) == 600
     assert found.found_by.tolist() == [True]
 
 
 async def test_common_terms_only_rescore_what_rarer_ones_found() -> None:
     filled = Filled("fts5")
-    owner = filled.write("ana", [f"red w{i} red red" for i in range(600)])
-    found = await filled.ask("red w7", filled.scope(owner))
-    assert found.ids.tolist() == [filled.ids[owner][7]]
+    partition_id = filled.write("ana", [f"red w{i} red red" for i in range(600)])
+    found = await filled.ask("red w7", filled.scope(partition_id))
+    assert found.ids.tolist() == [filled.ids[partition_id][7]]
     assert found.found_by.tolist() == [False, True]
 
 
 async def test_removed_text_is_not_found() -> None:
     filled = Filled("fts5")
-    owner = filled.shelf.owner("")
+    partition_id = filled.shelf.partition_id("")
     here = Uri(("resources", "a.txt"))
     filled.shelf.file(here, "red apple")
     filled.shelf.file(here, "green pear")
-    filled.ids[owner] = [r[0] for r in filled.shelf.c.execute("SELECT id FROM chunk")]
-    assert (await filled.ask("apple", filled.scope(owner))).ids.tolist() == []
-    assert len((await filled.ask("pear", filled.scope(owner))).ids) == 1
+    filled.ids[partition_id] = [r[0] for r in filled.shelf.c.execute("SELECT id FROM chunk")]
+    assert (await filled.ask("apple", filled.scope(partition_id))).ids.tolist() == []
+    assert len((await filled.ask("pear", filled.scope(partition_id))).ids) == 1

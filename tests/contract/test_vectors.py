@@ -30,15 +30,15 @@ class Filled:
 
     def write(self, user: str, rows: np.ndarray, model: str = "m") -> SearchScope:
         self.shelf.talk(user, "s", [(f"m{i}-{len(self.shelf.texts)}", "user", "word", 0.0) for i in range(len(rows))])
-        owner = self.shelf.owner(user)
-        ids = [r[0] for r in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (owner,))]
+        partition_id = self.shelf.partition_id(user)
+        ids = [r[0] for r in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))]
         self.put(dict(zip(ids[-len(rows) :], rows, strict=True)), model)
-        return SearchScope((owner,), (np.array(ids, np.int64),), (), 0)
+        return SearchScope((partition_id,), (np.array(ids, np.int64),), (), 0)
 
     async def search(
         self, scope: SearchScope, vector: np.ndarray, *, hits_max: int = 5, model: str = "m"
     ) -> DenseMatches:
-        space: VectorSpace = await self.vectors.space(scope.owners, model)
+        space: VectorSpace = await self.vectors.space(scope.partition_ids, model)
         return await space.search(scope, vector, hits_max=hits_max)
 
     def put(self, rows: dict[int, np.ndarray], model: str = "m") -> None:
@@ -60,7 +60,7 @@ async def test_cosines_are_exact(filled: Filled) -> None:
     assert np.allclose(found.scores, rows @ rows[3], atol=2e-3)
 
 
-async def test_another_owners_vectors_are_never_found(filled: Filled) -> None:
+async def test_vectors_of_another_partition_are_never_found(filled: Filled) -> None:
     rows = unit(10)
     mine, _ = filled.write("ana", rows[:4]), filled.write("bob", rows[4:])
     assert (await filled.search(mine, rows[5])).ids.tolist() == mine.chunks[0].tolist()
@@ -69,7 +69,7 @@ async def test_another_owners_vectors_are_never_found(filled: Filled) -> None:
 async def test_only_the_scope_is_searched(filled: Filled) -> None:
     rows = unit(10)
     scope = filled.write("ana", rows)
-    narrow = SearchScope(scope.owners, (scope.chunks[0][2:3],), (), 0)
+    narrow = SearchScope(scope.partition_ids, (scope.chunks[0][2:3],), (), 0)
     assert (await filled.search(narrow, rows[5])).ids.tolist() == narrow.chunks[0].tolist()
 
 
@@ -99,13 +99,13 @@ async def test_cosines_of_named_chunks(filled: Filled) -> None:
     rows = unit(5)
     scope = filled.write("ana", rows)
     asked = np.append(scope.chunks[0][1:3], 9_999)
-    got = await (await filled.vectors.space(scope.owners, "m")).cosines(rows[0], asked)
+    got = await (await filled.vectors.space(scope.partition_ids, "m")).cosines(rows[0], asked)
     assert np.allclose(got.scores[:2], rows[1:3] @ rows[0], atol=2e-3)
     assert np.isnan(got.scores[2])
     assert got.known == 2
 
 
-async def test_a_large_owner_is_searched_by_candidates_that_are_rescored() -> None:
+async def test_a_large_partition_is_searched_by_candidates_that_are_rescored() -> None:
     filled = Filled("exact", exact_max=200)
     rows = unit(6_000)
     scope = filled.write("ana", rows)
@@ -131,20 +131,20 @@ async def test_vectors_of_what_has_gone_are_let_go(
             filled.shelf.c.execute("SELECT node FROM chunk ORDER BY id LIMIT 1 OFFSET 10").fetchone()[0]
         )
         scope = filled.write("ana", rows[20 + n : 21 + n])
-        await filled.vectors.space(scope.owners, "m")
+        await filled.vectors.space(scope.partition_ids, "m")
     (kept,) = filled.vectors._kept.values()
     assert kept.shelf.count <= 3 * 20 + rewrites // 3
     assert (kept.index is None) == (exact_max > 20)
-    living = np.array([r[0] for r in filled.shelf.c.execute("SELECT id FROM chunk ORDER BY id")], np.int64)
-    found = await filled.search(SearchScope(scope.owners, (living,), (), 0), rows[rewrites + 19])
-    assert found.ids[np.argmax(found.scores)] == living[-1]
-    assert set(found.ids.tolist()) <= set(living.tolist())
+    live_ids = np.array([r[0] for r in filled.shelf.c.execute("SELECT id FROM chunk ORDER BY id")], np.int64)
+    found = await filled.search(SearchScope(scope.partition_ids, (live_ids,), (), 0), rows[rewrites + 19])
+    assert found.ids[np.argmax(found.scores)] == live_ids[-1]
+    assert set(found.ids.tolist()) <= set(live_ids.tolist())
 
 
-async def test_memory_is_bounded_over_all_owners() -> None:
+async def test_memory_is_bounded_over_all_partitions() -> None:
     filled = Filled("exact", bytes_max=20_000)
     for user in range(30):
         scope = filled.write(f"u{user}", unit(40, seed=user))
-        await filled.vectors.space(scope.owners, "m")
+        await filled.vectors.space(scope.partition_ids, "m")
     assert filled.vectors._bytes == sum(kept.bytes for kept in filled.vectors._kept.values()) <= 20_000
     assert len(filled.vectors._kept) > 1

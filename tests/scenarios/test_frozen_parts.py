@@ -118,7 +118,7 @@ async def test_more_reads_than_may_wait_are_told_at_once_when_to_come_back(tmp_p
         assert {str(node.uri) for node in answered} == {HERON}
 
 
-async def test_who_gives_up_while_the_catalog_follows_leaves_it_whole(
+async def test_a_cancelled_search_leaves_the_catalog_consistent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     thaw, reached, honest = threading.Event(), threading.Event(), catalog.chunks_after
@@ -141,6 +141,6 @@ async def test_who_gives_up_while_the_catalog_follows_leaves_it_whole(
         await asyncio.sleep(0.01)  # it has begun on the other thread, or would have
         thaw.set()
         assert [str(hit.uri) for hit in (await second).hits] == [HERON]
-        (space,) = [s for s in engine._doors.catalog._spaces.values() if s.chunks.rows]  # type: ignore[attr-defined]
-        assert len(set(space.nodes["id"].tolist())) == space.nodes.rows
-        assert space.chunks.rows == 1
+        (partition,) = [p for p in engine._doors.catalog._partitions.values() if p.chunks.rows]  # type: ignore[attr-defined]
+        assert len(set(partition.nodes["id"].tolist())) == partition.nodes.rows
+        assert partition.chunks.rows == 1

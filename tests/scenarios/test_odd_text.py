@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recalld.adapters.catalog import follow
+from recalld.adapters.catalog import change_feed
 from recalld.domain.errors import Invalid
 from recalld.rules import tokens
 from recalld.rules.scripts import former_letters_of
@@ -119,7 +119,7 @@ async def test_keys_said_in_talk_stand_in_no_memory_and_no_summary(house: House)
 async def test_the_beginning_and_the_end_of_a_long_message_are_found_whatever_a_page_holds(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "PAGE_ROWS", 3)
+    monkeypatch.setattr(change_feed, "PAGE_ROWS", 3)
     await house.say("s", "zebra " + "word " * 2_000 + "heron")
     await house.write("viking://resources/a.md", "ibex " + "other " * 3_000 + "okapi")
     for word in ("zebra", "heron", "ibex", "okapi"):

@@ -144,5 +144,5 @@ async def _check_contents(care: Maintenance) -> list[str]:
 
 async def embed_all(doors: Doors) -> None:
     """Leave the jobs that give every chunk its vector again."""
-    for tree in await doors.ledger.owners():
+    for tree in await doors.ledger.partitions():
         await doors.ledger.tenant(tree, bulk=True).commit(Commit(jobs=(NewJob("embed", "embed"),)))

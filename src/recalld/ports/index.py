@@ -22,11 +22,11 @@ FULL_SCORING_ROWS_MAX = 20_000
 """Scopes up to this size are scored in full; larger ones by candidates."""
 
 
-class IndexSpace(Protocol):
+class Partition(Protocol):
     """One owner's chunks as the catalog knows them."""
 
     @property
-    def living(self) -> Ids:
+    def live_ids(self) -> Ids:
         """Ids of all that stand for something now, ascending: in scope or not."""
         ...
 
@@ -35,15 +35,15 @@ class IndexSpace(Protocol):
 class SearchScope:
     """Which chunks a query may find, resolved before anything is searched.
 
-    ``owners``: the index spaces to look into. ``chunks``: per owner, ascending ids of every chunk that is alive, visible,
-    inside the targets and of the asked types, levels, tags and times. ``spaces``: per owner, as it goes on living. ``seq``:
+    ``partition_ids``: the index spaces to look into. ``chunks``: per owner, ascending ids of every chunk that is alive, visible,
+    inside the targets and of the asked types, levels, tags and times. ``partitions``: per owner, as it goes on living. ``seq``:
     log position it reflects.
     ``targeted``: the query named subtrees. ``token`` belongs to the catalog that made it.
     """
 
-    owners: tuple[int, ...]
+    partition_ids: tuple[int, ...]
     chunks: tuple[Ids, ...]
-    spaces: tuple[IndexSpace, ...]
+    partitions: tuple[Partition, ...]
     seq: int
     targeted: bool = False
     token: object = None
@@ -126,7 +126,7 @@ class Cosines:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class HitRecord:
     """What an answer shows of a node. ``abstract``: L0, or a message's own text; ``overview``: L1; ``quotes``: the
     messages a memory was made from, ``quoted`` their node ids in the same order (0 = gone)."""
 
@@ -170,15 +170,15 @@ class VectorSpace(Protocol):
 class Vectors(Protocol):
     """Nearest neighbours among stored vectors."""
 
-    async def space(self, owners: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> VectorSpace:
+    async def space(self, partition_ids: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> VectorSpace:
         """Vectors of these owners, brought up to the store's end: looking into them waits for the disk no more.
         ``linger_s``: so long it may wait for others who ask the same. Raises ``Busy``."""
         ...
 
-    async def serving(self, owners: Sequence[int] = ()) -> str:
+    async def serving(self, partition_ids: Sequence[int] = ()) -> str:
         """Fingerprint of the model to search these owners' chunks with: the wanted one once all they had when it was first
         wanted have had its vectors, the one before until then ("" = none was ever wanted). A chunk that is new since then
-        does not change it back. No ``owners``: all of the store's."""
+        does not change it back. No ``partition_ids``: all of the store's."""
         ...
 
 
@@ -195,6 +195,6 @@ class Catalog(Protocol):
         last line of defence: ids outside the scope are left out."""
         ...
 
-    async def load(self, scope: SearchScope, nodes: Sequence[int]) -> list[Loaded]:
+    async def hydrate(self, scope: SearchScope, nodes: Sequence[int]) -> list[HitRecord]:
         """Addresses and texts of these nodes, in order; what has gone meanwhile is left out."""
         ...

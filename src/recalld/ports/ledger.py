@@ -77,7 +77,7 @@ class Usage:
     blob_bytes: int
     schema: int
     store_id: str
-    owners: dict[str, int] = field(default_factory=dict)
+    partitions: dict[str, int] = field(default_factory=dict)
     embedded: VectorCount = VectorCount(0, 0)
 
 
@@ -316,7 +316,7 @@ class Ledger(Protocol):
         listed as unembedded, but for those that have its vector already."""
         ...
 
-    async def owners(self) -> list[Caller]:
+    async def partitions(self) -> list[Caller]:
         """Every index space: users' own (account, user) and shared ones (account, "")."""
         ...
 

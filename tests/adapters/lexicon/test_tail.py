@@ -16,7 +16,7 @@ from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.domain.uri import Uri
 from recalld.ports.index import LexicalMatches, SearchScope
 from recalld.rules.tokens import query_terms
-from tests.shelf import Living, Shelf
+from tests.shelf import LivePartition, Shelf
 
 WORDS = ("red", "green", "apple", "猫", "小猫", "鱼")
 TEXT = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join)
@@ -35,18 +35,20 @@ def _plain(found: LexicalMatches) -> object:
 async def _run(steps: list[tuple[str, str]]) -> None:
     shelf = Shelf()
     kept = Fts5Lexicon(shelf)
-    owners = shelf.owner(""), shelf.owner("ana")
+    partition_ids = shelf.partition_id(""), shelf.partition_id("ana")
     for number, (what, text) in enumerate(steps):
         if what == "say":
             shelf.talk("ana", "s", [(f"m{number}", "user", text, 0.0)])
         elif what != "ask":
             shelf.file(Uri(("resources", what)), text)
         ids = [
-            np.array([row[0] for row in shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (owner,))])
-            for owner in owners
+            np.array(
+                [row[0] for row in shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))]
+            )
+            for partition_id in partition_ids
         ]
         chunks = tuple(each.astype(np.int64) for each in ids)
-        scope = SearchScope(owners, chunks, tuple(map(Living, chunks)), 0)
+        scope = SearchScope(partition_ids, chunks, tuple(map(LivePartition, chunks)), 0)
         asked = query_terms(text)
         terms = tuple(dict.fromkeys(asked))
         assert _plain(await kept.match(scope, terms, asked)) == _plain(
@@ -80,10 +82,14 @@ class Counting:
 
     async def ask(self, term: str) -> tuple[LexicalMatches, list[int]]:
         """What was found, and the ids of all chunks there are."""
-        owner = self.shelf.owner("")
-        ids = [row[0] for row in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (owner,))]
+        partition_id = self.shelf.partition_id("")
+        ids = [
+            row[0] for row in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))
+        ]
         chunks = np.array(ids, np.int64)
-        return await self.lexicon.match(SearchScope((owner,), (chunks,), (Living(chunks),), 0), (term,), (term,)), ids
+        return await self.lexicon.match(
+            SearchScope((partition_id,), (chunks,), (LivePartition(chunks),), 0), (term,), (term,)
+        ), ids
 
 
 @pytest.fixture

@@ -71,8 +71,8 @@ async def test_a_part_that_is_late_or_full_is_done_without(house: House, part: s
         case "space":
             inner = doors.vectors
 
-            async def space(*owners: Any, **rest: Any) -> Any:
-                return Like(await inner.space(*owners, **rest), cosines=trouble, search=trouble)
+            async def space(*partition_ids: Any, **rest: Any) -> Any:
+                return Like(await inner.space(*partition_ids, **rest), cosines=trouble, search=trouble)
 
             doors.vectors = Like(inner, space=space)
         case "compute":
@@ -89,8 +89,8 @@ async def test_cosines_of_candidates_are_done_without(house: House, trouble: Any
     """A large scope looks for vectors twice: near the question, and of what words have found."""
     inner = house.doors.vectors
 
-    async def space(*owners: Any, **rest: Any) -> Any:
-        return Like(await inner.space(*owners, **rest), cosines=trouble)
+    async def space(*partition_ids: Any, **rest: Any) -> Any:
+        return Like(await inner.space(*partition_ids, **rest), cosines=trouble)
 
     house.doors.vectors = Like(inner, space=space)
     answer = await asked(house)
@@ -98,7 +98,7 @@ async def test_cosines_of_candidates_are_done_without(house: House, trouble: Any
     assert answer.degraded == ("vectors",)
 
 
-@pytest.mark.parametrize("verb", ["resolve_scope", "table", "load"])
+@pytest.mark.parametrize("verb", ["resolve_scope", "table", "hydrate"])
 async def test_what_nothing_can_be_found_without_raises_in_time(house: House, verb: str) -> None:
     house.doors.catalog = Like(house.doors.catalog, **{verb: never})
     with pytest.raises(Upstream, match="in time"):

@@ -186,11 +186,11 @@ async def test_a_turn_is_shown_with_its_text_and_its_source(house: House) -> Non
 async def test_a_directorys_tiers_are_found_by_their_own_address() -> None:
     house = House()
     node = house.shelf.at(uri("resources/guide"))
-    c, owner = house.shelf.c, house.shelf.owner("")
+    c, partition_id = house.shelf.c, house.shelf.partition_id("")
     c.execute("INSERT INTO tier VALUES (?, 1, 'about zymurgy', 'zymurgy at length', 'x')", (node,))
     tiers = Tiers("about zymurgy", "zymurgy at length")
     house.shelf._chunks(
-        owner, node, 1, 2, chunks_of_tiers(uri("resources/guide"), tiers), node, 0, 0.0, "", "zymurgy at length"
+        partition_id, node, 1, 2, chunks_of_tiers(uri("resources/guide"), tiers), node, 0, 0.0, "", "zymurgy at length"
     )
     hits = {(str(h.uri), h.level, h.abstract) for h in (await house.ask("zymurgy", levels=(0, 1))).hits}
     assert hits == {

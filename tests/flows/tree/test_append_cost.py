@@ -143,7 +143,7 @@ async def test_the_index_s_cache_agrees_with_the_store_after_any_changes(house: 
     readers = house.doors.ledger.readers  # type: ignore[attr-defined]
     often, seldom = SqliteCatalog(readers), SqliteCatalog(readers)
 
-    async def living(catalog: SqliteCatalog) -> list[int]:
+    async def live_ids(catalog: SqliteCatalog) -> list[int]:
         scope = await catalog.resolve_scope(Caller(), Query("x", levels=(2,)))
         return sorted(int(id_) for part in scope.chunks for id_ in part)
 
@@ -159,8 +159,8 @@ async def test_the_index_s_cache_agrees_with_the_store_after_any_changes(house: 
             case _:
                 await house.write(LOG, " " + words(chance.randrange(1, 2_500)), mode="append")
         expected = sorted(id_ for (id_,) in await rows(house, "SELECT id FROM chunk WHERE level = 2"))
-        assert await living(often) == expected
-        assert await living(SqliteCatalog(readers)) == expected
+        assert await live_ids(often) == expected
+        assert await live_ids(SqliteCatalog(readers)) == expected
         if not step % 5:
-            assert await living(seldom) == expected
+            assert await live_ids(seldom) == expected
     assert await house.r.check() == []

@@ -46,7 +46,7 @@ class Columns:
         self.rows = need
 
 
-def places(sorted_ids: Ids, wanted: Ids) -> NDArray[np.int32]:
+def row_of(sorted_ids: Ids, wanted: Ids) -> NDArray[np.int32]:
     """Row of each wanted id in ascending ``sorted_ids``, -1 where it is not there."""
     if len(sorted_ids) == 0:
         return np.full(len(wanted), -1, np.int32)
@@ -55,19 +55,19 @@ def places(sorted_ids: Ids, wanted: Ids) -> NDArray[np.int32]:
     return np.where(sorted_ids[at] == wanted, at, -1).astype(np.int32)
 
 
-def inherit(
+def propagate_flags(
     own: NDArray[np.uint8], parents: NDArray[np.int32], above: NDArray[np.uint8] = NO_BITS
 ) -> NDArray[np.uint8]:
     """Bits of each row OR'ed with those of all its ancestors (parent -1 = none), by pointer jumping: the number of
     rounds is the logarithm of the depth. ``above``: of the rows before these, which have inherited theirs."""
-    found = np.append(own, np.uint8(0))
+    flags = np.append(own, np.uint8(0))
     jump = np.append(parents - len(above), np.int32(-1))
     if len(above):
         below = np.flatnonzero((parents >= 0) & (parents < len(above)))
-        found[below] |= above[parents[below]]
+        flags[below] |= above[parents[below]]
     while True:
-        going = np.flatnonzero(jump >= 0)
-        if len(going) == 0:
-            return found[:-1]
-        found[going] |= found[jump[going]]
-        jump[going] = jump[jump[going]]
+        active = np.flatnonzero(jump >= 0)
+        if len(active) == 0:
+            return flags[:-1]
+        flags[active] |= flags[jump[active]]
+        jump[active] = jump[jump[active]]

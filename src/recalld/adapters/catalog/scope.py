@@ -14,7 +14,7 @@ from recalld.domain.query import Query, TimeRange
 from recalld.domain.uri import Uri
 
 from .arrays import Ids
-from .space import MEMORIES, SKILLS, Space
+from .partition_index import MEMORIES, SKILLS, PartitionIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +57,27 @@ def areas_of(caller: Caller, query: Query) -> tuple[Area, ...]:
     return tuple(found)
 
 
-def rows_of(space: Space, resolved: Resolved, query: Query, caller: Caller) -> NDArray[np.bool_]:
+def rows_of(partition: PartitionIndex, resolved: Resolved, query: Query, caller: Caller) -> NDArray[np.bool_]:
     """Which of a space's chunks this query may find."""
-    nodes, at = space.nodes, space.chunks["node_row"]
-    keep = space.alive & np.isin(space.chunks["level"], query.levels or (2,))
+    nodes, at = partition.nodes, partition.chunks["node_row"]
+    keep = partition.alive & np.isin(partition.chunks["level"], query.levels or (2,))
     if resolved.area.tops:
-        keep &= space.below(np.array(resolved.tops, np.int64))[at]
+        keep &= partition.below(np.array(resolved.tops, np.int64))[at]
     message = nodes["kind"][at] == 2
     if resolved.area.messages_only:
         keep &= message
     if not query.messages and not resolved.area.messages_only:
         keep &= ~message
     elif resolved.session:
-        keep &= ~(message & space.below(np.array([resolved.session], np.int64))[at])
+        keep &= ~(message & partition.below(np.array([resolved.session], np.int64))[at])
     if resolved.peers_hidden:
-        keep &= ~space.below(np.array(resolved.peers_hidden, np.int64))[at]
+        keep &= ~partition.below(np.array(resolved.peers_hidden, np.int64))[at]
     if query.types:
         keep &= _of_types(nodes["bits"][at], message, query.types)
     if query.tags:
-        keep &= np.isin(space.chunks["node"], _tagged(space, query.tags))
+        keep &= np.isin(partition.chunks["node"], _tagged(partition, query.tags))
     for span in query.times:
-        keep &= _in_time(space, span)
+        keep &= _in_time(partition, span)
     return keep
 
 
@@ -90,14 +90,14 @@ def _of_types(bits: NDArray[np.uint8], message: NDArray[np.bool_], types: tuple[
     return keep
 
 
-def _tagged(space: Space, tags: tuple[str, ...]) -> Ids:
+def _tagged(partition: PartitionIndex, tags: tuple[str, ...]) -> Ids:
     wanted = frozenset(tags)
-    return np.array([node for node, held in space.tags.items() if wanted <= held], np.int64)
+    return np.array([node for node, held in partition.tags.items() if wanted <= held], np.int64)
 
 
-def _in_time(space: Space, span: TimeRange) -> NDArray[np.bool_]:
+def _in_time(partition: PartitionIndex, span: TimeRange) -> NDArray[np.bool_]:
     """A message's time is when it was said; a file's the asked one of its node's."""
-    at = space.chunks["node_row"]
+    at = partition.chunks["node_row"]
     column = "created" if span.field == "created_at" else "updated"
-    when = np.where(space.nodes["kind"][at] == 2, space.chunks["at"], space.nodes[column][at])
+    when = np.where(partition.nodes["kind"][at] == 2, partition.chunks["at"], partition.nodes[column][at])
     return (when >= span.since) & (when <= span.until)

@@ -17,19 +17,19 @@ from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.infra.lookup import node_at, only
 from recalld.infra.together import Together
-from recalld.ports.index import FULL_SCORING_ROWS_MAX, ChunkTable, Ids, Loaded, SearchScope
+from recalld.ports.index import FULL_SCORING_ROWS_MAX, ChunkTable, HitRecord, Ids, SearchScope
 from recalld.rules.address import document_at
 
-from .follow import OwnerRow, chunks_after, nodes_after, orphans_alive, owners_of, still_there
-from .load import load_nodes
+from .change_feed import PartitionRow, anchored_parents, chunks_after, existing_nodes, nodes_after, partitions_of
+from .hydrate import hydrate
+from .partition_index import Chunks, PartitionIndex
 from .scope import Area, Resolved, areas_of, rows_of
-from .space import Chunks, Space
-from .table import Line, empty_table, line_of, table_of, with_neighbours
+from .table import ReadingOrder, empty_table, reading_order_of, table_of, with_neighbours
 
 T = TypeVar("T")
 _IMPORTED = "SELECT kind = 1 AND coalesce(json_extract(source, '$.path'), '') <> '' FROM node WHERE id = ?"
 ROWS_MAX = 4_000_000
-SPACE_ROWS = 200
+PARTITION_ROWS = 200
 """What a space takes beside its rows, in rows."""
 PAGES_AT_ONCE = 16
 """Taken by one call of a reader thread, some fifty milliseconds: others want it too."""
@@ -59,14 +59,14 @@ class _ScopeRequest:
 class _ScopeSnapshot:
     """What a scope rests on: chunks and rows per space, its whole table if it is small enough to be scored in full, and the lines
     of its rows once they are asked for. Scopes name their view, a view no scope: in a circle its megabytes would stay until
-    the collector comes by. Views are found by the identity of their ``spaces``, which they therefore hold."""
+    the collector comes by. Views are found by the identity of their ``partitions``, which they therefore hold."""
 
-    spaces: tuple[Space, ...]
+    partitions: tuple[PartitionIndex, ...]
     stamps: tuple[int, ...]
     chunks: tuple[Chunks, ...]
     rows: tuple[NDArray[np.int64], ...]
     table: ChunkTable | None
-    lines: list[Line] = field(default_factory=list)
+    reading_orders: list[ReadingOrder] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -75,10 +75,10 @@ class _ScopeSnapshot:
 
     def part(self, ids: Ids, around: int) -> ChunkTable:
         """Those of these chunks that are in scope, with their neighbours. A pass over every row in scope: not on a loop."""
-        if not self.lines:
-            lines = list(map(line_of, self.chunks, self.rows))
-            self.lines[:] = lines  # in one go: another thread may have made them too
-        return table_of(self.chunks, [with_neighbours(line, ids, around) for line in self.lines])
+        if not self.reading_orders:
+            reading_orders = list(map(reading_order_of, self.chunks, self.rows))
+            self.reading_orders[:] = reading_orders  # in one go: another thread may have made them too
+        return table_of(self.chunks, [with_neighbours(order, ids, around) for order in self.reading_orders])
 
 
 class SqliteCatalog:
@@ -88,7 +88,7 @@ class SqliteCatalog:
     def __init__(self, store: Reader, *, rows_max: int = ROWS_MAX) -> None:
         self._store = store
         self._rows_max = rows_max
-        self._spaces: OrderedDict[tuple[str, str], Space] = OrderedDict()
+        self._partitions: OrderedDict[tuple[str, str], PartitionIndex] = OrderedDict()
         self._snapshots: OrderedDict[Any, tuple[_ScopeSnapshot, SearchScope]] = OrderedDict()
         self._scope_rows = 0
         self._rows = 0
@@ -114,72 +114,74 @@ class SqliteCatalog:
             return snapshot.table
         return await self._store.read(lambda _: table_of(snapshot.chunks, snapshot.rows))
 
-    async def load(self, scope: SearchScope, nodes: Sequence[int]) -> list[Loaded]:
+    async def hydrate(self, scope: SearchScope, nodes: Sequence[int]) -> list[HitRecord]:
         """See ``ports.index.Catalog``."""
-        return await self._store.read(lambda c: load_nodes(c, nodes)) if nodes else []
+        return await self._store.read(lambda c: hydrate(c, nodes)) if nodes else []
 
     # ------------------------------------------------------------------ inside
     async def _resolve_all(self, wanted: Sequence[_ScopeRequest]) -> list[SearchScope]:
         """One read for all who wait, or a few where much has come: every space is followed once, every view made once."""
 
         def pull(c: apsw.Connection) -> list[SearchScope] | None:
-            spaces = self._followed(c, {(w.caller.account, area.user) for w in wanted for area in w.areas})
-            if spaces is None:
+            partitions = self._refresh(c, {(w.caller.account, area.user) for w in wanted for area in w.areas})
+            if partitions is None:
                 return None
-            scopes = {w: self._scope(w, _parts(c, w, spaces)) for w in dict.fromkeys(wanted)}
+            scopes = {w: self._scope(w, _parts(c, w, partitions)) for w in dict.fromkeys(wanted)}
             return [scopes[w] for w in wanted]
 
         while (found := await self._store.read(pull)) is None:
             pass
         return found
 
-    def _followed(self, c: apsw.Connection, users: set[tuple[str, str]]) -> dict[tuple[str, str], Space] | None:
+    def _refresh(self, c: apsw.Connection, users: set[tuple[str, str]]) -> dict[tuple[str, str], PartitionIndex] | None:
         """Their spaces as this transaction sees them; None when there is more to read than one read should."""
-        found: dict[tuple[str, str], Space] = {}
+        found: dict[tuple[str, str], PartitionIndex] = {}
         left = PAGES_AT_ONCE
-        for user, row in owners_of(c, list(users)).items():
-            space = found[user] = self._space(user, row)
-            before = space.rows
-            left = _read_on(c, space, row, left)
-            if left and not space.is_settled:
-                _settle(c, space)
-            if left and space.is_crowded:
-                space.compact(still_there(c, space.dead_nodes.tolist()))
-                _settle(c, space)
-                self._drop_snapshots(space)
-            self._rows += space.rows - before
-        self._make_room(len(found))
+        for user, row in partitions_of(c, list(users)).items():
+            partition = found[user] = self._partition(user, row)
+            before = partition.rows
+            left = _apply_pages(c, partition, row, left)
+            if left and not partition.is_current:
+                _recompute(c, partition)
+            if left and partition.is_mostly_dead:
+                partition.compact(existing_nodes(c, partition.dead_nodes.tolist()))
+                _recompute(c, partition)
+                self._drop_snapshots(partition)
+            self._rows += partition.rows - before
+        self._evict(len(found))
         return found if left else None
 
-    def _space(self, user: tuple[str, str], row: OwnerRow) -> Space:
-        space = self._spaces.get(user)
-        if space is not None and (space.row.epoch != row.epoch or space.row.id != row.id):
-            self._drop(self._spaces.pop(user))
-            space = None
-        if space is None:
-            space = self._spaces[user] = Space(row)
-            self._rows += SPACE_ROWS
-        self._spaces.move_to_end(user)
-        space.row = row
-        return space
+    def _partition(self, user: tuple[str, str], row: PartitionRow) -> PartitionIndex:
+        partition = self._partitions.get(user)
+        if partition is not None and (partition.row.epoch != row.epoch or partition.row.id != row.id):
+            self._drop(self._partitions.pop(user))
+            partition = None
+        if partition is None:
+            partition = self._partitions[user] = PartitionIndex(row)
+            self._rows += PARTITION_ROWS
+        self._partitions.move_to_end(user)
+        partition.row = row
+        return partition
 
-    def _make_room(self, wanted: int) -> None:
+    def _evict(self, wanted: int) -> None:
         """Let spaces go that were asked longest ago, but none of the ``wanted`` last ones."""
-        while self._rows > self._rows_max and len(self._spaces) > max(wanted, 1):
-            self._drop(self._spaces.popitem(last=False)[1])
+        while self._rows > self._rows_max and len(self._partitions) > max(wanted, 1):
+            self._drop(self._partitions.popitem(last=False)[1])
 
-    def _drop(self, space: Space) -> None:
-        self._rows -= space.rows + SPACE_ROWS
-        self._drop_snapshots(space)
+    def _drop(self, partition: PartitionIndex) -> None:
+        self._rows -= partition.rows + PARTITION_ROWS
+        self._drop_snapshots(partition)
 
-    def _drop_snapshots(self, space: Space) -> None:
+    def _drop_snapshots(self, partition: PartitionIndex) -> None:
         """What was made of a space would keep all it held."""
         for key in [
-            key for key, (snapshot, _) in self._snapshots.items() if any(each is space for each in snapshot.spaces)
+            key
+            for key, (snapshot, _) in self._snapshots.items()
+            if any(each is partition for each in snapshot.partitions)
         ]:
             self._scope_rows -= self._snapshots.pop(key)[0].size
 
-    def _scope(self, wanted: _ScopeRequest, parts: list[tuple[Space, Resolved]]) -> SearchScope:
+    def _scope(self, wanted: _ScopeRequest, parts: list[tuple[PartitionIndex, Resolved]]) -> SearchScope:
         caller, query = wanted.caller, wanted.query
         key = (
             tuple((id(s), r) for s, r in parts), query.types, query.levels, query.tags, query.times,
@@ -199,62 +201,66 @@ class SqliteCatalog:
         return scope
 
 
-def _read_on(c: apsw.Connection, space: Space, row: OwnerRow, pages: int) -> int:
+def _apply_pages(c: apsw.Connection, partition: PartitionIndex, row: PartitionRow, pages: int) -> int:
     """Bring a space on by at most so many pages; returns how many are left, 0 if there may be more to read."""
-    while pages and (space.seq, space.last_node) < (row.seq, row.node):
-        page = nodes_after(c, row.id, space.seq, space.last_node)
+    while pages and (partition.seq, partition.last_node) < (row.seq, row.node):
+        page = nodes_after(c, row.id, partition.seq, partition.last_node)
         if page is None:
             break
-        space.take_nodes(page)
+        partition.apply_nodes(page)
         pages -= 1
-    while pages and space.last_chunk < row.chunk:
-        more = chunks_after(c, row.id, space.last_chunk)
+    while pages and partition.last_chunk < row.chunk:
+        more = chunks_after(c, row.id, partition.last_chunk)
         if more is None:
             break
-        space.take_chunks(more)
+        partition.apply_chunks(more)
         pages -= 1
     return pages
 
 
-def _settle(c: apsw.Connection, space: Space) -> None:
-    space.settle(orphans_alive(c, space.outside_parents()))
-    space.knit_talk()
+def _recompute(c: apsw.Connection, partition: PartitionIndex) -> None:
+    partition.recompute(anchored_parents(c, partition.outside_parents()))
+    partition.link_turns()
 
 
 def _snapshot_of(
-    caller: Caller, query: Query, parts: list[tuple[Space, Resolved]], stamps: tuple[int, ...]
+    caller: Caller, query: Query, parts: list[tuple[PartitionIndex, Resolved]], stamps: tuple[int, ...]
 ) -> _ScopeSnapshot:
     keep: dict[int, NDArray[np.bool_]] = {}
-    spaces: dict[int, Space] = {}
-    for space, resolved in parts:
-        mask = rows_of(space, resolved, query, caller)
-        owner = space.row.id
-        keep[owner] = mask if owner not in keep else keep[owner] | mask
-        spaces[owner] = space
-    rows = tuple(np.flatnonzero(keep[o]) for o in spaces)
-    chunks = tuple(space.now() for space in spaces.values())
+    partitions: dict[int, PartitionIndex] = {}
+    for partition, resolved in parts:
+        mask = rows_of(partition, resolved, query, caller)
+        partition_id = partition.row.id
+        keep[partition_id] = mask if partition_id not in keep else keep[partition_id] | mask
+        partitions[partition_id] = partition
+    rows = tuple(np.flatnonzero(keep[o]) for o in partitions)
+    chunks = tuple(partition.now() for partition in partitions.values())
     small = sum(map(len, rows)) <= FULL_SCORING_ROWS_MAX
-    return _ScopeSnapshot(tuple(spaces.values()), stamps, chunks, rows, table_of(chunks, rows) if small else None)
+    return _ScopeSnapshot(tuple(partitions.values()), stamps, chunks, rows, table_of(chunks, rows) if small else None)
 
 
 def _scope_of(snapshot: _ScopeSnapshot, query: Query) -> SearchScope:
     return SearchScope(
-        owners=tuple(s.row.id for s in snapshot.spaces),
+        partition_ids=tuple(s.row.id for s in snapshot.partitions),
         chunks=tuple(held.columns["id"][r] for held, r in zip(snapshot.chunks, snapshot.rows, strict=True)),
-        spaces=snapshot.spaces,
-        seq=max((s.seq for s in snapshot.spaces), default=0),
+        partitions=snapshot.partitions,
+        seq=max((s.seq for s in snapshot.partitions), default=0),
         targeted=any(t.parts for t in query.targets),
         token=snapshot,
     )
 
 
 def _parts(
-    c: apsw.Connection, wanted: _ScopeRequest, spaces: Mapping[tuple[str, str], Space]
-) -> list[tuple[Space, Resolved]]:
+    c: apsw.Connection, wanted: _ScopeRequest, partitions: Mapping[tuple[str, str], PartitionIndex]
+) -> list[tuple[PartitionIndex, Resolved]]:
     """The spaces a question looks into, and what of each."""
     account = wanted.caller.account
-    found = [(spaces.get((account, area.user)), area) for area in wanted.areas]
-    return [(space, _resolve(c, wanted.caller, wanted.query, area)) for space, area in found if space is not None]
+    found = [(partitions.get((account, area.user)), area) for area in wanted.areas]
+    return [
+        (partition, _resolve(c, wanted.caller, wanted.query, area))
+        for partition, area in found
+        if partition is not None
+    ]
 
 
 def _resolve(c: apsw.Connection, caller: Caller, query: Query, area: Area) -> Resolved:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from recalld.ports.index import ChunkTable, Ids
 
-from .arrays import places
-from .space import Chunks
+from .arrays import row_of
+from .partition_index import Chunks
 
 _PLAIN = ("node", "group", "length", "at", "kind", "level", "asks")
 
@@ -33,7 +33,7 @@ def table_of(chunks: Sequence[Chunks], rows: Sequence[NDArray[np.int64]]) -> Chu
         order = np.argsort(whole["id"], kind="stable")
         whole = {name: column[order] for name, column in whole.items()}
     ids: Ids = whole["id"]
-    previous = places(ids, whole["previous"])
+    previous = row_of(ids, whole["previous"])
     # Knit once more after filtering: a link never leaves its group.
     previous[(previous >= 0) & (whole["group"][previous] != whole["group"])] = -1
     following = np.full(len(ids), -1, np.int32)
@@ -60,7 +60,7 @@ def empty_table() -> ChunkTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReadingOrder:
     """a scope's ``rows`` of a space in reading order: their ``ids``, and the place in this line of what comes ``before`` and
     ``after`` each, -1 if that is not in scope. As long as the scope, however much lies beside it."""
 
@@ -70,25 +70,25 @@ class Line:
     after: NDArray[np.int32]
 
 
-def line_of(chunks: Chunks, rows: NDArray[np.int64]) -> Line:
+def reading_order_of(chunks: Chunks, rows: NDArray[np.int64]) -> ReadingOrder:
     """Work for every row in scope: once for a view, not once for a question."""
     ids = chunks.columns["id"][rows]
-    before = places(ids, chunks.columns["previous"][rows])
+    before = row_of(ids, chunks.columns["previous"][rows])
     after = np.full(len(rows), -1, np.int32)
     has = np.flatnonzero(before >= 0)
     after[before[has]] = has
-    return Line(rows, ids, before, after)
+    return ReadingOrder(rows, ids, before, after)
 
 
-def with_neighbours(line: Line, ids: Ids, around: int) -> NDArray[np.int64]:
+def with_neighbours(order: ReadingOrder, ids: Ids, around: int) -> NDArray[np.int64]:
     """Rows of those of ``ids`` that are in scope, and of up to ``around`` more before and after each in its group."""
-    at = places(line.ids, ids)
+    at = row_of(order.ids, ids)
     back = ahead = at[at >= 0]
-    mask = np.zeros(len(line.ids), np.bool_)
+    mask = np.zeros(len(order.ids), np.bool_)
     mask[back] = True
     for _ in range(around):
-        back, ahead = line.before[back], line.after[ahead]
+        back, ahead = order.before[back], order.after[ahead]
         back, ahead = back[back >= 0], ahead[ahead >= 0]
         mask[back] = True
         mask[ahead] = True
-    return line.rows[mask]
+    return order.rows[mask]

@@ -13,7 +13,7 @@ from recalld.domain.uri import Uri
 from recalld.infra.lookup import every, only
 
 from . import errands, rows
-from .chunks import copy_chunks, reown_chunks
+from .chunks import copy_chunks, repartition_chunks
 from .pen import Pen, existing
 from .queue import enqueue
 from .rows import DIRECTORY, Row
@@ -51,10 +51,10 @@ def move(pen: Pen, op: Move) -> None:
     pen.mark_stale(found.parent, op.source.parent)
     pen.mark_stale(parent, op.to.parent)
     errands.follow(pen, op.source, op.to, stay=False)
-    owner = pen.owner(op.to)
-    if owner != found.owner:
-        pen.bump_epoch(owner, found.owner)
-        if reown(pen, foreign(pen.c, found.id, owner, REOWN_AT_ONCE + 1), REOWN_AT_ONCE + 1) > REOWN_AT_ONCE:
+    partition_id = pen.partition_id(op.to)
+    if partition_id != found.partition_id:
+        pen.bump_epoch(partition_id, found.partition_id)
+        if reown(pen, foreign(pen.c, found.id, partition_id, REOWN_AT_ONCE + 1), REOWN_AT_ONCE + 1) > REOWN_AT_ONCE:
             enqueue(pen, NewJob("reown", f"reown:{found.id}", {"node": found.id}))
     pen.outcome.updated.append(op.to)
 
@@ -68,26 +68,26 @@ def reown(pen: Pen, nodes: Sequence[int], chunks_max: int) -> int:
         found, path = rows.row(pen.c, node), paths.of(node)
         if found is None or path is None or done >= chunks_max:
             continue
-        owner = pen.owner(Uri(path))
-        if found.owner == owner:
+        partition_id = pen.partition_id(Uri(path))
+        if found.partition_id == partition_id:
             continue
         if not done:
             pen.log("reown", node, Uri(path))
-        done += max(reown_chunks(pen.c, node, owner), 1)
-        pen.c.execute("UPDATE node SET owner = ?, seq = ? WHERE id = ?", (owner, pen.outcome.seq, node))
-        pen.c.execute("UPDATE session SET owner = ? WHERE node = ?", (owner, node))
-        if found.owner == 0 and found.kind == DIRECTORY:
+        done += max(repartition_chunks(pen.c, node, partition_id), 1)
+        pen.c.execute("UPDATE node SET owner = ?, seq = ? WHERE id = ?", (partition_id, pen.outcome.seq, node))
+        pen.c.execute("UPDATE session SET owner = ? WHERE node = ?", (partition_id, node))
+        if found.partition_id == 0 and found.kind == DIRECTORY:
             pen.mark_stale(node, Uri(path))  # restored: its summary's chunks were deleted while it was removed
-        pen.bump_epoch(owner, found.owner)
+        pen.bump_epoch(partition_id, found.partition_id)
     return done
 
 
-def foreign(c: apsw.Connection, top: int, owner: int, most: int) -> list[int]:
-    """Up to ``most`` nodes of a subtree that are in another index space than ``owner``."""
+def foreign(c: apsw.Connection, top: int, partition_id: int, most: int) -> list[int]:
+    """Up to ``most`` nodes of a subtree that are in another index space than ``partition_id``."""
     found = c.execute(
         "WITH RECURSIVE s(id, owner) AS (SELECT id, owner FROM node WHERE id = ? UNION ALL SELECT n.id, n.owner "
         "FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0) SELECT id FROM s WHERE owner <> ? LIMIT ?",
-        (top, owner, most),
+        (top, partition_id, most),
     )
     return [int(node) for (node,) in found]
 
@@ -97,7 +97,7 @@ def left_behind(c: apsw.Connection, account: str, top: int, most: int) -> list[i
     path = rows.Paths(c, account).of(top)
     if path is None:
         return []
-    return foreign(c, top, rows.owner_of(c, account, rows.owner_key(Uri(path))), most)
+    return foreign(c, top, rows.partition_of(c, account, rows.partition_key(Uri(path))), most)
 
 
 def too_much(pen: Pen, top: int) -> bool:
@@ -183,5 +183,5 @@ def _copy_one(pen: Pen, one: Row, to: Uri, parent: int) -> int:
     if one.kind == DIRECTORY:
         pen.mark_stale(node, to)
     else:
-        copy_chunks(pen, one.id, node, pen.owner(to))
+        copy_chunks(pen, one.id, node, pen.partition_id(to))
     return node

@@ -24,7 +24,7 @@ MERGE_PAGES = 16
 def insert_chunks(
     pen: Pen,
     node: int,
-    owner: int,
+    partition_id: int,
     version: int,
     chunks: Sequence[Chunk],
     *,
@@ -41,31 +41,31 @@ def insert_chunks(
             'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, '
             "asks, terms, text) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
-                owner, node, version, chunk.level, kind, chunk.start, chunk.end, len(chunk.terms), group, previous, at,
+                partition_id, node, version, chunk.level, kind, chunk.start, chunk.end, len(chunk.terms), group, previous, at,
                 speaker, chunk.asks, " ".join(chunk.terms), chunk.text or None,
             ),
         )  # fmt: skip
         previous = c.last_insert_rowid()
-        index_chunk(c, previous, owner, chunk.terms)
+        index_chunk(c, previous, partition_id, chunk.terms)
         added.append(previous)
     if added:
-        list_unembedded(c, added, owner)
-        count(c, owner, len(added), sum(len(chunk.terms) for chunk in chunks))
+        list_unembedded(c, added, partition_id)
+        count(c, partition_id, len(added), sum(len(chunk.terms) for chunk in chunks))
     return previous
 
 
-def list_unembedded(c: apsw.Connection, chunks: Sequence[int], owner: int) -> None:
+def list_unembedded(c: apsw.Connection, chunks: Sequence[int], partition_id: int) -> None:
     """Have chunks embedded, if there is a model to do it."""
     c.execute(
         "INSERT OR IGNORE INTO unembedded (chunk, owner) SELECT value, ? FROM json_each(?) WHERE EXISTS "
         "(SELECT 1 FROM meta WHERE key = 'wanted_model' AND value <> '')",
-        (owner, orjson.dumps(chunks).decode()),
+        (partition_id, orjson.dumps(chunks).decode()),
     )
 
 
-def index_chunk(c: apsw.Connection, chunk: int, owner: int, terms: Sequence[str]) -> None:
+def index_chunk(c: apsw.Connection, chunk: int, partition_id: int, terms: Sequence[str]) -> None:
     """Add a chunk's full-text entry."""
-    mark = owned(owner, "")  # in front of every term, put there by one join: a commit holds thousands
+    mark = owned(partition_id, "")  # in front of every term, put there by one join: a commit holds thousands
     words = mark + f" {mark}".join(terms) if terms else ""
     c.execute("INSERT INTO fts (rowid, terms) VALUES (?, ?)", (chunk, words))
 
@@ -111,16 +111,16 @@ def delete_chunks(
         "chunk WHERE id",
     ):
         c.execute(f"DELETE FROM {where} IN (SELECT value FROM json_each(?))", (gone,))
-    for owner in {owner for _, owner, _ in found}:
-        lengths = [length for _, whose, length in found if whose == owner]
-        count(c, owner, -len(lengths), -sum(lengths))
+    for partition_id in {partition_id for _, partition_id, _ in found}:
+        lengths = [length for _, whose, length in found if whose == partition_id]
+        count(c, partition_id, -len(lengths), -sum(lengths))
     dropped(c, len(found))
     return len(found)
 
 
-def count(c: apsw.Connection, owner: int, chunks: int, terms: int) -> None:
+def count(c: apsw.Connection, partition_id: int, chunks: int, terms: int) -> None:
     """Keep an index space's counters true."""
-    c.execute("UPDATE owner SET chunks = chunks + ?, terms = terms + ? WHERE id = ?", (chunks, terms, owner))
+    c.execute("UPDATE owner SET chunks = chunks + ?, terms = terms + ? WHERE id = ?", (chunks, terms, partition_id))
 
 
 def dropped(c: apsw.Connection, entries: int) -> None:
@@ -132,25 +132,27 @@ def dropped(c: apsw.Connection, entries: int) -> None:
         )
 
 
-def reown_chunks(c: apsw.Connection, node: int, owner: int) -> int:
+def repartition_chunks(c: apsw.Connection, node: int, partition_id: int) -> int:
     """Bring a node's chunks into another index space; returns how many."""
-    found = every(c, "SELECT id, owner, length, terms FROM chunk WHERE node = ? AND owner <> ?", (node, owner))
+    found = every(c, "SELECT id, owner, length, terms FROM chunk WHERE node = ? AND owner <> ?", (node, partition_id))
     for chunk, before, length, terms in found:
         c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
-        index_chunk(c, chunk, owner, terms.split())
-        c.execute("UPDATE chunk SET owner = ? WHERE id = ?", (owner, chunk))
-        c.execute("UPDATE unembedded SET owner = ? WHERE chunk = ?", (owner, chunk))
+        index_chunk(c, chunk, partition_id, terms.split())
+        c.execute("UPDATE chunk SET owner = ? WHERE id = ?", (partition_id, chunk))
+        c.execute("UPDATE unembedded SET owner = ? WHERE chunk = ?", (partition_id, chunk))
         # Vectors are followed by id: they come anew to the space they join.
         rows = every(c, "DELETE FROM vector WHERE chunk = ? RETURNING model, data", (chunk,))
         for model, data in rows:
-            c.execute("INSERT INTO vector (owner, chunk, model, data) VALUES (?,?,?,?)", (owner, chunk, model, data))
+            c.execute(
+                "INSERT INTO vector (owner, chunk, model, data) VALUES (?,?,?,?)", (partition_id, chunk, model, data)
+            )
         count(c, before, -1, -length)
-        count(c, owner, 1, length)
+        count(c, partition_id, 1, length)
     dropped(c, len(found))
     return len(found)
 
 
-def copy_chunks(pen: Pen, source: int, to: int, owner: int) -> None:
+def copy_chunks(pen: Pen, source: int, to: int, partition_id: int) -> None:
     """Give a copied file its source's chunks and vectors."""
     c = pen.c
     found = every(
@@ -163,20 +165,20 @@ def copy_chunks(pen: Pen, source: int, to: int, owner: int) -> None:
         c.execute(
             'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, '
             "asks, terms, text) VALUES (?,?,1,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (owner, to, level, kind, start, end, length, to, previous, at, speaker, asks, terms, text),
+            (partition_id, to, level, kind, start, end, length, to, previous, at, speaker, asks, terms, text),
         )
         previous = c.last_insert_rowid()
-        index_chunk(c, previous, owner, terms.split())
+        index_chunk(c, previous, partition_id, terms.split())
         c.execute(
             "INSERT INTO vector (owner, chunk, model, data) SELECT ?, ?, model, data FROM vector WHERE chunk = ?",
-            (owner, previous, old),
+            (partition_id, previous, old),
         )
         c.execute("INSERT INTO refused SELECT ?, model, why FROM refused WHERE chunk = ?", (previous, old))
         c.execute(
             "INSERT INTO unembedded SELECT ?, ? WHERE EXISTS (SELECT 1 FROM unembedded WHERE chunk = ?)",
-            (previous, owner, old),
+            (previous, partition_id, old),
         )
-        count(c, owner, 1, length)
+        count(c, partition_id, 1, length)
 
 
 def dead_text(c: apsw.Connection, now: float) -> bool:

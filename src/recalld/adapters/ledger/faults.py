@@ -69,17 +69,17 @@ def _table_faults(c: apsw.Connection, repair: bool) -> list[str]:
         said.append(f"{len(forgotten)} removed nodes that are not listed" + (" (listed)" if repair else ""))
         if repair:
             c.execute(f"INSERT INTO trash (node, at) SELECT n.id, coalesce(l.at, 0) {_FORGOTTEN}")
-    for owner, chunks, terms, real, real_terms in every(
+    for partition_id, chunks, terms, real, real_terms in every(
         c,
         "SELECT o.id, o.chunks, o.terms, count(k.id), coalesce(sum(k.length), 0) "
         "FROM owner o LEFT JOIN chunk k ON k.owner = o.id GROUP BY o.id",
     ):
         if (chunks, terms) != (real, real_terms):
             said.append(
-                f"index space {owner} counts {chunks} chunks and has {real}" + (" (corrected)" if repair else "")
+                f"index space {partition_id} counts {chunks} chunks and has {real}" + (" (corrected)" if repair else "")
             )
             if repair:
-                c.execute("UPDATE owner SET chunks = ?, terms = ? WHERE id = ?", (real, real_terms, owner))
+                c.execute("UPDATE owner SET chunks = ?, terms = ? WHERE id = ?", (real, real_terms, partition_id))
     return said
 
 
@@ -94,8 +94,8 @@ def _index_faults(c: apsw.Connection, repair: bool) -> list[str]:
         said.append(f"{len(lost)} chunks without a full-text entry" + (" (indexed anew)" if repair else ""))
     for (chunk,) in ghosts if repair else ():
         c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
-    for chunk, owner, terms in lost if repair else ():
-        index_chunk(c, chunk, owner, terms.split())
+    for chunk, partition_id, terms in lost if repair else ():
+        index_chunk(c, chunk, partition_id, terms.split())
     return said
 
 

@@ -250,14 +250,14 @@ def _talk(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: int) 
 def _files(
     c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, after: int, limit: int
 ) -> tuple[list[Scanned], int]:
-    owner = rows.owner_key(uri) if len(uri.parts) > 1 or uri.parts == ("resources",) else None
+    user = rows.partition_key(uri) if len(uri.parts) > 1 or uri.parts == ("resources",) else None
     # The plus keeps SQLite from sorting all of an owner's files for every page: it goes on by id from the last one.
-    inside = "" if owner is None else " AND +n.owner = :owner"
+    inside = "" if user is None else " AND +n.owner = :owner"
     values = {
         "after": after,
         "to": after + SCANNED_NODES,
         "literal": literal if fold else literal.encode(),
-        "owner": rows.owner_of(c, caller.account, owner or ""),
+        "owner": rows.partition_of(c, caller.account, user or ""),
     }
     which = f"n.id > :after AND n.id <= :to AND n.kind = 1 AND n.gone = 0 AND {TEXTUAL}{inside}"
     sizes = every(

@@ -162,9 +162,9 @@ def fill_lexicon(c: apsw.Connection, limit: int) -> bool:
         return False
     # What was written meanwhile is there already.
     have = {i for (i,) in c.execute("SELECT id FROM fts_docsize WHERE id BETWEEN ? AND ?", (page[0][0], page[-1][0]))}
-    for chunk, owner, terms in page:
+    for chunk, partition_id, terms in page:
         if chunk not in have:
-            index_chunk(c, chunk, owner, terms.split())
+            index_chunk(c, chunk, partition_id, terms.split())
     c.execute("UPDATE meta SET value = ? WHERE key = ?", (page[-1][0], REBUILD_LEXICON))
     return True
 

@@ -49,7 +49,7 @@ class Pen:
     at: float
     cause: str
     outcome: Outcome = field(default_factory=Outcome)
-    _owners: dict[tuple[str, str], int] = field(default_factory=dict)
+    _partitions: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def log(self, op: str, node: int, uri: Uri, before: str = "", after: str = "", detail: Any = None) -> int:
         """Append a log entry; returns its sequence number."""
@@ -65,19 +65,19 @@ class Pen:
         self.outcome.first = self.outcome.first or self.outcome.seq
         return self.outcome.seq
 
-    def owner(self, uri: Uri) -> int:
+    def partition_id(self, uri: Uri) -> int:
         """Id of the index space of an address, made if it is new."""
-        key = (self.caller.account, rows.owner_key(uri))
-        found = self._owners.get(key) or rows.owner_of(self.c, *key)
+        key = (self.caller.account, rows.partition_key(uri))
+        found = self._partitions.get(key) or rows.partition_of(self.c, *key)
         if not found:
             self.c.execute("INSERT INTO owner (account, user) VALUES (?, ?)", key)
             found = self.c.last_insert_rowid()
-        self._owners[key] = found
+        self._partitions[key] = found
         return found
 
-    def knows(self, uri: Uri, owner: int) -> None:
+    def knows(self, uri: Uri, partition_id: int) -> None:
         """The index space of an address, where a query told it on the way (0: it did not)."""
-        self._owners[self.caller.account, rows.owner_key(uri)] = owner
+        self._partitions[self.caller.account, rows.partition_key(uri)] = partition_id
 
     def insert(self, parent: int, uri: Uri, kind: int, **values: Any) -> int:
         """Add a node with its log entry; returns its id. ``values``: further columns."""
@@ -88,7 +88,7 @@ class Pen:
         self.c.execute(
             f"INSERT INTO node (parent, name, kind, owner, {names}, seq) VALUES ({'?,' * (4 + len(columns))}"
             "1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'log'), 0))",
-            (parent, name, kind, self.owner(uri), *columns.values()),
+            (parent, name, kind, self.partition_id(uri), *columns.values()),
         )
         node = self.c.last_insert_rowid()
         self.log("create", node, uri, after=str(columns["hash"]), detail={"parent": parent, "name": name, "kind": kind})
@@ -137,10 +137,10 @@ class Pen:
             (node, version, tiers.abstract, tiers.overview, tiers.made_by),
         )
 
-    def bump_epoch(self, *owners: int) -> None:
+    def bump_epoch(self, *partitions: int) -> None:
         """Caches of these index spaces must start over."""
-        for owner in set(owners):
-            self.c.execute("UPDATE owner SET epoch = epoch + 1 WHERE id = ?", (owner,))
+        for partition_id in set(partitions):
+            self.c.execute("UPDATE owner SET epoch = epoch + 1 WHERE id = ?", (partition_id,))
 
 
 def existing(pen: Pen, uri: Uri) -> Row | None:

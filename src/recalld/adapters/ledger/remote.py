@@ -91,8 +91,8 @@ class RemoteLedger:
     async def prune(self, *, keep_s: float) -> int:
         return await self._link.call(PRUNE, keep_s)
 
-    async def owners(self) -> list[Caller]:
-        return await self._reader.owners()
+    async def partitions(self) -> list[Caller]:
+        return await self._reader.partitions()
 
     async def probe(self) -> float:
         return await self._link.call(PROBE)

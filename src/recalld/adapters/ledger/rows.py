@@ -33,7 +33,7 @@ class Row:
     id: int
     parent: int
     kind: int
-    owner: int
+    partition_id: int
     version: int
     hash: str
     source: str
@@ -126,7 +126,7 @@ class Paths:
         return path
 
 
-def owner_key(uri: Uri) -> str:
+def partition_key(uri: Uri) -> str:
     """The user in whose index space an address lies; "" for what the account shares."""
     return uri.parts[1] if len(uri.parts) > 1 and uri.parts[0] == "user" else ""
 
@@ -136,7 +136,7 @@ def is_private(parts: Sequence[str]) -> bool:
     return len(parts) > 2 and parts[0] == "user" and parts[2] == "privacy"
 
 
-def owner_of(c: apsw.Connection, account: str, user: str) -> int:
+def partition_of(c: apsw.Connection, account: str, user: str) -> int:
     """Id of an index space, 0 if it has none yet."""
     found = c.execute("SELECT id FROM owner WHERE account = ? AND user = ?", (account, user)).fetchone()
     return int(found[0]) if found else 0
@@ -144,7 +144,7 @@ def owner_of(c: apsw.Connection, account: str, user: str) -> int:
 
 def may_see(caller: Caller, uri: Uri) -> bool:
     """False for another user's tree, asked for by anybody but root, and for what a peer's view hides."""
-    return (caller.sees_all or owner_key(uri) in {"", caller.user}) and not caller.hides(uri.parts)
+    return (caller.sees_all or partition_key(uri) in {"", caller.user}) and not caller.hides(uri.parts)
 
 
 def check_access(caller: Caller, uri: Uri) -> None:

@@ -208,9 +208,9 @@ class SqliteLedger:
         while await self.write(lambda c: upkeep.list_unembedded(c, RELIST_PAGE), bulk=True):
             pass
 
-    async def owners(self) -> list[Caller]:
+    async def partitions(self) -> list[Caller]:
         """See ``ports.ledger.Ledger``."""
-        return await self._readers.read(upkeep.owners)
+        return await self._readers.read(upkeep.partitions)
 
     async def idle_sessions(self, *, now: float, limit: int) -> list[tuple[Caller, str]]:
         """See ``ports.ledger.Ledger``."""

@@ -90,13 +90,13 @@ CROSS JOIN session s ON s.node = t.session AND t.place <= s.keep_recent GROUP BY
 
 def sessions(c: apsw.Connection, caller: Caller, limit: int, offset: int = 0) -> list[Session]:
     """See ``ports.ledger.Tenant.sessions``."""
-    owner = rows.owner_of(c, caller.account, caller.user)
+    partition_id = rows.partition_of(c, caller.account, caller.user)
     top = rows.find(c, caller.account, Uri(("user", caller.user, "sessions")))
     found = every(
         c,
         f"SELECT n.name, s.{SESSION_COLUMNS.replace(', ', ', s.')} FROM session s CROSS JOIN node n ON n.id = s.node "
         "WHERE s.owner = ? AND n.parent = ? AND n.gone = 0 ORDER BY s.updated DESC, s.node DESC LIMIT ? OFFSET ?",
-        (owner, top, limit, offset),
+        (partition_id, top, limit, offset),
     )
     keeping = [v[1] for v in found if v[8]]
     kept = dict(every(c, _KEPT, (orjson.dumps(keeping).decode(),))) if keeping else {}
@@ -155,7 +155,7 @@ def _make(pen: Pen, session_id: str, config: dict[str, object]) -> int:
     pen.directory(uri / "messages")
     pen.c.execute(
         "INSERT INTO session (node, owner, name, created, updated, config) VALUES (?,?,?,?,?,?)",
-        (node, pen.owner(uri), session_id, pen.at, pen.at, json.dumps(config, ensure_ascii=False)),
+        (node, pen.partition_id(uri), session_id, pen.at, pen.at, json.dumps(config, ensure_ascii=False)),
     )
     return node
 
@@ -179,7 +179,7 @@ class _Tail:
     node: int
     folder: int
     base: Uri
-    owner: int
+    partition_id: int
     ordinal: int
     last_chunk: int
     said: set[str]
@@ -191,16 +191,16 @@ def append(pen: Pen, op: Append) -> None:
     """See ``commit.Append``."""
     uri = uri_of(pen.caller, op.session_id)
     ids = orjson.dumps([message.message.id for message in op.messages]).decode()
-    where = (way(pen.caller.account, uri.parts), pen.caller.account, rows.owner_key(uri), ids)
+    where = (way(pen.caller.account, uri.parts), pen.caller.account, rows.partition_key(uri), ids)
     end = pen.c.execute(_END, where).fetchone()
     if end is None:
         _make(pen, op.session_id, op.config)
         end = only(pen.c, _END, where)
-    node, folder, owner, ordinal, last_chunk, said = end
-    pen.knows(uri, owner)
+    node, folder, partition_id, ordinal, last_chunk, said = end
+    pen.knows(uri, partition_id)
     base = uri / "messages"
     tail = _Tail(
-        node, folder or pen.directory(base), base, pen.owner(uri), ordinal, last_chunk, set(orjson.loads(said))
+        node, folder or pen.directory(base), base, pen.partition_id(uri), ordinal, last_chunk, set(orjson.loads(said))
     )
     for message in op.messages:
         _append_one(pen, message, tail)
@@ -238,7 +238,7 @@ def _append_one(pen: Pen, new: NewMessage, tail: _Tail) -> None:
         ),
     )  # fmt: skip
     tail.last_chunk = insert_chunks(
-        pen, node, tail.owner, 1, new.chunks, kind=KIND_MESSAGE, group=tail.node, previous=tail.last_chunk,
+        pen, node, tail.partition_id, 1, new.chunks, kind=KIND_MESSAGE, group=tail.node, previous=tail.last_chunk,
         at=message.at, speaker=speaker,
     )  # fmt: skip
     for file in new.attached:

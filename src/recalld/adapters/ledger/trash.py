@@ -188,13 +188,13 @@ def undelete(pen: Pen, op: Undelete) -> None:
     _check_place(pen, op, found)
     detail = {"parent": found.parent, "name": op.uri.name}
     seq = pen.log("restore", found.id, op.uri, after=found.hash, detail=detail)
-    owner = pen.owner(op.uri)
-    pen.c.execute("UPDATE node SET gone = 0, seq = ?, owner = ? WHERE id = ?", (seq, owner, found.id))
+    partition_id = pen.partition_id(op.uri)
+    pen.c.execute("UPDATE node SET gone = 0, seq = ?, owner = ? WHERE id = ?", (seq, partition_id, found.id))
     pen.c.execute("DELETE FROM trash WHERE node = ?", (found.id,))
     if found.kind == MESSAGE:
         _count_live(pen, found.id)
-    _take_back(pen, op.uri, found.id, owner, seq)
-    pen.bump_epoch(owner)
+    _take_back(pen, op.uri, found.id, partition_id, seq)
+    pen.bump_epoch(partition_id)
     if found.kind == DIRECTORY:
         pen.mark_stale(found.id, op.uri)
     pen.mark_stale(found.parent, op.uri.parent)
@@ -228,7 +228,7 @@ def _count_live(pen: Pen, node: int) -> None:
     )
 
 
-def _take_back(pen: Pen, uri: Uri, top: int, owner: int, seq: int) -> None:
+def _take_back(pen: Pen, uri: Uri, top: int, partition_id: int, seq: int) -> None:
     """Nodes that were cleaned return to their index space; their directories are summarised again. Of a large subtree a job
     takes back the rest (``carry.reown``): the writer looks at so many nodes and no more."""
     found = [node for (node,) in every(pen.c, f"{BELOW} SELECT id FROM s LIMIT ?2", (top, REVIVED_AT_ONCE + 1))]
@@ -237,9 +237,9 @@ def _take_back(pen: Pen, uri: Uri, top: int, owner: int, seq: int) -> None:
     pen.c.execute(
         "UPDATE node SET owner = ?1, seq = ?2, stale = CASE WHEN kind = 0 AND ?3 THEN ?2 ELSE 0 END "
         "WHERE id IN (SELECT value FROM json_each(?4)) AND owner <> ?1",
-        (owner, seq, summarised, ids),
+        (partition_id, seq, summarised, ids),
     )
-    pen.c.execute("UPDATE session SET owner = ? WHERE node IN (SELECT value FROM json_each(?))", (owner, ids))
+    pen.c.execute("UPDATE session SET owner = ? WHERE node IN (SELECT value FROM json_each(?))", (partition_id, ids))
     if len(found) > REVIVED_AT_ONCE:
         enqueue(pen, NewJob("reown", f"reown:{top}", {"node": top}))
 

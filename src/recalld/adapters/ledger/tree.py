@@ -102,7 +102,7 @@ def _create_file(pen: Pen, op: PutFile, parent: int) -> None:
         parent, op.uri, FILE, hash=op.hash, size=op.size, media=op.media, event_at=op.event_at, speaker=op.speaker,
         tags=json.dumps(op.tags or ()), source=json.dumps(op.source, ensure_ascii=False),
     )  # fmt: skip
-    _follow(pen, op, node, pen.owner(op.uri), 1, parent)
+    _follow(pen, op, node, pen.partition_id(op.uri), 1, parent)
     pen.outcome.created.append(op.uri)
 
 
@@ -130,7 +130,7 @@ def _replace_file(pen: Pen, op: PutFile, found: Row) -> None:
     else:
         replaced = replace(op, chunks=())
         _index(pen, op, found, version)
-    _follow(pen, replaced, found.id, found.owner, version, found.parent)
+    _follow(pen, replaced, found.id, found.partition_id, version, found.parent)
     pen.outcome.updated.append(op.uri)
 
 
@@ -159,7 +159,7 @@ def _index(pen: Pen, op: PutFile | SetChunks, found: Row, version: int) -> bool:
     if not tail:
         delete_chunks(pen.c, found.id, levels=TEXT_LEVEL, after=last)
     insert_chunks(
-        pen, found.id, found.owner, version, chunks[kept:], kind=kind, group=group, previous=last or previous,
+        pen, found.id, found.partition_id, version, chunks[kept:], kind=kind, group=group, previous=last or previous,
         at=pen.at if event_at is None else event_at, speaker=speaker,
     )  # fmt: skip
     pen.c.execute("UPDATE node SET kept = ? WHERE id = ?", (int(last > 0), found.id))
@@ -216,12 +216,21 @@ def _keep_blob(pen: Pen, op: PutFile) -> None:
     )
 
 
-def _follow(pen: Pen, op: PutFile, node: int, owner: int, version: int, parent: int) -> None:
+def _follow(pen: Pen, op: PutFile, node: int, partition_id: int, version: int, parent: int) -> None:
     """What hangs on a file's content: chunks, tiers, the directory's freshness."""
     at = pen.at if op.event_at is None else op.event_at
     if op.chunks and not rows.is_private(op.uri.parts):
         insert_chunks(
-            pen, node, owner, version, op.chunks, kind=KIND_FILE, group=node, previous=0, at=at, speaker=op.speaker
+            pen,
+            node,
+            partition_id,
+            version,
+            op.chunks,
+            kind=KIND_FILE,
+            group=node,
+            previous=0,
+            at=at,
+            speaker=op.speaker,
         )
     if op.tiers is not None:
         pen.set_tier(node, version, op.tiers)
@@ -243,7 +252,7 @@ def set_tiers(pen: Pen, op: SetTiers) -> None:
     insert_chunks(
         pen,
         op.node_id,
-        found.owner,
+        found.partition_id,
         op.version,
         () if rows.is_private(path) else op.chunks,
         kind=KIND_TIER,

@@ -34,12 +34,12 @@ OLDEST_SHARE = 4
 
 def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int) -> list[StaleDir]:
     """See ``ports.ledger.Ledger.stale_dirs``."""
-    owner = rows.owner_of(c, caller.account, caller.user)
+    partition_id = rows.partition_of(c, caller.account, caller.user)
     paths = rows.Paths(c, caller.account)
     found: list[tuple[int, tuple[str, ...], int, int]] = []
     # What was removed stays stale until it is purged: it must not take the place of what lives.
     for node, stale in c.execute(
-        "SELECT id, stale FROM node WHERE owner = ? AND stale > 0 AND gone = 0 ORDER BY id DESC", (owner,)
+        "SELECT id, stale FROM node WHERE owner = ? AND stale > 0 AND gone = 0 ORDER BY id DESC", (partition_id,)
     ):
         path = paths.of(node)
         if path is not None:
@@ -87,11 +87,11 @@ _UNEMBEDDED = (
 def unembedded(c: apsw.Connection, caller: Caller, fingerprint: str, limit: int) -> list[tuple[Any, ...]]:
     """(chunk, node, level, start, end, text or None, kind, hash) of chunks to embed, the newest first. Where there are more, the
     oldest are a quarter of them: what goes on coming does not keep these waiting for ever."""
-    owner = rows.owner_of(c, caller.account, caller.user)
-    found = every(c, f"{_UNEMBEDDED} ORDER BY u.chunk DESC LIMIT ?", (owner, fingerprint, limit))
+    partition_id = rows.partition_of(c, caller.account, caller.user)
+    found = every(c, f"{_UNEMBEDDED} ORDER BY u.chunk DESC LIMIT ?", (partition_id, fingerprint, limit))
     if len(found) < limit:
         return found
-    oldest = every(c, f"{_UNEMBEDDED} ORDER BY u.chunk LIMIT ?", (owner, fingerprint, limit // OLDEST_SHARE))
+    oldest = every(c, f"{_UNEMBEDDED} ORDER BY u.chunk LIMIT ?", (partition_id, fingerprint, limit // OLDEST_SHARE))
     newest = found[: limit - len(oldest)]
     return newest + [row for row in reversed(oldest) if not newest or row[0] < newest[-1][0]]
 
@@ -233,7 +233,7 @@ def list_unembedded(c: apsw.Connection, limit: int) -> bool:
     return True
 
 
-def owners(c: apsw.Connection) -> list[Caller]:
+def partitions(c: apsw.Connection) -> list[Caller]:
     """Every index space as a caller."""
     return [Caller(account, user) for account, user in c.execute("SELECT account, user FROM owner ORDER BY id")]
 
@@ -339,5 +339,5 @@ def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
         blob_bytes=one("SELECT coalesce(sum(size), 0) FROM blob WHERE data IS NULL"),
         schema=schema,
         store_id=one("SELECT value FROM meta WHERE key = 'store_id'"),
-        owners={f"{a}/{u}": n for a, u, n in c.execute("SELECT account, user, chunks FROM owner")},
+        partitions={f"{a}/{u}": n for a, u, n in c.execute("SELECT account, user, chunks FROM owner")},
     )

@@ -33,7 +33,7 @@ def count(c: apsw.Connection, caller: Caller | None = None) -> VectorCount:
 
 
 def _spaces(c: apsw.Connection, caller: Caller) -> set[int]:
-    return {rows.owner_of(c, caller.account, user) for user in (caller.user, "")}
+    return {rows.partition_of(c, caller.account, user) for user in (caller.user, "")}
 
 
 def note_refused(c: apsw.Connection, model: int, put: Sequence[Embedded]) -> None:

@@ -27,10 +27,10 @@ _UNWRITTEN = (
 
 def unwritten(c: apsw.Connection, caller: Caller, by: str, limit: int) -> list[int]:
     """See ``ports.ledger.Ledger.unwritten``."""
-    owner = rows.owner_of(c, caller.account, caller.user)
+    partition_id = rows.partition_of(c, caller.account, caller.user)
     paths = rows.Paths(c, caller.account)
     found: list[tuple[int, tuple[str, ...], int]] = []
-    for (node,) in c.execute(_UNWRITTEN, {"owner": owner, "by": by, "failed": by + FAILED, "kept": KEPT}):
+    for (node,) in c.execute(_UNWRITTEN, {"owner": partition_id, "by": by, "failed": by + FAILED, "kept": KEPT}):
         path = paths.of(node)
         if path and _is_resource(path):
             found.append((-len(path), path, node))

@@ -69,27 +69,31 @@ class Fts5Lexicon:
         found_by = np.zeros(len(terms), np.bool_)
         places: list[_Places] = []
         phrases: list[Ids] = []
-        extents = extents_of(c, scope.owners)
-        everywhere = self._postings(c, scope.owners, extents, terms)
+        extents = extents_of(c, scope.partition_ids)
+        everywhere = self._postings(c, scope.partition_ids, extents, terms)
         total, length = sum(now.chunks for now in extents), sum(now.terms for now in extents)
-        for owner, space, inside, postings in zip(scope.owners, scope.spaces, scope.chunks, everywhere, strict=True):
+        for partition_id, space, inside, postings in zip(
+            scope.partition_ids, scope.partitions, scope.chunks, everywhere, strict=True
+        ):
             whole = _side_by_side(postings)
-            whole = whole.where(_held(whole.chunk, space.living))
+            whole = whole.where(_held(whole.chunk, space.live_ids))
             here = _found_in(postings, whole)
             found_in += here
             finding = _finding(postings, here)
             if not finding:
                 finding = [int(k) for k in np.lexsort((np.arange(len(here)), here)) if here[k]][:ALL_COMMON]
-                whole = _side_by_side([self._all_of(c, owner, term, k in finding) for k, term in enumerate(terms)])
+                whole = _side_by_side(
+                    [self._all_of(c, partition_id, term, k in finding) for k, term in enumerate(terms)]
+                )
             found_by[finding] = True
             common = [k for k, count in enumerate(here) if k not in finding and count]
             rescoring = sorted(common, key=lambda k: here[k])[:RESCORING_MAX]
             finders = whole if len(finding) < FINDING_MAX else whole.where(np.isin(whole.term, finding))
             finders = finders.where(_held(finders.chunk, inside))
-            more = _joined([self._rescore(c, owner, whole, postings, terms, finding, k) for k in rescoring])
+            more = _joined([self._rescore(c, partition_id, whole, postings, terms, finding, k) for k in rescoring])
             places += [finders, more.where(_held(more.chunk, inside))]
             if _may_hold_phrase(here[[term in phrase for term in terms]], finding, phrase, finders):
-                ids = _phrase(c, owner, phrase)
+                ids = _phrase(c, partition_id, phrase)
                 phrases.append(ids[_held(ids, inside)])
         joined = _joined(places)
         return LexicalMatches(
@@ -104,50 +108,56 @@ class Fts5Lexicon:
             phrase=np.sort(np.concatenate(phrases)) if phrases else np.zeros(0, np.int64),
         )
 
-    def _tail(self, c: apsw.Connection, owner: int, now: Extent) -> Tail:
+    def _tail(self, c: apsw.Connection, partition_id: int, now: Extent) -> Tail:
         """What came since the owner's postings were fetched; they are carried on beside a new one while that is possible."""
-        tail = self._tails.get(owner)
-        if tail is None or not tail.reaches(c, owner, now):
+        tail = self._tails.get(partition_id)
+        if tail is None or not tail.reaches(c, partition_id, now):
             tail = Tail(now.epoch, now.latest) if tail is None else tail.after()
-            if not tail.reaches(c, owner, now):
+            if not tail.reaches(c, partition_id, now):
                 tail = Tail(now.epoch, now.latest)
-            self._tails[owner] = tail
+            self._tails[partition_id] = tail
         while len(self._tails) > TAILS_MAX:
             self._tails.popitem(last=False)
         return tail
 
     def _postings(
-        self, c: apsw.Connection, owners: Sequence[int], extents: Sequence[Extent], terms: tuple[str, ...]
+        self, c: apsw.Connection, partition_ids: Sequence[int], extents: Sequence[Extent], terms: tuple[str, ...]
     ) -> list[list[Posting]]:
         """Per owner, where each term stands; what has gone may still be among it."""
-        spaces = [(owner, now, self._tail(c, owner, now)) for owner, now in zip(owners, extents, strict=True)]
+        spaces = [
+            (partition_id, now, self._tail(c, partition_id, now))
+            for partition_id, now in zip(partition_ids, extents, strict=True)
+        ]
         found: dict[tuple[int, str], Posting] = {}
         missing: list[tuple[int, str, Extent, Tail]] = []
-        for owner, now, tail in spaces:
+        for partition_id, now, tail in spaces:
             for term in terms:
-                kept = self._kept.get(owner, term, tail)
+                kept = self._kept.get(partition_id, term, tail)
                 if kept is not None:
-                    found[owner, term] = kept
+                    found[partition_id, term] = kept
                 else:
-                    missing.append((owner, term, now, tail))
-        fetched = _fetch(c, [(owner, term, _places_max(now)) for owner, term, now, _ in missing])
-        for (owner, term, now, tail), posting in zip(missing, fetched, strict=True):
-            found[owner, term] = base = posting.without(tail, term)
+                    missing.append((partition_id, term, now, tail))
+        fetched = _fetch(c, [(partition_id, term, _places_max(now)) for partition_id, term, now, _ in missing])
+        for (partition_id, term, now, tail), posting in zip(missing, fetched, strict=True):
+            found[partition_id, term] = base = posting.without(tail, term)
             if now.latest >= tail.base:  # else this transaction began before the tail: others may know more
-                self._kept.put(owner, term, tail, base)
-        return [[found[owner, term].joined(tail, term, now.latest) for term in terms] for owner, now, tail in spaces]
+                self._kept.put(partition_id, term, tail, base)
+        return [
+            [found[partition_id, term].joined(tail, term, now.latest) for term in terms]
+            for partition_id, now, tail in spaces
+        ]
 
-    def _all_of(self, c: apsw.Connection, owner: int, term: str, wanted: bool) -> Posting:
+    def _all_of(self, c: apsw.Connection, partition_id: int, term: str, wanted: bool) -> Posting:
         """Every chunk that holds a common term; how often is not asked."""
         if not wanted:
             return NOWHERE
-        ids = _ids(c, f'"{owned(owner, term)}"')
+        ids = _ids(c, f'"{owned(partition_id, term)}"')
         return Posting(len(ids), ids, np.ones(len(ids), np.float32), len(ids))
 
     def _rescore(
         self,
         c: apsw.Connection,
-        owner: int,
+        partition_id: int,
         whole: _Places,
         postings: Sequence[Posting],
         terms: tuple[str, ...],
@@ -157,8 +167,8 @@ class Fts5Lexicon:
         """Which of the found chunks also hold a common term; how often is not asked."""
         if postings[k].chunks is not None:
             return whole.where(whole.term == k)
-        finders = " OR ".join(f'"{owned(owner, terms[f])}"' for f in finding)
-        ids = _ids(c, f'"{owned(owner, terms[k])}" AND ({finders})')
+        finders = " OR ".join(f'"{owned(partition_id, terms[f])}"' for f in finding)
+        ids = _ids(c, f'"{owned(partition_id, terms[k])}" AND ({finders})')
         return _Places(np.full(len(ids), k, np.int32), ids, np.ones(len(ids), np.float32))
 
 
@@ -171,13 +181,13 @@ def _fetch(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[Po
     """Postings of (owner, term, places at most). One row for all of them: each step of SQLite gives the interpreter up
     and waits for it again."""
     most = max((places for _, _, places in asked), default=0)
-    whole = [owned(owner, term) for owner, term, _ in asked if not begins(term)]
+    whole = [owned(partition_id, term) for partition_id, term, _ in asked if not begins(term)]
     packed = orjson.loads(only(c, _PLACES, (orjson.dumps(whole).decode(), most + 1))[0]) if whole else {}
-    for owner, term, places in asked:
+    for partition_id, term, places in asked:
         if begins(term):
-            first = owned(owner, term)
+            first = owned(partition_id, term)
             packed[first] = only(c, _PLACES_BEGUN, (first, first + chr(0x10FFFF), places + 1))[0]
-    names = [owned(owner, term) for owner, term, _ in asked]
+    names = [owned(partition_id, term) for partition_id, term, _ in asked]
     return [_posting(c, name, packed[name], places) for name, (_, _, places) in zip(names, asked, strict=True)]
 
 
@@ -193,9 +203,9 @@ def _posting(c: apsw.Connection, term: str, packed: str | None, places_max: int)
     return Posting(len(ids), ids, counts.astype(np.float32), len(ids))
 
 
-def _found_in(postings: Sequence[Posting], living: _Places) -> Scores:
+def _found_in(postings: Sequence[Posting], live_ids: _Places) -> Scores:
     """In how many living chunks each term stands; of common ones: in how many it did when it was last counted."""
-    counted = np.bincount(living.term, minlength=len(postings)).astype(np.float32)
+    counted = np.bincount(live_ids.term, minlength=len(postings)).astype(np.float32)
     return np.where([p.chunks is None for p in postings], [p.found_in for p in postings], counted).astype(np.float32)
 
 
@@ -254,8 +264,8 @@ def _may_hold_phrase(found_in: Scores, finding: list[int], phrase: tuple[str, ..
     return bool(len(together)) and int(together.max()) >= len(finding)
 
 
-def _phrase(c: apsw.Connection, owner: int, phrase: tuple[str, ...]) -> Ids:
-    return _ids(c, '"' + " ".join(owned(owner, t) for t in phrase) + '"')
+def _phrase(c: apsw.Connection, partition_id: int, phrase: tuple[str, ...]) -> Ids:
+    return _ids(c, '"' + " ".join(owned(partition_id, t) for t in phrase) + '"')
 
 
 def _ids(c: apsw.Connection, match: str) -> Ids:

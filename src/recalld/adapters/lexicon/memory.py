@@ -17,9 +17,9 @@ class MemoryLexicon:
     def __init__(self) -> None:
         self._chunks: dict[int, dict[int, tuple[str, ...]]] = {}
 
-    def put(self, owner: int, chunks: Mapping[int, Sequence[str]]) -> None:
+    def put(self, partition_id: int, chunks: Mapping[int, Sequence[str]]) -> None:
         """Add or replace chunks by id."""
-        self._chunks.setdefault(owner, {}).update({k: tuple(v) for k, v in chunks.items()})
+        self._chunks.setdefault(partition_id, {}).update({k: tuple(v) for k, v in chunks.items()})
 
     async def match(self, scope: SearchScope, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
         """See ``ports.index.Lexicon``."""
@@ -30,10 +30,10 @@ class MemoryLexicon:
         found_in = np.zeros(len(distinct), np.float32)
         total = length = 0
         phrases: list[int] = []
-        for owner, inside in zip(scope.owners, scope.chunks, strict=True):
+        for partition_id, inside in zip(scope.partition_ids, scope.chunks, strict=True):
             if np.any(np.diff(inside) <= 0):
                 raise Invalid("a scope lists its chunks in ascending order", remedy="take it from the catalog")
-            mine, allowed = self._chunks.get(owner, {}), set(inside.tolist())
+            mine, allowed = self._chunks.get(partition_id, {}), set(inside.tolist())
             total += len(mine)
             length += sum(map(len, mine.values()))
             for chunk, held in mine.items():

@@ -62,9 +62,9 @@ class KeptPostings:
         self._counting = Mutex()
         self._places = 0
 
-    def get(self, owner: int, term: str, tail: Tail) -> Posting | None:
+    def get(self, partition_id: int, term: str, tail: Tail) -> Posting | None:
         """What was kept beside this tail, or beside the one it came after and is carried on now."""
-        stamp, posting = self._held.get((owner, term), (None, NOWHERE))
+        stamp, posting = self._held.get((partition_id, term), (None, NOWHERE))
         if stamp is tail.stamp:
             return posting
         before = tail.before
@@ -73,14 +73,14 @@ class KeptPostings:
         carried = posting.joined(before, term, tail.base)
         if carried.found_in > GROWN * posting.fetched_in + GROWN_MIN:
             return None
-        self.put(owner, term, tail, carried)
+        self.put(partition_id, term, tail, carried)
         return carried
 
-    def put(self, owner: int, term: str, tail: Tail, posting: Posting) -> None:
+    def put(self, partition_id: int, term: str, tail: Tail, posting: Posting) -> None:
         """Keep it in place of a former one."""
         with self._counting:
-            former = self._held.get((owner, term))
-            self._held[owner, term] = (tail.stamp, posting)
+            former = self._held.get((partition_id, term))
+            self._held[partition_id, term] = (tail.stamp, posting)
             self._places += _weight(posting) - (_weight(former[1]) if former else 0)
             while self._places > self._places_max and len(self._held) > 1:
                 _, (_, dropped) = self._held.popitem(last=False)

@@ -47,12 +47,13 @@ class Extent(NamedTuple):
     latest: int
 
 
-def extents_of(c: apsw.Connection, owners: Sequence[int]) -> list[Extent]:
+def extents_of(c: apsw.Connection, partition_ids: Sequence[int]) -> list[Extent]:
     """In order, as this read transaction sees them."""
     found = {
-        owner: Extent(*row) for owner, *row in orjson.loads(only(c, _EXTENTS, (orjson.dumps(owners).decode(),))[0])
+        partition_id: Extent(*row)
+        for partition_id, *row in orjson.loads(only(c, _EXTENTS, (orjson.dumps(partition_ids).decode(),))[0])
     }
-    return [found.get(owner, Extent(0, 0, 0, 0, 0)) for owner in owners]
+    return [found.get(partition_id, Extent(0, 0, 0, 0, 0)) for partition_id in partition_ids]
 
 
 class Tail:
@@ -74,7 +75,7 @@ class Tail:
         self._lengths: dict[int, int] = {}
         self._places: dict[str, dict[int, int]] = {}
 
-    def reaches(self, c: apsw.Connection, owner: int, now: Extent) -> bool:
+    def reaches(self, c: apsw.Connection, partition_id: int, now: Extent) -> bool:
         """Bring it up to ``now``. False when that would be too much, or when more than additions happened."""
         if now.epoch != self.epoch:
             return False
@@ -82,7 +83,7 @@ class Tail:
             self._last = max(self._last, now.latest)
             return True
         spare = ROWS_MAX - len(self._lengths)
-        came = orjson.loads(only(c, _CAME, (owner, self._last, now.latest, max(spare, 0) + 1))[0])
+        came = orjson.loads(only(c, _CAME, (partition_id, self._last, now.latest, max(spare, 0) + 1))[0])
         if len(came) > spare or sum(list(self._lengths.values())) > TERMS_MAX:
             return False
         for chunk, terms in came:

@@ -71,9 +71,9 @@ class _Kept:
         """True when more is held that has gone than the owner's living ``chunks``."""
         return self.shelf.count > max(2 * chunks, 2 * self.looked_at) + SPARE_ROWS
 
-    def only(self, living: Ids, exact_max: int) -> _Kept:
+    def only(self, live_ids: Ids, exact_max: int) -> _Kept:
         """Another one without what has gone: searches under way go on with this one."""
-        rows = np.flatnonzero(np.isin(self.now.ids, living))
+        rows = np.flatnonzero(np.isin(self.now.ids, live_ids))
         fresh = Shelf(self.shelf.width)
         kept = _Kept(self.epoch, fresh, fresh.now)
         kept.take(Page(self.now.ids[rows], self.now.vectors(rows).astype(np.float16), self.last), exact_max)
@@ -122,38 +122,46 @@ class ExactVectors:
         # Which asks once at a time: caches have one writer, searches read beside it.
         self._follows = Together(self._follow)
 
-    async def space(self, owners: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> ExactSpace:
+    async def space(self, partition_ids: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> ExactSpace:
         """See ``ports.index.Vectors``."""
-        return await self._follows.ask((tuple(owners), fingerprint), linger_s=linger_s)
+        return await self._follows.ask((tuple(partition_ids), fingerprint), linger_s=linger_s)
 
-    async def serving(self, owners: Sequence[int] = ()) -> str:
+    async def serving(self, partition_ids: Sequence[int] = ()) -> str:
         """See ``ports.index.Vectors``."""
-        asked = orjson.dumps(list(owners)).decode()
+        asked = orjson.dumps(list(partition_ids)).decode()
         (found,) = await self._store.read(lambda c: only(c, _SERVING, (asked,)))
         return str(found)
 
     # ------------------------------------------------------------------ inside
     async def _follow(self, asked: Sequence[tuple[tuple[int, ...], str]]) -> list[ExactSpace]:
         """One read for all who wait, or a few where much has come."""
-        wanted = {model: sorted({o for owners, m in asked if m == model for o in owners}) for _, model in asked}
+        wanted = {
+            model: sorted({o for partition_ids, m in asked if m == model for o in partition_ids}) for _, model in asked
+        }
 
         def pull(c: apsw.Connection) -> bool:
-            return any(self._take(c, owners, fingerprint) for fingerprint, owners in wanted.items())
+            return any(self._take(c, partition_ids, fingerprint) for fingerprint, partition_ids in wanted.items())
 
         while await self._store.read(pull):
             pass
-        return [ExactSpace(self._held(owners, fingerprint), self._compute) for owners, fingerprint in asked]
+        return [
+            ExactSpace(self._held(partition_ids, fingerprint), self._compute) for partition_ids, fingerprint in asked
+        ]
 
-    def _take(self, c: apsw.Connection, owners: Sequence[int], fingerprint: str) -> bool:
+    def _take(self, c: apsw.Connection, partition_ids: Sequence[int], fingerprint: str) -> bool:
         """A few pages of what these owners' caches lack; True if there may be more."""
         model = self._model(c, fingerprint)
         if model is None:
             return False
         for _ in range(PAGES_AT_ONCE):
-            found = orjson.loads(only(c, _NEWEST, (orjson.dumps(owners).decode(), model[0]))[0])
-            behind = [owner for owner, epoch, _, newest in found if self._is_behind((owner, model[0]), epoch, newest)]
+            found = orjson.loads(only(c, _NEWEST, (orjson.dumps(partition_ids).decode(), model[0]))[0])
+            behind = [
+                partition_id
+                for partition_id, epoch, _, newest in found
+                if self._is_behind((partition_id, model[0]), epoch, newest)
+            ]
             if not behind:
-                self._compact(c, {(owner, model[0]): chunks for owner, _, chunks, _ in found})
+                self._compact(c, {(partition_id, model[0]): chunks for partition_id, _, chunks, _ in found})
                 return False
             self._advance(c, behind, model)
         return True
@@ -165,9 +173,9 @@ class ExactVectors:
 
     def _compact(self, c: apsw.Connection, chunks: dict[tuple[int, int], int]) -> None:
         """Let go of vectors whose chunks have gone, where these are the most."""
-        for key, living in chunks.items():
+        for key, live_ids in chunks.items():
             kept = self._kept.get(key)
-            if kept is not None and kept.is_crowded(living):
+            if kept is not None and kept.is_crowded(live_ids):
                 (packed,) = only(c, _LIVING, key)
                 self._keep(key, kept.only(np.array(orjson.loads(f"[{packed or ''}]"), np.int64), self._exact_max))
 
@@ -187,26 +195,26 @@ class ExactVectors:
             known = self._models[fingerprint] = (int(row[0]), int(row[1]))
         return known
 
-    def _advance(self, c: apsw.Connection, owners: Sequence[int], model: tuple[int, int]) -> None:
+    def _advance(self, c: apsw.Connection, partition_ids: Sequence[int], model: tuple[int, int]) -> None:
         """Take one page for each of these owners."""
-        for owner in owners:
-            row = c.execute("SELECT epoch FROM owner WHERE id = ?", (owner,)).fetchone()
+        for partition_id in partition_ids:
+            row = c.execute("SELECT epoch FROM owner WHERE id = ?", (partition_id,)).fetchone()
             epoch = int(row[0]) if row else 0
-            kept = self._kept.get((owner, model[0]))
+            kept = self._kept.get((partition_id, model[0]))
             if kept is None or kept.epoch != epoch:
                 shelf = Shelf(model[1])
                 kept = _Kept(epoch, shelf, shelf.now)
-            page = page_after(c, owner, model[0], kept.last, model[1])
+            page = page_after(c, partition_id, model[0], kept.last, model[1])
             if page is not None:
                 kept.take(page, self._exact_max)
-            self._keep((owner, model[0]), kept)
-        while len(self._kept) > len(owners) and self._bytes > self._bytes_max:
+            self._keep((partition_id, model[0]), kept)
+        while len(self._kept) > len(partition_ids) and self._bytes > self._bytes_max:
             self._bytes -= self._held_bytes.pop(self._kept.popitem(last=False)[0])
 
-    def _held(self, owners: Sequence[int], fingerprint: str) -> dict[int, _Kept]:
+    def _held(self, partition_ids: Sequence[int], fingerprint: str) -> dict[int, _Kept]:
         model = self._models.get(fingerprint, (0, 0))[0]
-        kept = ((owner, self._kept.get((owner, model))) for owner in owners)
-        return {owner: each for owner, each in kept if each is not None}
+        kept = ((partition_id, self._kept.get((partition_id, model))) for partition_id in partition_ids)
+        return {partition_id: each for partition_id, each in kept if each is not None}
 
 
 class ExactSpace:
@@ -227,8 +235,8 @@ class ExactSpace:
     def _search(self, scope: SearchScope, vector: Scores, hits_max: int) -> DenseMatches:
         found: list[tuple[Ids, Scores]] = []
         exact = True
-        for owner, inside in zip(scope.owners, scope.chunks, strict=True):
-            kept = self._kept.get(owner)
+        for partition_id, inside in zip(scope.partition_ids, scope.chunks, strict=True):
+            kept = self._kept.get(partition_id)
             if kept is None:
                 continue
             # Now first: the index holds at least as much.

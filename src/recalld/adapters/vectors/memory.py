@@ -22,11 +22,11 @@ class MemoryVectors:
             _check(row)
         self._rows.setdefault(fingerprint, {}).update(rows)
 
-    async def space(self, owners: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> MemorySpace:
+    async def space(self, partition_ids: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> MemorySpace:
         """See ``ports.index.Vectors``."""
         return MemorySpace(self._rows.get(fingerprint, {}))
 
-    async def serving(self, owners: Sequence[int] = ()) -> str:
+    async def serving(self, partition_ids: Sequence[int] = ()) -> str:
         """See ``ports.index.Vectors``: the first model that brought any vectors."""
         return next(iter(self._rows), "")
 

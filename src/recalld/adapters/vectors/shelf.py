@@ -119,11 +119,11 @@ class Page(NamedTuple):
     last: int
 
 
-def page_after(c: apsw.Connection, owner: int, model: int, last: int, width: int) -> Page | None:
+def page_after(c: apsw.Connection, partition_id: int, model: int, last: int, width: int) -> Page | None:
     """The next page of an owner's vectors; None at the end."""
     rows: list[Any] = c.execute(
         "SELECT id, chunk, data FROM vector WHERE owner = ? AND model = ? AND id > ? ORDER BY id LIMIT ?",
-        (owner, model, last, PAGE_ROWS),
+        (partition_id, model, last, PAGE_ROWS),
     ).fetchall()
     if not rows:
         return None

@@ -8,7 +8,7 @@ import numpy as np
 
 from recalld.domain.hit import Hit, Source
 from recalld.domain.uri import Uri
-from recalld.ports.index import ChunkTable, Ids, Loaded
+from recalld.ports.index import ChunkTable, HitRecord, Ids
 from recalld.rules.rank import Ranked
 
 from .quotes import settle
@@ -19,7 +19,7 @@ _SIDECARS = {0: ".abstract.md", 1: ".overview.md"}
 
 
 def hits_of(
-    best: Ids, loaded: Sequence[Loaded], table: ChunkTable, ranked: Ranked, *, targeted: bool
+    best: Ids, loaded: Sequence[HitRecord], table: ChunkTable, ranked: Ranked, *, targeted: bool
 ) -> tuple[Hit, ...]:
     """Hits in the order of ``best`` (row numbers), what has gone left out. Without a target a message that a memory here
     already quotes does not take a second place."""
@@ -34,7 +34,9 @@ def hits_of(
     return tuple(_hit(row, score, by_node[int(table.node[row])], table, ranked) for row, score in pairs)
 
 
-def _settled(pairs: list[tuple[int, float]], by_node: dict[int, Loaded], table: ChunkTable) -> list[tuple[int, float]]:
+def _settled(
+    pairs: list[tuple[int, float]], by_node: dict[int, HitRecord], table: ChunkTable
+) -> list[tuple[int, float]]:
     rows = {int(table.node[row]): row for row, _ in reversed(pairs)}
     scores = {int(table.node[row]): score for row, score in reversed(pairs)}
     nodes = list(dict.fromkeys(int(table.node[row]) for row, _ in pairs))
@@ -42,7 +44,7 @@ def _settled(pairs: list[tuple[int, float]], by_node: dict[int, Loaded], table: 
     return [(rows[node], score) for node, score in settle(nodes, [scores[n] for n in nodes], quoted)]
 
 
-def _hit(row: int, score: float, node: Loaded, table: ChunkTable, ranked: Ranked) -> Hit:
+def _hit(row: int, score: float, node: HitRecord, table: ChunkTable, ranked: Ranked) -> Hit:
     tier = int(table.kind[row]) == _TIER
     level = int(table.level[row]) if tier else 2
     return Hit(
@@ -62,7 +64,7 @@ def _hit(row: int, score: float, node: Loaded, table: ChunkTable, ranked: Ranked
     )
 
 
-def _sources(node: Loaded, table: ChunkTable, ranked: Ranked) -> tuple[Source, ...]:
+def _sources(node: HitRecord, table: ChunkTable, ranked: Ranked) -> tuple[Source, ...]:
     """Where its words come from, best first."""
     if node.message_id:
         return (Source(node.uri, node.session_id, node.message_id),)

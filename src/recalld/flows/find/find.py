@@ -87,7 +87,7 @@ async def _serving(query: Query, caller: Caller, doors: Doors, end: float) -> tu
     try:
         async with asyncio.timeout_at(end):
             scope = await doors.catalog.resolve_scope(caller, query)
-            serving = await doors.vectors.serving(scope.owners)
+            serving = await doors.vectors.serving(scope.partition_ids)
     except (Busy, Upstream, TimeoutError):
         return replace(doors, embedder=None), ("vectors",)
     if serving != doors.former.fingerprint:
@@ -100,12 +100,12 @@ async def _load(
 ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
     """The first ``limit`` entries that are still there and say something of their own, and what was missing."""
     nodes = table.node[best].tolist()
-    loaded = await doors.catalog.load(scope, nodes[:limit])
+    loaded = await doors.catalog.hydrate(scope, nodes[:limit])
     hits = hits_of(best[:limit], loaded, table, ranked, targeted=scope.targeted)
     if len(hits) < limit < len(best):
         try:
             async with asyncio.timeout_at(end):
-                loaded = loaded + await doors.catalog.load(scope, nodes[limit:])
+                loaded = loaded + await doors.catalog.hydrate(scope, nodes[limit:])
         except (Busy, Upstream, TimeoutError):
             return hits, ("catalog",)
         hits = hits_of(best, loaded, table, ranked, targeted=scope.targeted)[:limit]

@@ -132,7 +132,7 @@ async def _dense(
     try:
         async with asyncio.timeout_at(end):  # while the question's vector is on its way
             model, linger_s = doors.embedder.fingerprint, doors.linger_s(plan.text)
-            found.space = await doors.vectors.space(scope.owners, model, linger_s=linger_s)
+            found.space = await doors.vectors.space(scope.partition_ids, model, linger_s=linger_s)
     except Corrupt:
         doors.derived.suspects.add(VECTORS)
         missing = (VECTORS,)

@@ -43,7 +43,7 @@ async def scroll(query: Query, cursor: str, limit: int, caller: Caller, doors: D
     scope = await doors.catalog.resolve_scope(caller, query)
     ids, more = _page(scope, after, limit)
     table = await doors.catalog.table(scope, ids)
-    loaded = {each.node_id: each for each in await doors.catalog.load(scope, table.node.tolist())}
+    loaded = {each.node_id: each for each in await doors.catalog.hydrate(scope, table.node.tolist())}
     pieces: list[Piece] = []
     for row in range(len(table.ids)):
         node = loaded.get(int(table.node[row]))

@@ -36,7 +36,7 @@ async def begin(account: str, user: str, caller: Caller, doors: Doors) -> str:
 async def leave(job: Job, doors: Doors) -> None:
     """Remove the trees, then forget the member and end the task. Done twice it does the same thing once."""
     account, user = str(job.payload["account"]), str(job.payload["user"])
-    spaces = [user] if user else [one.user for one in await doors.ledger.owners() if one.account == account]
+    spaces = [user] if user else [one.user for one in await doors.ledger.partitions() if one.account == account]
     await _wait_for_work(account, spaces, job, doors)
     tenant = doors.ledger.tenant(Caller(account, user or job.caller.user, Role.ROOT), bulk=True)
     tops = [_USERS / name for name in spaces if name]

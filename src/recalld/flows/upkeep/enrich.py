@@ -62,7 +62,7 @@ async def take_up(doors: Doors) -> int:
     writer = doors.writer
     if writer is None:
         return 0
-    return sum([await _hand_on(tree, writer, doors) for tree in await doors.ledger.owners()])
+    return sum([await _hand_on(tree, writer, doors) for tree in await doors.ledger.partitions()])
 
 
 async def _tree(tree: Caller, until: float, writer: Writer, doors: Doors) -> bool:

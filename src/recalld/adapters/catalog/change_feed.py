@@ -15,7 +15,7 @@ from .arrays import Column, Ids
 
 PAGE_ROWS = 2_000
 """Parsing a page holds the interpreter: a few milliseconds at most."""
-NAMED = ("memories", "skills")
+FLAGGED_NAMES = ("memories", "skills")
 
 NODE_COLUMNS = ("id", "parent", "kind", "gone", "version", "kept", "seq", "created", "updated")
 CHUNK_COLUMNS = ("id", "node", "version", "level", "kind", "length", "group", "previous", "at", "asks")
@@ -26,7 +26,7 @@ def _packed(names: Sequence[str]) -> str:
 
 
 # One statement a page, and one row out of it: each crossing into SQLite gives the interpreter up and waits for it again.
-_OWNERS = """
+_PARTITIONS = """
 SELECT json_group_array(json_array(o.account, o.user, o.id, o.epoch,
   (SELECT coalesce(max(seq), 0) FROM node WHERE owner = o.id), (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = o.id),
   (SELECT coalesce(max(id), 0) FROM (SELECT id FROM node WHERE owner = o.id ORDER BY seq DESC, id DESC LIMIT 1))))
@@ -37,7 +37,7 @@ WITH page AS MATERIALIZED (
   WHERE owner = :owner AND (seq, id) > (:seq, :id) ORDER BY seq, id LIMIT :most)
 SELECT (SELECT {_packed(NODE_COLUMNS)} FROM page),
   (SELECT json_group_object(name, ids) FROM
-    (SELECT name, group_concat(id) ids FROM page WHERE name IN {NAMED} GROUP BY name)),
+    (SELECT name, group_concat(id) ids FROM page WHERE name IN {FLAGGED_NAMES} GROUP BY name)),
   (SELECT json_group_array(json_array(id, tags)) FROM page WHERE tags <> '[]'),
   (SELECT json_group_array(json_array(id, name)) FROM page WHERE kind = 1 AND speaker <> ''),
   (SELECT group_concat(p.id || ',' || k.id) FROM page p JOIN chunk k ON k.node = p.id WHERE p.kept)"""
@@ -51,7 +51,7 @@ SELECT (SELECT {_packed(CHUNK_COLUMNS)} FROM page),
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerRow:
+class PartitionRow:
     """An index space and how far the store has come in it: ``seq`` of its last changed nodes, the last ``node`` of that seq
     (a move gives all its nodes one), ``chunk`` id."""
 
@@ -69,7 +69,7 @@ class NodePage:
     columns: dict[str, Column]
     named: dict[str, Column]
     tags: dict[int, str]
-    talk: dict[int, str]
+    turn_names: dict[int, str]
     there: Ids
 
 
@@ -82,30 +82,30 @@ class ChunkPage:
     cut: bool = False
 
 
-def owners_of(c: apsw.Connection, users: Sequence[tuple[str, str]]) -> dict[tuple[str, str], OwnerRow]:
+def partitions_of(c: apsw.Connection, users: Sequence[tuple[str, str]]) -> dict[tuple[str, str], PartitionRow]:
     """The index spaces of (account, user), user "" for what the account shares; who has none is left out."""
-    found = orjson.loads(only(c, _OWNERS, (orjson.dumps(users).decode(),))[0])
-    return {(account, user): OwnerRow(*row) for account, user, *row in found}
+    found = orjson.loads(only(c, _PARTITIONS, (orjson.dumps(users).decode(),))[0])
+    return {(account, user): PartitionRow(*row) for account, user, *row in found}
 
 
-def nodes_after(c: apsw.Connection, owner: int, seq: int, node: int) -> NodePage | None:
+def nodes_after(c: apsw.Connection, partition_id: int, seq: int, node: int) -> NodePage | None:
     """The next page of nodes in order of (seq, id) after this place; None at the end."""
-    at = {"owner": owner, "seq": seq, "id": node, "most": PAGE_ROWS}
-    packed, named, tags, talk, there = only(c, _NODE_PAGE, at)
+    at = {"owner": partition_id, "seq": seq, "id": node, "most": PAGE_ROWS}
+    packed, named, tags, turn_names, there = only(c, _NODE_PAGE, at)
     if packed is None:
         return None
     return NodePage(
         _numbers(packed, NODE_COLUMNS),
         _ids_by_text(named),
         {int(id_): text for id_, text in orjson.loads(tags)},
-        {int(id_): text for id_, text in orjson.loads(talk)},
+        {int(id_): text for id_, text in orjson.loads(turn_names)},
         np.fromstring(there or "", dtype=np.int64, sep=",").reshape(-1, 2),
     )
 
 
-def chunks_after(c: apsw.Connection, owner: int, chunk: int) -> ChunkPage | None:
+def chunks_after(c: apsw.Connection, partition_id: int, chunk: int) -> ChunkPage | None:
     """The next page of chunks with larger ids; None at the end."""
-    packed, said = only(c, _CHUNK_PAGE, {"owner": owner, "id": chunk, "most": PAGE_ROWS})
+    packed, said = only(c, _CHUNK_PAGE, {"owner": partition_id, "id": chunk, "most": PAGE_ROWS})
     if packed is None:
         return None
     columns = _numbers(packed, CHUNK_COLUMNS)
@@ -117,7 +117,7 @@ def chunks_after(c: apsw.Connection, owner: int, chunk: int) -> ChunkPage | None
     return ChunkPage(columns, _ids_by_text(said), cut=full and bool(node[0] == node[-1]))
 
 
-def still_there(c: apsw.Connection, nodes: Sequence[int]) -> Column:
+def existing_nodes(c: apsw.Connection, nodes: Sequence[int]) -> Column:
     """Which of these nodes have a row yet: removed ones keep theirs until they are purged."""
     (packed,) = only(
         c,
@@ -127,7 +127,7 @@ def still_there(c: apsw.Connection, nodes: Sequence[int]) -> Column:
     return np.array(orjson.loads(f"[{packed or ''}]"), np.int64)
 
 
-def orphans_alive(c: apsw.Connection, parents: Sequence[int]) -> dict[int, bool]:
+def anchored_parents(c: apsw.Connection, parents: Sequence[int]) -> dict[int, bool]:
     """For directories outside an owner's own rows: whether their chain of parents is whole up to the root."""
     found: dict[int, bool] = {}
     for start in parents:

@@ -1,4 +1,4 @@
-"""A space that is followed step by step is the one that is read at once."""
+"""An index updated step by step equals one read at once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from recalld.adapters.catalog.follow import ChunkPage, NodePage, OwnerRow
-from recalld.adapters.catalog.space import Space
+from recalld.adapters.catalog.change_feed import ChunkPage, NodePage, PartitionRow
+from recalld.adapters.catalog.partition_index import PartitionIndex
 
 PAGES = 12
 
@@ -67,39 +67,39 @@ class Store:
         return ChunkPage({k: np.array(v, np.float64) for k, v in column.items()}, {})
 
 
-def _take(space: Space, page: NodePage | ChunkPage) -> None:
+def _apply(partition: PartitionIndex, page: NodePage | ChunkPage) -> None:
     if isinstance(page, NodePage):
-        space.take_nodes(page)
+        partition.apply_nodes(page)
     else:
-        space.take_chunks(page)
+        partition.apply_chunks(page)
 
 
-def _settle(space: Space) -> None:
-    space.settle({parent: parent == 900 for parent in space.outside_parents()})
+def _recompute(partition: PartitionIndex) -> None:
+    partition.recompute({parent: parent == 900 for parent in partition.outside_parents()})
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_step_by_step_or_at_once(seed: int) -> None:
     store, pages = Store(seed), []
-    followed = Space(OwnerRow(1, 0, 0, 0))
+    followed = PartitionIndex(PartitionRow(1, 0, 0, 0))
     for number in range(PAGES):
         pages.append(store.chunks() if number % 2 else store.nodes())
-        _take(followed, pages[-1])
-        _settle(followed)
-        read = Space(OwnerRow(1, 0, 0, 0))
+        _apply(followed, pages[-1])
+        _recompute(followed)
+        read = PartitionIndex(PartitionRow(1, 0, 0, 0))
         for page in pages:
-            _take(read, page)
-        _settle(read)
-        assert followed.living.tolist() == read.living.tolist()
+            _apply(read, page)
+        _recompute(read)
+        assert followed.live_ids.tolist() == read.live_ids.tolist()
         for column in ("parent_row", "bits"):
             assert followed.nodes[column].tolist() == read.nodes[column].tolist()
         assert followed.chunks["node_row"].tolist() == read.chunks["node_row"].tolist()
 
 
-def test_a_change_that_was_not_settled_is_noticed() -> None:
-    store, space = Store(0), Space(OwnerRow(1, 0, 0, 0))
-    assert space.is_settled
-    space.take_nodes(store.nodes())
-    assert not space.is_settled  # a read that fails now leaves it so
-    _settle(space)
-    assert space.is_settled
+def test_an_index_with_unapplied_changes_is_not_current() -> None:
+    store, partition = Store(0), PartitionIndex(PartitionRow(1, 0, 0, 0))
+    assert partition.is_current
+    partition.apply_nodes(store.nodes())
+    assert not partition.is_current  # a read that fails now leaves it so
+    _recompute(partition)
+    assert partition.is_current

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Column, Columns, Ids, inherit, places
-from .follow import ChunkPage, NodePage, OwnerRow
+from .arrays import Column, Columns, Ids, propagate_flags, row_of
+from .change_feed import ChunkPage, NodePage, PartitionRow
 
 DEAD, MEMORIES, SKILLS, MARK = 1, 2, 4, 128
-_NAMED_BITS = {"memories": MEMORIES, "skills": SKILLS}
+_FLAGS_BY_NAME = {"memories": MEMORIES, "skills": SKILLS}
 _DIGITS = re.compile(r"\d+")
 SPARE_ROWS = 1_000
 """So few rows are not worth looking at."""
-_TALK_GROUP = 1 << 40
+_FOLDER_GROUP_OFFSET = 1 << 40
 """Groups made here (a folder of turns) are kept apart from node ids by this offset."""
 
 
@@ -32,12 +32,14 @@ class Chunks:
 
 
 @dataclass
-class Space:
-    """Brought up to date page by page; ``stamp`` rises with every change and names what caches were made from. ``alive``:
-    which chunks stand for what their node holds now, ``living``: their ids; made anew by every ``settle``, which works out what
-    is new alone as long as nothing else has changed."""
+class PartitionIndex:
+    """Updated page by page. ``stamp`` rises with every change; caches are keyed by it.
 
-    row: OwnerRow
+    ``alive``: which chunks are current; ``live_ids``: their ids. ``recompute`` replaces both, and looks at the new rows
+    alone as long as no old row has changed.
+    """
+
+    row: PartitionRow
     nodes: Columns = field(
         default_factory=lambda: Columns(
             {"id": "i8", "parent": "i8", "kind": "i1", "gone": "i8", "version": "i8", "kept": "i1", "created": "f8",
@@ -51,22 +53,22 @@ class Space:
         )
     )  # fmt: skip
     tags: dict[int, frozenset[str]] = field(default_factory=dict)
-    talk: dict[int, str] = field(default_factory=dict)
+    turn_names: dict[int, str] = field(default_factory=dict)
     speakers: dict[str, int] = field(default_factory=dict)
-    rooted: dict[int, bool] = field(default_factory=dict)
-    living: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
+    anchored: dict[int, bool] = field(default_factory=dict)
+    live_ids: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
     alive: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     seq: int = 0
     last_node: int = 0
     last_chunk: int = 0
     stamp: int = 0
-    _talk_stamp: int = -1
-    _settled_stamp: int = 0
-    _settled: tuple[int, int] = (0, 0)
+    _linked_stamp: int = -1
+    _computed_stamp: int = 0
+    _computed: tuple[int, int] = (0, 0)
     """Rows of nodes and of chunks that were settled and still are."""
-    _open: tuple[int, int, int] = (-1, 0, 0)
+    _unfinished: tuple[int, int, int] = (-1, 0, 0)
     """The node whose chunks go on behind the last page, its version, and the first of these chunks."""
-    _looked_at: int = 0
+    _checked_rows: int = 0
     """Rows held when it was last looked which of them are of use."""
 
     @property
@@ -75,35 +77,35 @@ class Space:
         return self.nodes.rows + self.chunks.rows
 
     @property
-    def is_settled(self) -> bool:
+    def is_current(self) -> bool:
         """False from a change on until it has been worked out what it means."""
-        return self._settled_stamp == self.stamp
+        return self._computed_stamp == self.stamp
 
     # ------------------------------------------------------------------ nodes
-    def take_nodes(self, page: NodePage) -> None:
-        """Add and change nodes. Parents may come after their children: ``settle`` puts the tree together."""
+    def apply_nodes(self, page: NodePage) -> None:
+        """Add and change nodes. Parents may come after their children: ``recompute`` puts the tree together."""
         columns = page.columns
         ids = columns["id"].astype(np.int64)
         own = np.where(columns["gone"] > 0, DEAD, 0).astype(np.uint8)
         for name, members in page.named.items():
-            own[np.isin(ids, members)] |= _NAMED_BITS[name]
-        row = places(self.nodes["id"], ids)
+            own[np.isin(ids, members)] |= _FLAGS_BY_NAME[name]
+        row = row_of(self.nodes["id"], ids)
         old, new = np.flatnonzero(row >= 0), np.flatnonzero(row < 0)
         for name in ("parent", "kind", "gone", "version", "kept", "created", "updated"):
             self.nodes[name][row[old]] = columns[name][old]
         self.nodes["own"][row[old]] = own[old]
         if len(old):
-            self._settled = (0, 0)
+            self._computed = (0, 0)
         for node in ids[old].tolist():
             self.tags.pop(node, None)
-            self.talk.pop(node, None)
+            self.turn_names.pop(node, None)
         if len(kept := ids[columns["kept"] > 0]):
             # Of these the chunks that are there stand for what they hold, whatever version they came with.
             self.chunks["gone"][np.isin(self.chunks["node"], kept) & ~np.isin(self.chunks["id"], page.there[:, 1])] = (
                 True
             )
         self.tags.update((node, frozenset(json.loads(text))) for node, text in page.tags.items())
-        self.talk.update(page.talk)
+        self.turn_names.update(page.turn_names)
         if len(new):
             new = new[np.argsort(ids[new], kind="stable")]
             if self.nodes.rows and ids[new[0]] < self.nodes["id"][-1]:
@@ -120,41 +122,41 @@ class Space:
         whole = {k: np.concatenate([self.nodes[k], fresh[k]]) for k in names}
         order = np.argsort(whole["id"], kind="stable")
         kinds: dict[str, type | str] = {k: self.nodes[k].dtype.str for k in (*names, "parent_row", "bits")}
-        self.nodes, self._settled = Columns(kinds), (0, 0)
+        self.nodes, self._computed = Columns(kinds), (0, 0)
         self.nodes.extend({k: v[order] for k, v in whole.items()})
 
     def outside_parents(self) -> list[int]:
         """Parents of this space's nodes that belong to no row here: the places where it hangs in the account's tree."""
         ids, parent, at = self.nodes["id"], self.nodes["parent"], self.nodes["parent_row"]
-        known = self._settled[0]
+        known = self._computed[0]
         if np.isin(parent[:known][at[:known] < 0], ids[known:]).any():  # a parent that came after its child
-            known, self._settled = 0, (0, 0)
-        at[known:] = places(ids, parent[known:])
-        return [int(p) for p in np.unique(parent[known:][at[known:] < 0]) if int(p) not in self.rooted]
+            known, self._computed = 0, (0, 0)
+        at[known:] = row_of(ids, parent[known:])
+        return [int(p) for p in np.unique(parent[known:][at[known:] < 0]) if int(p) not in self.anchored]
 
-    def settle(self, rooted: dict[int, bool]) -> None:
+    def recompute(self, anchored: dict[int, bool]) -> None:
         """Work out who is reachable and what lies below memories and skills."""
-        self.rooted.update(rooted)
-        known, knew = self._settled
+        self.anchored.update(anchored)
+        known, knew = self._computed
         own, parent_row, bits = self.nodes["own"][known:].copy(), self.nodes["parent_row"][known:], self.nodes["bits"]
         top = np.flatnonzero(parent_row < 0)
-        cut = [p for p, alive in self.rooted.items() if not alive]
+        cut = [p for p, alive in self.anchored.items() if not alive]
         own[top[np.isin(self.nodes["parent"][known:][top], cut)]] |= DEAD
-        bits[known:] = inherit(own, parent_row, bits[:known])
+        bits[known:] = propagate_flags(own, parent_row, bits[:known])
         node_row = self.chunks["node_row"]
         if (node_row[:knew] < 0).any():  # a node that came after its chunks
             knew = 0
-        node_row[knew:] = places(self.nodes["id"], self.chunks["node"][knew:])
+        node_row[knew:] = row_of(self.nodes["id"], self.chunks["node"][knew:])
         self.alive = np.concatenate([self.alive[:knew] & ~self.chunks["gone"][:knew], self._alive(knew)])
-        self.living = self.chunks["id"][self.alive]
-        self._settled, self._settled_stamp = (self.nodes.rows, self.chunks.rows), self.stamp
+        self.live_ids = self.chunks["id"][self.alive]
+        self._computed, self._computed_stamp = (self.nodes.rows, self.chunks.rows), self.stamp
 
     # ----------------------------------------------------------------- chunks
     def now(self) -> Chunks:
         """Its chunks as they stand, for other threads."""
         return Chunks(self.chunks.views(), tuple(self.speakers))
 
-    def take_chunks(self, page: ChunkPage) -> None:
+    def apply_chunks(self, page: ChunkPage) -> None:
         """Add chunks. A node's chunks of one level come in one commit: older ones of that level are gone, but for nodes whose
         pages say which are there."""
         columns = page.columns
@@ -162,8 +164,8 @@ class Space:
         if self.chunks.rows and nodes.min() <= self.chunks["node"].max():
             key, fresh = self.chunks["node"] * 4 + self.chunks["level"], nodes * 4 + columns["level"].astype(np.int64)
             gone = np.isin(key, np.unique(fresh))
-            if self._goes_on(page):
-                gone &= ~((self.chunks["node"] == self._open[0]) & (self.chunks["id"] >= self._open[2]))
+            if self._continues(page):
+                gone &= ~((self.chunks["node"] == self._unfinished[0]) & (self.chunks["id"] >= self._unfinished[2]))
             gone &= ~np.isin(self.chunks["node"], self.nodes["id"][self.nodes["kept"] > 0])
             self.chunks["gone"][gone] = True
         speaker = np.full(len(ids), -1, np.int32)
@@ -172,23 +174,23 @@ class Space:
         self.chunks.extend({**columns, "id": ids, "node": nodes, "speaker": speaker})
         self.last_chunk = int(ids[-1])
         if not page.cut:
-            self._open = (-1, 0, 0)
-        elif not self._goes_on(page):
-            self._open = (int(nodes[0]), int(columns["version"][0]), int(ids[0]))
+            self._unfinished = (-1, 0, 0)
+        elif not self._continues(page):
+            self._unfinished = (int(nodes[0]), int(columns["version"][0]), int(ids[0]))
         self.stamp += 1
 
-    def _goes_on(self, page: ChunkPage) -> bool:
+    def _continues(self, page: ChunkPage) -> bool:
         """True if a page begins in the middle of a node's chunks."""
-        return (int(page.columns["node"][0]), int(page.columns["version"][0])) == self._open[:2]
+        return (int(page.columns["node"][0]), int(page.columns["version"][0])) == self._unfinished[:2]
 
     # ------------------------------------------------------------------- size
     @property
-    def is_crowded(self) -> bool:
+    def is_mostly_dead(self) -> bool:
         """True when more is held that has gone than that lives. Asked of a settled space; True once for each doubling."""
-        if self.rows < 2 * self._looked_at + SPARE_ROWS:
+        if self.rows < 2 * self._checked_rows + SPARE_ROWS:
             return False
-        self._looked_at = self.rows
-        return self.rows > 2 * (len(self.living) + int(np.count_nonzero((self.nodes["bits"] & DEAD) == 0)))
+        self._checked_rows = self.rows
+        return self.rows > 2 * (len(self.live_ids) + int(np.count_nonzero((self.nodes["bits"] & DEAD) == 0)))
 
     @property
     def dead_nodes(self) -> Ids:
@@ -207,10 +209,10 @@ class Space:
         purged = (at >= 0) & ~keep[at]
         for node in nodes["id"][~keep].tolist():
             self.tags.pop(node, None)
-            self.talk.pop(node, None)
+            self.turn_names.pop(node, None)
         self.nodes, self.chunks = nodes.where(keep), chunks.where(~(chunks["gone"] | outdated | purged))
-        self.rooted.clear()
-        self._settled, self._looked_at = (0, 0), self.rows
+        self.anchored.clear()
+        self._computed, self._checked_rows = (0, 0), self.rows
         self.stamp += 1
 
     def _alive(self, start: int) -> NDArray[np.bool_]:
@@ -225,25 +227,28 @@ class Space:
     def below(self, tops: Ids) -> NDArray[np.bool_]:
         """Per node: is it one of ``tops`` or under one."""
         own = np.where(np.isin(self.nodes["id"], tops), MARK, 0).astype(np.uint8)
-        return np.asarray(inherit(own, self.nodes["parent_row"]) == MARK, np.bool_)
+        return np.asarray(propagate_flags(own, self.nodes["parent_row"]) == MARK, np.bool_)
 
-    def knit_talk(self) -> None:
+    def link_turns(self) -> None:
         """Folders of turns read like a session: one group per folder, in order of time and natural name."""
-        if not self.talk or self._talk_stamp == self.stamp:
+        if not self.turn_names or self._linked_stamp == self.stamp:
             return
-        self._talk_stamp = self.stamp
+        self._linked_stamp = self.stamp
         names = {
-            node: tuple(int(p) if p.isdigit() else 0 for p in _DIGITS.findall(name)) for node, name in self.talk.items()
+            node: tuple(int(p) if p.isdigit() else 0 for p in _DIGITS.findall(name))
+            for node, name in self.turn_names.items()
         }
-        rows = np.flatnonzero(np.isin(self.chunks["node"], np.fromiter(self.talk, np.int64)) & ~self.chunks["gone"])
+        rows = np.flatnonzero(
+            np.isin(self.chunks["node"], np.fromiter(self.turn_names, np.int64)) & ~self.chunks["gone"]
+        )
         parent = self.nodes["parent"][self.chunks["node_row"][rows]].tolist()
         node, at = self.chunks["node"][rows].tolist(), self.chunks["at"][rows].tolist()
         order = sorted(
-            range(len(rows)), key=lambda k: (parent[k], at[k], names[node[k]], self.talk[node[k]], int(rows[k]))
+            range(len(rows)), key=lambda k: (parent[k], at[k], names[node[k]], self.turn_names[node[k]], int(rows[k]))
         )
         previous, folder = 0, -1
         for k in order:
             row = rows[k]
             self.chunks["previous"][row] = previous if parent[k] == folder else 0
-            self.chunks["group"][row] = parent[k] + _TALK_GROUP
+            self.chunks["group"][row] = parent[k] + _FOLDER_GROUP_OFFSET
             previous, folder = int(self.chunks["id"][row]), parent[k]

@@ -11,7 +11,7 @@ import orjson
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
 from recalld.infra.lookup import node_at, only
-from recalld.ports.index import Loaded
+from recalld.ports.index import HitRecord
 from recalld.rules.quoted import unquoted
 
 MESSAGE_CHARS_MAX = 2_000
@@ -19,7 +19,7 @@ QUOTING_CHARS_MAX = 65_536
 """So much is read of a message that quotes what was recalled, to come to its own words."""
 _KIND_MESSAGE = 2
 # One statement and one row for all: each crossing into SQLite gives the interpreter up and waits for it again.
-_FOUND = """
+_HIT_RECORDS = """
 WITH RECURSIVE wanted(id) AS (SELECT value FROM json_each(?1)),
 up(start, parent, name, gone, depth) AS (
   SELECT n.id, n.parent, n.name, n.gone, 0 FROM wanted w JOIN node n ON n.id = w.id
@@ -31,21 +31,23 @@ SELECT (SELECT json_group_array(json_array(start, parent, name, gone) ORDER BY s
   FROM wanted JOIN node n ON n.id = wanted.id LEFT JOIN tier t ON t.node = n.id LEFT JOIN message m ON m.node = n.id)"""
 
 
-def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
+def hydrate(c: apsw.Connection, nodes: Sequence[int]) -> list[HitRecord]:
     """In the order given; nodes that are gone, or below something gone, are left out."""
     wanted = orjson.dumps(list(dict.fromkeys(nodes))).decode()
-    above, rows = only(c, _FOUND, (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX))
+    above, rows = only(c, _HIT_RECORDS, (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX))
     account, paths = _paths(orjson.loads(above))
-    places: dict[Uri, int] = {}
-    found: dict[int, Loaded] = {}
+    message_nodes: dict[Uri, int] = {}
+    found: dict[int, HitRecord] = {}
     for node, kind, tags, source, abstract, overview, text, message in orjson.loads(rows):
         if node not in paths:
             continue
         uri = paths[node]
         origin = orjson.loads(source) if source != "{}" else {}
         quotes = _quotes(origin)
-        places.update({quote: node_at(c, account, quote.parts) for quote in quotes if quote not in places})
-        found[node] = Loaded(
+        message_nodes.update(
+            {quote: node_at(c, account, quote.parts) for quote in quotes if quote not in message_nodes}
+        )
+        found[node] = HitRecord(
             node_id=node,
             uri=uri,
             type=_type_of(uri, kind),
@@ -57,7 +59,7 @@ def load_nodes(c: apsw.Connection, nodes: Sequence[int]) -> list[Loaded]:
             message_id=message,
             source=origin,
             quotes=quotes,
-            quoted=tuple(places[quote] for quote in quotes),
+            quoted=tuple(message_nodes[quote] for quote in quotes),
         )
     return [found[n] for n in nodes if n in found]
 
