@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from recalld.domain.errors import Closed, Upstream
+from recalld.domain.errors import Closed, Invalid, Upstream
 from recalld.infra import readers, sqlite
 from recalld.infra.datafile import connect
 from recalld.infra.offload import Pool
@@ -61,6 +61,12 @@ async def test_a_read_ends_at_its_limit_and_says_so(store: Store) -> None:
         await store.read(endless, limit_s=0.01)
     assert late.value.code == "DEADLINE_EXCEEDED"
     assert await store.read(one) == (1,)
+
+
+async def test_a_number_that_no_column_holds_is_refused(store: Store) -> None:
+    with pytest.raises(Invalid, match="too large"):
+        await store.read(lambda c: c.execute("SELECT 1 LIMIT ? OFFSET ?", (1, 2**63)).fetchall())
+    assert await store.read(lambda c: c.execute("SELECT 1 LIMIT ? OFFSET ?", (1, 2**63 - 1)).fetchall()) == []
 
 
 async def test_scans_take_no_connection_from_reads(store: Store) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import apsw
 
-from recalld.domain.errors import Closed, RecalldError, deadline_exceeded
+from recalld.domain.errors import Closed, Invalid, RecalldError, deadline_exceeded
 
 from .datafile import connect, failure_of
 from .offload import Pool
@@ -92,6 +92,8 @@ class _Lines:
             raise _interrupted("a read of the store", reading) from late
         except apsw.Error as failed:
             raise failure_of(failed, self._path) from failed
+        except OverflowError as large:
+            raise Invalid("a number is too large for the store", remedy="stay below 2**63") from large
         finally:
             self._running.discard(reading)
             if line is not None and alone:

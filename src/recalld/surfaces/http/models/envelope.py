@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 R = TypeVar("R")
 
+WHOLE_MAX = 2**53 - 1
+"""The largest number that every JSON reader takes for what it is; the store takes some more."""
+
 
 class Model(BaseModel):
     """Built when first used: most of these are only ever documented."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from recalld.surfaces.http.models.envelope import Model, Strict
+from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict
 
 Op = Literal[
     "create",
@@ -28,8 +28,8 @@ Op = Literal[
 class LogQuery(Model):
     """Which entries of the log, newest first."""
 
-    before: int = Field(0, ge=0, description="only entries with a smaller seq; 0 = from the end")
-    after: int = Field(0, ge=0, description="only entries with a larger seq")
+    before: int = Field(0, ge=0, le=WHOLE_MAX, description="only entries with a smaller seq; 0 = from the end")
+    after: int = Field(0, ge=0, le=WHOLE_MAX, description="only entries with a larger seq")
     limit: int = Field(100, ge=1, le=1000)
     under: str = Field("", description="only what concerns this address or what lies below it")
     op: Op | None = Field(
@@ -105,7 +105,7 @@ class HistoryQuery(Model):
     """Whose versions."""
 
     uri: str
-    before: int = Field(0, ge=0, description="only versions with a smaller seq; 0 = from the newest")
+    before: int = Field(0, ge=0, le=WHOLE_MAX, description="only versions with a smaller seq; 0 = from the newest")
     limit: int = Field(100, ge=1, le=1000)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, StrictInt, field_validator
 
-from recalld.surfaces.http.models.envelope import Model, Strict, Told
+from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict, Told
 
 _POLICY_MAX = {
     "pending_token_threshold": 1_000_000,
@@ -169,7 +169,7 @@ class SessionsQuery(Model):
     """Which sessions."""
 
     limit: int = Field(10_000, ge=1, le=10_000)
-    offset: int = Field(0, ge=0, description="leave out so many of the newest")
+    offset: int = Field(0, ge=0, le=WHOLE_MAX, description="leave out so many of the newest")
 
 
 class TasksQuery(Model):
@@ -179,7 +179,7 @@ class TasksQuery(Model):
     status: Literal["pending", "running", "cancelling", "completed", "failed", "cancelled"] | None = None
     resource_id: str | None = None
     limit: int = Field(50, ge=1, le=200)
-    offset: int = Field(0, ge=0, description="leave out so many of the newest")
+    offset: int = Field(0, ge=0, le=WHOLE_MAX, description="leave out so many of the newest")
 
 
 class Who(Model):
@@ -314,7 +314,7 @@ class OutputsQuery(Model):
 class OutputQuery(Model):
     """Which stretch of an output, in Unicode code points."""
 
-    offset: int = Field(0, ge=0)
+    offset: int = Field(0, ge=0, le=WHOLE_MAX)
     limit: int = Field(20_000, ge=-1, description="-1 = all")
     include_metadata: bool = True
 

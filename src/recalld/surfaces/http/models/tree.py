@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from recalld.surfaces.http.models.envelope import Model, Strict, Told
+from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict, Told
 
 LISTED_MAX = 100_000
 
@@ -48,7 +48,7 @@ class ReadQuery(Model):
     """Which lines of a file."""
 
     uri: str
-    offset: int = Field(0, ge=0, description="first line, from 0")
+    offset: int = Field(0, ge=0, le=WHOLE_MAX, description="first line, from 0")
     limit: int = Field(-1, ge=-1, description="how many lines, -1 = all")
     raw: bool = Field(False, description="show a memory's trailer too")
     at: str = Field("", description='as it was at this log position, time or age (10m); "" = as it is')
