@@ -35,7 +35,7 @@ from recalld.flows.find.plan import plan
 from recalld.flows.find.recall import recall, rows_of
 from recalld.rules.rank import fold, rank
 from recalld.rules.rowset import Rowset
-from recalld.rules.turns import epoch_of
+from recalld.rules.transcript_header import epoch_of
 from recalld.rules.weights import DEFAULT, Weights
 from tests.shelf import Shelf
 

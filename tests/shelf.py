@@ -19,7 +19,7 @@ from recalld.infra.schema import MIGRATIONS
 from recalld.ports.index import Ids
 from recalld.rules.chunks import chunks_of_file, chunks_of_message, chunks_of_tiers
 from recalld.rules.owned import owned
-from recalld.rules.turns import talk_head
+from recalld.rules.transcript_header import transcript_header
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class Shelf:
         """Write or rewrite a file."""
         parent = self.at(uri.parent)
         partition_id = self._partition_of(parent)
-        head = talk_head(text)
+        head = transcript_header(text)
         row = self.c.execute(
             "SELECT id, version FROM node WHERE parent = ? AND name = ? AND gone = 0", (parent, uri.name)
         ).fetchone()

@@ -7,7 +7,7 @@ from typing import Any
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, CountCost, KeepMade, Remove, SetTiers
 from recalld.domain.document import Tiers
-from recalld.rules.made import FAILED, KEPT
+from recalld.rules.generation_cache_key import FAILED, KEPT
 from tests.contract.ledger_house import ANA, BEN, House, at, put
 
 SHARED = Caller("acme", "")

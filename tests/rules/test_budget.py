@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recalld.rules.budget import batches, cut
-from recalld.rules.wire import tokens
+from recalld.rules.openviking_json import tokens
 
 words = st.text(st.sampled_from("ab 你好😀"), max_size=300)
 

@@ -11,7 +11,7 @@ from recalld.domain.policy import CHUNK_WORDS
 from recalld.domain.uri import Uri
 from recalld.rules import chunks as cutting
 from recalld.rules.chunks import CHUNKS_MAX, chunks_of_file, chunks_of_message, chunks_of_tiers
-from recalld.rules.turns import talk_head
+from recalld.rules.transcript_header import transcript_header
 
 HERE = Uri(("resources", "guides", "deploy-notes.md"))
 
@@ -133,7 +133,7 @@ def test_a_file_that_is_a_turn_is_cut_like_one() -> None:
 
 
 def test_a_description_is_no_turn() -> None:
-    assert talk_head("Weather: gives the weather of a place") is None
+    assert transcript_header("Weather: gives the weather of a place") is None
 
 
 def test_tiers_have_a_chunk_each() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
-from recalld.rules import trailer
+from recalld.rules import memory_footer
 from recalld.rules.events import EVENTS_MAX, events
 
 DAY = 86_400.0
@@ -42,7 +42,7 @@ def test_every_event_quotes_messages_of_the_archive(messages: list[Message]) -> 
     assert len(found) <= EVENTS_MAX
     for event in found:
         assert event.message_ids
-        quotes = re.findall(r"^> (.*) — .*, \d{4}-\d\d-\d\d, (\S+)$", trailer.strip(event.text), re.MULTILINE)
+        quotes = re.findall(r"^> (.*) — .*, \d{4}-\d\d-\d\d, (\S+)$", memory_footer.strip(event.text), re.MULTILINE)
         assert [id for _, id in quotes] == list(event.message_ids)
         assert all(words in texts[id] for words, id in quotes)
 
@@ -77,7 +77,7 @@ def test_small_talk_makes_no_event() -> None:
 
 def test_an_event_begins_with_its_title_and_a_summary() -> None:
     (event,) = events([said("1", FACT)])
-    lines = trailer.strip(event.text).splitlines()
+    lines = memory_footer.strip(event.text).splitlines()
     assert lines[0] == f"# {FACT}"
     assert lines[2] == "## Summary"
     assert FACT in lines[4]
@@ -85,7 +85,7 @@ def test_an_event_begins_with_its_title_and_a_summary() -> None:
 
 def test_the_trailer_says_what_it_is_and_where_it_is_from() -> None:
     (event,) = events([said("m1", FACT)])
-    fields = trailer.read(event.text)
+    fields = memory_footer.read(event.text)
     assert fields["memory_type"] == "event"
     assert fields["messages"] == ["m1"]
     assert fields["event_name"] == event.name

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from recalld.domain.uri import Uri
 from recalld.rules.context import Found
 from recalld.rules.ladder import pack
+from recalld.rules.openviking_json import tokens
 from recalld.rules.quoted import render
-from recalld.rules.wire import tokens
 
 BODY = st.text("word 字", max_size=300)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from recalld.domain.session import Message
 from recalld.rules.chunks import chunks_of_message
 from recalld.rules.events import events
+from recalld.rules.fact_sentences import day
 from recalld.rules.moments import at_offset_of, epoch_of, read_moment
-from recalld.rules.talk import day
 
 
 @pytest.mark.parametrize(

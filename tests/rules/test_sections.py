@@ -9,8 +9,8 @@ from recalld.domain.document import Document
 from recalld.domain.policy import SECTION_TOKENS_MAX
 from recalld.domain.uri import Uri
 from recalld.rules import markdown
+from recalld.rules.openviking_json import tokens
 from recalld.rules.sections import blocks, html_blocks, layout
-from recalld.rules.wire import tokens
 
 PARAGRAPH = "All the words of a paragraph that says something about a matter of some weight. " * 8 + "\n\n"
 CHINESE = "这是一个关于数据库和记忆的段落，说明了为什么上下文很重要。" * 12 + "\n\n"

@@ -8,11 +8,11 @@ from typing import Any
 from recalld.domain.caller import Caller
 from recalld.domain.report import VectorCount
 from recalld.flows.find.scroll import Piece, scroll
-from recalld.flows.tree.census import count_memories
+from recalld.flows.tree.memory_stats import count_memories
 from recalld.ports.doors import Doors
 from recalld.rules.asking import ask
-from recalld.rules.census import Census
 from recalld.rules.filters import check_heeded
+from recalld.rules.memory_stats import MemoryStats
 
 _EVERYTHING = "everything"
 """A query has to have words; what only counts or lists does not look at them."""
@@ -25,7 +25,7 @@ class FigureVerbs:
         self._doors = doors
         self._caller = caller
 
-    async def memories(self, category: str = "") -> Census:
+    async def memories(self, category: str = "") -> MemoryStats:
         """The caller's own memories in figures."""
         return await count_memories(self._caller, self._doors, category=category)
 

@@ -23,7 +23,7 @@ from recalld.ports.model import Bill, Candidate, Child, Model, Writer
 from recalld.ports.reranker import Reranker
 from recalld.rules import breaker
 from recalld.rules.breaker import CallPolicy, Circuit, Standing
-from recalld.rules.wire import tokens
+from recalld.rules.openviking_json import tokens
 
 from .meter import Meter
 

@@ -16,8 +16,8 @@ from recalld.ports.doors import Doors
 from recalld.rules.address import context_type, resolve
 from recalld.rules.asking import instant
 from recalld.rules.lines import line_range
+from recalld.rules.memory_footer import strip
 from recalld.rules.snapshots import place, tracked
-from recalld.rules.trailer import strip
 
 LIMIT_MAX = 1_000
 

@@ -40,7 +40,7 @@ from recalld.rules.address import resolve
 from recalld.rules.asking import ask
 from recalld.rules.ids import check_session_id
 from recalld.rules.lines import Page
-from recalld.rules.wire import message_json
+from recalld.rules.openviking_json import message_json
 
 from . import request
 from .importing import Importing

@@ -335,7 +335,7 @@ class CountCost:
 
 @dataclass(frozen=True, slots=True)
 class KeepMade:
-    """Keep what a language model made of an input (``key``: see ``rules/made``), so that it is not asked again."""
+    """Keep what a language model made of an input (``key``: see ``rules/generation_cache_key``), so that it is not asked again."""
 
     key: str
     tiers: Tiers

@@ -56,7 +56,7 @@ class DenseIndex:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """A pack's table of contents. ``records``: how many index records it has; ``ours``: recalld wrote it, so that
-    ``content_sha256`` is known to be made as ``rules/pack`` makes it."""
+    ``content_sha256`` is known to be made as ``rules/pack_format`` makes it."""
 
     root: PackRoot
     entries: tuple[PackEntry, ...]

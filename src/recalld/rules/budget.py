@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .wire import tokens
+from .openviking_json import tokens
 
 
 def cut(text: str, tokens_max: int) -> str:

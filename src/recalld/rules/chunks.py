@@ -16,7 +16,7 @@ from .blocks import blanked, is_base64
 from .moments import read_moment
 from .scripts import CJK, UNSPACED
 from .tokens import terms
-from .turns import ROLES, talk_head
+from .transcript_header import ROLES, transcript_header
 
 CHUNKS_MAX = 2_000
 """Per node. A longer text is cut into longer chunks, never cut off."""
@@ -62,7 +62,7 @@ def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
     """Chunks of a file: along its sections if it has several, each carrying path words, title and heading in front.
     A file that is one turn of a talk is cut like a message. Offsets are into ``indexable`` (or ``text``)."""
     text = document.indexable or document.text
-    head = talk_head(text, uri.name)
+    head = transcript_header(text, uri.name)
     if head is not None:
         said = _said_by(head.speaker, "" if head.at is None else _date_words(head.at, head.stamp))
         return _cut(text, head.start, len(text), said, _size(_count(text, head.start), CHUNK_WORDS))

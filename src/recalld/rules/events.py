@@ -12,11 +12,11 @@ from typing import Final
 
 from recalld.domain.session import Message
 
-from . import names, trailer
+from . import memory_footer, names
 from .abstracts import terms
-from .archives import MESSAGES_SCANNED_MAX
+from .archive_summary import MESSAGES_SCANNED_MAX
+from .fact_sentences import DECISIVE, Statement, day, moment, quote, speaker, statements_of
 from .sentences import fit
-from .talk import DECISIVE, Statement, day, moment, quote, speaker, statements_of
 
 EVENTS_MAX: Final = 20
 QUOTES_PER_EVENT_MAX: Final = 6
@@ -128,7 +128,7 @@ def _event(group: Sequence[_Turn]) -> Event:
         "messages": list(ids),
     }
     path = f"events/{when:%Y/%m/%d}/{name}.md"
-    return Event(mark[:16], name, path, trailer.attach(body, fields), ids, at, group[0].message.peer_id)
+    return Event(mark[:16], name, path, memory_footer.attach(body, fields), ids, at, group[0].message.peer_id)
 
 
 def _best(group: Sequence[_Turn]) -> Statement:

@@ -10,8 +10,8 @@ from recalld.domain.report import ContextEntry
 from recalld.domain.uri import Uri
 
 from .context import Found
+from .openviking_json import tokens
 from .quoted import line
-from .wire import tokens
 
 TIERS = ("uri", "abstract", "overview", "full")
 

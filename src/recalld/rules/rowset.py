@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .turns import ROLES
+from .transcript_header import ROLES
 from .weights import Weights
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
-from recalld.rules.trailer import strip
+from recalld.rules.memory_footer import strip
 from tests.house_fixture import House
 
 SESSION = "viking://user/default/sessions/s"

@@ -7,7 +7,7 @@ import pytest
 from recalld.app.tending import TendingVerbs
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, Invalid, NotFound
-from recalld.rules.trailer import attach
+from recalld.rules.memory_footer import attach
 from tests.house_fixture import House
 
 A, B = "viking://resources/d/a.md", "viking://resources/d/b.md"

@@ -17,7 +17,7 @@ from recalld.domain.uri import Uri
 from recalld.infra.grown import inline
 from recalld.infra.lookup import every, only
 from recalld.rules.contents import damaged_file, verify
-from recalld.rules.wire import message_page
+from recalld.rules.openviking_json import message_page
 
 from . import rows, talk
 from .rows import SELECT_NODE

@@ -11,7 +11,7 @@ from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
 from recalld.ports.ledger import Spent
 from recalld.rules.address import context_type, session_of
-from recalld.rules.made import FAILED, KEPT
+from recalld.rules.generation_cache_key import FAILED, KEPT
 
 from . import rows
 from .pen import Pen

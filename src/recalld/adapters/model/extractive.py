@@ -10,7 +10,7 @@ from recalld.infra.offload import Pool
 from recalld.ports.compute import Compute
 from recalld.ports.model import Candidate, Child
 from recalld.ports.plugin import Plugin
-from recalld.rules import abstracts, archives, events, overviews
+from recalld.rules import abstracts, archive_summary, events, overviews
 
 NAME = "extractive"
 VERSION = "1"
@@ -89,7 +89,7 @@ def directory_tiers(title: str, children: tuple[Child, ...], total: int) -> Tier
 
 def archive_tiers(messages: tuple[Message, ...]) -> Tiers:
     """L0 and L1 of an archive, at once."""
-    return Tiers(archives.abstract_of_archive(messages), archives.overview_of_archive(messages), NAME)
+    return Tiers(archive_summary.abstract_of_archive(messages), archive_summary.overview_of_archive(messages), NAME)
 
 
 def candidates(messages: tuple[Message, ...]) -> tuple[Candidate, ...]:

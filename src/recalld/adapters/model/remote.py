@@ -16,12 +16,12 @@ from recalld.infra.offload import Pool
 from recalld.ports.model import Bill, Candidate, Child
 from recalld.prompts import asking
 from recalld.prompts.asking import MEMORY_TYPES, Prompt, Words
-from recalld.rules import salvage
+from recalld.rules import llm_output_parser
 from recalld.rules.budget import cut
-from recalld.rules.made import mark
-from recalld.rules.remembered import memory
-from recalld.rules.talk import day, speaker
-from recalld.rules.wire import tokens
+from recalld.rules.fact_sentences import day, speaker
+from recalld.rules.generation_cache_key import generator_id
+from recalld.rules.memory_file import memory
+from recalld.rules.openviking_json import tokens
 
 LINE_TOKENS_MIN = 20
 BILLED = {str(Kind.TIMEOUT), str(Kind.FORMAT)}
@@ -181,7 +181,7 @@ class Billed:
         said = await self._of.ask(prompt, self._bill)
         labels = {str(at): m for at, m in enumerate(messages)} | {m.id: m for m in messages}
         labels |= {f"m{at}": m for at, m in enumerate(messages)}
-        found = salvage.memories(said, labels, MEMORY_TYPES)
+        found = llm_output_parser.parse_memories(said, labels, MEMORY_TYPES)
         if found is None:
             raise _useless(self.name, "no list of memories")
         made = {one.path: (told, one) for told in found for one in (memory(told, labels),)}
@@ -194,10 +194,10 @@ class Billed:
         """Nothing of its own to let go of."""
 
     async def _tiers(self, prompt: Prompt) -> Tiers:
-        found = salvage.tiers(await self._of.ask(prompt, self._bill))
+        found = llm_output_parser.parse_tiers(await self._of.ask(prompt, self._bill))
         if found is None:
             raise _useless(self.name, "no abstract")
-        return Tiers(*found, mark(self.name, self.version))
+        return Tiers(*found, generator_id(self.name, self.version))
 
 
 def _useless(name: str, what: str) -> Invalid:

@@ -23,8 +23,8 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.ports.source import UPLOAD_NOTE, Choice, Found, Skipped, Source
 from recalld.rules.costs import of_text
-from recalld.rules.made import KEPT
-from recalld.rules.turns import talk_head
+from recalld.rules.generation_cache_key import KEPT
+from recalld.rules.transcript_header import transcript_header
 
 from . import mirror
 from .plan import Fate, FilePlan, Place, Planned, blocked_above, case_twins, lay_out, plan_file
@@ -276,7 +276,7 @@ class _Pass:
         small = len(planned.data) <= INLINE_BYTES_MAX
         if not small:
             await self.doors.blobs.put(planned.data)
-        head = talk_head(planned.document.text, planned.uri.name)
+        head = transcript_header(planned.document.text, planned.uri.name)
         return PutFile(
             planned.uri,
             WriteMode.UPSERT if planned.expect else WriteMode.CREATE,

@@ -12,11 +12,11 @@ from recalld.domain.report import ContextBlock
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.context import CATEGORIES, MEMORIES, ORIGINS, OTHER, PENALTIES, Found, choose, quotas_of
-from recalld.rules.digest import digest
-from recalld.rules.gist import gist
+from recalld.rules.extractive_digest import digest
 from recalld.rules.ladder import ceiling, pack
+from recalld.rules.memory_footer import strip
+from recalld.rules.memory_overview import memory_overview
 from recalld.rules.quoted import render
-from recalld.rules.trailer import strip
 
 from .gather import SCORE_MIN, SPARE_MAX, Gathered, gather, searches
 from .past import Past, past_of, remember
@@ -80,7 +80,7 @@ async def _with_texts(found: Found, pins: Mapping[str, str], tenant: Tenant, deg
     except (Busy, Upstream, Corrupt):
         degraded.add("texts")
         return found
-    return replace(found, texts={"abstract": abstract, "overview": overview or gist(full), "full": full})
+    return replace(found, texts={"abstract": abstract, "overview": overview or memory_overview(full), "full": full})
 
 
 def _stats(wish: Wish, quotas: Mapping[str, int] | None, past: Past, gathered: Gathered) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from recalld.ports.history import Past
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import check_write
 from recalld.rules.snapshots import changes, path_of
-from recalld.rules.unified import unified
+from recalld.rules.unified_diff import unified_diff
 
 LOOKED_AT_MAX = 10_000
 
@@ -85,7 +85,7 @@ async def diff(uri: Uri, since: int, to: int, caller: Caller, doors: Doors, *, r
     if old is None and new is None:
         raise no_history(uri)
     before, after = await _bytes(old, past, doors, raw), await _bytes(new, past, doors, raw)
-    return Difference(old, new, await doors.compute.run(unified, before, after, "/".join(uri.parts)))
+    return Difference(old, new, await doors.compute.run(unified_diff, before, after, "/".join(uri.parts)))
 
 
 async def _bytes(version: FileVersion | None, past: Past, doors: Doors, raw: bool) -> bytes | None:

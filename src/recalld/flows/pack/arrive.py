@@ -15,8 +15,8 @@ from recalld.ports.doors import Doors
 from recalld.rules.address import session_of
 from recalld.rules.encoding import decode
 from recalld.rules.media import HEAD_BYTES, is_binary, media_type
-from recalld.rules.pack import is_private
-from recalld.rules.turns import talk_head
+from recalld.rules.pack_format import is_private
+from recalld.rules.transcript_header import transcript_header
 
 NO_RECORD = PackRecord("", 2)
 
@@ -72,7 +72,7 @@ def _said(data: bytes, name: str) -> tuple[float | None, str]:
     """When and by whom, of a file that is a turn of a talk."""
     if len(data) > PARSE_INLINE_BYTES_MAX or is_binary(data[:HEAD_BYTES]):
         return None, ""
-    head = talk_head(decode(data).text, name)
+    head = transcript_header(decode(data).text, name)
     return (None, "") if head is None else (head.at, head.speaker)
 
 

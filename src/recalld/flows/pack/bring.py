@@ -19,13 +19,13 @@ from recalld.flows.tree.write import FOLLOWING
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.chunks import chunks_of_tiers
-from recalld.rules.pack import refused, taken, target_of
-from recalld.rules.packed import Sorted, moved_source, tiers_of
+from recalld.rules.pack_format import refused, taken, target_of
+from recalld.rules.pack_mapping import PackLayout, moved_source, tiers_of
 
 from .arrive import Arrival, job_after, put_of
 from .export import must_administer
 from .talk import bring_talk
-from .verify import Verified, check_talk, check_vectors, open_pack, sort_out
+from .verify import Verified, check_talk, check_vectors, open_pack, pack_layout
 
 NODES_MAX = 1_000_000
 WEIGHT_PER_COMMIT = 2 * 1024 * 1024
@@ -72,11 +72,11 @@ async def restore(wish: Wish, caller: Caller, doors: Doors) -> Brought:
 
 async def _bring(pack: Verified, target: Uri, wish: Wish, caller: Caller, doors: Doors) -> Brought:
     check_vectors(pack.manifest, wish.vector_mode, doors)
-    sorted_out = await doors.compute.run(sort_out, pack.manifest, target)
-    await check_talk(sorted_out.talks.values(), pack, caller, doors)
+    layout = await doors.compute.run(pack_layout, pack.manifest, target)
+    await check_talk(layout.talks.values(), pack, caller, doors)
     present = await _present(target, caller, doors)
-    _check_conflicts(sorted_out, present, target, wish.on_conflict)
-    bringing = _Bringing(pack, sorted_out, present, target, wish.on_conflict, caller, doors)
+    _check_conflicts(layout, present, target, wish.on_conflict)
+    bringing = _Bringing(pack, layout, present, target, wish.on_conflict, caller, doors)
     return await bringing.all()
 
 
@@ -93,17 +93,17 @@ async def _present(target: Uri, caller: Caller, doors: Doors) -> dict[Uri, Node]
     return {node.uri: node for node in (top, *(e.node for e in entries)) if node.id}
 
 
-def _check_conflicts(sorted_out: Sorted, present: Mapping[Uri, Node], target: Uri, on_conflict: OnConflict) -> None:
+def _check_conflicts(layout: PackLayout, present: Mapping[Uri, Node], target: Uri, on_conflict: OnConflict) -> None:
     """Raises ``Conflict`` before anything is changed: always where a file would take a directory's place or the other way
     round, and with ``fail`` where anything is there already."""
     if on_conflict is OnConflict.FAIL:
         if target in present and len(target.parts) > (3 if target.parts[:1] == ("user",) else 1):
             raise taken(target)
-        for uri in (*sorted_out.files.values(), *sorted_out.private.values(), *sorted_out.talks):
+        for uri in (*layout.files.values(), *layout.private.values(), *layout.talks):
             if uri in present:
                 raise taken(uri)
-    files = (*sorted_out.files.values(), *sorted_out.outputs.values(), *sorted_out.private.values())
-    for uris, is_dir in ((files, False), (sorted_out.directories.values(), True)):
+    files = (*layout.files.values(), *layout.outputs.values(), *layout.private.values())
+    for uris, is_dir in ((files, False), (layout.directories.values(), True)):
         for uri in uris:
             there = present.get(uri)
             if there is not None and there.is_dir is not is_dir:
@@ -120,7 +120,7 @@ class _Bringing:
     """An import under way. ``seq``: the log's entry of the last commit."""
 
     pack: Verified
-    sorted: Sorted
+    sorted: PackLayout
     present: dict[Uri, Node]
     target: Uri
     on_conflict: OnConflict

@@ -10,7 +10,7 @@ from recalld.domain.errors import Conflict, Denied
 from recalld.domain.pack import DenseIndex, PackRoot
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
-from recalld.rules.pack import BACKUP, check_exportable
+from recalld.rules.pack_format import BACKUP, check_exportable
 
 from .gather import Item, gather
 from .make import PackMaker

@@ -15,8 +15,8 @@ from recalld.flows.tree.views import is_view, view_text
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import SIDECARS, session_of
-from recalld.rules.pack import is_private
-from recalld.rules.packed import NO_PLACE, record_json
+from recalld.rules.pack_format import is_private
+from recalld.rules.pack_mapping import NO_PLACE, record_json
 from recalld.rules.sidecar import render
 
 

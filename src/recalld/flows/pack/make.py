@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from recalld.domain.pack import DenseIndex, Manifest, PackEntry, PackRoot
 from recalld.ports.archive import ArchiveWriter
-from recalld.rules.pack import DENSE, FILES, MANIFEST, META, RECORDS, content_hash, manifest_json
+from recalld.rules.pack_format import DENSE, FILES, MANIFEST, META, RECORDS, content_hash, manifest_json
 
 
 @dataclass(slots=True)

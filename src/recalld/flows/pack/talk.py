@@ -25,8 +25,8 @@ from recalld.flows.session.append import append
 from recalld.flows.tree.shape import Shaped, put_file
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
-from recalld.rules.packed import TalkFiles, session_config, tiers_of
-from recalld.rules.remembering import DIFF_FILE
+from recalld.rules.memory_policy import DIFF_FILE
+from recalld.rules.pack_mapping import SessionFiles, session_config, tiers_of
 
 from .verify import Verified, messages_of
 
@@ -34,7 +34,7 @@ BATCH_CHARS_MAX = 4 * 1024 * 1024
 ERROR_CHARS_MAX = 500
 
 
-async def bring_talk(talk: TalkFiles, pack: Verified, caller: Caller, doors: Doors) -> int:
+async def bring_talk(talk: SessionFiles, pack: Verified, caller: Caller, doors: Doors) -> int:
     """Bring one session of the caller; returns how many messages were new. Messages the session has are passed over, and
     so are archives it has: a second run goes on where the first one ended."""
     tenant, sid = doors.ledger.tenant(caller), talk.uri.name

@@ -16,7 +16,8 @@ from recalld.ports.archive import ArchiveReader
 from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
 from recalld.rules.ids import check_session_id
-from recalld.rules.pack import (
+from recalld.rules.openviking_json import message_from
+from recalld.rules.pack_format import (
     FILES,
     MANIFEST,
     MANIFEST_BYTES_MAX,
@@ -28,8 +29,7 @@ from recalld.rules.pack import (
     refused,
     root_folder,
 )
-from recalld.rules.packed import Sorted, TalkFiles, filled, lines_of, read_record
-from recalld.rules.wire import message_from
+from recalld.rules.pack_mapping import PackLayout, SessionFiles, filled, lines_of, read_record
 
 FILES_PER_CALL = 64
 BYTES_PER_CALL = 8 * 1024 * 1024
@@ -134,9 +134,9 @@ def check_vectors(manifest: Manifest, mode: VectorMode, doors: Doors) -> None:
         )
 
 
-def sort_out(manifest: Manifest, target: Uri) -> Sorted:
+def pack_layout(manifest: Manifest, target: Uri) -> PackLayout:
     """Every entry's address below ``target`` and what becomes of it. Raises ``Invalid`` for what can be none."""
-    found = Sorted(restoring=manifest.is_backup)
+    found = PackLayout(restoring=manifest.is_backup)
     for entry in manifest.entries:
         uri = Uri((*target.parts, *entry.path.split("/")))
         if len(uri.parts) == 1 and entry.is_dir:
@@ -153,7 +153,7 @@ def sort_out(manifest: Manifest, target: Uri) -> Sorted:
     return found
 
 
-async def check_talk(talks: Iterable[TalkFiles], pack: Verified, caller: Caller, doors: Doors) -> None:
+async def check_talk(talks: Iterable[SessionFiles], pack: Verified, caller: Caller, doors: Doors) -> None:
     """Every message must be one that an append would take. Raises ``Invalid``."""
     now = doors.clock.now()
     for talk in talks:

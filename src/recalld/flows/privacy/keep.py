@@ -16,6 +16,7 @@ from recalld.domain.uri import Uri
 from recalld.flows.retrying import key_of, retrying
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
+from recalld.rules.openviking_json import iso
 from recalld.rules.privacy import (
     META_FILE,
     VERSIONS_MAX,
@@ -26,7 +27,6 @@ from recalld.rules.privacy import (
     version_of,
     written,
 )
-from recalld.rules.wire import iso
 
 OVERTAKEN = frozenset({"ABORTED", "ALREADY_EXISTS"})
 ENTRIES_MAX = 10_000

@@ -18,10 +18,10 @@ from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.rules.address import resolve
 from recalld.rules.ids import check_session_id
-from recalld.rules.outputs import FACTS_FILE, FOLDER, TEXT_FILE, Output, set_aside
+from recalld.rules.openviking_json import iso, message_from, unread_times
+from recalld.rules.own_text import chunks_of_own_text, own_text
 from recalld.rules.retention import AUTO_COMMIT_DEFAULTS
-from recalld.rules.said import chunks_of_own_words, own_words
-from recalld.rules.wire import iso, message_from, unread_times
+from recalld.rules.tool_outputs import FACTS_FILE, FOLDER, TEXT_FILE, Output, set_aside
 
 ABSTRACT_CHARS_MAX = 2_000
 SHORT_CHARS_MAX = 600
@@ -132,8 +132,8 @@ def _shape(
     return tuple(
         NewMessage(
             m,
-            chunks_of_own_words(m),
-            own_words((m,))[0].text[:ABSTRACT_CHARS_MAX],
+            chunks_of_own_text(m),
+            own_text((m,))[0].text[:ABSTRACT_CHARS_MAX],
             tuple(put for put, _ in beside),
         )
         for m, beside in zip(messages, files, strict=True)

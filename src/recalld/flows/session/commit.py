@@ -13,7 +13,7 @@ from recalld.domain.report import Committed
 from recalld.domain.session import Message, Session
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
-from recalld.rules.remembering import EXTRACTED_TO
+from recalld.rules.memory_policy import EXTRACTED_TO
 from recalld.rules.retention import TURN_BUDGET_TOKENS, kept_turns, last_archived, last_archived_by_turns
 
 from .newest import newest

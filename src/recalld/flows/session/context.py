@@ -11,8 +11,8 @@ from recalld.domain.report import SessionContext
 from recalld.domain.session import Archive, Message
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Reader
+from recalld.rules.openviking_json import message_json, tokens
 from recalld.rules.retention import fit
-from recalld.rules.wire import message_json, tokens
 
 from .newest import newest
 

@@ -30,21 +30,21 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.ports.model import Candidate
 from recalld.rules.lines import split_lines
-from recalld.rules.remembering import (
+from recalld.rules.memory_footer import strip
+from recalld.rules.memory_policy import (
     DIFF_FILE,
     EXTRACTED_TO,
-    Remembering,
+    MemoryPolicy,
     event_tags,
     memory_diff,
     memory_type,
-    remembering,
+    read_memory_policy,
 )
-from recalld.rules.said import own_words
+from recalld.rules.openviking_json import iso
+from recalld.rules.own_text import own_text
 from recalld.rules.sentences import fit
 from recalld.rules.settings import MEMORY_POLICY
 from recalld.rules.spoken_secrets import hidden
-from recalld.rules.trailer import strip
-from recalld.rules.wire import iso
 
 from .newest import all_of
 from .writing import Writing, archive_tiers, candidates
@@ -66,8 +66,8 @@ async def extract(job: Job, doors: Doors) -> None:
     policy = await _policy(session, job.caller, doors)
     writing = Writing(doors)
     tiers = await archive_tiers(messages, writing) if policy.working else NO_TIERS
-    heard = _heard(messages, job.payload.get(EXTRACTED_TO, session.config.get(EXTRACTED_TO)), policy)
-    found = await candidates(heard, writing) if heard else ()
+    allowed = _heard(messages, job.payload.get(EXTRACTED_TO, session.config.get(EXTRACTED_TO)), policy)
+    found = await candidates(allowed, writing) if allowed else ()
     puts, counts = await _memories(found, session, policy, job.payload.get("event_tags"), job.caller, doors)
     told = await _told(archive, puts, job, tenant, doors)
     await _settle(job, session, archive, tiers, puts, counts, policy, told, writing, tenant)
@@ -87,8 +87,8 @@ async def _extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Re
     session = await tenant.session(session_id)
     live = await doors.compute.run(_quotable, await all_of(tenant, session_id, 0))
     policy = await _policy(session, caller, doors)
-    heard = _heard(live, session.config.get(EXTRACTED_TO), policy)
-    found = await doors.model.memories(heard) if heard else ()
+    allowed = _heard(live, session.config.get(EXTRACTED_TO), policy)
+    found = await doors.model.memories(allowed) if allowed else ()
     puts, counts = await _memories(found, session, policy, None, caller, doors)
     if live:
         learnt = ConfigureSession(
@@ -104,28 +104,28 @@ async def _extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Re
 
 def _quotable(messages: Sequence[Message]) -> tuple[Message, ...]:
     """What may be quoted: each message's own words, without the keys and passwords in them."""
-    return hidden(own_words(messages))
+    return hidden(own_text(messages))
 
 
-async def _policy(session: Session, caller: Caller, doors: Doors) -> Remembering:
+async def _policy(session: Session, caller: Caller, doors: Doors) -> MemoryPolicy:
     """The session's own memory policy, else its user's."""
     given = session.config.get(MEMORY_POLICY)
     if given is None:
         member = await doors.registry.member(caller.account, caller.user)
         given = member.settings.get(MEMORY_POLICY) if member is not None else None
-    return remembering(given)
+    return read_memory_policy(given)
 
 
-def _heard(messages: Sequence[Message], learnt_to: int | None, policy: Remembering) -> tuple[Message, ...]:
+def _heard(messages: Sequence[Message], learnt_to: int | None, policy: MemoryPolicy) -> tuple[Message, ...]:
     """What memories may be made of: not what was learnt from before (up to that ordinal; None = nothing)."""
     after = -1 if learnt_to is None else int(learnt_to)
-    return policy.heard([m for m in messages if m.ordinal > after])
+    return policy.allowed([m for m in messages if m.ordinal > after])
 
 
 async def _memories(
     proposed: Sequence[Candidate],
     session: Session,
-    policy: Remembering,
+    policy: MemoryPolicy,
     tags: Sequence[str] | None,
     caller: Caller,
     doors: Doors,
@@ -204,7 +204,7 @@ async def _settle(
     tiers: Tiers,
     puts: list[PutFile],
     counts: dict[str, int],
-    policy: Remembering,
+    policy: MemoryPolicy,
     told: PutFile,
     writing: Writing,
     tenant: Tenant,

@@ -12,7 +12,7 @@ from recalld.domain.session import Message
 from recalld.flows.upkeep.bill import cost, open_bill
 from recalld.ports.doors import Doors
 from recalld.ports.model import Bill, Candidate, Writer
-from recalld.rules.remembered import stretches
+from recalld.rules.memory_file import stretches
 
 STRETCHES_MAX = 12
 """Stretches of one archive that the language model reads; of a longer one the rest is read without it."""
@@ -61,14 +61,14 @@ async def archive_tiers(messages: tuple[Message, ...], writing: Writing) -> Tier
     return await doors.model.tiers_of_archive(messages)
 
 
-async def candidates(heard: tuple[Message, ...], writing: Writing) -> tuple[Candidate, ...]:
+async def candidates(allowed: tuple[Message, ...], writing: Writing) -> tuple[Candidate, ...]:
     """Memories of what was heard. Every peer's words are read apart from others', so that none speaks of another."""
     doors, writer = writing.doors, writing.doors.writer
     if writer is None or writing.gone:
-        return await doors.model.memories(heard)
+        return await doors.model.memories(allowed)
     found: list[Candidate] = []
     left: list[Message] = []
-    for at, part in enumerate(stretches(heard)):
+    for at, part in enumerate(stretches(allowed)):
         learnt = await _asked(part, writer, writing) if at < STRETCHES_MAX and not writing.gone else None
         if learnt is None:
             left += part
@@ -76,7 +76,7 @@ async def candidates(heard: tuple[Message, ...], writing: Writing) -> tuple[Cand
             found += learnt
     if left:
         missed = {piece.id for piece in left}  # of a long message perhaps one piece of several: it is read again whole
-        found += await doors.model.memories(tuple(m for m in heard if m.id in missed))
+        found += await doors.model.memories(tuple(m for m in allowed if m.id in missed))
     return tuple(found)
 
 

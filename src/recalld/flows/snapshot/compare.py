@@ -10,9 +10,9 @@ from recalld.domain.snapshot import Change, Snapshot, Version
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.ports.history import Past
+from recalld.rules.memory_footer import strip
 from recalld.rules.snapshots import changes, path_of
-from recalld.rules.trailer import strip
-from recalld.rules.unified import unified
+from recalld.rules.unified_diff import unified_diff
 
 from .look import not_there
 from .trees import parent_of, refer, trees_of
@@ -40,7 +40,7 @@ async def diff(since: str, to: str, uri: Uri, caller: Caller, doors: Doors, *, r
         raise not_there(uri, new.oid)
     one = await _bytes(change.before, past, doors, raw)
     other = await _bytes(change.after, past, doors, raw)
-    return Compared(old, new, (change,), await doors.compute.run(unified, one, other, path))
+    return Compared(old, new, (change,), await doors.compute.run(unified_diff, one, other, path))
 
 
 async def diff_paths(since: str, to: str, under: Sequence[Uri], caller: Caller, doors: Doors) -> Compared:

@@ -12,7 +12,7 @@ from recalld.domain.policy import ABSTRACT_CHARS_MAX
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.rules.address import check_move, check_new_folder, check_remove, check_write, is_message, session_of
-from recalld.rules.outputs import FOLDER
+from recalld.rules.tool_outputs import FOLDER
 
 from .outputs import outputs_of
 from .write import FOLLOWING

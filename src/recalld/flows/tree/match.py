@@ -19,9 +19,9 @@ from recalld.rules.contents import verify
 from recalld.rules.encoding import decode
 from recalld.rules.escapes import may_hold_escapes, unicode_unescaped
 from recalld.rules.glob import compile_glob
-from recalld.rules.outputs import FOLDER
+from recalld.rules.memory_footer import strip
 from recalld.rules.pattern import Pattern, compile_pattern
-from recalld.rules.trailer import strip
+from recalld.rules.tool_outputs import FOLDER
 
 from .read import walk
 from .views import is_view, stat_view, view_text

@@ -10,7 +10,7 @@ from recalld.domain.report import ToolResult
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
-from recalld.rules.outputs import FOLDER, TEXT_FILE, is_output_id, matches
+from recalld.rules.tool_outputs import FOLDER, TEXT_FILE, is_output_id, matches
 
 LISTED_MAX = 100_000
 SNIPPET_CHARS_MAX = 10_000

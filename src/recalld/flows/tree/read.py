@@ -14,8 +14,8 @@ from recalld.ports.ledger import Reader, Tenant
 from recalld.rules.address import SIDECARS, context_type, session_of
 from recalld.rules.encoding import utf8
 from recalld.rules.lines import Page, line_range, page_of
+from recalld.rules.memory_footer import strip
 from recalld.rules.sidecar import not_ready, render
-from recalld.rules.trailer import strip
 
 from .shape import text_of
 from .views import is_view, list_view, missing, stat_view, view_text

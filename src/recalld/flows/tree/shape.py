@@ -16,8 +16,8 @@ from recalld.rules.address import context_type
 from recalld.rules.chunks import chunks_of_file
 from recalld.rules.encoding import decode
 from recalld.rules.media import HEAD_BYTES, is_binary, media_type
-from recalld.rules.trailer import strip
-from recalld.rules.turns import talk_head
+from recalld.rules.memory_footer import strip
+from recalld.rules.transcript_header import transcript_header
 
 HEAD_CHARS = 4_096
 """Of a long file so much is looked at to see whether it is one turn of a talk."""
@@ -76,7 +76,7 @@ async def put_file(
     small = len(data) <= INLINE_BYTES_MAX
     if not small and not stored:
         await doors.blobs.put(data)
-    head = talk_head(shaped.document.text, uri.name) if shaped.document is not None else None
+    head = transcript_header(shaped.document.text, uri.name) if shaped.document is not None else None
     return PutFile(
         uri,
         mode,

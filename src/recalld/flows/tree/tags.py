@@ -13,7 +13,7 @@ from recalld.domain.report import Attributes, Tagged
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
-from recalld.rules import trailer
+from recalld.rules import memory_footer
 from recalld.rules.address import context_type, session_of
 from recalld.rules.tags import merged, tags_of
 
@@ -93,4 +93,4 @@ def _check_count(count: int) -> None:
 
 
 def _fields(data: bytes) -> dict[str, object]:
-    return trailer.read(data.decode("utf-8", "replace"))
+    return memory_footer.read(data.decode("utf-8", "replace"))

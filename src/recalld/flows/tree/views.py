@@ -10,9 +10,9 @@ from recalld.domain.session import Archive
 from recalld.domain.uri import Uri
 from recalld.ports.ledger import Reader, Tenant
 from recalld.rules.address import session_of
-from recalld.rules.outputs import FOLDER
+from recalld.rules.openviking_json import archive_meta, jsonl, session_meta
 from recalld.rules.recall_log import KEY
-from recalld.rules.wire import archive_meta, jsonl, session_meta
+from recalld.rules.tool_outputs import FOLDER
 
 ARCHIVE_FILES = ("messages.jsonl", ".abstract.md", ".overview.md", ".meta.json", ".done", ".failed.json")
 _DIFF = "memory_diff.json"

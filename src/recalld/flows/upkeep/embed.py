@@ -16,7 +16,7 @@ from recalld.domain.job import Job, NewJob
 from recalld.ports.doors import Doors
 from recalld.ports.embedder import Embedder
 from recalld.ports.ledger import ChunkRow, Tenant
-from recalld.rules.wire import tokens
+from recalld.rules.openviking_json import tokens
 
 from .bill import DAY, check_day
 from .enrich import failed_by_itself

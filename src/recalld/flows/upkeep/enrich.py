@@ -15,7 +15,7 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import StaleDir
 from recalld.ports.model import Child, Model, Writer
 from recalld.rules.chunks import chunks_of_tiers
-from recalld.rules.made import FAILED, made_key, mark
+from recalld.rules.generation_cache_key import FAILED, cache_key, generator_id
 from recalld.rules.sidecar import refreshed
 
 from .bill import cost, open_bill
@@ -50,7 +50,7 @@ async def enrich(job: Job, doors: Doors) -> None:
 
 async def _hand_on(tree: Caller, writer: Writer, doors: Doors) -> bool:
     """Leave the job of another tree, if there is anything to do; folded into the one that waits there already."""
-    left = await doors.ledger.unwritten(tree, by=mark(writer.name, writer.version), limit=1)
+    left = await doors.ledger.unwritten(tree, by=generator_id(writer.name, writer.version), limit=1)
     if left:
         await doors.ledger.tenant(tree, bulk=True).commit(Commit(jobs=(ENRICH,)))
     return bool(left)
@@ -67,7 +67,7 @@ async def take_up(doors: Doors) -> int:
 
 async def _tree(tree: Caller, until: float, writer: Writer, doors: Doors) -> bool:
     """One pass, deepest first, so that a directory hears of its children's new abstracts; True: there is more to do."""
-    found = await doors.ledger.unwritten(tree, by=mark(writer.name, writer.version), limit=NODES_PER_RUN + 1)
+    found = await doors.ledger.unwritten(tree, by=generator_id(writer.name, writer.version), limit=NODES_PER_RUN + 1)
     for node_id in found[:NODES_PER_RUN]:
         if doors.clock.monotonic() >= until:
             return True
@@ -82,12 +82,12 @@ async def _node(seen: StaleDir, tree: Caller, writer: Writer, doors: Doors) -> N
     key = _key(seen, children, tree, writer)
     known = await doors.ledger.made(key)
     if known is not None:
-        await _keep(seen, replace(known, made_by=mark(writer.name, writer.version)), (), tree, doors)
+        await _keep(seen, replace(known, made_by=generator_id(writer.name, writer.version)), (), tree, doors)
         return
     asked = children if seen.node.is_dir else await _document(seen.node, tree, doors)
     if not asked:
         # Nothing to be asked about: the words it has are the best there are.
-        await _keep(seen, replace(_own(seen), made_by=mark(writer.name, writer.version)), (), tree, doors)
+        await _keep(seen, replace(_own(seen), made_by=generator_id(writer.name, writer.version)), (), tree, doors)
         return
     await _write(seen, asked, key, tree, writer, doors)
 
@@ -101,7 +101,7 @@ async def _write(seen: StaleDir, asked: Asked, key: str, tree: Caller, writer: W
         itself = isinstance(failed, Invalid) or failed_by_itself(failed)
         spent = cost(bill, "tiers", writer, doors, None if itself else failed)
         if itself:
-            own = replace(_own(seen), made_by=mark(writer.name, writer.version) + FAILED)
+            own = replace(_own(seen), made_by=generator_id(writer.name, writer.version) + FAILED)
             await _keep(seen, own, spent, tree, doors)
             return
         if spent:
@@ -156,7 +156,7 @@ async def known_directory(seen: StaleDir, tree: Caller, doors: Doors) -> Tiers |
     if doors.writer is None:
         return None
     found = await doors.ledger.made(_key(seen, tuple(map(child_of, seen.entries)), tree, doors.writer))
-    return None if found is None else replace(found, made_by=mark(doors.writer.name, doors.writer.version))
+    return None if found is None else replace(found, made_by=generator_id(doors.writer.name, doors.writer.version))
 
 
 def _key(seen: StaleDir, children: tuple[Child, ...], tree: Caller, writer: Writer) -> str:
@@ -165,7 +165,7 @@ def _key(seen: StaleDir, children: tuple[Child, ...], tree: Caller, writer: Writ
     else:
         parts = ["directory", str(seen.node.uri), str(seen.total)]
         parts += [text for child in children for text in (child.name, str(child.is_dir), child.abstract)]
-    return made_key(tree.account, mark(writer.name, writer.version), parts)
+    return cache_key(tree.account, generator_id(writer.name, writer.version), parts)
 
 
 def _own(seen: StaleDir) -> Tiers:

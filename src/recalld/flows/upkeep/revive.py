@@ -14,7 +14,7 @@ from recalld.ports.doors import Doors
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import session_of
 from recalld.rules.chunks import chunks_of_file
-from recalld.rules.said import chunks_of_own_words
+from recalld.rules.own_text import chunks_of_own_text
 
 PAGE = 200
 
@@ -51,4 +51,4 @@ async def _of_file(node: Node, tenant: Tenant, doors: Doors) -> tuple[Chunk, ...
 
 async def _of_message(node: Node, tenant: Tenant, doors: Doors) -> tuple[Chunk, ...]:
     message = await tenant.message(node.uri)
-    return await doors.compute.run(chunks_of_own_words, message)
+    return await doors.compute.run(chunks_of_own_text, message)

@@ -10,9 +10,9 @@ from typing import Any
 
 from recalld.domain.errors import Invalid
 from recalld.flows.pack.make import PackMaker
-from recalld.rules.pack import clean_path
-from recalld.rules.packed import filled, lines_of
-from recalld.rules.wire import message_from
+from recalld.rules.openviking_json import message_from
+from recalld.rules.pack_format import clean_path
+from recalld.rules.pack_mapping import filled, lines_of
 
 
 @dataclass(slots=True)

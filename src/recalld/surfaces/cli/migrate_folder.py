@@ -10,7 +10,7 @@ from pathlib import Path
 from recalld.domain.errors import Invalid
 from recalld.domain.policy import UPLOAD_BYTES_MAX
 from recalld.domain.uri import SCOPES
-from recalld.rules.wire import iso
+from recalld.rules.openviking_json import iso
 
 from .luggage import Luggage
 

@@ -11,7 +11,7 @@ import typer
 from recalld.domain.errors import Invalid
 from recalld.rules.lines import split_lines
 from recalld.rules.moments import read_moment
-from recalld.rules.turns import ROLES
+from recalld.rules.transcript_header import ROLES
 from recalld.surfaces.client import legible
 
 from .given import read_text

@@ -9,8 +9,8 @@ from fastapi import Query
 from recalld.app.admin import AdminVerbs
 from recalld.domain.errors import Denied, Invalid
 from recalld.domain.member import Account, Member
+from recalld.rules.openviking_json import iso
 from recalld.rules.settings import AGENT_EVOLUTION
-from recalld.rules.wire import iso
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models import admin as models
 from recalld.surfaces.http.route import Verb

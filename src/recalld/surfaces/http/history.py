@@ -18,8 +18,8 @@ from recalld.domain.history import (
     Undone,
     WriteBack,
 )
+from recalld.rules.openviking_json import iso
 from recalld.rules.snapshots import uri_of
-from recalld.rules.wire import iso
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.history import (
     ContentDiffQuery,

@@ -10,7 +10,7 @@ from recalld.app.talk import TalkVerbs
 from recalld.domain.errors import Invalid
 from recalld.domain.report import Appended
 from recalld.domain.session import Session
-from recalld.rules.wire import iso, session_meta
+from recalld.rules.openviking_json import iso, session_meta
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.session import (
     AppendResult,

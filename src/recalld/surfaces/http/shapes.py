@@ -13,9 +13,9 @@ from recalld.domain.node import ContextType, Entry, Node
 from recalld.domain.report import ContextBlock, GrepReport, VectorCount, Written
 from recalld.domain.uri import Uri
 from recalld.rules.address import context_type
+from recalld.rules.openviking_json import iso
 from recalld.rules.redact import redacted
 from recalld.rules.sidecar import not_ready
-from recalld.rules.wire import iso
 
 _LISTS = {ContextType.MEMORY: "memories", ContextType.RESOURCE: "resources", ContextType.SKILL: "skills"}
 _DIR_MODE = 0o755

@@ -10,7 +10,7 @@ from fastapi import Query
 from recalld.app.figures import FigureVerbs
 from recalld.domain.errors import Invalid
 from recalld.flows.find.scroll import Piece
-from recalld.rules.wire import iso
+from recalld.rules.openviking_json import iso
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.monitor import (

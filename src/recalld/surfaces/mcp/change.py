@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from recalld.domain.errors import Invalid
-from recalld.rules.wire import unread_times
+from recalld.rules.openviking_json import unread_times
 
 from . import arguments as args
 from .desk import Desk, later

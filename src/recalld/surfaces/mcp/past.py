@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from recalld.app.history import HistoryVerbs
 from recalld.domain.history import MoveBack, RemoveCreated, RestoreRemoved, Retag, Step, WriteBack
+from recalld.rules.openviking_json import iso
 from recalld.rules.snapshots import uri_of
-from recalld.rules.wire import iso
 
 from . import arguments as args
 from .desk import Desk

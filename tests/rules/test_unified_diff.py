@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recalld.domain.errors import Invalid
-from recalld.rules import unified as rule
-from recalld.rules.unified import unified
+from recalld.rules import unified_diff as rule
+from recalld.rules.unified_diff import unified_diff
 
 lines = st.lists(st.sampled_from(["a", "b", "c", "", "x\x0cy", "z\r"]), max_size=40)
 texts = st.tuples(lines, st.booleans()).map(lambda t: ("\n".join(t[0]) + ("\n" if t[1] else "")).encode())
@@ -41,7 +41,7 @@ def patched(before: bytes, diff: str) -> bytes:
 
 @given(texts, texts)
 def test_a_diff_makes_the_one_of_the_other(before: bytes, after: bytes) -> None:
-    diff = unified(before, after, "p")
+    diff = unified_diff(before, after, "p")
     assert (diff == "") == (before == after)
     if diff:
         assert patched(before, diff) == after
@@ -52,7 +52,7 @@ def test_so_does_one_that_was_too_long_to_search(before: bytes, after: bytes) ->
     kept = rule.COMPARED_MAX
     rule.COMPARED_MAX = 0
     try:
-        diff = unified(before, after, "p")
+        diff = unified_diff(before, after, "p")
     finally:
         rule.COMPARED_MAX = kept
     if diff:
@@ -62,7 +62,7 @@ def test_so_does_one_that_was_too_long_to_search(before: bytes, after: bytes) ->
 @given(lines, lines)
 def test_hunks_are_as_short_as_difflibs(a: list[str], b: list[str]) -> None:
     before, after = ("".join(f"{line}\n" for line in some) for some in (a, b))
-    ours = unified(before.encode(), after.encode(), "p")
+    ours = unified_diff(before.encode(), after.encode(), "p")
     theirs = difflib.unified_diff([f"{x}\n" for x in a], [f"{x}\n" for x in b])
     changed = [line for line in theirs if line[0] in "+-" and line[:3] not in {"+++", "---"}]
     told = [line for line in ours.split("\n")[2:] if line[:1] in {"+", "-"}]
@@ -70,9 +70,9 @@ def test_hunks_are_as_short_as_difflibs(a: list[str], b: list[str]) -> None:
 
 
 def test_a_file_that_is_not_there_is_dev_null() -> None:
-    assert unified(None, b"a\n", "p") == "--- /dev/null\n+++ b/p\n@@ -0,0 +1 @@\n+a\n"
-    assert unified(b"a\n", None, "p") == "--- a/p\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n"
-    assert unified(None, None, "p") == ""
+    assert unified_diff(None, b"a\n", "p") == "--- /dev/null\n+++ b/p\n@@ -0,0 +1 @@\n+a\n"
+    assert unified_diff(b"a\n", None, "p") == "--- a/p\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n"
+    assert unified_diff(None, None, "p") == ""
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_a_file_that_is_not_there_is_dev_null() -> None:
 def test_beyond_a_limit_it_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, most: int, data: bytes) -> None:
     monkeypatch.setattr(rule, name, most)
     with pytest.raises(Invalid) as refused:
-        unified(b"", data, "p")
+        unified_diff(b"", data, "p")
     assert refused.value.code == "RESOURCE_EXHAUSTED"
 
 
 def test_long_texts_without_anything_in_common_are_told_as_replaced() -> None:
     before = "".join(f"old {n}\n" for n in range(50_000)).encode()
     after = "".join(f"new {n}\n" for n in range(50_000)).encode()
-    assert unified(before, after, "p").count("\n") == 100_003
+    assert unified_diff(before, after, "p").count("\n") == 100_003

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
 from recalld.domain.session import Message
-from recalld.rules.archives import SECTIONS, abstract_of_archive, overview_of_archive
+from recalld.rules.archive_summary import SECTIONS, abstract_of_archive, overview_of_archive
 
 DAY = 86_400.0
 MAY_8 = 1_683_554_160.0

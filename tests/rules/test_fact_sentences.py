@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recalld.domain.session import Message
-from recalld.rules import talk
-from recalld.rules.talk import (
+from recalld.rules import fact_sentences
+from recalld.rules.fact_sentences import (
     DECISIVE,
     day,
     decisive,
@@ -112,7 +112,7 @@ def test_windows_hold_all_of_a_text_in_order(text: str, size: int) -> None:
 
 
 def test_an_archive_of_any_size_ends_and_every_message_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(talk, "WINDOWS_MAX", 4)
+    monkeypatch.setattr(fact_sentences, "WINDOWS_MAX", 4)
     long = "The weather was mild and the road was long. " * 1_000
     read = [len(found) for _, found in statements_of([said(long), said(long), said(FACT)])]
     assert read[0] > read[1] >= read[2] == 1

@@ -12,7 +12,7 @@ from typing import Any
 from recalld.domain.policy import TalkPolicy
 from recalld.domain.uri import Uri
 
-from .wire import clean
+from .openviking_json import clean
 
 FOLDER = "tool-results"
 TEXT_FILE, FACTS_FILE = "output.txt", "metadata.json"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from recalld.domain.errors import Invalid
 from recalld.domain.session import MESSAGE_BYTES_MAX
-from recalld.rules.wire import message_from, moment, text_of, tokens, unread_times
+from recalld.rules.openviking_json import message_from, moment, text_of, tokens, unread_times
 
 NOW = 1_715_169_600.0
 

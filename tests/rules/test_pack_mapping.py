@@ -14,8 +14,8 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Kind, Node
 from recalld.domain.uri import Uri
-from recalld.rules.packed import (
-    Sorted,
+from recalld.rules.pack_mapping import (
+    PackLayout,
     lines_of,
     loads,
     moved_source,
@@ -116,7 +116,7 @@ def test_quotes_move_with_their_user() -> None:
     ],
 )
 def test_every_file_goes_where_it_belongs(path: str, what: str) -> None:
-    found = Sorted()
+    found = PackLayout()
     found.take(path, Uri(tuple(path.split("/"))), False)
     assert getattr(found, what)
     assert not any(getattr(found, other) for other in ("files", "sidecars", "left_out", "outputs") if other != what)

@@ -4,8 +4,8 @@ from recalld.domain.report import ContextEntry
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
 from recalld.rules.chunks import chunks_of_message
+from recalld.rules.own_text import chunks_of_own_text, own_text
 from recalld.rules.quoted import render
-from recalld.rules.said import chunks_of_own_words, own_words
 
 BLOCK = render([ContextEntry(Uri(("resources", "x")), "resources", 0.5, "abstract", "zanzibar cloves")])
 
@@ -16,18 +16,18 @@ def message(text: str) -> Message:
 
 def test_a_message_without_quotations_is_cut_as_ever() -> None:
     said = message("Ana drinks oolong.")
-    assert own_words([said])[0] is said
-    assert chunks_of_own_words(said) == chunks_of_message(said.text, "user", 0.0)
+    assert own_text([said])[0] is said
+    assert chunks_of_own_text(said) == chunks_of_message(said.text, "user", 0.0)
 
 
 def test_what_was_recalled_is_in_no_chunk() -> None:
-    chunks = chunks_of_own_words(message(f"{BLOCK}\nAna drinks oolong."))
+    chunks = chunks_of_own_text(message(f"{BLOCK}\nAna drinks oolong."))
     assert [c.text for c in chunks] == ["Ana drinks oolong."]
     assert not any("clove" in term or "zanzibar" in term for c in chunks for term in c.terms)
 
 
 def test_parts_stay_as_they_came() -> None:
     said = message(f"{BLOCK}\nhello")
-    (own,) = own_words([said])
+    (own,) = own_text([said])
     assert own.text == "hello"
     assert own.parts == said.parts

@@ -16,9 +16,9 @@ from recalld.domain.policy import ABSTRACT_CHARS_MAX, JSON_DEPTH_MAX, OVERVIEW_C
 from recalld.domain.uri import Uri
 
 from .address import SIDECARS, context_type, session_of
-from .pack import is_private, refused
+from .openviking_json import iso, moment
+from .pack_format import is_private, refused
 from .tags import tags_of
-from .wire import iso, moment
 
 SOURCE_CHARS_MAX = 16_384
 TAGS_MAX = 64
@@ -150,7 +150,7 @@ def _body(text: str) -> str:
 
 
 @dataclass(slots=True)
-class TalkFiles:
+class SessionFiles:
     """The files of one session of a pack, by their paths there. ``archives``: number -> file name -> path."""
 
     uri: Uri
@@ -160,14 +160,14 @@ class TalkFiles:
 
 
 @dataclass(slots=True)
-class Sorted:
+class PackLayout:
     """A pack's entries by what becomes of them, paths as in the pack. ``restoring``: it is a backup."""
 
     restoring: bool = False
     files: dict[str, Uri] = field(default_factory=dict)
     directories: dict[str, Uri] = field(default_factory=dict)
     sidecars: dict[Uri, dict[int, str]] = field(default_factory=dict)
-    talks: dict[Uri, TalkFiles] = field(default_factory=dict)
+    talks: dict[Uri, SessionFiles] = field(default_factory=dict)
     outputs: dict[str, Uri] = field(default_factory=dict)
     private: dict[str, Uri] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -199,7 +199,7 @@ class Sorted:
         base = Uri(uri.parts[:4])
         if is_dir and len(uri.parts) > 4:
             return  # they come with what lies in them
-        talk = self.talks.setdefault(base, TalkFiles(base))
+        talk = self.talks.setdefault(base, SessionFiles(base))
         match uri.parts[4:]:
             case ():
                 return

@@ -9,11 +9,11 @@ from datetime import UTC
 
 from recalld.domain.session import Message
 
-from . import trailer
+from . import memory_footer
 from .events import slug
-from .salvage import Remembrance
-from .talk import day, moment, quote, speaker, windows
-from .wire import tokens
+from .fact_sentences import day, moment, quote, speaker, windows
+from .llm_output_parser import ProposedMemory
+from .openviking_json import tokens
 
 QUOTES_MAX = 6
 MESSAGE_CHARS_MAX = 2_000
@@ -36,7 +36,7 @@ class Memory:
     peer_id: str
 
 
-def memory(told: Remembrance, by_label: Mapping[str, Message]) -> Memory:
+def memory(told: ProposedMemory, by_label: Mapping[str, Message]) -> Memory:
     """The file of one proposal. Its quotations are the messages' own words."""
     quoted = sorted((by_label[label] for label in told.labels), key=lambda m: m.ordinal)[:QUOTES_MAX]
     first = quoted[0]
@@ -54,11 +54,11 @@ def memory(told: Remembrance, by_label: Mapping[str, Message]) -> Memory:
         "messages": list(ids),
     }
     return Memory(
-        key[:16], f"{place}/{name}.md", trailer.attach(_body(told, quoted), fields), ids, first.at, first.peer_id
+        key[:16], f"{place}/{name}.md", memory_footer.attach(_body(told, quoted), fields), ids, first.at, first.peer_id
     )
 
 
-def _body(told: Remembrance, quoted: Sequence[Message]) -> str:
+def _body(told: ProposedMemory, quoted: Sequence[Message]) -> str:
     who = ", ".join(dict.fromkeys(map(speaker, quoted)))
     said = "\n>\n".join(quote(m, " ".join(m.text.split())) for m in quoted)
     return f"# {told.title}\n\n## Summary\n\n{day(quoted[0])}, {who}: {told.text}\n\n{said}"

@@ -18,7 +18,7 @@ CONTEXT_LINES = 3
 Blocks = list[tuple[str, int, int, int, int]]
 
 
-def unified(before: bytes | None, after: bytes | None, path: str) -> str:
+def unified_diff(before: bytes | None, after: bytes | None, path: str) -> str:
     """The diff, "" if nothing differs; None: the file is not there. Raises ``Invalid``: ``RESOURCE_EXHAUSTED`` beyond
     the limits, and for what is not UTF-8."""
     a, b = _lines(before, path), _lines(after, path)

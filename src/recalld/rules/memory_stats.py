@@ -14,7 +14,7 @@ HOT_ABOVE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class MemoryStats:
     """How many memories, of which kinds, and how old: ``cold``, ``warm`` and ``hot`` by the time of their last change."""
 
     total: int
@@ -38,7 +38,7 @@ def hotness(age_days: float) -> float:
     return float(2.0 ** (-max(0.0, age_days) / HALF_LIFE_DAYS))
 
 
-def census(memories: Iterable[tuple[str, float, float]], now: float, category: str = "") -> Census:
+def memory_stats(memories: Iterable[tuple[str, float, float]], now: float, category: str = "") -> MemoryStats:
     """Count memories, each given as its path below ``memories`` and the times it was made and last changed.
 
     ``category``: count these alone. What is asked for by no one is not known here (reading leaves no trace), so age is
@@ -60,7 +60,7 @@ def census(memories: Iterable[tuple[str, float, float]], now: float, category: s
         unchanged_30d += age > 30
         oldest = max(oldest, (now - created) / DAY_S)
     named = (category,) if category else CATEGORIES
-    return Census(
+    return MemoryStats(
         total=sum(kinds.values()),
         by_category={**dict.fromkeys(named, 0), **dict(sorted(kinds.items()))},
         cold=heat["cold"],

@@ -16,7 +16,7 @@ _ROLE = re.compile(r"\s*(user|assistant|system|tool)[:：]\s", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class TalkHead:
+class TranscriptHeader:
     """Who said it ("" = not told), when (epoch seconds, None = not told), where the words begin, and the
     stamp as written."""
 
@@ -26,7 +26,7 @@ class TalkHead:
     stamp: str = ""
 
 
-def talk_head(text: str, name: str = "") -> TalkHead | None:
+def transcript_header(text: str, name: str = "") -> TranscriptHeader | None:
     """Read the head of a turn: a stamp in brackets with or without a speaker, or a role; None if there is neither.
 
     A bare "Name: text" is no head: descriptions of tools and glossaries look the same. ``name``: the file's name ("" = a
@@ -37,6 +37,6 @@ def talk_head(text: str, name: str = "") -> TalkHead | None:
     if stamped is not None:
         at = epoch_of(stamped[1])
         if at is not None:
-            return TalkHead((stamped[2] or "").strip(), at, stamped.end(), stamped[1])
+            return TranscriptHeader((stamped[2] or "").strip(), at, stamped.end(), stamped[1])
     role = _ROLE.match(head) if suffix_of(name) in _PROSE else None
-    return TalkHead(role[1].lower(), None, role.end()) if role else None
+    return TranscriptHeader(role[1].lower(), None, role.end()) if role else None

@@ -2,28 +2,28 @@
 
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
-from recalld.rules.remembering import TYPES, event_tags, memory_type, remembering
+from recalld.rules.memory_policy import TYPES, event_tags, memory_type, read_memory_policy
 
 OWN = Message("a", "user", (), "mine")
 PEER = Message("b", "user", (), "theirs", peer_id="mara")
 
 
 def test_without_a_policy_everything_is_remembered() -> None:
-    allowed = remembering(None)
-    assert allowed.heard([OWN, PEER]) == (OWN, PEER)
-    assert allowed.types == frozenset(TYPES)
-    assert allowed.working
+    policy = read_memory_policy(None)
+    assert policy.allowed([OWN, PEER]) == (OWN, PEER)
+    assert policy.types == frozenset(TYPES)
+    assert policy.working
 
 
 def test_each_side_can_be_switched_off() -> None:
-    assert remembering({"self": {"enabled": False}}).heard([OWN, PEER]) == (PEER,)
-    assert remembering({"peer": {"enabled": False}}).heard([OWN, PEER]) == (OWN,)
-    assert not remembering({"working_memory": {"enabled": False}}).working
+    assert read_memory_policy({"self": {"enabled": False}}).allowed([OWN, PEER]) == (PEER,)
+    assert read_memory_policy({"peer": {"enabled": False}}).allowed([OWN, PEER]) == (OWN,)
+    assert not read_memory_policy({"working_memory": {"enabled": False}}).working
 
 
 def test_an_empty_list_of_types_remembers_nothing_and_experiences_bring_what_they_rest_on() -> None:
-    assert remembering({"memory_types": []}).heard([OWN, PEER]) == ()
-    assert remembering({"memory_types": ["experiences"]}).types == {"experiences", "cases", "trajectories"}
+    assert read_memory_policy({"memory_types": []}).allowed([OWN, PEER]) == ()
+    assert read_memory_policy({"memory_types": ["experiences"]}).types == {"experiences", "cases", "trajectories"}
 
 
 def test_a_commits_tags_win_over_the_sessions_even_when_there_are_none() -> None:

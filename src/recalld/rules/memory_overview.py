@@ -11,7 +11,7 @@ HEADINGS_MAX = 20
 _HEADING = re.compile(r"^(#{1,6})[ \t]+([^\n]{1,200})$", re.MULTILINE)
 
 
-def gist(text: str) -> str:
+def memory_overview(text: str) -> str:
     """What stands under the heading Summary, if it leads the text; else the tree of headings and the first paragraph, at
     most 400 characters of it."""
     headings = list(_HEADING.finditer(text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recalld.rules.census import CATEGORIES, DAY_S, category_of, census, hotness
+from recalld.rules.memory_stats import CATEGORIES, DAY_S, category_of, hotness, memory_stats
 
 NOW = 1_700_000_000.0
 memories = st.lists(
@@ -32,20 +32,20 @@ def test_heat_halves_every_seven_days() -> None:
 
 
 def test_old_and_new_are_told_apart() -> None:
-    found = census([at("events/a.md", 0), at("events/b.md", 8), at("profile.md", 60)], NOW)
+    found = memory_stats([at("events/a.md", 0), at("events/b.md", 8), at("profile.md", 60)], NOW)
     assert (found.hot, found.warm, found.cold) == (1, 1, 1)
     assert (found.unchanged_7d, found.unchanged_30d, found.oldest_days) == (2, 1, 60.0)
     assert (found.total, found.by_category["events"], found.by_category["profile"]) == (3, 2, 1)
 
 
 def test_a_kind_that_is_asked_for_is_counted_alone() -> None:
-    found = census([at("events/a.md", 0), at("profile.md", 60)], NOW, "events")
+    found = memory_stats([at("events/a.md", 0), at("profile.md", 60)], NOW, "events")
     assert (found.total, found.by_category, found.oldest_days) == (1, {"events": 1}, 0.0)
 
 
 @given(memories)
 def test_every_memory_is_counted_once(given_memories: list[tuple[str, float, float]]) -> None:
-    found = census(given_memories, NOW)
+    found = memory_stats(given_memories, NOW)
     assert found.total == len(given_memories) == sum(found.by_category.values())
     assert found.cold + found.warm + found.hot == found.total
     assert found.unchanged_30d <= found.unchanged_7d <= found.total

@@ -6,19 +6,19 @@ from recalld.domain.caller import Caller
 from recalld.domain.node import Entry
 from recalld.domain.uri import Uri
 from recalld.ports.doors import Doors
-from recalld.rules.census import Census, census
+from recalld.rules.memory_stats import MemoryStats, memory_stats
 
 MEMORIES_MAX = 100_000
 DEPTH_MAX = 32
 
 
-async def count_memories(caller: Caller, doors: Doors, *, category: str = "") -> Census:
+async def count_memories(caller: Caller, doors: Doors, *, category: str = "") -> MemoryStats:
     """The caller's own memories in figures, up to 100,000 entries; those kept for peers are not among them."""
     home = Uri(("user", caller.user, "memories"))
     entries = await doors.ledger.tenant(caller).walk(home, depth_max=DEPTH_MAX, nodes_max=MEMORIES_MAX)
     return await doors.compute.run(_counted, entries, doors.clock.now(), category)
 
 
-def _counted(entries: list[Entry], now: float, category: str) -> Census:
+def _counted(entries: list[Entry], now: float, category: str) -> MemoryStats:
     files = [(e.rel_path, e.node.created_at, e.node.updated_at) for e in entries if not e.node.is_dir]
-    return census(files, now, category)
+    return memory_stats(files, now, category)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
-from recalld.rules.salvage import MEMORIES_MAX, TEXT_CHARS_MAX, memories, tiers
+from recalld.rules.llm_output_parser import MEMORIES_MAX, TEXT_CHARS_MAX, parse_memories, parse_tiers
 
 TYPES = ("events", "preferences", "entities")
 KNOWN = {"m0", "m1"}
@@ -38,23 +38,23 @@ BAD = [
     ],
 )
 def test_tiers_are_found_wherever_they_stand(answer: str) -> None:
-    assert tiers(answer) == ("About herons.", "They fish.")
+    assert parse_tiers(answer) == ("About herons.", "They fish.")
 
 
 @pytest.mark.parametrize(
     "answer", ["", "I cannot do that.", "{}", '{"abstract": ""}', '{"abstract": 3}', '{"echo": "x"}', "[1]"]
 )
 def test_an_answer_without_an_abstract_is_of_no_use(answer: str) -> None:
-    assert tiers(answer) is None
+    assert parse_tiers(answer) is None
 
 
 def test_a_missing_overview_is_empty() -> None:
-    assert tiers('{"abstract": "a"}') == ("a", "")
+    assert parse_tiers('{"abstract": "a"}') == ("a", "")
 
 
 @given(st.text(), st.text())
 def test_tiers_keep_their_sizes_whatever_was_said(abstract: str, overview: str) -> None:
-    found = tiers(json.dumps({"abstract": abstract * 40, "overview": overview * 400}))
+    found = parse_tiers(json.dumps({"abstract": abstract * 40, "overview": overview * 400}))
     if found is not None:
         assert 0 < len(found[0]) <= ABSTRACT_CHARS_MAX
         assert len(found[1]) <= OVERVIEW_CHARS_MAX
@@ -64,41 +64,41 @@ def test_tiers_keep_their_sizes_whatever_was_said(abstract: str, overview: str) 
 
 @pytest.mark.parametrize("bad", BAD, ids=repr)
 def test_one_bad_memory_leaves_the_others(bad: object) -> None:
-    found = memories(json.dumps({"memories": [bad, GOOD]}), KNOWN, TYPES)
+    found = parse_memories(json.dumps({"memories": [bad, GOOD]}), KNOWN, TYPES)
     assert found is not None
     assert [one.title for one in found] == ["Moved"]
 
 
 def test_a_list_that_was_cut_off_gives_what_was_whole() -> None:
     whole = json.dumps({"memories": [GOOD, {**GOOD, "text": "She has a cat."}]})
-    found = memories(whole[: whole.index("She has") + 3], KNOWN, TYPES)
+    found = parse_memories(whole[: whole.index("She has") + 3], KNOWN, TYPES)
     assert found is not None
     assert [one.text for one in found] == [GOOD["text"]]
 
 
 def test_labels_nobody_knows_are_dropped_and_brackets_forgiven() -> None:
-    found = memories(json.dumps({"memories": [{**GOOD, "messages": ["[m1]", "m7", "m1"]}]}), KNOWN, TYPES)
+    found = parse_memories(json.dumps({"memories": [{**GOOD, "messages": ["[m1]", "m7", "m1"]}]}), KNOWN, TYPES)
     assert found is not None
     assert found[0].labels == ("m1",)
 
 
 def test_nothing_worth_remembering_is_an_answer_and_prose_is_none() -> None:
-    assert memories('{"memories": []}', KNOWN, TYPES) == ()
-    assert memories("Nothing to remember.", KNOWN, TYPES) is None
+    assert parse_memories('{"memories": []}', KNOWN, TYPES) == ()
+    assert parse_memories("Nothing to remember.", KNOWN, TYPES) is None
 
 
 @given(st.text(max_size=300), st.integers(0, 300))
 def test_whatever_is_said_what_comes_out_holds(noise: str, cut: int) -> None:
     items = [{**GOOD, "text": f"{noise} {i}", "title": noise} for i in range(30)]
     for answer in (noise, noise + json.dumps({"memories": items}), json.dumps({"memories": items})[: -1 - cut]):
-        for one in memories(answer, KNOWN, TYPES) or ():
+        for one in parse_memories(answer, KNOWN, TYPES) or ():
             assert one.type in TYPES
             assert 0 < len(one.text) <= TEXT_CHARS_MAX
             assert set(one.labels) <= KNOWN
-        assert len(memories(answer, KNOWN, TYPES) or ()) <= MEMORIES_MAX
+        assert len(parse_memories(answer, KNOWN, TYPES) or ()) <= MEMORIES_MAX
 
 
 @pytest.mark.parametrize("answer", ["{" * 70_000, '{"a":' * 40_000, "[" * 70_000, '{"abstract": "' + "\\" * 70_000])
 def test_hostile_nesting_comes_to_nothing(answer: str) -> None:
-    assert memories(answer, KNOWN, TYPES) is None
-    tiers(answer)
+    assert parse_memories(answer, KNOWN, TYPES) is None
+    parse_tiers(answer)

@@ -22,7 +22,7 @@ _IMPLIED = {"experiences": ("cases", "trajectories")}
 
 
 @dataclass(frozen=True, slots=True)
-class Remembering:
+class MemoryPolicy:
     """``own``: memories of the user's talk; ``peers``: of messages with a peer; ``working``: an overview of the archive."""
 
     own: bool = True
@@ -30,19 +30,19 @@ class Remembering:
     working: bool = True
     types: frozenset[str] = frozenset(TYPES)
 
-    def heard(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+    def allowed(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         """The messages memories may be made of."""
         if not self.types:
             return ()
         return tuple(m for m in messages if (self.peers if m.peer_id else self.own))
 
 
-def remembering(policy: Mapping[str, Any] | None) -> Remembering:
+def read_memory_policy(policy: Mapping[str, Any] | None) -> MemoryPolicy:
     """A wire ``memory_policy`` with what it leaves out at its usual value."""
     given = policy or {}
     named = given.get("memory_types")
     types = frozenset(TYPES) if named is None else frozenset(n for t in named for n in (t, *_IMPLIED.get(t, ())))
-    return Remembering(_on(given, "self"), _on(given, "peer"), _on(given, "working_memory"), types)
+    return MemoryPolicy(_on(given, "self"), _on(given, "peer"), _on(given, "working_memory"), types)
 
 
 def event_tags(config: Mapping[str, Any], over: Sequence[str] | None) -> tuple[str, ...]:

@@ -12,14 +12,14 @@ from .chunks import chunks_of_message
 from .quoted import unquoted
 
 
-def own_words(messages: Sequence[Message]) -> tuple[Message, ...]:
+def own_text(messages: Sequence[Message]) -> tuple[Message, ...]:
     """The same messages with texts of their own words alone; their parts stay as they came."""
     return tuple(m if (said := unquoted(m.text)) == m.text else replace(m, text=said) for m in messages)
 
 
-def chunks_of_own_words(message: Message) -> tuple[Chunk, ...]:
+def chunks_of_own_text(message: Message) -> tuple[Chunk, ...]:
     """Chunks of what the message itself says. Where something was left out, each chunk carries its words: the offsets
     are not those of the stored text."""
-    (own,) = own_words((message,))
+    (own,) = own_text((message,))
     chunks = chunks_of_message(own.text, own.peer_id or own.role, own.at, own.created_at)
     return chunks if own is message else tuple(replace(c, text=own.text[c.start : c.end]) for c in chunks)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
-from recalld.rules import trailer
-from recalld.rules.remembered import MESSAGE_TOKENS, memory, stretches
-from recalld.rules.salvage import Remembrance
+from recalld.rules import memory_footer
+from recalld.rules.llm_output_parser import ProposedMemory
+from recalld.rules.memory_file import MESSAGE_TOKENS, memory, stretches
 
 
 def said(at: int, text: str = "I moved to Lisbon.", peer: str = "") -> Message:
@@ -18,7 +18,7 @@ def said(at: int, text: str = "I moved to Lisbon.", peer: str = "") -> Message:
 
 @given(st.text(min_size=1, max_size=80), st.sampled_from(["events", "preferences", "entities"]))
 def test_no_title_leads_out_of_the_memory_tree(title: str, kind: str) -> None:
-    made = memory(Remembrance(kind, title, "Ana moved.", ("m0",)), {"m0": said(0)})
+    made = memory(ProposedMemory(kind, title, "Ana moved.", ("m0",)), {"m0": said(0)})
     uri = Uri.parse(f"viking://user/ana/memories/{made.path}")
     assert uri.parts[:4] == ("user", "ana", "memories", kind)
     assert len(uri.parts) == (8 if kind == "events" else 5)
@@ -27,17 +27,17 @@ def test_no_title_leads_out_of_the_memory_tree(title: str, kind: str) -> None:
 
 def test_the_quotation_is_the_messages_own_words() -> None:
     made = memory(
-        Remembrance("events", "Moved", "Ana lives in Lisbon.", ("m1", "m0")),
+        ProposedMemory("events", "Moved", "Ana lives in Lisbon.", ("m1", "m0")),
         {"m0": said(0), "m1": said(1, "It rains.")},
     )
     assert made.message_ids == ("id0", "id1")
     assert "> I moved to Lisbon." in made.text
     assert "> It rains." in made.text
-    assert trailer.read(made.text)["messages"] == ["id0", "id1"]
+    assert memory_footer.read(made.text)["messages"] == ["id0", "id1"]
 
 
 def test_the_same_proposal_has_the_same_place() -> None:
-    told = Remembrance("events", "Moved", "Ana moved.", ("m0",))
+    told = ProposedMemory("events", "Moved", "Ana moved.", ("m0",))
     assert memory(told, {"m0": said(0)}) == memory(told, {"m0": said(0)})
 
 
@@ -55,5 +55,7 @@ def test_a_long_message_is_asked_about_to_its_end() -> None:
     long = said(0, "It rains. " * 1_000 + "I moved to Lisbon.")
     pieces = [piece for stretch in stretches([long, said(1)]) for piece in stretch]
     assert "".join(piece.text for piece in pieces if piece.id == "id0") == long.text
-    made = memory(Remembrance("events", "Moved", "Ana lives in Lisbon.", ("a", "b")), {"a": pieces[0], "b": pieces[-2]})
+    made = memory(
+        ProposedMemory("events", "Moved", "Ana lives in Lisbon.", ("a", "b")), {"a": pieces[0], "b": pieces[-2]}
+    )
     assert made.message_ids == ("id0",)

@@ -23,7 +23,7 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Remembrance:
+class ProposedMemory:
     """One proposed memory as the model told it; ``labels``: messages it quotes, all of them known."""
 
     type: str
@@ -32,9 +32,9 @@ class Remembrance:
     labels: tuple[str, ...]
 
 
-def tiers(answer: str) -> tuple[str, str] | None:
+def parse_tiers(answer: str) -> tuple[str, str] | None:
     """Abstract and overview within their limits; None where no abstract can be made out. A missing overview is ""."""
-    said = _heard(answer)
+    said = _without_thoughts(answer)
     for found in _objects(said):
         abstract, overview = found.get("abstract"), found.get("overview")
         if isinstance(abstract, str) and abstract.strip():
@@ -44,11 +44,11 @@ def tiers(answer: str) -> tuple[str, str] | None:
     return _tiers(told, _field(said, "overview")) if told.strip() else None
 
 
-def memories(answer: str, known: Container[str], types: Sequence[str]) -> tuple[Remembrance, ...] | None:
+def parse_memories(answer: str, known: Container[str], types: Sequence[str]) -> tuple[ProposedMemory, ...] | None:
     """Every item that holds: a type of ``types``, words, and at least one ``known`` message. None: no list was found."""
-    said = _heard(answer)
+    said = _without_thoughts(answer)
     listed = False
-    found: dict[tuple[str, str], Remembrance] = {}
+    found: dict[tuple[str, str], ProposedMemory] = {}
     for candidate in _objects(said):
         items = candidate.get("memories")
         listed = listed or isinstance(items, list)
@@ -60,7 +60,7 @@ def memories(answer: str, known: Container[str], types: Sequence[str]) -> tuple[
     return tuple(found.values()) if found or listed or empty else None
 
 
-def _memory(item: Any, known: Container[str], types: Sequence[str]) -> Remembrance | None:
+def _memory(item: Any, known: Container[str], types: Sequence[str]) -> ProposedMemory | None:
     if not isinstance(item, dict) or item.get("type") not in types:
         return None
     title, text, quoted = item.get("title"), item.get("text"), item.get("messages")
@@ -71,7 +71,7 @@ def _memory(item: Any, known: Container[str], types: Sequence[str]) -> Remembran
         return None
     words = fit(_flat(text), TEXT_CHARS_MAX)
     named = _flat(title) if isinstance(title, str) else ""
-    return Remembrance(str(item["type"]), fit(named or words, TITLE_CHARS_MAX), words, labels) if words else None
+    return ProposedMemory(str(item["type"]), fit(named or words, TITLE_CHARS_MAX), words, labels) if words else None
 
 
 def _tiers(abstract: str, overview: str) -> tuple[str, str] | None:
@@ -81,7 +81,7 @@ def _tiers(abstract: str, overview: str) -> tuple[str, str] | None:
     return fit(short, ABSTRACT_CHARS_MAX), fit(_CONTROLS.sub("", overview), OVERVIEW_CHARS_MAX)
 
 
-def _heard(answer: str) -> str:
+def _without_thoughts(answer: str) -> str:
     return _THOUGHT.sub("", answer[:ANSWER_CHARS_MAX])
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from recalld.domain.uri import Uri
 from recalld.rules.context import Found
-from recalld.rules.digest import digest
+from recalld.rules.extractive_digest import digest
 from recalld.rules.quoted import DIGEST_HEAD, unquoted
 
 

@@ -12,12 +12,12 @@ KEPT: Final = "extractive!kept"
 """Mark of tiers that stay extractive, since their import had planned all the tokens it may."""
 
 
-def mark(name: str, version: str) -> str:
+def generator_id(name: str, version: str) -> str:
     """What stands in ``Tiers.made_by``: a writer and the version of its prompts."""
     return f"{'_'.join(name.split())}@{version}"
 
 
-def made_key(account: str, by: str, parts: Sequence[str]) -> str:
+def cache_key(account: str, by: str, parts: Sequence[str]) -> str:
     """The name of what the writer ``by`` makes of this input. Accounts share nothing, not even this."""
     told = hashlib.sha256()
     for part in (account, by, *parts):

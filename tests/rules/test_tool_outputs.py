@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recalld.domain.policy import TalkPolicy
 from recalld.domain.uri import Uri
-from recalld.rules.outputs import Output, is_output_id, matches, preview, set_aside
+from recalld.rules.tool_outputs import Output, is_output_id, matches, preview, set_aside
 
 SESSION = Uri(("user", "ana", "sessions", "s"))
 POLICY = TalkPolicy()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from recalld.domain.errors import Denied, Invalid, RecalldError
 from recalld.domain.pack import DenseIndex, Manifest, PackEntry, PackRoot
 from recalld.domain.uri import Uri
-from recalld.rules.pack import (
+from recalld.rules.pack_format import (
     check_exportable,
     check_names,
     check_tree,
