@@ -58,7 +58,7 @@ class Bench:
 
     name: str
     shelf: Shelf
-    doors: Any
+    ports: Any
     item_of: dict[int, str]
     scopes: list[tuple[Any, Caller, tuple[Uri, ...]]]
     main: tuple[str, ...] | None
@@ -88,13 +88,13 @@ async def fill(name: str, mode: str, embedder: Any, loaders: Any) -> Bench:
                     when = f"[{it.time}] " if it.time else ""
                     item_of[shelf.file(Uri((*base.parts, *path)), when + head + it.text)] = it.id
             scopes.append((scope, Caller(user=user), () if talk else (base,)))
-    doors = doors_of(shelf, embedder)
+    ports = ports_of(shelf, embedder)
     if embedder is not None:
         await embed_all(shelf, embedder)
-    return Bench(name, shelf, doors, item_of, scopes, data.main_categories)
+    return Bench(name, shelf, ports, item_of, scopes, data.main_categories)
 
 
-def doors_of(shelf: Shelf, embedder: Any) -> Any:
+def ports_of(shelf: Shelf, embedder: Any) -> Any:
     clock = SimpleNamespace(monotonic=time.perf_counter)
     return SimpleNamespace(
         catalog=SqliteCatalog(shelf),
@@ -123,9 +123,9 @@ async def gather(bench: Bench) -> list[tuple[Any, Any, Any, Any]]:
     for scope, caller, targets in bench.scopes:
         for q in scope.queries:
             asked = Query(q.text[:10_000], targets=targets, limit=100)
-            resolved = await bench.doors.catalog.resolve_scope(caller, asked)
-            found = await recall(plan(asked), resolved, bench.doors, deadline_s=60)
-            table, evidence = await rows_of(resolved, found, bench.doors)
+            resolved = await bench.ports.catalog.resolve_scope(caller, asked)
+            found = await recall(plan(asked), resolved, bench.ports, deadline_s=60)
+            table, evidence = await rows_of(resolved, found, bench.ports)
             kept.append((q, scope.id, table, evidence))
     return kept
 
@@ -159,7 +159,7 @@ async def measure_find(
                 continue
             t, p = time.perf_counter(), time.process_time()
             answer = await find_module.find(
-                Query(q.text[:10_000], targets=targets, limit=limit), caller, bench.doors, deadline_s=60
+                Query(q.text[:10_000], targets=targets, limit=limit), caller, bench.ports, deadline_s=60
             )
             wall.append((time.perf_counter() - t) * 1e3)
             cpu.append((time.process_time() - p) * 1e3)

@@ -12,7 +12,7 @@ import pytest
 
 from recalld.adapters.clock.memory import MemoryClock
 from recalld.adapters.ledger.sqlite import SqliteLedger
-from recalld.app.build import open_doors
+from recalld.app.build import open_ports
 from recalld.app.config import load_config
 from recalld.app.engine import Engine
 from recalld.app.housekeeping import Housekeeping
@@ -22,7 +22,7 @@ from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.report import Added, Appended, Committed
 from recalld.infra.tripwire import Tripwire
 from recalld.infra.watchdog import Watchdog
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 
 ROUNDS_MAX = 400
 STEP_S = 5.0
@@ -31,10 +31,10 @@ LEASE_S = 60.0
 
 @dataclass(slots=True)
 class House:
-    """``r`` are the verbs, ``doors`` what lies behind them; time passes only when jobs wait for it."""
+    """``r`` are the verbs, ``ports`` what lies behind them; time passes only when jobs wait for it."""
 
     r: Engine
-    doors: Doors
+    ports: Ports
     clock: MemoryClock
     folder: Path
 
@@ -63,7 +63,7 @@ class House:
 
     async def lease(self, jobs_max: int = 1) -> list[Job]:
         """Take jobs as a worker does."""
-        return await self.doors.ledger.lease(worker="house", jobs_max=jobs_max, lease_s=LEASE_S)
+        return await self.ports.ledger.lease(worker="house", jobs_max=jobs_max, lease_s=LEASE_S)
 
     async def lease_of(self, kind: str) -> Job:
         """Take the one job of a kind, and with it whatever stands before it."""
@@ -74,7 +74,7 @@ class House:
         ran = 0
         for _ in range(ROUNDS_MAX):
             for job in await self.lease(8):
-                await run_job(job, self.doors)
+                await run_job(job, self.ports)
                 ran += 1
             if not any(q.pending + q.running for q in await self.r.queues()):
                 return ran
@@ -105,16 +105,16 @@ class House:
 async def house_at(folder: Path, tripwire: Tripwire | None = None, **settings: Any) -> AsyncIterator[House]:
     """Open a house. ``settings`` are configuration keys; without an embedder unless one is named."""
     config = load_config(None, data=folder, **{"embedder": {"kind": "none"}, **settings})
-    async with open_doors(config) as opened:
+    async with open_ports(config) as opened:
         clock = MemoryClock()
         assert isinstance(opened.ledger, SqliteLedger)
         opened.ledger.clock = clock
-        doors = replace(opened, clock=clock)
+        ports = replace(opened, clock=clock)
         watchdog = Watchdog()
-        engine = Engine(doors, config, Caller(), Housekeeping(doors, config, watchdog))
+        engine = Engine(ports, config, Caller(), Housekeeping(ports, config, watchdog))
         if tripwire is not None:
             tripwire.trips.clear()  # the wire is stretched for verbs, not for making the folder
-        yield House(engine, doors, clock, folder)
+        yield House(engine, ports, clock, folder)
 
 
 @pytest.fixture

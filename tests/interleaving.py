@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.turns import Turns
 
 T = TypeVar("T")
@@ -67,18 +67,18 @@ class Counted:
             yield one
 
 
-def gated(doors: Doors, gate: Gate) -> Doors:
-    """The same doors for the verb under test."""
-    known = {field.name for field in fields(Doors)}
-    ports: dict[str, Any] = {name: Counted(getattr(doors, name), gate) for name in WATCHED if name in known}
-    return replace(doors, turns=Turns(), **ports)
+def gated(ports: Ports, gate: Gate) -> Ports:
+    """The same ports for the verb under test."""
+    known = {field.name for field in fields(Ports)}
+    counted: dict[str, Any] = {name: Counted(getattr(ports, name), gate) for name in WATCHED if name in known}
+    return replace(ports, turns=Turns(), **counted)
 
 
 async def interleaved(
-    verb: Callable[[Doors], Awaitable[T]], intruder: Callable[[], Awaitable[Any]], doors: Doors, at: int
+    verb: Callable[[Ports], Awaitable[T]], intruder: Callable[[], Awaitable[Any]], ports: Ports, at: int
 ) -> tuple[T, bool]:
     """The verb's result with the intruder before its call ``at``; False: it ended before that, and nobody intruded."""
     gate = Gate(at, intruder)
-    result = await verb(gated(doors, gate))
+    result = await verb(gated(ports, gate))
     assert gate.calls < CALLS_MAX, "the verb does not end"
     return result, gate.opened

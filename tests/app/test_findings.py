@@ -11,7 +11,7 @@ from tests.house_fixture import House
 
 
 def housekeeping(house: House) -> Housekeeping:
-    return Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog())
+    return Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog())
 
 
 async def test_before_the_first_round_nothing_is_known(house: House) -> None:
@@ -30,7 +30,7 @@ async def test_a_round_measures_and_counts(house: House) -> None:
     assert found.usage.chunks >= 1
     assert found.measured_ago_s == 0.0
     assert found.readiness.state == "ready"
-    assert [(m.door, m.state) for m in found.models] == [
+    assert [(m.role, m.state) for m in found.models] == [
         ("embedder", "not_configured"),
         ("reranker", "not_configured"),
         ("model", "ok"),

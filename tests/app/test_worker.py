@@ -16,7 +16,7 @@ from recalld.domain.commit import Commit, NewTask
 from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, NotFound, Upstream
 from recalld.domain.job import Job, Lane, NewJob, TaskStatus
 from recalld.domain.policy import JobPolicy
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.model import Bill, Purse
 from tests.house_fixture import House
 
@@ -39,12 +39,12 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
 async def enqueue(house: House, kind: str) -> None:
     """A job with a task that a user watches."""
     job = NewJob(kind, kind, task_id=f"task_{kind}")
-    tenant = house.doors.ledger.tenant(house.r.caller)
+    tenant = house.ports.ledger.tenant(house.r.caller)
     await tenant.commit(Commit((NewTask(job.task_id, "add_resource"),), (job,)))
 
 
-async def done(job: Job, doors: Doors) -> None:
-    await doors.ledger.tenant(job.caller).commit(Commit(done=job.id))
+async def done(job: Job, ports: Ports) -> None:
+    await ports.ledger.tenant(job.caller).commit(Commit(done=job.id))
 
 
 async def test_a_job_that_raises_is_tried_again_later_and_later_then_dead_with_its_reason(
@@ -52,7 +52,7 @@ async def test_a_job_that_raises_is_tried_again_later_and_later_then_dead_with_i
 ) -> None:
     tried: list[float] = []
 
-    async def breaks(job: Job, doors: Doors) -> None:
+    async def breaks(job: Job, ports: Ports) -> None:
         tried.append(house.clock.now())
         raise ValueError("the wheel came off")
 
@@ -72,7 +72,7 @@ async def test_a_job_that_raises_is_tried_again_later_and_later_then_dead_with_i
 async def test_what_cannot_succeed_is_tried_once(house: House, steps: Steps, failure: Exception) -> None:
     tried = 0
 
-    async def refuses(job: Job, doors: Doors) -> None:
+    async def refuses(job: Job, ports: Ports) -> None:
         nonlocal tried
         tried += 1
         raise failure
@@ -86,10 +86,10 @@ async def test_what_cannot_succeed_is_tried_once(house: House, steps: Steps, fai
 async def test_what_failed_for_a_while_succeeds_in_the_end(house: House, steps: Steps) -> None:
     failures: list[Exception] = [Upstream("late"), Busy("full"), OSError("no space")]
 
-    async def recovers(job: Job, doors: Doors) -> None:
+    async def recovers(job: Job, ports: Ports) -> None:
         if failures:
             raise failures.pop()
-        await done(job, doors)
+        await done(job, ports)
 
     steps(recovers=recovers)
     await enqueue(house, "recovers")
@@ -110,8 +110,8 @@ async def test_a_job_that_ends_while_its_lease_is_renewed_does_not_end_the_worke
         running.clear()
         return []
 
-    monkeypatch.setattr(house.doors.ledger, "beat", beat)
-    beating = asyncio.ensure_future(working._beat(house.doors, "house", 0.003, running))
+    monkeypatch.setattr(house.ports.ledger, "beat", beat)
+    beating = asyncio.ensure_future(working._beat(house.ports, "house", 0.003, running))
     while not beats:
         await asyncio.sleep(0.001)
     for _ in range(5):
@@ -124,12 +124,12 @@ async def test_a_job_that_ends_while_its_lease_is_renewed_does_not_end_the_worke
 
 
 async def test_a_deadline_ends_a_job_that_does_not(house: House, steps: Steps) -> None:
-    async def hangs(job: Job, doors: Doors) -> None:
+    async def hangs(job: Job, ports: Ports) -> None:
         await asyncio.Event().wait()
 
     steps(JobPolicy(attempts_max=5, deadline_s=0.01), hangs=hangs)
     await enqueue(house, "hangs")
-    await run_job(await house.lease_of("hangs"), house.doors)
+    await run_job(await house.lease_of("hangs"), house.ports)
     queue = await house.queue("hangs")
     assert (queue.pending, queue.running) == (1, 0)
 
@@ -141,13 +141,13 @@ async def test_a_job_of_an_unknown_kind_is_dead_at_once(house: House) -> None:
 
 
 async def test_a_job_whose_lease_went_elsewhere_leaves_it_alone(house: House, steps: Steps) -> None:
-    async def loses(job: Job, doors: Doors) -> None:
-        await doors.ledger.release(worker="house")
-        await done(job, doors)
+    async def loses(job: Job, ports: Ports) -> None:
+        await ports.ledger.release(worker="house")
+        await done(job, ports)
 
     steps(loses=loses)
     await enqueue(house, "loses")
-    await run_job(await house.lease_of("loses"), house.doors)
+    await run_job(await house.lease_of("loses"), house.ports)
     queue = await house.queue("loses")
     assert (queue.pending, queue.dead, queue.done) == (1, 0, 0)
 
@@ -155,7 +155,7 @@ async def test_a_job_whose_lease_went_elsewhere_leaves_it_alone(house: House, st
 async def test_a_cancelled_job_is_stopped_where_it_stands(house: House, steps: Steps) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
-    async def runs(job: Job, doors: Doors) -> None:
+    async def runs(job: Job, ports: Ports) -> None:
         begun.set()
         try:
             await asyncio.Event().wait()
@@ -165,7 +165,7 @@ async def test_a_cancelled_job_is_stopped_where_it_stands(house: House, steps: S
     steps(runs=runs)
     await enqueue(house, "runs")
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        loop = group.create_task(work(house.doors, name="house", lease_s=3.0))
+        loop = group.create_task(work(house.ports, name="house", lease_s=3.0))
         await begun.wait()
         await house.r.cancel("task_runs")
         await ended.wait()
@@ -176,18 +176,18 @@ async def test_a_cancelled_job_is_stopped_where_it_stands(house: House, steps: S
 async def test_one_failing_job_does_not_stop_the_others(house: House, steps: Steps) -> None:
     finished = asyncio.Event()
 
-    async def breaks(job: Job, doors: Doors) -> None:
+    async def breaks(job: Job, ports: Ports) -> None:
         raise ValueError("broken")
 
-    async def works(job: Job, doors: Doors) -> None:
-        await done(job, doors)
+    async def works(job: Job, ports: Ports) -> None:
+        await done(job, ports)
         finished.set()
 
     steps(breaks=breaks, works=works)
     await enqueue(house, "breaks")
     await enqueue(house, "works")
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        loop = group.create_task(work(house.doors, name="house", lease_s=60.0))
+        loop = group.create_task(work(house.ports, name="house", lease_s=60.0))
         await finished.wait()
         loop.cancel()
     assert (await house.queue("works")).done == 1
@@ -197,12 +197,12 @@ async def test_waiting_is_no_attempt_and_is_as_long_as_was_said(house: House, st
     tried: list[float] = []
     begun = house.clock.now()
 
-    async def waits(job: Job, doors: Doors) -> None:
+    async def waits(job: Job, ports: Ports) -> None:
         tried.append(house.clock.now() - begun)
         assert job.attempt == 1
         if len(tried) <= 20:
             raise Busy("not now", retry_after_s=60.0)
-        await done(job, doors)
+        await done(job, ports)
 
     steps(JobPolicy(attempts_max=2), waits=waits)
     await enqueue(house, "waits")
@@ -215,7 +215,7 @@ async def test_waiting_is_no_attempt_and_is_as_long_as_was_said(house: House, st
 async def test_a_worker_that_is_stopped_gives_its_job_back_as_if_it_had_not_begun(house: House, steps: Steps) -> None:
     begun, attempts = asyncio.Event(), []
 
-    async def takes_long(job: Job, doors: Doors) -> None:
+    async def takes_long(job: Job, ports: Ports) -> None:
         attempts.append(job.attempt)
         begun.set()
         await asyncio.Event().wait()
@@ -224,7 +224,7 @@ async def test_a_worker_that_is_stopped_gives_its_job_back_as_if_it_had_not_begu
     await enqueue(house, "takes_long")
     for _ in range(5):
         begun.clear()
-        task = asyncio.ensure_future(work(house.doors, name="inside", lease_s=30.0))
+        task = asyncio.ensure_future(work(house.ports, name="inside", lease_s=30.0))
         await asyncio.wait_for(begun.wait(), 10)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -233,15 +233,15 @@ async def test_a_worker_that_is_stopped_gives_its_job_back_as_if_it_had_not_begu
 
 
 async def test_two_tasks_that_ask_for_the_same_both_end(house: House, steps: Steps) -> None:
-    tenant = house.doors.ledger.tenant(house.r.caller)
+    tenant = house.ports.ledger.tenant(house.r.caller)
     for task in ("one", "two"):
         job = NewJob("same", "same", {"n": task}, task_id=task)
         await tenant.commit(Commit((NewTask(task, "add_resource"),), (job,)))
     ran: list[str] = []
 
-    async def same(job: Job, doors: Doors) -> None:
+    async def same(job: Job, ports: Ports) -> None:
         ran.append(job.task_id)
-        await done(job, doors)
+        await done(job, ports)
 
     steps(same=same)
     await house.settle()
@@ -251,12 +251,12 @@ async def test_two_tasks_that_ask_for_the_same_both_end(house: House, steps: Ste
 async def test_of_two_jobs_that_fold_the_newer_tells_what_to_do_and_the_louder_how(house: House, steps: Steps) -> None:
     seen: list[dict[str, object]] = []
 
-    async def told(job: Job, doors: Doors) -> None:
+    async def told(job: Job, ports: Ports) -> None:
         seen.append(dict(job.payload))
-        await done(job, doors)
+        await done(job, ports)
 
     steps(told=told)
-    tenant = house.doors.ledger.tenant(house.r.caller)
+    tenant = house.ports.ledger.tenant(house.r.caller)
     for payload in ({"n": 1, "quiet": True}, {"n": 2, "quiet": False}, {"n": 2, "quiet": True}):
         await tenant.commit(Commit(jobs=(NewJob("told", "told", payload),)))
     await house.settle()
@@ -270,7 +270,7 @@ async def test_what_waits_for_a_model_runs_side_by_side_and_bulk_two_at_a_time(
     monkeypatch.setattr(working, "_beat", lambda *_: asyncio.Event().wait())  # this clock runs out of every lease
     inside, largest, left, ended = 0, 0, 12, asyncio.Event()
 
-    async def asks(job: Job, doors: Doors) -> None:
+    async def asks(job: Job, ports: Ports) -> None:
         nonlocal inside, largest, left
         inside += 1
         largest = max(largest, inside)
@@ -278,14 +278,14 @@ async def test_what_waits_for_a_model_runs_side_by_side_and_bulk_two_at_a_time(
             await asyncio.sleep(0)
         inside -= 1
         left -= 1
-        await done(job, doors)
+        await done(job, ports)
         if not left:
             ended.set()
 
     steps(asks=asks)
-    tenant = house.doors.ledger.tenant(house.r.caller)
+    tenant = house.ports.ledger.tenant(house.r.caller)
     await tenant.commit(Commit(jobs=tuple(NewJob("asks", f"asks:{n}", lane=lane) for n in range(left))))
-    task = asyncio.ensure_future(work(house.doors, name="inside", lease_s=30.0, waiting_max=8))
+    task = asyncio.ensure_future(work(house.ports, name="inside", lease_s=30.0, waiting_max=8))
     await asyncio.wait_for(ended.wait(), 30)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

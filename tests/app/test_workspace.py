@@ -57,7 +57,7 @@ async def test_waiting_with_nothing_to_do_ends_at_once(house: House) -> None:
 
 
 async def test_waiting_for_the_task_of_a_dead_job_ends(house: House) -> None:
-    tenant = house.doors.ledger.tenant(house.r.caller)
+    tenant = house.ports.ledger.tenant(house.r.caller)
     await tenant.commit(Commit((NewTask("t", "test"),), (NewJob("mystery", "m", task_id="t"),)))
     await house.settle()
     await house.r.wait(timeout_s=0.0, task_id="t")
@@ -91,7 +91,7 @@ async def test_a_limit_is_positive(house: House, limit: int) -> None:
 
 
 async def kept_once(house: House) -> Housekeeping:
-    keeper = Housekeeping(house.doors, house.r.config, Watchdog())
+    keeper = Housekeeping(house.ports, house.r.config, Watchdog())
     await keeper.round()
     return keeper
 

@@ -1,4 +1,4 @@
-"""The archive door: what is written can be read, and nothing hostile is."""
+"""The archive port: what is written can be read, and nothing hostile is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every adapter of the blobs' door keeps the same promises."""
+"""Every adapter of the blobs port keeps the same promises."""
 
 from __future__ import annotations
 

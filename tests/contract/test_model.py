@@ -1,4 +1,4 @@
-"""The model door: one suite for the extractive writer and the twin."""
+"""The model port: one suite for the extractive writer and the twin."""
 
 from __future__ import annotations
 

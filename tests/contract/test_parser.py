@@ -1,4 +1,4 @@
-"""The parser door: one suite for every family of formats, found by itself."""
+"""The parser port: one suite for every family of formats, found by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The source door: one suite for a folder, a zip, a file and the twin."""
+"""The source port: one suite for a folder, a zip, a file and the twin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The power goes before or after any call through a door; the next start finishes what was accepted, once."""
+"""The power goes before or after any call to a port; the next start finishes what was accepted, once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from recalld.app.engine import Engine
 from recalld.app.talk import TalkVerbs
 from recalld.domain.caller import Caller
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from tests.contract.ledger_house import sound
 from tests.house_fixture import House, house_at, plant
 
@@ -59,14 +59,14 @@ class Wire:
 
 
 class Wired:
-    """A door on a wire."""
+    """A port whose calls are counted by the wire."""
 
-    def __init__(self, door: Any, wire: Wire) -> None:
-        self._door = door
+    def __init__(self, port: Any, wire: Wire) -> None:
+        self._port = port
         self._wire = wire
 
     def __getattr__(self, name: str) -> Any:
-        verb = getattr(self._door, name)
+        verb = getattr(self._port, name)
         if not inspect.iscoroutinefunction(verb):
             return verb
 
@@ -76,12 +76,12 @@ class Wired:
         return call
 
     def tenant(self, caller: Caller, *, bulk: bool = False) -> Any:
-        return Wired(self._door.tenant(caller, bulk=bulk), self._wire)
+        return Wired(self._port.tenant(caller, bulk=bulk), self._wire)
 
 
 def wired(house: House, wire: Wire) -> House:
-    doors: Doors = replace(house.doors, ledger=Wired(house.doors.ledger, wire), blobs=Wired(house.doors.blobs, wire))
-    return replace(house, r=Engine(doors, house.r.config, Caller(), house.r._housekeeping), doors=doors)
+    ports: Ports = replace(house.ports, ledger=Wired(house.ports.ledger, wire), blobs=Wired(house.ports.blobs, wire))
+    return replace(house, r=Engine(ports, house.r.config, Caller(), house.r._housekeeping), ports=ports)
 
 
 @dataclass
@@ -152,7 +152,7 @@ async def _holds(house: House, accepted: Accepted) -> None:
         found = [await house.r.read(place) for place in places if await _is_there(house, place)]
         assert len(found) == 1
         assert found[0] == text or "rewritten" in found[0]
-    tenant = house.doors.ledger.tenant(Caller())
+    tenant = house.ports.ledger.tenant(Caller())
     if accepted.said:
         stored = [m.id for m in await tenant.messages("talk")]
         assert stored[: len(accepted.said)] == accepted.said
@@ -204,13 +204,13 @@ NEVER = {
 async def invariants(house: House) -> None:
     assert await house.r.check() == []
     for what, sql in NEVER.items():
-        found = await house.doors.ledger.readers.read(lambda c, s=sql: c.execute(s).fetchall())  # type: ignore[attr-defined]
+        found = await house.ports.ledger.readers.read(lambda c, s=sql: c.execute(s).fetchall())  # type: ignore[attr-defined]
         assert found == [], what
 
 
 async def _overviews(house: House, accepted: Accepted) -> None:
     """No directory speaks of what has gone from it."""
-    tenant = house.doors.ledger.tenant(Caller())
+    tenant = house.ports.ledger.tenant(Caller())
     for entry in await house.r.tree("viking://resources", depth=9):
         if not entry.node.is_dir:
             continue

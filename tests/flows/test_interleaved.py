@@ -33,7 +33,7 @@ from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.flows.skill.look import SkillView
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from tests.house_fixture import House
 from tests.interleaving import Gate, gated
 
@@ -244,9 +244,9 @@ def plain(value: Any, account: str) -> Any:
 async def furnished(house: House, number: int) -> Workspace:
     """An account of its own with one of everything."""
     name = f"acc{number:04d}"
-    root = AdminVerbs(house.doors, Caller("default", "root", Role.ROOT))
+    root = AdminVerbs(house.ports, Caller("default", "root", Role.ROOT))
     await root.make_account(name, "ana", seed=None, settings={})
-    w = Workspace(house.doors, Caller(name, "ana", Role.ADMIN), 5.0)
+    w = Workspace(house.ports, Caller(name, "ana", Role.ADMIN), 5.0)
     await w.write(NOTE, "one\n")
     await w.write(OTHER, "two\n")
     await w.say("s", [{"role": "user", "content": f"message {i}", "id": f"m{i}"} for i in range(3)])
@@ -257,7 +257,7 @@ async def furnished(house: House, number: int) -> Workspace:
 
 async def state(w: Workspace) -> Any:
     """All that callers have written."""
-    tenant = w._doors.ledger.tenant(w.caller)
+    tenant = w._ports.ledger.tenant(w.caller)
     found: dict[str, Any] = {}
     for entry in await tenant.walk(w.resolve("viking://"), depth_max=20, nodes_max=1_000, hidden=True):
         node = entry.node
@@ -267,8 +267,8 @@ async def state(w: Workspace) -> Any:
     for session in await tenant.sessions():
         said = [(m.text, m.archive) for m in await tenant.messages(session.id)]
         found[f"session {session.id}"] = (said, session.config, session.skills_used, session.memories_extracted)
-    member = await w._doors.registry.member(w.caller.account, "ana")
-    account = await w._doors.registry.account(w.caller.account)
+    member = await w._ports.registry.member(w.caller.account, "ana")
+    account = await w._ports.registry.account(w.caller.account)
     found["settings"] = (
         member and member.settings,
         account and account.settings,
@@ -305,8 +305,8 @@ async def serial(house: House, numbers: Numbers, verb: Act, intruder: Act, *, fi
     return said, await state(w)
 
 
-def _gated_workspace(doors: Doors, w: Workspace) -> Workspace:
-    return Workspace(doors, w.caller, 5.0)
+def _gated_workspace(ports: Ports, w: Workspace) -> Workspace:
+    return Workspace(ports, w.caller, 5.0)
 
 
 MEETINGS = [
@@ -328,7 +328,7 @@ async def test_its_outcome_is_that_of_some_serial_order(house: House, name: str,
         for at in range(POSITIONS_MAX):
             w = await furnished(house, numbers.next())
             gate = Gate(at, lambda w=w, intruder=intruder: outcome(intruder, w))  # type: ignore[misc]
-            told = await outcome(case.verb, _gated_workspace(gated(house.doors, gate), w))
+            told = await outcome(case.verb, _gated_workspace(gated(house.ports, gate), w))
             if not gate.opened:
                 break
             holds = await state(w)

@@ -25,8 +25,8 @@ SLACK = 200
 
 
 def store_of(house: House) -> Any:
-    assert isinstance(house.doors.ledger, SqliteLedger)
-    return house.doors.ledger.readers
+    assert isinstance(house.ports.ledger, SqliteLedger)
+    return house.ports.ledger.readers
 
 
 class Costs:

@@ -18,7 +18,7 @@ from recalld.domain.commit import Commit, ConfigureSession, NoteRecall
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.policy import TAGS_MAX
 from recalld.flows.session.commit import commit
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from tests.house_fixture import House
 from tests.interleaving import interleaved
 
@@ -28,15 +28,15 @@ ADMIN = Caller("acme", "ana", Role.ADMIN)
 
 
 async def test_settings_of_an_account_that_two_change_are_both_there(house: House) -> None:
-    await AdminVerbs(house.doors, ROOT).make_account("acme", "ana", seed=None, settings={"z": 0})
-    mine = AdminVerbs(house.doors, ADMIN)
+    await AdminVerbs(house.ports, ROOT).make_account("acme", "ana", seed=None, settings={"z": 0})
+    mine = AdminVerbs(house.ports, ADMIN)
     met, at = True, 0
     while met:
         await mine.set_account("acme", {"z": 0, "a": None, "b": None})
         told, met = await interleaved(
-            lambda doors: AdminVerbs(doors, ADMIN).set_account("acme", {"a": 1}),
+            lambda ports: AdminVerbs(ports, ADMIN).set_account("acme", {"a": 1}),
             lambda: mine.set_account("acme", {"b": 2}),
-            house.doors,
+            house.ports,
             at,
         )
         assert told.settings["a"] == 1
@@ -46,8 +46,8 @@ async def test_settings_of_an_account_that_two_change_are_both_there(house: Hous
 
 
 async def test_settings_of_a_member_that_two_change_are_both_there(house: House) -> None:
-    await AdminVerbs(house.doors, ROOT).make_account("acme", "ana", seed=None, settings={})
-    mine = AdminVerbs(house.doors, ADMIN)
+    await AdminVerbs(house.ports, ROOT).make_account("acme", "ana", seed=None, settings={})
+    mine = AdminVerbs(house.ports, ADMIN)
     await asyncio.gather(*(mine.set_member("acme", "ana", {f"k{i}": i}) for i in range(8)))
     assert (await mine.member("acme", "ana")).settings == {f"k{i}": i for i in range(8)}
     with pytest.raises(NotFound):
@@ -71,9 +71,9 @@ async def test_tags_added_by_two_are_all_there(house: House) -> None:
         await house.write(NOTE, "tea")
         await house.r.verbs(TendingVerbs).set_tags(NOTE, [])
         _, met = await interleaved(
-            lambda doors: TendingVerbs(doors, Caller()).set_tags(NOTE, ["a=1"], mode="append"),
+            lambda ports: TendingVerbs(ports, Caller()).set_tags(NOTE, ["a=1"], mode="append"),
             lambda: house.r.verbs(TendingVerbs).set_tags(NOTE, ["b=2"], mode="append"),
-            house.doors,
+            house.ports,
             at,
         )
         if met:
@@ -85,9 +85,9 @@ async def test_a_file_removed_while_its_folder_is_tagged_does_not_stop_the_other
     await house.write(NOTE, "tea")
     await house.write("viking://resources/notes/b.md", "coffee")
     told, _ = await interleaved(
-        lambda doors: TendingVerbs(doors, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
+        lambda ports: TendingVerbs(ports, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
         lambda: house.r.rm(NOTE),
-        house.doors,
+        house.ports,
         2,
     )
     assert (await house.r.stat("viking://resources/notes/b.md")).tags == ("a=1",)
@@ -97,9 +97,9 @@ async def test_a_file_removed_while_its_folder_is_tagged_does_not_stop_the_other
 async def test_a_file_moved_within_the_folder_meanwhile_is_tagged_where_it_is(house: House) -> None:
     await house.write(NOTE, "tea")
     await interleaved(
-        lambda doors: TendingVerbs(doors, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
+        lambda ports: TendingVerbs(ports, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
         lambda: house.r.mv(NOTE, "viking://resources/notes/sub/tea.md"),
-        house.doors,
+        house.ports,
         2,
     )
     assert (await house.r.stat("viking://resources/notes/sub/tea.md")).tags == ("a=1",)
@@ -117,7 +117,7 @@ async def test_tags_of_two_together_do_not_exceed_the_limit(house: House) -> Non
 
 async def test_what_two_recalls_gave_a_session_is_all_in_its_log(house: House) -> None:
     await house.r.session_new("s")
-    tenant = house.doors.ledger.tenant(Caller())
+    tenant = house.ports.ledger.tenant(Caller())
     for uri in ("viking://resources/a", "viking://resources/b"):
         await tenant.commit(Commit((NoteRecall("s", 0, ((uri, "abstract"),)),)))
     log = (await house.r.session("s")).config["recall_log"]
@@ -126,7 +126,7 @@ async def test_what_two_recalls_gave_a_session_is_all_in_its_log(house: House) -
 
 async def test_a_setting_that_is_no_longer_as_expected_is_not_replaced(house: House) -> None:
     await house.r.session_new("s", config={"n": 1})
-    tenant = house.doors.ledger.tenant(Caller())
+    tenant = house.ports.ledger.tenant(Caller())
     await tenant.commit(Commit((ConfigureSession("s", {"n": 2}, expect={"n": 1, "none": None}),)))
     with pytest.raises(Conflict) as refused:
         await tenant.commit(Commit((ConfigureSession("s", {"n": 3}, expect={"n": 1}),)))
@@ -143,9 +143,9 @@ async def test_a_session_that_is_learnt_from_twice_at_once_counts_its_memories_o
         name = f"twice{at}"
         await house.say(name, say)
         _, met = await interleaved(
-            lambda doors, name=name: TalkVerbs(doors, Caller()).extract(name),  # type: ignore[misc]
+            lambda ports, name=name: TalkVerbs(ports, Caller()).extract(name),  # type: ignore[misc]
             lambda name=name: house.r.verbs(TalkVerbs).extract(name),  # type: ignore[misc]
-            house.doors,
+            house.ports,
             at,
         )
         assert (await house.r.session(name)).memories_extracted == counts
@@ -181,9 +181,9 @@ async def test_a_session_that_is_learnt_from_while_it_is_archived_counts_its_mem
         name = f"archived{at}"
         await house.say(name, ONCE)
         _, met = await interleaved(
-            lambda doors, name=name: commit(name, 0, {}, Caller(), doors),  # type: ignore[misc]
+            lambda ports, name=name: commit(name, 0, {}, Caller(), ports),  # type: ignore[misc]
             lambda name=name: house.r.verbs(TalkVerbs).extract(name),  # type: ignore[misc]
-            house.doors,
+            house.ports,
             at,
         )
         await house.settle()
@@ -204,9 +204,9 @@ async def test_live_talk_is_counted_once_when_it_is_archived_and_learnt_from_mea
             await house.settle()
 
         _, met = await interleaved(
-            lambda doors, name=name: TalkVerbs(doors, Caller()).extract(name),  # type: ignore[misc]
+            lambda ports, name=name: TalkVerbs(ports, Caller()).extract(name),  # type: ignore[misc]
             archived,
-            house.doors,
+            house.ports,
             at,
         )
         if not met:
@@ -238,9 +238,9 @@ async def test_a_private_value_removed_meanwhile_begins_anew(house: House) -> No
     for at in range(3):
         await house.r.verbs(PrivacyVerbs).upsert("skill", "fern", {"n": 1})
 
-        async def verb(doors: Doors) -> object:
-            return await PrivacyVerbs(replace(doors), Caller()).upsert("skill", "fern", {"n": 2})
+        async def verb(ports: Ports) -> object:
+            return await PrivacyVerbs(replace(ports), Caller()).upsert("skill", "fern", {"n": 2})
 
-        await interleaved(verb, lambda: house.r.rm("viking://~/privacy/skill/fern", recursive=True), house.doors, at)
+        await interleaved(verb, lambda: house.r.rm("viking://~/privacy/skill/fern", recursive=True), house.ports, at)
         assert (await house.r.verbs(PrivacyVerbs).config("skill", "fern")).current.values == {"n": 2}
         await house.r.rm("viking://~/privacy/skill/fern", recursive=True)

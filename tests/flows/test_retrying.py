@@ -22,7 +22,7 @@ async def test_what_was_changed_meanwhile_is_tried_again(house: House) -> None:
             raise Conflict("changed", code="ABORTED")
         return tries
 
-    assert await retrying(attempt, "a", doors=house.doors) == 4
+    assert await retrying(attempt, "a", ports=house.ports) == 4
 
 
 async def test_another_conflict_is_not_tried_again(house: House) -> None:
@@ -30,7 +30,7 @@ async def test_another_conflict_is_not_tried_again(house: House) -> None:
         raise Conflict("there already", code="ALREADY_EXISTS")
 
     with pytest.raises(Conflict, match="there already"):
-        await retrying(attempt, "a", doors=house.doors)
+        await retrying(attempt, "a", ports=house.ports)
 
 
 async def test_what_never_comes_to_rest_ends_as_a_retryable_conflict(house: House) -> None:
@@ -39,7 +39,7 @@ async def test_what_never_comes_to_rest_ends_as_a_retryable_conflict(house: Hous
         raise Conflict("changed", code="ABORTED")
 
     with pytest.raises(Conflict) as refused:
-        await retrying(attempt, "a", doors=house.doors)
+        await retrying(attempt, "a", ports=house.ports)
     assert (refused.value.code, refused.value.details["retryable"]) == ("CONFLICT", True)
 
 

@@ -50,7 +50,7 @@ def test_every_operation_says_what_it_does(kind: type) -> None:
     assert not kind.__doc__.startswith(f"{kind.__name__}(")
 
 
-NOUNS = "account agent archive blob caller chunk commit door fingerprint flow hit job lane ledger level memory message node "
+NOUNS = "account agent archive blob caller chunk commit fingerprint flow hit job lane ledger level memory message node "
 NOUNS += (
     "overview abstract owner plugin pool receipt resource rule session skill tenant tier uri worker watchdog tripwire"
 )

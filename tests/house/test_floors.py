@@ -18,7 +18,7 @@ BANNED_NAMES = {"utils", "util", "common", "core", "base", "manager", "service",
 # Tables, not code: a long one is easier to read than two.
 LONG_FILES: set[str] = set()
 LONG_FUNCTIONS: set[str] = set()
-# Rooms that hold doors or words: their tests are the contract suites and the flows that use them.
+# Packages that hold ports or prompts: their tests are the contract suites and the flows that use them.
 UNMIRRORED = {"ports", "prompts"}
 
 
@@ -44,12 +44,12 @@ def test_every_room_has_its_tests(room: str) -> None:
     assert list((TESTS / room).rglob("test_*.py")), f"tests/{room} is empty"
 
 
-@pytest.mark.parametrize("door", sorted(p.name for p in (SRC / "adapters").iterdir() if (p / "__init__.py").is_file()))
-def test_every_door_has_tests_of_its_adapters(door: str) -> None:
-    of_its_own = list((TESTS / "adapters" / door).rglob("test_*.py")) + list(
-        (TESTS / "adapters").glob(f"test_{door}*.py")
+@pytest.mark.parametrize("port", sorted(p.name for p in (SRC / "adapters").iterdir() if (p / "__init__.py").is_file()))
+def test_every_port_has_tests_of_its_adapters(port: str) -> None:
+    of_its_own = list((TESTS / "adapters" / port).rglob("test_*.py")) + list(
+        (TESTS / "adapters").glob(f"test_{port}*.py")
     )
-    by_contract = list((TESTS / "contract").glob(f"test_{door}*.py"))
+    by_contract = list((TESTS / "contract").glob(f"test_{port}*.py"))
     assert of_its_own or by_contract
 
 

@@ -40,7 +40,7 @@ async def test_names_of_an_old_store_are_found_by_either_spelling(tmp_path: Path
         for name in (LOOSE, TIGHT):
             assert (await house.r.stat(f"{ROOT}/{FOLDER}/{name}")).id == before
         assert await house.found("seven") == [f"{ROOT}/Zürich/{TIGHT}"]
-        moves = [e for e in await house.doors.ledger.tenant(house.r.caller).log(limit=1_000) if e.op == "move"]
+        moves = [e for e in await house.ports.ledger.tenant(house.r.caller).log(limit=1_000) if e.op == "move"]
         assert [e.uri for e in moves][-1] == f"{ROOT}/Zürich/{TIGHT}"
 
 

@@ -271,10 +271,10 @@ async def test_a_users_work_that_has_begun_ends_before_the_user_is_removed(place
     (running,) = [j for j in await place.house.lease(8) if j.kind == "import"]
     gone = await place.ask("acme/ana", "DELETE", "/admin/accounts/acme/users/bob")
     (leaving,) = await place.house.lease(8)
-    await run_job(leaving, place.house.doors)
+    await run_job(leaving, place.house.ports)
     task = await place.ask("acme/ana", "GET", f"/tasks/{gone.result['task_id']}")
     assert task.result["status"] == "pending"
-    await run_job(running, place.house.doors)
+    await run_job(running, place.house.ports)
     await place.settle()
     task = await place.ask("acme/ana", "GET", f"/tasks/{gone.result['task_id']}")
     assert task.result["status"] == "completed"
@@ -325,7 +325,7 @@ def test_a_worker_beside_the_server_removes_a_user(tmp_path: Path) -> None:
         assert made["user_key"] not in server.said()
 
 
-# ------------------------------------------------------------------------------ the tools' door
+# ------------------------------------------------------------------------------ the tools' endpoint
 async def test_the_tools_door_asks_for_the_same_key(place: Place) -> None:
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "read", "arguments": {"uris": NOTE}}}
     accept = {"Accept": "application/json, text/event-stream"}

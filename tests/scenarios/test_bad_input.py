@@ -362,7 +362,7 @@ async def test_a_glob_that_is_none_is_400(wire: Wire, pattern: str) -> None:
 
 # --------------------------------------------------------------------- disks
 async def _set_pages_max(house: House, count: int) -> None:
-    ledger = house.doors.ledger
+    ledger = house.ports.ledger
     assert isinstance(ledger, SqliteLedger)
     assert isinstance(ledger.readers, Store)
 
@@ -396,7 +396,7 @@ async def test_an_import_that_meets_a_full_disk_is_tried_again(house: House, tmp
     )
     job = await house.lease_of("import")
     await _set_pages_max(house, 1)
-    await run_job(job, house.doors)
+    await run_job(job, house.ports)
     assert (await house.r.task(added.task_id)).status in {"pending", "running"}
     await _set_pages_max(house, 1_000_000)
     await house.settle()

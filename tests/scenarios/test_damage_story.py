@@ -126,7 +126,7 @@ async def test_damage_is_found_by_itself_stands_in_readiness_and_goes_with_its_c
         await until(engine, lambda said: said["content"].startswith("1 contents are damaged"))
         assert A not in str(await engine.readiness())  # readiness is told to everybody
         await engine.write(A, "new words")
-        await engine._doors.ledger.prune(keep_s=0)
+        await engine._ports.ledger.prune(keep_s=0)
         await engine._housekeeping._care.verify()
         assert (await engine.readiness()).checks["content"] == "ok"
 
@@ -169,7 +169,7 @@ async def test_blobs_this_store_never_named_are_set_aside_and_found_again(data: 
         await engine.write(A, "of another store")
     (data / "recalld.db").write_bytes((tmp_path / "other" / "recalld.db").read_bytes())
     async with opened(data) as engine:
-        await engine._doors.ledger.prune(keep_s=0)
+        await engine._ports.ledger.prune(keep_s=0)
     assert blob_files(data) == []
     assert (data / "lost+found" / blob.name).is_file()
     (data / "recalld.db").write_bytes(whole)
@@ -183,9 +183,9 @@ async def test_what_retention_let_go_is_deleted(data: Path) -> None:
     os.utime(blob, (1, 1))
     async with opened(data) as engine:
         await engine.rm(LARGE)
-        while await engine._doors.ledger.purge(nodes_max=50):
+        while await engine._ports.ledger.purge(nodes_max=50):
             pass
-        await engine._doors.ledger.prune(keep_s=0)
+        await engine._ports.ledger.prune(keep_s=0)
     assert not blob.exists()
     assert not (data / "lost+found").exists()
 
@@ -207,7 +207,7 @@ async def test_damaged_full_text_costs_that_part_alone_and_is_rebuilt_by_itself(
         try:
             await engine.write("viking://resources/during.md", "written while damaged")
         except Corrupt:
-            assert "store" in engine._doors.derived.suspects
+            assert "store" in engine._ports.derived.suspects
         engine._housekeeping._care._examined_at = -1e9
         await engine._housekeeping.round()
         await engine.write("viking://resources/later.md", "heronword")
@@ -222,7 +222,7 @@ async def test_damaged_full_text_costs_that_part_alone_and_is_rebuilt_by_itself(
 
 async def test_while_full_text_is_rebuilt_recall_says_so_and_readiness_names_it(data: Path) -> None:
     async with opened(data) as engine:
-        care = engine._doors.maintenance
+        care = engine._ports.maintenance
         assert care is not None
         await care.recreate("lexicon")
         assert (await engine.readiness()).checks["lexicon"] == "damaged, being rebuilt"

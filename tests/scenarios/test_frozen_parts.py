@@ -141,6 +141,6 @@ async def test_a_cancelled_search_leaves_the_catalog_consistent(
         await asyncio.sleep(0.01)  # it has begun on the other thread, or would have
         thaw.set()
         assert [str(hit.uri) for hit in (await second).hits] == [HERON]
-        (partition,) = [p for p in engine._doors.catalog._partitions.values() if p.chunks.rows]  # type: ignore[attr-defined]
+        (partition,) = [p for p in engine._ports.catalog._partitions.values() if p.chunks.rows]  # type: ignore[attr-defined]
         assert len(set(partition.nodes["id"].tolist())) == partition.nodes.rows
         assert partition.chunks.rows == 1

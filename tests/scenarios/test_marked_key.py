@@ -37,7 +37,7 @@ from tests.live import Line, Server, serving, zipped
 from tests.scenarios.marked import FAULTS, KEY, MARK, leaking, leaks
 
 NOTE, TEXT = "viking://resources/heron.md", "the heron stood still by the water"
-DOORS = ("embedder", "reranker", "model")
+KINDS = ("embedder", "reranker", "model")
 USUAL = {"embedder": "openai", "reranker": "tei", "model": "openai"}
 ASKED_WITHIN_S = 20.0
 
@@ -62,10 +62,10 @@ async def _let_go(double: Provider) -> None:
 
 
 def settings(double: Provider, **kinds: str) -> dict[str, Any]:
-    """All three doors behind the double, with the key."""
+    """All three providers played by the fake, with the key."""
     common = {"base_url": double.url, "api_key": KEY, "request_deadline_s": 0.3, "deadline_s": 0.3}
     more = {"embedder": {"model": "m", "dimensions": WIDTH}, "reranker": {}, "model": {"model": "m"}}
-    return {door: {"kind": kind, **common, **more[door]} for door, kind in (USUAL | kinds).items()}
+    return {port: {"kind": kind, **common, **more[port]} for port, kind in (USUAL | kinds).items()}
 
 
 Act = Callable[[Recalld, Path], Any]
@@ -147,7 +147,7 @@ def embedded(tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, asked
                 assert time.monotonic() < until, f"asked only {[one.path for one in double.seen]}"
                 time.sleep(0.02)
             told |= {f"{name} again": _told(store, VERBS[name], tmp_path) for name in ("task", "readiness", "find")}
-            told["doors"] = repr(store._inner._doors) + repr(store._inner.config) + repr(store._inner.findings())
+            told["ports"] = repr(store._inner._ports) + repr(store._inner.config) + repr(store._inner.findings())
             assert leaking(data) == []
         if fault != "refused":
             assert any(leaks(str(one.headers)) for one in double.seen)  # it was sent, so it could come back
@@ -170,16 +170,16 @@ def test_every_verb_of_the_library_has_a_case() -> None:
     assert public - OPENING == set(VERBS)
 
 
-REMOTE = [(door, one.name) for door in DOORS for one in load_all(door) if one.remote]
+REMOTE = [(port, one.name) for port in KINDS for one in load_all(port) if one.remote]
 
 
 @pytest.mark.slow  # minutes: each kind of provider in each way
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize(("door", "kind"), REMOTE)
+@pytest.mark.parametrize(("port", "kind"), REMOTE)
 def test_no_kind_of_provider_shows_its_key(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, door: str, kind: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, port: str, kind: str
 ) -> None:
-    embedded(tmp_path, caplog, fault, set(), **{door: kind})
+    embedded(tmp_path, caplog, fault, set(), **{port: kind})
 
 
 def test_the_search_finds_a_key_however_it_is_written(tmp_path: Path) -> None:

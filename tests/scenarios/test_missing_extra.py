@@ -24,7 +24,7 @@ async def test_a_missing_extra_is_told_in_one_line_and_kills_no_work(
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     kind = module.plugin.name  # type: ignore[attr-defined]
     async with house_at(tmp_path, embedder={"kind": kind}) as house:
-        keeper = Housekeeping(house.doors, house.r.config, Watchdog())
+        keeper = Housekeeping(house.ports, house.r.config, Watchdog())
         for _ in range(3):
             await keeper.round()
         told = [record.getMessage() for record in caplog.records if "extra" in record.getMessage()]
@@ -33,7 +33,7 @@ async def test_a_missing_extra_is_told_in_one_line_and_kills_no_work(
         await house.write(NOTE, "the heron stood still by the water")
         for job in await house.lease(20):
             if job.kind == "embed":
-                await run_job(job, house.doors)
+                await run_job(job, house.ports)
         assert (await house.queue("embed")).dead == 0
         answer = await house.r.find("heron water")
         assert ([str(hit.uri) for hit in answer.hits], answer.degraded) == ([NOTE], ("embedder",))

@@ -55,12 +55,12 @@ async def settled(house: House) -> None:
     """Run what may run within a minute: work put off for long stays where it is."""
     for _ in range(40):
         for job in await house.lease(8):
-            await run_job(job, house.doors)
+            await run_job(job, house.ports)
         house.clock.advance(1.5)
 
 
 async def abstract(house: House, uri: str) -> str:
-    return (await house.doors.ledger.tenant(house.r.caller).stat(house.r.resolve(uri))).abstract
+    return (await house.ports.ledger.tenant(house.r.caller).stat(house.r.resolve(uri))).abstract
 
 
 def questions(double: Provider) -> list[str]:
@@ -146,7 +146,7 @@ async def test_whatever_the_model_does_the_extractive_words_stand_and_are_better
             memories = await house.texts_below("viking://user/default/memories")
             assert len(memories) == 1
             if fault != "400":
-                keeper = Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog())
+                keeper = Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog())
                 await keeper.round()
                 assert any(reason.startswith("model: ") for reason in keeper.readiness().reasons)
         double.fault = "ok"
@@ -159,7 +159,7 @@ async def test_whatever_the_model_does_the_extractive_words_stand_and_are_better
             assert (await abstract(house, f"{BIRDS}/stork.md")).startswith("zanzibar")
             assert await house.texts_below("viking://user/default/memories") == memories
             assert (await house.queue("enrich")).dead == 0
-            keeper = Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog())
+            keeper = Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog())
             await keeper.round()
             assert not any(reason.startswith("model") for reason in keeper.readiness().reasons)
 
@@ -216,7 +216,7 @@ async def test_the_cap_stops_calls_and_says_so_until_the_next_day(tmp_path: Path
         assert result is not None
         assert result["memories_extracted"] == {"events": 1}
         assert result["degraded"] == ["model: the daily budget of the language model is used up"]
-        keeper = Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog())
+        keeper = Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog())
         await keeper.round()
         assert "model: daily budget used up" in keeper.readiness().reasons
         assert (await house.queue("enrich")).pending == 1
@@ -297,12 +297,12 @@ async def test_a_model_configured_later_takes_up_what_is_there(tmp_path: Path) -
         await house.write(OWN, "My own notes on storks.")
         await house.settle()
     async with provider(says=says) as double, house_with(tmp_path, double) as house:
-        await Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog()).round()
+        await Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog()).round()
         await house.settle()
         for uri in (HERON, BIRDS, OWN):
             assert (await abstract(house, uri)).startswith("zanzibar")
         asked = len(double.seen)
-        await Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog()).round()
+        await Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog()).round()
         assert await house.settle() == 0
         assert len(double.seen) == asked
 
@@ -324,7 +324,7 @@ async def test_two_users_jobs_never_ask_about_the_same(tmp_path: Path) -> None:
         for _ in range(60):
             async with asyncio.TaskGroup() as group:
                 for job in await house.lease(8):
-                    group.create_task(run_job(job, house.doors))
+                    group.create_task(run_job(job, house.ports))
             house.clock.advance(1.5)
         asked = [s.body["messages"][-1]["content"] for s in double.seen]
         assert len(asked) == len(set(asked))

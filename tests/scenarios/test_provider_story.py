@@ -116,7 +116,7 @@ async def test_questions_and_second_looks_stop_at_their_days_budget_and_are_coun
         second = {"kind": "tei", "base_url": double.url, "deadline_s": 5.0, "calls_per_day_max": 2}
         root = Caller(role=Role.ROOT)
         async with Engine.open(tmp_path, embedder=first, reranker=second, caller=root) as engine:
-            keeper = Housekeeping(engine._doors, engine.config, Watchdog())
+            keeper = Housekeeping(engine._ports, engine.config, Watchdog())
             await engine.write(HERON, "the heron stood still by the water", wait=True)
             await keeper.round()
             (before,) = [day for day in (await engine.verbs(UsageVerbs).costs(1)).days if day.provider == "openai:m"]

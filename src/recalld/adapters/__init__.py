@@ -1,1 +1,1 @@
-"""What touches the world, each file behind one door; adapters of different doors are strangers."""
+"""Adapters: all access to the outside world. Adapters of different ports do not import each other."""

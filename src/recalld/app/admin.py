@@ -12,7 +12,7 @@ from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.member import Account, Member
 from recalld.domain.uri import Uri
 from recalld.flows.members.leave import begin
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.glob import compile_glob
 from recalld.rules.keys import compose, derived
 from recalld.rules.roles import check_governs, check_root, check_user_name
@@ -33,8 +33,8 @@ class Removal:
 class AdminVerbs:
     """What root does everywhere and admins do in their own account. All verbs raise ``Denied`` for anybody else."""
 
-    def __init__(self, doors: Doors, caller: Caller) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
         self._caller = caller
 
     # ------------------------------------------------------------------ accounts
@@ -45,19 +45,19 @@ class AdminVerbs:
         identifier(account, "account")
         check_user_name(admin)
         key = self._key(account, identifier(admin, "user"), seed)
-        await self._doors.registry.found(account, admin, key=key, settings=settings)
+        await self._ports.registry.found(account, admin, key=key, settings=settings)
         await self._furnish(account, admin)
         return key
 
     async def accounts(self) -> list[Account]:
         """All of them, by name."""
         check_root(self._caller)
-        return await self._doors.registry.accounts()
+        return await self._ports.registry.accounts()
 
     async def account(self, account: str) -> Account:
         """One of them. Raises ``NotFound``."""
         check_governs(self._caller, account)
-        found = await self._doors.registry.account(account)
+        found = await self._ports.registry.account(account)
         if found is None:
             raise NotFound(
                 f"Account not found: {account[:128]}",
@@ -77,7 +77,7 @@ class AdminVerbs:
         check_governs(self._caller, account)
         check_user_name(user)
         key = self._key(account, identifier(user, "user"), seed)
-        await self._doors.registry.enrol(account, user, role=_role(role), key=key, settings=settings)
+        await self._ports.registry.enrol(account, user, role=_role(role), key=key, settings=settings)
         await self._furnish(account, user)
         return key
 
@@ -90,8 +90,8 @@ class AdminVerbs:
         fits = compile_glob(name) if name else None
         found: list[Member] = []
         while True:
-            page = await self._doors.registry.members(account, limit=MEMBERS_PAGE, after=after)
-            found += await self._doors.compute.run(_fitting, page, wanted, fits)
+            page = await self._ports.registry.members(account, limit=MEMBERS_PAGE, after=after)
+            found += await self._ports.compute.run(_fitting, page, wanted, fits)
             if len(page) < MEMBERS_PAGE or len(found) >= limit:
                 return found[:limit]
             after = page[-1].user
@@ -99,7 +99,7 @@ class AdminVerbs:
     async def member(self, account: str, user: str) -> Member:
         """One of them. Raises ``NotFound``."""
         check_governs(self._caller, account)
-        found = await self._doors.registry.member(account, user)
+        found = await self._ports.registry.member(account, user)
         if found is None or not found.key_head:
             raise NotFound(
                 f"User not found: {user[:128]}",
@@ -117,41 +117,41 @@ class AdminVerbs:
         """Give a member another role. Raises ``Conflict`` where an account would be left without an admin; root may do that."""
         check_governs(self._caller, account)
         keep = self._caller.role is not Role.ROOT
-        await self._doors.registry.set_role(account, user, _role(role), keep_admin=keep)
+        await self._ports.registry.set_role(account, user, _role(role), keep_admin=keep)
         return await self.member(account, user)
 
     async def renew_key(self, account: str, user: str, *, seed: str | None) -> str:
         """A new key; the old one is worth nothing from here on."""
         await self.member(account, user)
         key = self._key(account, user, seed)
-        await self._doors.registry.set_key(account, user, key)
+        await self._ports.registry.set_key(account, user, key)
         return key
 
     # ------------------------------------------------------------------ settings
     async def set_account(self, account: str, changes: Mapping[str, Any]) -> Account:
         """Replace these settings of an account; None takes one back."""
         found = await self.account(account)
-        return replace(found, settings=await self._doors.registry.change_settings(account, "", changes))
+        return replace(found, settings=await self._ports.registry.change_settings(account, "", changes))
 
     async def set_member(self, account: str, user: str, changes: Mapping[str, Any]) -> Member:
         """Replace these settings of a member; None takes one back."""
         found = await self.member(account, user)
-        settings = await self._doors.registry.change_settings(account, user, changes, keyed=True)
+        settings = await self._ports.registry.change_settings(account, user, changes, keyed=True)
         return replace(found, settings=settings)
 
     # ------------------------------------------------------------------ steps
     def _key(self, account: str, user: str, seed: str | None) -> str:
-        secret = self._doors.clock.token(SECRET_BYTES) if seed is None else derived(seed, account, user)
+        secret = self._ports.clock.token(SECRET_BYTES) if seed is None else derived(seed, account, user)
         return compose(account, user, secret)
 
     async def _furnish(self, account: str, user: str) -> None:
         """The member's tree, as its first write would make it."""
         made = (MakeDir(Uri(("resources",)), exist_ok=True), MakeDir(Uri(("user", user)), exist_ok=True))
-        await self._doors.ledger.tenant(Caller(account, user)).commit(Commit(made, cause="enrol"))
+        await self._ports.ledger.tenant(Caller(account, user)).commit(Commit(made, cause="enrol"))
 
     async def _remove(self, account: str, user: str) -> Removal:
         try:
-            return Removal(account, user, await begin(account, user, self._caller, self._doors))
+            return Removal(account, user, await begin(account, user, self._caller, self._ports))
         except Conflict as begun:
             task = begun.details.get("task_id")
             if not isinstance(task, str):

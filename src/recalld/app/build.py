@@ -1,4 +1,4 @@
-"""Configuration to doors; the only reader of ``Config`` below the engine."""
+"""Configuration to ports; the only reader of ``Config`` below the engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from recalld.infra.link import Link
 from recalld.infra.offload import Pool
 from recalld.infra.readers import Readers
 from recalld.ports.blobs import Blobs
-from recalld.ports.doors import Doors, no_linger
+from recalld.ports.bundle import Ports, no_linger
 from recalld.ports.embedder import Embedder
 from recalld.ports.ledger import Ledger
 from recalld.ports.model import Model, Writer
@@ -48,36 +48,36 @@ VECTORS_WAITING_MAX = 256
 
 
 @asynccontextmanager
-async def open_doors(config: Config) -> AsyncIterator[Doors]:
-    """The doors of a store's owner."""
+async def open_ports(config: Config) -> AsyncIterator[Ports]:
+    """The ports of a store's owner."""
     async with AsyncExitStack() as stack:
         blobs = _blobs(config, stack)
         ledger = await open_ledger(
             config.folder, blobs=blobs, clock=SystemClock(), readers=config.storage.readers, policies=POLICIES
         )
         stack.push_async_callback(ledger.close)
-        doors = _doors(config, stack, ledger, ledger.readers, blobs)
+        ports = _ports(config, stack, ledger, ledger.readers, blobs)
         await ledger.want(
-            doors.embedder.fingerprint if doors.embedder else "", doors.embedder.width if doors.embedder else 0
+            ports.embedder.fingerprint if ports.embedder else "", ports.embedder.width if ports.embedder else 0
         )
-        former = _former(await doors.vectors.serving(), doors.embedder)
+        former = _former(await ports.vectors.serving(), ports.embedder)
         if former is not None:
             stack.push_async_callback(former.close)
         care = maintenance(ledger)
         if care is not None:
             await care.rebuild()  # tells what a start before this one did not finish
-        yield replace(doors, former=former, derived=ledger.derived, maintenance=care)
+        yield replace(ports, former=former, derived=ledger.derived, maintenance=care)
 
 
 @asynccontextmanager
-async def build_worker(config: Config, link: Link) -> AsyncIterator[Doors]:
-    """The doors of a worker process: it reads the store itself and asks the owner to write."""
+async def build_worker(config: Config, link: Link) -> AsyncIterator[Ports]:
+    """The ports of a worker process: it reads the store itself and asks the owner to write."""
     async with AsyncExitStack() as stack:
         readers = Readers(config.folder / FILE_NAME, count=2)
         blobs = _blobs(config, stack)
         ledger = RemoteLedger(link, SqliteLedger(readers, blobs, SystemClock(), POLICIES))
         stack.callback(readers.close)
-        yield _doors(config, stack, ledger, readers, blobs)
+        yield _ports(config, stack, ledger, readers, blobs)
 
 
 def _blobs(config: Config, stack: AsyncExitStack) -> Blobs:
@@ -86,7 +86,7 @@ def _blobs(config: Config, stack: AsyncExitStack) -> Blobs:
     return FileBlobs(config.folder / "blobs", pool)
 
 
-def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Readers, blobs: Blobs) -> Doors:
+def _ports(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Readers, blobs: Blobs) -> Ports:
     compute = Pool("compute", running_max=COMPUTE_RUNNING_MAX, waiting_max=COMPUTE_WAITING_MAX)
     stack.callback(compute.close)
     # Of its own: what an import computes is no neighbour for a search.
@@ -99,7 +99,7 @@ def _doors(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
             stack.push_async_callback(closing.close)
     registry = SqliteRegistry(readers, SystemClock())
     stack.push_async_callback(registry.close)
-    return Doors(
+    return Ports(
         ledger=ledger,
         registry=registry,
         history=SqliteHistory(readers, blobs),

@@ -9,7 +9,7 @@ from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, Corrupt, Upstream
 from recalld.domain.job import NewJob
 from recalld.infra.logs import get_logger
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.maintenance import LEXICON, STORE, VECTORS, Maintenance
 
 REBUILD_S = 8.0
@@ -28,8 +28,8 @@ log = get_logger("recalld.care")
 class StoreCare:
     """``states`` only reads what the last round found."""
 
-    def __init__(self, doors: Doors) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
         self._damaged = 0
         self._turn = asyncio.Lock()
         self._examined_at = -float("inf")
@@ -38,7 +38,7 @@ class StoreCare:
 
     async def round(self) -> None:
         """Rebuild what was found damaged, for some seconds at most."""
-        care = self._doors.maintenance
+        care = self._ports.maintenance
         if care is None:
             return
         async with self._turn:
@@ -48,12 +48,12 @@ class StoreCare:
         try:
             for part in await self._found():
                 await care.recreate(part)
-            until = self._doors.clock.monotonic() + REBUILD_S
+            until = self._ports.clock.monotonic() + REBUILD_S
             before = VECTORS in care.derived.rebuilding
-            while await care.rebuild() and self._doors.clock.monotonic() < until:
+            while await care.rebuild() and self._ports.clock.monotonic() < until:
                 pass
             if before and VECTORS not in care.derived.rebuilding:
-                await embed_all(self._doors)
+                await embed_all(self._ports)
             self._failed.clear()
         except (Busy, Upstream) as late:
             log.info("rebuilding goes on in the next round", error=str(late))
@@ -62,7 +62,7 @@ class StoreCare:
 
     async def _found(self) -> list[str]:
         """Parts to be made again. One that is damaged again soon after is left as it is: its disk is the fault."""
-        care, now = self._doors.maintenance, self._doors.clock.monotonic()
+        care, now = self._ports.maintenance, self._ports.clock.monotonic()
         if care is None or not care.derived.suspects:
             return []
         parts = set(care.derived.suspects)
@@ -76,7 +76,7 @@ class StoreCare:
 
     async def verify(self) -> None:
         """The hour's share of reading every content once a day."""
-        care, taken = self._doors.maintenance, 0
+        care, taken = self._ports.maintenance, 0
         if care is None:
             return
         try:
@@ -97,20 +97,20 @@ class StoreCare:
         }
 
     def _state(self, part: str) -> str:
-        derived = self._doors.derived
+        derived = self._ports.derived
         if part in self._failed:
             return self._failed[part]
         if part in derived.rebuilding or part in derived.suspects:
             return "damaged, being rebuilt"
         # Who looks once a minute is to see it too: a page that was damaged tells of its disk.
-        since = self._doors.clock.monotonic() - self._recreated_at[part]
+        since = self._ports.clock.monotonic() - self._recreated_at[part]
         return "ok" if since >= TOLD_S else "was damaged and has been rebuilt: check the disk"
 
 
-async def check(doors: Doors, *, repair: bool, contents: bool) -> list[str]:
+async def check(ports: Ports, *, repair: bool, contents: bool) -> list[str]:
     """See ``engine.Engine.check``."""
     found: list[str] = []
-    care = doors.maintenance
+    care = ports.maintenance
     damaged = await care.examine() if care is not None else frozenset()
     for part in sorted(damaged):
         found.append(
@@ -122,8 +122,8 @@ async def check(doors: Doors, *, repair: bool, contents: bool) -> list[str]:
         while await care.rebuild():
             pass
         if VECTORS in damaged:
-            await embed_all(doors)
-    found += await doors.ledger.check(repair=repair)
+            await embed_all(ports)
+    found += await ports.ledger.check(repair=repair)
     if repair and found and care is not None:
         await care.vacuum()
     if care is not None and contents:
@@ -142,7 +142,7 @@ async def _check_contents(care: Maintenance) -> list[str]:
             return found
 
 
-async def embed_all(doors: Doors) -> None:
+async def embed_all(ports: Ports) -> None:
     """Leave the jobs that give every chunk its vector again."""
-    for tree in await doors.ledger.partitions():
-        await doors.ledger.tenant(tree, bulk=True).commit(Commit(jobs=(NewJob("embed", "embed"),)))
+    for tree in await ports.ledger.partitions():
+        await ports.ledger.tenant(tree, bulk=True).commit(Commit(jobs=(NewJob("embed", "embed"),)))

@@ -1,4 +1,4 @@
-"""One open data folder: its doors, its worker, its housekeeping."""
+"""One open data folder: its ports, its worker, its housekeeping."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from recalld.domain.job import QueueCount
 from recalld.domain.report import Readiness
 from recalld.infra.background import background
 from recalld.infra.watchdog import Watchdog
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Usage
 from recalld.ports.registry import Registry
 
-from .build import open_doors
+from .build import open_ports
 from .care import check
 from .config import Config, load_config
 from .findings import Findings
@@ -31,8 +31,8 @@ WorkerPlace = Literal["inside", "beside", "none"]
 class Engine(Workspace):
     """Its own verbs act as its default caller; ``as_caller`` binds another."""
 
-    def __init__(self, doors: Doors, config: Config, caller: Caller, housekeeping: Housekeeping) -> None:
-        super().__init__(doors, caller, config.server.recall_deadline_s)
+    def __init__(self, ports: Ports, config: Config, caller: Caller, housekeeping: Housekeeping) -> None:
+        super().__init__(ports, caller, config.server.recall_deadline_s)
         self.config = config
         self._housekeeping = housekeeping
 
@@ -58,18 +58,18 @@ class Engine(Workspace):
             else load_config(None, data=Path(data) if data is not None else None, **settings)
         )
         async with AsyncExitStack() as stack:
-            doors = await stack.enter_async_context(open_doors(chosen))
+            ports = await stack.enter_async_context(open_ports(chosen))
             watchdog = Watchdog()
             watchdog.start()
             stack.callback(watchdog.stop)
-            housekeeping = Housekeeping(doors, chosen, watchdog)
+            housekeeping = Housekeeping(ports, chosen, watchdog)
             await stack.enter_async_context(background("housekeeping", housekeeping.keep))
             if worker == "inside":
                 await stack.enter_async_context(
                     background(
                         "worker",
                         lambda: work(
-                            doors,
+                            ports,
                             name="inside",
                             lease_s=chosen.worker.lease_s,
                             waiting_max=chosen.worker.model_calls_max,
@@ -77,32 +77,32 @@ class Engine(Workspace):
                     )
                 )
             elif worker == "beside":
-                supervisor = Supervisor(chosen, doors.ledger, doors.clock)
+                supervisor = Supervisor(chosen, ports.ledger, ports.clock)
                 housekeeping.watch(supervisor)
                 await stack.enter_async_context(background("supervisor", supervisor.supervise))
-            yield cls(doors, chosen, caller or Caller(), housekeeping)
+            yield cls(ports, chosen, caller or Caller(), housekeeping)
 
     def as_caller(self, caller: Caller) -> Workspace:
         """The same verbs as somebody else."""
-        return Workspace(self._doors, caller, self.config.server.recall_deadline_s)
+        return Workspace(self._ports, caller, self.config.server.recall_deadline_s)
 
     @property
     def registry(self) -> Registry:
         """Accounts, members, and whose a key is."""
-        return self._doors.registry
+        return self._ports.registry
 
     @property
     def upload_dir(self) -> Path:
         """Where uploads are put before ``add``; swept after 12 hours."""
-        return self._doors.uploads
+        return self._ports.uploads
 
     async def usage(self) -> Usage:
         """What the store holds."""
-        return await self._doors.ledger.usage()
+        return await self._ports.ledger.usage()
 
     async def queues(self) -> list[QueueCount]:
         """Jobs by kind."""
-        return await self._doors.ledger.queues()
+        return await self._ports.ledger.queues()
 
     async def readiness(self) -> Readiness:
         """From what was last measured; touches nothing that can block."""
@@ -115,7 +115,7 @@ class Engine(Workspace):
     async def check(self, *, repair: bool = False, contents: bool = True) -> list[str]:
         """What is wrong with the store, one sentence a fault; mended where ``repair``. ``contents``: every content and blob
         is read and compared with its hash, which takes as long as the disk needs to read them."""
-        return await check(self._doors, repair=repair, contents=contents)
+        return await check(self._ports, repair=repair, contents=contents)
 
 
 __all__ = ["Engine", "Workspace"]

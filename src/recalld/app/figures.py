@@ -9,7 +9,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.report import VectorCount
 from recalld.flows.find.scroll import Piece, scroll
 from recalld.flows.tree.memory_stats import count_memories
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.asking import ask
 from recalld.rules.filters import check_heeded
 from recalld.rules.memory_stats import MemoryStats
@@ -21,30 +21,30 @@ _EVERYTHING = "everything"
 class FigureVerbs:
     """Verbs bound to a caller, reached as ``workspace.verbs(FigureVerbs)``."""
 
-    def __init__(self, doors: Doors, caller: Caller) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
         self._caller = caller
 
     async def memories(self, category: str = "") -> MemoryStats:
         """The caller's own memories in figures."""
-        return await count_memories(self._caller, self._doors, category=category)
+        return await count_memories(self._caller, self._ports, category=category)
 
     async def pieces(self, uri: str = "", *, cursor: str = "", limit: int = 100) -> tuple[list[Piece], str]:
         """Pieces of the index (below ``uri``) and the cursor to go on with ("" = none are left)."""
-        query = ask(_EVERYTHING, self._caller, self._doors.clock.now(), target_uri=uri, level=(0, 1, 2))
-        return await scroll(query, cursor, limit, self._caller, self._doors)
+        query = ask(_EVERYTHING, self._caller, self._ports.clock.now(), target_uri=uri, level=(0, 1, 2))
+        return await scroll(query, cursor, limit, self._caller, self._ports)
 
     def ignored(self, filter: Mapping[str, Any]) -> tuple[str, ...]:
         """Parts of a filter object that ``count`` is not narrowed by. Raises ``Invalid``."""
-        return ask(_EVERYTHING, self._caller, self._doors.clock.now(), filter=filter).ignored
+        return ask(_EVERYTHING, self._caller, self._ports.clock.now(), filter=filter).ignored
 
     async def count(self, uri: str = "", filter: Mapping[str, Any] | None = None) -> int:
         """How many pieces can be found below ``uri`` that the wire's filter object lets through."""
-        query = ask(_EVERYTHING, self._caller, self._doors.clock.now(), target_uri=uri, level=(0, 1, 2), filter=filter)
-        if self._doors.strict_filters:
+        query = ask(_EVERYTHING, self._caller, self._ports.clock.now(), target_uri=uri, level=(0, 1, 2), filter=filter)
+        if self._ports.strict_filters:
             check_heeded(query)
-        return (await self._doors.catalog.resolve_scope(self._caller, query)).size if query.limit else 0
+        return (await self._ports.catalog.resolve_scope(self._caller, query)).size if query.limit else 0
 
     async def vectors(self) -> VectorCount | None:
         """How many pieces of the caller's and the account's trees have a vector; None without an embedder."""
-        return await self._doors.ledger.tenant(self._caller).vectors() if self._doors.embedder is not None else None
+        return await self._ports.ledger.tenant(self._caller).vectors() if self._ports.embedder is not None else None

@@ -16,9 +16,9 @@ from .guard import GuardState
 
 @dataclass(frozen=True, slots=True)
 class ModelFinding:
-    """One model behind a door: what it is for, its name, and the word ok or what is wrong with it."""
+    """One model: what it is for, its name, and the word ok or what is wrong with it."""
 
-    door: str
+    role: str
     name: str
     state: str
 

@@ -12,7 +12,7 @@ from recalld.domain.uri import Uri
 from recalld.flows.history import undo as undoing
 from recalld.flows.history import versions as past
 from recalld.flows.tree.shape import text_of
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import context_type, resolve
 from recalld.rules.asking import instant
 from recalld.rules.lines import line_range
@@ -25,8 +25,8 @@ LIMIT_MAX = 1_000
 class HistoryVerbs:
     """URIs are texts (``~`` understood). A moment is a log position (``1234``) or a time (``10m`` ago, ``2026-05-01T10:00Z``)."""
 
-    def __init__(self, doors: Doors, caller: Caller) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
         self.caller = caller
 
     async def log(
@@ -42,53 +42,53 @@ class HistoryVerbs:
         """Changes, newest first: those at and below ``under``, of these operations, by this actor ("" = all)."""
         _check_limit(limit)
         wanted = LogFilter(self._uri(under) if under else None, tuple(ops), actor)
-        return await self._doors.history.past(self.caller).log(wanted, before=before, after=after, limit=limit)
+        return await self._ports.history.past(self.caller).log(wanted, before=before, after=after, limit=limit)
 
     async def versions(self, uri: str, *, before: int = 0, limit: int = 100) -> list[FileVersion]:
         """What the file at an address held, newest first. Raises ``NotFound``."""
         _check_limit(limit)
-        return await past.versions(self._file(uri), before, limit, self.caller, self._doors)
+        return await past.versions(self._file(uri), before, limit, self.caller, self._ports)
 
     async def read_at(self, uri: str, at: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
         """A file's text at a moment, lines ``offset`` to ``offset + limit`` (-1: all); without a memory's trailer unless
         ``raw``. Raises ``NotFound``."""
         target = self._file(uri)
-        data = await past.content_at(target, await self.seq_of(at), self.caller, self._doors)
-        text = await self._doors.compute.run(text_of, data, target)
+        data = await past.content_at(target, await self.seq_of(at), self.caller, self._ports)
+        text = await self._ports.compute.run(text_of, data, target)
         shown = text if raw or context_type(target) is not ContextType.MEMORY else strip(text)
         return shown if (offset, limit) == (0, -1) else line_range(shown, offset, limit)
 
     async def diff(self, uri: str, *, since: str, to: str = "", raw: bool = False) -> past.Difference:
         """How a file differs between two moments (``to`` "": now). Raises ``NotFound``."""
-        end = await self.seq_of(to) if to else await self._doors.history.past(self.caller).end()
+        end = await self.seq_of(to) if to else await self._ports.history.past(self.caller).end()
         start = await self.seq_of(since)
-        return await past.diff(self._file(uri), start, end, self.caller, self._doors, raw=raw)
+        return await past.diff(self._file(uri), start, end, self.caller, self._ports, raw=raw)
 
     async def restore(self, uri: str, at: str, *, dry_run: bool = False) -> past.Changes:
         """Make a file, or every file below a directory, what it was at a moment. Raises ``NotFound``, ``Conflict``."""
-        return await past.restore(self._file(uri), await self.seq_of(at), self.caller, self._doors, dry_run=dry_run)
+        return await past.restore(self._file(uri), await self.seq_of(at), self.caller, self._ports, dry_run=dry_run)
 
     async def undo(self, *, seq: int = 0, cause: str = "", dry_run: bool = False) -> Undone:
         """Take back the commit that log entry ``seq`` belongs to, or all with a ``cause`` (an import's task, an archive's
         address); neither: the caller's last change. Raises ``NotFound``, ``Conflict``."""
         if seq and cause:
             raise Invalid("both seq and cause are given", remedy="give one of them", details={"field": "cause"})
-        return await undoing.undo(undoing.Target(seq, cause), self.caller, self._doors, dry_run=dry_run)
+        return await undoing.undo(undoing.Target(seq, cause), self.caller, self._ports, dry_run=dry_run)
 
     async def seq_of(self, at: str) -> int:
         """The log position that a moment means. Raises ``Invalid``."""
         text = at.strip()
         if text.isascii() and text.isdigit() and len(text) <= 18:
             return int(text)
-        moment = instant(text, self._doors.clock.now(), "at")
-        return await self._doors.history.past(self.caller).seq_at(moment)
+        moment = instant(text, self._ports.clock.now(), "at")
+        return await self._ports.history.past(self.caller).seq_at(moment)
 
     def _uri(self, text: str) -> Uri:
-        return resolve(text, self.caller, self._doors.clock.now())
+        return resolve(text, self.caller, self._ports.clock.now())
 
     def _file(self, text: str) -> Uri:
         """An address whose versions the caller may see. Raises ``Denied`` and ``NotFound``."""
-        uri = place(text, self.caller, self._doors.clock.now())
+        uri = place(text, self.caller, self._ports.clock.now())
         if not tracked(uri.parts, self.caller):
             raise past.no_history(uri)
         return uri

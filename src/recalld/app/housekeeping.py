@@ -14,7 +14,7 @@ from recalld.flows.upkeep.bill import DAY, USED_UP
 from recalld.flows.upkeep.enrich import take_up
 from recalld.infra.logs import get_logger
 from recalld.infra.watchdog import Watchdog
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Spent, Usage
 from recalld.rules.breaker import Circuit
 
@@ -54,15 +54,15 @@ class Watched(Protocol):
 class Housekeeping:
     """Keeps the last findings; ``readiness`` only reads them."""
 
-    def __init__(self, doors: Doors, config: Config, watchdog: Watchdog) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, config: Config, watchdog: Watchdog) -> None:
+        self._ports = ports
         self._config = config
         self._watchdog = watchdog
         self._worker: Watched | None = None
-        self._care = StoreCare(doors)
+        self._care = StoreCare(ports)
         self._store = "initializing"
         self._embedding = "initializing"
-        self._guarded = isinstance(doors.embedder, GuardedEmbedder)
+        self._guarded = isinstance(ports.embedder, GuardedEmbedder)
         self._queues: list[QueueCount] = []
         self._usage: Usage | None = None
         self._spent: tuple[Spent, ...] = ()
@@ -83,13 +83,13 @@ class Housekeeping:
         """Probe every ten seconds, sweep every hour, until cancelled."""
         while True:
             await self.round()
-            await self._doors.clock.sleep(PROBE_EVERY_S)
+            await self._ports.clock.sleep(PROBE_EVERY_S)
 
     async def round(self) -> None:
         """Probe, and sweep and look for idle sessions if it is time."""
         await self._probe()
         await self._care.round()
-        now = self._doors.clock.monotonic()
+        now = self._ports.clock.monotonic()
         if self._config.session.idle_commit and now - self._scanned_at >= self._config.session.idle_check_s:
             self._scanned_at = now
             await self._put_idle_away()
@@ -104,24 +104,24 @@ class Housekeeping:
 
     async def _put_idle_away(self) -> None:
         try:
-            await scan_idle(self._doors)
+            await scan_idle(self._ports)
         except (Busy, Upstream) as late:
             log.info("idle sessions wait for the next round", error=str(late))
 
     async def _take_up(self) -> None:
         try:
-            await take_up(self._doors)
+            await take_up(self._ports)
         except (Busy, Upstream) as late:
             log.info("what a language model has to write waits for the next sweep", error=str(late))
 
     async def _probe(self) -> None:
         try:
-            self._probe_s = await self._doors.ledger.probe()
-            self._store, self._probed_at = "ok", self._doors.clock.monotonic()
-            self._queues = await self._doors.ledger.queues()
+            self._probe_s = await self._ports.ledger.probe()
+            self._store, self._probed_at = "ok", self._ports.clock.monotonic()
+            self._queues = await self._ports.ledger.queues()
             if self._probed_at - self._counted_at >= COUNT_EVERY_S:
-                self._spent = tuple(await self._doors.ledger.spent(since="", whole=True))
-                self._usage, self._counted_at = await self._doors.ledger.usage(), self._probed_at
+                self._spent = tuple(await self._ports.ledger.spent(since="", whole=True))
+                self._usage, self._counted_at = await self._ports.ledger.usage(), self._probed_at
             await self._count()
         except RecalldError as failed:
             self._store = str(failed)
@@ -140,20 +140,20 @@ class Housekeeping:
 
     async def _count(self) -> None:
         """Write down what questions cost, and see how the day stands of what all processes were counted."""
-        meters = [door.meter for door in (self._doors.embedder, self._doors.reranker) if isinstance(door, METERED)]
+        meters = [part.meter for part in (self._ports.embedder, self._ports.reranker) if isinstance(part, METERED)]
         for meter in meters:
             if costs := meter.taken():
-                await self._doors.ledger.tenant(NOBODY).commit(Commit(costs))
+                await self._ports.ledger.tenant(NOBODY).commit(Commit(costs))
                 meter.written(costs)
-        today = await spent_today(self._doors)
+        today = await spent_today(self._ports)
         for meter in meters:
             now = day_of(today, meter.provider, meter.policy)
-            meter.know(self._doors.clock.stamp(DAY), now.calls_today, now.tokens_today)
-        self._budget = budget_today(today, self._doors).state
-        self._documents = embedding_today(today, self._doors)
+            meter.know(self._ports.clock.stamp(DAY), now.calls_today, now.tokens_today)
+        self._budget = budget_today(today, self._ports).state
+        self._documents = embedding_today(today, self._ports)
 
     async def _embedding_state(self) -> str:
-        embedder = self._doors.embedder
+        embedder = self._ports.embedder
         if embedder is None or isinstance(embedder, GuardedEmbedder):
             return state_of(embedder)  # a provider is judged by the calls it gets: asking it costs
         try:
@@ -163,72 +163,72 @@ class Housekeeping:
         return "ok"
 
     async def _sweep(self) -> None:
-        await self._doors.ledger.prune(keep_s=self._config.storage.history_keep_days * 86_400)
+        await self._ports.ledger.prune(keep_s=self._config.storage.history_keep_days * 86_400)
         # What was overwritten in the database still stands in its write-ahead log.
-        await self._doors.ledger.checkpoint()
+        await self._ports.ledger.checkpoint()
         # An upload whose import was promised is kept until that is done, however long this store was shut meanwhile.
-        if not any(q.kind == "import" and q.pending + q.running for q in await self._doors.ledger.queues()):
-            await self._doors.compute.run(self._sweep_uploads, self._doors.clock.now() - UPLOAD_KEPT_S)
+        if not any(q.kind == "import" and q.pending + q.running for q in await self._ports.ledger.queues()):
+            await self._ports.compute.run(self._sweep_uploads, self._ports.clock.now() - UPLOAD_KEPT_S)
 
     def _sweep_uploads(self, before: float) -> None:
-        folder = self._doors.uploads
+        folder = self._ports.uploads
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
     def _vectors(self) -> VectorCount | None:
-        return None if self._usage is None or self._doors.embedder is None else self._usage.embedded
+        return None if self._usage is None or self._ports.embedder is None else self._usage.embedded
 
     def _embedding_now(self) -> str:
         """As questions see it, which this process asks, and as documents do, which a worker process may ask."""
-        now = state_of(self._doors.embedder) if self._guarded else self._embedding
+        now = state_of(self._ports.embedder) if self._guarded else self._embedding
         return self._documents if now == OK else now
 
     def _writer_state(self) -> str:
         """As its calls' costs tell, since a worker process makes them: the budget first, that holds until the next day."""
-        return state_of(self._doors.writer) if self._budget in {OK, NOT_CONFIGURED} else self._budget
+        return state_of(self._ports.writer) if self._budget in {OK, NOT_CONFIGURED} else self._budget
 
     def findings(self) -> Findings:
         """Everything last measured."""
-        doors = self._doors
-        models = [ModelFinding("embedder", doors.embedder.name if doors.embedder else "none", self._embedding)]
-        if doors.former is not None:
-            models.append(ModelFinding("former embedder", doors.former.name, "ok"))
+        ports = self._ports
+        models = [ModelFinding("embedder", ports.embedder.name if ports.embedder else "none", self._embedding)]
+        if ports.former is not None:
+            models.append(ModelFinding("former embedder", ports.former.name, "ok"))
         models.append(
-            ModelFinding("reranker", doors.reranker.name if doors.reranker else "none", state_of(doors.reranker))
+            ModelFinding("reranker", ports.reranker.name if ports.reranker else "none", state_of(ports.reranker))
         )
-        models.append(ModelFinding("model", doors.model.name, "ok"))
-        if doors.writer is not None:
-            models.append(ModelFinding("writer", doors.writer.name, self._writer_state()))
+        models.append(ModelFinding("model", ports.model.name, "ok"))
+        if ports.writer is not None:
+            models.append(ModelFinding("writer", ports.writer.name, self._writer_state()))
         return Findings(
             readiness=self.readiness(),
             lateness=self._watchdog.lateness(),
             queues=tuple(self._queues),
             usage=self._usage,
             probe_s=self._probe_s,
-            measured_ago_s=doors.clock.monotonic() - self._probed_at,
+            measured_ago_s=ports.clock.monotonic() - self._probed_at,
             models=tuple(models),
-            providers=tuple(door.guard.state for door in self._asked_here() if isinstance(door, GUARDED)),
+            providers=tuple(part.guard.state for part in self._asked_here() if isinstance(part, GUARDED)),
             spent=self._spent,
-            stages=doors.stages.so_far(),
+            stages=ports.stages.so_far(),
             worker_starts=self._worker.starts if self._worker is not None else 0,
         )
 
     def _asked_here(self) -> tuple[object, ...]:
         """Providers this process calls itself: with a worker beside it, the language model is that one's to ask."""
-        doors = self._doors
-        return (doors.embedder, doors.reranker, *(() if self._worker is not None else (doors.writer,)))
+        ports = self._ports
+        return (ports.embedder, ports.reranker, *(() if self._worker is not None else (ports.writer,)))
 
     def readiness(self) -> Readiness:
         """Ready, or degraded with every reason."""
-        age = self._doors.clock.monotonic() - self._probed_at
+        age = self._ports.clock.monotonic() - self._probed_at
         oldest = max((q.oldest_s for q in self._queues if q.kind not in PATIENT), default=0.0)
         late = self._watchdog.lateness().p99_s
         checks = {
             "store": self._store if self._store != "ok" or age < PROBE_OLD_S else f"no answer for {age:.0f} s",
             "embedding": self._embedding_now(),
-            "reranker": state_of(self._doors.reranker),
-            **({"model": self._writer_state()} if self._doors.writer is not None else {}),
+            "reranker": state_of(self._ports.reranker),
+            **({"model": self._writer_state()} if self._ports.writer is not None else {}),
             "worker": self._worker.state() if self._worker is not None else "ok",
             "queue": "ok" if oldest < OLDEST_JOB_S else f"the oldest job waits for {oldest:.0f} s",
             **self._care.states(),

@@ -11,7 +11,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.job import QueueCount, Task, TaskStatus
 from recalld.domain.report import Added
 from recalld.flows.add import accept as adding
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.source import Choice
 from recalld.rules.asking import tag
 
@@ -19,7 +19,7 @@ from recalld.rules.asking import tag
 class Importing(ABC):
     """Import as the caller the workspace is bound to."""
 
-    _doors: Doors
+    _ports: Ports
     caller: Caller
 
     @abstractmethod
@@ -79,7 +79,7 @@ class Importing(ABC):
             incomplete,
             as_file,
         )
-        added = await adding.accept(wish, self.caller, self._doors)
+        added = await adding.accept(wish, self.caller, self._ports)
         if not wait:
             return added
         await self.wait(timeout_s=timeout_s, task_id=added.task_id)

@@ -8,7 +8,7 @@ from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import import_root, resolve
 from recalld.rules.settings import ADD_TARGETS, check_skill_root
 
@@ -27,18 +27,18 @@ class Locations:
 class LocationVerbs:
     """The caller's own setting."""
 
-    def __init__(self, doors: Doors, caller: Caller) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
         self._caller = caller
 
     async def locations(self) -> Locations:
         """What holds now."""
-        member = await self._doors.registry.member(self._caller.account, self._caller.user)
+        member = await self._ports.registry.member(self._caller.account, self._caller.user)
         return self._holding(member.settings if member is not None else {})
 
     async def choose(self, changes: Mapping[str, str | None]) -> Locations:
         """Replace these; None takes one back. Raises ``Invalid`` for places that cannot hold what is added."""
-        now = self._doors.clock.now()
+        now = self._ports.clock.now()
         chosen: dict[str, str | None] = {}
         for name, text in changes.items():
             if text is None:
@@ -55,7 +55,7 @@ class LocationVerbs:
 
     async def _change(self, changes: Mapping[str, str | None], within: str = "") -> Locations:
         account, user = self._caller.account, self._caller.user
-        return self._holding(await self._doors.registry.change_settings(account, user, changes, within=within))
+        return self._holding(await self._ports.registry.change_settings(account, user, changes, within=within))
 
     def _holding(self, settings: Mapping[str, Any]) -> Locations:
         chosen = dict(settings.get(ADD_TARGETS) or {})

@@ -121,16 +121,16 @@ class _Taken:
 
 
 def _model(
-    taken: _Taken, section: str, door: str, kinds: Mapping[str, str], keys: Mapping[str, str]
+    taken: _Taken, section: str, part: str, kinds: Mapping[str, str], keys: Mapping[str, str]
 ) -> dict[str, Any] | None:
     """A provider of the original as one of our plugins; None, and said so, where no plugin can be it."""
     provider = taken(f"{section}.provider")
     if provider is None:
         return None
     kind = kinds.get(str(provider).lower(), "")
-    if kind not in names(door):
+    if kind not in names(part):
         taken.notes.append(
-            f"{section}.provider {provider} is not known here, so {section} has no effect: see the {door} in recalld.toml"
+            f"{section}.provider {provider} is not known here, so {section} has no effect: see the {part} in recalld.toml"
         )
         return None
     found = [(ours, taken(f"{section}.{theirs}")) for theirs, ours in keys.items()]

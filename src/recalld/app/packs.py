@@ -15,7 +15,7 @@ from recalld.flows.pack import export as exporting
 from recalld.flows.pack.export import Packed
 from recalld.flows.pack.fetch import Fetched, fetch
 from recalld.flows.tree.alias import following
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -24,37 +24,37 @@ Word = TypeVar("Word", bound=StrEnum)
 class PackVerbs:
     """Verbs bound to a caller; reached by ``workspace.verbs(PackVerbs)``."""
 
-    def __init__(self, doors: Doors, caller: Caller) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
         self._caller = caller
 
     async def export(self, uri: str, *, include_vectors: bool = False) -> Packed:
         """A directory and all below as a pack; its file is the caller's to delete. Raises ``Invalid``, ``NotFound`` and
         ``Denied``."""
-        return await exporting.export(self._uri(uri), self._caller, self._doors, vectors=include_vectors)
+        return await exporting.export(self._uri(uri), self._caller, self._ports, vectors=include_vectors)
 
     async def backup(self, *, include_vectors: bool = False) -> Packed:
         """All of the account. Raises ``Denied`` for a plain user."""
-        return await exporting.backup(self._caller, self._doors, vectors=include_vectors)
+        return await exporting.backup(self._caller, self._ports, vectors=include_vectors)
 
     async def bring(self, pack: Path, parent: str, *, on_conflict: str = "fail", vector_mode: str = "auto") -> Brought:
         """Import a pack below ``parent`` under its root's name. Raises ``Invalid`` for what does not verify and
         ``Conflict``, both before anything is changed."""
         wish = self._wish(pack, on_conflict, vector_mode)
-        return await bringing.bring(wish, self._uri(parent), self._caller, self._doors)
+        return await bringing.bring(wish, self._uri(parent), self._caller, self._ports)
 
     async def restore(self, pack: Path, *, on_conflict: str = "fail", vector_mode: str = "auto") -> Brought:
         """Put a backup back. Raises as ``bring`` does, and ``Denied`` for a plain user."""
-        return await bringing.restore(self._wish(pack, on_conflict, vector_mode), self._caller, self._doors)
+        return await bringing.restore(self._wish(pack, on_conflict, vector_mode), self._caller, self._ports)
 
     async def fetch(self, uri: str) -> Fetched:
         """One file as it is stored, piece by piece. Raises ``NotFound``, ``Invalid`` for a directory, and ``Denied``."""
         return await following(
-            self._uri(uri), lambda at: fetch(at, self._caller, self._doors), self._caller, self._doors
+            self._uri(uri), lambda at: fetch(at, self._caller, self._ports), self._caller, self._ports
         )
 
     def _uri(self, text: str) -> Uri:
-        return resolve(text, self._caller, self._doors.clock.now())
+        return resolve(text, self._caller, self._ports.clock.now())
 
     def _wish(self, pack: Path, on_conflict: str, vector_mode: str) -> bringing.Wish:
         return bringing.Wish(

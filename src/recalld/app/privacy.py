@@ -11,7 +11,7 @@ from recalld.domain.privacy import PrivacyConfig, PrivacyField, PrivacyVersion
 from recalld.flows.privacy import fields as by_field
 from recalld.flows.privacy import keep
 from recalld.flows.privacy.keep import PrivacyWish, place_of
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
 from recalld.rules.privacy import REASON_CHARS_MAX
 
@@ -20,29 +20,29 @@ class PrivacyVerbs:
     """Verbs bound to a caller, whose own values these are; reached as ``workspace.verbs(PrivacyVerbs)``. All raise
     ``NotFound`` for what is not there and ``Invalid`` for what is no name."""
 
-    def __init__(self, doors: Doors, caller: Caller) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
         self._caller = caller
 
     async def categories(self) -> list[str]:
         """Categories that hold something, by name."""
-        return await keep.names_below(place_of(self._caller), self._caller, self._doors)
+        return await keep.names_below(place_of(self._caller), self._caller, self._ports)
 
     async def targets(self, category: str) -> list[str]:
         """The keys of a category, by name."""
-        return await keep.names_below(place_of(self._caller, category), self._caller, self._doors)
+        return await keep.names_below(place_of(self._caller, category), self._caller, self._ports)
 
     async def config(self, category: str, key: str) -> PrivacyConfig:
         """A document with its active version."""
-        return await keep.config_of(place_of(self._caller, category, key), self._caller, self._doors)
+        return await keep.config_of(place_of(self._caller, category, key), self._caller, self._ports)
 
     async def versions(self, category: str, key: str) -> list[int]:
         """Its versions, oldest first."""
-        return await keep.versions_of(place_of(self._caller, category, key), self._caller, self._doors)
+        return await keep.versions_of(place_of(self._caller, category, key), self._caller, self._ports)
 
     async def version(self, category: str, key: str, number: int) -> PrivacyVersion:
         """One version."""
-        return await keep.version(place_of(self._caller, category, key), number, self._caller, self._doors)
+        return await keep.version(place_of(self._caller, category, key), number, self._caller, self._ports)
 
     async def upsert(
         self,
@@ -63,7 +63,7 @@ class PrivacyVerbs:
                 details={"field": "change_reason"},
             )
         wish = PrivacyWish(values, change_reason, labels, merge)
-        return await keep.upsert(place_of(self._caller, category, key), wish, self._caller, self._doors)
+        return await keep.upsert(place_of(self._caller, category, key), wish, self._caller, self._ports)
 
     async def tree(self, category: str = "") -> list[tuple[PrivacyConfig, tuple[PrivacyField, ...]]]:
         """Every document (of a category) with its fields, by name."""
@@ -94,11 +94,11 @@ class PrivacyVerbs:
         """Add a version without this field and put it in force."""
         config, found = await self.field(category, key, name)
         wish = PrivacyWish({}, f"removed {found.name}"[:REASON_CHARS_MAX], without=found.name)
-        return await keep.upsert(place_of(self._caller, category, key), wish, self._caller, self._doors)
+        return await keep.upsert(place_of(self._caller, category, key), wish, self._caller, self._ports)
 
     async def remove(self, category: str, key: str) -> None:
         """Delete a document with all its versions."""
-        await by_field.remove(place_of(self._caller, category, key), self._caller, self._doors)
+        await by_field.remove(place_of(self._caller, category, key), self._caller, self._ports)
 
     def selected(self, selector: str) -> tuple[str, str, str]:
         """The category, key and field ("" = the document) an address stands for."""
@@ -106,8 +106,8 @@ class PrivacyVerbs:
         return found.uri.parts[3], found.uri.parts[4], found.field
 
     def _selected(self, selector: str) -> by_field.Selected:
-        return by_field.selected(selector, resolve(selector, self._caller, self._doors.clock.now()), self._caller)
+        return by_field.selected(selector, resolve(selector, self._caller, self._ports.clock.now()), self._caller)
 
     async def activate(self, category: str, key: str, number: int) -> PrivacyConfig:
         """Put another version in force."""
-        return await keep.activate(place_of(self._caller, category, key), number, self._caller, self._doors)
+        return await keep.activate(place_of(self._caller, category, key), number, self._caller, self._ports)

@@ -15,7 +15,7 @@ from recalld.domain.uri import Uri, bad_uri
 from recalld.flows.skill import take
 from recalld.flows.skill.keep import SkillWish, keep, remove_skill
 from recalld.flows.skill.look import SkillView, find_skill, list_skills, show_skill, skills_of_hits
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
 from recalld.rules.skill import checked_skill, read_skill, skill_name
 from recalld.rules.skill_defaults import completed
@@ -30,15 +30,15 @@ class SkillVerbs:
     """Verbs bound to a caller, reached as ``workspace.verbs(SkillVerbs)``. ``target_uri`` names a directory of skills:
     ``viking://~/skills`` or ``viking://agent/skills``; "" = the caller's own, then the agent's."""
 
-    def __init__(self, doors: Doors, caller: Caller) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
         self._caller = caller
 
     def roots(self, target_uri: str = "") -> tuple[Uri, ...]:
         """The directories of skills that are meant, in the order they count. Raises ``Invalid`` (``INVALID_URI``)."""
         if not target_uri.strip():
             return (self._own, AGENT_SKILLS)
-        uri = resolve(target_uri, self._caller, self._doors.clock.now())
+        uri = resolve(target_uri, self._caller, self._ports.clock.now())
         if uri != AGENT_SKILLS and not (len(uri.parts) == 3 and uri.parts[0] == "user" and uri.parts[2] == "skills"):
             raise bad_uri(target_uri, "target_uri is viking://~/skills or viking://agent/skills")
         return (uri,)
@@ -64,7 +64,7 @@ class SkillVerbs:
         skill that is there and keeps its name. ``watched``: leave a task. ``keep_source`` False: ``upload`` is deleted."""
         match data, upload:
             case None, Path():
-                package = await take.of_upload(upload, filename, self._doors)
+                package = await take.of_upload(upload, filename, self._ports)
             case ((str() | dict()), None):
                 package = take.of_data(data)
             case _:
@@ -75,7 +75,7 @@ class SkillVerbs:
                 )
         kept = await self.keep(package, target_uri=target_uri, update=update, source=source, watched=watched)
         if upload is not None and not keep_source:
-            await take.discard(upload, self._doors)
+            await take.discard(upload, self._ports)
         return kept
 
     async def keep(
@@ -91,15 +91,15 @@ class SkillVerbs:
         if update:
             root = (await self._named(update, target_uri)).root
         else:
-            place = target_uri or (await LocationVerbs(self._doors, self._caller).locations()).skill_uri
+            place = target_uri or (await LocationVerbs(self._ports, self._caller).locations()).skill_uri
             root = self.roots(place)[0]
-        return await keep(SkillWish(package, root, update, source, watched), self._caller, self._doors)
+        return await keep(SkillWish(package, root, update, source, watched), self._caller, self._ports)
 
     async def packages(self, folder: Path, name: str = "", *, chosen: Sequence[str] = ()) -> dict[str, SkillPackage]:
         """The skills in a folder or a zip on this machine, by the folder each lies in; those ``chosen`` by name (() = all).
         Raises ``Invalid`` for a name none of them has."""
-        found = await take.of_folder(folder, name, self._doors)
-        return await self._doors.compute.run(_chosen, found, chosen)
+        found = await take.of_folder(folder, name, self._ports)
+        return await self._ports.compute.run(_chosen, found, chosen)
 
     def package(self, data: str | dict[str, Any]) -> SkillPackage:
         """A skill that came as its text, or as an object that says the same."""
@@ -107,32 +107,32 @@ class SkillVerbs:
 
     async def usable(self, package: SkillPackage) -> SkillFacts:
         """The facts of a skill that was taken. Raises ``Invalid`` (``SKILL_INVALID``)."""
-        return await self._doors.compute.run(checked_skill, package.text)
+        return await self._ports.compute.run(checked_skill, package.text)
 
     async def of_answer(self, answer: Answer, target_uri: str = "", *, limit: int = 10) -> list[SkillHit]:
         """What a search found, skill by skill, best first."""
-        return await skills_of_hits(answer.hits, self.roots(target_uri), limit, self._caller, self._doors)
+        return await skills_of_hits(answer.hits, self.roots(target_uri), limit, self._caller, self._ports)
 
     async def show(self, name: str, view: SkillView, target_uri: str = "") -> SkillShown:
         """One skill. Raises ``NotFound``."""
-        return await show_skill(await self._named(name, target_uri), view, self._caller, self._doors)
+        return await show_skill(await self._named(name, target_uri), view, self._caller, self._ports)
 
     async def remove(self, name: str, target_uri: str = "") -> SkillGone:
         """Delete a skill; with the caller's own go the private values kept for it. Raises ``NotFound``."""
         skill = await self._named(name, target_uri)
         own = skill.root == self._own
         private = Uri(("user", self._caller.user, "privacy", "skill", skill.name)) if own else None
-        return await remove_skill(skill, private, self._caller, self._doors)
+        return await remove_skill(skill, private, self._caller, self._ports)
 
     async def judge(
         self, data: str | dict[str, Any], called: str = ""
     ) -> tuple[SkillFacts | None, tuple[Finding, ...]]:
         """The facts of a SKILL.md (None if it cannot be used) and everything there is to say about it. What adding it (from a
         folder ``called`` so) would complete is advice."""
-        return await self._doors.compute.run(_judged, take.text_of(data), called)
+        return await self._ports.compute.run(_judged, take.text_of(data), called)
 
     async def _named(self, name: str, target_uri: str) -> Skill:
-        return await find_skill(self.roots(target_uri), skill_name(name), self._caller, self._doors)
+        return await find_skill(self.roots(target_uri), skill_name(name), self._caller, self._ports)
 
     # Last, because below it the word list means this method.
     async def list(self, target_uri: str = "", *, limit: int = 1000) -> list[Skill]:
@@ -143,7 +143,7 @@ class SkillVerbs:
             )
         found: list[Skill] = []
         for root in self.roots(target_uri):
-            found += await list_skills(root, limit - len(found), self._caller, self._doors)
+            found += await list_skills(root, limit - len(found), self._caller, self._ports)
         return found
 
 

@@ -9,7 +9,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.snapshot import Author, Change, Recorded, Restored, Snapshot
 from recalld.domain.uri import Uri
 from recalld.flows.snapshot import compare, ignore, look, record, restore
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.snapshots import (
     MESSAGE_CHARS_MAX,
     PATHS_MAX,
@@ -26,8 +26,8 @@ AUTHOR_NAME, AUTHOR_EMAIL = "viking-bot", "bot@viking.local"
 class SnapshotVerbs:
     """Paths are URIs, or paths from the account's root; references are branches, oids or their beginnings."""
 
-    def __init__(self, doors: Doors, caller: Caller) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
         self.caller = caller
 
     async def commit(
@@ -41,7 +41,7 @@ class SnapshotVerbs:
     ) -> Recorded:
         """Record the present, or only what lies below ``paths``; nothing is made when nothing has changed there."""
         note = self._note(message, branch, author_name, author_email)
-        return await record.record(note, self._places(paths, "paths"), self.caller, self._doors)
+        return await record.record(note, self._places(paths, "paths"), self.caller, self._ports)
 
     async def log(
         self, *, branch: str = "main", paths: Sequence[str] = (), limit: int = 20, before: str = ""
@@ -49,31 +49,31 @@ class SnapshotVerbs:
         """Newest first; with ``paths`` only snapshots that changed something there; ``before``: only those before this oid.
         Raises ``NotFound``."""
         _check_limit(limit)
-        return await look.log(branch, self._places(paths, "paths"), limit, before, self.caller, self._doors)
+        return await look.log(branch, self._places(paths, "paths"), limit, before, self.caller, self._ports)
 
     async def show(self, ref: str) -> Snapshot:
         """One snapshot. Raises ``NotFound``."""
-        return await look.show(ref, self.caller, self._doors)
+        return await look.show(ref, self.caller, self._ports)
 
     async def show_file(self, ref: str, path: str, *, raw: bool = True) -> tuple[Snapshot, bytes]:
         """A file as it was; ``raw`` False: without a memory's trailer. Raises ``NotFound``."""
-        snapshot, data = await look.show_file(ref, self._place(path), self.caller, self._doors)
-        return snapshot, data if raw else await self._doors.compute.run(compare.without_trailer, data)
+        snapshot, data = await look.show_file(ref, self._place(path), self.caller, self._ports)
+        return snapshot, data if raw else await self._ports.compute.run(compare.without_trailer, data)
 
     async def versions(
         self, path: str, *, branch: str = "main", limit: int = 20, before: str = ""
     ) -> list[tuple[Snapshot, Change]]:
         """The snapshots in which a file changed, newest first; ``before``: only those before this oid. Raises ``NotFound``."""
         _check_limit(limit)
-        return await look.versions(self._place(path), branch, limit, before, self.caller, self._doors)
+        return await look.versions(self._place(path), branch, limit, before, self.caller, self._ports)
 
     async def diff(self, path: str, *, to: str, since: str = "", raw: bool = True) -> compare.Compared:
         """How a file differs between two snapshots (``since`` "": the one before ``to``)."""
-        return await compare.diff(since, to, self._place(path), self.caller, self._doors, raw=raw)
+        return await compare.diff(since, to, self._place(path), self.caller, self._ports, raw=raw)
 
     async def diff_paths(self, *, to: str, since: str = "", paths: Sequence[str] = ()) -> compare.Compared:
         """Which files differ between two snapshots."""
-        return await compare.diff_paths(since, to, self._places(paths, "paths"), self.caller, self._doors)
+        return await compare.diff_paths(since, to, self._places(paths, "paths"), self.caller, self._ports)
 
     async def restore(
         self,
@@ -90,15 +90,15 @@ class SnapshotVerbs:
         source = await self.show(ref)
         note = self._note(message or f"Restore {source.oid[:12]}", branch, author_name, author_email)
         project = self._place(project_dir) if project_dir.strip() else Uri()
-        return await restore.restore(source.oid, project, note, self.caller, self._doors, dry_run=dry_run)
+        return await restore.restore(source.oid, project, note, self.caller, self._ports, dry_run=dry_run)
 
     async def ignore(self) -> str:
         """The account's ``.ovgitignore``."""
-        return await ignore.ignore_of(self.caller, self._doors)
+        return await ignore.ignore_of(self.caller, self._ports)
 
     async def set_ignore(self, text: str) -> None:
         """Set it; "" removes it."""
-        await ignore.set_ignore(text, self.caller, self._doors)
+        await ignore.set_ignore(text, self.caller, self._ports)
 
     def _note(self, message: str, branch: str, name: str, email: str) -> record.Note:
         author = Author(
@@ -108,7 +108,7 @@ class SnapshotVerbs:
         return record.Note(check_branch(branch), check_words(message, "message", MESSAGE_CHARS_MAX, lines=True), author)
 
     def _place(self, path: str) -> Uri:
-        return place(path, self.caller, self._doors.clock.now())
+        return place(path, self.caller, self._ports.clock.now())
 
     def _places(self, paths: Sequence[str], field: str) -> tuple[Uri, ...]:
         if len(paths) > PATHS_MAX:

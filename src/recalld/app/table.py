@@ -18,9 +18,9 @@ from recalld.flows.upkeep.reindex import reindex
 from recalld.flows.upkeep.reshape import reshape
 from recalld.flows.upkeep.revive import revive
 from recalld.flows.upkeep.tiers import refresh
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 
-Step = Callable[[Job, Doors], Awaitable[None]]
+Step = Callable[[Job, Ports], Awaitable[None]]
 
 STEPS: Mapping[str, Step] = MappingProxyType(
     {

@@ -12,19 +12,19 @@ from recalld.domain.report import Remembered, ToolResult
 from recalld.domain.session import Session
 from recalld.flows.session.learn import extract_now
 from recalld.flows.tree import outputs
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 
 
 class TalkVerbs:
     """Sessions of one caller."""
 
-    def __init__(self, doors: Doors, caller: Caller) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
         self._caller = caller
 
     async def configure(self, session_id: str, changes: Mapping[str, Any]) -> Session:
         """Replace these settings of a session; None takes one away. Raises ``NotFound``."""
-        tenant = self._doors.ledger.tenant(self._caller)
+        tenant = self._ports.ledger.tenant(self._caller)
         if not changes:
             return await tenant.session(session_id)
         receipt = await tenant.commit(Commit((ConfigureSession(session_id, dict(changes)),)))
@@ -33,18 +33,18 @@ class TalkVerbs:
 
     async def extract(self, session_id: str) -> Sequence[Remembered]:
         """Memories of the live messages, which stay live."""
-        return await extract_now(session_id, self._caller, self._doors)
+        return await extract_now(session_id, self._caller, self._ports)
 
     async def tool_results(self, session_id: str, *, tool_name: str = "", limit: int = 50) -> list[dict[str, Any]]:
         """Facts of tool outputs that lie in files of their own, newest first."""
         _from(1, limit, "limit")
-        return await outputs.outputs(session_id, tool_name, limit, self._caller, self._doors)
+        return await outputs.outputs(session_id, tool_name, limit, self._caller, self._ports)
 
     async def tool_result(self, session_id: str, output_id: str, *, offset: int = 0, limit: int = 20_000) -> ToolResult:
         """A stretch of one, in code points; ``limit`` -1 = all. Raises ``NotFound``."""
         _from(0, offset, "offset")
         _from(-1, limit, "limit")
-        return await outputs.output(session_id, output_id, offset, limit, self._caller, self._doors)
+        return await outputs.output(session_id, output_id, offset, limit, self._caller, self._ports)
 
     async def search_tool_result(
         self, session_id: str, output_id: str, wanted: str, *, limit: int = 20, context_chars: int = 300
@@ -53,7 +53,7 @@ class TalkVerbs:
         _from(1, limit, "limit")
         _from(0, context_chars, "context_chars")
         return await outputs.search_output(
-            session_id, output_id, wanted, limit, context_chars, self._caller, self._doors
+            session_id, output_id, wanted, limit, context_chars, self._caller, self._ports
         )
 
 

@@ -11,7 +11,7 @@ from recalld.domain.report import Attributes, Consistency, Reindexing, Tagged
 from recalld.domain.uri import Uri
 from recalld.flows.tree import tags as tagging
 from recalld.flows.upkeep import reindex
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
 
 MISSING_SHOWN_MAX = 100
@@ -20,23 +20,23 @@ MISSING_SHOWN_MAX = 100
 class TendingVerbs:
     """The tree of one caller. Addresses are texts."""
 
-    def __init__(self, doors: Doors, caller: Caller) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
         self._caller = caller
 
     def _uri(self, text: str) -> Uri:
-        return resolve(text, self._caller, self._doors.clock.now())
+        return resolve(text, self._caller, self._ports.clock.now())
 
     async def attributes(self, uri: str) -> Attributes:
         """Tags, and of a memory its fields. Raises ``NotFound``."""
-        return await tagging.attributes(self._uri(uri), self._caller, self._doors)
+        return await tagging.attributes(self._uri(uri), self._caller, self._ports)
 
     async def set_tags(
         self, uri: str, tags: Sequence[str], *, mode: str = "replace", recursive: bool = False
     ) -> Tagged:
         """``mode``: replace all tags, or append (a later value of a key wins)."""
         return await tagging.set_tags(
-            self._uri(uri), tags, append=_appends(mode), recursive=recursive, caller=self._caller, doors=self._doors
+            self._uri(uri), tags, append=_appends(mode), recursive=recursive, caller=self._caller, ports=self._ports
         )
 
     async def reindex(
@@ -56,16 +56,16 @@ class TendingVerbs:
             tags=tags,
             append=_appends(tag_mode),
             caller=self._caller,
-            doors=self._doors,
+            ports=self._ports,
         )
 
     async def would_prune(self, uri: str) -> dict[str, Any]:
         """What a reindex with mode prune_orphans would delete."""
-        return await reindex.would_prune(self._uri(uri), self._caller, self._doors)
+        return await reindex.would_prune(self._uri(uri), self._caller, self._ports)
 
     async def consistency(self, uri: str) -> Consistency:
         """Whether what lies at and below an address is in the index. Raises ``NotFound``."""
-        return await self._doors.ledger.tenant(self._caller).consistency(self._uri(uri), first=MISSING_SHOWN_MAX)
+        return await self._ports.ledger.tenant(self._caller).consistency(self._uri(uri), first=MISSING_SHOWN_MAX)
 
 
 def _appends(mode: str) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from recalld.domain.caller import Caller, Role
 from recalld.domain.policy import CostPolicy, DayPolicy
 from recalld.flows.upkeep.bill import DAY, DAY_S, USED_UP
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Spent
 
 SAID_HOLDS_S = 900.0
@@ -59,21 +59,21 @@ def budget(today: list[Spent], writer: str, costs: CostPolicy, now: float) -> Bu
     return Budget(writer, state if writer else NOT_CONFIGURED, tokens, calls, costs)
 
 
-async def spent_today(doors: Doors) -> list[Spent]:
+async def spent_today(ports: Ports) -> list[Spent]:
     """Everybody's rows of this UTC day; [] where no provider is configured."""
-    return await doors.ledger.spent(since=doors.clock.stamp(DAY)) if doors.writer is not None or doors.days else []
+    return await ports.ledger.spent(since=ports.clock.stamp(DAY)) if ports.writer is not None or ports.days else []
 
 
-def budget_today(today: list[Spent], doors: Doors) -> Budget:
+def budget_today(today: list[Spent], ports: Ports) -> Budget:
     """How the language model's day stands now."""
-    return budget(today, doors.writer.name if doors.writer is not None else "", doors.costs, doors.clock.now())
+    return budget(today, ports.writer.name if ports.writer is not None else "", ports.costs, ports.clock.now())
 
 
-def embedding_today(today: list[Spent], doors: Doors) -> str:
+def embedding_today(today: list[Spent], ports: Ports) -> str:
     """How the last batch of documents went: ok, or what the embedder met with."""
-    name = doors.embedder.name if doors.embedder is not None else ""
+    name = ports.embedder.name if ports.embedder is not None else ""
     last = max((s for s in today if s.provider == name and s.operation == "embed"), key=lambda s: s.at, default=None)
-    return last.said or OK if last is not None and doors.clock.now() - last.at < SAID_HOLDS_S else OK
+    return last.said or OK if last is not None and ports.clock.now() - last.at < SAID_HOLDS_S else OK
 
 
 def day_of(today: list[Spent], provider: str, policy: DayPolicy) -> Day:
@@ -86,15 +86,15 @@ def day_of(today: list[Spent], provider: str, policy: DayPolicy) -> Day:
 class UsageVerbs:
     """Verbs bound to a caller, reached as ``workspace.verbs(UsageVerbs)``."""
 
-    def __init__(self, doors: Doors, caller: Caller) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller) -> None:
+        self._ports = ports
         self._caller = caller
 
     async def costs(self, days: int) -> Costs:
         """The last ``days`` days, today included: the caller's account, for root every account."""
-        first = datetime.fromtimestamp(self._doors.clock.now() - (days - 1) * DAY_S, UTC)
+        first = datetime.fromtimestamp(self._ports.clock.now() - (days - 1) * DAY_S, UTC)
         account = "" if self._caller.role is Role.ROOT else self._caller.account
-        rows = await self._doors.ledger.spent(since=first.strftime(DAY), account=account)
-        today = await spent_today(self._doors)
-        stand = [day_of(today, provider, policy) for provider, policy in self._doors.days.items()]
-        return Costs(rows, budget_today(today, self._doors), stand)
+        rows = await self._ports.ledger.spent(since=first.strftime(DAY), account=account)
+        today = await spent_today(self._ports)
+        stand = [day_of(today, provider, policy) for provider, policy in self._ports.days.items()]
+        return Costs(rows, budget_today(today, self._ports), stand)

@@ -44,8 +44,8 @@ async def serve(config: Config, link: Link) -> None:
     """Do jobs while the link lasts; a fault of the loop itself is logged and the loop started again."""
 
     async def jobs() -> None:
-        async with build_worker(config, link) as doors:
-            await work(doors, name=WORKER, lease_s=config.worker.lease_s, waiting_max=config.worker.model_calls_max)
+        async with build_worker(config, link) as ports:
+            await work(ports, name=WORKER, lease_s=config.worker.lease_s, waiting_max=config.worker.model_calls_max)
 
     # When the server has gone or stops, what was running is leased again by the next worker: nothing here is the truth.
     async with background("work", jobs):

@@ -9,7 +9,7 @@ from recalld.domain.errors import Busy, Closed, Conflict, Corrupt, Denied, Inval
 from recalld.domain.job import Job, Lane
 from recalld.domain.policy import JobPolicy
 from recalld.infra.logs import get_logger
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 
 from .table import POLICIES, STEPS
 
@@ -19,62 +19,62 @@ GIVE_BACK_S = 2.0
 log = get_logger("recalld.worker")
 
 
-async def work(doors: Doors, *, name: str, lease_s: float, jobs_max: int = 2, waiting_max: int = 2) -> None:
+async def work(ports: Ports, *, name: str, lease_s: float, jobs_max: int = 2, waiting_max: int = 2) -> None:
     """Run jobs until cancelled; what was running then goes back, without having cost an attempt.
 
     ``jobs_max`` bulk jobs at once, and ``waiting_max`` interactive ones, most of whose time is waiting for a model.
     """
     try:
-        await _work(doors, name, lease_s, {Lane.BULK: jobs_max, Lane.INTERACTIVE: waiting_max})
+        await _work(ports, name, lease_s, {Lane.BULK: jobs_max, Lane.INTERACTIVE: waiting_max})
     except asyncio.CancelledError:
-        await _give_all_back(doors, name)
+        await _give_all_back(ports, name)
         raise
 
 
-async def _give_all_back(doors: Doors, name: str) -> None:
+async def _give_all_back(ports: Ports, name: str) -> None:
     try:
         async with asyncio.timeout(GIVE_BACK_S):
-            await doors.ledger.release(worker=name, counts=False)
+            await ports.ledger.release(worker=name, counts=False)
     except (Busy, Closed, Upstream, TimeoutError) as refused:
         # The server that ends its worker gives back what it held; else the leases run out.
         log.info("jobs not given back", error=str(refused))
 
 
-async def _work(doors: Doors, name: str, lease_s: float, most: Mapping[Lane, int]) -> None:
-    wake = doors.ledger.wake()
+async def _work(ports: Ports, name: str, lease_s: float, most: Mapping[Lane, int]) -> None:
+    wake = ports.ledger.wake()
     async with asyncio.TaskGroup() as group:
         running: dict[int, asyncio.Task[None]] = {}
         lanes: dict[int, Lane] = {}
-        group.create_task(_beat(doors, name, lease_s, running))
+        group.create_task(_beat(ports, name, lease_s, running))
         async for _ in wake:
             for job_id in [i for i, t in running.items() if t.done()]:
                 del running[job_id]
                 lanes.pop(job_id, None)
             for lane in (Lane.INTERACTIVE, Lane.BULK):
                 free = most[lane] - sum(held is lane for held in lanes.values())
-                for job in await _lease(doors, name, free, lease_s, lane) if free > 0 else ():
+                for job in await _lease(ports, name, free, lease_s, lane) if free > 0 else ():
                     lanes[job.id] = lane
-                    running[job.id] = group.create_task(run_job(job, doors))
+                    running[job.id] = group.create_task(run_job(job, ports))
 
 
-async def _lease(doors: Doors, name: str, free: int, lease_s: float, lane: Lane) -> list[Job]:
+async def _lease(ports: Ports, name: str, free: int, lease_s: float, lane: Lane) -> list[Job]:
     try:
-        return await doors.ledger.lease(worker=name, jobs_max=free, lease_s=lease_s, lanes=(lane,))
+        return await ports.ledger.lease(worker=name, jobs_max=free, lease_s=lease_s, lanes=(lane,))
     except (Busy, Upstream) as late:
         # A saturated writer or a full disk: the next wake asks again, what runs goes on.
         log.info("no lease now", error=str(late))
         return []
 
 
-async def _beat(doors: Doors, name: str, lease_s: float, running: dict[int, asyncio.Task[None]]) -> None:
+async def _beat(ports: Ports, name: str, lease_s: float, running: dict[int, asyncio.Task[None]]) -> None:
     """Renew leases at a third of their length; a job whose lease is gone (cancelled, given away) is stopped."""
     while True:
-        await doors.clock.sleep(lease_s / 3)
+        await ports.clock.sleep(lease_s / 3)
         ids = [i for i, t in running.items() if not t.done()]
         if not ids:
             continue
         try:
-            held = set(await doors.ledger.beat(worker=name, job_ids=ids, lease_s=lease_s))
+            held = set(await ports.ledger.beat(worker=name, job_ids=ids, lease_s=lease_s))
         except (Busy, Upstream) as late:
             # Leases outlast two missed beats; should one run out, the commit of its job is refused.
             log.info("no beat now", error=str(late))
@@ -84,22 +84,22 @@ async def _beat(doors: Doors, name: str, lease_s: float, running: dict[int, asyn
                 running[job_id].cancel()
 
 
-async def run_job(job: Job, doors: Doors) -> None:
+async def run_job(job: Job, ports: Ports) -> None:
     """One job under its wall deadline. Whatever it raises ends in the ledger, as a retry or a dead letter."""
     policy = POLICIES.get(job.kind, JobPolicy())
     step = STEPS.get(job.kind)
     if step is None:
-        await _settle(job, f"no step does jobs of kind {job.kind!r}", 0.0, doors, permanent=True)
+        await _settle(job, f"no step does jobs of kind {job.kind!r}", 0.0, ports, permanent=True)
         return
     try:
         async with asyncio.timeout(policy.deadline_s) as limit:
-            await step(job, doors)
+            await step(job, ports)
     except Exception as failure:  # noqa: BLE001 - whatever a job dies of is its own end, never the worker's
         late = isinstance(failure, TimeoutError) and limit.expired()
-        await _failed(job, f"not done in {policy.deadline_s:g} s" if late else failure, policy, doors)
+        await _failed(job, f"not done in {policy.deadline_s:g} s" if late else failure, policy, ports)
 
 
-async def _failed(job: Job, failure: Exception | str, policy: JobPolicy, doors: Doors) -> None:
+async def _failed(job: Job, failure: Exception | str, policy: JobPolicy, ports: Ports) -> None:
     if isinstance(failure, Closed) or (isinstance(failure, Conflict) and failure.code == "ABORTED"):
         # The store is shut, or the lease went to another worker: nothing of ours is left to settle.
         return
@@ -107,18 +107,18 @@ async def _failed(job: Job, failure: Exception | str, policy: JobPolicy, doors: 
         # It only has to wait: that is no attempt, however often it happens.
         log.info("job waits", kind=job.kind, job=job.id, error=str(failure), retry_after_s=failure.retry_after_s)
         wait_s = min(max(failure.retry_after_s, WAIT_S_MIN), WAIT_S_MAX)
-        await _settle(job, str(failure), wait_s, doors, permanent=False, counts=False)
+        await _settle(job, str(failure), wait_s, ports, permanent=False, counts=False)
         return
     said = str(failure) if isinstance(failure, RecalldError | str) else f"{type(failure).__name__}: {failure}"
     cause = failure if isinstance(failure, Exception) else None
     log.warning("job failed", kind=job.kind, job=job.id, attempt=job.attempt, error=said, exc_info=cause)
     delay = min(policy.backoff_s * 2 ** (job.attempt - 1), policy.backoff_max_s)
-    await _settle(job, said, delay, doors, permanent=_permanent(failure))
+    await _settle(job, said, delay, ports, permanent=_permanent(failure))
 
 
-async def _settle(job: Job, error: str, delay_s: float, doors: Doors, *, permanent: bool, counts: bool = True) -> None:
+async def _settle(job: Job, error: str, delay_s: float, ports: Ports, *, permanent: bool, counts: bool = True) -> None:
     try:
-        await doors.ledger.retry(job, error=error, delay_s=delay_s, permanent=permanent, counts=counts)
+        await ports.ledger.retry(job, error=error, delay_s=delay_s, permanent=permanent, counts=counts)
     except (Busy, Closed, Upstream) as refused:
         # Its lease runs out by itself, and the next one to lease it counts this attempt.
         log.warning("job not given back", job=job.id, error=str(refused))

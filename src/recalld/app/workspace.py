@@ -34,7 +34,7 @@ from recalld.flows.session.commit import commit
 from recalld.flows.session.context import context
 from recalld.flows.tree import alias, arrange, edit, match, read, write
 from recalld.flows.upkeep.cancel import cancel
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import SESSIONS_MAX, Reader
 from recalld.rules.address import resolve
 from recalld.rules.asking import ask
@@ -53,27 +53,27 @@ _ARCHIVE_ID = re.compile(r"archive_(\d{3,})")
 class Workspace(Importing):
     """Verbs bound to a caller. URIs are texts (``viking://...``, ``~`` understood); errors are ``domain.errors``."""
 
-    def __init__(self, doors: Doors, caller: Caller, recall_deadline_s: float) -> None:
-        self._doors = doors
+    def __init__(self, ports: Ports, caller: Caller, recall_deadline_s: float) -> None:
+        self._ports = ports
         self.caller = caller
         self._recall_deadline_s = recall_deadline_s
 
-    def verbs(self, kind: Callable[[Doors, Caller], V]) -> V:
+    def verbs(self, kind: Callable[[Ports, Caller], V]) -> V:
         """Further verbs as the same caller: skills, packs and whatever else has a file of its own in ``app``."""
-        return kind(self._doors, self.caller)
+        return kind(self._ports, self.caller)
 
     def resolve(self, text: str) -> Uri:
         """The address a text means to this caller. Raises ``Invalid`` and ``Denied``."""
         return self._uri(text)
 
     def _uri(self, text: str) -> Uri:
-        return resolve(text, self.caller, self._doors.clock.now())
+        return resolve(text, self.caller, self._ports.clock.now())
 
     # ------------------------------------------------------------------ tree
     async def stat(self, uri: str) -> Node:
         """One entry; an imported document also at the address the original gives it, as for ``read``. Raises ``NotFound``."""
         return await alias.following(
-            self._uri(uri), lambda at: read.stat(at, self.caller, self._doors), self.caller, self._doors
+            self._uri(uri), lambda at: read.stat(at, self.caller, self._ports), self.caller, self._ports
         )
 
     async def ls(
@@ -84,38 +84,38 @@ class Workspace(Importing):
             raise Invalid(f"sort_by {sort_by!r} is unknown", remedy="name or mtime", details={"field": "sort_by"})
         _positive(limit, "limit")
         return await read.list_dir(
-            self._uri(uri), self.caller, self._doors, limit=limit, hidden=hidden, sort_by=sort_by, descending=descending
+            self._uri(uri), self.caller, self._ports, limit=limit, hidden=hidden, sort_by=sort_by, descending=descending
         )
 
     async def tree(self, uri: str, *, depth: int = 3, limit: int = 1000, hidden: bool = False) -> list[Entry]:
         """Everything below in pre-order."""
         _positive(limit, "limit")
         _positive(depth, "level_limit")
-        return await read.walk(self._uri(uri), self.caller, self._doors, depth=depth, limit=limit, hidden=hidden)
+        return await read.walk(self._uri(uri), self.caller, self._ports, depth=depth, limit=limit, hidden=hidden)
 
     async def read(self, uri: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
         """Text, whole lines ``offset`` to ``offset + limit`` with their ends; sidecars and session views included.
         ``docs/deploy/deploy.md`` gives an imported ``docs/deploy.md`` while nothing else is there."""
         return await alias.following(
             self._uri(uri),
-            lambda at: read.read(at, self.caller, self._doors, offset=offset, limit=limit, raw=raw),
+            lambda at: read.read(at, self.caller, self._ports, offset=offset, limit=limit, raw=raw),
             self.caller,
-            self._doors,
+            self._ports,
         )
 
     async def read_page(self, uri: str, *, offset: int = 0, limit: int = -1, chars_max: int) -> Page:
         """As many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1: all)."""
         return await alias.following(
             self._uri(uri),
-            lambda at: read.read_page(at, self.caller, self._doors, offset=offset, limit=limit, chars_max=chars_max),
+            lambda at: read.read_page(at, self.caller, self._ports, offset=offset, limit=limit, chars_max=chars_max),
             self.caller,
-            self._doors,
+            self._ports,
         )
 
     async def read_bytes(self, uri: str) -> bytes:
         """A file as stored."""
         return await alias.following(
-            self._uri(uri), lambda at: read.read_bytes(at, self.caller, self._doors), self.caller, self._doors
+            self._uri(uri), lambda at: read.read_bytes(at, self.caller, self._ports), self.caller, self._ports
         )
 
     async def abstract(self, uri: str) -> str:
@@ -127,8 +127,8 @@ class Workspace(Importing):
         return await self._tier(uri, 1)
 
     async def _tier(self, uri: str, level: int) -> str:
-        caller, doors = self.caller, self._doors
-        return await alias.tier(self._uri(uri), level, lambda at, of: read.tier(at, of, caller, doors), caller, doors)
+        caller, ports = self.caller, self._ports
+        return await alias.tier(self._uri(uri), level, lambda at, of: read.tier(at, of, caller, ports), caller, ports)
 
     async def write(
         self,
@@ -147,7 +147,7 @@ class Workspace(Importing):
             target = self._uri(uri)
         except Denied as unsafe:
             raise bad_uri(uri, unsafe.message) from unsafe
-        written = await write.write(target, data, mode, self.caller, self._doors, if_version=if_version)
+        written = await write.write(target, data, mode, self.caller, self._ports, if_version=if_version)
         return await self._settled(written, wait, timeout_s)
 
     async def edit(
@@ -163,7 +163,7 @@ class Workspace(Importing):
         """Replace a text that occurs once (``replace_all``: each time it does); how often it was replaced. Edits of one
         file wait their turn. Raises ``Conflict`` where it does not occur so often."""
         written, times = await edit.edit(
-            self._uri(uri), old, new, every=replace_all, caller=self.caller, doors=self._doors
+            self._uri(uri), old, new, every=replace_all, caller=self.caller, ports=self._ports
         )
         return await self._settled(written, wait, timeout_s), times
 
@@ -172,7 +172,7 @@ class Workspace(Importing):
     ) -> Written:
         """Up to 256 files in one commit."""
         return await self._settled(
-            await write.write_many(self._uri(root), operations, self.caller, self._doors), wait, timeout_s
+            await write.write_many(self._uri(root), operations, self.caller, self._ports), wait, timeout_s
         )
 
     def operation(self, uri: str, data: bytes, mode: str) -> Operation:
@@ -195,22 +195,22 @@ class Workspace(Importing):
 
     async def mkdir(self, uri: str, *, description: str = "") -> Node:
         """Make a directory and its parents. Raises ``Conflict`` if it exists."""
-        return await arrange.mkdir(self._uri(uri), description, self.caller, self._doors)
+        return await arrange.mkdir(self._uri(uri), description, self.caller, self._ports)
 
     async def rm(self, uri: str, *, recursive: bool = False) -> Receipt:
         """Remove a file, or a directory if ``recursive``; missing is no error."""
-        return await arrange.remove(self._uri(uri), recursive, self.caller, self._doors)
+        return await arrange.remove(self._uri(uri), recursive, self.caller, self._ports)
 
     async def mv(self, source: str, to: str) -> Receipt:
         """Rename or move; a subtree of any size is one step. Into an existing directory: below it if ``to`` ends in /."""
         target = self._uri(to)
         if to.endswith("/"):
             raise Invalid(f"{to} ends in /", remedy="name the target itself", details={"field": "to_uri"})
-        return await arrange.move(self._uri(source), target, self.caller, self._doors)
+        return await arrange.move(self._uri(source), target, self.caller, self._ports)
 
     async def cp(self, source: str, to: str, *, recursive: bool = False) -> Receipt:
         """Copy a file, or a directory if ``recursive``."""
-        return await arrange.copy(self._uri(source), self._uri(to), recursive, self.caller, self._doors)
+        return await arrange.copy(self._uri(source), self._uri(to), recursive, self.caller, self._ports)
 
     async def grep(
         self, uri: str, pattern: str, *, exclude: str = "", ignore_case: bool = False, limit: int = 256, depth: int = 10
@@ -222,7 +222,7 @@ class Workspace(Importing):
             self._uri(uri),
             pattern,
             self.caller,
-            self._doors,
+            self._ports,
             exclude=without,
             ignore_case=ignore_case,
             limit=limit,
@@ -232,14 +232,14 @@ class Workspace(Importing):
     async def glob(self, pattern: str, uri: str = "viking://", *, limit: int = 256) -> list[str]:
         """URIs whose path below ``uri`` matches."""
         _positive(limit, "node_limit")
-        return await match.glob(pattern, self._uri(uri), self.caller, self._doors, limit=limit)
+        return await match.glob(pattern, self._uri(uri), self.caller, self._ports, limit=limit)
 
     # ---------------------------------------------------------------- recall
     async def find(self, query: str, **options: Any) -> Answer:
         """Recall. Options: target_uri, context_type, limit, score_threshold, level, tags, since, until, time_field,
         filter (see ``rules/asking.ask``)."""
-        asked = ask(query, self.caller, self._doors.clock.now(), **options)
-        return await find(asked, self.caller, self._doors, deadline_s=self._recall_s())
+        asked = ask(query, self.caller, self._ports.clock.now(), **options)
+        return await find(asked, self.caller, self._ports, deadline_s=self._recall_s())
 
     def _recall_s(self) -> float:
         """What is left of the deadline of a recall once its request has its place."""
@@ -247,27 +247,27 @@ class Workspace(Importing):
 
     async def search(self, query: str, *, session_id: str = "", **options: Any) -> Answer:
         """``find`` whose question is read in the light of the session's latest turns."""
-        asked = ask(query, self.caller, self._doors.clock.now(), **options)
+        asked = ask(query, self.caller, self._ports.clock.now(), **options)
         if not session_id:
-            return await search(asked, self.caller, self._doors, deadline_s=self._recall_s())
-        clock, deadline_s = self._doors.clock, self._recall_s()
+            return await search(asked, self.caller, self._ports, deadline_s=self._recall_s())
+        clock, deadline_s = self._ports.clock, self._recall_s()
         end = clock.monotonic() + deadline_s
-        tenant = self._doors.ledger.tenant(self.caller)
+        tenant = self._ports.ledger.tenant(self.caller)
         text, missing = await in_light_of(asked.text, session_id, tenant, within_s=deadline_s / 4)
         left_s = max(end - clock.monotonic(), deadline_s / 2)
-        answer = await search(replace(asked, text=text), self.caller, self._doors, deadline_s=left_s)
+        answer = await search(replace(asked, text=text), self.caller, self._ports, deadline_s=left_s)
         return replace(answer, degraded=tuple(sorted({*answer.degraded, *missing}))) if missing else answer
 
     async def assemble(self, query: str, **options: Any) -> ContextBlock:
         """The wire's mode=context; options are the fields of ``flows/context/assemble.Wish`` with URIs as texts."""
         exclude = tuple(self._uri(u) for u in options.pop("exclude", ()))
         wish = assembling.Wish(query, exclude=exclude, **options)
-        return await assembling.assemble(wish, self.caller, self._doors, deadline_s=self._recall_s())
+        return await assembling.assemble(wish, self.caller, self._ports, deadline_s=self._recall_s())
 
     async def count(self, uri: str = "") -> int:
         """Chunks that can be found (below ``uri``)."""
         targets = (self._uri(uri),) if uri and self._uri(uri).parts else ()
-        scope = await self._doors.catalog.resolve_scope(self.caller, Query("", targets, levels=(0, 1, 2)))
+        scope = await self._ports.catalog.resolve_scope(self.caller, Query("", targets, levels=(0, 1, 2)))
         return scope.size
 
     # -------------------------------------------------------------- sessions
@@ -275,28 +275,28 @@ class Workspace(Importing):
         """Make a session. Raises ``Conflict`` ``ALREADY_EXISTS``."""
         name = session_id or self._fresh_session_id()
         check_session_id(name)
-        return await self._session_after(OpenSession(name, {**new_config(self._doors), **(config or {})}))
+        return await self._session_after(OpenSession(name, {**new_config(self._ports), **(config or {})}))
 
     async def _session_after(self, change: OpenSession | ConfigureSession | MarkUsed) -> Session:
         """A session as the commit of this change left it."""
-        receipt = await self._doors.ledger.tenant(self.caller).commit(Commit((change,)))
+        receipt = await self._ports.ledger.tenant(self.caller).commit(Commit((change,)))
         assert receipt.session is not None
         return receipt.session
 
     def _fresh_session_id(self) -> str:
-        clock = self._doors.clock
+        clock = self._ports.clock
         return f"{clock.stamp('%Y%m%d-%H%M%S')}-{clock.token(8)}"
 
     async def session(self, session_id: str, *, auto_create: bool = False) -> Session:
         """Raises ``NotFound``."""
-        tenant = self._doors.ledger.tenant(self.caller)
+        tenant = self._ports.ledger.tenant(self.caller)
         try:
             return await tenant.session(session_id)
         except NotFound:
             if not auto_create:
                 raise
         check_session_id(session_id)
-        return await self._session_after(OpenSession(session_id, new_config(self._doors), exist_ok=True))
+        return await self._session_after(OpenSession(session_id, new_config(self._ports), exist_ok=True))
 
     async def session_configure(self, session_id: str, config: Mapping[str, Any]) -> Session:
         """Replace these keys of a session's settings."""
@@ -305,25 +305,25 @@ class Workspace(Importing):
     async def sessions(self, *, limit: int = SESSIONS_MAX, offset: int = 0) -> list[Session]:
         """Newest first, at most ``limit`` of them, without the first ``offset``."""
         _positive(limit, "limit")
-        return await self._doors.ledger.tenant(self.caller).sessions(limit=limit, offset=offset)
+        return await self._ports.ledger.tenant(self.caller).sessions(limit=limit, offset=offset)
 
     async def say(
         self, session_id: str, messages: Sequence[Mapping[str, Any]], *, idempotency_key: str = ""
     ) -> Appended:
         """Append 1 to 100 wire messages (role, content or parts, ...); durable and findable on return."""
-        return await append(session_id, messages, idempotency_key, self.caller, self._doors)
+        return await append(session_id, messages, idempotency_key, self.caller, self._ports)
 
     async def session_commit(self, session_id: str, *, keep_recent_count: int = 0, **retention: Any) -> Committed:
         """Archive live messages; memories follow in the background under ``task_id``."""
-        return await commit(session_id, keep_recent_count, retention, self.caller, self._doors)
+        return await commit(session_id, keep_recent_count, retention, self.caller, self._ports)
 
     async def session_context(self, session_id: str, *, token_budget: int = 128_000) -> SessionContext:
         """The session's past within a budget."""
-        return await context(session_id, token_budget, self.caller, self._doors)
+        return await context(session_id, token_budget, self.caller, self._ports)
 
     async def archives(self, session_id: str) -> list[Archive]:
         """Oldest first."""
-        return await self._doors.ledger.tenant(self.caller).archives(session_id)
+        return await self._ports.ledger.tenant(self.caller).archives(session_id)
 
     async def archive(self, session_id: str, archive_id: str) -> tuple[Archive, list[dict[str, Any]]]:
         """A finished archive and its messages. Raises ``NotFound``."""
@@ -336,7 +336,7 @@ class Workspace(Importing):
                 return None
             return one, [message_json(m) for m in reader.messages(session_id, archive=one.number)]
 
-        shown = await self._doors.ledger.tenant(self.caller).at_once(look)
+        shown = await self._ports.ledger.tenant(self.caller).at_once(look)
         if shown is not None:
             return shown
         raise NotFound(
@@ -347,8 +347,8 @@ class Workspace(Importing):
 
     async def session_delete(self, session_id: str) -> None:
         """Remove a session with all its messages and archives. Raises ``NotFound``."""
-        session = await self._doors.ledger.tenant(self.caller).session(session_id)
-        await arrange.remove(session.uri, True, self.caller, self._doors)
+        session = await self._ports.ledger.tenant(self.caller).session(session_id)
+        await arrange.remove(session.uri, True, self.caller, self._ports)
 
     async def session_used(self, session_id: str, *, contexts: Sequence[str] = (), skills: int = 0) -> tuple[int, int]:
         """Count what a session used; returns the session's totals of contexts and skills."""
@@ -358,27 +358,27 @@ class Workspace(Importing):
     # ----------------------------------------------------------------- tasks
     async def task(self, task_id: str) -> Task:
         """Raises ``NotFound``."""
-        return await self._doors.ledger.tenant(self.caller).task(task_id)
+        return await self._ports.ledger.tenant(self.caller).task(task_id)
 
     async def tasks(
         self, *, type: str = "", status: str = "", resource_id: str = "", limit: int = 50, offset: int = 0
     ) -> list[Task]:
         """Newest first, without the first ``offset``."""
-        return await self._doors.ledger.tenant(self.caller).tasks(
+        return await self._ports.ledger.tenant(self.caller).tasks(
             type=type, status=status, resource_id=resource_id, limit=limit, offset=offset
         )
 
     async def cancel(self, task_id: str) -> Task:
         """Ask a task to stop. Raises ``Conflict`` if it has ended, or is of a type that is done to its end."""
-        return await cancel(task_id, self.caller, self._doors)
+        return await cancel(task_id, self.caller, self._ports)
 
     async def wait(self, *, timeout_s: float | None = None, task_id: str = "") -> list[QueueCount]:
         """Until no job of this caller (or of one task) is left. Raises the wire's DEADLINE_EXCEEDED; the work goes on.
 
         A request that waits gives its place among the others back first.
         """
-        await until_quiet(self._doors, self.caller, timeout_s=timeout_s, task_id=task_id)
-        return await self._doors.ledger.queues()
+        await until_quiet(self._ports, self.caller, timeout_s=timeout_s, task_id=task_id)
+        return await self._ports.ledger.queues()
 
 
 def _positive(value: int, field: str) -> None:

@@ -1,1 +1,1 @@
-"""Routes: each file is one walk through the doors, read top to bottom."""
+"""Routes: each file is one use case over the ports, read top to bottom."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from recalld.domain.errors import Conflict
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 
 T = TypeVar("T")
 WITHIN_S = 20.0
@@ -15,7 +15,7 @@ TRIES_MAX = 1_000
 RETRIED = frozenset({"ABORTED"})
 
 
-async def retrying(attempt: Callable[[], Awaitable[T]], *keys: str, doors: Doors, codes: frozenset[str] = RETRIED) -> T:
+async def retrying(attempt: Callable[[], Awaitable[T]], *keys: str, ports: Ports, codes: frozenset[str] = RETRIED) -> T:
     """Run ``attempt``, which reads, decides and commits on the condition that what it read still holds, once it is the turn
     of ``keys``. A ``Conflict`` of ``codes`` means that another commit came between: it is run again, with fresh reads.
     Each such commit is somebody else's progress, so there is nothing to back off from.
@@ -23,8 +23,8 @@ async def retrying(attempt: Callable[[], Awaitable[T]], *keys: str, doors: Doors
     Raises what ``attempt`` raises otherwise, ``Busy`` when the turn does not come in time, and the last ``Conflict``
     (``CONFLICT``, retryable) when the thing kept changing all that time.
     """
-    async with doors.turns.of(*keys, within_s=WITHIN_S):
-        end = doors.clock.monotonic() + WITHIN_S
+    async with ports.turns.of(*keys, within_s=WITHIN_S):
+        end = ports.clock.monotonic() + WITHIN_S
         for _ in range(TRIES_MAX):
             try:
                 return await attempt()
@@ -32,7 +32,7 @@ async def retrying(attempt: Callable[[], Awaitable[T]], *keys: str, doors: Doors
                 if changed.code not in codes:
                     raise
                 last = changed
-                if doors.clock.monotonic() >= end:
+                if ports.clock.monotonic() >= end:
                     break
     raise Conflict(
         f"{keys[0]} kept changing",

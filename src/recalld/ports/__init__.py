@@ -1,1 +1,1 @@
-"""Doors: async Protocols. The docstring is the contract; tests/contract holds every adapter to it."""
+"""Ports: protocols that adapters implement. The docstring is the contract; tests/contract checks every adapter against it."""

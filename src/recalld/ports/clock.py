@@ -1,4 +1,4 @@
-"""Time and randomness are doors too."""
+"""Time and randomness."""
 
 from __future__ import annotations
 

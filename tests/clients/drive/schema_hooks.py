@@ -1,4 +1,4 @@
-"""For schemathesis: well-formed requests name what can exist, so that they reach the store and not only its door.
+"""For schemathesis: well-formed requests name what can exist, so that they reach the store.
 
 What is generated to be refused stays as it is, and so does what a link brought from an earlier answer.
 """

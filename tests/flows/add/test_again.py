@@ -272,7 +272,7 @@ async def test_all_an_import_did_is_in_the_log_under_its_task(house: House, tmp_
     (folder / "sub" / "c.md").rename(folder / "moved.md")
     (folder / "b.md").unlink()
     task = await house.add(folder, origin="here")
-    entries = await house.doors.ledger.tenant(house.r.caller).log(after=before, limit=1_000)
+    entries = await house.ports.ledger.tenant(house.r.caller).log(after=before, limit=1_000)
     assert {e.cause for e in entries if e.op in {"create", "write", "move", "remove", "attrs"}} == {task.id}
     assert {e.op for e in entries if e.cause == task.id} >= {"create", "write", "move", "remove"}
 

@@ -73,8 +73,8 @@ class Vanishing(FolderSource):
 
 async def test_a_file_that_vanishes_meanwhile_is_said_and_the_rest_comes_in(house: House, tmp_path: Path) -> None:
     added = await house.r.add(plant(tmp_path / "src", {"a.md": "heron", "b.md": "stork", "c.md": "crane"}))
-    doors = replace(house.doors, open_source=lambda path, choice: Vanishing(SourceSettings(path, choice)))
-    await run_job(await house.lease_of("import"), doors)
+    ports = replace(house.ports, open_source=lambda path, choice: Vanishing(SourceSettings(path, choice)))
+    await run_job(await house.lease_of("import"), ports)
     task = await house.r.task(added.task_id)
     assert task.status is TaskStatus.COMPLETED
     assert "b.md: it vanished" in " ".join((task.result or {})["warnings"])
@@ -109,7 +109,7 @@ async def test_an_import_cancelled_while_it_runs_stops_after_the_batch_at_hand(h
             archive.writestr(f"{i:03d}.md", f"bird {i}")
     added = await house.r.add(path, keep_source=False)
     model = Cancelling(house, added.task_id)
-    await run_job(await house.lease_of("import"), replace(house.doors, model=model))
+    await run_job(await house.lease_of("import"), replace(house.ports, model=model))
     await model.close()
     await house.settle()
     assert len(await house.texts_below(ROOT)) == FILES_PER_PLAN
@@ -125,8 +125,8 @@ async def test_an_import_whose_worker_died_goes_on_where_it_was(house: House, tm
     added = await house.r.add(path, keep_source=False)
     job = await house.lease_of("import")
     with pytest.raises(Killed):
-        await load(job, replace(house.doors, model=Killing(FILES_PER_PLAN + 3)))
-    await house.doors.ledger.release(worker="house")
+        await load(job, replace(house.ports, model=Killing(FILES_PER_PLAN + 3)))
+    await house.ports.ledger.release(worker="house")
     await house.settle()
     task = await house.r.task(added.task_id)
     assert (task.status, len(await house.texts_below(ROOT))) == (TaskStatus.COMPLETED, FILES_PER_PLAN * 2)

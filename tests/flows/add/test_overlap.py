@@ -38,7 +38,7 @@ class Meanwhile(ExtractiveModel):
 
 async def run_with(house: House, call: int, act: Callable[[], Awaitable[object]]) -> None:
     model = Meanwhile(call, act)
-    await run_job(await house.lease_of("import"), replace(house.doors, model=model))
+    await run_job(await house.lease_of("import"), replace(house.ports, model=model))
     await model.close()
     await house.settle()
 
@@ -121,9 +121,9 @@ class Overtaken:
 
 
 def overtaken(house: House, nth: int, act: Callable[[], Awaitable[object]]) -> House:
-    doors = replace(house.doors, ledger=Overtaken(house.doors.ledger, nth, act))
-    engine = type(house.r)(doors, house.r.config, house.r.caller, house.r._housekeeping)
-    return replace(house, doors=doors, r=engine)
+    ports = replace(house.ports, ledger=Overtaken(house.ports.ledger, nth, act))
+    engine = type(house.r)(ports, house.r.config, house.r.caller, house.r._housekeeping)
+    return replace(house, ports=ports, r=engine)
 
 
 async def test_two_imports_that_choose_a_place_at_once_get_two(house: House, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ async def test_an_edit_between_any_two_commits_of_an_import_is_never_lost(
 
     added = await house.r.add(folder, origin="here")
     late = overtaken(house, nth, edits)
-    await run_job(await house.lease_of("import"), late.doors)
+    await run_job(await house.lease_of("import"), late.ports)
     await house.settle()
     task, texts = await house.r.task(added.task_id), await house.texts_below(ROOT)
     assert task.status is TaskStatus.COMPLETED
@@ -201,9 +201,9 @@ async def test_an_import_killed_before_any_of_its_commits_does_the_rest_once(
         raise Killed
 
     try:
-        await run_job(await house.lease_of("import"), overtaken(house, nth, dies).doors)
+        await run_job(await house.lease_of("import"), overtaken(house, nth, dies).ports)
     except Killed:
-        await house.doors.ledger.release(worker="house")
+        await house.ports.ledger.release(worker="house")
     await house.settle()
     result = (await house.r.task(added.task_id)).result or {}
     assert {k: result[k] for k in ("new", "changed", "moved", "removed", "unchanged")} == {

@@ -208,12 +208,12 @@ async def test_a_digest_cites_and_off_means_none(house: House) -> None:
 
 async def test_a_scope_that_fails_is_named_and_the_others_answer(house: House) -> None:
     await stocked(house)
-    doors = replace(house.doors, catalog=Broken(house.doors.catalog, "preferences"))  # type: ignore[arg-type]
-    block = await assemble(Wish("oolong tea", purpose="coding"), Caller(), doors, deadline_s=5)
+    ports = replace(house.ports, catalog=Broken(house.ports.catalog, "preferences"))  # type: ignore[arg-type]
+    block = await assemble(Wish("oolong tea", purpose="coding"), Caller(), ports, deadline_s=5)
     assert [e["scope"] for e in block.stats["retrieval_errors"]] == ["preferences"]
     assert block.entries
     with pytest.raises(Busy):
-        await assemble(Wish("oolong", quotas={"preferences": 1}, all_peers=False), Caller(), doors, deadline_s=5)
+        await assemble(Wish("oolong", quotas={"preferences": 1}, all_peers=False), Caller(), ports, deadline_s=5)
 
 
 class Broken:
@@ -273,11 +273,11 @@ async def test_a_wish_that_cannot_be_is_refused_by_its_name(house: House, option
 
 async def test_the_question_is_embedded_once_for_all_scopes(dense_house: House) -> None:
     await stocked(dense_house)
-    embedder = dense_house.doors.embedder
+    embedder = dense_house.ports.embedder
     assert embedder is not None
     asked = Counting(embedder)
-    doors = replace(dense_house.doors, embedder=asked)
-    await assemble(Wish("oolong tea", purpose="coding"), Caller(), doors, deadline_s=5)
+    ports = replace(dense_house.ports, embedder=asked)
+    await assemble(Wish("oolong tea", purpose="coding"), Caller(), ports, deadline_s=5)
     assert asked.calls == 1
 
 

@@ -126,8 +126,8 @@ class Ledger:
 @pytest.mark.parametrize("fails", ["session", "commit"])
 async def test_a_log_that_fails_takes_nothing_from_the_answer(house: House, fails: str) -> None:
     await stocked(house)
-    doors = replace(house.doors, ledger=Ledger(house.doors.ledger, fails))  # type: ignore[arg-type]
-    block = await assemble(Wish("oolong tea", session_id="s", dedup_turns=5), Caller(), doors, deadline_s=5)
+    ports = replace(house.ports, ledger=Ledger(house.ports.ledger, fails))  # type: ignore[arg-type]
+    block = await assemble(Wish("oolong tea", session_id="s", dedup_turns=5), Caller(), ports, deadline_s=5)
     assert [str(e.uri) for e in block.entries] == [TEA]
     assert block.stats["dedup"]["status"] == "failed"
     assert block.stats["query_expansion"] == ("failed" if fails == "session" else "used")
@@ -135,8 +135,8 @@ async def test_a_log_that_fails_takes_nothing_from_the_answer(house: House, fail
 
 async def test_a_text_that_cannot_be_read_leaves_its_abstract(house: House) -> None:
     await stocked(house)
-    doors = replace(house.doors, ledger=Ledger(house.doors.ledger, "read"))  # type: ignore[arg-type]
-    block = await assemble(Wish("oolong tea", detail={"preferences": "full"}), Caller(), doors, deadline_s=5)
+    ports = replace(house.ports, ledger=Ledger(house.ports.ledger, "read"))  # type: ignore[arg-type]
+    block = await assemble(Wish("oolong tea", detail={"preferences": "full"}), Caller(), ports, deadline_s=5)
     assert [(str(e.uri), e.detail) for e in block.entries] == [(TEA, "abstract")]
     assert block.degraded == ("texts",)
 

@@ -31,7 +31,7 @@ async def full(*_: Any, **__: Any) -> Any:
 
 
 class Like:
-    """Another door's behaviour but for one method."""
+    """Another port's behaviour but for one method."""
 
     def __init__(self, inner: Any, **changed: Any) -> None:
         self._inner = inner
@@ -56,29 +56,29 @@ async def house(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 async def asked(house: House) -> Answer:
     """Fails when the find takes much longer than its deadline."""
     async with asyncio.timeout(10 * DEADLINE_S):
-        return await finding.find(Query("heron by the water"), ANA, house.doors, deadline_s=DEADLINE_S)
+        return await finding.find(Query("heron by the water"), ANA, house.ports, deadline_s=DEADLINE_S)
 
 
 @pytest.mark.parametrize("trouble", [never, full])
 @pytest.mark.parametrize("part", ["lexicon", "vectors", "space", "compute", "embedder"])
 async def test_a_part_that_is_late_or_full_is_done_without(house: House, part: str, trouble: Any) -> None:
-    doors = house.doors
+    ports = house.ports
     match part:
         case "lexicon":
-            doors.lexicon = Like(doors.lexicon, match=trouble)
+            ports.lexicon = Like(ports.lexicon, match=trouble)
         case "vectors":
-            doors.vectors = Like(doors.vectors, space=trouble)
+            ports.vectors = Like(ports.vectors, space=trouble)
         case "space":
-            inner = doors.vectors
+            inner = ports.vectors
 
             async def space(*partition_ids: Any, **rest: Any) -> Any:
                 return Like(await inner.space(*partition_ids, **rest), cosines=trouble, search=trouble)
 
-            doors.vectors = Like(inner, space=space)
+            ports.vectors = Like(inner, space=space)
         case "compute":
-            doors.compute = Like(doors.compute, run=trouble)
+            ports.compute = Like(ports.compute, run=trouble)
         case _:
-            doors.embedder = Like(doors.embedder, embed=trouble)
+            ports.embedder = Like(ports.embedder, embed=trouble)
     answer = await asked(house)
     assert len(answer.hits) == 10
     assert answer.degraded == {"space": ("vectors",), "compute": ()}.get(part, (part,))
@@ -87,12 +87,12 @@ async def test_a_part_that_is_late_or_full_is_done_without(house: House, part: s
 @pytest.mark.parametrize("trouble", [never, full])
 async def test_cosines_of_candidates_are_done_without(house: House, trouble: Any) -> None:
     """A large scope looks for vectors twice: near the question, and of what words have found."""
-    inner = house.doors.vectors
+    inner = house.ports.vectors
 
     async def space(*partition_ids: Any, **rest: Any) -> Any:
         return Like(await inner.space(*partition_ids, **rest), cosines=trouble)
 
-    house.doors.vectors = Like(inner, space=space)
+    house.ports.vectors = Like(inner, space=space)
     answer = await asked(house)
     assert len(answer.hits) == 10
     assert answer.degraded == ("vectors",)
@@ -100,28 +100,28 @@ async def test_cosines_of_candidates_are_done_without(house: House, trouble: Any
 
 @pytest.mark.parametrize("verb", ["resolve_scope", "table", "hydrate"])
 async def test_what_nothing_can_be_found_without_raises_in_time(house: House, verb: str) -> None:
-    house.doors.catalog = Like(house.doors.catalog, **{verb: never})
+    house.ports.catalog = Like(house.ports.catalog, **{verb: never})
     with pytest.raises(Upstream, match="in time"):
         await asked(house)
 
 
 async def test_which_model_serves_is_asked_within_the_deadline(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finding, "replace", lambda doors, **changed: SimpleNamespace(**{**vars(doors), **changed}))
-    house.doors.former = house.doors.embedder
+    monkeypatch.setattr(finding, "replace", lambda ports, **changed: SimpleNamespace(**{**vars(ports), **changed}))
+    house.ports.former = house.ports.embedder
     for trouble in (never, full):
-        house.doors.vectors = Like(house.doors.vectors, serving=trouble)
+        house.ports.vectors = Like(house.ports.vectors, serving=trouble)
         answer = await asked(house)
         assert (len(answer.hits), answer.degraded) == (10, ("vectors",))
 
 
 async def test_a_reranker_does_not_lengthen_it(house: House) -> None:
-    house.doors.reranker = SimpleNamespace(rerank=never)
-    house.doors.deadlines = Deadlines(rerank_s=60.0)
-    house.doors.vectors = Like(house.doors.vectors, space=never)
+    house.ports.reranker = SimpleNamespace(rerank=never)
+    house.ports.deadlines = Deadlines(rerank_s=60.0)
+    house.ports.vectors = Like(house.ports.vectors, space=never)
     async with asyncio.timeout(3 * DEADLINE_S):
         clock = SimpleNamespace(monotonic=asyncio.get_running_loop().time)
-        house.doors.clock = clock
-        answer = await search(Query("heron by the water"), ANA, house.doors, deadline_s=DEADLINE_S)
+        house.ports.clock = clock
+        answer = await search(Query("heron by the water"), ANA, house.ports, deadline_s=DEADLINE_S)
     assert answer.degraded == ("reranker", "vectors")
 
 

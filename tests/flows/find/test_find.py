@@ -25,7 +25,7 @@ from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.flows.find.find import find
-from recalld.ports.doors import no_linger
+from recalld.ports.bundle import no_linger
 from recalld.ports.maintenance import DerivedState
 from recalld.rules.chunks import chunks_of_tiers
 from tests.shelf import Shelf
@@ -44,14 +44,14 @@ def uri(text: str) -> Uri:
 
 @dataclass
 class House:
-    """A shelf with real doors over it."""
+    """A shelf with real adapters over it."""
 
     shelf: Shelf = field(default_factory=Shelf)
     embedder: Any = None
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        self.doors: Any = SimpleNamespace(
+        self.ports: Any = SimpleNamespace(
             catalog=SqliteCatalog(self.shelf), lexicon=Fts5Lexicon(self.shelf), vectors=ExactVectors(self.shelf, self.shelf.pool),
             embedder=self.embedder, former=None, linger_s=no_linger, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
             stages=StageTimes(),
@@ -68,7 +68,7 @@ class House:
             self.shelf.vectors(self.embedder.fingerprint, self.embedder.width, dict(zip(part, rows, strict=True)))
 
     async def ask(self, text: str, caller: Caller = ANA, **asked: Any) -> Answer:
-        return await find(Query(text, **asked), caller, self.doors, deadline_s=5.0)
+        return await find(Query(text, **asked), caller, self.ports, deadline_s=5.0)
 
     async def uris(self, text: str, caller: Caller = ANA, **asked: Any) -> list[str]:
         return [str(h.uri).removeprefix("viking://") for h in (await self.ask(text, caller, **asked)).hits]
@@ -248,16 +248,16 @@ class Failing(HashEmbedder):
 
 @pytest.mark.parametrize("failure", [Busy("b"), Upstream("u"), Invalid("no extra")])
 async def test_without_its_embedder_recall_answers_and_says_so(house: House, failure: Exception) -> None:
-    house.doors.embedder = Failing(HashSettings())
-    house.doors.embedder.failure = failure
+    house.ports.embedder = Failing(HashSettings())
+    house.ports.embedder.failure = failure
     answer = await house.ask(sentence(5))
     assert answer.degraded == ("embedder",)
     assert answer.hits[0].abstract == sentence(5)
 
 
 async def test_a_late_embedder_is_done_without(house: House) -> None:
-    house.doors.embedder = Late(HashSettings())
-    house.doors.deadlines = Deadlines(embed_s=0.01)
+    house.ports.embedder = Late(HashSettings())
+    house.ports.deadlines = Deadlines(embed_s=0.01)
     answer = await house.ask(sentence(5))
     assert answer.degraded == ("embedder",)
     assert answer.hits[0].abstract == sentence(5)
@@ -274,7 +274,7 @@ async def test_without_full_text_vectors_answer_alone() -> None:
     house = House(embedder=HashEmbedder(HashSettings()))
     house.shelf.talk("ana", "s1", [(f"m{i}", "user", sentence(i), float(i)) for i in range(20)])
     await house.embed()
-    house.doors.lexicon = Gone()
+    house.ports.lexicon = Gone()
     answer = await house.ask(sentence(5))
     assert answer.degraded == ("lexicon",)
     assert answer.hits[0].abstract == sentence(5)
@@ -283,7 +283,7 @@ async def test_without_full_text_vectors_answer_alone() -> None:
 async def test_with_neither_search_it_is_an_error_not_an_empty_answer() -> None:
     house = House()
     house.shelf.talk("ana", "s1", [("m", "user", "word", 0.0)])
-    house.doors.lexicon = Gone()
+    house.ports.lexicon = Gone()
     with pytest.raises(Upstream):
         await house.ask("word")
 
@@ -296,7 +296,7 @@ async def test_what_each_stage_took_is_counted(house: House) -> None:
     for word in ("amber", "basin"):
         await house.ask(word)
     asked = ["embed"] if house.embedder else []
-    assert {name: took.count for name, took in house.doors.stages.so_far().items()} == dict.fromkeys(
+    assert {name: took.count for name, took in house.ports.stages.so_far().items()} == dict.fromkeys(
         ["plan", *asked, "recall", "rank", "load"], 2
     )
 

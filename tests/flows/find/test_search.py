@@ -42,8 +42,8 @@ class Reranker:
 
 
 async def asked(house: House, reranker: Reranker | None, *, limit: int = 3) -> Answer:
-    doors = replace(house.doors, reranker=reranker, deadlines=Deadlines(rerank_s=0.05))
-    return await search(Query("heron by the water", limit=limit), house.r.caller, doors, deadline_s=5.0)
+    ports = replace(house.ports, reranker=reranker, deadlines=Deadlines(rerank_s=0.05))
+    return await search(Query("heron by the water", limit=limit), house.r.caller, ports, deadline_s=5.0)
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ async def test_without_it_the_fused_order_stands_and_the_answer_says_so(birds: H
 
 async def test_an_empty_answer_needs_no_second_look(birds: House) -> None:
     reranker = Reranker("b07")
-    doors = replace(birds.doors, reranker=reranker)
-    answer = await search(Query("nothing like that at all"), birds.r.caller, doors, deadline_s=5.0)
+    ports = replace(birds.ports, reranker=reranker)
+    answer = await search(Query("nothing like that at all"), birds.r.caller, ports, deadline_s=5.0)
     assert (answer.hits, reranker.asked) == ((), [])
 
 

@@ -30,7 +30,7 @@ async def test_turns_know_their_speaker_and_their_neighbours(house: House, tmp_p
         for name, text in TALK.items():
             await house.write(f"viking://resources/talk/{name}", text)
     asked = Query("jam", targets=(Uri.parse("viking://resources/talk"),), levels=(2,))
-    table = await house.doors.catalog.table(await house.doors.catalog.resolve_scope(house.r.caller, asked))
+    table = await house.ports.catalog.table(await house.ports.catalog.resolve_scope(house.r.caller, asked))
     said = [table.speakers[speaker] for speaker in table.speaker]
     in_time = sorted(range(len(said)), key=lambda row: table.at[row])
     assert [said[row] for row in in_time] == ["Ana", "Ben", "Ana"]

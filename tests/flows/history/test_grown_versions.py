@@ -17,8 +17,8 @@ DAY_S = 86_400.0
 
 async def verified(house: House) -> None:
     """What ``fsck`` looks at."""
-    assert house.doors.maintenance is not None
-    done = await house.doors.maintenance.verify(after="", bytes_max=1 << 40)
+    assert house.ports.maintenance is not None
+    done = await house.ports.maintenance.verify(after="", bytes_max=1 << 40)
     assert done.damaged == ()
     assert await house.r.check() == []
 
@@ -36,10 +36,10 @@ async def test_every_version_of_an_appended_file_is_read_as_it_was(house: House,
         held[await house.seq()] = await house.r.read(LOG)
         house.clock.advance(DAY_S)
     await house.settle()
-    await house.doors.ledger.prune(keep_s=60 * DAY_S)
+    await house.ports.ledger.prune(keep_s=60 * DAY_S)
     assert {seq: await read_at(house, LOG, seq) for seq in held} == held
     await verified(house)
-    await house.doors.ledger.prune(keep_s=10 * DAY_S)
+    await house.ports.ledger.prune(keep_s=10 * DAY_S)
     for seq, text in list(held.items())[-10:]:
         assert await read_at(house, LOG, seq) == text
     with pytest.raises(NotFound):
@@ -64,7 +64,7 @@ async def test_no_prune_takes_what_a_version_a_removed_file_or_a_longer_version_
         house.clock.advance(DAY_S / 4)
         if chance.random() < 0.3:
             await house.settle()
-            await house.doors.ledger.prune(keep_s=keep_s)
+            await house.ports.ledger.prune(keep_s=keep_s)
             await verified(house)
     now = house.clock.now()
     for at, uri, seq, text in held:

@@ -26,7 +26,7 @@ async def test_a_file_is_found_to_its_end_however_many_slices_of_it_were_cleaned
     chunks = (await house.r.usage()).chunks
     await house.r.rm("viking://resources/notes", recursive=True)
     for _ in range(slices):
-        await house.doors.ledger.purge(nodes_max=200)
+        await house.ports.ledger.purge(nodes_max=200)
     await house.r.verbs(HistoryVerbs).undo()
     await house.settle()
     assert (await house.r.usage()).chunks == chunks
@@ -86,7 +86,7 @@ async def test_what_was_looked_up_of_one_removal_cleans_nothing_of_the_next(hous
     await house.write("viking://resources/d/a.md", "about herons")
     await house.write(kept, "about kestrels")
     await house.r.rm("viking://resources/d", recursive=True)
-    ledger = house.doors.ledger
+    ledger = house.ports.ledger
     assert isinstance(ledger, SqliteLedger)
     looked_up = await ledger.readers.read(lambda c: trash.dirty(c, 100))
     assert looked_up is not None

@@ -172,7 +172,7 @@ async def test_an_erased_tree_cannot_be_restored(house: House) -> None:
     seq = await last(house)
     await house.settle()
     house.clock.advance(100)
-    await house.doors.ledger.prune(keep_s=50)
+    await house.ports.ledger.prune(keep_s=50)
     with pytest.raises(Conflict, match="no longer kept"):
         await history(house).undo(seq=seq)
 
@@ -204,10 +204,10 @@ async def test_what_is_as_it_was_before_already_is_not_called_changed(house: Hou
     for name in ("a", "b", "c"):
         await house.write(f"viking://resources/notes/{name}.md", "one")
     await house.r.verbs(TendingVerbs).set_tags(A, ["team=red"])
-    doors = house.doors.ledger.tenant(Caller())
+    ports = house.ports.ledger.tenant(Caller())
     a, b, c = (Uri(("resources", "notes", f"{name}.md")) for name in ("a", "b", "c"))
-    two = await put_file(a, b"two", await shape(a, b"two", house.doors), house.doors, mode=WriteMode.REPLACE)
-    await doors.commit(Commit((two, SetTags(a, ("team=blue",)), Move(b, Uri(("resources", "b.md"))), Remove(c))))
+    two = await put_file(a, b"two", await shape(a, b"two", house.ports), house.ports, mode=WriteMode.REPLACE)
+    await ports.commit(Commit((two, SetTags(a, ("team=blue",)), Move(b, Uri(("resources", "b.md"))), Remove(c))))
     seq = await last(house)
     await house.write(A, "one")
     await house.r.verbs(TendingVerbs).set_tags(A, ["team=red"])

@@ -24,10 +24,10 @@ def traces(folder: Path, mark: str) -> list[str]:
 
 
 async def erased(house: House, *, account: bool) -> None:
-    admin = AdminVerbs(house.doors, Caller("default", "root", Role.ROOT))
+    admin = AdminVerbs(house.ports, Caller("default", "root", Role.ROOT))
     await admin.make_account("acme", "ben", seed=None, settings={})
     await admin.enrol("acme", "ana", role="user", seed=None, settings={})
-    w = Workspace(house.doors, Caller("acme", "ana", Role.ADMIN), 5.0)
+    w = Workspace(house.ports, Caller("acme", "ana", Role.ADMIN), 5.0)
     note = "viking://~/memories/notes/a.md"
     await w.write(note, f"first {MARK}\n")
     for n in range(40):
@@ -41,23 +41,23 @@ async def erased(house: House, *, account: bool) -> None:
     await w.session_commit("s")
     await w.verbs(SnapshotVerbs).commit("all of it")
     late = NewJob("no such kind", "late", {"text": MARK})
-    await house.doors.ledger.tenant(w.caller).commit(Commit((), (late,)))
+    await house.ports.ledger.tenant(w.caller).commit(Commit((), (late,)))
     await house.settle()
     await (admin.remove_account("acme") if account else admin.remove_member("acme", "ana"))
     await house.settle()
-    await house.doors.ledger.prune(keep_s=30 * DAY_S)
-    await house.doors.ledger.checkpoint()
+    await house.ports.ledger.prune(keep_s=30 * DAY_S)
+    await house.ports.ledger.checkpoint()
 
 
 async def test_a_removed_member_leaves_nothing(house: House) -> None:
     await erased(house, account=False)
-    rows = await house.doors.ledger.read(left)  # type: ignore[attr-defined]
+    rows = await house.ports.ledger.read(left)  # type: ignore[attr-defined]
     assert rows == {}
 
 
 async def test_a_removed_account_leaves_nothing(house: House) -> None:
     await erased(house, account=True)
-    rows = await house.doors.ledger.read(left)  # type: ignore[attr-defined]
+    rows = await house.ports.ledger.read(left)  # type: ignore[attr-defined]
     assert rows == {}
 
 

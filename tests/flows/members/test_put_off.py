@@ -21,10 +21,10 @@ STEP_S = 10.0
 
 async def begun(house: House) -> tuple[AdminVerbs, Job]:
     """A member with an embedding under way."""
-    admin = AdminVerbs(house.doors, Caller("default", "root", Role.ROOT))
+    admin = AdminVerbs(house.ports, Caller("default", "root", Role.ROOT))
     await admin.make_account("acme", "ben", seed=None, settings={})
     await admin.enrol("acme", "ana", role="user", seed=None, settings={})
-    await Workspace(house.doors, Caller("acme", "ana", Role.USER), 5.0).write(
+    await Workspace(house.ports, Caller("acme", "ana", Role.USER), 5.0).write(
         "viking://~/memories/notes/a.md", "a heron"
     )
     job = await house.lease_of("embed")
@@ -36,7 +36,7 @@ async def rounds(house: House) -> None:
     """What a worker does in a minute."""
     for _ in range(ROUNDS):
         for job in await house.lease(8):
-            await run_job(job, house.doors)
+            await run_job(job, house.ports)
         house.clock.advance(STEP_S)
 
 
@@ -45,11 +45,11 @@ async def test_a_member_whose_work_waits_for_tomorrow_is_removed_today(dense_hou
     house = dense_house
     admin, job = await begun(house)
     task = (await (admin.remove_account("acme") if account else admin.remove_member("acme", "ana"))).task_id
-    await house.doors.ledger.retry(job, error="budget", delay_s=TOMORROW_S, permanent=False, counts=False)
-    shared = house.doors.ledger.tenant(Caller("acme", ""))
+    await house.ports.ledger.retry(job, error="budget", delay_s=TOMORROW_S, permanent=False, counts=False)
+    shared = house.ports.ledger.tenant(Caller("acme", ""))
     await shared.commit(Commit((), (NewJob("embed", "embed", delay_s=TOMORROW_S),)))
     await rounds(house)
-    told = await house.doors.ledger.tenant(Caller("default", "root", Role.ROOT)).task(task)
+    told = await house.ports.ledger.tenant(Caller("default", "root", Role.ROOT)).task(task)
     assert told.status is TaskStatus.COMPLETED
 
 
@@ -57,11 +57,11 @@ async def test_work_that_runs_is_waited_for(dense_house: House) -> None:
     house = dense_house
     admin, job = await begun(house)
     task = (await admin.remove_member("acme", "ana")).task_id
-    root = house.doors.ledger.tenant(Caller("default", "root", Role.ROOT))
+    root = house.ports.ledger.tenant(Caller("default", "root", Role.ROOT))
     for step in await house.lease(8):
-        await run_job(step, house.doors)
+        await run_job(step, house.ports)
     assert (await root.task(task)).status is not TaskStatus.COMPLETED
-    await house.doors.ledger.retry(job, error="ended", delay_s=0.0, permanent=False, counts=False)
+    await house.ports.ledger.retry(job, error="ended", delay_s=0.0, permanent=False, counts=False)
     await rounds(house)
     assert (await root.task(task)).status is TaskStatus.COMPLETED
 
@@ -69,7 +69,7 @@ async def test_work_that_runs_is_waited_for(dense_house: House) -> None:
 async def test_others_work_stays_in_the_queue(dense_house: House) -> None:
     house = dense_house
     admin, _ = await begun(house)
-    bens = house.doors.ledger.tenant(Caller("acme", "ben", Role.ADMIN))
+    bens = house.ports.ledger.tenant(Caller("acme", "ben", Role.ADMIN))
     await bens.commit(Commit((), (NewJob("embed", "embed", delay_s=TOMORROW_S),)))
     await admin.remove_member("acme", "ana")
     await rounds(house)

@@ -17,7 +17,7 @@ from recalld.domain.commit import Commit, Receipt
 from recalld.domain.errors import Busy, NotFound
 from recalld.domain.pack import Brought
 from recalld.flows.pack.bring import Wish, restore
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from tests.house_fixture import House, house_at
 
@@ -75,20 +75,20 @@ async def furnish(house: House) -> None:
     await house.settle()
 
 
-async def brought(there: House, pack: Path, doors: Doors, on_conflict: str) -> Brought:
-    return await restore(Wish(pack, on_conflict), ROOT, doors)  # type: ignore[arg-type]
+async def brought(there: House, pack: Path, ports: Ports, on_conflict: str) -> Brought:
+    return await restore(Wish(pack, on_conflict), ROOT, ports)  # type: ignore[arg-type]
 
 
 async def test_an_import_stopped_after_any_commit_is_completed_by_a_second_one(house: House, tmp_path: Path) -> None:
     await furnish(house)
     pack = (await packs(house).backup()).path
     wanted = await house.texts_below(DOCS)
-    before = await house.doors.ledger.tenant(ROOT).messages("trip")
+    before = await house.ports.ledger.tenant(ROOT).messages("trip")
     stopped = True
     commits = 0
     while stopped:
         async with house_at(tmp_path / f"stopped{commits}") as there:
-            broken = replace(there.doors, ledger=Breaking(there.doors.ledger, commits))
+            broken = replace(there.ports, ledger=Breaking(there.ports.ledger, commits))
             try:
                 await brought(there, pack, broken, "fail")
                 stopped = False
@@ -96,9 +96,9 @@ async def test_an_import_stopped_after_any_commit_is_completed_by_a_second_one(h
                 await packs(there).restore(pack, on_conflict="overwrite")
             await there.settle()
             assert await there.texts_below(DOCS) == wanted
-            after = await there.doors.ledger.tenant(ROOT).messages("trip")
+            after = await there.ports.ledger.tenant(ROOT).messages("trip")
             assert [(m.id, m.archive) for m in after] == [(m.id, m.archive) for m in before]
-            archives = await there.doors.ledger.tenant(ROOT).archives("trip")
+            archives = await there.ports.ledger.tenant(ROOT).archives("trip")
             assert [(a.state, a.message_count) for a in archives] == [("done", 3), ("done", 3)]
         commits += 1
     assert commits > 6
@@ -115,10 +115,10 @@ async def test_an_export_that_ends_early_leaves_no_file(house: House) -> None:
         async def read(self, uri: Any) -> bytes:
             raise Busy("too much at once")
 
-    doors = replace(house.doors, ledger=Vanishing(house.doors.ledger, 0))
+    ports = replace(house.ports, ledger=Vanishing(house.ports.ledger, 0))
     with pytest.raises(Busy):
-        await PackVerbs(doors, ROOT).export(DOCS)
-    assert list(house.doors.uploads.glob("pack_*")) == []
+        await PackVerbs(ports, ROOT).export(DOCS)
+    assert list(house.ports.uploads.glob("pack_*")) == []
 
 
 async def test_what_vanishes_while_it_is_packed_is_left_out(house: House) -> None:
@@ -134,8 +134,8 @@ async def test_what_vanishes_while_it_is_packed_is_left_out(house: House) -> Non
                 raise NotFound("gone")
             return await self.inner.read(uri)
 
-    doors = replace(house.doors, ledger=Vanishing(house.doors.ledger, 0))
-    pack = await PackVerbs(doors, ROOT).export(DOCS)
+    ports = replace(house.ports, ledger=Vanishing(house.ports.ledger, 0))
+    pack = await PackVerbs(ports, ROOT).export(DOCS)
     with zipfile.ZipFile(pack.path) as archive:
         listed = [e["path"] for e in json.loads(archive.read("docs/_ovpack/manifest.json"))["entries"]]
     assert "part0/page.md" in listed

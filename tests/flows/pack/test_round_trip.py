@@ -43,7 +43,7 @@ async def furnish(house: House) -> None:
     await house.r.mkdir(f"{DOCS}/empty")
     await house.settle()
     tags = SetTags(Uri.parse(f"{DOCS}/tea.md"), ("kind=drink",))
-    await house.doors.ledger.tenant(ROOT).commit(Commit((tags,)))
+    await house.ports.ledger.tenant(ROOT).commit(Commit((tags,)))
     await house.write(f"{DOCS}/.abstract.md", "Everything about tea, in the words of a person.")
     await house.settle()
 
@@ -107,7 +107,7 @@ async def test_a_backup_restores_every_users_tree_and_talk(house: House, there: 
     before, after = await house.r.session("trip"), await there.r.session("trip")
     assert (after.message_count, after.total_message_count, after.commit_count) == (1, 2, 1)
     assert before.total_message_count == after.total_message_count
-    tenants = [h.doors.ledger.tenant(Caller()) for h in (house, there)]
+    tenants = [h.ports.ledger.tenant(Caller()) for h in (house, there)]
     one, two = [await t.messages("trip") for t in tenants]
     assert [(m.id, m.text, m.created_at, m.peer_id, m.archive) for m in one] == [
         (m.id, m.text, m.created_at, m.peer_id, m.archive) for m in two
@@ -189,7 +189,7 @@ async def test_backup_and_restore_are_not_for_plain_users(house: House) -> None:
 async def test_what_is_not_there_is_not_exported(house: House) -> None:
     with pytest.raises(NotFound):
         await packs(house).export("viking://resources/none")
-    assert list(house.doors.uploads.glob("pack_*")) == []
+    assert list(house.ports.uploads.glob("pack_*")) == []
 
 
 async def test_vectors_are_told_and_asked_for(dense_house: House, there: House) -> None:

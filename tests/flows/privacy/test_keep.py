@@ -61,7 +61,7 @@ async def test_no_search_finds_them_nor_the_names_they_are_kept_under(dense_hous
 async def test_nor_does_anything_that_would_index_them_anew(house: House) -> None:
     await verbs(house).upsert("mailbox", "fern", {"token": "hunter2"})
     file = Uri.parse("viking://user/default/privacy/mailbox/fern/v0001.json")
-    tenant = house.doors.ledger.tenant(Caller())
+    tenant = house.ports.ledger.tenant(Caller())
     node, folder = await tenant.stat(file), await tenant.stat(file.parent)
     chunks, tiers = (Chunk(0, 7, ("hunter2",)),), Tiers("hunter2")
     put = PutFile(file.parent / "copy.json", WriteMode.CREATE, "0" * 64, 7, "text/plain", b"hunter2", chunks)

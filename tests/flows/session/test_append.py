@@ -12,7 +12,7 @@ from tests.house_fixture import House, words
 
 
 async def told(house: House, session: str = "s") -> list[str]:
-    live = await house.doors.ledger.tenant(house.r.caller).messages(session, archive=0)
+    live = await house.ports.ledger.tenant(house.r.caller).messages(session, archive=0)
     return [m.text for m in live]
 
 

@@ -92,12 +92,12 @@ async def test_an_idle_session_with_a_policy_is_committed(house: House) -> None:
     await house.say("other", "no policy")
     await house.settle()
     house.clock.advance(30.0)
-    assert await scan_idle(house.doors) == 0
+    assert await scan_idle(house.ports) == 0
     house.clock.advance(61.0)
-    assert await scan_idle(house.doors) == 1
+    assert await scan_idle(house.ports) == 1
     assert await commits(house) == 1
     assert (await house.r.session("other")).commit_count == 0
-    assert await scan_idle(house.doors) == 0
+    assert await scan_idle(house.ports) == 0
 
 
 async def test_housekeeping_looks_for_idle_sessions_unless_told_not_to(house: House) -> None:
@@ -106,9 +106,9 @@ async def test_housekeeping_looks_for_idle_sessions_unless_told_not_to(house: Ho
     await house.settle()
     house.clock.advance(120.0)
     quiet = load_config(None, data=house.folder, session={"idle_commit": False})
-    await Housekeeping(house.doors, quiet, Watchdog()).round()
+    await Housekeeping(house.ports, quiet, Watchdog()).round()
     assert (await house.queue("auto_commit")).pending == 0
-    await Housekeeping(house.doors, load_config(None, data=house.folder), Watchdog()).round()
+    await Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog()).round()
     assert (await house.queue("auto_commit")).pending == 1
 
 

@@ -141,9 +141,9 @@ async def test_what_was_learned_is_written_once_however_often_it_is_done(house: 
     await house.say("s", DECISION)
     await house.commit("s")
     job = await house.lease_of("extract")
-    await run_job(job, house.doors)
+    await run_job(job, house.ports)
     before, seq = await learned(house), await house.seq()
-    await run_job(job, house.doors)
+    await run_job(job, house.ports)
     assert (await learned(house), await house.seq()) == (before, seq)
     await house.settle()
     assert (await house.r.session("s")).memories_extracted == {"events": 1}
@@ -153,7 +153,7 @@ async def test_a_worker_lost_before_its_commit_leaves_the_job_to_the_next(house:
     await house.say("s", DECISION)
     did = await house.commit("s")
     await house.lease_of("extract")
-    await house.doors.ledger.release(worker="house")
+    await house.ports.ledger.release(worker="house")
     await house.settle()
     assert (await house.r.task(did.task_id)).status is TaskStatus.COMPLETED
     assert len(await learned(house)) == 1

@@ -60,7 +60,7 @@ async def test_a_policy_is_kept(house: House, policy: dict[str, Any], expected: 
 
 
 async def test_without_a_policy_of_its_own_a_session_keeps_its_users(house: House) -> None:
-    registry = house.doors.registry
+    registry = house.ports.registry
     await registry.change_settings("default", "default", {"memory_policy": {"self": {"enabled": False}}})
     await committed(house, None)
     assert await memories(house) == {"own": 0, "peers": 1}
@@ -123,7 +123,7 @@ async def test_tokens_within_the_keep_window_are_not_pending(house: House) -> No
     await house.commit("s", keep_recent_count=1)
     assert (await house.r.session("s")).pending_tokens == 0
     did = await house.say("s", "eleven twelve thirteen")
-    live = await house.doors.ledger.tenant(house.r.caller).messages("s", archive=0)
+    live = await house.ports.ledger.tenant(house.r.caller).messages("s", archive=0)
     assert did.pending_tokens == live[0].tokens
 
 

@@ -18,9 +18,9 @@ async def test_a_commit_never_empties_a_context(house: House) -> None:
     while met:
         await house.say(f"s{at}", *(f"message {i}" for i in range(10)))
         told, met = await interleaved(
-            lambda doors, name=f"s{at}": context(name, 128_000, Caller(), doors),  # type: ignore[misc]
+            lambda ports, name=f"s{at}": context(name, 128_000, Caller(), ports),  # type: ignore[misc]
             lambda name=f"s{at}": house.commit(name),  # type: ignore[misc]
-            house.doors,
+            house.ports,
             at,
         )
         assert len(told.messages) == 10
@@ -34,9 +34,9 @@ async def test_views_of_a_session_show_every_message_once(house: House) -> None:
         name = f"v{at}"
         await house.say(name, "one", "two")
         listed, met = await interleaved(
-            lambda doors, name=name: Workspace(doors, Caller(), 5.0).tree(f"viking://~/sessions/{name}", depth=9, hidden=True),  # type: ignore[misc]
+            lambda ports, name=name: Workspace(ports, Caller(), 5.0).tree(f"viking://~/sessions/{name}", depth=9, hidden=True),  # type: ignore[misc]
             lambda name=name: house.commit(name),  # type: ignore[misc]
-            house.doors,
+            house.ports,
             at,
         )  # fmt: skip
         names = {entry.rel_path for entry in listed}
@@ -47,7 +47,7 @@ async def test_views_of_a_session_show_every_message_once(house: House) -> None:
 async def test_what_is_read_at_once_is_of_one_moment(house: House) -> None:
     """The reader's transaction does not see a commit that comes while it lasts."""
     await house.say("s", "one")
-    tenant = house.doors.ledger.tenant(Caller())
+    tenant = house.ports.ledger.tenant(Caller())
     begun, done = threading.Event(), threading.Event()
 
     def look(reader: Reader) -> tuple[int, int]:

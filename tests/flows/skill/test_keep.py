@@ -35,7 +35,7 @@ async def test_adding_is_one_commit_and_what_it_acknowledged_is_found(house: Hou
     await verbs(house).keep(package)
     assert await house.found("water the fern on the balcony", context_type="skill", limit=1) == [f"{OWN}/fern/SKILL.md"]
     assert f"{OWN}/fern/can.md" in await house.found("blue can")
-    causes = {(e.op, e.at) for e in await house.doors.ledger.tenant(Caller()).log(limit=1_000) if "/fern" in e.uri}
+    causes = {(e.op, e.at) for e in await house.ports.ledger.tenant(Caller()).log(limit=1_000) if "/fern" in e.uri}
     assert len({at for _, at in causes}) == 1
     await house.settle()
     assert await house.found("water the fern", level=[0], limit=1) == [f"{OWN}/fern/.abstract.md"]

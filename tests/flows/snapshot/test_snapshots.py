@@ -21,7 +21,7 @@ ADMIN = Caller(role=Role.ADMIN)
 
 
 def verbs(house: House, caller: Caller | None = None) -> SnapshotVerbs:
-    return SnapshotVerbs(house.doors, caller or Caller())
+    return SnapshotVerbs(house.ports, caller or Caller())
 
 
 async def snap(house: House, message: str = "a snapshot", **more: Any) -> Snapshot:
@@ -281,7 +281,7 @@ async def test_what_a_snapshot_needs_outlives_every_clean_up(house: House) -> No
     await house.r.rm("viking://resources/late.md")
     await house.settle()
     house.clock.advance(100 * 24 * HOUR_S)
-    assert await house.doors.ledger.prune(keep_s=HOUR_S) == 1
+    assert await house.ports.ledger.prune(keep_s=HOUR_S) == 1
     assert await shown(house, one.oid, A) == "kept by the snapshot\n"
     await verbs(house).restore(one.oid)
     assert await house.r.read(A) == "kept by the snapshot\n"
@@ -292,7 +292,7 @@ async def test_a_branch_that_moved_on_is_noticed(house: House) -> None:
     await house.write(A, "a1\n")
     await snap(house)
     await house.write(A, "a2\n")
-    real, raced = house.doors.ledger.tenant, 0
+    real, raced = house.ports.ledger.tenant, 0
 
     def tenant(caller: Caller, *, bulk: bool = False) -> Any:
         nonlocal raced
@@ -310,7 +310,7 @@ async def test_a_branch_that_moved_on_is_noticed(house: House) -> None:
         bound.commit = late  # type: ignore[method-assign]
         return bound
 
-    house.doors.ledger.tenant = tenant  # type: ignore[method-assign]
+    house.ports.ledger.tenant = tenant  # type: ignore[method-assign]
     did = await verbs(house).commit("after all")
     assert raced == 2
     assert did.snapshot is not None

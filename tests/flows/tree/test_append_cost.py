@@ -24,8 +24,8 @@ LOG = "viking://resources/log.md"
 
 
 async def rows(house: House, sql: str) -> list[tuple[Any, ...]]:
-    assert isinstance(house.doors.ledger, SqliteLedger)
-    return await house.doors.ledger.readers.read(lambda c: list(c.execute(sql)))
+    assert isinstance(house.ports.ledger, SqliteLedger)
+    return await house.ports.ledger.readers.read(lambda c: list(c.execute(sql)))
 
 
 async def one(house: House, sql: str) -> int:
@@ -121,12 +121,12 @@ async def test_versions_past_their_time_go_and_the_file_stays(house: House, fron
     for i in range(1, 10):
         await house.write(LOG, line(i), mode="append")
     house.clock.advance(40 * 86_400)
-    await house.doors.ledger.prune(keep_s=30 * 86_400)
+    await house.ports.ledger.prune(keep_s=30 * 86_400)
     assert (await house.r.read(LOG)).endswith("".join(map(line, range(1, 10))))
     assert await one(house, "SELECT count(*) FROM grown") == 1
     await house.write(LOG, "new words")
     house.clock.advance(40 * 86_400)
-    await house.doors.ledger.prune(keep_s=30 * 86_400)
+    await house.ports.ledger.prune(keep_s=30 * 86_400)
     assert (
         await one(
             house,
@@ -140,7 +140,7 @@ async def test_versions_past_their_time_go_and_the_file_stays(house: House, fron
 async def test_the_index_s_cache_agrees_with_the_store_after_any_changes(house: House) -> None:
     """Followed all along, or now and then, it holds what a fresh one reads."""
     chance = random.Random(7)
-    readers = house.doors.ledger.readers  # type: ignore[attr-defined]
+    readers = house.ports.ledger.readers  # type: ignore[attr-defined]
     often, seldom = SqliteCatalog(readers), SqliteCatalog(readers)
 
     async def live_ids(catalog: SqliteCatalog) -> list[int]:

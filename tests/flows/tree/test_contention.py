@@ -15,7 +15,7 @@ from recalld.domain.uri import Uri
 from recalld.flows.tree.edit import edit
 from recalld.flows.tree.sidecars import replace_sidecar
 from recalld.flows.tree.write import write, write_many
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from tests.house_fixture import House
 from tests.interleaving import interleaved
 
@@ -26,7 +26,7 @@ ME = Caller()
 
 async def at_every_await(
     house: House,
-    verb: Callable[[Doors], Awaitable[object]],
+    verb: Callable[[Ports], Awaitable[object]],
     intruder: Callable[[], Awaitable[object]],
     prepare: Callable[[], Awaitable[object]],
     check: Callable[[], Awaitable[None]],
@@ -34,7 +34,7 @@ async def at_every_await(
     """Run ``check`` after the verb met the intruder, for every position; returns how many there were."""
     for at in range(100):
         await prepare()
-        _, met = await interleaved(verb, intruder, house.doors, at)
+        _, met = await interleaved(verb, intruder, house.ports, at)
         if not met:
             return at
         await check()
@@ -66,12 +66,12 @@ async def test_appends_beside_replacements_beside_batches_lose_no_line(house: Ho
 
 @pytest.mark.parametrize("kind", ["single", "batch", "edit"])
 async def test_a_write_between_any_two_awaits_of_a_change_is_kept(house: House, kind: str) -> None:
-    async def verb(doors: Doors) -> object:
+    async def verb(ports: Ports) -> object:
         if kind == "single":
-            return await write(AT, b"mine\n", "append", ME, doors)
+            return await write(AT, b"mine\n", "append", ME, ports)
         if kind == "edit":
-            return await edit(AT, "one\n", "one\nmine\n", every=False, caller=ME, doors=doors)
-        return await write_many(AT.parent, [house.r.operation(NOTE, b"mine\n", "append")], ME, doors)
+            return await edit(AT, "one\n", "one\nmine\n", every=False, caller=ME, ports=ports)
+        return await write_many(AT.parent, [house.r.operation(NOTE, b"mine\n", "append")], ME, ports)
 
     async def check() -> None:
         assert sorted((await house.r.read(NOTE)).splitlines()) == ["mine", "one", "theirs"]
@@ -87,7 +87,7 @@ async def test_an_append_to_what_is_removed_meanwhile_is_refused_and_makes_nothi
         await house.write(NOTE, "one\n")
         with pytest.raises(NotFound):
             await interleaved(
-                lambda doors: write(AT, b"mine\n", "append", ME, doors), lambda: house.r.rm(NOTE), house.doors, at
+                lambda ports: write(AT, b"mine\n", "append", ME, ports), lambda: house.r.rm(NOTE), house.ports, at
             )
         with pytest.raises(NotFound):
             await house.r.stat(NOTE)
@@ -97,9 +97,9 @@ async def test_an_edit_whose_text_is_gone_by_then_says_so(house: House) -> None:
     await house.write(NOTE, "one\n")
     with pytest.raises(Conflict, match="does not occur"):
         await interleaved(
-            lambda doors: edit(AT, "one", "two", every=False, caller=ME, doors=doors),
+            lambda ports: edit(AT, "one", "two", every=False, caller=ME, ports=ports),
             lambda: house.write(NOTE, "other\n"),
-            house.doors,
+            house.ports,
             1,
         )
     assert await house.r.read(NOTE) == "other\n"
@@ -139,7 +139,7 @@ async def test_of_two_who_write_abstract_and_overview_both_are_kept(house: House
 
     met = await at_every_await(
         house,
-        lambda doors: replace_sidecar(folder / ".abstract.md", lambda _: "my abstract", ME, doors),
+        lambda ports: replace_sidecar(folder / ".abstract.md", lambda _: "my abstract", ME, ports),
         lambda: house.write(f"{folder}/.overview.md", "their overview"),
         prepare,
         check,
@@ -163,8 +163,8 @@ async def test_a_refresh_does_not_overwrite_what_a_caller_has_just_written(house
         await house.settle()
         assert await house.r.abstract(str(AT.parent)) == "my own words"
 
-    async def refresh(doors: Doors) -> object:
-        return await run_job(await house.lease_of("tiers"), doors)
+    async def refresh(ports: Ports) -> object:
+        return await run_job(await house.lease_of("tiers"), ports)
 
     met = await at_every_await(
         house, refresh, lambda: house.write(f"{AT.parent}/.abstract.md", "my own words"), prepare, check

@@ -11,7 +11,7 @@ from tests.house_fixture import House
 
 
 async def begin(house: House, kind: str) -> None:
-    tenant = house.doors.ledger.tenant(house.r.caller)
+    tenant = house.ports.ledger.tenant(house.r.caller)
     await tenant.commit(Commit((NewTask("t", kind),), (NewJob("mystery", "m", task_id="t"),)))
 
 

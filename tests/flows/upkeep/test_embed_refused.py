@@ -75,7 +75,7 @@ async def test_an_embedder_that_refuses_everything_marks_nothing(tmp_path: Path)
             from recalld.flows.upkeep.embed import embed
 
             with pytest.raises(Upstream):
-                await embed(job, house.doors)
+                await embed(job, house.ports)
             assert (await house.r.usage()).vectors == 0
 
 

@@ -29,7 +29,7 @@ async def two_files(house: House) -> None:
 
 async def lose_chunks(house: House, level: int = 2) -> None:
     """What a fault of a disk or a program might do."""
-    ledger = house.doors.ledger
+    ledger = house.ports.ledger
     assert isinstance(ledger, SqliteLedger)
 
     def work(c: apsw.Connection) -> None:
@@ -84,7 +84,7 @@ async def test_vectors_are_made_anew(dense_house: House) -> None:
 
 async def test_summaries_are_made_anew_only_if_asked(house: House) -> None:
     await two_files(house)
-    ledger = house.doors.ledger
+    ledger = house.ports.ledger
     assert isinstance(ledger, SqliteLedger)
     await ledger.write(lambda c: c.execute("UPDATE tier SET abstract = 'old', overview = ''").fetchall())
     await done(house, mode="vectors_only")
@@ -125,7 +125,7 @@ async def test_a_file_removed_meanwhile_is_no_failure(house: House) -> None:
     began = await verbs(house).reindex(A)
     job = await house.lease_of("reindex")
     await house.r.rm(A)
-    await run_job(job, house.doors)
+    await run_job(job, house.ports)
     await house.settle()
     assert (await house.r.task(began.task_id)).status in {TaskStatus.COMPLETED, TaskStatus.FAILED}
     assert await house.found("heron", level=[2]) == []
@@ -138,7 +138,7 @@ async def test_pruning_tells_what_it_would_delete_and_deletes_it(house: House) -
     assert told["would_delete_records"] > 0
     assert (await verbs(house).consistency(DIR)).dead == told["would_delete_records"]
     began = await verbs(house).reindex(DIR, mode="prune_orphans")
-    await run_job(await house.lease_of("reindex"), house.doors)
+    await run_job(await house.lease_of("reindex"), house.ports)
     result = (await house.r.task(began.task_id)).result or {}
     assert result["deleted_records"] == told["would_delete_records"]
     assert (await verbs(house).would_prune(DIR))["would_delete_records"] == 0

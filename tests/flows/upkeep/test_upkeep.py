@@ -33,10 +33,10 @@ class Counting(ExtractiveModel):
 async def refreshed(house: House) -> list[str]:
     """Directories summarised until all is settled, in order."""
     model = Counting()
-    kept = house.doors
-    house.doors = replace(kept, model=model)
+    kept = house.ports
+    house.ports = replace(kept, model=model)
     await house.settle()
-    house.doors = kept
+    house.ports = kept
     await model.close()
     return model.asked
 
@@ -117,14 +117,14 @@ async def test_another_model_is_built_beside_and_the_former_serves_until_it_is_c
         await house.write(f"{ROOT}/heron.md", "the heron stood still")
         await house.settle()
     async with house_at(tmp_path, embedder={"kind": "hash", "width": 32}) as house:
-        assert await house.doors.vectors.serving() == former
+        assert await house.ports.vectors.serving() == former
         assert await _closeness(house, "the heron stood still") > 0.9
         await house.write(f"{ROOT}/stork.md", "the stork flew")
         assert await house.found("stork") == [f"{ROOT}/stork.md"]
         await house.settle()
-        assert await house.doors.vectors.serving() == wanted
+        assert await house.ports.vectors.serving() == wanted
         assert await _closeness(house, "the heron stood still") > 0.9
-        await house.doors.ledger.prune(keep_s=0)
+        await house.ports.ledger.prune(keep_s=0)
         usage = await house.r.usage()
         assert usage.vectors == usage.chunks
 
@@ -151,7 +151,7 @@ async def test_what_was_removed_is_purged_slice_by_slice_until_nothing_is_left(h
     await house.settle()
     after = await house.r.usage()
     assert before.nodes - after.nodes == len(files) + 1
-    assert await house.doors.ledger.purge(nodes_max=10) == 0
+    assert await house.ports.ledger.purge(nodes_max=10) == 0
     assert await house.r.check() == []
 
 
@@ -183,7 +183,7 @@ async def test_a_shape_job_overtaken_by_a_write_leaves_the_newer_words(house: Ho
     await house.write(uri, words(20_000) + " quicksilver")
     job = await house.lease_of("shape")
     await house.write(uri, "the heron stood still")
-    await run_job(job, house.doors)
+    await run_job(job, house.ports)
     await house.settle()
     assert (await house.found("quicksilver"), await house.found("heron")) == ([], [uri])
 
@@ -197,7 +197,7 @@ async def test_vectors_come_in_batches_the_model_can_take(dense_house: House) ->
             return await super().embed(texts, query=query)
 
     await dense_house.write(f"{ROOT}/long.md", words(9_000))
-    dense_house.doors = replace(dense_house.doors, embedder=Measuring(HashSettings()))
+    dense_house.ports = replace(dense_house.ports, embedder=Measuring(HashSettings()))
     await dense_house.settle()
     assert max(seen) <= HashEmbedder.batch_max
     assert sum(seen) > HashEmbedder.batch_max

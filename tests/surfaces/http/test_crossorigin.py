@@ -14,7 +14,7 @@ from recalld.app.config import ServerConfig
 from recalld.surfaces.http.app import VERBS, Application, create_app
 from recalld.surfaces.http.crossorigin import TARGET, Policy, base_url
 from recalld.surfaces.http.fringe import REFUSED
-from recalld.surfaces.http.guest import Door
+from recalld.surfaces.http.guest import HttpContext
 from recalld.surfaces.http.route import Verb
 from tests.surfaces.http.fake_engine import FakeEngine
 
@@ -30,7 +30,7 @@ async def _guest(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("in")(scope, receive, send)
 
 
-def _lent(_: Door) -> Any:
+def _lent(_: HttpContext) -> Any:
     return _guest
 
 

@@ -142,7 +142,7 @@ async def test_a_find_has_what_is_left_of_its_deadline_after_waiting_for_its_pla
     given: list[float] = []
     admission = app.front.admission
 
-    async def find(asked: Any, caller: Any, doors: Any, *, deadline_s: float) -> Any:
+    async def find(asked: Any, caller: Any, ports: Any, *, deadline_s: float) -> Any:
         given.append(deadline_s)
         raise AssertionError
 

@@ -86,14 +86,14 @@ async def belongings(place: Place) -> Any:
     """All that is Ana's, in a form that can be compared."""
     ana = place.house.r.as_caller(Caller("acme", "ana"))
     entries = await ana.tree(PRIVATE, depth=30, limit=100_000, hidden=True)
-    doors = place.house.doors
+    ports = place.house.ports
     sessions = [s.id if hasattr(s, "id") else s for s in await ana.sessions()]
-    messages = await doors.ledger.tenant(ana.caller).messages("s-own")
+    messages = await ports.ledger.tenant(ana.caller).messages("s-own")
     return (
         [(str(e.node.uri), e.node.hash, e.node.tags, e.node.source) for e in entries],
         sessions,
         messages,
-        await doors.registry.member("acme", "ana"),
+        await ports.registry.member("acme", "ana"),
         [(t.id, t.status) for t in await ana.tasks(limit=200)],
         sorted(p.name for p in place.house.r.upload_dir.iterdir() if MARK.encode() in p.read_bytes()),
     )

@@ -28,7 +28,7 @@ _READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError,
 
 
 class ZipArchives:
-    """The door ``ports/archive``."""
+    """See ``ports.archive``."""
 
     def create(self, path: Path) -> ZipWriter:
         """Begin an archive; an unfinished one is abandoned by its writer."""

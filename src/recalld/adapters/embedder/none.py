@@ -13,7 +13,7 @@ class NoneSettings:
 
 
 def no_embedder(_: NoneSettings) -> None:
-    """The absence of an embedder, as ``Doors.embedder`` expects it."""
+    """The absence of an embedder, as ``Ports.embedder`` expects it."""
 
 
 plugin = Plugin("embedder", "none", NoneSettings, no_embedder)

@@ -127,7 +127,7 @@ class RemoteEmbedder:
         self.width = width
         self.batch_max = settings.batch_max
         self.floor, self.ceiling = settings.floor, settings.ceiling
-        # Not the address: the same model behind another door gives the same vectors.
+        # Not the address: the same model at another address gives the same vectors.
         told = f"{settings.prefix_query}|{settings.prefix_document}|{settings.tokens_max}"
         self.fingerprint = f"{shape.kind}/{self._model}/{width}/{told}/unit"
         self._api = JsonApi(f"embedder {self.name}", url, shape.headers(settings.api_key.get_secret_value()))

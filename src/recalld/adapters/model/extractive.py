@@ -28,7 +28,7 @@ class ExtractiveSettings:
 
 
 class ExtractiveModel:
-    """Pure rules behind the model's door. Deterministic: the same input gives the same words."""
+    """Pure rules behind the model port. Deterministic: the same input gives the same words."""
 
     name = NAME
     version = VERSION
@@ -100,4 +100,4 @@ def candidates(messages: tuple[Message, ...]) -> tuple[Candidate, ...]:
     )
 
 
-plugin = Plugin(door="model", name="extractive", settings=ExtractiveSettings, make=ExtractiveModel)
+plugin = Plugin(kind="model", name="extractive", settings=ExtractiveSettings, make=ExtractiveModel)

@@ -69,4 +69,4 @@ class MemoryModel:
             raise Invalid(f"the model was asked wrongly: {fact}", remedy="mend the caller")
 
 
-plugin = Plugin(door="model", name="memory", settings=MemoryModelSettings, make=MemoryModel)
+plugin = Plugin(kind="model", name="memory", settings=MemoryModelSettings, make=MemoryModel)

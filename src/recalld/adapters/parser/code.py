@@ -256,4 +256,4 @@ def _text(node: Any) -> str:
     return (node.text or b"").decode("utf-8", "ignore")
 
 
-plugin = Plugin(door="parser", name="code", settings=CodeSettings, make=CodeParser)
+plugin = Plugin(kind="parser", name="code", settings=CodeSettings, make=CodeParser)

@@ -64,4 +64,4 @@ def _delimiter(head: str) -> str:
     return max(_DELIMITERS, key=lambda mark: (line.count(mark), -_DELIMITERS.index(mark)))
 
 
-plugin = Plugin(door="parser", name="csv", settings=CsvSettings, make=CsvParser)
+plugin = Plugin(kind="parser", name="csv", settings=CsvSettings, make=CsvParser)

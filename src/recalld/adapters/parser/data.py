@@ -141,4 +141,4 @@ def _reason(bad: Exception, media: str) -> str:
     return f"not valid {_WORDS.get(media, 'data')}" + (f" at line {line}" if line else "")
 
 
-plugin = Plugin(door="parser", name="data", settings=DataSettings, make=DataParser)
+plugin = Plugin(kind="parser", name="data", settings=DataSettings, make=DataParser)

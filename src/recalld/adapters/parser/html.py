@@ -184,4 +184,4 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-plugin = Plugin(door="parser", name="html", settings=HtmlSettings, make=HtmlParser)
+plugin = Plugin(kind="parser", name="html", settings=HtmlSettings, make=HtmlParser)

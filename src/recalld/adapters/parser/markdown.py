@@ -67,4 +67,4 @@ class MarkdownParser:
         return facts
 
 
-plugin = Plugin(door="parser", name="markdown", settings=MarkdownSettings, make=MarkdownParser)
+plugin = Plugin(kind="parser", name="markdown", settings=MarkdownSettings, make=MarkdownParser)

@@ -40,4 +40,4 @@ class OpaqueParser:
         )
 
 
-plugin = Plugin(door="parser", name="opaque", settings=OpaqueSettings, make=lambda _: OpaqueParser())
+plugin = Plugin(kind="parser", name="opaque", settings=OpaqueSettings, make=lambda _: OpaqueParser())

@@ -71,4 +71,4 @@ def _title(text: str) -> str:
     return plain(lines[0]) if not lines[1].strip("=-*#~^") else ""
 
 
-plugin = Plugin(door="parser", name="text", settings=TextSettings, make=lambda _: TextParser())
+plugin = Plugin(kind="parser", name="text", settings=TextSettings, make=lambda _: TextParser())

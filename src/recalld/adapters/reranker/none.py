@@ -13,7 +13,7 @@ class NoneSettings:
 
 
 def no_reranker(_: NoneSettings) -> None:
-    """The absence of a reranker, as ``Doors.reranker`` expects it."""
+    """The absence of a reranker, as ``Ports.reranker`` expects it."""
 
 
 plugin = Plugin("reranker", "none", NoneSettings, no_reranker)

@@ -230,4 +230,4 @@ def _refused(path: Path, said: str, remedy: str) -> Invalid:
     return Invalid(f"zip archive {path.name} {said}", remedy=remedy, details={"archive": path.name})
 
 
-plugin = Plugin(door="source", name="zip", settings=SourceSettings, make=ZipSource)
+plugin = Plugin(kind="source", name="zip", settings=SourceSettings, make=ZipSource)

@@ -51,4 +51,4 @@ class FileSource:
         """Nothing is held open."""
 
 
-plugin = Plugin(door="source", name="file", settings=SourceSettings, make=FileSource)
+plugin = Plugin(kind="source", name="file", settings=SourceSettings, make=FileSource)

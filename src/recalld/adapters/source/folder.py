@@ -123,4 +123,4 @@ def _unreadable(path: str, item: os.DirEntry[str], bad: OSError) -> Skipped:
     return Skipped(path, "cannot be read", error=True)
 
 
-plugin = Plugin(door="source", name="folder", settings=SourceSettings, make=FolderSource)
+plugin = Plugin(kind="source", name="folder", settings=SourceSettings, make=FolderSource)

@@ -47,4 +47,4 @@ class MemorySource:
             raise Closed("this source is closed")
 
 
-plugin = Plugin(door="source", name="memory", settings=MemorySettings, make=MemorySource)
+plugin = Plugin(kind="source", name="memory", settings=MemorySettings, make=MemorySource)

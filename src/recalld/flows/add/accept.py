@@ -14,7 +14,7 @@ from recalld.domain.job import Lane, NewJob
 from recalld.domain.node import Node
 from recalld.domain.report import Added
 from recalld.domain.uri import DEPTH_MAX, Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.ports.source import Choice, Found, Skipped
 from recalld.rules.address import import_root
@@ -84,18 +84,18 @@ class _Spot:
     top: Node | None = None
 
 
-async def accept(wish: Wish, caller: Caller, doors: Doors) -> Added:
+async def accept(wish: Wish, caller: Caller, ports: Ports) -> Added:
     """Check the upload, choose its place and leave the job. Raises ``Invalid`` for what holds nothing to import, ``Conflict``
     for a removal that has to be confirmed."""
-    listing = await doors.compute.run(_look, wish, doors)
+    listing = await ports.compute.run(_look, wish, ports)
     _check(wish, listing)
-    tenant = doors.ledger.tenant(caller)
-    wish = await _as_usual(wish, listing.single, caller, doors)
-    async for spot in _spots(wish, listing.single, tenant, doors.clock.now()):
-        await _check_removal(wish, listing, spot, tenant, doors)
-        task_id = f"task_{doors.clock.token()}"
+    tenant = ports.ledger.tenant(caller)
+    wish = await _as_usual(wish, listing.single, caller, ports)
+    async for spot in _spots(wish, listing.single, tenant, ports.clock.now()):
+        await _check_removal(wish, listing, spot, tenant, ports)
+        task_id = f"task_{ports.clock.token()}"
         try:
-            await tenant.commit(_promise(wish, listing, spot, task_id, doors))
+            await tenant.commit(_promise(wish, listing, spot, task_id, ports))
         except Conflict as taken:
             # Somebody else's import took the place between the look and the commit: the next name is tried.
             if spot.shared or taken.details.get("conflict_type") not in {"exists", "running"}:
@@ -110,9 +110,9 @@ async def accept(wish: Wish, caller: Caller, doors: Doors) -> Added:
     )
 
 
-def _promise(wish: Wish, listing: _Listing, spot: _Spot, task_id: str, doors: Doors) -> Commit:
+def _promise(wish: Wish, listing: _Listing, spot: _Spot, task_id: str, ports: Ports) -> Commit:
     payload = {
-        "upload": _named(wish.upload, doors.uploads),
+        "upload": _named(wish.upload, ports.uploads),
         "root": str(spot.root),
         "choice": asdict(wish.choice),
         "single": listing.single,
@@ -163,8 +163,8 @@ def _named(upload: Path, uploads: Path) -> str:
     return str(upload.relative_to(uploads) if upload.is_relative_to(uploads) else upload.absolute())
 
 
-def _look(wish: Wish, doors: Doors) -> _Listing:
-    source = doors.open_source(wish.upload, wish.choice)
+def _look(wish: Wish, ports: Ports) -> _Listing:
+    source = ports.open_source(wish.upload, wish.choice)
     try:
         entries = list(source.entries())
     finally:
@@ -190,7 +190,7 @@ def _check(wish: Wish, listing: _Listing) -> None:
         )
 
 
-async def _check_removal(wish: Wish, listing: _Listing, spot: _Spot, tenant: Tenant, doors: Doors) -> None:
+async def _check_removal(wish: Wish, listing: _Listing, spot: _Spot, tenant: Tenant, ports: Ports) -> None:
     """Ask before much of what an origin brought goes. Raises ``Conflict``; the job looks again at what is there by then."""
     if not wish.origin or wish.confirmed or spot.exact or spot.top is None:
         return
@@ -206,7 +206,7 @@ async def _check_removal(wish: Wish, listing: _Listing, spot: _Spot, tenant: Ten
         gone = mirror.missing(present, listing.entries, wish.left_out)
         if not mirror.too_many(len(gone), len(present.files)):
             return [], 0
-        source = doors.open_source(wish.upload, wish.choice)
+        source = ports.open_source(wish.upload, wish.choice)
         try:
             new = digests((e.path for e in listing.found if e.path not in present.files), source)
         finally:
@@ -214,7 +214,7 @@ async def _check_removal(wish: Wish, listing: _Listing, spot: _Spot, tenant: Ten
         moved = {former for former, _ in mirror.moved(present, gone, new)}
         return list(mirror.removal(present, [p for p in gone if p not in moved]).paths), len(present.files)
 
-    gone, brought = await doors.compute.run(going)
+    gone, brought = await ports.compute.run(going)
     if mirror.too_many(len(gone), brought):
         raise Conflict(
             f"{len(gone)} of the {brought} files that {spot.root} has from there are gone at the source and would be "
@@ -231,15 +231,15 @@ async def _check_removal(wish: Wish, listing: _Listing, spot: _Spot, tenant: Ten
         )
 
 
-async def _as_usual(wish: Wish, single: bool, caller: Caller, doors: Doors) -> Wish:
+async def _as_usual(wish: Wish, single: bool, caller: Caller, ports: Ports) -> Wish:
     """Where nothing is said of the place: the one its user has chosen for imports; else for a lone picture, sound or film the
     directory of its kind and day."""
     if wish.to or wish.parent:
         return wish
-    member = await doors.registry.member(caller.account, caller.user)
+    member = await ports.registry.member(caller.account, caller.user)
     chosen = (member.settings.get(ADD_TARGETS) or {}).get("resource_uri") if member is not None else None
     if not chosen and single and (kind := shelf(wish.choice.name)):
-        chosen = await _day_of(wish, Uri(("resources", kind)), doors.ledger.tenant(caller))
+        chosen = await _day_of(wish, Uri(("resources", kind)), ports.ledger.tenant(caller))
     return replace(wish, parent=chosen, create_parent=True) if chosen else wish
 
 

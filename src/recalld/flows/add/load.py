@@ -19,7 +19,7 @@ from recalld.domain.job import Job, TaskStatus
 from recalld.domain.node import Entry, Node
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.flows.tree.write import FOLLOWING
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.ports.source import UPLOAD_NOTE, Choice, Found, Skipped, Source
 from recalld.rules.costs import of_text
@@ -42,32 +42,32 @@ LOOKS_MAX = 20
 """How often one attempt looks again because others changed what it was about to write."""
 
 
-async def load(job: Job, doors: Doors) -> None:
+async def load(job: Job, ports: Ports) -> None:
     """The job behind ``accept``. Ends with the task completed; an upload of ours goes with the job's last attempt."""
-    upload = doors.uploads / str(job.payload["upload"])
+    upload = ports.uploads / str(job.payload["upload"])
     try:
-        await _import(job, upload, doors)
+        await _import(job, upload, ports)
     except (Invalid, Denied, NotFound, Corrupt):
-        await _discard(job, upload, doors)
+        await _discard(job, upload, ports)
         raise
-    await _discard(job, upload, doors)
+    await _discard(job, upload, ports)
 
 
-async def _import(job: Job, upload: Path, doors: Doors) -> None:
-    source = await doors.compute.run(doors.open_source, upload, Choice(**_tuples(job.payload["choice"])))
-    tenant = doors.ledger.tenant(job.caller, bulk=True)
+async def _import(job: Job, upload: Path, ports: Ports) -> None:
+    source = await ports.compute.run(ports.open_source, upload, Choice(**_tuples(job.payload["choice"])))
+    tenant = ports.ledger.tenant(job.caller, bulk=True)
     try:
-        listing = await doors.compute.run(lambda: list(source.entries()))
+        listing = await ports.compute.run(lambda: list(source.entries()))
         for looks in range(1, LOOKS_MAX + 1):
             try:
-                await _Pass(job, source, listing, tenant, doors).run()
+                await _Pass(job, source, listing, tenant, ports).run()
             except (Conflict, NotFound, Invalid) as changed:
                 if looks == LOOKS_MAX or not _may_look_again(changed):
                     raise
             else:
                 return
     finally:
-        await doors.compute.run(source.close)
+        await ports.compute.run(source.close)
 
 
 def _may_look_again(changed: Conflict | NotFound | Invalid) -> bool:
@@ -90,8 +90,8 @@ class _Survey:
 class _Pass:
     """One look at the place, and all that follows from it."""
 
-    def __init__(self, job: Job, source: Source, listing: list[Found | Skipped], tenant: Tenant, doors: Doors) -> None:
-        self.job, self.source, self.listing, self.tenant, self.doors = job, source, listing, tenant, doors
+    def __init__(self, job: Job, source: Source, listing: list[Found | Skipped], tenant: Tenant, ports: Ports) -> None:
+        self.job, self.source, self.listing, self.tenant, self.ports = job, source, listing, tenant, ports
         self.found = [e for e in listing if isinstance(e, Found)]
         self.seen = Seen(len(self.found))
         self.done = Done()
@@ -107,7 +107,7 @@ class _Pass:
         self.seen.left_out += case_twins(e.path for e in self.found)
         at = await self._survey(Uri.parse(task.resource_id))
         gone = mirror.missing(at.present, self.listing, self.job.payload.get("left_out") or ())
-        moves = await self.doors.compute.run(self._moves, gone, at) if gone else []
+        moves = await self.ports.compute.run(self._moves, gone, at) if gone else []
         if moves:
             await self._move(moves, at)
             at = await self._survey(at.root)
@@ -146,7 +146,7 @@ class _Pass:
             legacy = bool(payload.get("origin")) and top.source.get("origin") == payload["origin"]
             return place, Present.of(there, root, lineage, legacy=legacy)
 
-        place, present = await self.doors.compute.run(look)
+        place, present = await self.ports.compute.run(look)
         return _Survey(root, Anchor(top.id, top.uri), place, present, present.again, choices.get(lineage))
 
     async def _there(self, root: Uri, *, exact: bool) -> list[Entry]:
@@ -167,7 +167,7 @@ class _Pass:
         gone: list[Uri] = []
         for start in range(0, len(moves), MOVES_PER_COMMIT):
             some = moves[start : start + MOVES_PER_COMMIT]
-            planned = [p for p in await self.doors.compute.run(self._plan_moves, some, at) if p]
+            planned = [p for p in await self.ports.compute.run(self._plan_moves, some, at) if p]
             ops: list[Op] = []
             for pairs in planned:
                 for node, plan in pairs:
@@ -187,7 +187,7 @@ class _Pass:
         if data is None or path in at.place.taken:
             return []
         try:
-            planned, _ = lay_out(path, data, hashlib.sha256(data).hexdigest(), at.place, self.doors)
+            planned, _ = lay_out(path, data, hashlib.sha256(data).hexdigest(), at.place, self.ports)
         except (Invalid, Denied):
             return []
         free = all(p.uri not in at.present.nodes and not blocked_above(p.uri, at.root, at.present) for p in planned)
@@ -210,14 +210,14 @@ class _Pass:
         for batch in _batches(paths, sizes):
             if (await self.tenant.task(self.job.task_id)).ended:
                 return False
-            plans = await self.doors.compute.run(self._plan, batch, at)
+            plans = await self.ports.compute.run(self._plan, batch, at)
             for plan in plans:
                 self._count(plan, blocked)
             await self._store(plans, at)
         return True
 
     def _plan(self, paths: list[str], at: _Survey) -> list[FilePlan]:
-        return [plan_file(p, at.place, at.present, self.source, self.doors) for p in paths]
+        return [plan_file(p, at.place, at.present, self.source, self.ports) for p in paths]
 
     def _count(self, plan: FilePlan, blocked: list[str] | None) -> None:
         """What is not in a commit is counted here: the next attempt sees it again."""
@@ -260,9 +260,9 @@ class _Pass:
 
     async def _tiers(self, planned: Planned) -> Tiers:
         """At once without a language model, and for good where the import's budget of one is planned out."""
-        done, costs = self.done, self.doors.costs
-        tiers = await self.doors.model.tiers_of_document(planned.uri.name, planned.document)
-        if self.doors.writer is None:
+        done, costs = self.done, self.ports.costs
+        tiers = await self.ports.model.tiers_of_document(planned.uri.name, planned.document)
+        if self.ports.writer is None:
             return tiers
         tokens = of_text(len(planned.data))
         if done.planned + tokens > costs.tokens_per_import_max or done.calls >= costs.calls_per_import_max:
@@ -275,7 +275,7 @@ class _Pass:
     async def _put(self, planned: Planned) -> PutFile:
         small = len(planned.data) <= INLINE_BYTES_MAX
         if not small:
-            await self.doors.blobs.put(planned.data)
+            await self.ports.blobs.put(planned.data)
         head = transcript_header(planned.document.text, planned.uri.name)
         return PutFile(
             planned.uri,
@@ -333,15 +333,15 @@ class _Pass:
 
     # -------------------------------------------------------------- finishing
     async def _finish(self, at: _Survey) -> None:
-        done, doors = self.done, self.doors
+        done, ports = self.done, self.ports
         result = self.seen.result(at.root, done)
-        if doors.writer is not None:
+        if ports.writer is not None:
             result["model"] = {
-                "provider": doors.writer.name,
+                "provider": ports.writer.name,
                 "tokens_planned": done.planned,
-                "tokens_per_import_max": doors.costs.tokens_per_import_max,
+                "tokens_per_import_max": ports.costs.tokens_per_import_max,
                 "calls_planned": done.calls,
-                "calls_per_import_max": doors.costs.calls_per_import_max,
+                "calls_per_import_max": ports.costs.calls_per_import_max,
                 "files_kept_extractive": done.kept,
             }
         ended = UpdateTask(self.job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
@@ -362,11 +362,11 @@ def _remark(node: Node, source: dict[str, Any], tags: tuple[str, ...] | None) ->
     )
 
 
-async def _discard(job: Job, upload: Path, doors: Doors) -> None:
+async def _discard(job: Job, upload: Path, ports: Ports) -> None:
     """Delete what was uploaded for this import alone, and the note that lies beside it."""
     if job.payload["ours"]:
-        await doors.compute.run(upload.unlink, missing_ok=True)
-        await doors.compute.run(upload.with_name(upload.name + UPLOAD_NOTE).unlink, missing_ok=True)
+        await ports.compute.run(upload.unlink, missing_ok=True)
+        await ports.compute.run(upload.with_name(upload.name + UPLOAD_NOTE).unlink, missing_ok=True)
 
 
 def _tuples(choice: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from recalld.domain.document import Chunk, Document
 from recalld.domain.errors import Denied, Invalid
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.source import Source
 from recalld.rules.chunks import chunks_of_file
 from recalld.rules.names import legal, legal_path, stem
@@ -136,7 +136,7 @@ class FilePlan:
     blocked: bool = False
 
 
-def plan_file(path: str, place: Place, present: Present, source: Source, doors: Doors) -> FilePlan:
+def plan_file(path: str, place: Place, present: Present, source: Source, ports: Ports) -> FilePlan:
     """Read, parse, lay out and cut one file. Computes: run it where that may happen."""
     if other := place.taken.get(path):
         return _left_out(path, f"its address is that of {other}")
@@ -147,16 +147,16 @@ def plan_file(path: str, place: Place, present: Present, source: Source, doors: 
     if present.unchanged(path, digest):
         return _same(path, place, present)
     try:
-        writes, warnings = lay_out(path, data, digest, place, doors)
+        writes, warnings = lay_out(path, data, digest, place, ports)
     except (Invalid, Denied) as bad:
         return _left_out(path, f"left out: {bad.message}")
     return _merge(path, writes, warnings, place, present)
 
 
-def lay_out(path: str, data: bytes, digest: str, place: Place, doors: Doors) -> tuple[list[Planned], tuple[str, ...]]:
+def lay_out(path: str, data: bytes, digest: str, place: Place, ports: Ports) -> tuple[list[Planned], tuple[str, ...]]:
     """The nodes a file becomes, and what its parser warns of. Raises ``Invalid`` past the limits of an address."""
     name = place.root.name if place.exact else legal(posixpath.basename(path))
-    document = doors.parser.parse(name, data)
+    document = ports.parser.parse(name, data)
     parts = layout(name, document) if place.split and not place.exact else (Part(name, (), document.text),)
     folder = place.folder_of(path, name, len(parts))
     origins: list[dict[str, object]] = [
@@ -167,7 +167,7 @@ def lay_out(path: str, data: bytes, digest: str, place: Place, doors: Doors) -> 
         uri = folder / name
         writes = [Planned(uri, data, digest, document, chunks_of_file(uri, document), origins[0])]
     else:
-        writes = [_part(folder, p, document, o, doors) for p, o in zip(parts, origins, strict=True)]
+        writes = [_part(folder, p, document, o, ports) for p, o in zip(parts, origins, strict=True)]
     for one in writes:
         one.origin.update(
             {"at": "" if place.exact else one.uri.relative_to(place.root)}
@@ -279,9 +279,9 @@ def _below(root: Uri, folder: str) -> Uri:
     return Uri((*root.parts, *clean.split("/"))) if clean else root
 
 
-def _part(folder: Uri, part: Part, whole: Document, origin: dict[str, object], doors: Doors) -> Planned:
+def _part(folder: Uri, part: Part, whole: Document, origin: dict[str, object], ports: Ports) -> Planned:
     """A section is a document of its own that knows whose it is: its title is the way to it."""
     way = part.heading_path if whole.title in part.heading_path else (whole.title, *part.heading_path)
     data, uri = part.text.encode(), folder / part.name
-    document = replace(doors.parser.parse(part.name, data), title=" › ".join(way))
+    document = replace(ports.parser.parse(part.name, data), title=" › ".join(way))
     return Planned(uri, data, hashlib.sha256(data).hexdigest(), document, chunks_of_file(uri, document), origin)

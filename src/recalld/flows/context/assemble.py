@@ -9,7 +9,7 @@ from typing import Any
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Corrupt, Denied, Invalid, NotFound, Upstream
 from recalld.domain.report import ContextBlock
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.context import CATEGORIES, MEMORIES, ORIGINS, OTHER, PENALTIES, Found, choose, quotas_of
 from recalld.rules.extractive_digest import digest
@@ -26,25 +26,25 @@ FULL_BYTES_MAX = 65_536
 __all__ = ["Wish", "assemble"]
 
 
-async def assemble(wish: Wish, caller: Caller, doors: Doors, *, deadline_s: float) -> ContextBlock:
+async def assemble(wish: Wish, caller: Caller, ports: Ports, *, deadline_s: float) -> ContextBlock:
     """A rendered block of memories, resources and skills that fits ``max_tokens``; messages never enter it.
 
     Raises ``Invalid`` for a wish that cannot be; ``Busy`` and ``Upstream`` when no search at all answered.
     """
     check(wish)
-    begun = doors.clock.monotonic()
+    begun = ports.clock.monotonic()
     quotas = quotas_of(wish.quotas, wish.purpose)
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     past = await past_of(wish, tenant, deadline_s=deadline_s / 2)
     cooled = past.log.cooled(wish.dedup_turns) if past.log is not None else frozenset[str]()
     spare = min(len(wish.exclude) + len(cooled), SPARE_MAX)
     planned = searches(wish, quotas, caller, spare)
-    left_s = deadline_s - (doors.clock.monotonic() - begun)
-    gathered = await gather(wish, past.queries, planned, cooled, caller, doors, deadline_s=left_s)
+    left_s = deadline_s - (ports.clock.monotonic() - begun)
+    gathered = await gather(wish, past.queries, planned, cooled, caller, ports, deadline_s=left_s)
     chosen = choose(list(gathered.found.values()), quotas, wish.limit)
     pins = dict(wish.detail or {})
     # Other peers' entries were asked for: their texts are read without this peer's blinkers.
-    reader = doors.ledger.tenant(replace(caller, peer="")) if wish.all_peers else tenant
+    reader = ports.ledger.tenant(replace(caller, peer="")) if wish.all_peers else tenant
     full = [await _with_texts(one, pins, reader, gathered.degraded) for one in chosen]
     entries, figures = pack(full, wish.max_tokens, pins)
     told, rewritten = digest(full, wish.query, wish.rewrite_max_bullets) if wish.rewrite == "on" else ("", "off")

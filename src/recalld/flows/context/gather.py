@@ -11,7 +11,7 @@ from recalld.domain.hit import Hit
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.flows.find.find import find
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import session_of
 from recalld.rules.asking import ask
 from recalld.rules.context import MEMORIES, OTHER, PENALTIES, Found, category, is_profile, origin, places
@@ -72,7 +72,7 @@ async def gather(
     planned: Sequence[Search],
     skip: frozenset[str],
     caller: Caller,
-    doors: Doors,
+    ports: Ports,
     *,
     deadline_s: float,
 ) -> Gathered:
@@ -80,21 +80,21 @@ async def gather(
 
     A scope that fails is named in ``errors`` and the others answer; raises its ``Busy`` or ``Upstream`` only if all did.
     """
-    base = _base(wish, caller, doors)
+    base = _base(wish, caller, ports)
     asking = replace(
-        doors,
-        embedder=Once(doors.embedder) if doors.embedder is not None else None,
-        former=Once(doors.former) if doors.former is not None else None,
+        ports,
+        embedder=Once(ports.embedder) if ports.embedder is not None else None,
+        former=Once(ports.former) if ports.former is not None else None,
     )
     into = Gathered(ignored=base.ignored)
-    until = doors.clock.monotonic() + deadline_s
+    until = ports.clock.monotonic() + deadline_s
     failed: Busy | Upstream | None = None
     answered = 0
     for text in queries:
         for search in planned:
             seer = replace(caller, peer="") if search.scope == "peers" else caller
             query = replace(base, text=text, targets=search.targets, limit=search.limit)
-            left_s = max(0.05, until - doors.clock.monotonic())
+            left_s = max(0.05, until - ports.clock.monotonic())
             try:
                 answer = await find(query, seer, asking, deadline_s=left_s)
             except (Busy, Upstream) as error:
@@ -109,8 +109,8 @@ async def gather(
     return into
 
 
-def _base(wish: Wish, caller: Caller, doors: Doors) -> Query:
-    query = ask(wish.query, caller, doors.clock.now(), **wish.narrow)
+def _base(wish: Wish, caller: Caller, ports: Ports) -> Query:
+    query = ask(wish.query, caller, ports.clock.now(), **wish.narrow)
     if query.targets:
         raise Invalid(
             "a filter on uri does not go with a context block",

@@ -9,7 +9,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Upstream
 from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
-from recalld.ports.doors import Doors, no_linger
+from recalld.ports.bundle import Ports, no_linger
 from recalld.ports.index import ChunkTable, Ids, SearchScope
 from recalld.rules.filters import check_heeded
 from recalld.rules.rank import Ranked, fold, rank
@@ -25,87 +25,87 @@ SPARE = 10
 """Kept beyond the limit, for when hits fall out because another one already says the same."""
 
 
-async def find(query: Query, caller: Caller, doors: Doors, *, deadline_s: float) -> Answer:
+async def find(query: Query, caller: Caller, ports: Ports, *, deadline_s: float) -> Answer:
     """The best entries for ``query`` that ``caller`` may see, in descending score.
 
     Late or failing parts are done without and named in ``degraded``. Raises ``Invalid`` and ``Denied`` for the query,
     ``Busy`` when readers are saturated, ``Upstream`` when no search answered within ``deadline_s``, of which a little is
     kept for reading what was found.
     """
-    if doors.strict_filters:
+    if ports.strict_filters:
         check_heeded(query)
     begun = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout_at(begun + deadline_s):
-            return await _find(query, caller, doors, begun, deadline_s)
+            return await _find(query, caller, ports, begun, deadline_s)
     except TimeoutError:
         raise Upstream(
             "the index did not answer in time", remedy="ask again in a moment", code="DEADLINE_EXCEEDED"
         ) from None
 
 
-async def _find(query: Query, caller: Caller, doors: Doors, begun: float, deadline_s: float) -> Answer:
+async def _find(query: Query, caller: Caller, ports: Ports, begun: float, deadline_s: float) -> Answer:
     # Parts that wait as long as they may leave time for what comes after them.
     end, spare = begun + deadline_s, min(SPARE_S, deadline_s / 2)
     searched, ranked_by = end - spare, end - spare / 2
-    doors, late = await _serving(query, caller, doors, begun + deadline_s / 4)
-    clock, stages = doors.clock, []
+    ports, late = await _serving(query, caller, ports, begun + deadline_s / 4)
+    clock, stages = ports.clock, []
     since = clock.monotonic()
 
     def stage(name: str, note: str) -> None:
         nonlocal since
         now = clock.monotonic()
-        doors.stages.took(name, now - since)
+        ports.stages.took(name, now - since)
         stages.append(Stage(name, (now - since) * 1000, note))
         since = now
 
     planned = plan(query)
-    async with asking(planned, doors, end=searched) as asked:
-        scope = await doors.catalog.resolve_scope(caller, query, linger_s=doors.linger_s(planned.text))
+    async with asking(planned, ports, end=searched) as asked:
+        scope = await ports.catalog.resolve_scope(caller, query, linger_s=ports.linger_s(planned.text))
         stage("plan", f"{len(planned.terms)} terms, {scope.size} chunks in scope")
         if not scope.size or query.limit < 1:
             return Answer((), (), tuple(stages), query.ignored)
-        found = await recall(planned, scope, asked, doors, end=searched)
-    table, evidence = await rows_of(scope, found, doors, end=ranked_by)
+        found = await recall(planned, scope, asked, ports, end=searched)
+    table, evidence = await rows_of(scope, found, ports, end=ranked_by)
     stage("recall", f"{len(evidence.row)} postings, {evidence.known} vectors")
-    rows, entry, prepared = await ready(table, doors, end=ranked_by)
+    rows, entry, prepared = await ready(table, ports, end=ranked_by)
     ranked = rank(query.text, rows, evidence, DEFAULT, prepared)
     cut = CUT if query.score_min is None else query.score_min
     best = fold(entry, ranked.total, query.limit + SPARE)
     best = best[ranked.score(best) > cut]
     stage("rank", f"{len(best)} entries above {cut:g}")
-    hits, unread = await _load(best, query.limit, scope, table, ranked, doors, end - spare / 4)
+    hits, unread = await _load(best, query.limit, scope, table, ranked, ports, end - spare / 4)
     stage("load", f"{len(hits)} hits")
     return Answer(hits, tuple(sorted({*late, *found.degraded, *unread})), tuple(stages), query.ignored)
 
 
-async def _serving(query: Query, caller: Caller, doors: Doors, end: float) -> tuple[Doors, tuple[str, ...]]:
+async def _serving(query: Query, caller: Caller, ports: Ports, end: float) -> tuple[Ports, tuple[str, ...]]:
     """Vectors of two models are never compared: while a new model's are being made for what this question may find, it is
     asked of the old one."""
-    if doors.former is None:
-        return doors, ()
+    if ports.former is None:
+        return ports, ()
     try:
         async with asyncio.timeout_at(end):
-            scope = await doors.catalog.resolve_scope(caller, query)
-            serving = await doors.vectors.serving(scope.partition_ids)
+            scope = await ports.catalog.resolve_scope(caller, query)
+            serving = await ports.vectors.serving(scope.partition_ids)
     except (Busy, Upstream, TimeoutError):
-        return replace(doors, embedder=None), ("vectors",)
-    if serving != doors.former.fingerprint:
-        return doors, ()
-    return replace(doors, embedder=doors.former, linger_s=no_linger), ()
+        return replace(ports, embedder=None), ("vectors",)
+    if serving != ports.former.fingerprint:
+        return ports, ()
+    return replace(ports, embedder=ports.former, linger_s=no_linger), ()
 
 
 async def _load(
-    best: Ids, limit: int, scope: SearchScope, table: ChunkTable, ranked: Ranked, doors: Doors, end: float
+    best: Ids, limit: int, scope: SearchScope, table: ChunkTable, ranked: Ranked, ports: Ports, end: float
 ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
     """The first ``limit`` entries that are still there and say something of their own, and what was missing."""
     nodes = table.node[best].tolist()
-    loaded = await doors.catalog.hydrate(scope, nodes[:limit])
+    loaded = await ports.catalog.hydrate(scope, nodes[:limit])
     hits = hits_of(best[:limit], loaded, table, ranked, targeted=scope.targeted)
     if len(hits) < limit < len(best):
         try:
             async with asyncio.timeout_at(end):
-                loaded = loaded + await doors.catalog.hydrate(scope, nodes[limit:])
+                loaded = loaded + await ports.catalog.hydrate(scope, nodes[limit:])
         except (Busy, Upstream, TimeoutError):
             return hits, ("catalog",)
         hits = hits_of(best, loaded, table, ranked, targeted=scope.targeted)[:limit]

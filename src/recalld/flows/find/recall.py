@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from recalld.domain.errors import Busy, Corrupt, Invalid, Upstream
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.index import (
     FULL_SCORING_ROWS_MAX,
     ChunkTable,
@@ -62,11 +62,11 @@ class Asked:
 
 
 @asynccontextmanager
-async def asking(plan: Plan, doors: Doors, *, end: float) -> AsyncIterator[asyncio.Task[Asked]]:
+async def asking(plan: Plan, ports: Ports, *, end: float) -> AsyncIterator[asyncio.Task[Asked]]:
     """The question's vector on its way, while the block finds out where to look; called off when the block ends."""
     try:
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(_embedded(plan, doors, end))
+            task = group.create_task(_embedded(plan, ports, end))
             try:
                 yield task
             finally:
@@ -75,16 +75,16 @@ async def asking(plan: Plan, doors: Doors, *, end: float) -> AsyncIterator[async
         raise several.exceptions[0] from None
 
 
-async def recall(plan: Plan, scope: SearchScope, asked: asyncio.Task[Asked], doors: Doors, *, end: float) -> Found:
+async def recall(plan: Plan, scope: SearchScope, asked: asyncio.Task[Asked], ports: Ports, *, end: float) -> Found:
     """Search both ways. Raises ``Upstream`` only when neither answered."""
-    found = Found(await doors.catalog.table(scope) if scope.size <= FULL_SCORING_ROWS_MAX else None)
+    found = Found(await ports.catalog.table(scope) if scope.size <= FULL_SCORING_ROWS_MAX else None)
     try:
         async with asyncio.TaskGroup() as group:
             # Beside what takes longest, which goes on here: a task that ends is heard of two turns of the loop later.
-            group.create_task(_lexical(plan, scope, doors, found, end))
+            group.create_task(_lexical(plan, scope, ports, found, end))
             if found.table is not None:
-                group.create_task(ready(found.table, doors, end=end))
-            await _dense(plan, scope, asked, doors, found, end)
+                group.create_task(ready(found.table, ports, end=end))
+            await _dense(plan, scope, asked, ports, found, end)
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
     if found.lexical is None and found.vector is None:
@@ -92,49 +92,49 @@ async def recall(plan: Plan, scope: SearchScope, asked: asyncio.Task[Asked], doo
     return found
 
 
-async def _lexical(plan: Plan, scope: SearchScope, doors: Doors, found: Found, end: float) -> None:
-    if LEXICON in doors.derived.rebuilding:
+async def _lexical(plan: Plan, scope: SearchScope, ports: Ports, found: Found, end: float) -> None:
+    if LEXICON in ports.derived.rebuilding:
         found.degraded += (LEXICON,)
         return
     try:
         async with asyncio.timeout_at(end):
-            found.lexical = await doors.lexicon.match(scope, plan.terms, plan.phrase)
+            found.lexical = await ports.lexicon.match(scope, plan.terms, plan.phrase)
             found.former = plan.former
     except Corrupt:
-        doors.derived.suspects.add(LEXICON)  # rebuilt by the store's housekeeping
+        ports.derived.suspects.add(LEXICON)  # rebuilt by the store's housekeeping
         found.degraded += (LEXICON,)
     except (Busy, Upstream, TimeoutError):
         found.degraded += (LEXICON,)
 
 
-async def _embedded(plan: Plan, doors: Doors, end: float) -> Asked:
-    embedder = doors.embedder
+async def _embedded(plan: Plan, ports: Ports, end: float) -> Asked:
+    embedder = ports.embedder
     if embedder is None or not plan.text.strip():
         return Asked()
-    since = doors.clock.monotonic()
+    since = ports.clock.monotonic()
     try:
-        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + doors.deadlines.embed_s, end)):
+        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + ports.deadlines.embed_s, end)):
             vector = (await embedder.embed([plan.text], query=True))[0]
     except (Busy, Upstream, Invalid, TimeoutError):
         # Invalid: an extra that is not installed. Recall answers all the same, and says what it lacks.
         return Asked(degraded=("embedder",))
     finally:
-        doors.stages.took("embed", doors.clock.monotonic() - since)
+        ports.stages.took("embed", ports.clock.monotonic() - since)
     return Asked(vector if vector.any() else None)
 
 
 async def _dense(
-    plan: Plan, scope: SearchScope, asked: asyncio.Task[Asked], doors: Doors, found: Found, end: float
+    plan: Plan, scope: SearchScope, asked: asyncio.Task[Asked], ports: Ports, found: Found, end: float
 ) -> None:
-    if doors.embedder is None:
+    if ports.embedder is None:
         return
     missing: tuple[str, ...] = ()
     try:
         async with asyncio.timeout_at(end):  # while the question's vector is on its way
-            model, linger_s = doors.embedder.fingerprint, doors.linger_s(plan.text)
-            found.space = await doors.vectors.space(scope.partition_ids, model, linger_s=linger_s)
+            model, linger_s = ports.embedder.fingerprint, ports.linger_s(plan.text)
+            found.space = await ports.vectors.space(scope.partition_ids, model, linger_s=linger_s)
     except Corrupt:
-        doors.derived.suspects.add(VECTORS)
+        ports.derived.suspects.add(VECTORS)
         missing = (VECTORS,)
     except (Busy, Upstream, TimeoutError):
         missing = (VECTORS,)
@@ -157,23 +157,23 @@ async def _compared(vector: Scores, scope: SearchScope, space: VectorSpace, foun
     found.vector = vector
 
 
-async def rows_of(scope: SearchScope, found: Found, doors: Doors, *, end: float) -> tuple[ChunkTable, Evidence]:
+async def rows_of(scope: SearchScope, found: Found, ports: Ports, *, end: float) -> tuple[ChunkTable, Evidence]:
     """The rows to rank and what is known about them: all of a small scope, the candidates and their neighbours of a
     large one."""
     table, cosines = found.table, found.cosines
     if table is None:
-        table = await doors.catalog.table(scope, _candidates(found), around=NEIGHBOURS)
+        table = await ports.catalog.table(scope, _candidates(found), around=NEIGHBOURS)
         try:
             async with asyncio.timeout_at(end):
                 cosines = await _asked(table.ids, found)
         except (Busy, Upstream, TimeoutError):
             found.degraded += ("vectors",)
     evidence = _evidence(table.ids, found.lexical, cosines, found.former)
-    model = doors.embedder
+    model = ports.embedder
     return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
 
 
-async def ready(table: ChunkTable, doors: Doors, *, end: float) -> tuple[Rowset, Ids, Prepared]:
+async def ready(table: ChunkTable, ports: Ports, *, end: float) -> tuple[Rowset, Ids, Prepared]:
     """A table's rows as ranking wants them, and which entry each belongs to: made once for each table however many ask of it.
 
     Where no thread computes them in time they are made here, a moment of the loop for one table: nothing else is needed.
@@ -185,7 +185,7 @@ async def ready(table: ChunkTable, doors: Doors, *, end: float) -> tuple[Rowset,
         async with asyncio.timeout_at(end), table.kept.setdefault("turn", asyncio.Lock()):
             kept = table.kept.get("rank")
             if kept is None:
-                kept = await doors.compute.run(_made_ready, table)
+                kept = await ports.compute.run(_made_ready, table)
     except (Busy, TimeoutError):
         kept = table.kept.get("rank") or _made_ready(table)
     table.kept["rank"] = kept

@@ -11,7 +11,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.node import ContextType
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.index import Ids, SearchScope
 
 _CURSOR_DIGITS_MAX = 18
@@ -33,17 +33,17 @@ class Piece:
     tags: tuple[str, ...]
 
 
-async def scroll(query: Query, cursor: str, limit: int, caller: Caller, doors: Doors) -> tuple[list[Piece], str]:
+async def scroll(query: Query, cursor: str, limit: int, caller: Caller, ports: Ports) -> tuple[list[Piece], str]:
     """Up to ``limit`` pieces in the order they were made, and where to go on ("" = that was all).
 
     ``cursor``: "" to begin. A piece whose entry went while this was read is left out. Raises ``Invalid`` for a cursor
     that none of ours is.
     """
     after = _after(cursor)
-    scope = await doors.catalog.resolve_scope(caller, query)
+    scope = await ports.catalog.resolve_scope(caller, query)
     ids, more = _page(scope, after, limit)
-    table = await doors.catalog.table(scope, ids)
-    loaded = {each.node_id: each for each in await doors.catalog.hydrate(scope, table.node.tolist())}
+    table = await ports.catalog.table(scope, ids)
+    loaded = {each.node_id: each for each in await ports.catalog.hydrate(scope, table.node.tolist())}
     pieces: list[Piece] = []
     for row in range(len(table.ids)):
         node = loaded.get(int(table.node[row]))

@@ -10,7 +10,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.domain.hit import Answer, Hit
 from recalld.domain.query import Query
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.reranker import Reranker
 from recalld.rules.weights import CUT
 
@@ -21,23 +21,23 @@ SPARE_S = 0.1
 """Kept of the deadline for what comes after the second look, in a crowd."""
 
 
-async def search(query: Query, caller: Caller, doors: Doors, *, deadline_s: float) -> Answer:
+async def search(query: Query, caller: Caller, ports: Ports, *, deadline_s: float) -> Answer:
     """``find``, then the reranker's order and relevances for the best 20; those not above the cut are left out. Further hits
     that ``query.limit`` asks for follow in fused order, scored no higher than what was looked at.
 
     The fused order stands if there is no reranker, or if it is late or fails: then ``degraded`` names it.
     """
-    if doors.reranker is None:
-        return await find(query, caller, doors, deadline_s=deadline_s)
-    end = doors.clock.monotonic() + deadline_s
+    if ports.reranker is None:
+        return await find(query, caller, ports, deadline_s=deadline_s)
+    end = ports.clock.monotonic() + deadline_s
     # Beyond what is looked at: as many more as may be left out.
     wide = replace(query, limit=LOOKED_AT_MAX + (query.limit if query.limit > LOOKED_AT_MAX else 0))
-    answer = await find(wide, caller, doors, deadline_s=deadline_s)
-    since = doors.clock.monotonic()
-    left_s = min(doors.deadlines.rerank_s, end - since - SPARE_S)
+    answer = await find(wide, caller, ports, deadline_s=deadline_s)
+    since = ports.clock.monotonic()
+    left_s = min(ports.deadlines.rerank_s, end - since - SPARE_S)
     looked = answer.hits[:LOOKED_AT_MAX]
-    relevances = await _relevances(query.text, looked, doors.reranker, left_s)
-    doors.stages.took("rerank", doors.clock.monotonic() - since)
+    relevances = await _relevances(query.text, looked, ports.reranker, left_s)
+    ports.stages.took("rerank", ports.clock.monotonic() - since)
     if relevances is None:
         return replace(answer, hits=answer.hits[: query.limit], degraded=tuple(sorted({*answer.degraded, "reranker"})))
     cut = CUT if query.score_min is None else query.score_min

@@ -25,7 +25,7 @@ from recalld.domain.snapshot import Version
 from recalld.domain.uri import Uri
 from recalld.flows.tree.shape import put_file, shape
 from recalld.flows.tree.write import FOLLOWING, jobs_after
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
 from recalld.rules.undo import ERASED, UNDOABLE, addresses_needed, plan_undo
 
@@ -49,11 +49,11 @@ class Target:
     cause: str = ""
 
 
-async def undo(target: Target, caller: Caller, doors: Doors, *, dry_run: bool) -> Undone:
+async def undo(target: Target, caller: Caller, ports: Ports, *, dry_run: bool) -> Undone:
     """Take back what ``target`` names, wherever nothing has changed since; what has is kept and named.
 
     Raises ``NotFound`` for an entry that is not there, ``Conflict`` where nothing of it can be undone."""
-    past = doors.history.past(caller)
+    past = ports.history.past(caller)
     if not target.seq and not target.cause:
         target = await last_change(past, caller)
     for _ in range(TRIES):
@@ -65,7 +65,7 @@ async def undo(target: Target, caller: Caller, doors: Doors, *, dry_run: bool) -
         if not plan.steps:
             raise _nothing(target, plan)
         try:
-            return await _apply(done, past, caller, doors)
+            return await _apply(done, past, caller, ports)
         except Conflict as changed:
             if changed.code != "ABORTED":
                 raise
@@ -148,9 +148,9 @@ def _nothing(target: Target, plan: UndoPlan) -> Conflict:
     )
 
 
-async def _apply(done: Undone, past: Past, caller: Caller, doors: Doors) -> Undone:
-    tenant = doors.ledger.tenant(caller)
-    ops, kept = await _operations(done.plan.steps, past, doors)
+async def _apply(done: Undone, past: Past, caller: Caller, ports: Ports) -> Undone:
+    tenant = ports.ledger.tenant(caller)
+    ops, kept = await _operations(done.plan.steps, past, ports)
     seq = 0
     for some in _slices(ops):
         puts = [op for op in some if isinstance(op, PutFile)]
@@ -165,7 +165,7 @@ def _slices(ops: Sequence[Op]) -> Iterator[Sequence[Op]]:
         yield ops[start : start + STEPS_PER_COMMIT]
 
 
-async def _operations(steps: Sequence[Step], past: Past, doors: Doors) -> tuple[list[Op], list[Kept]]:
+async def _operations(steps: Sequence[Step], past: Past, ports: Ports) -> tuple[list[Op], list[Kept]]:
     ops: list[Op] = []
     kept: list[Kept] = []
     for step in steps:
@@ -180,14 +180,14 @@ async def _operations(steps: Sequence[Step], past: Past, doors: Doors) -> tuple[
                 ops.append(SetAttributes(uri, tags, source, expect_tags=had))
             case WriteBack(uri, node, hash_, expect, source):
                 try:
-                    put = await rewritten(uri, Version(node, hash_), expect, past, doors)
+                    put = await rewritten(uri, Version(node, hash_), expect, past, ports)
                     ops.append(replace(put, source=source))
                 except NotFound:
                     kept.append(Kept(str(uri), ERASED))
     return ops, kept
 
 
-async def rewritten(uri: Uri, version: Version, expect: str, past: Past, doors: Doors) -> PutFile:
+async def rewritten(uri: Uri, version: Version, expect: str, past: Past, ports: Ports) -> PutFile:
     """The operation that gives a file a former content; many or large ones are indexed by a job. Raises ``NotFound``."""
     data = await past.content(version)
-    return await put_file(uri, data, await shape(uri, data, doors), doors, mode=WriteMode.REPLACE, expect=expect)
+    return await put_file(uri, data, await shape(uri, data, ports), ports, mode=WriteMode.REPLACE, expect=expect)

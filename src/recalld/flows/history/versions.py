@@ -11,7 +11,7 @@ from recalld.domain.snapshot import Change, Files, Version
 from recalld.domain.uri import Uri
 from recalld.flows.snapshot.compare import without_trailer
 from recalld.flows.snapshot.restore import FILES_MAX, apply_changes
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import check_write
@@ -38,9 +38,9 @@ class Changes:
     delete: tuple[Change, ...]
 
 
-async def versions(uri: Uri, before: int, limit: int, caller: Caller, doors: Doors) -> list[FileVersion]:
+async def versions(uri: Uri, before: int, limit: int, caller: Caller, ports: Ports) -> list[FileVersion]:
     """What the file at an address held, newest first. Raises ``NotFound`` if the log knows of none."""
-    found = await doors.history.past(caller).versions(uri, before=before, limit=limit)
+    found = await ports.history.past(caller).versions(uri, before=before, limit=limit)
     if not found and not before:
         raise no_history(uri)
     return found
@@ -57,9 +57,9 @@ async def version_at(uri: Uri, seq: int, past: Past) -> FileVersion | None:
     return max(here, key=lambda v: v.seq, default=None)
 
 
-async def content_at(uri: Uri, seq: int, caller: Caller, doors: Doors) -> bytes:
+async def content_at(uri: Uri, seq: int, caller: Caller, ports: Ports) -> bytes:
     """A file's bytes after log entry ``seq``. Raises ``NotFound``."""
-    past = doors.history.past(caller)
+    past = ports.history.past(caller)
     version = await version_at(uri, seq, past)
     found = await _passed_by(uri, seq, past) if version is None else Version(version.node, version.hash)
     if found is None:
@@ -77,22 +77,22 @@ async def _passed_by(uri: Uri, seq: int, past: Past) -> Version | None:
     return trees[seq].get(path_of(uri))
 
 
-async def diff(uri: Uri, since: int, to: int, caller: Caller, doors: Doors, *, raw: bool) -> Difference:
+async def diff(uri: Uri, since: int, to: int, caller: Caller, ports: Ports, *, raw: bool) -> Difference:
     """How a file differs between two places of the log. Raises ``NotFound`` if it was at neither; ``Invalid`` for what is
     not UTF-8 or is too large."""
-    past = doors.history.past(caller)
+    past = ports.history.past(caller)
     old, new = await version_at(uri, since, past), await version_at(uri, to, past)
     if old is None and new is None:
         raise no_history(uri)
-    before, after = await _bytes(old, past, doors, raw), await _bytes(new, past, doors, raw)
-    return Difference(old, new, await doors.compute.run(unified_diff, before, after, "/".join(uri.parts)))
+    before, after = await _bytes(old, past, ports, raw), await _bytes(new, past, ports, raw)
+    return Difference(old, new, await ports.compute.run(unified_diff, before, after, "/".join(uri.parts)))
 
 
-async def _bytes(version: FileVersion | None, past: Past, doors: Doors, raw: bool) -> bytes | None:
+async def _bytes(version: FileVersion | None, past: Past, ports: Ports, raw: bool) -> bytes | None:
     if version is None:
         return None
     data = await past.content(Version(version.node, version.hash))
-    return data if raw else await doors.compute.run(without_trailer, data)
+    return data if raw else await ports.compute.run(without_trailer, data)
 
 
 def no_history(uri: Uri) -> NotFound:
@@ -104,13 +104,13 @@ def no_history(uri: Uri) -> NotFound:
     )
 
 
-async def restore(uri: Uri, seq: int, caller: Caller, doors: Doors, *, dry_run: bool) -> Changes:
+async def restore(uri: Uri, seq: int, caller: Caller, ports: Ports, *, dry_run: bool) -> Changes:
     """Make the file at an address, or every file below it, what it was after log entry ``seq``, by writing forwards.
 
     Raises ``NotFound`` where nothing was there then, ``Conflict`` if a file changes meanwhile, ``Denied`` and ``Invalid``
     for what cannot be written."""
-    past, tenant = doors.history.past(caller), doors.ledger.tenant(caller)
-    found = await _of_file(uri, seq, past, tenant) or await _of_directory(uri, seq, past, doors)
+    past, tenant = ports.history.past(caller), ports.ledger.tenant(caller)
+    found = await _of_file(uri, seq, past, tenant) or await _of_directory(uri, seq, past, ports)
     if found is None:
         raise _not_there(uri, seq)
     for change in (*found.write, *found.delete):
@@ -122,8 +122,8 @@ async def restore(uri: Uri, seq: int, caller: Caller, doors: Doors, *, dry_run: 
             code="RESOURCE_EXHAUSTED",
         )
     if not dry_run:
-        bulk = doors.ledger.tenant(caller, bulk=True)
-        await apply_changes(found.write, found.delete, uri, f"restore:{seq}", past, bulk, doors)
+        bulk = ports.ledger.tenant(caller, bulk=True)
+        await apply_changes(found.write, found.delete, uri, f"restore:{seq}", past, bulk, ports)
     return found
 
 
@@ -143,13 +143,13 @@ async def _of_file(uri: Uri, seq: int, past: Past, tenant: Tenant) -> Changes | 
     return Changes(() if before is not None and before.hash == old.hash else (change,), ())
 
 
-async def _of_directory(uri: Uri, seq: int, past: Past, doors: Doors) -> Changes | None:
+async def _of_directory(uri: Uri, seq: int, past: Past, ports: Ports) -> Changes | None:
     trees: dict[int, Files] = {}
     end = await past.end()
     await past.walk((seq, end), (uri,), lambda point, files: trees.update({point: files}))
     if not trees[seq]:
         return None
-    found = await doors.compute.run(changes, trees[end], trees[seq])
+    found = await ports.compute.run(changes, trees[end], trees[seq])
     return Changes(tuple(c for c in found if c.after is not None), tuple(c for c in found if c.after is None))
 
 

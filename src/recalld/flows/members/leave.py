@@ -9,7 +9,7 @@ from recalld.domain.commit import Commit, DropMember, DropWork, ForgetEntries, M
 from recalld.domain.errors import Busy
 from recalld.domain.job import Job, Lane, NewJob, TaskStatus
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 
 KIND = "leave"
 TREES_PER_COMMIT = 20
@@ -17,54 +17,54 @@ ENTRIES_PER_COMMIT = 2_000
 _USERS = Uri(("user",))
 
 
-async def begin(account: str, user: str, caller: Caller, doors: Doors) -> str:
+async def begin(account: str, user: str, caller: Caller, ports: Ports) -> str:
     """Shut a member out (``user`` "": the account) and promise its removal, in one commit; returns the task's id.
 
     Raises ``NotFound``, ``Denied``, and ``Conflict`` while it is being removed already.
     """
-    task = doors.clock.token()
+    task = ports.clock.token()
     what = "user_deletion" if user else "account_deletion"
     resource = f"{account}/{user}" if user else account
     ops = (MarkLeaving(account, user, task), NewTask(task, what, resource))
     payload = {"account": account, "user": user}
     job = NewJob(KIND, f"{KIND}/{resource}", payload, Lane.INTERACTIVE, task_id=task)
-    await doors.ledger.tenant(caller).commit(Commit(ops, (job,), cause=what))
-    doors.registry.forget(account, user)
+    await ports.ledger.tenant(caller).commit(Commit(ops, (job,), cause=what))
+    ports.registry.forget(account, user)
     return task
 
 
-async def leave(job: Job, doors: Doors) -> None:
+async def leave(job: Job, ports: Ports) -> None:
     """Remove the trees, then forget the member and end the task. Done twice it does the same thing once."""
     account, user = str(job.payload["account"]), str(job.payload["user"])
-    spaces = [user] if user else [one.user for one in await doors.ledger.partitions() if one.account == account]
-    await _wait_for_work(account, spaces, job, doors)
-    tenant = doors.ledger.tenant(Caller(account, user or job.caller.user, Role.ROOT), bulk=True)
+    spaces = [user] if user else [one.user for one in await ports.ledger.partitions() if one.account == account]
+    await _wait_for_work(account, spaces, job, ports)
+    tenant = ports.ledger.tenant(Caller(account, user or job.caller.user, Role.ROOT), bulk=True)
     tops = [_USERS / name for name in spaces if name]
     if not user:
         tops += [n.uri for n in await tenant.list(Uri(), limit=100, hidden=True) if n.uri != _USERS]
     for at in range(0, len(tops), TREES_PER_COMMIT):
         await tenant.commit(Commit(_removals(tops[at : at + TREES_PER_COMMIT]), cause=f"{KIND} {job.task_id}"))
-    end = await doors.history.past(tenant.caller).end()
+    end = await ports.history.past(tenant.caller).end()
     for first in range(1, end + 1, ENTRIES_PER_COMMIT):
         await tenant.commit(Commit((ForgetEntries(account, user, first, first + ENTRIES_PER_COMMIT - 1),)))
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, result={"account_id": account, "user_id": user or None})
-    await doors.ledger.tenant(job.caller, bulk=True).commit(Commit((DropMember(account, user), done), done=job.id))
+    await ports.ledger.tenant(job.caller, bulk=True).commit(Commit((DropMember(account, user), done), done=job.id))
 
 
 def _removals(tops: Sequence[Uri]) -> tuple[Remove, ...]:
     return tuple(Remove(top, recursive=True, erase=True) for top in tops)
 
 
-async def _wait_for_work(account: str, spaces: Sequence[str], job: Job, doors: Doors) -> None:
+async def _wait_for_work(account: str, spaces: Sequence[str], job: Job, ports: Ports) -> None:
     """What had begun before could make anew what is removed here. Raises ``Busy`` while there is some.
 
     What of it waits again by now is taken back: a provider's used-up budget puts it off for a day. What the others' shared
     tree has put off makes nothing of the member's.
     """
-    governing = doors.ledger.tenant(Caller(account, job.caller.user, Role.ROOT), bulk=True)
+    governing = ports.ledger.tenant(Caller(account, job.caller.user, Role.ROOT), bulk=True)
     await governing.commit(Commit((DropWork(account, str(job.payload["user"])),)))
     for name in {*spaces, ""}:
         caller = Caller(account, name)
         own = int((account, name) == (job.caller.account, job.caller.user))
-        if await doors.ledger.tenant(caller).pending(due=True) > own:
+        if await ports.ledger.tenant(caller).pending(due=True) > own:
             raise Busy(f"work of {account}/{name} is under way", retry_after_s=5.0, remedy="it is waited for")

@@ -11,7 +11,7 @@ from recalld.domain.job import Lane, NewJob
 from recalld.domain.pack import PackRecord
 from recalld.domain.uri import Uri
 from recalld.flows.tree.shape import PARSE_INLINE_BYTES_MAX, Shaped, put_file, shape
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import session_of
 from recalld.rules.encoding import decode
 from recalld.rules.media import HEAD_BYTES, is_binary, media_type
@@ -35,29 +35,29 @@ class Arrival:
     quiet: bool
 
 
-async def put_of(arrival: Arrival, doors: Doors) -> PutFile:
+async def put_of(arrival: Arrival, ports: Ports) -> PutFile:
     """The operation that stores it."""
     uri, data = arrival.uri, arrival.data
     record = arrival.record or NO_RECORD
     media = media_type(uri.name, data[:HEAD_BYTES])
     if is_unindexed(uri):
         whole = Shaped(arrival.hash, media, None, (), parsed=True)
-        put = await put_file(uri, data, whole, doors, mode=WriteMode.UPSERT)
+        put = await put_file(uri, data, whole, ports, mode=WriteMode.UPSERT)
         return replace(put, source=arrival.source, tiers=Tiers("") if is_private(uri) else None)
     if arrival.at_once and (len(data) <= PARSE_INLINE_BYTES_MAX or not is_binary(data[:HEAD_BYTES])):
-        shaped = await shape(uri, data, doors)
+        shaped = await shape(uri, data, ports)
     else:
         shaped = Shaped(arrival.hash, media, None, None, parsed=False)
     put = await put_file(
         uri,
         data,
         shaped,
-        doors,
+        ports,
         mode=WriteMode.UPSERT,
         tags=record.tags if arrival.record is not None else None,
     )
     at, speaker = (
-        (put.event_at, put.speaker) if shaped.document is not None else await doors.compute.run(_said, data, uri.name)
+        (put.event_at, put.speaker) if shaped.document is not None else await ports.compute.run(_said, data, uri.name)
     )
     told = record.updated_at or None
     return replace(put, source=arrival.source, event_at=told if at is None else at, speaker=speaker)

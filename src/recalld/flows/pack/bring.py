@@ -16,7 +16,7 @@ from recalld.domain.node import Node
 from recalld.domain.pack import Brought, OnConflict, VectorMode
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.flows.tree.write import FOLLOWING
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.pack_format import refused, taken, target_of
@@ -48,41 +48,41 @@ class Wish:
     vector_mode: VectorMode = VectorMode.AUTO
 
 
-async def bring(wish: Wish, parent: Uri, caller: Caller, doors: Doors) -> Brought:
+async def bring(wish: Wish, parent: Uri, caller: Caller, ports: Ports) -> Brought:
     """Import a pack below ``parent``. Raises ``Invalid`` for what does not verify, ``Conflict`` for what is there
     already, both before anything is changed."""
-    pack = await open_pack(wish.path, doors)
+    pack = await open_pack(wish.path, ports)
     try:
-        return await _bring(pack, target_of(pack.manifest, parent), wish, caller, doors)
+        return await _bring(pack, target_of(pack.manifest, parent), wish, caller, ports)
     finally:
-        await doors.compute.run(pack.reader.close)
+        await ports.compute.run(pack.reader.close)
 
 
-async def restore(wish: Wish, caller: Caller, doors: Doors) -> Brought:
+async def restore(wish: Wish, caller: Caller, ports: Ports) -> Brought:
     """Put a backup back into the caller's account, every user's tree to that user. Raises ``Denied`` for a plain user."""
     must_administer(caller)
-    pack = await open_pack(wish.path, doors)
+    pack = await open_pack(wish.path, ports)
     try:
         if not pack.manifest.is_backup:
             raise refused(f"it is no backup but a pack of {pack.manifest.root.uri}", "import it")
-        return await _bring(pack, Uri(), wish, replace(caller, role=Role.ROOT, peer=""), doors)
+        return await _bring(pack, Uri(), wish, replace(caller, role=Role.ROOT, peer=""), ports)
     finally:
-        await doors.compute.run(pack.reader.close)
+        await ports.compute.run(pack.reader.close)
 
 
-async def _bring(pack: Verified, target: Uri, wish: Wish, caller: Caller, doors: Doors) -> Brought:
-    check_vectors(pack.manifest, wish.vector_mode, doors)
-    layout = await doors.compute.run(pack_layout, pack.manifest, target)
-    await check_talk(layout.talks.values(), pack, caller, doors)
-    present = await _present(target, caller, doors)
+async def _bring(pack: Verified, target: Uri, wish: Wish, caller: Caller, ports: Ports) -> Brought:
+    check_vectors(pack.manifest, wish.vector_mode, ports)
+    layout = await ports.compute.run(pack_layout, pack.manifest, target)
+    await check_talk(layout.talks.values(), pack, caller, ports)
+    present = await _present(target, caller, ports)
     _check_conflicts(layout, present, target, wish.on_conflict)
-    bringing = _Bringing(pack, layout, present, target, wish.on_conflict, caller, doors)
+    bringing = _Bringing(pack, layout, present, target, wish.on_conflict, caller, ports)
     return await bringing.all()
 
 
-async def _present(target: Uri, caller: Caller, doors: Doors) -> dict[Uri, Node]:
+async def _present(target: Uri, caller: Caller, ports: Ports) -> dict[Uri, Node]:
     """What lies at the target and below, namespace roots that nobody has written to left out."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     try:
         top = await tenant.stat(target)
     except NotFound:
@@ -125,7 +125,7 @@ class _Bringing:
     target: Uri
     on_conflict: OnConflict
     caller: Caller
-    doors: Doors
+    ports: Ports
     files: int = 0
     kept: int = 0
     seq: int = 0
@@ -138,7 +138,7 @@ class _Bringing:
         await self._make_directories()
         sessions = messages = 0
         for talk in self.sorted.talks.values():
-            messages += await bring_talk(talk, self.pack, replace(self.caller, user=talk.uri.parts[1]), self.doors)
+            messages += await bring_talk(talk, self.pack, replace(self.caller, user=talk.uri.parts[1]), self.ports)
             sessions += 1
         await self._write(self.sorted.outputs)
         await self._write(self.sorted.private)
@@ -162,7 +162,7 @@ class _Bringing:
         """The hand that writes a user's tree is that user's: the work that follows is done for whom it is."""
         user = uri.parts[1] if len(uri.parts) > 1 and uri.parts[0] == "user" else self.caller.user
         if user not in self.owners:
-            self.owners[user] = self.doors.ledger.tenant(replace(self.caller, user=user), bulk=True)
+            self.owners[user] = self.ports.ledger.tenant(replace(self.caller, user=user), bulk=True)
         return self.owners[user]
 
     async def _make_directories(self) -> None:
@@ -196,14 +196,14 @@ class _Bringing:
             ):
                 await self._store(held)
                 held, weight = [], 0
-            put = await put_of(await self._arrival(path, uri, at_once), self.doors)
+            put = await put_of(await self._arrival(path, uri, at_once), self.ports)
             held.append(put)
             weight += put.size + (len(put.chunks or ()) + 1) * WEIGHT_OF_CHUNK
         if held:
             await self._store(held)
 
     async def _arrival(self, path: str, uri: Uri, at_once: bool) -> Arrival:
-        data = await self.doors.compute.run(self.pack.read, path)
+        data = await self.ports.compute.run(self.pack.read, path)
         record, quiet = self.pack.records.get(path), uri.parent in self.sorted.sidecars
         return Arrival(uri, data, self.hashes[path], record, self._source(path), at_once, quiet)
 
@@ -251,7 +251,7 @@ class _Bringing:
         return SetTiers(node.id, node.version, tiers, chunks_of_tiers(uri, tiers), self.seq)
 
     async def _text(self, path: str) -> str:
-        return (await self.doors.compute.run(self.pack.read, path)).decode("utf-8", "replace")
+        return (await self.ports.compute.run(self.pack.read, path)).decode("utf-8", "replace")
 
 
 def _owner(uri: Uri) -> Uri:

@@ -9,7 +9,7 @@ from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Denied
 from recalld.domain.pack import DenseIndex, PackRoot
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.pack_format import BACKUP, check_exportable
 
 from .gather import Item, gather
@@ -28,16 +28,16 @@ class Packed:
     entries: int
 
 
-async def export(root: Uri, caller: Caller, doors: Doors, *, vectors: bool = False) -> Packed:
+async def export(root: Uri, caller: Caller, ports: Ports, *, vectors: bool = False) -> Packed:
     """Pack the directory ``root``. The caller of this deletes the file. Raises ``Invalid``, ``NotFound``, ``Denied``."""
     check_exportable(root)
-    return await _pack(PackRoot(root.name, root), caller, doors, vectors)
+    return await _pack(PackRoot(root.name, root), caller, ports, vectors)
 
 
-async def backup(caller: Caller, doors: Doors, *, vectors: bool = False) -> Packed:
+async def backup(caller: Caller, ports: Ports, *, vectors: bool = False) -> Packed:
     """Pack everything of the caller's account, all users included. Raises ``Denied`` for a plain user."""
     must_administer(caller)
-    return await _pack(PackRoot(BACKUP, Uri()), replace(caller, role=Role.ROOT, peer=""), doors, vectors)
+    return await _pack(PackRoot(BACKUP, Uri()), replace(caller, role=Role.ROOT, peer=""), ports, vectors)
 
 
 def must_administer(caller: Caller) -> None:
@@ -48,25 +48,25 @@ def must_administer(caller: Caller) -> None:
         )
 
 
-async def _pack(root: PackRoot, caller: Caller, doors: Doors, vectors: bool) -> Packed:
-    if vectors and doors.embedder is None:
+async def _pack(root: PackRoot, caller: Caller, ports: Ports, vectors: bool) -> Packed:
+    if vectors and ports.embedder is None:
         raise Conflict(
             "this store has no vectors",
             remedy="export without include_vectors",
             code="FAILED_PRECONDITION",
             details={"field": "include_vectors"},
         )
-    path = doors.uploads / f"pack_{doors.clock.token()}.ovpack.part"
-    writer = await doors.compute.run(doors.archives.create, path)
+    path = ports.uploads / f"pack_{ports.clock.token()}.ovpack.part"
+    writer = await ports.compute.run(ports.archives.create, path)
     try:
         maker, abstracts = PackMaker(root, writer), list[str]()
-        async for item in gather(root.uri, caller, doors):
-            await doors.compute.run(_take, maker, item)
+        async for item in gather(root.uri, caller, ports):
+            await ports.compute.run(_take, maker, item)
             abstracts += item.abstracts
-        rows, dense = await _vectors(abstracts, doors) if vectors else ([], None)
-        size = await doors.compute.run(maker.close, rows, dense)
+        rows, dense = await _vectors(abstracts, ports) if vectors else ([], None)
+        size = await ports.compute.run(maker.close, rows, dense)
     except BaseException:
-        await doors.compute.run(writer.abandon)  # cancelled too: a file that nobody will fetch must not stay
+        await ports.compute.run(writer.abandon)  # cancelled too: a file that nobody will fetch must not stay
         raise
     return Packed(path, f"{root.name}.ovpack", size, len(maker.entries))
 
@@ -80,9 +80,9 @@ def _take(maker: PackMaker, item: Item) -> None:
         maker.record(line)
 
 
-async def _vectors(abstracts: list[str], doors: Doors) -> tuple[list[bytes], DenseIndex | None]:
+async def _vectors(abstracts: list[str], ports: Ports) -> tuple[list[bytes], DenseIndex | None]:
     """One row a record: of the text it stands for."""
-    embedder = doors.embedder
+    embedder = ports.embedder
     if embedder is None:
         return [], None
     rows: list[bytes] = []

@@ -12,7 +12,7 @@ from recalld.domain.policy import WRITE_BYTES_MAX
 from recalld.domain.uri import Uri
 from recalld.flows.tree.read import read_bytes
 from recalld.flows.tree.views import is_view
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import SIDECARS
 
 
@@ -25,11 +25,11 @@ class Fetched:
     pieces: AsyncIterator[bytes]
 
 
-async def fetch(uri: Uri, caller: Caller, doors: Doors) -> Fetched:
+async def fetch(uri: Uri, caller: Caller, ports: Ports) -> Fetched:
     """A file, a message, a sidecar or a session's view. Raises ``NotFound``; ``Invalid`` for a directory; ``Corrupt`` here
     when the bytes are missing, and in place of the last piece when they turn out to be others."""
     if not is_view(uri) and uri.name not in SIDECARS:
-        node = await doors.ledger.tenant(caller).stat(uri)
+        node = await ports.ledger.tenant(caller).stat(uri)
         if node.is_dir:
             raise Invalid(
                 f"{uri} is a directory",
@@ -37,10 +37,10 @@ async def fetch(uri: Uri, caller: Caller, doors: Doors) -> Fetched:
                 details={"expected": "file", "actual": "directory", "uri": str(uri)},
             )
         if node.kind is Kind.FILE and node.size > WRITE_BYTES_MAX:
-            pieces = doors.blobs.pieces(node.hash)
+            pieces = ports.blobs.pieces(node.hash)
             first = await anext(pieces)  # what is missing is said before an answer begins
             return Fetched(uri.name, node.size, _after(first, pieces))
-    data = await read_bytes(uri, caller, doors)
+    data = await read_bytes(uri, caller, ports)
     return Fetched(uri.name, len(data), _alone(data))
 
 

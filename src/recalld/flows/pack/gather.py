@@ -12,7 +12,7 @@ from recalld.domain.policy import ZIP_ENTRIES_MAX
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.flows.tree.read import walk as walk_views
 from recalld.flows.tree.views import is_view, view_text
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import SIDECARS, session_of
 from recalld.rules.pack_format import is_private
@@ -31,11 +31,11 @@ class Item:
     abstracts: tuple[str, ...] = ()
 
 
-async def gather(root: Uri, caller: Caller, doors: Doors) -> AsyncIterator[Item]:
+async def gather(root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
     """Everything below ``root`` in pre-order, one file's bytes at a time. What vanishes meanwhile is left out, and so are
     private values but of a whole account. Raises
     ``NotFound``, ``Invalid`` for a file or for more than a pack holds."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     top = await tenant.stat(root)
     if not top.is_dir:
         raise Invalid(f"{root} is a file", remedy="export its directory, or download it", details={"field": "uri"})
@@ -51,7 +51,7 @@ async def gather(root: Uri, caller: Caller, doors: Doors) -> AsyncIterator[Item]
         if root.parts and is_private(node.uri):
             continue
         try:
-            async for item in _items(node, root, caller, doors):
+            async for item in _items(node, root, caller, ports):
                 # A session's view may show what is stored below it as well: the first one stands.
                 if item.path not in told or not item.path:
                     told.add(item.path)
@@ -60,18 +60,18 @@ async def gather(root: Uri, caller: Caller, doors: Doors) -> AsyncIterator[Item]
             continue  # removed since it was listed
 
 
-async def _items(node: Node, root: Uri, caller: Caller, doors: Doors) -> AsyncIterator[Item]:
+async def _items(node: Node, root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
     uri, path = node.uri, node.uri.relative_to(root)
     if not node.is_dir:
         if uri.name not in NO_PLACE and not is_message_page(uri):
-            data = await doors.ledger.tenant(caller).read(uri)
+            data = await ports.ledger.tenant(caller).read(uri)
             yield Item(path, data, record_json(path, node, 2, node.abstract), (node.abstract or uri.name,))
         return
     if session_of(uri):
-        async for item in _session_items(node, root, caller, doors):
+        async for item in _session_items(node, root, caller, ports):
             yield item
         return
-    tiers = await doors.ledger.tenant(caller).tiers(uri)
+    tiers = await ports.ledger.tenant(caller).tiers(uri)
     texts = (tiers.abstract, tiers.overview) if tiers is not None else ("",)
     record = b"".join(record_json(path, node, level, text) for level, text in enumerate(texts))
     yield Item(path, None, record, tuple(t or uri.name for t in texts))
@@ -80,15 +80,15 @@ async def _items(node: Node, root: Uri, caller: Caller, doors: Doors) -> AsyncIt
             yield Item(_below(path, name), render(uri, level, tiers, 0, pending=False).encode())
 
 
-async def _session_items(node: Node, root: Uri, caller: Caller, doors: Doors) -> AsyncIterator[Item]:
+async def _session_items(node: Node, root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
     """A session is told by its views; its directory of messages is their source and not walked."""
     uri = node.uri
     yield Item(uri.relative_to(root))
     if len(uri.parts) != 4:
         return
     who = replace(caller, user=uri.parts[1])
-    tenant = doors.ledger.tenant(who)
-    for entry in await walk_views(uri, who, doors, depth=DEPTH_MAX, limit=ZIP_ENTRIES_MAX, hidden=True):
+    tenant = ports.ledger.tenant(who)
+    for entry in await walk_views(uri, who, ports, depth=DEPTH_MAX, limit=ZIP_ENTRIES_MAX, hidden=True):
         view = entry.node.uri
         if not is_view(view) or entry.node.id:
             continue  # a stored file of the session: met on the walk itself

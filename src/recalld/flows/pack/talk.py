@@ -23,7 +23,7 @@ from recalld.domain.session import BATCH_MESSAGES_MAX
 from recalld.domain.uri import Uri
 from recalld.flows.session.append import append
 from recalld.flows.tree.shape import Shaped, put_file
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.memory_policy import DIFF_FILE
 from recalld.rules.pack_mapping import SessionFiles, session_config, tiers_of
@@ -34,10 +34,10 @@ BATCH_CHARS_MAX = 4 * 1024 * 1024
 ERROR_CHARS_MAX = 500
 
 
-async def bring_talk(talk: SessionFiles, pack: Verified, caller: Caller, doors: Doors) -> int:
+async def bring_talk(talk: SessionFiles, pack: Verified, caller: Caller, ports: Ports) -> int:
     """Bring one session of the caller; returns how many messages were new. Messages the session has are passed over, and
     so are archives it has: a second run goes on where the first one ended."""
-    tenant, sid = doors.ledger.tenant(caller), talk.uri.name
+    tenant, sid = ports.ledger.tenant(caller), talk.uri.name
     await tenant.commit(Commit((OpenSession(sid, exist_ok=True),)))
     session = await tenant.session(sid)
     begun = session.total_message_count == 0
@@ -45,18 +45,18 @@ async def bring_talk(talk: SessionFiles, pack: Verified, caller: Caller, doors: 
     for number, files in sorted(talk.archives.items()):
         if "messages.jsonl" not in files or (number <= session.commit_count and not begun):
             continue
-        raw = await doors.compute.run(messages_of, pack, files["messages.jsonl"], caller, doors.clock.now())
+        raw = await ports.compute.run(messages_of, pack, files["messages.jsonl"], caller, ports.clock.now())
         if not await _all_of(raw, sid, tenant):
-            added += await _append(sid, raw, f"archive {number}", caller, doors)
+            added += await _append(sid, raw, f"archive {number}", caller, ports)
             continue
-        added += await _append(sid, raw, f"archive {number}", caller, doors)
-        await _archive(sid, files, pack, tenant, doors)
+        added += await _append(sid, raw, f"archive {number}", caller, ports)
+        await _archive(sid, files, pack, tenant, ports)
     if talk.live:
-        raw = await doors.compute.run(messages_of, pack, talk.live, caller, doors.clock.now())
-        added += await _append(sid, raw, "live", caller, doors)
+        raw = await ports.compute.run(messages_of, pack, talk.live, caller, ports.clock.now())
+        added += await _append(sid, raw, "live", caller, ports)
     if talk.meta:
         # Last, so that a session which commits by itself does not do so while it is still coming.
-        config = session_config(await doors.compute.run(pack.read, talk.meta))
+        config = session_config(await ports.compute.run(pack.read, talk.meta))
         await tenant.commit(Commit((ConfigureSession(sid, config),)))
     return added
 
@@ -67,12 +67,12 @@ async def _all_of(raw: list[dict[str, Any]], sid: str, tenant: Tenant) -> bool:
     return all(m.id in ids for m in await tenant.messages(sid, archive=0))
 
 
-async def _append(sid: str, raw: list[dict[str, Any]], part: str, caller: Caller, doors: Doors) -> int:
+async def _append(sid: str, raw: list[dict[str, Any]], part: str, caller: Caller, ports: Ports) -> int:
     added = count = 0
     while count < len(raw):
         some = _batch(raw, count)
         # The key names messages without an id, so that a repeated import adds nothing.
-        added += (await append(sid, some, f"pack {sid} {part} {count}", caller, doors)).added
+        added += (await append(sid, some, f"pack {sid} {part} {count}", caller, ports)).added
         count += len(some)
     return added
 
@@ -88,16 +88,16 @@ def _batch(raw: list[dict[str, Any]], start: int) -> list[dict[str, Any]]:
     return held
 
 
-async def _archive(sid: str, files: dict[str, str], pack: Verified, tenant: Tenant, doors: Doors) -> None:
+async def _archive(sid: str, files: dict[str, str], pack: Verified, tenant: Tenant, ports: Ports) -> None:
     """Put what is live away, finished as it was: what was learnt from it comes with the pack and is not learnt again."""
     session, live = await tenant.session(sid), await tenant.messages(sid, archive=0, limit=1, newest=True)
     if not live:
         return
     texts = [
-        (await doors.compute.run(pack.read, files[name])).decode("utf-8", "replace") if name in files else ""
+        (await ports.compute.run(pack.read, files[name])).decode("utf-8", "replace") if name in files else ""
         for name in (".abstract.md", ".overview.md", ".failed.json")
     ]
-    task_id, number = f"task_{doors.clock.token()}", session.commit_count + 1
+    task_id, number = f"task_{ports.clock.token()}", session.commit_count + 1
     job = NewJob("extract", f"extract:{sid}:{task_id}", {"session_id": sid}, lane=Lane.BULK, task_id=task_id)
     error = texts[2].strip()[:ERROR_CHARS_MAX]
     finish = FinishArchive(sid, number, tiers_of(texts[0], texts[1]) if any(texts[:2]) else Tiers(""), error=error)
@@ -109,12 +109,12 @@ async def _archive(sid: str, files: dict[str, str], pack: Verified, tenant: Tena
         UpdateTask(task_id, TaskStatus.COMPLETED, stage="completed", result=result),
     ]
     if DIFF_FILE in files:
-        ops.append(await _diff(session.uri, number, await doors.compute.run(pack.read, files[DIFF_FILE]), doors))
+        ops.append(await _diff(session.uri, number, await ports.compute.run(pack.read, files[DIFF_FILE]), ports))
     await tenant.commit(Commit(tuple(ops)))
 
 
-async def _diff(session: Uri, number: int, data: bytes, doors: Doors) -> PutFile:
+async def _diff(session: Uri, number: int, data: bytes, ports: Ports) -> PutFile:
     """What was learnt from an archive, stored beside it as it came."""
     uri = session / f"history/archive_{number:03d}" / DIFF_FILE
     shaped = Shaped(hashlib.sha256(data).hexdigest(), "application/json", None, (), parsed=True)
-    return await put_file(uri, data, shaped, doors, mode=WriteMode.UPSERT)
+    return await put_file(uri, data, shaped, ports, mode=WriteMode.UPSERT)

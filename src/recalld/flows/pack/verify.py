@@ -13,7 +13,7 @@ from recalld.domain.errors import Conflict, Denied, Invalid
 from recalld.domain.pack import Manifest, PackRecord, VectorMode
 from recalld.domain.uri import Uri
 from recalld.ports.archive import ArchiveReader
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
 from recalld.rules.ids import check_session_id
 from recalld.rules.openviking_json import message_from
@@ -49,21 +49,21 @@ class Verified:
         return b"".join(self.reader.slices(f"{self.manifest.root.name}/{FILES}/{path}"))
 
 
-async def open_pack(path: Path, doors: Doors) -> Verified:
+async def open_pack(path: Path, ports: Ports) -> Verified:
     """Open a pack and check every byte of it against its manifest; the caller closes ``reader``. Raises ``Invalid``."""
-    reader = await doors.compute.run(doors.archives.open, path)
+    reader = await ports.compute.run(ports.archives.open, path)
     try:
-        return await _verified(reader, doors)
+        return await _verified(reader, ports)
     except BaseException:
-        await doors.compute.run(reader.close)
+        await ports.compute.run(reader.close)
         raise
 
 
-async def _verified(reader: ArchiveReader, doors: Doors) -> Verified:
-    manifest = await doors.compute.run(_manifest, reader)
+async def _verified(reader: ArchiveReader, ports: Ports) -> Verified:
+    manifest = await ports.compute.run(_manifest, reader)
     for some in _shares(manifest):
-        await doors.compute.run(_check_hashes, reader, some)
-    records = await doors.compute.run(_records, reader, manifest)
+        await ports.compute.run(_check_hashes, reader, some)
+    records = await ports.compute.run(_records, reader, manifest)
     return Verified(reader, manifest, records)
 
 
@@ -119,12 +119,12 @@ def _records(reader: ArchiveReader, manifest: Manifest) -> dict[str, PackRecord]
     return {record.path: record for record in sorted(found, key=lambda r: r.level)}
 
 
-def check_vectors(manifest: Manifest, mode: VectorMode, doors: Doors) -> None:
+def check_vectors(manifest: Manifest, mode: VectorMode, ports: Ports) -> None:
     """Vectors are always made anew, and from the same model they come out the same; ``require`` asks that a pack's own be
     of that model. Raises ``Conflict``."""
     if mode is not VectorMode.REQUIRE:
         return
-    ours = doors.embedder.fingerprint if doors.embedder is not None else ""
+    ours = ports.embedder.fingerprint if ports.embedder is not None else ""
     if manifest.dense is None or not ours or manifest.dense.fingerprint != ours:
         raise Conflict(
             "the pack has no vectors of this store's model",
@@ -153,14 +153,14 @@ def pack_layout(manifest: Manifest, target: Uri) -> PackLayout:
     return found
 
 
-async def check_talk(talks: Iterable[SessionFiles], pack: Verified, caller: Caller, doors: Doors) -> None:
+async def check_talk(talks: Iterable[SessionFiles], pack: Verified, caller: Caller, ports: Ports) -> None:
     """Every message must be one that an append would take. Raises ``Invalid``."""
-    now = doors.clock.now()
+    now = ports.clock.now()
     for talk in talks:
         check_session_id(talk.uri.name)
         for path in (talk.live, *(files.get("messages.jsonl", "") for files in talk.archives.values())):
             if path:
-                await doors.compute.run(_check_messages, pack, path, caller, now)
+                await ports.compute.run(_check_messages, pack, path, caller, now)
 
 
 def _check_messages(pack: Verified, path: str, caller: Caller, now: float) -> None:

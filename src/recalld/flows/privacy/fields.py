@@ -10,7 +10,7 @@ from recalld.domain.commit import Commit, Remove
 from recalld.domain.errors import Denied, Invalid, NotFound
 from recalld.domain.privacy import PrivacyConfig, PrivacyField
 from recalld.domain.uri import Uri, bad_uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 
 from . import keep
 
@@ -63,7 +63,7 @@ def selected(text: str, uri: Uri, caller: Caller) -> Selected:
     return Selected(place, unquote(parts[5]) if len(parts) > _OWN_DEPTH else "")
 
 
-async def remove(uri: Uri, caller: Caller, doors: Doors) -> None:
+async def remove(uri: Uri, caller: Caller, ports: Ports) -> None:
     """Delete a document with all its versions. Raises ``NotFound``."""
-    await keep.versions_of(uri, caller, doors)
-    await doors.ledger.tenant(caller).commit(Commit((Remove(uri, recursive=True),)))
+    await keep.versions_of(uri, caller, ports)
+    await ports.ledger.tenant(caller).commit(Commit((Remove(uri, recursive=True),)))

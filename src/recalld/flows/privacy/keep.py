@@ -14,7 +14,7 @@ from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.privacy import PrivacyConfig, PrivacyMeta, PrivacyVersion
 from recalld.domain.uri import Uri
 from recalld.flows.retrying import key_of, retrying
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.openviking_json import iso
 from recalld.rules.privacy import (
@@ -52,47 +52,47 @@ def place_of(caller: Caller, category: str | None = None, key: str | None = None
     return uri if key is None else uri / privacy_name(key, "key")
 
 
-async def names_below(uri: Uri, caller: Caller, doors: Doors) -> list[str]:
+async def names_below(uri: Uri, caller: Caller, ports: Ports) -> list[str]:
     """Categories, or the keys of one, by name. Raises ``NotFound``."""
     try:
-        entries = await doors.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
+        entries = await ports.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
     except NotFound as gone:
         raise _missing(uri) from gone
     return [node.uri.name for node in entries if node.is_dir]
 
 
-async def versions_of(uri: Uri, caller: Caller, doors: Doors) -> list[int]:
+async def versions_of(uri: Uri, caller: Caller, ports: Ports) -> list[int]:
     """The versions of a document, oldest first. Raises ``NotFound``."""
     try:
-        entries = await doors.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
+        entries = await ports.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
     except NotFound as gone:
         raise _missing(uri) from gone
     return sorted(number for node in entries if (number := version_of(node.uri.name)))
 
 
-async def config_of(uri: Uri, caller: Caller, doors: Doors) -> PrivacyConfig:
+async def config_of(uri: Uri, caller: Caller, ports: Ports) -> PrivacyConfig:
     """A document with its active version. Raises ``NotFound``."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     meta = read_meta(await _read(uri / META_FILE, uri, tenant))
     return PrivacyConfig(meta, await _version(uri, meta.active, tenant))
 
 
-async def version(uri: Uri, number: int, caller: Caller, doors: Doors) -> PrivacyVersion:
+async def version(uri: Uri, number: int, caller: Caller, ports: Ports) -> PrivacyVersion:
     """One version. Raises ``NotFound``."""
-    return await _version(uri, number, doors.ledger.tenant(caller))
+    return await _version(uri, number, ports.ledger.tenant(caller))
 
 
-async def upsert(uri: Uri, wish: PrivacyWish, caller: Caller, doors: Doors) -> PrivacyConfig:
+async def upsert(uri: Uri, wish: PrivacyWish, caller: Caller, ports: Ports) -> PrivacyConfig:
     """Add a version and put it in force, making the document if it is new. Raises ``Invalid``."""
 
     async def attempt() -> PrivacyConfig:
-        return await _upsert(uri, wish, doors.ledger.tenant(caller), doors)
+        return await _upsert(uri, wish, ports.ledger.tenant(caller), ports)
 
-    return await retrying(attempt, key_of(caller.account, uri), doors=doors, codes=OVERTAKEN)
+    return await retrying(attempt, key_of(caller.account, uri), ports=ports, codes=OVERTAKEN)
 
 
-async def _upsert(uri: Uri, wish: PrivacyWish, tenant: Tenant, doors: Doors) -> PrivacyConfig:
-    now = iso(doors.clock.now())
+async def _upsert(uri: Uri, wish: PrivacyWish, tenant: Tenant, ports: Ports) -> PrivacyConfig:
+    now = iso(ports.clock.now())
     old, expect = await _meta(uri, tenant)
     latest = old.latest + 1 if old is not None else 1
     if latest > VERSIONS_MAX:
@@ -103,8 +103,8 @@ async def _upsert(uri: Uri, wish: PrivacyWish, tenant: Tenant, doors: Doors) -> 
     began = old.created_at if old is not None else now
     meta = PrivacyMeta(uri.parent.name, uri.name, latest, latest, labels, began, now)
     puts = (
-        await _file(uri / version_file(latest), written(made), WriteMode.CREATE, "", doors),
-        await _meta_file(uri, meta, expect, doors),
+        await _file(uri / version_file(latest), written(made), WriteMode.CREATE, "", ports),
+        await _meta_file(uri, meta, expect, ports),
     )
     try:
         await tenant.commit(Commit(puts))
@@ -124,20 +124,20 @@ async def _values(uri: Uri, wish: PrivacyWish, old: PrivacyMeta | None, tenant: 
     return {name: value for name, value in {**former, **wish.values}.items() if name != wish.without}
 
 
-async def activate(uri: Uri, number: int, caller: Caller, doors: Doors) -> PrivacyConfig:
+async def activate(uri: Uri, number: int, caller: Caller, ports: Ports) -> PrivacyConfig:
     """Put a version in force. Raises ``NotFound``."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
 
     async def attempt() -> PrivacyConfig:
         meta, expect = await _meta(uri, tenant)
         if meta is None:
             raise _missing(uri)
         chosen = await _version(uri, number, tenant)
-        changed = replace(meta, active=number, updated_at=iso(doors.clock.now()))
-        await tenant.commit(Commit((await _meta_file(uri, changed, expect, doors),)))
+        changed = replace(meta, active=number, updated_at=iso(ports.clock.now()))
+        await tenant.commit(Commit((await _meta_file(uri, changed, expect, ports),)))
         return PrivacyConfig(changed, chosen)
 
-    return await retrying(attempt, key_of(caller.account, uri), doors=doors, codes=OVERTAKEN)
+    return await retrying(attempt, key_of(caller.account, uri), ports=ports, codes=OVERTAKEN)
 
 
 async def _meta(uri: Uri, tenant: Tenant) -> tuple[PrivacyMeta | None, str]:
@@ -149,15 +149,15 @@ async def _meta(uri: Uri, tenant: Tenant) -> tuple[PrivacyMeta | None, str]:
     return read_meta(data), hashlib.sha256(data).hexdigest()
 
 
-async def _meta_file(uri: Uri, meta: PrivacyMeta, expect: str, doors: Doors) -> PutFile:
+async def _meta_file(uri: Uri, meta: PrivacyMeta, expect: str, ports: Ports) -> PutFile:
     mode = WriteMode.REPLACE if expect else WriteMode.CREATE
-    return await _file(uri / META_FILE, written(meta), mode, expect, doors)
+    return await _file(uri / META_FILE, written(meta), mode, expect, ports)
 
 
-async def _file(uri: Uri, data: bytes, mode: WriteMode, expect: str, doors: Doors) -> PutFile:
+async def _file(uri: Uri, data: bytes, mode: WriteMode, expect: str, ports: Ports) -> PutFile:
     small = len(data) <= INLINE_BYTES_MAX
     if not small:
-        await doors.blobs.put(data)
+        await ports.blobs.put(data)
     return PutFile(
         uri,
         mode,

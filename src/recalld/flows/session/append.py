@@ -15,7 +15,7 @@ from recalld.domain.policy import DOCUMENT_BYTES_MAX, TalkPolicy
 from recalld.domain.report import Appended
 from recalld.domain.session import BATCH_MESSAGES_MAX
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
 from recalld.rules.ids import check_session_id
 from recalld.rules.openviking_json import iso, message_from, unread_times
@@ -29,7 +29,7 @@ EMBED = NewJob("embed", "embed", lane=Lane.INTERACTIVE)
 
 
 async def append(
-    session_id: str, raw: Sequence[Mapping[str, Any]], idempotency_key: str, caller: Caller, doors: Doors
+    session_id: str, raw: Sequence[Mapping[str, Any]], idempotency_key: str, caller: Caller, ports: Ports
 ) -> Appended:
     """Append wire messages in order; the session is made if it is missing.
 
@@ -42,17 +42,17 @@ async def append(
         raise Invalid(
             f"{len(raw)} messages in one call", remedy=f"send 1 to {BATCH_MESSAGES_MAX}", details={"field": "messages"}
         )
-    now = doors.clock.now()
-    ids = [_keyed_id(idempotency_key, i) if idempotency_key else f"msg_{doors.clock.token()}" for i in range(len(raw))]
+    now = ports.clock.now()
+    ids = [_keyed_id(idempotency_key, i) if idempotency_key else f"msg_{ports.clock.token()}" for i in range(len(raw))]
     uri = Uri(("user", caller.user, "sessions", session_id))
     if _short(raw):
-        shaped, large = _shape(raw, ids, uri, caller, now, doors.talk)
+        shaped, large = _shape(raw, ids, uri, caller, now, ports.talk)
     else:
-        shaped, large = await doors.compute.run(_shape, raw, ids, uri, caller, now, doors.talk)
+        shaped, large = await ports.compute.run(_shape, raw, ids, uri, caller, now, ports.talk)
     for data in large:
-        await doors.blobs.put(data)
-    said = Append(session_id, shaped, new_config(doors), auto_commit_job(session_id))
-    receipt = await doors.ledger.tenant(caller).commit(Commit((said,), (EMBED,)))
+        await ports.blobs.put(data)
+    said = Append(session_id, shaped, new_config(ports), auto_commit_job(session_id))
+    receipt = await ports.ledger.tenant(caller).commit(Commit((said,), (EMBED,)))
     session = receipt.session
     if session is None:
         raise NotFound(
@@ -70,9 +70,9 @@ async def append(
     )
 
 
-def new_config(doors: Doors) -> dict[str, Any]:
+def new_config(ports: Ports) -> dict[str, Any]:
     """What a session made without any wishes starts with."""
-    return {"auto_commit_policy": dict(AUTO_COMMIT_DEFAULTS)} if doors.talk.auto_commit else {}
+    return {"auto_commit_policy": dict(AUTO_COMMIT_DEFAULTS)} if ports.talk.auto_commit else {}
 
 
 def auto_commit_job(session_id: str) -> NewJob:

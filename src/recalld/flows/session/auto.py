@@ -5,7 +5,7 @@ from __future__ import annotations
 from recalld.domain.commit import Commit
 from recalld.domain.errors import NotFound
 from recalld.domain.job import Job
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.retention import auto_commit_policy, due, idle
 
 from .append import auto_commit_job
@@ -14,28 +14,28 @@ from .commit import put_away
 SCANNED_MAX = 16
 
 
-async def auto_commit(job: Job, doors: Doors) -> None:
+async def auto_commit(job: Job, ports: Ports) -> None:
     """Put a session's messages away if its policy still says so; what follows is a task like that of any commit."""
-    tenant = doors.ledger.tenant(job.caller)
+    tenant = ports.ledger.tenant(job.caller)
     try:
         session = await tenant.session(str(job.payload["session_id"]))
     except NotFound:
         await tenant.commit(Commit(done=job.id))
         return
-    now = doors.clock.now()
+    now = ports.clock.now()
     if due(session, now) or idle(session, now):
         keep = auto_commit_policy(session)["keep_recent_count"]
         did = await put_away(
-            session, tenant, doors, keep_recent_count=keep, done=job.id, remember={"last_auto_commit_at": now}
+            session, tenant, ports, keep_recent_count=keep, done=job.id, remember={"last_auto_commit_at": now}
         )
         if did.archived:
             return
     await tenant.commit(Commit(done=job.id))
 
 
-async def scan_idle(doors: Doors) -> int:
+async def scan_idle(ports: Ports) -> int:
     """Leave a job for some sessions nobody has spoken in for the time their policy names; returns how many."""
-    found = await doors.ledger.idle_sessions(now=doors.clock.now(), limit=SCANNED_MAX)
+    found = await ports.ledger.idle_sessions(now=ports.clock.now(), limit=SCANNED_MAX)
     for caller, session_id in found:
-        await doors.ledger.tenant(caller).commit(Commit(jobs=(auto_commit_job(session_id),)))
+        await ports.ledger.tenant(caller).commit(Commit(jobs=(auto_commit_job(session_id),)))
     return len(found)

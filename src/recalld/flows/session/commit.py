@@ -11,7 +11,7 @@ from recalld.domain.errors import Busy, Conflict, Invalid
 from recalld.domain.job import Lane, NewJob
 from recalld.domain.report import Committed
 from recalld.domain.session import Message, Session
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.memory_policy import EXTRACTED_TO
 from recalld.rules.retention import TURN_BUDGET_TOKENS, kept_turns, last_archived, last_archived_by_turns
@@ -25,20 +25,20 @@ TRIES_MAX = 100
 
 
 async def commit(
-    session_id: str, keep_recent_count: int, retention: dict[str, Any], caller: Caller, doors: Doors
+    session_id: str, keep_recent_count: int, retention: dict[str, Any], caller: Caller, ports: Ports
 ) -> Committed:
     """Put messages away and leave a job; a second commit at the same moment finds nothing to do. ``retention``: the fields
     of ``RETENTION``, and ``event_tags`` (None: the session's own)."""
     _check(keep_recent_count, retention)
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     session = await tenant.session(session_id)
-    return await put_away(session, tenant, doors, keep_recent_count=keep_recent_count, retention=retention)
+    return await put_away(session, tenant, ports, keep_recent_count=keep_recent_count, retention=retention)
 
 
 async def put_away(
     session: Session,
     tenant: Tenant,
-    doors: Doors,
+    ports: Ports,
     *,
     keep_recent_count: int,
     retention: Mapping[str, Any] | None = None,
@@ -49,7 +49,7 @@ async def put_away(
     Raises ``Busy`` when it went on being learnt from all the while."""
     for _ in range(TRIES_MAX):
         try:
-            return await _put_away(session, tenant, doors, keep_recent_count, retention or {}, remember or {}, done)
+            return await _put_away(session, tenant, ports, keep_recent_count, retention or {}, remember or {}, done)
         except Conflict as changed:
             if changed.details.get("resource") != session.id:
                 raise
@@ -60,7 +60,7 @@ async def put_away(
 async def _put_away(
     session: Session,
     tenant: Tenant,
-    doors: Doors,
+    ports: Ports,
     keep_recent_count: int,
     wishes: Mapping[str, Any],
     remember: Mapping[str, Any],
@@ -74,7 +74,7 @@ async def _put_away(
     last = _last(live, keep_recent_count, wishes)
     if last < 0:
         return Committed(session.id, False, reason="all_within_keep_window", active_tokens=session.pending_tokens)
-    task_id = f"task_{doors.clock.token()}"
+    task_id = f"task_{ports.clock.token()}"
     # What the archive holds that was not learnt from yet is certain at this moment alone: afterwards newer talk may be.
     learnt_to = session.config.get(EXTRACTED_TO)
     payload = {"session_id": session.id, "event_tags": wishes.get("event_tags"), EXTRACTED_TO: learnt_to}

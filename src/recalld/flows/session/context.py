@@ -9,7 +9,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.report import SessionContext
 from recalld.domain.session import Archive, Message
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Reader
 from recalld.rules.openviking_json import message_json, tokens
 from recalld.rules.retention import fit
@@ -17,11 +17,11 @@ from recalld.rules.retention import fit
 from .newest import newest
 
 
-async def context(session_id: str, token_budget: int, caller: Caller, doors: Doors) -> SessionContext:
+async def context(session_id: str, token_budget: int, caller: Caller, ports: Ports) -> SessionContext:
     """The newest finished archive's overview if it fits beside the live messages, and the raw messages since then."""
     if token_budget < 0:
         raise Invalid(f"token_budget {token_budget} is negative", remedy="0 or more", details={"field": "token_budget"})
-    return await doors.ledger.tenant(caller).at_once(lambda reader: _context(session_id, token_budget, reader))
+    return await ports.ledger.tenant(caller).at_once(lambda reader: _context(session_id, token_budget, reader))
 
 
 def _context(session_id: str, token_budget: int, reader: Reader) -> SessionContext:

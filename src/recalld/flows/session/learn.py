@@ -26,7 +26,7 @@ from recalld.domain.uri import Uri
 from recalld.flows.retrying import key_of, retrying
 from recalld.flows.tree.shape import shape
 from recalld.flows.tree.write import FOLLOWING
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.ports.model import Candidate
 from recalld.rules.lines import split_lines
@@ -52,44 +52,44 @@ from .writing import Writing, archive_tiers, candidates
 NO_TIERS = Tiers("", "", "none")
 
 
-async def extract(job: Job, doors: Doors) -> None:
+async def extract(job: Job, ports: Ports) -> None:
     """The archive's tiers, then memories that quote it, both as the session's policy allows. Every write is keyed by archive
     and candidate, so a repeated run writes the same files."""
-    tenant = doors.ledger.tenant(job.caller)
+    tenant = ports.ledger.tenant(job.caller)
     session = await tenant.session(str(job.payload["session_id"]))
     archive = await tenant.archive(session.id, task_id=job.task_id)
     if archive is None or archive.state != "pending":
         await tenant.commit(Commit(done=job.id))
         return
-    messages = await doors.compute.run(_quotable, await all_of(tenant, session.id, archive.number))
+    messages = await ports.compute.run(_quotable, await all_of(tenant, session.id, archive.number))
     await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage="summarising"),)))
-    policy = await _policy(session, job.caller, doors)
-    writing = Writing(doors)
+    policy = await _policy(session, job.caller, ports)
+    writing = Writing(ports)
     tiers = await archive_tiers(messages, writing) if policy.working else NO_TIERS
     allowed = _heard(messages, job.payload.get(EXTRACTED_TO, session.config.get(EXTRACTED_TO)), policy)
     found = await candidates(allowed, writing) if allowed else ()
-    puts, counts = await _memories(found, session, policy, job.payload.get("event_tags"), job.caller, doors)
-    told = await _told(archive, puts, job, tenant, doors)
+    puts, counts = await _memories(found, session, policy, job.payload.get("event_tags"), job.caller, ports)
+    told = await _told(archive, puts, job, tenant, ports)
     await _settle(job, session, archive, tiers, puts, counts, policy, told, writing, tenant)
 
 
-async def extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Remembered]:
+async def extract_now(session_id: str, caller: Caller, ports: Ports) -> list[Remembered]:
     """Memories of the live messages, which stay live; what was learnt once is not learnt again by a later commit."""
     return await retrying(
-        lambda: _extract_now(session_id, caller, doors),
+        lambda: _extract_now(session_id, caller, ports),
         key_of(caller.account, f"{caller.user}/{session_id}"),
-        doors=doors,
+        ports=ports,
     )
 
 
-async def _extract_now(session_id: str, caller: Caller, doors: Doors) -> list[Remembered]:
-    tenant = doors.ledger.tenant(caller)
+async def _extract_now(session_id: str, caller: Caller, ports: Ports) -> list[Remembered]:
+    tenant = ports.ledger.tenant(caller)
     session = await tenant.session(session_id)
-    live = await doors.compute.run(_quotable, await all_of(tenant, session_id, 0))
-    policy = await _policy(session, caller, doors)
+    live = await ports.compute.run(_quotable, await all_of(tenant, session_id, 0))
+    policy = await _policy(session, caller, ports)
     allowed = _heard(live, session.config.get(EXTRACTED_TO), policy)
-    found = await doors.model.memories(allowed) if allowed else ()
-    puts, counts = await _memories(found, session, policy, None, caller, doors)
+    found = await ports.model.memories(allowed) if allowed else ()
+    puts, counts = await _memories(found, session, policy, None, caller, ports)
     if live:
         learnt = ConfigureSession(
             session_id,
@@ -107,11 +107,11 @@ def _quotable(messages: Sequence[Message]) -> tuple[Message, ...]:
     return hidden(own_text(messages))
 
 
-async def _policy(session: Session, caller: Caller, doors: Doors) -> MemoryPolicy:
+async def _policy(session: Session, caller: Caller, ports: Ports) -> MemoryPolicy:
     """The session's own memory policy, else its user's."""
     given = session.config.get(MEMORY_POLICY)
     if given is None:
-        member = await doors.registry.member(caller.account, caller.user)
+        member = await ports.registry.member(caller.account, caller.user)
         given = member.settings.get(MEMORY_POLICY) if member is not None else None
     return read_memory_policy(given)
 
@@ -128,16 +128,16 @@ async def _memories(
     policy: MemoryPolicy,
     tags: Sequence[str] | None,
     caller: Caller,
-    doors: Doors,
+    ports: Ports,
 ) -> tuple[list[PutFile], dict[str, int]]:
     """Those of them that the policy lets be kept, and how many of each type."""
     found = tuple(c for c in proposed if c.type in policy.types)
     tagged = event_tags(session.config, tags)
-    puts = [await _memory(c, session, tagged if c.type == "events" else (), doors, caller) for c in found]
+    puts = [await _memory(c, session, tagged if c.type == "events" else (), ports, caller) for c in found]
     return puts, _counts(found)
 
 
-async def _told(archive: Archive, puts: Sequence[PutFile], job: Job, tenant: Tenant, doors: Doors) -> PutFile:
+async def _told(archive: Archive, puts: Sequence[PutFile], job: Job, tenant: Tenant, ports: Ports) -> PutFile:
     """The archive's ``memory_diff.json``: every memory that is new or other than before, with its words."""
     changes = []
     for put in puts:
@@ -146,11 +146,11 @@ async def _told(archive: Archive, puts: Sequence[PutFile], job: Job, tenant: Ten
         except NotFound:
             before = None
         changes.append((put.uri, before, (put.data or b"").decode("utf-8", "replace")))
-    diff = memory_diff(archive.uri, job.task_id, iso(doors.clock.now()), changes)
+    diff = memory_diff(archive.uri, job.task_id, iso(ports.clock.now()), changes)
     data = json.dumps(diff, ensure_ascii=False, indent=2).encode()
     digest, small = hashlib.sha256(data).hexdigest(), len(data) <= INLINE_BYTES_MAX
     if not small:
-        await doors.blobs.put(data)
+        await ports.blobs.put(data)
     uri = archive.uri / DIFF_FILE
     return PutFile(uri, WriteMode.UPSERT, digest, len(data), "application/json", data if small else None, chunks=())
 
@@ -163,14 +163,14 @@ def _counts(candidates: tuple[Candidate, ...]) -> dict[str, int]:
 
 
 async def _memory(
-    candidate: Candidate, session: Session, tags: tuple[str, ...], doors: Doors, caller: Caller
+    candidate: Candidate, session: Session, tags: tuple[str, ...], ports: Ports, caller: Caller
 ) -> PutFile:
     root = Uri(("user", caller.user))
     if candidate.peer_id:
         root = root / "peers" / candidate.peer_id
     uri = root / f"memories/{candidate.path}"
     data = candidate.text.encode()
-    shaped = await shape(uri, data, doors)
+    shaped = await shape(uri, data, ports)
     quoted = [str(session.uri / "messages" / f"{m}.md") for m in candidate.message_ids]
     return PutFile(
         uri,

@@ -10,7 +10,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.domain.session import Message
 from recalld.flows.upkeep.bill import cost, open_bill
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.model import Bill, Candidate, Writer
 from recalld.rules.memory_file import stretches
 
@@ -22,14 +22,14 @@ STRETCHES_MAX = 12
 class Writing:
     """One archive on its way. ``spent``: what goes into its commit; ``missing``: why parts were done without the model."""
 
-    doors: Doors
+    ports: Ports
     spent: list[CountCost] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     gone: bool = False
 
     async def bill(self, writer: Writer) -> Bill:
         """What is left of the day, less what this archive took and has not committed yet."""
-        bill = await open_bill(writer, self.doors)
+        bill = await open_bill(writer, self.ports)
         bill.tokens_left -= self.tokens
         bill.calls_left -= sum(one.calls for one in self.spent)
         return bill
@@ -47,25 +47,25 @@ class Writing:
 
 async def archive_tiers(messages: tuple[Message, ...], writing: Writing) -> Tiers:
     """L0 and L1 of an archive."""
-    doors, writer = writing.doors, writing.doors.writer
+    ports, writer = writing.ports, writing.ports.writer
     if writer is not None and messages:
         bill = await writing.bill(writer)
         try:
             tiers = await writer.on(bill).tiers_of_archive(messages)
         except (Busy, Upstream, Invalid) as failed:
             writing.without(failed)
-            writing.spent += cost(bill, "archive", writer, doors, failed)
+            writing.spent += cost(bill, "archive", writer, ports, failed)
         else:
-            writing.spent += cost(bill, "archive", writer, doors)
+            writing.spent += cost(bill, "archive", writer, ports)
             return tiers
-    return await doors.model.tiers_of_archive(messages)
+    return await ports.model.tiers_of_archive(messages)
 
 
 async def candidates(allowed: tuple[Message, ...], writing: Writing) -> tuple[Candidate, ...]:
     """Memories of what was heard. Every peer's words are read apart from others', so that none speaks of another."""
-    doors, writer = writing.doors, writing.doors.writer
+    ports, writer = writing.ports, writing.ports.writer
     if writer is None or writing.gone:
-        return await doors.model.memories(allowed)
+        return await ports.model.memories(allowed)
     found: list[Candidate] = []
     left: list[Message] = []
     for at, part in enumerate(stretches(allowed)):
@@ -76,7 +76,7 @@ async def candidates(allowed: tuple[Message, ...], writing: Writing) -> tuple[Ca
             found += learnt
     if left:
         missed = {piece.id for piece in left}  # of a long message perhaps one piece of several: it is read again whole
-        found += await doors.model.memories(tuple(m for m in allowed if m.id in missed))
+        found += await ports.model.memories(tuple(m for m in allowed if m.id in missed))
     return tuple(found)
 
 
@@ -86,7 +86,7 @@ async def _asked(part: Sequence[Message], writer: Writer, writing: Writing) -> t
         found = await writer.on(bill).memories(tuple(part))
     except (Busy, Upstream, Invalid) as failed:
         writing.without(failed)
-        writing.spent += cost(bill, "memories", writer, writing.doors, failed)
+        writing.spent += cost(bill, "memories", writer, writing.ports, failed)
         return None
-    writing.spent += cost(bill, "memories", writer, writing.doors)
+    writing.spent += cost(bill, "memories", writer, writing.ports)
     return found

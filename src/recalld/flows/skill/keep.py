@@ -16,7 +16,7 @@ from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.flows.retrying import key_of, retrying
 from recalld.flows.tree.shape import put_file, shape
 from recalld.flows.tree.write import FOLLOWING
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.skill import checked_skill
 from recalld.rules.skill_form import abstract_of, facts_json
@@ -39,10 +39,10 @@ class SkillWish:
     watched: bool = False
 
 
-async def keep(wish: SkillWish, caller: Caller, doors: Doors) -> SkillKept:
+async def keep(wish: SkillWish, caller: Caller, ports: Ports) -> SkillKept:
     """Store a skill, its files replacing those it had. Raises ``Invalid`` (``SKILL_INVALID`` for what is no skill),
     ``NotFound`` where ``must_be`` names nothing, ``Conflict`` if it keeps changing."""
-    facts = await doors.compute.run(checked_skill, wish.package.text)
+    facts = await ports.compute.run(checked_skill, wish.package.text)
     if wish.must_be and facts.name != wish.must_be:
         raise Invalid(
             f"the skill is called {facts.name}, not {wish.must_be}",
@@ -50,24 +50,24 @@ async def keep(wish: SkillWish, caller: Caller, doors: Doors) -> SkillKept:
             details={"field": "name", "expected": wish.must_be, "actual": facts.name},
         )
     uri = wish.root / facts.name
-    tenant = doors.ledger.tenant(caller)
-    puts = await _puts(uri, facts, wish, doors)
+    tenant = ports.ledger.tenant(caller)
+    puts = await _puts(uri, facts, wish, ports)
 
     async def attempt() -> SkillKept:
         present = await _present(uri, tenant)
         if wish.must_be and present is None:
             raise missing_skill(facts.name)
         try:
-            return await _commit(uri, facts, wish, puts, present, tenant, doors)
+            return await _commit(uri, facts, wish, puts, present, tenant, ports)
         except NotFound as removed:
             raise Conflict(f"{uri} was removed meanwhile", remedy="try again", code="ABORTED") from removed
 
-    return await retrying(attempt, key_of(caller.account, uri), doors=doors, codes=OVERTAKEN)
+    return await retrying(attempt, key_of(caller.account, uri), ports=ports, codes=OVERTAKEN)
 
 
-async def remove_skill(skill: Skill, private: Uri | None, caller: Caller, doors: Doors) -> SkillGone:
+async def remove_skill(skill: Skill, private: Uri | None, caller: Caller, ports: Ports) -> SkillGone:
     """Delete a skill and, where there is one, the directory ``private`` of its private values, in one commit."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     kept = await _present(private, tenant) if private is not None else None
     ops: list[Op] = [Remove(skill.uri, recursive=True)]
     if private is not None and kept is not None:
@@ -86,13 +86,13 @@ def missing_skill(name: str) -> NotFound:
     )
 
 
-async def _puts(uri: Uri, facts: SkillFacts, wish: SkillWish, doors: Doors) -> list[PutFile]:
+async def _puts(uri: Uri, facts: SkillFacts, wish: SkillWish, ports: Ports) -> list[PutFile]:
     """``SKILL.md`` first, then the files beside it; indexed here as far as that stays quick."""
     made: list[PutFile] = []
     chunks = 0
     for path, data in ((SKILL_FILE, wish.package.text.encode("utf-8", "replace")), *wish.package.files):
         at = Uri.parse(str(uri / path))
-        put = await put_file(at, data, await shape(at, data, doors), doors, mode=WriteMode.UPSERT)
+        put = await put_file(at, data, await shape(at, data, ports), ports, mode=WriteMode.UPSERT)
         chunks += len(put.chunks or ())
         made.append(replace(put, chunks=None) if made and chunks > CHUNKS_MAX else put)
     source = {"skill": facts_json(facts)} | ({"origin": dict(wish.source)} if wish.source else {})
@@ -114,7 +114,7 @@ async def _commit(
     puts: Sequence[PutFile],
     present: list[Entry] | None,
     tenant: Tenant,
-    doors: Doors,
+    ports: Ports,
 ) -> SkillKept:
     here = next((e.node for e in present or () if e.rel_path == SKILL_FILE), None)
     # What was read decides what is removed: a SKILL.md changed meanwhile begins it anew.
@@ -123,7 +123,7 @@ async def _commit(
         Skill(uri, facts),
         len(puts) - 1,
         created=here is None,
-        task_id=f"task_{doors.clock.token()}" if wish.watched else "",
+        task_id=f"task_{ports.clock.token()}" if wish.watched else "",
         skipped=wish.package.skipped,
     )
     ops: list[Op] = [Remove(gone, recursive=True) for gone in _outdated(present or (), {p.uri for p in puts})]

@@ -15,7 +15,7 @@ from recalld.domain.node import Entry, Node
 from recalld.domain.skill import SKILL_FILE, Skill, SkillFacts, SkillHit, SkillShown
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.flows.tree.shape import text_of
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Reader, Tenant
 from recalld.rules.encoding import decode
 from recalld.rules.skill import read_skill
@@ -40,31 +40,31 @@ class SkillView:
     source: bool = False
 
 
-async def list_skills(root: Uri, limit: int, caller: Caller, doors: Doors) -> list[Skill]:
+async def list_skills(root: Uri, limit: int, caller: Caller, ports: Ports) -> list[Skill]:
     """Skills in a directory of skills by name, at most ``limit``; one that is not there holds none."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     try:
         entries = await tenant.walk(root, depth_max=2, nodes_max=NODES_MAX)
     except NotFound:
         return []
     files = [e.node for e in entries if e.rel_path.count("/") == 1 and e.node.uri.name == SKILL_FILE]
-    return [await _skill(node, tenant, doors) for node in files[:limit] if not node.is_dir]
+    return [await _skill(node, tenant, ports) for node in files[:limit] if not node.is_dir]
 
 
-async def find_skill(roots: Sequence[Uri], name: str, caller: Caller, doors: Doors) -> Skill:
+async def find_skill(roots: Sequence[Uri], name: str, caller: Caller, ports: Ports) -> Skill:
     """The skill of this name in the first of these directories that has it. Raises ``NotFound``."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     for root in roots:
         node = await _skill_file(root / name, tenant)
         if node is not None:
-            return await _skill(node, tenant, doors)
+            return await _skill(node, tenant, ports)
     raise missing_skill(name)
 
 
-async def show_skill(skill: Skill, view: SkillView, caller: Caller, doors: Doors) -> SkillShown:
+async def show_skill(skill: Skill, view: SkillView, caller: Caller, ports: Ports) -> SkillShown:
     """A skill with what ``view`` asks for. Raises ``NotFound``; ``Invalid`` (``RESOURCE_EXHAUSTED``) for integrity of
     what is too large."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     most = ENTRIES_MAX + 1 if view.integrity else FILES_SHOWN if view.files else 0
 
     def look(reader: Reader) -> tuple[Node, Tiers | None, list[Entry]]:
@@ -91,10 +91,10 @@ async def show_skill(skill: Skill, view: SkillView, caller: Caller, doors: Doors
 
 
 async def skills_of_hits(
-    hits: Sequence[Hit], roots: Sequence[Uri], limit: int, caller: Caller, doors: Doors
+    hits: Sequence[Hit], roots: Sequence[Uri], limit: int, caller: Caller, ports: Ports
 ) -> list[SkillHit]:
     """Each skill once, by its best hit."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     found: dict[Uri, SkillHit] = {}
     for hit in hits:
         root = next((r for r in roots if hit.uri.under(r) and len(hit.uri.parts) > len(r.parts) + 1), None)
@@ -103,7 +103,7 @@ async def skills_of_hits(
         uri = Uri(hit.uri.parts[: len(root.parts) + 1])
         node = None if uri in found else await _skill_file(uri, tenant)
         if node is not None:
-            found[uri] = SkillHit(await _skill(node, tenant, doors), hit.score, hit.uri, hit.level, hit.abstract)
+            found[uri] = SkillHit(await _skill(node, tenant, ports), hit.score, hit.uri, hit.level, hit.abstract)
     return list(found.values())
 
 
@@ -115,13 +115,13 @@ async def _skill_file(uri: Uri, tenant: Tenant) -> Node | None:
     return None if node.is_dir else node
 
 
-async def _skill(node: Node, tenant: Tenant, doors: Doors) -> Skill:
+async def _skill(node: Node, tenant: Tenant, ports: Ports) -> Skill:
     """Its facts as they were kept with it, else (written by hand, restored) read out of it; a broken one has no more
     than its name."""
     facts = facts_from(node.source.get("skill"))
     if facts is None:
         text = decode(await tenant.read(node.uri)).text
-        facts, _ = await doors.compute.run(read_skill, text)
+        facts, _ = await ports.compute.run(read_skill, text)
     return Skill(node.uri.parent, facts if facts is not None else SkillFacts(node.uri.parent.name, ""))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from recalld.domain.errors import Invalid
 from recalld.domain.skill import SKILL_FILE, SkillPackage
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.source import OUTSIDE, UPLOAD_NOTE, Choice, Found, Skipped, Source
 from recalld.rules.encoding import decode
 from recalld.rules.names import legal_path, stem
@@ -34,9 +34,9 @@ def text_of(data: str | Mapping[str, Any]) -> str:
     return data if isinstance(data, str) else text_of_object(data)
 
 
-async def of_upload(upload: Path, name: str, doors: Doors) -> SkillPackage:
+async def of_upload(upload: Path, name: str, ports: Ports) -> SkillPackage:
     """The one skill in an upload. Raises ``Invalid`` for none or several, and past the limits of size."""
-    found = await of_folder(upload, name, doors)
+    found = await of_folder(upload, name, ports)
     if len(found) > 1:
         raise Invalid(
             f"{name or upload.name} holds {len(found)} skills: {', '.join(sorted(found))[:500]}",
@@ -46,19 +46,19 @@ async def of_upload(upload: Path, name: str, doors: Doors) -> SkillPackage:
     return next(iter(found.values()))
 
 
-async def of_folder(upload: Path, name: str, doors: Doors) -> dict[str, SkillPackage]:
+async def of_folder(upload: Path, name: str, ports: Ports) -> dict[str, SkillPackage]:
     """Every skill in a folder, a zip or a file, by the folder each lies in ("" = the top). Raises ``Invalid``."""
-    return await doors.compute.run(_packages, upload, name, doors)
+    return await ports.compute.run(_packages, upload, name, ports)
 
 
-async def discard(upload: Path, doors: Doors) -> None:
+async def discard(upload: Path, ports: Ports) -> None:
     """Delete an upload that was taken, and the note beside it."""
-    await doors.compute.run(upload.unlink, missing_ok=True)
-    await doors.compute.run(upload.with_name(upload.name + UPLOAD_NOTE).unlink, missing_ok=True)
+    await ports.compute.run(upload.unlink, missing_ok=True)
+    await ports.compute.run(upload.with_name(upload.name + UPLOAD_NOTE).unlink, missing_ok=True)
 
 
-def _packages(upload: Path, name: str, doors: Doors) -> dict[str, SkillPackage]:
-    source = doors.open_source(upload, Choice(name or upload.name))
+def _packages(upload: Path, name: str, ports: Ports) -> dict[str, SkillPackage]:
+    source = ports.open_source(upload, Choice(name or upload.name))
     try:
         entries = list(source.entries())
         files = [e for e in entries if isinstance(e, Found)]

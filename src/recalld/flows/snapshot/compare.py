@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from recalld.domain.caller import Caller
 from recalld.domain.snapshot import Change, Snapshot, Version
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
 from recalld.rules.memory_footer import strip
 from recalld.rules.snapshots import changes, path_of
@@ -28,27 +28,27 @@ class Compared:
     text: str = ""
 
 
-async def diff(since: str, to: str, uri: Uri, caller: Caller, doors: Doors, *, raw: bool) -> Compared:
+async def diff(since: str, to: str, uri: Uri, caller: Caller, ports: Ports, *, raw: bool) -> Compared:
     """How one file differs. ``since`` "": the snapshot before ``to``; ``raw`` False: without memories' trailers.
     Raises ``NotFound`` if neither has it; ``Invalid`` for what is no UTF-8 or too large."""
-    past = doors.history.past(caller)
+    past = ports.history.past(caller)
     old, new = await _pair(since, to, past)
     before, after = await trees_of([old, new], past, (uri,))
     path = path_of(uri)
     change = Change(path, before.get(path), after.get(path))
     if change.before is None and change.after is None:
         raise not_there(uri, new.oid)
-    one = await _bytes(change.before, past, doors, raw)
-    other = await _bytes(change.after, past, doors, raw)
-    return Compared(old, new, (change,), await doors.compute.run(unified_diff, one, other, path))
+    one = await _bytes(change.before, past, ports, raw)
+    other = await _bytes(change.after, past, ports, raw)
+    return Compared(old, new, (change,), await ports.compute.run(unified_diff, one, other, path))
 
 
-async def diff_paths(since: str, to: str, under: Sequence[Uri], caller: Caller, doors: Doors) -> Compared:
+async def diff_paths(since: str, to: str, under: Sequence[Uri], caller: Caller, ports: Ports) -> Compared:
     """Every path at and below ``under`` (none = everywhere) whose content differs, in path order."""
-    past = doors.history.past(caller)
+    past = ports.history.past(caller)
     old, new = await _pair(since, to, past)
     before, after = await trees_of([old, new], past, under)
-    return Compared(old, new, tuple(await doors.compute.run(changes, before, after)))
+    return Compared(old, new, tuple(await ports.compute.run(changes, before, after)))
 
 
 async def _pair(since: str, to: str, past: Past) -> tuple[Snapshot | None, Snapshot]:
@@ -56,11 +56,11 @@ async def _pair(since: str, to: str, past: Past) -> tuple[Snapshot | None, Snaps
     return (await refer(since, past) if since.strip() else await parent_of(new, past)), new
 
 
-async def _bytes(version: Version | None, past: Past, doors: Doors, raw: bool) -> bytes | None:
+async def _bytes(version: Version | None, past: Past, ports: Ports, raw: bool) -> bytes | None:
     if version is None:
         return None
     data = await past.content(version)
-    return data if raw else await doors.compute.run(without_trailer, data)
+    return data if raw else await ports.compute.run(without_trailer, data)
 
 
 def without_trailer(data: bytes) -> bytes:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, SetIgnore
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.ovgitignore import check_ignore
 from recalld.rules.roles import check_governs
 
 
-async def ignore_of(caller: Caller, doors: Doors) -> str:
+async def ignore_of(caller: Caller, ports: Ports) -> str:
     """The text, "" if there is none."""
-    return await doors.history.past(caller).ignore()
+    return await ports.history.past(caller).ignore()
 
 
-async def set_ignore(text: str, caller: Caller, doors: Doors) -> None:
+async def set_ignore(text: str, caller: Caller, ports: Ports) -> None:
     """Set it ("" = none): it holds for everybody's snapshots, so that it is for admins. Raises ``Denied``, and ``Invalid`` naming
     the line that cannot be understood."""
     check_governs(caller, caller.account)
-    checked = await doors.compute.run(check_ignore, text)
-    await doors.ledger.tenant(caller).commit(Commit((SetIgnore(checked),), cause="snapshot"))
+    checked = await ports.compute.run(check_ignore, text)
+    await ports.ledger.tenant(caller).commit(Commit((SetIgnore(checked),), cause="snapshot"))

@@ -8,7 +8,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import NotFound
 from recalld.domain.snapshot import Change, ChangeType, Files, Snapshot
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
 from recalld.rules.snapshots import changes, path_of
 
@@ -16,11 +16,11 @@ from .trees import LINE_MAX, along, head_of, refer, trees_of
 
 
 async def log(
-    branch: str, under: Sequence[Uri], limit: int, before: str, caller: Caller, doors: Doors
+    branch: str, under: Sequence[Uri], limit: int, before: str, caller: Caller, ports: Ports
 ) -> list[Snapshot]:
     """A branch's snapshots, newest first, those before the one with the oid ``before`` ("" = all); with ``under`` only those
     that changed something there, among the last ``LINE_MAX``. Raises ``NotFound`` for a branch without any."""
-    past = doors.history.past(caller)
+    past = ports.history.past(caller)
     await head_of(branch, past)
     until = await _until(before, past)
     if not under:
@@ -36,11 +36,11 @@ async def log(
 
 
 async def versions(
-    uri: Uri, branch: str, limit: int, before: str, caller: Caller, doors: Doors
+    uri: Uri, branch: str, limit: int, before: str, caller: Caller, ports: Ports
 ) -> list[tuple[Snapshot, Change]]:
     """Where one file changed, newest first, in snapshots before the one with the oid ``before`` ("" = all). Raises ``NotFound``
     if none of them has it."""
-    past = doors.history.past(caller)
+    past = ports.history.past(caller)
     await head_of(branch, past)
     path = path_of(uri)
     found: list[tuple[Snapshot, Change]] = []
@@ -60,14 +60,14 @@ async def _until(before: str, past: Past) -> int | None:
     return (await past.snapshot(before)).seq - 1 if before else None
 
 
-async def show(ref: str, caller: Caller, doors: Doors) -> Snapshot:
+async def show(ref: str, caller: Caller, ports: Ports) -> Snapshot:
     """One snapshot. Raises ``NotFound``."""
-    return await refer(ref, doors.history.past(caller))
+    return await refer(ref, ports.history.past(caller))
 
 
-async def show_file(ref: str, uri: Uri, caller: Caller, doors: Doors) -> tuple[Snapshot, bytes]:
+async def show_file(ref: str, uri: Uri, caller: Caller, ports: Ports) -> tuple[Snapshot, bytes]:
     """A file as it was. Raises ``NotFound``."""
-    past = doors.history.past(caller)
+    past = ports.history.past(caller)
     snapshot = await refer(ref, past)
     return snapshot, await _content(snapshot, uri, past)
 

@@ -17,7 +17,7 @@ from recalld.domain.commit import Commit, MarkSnapshot
 from recalld.domain.snapshot import Author, Files, Recorded, Snapshot
 from recalld.domain.uri import Uri
 from recalld.flows.retrying import key_of, retrying
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
 from recalld.rules.ovgitignore import ignoring
 from recalld.rules.snapshots import changes, oid_of, path_of, tree_oid
@@ -34,47 +34,47 @@ class Note:
     author: Author
 
 
-async def record(note: Note, under: Sequence[Uri], caller: Caller, doors: Doors) -> Recorded:
+async def record(note: Note, under: Sequence[Uri], caller: Caller, ports: Ports) -> Recorded:
     """Name the present, or only what lies at and below ``under``. Raises ``Conflict`` when the branch keeps moving."""
-    return await _tried(note, under, caller, doors, even_if_same=False)
+    return await _tried(note, under, caller, ports, even_if_same=False)
 
 
-async def mark(note: Note, caller: Caller, doors: Doors) -> Recorded:
+async def mark(note: Note, caller: Caller, ports: Ports) -> Recorded:
     """Name the present, whether anything has changed or not."""
-    return await _tried(note, (), caller, doors, even_if_same=True)
+    return await _tried(note, (), caller, ports, even_if_same=True)
 
 
-async def _tried(note: Note, under: Sequence[Uri], caller: Caller, doors: Doors, *, even_if_same: bool) -> Recorded:
+async def _tried(note: Note, under: Sequence[Uri], caller: Caller, ports: Ports, *, even_if_same: bool) -> Recorded:
     return await retrying(
-        lambda: _record(note, under, caller, doors, even_if_same),
+        lambda: _record(note, under, caller, ports, even_if_same),
         key_of(caller.account, f"snapshots of {note.branch}"),
-        doors=doors,
+        ports=ports,
     )
 
 
-async def _record(note: Note, under: Sequence[Uri], caller: Caller, doors: Doors, even_if_same: bool) -> Recorded:
-    past = doors.history.past(caller)
+async def _record(note: Note, under: Sequence[Uri], caller: Caller, ports: Ports, even_if_same: bool) -> Recorded:
+    past = ports.history.past(caller)
     # The head first: whoever names a place after it is noticed, and this place lies behind the head's.
     head = await past.head(note.branch)
-    draft = await present(note, head, tuple(path_of(uri) for uri in under), past, doors)
+    draft = await present(note, head, tuple(path_of(uri) for uri in under), past, ports)
     before, after, ignored = await _compared(head, draft, under, past)
-    changed = await doors.compute.run(lambda: len(changes(before, after)))
+    changed = await ports.compute.run(lambda: len(changes(before, after)))
     if not changed and not even_if_same:
         return Recorded(head, created=False, changed=0, ignored=ignored)
     whole = (await trees_of([draft], past))[0] if under else after
-    draft = replace(draft, tree=await doors.compute.run(tree_oid, whole))
+    draft = replace(draft, tree=await ports.compute.run(tree_oid, whole))
     new = replace(draft, oid=oid_of(caller.account, draft))
-    await doors.ledger.tenant(caller).commit(Commit((MarkSnapshot(new),), cause="snapshot"))
+    await ports.ledger.tenant(caller).commit(Commit((MarkSnapshot(new),), cause="snapshot"))
     return Recorded(new, created=True, changed=changed, ignored=ignored)
 
 
-async def present(note: Note, head: Snapshot | None, paths: tuple[str, ...], past: Past, doors: Doors) -> Snapshot:
+async def present(note: Note, head: Snapshot | None, paths: tuple[str, ...], past: Past, ports: Ports) -> Snapshot:
     """The snapshot that could be made now, still without a name."""
     return Snapshot(
         oid="",
         branch=note.branch,
         seq=await past.end(),
-        at=doors.clock.now(),
+        at=ports.clock.now(),
         parent=head.oid if head else "",
         message=note.message,
         author=note.author,

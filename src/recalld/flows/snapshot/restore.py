@@ -17,7 +17,7 @@ from recalld.domain.snapshot import Change, Files, Restored, RestorePlan
 from recalld.domain.uri import Uri
 from recalld.flows.tree.shape import put_file, shape
 from recalld.flows.tree.write import FOLLOWING, jobs_after
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import check_remove
@@ -43,11 +43,11 @@ class _Tally:
     deleted: int = 0
 
 
-async def restore(ref: str, project: Uri, note: Note, caller: Caller, doors: Doors, *, dry_run: bool) -> Restored:
+async def restore(ref: str, project: Uri, note: Note, caller: Caller, ports: Ports, *, dry_run: bool) -> Restored:
     """Make everything at and below ``project`` what snapshot ``ref`` has; files the present ``.ovgitignore`` leaves out are
     not touched. Raises ``Upstream`` (``RESTORE_WRITEBACK_PARTIAL``) when it could not be finished."""
-    past = doors.history.past(caller)
-    plan, unsaved = await _plan(ref, project, note, past, doors)
+    past = ports.history.past(caller)
+    plan, unsaved = await _plan(ref, project, note, past, ports)
     todo = len(plan.write) + len(plan.delete)
     if dry_run or not todo:
         return Restored(plan, None)
@@ -59,17 +59,17 @@ async def restore(ref: str, project: Uri, note: Note, caller: Caller, doors: Doo
         )
     if unsaved:
         before = replace(note, message=f"Before restoring {plan.source.oid[:12]}")
-        plan = replace(plan, head=(await record(before, (), caller, doors)).snapshot)
-    bulk = doors.ledger.tenant(caller, bulk=True)
-    await apply_changes(plan.write, plan.delete, project, "snapshot_restore", past, bulk, doors)
-    return Restored(plan, (await mark(note, caller, doors)).snapshot)
+        plan = replace(plan, head=(await record(before, (), caller, ports)).snapshot)
+    bulk = ports.ledger.tenant(caller, bulk=True)
+    await apply_changes(plan.write, plan.delete, project, "snapshot_restore", past, bulk, ports)
+    return Restored(plan, (await mark(note, caller, ports)).snapshot)
 
 
-async def _plan(ref: str, project: Uri, note: Note, past: Past, doors: Doors) -> tuple[RestorePlan, bool]:
+async def _plan(ref: str, project: Uri, note: Note, past: Past, ports: Ports) -> tuple[RestorePlan, bool]:
     """What is to be done, and whether it would touch something that the branch's head does not have."""
     source = await refer(ref, past)
     head = await past.head(note.branch)
-    now = await present(note, head, (), past, doors)
+    now = await present(note, head, (), past, ports)
     wanted, saved, living = await trees_of([source, head, now], past, (project,))
     ignored = ignoring(now.ignore)
 
@@ -82,7 +82,7 @@ async def _plan(ref: str, project: Uri, note: Note, past: Past, doors: Doors) ->
         unsaved = any(c.before is not None and not _same(c.path, saved, living) for c in found)
         return RestorePlan(source, head, write, delete, unchanged), unsaved
 
-    return await doors.compute.run(think)
+    return await ports.compute.run(think)
 
 
 def _same(path: str, one: Files, other: Files) -> bool:
@@ -97,7 +97,7 @@ async def apply_changes(
     cause: str,
     past: Past,
     tenant: Tenant,
-    doors: Doors,
+    ports: Ports,
 ) -> None:
     """Write and remove files at and below ``project``, none that has changed since the look. Raises ``Upstream``
     (``RESTORE_WRITEBACK_PARTIAL``) when it could not be finished."""
@@ -107,7 +107,7 @@ async def apply_changes(
         await _remove(delete, cause, tally, tenant)
         # Before anything is written: a file may take the name of a directory that has just become empty.
         await _remove_empty(gone, project, cause, tenant)
-        async for puts in _batches(write, past, doors):
+        async for puts in _batches(write, past, ports):
             await tenant.commit(Commit(tuple(puts), jobs_after(puts), cause=cause))
             tally.written += len(puts)
     except RecalldError as stopped:
@@ -150,11 +150,11 @@ async def _removed_if_empty(directory: Uri, cause: str, tenant: Tenant) -> bool:
     return True
 
 
-async def _batches(write: Sequence[Change], past: Past, doors: Doors) -> AsyncIterator[list[PutFile]]:
+async def _batches(write: Sequence[Change], past: Past, ports: Ports) -> AsyncIterator[list[PutFile]]:
     held: list[PutFile] = []
     weight = size = 0
     for change in write:
-        put = await _put(change, past, doors)
+        put = await _put(change, past, ports)
         more = 1 + len(put.chunks or ())
         if held and (weight + more > WEIGHT_MAX or size + put.size > BYTES_MAX):
             yield held
@@ -165,15 +165,15 @@ async def _batches(write: Sequence[Change], past: Past, doors: Doors) -> AsyncIt
         yield held
 
 
-async def _put(change: Change, past: Past, doors: Doors) -> PutFile:
+async def _put(change: Change, past: Past, ports: Ports) -> PutFile:
     """A file as it was, indexed like any that is written. One that has changed since the look is not overwritten."""
     assert change.after is not None
     uri = _uri(change)
     data = await past.content(change.after)
-    shaped = await shape(uri, data, doors)
+    shaped = await shape(uri, data, ports)
     if change.before is None:
-        return await put_file(uri, data, shaped, doors, mode=WriteMode.CREATE)
-    return await put_file(uri, data, shaped, doors, mode=WriteMode.REPLACE, expect=change.before.hash)
+        return await put_file(uri, data, shaped, ports, mode=WriteMode.CREATE)
+    return await put_file(uri, data, shaped, ports, mode=WriteMode.REPLACE, expect=change.before.hash)
 
 
 def _uri(change: Change) -> Uri:

@@ -10,20 +10,20 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import NotFound
 from recalld.domain.node import Kind, Node
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import document_at
 from recalld.rules.sidecar import not_ready
 
 T = TypeVar("T")
 
 
-async def following(uri: Uri, look: Callable[[Uri], Awaitable[T]], caller: Caller, doors: Doors) -> T:
+async def following(uri: Uri, look: Callable[[Uri], Awaitable[T]], caller: Caller, ports: Ports) -> T:
     """What ``look`` gives for ``uri``; if nothing is there, for the imported document that the original keeps at that
     address. Raises ``NotFound`` for ``uri`` if there is none either."""
     try:
         return await look(uri)
     except NotFound as missing:
-        found = await _document(uri, caller, doors) if uri.name.endswith(".md") else None
+        found = await _document(uri, caller, ports) if uri.name.endswith(".md") else None
         if found is None:
             raise
         try:
@@ -32,17 +32,17 @@ async def following(uri: Uri, look: Callable[[Uri], Awaitable[T]], caller: Calle
             raise missing from None
 
 
-async def tier(uri: Uri, level: int, look: Callable[[Uri, int], Awaitable[str]], caller: Caller, doors: Doors) -> str:
+async def tier(uri: Uri, level: int, look: Callable[[Uri, int], Awaitable[str]], caller: Caller, ports: Ports) -> str:
     """A directory's abstract (0) or overview (1) as ``look`` gives it; if there is no such directory, those of the imported
     document that the original keeps in it."""
     try:
         return await look(uri, level)
     except NotFound as missing:
-        found = await _document(uri, caller, doors)
+        found = await _document(uri, caller, ports)
         if found is None:
             raise
         try:
-            made = await doors.ledger.tenant(caller).tiers(found.uri)
+            made = await ports.ledger.tenant(caller).tiers(found.uri)
         except NotFound:
             raise missing from None
     return _text(made, level) or not_ready(found.uri, level)
@@ -54,12 +54,12 @@ def _text(made: Tiers | None, level: int) -> str:
     return made.overview or made.abstract if level else made.abstract
 
 
-async def _document(uri: Uri, caller: Caller, doors: Doors) -> Node | None:
+async def _document(uri: Uri, caller: Caller, ports: Ports) -> Node | None:
     other = document_at(uri)
     if other is None:
         return None
     try:
-        node = await doors.ledger.tenant(caller).stat(other)
+        node = await ports.ledger.tenant(caller).stat(other)
     except NotFound:
         return None
     return node if node.kind is Kind.FILE and node.source.get("path") else None

@@ -10,7 +10,7 @@ from recalld.domain.errors import Denied
 from recalld.domain.node import Node
 from recalld.domain.policy import ABSTRACT_CHARS_MAX
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import check_move, check_new_folder, check_remove, check_write, is_message, session_of
 from recalld.rules.tool_outputs import FOLDER
 
@@ -18,19 +18,19 @@ from .outputs import outputs_of
 from .write import FOLLOWING
 
 
-async def mkdir(uri: Uri, description: str, caller: Caller, doors: Doors) -> Node:
+async def mkdir(uri: Uri, description: str, caller: Caller, ports: Ports) -> Node:
     """Make a directory; ``description`` becomes its abstract. Raises ``Conflict`` if something is there."""
     check_new_folder(uri)
     made = MakeDir(uri, abstract=description.strip()[:ABSTRACT_CHARS_MAX].strip())
-    receipt = await doors.ledger.tenant(caller).commit(Commit((made,), FOLLOWING))
+    receipt = await ports.ledger.tenant(caller).commit(Commit((made,), FOLLOWING))
     return receipt.nodes[0]
 
 
-async def remove(uri: Uri, recursive: bool, caller: Caller, doors: Doors) -> Receipt:
+async def remove(uri: Uri, recursive: bool, caller: Caller, ports: Ports) -> Receipt:
     """Tombstone a subtree. Of a session only whole sessions, single messages (with their tool outputs) and single tool
     outputs can go. Missing is no error."""
     check_remove(uri)
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     output = len(uri.parts) == 6 and uri.parts[4] == FOLDER
     if session_of(uri) and len(uri.parts) > 4 and not (is_message(uri) or output):
         raise Denied(f"{uri} is a view of its session", remedy="delete the session, or single messages of it")
@@ -42,15 +42,15 @@ async def remove(uri: Uri, recursive: bool, caller: Caller, doors: Doors) -> Rec
     return replace(receipt, removed=max(receipt.removed, size)) if receipt.removed >= COUNTED_MAX else receipt
 
 
-async def move(source: Uri, to: Uri, caller: Caller, doors: Doors) -> Receipt:
+async def move(source: Uri, to: Uri, caller: Caller, ports: Ports) -> Receipt:
     """Rename or re-parent a subtree."""
     check_move(source, to)
-    return await doors.ledger.tenant(caller).commit(Commit((Move(source, to),), FOLLOWING))
+    return await ports.ledger.tenant(caller).commit(Commit((Move(source, to),), FOLLOWING))
 
 
-async def copy(source: Uri, to: Uri, recursive: bool, caller: Caller, doors: Doors) -> Receipt:
+async def copy(source: Uri, to: Uri, recursive: bool, caller: Caller, ports: Ports) -> Receipt:
     """Copy a file, or a directory if ``recursive``."""
     check_write(to)
     if session_of(source):
         raise Denied("what belongs to a session cannot be copied as a tree", remedy="read it and write a file")
-    return await doors.ledger.tenant(caller).commit(Commit((Copy(source, to, recursive),), FOLLOWING))
+    return await ports.ledger.tenant(caller).commit(Commit((Copy(source, to, recursive),), FOLLOWING))

@@ -8,7 +8,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.report import Written
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import SIDECARS, check_write
 from recalld.rules.edits import edited
 
@@ -42,7 +42,7 @@ class _Change:
         return self.of_bytes(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
-async def edit(uri: Uri, old: str, new: str, *, every: bool, caller: Caller, doors: Doors) -> tuple[Written, int]:
+async def edit(uri: Uri, old: str, new: str, *, every: bool, caller: Caller, ports: Ports) -> tuple[Written, int]:
     """Replace ``old``, which must occur once unless ``every``, and return how many times it was replaced. Encoding and line
     ends of the file stay; a line end of ``old`` matches any.
 
@@ -53,6 +53,6 @@ async def edit(uri: Uri, old: str, new: str, *, every: bool, caller: Caller, doo
         raise Invalid("old_string is empty", remedy="give the text to replace", details={"field": "old_string"})
     change = _Change(uri, old, new, every)
     if uri.name in SIDECARS:
-        return await replace_sidecar(uri, change.of_text, caller, doors), change.times
+        return await replace_sidecar(uri, change.of_text, caller, ports), change.times
     check_write(uri)
-    return await change_file(uri, change.of_bytes, caller, doors), change.times
+    return await change_file(uri, change.of_bytes, caller, ports), change.times

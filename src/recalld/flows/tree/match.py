@@ -12,7 +12,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.node import Kind, Node
 from recalld.domain.report import GrepReport, LineMatch
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import session_of
 from recalld.rules.contents import verify
@@ -35,7 +35,7 @@ async def grep(
     uri: Uri,
     pattern: str,
     caller: Caller,
-    doors: Doors,
+    ports: Ports,
     *,
     exclude: Uri | None,
     ignore_case: bool,
@@ -44,14 +44,14 @@ async def grep(
 ) -> GrepReport:
     """Lines that match an RE2 expression, file by file; memories without their trailer; bounded in hits and time."""
     compiled = compile_pattern(pattern, ignore_case)
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     if session_of(uri) and uri.parts[4:5] not in {("messages",), (FOLDER,)}:
-        return await _grep_views(uri, compiled, tenant, doors, limit)
+        return await _grep_views(uri, compiled, tenant, ports, limit)
     await tenant.stat(uri)
     found: list[LineMatch] = []
     scanned, after = 0, 0
-    end = doors.clock.monotonic() + GREP_DEADLINE_S
-    while (left_s := end - doors.clock.monotonic()) > 0:
+    end = ports.clock.monotonic() + GREP_DEADLINE_S
+    while (left_s := end - ports.clock.monotonic()) > 0:
         try:
             async with asyncio.timeout(left_s):
                 page = await tenant.grep_candidates(
@@ -65,22 +65,22 @@ async def grep(
         texts = [(n, data) for n, data in page if exclude is None or not n.uri.under(exclude)]
         scanned += len(texts)
         # One more than asked for: then it is known whether that was all.
-        found += await doors.compute.run(_scan, texts, compiled, limit + 1 - len(found))
+        found += await ports.compute.run(_scan, texts, compiled, limit + 1 - len(found))
         if len(found) > limit:
             break
     return GrepReport(tuple(found[:limit]), scanned, complete=False)
 
 
-async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, doors: Doors, limit: int) -> GrepReport:
+async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, ports: Ports, limit: int) -> GrepReport:
     if is_view(uri) and not (await tenant.at_once(lambda reader: stat_view(uri, reader))).is_dir:
         files = [uri]
     else:
-        entries = await walk(uri, tenant.caller, doors, depth=3, limit=10_000, hidden=True)
+        entries = await walk(uri, tenant.caller, ports, depth=3, limit=10_000, hidden=True)
         files = [
             e.node.uri for e in entries if not e.node.is_dir and e.node.uri.name in {"messages.jsonl", ".overview.md"}
         ]
     texts = [(Node(0, f, Kind.FILE), (await view_text(f, tenant)).encode()) for f in files]
-    found = await doors.compute.run(_scan, texts, compiled, limit + 1)
+    found = await ports.compute.run(_scan, texts, compiled, limit + 1)
     return GrepReport(tuple(found[:limit]), len(texts), complete=len(found) <= limit)
 
 
@@ -111,14 +111,14 @@ def _lines(compiled: Pattern, text: str, escaped: bool) -> Iterator[tuple[int, s
     return iter(sorted((dict(compiled.lines(text)) | said).items()))
 
 
-async def glob(pattern: str, uri: Uri, caller: Caller, doors: Doors, *, limit: int) -> list[str]:
+async def glob(pattern: str, uri: Uri, caller: Caller, ports: Ports, *, limit: int) -> list[str]:
     """URIs of files and directories whose path below ``uri`` matches; ``**`` spans directories."""
     if not pattern.strip():
         raise Invalid("the pattern is empty", remedy="give one such as **/*.md", details={"field": "pattern"})
     matches = compile_glob(unicodedata.normalize("NFC", pattern))
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     if session_of(uri):
-        entries = await walk(uri, caller, doors, depth=8, limit=NAMES_MAX, hidden=False)
+        entries = await walk(uri, caller, ports, depth=8, limit=NAMES_MAX, hidden=False)
     else:
         entries = await tenant.names(uri, nodes_max=NAMES_MAX)
-    return await doors.compute.run(lambda: [str(e.node.uri) for e in entries if matches(e.rel_path)][:limit])
+    return await ports.compute.run(lambda: [str(e.node.uri) for e in entries if matches(e.rel_path)][:limit])

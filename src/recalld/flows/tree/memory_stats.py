@@ -5,18 +5,18 @@ from __future__ import annotations
 from recalld.domain.caller import Caller
 from recalld.domain.node import Entry
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.memory_stats import MemoryStats, memory_stats
 
 MEMORIES_MAX = 100_000
 DEPTH_MAX = 32
 
 
-async def count_memories(caller: Caller, doors: Doors, *, category: str = "") -> MemoryStats:
+async def count_memories(caller: Caller, ports: Ports, *, category: str = "") -> MemoryStats:
     """The caller's own memories in figures, up to 100,000 entries; those kept for peers are not among them."""
     home = Uri(("user", caller.user, "memories"))
-    entries = await doors.ledger.tenant(caller).walk(home, depth_max=DEPTH_MAX, nodes_max=MEMORIES_MAX)
-    return await doors.compute.run(_counted, entries, doors.clock.now(), category)
+    entries = await ports.ledger.tenant(caller).walk(home, depth_max=DEPTH_MAX, nodes_max=MEMORIES_MAX)
+    return await ports.compute.run(_counted, entries, ports.clock.now(), category)
 
 
 def _counted(entries: list[Entry], now: float, category: str) -> MemoryStats:

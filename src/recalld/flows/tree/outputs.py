@@ -8,7 +8,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.report import ToolResult
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.tool_outputs import FOLDER, TEXT_FILE, is_output_id, matches
 
@@ -16,30 +16,30 @@ LISTED_MAX = 100_000
 SNIPPET_CHARS_MAX = 10_000
 
 
-async def outputs(session_id: str, tool_name: str, limit: int, caller: Caller, doors: Doors) -> list[dict[str, Any]]:
+async def outputs(session_id: str, tool_name: str, limit: int, caller: Caller, ports: Ports) -> list[dict[str, Any]]:
     """Facts of a session's tool outputs, newest first; of one tool if ``tool_name`` is given."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     session = await tenant.session(session_id)
     found = await _facts(session.uri / FOLDER, tenant)
     chosen = [facts for _, facts in found if not tool_name or facts.get("tool_name") == tool_name]
     return sorted(chosen, key=lambda f: str(f.get("created_at")), reverse=True)[:limit]
 
 
-async def output(session_id: str, output_id: str, offset: int, limit: int, caller: Caller, doors: Doors) -> ToolResult:
+async def output(session_id: str, output_id: str, offset: int, limit: int, caller: Caller, ports: Ports) -> ToolResult:
     """``limit`` characters (-1 = all) from ``offset``. Raises ``NotFound``."""
-    data, facts = await _stored(session_id, output_id, caller, doors)
-    text, total = await doors.compute.run(_stretch, data, offset, limit)
+    data, facts = await _stored(session_id, output_id, caller, ports)
+    text, total = await ports.compute.run(_stretch, data, offset, limit)
     return ToolResult(output_id, text, offset, total, facts)
 
 
 async def search_output(
-    session_id: str, output_id: str, wanted: str, limit: int, context_chars: int, caller: Caller, doors: Doors
+    session_id: str, output_id: str, wanted: str, limit: int, context_chars: int, caller: Caller, ports: Ports
 ) -> list[tuple[int, str]]:
     """Where ``wanted`` stands in an output, whatever its case: offsets with the text around each. Raises ``NotFound``."""
     if not wanted.strip():
         raise Invalid("q is empty", remedy="say what to look for", details={"field": "q"})
-    data, _ = await _stored(session_id, output_id, caller, doors)
-    return await doors.compute.run(_search, data, wanted, limit, min(context_chars, SNIPPET_CHARS_MAX))
+    data, _ = await _stored(session_id, output_id, caller, ports)
+    return await ports.compute.run(_search, data, wanted, limit, min(context_chars, SNIPPET_CHARS_MAX))
 
 
 async def outputs_of(message: Uri, tenant: Tenant) -> list[Uri]:
@@ -66,8 +66,8 @@ def _search(data: bytes, wanted: str, limit: int, context_chars: int) -> list[tu
     return matches(data.decode("utf-8", "replace"), wanted, limit, context_chars)
 
 
-async def _stored(session_id: str, output_id: str, caller: Caller, doors: Doors) -> tuple[bytes, dict[str, Any]]:
-    tenant = doors.ledger.tenant(caller)
+async def _stored(session_id: str, output_id: str, caller: Caller, ports: Ports) -> tuple[bytes, dict[str, Any]]:
+    tenant = ports.ledger.tenant(caller)
     session = await tenant.session(session_id)
     missing = NotFound(
         f"Tool result not found: {output_id[:120]}",

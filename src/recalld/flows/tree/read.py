@@ -9,7 +9,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.node import ContextType, Entry, Kind, Node
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Reader, Tenant
 from recalld.rules.address import SIDECARS, context_type, session_of
 from recalld.rules.encoding import utf8
@@ -26,9 +26,9 @@ COMPUTED_FROM = 65_536
 """Texts from this size on are worked on away from the loop."""
 
 
-async def stat(uri: Uri, caller: Caller, doors: Doors) -> Node:
+async def stat(uri: Uri, caller: Caller, ports: Ports) -> Node:
     """One node, view or sidecar. Raises ``NotFound``."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     if is_view(uri):
         return await tenant.at_once(lambda reader: stat_view(uri, reader))
     if uri.name in SIDECARS:
@@ -41,10 +41,10 @@ async def stat(uri: Uri, caller: Caller, doors: Doors) -> Node:
 
 
 async def list_dir(
-    uri: Uri, caller: Caller, doors: Doors, *, limit: int, hidden: bool, sort_by: str = "", descending: bool = False
+    uri: Uri, caller: Caller, ports: Ports, *, limit: int, hidden: bool, sort_by: str = "", descending: bool = False
 ) -> list[Node]:
     """Children: by name or ``mtime``, directories before files."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     if session_of(uri):
         viewed = await tenant.at_once(lambda reader: list_view(uri, reader, hidden))
         if viewed is not None:
@@ -68,9 +68,9 @@ async def _sidecar_nodes(uri: Uri, tenant: Tenant) -> list[Node]:
     return [Node(0, uri / name, Kind.FILE, created_at=own.created_at, updated_at=own.updated_at) for name in SIDECARS]
 
 
-async def walk(uri: Uri, caller: Caller, doors: Doors, *, depth: int, limit: int, hidden: bool) -> list[Entry]:
+async def walk(uri: Uri, caller: Caller, ports: Ports, *, depth: int, limit: int, hidden: bool) -> list[Entry]:
     """Everything below in pre-order, at most ``depth`` levels and ``limit`` entries."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     if session_of(uri):
         return await tenant.at_once(lambda reader: _walk_views(uri, uri, reader, depth, limit, hidden))
     return await tenant.walk(uri, depth_max=depth, nodes_max=limit, hidden=hidden)
@@ -90,9 +90,9 @@ def _walk_views(base: Uri, uri: Uri, reader: Reader, depth: int, limit: int, hid
     return entries[:limit]
 
 
-async def read_bytes(uri: Uri, caller: Caller, doors: Doors) -> bytes:
+async def read_bytes(uri: Uri, caller: Caller, ports: Ports) -> bytes:
     """A file's bytes as stored, or a view's as rendered."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     if is_view(uri):
         return (await view_text(uri, tenant)).encode()
     if uri.name in SIDECARS:
@@ -100,21 +100,21 @@ async def read_bytes(uri: Uri, caller: Caller, doors: Doors) -> bytes:
     return await tenant.read(uri)
 
 
-async def read(uri: Uri, caller: Caller, doors: Doors, *, offset: int, limit: int, raw: bool) -> str:
+async def read(uri: Uri, caller: Caller, ports: Ports, *, offset: int, limit: int, raw: bool) -> str:
     """A file's text: lines ``offset`` to ``offset + limit`` with their ends (-1 = all); memories without their trailer
     unless ``raw``."""
     _check_lines(offset, limit)
-    text = await _text(uri, caller, doors, raw=raw)
+    text = await _text(uri, caller, ports, raw=raw)
     if offset == 0 and limit == -1:
         return text
-    return await _computed(text, doors, line_range, text, offset, limit)
+    return await _computed(text, ports, line_range, text, offset, limit)
 
 
-async def read_page(uri: Uri, caller: Caller, doors: Doors, *, offset: int, limit: int, chars_max: int) -> Page:
+async def read_page(uri: Uri, caller: Caller, ports: Ports, *, offset: int, limit: int, chars_max: int) -> Page:
     """As many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1: all)."""
     _check_lines(offset, limit)
-    text = await _text(uri, caller, doors, raw=False)
-    return await _computed(text, doors, page_of, text, offset, limit, chars_max)
+    text = await _text(uri, caller, ports, raw=False)
+    return await _computed(text, ports, page_of, text, offset, limit, chars_max)
 
 
 def _check_lines(offset: int, limit: int) -> None:
@@ -124,21 +124,21 @@ def _check_lines(offset: int, limit: int) -> None:
         )
 
 
-async def _text(uri: Uri, caller: Caller, doors: Doors, *, raw: bool) -> str:
-    data = await read_bytes(uri, caller, doors)
+async def _text(uri: Uri, caller: Caller, ports: Ports, *, raw: bool) -> str:
+    data = await read_bytes(uri, caller, ports)
     plain = utf8(data) if len(data) < COMPUTED_FROM else None
-    text = plain if plain is not None else await doors.compute.run(text_of, data, uri)
+    text = plain if plain is not None else await ports.compute.run(text_of, data, uri)
     return text if raw or context_type(uri) is not ContextType.MEMORY else strip(text)
 
 
-async def _computed(text: str, doors: Doors, rule: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def _computed(text: str, ports: Ports, rule: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What a rule says of a text: here if it is short, away from the loop if it is not."""
-    return rule(*args, **kwargs) if len(text) < COMPUTED_FROM else await doors.compute.run(rule, *args, **kwargs)
+    return rule(*args, **kwargs) if len(text) < COMPUTED_FROM else await ports.compute.run(rule, *args, **kwargs)
 
 
-async def tier(uri: Uri, level: int, caller: Caller, doors: Doors) -> str:
+async def tier(uri: Uri, level: int, caller: Caller, ports: Ports) -> str:
     """A directory's abstract (0) or overview (1); of a file: its directory's abstract; a sentence while not ready."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     if is_view(uri):
         return (await view_text(uri / (".abstract.md", ".overview.md")[level], tenant)).rstrip("\n")
     node = await tenant.stat(uri)

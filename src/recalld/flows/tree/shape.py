@@ -11,7 +11,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.node import ContextType
 from recalld.domain.policy import INLINE_INDEX_CHARS_MAX
 from recalld.domain.uri import Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.address import context_type
 from recalld.rules.chunks import chunks_of_file
 from recalld.rules.encoding import decode
@@ -36,36 +36,36 @@ class Shaped:
     parsed: bool
 
 
-async def shape(uri: Uri, data: bytes, doors: Doors) -> Shaped:
+async def shape(uri: Uri, data: bytes, ports: Ports) -> Shaped:
     """Parse and cut a file that a caller writes."""
-    return await doors.compute.run(_shape, uri, data, doors)
+    return await ports.compute.run(_shape, uri, data, ports)
 
 
-def _shape(uri: Uri, data: bytes, doors: Doors) -> Shaped:
+def _shape(uri: Uri, data: bytes, ports: Ports) -> Shaped:
     digest = hashlib.sha256(data).hexdigest()
     media = media_type(uri.name, data[:4096])
     if len(data) > INLINE_INDEX_CHARS_MAX:
         return Shaped(digest, media, None, None, parsed=False)
     if len(data) <= PARSE_INLINE_BYTES_MAX or is_binary(data[:HEAD_BYTES]):
         # What is binary is described, not read, whatever its size.
-        document, parsed = parse(uri, data, doors), True
+        document, parsed = parse(uri, data, ports), True
     else:
         document, parsed = Document(media, decode(data).text), False
     return Shaped(digest, media, document, chunks_of_file(uri, document), parsed)
 
 
-def parse(uri: Uri, data: bytes, doors: Doors) -> Document:
+def parse(uri: Uri, data: bytes, ports: Ports) -> Document:
     """A file as a document; a memory's trailer is for programs, neither summarised nor found."""
     if context_type(uri) is ContextType.MEMORY:
         data = strip(data.decode("utf-8", "replace")).encode()
-    return doors.parser.parse(uri.name, data)
+    return ports.parser.parse(uri.name, data)
 
 
 async def put_file(
     uri: Uri,
     data: bytes,
     shaped: Shaped,
-    doors: Doors,
+    ports: Ports,
     *,
     mode: WriteMode,
     expect: str = "",
@@ -75,7 +75,7 @@ async def put_file(
     """The operation that stores it; bytes too large for the ledger become durable in the blob store first, unless ``stored``."""
     small = len(data) <= INLINE_BYTES_MAX
     if not small and not stored:
-        await doors.blobs.put(data)
+        await ports.blobs.put(data)
     head = transcript_header(shaped.document.text, uri.name) if shaped.document is not None else None
     return PutFile(
         uri,
@@ -85,7 +85,7 @@ async def put_file(
         shaped.media,
         data=data if small else None,
         chunks=shaped.chunks,
-        tiers=await tiers_of(uri, shaped, doors),
+        tiers=await tiers_of(uri, shaped, ports),
         tags=tags,
         expect=expect,
         event_at=head.at if head is not None else None,
@@ -93,22 +93,22 @@ async def put_file(
     )
 
 
-async def append_file(uri: Uri, old: bytes, more: bytes, doors: Doors) -> PutFile:
+async def append_file(uri: Uri, old: bytes, more: bytes, ports: Ports) -> PutFile:
     """The operation that adds ``more`` behind the bytes ``old`` that a file must still have."""
-    seen, shaped, tail = await doors.compute.run(_shape_append, uri, old, more, doors)
-    put = await put_file(uri, more, shaped, doors, mode=WriteMode.REPLACE, expect=seen, stored=True)
+    seen, shaped, tail = await ports.compute.run(_shape_append, uri, old, more, ports)
+    put = await put_file(uri, more, shaped, ports, mode=WriteMode.REPLACE, expect=seen, stored=True)
     return replace(put, size=len(old) + len(more), data=None, appended=more, tail=tail)
 
 
-def _shape_append(uri: Uri, old: bytes, more: bytes, doors: Doors) -> tuple[str, Shaped, bool]:
+def _shape_append(uri: Uri, old: bytes, more: bytes, ports: Ports) -> tuple[str, Shaped, bool]:
     """The hash of ``old``, the file as it will be, and whether its chunks are those of ``more`` alone: a long file is cut as a
     whole by a job, and until then what was added stands behind what is indexed already."""
     seen, whole = hashlib.sha256(old).hexdigest(), old + more
     if len(whole) <= PARSE_INLINE_BYTES_MAX or context_type(uri) is ContextType.MEMORY:
-        return seen, _shape(uri, whole, doors), False
+        return seen, _shape(uri, whole, ports), False
     before, added = _plain(old), _plain(more)
     if before is None or added is None:
-        return seen, _shape(uri, whole, doors), False
+        return seen, _shape(uri, whole, ports), False
     media = media_type(uri.name, whole[:4096])
     chunks = tuple(
         replace(c, start=c.start + len(before), end=c.end + len(before))
@@ -127,11 +127,11 @@ def _plain(data: bytes) -> str | None:
     return None if "\x00" in text else text.removeprefix("\ufeff")
 
 
-async def tiers_of(uri: Uri, shaped: Shaped, doors: Doors) -> Tiers | None:
+async def tiers_of(uri: Uri, shaped: Shaped, ports: Ports) -> Tiers | None:
     """L0/L1 at once where the document was parsed, else None: the worker will make them."""
     if shaped.document is None or not shaped.parsed:
         return None
-    return await doors.model.tiers_of_document(uri.name, shaped.document)
+    return await ports.model.tiers_of_document(uri.name, shaped.document)
 
 
 def text_of(data: bytes, uri: Uri) -> str:

@@ -11,7 +11,7 @@ from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
 from recalld.domain.report import Written
 from recalld.domain.uri import Uri
 from recalld.flows.retrying import key_of, retrying
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import SIDECARS
 from recalld.rules.chunks import chunks_of_tiers
@@ -20,15 +20,15 @@ from recalld.rules.sidecar import body_of, pin
 from .following import FOLLOWING
 
 
-async def replace_sidecar(uri: Uri, change: Callable[[str], str], caller: Caller, doors: Doors) -> Written:
+async def replace_sidecar(uri: Uri, change: Callable[[str], str], caller: Caller, ports: Ports) -> Written:
     """Give a sidecar the body that ``change`` makes of the one it has. The other sidecar stays what it is, whoever writes it
     at the same moment. Raises ``NotFound`` and ``Invalid``."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
 
     async def attempt() -> Written:
         return await _replace(uri, change, tenant)
 
-    return await retrying(attempt, key_of(caller.account, uri.parent), doors=doors)
+    return await retrying(attempt, key_of(caller.account, uri.parent), ports=ports)
 
 
 async def _replace(uri: Uri, change: Callable[[str], str], tenant: Tenant) -> Written:

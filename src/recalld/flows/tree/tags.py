@@ -11,7 +11,7 @@ from recalld.domain.node import ContextType, Kind, Node
 from recalld.domain.policy import TAGGED_NODES_MAX, TAGS_MAX
 from recalld.domain.report import Attributes, Tagged
 from recalld.domain.uri import DEPTH_MAX, Uri
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules import memory_footer
 from recalld.rules.address import context_type, session_of
@@ -23,17 +23,17 @@ NODES_PER_COMMIT = 200
 ROUNDS_MAX = 8
 
 
-async def attributes(uri: Uri, caller: Caller, doors: Doors) -> Attributes:
+async def attributes(uri: Uri, caller: Caller, ports: Ports) -> Attributes:
     """A node's tags; of a memory file also the fields of its trailer. Raises ``NotFound``."""
-    node = await read.stat(uri, caller, doors)
+    node = await read.stat(uri, caller, ports)
     if not node.id or node.kind is not Kind.FILE or context_type(uri) is not ContextType.MEMORY:
         return Attributes(uri, node.tags)
-    node, data = await doors.ledger.tenant(caller).file(uri)
-    return Attributes(uri, node.tags, await doors.compute.run(_fields, data))
+    node, data = await ports.ledger.tenant(caller).file(uri)
+    return Attributes(uri, node.tags, await ports.compute.run(_fields, data))
 
 
 async def set_tags(
-    uri: Uri, texts: Sequence[str], *, append: bool, recursive: bool, caller: Caller, doors: Doors
+    uri: Uri, texts: Sequence[str], *, append: bool, recursive: bool, caller: Caller, ports: Ports
 ) -> Tagged:
     """Give a node these tags, or with ``recursive`` everything below it too. What is no ``key=value`` is left out.
 
@@ -43,7 +43,7 @@ async def set_tags(
     _check(uri)
     tags = tags_of(texts)
     _check_count(len(tags))
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     done: dict[Uri, bool] = {}
     for _ in range(ROUNDS_MAX):
         nodes = await _nodes(uri, recursive, tenant)

@@ -14,7 +14,7 @@ from recalld.domain.policy import BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WRITE_B
 from recalld.domain.report import Operation, Written
 from recalld.domain.uri import Uri
 from recalld.flows.retrying import WITHIN_S, key_of, retrying
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import CREATABLE, SIDECARS, check_write
 
@@ -24,12 +24,12 @@ from .sidecars import only_replaced, replace_sidecar
 
 
 async def write(
-    uri: Uri, data: bytes, mode: str, caller: Caller, doors: Doors, *, if_version: int | None = None
+    uri: Uri, data: bytes, mode: str, caller: Caller, ports: Ports, *, if_version: int | None = None
 ) -> Written:
     """Write one file; ``mode`` replace (makes a missing file), append (refuses one), create (refuses an existing one).
     ``if_version``: only over this version (0: only if there is none), with mode replace.
     Appends and edits of one file wait their turn; none of them is refused because of another."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     if if_version is not None and (mode != "replace" or uri.name in SIDECARS):
         raise Invalid(
             "if_version goes with mode replace of a file", remedy="leave it out", details={"field": "if_version"}
@@ -37,75 +37,75 @@ async def write(
     if uri.name in SIDECARS:
         if mode != "replace":
             raise only_replaced(uri)
-        return await replace_sidecar(uri, lambda _: data.decode("utf-8", "replace"), caller, doors)
+        return await replace_sidecar(uri, lambda _: data.decode("utf-8", "replace"), caller, ports)
     check_write(uri)
     _check_size(len(data), WRITE_BYTES_MAX, str(uri))
     _check_kind(uri, mode)
     if mode == "append":
-        return await _append(uri, data, caller, doors)
-    operation = await _operation(uri, data, WriteMode.CREATE if mode == "create" else WriteMode.UPSERT, doors)
+        return await _append(uri, data, caller, ports)
+    operation = await _operation(uri, data, WriteMode.CREATE if mode == "create" else WriteMode.UPSERT, ports)
     if if_version is not None:
         operation = replace(operation, expect_version=if_version)
-    async with doors.turns.of(key_of(caller.account, uri), within_s=WITHIN_S):
+    async with ports.turns.of(key_of(caller.account, uri), within_s=WITHIN_S):
         return await _commit((operation,), tenant)
 
 
-async def write_many(root: Uri, operations: Sequence[Operation], caller: Caller, doors: Doors) -> Written:
+async def write_many(root: Uri, operations: Sequence[Operation], caller: Caller, ports: Ports) -> Written:
     """Write up to 256 files below ``root`` in one commit: all or none."""
     _check_batch(root, operations)
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     whole = {
-        each.uri: await _operation(each.uri, each.data, each.mode, doors) for each in operations if not each.append
+        each.uri: await _operation(each.uri, each.data, each.mode, ports) for each in operations if not each.append
     }
 
     async def attempt() -> Written:
-        puts = [whole.get(each.uri) or await _appended(each.uri, each.data, tenant, doors) for each in operations]
+        puts = [whole.get(each.uri) or await _appended(each.uri, each.data, tenant, ports) for each in operations]
         return await _commit(puts, tenant)
 
-    return await retrying(attempt, *(key_of(caller.account, each.uri) for each in operations), doors=doors)
+    return await retrying(attempt, *(key_of(caller.account, each.uri) for each in operations), ports=ports)
 
 
-async def change_file(uri: Uri, change: Callable[[bytes], bytes], caller: Caller, doors: Doors) -> Written:
+async def change_file(uri: Uri, change: Callable[[bytes], bytes], caller: Caller, ports: Ports) -> Written:
     """Give a file the bytes that ``change`` makes of those it has: it is called again with fresh ones, off the loop, whenever
     another commit came between. Raises ``NotFound``, and what ``change`` raises."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
 
     async def attempt() -> Written:
-        return await _commit((await _changed(uri, change, tenant, doors),), tenant)
+        return await _commit((await _changed(uri, change, tenant, ports),), tenant)
 
-    return await retrying(attempt, key_of(caller.account, uri), doors=doors)
+    return await retrying(attempt, key_of(caller.account, uri), ports=ports)
 
 
-async def _changed(uri: Uri, change: Callable[[bytes], bytes], tenant: Tenant, doors: Doors) -> PutFile:
+async def _changed(uri: Uri, change: Callable[[bytes], bytes], tenant: Tenant, ports: Ports) -> PutFile:
     """The operation that makes of a file as it is now what ``change`` says, if it still is that then."""
     old = await tenant.read(uri)
-    seen, data = await doors.compute.run(lambda: (hashlib.sha256(old).hexdigest(), change(old)))
+    seen, data = await ports.compute.run(lambda: (hashlib.sha256(old).hexdigest(), change(old)))
     _check_size(len(data), WRITE_BYTES_MAX, str(uri))
-    return await _operation(uri, data, WriteMode.REPLACE, doors, expect=seen)
+    return await _operation(uri, data, WriteMode.REPLACE, ports, expect=seen)
 
 
-async def _append(uri: Uri, more: bytes, caller: Caller, doors: Doors) -> Written:
-    tenant = doors.ledger.tenant(caller)
+async def _append(uri: Uri, more: bytes, caller: Caller, ports: Ports) -> Written:
+    tenant = ports.ledger.tenant(caller)
 
     async def attempt() -> Written:
-        return await _commit((await _appended(uri, more, tenant, doors),), tenant)
+        return await _commit((await _appended(uri, more, tenant, ports),), tenant)
 
-    return await retrying(attempt, key_of(caller.account, uri), doors=doors)
+    return await retrying(attempt, key_of(caller.account, uri), ports=ports)
 
 
-async def _appended(uri: Uri, more: bytes, tenant: Tenant, doors: Doors) -> PutFile:
+async def _appended(uri: Uri, more: bytes, tenant: Tenant, ports: Ports) -> PutFile:
     """The operation that adds ``more`` to a file as it is now: it stores and indexes what is new alone."""
     old = await tenant.read(uri)
     _check_size(len(old) + len(more), WRITE_BYTES_MAX, str(uri))
-    return await append_file(uri, old, more, doors)
+    return await append_file(uri, old, more, ports)
 
 
 async def _commit(puts: Sequence[PutFile], tenant: Tenant) -> Written:
     return _written(await tenant.commit(Commit(tuple(puts), jobs_after(puts))), puts)
 
 
-async def _operation(uri: Uri, data: bytes, mode: WriteMode, doors: Doors, *, expect: str = "") -> PutFile:
-    return await put_file(uri, data, await shape(uri, data, doors), doors, mode=mode, expect=expect)
+async def _operation(uri: Uri, data: bytes, mode: WriteMode, ports: Ports, *, expect: str = "") -> PutFile:
+    return await put_file(uri, data, await shape(uri, data, ports), ports, mode=mode, expect=expect)
 
 
 def jobs_after(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:

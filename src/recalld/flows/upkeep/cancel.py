@@ -5,12 +5,12 @@ from __future__ import annotations
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Conflict
 from recalld.domain.job import CANCELLABLE, Task
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 
 
-async def cancel(task_id: str, caller: Caller, doors: Doors) -> Task:
+async def cancel(task_id: str, caller: Caller, ports: Ports) -> Task:
     """Ask a task to stop. Raises ``NotFound``; ``Conflict`` if it has ended or is of a type that is done to its end."""
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     task = await tenant.task(task_id)
     if task.type not in CANCELLABLE:
         raise Conflict(

@@ -13,7 +13,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, CountCost, Embedded, Op, PutVectors
 from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.domain.job import Job, NewJob
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.embedder import Embedder
 from recalld.ports.ledger import ChunkRow, Tenant
 from recalld.rules.openviking_json import tokens
@@ -28,18 +28,18 @@ ROUNDS_MAX = 200
 """Then the job makes room for others and comes back: no user's import keeps another's messages waiting."""
 
 
-async def embed(job: Job, doors: Doors) -> None:
+async def embed(job: Job, ports: Ports) -> None:
     """Embed what lacks a vector in the caller's tree and the account's shared one. The last vectors come with the end of the
     job, in one commit."""
-    tenant = doors.ledger.tenant(job.caller, bulk=True)
+    tenant = ports.ledger.tenant(job.caller, bulk=True)
     made: tuple[Op, ...] = ()
     rounds, wait_s = 0, 0.0
     try:
-        if doors.embedder is not None:
-            async with aclosing(_pages(job.caller, doors, doors.embedder)) as pages:
+        if ports.embedder is not None:
+            async with aclosing(_pages(job.caller, ports, ports.embedder)) as pages:
                 async for rows, more in pages:
                     made = await _keep(made, tenant)  # paid for: kept before anything else is asked for
-                    made = await _vectors(rows, doors, doors.embedder)
+                    made = await _vectors(rows, ports, ports.embedder)
                     rounds += 1
                     if rounds >= ROUNDS_MAX:
                         break
@@ -49,26 +49,26 @@ async def embed(job: Job, doors: Doors) -> None:
         # A model that is not to be asked now is no failure of this job: it comes back when it said.
         rounds, wait_s = ROUNDS_MAX, max(later.retry_after_s, 1.0)
     except Upstream as failed:
-        await _tell(failed, job, doors)
+        await _tell(failed, job, ports)
         raise
     again = rounds >= ROUNDS_MAX
     await tenant.commit(Commit(made, (_again(job, wait_s),) if again else (), done=job.id))
 
 
-async def _pages(caller: Caller, doors: Doors, embedder: Embedder) -> AsyncGenerator[tuple[list[ChunkRow], bool], None]:
+async def _pages(caller: Caller, ports: Ports, embedder: Embedder) -> AsyncGenerator[tuple[list[ChunkRow], bool], None]:
     """What lacks a vector, and whether there may be more in its tree: then this page's are to be kept first."""
     most = min(VECTORS_PER_COMMIT, embedder.batch_max)
     for tree in (caller, replace(caller, user="")):
         more = True
         while more:
-            rows = await doors.ledger.unembedded(tree, fingerprint=embedder.fingerprint, limit=most)
+            rows = await ports.ledger.unembedded(tree, fingerprint=embedder.fingerprint, limit=most)
             more = len(rows) == most
             if rows:
                 yield rows, more
 
 
-async def _vectors(rows: list[ChunkRow], doors: Doors, embedder: Embedder) -> tuple[Op, ...]:
-    await check_day(embedder.name, doors)
+async def _vectors(rows: list[ChunkRow], ports: Ports, embedder: Embedder) -> tuple[Op, ...]:
+    await check_day(embedder.name, ports)
     try:
         vectors, calls, refusals = await _isolating([r.text for r in rows], embedder)
     except Invalid as unusable:
@@ -82,10 +82,10 @@ async def _vectors(rows: list[ChunkRow], doors: Doors, embedder: Embedder) -> tu
         for row, vector, refusal in zip(rows, vectors, refusals, strict=True)
     )
     put = PutVectors(embedder.fingerprint, made)
-    if embedder.name not in doors.days:
+    if embedder.name not in ports.days:
         return (put,)
     asked, said = sum(tokens(r.text) for r in rows), refused.message if refused else ""
-    day = doors.clock.stamp(DAY)
+    day = ports.clock.stamp(DAY)
     return put, CountCost(day, embedder.name, "embed", calls=calls, tokens_in=asked, said=said)
 
 
@@ -118,11 +118,11 @@ async def _is_well(embedder: Embedder) -> bool:
     return True
 
 
-async def _tell(failed: Upstream, job: Job, doors: Doors) -> None:
+async def _tell(failed: Upstream, job: Job, ports: Ports) -> None:
     """Have readiness know what vectors wait for: the process that is asked does not make these calls."""
-    if doors.embedder is not None and doors.embedder.name in doors.days:
-        cost = CountCost(doors.clock.stamp(DAY), doors.embedder.name, "embed", said=failed.message)
-        await doors.ledger.tenant(job.caller, bulk=True).commit(Commit((cost,)))
+    if ports.embedder is not None and ports.embedder.name in ports.days:
+        cost = CountCost(ports.clock.stamp(DAY), ports.embedder.name, "embed", said=failed.message)
+        await ports.ledger.tenant(job.caller, bulk=True).commit(Commit((cost,)))
 
 
 async def _keep(made: tuple[Op, ...], tenant: Tenant) -> tuple[Op, ...]:

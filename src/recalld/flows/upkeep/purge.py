@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recalld.domain.commit import Commit
 from recalld.domain.job import Job
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 
 NODES_PER_SLICE = 300
 """Nodes looked up at once; they are cleaned in slices of a few milliseconds."""
@@ -12,18 +12,18 @@ CHUNKS_PER_SLICE = 30
 SLICES_MAX = 100_000
 
 
-async def purge(job: Job, doors: Doors) -> None:
+async def purge(job: Job, ports: Ports) -> None:
     """Delete tombstoned nodes with their chunks, vectors and tiers."""
     for _ in range(SLICES_MAX):
-        if not await doors.ledger.purge(nodes_max=NODES_PER_SLICE):
+        if not await ports.ledger.purge(nodes_max=NODES_PER_SLICE):
             break
-    await doors.ledger.tenant(job.caller, bulk=True).commit(Commit(done=job.id))
+    await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(done=job.id))
 
 
-async def reown(job: Job, doors: Doors) -> None:
+async def reown(job: Job, ports: Ports) -> None:
     """Bring the index rows of a subtree that moved to another owner over to it."""
     node_id = int(job.payload["node"])
     for _ in range(SLICES_MAX):
-        if not await doors.ledger.reown(account=job.caller.account, node_id=node_id, chunks_max=CHUNKS_PER_SLICE):
+        if not await ports.ledger.reown(account=job.caller.account, node_id=node_id, chunks_max=CHUNKS_PER_SLICE):
             break
-    await doors.ledger.tenant(job.caller, bulk=True).commit(Commit(done=job.id))
+    await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(done=job.id))

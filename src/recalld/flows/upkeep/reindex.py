@@ -17,7 +17,7 @@ from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.flows.tree.shape import parse
 from recalld.flows.tree.tags import set_tags
 from recalld.flows.tree.write import FOLLOWING
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import context_type, session_of
 from recalld.rules.chunks import chunks_of_file, chunks_of_tiers
@@ -41,13 +41,13 @@ class _Tally:
 
 
 async def begin(
-    uri: Uri, mode: str, *, recursive: bool, tags: Sequence[str], append: bool, caller: Caller, doors: Doors
+    uri: Uri, mode: str, *, recursive: bool, tags: Sequence[str], append: bool, caller: Caller, ports: Ports
 ) -> Reindexing:
     """Leave the job and its task. Raises ``NotFound``, ``Denied``, ``Invalid``; ``Conflict`` while one of this address runs."""
     check_reindex(uri, mode, caller)
-    tenant = doors.ledger.tenant(caller)
+    tenant = ports.ledger.tenant(caller)
     kind = "directory" if (await tenant.stat(uri)).is_dir else "file"
-    task_id = f"task_{doors.clock.token()}"
+    task_id = f"task_{ports.clock.token()}"
     wishes = {"uri": str(uri), "mode": mode, "recursive": recursive, "tags": list(tags), "append": append, "type": kind}
     job = NewJob("reindex", f"reindex:{uri}", wishes, task_id=task_id)
     task = NewTask(task_id, "admin_reindex", str(uri), {"mode": mode}, alone=True)
@@ -55,14 +55,14 @@ async def begin(
     return Reindexing(uri, task_id, kind, mode)
 
 
-async def would_prune(uri: Uri, caller: Caller, doors: Doors) -> dict[str, Any]:
+async def would_prune(uri: Uri, caller: Caller, ports: Ports) -> dict[str, Any]:
     """What ``prune_orphans`` would delete now; changes nothing."""
     check_reindex(uri, "prune_orphans", caller)
-    tenant, began = doors.ledger.tenant(caller), doors.clock.now()
+    tenant, began = ports.ledger.tenant(caller), ports.clock.now()
     found = await tenant.consistency(uri, first=0)
     kind = "directory" if (await tenant.stat(uri)).is_dir else "file"
     tally = _Tally(scanned=found.expected, dead=found.dead)
-    return _result(uri, kind, "prune_orphans", tally, doors.clock.now() - began)
+    return _result(uri, kind, "prune_orphans", tally, ports.clock.now() - began)
 
 
 def check_reindex(uri: Uri, mode: str, caller: Caller) -> None:
@@ -75,27 +75,27 @@ def check_reindex(uri: Uri, mode: str, caller: Caller) -> None:
         raise Denied(f"{uri} is not yours to reindex", remedy="reindex below viking://~", details={"uri": str(uri)})
 
 
-async def reindex(job: Job, doors: Doors) -> None:
+async def reindex(job: Job, ports: Ports) -> None:
     """Do it, file by file; a run that is repeated begins again and ends the same."""
-    tenant = doors.ledger.tenant(job.caller, bulk=True)
-    wishes, began = job.payload, doors.clock.now()
+    tenant = ports.ledger.tenant(job.caller, bulk=True)
+    wishes, began = job.payload, ports.clock.now()
     uri, mode = Uri.parse(str(wishes["uri"])), str(wishes["mode"])
     tally = _Tally()
     if mode == "prune_orphans":
-        await _prune(uri, tally, tenant, doors)
+        await _prune(uri, tally, tenant, ports)
     else:
         nodes = await _nodes(uri, bool(wishes["recursive"]), tally, tenant)
         for index, node in enumerate(nodes):
             if index % TOLD_EVERY == 0:
                 told = f"reindexing {index} of {len(nodes)}"
                 await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage=told),)))
-            await _rebuild(node, mode, tally, tenant, doors)
+            await _rebuild(node, mode, tally, tenant, ports)
     if wishes["tags"]:
         await set_tags(
             uri, wishes["tags"], append=bool(wishes["append"]), recursive=bool(wishes["recursive"]),
-            caller=job.caller, doors=doors,
+            caller=job.caller, ports=ports,
         )  # fmt: skip
-    result = _result(uri, str(wishes["type"]), mode, tally, doors.clock.now() - began)
+    result = _result(uri, str(wishes["type"]), mode, tally, ports.clock.now() - began)
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
     await tenant.commit(Commit((done,), FOLLOWING, done=job.id))
 
@@ -113,11 +113,11 @@ async def _nodes(uri: Uri, recursive: bool, tally: _Tally, tenant: Tenant) -> li
     return [node for node in (top, *below) if node.id and not session_of(node.uri)]
 
 
-async def _rebuild(node: Node, mode: str, tally: _Tally, tenant: Tenant, doors: Doors) -> None:
+async def _rebuild(node: Node, mode: str, tally: _Tally, tenant: Tenant, ports: Ports) -> None:
     """A node that is gone, or is written anew meanwhile, has nothing left to rebuild: that write indexed it."""
     tally.scanned += 1
     try:
-        change = await (_of_directory if node.is_dir else _of_file)(node, mode, tenant, doors)
+        change = await (_of_directory if node.is_dir else _of_file)(node, mode, tenant, ports)
         if change is None:
             tally.unsupported += 0 if node.is_dir else 1
             return
@@ -131,19 +131,19 @@ async def _rebuild(node: Node, mode: str, tally: _Tally, tenant: Tenant, doors: 
             tally.warnings.append(f"{node.uri}: {bad}")
 
 
-async def _of_file(node: Node, mode: str, tenant: Tenant, doors: Doors) -> SetChunks | None:
+async def _of_file(node: Node, mode: str, tenant: Tenant, ports: Ports) -> SetChunks | None:
     data = await tenant.read(node.uri)
-    document = await doors.compute.run(parse, node.uri, data, doors)
-    chunks = await doors.compute.run(chunks_of_file, node.uri, document)
+    document = await ports.compute.run(parse, node.uri, data, ports)
+    chunks = await ports.compute.run(chunks_of_file, node.uri, document)
     if not chunks:
         return None
     # A memory's abstract is what it quotes: it is not made from its file.
     anew = mode == "semantic_and_vectors" and context_type(node.uri) is not ContextType.MEMORY
-    tiers = await doors.model.tiers_of_document(node.uri.name, document) if anew else None
+    tiers = await ports.model.tiers_of_document(node.uri.name, document) if anew else None
     return SetChunks(node.id, node.version, chunks, tiers)
 
 
-async def _of_directory(node: Node, mode: str, tenant: Tenant, doors: Doors) -> SetTiers | None:
+async def _of_directory(node: Node, mode: str, tenant: Tenant, ports: Ports) -> SetTiers | None:
     """A directory's own abstract and overview, indexed again as they are; files whose tiers are new mark it stale."""
     tiers = await tenant.tiers(node.uri)
     if tiers is None:
@@ -151,10 +151,10 @@ async def _of_directory(node: Node, mode: str, tenant: Tenant, doors: Doors) -> 
     return SetTiers(node.id, node.version, tiers, chunks_of_tiers(node.uri, tiers), checked=True, own=tiers)
 
 
-async def _prune(uri: Uri, tally: _Tally, tenant: Tenant, doors: Doors) -> None:
+async def _prune(uri: Uri, tally: _Tally, tenant: Tenant, ports: Ports) -> None:
     before = await tenant.consistency(uri, first=0)
     for _ in range(SLICES_MAX):
-        if not await doors.ledger.purge(nodes_max=NODES_PER_SLICE):
+        if not await ports.ledger.purge(nodes_max=NODES_PER_SLICE):
             break
     after = await tenant.consistency(uri, first=0)
     tally.scanned, tally.deleted = before.expected, before.dead - after.dead

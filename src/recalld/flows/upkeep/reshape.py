@@ -8,21 +8,21 @@ from recalld.domain.job import Job
 from recalld.domain.uri import Uri
 from recalld.flows.tree.shape import parse
 from recalld.flows.tree.write import FOLLOWING
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.rules.chunks import chunks_of_file
 
 
-async def reshape(job: Job, doors: Doors) -> None:
+async def reshape(job: Job, ports: Ports) -> None:
     """Parse the file as it is now; if it changes meanwhile, that write has left a job of its own."""
-    tenant = doors.ledger.tenant(job.caller, bulk=True)
+    tenant = ports.ledger.tenant(job.caller, bulk=True)
     uri = Uri.parse(str(job.payload["uri"]))
     try:
         node, data = await tenant.file(uri)
     except NotFound:
         await tenant.commit(Commit(done=job.id))
         return
-    document = await doors.compute.run(parse, uri, data, doors)
-    chunks = await doors.compute.run(chunks_of_file, uri, document)
-    tiers = await doors.model.tiers_of_document(uri.name, document)
+    document = await ports.compute.run(parse, uri, data, ports)
+    chunks = await ports.compute.run(chunks_of_file, uri, document)
+    tiers = await ports.model.tiers_of_document(uri.name, document)
     change = SetChunks(node.id, node.version, chunks, tiers, quiet=bool(job.payload.get("quiet")))
     await tenant.commit(Commit((change,), FOLLOWING, done=job.id))

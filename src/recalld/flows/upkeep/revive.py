@@ -10,7 +10,7 @@ from recalld.domain.node import Kind, Node
 from recalld.domain.uri import Uri
 from recalld.flows.tree.shape import parse
 from recalld.flows.tree.write import FOLLOWING
-from recalld.ports.doors import Doors
+from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import session_of
 from recalld.rules.chunks import chunks_of_file
@@ -19,36 +19,36 @@ from recalld.rules.own_text import chunks_of_own_text
 PAGE = 200
 
 
-async def revive(job: Job, doors: Doors) -> None:
+async def revive(job: Job, ports: Ports) -> None:
     """Go through the restored subtree in the order its nodes were made; done again, it does what is left."""
     uri, after = Uri.parse(str(job.payload["uri"])), 0
-    tenant = doors.ledger.tenant(job.caller, bulk=True)
+    tenant = ports.ledger.tenant(job.caller, bulk=True)
     try:
-        while nodes := await doors.ledger.unindexed(job.caller, uri, after=after, limit=PAGE):
+        while nodes := await ports.ledger.unindexed(job.caller, uri, after=after, limit=PAGE):
             for node in nodes:
-                await _index(node, tenant, doors)
+                await _index(node, tenant, ports)
             after = nodes[-1].id
     except NotFound:
         pass  # removed again: there is nothing to index
     await tenant.commit(Commit((), FOLLOWING, done=job.id))
 
 
-async def _index(node: Node, tenant: Tenant, doors: Doors) -> None:
+async def _index(node: Node, tenant: Tenant, ports: Ports) -> None:
     try:
-        chunks = await (_of_message if node.kind is Kind.MESSAGE else _of_file)(node, tenant, doors)
+        chunks = await (_of_message if node.kind is Kind.MESSAGE else _of_file)(node, tenant, ports)
         if chunks:
             await tenant.commit(Commit((SetChunks(node.id, node.version, chunks),)))
     except (NotFound, Invalid, Corrupt):
         return  # removed meanwhile, or not readable: found by its name and its directory, as before
 
 
-async def _of_file(node: Node, tenant: Tenant, doors: Doors) -> tuple[Chunk, ...]:
+async def _of_file(node: Node, tenant: Tenant, ports: Ports) -> tuple[Chunk, ...]:
     if session_of(node.uri):
         return ()  # tool outputs and views of a session are found through its messages
-    document = await doors.compute.run(parse, node.uri, await tenant.read(node.uri), doors)
-    return await doors.compute.run(chunks_of_file, node.uri, document)
+    document = await ports.compute.run(parse, node.uri, await tenant.read(node.uri), ports)
+    return await ports.compute.run(chunks_of_file, node.uri, document)
 
 
-async def _of_message(node: Node, tenant: Tenant, doors: Doors) -> tuple[Chunk, ...]:
+async def _of_message(node: Node, tenant: Tenant, ports: Ports) -> tuple[Chunk, ...]:
     message = await tenant.message(node.uri)
-    return await doors.compute.run(chunks_of_own_text, message)
+    return await ports.compute.run(chunks_of_own_text, message)

@@ -47,7 +47,7 @@ from recalld.surfaces.http.crossorigin import CrossOriginProtection
 from recalld.surfaces.http.document import openapi
 from recalld.surfaces.http.errors import of_status
 from recalld.surfaces.http.frame import Frame, Named, OnRequest, Seen
-from recalld.surfaces.http.guest import Door, Guests
+from recalld.surfaces.http.guest import Guests, HttpContext
 from recalld.surfaces.http.reply import failure, plain
 from recalld.surfaces.http.route import Handling, Verb
 
@@ -130,7 +130,7 @@ def create_app(
 
     ``engine`` None: it is still being opened, set ``app.front.engine`` when it is; until then all but /health and
     /ready answer 503. ``on_request`` is called after every request and must not block.
-    ``guests``: applications of other surfaces by path, each made with the door that says who asks.
+    ``guests``: applications of other surfaces by path, each made with the context that identifies callers.
 
     The caller closes ``app.front`` when the application has ended.
     """
@@ -150,7 +150,9 @@ def create_app(
     for verb in VERBS:
         app.router.routes.append(Route(verb.path, Handling(verb, app.front), methods=[verb.method]))
     for path, guest in (guests or {}).items():
-        app.router.routes.append(Route(path, Named(path, guest(Door(app.front))), methods=["GET", "POST", "DELETE"]))
+        app.router.routes.append(
+            Route(path, Named(path, guest(HttpContext(app.front))), methods=["GET", "POST", "DELETE"])
+        )
     app.router.routes += _documents(app)
     app.router.routes += fringe.refusals()
     app.add_exception_handler(HTTPException, _refused)

@@ -31,7 +31,7 @@ _STANDING = "recalld.standing"
 """Key in the ASGI scope of how the caller stood when the request came in."""
 
 
-class Door:
+class HttpContext:
     """Lent once to each guest."""
 
     def __init__(self, front: Front) -> None:
@@ -169,5 +169,5 @@ async def _left(call: Request) -> None:
         pass
 
 
-Guests = Mapping[str, Callable[[Door], ASGIApp]]
+Guests = Mapping[str, Callable[[HttpContext], ASGIApp]]
 """Path -> what makes the application there."""

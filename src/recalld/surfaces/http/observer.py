@@ -32,7 +32,7 @@ async def vikingdb(call: Call) -> dict[str, Any]:
 
 
 async def models(call: Call) -> dict[str, Any]:
-    """The models behind their doors."""
+    """The models in use."""
     return _models(call.engine.findings(), call.front.tally)
 
 
@@ -77,7 +77,7 @@ def _vikingdb(found: Findings, _: Tally) -> dict[str, Any]:
 
 
 def _models(found: Findings, _: Tally) -> dict[str, Any]:
-    rows: Rows = [(m.door, m.name, m.state) for m in found.models]
+    rows: Rows = [(m.role, m.name, m.state) for m in found.models]
     return _plain("models", all(m.state in _WELL for m in found.models), _table(("Model", "Name", "State"), rows))
 
 

@@ -27,7 +27,7 @@ _JSON = b"application/json"
 _NEGOTIATED = frozenset({b"content-type", b"accept"})
 
 
-class Door(Protocol):
+class HttpContext(Protocol):
     """What the HTTP server lends: who asks, by the rule of all its routes, and its threads."""
 
     async def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
@@ -66,15 +66,15 @@ class Door(Protocol):
 class Mcp:
     """The endpoint. The protocol's library is loaded with the first request, on a thread."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, context: HttpContext) -> None:
+        self._context = context
         self._answer: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            engine, workspace = await self._door.enter(scope)
+            engine, workspace = await self._context.enter(scope)
             if self._answer is None:
-                self._answer = await self._door.off_loop(_load)
+                self._answer = await self._context.off_loop(_load)
         except RecalldError as error:
             await self._refused(error, _REFUSED)(scope, receive, send)
             return
@@ -84,34 +84,34 @@ class Mcp:
         scope["headers"] = _plain_headers(scope)
         scope[_KEY] = self._desk(scope, engine, workspace)
         try:
-            await self._door.exchange(scope, receive, send, workspace, self._answer)
+            await self._context.exchange(scope, receive, send, workspace, self._answer)
         except RecalldError as error:
             await self._refused(error, _UNREADABLE)(scope, receive, send)
 
     def _desk(self, scope: Scope, engine: Engine, workspace: Workspace) -> Desk:
         async def opened(temp_file_id: str) -> tuple[Path, str]:
-            return await self._door.upload(scope, temp_file_id)
+            return await self._context.upload(scope, temp_file_id)
 
         def ticket(uri: str) -> str:
-            return self._door.ticket(scope, workspace, uri)
+            return self._context.ticket(scope, workspace, uri)
 
         def upload_ticket(wish: Mapping[str, Any]) -> str:
-            return self._door.upload_ticket(scope, workspace, wish)
+            return self._context.upload_ticket(scope, workspace, wish)
 
         def place(kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
-            return self._door.place(workspace, kind, waits)
+            return self._context.place(workspace, kind, waits)
 
         return Desk(engine, workspace, opened, ticket, upload_ticket, place)
 
     def _refused(self, error: RecalldError, code: int) -> Response:
-        status, headers = self._door.refusal(error)
+        status, headers = self._context.refusal(error)
         told = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": str(error)}}
         return Response(json.dumps(told), status, headers, "application/json")
 
 
 def _plain_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
     """A request's headers as the protocol's library wants them: a message that says nothing of what it accepts takes anything,
-    and whoever lent the door has made sure that its body is JSON."""
+    and the HTTP server has checked that its body is JSON."""
     headers: list[tuple[bytes, bytes]] = list(scope["headers"])
     if scope["method"] != "POST":
         return headers

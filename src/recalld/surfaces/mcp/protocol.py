@@ -23,7 +23,7 @@ from .tools import TOOLS, call
 
 _OPEN = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 BODY_BYTES_MAX = 96 * 1024 * 1024
-"""The library's own bound; whoever lends the door has read the body and holds a tighter one."""
+"""The library's own bound; the HTTP server has read the body and enforces a tighter one."""
 
 
 def listing() -> types.ListToolsResult:

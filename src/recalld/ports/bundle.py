@@ -1,4 +1,4 @@
-"""All doors of one house, bound together once by ``app/build``."""
+"""All ports of one store in one object, built once by ``app/build``."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def no_linger(text: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
-    """What flows may reach. ``embedder`` None: recall is lexical by choice; ``reranker`` None: fused order by choice.
+class Ports:
+    """What use cases may use. ``embedder`` None: recall is lexical by choice; ``reranker`` None: fused order by choice.
 
     ``former``: the model whose vectors serve until those of ``embedder`` are complete (None: there is no such model here).
 
