@@ -55,11 +55,11 @@ async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pyte
         asked = 0
         while growing:
             scope = await catalog.resolve_scope(Caller(user="ana"), Query("q"))
-            space = await vectors.space(scope.partition_ids, "m")
-            found = await space.search(scope, rows[(k + asked) % len(rows)], hits_max=5)
+            index = await vectors.refresh(scope.partition_ids, "m")
+            found = await index.search(scope, rows[(k + asked) % len(rows)], hits_max=5)
             words = await lexicon.match(scope, ("word1", f"of{asked % STEPS}", "nowhere"), ())
             table = await catalog.table(scope, np.union1d(found.ids, words.chunk), around=4)
-            near = await space.cosines(rows[0], table.ids)
+            near = await index.cosines(rows[0], table.ids)
             assert not np.isnan(near.scores[np.isin(table.ids, found.ids)]).any()
             assert np.isin(found.ids, np.concatenate(scope.chunks)).all()
             assert np.isin(found.ids, table.ids).all()

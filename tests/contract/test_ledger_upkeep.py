@@ -111,7 +111,9 @@ async def test_a_model_takes_over_under_constant_traffic(house: House) -> None:
 async def test_each_space_changes_over_by_itself(house: House) -> None:
     async def serves(*users: str) -> str:
         owners = [o for user in users for (o,) in await house.rows(f"SELECT id FROM owner WHERE user = '{user}'")]
-        return await ExactVectors(house.ledger.readers, Pool("looking", running_max=1, waiting_max=1)).serving(owners)
+        return await ExactVectors(house.ledger.readers, Pool("looking", running_max=1, waiting_max=1)).serving_model(
+            owners
+        )
 
     await house.ledger.want("m1", WIDTH)
     await house.do(append("s", "m1"))

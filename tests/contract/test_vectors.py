@@ -10,7 +10,7 @@ import pytest
 from recalld.adapters.vectors import exact
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.adapters.vectors.memory import MemoryVectors
-from recalld.ports.index import DenseMatches, SearchScope, VectorSpace
+from recalld.ports.index import DenseMatches, SearchScope, VectorIndex
 from tests.shelf import Shelf
 
 WIDTH = 16
@@ -38,8 +38,8 @@ class Filled:
     async def search(
         self, scope: SearchScope, vector: np.ndarray, *, hits_max: int = 5, model: str = "m"
     ) -> DenseMatches:
-        space: VectorSpace = await self.vectors.space(scope.partition_ids, model)
-        return await space.search(scope, vector, hits_max=hits_max)
+        index: VectorIndex = await self.vectors.refresh(scope.partition_ids, model)
+        return await index.search(scope, vector, hits_max=hits_max)
 
     def put(self, rows: dict[int, np.ndarray], model: str = "m") -> None:
         self.shelf.vectors(model, WIDTH, rows)
@@ -99,10 +99,10 @@ async def test_cosines_of_named_chunks(filled: Filled) -> None:
     rows = unit(5)
     scope = filled.write("ana", rows)
     asked = np.append(scope.chunks[0][1:3], 9_999)
-    got = await (await filled.vectors.space(scope.partition_ids, "m")).cosines(rows[0], asked)
+    got = await (await filled.vectors.refresh(scope.partition_ids, "m")).cosines(rows[0], asked)
     assert np.allclose(got.scores[:2], rows[1:3] @ rows[0], atol=2e-3)
     assert np.isnan(got.scores[2])
-    assert got.known == 2
+    assert got.vector_count == 2
 
 
 async def test_a_large_partition_is_searched_by_candidates_that_are_rescored() -> None:
@@ -120,7 +120,7 @@ async def test_a_large_partition_is_searched_by_candidates_that_are_rescored() -
 
 @pytest.mark.parametrize("exact_max", [5, 100_000])
 @pytest.mark.parametrize("rewrites", [60, pytest.param(10_000, marks=pytest.mark.slow)])
-async def test_vectors_of_what_has_gone_are_let_go(
+async def test_vectors_of_deleted_chunks_are_evicted(
     monkeypatch: pytest.MonkeyPatch, rewrites: int, exact_max: int
 ) -> None:
     monkeypatch.setattr(exact, "SPARE_ROWS", rewrites // 6)
@@ -131,10 +131,10 @@ async def test_vectors_of_what_has_gone_are_let_go(
             filled.shelf.c.execute("SELECT node FROM chunk ORDER BY id LIMIT 1 OFFSET 10").fetchone()[0]
         )
         scope = filled.write("ana", rows[20 + n : 21 + n])
-        await filled.vectors.space(scope.partition_ids, "m")
-    (kept,) = filled.vectors._kept.values()
-    assert kept.shelf.count <= 3 * 20 + rewrites // 3
-    assert (kept.index is None) == (exact_max > 20)
+        await filled.vectors.refresh(scope.partition_ids, "m")
+    (cached,) = filled.vectors._cache.values()
+    assert cached.matrix.count <= 3 * 20 + rewrites // 3
+    assert (cached.index is None) == (exact_max > 20)
     live_ids = np.array([r[0] for r in filled.shelf.c.execute("SELECT id FROM chunk ORDER BY id")], np.int64)
     found = await filled.search(SearchScope(scope.partition_ids, (live_ids,), (), 0), rows[rewrites + 19])
     assert found.ids[np.argmax(found.scores)] == live_ids[-1]
@@ -145,6 +145,6 @@ async def test_memory_is_bounded_over_all_partitions() -> None:
     filled = Filled("exact", bytes_max=20_000)
     for user in range(30):
         scope = filled.write(f"u{user}", unit(40, seed=user))
-        await filled.vectors.space(scope.partition_ids, "m")
-    assert filled.vectors._bytes == sum(kept.bytes for kept in filled.vectors._kept.values()) <= 20_000
-    assert len(filled.vectors._kept) > 1
+        await filled.vectors.refresh(scope.partition_ids, "m")
+    assert filled.vectors._bytes == sum(cached.bytes for cached in filled.vectors._cache.values()) <= 20_000
+    assert len(filled.vectors._cache) > 1

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from recalld.adapters.catalog import sqlite as catalog
-from recalld.adapters.vectors.exact import ExactSpace
+from recalld.adapters.vectors.exact import ExactIndex
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
 from recalld.domain.errors import Busy
@@ -87,7 +87,7 @@ async def test_the_reranker(tmp_path: Path) -> None:
 
 async def test_the_vector_index(tmp_path: Path) -> None:
     async with house(tmp_path) as http:
-        with frozen(ExactSpace, "_cosines"):
+        with frozen(ExactIndex, "_cosines"):
             assert await finds(http) == ([HERON], "vectors")
 
 

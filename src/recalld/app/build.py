@@ -60,7 +60,7 @@ async def open_ports(config: Config) -> AsyncIterator[Ports]:
         await ledger.want(
             ports.embedder.fingerprint if ports.embedder else "", ports.embedder.width if ports.embedder else 0
         )
-        former = _former(await ports.vectors.serving(), ports.embedder)
+        former = _former(await ports.vectors.serving_model(), ports.embedder)
         if former is not None:
             stack.push_async_callback(former.close)
         care = maintenance(ledger)

@@ -119,10 +119,11 @@ class DenseMatches:
 
 @dataclass(frozen=True, slots=True)
 class Cosines:
-    """Of chunks that were asked for: ``scores`` in their order, NaN where there is no vector; ``known``: how many have one."""
+    """Cosines of given chunks: ``scores`` in the order of the ids, NaN where a chunk has no vector; ``vector_count``: how
+    many have one."""
 
     scores: Scores
-    known: int
+    vector_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class Lexicon(Protocol):
         ...
 
 
-class VectorSpace(Protocol):
+class VectorIndex(Protocol):
     """Stored vectors of some owners and one model, at least as new as when it was asked for."""
 
     async def search(self, scope: SearchScope, vector: Scores, *, hits_max: int) -> DenseMatches:
@@ -170,12 +171,12 @@ class VectorSpace(Protocol):
 class Vectors(Protocol):
     """Nearest neighbours among stored vectors."""
 
-    async def space(self, partition_ids: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> VectorSpace:
+    async def refresh(self, partition_ids: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> VectorIndex:
         """Vectors of these owners, brought up to the store's end: looking into them waits for the disk no more.
         ``linger_s``: so long it may wait for others who ask the same. Raises ``Busy``."""
         ...
 
-    async def serving(self, partition_ids: Sequence[int] = ()) -> str:
+    async def serving_model(self, partition_ids: Sequence[int] = ()) -> str:
         """Fingerprint of the model to search these owners' chunks with: the wanted one once all they had when it was first
         wanted have had its vectors, the one before until then ("" = none was ever wanted). A chunk that is new since then
         does not change it back. No ``partition_ids``: all of the store's."""

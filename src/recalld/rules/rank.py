@@ -27,7 +27,7 @@ SPARE_ROWS = 8
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What one query found. Postings: ``term[k]`` stands ``count[k]`` times in row ``row[k]``; ``idf`` per term;
-    ``cosine`` per row, NaN where there is no vector, None = no vectors at all; ``known``: how many rows have one;
+    ``cosine`` per row, NaN where there is no vector, None = no vectors at all; ``vector_count``: how many rows have one;
     ``phrase``: rows that hold all of it;
     ``floor``/``ceiling``: the model's cosines of unrelated and of equal texts."""
 
@@ -36,7 +36,7 @@ class Evidence:
     count: NDArray[np.float32]
     idf: Floats
     cosine: NDArray[np.float32] | None
-    known: int
+    vector_count: int
     phrase: Rows
     floor: float = 0.0
     ceiling: float = 1.0
@@ -176,10 +176,10 @@ def _blend(cosine: NDArray[np.float32], found: Evidence, known: Prepared) -> Flo
     """Cosines with the mixture of each row's vector and its neighbours', had it been made. A row that has no vector yet
     gets what an average row has."""
     own = np.append(cosine.astype(np.float64), 0.0)
-    if found.known < len(cosine):
+    if found.vector_count < len(cosine):
         missing = np.flatnonzero(np.isnan(own))
         own[missing] = 0.0
-        own[missing] = float(own.sum()) / found.known if found.known else found.floor
+        own[missing] = float(own.sum()) / found.vector_count if found.vector_count else found.floor
     return np.asarray(known.kin.mixed(own) / known.vector_norm, np.float64)
 
 

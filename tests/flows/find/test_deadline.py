@@ -71,10 +71,10 @@ async def test_a_part_that_is_late_or_full_is_done_without(house: House, part: s
         case "space":
             inner = ports.vectors
 
-            async def space(*partition_ids: Any, **rest: Any) -> Any:
-                return Like(await inner.space(*partition_ids, **rest), cosines=trouble, search=trouble)
+            async def refresh(*partition_ids: Any, **rest: Any) -> Any:
+                return Like(await inner.refresh(*partition_ids, **rest), cosines=trouble, search=trouble)
 
-            ports.vectors = Like(inner, space=space)
+            ports.vectors = Like(inner, refresh=refresh)
         case "compute":
             ports.compute = Like(ports.compute, run=trouble)
         case _:
@@ -89,10 +89,10 @@ async def test_cosines_of_candidates_are_done_without(house: House, trouble: Any
     """A large scope looks for vectors twice: near the question, and of what words have found."""
     inner = house.ports.vectors
 
-    async def space(*partition_ids: Any, **rest: Any) -> Any:
-        return Like(await inner.space(*partition_ids, **rest), cosines=trouble)
+    async def refresh(*partition_ids: Any, **rest: Any) -> Any:
+        return Like(await inner.refresh(*partition_ids, **rest), cosines=trouble)
 
-    house.ports.vectors = Like(inner, space=space)
+    house.ports.vectors = Like(inner, refresh=refresh)
     answer = await asked(house)
     assert len(answer.hits) == 10
     assert answer.degraded == ("vectors",)
@@ -109,7 +109,7 @@ async def test_which_model_serves_is_asked_within_the_deadline(house: House, mon
     monkeypatch.setattr(finding, "replace", lambda ports, **changed: SimpleNamespace(**{**vars(ports), **changed}))
     house.ports.former = house.ports.embedder
     for trouble in (never, full):
-        house.ports.vectors = Like(house.ports.vectors, serving=trouble)
+        house.ports.vectors = Like(house.ports.vectors, serving_model=trouble)
         answer = await asked(house)
         assert (len(answer.hits), answer.degraded) == (10, ("vectors",))
 

@@ -117,12 +117,12 @@ async def test_another_model_is_built_beside_and_the_former_serves_until_it_is_c
         await house.write(f"{ROOT}/heron.md", "the heron stood still")
         await house.settle()
     async with house_at(tmp_path, embedder={"kind": "hash", "width": 32}) as house:
-        assert await house.ports.vectors.serving() == former
+        assert await house.ports.vectors.serving_model() == former
         assert await _closeness(house, "the heron stood still") > 0.9
         await house.write(f"{ROOT}/stork.md", "the stork flew")
         assert await house.found("stork") == [f"{ROOT}/stork.md"]
         await house.settle()
-        assert await house.ports.vectors.serving() == wanted
+        assert await house.ports.vectors.serving_model() == wanted
         assert await _closeness(house, "the heron stood still") > 0.9
         await house.ports.ledger.prune(keep_s=0)
         usage = await house.r.usage()

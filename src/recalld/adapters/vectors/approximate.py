@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recalld.ports.index import Ids, Scores
 
-from .shelf import rows_of
+from .vector_matrix import rows_of
 
 
 class Approximate:
@@ -26,7 +26,7 @@ class Approximate:
         """Memory held, about: four bits a number, and two places an id."""
         return len(self._ids) * (self._width // 2 + 16)
 
-    def take(self, ids: Ids, vectors: NDArray[np.floating]) -> None:
+    def append(self, ids: Ids, vectors: NDArray[np.floating]) -> None:
         """Add vectors, one a row. One that it has stays as it is: a place to look, scored elsewhere."""
         _, known = rows_of(self._ids, ids)
         new = ids[~known]

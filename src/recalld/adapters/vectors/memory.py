@@ -22,29 +22,29 @@ class MemoryVectors:
             _check(row)
         self._rows.setdefault(fingerprint, {}).update(rows)
 
-    async def space(self, partition_ids: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> MemorySpace:
+    async def refresh(self, partition_ids: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> MemoryIndex:
         """See ``ports.index.Vectors``."""
-        return MemorySpace(self._rows.get(fingerprint, {}))
+        return MemoryIndex(self._rows.get(fingerprint, {}))
 
-    async def serving(self, partition_ids: Sequence[int] = ()) -> str:
+    async def serving_model(self, partition_ids: Sequence[int] = ()) -> str:
         """See ``ports.index.Vectors``: the first model that brought any vectors."""
         return next(iter(self._rows), "")
 
 
-class MemorySpace:
-    """See ``ports.index.VectorSpace``."""
+class MemoryIndex:
+    """See ``ports.index.VectorIndex``."""
 
     def __init__(self, rows: Mapping[int, Scores]) -> None:
         self._rows = rows
 
     async def search(self, scope: SearchScope, vector: Scores, *, hits_max: int) -> DenseMatches:
-        """See ``ports.index.VectorSpace``."""
+        """See ``ports.index.VectorIndex``."""
         _check(vector)
         ids = np.array(sorted(i for part in scope.chunks for i in part.tolist() if i in self._rows), np.int64)
         return DenseMatches(ids, np.array([self._rows[i] @ vector for i in ids.tolist()], np.float32), exact=True)
 
     async def cosines(self, vector: Scores, ids: Ids) -> Cosines:
-        """See ``ports.index.VectorSpace``."""
+        """See ``ports.index.VectorIndex``."""
         _check(vector)
         rows = [self._rows.get(i) for i in ids.tolist()]
         scores = np.array([np.nan if row is None else row @ vector for row in rows], np.float32)

@@ -67,7 +67,7 @@ async def _find(query: Query, caller: Caller, ports: Ports, begun: float, deadli
             return Answer((), (), tuple(stages), query.ignored)
         found = await recall(planned, scope, asked, ports, end=searched)
     table, evidence = await rows_of(scope, found, ports, end=ranked_by)
-    stage("recall", f"{len(evidence.row)} postings, {evidence.known} vectors")
+    stage("recall", f"{len(evidence.row)} postings, {evidence.vector_count} vectors")
     rows, entry, prepared = await ready(table, ports, end=ranked_by)
     ranked = rank(query.text, rows, evidence, DEFAULT, prepared)
     cut = CUT if query.score_min is None else query.score_min
@@ -87,7 +87,7 @@ async def _serving(query: Query, caller: Caller, ports: Ports, end: float) -> tu
     try:
         async with asyncio.timeout_at(end):
             scope = await ports.catalog.resolve_scope(caller, query)
-            serving = await ports.vectors.serving(scope.partition_ids)
+            serving = await ports.vectors.serving_model(scope.partition_ids)
     except (Busy, Upstream, TimeoutError):
         return replace(ports, embedder=None), ("vectors",)
     if serving != ports.former.fingerprint:

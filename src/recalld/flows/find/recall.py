@@ -23,7 +23,7 @@ from recalld.ports.index import (
     LexicalMatches,
     Scores,
     SearchScope,
-    VectorSpace,
+    VectorIndex,
 )
 from recalld.ports.maintenance import LEXICON, VECTORS
 from recalld.rules.rank import Evidence, idf
@@ -40,13 +40,13 @@ NEIGHBOURS = 4
 @dataclass(slots=True)
 class Found:
     """What the searches brought (None: late, failed or not there) and the parts that were missing. ``table``: all rows of a
-    reach that is scored in full, ``cosines`` theirs; ``dense``: the best of a larger one; ``space``: where
+    reach that is scored in full, ``cosines`` theirs; ``dense``: the best of a larger one; ``index``: where
     vectors are looked for; ``former``: terms that only older chunks can hold."""
 
     table: ChunkTable | None = None
     lexical: LexicalMatches | None = None
     dense: DenseMatches | None = None
-    space: VectorSpace | None = None
+    index: VectorIndex | None = None
     cosines: Cosines | None = None
     vector: Scores | None = None
     degraded: tuple[str, ...] = ()
@@ -132,7 +132,7 @@ async def _dense(
     try:
         async with asyncio.timeout_at(end):  # while the question's vector is on its way
             model, linger_s = ports.embedder.fingerprint, ports.linger_s(plan.text)
-            found.space = await ports.vectors.space(scope.partition_ids, model, linger_s=linger_s)
+            found.index = await ports.vectors.refresh(scope.partition_ids, model, linger_s=linger_s)
     except Corrupt:
         ports.derived.suspects.add(VECTORS)
         missing = (VECTORS,)
@@ -140,20 +140,20 @@ async def _dense(
         missing = (VECTORS,)
     question = await asked
     found.degraded += question.degraded
-    if question.vector is not None and found.space is not None:
+    if question.vector is not None and found.index is not None:
         try:
             async with asyncio.timeout_at(end):
-                await _compared(question.vector, scope, found.space, found)
+                await _compared(question.vector, scope, found.index, found)
         except (Busy, Upstream, TimeoutError):
             missing = (VECTORS,)
     found.degraded += missing
 
 
-async def _compared(vector: Scores, scope: SearchScope, space: VectorSpace, found: Found) -> None:
+async def _compared(vector: Scores, scope: SearchScope, index: VectorIndex, found: Found) -> None:
     if found.table is not None:
-        found.cosines = await space.cosines(vector, found.table.ids)
+        found.cosines = await index.cosines(vector, found.table.ids)
     else:
-        found.dense = await space.search(scope, vector, hits_max=DENSE_HITS)
+        found.dense = await index.search(scope, vector, hits_max=DENSE_HITS)
     found.vector = vector
 
 
@@ -214,16 +214,18 @@ def _candidates(found: Found) -> Ids:
 
 
 async def _asked(ids: Ids, found: Found) -> Cosines | None:
-    if found.vector is None or found.space is None or not len(ids):
+    if found.vector is None or found.index is None or not len(ids):
         return None
-    return await found.space.cosines(found.vector, ids)
+    return await found.index.cosines(found.vector, ids)
 
 
 def _evidence(
     ids: Ids, lexical: LexicalMatches | None, cosines: Cosines | None, former: frozenset[str] = frozenset()
 ) -> Evidence:
     none = np.zeros(0, np.int32)
-    cosine, known = (cosines.scores, cosines.known) if cosines is not None and cosines.known else (None, 0)
+    cosine, known = (
+        (cosines.scores, cosines.vector_count) if cosines is not None and cosines.vector_count else (None, 0)
+    )
     if lexical is None or not len(ids):
         return Evidence(none, none, np.zeros(0, np.float32), np.zeros(0), cosine, known, none)
     at = np.minimum(np.searchsorted(ids, lexical.chunk), len(ids) - 1)
@@ -238,6 +240,6 @@ def _evidence(
         count=lexical.count[there],
         idf=worth,
         cosine=cosine,
-        known=known,
+        vector_count=known,
         phrase=phrase.astype(np.int32),
     )
