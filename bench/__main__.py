@@ -1,4 +1,4 @@
-"""``python -m bench``: every budget of the house, measured on this machine, beside what the machine gives without us."""
+"""``python -m bench``: every performance budget, measured on this machine, next to what the machine does without recalld."""
 
 from __future__ import annotations
 

@@ -30,13 +30,13 @@ from recalld.domain.caller import Caller
 from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
-from recalld.flows.find import find as find_module
-from recalld.flows.find.plan import plan
-from recalld.flows.find.recall import recall, rows_of
 from recalld.rules.rank import fold, rank
 from recalld.rules.rowset import Rowset
 from recalld.rules.transcript_header import epoch_of
 from recalld.rules.weights import DEFAULT, Weights
+from recalld.usecases.find import find as find_module
+from recalld.usecases.find.plan import plan
+from recalld.usecases.find.recall import recall, rows_of
 from tests.shelf import Shelf
 
 SETS = ("locomo", "beam-100K", "cranfield", "drcd", "cosqa", "metatool", "bfcl")

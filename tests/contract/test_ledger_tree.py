@@ -151,15 +151,15 @@ async def test_the_user_directory_shows_a_user_only_itself(house: House) -> None
 
 
 async def test_accounts_never_meet(house: House) -> None:
-    stranger = ROOT.__class__("other", "ana", ROOT.role)
+    outsider = ROOT.__class__("other", "ana", ROOT.role)
     await house.do(put("resources/a.md", "needle"), put("user/ana/memories/a.md", "needle"))
     node = await house.tenant().stat(at("resources/a.md"))
-    assert await house.names("resources", stranger) == []
-    assert await house.tenant(stranger).log() == []
-    assert await house.ledger.node_text(stranger, node.id) is None
-    grep = house.tenant(stranger).grep_candidates(at(""), literal="needle", fold=True, depth_max=9, after=0, limit=9)
+    assert await house.names("resources", outsider) == []
+    assert await house.tenant(outsider).log() == []
+    assert await house.ledger.node_text(outsider, node.id) is None
+    grep = house.tenant(outsider).grep_candidates(at(""), literal="needle", fold=True, depth_max=9, after=0, limit=9)
     assert await grep == []
-    receipt = await house.do(SetTiers(node.id, 1, TIERS), caller=stranger)
+    receipt = await house.do(SetTiers(node.id, 1, TIERS), caller=outsider)
     assert receipt.stale == 1
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from recalld.app.history import HistoryVerbs
 from recalld.domain.errors import Conflict
-from recalld.flows.history import undo as undoing
+from recalld.usecases.history import undo as undoing
 from tests.contract.ledger_house import sound
 from tests.crash.test_power_cut import HASH, PowerCut, Wire, wired
 from tests.crash.test_power_cut import invariants as never

@@ -1,4 +1,4 @@
-"""Where things stand in the house: what the inspections share."""
+"""Paths and syntax trees that the architecture tests share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SRC = ROOT / "src" / "recalld"
 TESTS = ROOT / "tests"
 DOCS = ROOT / "docs"
 SOURCES = sorted(SRC.rglob("*.py"))
-ROOMS = ("domain", "rules", "ports", "prompts", "infra", "flows", "adapters", "app", "surfaces")
+PACKAGES = ("domain", "rules", "ports", "prompts", "infra", "usecases", "adapters", "app", "surfaces")
 
 
 def rel(path: Path) -> str:

@@ -50,14 +50,14 @@ def test_every_operation_says_what_it_does(kind: type) -> None:
     assert not kind.__doc__.startswith(f"{kind.__name__}(")
 
 
-NOUNS = "account agent archive blob caller chunk commit fingerprint flow hit job lane ledger level memory message node "
+NOUNS = "account agent archive blob caller chunk commit fingerprint hit job lane ledger level memory message node "
 NOUNS += (
     "overview abstract owner plugin pool receipt resource rule session skill tenant tier uri worker watchdog tripwire"
 )
 
 
 @pytest.mark.parametrize("noun", NOUNS.split())
-def test_every_noun_of_the_house_is_in_the_glossary(noun: str) -> None:
+def test_every_own_noun_is_in_the_glossary(noun: str) -> None:
     assert f"**{noun}**" in (DOCS / "GLOSSARY.md").read_text(encoding="utf-8")
 
 

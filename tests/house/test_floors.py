@@ -1,4 +1,4 @@
-"""The building stands as drawn: floors, names, sizes, a tests room for every room."""
+"""Architecture rules: layers, names, sizes, tests for every package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.plan import ROOMS, ROOT, SOURCES, SRC, TESTS, parsed, rel
+from tests.house.plan import PACKAGES, ROOT, SOURCES, SRC, TESTS, parsed, rel
 
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
@@ -18,7 +18,7 @@ BANNED_NAMES = {"utils", "util", "common", "core", "base", "manager", "service",
 # Tables, not code: a long one is easier to read than two.
 LONG_FILES: set[str] = set()
 LONG_FUNCTIONS: set[str] = set()
-# Packages that hold ports or prompts: their tests are the contract suites and the flows that use them.
+# Packages of protocols or prompts: covered by the contract suites and the tests of the use cases.
 UNMIRRORED = {"ports", "prompts"}
 
 
@@ -34,14 +34,14 @@ def test_every_import_contract_is_kept() -> None:
     assert done.returncode == 0, done.stdout[-3_000:]
 
 
-def test_every_room_is_on_the_plan() -> None:
-    rooms = {path.name for path in SRC.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert rooms == set(ROOMS)
+def test_every_package_is_listed() -> None:
+    packages = {path.name for path in SRC.iterdir() if any(path.glob("*.py"))}
+    assert packages == set(PACKAGES)
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room not in UNMIRRORED])
-def test_every_room_has_its_tests(room: str) -> None:
-    assert list((TESTS / room).rglob("test_*.py")), f"tests/{room} is empty"
+@pytest.mark.parametrize("package", [package for package in PACKAGES if package not in UNMIRRORED])
+def test_every_package_has_tests(package: str) -> None:
+    assert list((TESTS / package).rglob("test_*.py")), f"tests/{package} is empty"
 
 
 @pytest.mark.parametrize("port", sorted(p.name for p in (SRC / "adapters").iterdir() if (p / "__init__.py").is_file()))
@@ -53,7 +53,7 @@ def test_every_port_has_tests_of_its_adapters(port: str) -> None:
     assert of_its_own or by_contract
 
 
-def test_no_room_or_file_has_a_name_that_says_nothing() -> None:
+def test_no_package_or_module_has_a_generic_name() -> None:
     named = [rel(path) for path in SOURCES if {path.stem, *path.relative_to(SRC).parts[:-1]} & BANNED_NAMES]
     assert named == []
 
@@ -63,7 +63,7 @@ def test_files_fit_one_sitting() -> None:
     assert long - LONG_FILES == set()
 
 
-def test_functions_fit_a_hand() -> None:
+def test_functions_fit_one_screen() -> None:
     long = {
         f"{rel(path)}:{function.name}"
         for path in SOURCES
@@ -111,11 +111,11 @@ def test_nothing_runs_at_import() -> None:
     assert running == []
 
 
-@pytest.mark.parametrize("room", ["domain", "rules"])
-def test_nouns_and_verbs_are_synchronous(room: str) -> None:
+@pytest.mark.parametrize("package", ["domain", "rules"])
+def test_domain_and_rules_are_synchronous(package: str) -> None:
     waits = [
         f"{rel(path)}:{node.lineno}"
-        for path in sorted((SRC / room).rglob("*.py"))
+        for path in sorted((SRC / package).rglob("*.py"))
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.AsyncFunctionDef | ast.Await)
     ]

@@ -14,8 +14,8 @@ from recalld.app.housekeeping import Housekeeping
 from recalld.app.usage import UsageVerbs
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Invalid
-from recalld.flows.upkeep.bill import USED_UP
 from recalld.infra.watchdog import Watchdog
+from recalld.usecases.upkeep.bill import USED_UP
 from tests.doubles.provider import WIDTH, Provider, provider
 from tests.house_fixture import House, house_at
 

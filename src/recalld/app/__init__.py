@@ -1,1 +1,1 @@
-"""The only room that knows everybody: config, plugins, build, engine, worker."""
+"""Application layer: config, plugins, wiring, engine, worker. The only package that imports all others below."""

@@ -11,11 +11,11 @@ from recalld.domain.commit import Commit, MakeDir
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.member import Account, Member
 from recalld.domain.uri import Uri
-from recalld.flows.members.leave import begin
 from recalld.ports.bundle import Ports
 from recalld.rules.glob import compile_glob
 from recalld.rules.keys import compose, derived
 from recalld.rules.roles import check_governs, check_root, check_user_name
+from recalld.usecases.members.leave import begin
 
 MEMBERS_PAGE = 10_000
 SECRET_BYTES = 32

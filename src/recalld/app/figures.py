@@ -7,12 +7,12 @@ from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.report import VectorCount
-from recalld.flows.find.scroll import Piece, scroll
-from recalld.flows.tree.memory_stats import count_memories
 from recalld.ports.bundle import Ports
 from recalld.rules.asking import ask
 from recalld.rules.filters import check_heeded
 from recalld.rules.memory_stats import MemoryStats
+from recalld.usecases.find.scroll import Piece, scroll
+from recalld.usecases.tree.memory_stats import count_memories
 
 _EVERYTHING = "everything"
 """A query has to have words; what only counts or lists does not look at them."""

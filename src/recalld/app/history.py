@@ -9,15 +9,15 @@ from recalld.domain.errors import Invalid
 from recalld.domain.history import FileVersion, LogFilter, LogPage, Undone
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
-from recalld.flows.history import undo as undoing
-from recalld.flows.history import versions as past
-from recalld.flows.tree.shape import text_of
 from recalld.ports.bundle import Ports
 from recalld.rules.address import context_type, resolve
 from recalld.rules.asking import instant
 from recalld.rules.lines import line_range
 from recalld.rules.memory_footer import strip
 from recalld.rules.snapshots import place, tracked
+from recalld.usecases.history import undo as undoing
+from recalld.usecases.history import versions as past
+from recalld.usecases.tree.shape import text_of
 
 LIMIT_MAX = 1_000
 

@@ -9,14 +9,14 @@ from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, RecalldError, Upstream
 from recalld.domain.job import QueueCount
 from recalld.domain.report import Readiness, VectorCount
-from recalld.flows.session.auto import scan_idle
-from recalld.flows.upkeep.bill import DAY, USED_UP
-from recalld.flows.upkeep.enrich import take_up
 from recalld.infra.logs import get_logger
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Spent, Usage
 from recalld.rules.breaker import Circuit
+from recalld.usecases.session.auto import scan_idle
+from recalld.usecases.upkeep.bill import DAY, USED_UP
+from recalld.usecases.upkeep.enrich import take_up
 
 from .care import StoreCare
 from .config import Config

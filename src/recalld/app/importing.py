@@ -10,10 +10,10 @@ from pathlib import Path
 from recalld.domain.caller import Caller
 from recalld.domain.job import QueueCount, Task, TaskStatus
 from recalld.domain.report import Added
-from recalld.flows.add import accept as adding
 from recalld.ports.bundle import Ports
 from recalld.ports.source import Choice
 from recalld.rules.asking import tag
+from recalld.usecases.add import accept as adding
 
 
 class Importing(ABC):
@@ -59,7 +59,7 @@ class Importing(ABC):
         """Import a folder, a file or a zip lying at ``upload``; ``name`` is what the tree calls it (a zip's ending is
         dropped). ``origin`` names the source for next time: the same one is brought up to date in its place, with what it no
         longer has removed; anything else gets a place of its own. ``keep_source`` False: ``upload`` is deleted when the import
-        has ended. ``unwrap``: a zip's only folder, if it has the zip's name, is the top. The rest: ``flows/add/accept.Wish``."""
+        has ended. ``unwrap``: a zip's only folder, if it has the zip's name, is the top. The rest: ``usecases/add/accept.Wish``."""
         choice = Choice(name or upload.name, tuple(include), tuple(exclude), tuple(ignore_dirs), unwrap)
         wish = adding.Wish(
             upload,

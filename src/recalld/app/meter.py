@@ -11,8 +11,8 @@ from collections import Counter
 from recalld.domain.commit import CountCost
 from recalld.domain.errors import Busy
 from recalld.domain.policy import DayPolicy
-from recalld.flows.upkeep.bill import DAY, USED_UP, until_tomorrow
 from recalld.ports.clock import Clock
+from recalld.usecases.upkeep.bill import DAY, USED_UP, until_tomorrow
 
 
 class Meter:

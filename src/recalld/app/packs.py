@@ -10,13 +10,13 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.pack import Brought, OnConflict, VectorMode
 from recalld.domain.uri import Uri
-from recalld.flows.pack import bring as bringing
-from recalld.flows.pack import export as exporting
-from recalld.flows.pack.export import Packed
-from recalld.flows.pack.fetch import Fetched, fetch
-from recalld.flows.tree.alias import following
 from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
+from recalld.usecases.pack import bring as bringing
+from recalld.usecases.pack import export as exporting
+from recalld.usecases.pack.export import Packed
+from recalld.usecases.pack.fetch import Fetched, fetch
+from recalld.usecases.tree.alias import following
 
 Word = TypeVar("Word", bound=StrEnum)
 

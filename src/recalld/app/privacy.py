@@ -8,12 +8,12 @@ from typing import Any
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.privacy import PrivacyConfig, PrivacyField, PrivacyVersion
-from recalld.flows.privacy import fields as by_field
-from recalld.flows.privacy import keep
-from recalld.flows.privacy.keep import PrivacyWish, place_of
 from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
 from recalld.rules.privacy import REASON_CHARS_MAX
+from recalld.usecases.privacy import fields as by_field
+from recalld.usecases.privacy import keep
+from recalld.usecases.privacy.keep import PrivacyWish, place_of
 
 
 class PrivacyVerbs:

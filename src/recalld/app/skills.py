@@ -12,13 +12,13 @@ from recalld.domain.errors import Invalid
 from recalld.domain.hit import Answer
 from recalld.domain.skill import Finding, Skill, SkillFacts, SkillGone, SkillHit, SkillKept, SkillPackage, SkillShown
 from recalld.domain.uri import Uri, bad_uri
-from recalld.flows.skill import take
-from recalld.flows.skill.keep import SkillWish, keep, remove_skill
-from recalld.flows.skill.look import SkillView, find_skill, list_skills, show_skill, skills_of_hits
 from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
 from recalld.rules.skill import checked_skill, read_skill, skill_name
 from recalld.rules.skill_defaults import completed
+from recalld.usecases.skill import take
+from recalld.usecases.skill.keep import SkillWish, keep, remove_skill
+from recalld.usecases.skill.look import SkillView, find_skill, list_skills, show_skill, skills_of_hits
 
 from .locations import LocationVerbs
 

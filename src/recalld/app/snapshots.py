@@ -8,7 +8,6 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.snapshot import Author, Change, Recorded, Restored, Snapshot
 from recalld.domain.uri import Uri
-from recalld.flows.snapshot import compare, ignore, look, record, restore
 from recalld.ports.bundle import Ports
 from recalld.rules.snapshots import (
     MESSAGE_CHARS_MAX,
@@ -18,6 +17,7 @@ from recalld.rules.snapshots import (
     check_words,
     place,
 )
+from recalld.usecases.snapshot import compare, ignore, look, record, restore
 
 LOG_MAX = 1_000
 AUTHOR_NAME, AUTHOR_EMAIL = "viking-bot", "bot@viking.local"

@@ -7,18 +7,18 @@ from types import MappingProxyType
 
 from recalld.domain.job import Job
 from recalld.domain.policy import JobPolicy
-from recalld.flows.add.load import load
-from recalld.flows.members.leave import leave
-from recalld.flows.session.auto import auto_commit
-from recalld.flows.session.learn import extract
-from recalld.flows.upkeep.embed import embed
-from recalld.flows.upkeep.enrich import enrich
-from recalld.flows.upkeep.purge import purge, reown
-from recalld.flows.upkeep.reindex import reindex
-from recalld.flows.upkeep.reshape import reshape
-from recalld.flows.upkeep.revive import revive
-from recalld.flows.upkeep.tiers import refresh
 from recalld.ports.bundle import Ports
+from recalld.usecases.add.load import load
+from recalld.usecases.members.leave import leave
+from recalld.usecases.session.auto import auto_commit
+from recalld.usecases.session.learn import extract
+from recalld.usecases.upkeep.embed import embed
+from recalld.usecases.upkeep.enrich import enrich
+from recalld.usecases.upkeep.purge import purge, reown
+from recalld.usecases.upkeep.reindex import reindex
+from recalld.usecases.upkeep.reshape import reshape
+from recalld.usecases.upkeep.revive import revive
+from recalld.usecases.upkeep.tiers import refresh
 
 Step = Callable[[Job, Ports], Awaitable[None]]
 

@@ -10,9 +10,9 @@ from recalld.domain.commit import Commit, ConfigureSession
 from recalld.domain.errors import Invalid
 from recalld.domain.report import Remembered, ToolResult
 from recalld.domain.session import Session
-from recalld.flows.session.learn import extract_now
-from recalld.flows.tree import outputs
 from recalld.ports.bundle import Ports
+from recalld.usecases.session.learn import extract_now
+from recalld.usecases.tree import outputs
 
 
 class TalkVerbs:

@@ -9,10 +9,10 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.report import Attributes, Consistency, Reindexing, Tagged
 from recalld.domain.uri import Uri
-from recalld.flows.tree import tags as tagging
-from recalld.flows.upkeep import reindex
 from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
+from recalld.usecases.tree import tags as tagging
+from recalld.usecases.upkeep import reindex
 
 MISSING_SHOWN_MAX = 100
 

@@ -25,15 +25,6 @@ from recalld.domain.report import (
 )
 from recalld.domain.session import Archive, Session
 from recalld.domain.uri import Uri, bad_uri
-from recalld.flows.context import assemble as assembling
-from recalld.flows.find.find import find
-from recalld.flows.find.light import in_light_of
-from recalld.flows.find.search import search
-from recalld.flows.session.append import append, new_config
-from recalld.flows.session.commit import commit
-from recalld.flows.session.context import context
-from recalld.flows.tree import alias, arrange, edit, match, read, write
-from recalld.flows.upkeep.cancel import cancel
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import SESSIONS_MAX, Reader
 from recalld.rules.address import resolve
@@ -41,6 +32,15 @@ from recalld.rules.asking import ask
 from recalld.rules.ids import check_session_id
 from recalld.rules.lines import Page
 from recalld.rules.openviking_json import message_json
+from recalld.usecases.context import assemble as assembling
+from recalld.usecases.find.find import find
+from recalld.usecases.find.light import in_light_of
+from recalld.usecases.find.search import search
+from recalld.usecases.session.append import append, new_config
+from recalld.usecases.session.commit import commit
+from recalld.usecases.session.context import context
+from recalld.usecases.tree import alias, arrange, edit, match, read, write
+from recalld.usecases.upkeep.cancel import cancel
 
 from . import request
 from .importing import Importing
@@ -259,7 +259,7 @@ class Workspace(Importing):
         return replace(answer, degraded=tuple(sorted({*answer.degraded, *missing}))) if missing else answer
 
     async def assemble(self, query: str, **options: Any) -> ContextBlock:
-        """The wire's mode=context; options are the fields of ``flows/context/assemble.Wish`` with URIs as texts."""
+        """The wire's mode=context; options are the fields of ``usecases/context/assemble.Wish`` with URIs as texts."""
         exclude = tuple(self._uri(u) for u in options.pop("exclude", ()))
         wish = assembling.Wish(query, exclude=exclude, **options)
         return await assembling.assemble(wish, self.caller, self._ports, deadline_s=self._recall_s())

@@ -1,1 +1,1 @@
-"""Nouns: frozen dataclasses and enums. No I/O, no async, no outside libraries."""
+"""Domain types: frozen dataclasses and enums. No I/O, no async, no outside libraries."""

@@ -63,7 +63,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A node met on a walk, with its path below the walk's start."""
+    """A node of a recursive listing, with its path below the start."""
 
     node: Node
     rel_path: str

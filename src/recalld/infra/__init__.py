@@ -1,1 +1,1 @@
-"""Machinery: the only rooms that know threads, processes, sockets and databases."""
+"""Infrastructure: threads, processes, sockets and databases are used here and in adapters only."""

@@ -1,1 +1,1 @@
-"""Prompts: markdown files with front matter, one typed function each (filled when a language model is configured)."""
+"""Prompts for language models: Markdown files with front matter, one typed function each."""

@@ -1,1 +1,1 @@
-"""Verbs: plain functions, total, bounded, property-tested; no I/O, no async."""
+"""Pure functions: total, bounded, property-tested. No I/O, no async."""

@@ -13,7 +13,7 @@ _ROOT_BELOW = ("system/backend", "system/sync", "admin", "observer", "console", 
 
 
 def root_key_may(method: str, path: str) -> bool:
-    """Whether the root key is let in here. It runs the house; tenants' data is for tenants' keys."""
+    """Whether the root key is let in here. It administers the server; tenants' data is for tenants' keys."""
     if path in _ROOT_PATHS:
         return True
     if method != "GET" and _is_below(path, f"{_API}/tasks"):

@@ -1,1 +1,1 @@
-"""Ways in: each translates, none decides; strangers to each other."""
+"""Surfaces: HTTP, MCP, CLI and Python clients translate requests and results. They do not import each other."""

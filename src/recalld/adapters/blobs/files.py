@@ -29,7 +29,7 @@ class Digest(Protocol):
 
 
 class FileBlobs:
-    """See ``ports.blobs.Blobs``. ``folder`` is ours alone; ``aside`` is where strangers are kept (default: beside it).
+    """See ``ports.blobs.Blobs``. ``folder`` is ours alone; ``aside`` is where unknown files are kept (default: beside it).
 
     A put and a sweep exclude each other, also between processes, by a lock on a file of the folder: what was put is young,
     so no sweep takes it before its commit comes.

@@ -34,7 +34,7 @@ T = TypeVar("T")
 PAGE = 5_000
 """Log entries one read looks at: some ten milliseconds of one reader."""
 FILES_MAX = 2_000_000
-"""Files one walk shows, over all its points."""
+"""Files that one traversal returns, over all its points."""
 FOLDS_RUNNING_MAX = 2
 FOLDS_WAITING_MAX = 16
 _COLUMNS = "oid, branch, seq, at, parent, message, author, tree, paths, rules"

@@ -77,7 +77,7 @@ async def sweep(store: Store) -> None:
 
     Another store may need the latter: this one may be an older copy, or stand in for one that was lost.
     """
-    strangers = 0
+    unknown_count = 0
     for shard in SHARDS:
         old = await store.blobs.old(shard, older_than_s=ORPHAN_S)
         for start in range(0, len(old), SWEEP_PAGE):
@@ -87,10 +87,10 @@ async def sweep(store: Store) -> None:
                 gone = await store.blobs.remove(released, older_than_s=ORPHAN_S)
                 await store.write(partial(_forget_released, hashes=gone), bulk=True)
             if unknown:
-                strangers += await _set_aside(store.blobs, unknown)
-    if strangers:
+                unknown_count += await _set_aside(store.blobs, unknown)
+    if unknown_count:
         log.warning(
-            "content files that this store never named were set aside in lost+found for 30 days", count=strangers
+            "content files that this store never named were set aside in lost+found for 30 days", count=unknown_count
         )
     await _expire(store)
 

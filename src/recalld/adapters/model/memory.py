@@ -19,7 +19,7 @@ class MemoryModelSettings:
 
 
 class MemoryModel:
-    """Answers that tell what was asked. Raises ``Invalid`` for inputs no flow should send and ``Closed`` when shut."""
+    """Answers that tell what was asked. Raises ``Invalid`` for inputs no use case should send and ``Closed`` when shut."""
 
     name = "memory"
     version = "1"

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recalld.domain.errors import Invalid
-from recalld.flows.pack.make import PackMaker
 from recalld.rules.openviking_json import message_from
 from recalld.rules.pack_format import clean_path
 from recalld.rules.pack_mapping import filled, lines_of
+from recalld.usecases.pack.make import PackMaker
 
 
 @dataclass(slots=True)

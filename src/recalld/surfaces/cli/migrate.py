@@ -16,9 +16,9 @@ from recalld.domain.errors import Invalid
 from recalld.domain.pack import PackRoot
 from recalld.domain.policy import UPLOAD_BYTES_MAX
 from recalld.domain.uri import SCOPES, Uri
-from recalld.flows.pack.make import PackMaker
 from recalld.rules.pack_format import BACKUP, MANIFEST, META, read_manifest, root_folder
 from recalld.surfaces.client import Client
+from recalld.usecases.pack.make import PackMaker
 
 from .luggage import Luggage
 from .migrate_folder import pack_folder

@@ -14,7 +14,6 @@ from recalld.app.skills import SkillVerbs
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.skill import SKILL_FILE, Finding, Skill, SkillHit, SkillKept, SkillPackage, SkillShown
-from recalld.flows.skill.look import SkillView
 from recalld.rules.skill_form import facts_json, kind_of
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
@@ -36,6 +35,7 @@ from recalld.surfaces.http.models.skill import (
 )
 from recalld.surfaces.http.route import Deadline, Verb
 from recalld.surfaces.http.uploads import open_upload
+from recalld.usecases.skill.look import SkillView
 
 _AT = "/api/v1/skills"
 _SOURCE_BYTES_MAX = 16_384

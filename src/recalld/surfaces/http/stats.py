@@ -9,7 +9,6 @@ from fastapi import Query
 
 from recalld.app.figures import FigureVerbs
 from recalld.domain.errors import Invalid
-from recalld.flows.find.scroll import Piece
 from recalld.rules.openviking_json import iso
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
@@ -22,6 +21,7 @@ from recalld.surfaces.http.models.monitor import (
 )
 from recalld.surfaces.http.models.resource import CountQuery, CountResult
 from recalld.surfaces.http.route import Verb
+from recalld.usecases.find.scroll import Piece
 
 _STATS = "/api/v1/stats"
 _DEBUG = "/api/v1/debug/vector"

@@ -1,0 +1,1 @@
+"""Use cases: each module reads through ports, decides with rules and commits."""

@@ -1,0 +1,386 @@
+"""Do an import: file by file, in commits small enough that nobody waits for them; done again, it does only what is left.
+
+First what moved at the source moves here, then what is new or changed is written, and only when all of it is in, what the
+source no longer has goes. Every commit is refused unless the place is still where it was (``Anchor``) and each file still is as
+it was read: then the import looks again and plans what is left."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from recalld.domain.commit import INLINE_BYTES_MAX, Anchor, Commit, Move, Op, PutFile, Remove, UpdateTask, WriteMode
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Conflict, Corrupt, Denied, Invalid, NotFound
+from recalld.domain.job import Job, TaskStatus
+from recalld.domain.node import Entry, Node
+from recalld.domain.uri import DEPTH_MAX, Uri
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import Tenant
+from recalld.ports.source import UPLOAD_NOTE, Choice, Found, Skipped, Source
+from recalld.rules.costs import of_text
+from recalld.rules.generation_cache_key import KEPT
+from recalld.rules.transcript_header import transcript_header
+from recalld.usecases.tree.write import FOLLOWING
+
+from . import mirror
+from .plan import Fate, FilePlan, Place, Planned, blocked_above, case_twins, lay_out, plan_file
+from .present import Present
+from .tally import Done, Seen
+
+FILES_PER_PLAN = 32
+BYTES_PER_PLAN = 2 << 20
+"""A plan holds its files parsed and cut: ten times their size, so they are few where they are large."""
+CHUNKS_PER_COMMIT = 48
+REMOVES_PER_COMMIT = 100
+MOVES_PER_COMMIT = 20
+NODES_MAX = 1_000_000
+LOOKS_MAX = 20
+"""How often one attempt looks again because others changed what it was about to write."""
+
+
+async def load(job: Job, ports: Ports) -> None:
+    """The job behind ``accept``. Ends with the task completed; an upload of ours goes with the job's last attempt."""
+    upload = ports.uploads / str(job.payload["upload"])
+    try:
+        await _import(job, upload, ports)
+    except (Invalid, Denied, NotFound, Corrupt):
+        await _discard(job, upload, ports)
+        raise
+    await _discard(job, upload, ports)
+
+
+async def _import(job: Job, upload: Path, ports: Ports) -> None:
+    source = await ports.compute.run(ports.open_source, upload, Choice(**_tuples(job.payload["choice"])))
+    tenant = ports.ledger.tenant(job.caller, bulk=True)
+    try:
+        listing = await ports.compute.run(lambda: list(source.entries()))
+        for looks in range(1, LOOKS_MAX + 1):
+            try:
+                await _Pass(job, source, listing, tenant, ports).run()
+            except (Conflict, NotFound, Invalid) as changed:
+                if looks == LOOKS_MAX or not _may_look_again(changed):
+                    raise
+            else:
+                return
+    finally:
+        await ports.compute.run(source.close)
+
+
+def _may_look_again(changed: Conflict | NotFound | Invalid) -> bool:
+    """False for what another look does not heal: a lease that was lost, an input that is wrong."""
+    if isinstance(changed, Conflict):
+        return changed.code != "ABORTED" or "uri" in changed.details
+    return "uri" in changed.details or "resource" in changed.details
+
+
+@dataclass(slots=True)
+class _Survey:
+    root: Uri
+    anchor: Anchor
+    place: Place
+    present: Present
+    again: bool
+    earlier: Any
+
+
+class _Pass:
+    """One look at the place, and all that follows from it."""
+
+    def __init__(self, job: Job, source: Source, listing: list[Found | Skipped], tenant: Tenant, ports: Ports) -> None:
+        self.job, self.source, self.listing, self.tenant, self.ports = job, source, listing, tenant, ports
+        self.found = [e for e in listing if isinstance(e, Found)]
+        self.seen = Seen(len(self.found))
+        self.done = Done()
+
+    async def run(self) -> None:
+        task = await self.tenant.task(self.job.task_id)
+        if task.ended:
+            return  # cancelled: what is in stays, as a user sees it in the tree
+        self.done = Done.of(task.result)
+        for skipped in (e for e in self.listing if isinstance(e, Skipped)):
+            self.seen.left_out.append(f"skipped {skipped.path}: {skipped.why}")
+            self.seen.kinds[skipped.why] += 1
+        self.seen.left_out += case_twins(e.path for e in self.found)
+        at = await self._survey(Uri.parse(task.resource_id))
+        gone = mirror.missing(at.present, self.listing, self.job.payload.get("left_out") or ())
+        moves = await self.ports.compute.run(self._moves, gone, at) if gone else []
+        if moves:
+            await self._move(moves, at)
+            at = await self._survey(at.root)
+        blocked: list[str] = []
+        if not await self._write([e.path for e in self.found], self._sizes(), at, blocked):
+            return
+        if await self._remove(at) and blocked:
+            at = await self._survey(at.root)
+            if not await self._write(blocked, self._sizes(), at, None):
+                return
+        await self._finish(at)
+
+    def _sizes(self) -> dict[str, int]:
+        return {e.path: e.size for e in self.found}
+
+    # ---------------------------------------------------------------- looking
+    async def _survey(self, root: Uri) -> _Survey:
+        payload = self.job.payload
+        exact = bool(payload.get("exact"))
+        top = await self.tenant.stat(root.parent if exact else root)
+        there = await self._there(root, exact=exact)
+        lineage = str(payload.get("lineage") or "")
+        choices = top.source.get("choices") or {}
+
+        def look() -> tuple[Place, Present]:
+            place = Place.of(
+                root,
+                single=bool(payload["single"]),
+                split=bool(payload["split"]),
+                paths=(e.path for e in self.found),
+                lineage=lineage,
+                tags=tuple(payload["tags"]),
+                append_tags=payload.get("tag_mode") == "append",
+                exact=exact,
+            )
+            legacy = bool(payload.get("origin")) and top.source.get("origin") == payload["origin"]
+            return place, Present.of(there, root, lineage, legacy=legacy)
+
+        place, present = await self.ports.compute.run(look)
+        return _Survey(root, Anchor(top.id, top.uri), place, present, present.again, choices.get(lineage))
+
+    async def _there(self, root: Uri, *, exact: bool) -> list[Entry]:
+        if not exact:
+            return await self.tenant.walk(root, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
+        try:
+            return [Entry(await self.tenant.stat(root), "")]
+        except NotFound:
+            return []
+
+    def _moves(self, gone: list[str], at: _Survey) -> list[tuple[str, str]]:
+        new = [e.path for e in self.found if e.path not in at.present.files]
+        return mirror.moved(at.present, gone, digests(new, self.source))
+
+    # ----------------------------------------------------------------- moving
+    async def _move(self, moves: list[tuple[str, str]], at: _Survey) -> None:
+        """Give what moved at the source its new address; where that cannot be, it is written there and the former one goes."""
+        gone: list[Uri] = []
+        for start in range(0, len(moves), MOVES_PER_COMMIT):
+            some = moves[start : start + MOVES_PER_COMMIT]
+            planned = [p for p in await self.ports.compute.run(self._plan_moves, some, at) if p]
+            ops: list[Op] = []
+            for pairs in planned:
+                for node, plan in pairs:
+                    ops += [Move(node.uri, plan.uri), _remark(replace(node, uri=plan.uri), plan.origin, None)]
+                    gone.append(node.uri)
+            self.done.moved += len(planned)
+            if ops:
+                await self._commit(ops, at, f"moving {start + len(some)}/{len(moves)}")
+        await self._remove_emptied(gone, at)
+
+    def _plan_moves(self, moves: list[tuple[str, str]], at: _Survey) -> list[list[tuple[Node, Planned]]]:
+        return [self._plan_move(former, path, at) for former, path in moves]
+
+    def _plan_move(self, former: str, path: str, at: _Survey) -> list[tuple[Node, Planned]]:
+        nodes = [b.node for b in sorted(at.present.files[former], key=lambda b: b.part)]
+        data = self.source.read(path)
+        if data is None or path in at.place.taken:
+            return []
+        try:
+            planned, _ = lay_out(path, data, hashlib.sha256(data).hexdigest(), at.place, self.ports)
+        except (Invalid, Denied):
+            return []
+        free = all(p.uri not in at.present.nodes and not blocked_above(p.uri, at.root, at.present) for p in planned)
+        same = [n.hash for n in nodes] == [p.hash for p in planned]
+        return list(zip(nodes, planned, strict=True)) if free and same else []
+
+    async def _remove_emptied(self, gone: list[Uri], at: _Survey) -> None:
+        """Directories that held nothing else; one that has something by now stays."""
+        if not gone:
+            return
+        there = await self._there(at.root, exact=at.place.exact)
+        left = {e.node.uri.parent for e in there}
+        folders = [f for f in at.present.emptied(gone, at.root) if not any(u.under(f) for u in left)]
+        for start in range(0, len(folders), REMOVES_PER_COMMIT):
+            await self._commit([Remove(f) for f in folders[start : start + REMOVES_PER_COMMIT]], at, "removing")
+
+    # ---------------------------------------------------------------- writing
+    async def _write(self, paths: Sequence[str], sizes: dict[str, int], at: _Survey, blocked: list[str] | None) -> bool:
+        """Write what is new or changed; False if the import was cancelled meanwhile."""
+        for batch in _batches(paths, sizes):
+            if (await self.tenant.task(self.job.task_id)).ended:
+                return False
+            plans = await self.ports.compute.run(self._plan, batch, at)
+            for plan in plans:
+                self._count(plan, blocked)
+            await self._store(plans, at)
+        return True
+
+    def _plan(self, paths: list[str], at: _Survey) -> list[FilePlan]:
+        return [plan_file(p, at.place, at.present, self.source, self.ports) for p in paths]
+
+    def _count(self, plan: FilePlan, blocked: list[str] | None) -> None:
+        """What is not in a commit is counted here: the next attempt sees it again."""
+        if plan.blocked and blocked is not None:
+            blocked.append(plan.path)
+            return
+        self.seen.files += 1
+        self.seen.clashes += plan.clashes
+        self.seen.clashed += plan.fate is Fate.CLASHED
+        if plan.fate is Fate.LEFT_OUT:
+            self.seen.missed += 1
+            self.seen.left_out += plan.warnings
+
+    async def _store(self, plans: list[FilePlan], at: _Survey) -> None:
+        held: list[Op] = []
+        size = 0
+        for plan in plans:
+            # What was there goes first: a directory may take the name of a file, or a file that of a directory.
+            ops: list[Op] = [Remove(uri, expect=expect) for uri, expect in plan.removes]
+            ops += [_remark(*remark) for remark in plan.remarks]
+            ops += [await self._put(w) for w in plan.writes]
+            for op in ops:
+                weight = len(op.chunks or ()) + 1 if isinstance(op, PutFile) else 1
+                if held and size + weight > CHUNKS_PER_COMMIT:
+                    await self._commit(held, at, f"parsing {self.seen.files}/{self.seen.total}")
+                    held, size = [], 0
+                held.append(op)
+                size += weight
+            self.done.new += bool(plan.writes) and plan.fate is Fate.NEW
+            self.done.changed += bool(plan.writes) and plan.fate is Fate.CHANGED
+            self.done.written += len(plan.writes)
+            if plan.writes:
+                self.done.warn(plan.warnings)
+        if held:
+            await self._commit(held, at, f"parsing {self.seen.files}/{self.seen.total}")
+
+    async def _commit(self, ops: Iterable[Op], at: _Survey, stage: str) -> None:
+        seen = UpdateTask(self.job.task_id, TaskStatus.RUNNING, stage=stage, result=self.done.progress())
+        await self.tenant.commit(Commit((at.anchor, *ops, seen), FOLLOWING, cause=self.job.task_id))
+
+    async def _tiers(self, planned: Planned) -> Tiers:
+        """At once without a language model, and for good where the import's budget of one is planned out."""
+        done, costs = self.done, self.ports.costs
+        tiers = await self.ports.model.tiers_of_document(planned.uri.name, planned.document)
+        if self.ports.writer is None:
+            return tiers
+        tokens = of_text(len(planned.data))
+        if done.planned + tokens > costs.tokens_per_import_max or done.calls >= costs.calls_per_import_max:
+            done.kept += 1
+            return replace(tiers, made_by=KEPT)
+        done.planned += tokens
+        done.calls += 1
+        return tiers
+
+    async def _put(self, planned: Planned) -> PutFile:
+        small = len(planned.data) <= INLINE_BYTES_MAX
+        if not small:
+            await self.ports.blobs.put(planned.data)
+        head = transcript_header(planned.document.text, planned.uri.name)
+        return PutFile(
+            planned.uri,
+            WriteMode.UPSERT if planned.expect else WriteMode.CREATE,
+            planned.hash,
+            len(planned.data),
+            planned.document.media,
+            data=planned.data if small else None,
+            chunks=planned.chunks,
+            tiers=await self._tiers(planned),
+            tags=planned.tags,
+            expect=planned.expect,
+            event_at=head.at if head is not None else None,
+            speaker=head.speaker if head is not None else "",
+            source=planned.origin,
+        )
+
+    # --------------------------------------------------------------- removing
+    async def _remove(self, at: _Survey) -> bool:
+        """Remove what the source no longer has, if it is certain that it has not. True if anything was removed."""
+        payload = self.job.payload
+        gone = mirror.missing(at.present, self.listing, payload.get("left_out") or ())
+        if not gone or not at.place.lineage:
+            return False
+        decided = mirror.removal(at.present, gone)
+        self.seen.clashes += decided.clashes
+        why = mirror.why_kept(
+            self.listing,
+            single=bool(payload["single"]),
+            keep=bool(payload.get("keep_removed")),
+            narrow=mirror.narrower(Choice(**_tuples(payload["choice"])), at.earlier),
+            incomplete=str(payload.get("incomplete") or ""),
+        )
+        if not why and not payload.get("confirmed") and mirror.too_many(len(decided.paths), len(at.present.files)):
+            why = "so many need a confirmation"
+        if why:
+            self.seen.kept, self.seen.kept_paths = why, list(decided.paths)
+            return False
+        removes = [Remove(n.uri, expect=n.hash) for n in decided.gone]
+        await self._remove_slices(removes, at)
+        shared = [_remark(n, mirror.without_lineage(n.source, at.place.lineage), None) for n in decided.shared]
+        for start in range(0, len(shared), REMOVES_PER_COMMIT):
+            await self._commit(shared[start : start + REMOVES_PER_COMMIT], at, "removing")
+        await self._remove_emptied([n.uri for n in decided.gone], at)
+        return bool(removes)
+
+    async def _remove_slices(self, removes: list[Remove], at: _Survey) -> None:
+        """A source file is counted with the last of its entries, in the commit that removes it."""
+        path_of = {b.node.uri: path for path, made in at.present.files.items() for b in made}
+        last = {path_of[r.uri]: i for i, r in enumerate(removes)}
+        for start in range(0, len(removes), REMOVES_PER_COMMIT):
+            some = removes[start : start + REMOVES_PER_COMMIT]
+            self.done.removed += sum(last[path_of[r.uri]] == start + i for i, r in enumerate(some))
+            await self._commit(some, at, f"removing {min(start + REMOVES_PER_COMMIT, len(removes))}/{len(removes)}")
+
+    # -------------------------------------------------------------- finishing
+    async def _finish(self, at: _Survey) -> None:
+        done, ports = self.done, self.ports
+        result = self.seen.result(at.root, done)
+        if ports.writer is not None:
+            result["model"] = {
+                "provider": ports.writer.name,
+                "tokens_planned": done.planned,
+                "tokens_per_import_max": ports.costs.tokens_per_import_max,
+                "calls_planned": done.calls,
+                "calls_per_import_max": ports.costs.calls_per_import_max,
+                "files_kept_extractive": done.kept,
+            }
+        ended = UpdateTask(self.job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
+        following = FOLLOWING if done.written or done.removed or done.moved else ()
+        await self.tenant.commit(Commit((at.anchor, ended), following, done=self.job.id, cause=self.job.task_id))
+
+
+def digests(paths: Iterable[str], source: Source) -> dict[str, str]:
+    """sha256 by path of what can be read. Computes: run it where that may happen."""
+    read = ((path, source.read(path)) for path in paths)
+    return {path: hashlib.sha256(data).hexdigest() for path, data in read if data is not None}
+
+
+def _remark(node: Node, source: dict[str, Any], tags: tuple[str, ...] | None) -> PutFile:
+    """The same bytes with another origin or other tags: content, chunks and vectors stay."""
+    return PutFile(
+        node.uri, WriteMode.UPSERT, node.hash, node.size, node.media, tags=tags, expect=node.hash, source=source
+    )
+
+
+async def _discard(job: Job, upload: Path, ports: Ports) -> None:
+    """Delete what was uploaded for this import alone, and the note that lies beside it."""
+    if job.payload["ours"]:
+        await ports.compute.run(upload.unlink, missing_ok=True)
+        await ports.compute.run(upload.with_name(upload.name + UPLOAD_NOTE).unlink, missing_ok=True)
+
+
+def _tuples(choice: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in choice.items()}
+
+
+def _batches(paths: Sequence[str], sizes: dict[str, int]) -> Iterator[list[str]]:
+    held: list[str] = []
+    size = 0
+    for path in paths:
+        if held and (len(held) == FILES_PER_PLAN or size + sizes[path] > BYTES_PER_PLAN):
+            yield held
+            held, size = [], 0
+        held.append(path)
+        size += sizes[path]
+    if held:
+        yield held

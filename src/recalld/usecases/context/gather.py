@@ -1,0 +1,142 @@
+"""Candidates of a block: one search for each category that may stand in it, and one among all peers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Busy, Invalid, Upstream
+from recalld.domain.hit import Hit
+from recalld.domain.query import Query
+from recalld.domain.uri import Uri
+from recalld.ports.bundle import Ports
+from recalld.rules.address import session_of
+from recalld.rules.asking import ask
+from recalld.rules.context import MEMORIES, OTHER, PENALTIES, Found, category, is_profile, origin, places
+from recalld.usecases.find.find import find
+
+from .once import Once
+from .wish import Wish
+
+SCORE_MIN = 0.1
+OVERFETCH = 4
+PEER_HITS_MAX = 200
+SPARE_MAX = 60
+"""At most so many are looked for beyond a quota, because what was given before falls out."""
+_SIDECARS = {".abstract.md", ".overview.md"}
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One of a block's searches: ``scope`` names it in what is told of failures."""
+
+    scope: str
+    targets: tuple[Uri, ...]
+    limit: int
+
+
+@dataclass(slots=True)
+class Gathered:
+    """``found``: candidates, each address once; ``searched``: hits by category before anything was left out."""
+
+    found: dict[Uri, Found] = field(default_factory=dict)
+    searched: dict[str, int] = field(default_factory=dict)
+    seen: set[Uri] = field(default_factory=set)
+    degraded: set[str] = field(default_factory=set)
+    errors: list[dict[str, str]] = field(default_factory=list)
+    ignored: tuple[str, ...] = ()
+
+
+def searches(wish: Wish, quotas: Mapping[str, int] | None, caller: Caller, spare: int) -> list[Search]:
+    """What to look for where. ``spare``: how many more than can be taken."""
+    peers = (Uri(("user", caller.user, "peers")),)
+    if quotas is None:
+        planned = [Search("all", places("", caller.user, caller.peer), wish.limit + spare)]
+        wanted = wish.limit
+    else:
+        planned = [
+            Search(kind, places(kind, caller.user, caller.peer), count + spare)
+            for kind, count in quotas.items()
+            if count > 0
+        ]
+        wanted = sum(quotas.get(kind, 0) for kind in MEMORIES)
+    if wish.all_peers and wanted:
+        planned.append(Search("peers", peers, min(OVERFETCH * wanted + spare, PEER_HITS_MAX)))
+    return planned
+
+
+async def gather(
+    wish: Wish,
+    queries: Sequence[str],
+    planned: Sequence[Search],
+    skip: frozenset[str],
+    caller: Caller,
+    ports: Ports,
+    *,
+    deadline_s: float,
+) -> Gathered:
+    """Ask every query in every scope; the better score of an address counts. ``skip``: addresses already given.
+
+    A scope that fails is named in ``errors`` and the others answer; raises its ``Busy`` or ``Upstream`` only if all did.
+    """
+    base = _base(wish, caller, ports)
+    asking = replace(
+        ports,
+        embedder=Once(ports.embedder) if ports.embedder is not None else None,
+        former=Once(ports.former) if ports.former is not None else None,
+    )
+    into = Gathered(ignored=base.ignored)
+    until = ports.clock.monotonic() + deadline_s
+    failed: Busy | Upstream | None = None
+    answered = 0
+    for text in queries:
+        for search in planned:
+            seer = replace(caller, peer="") if search.scope == "peers" else caller
+            query = replace(base, text=text, targets=search.targets, limit=search.limit)
+            left_s = max(0.05, until - ports.clock.monotonic())
+            try:
+                answer = await find(query, seer, asking, deadline_s=left_s)
+            except (Busy, Upstream) as error:
+                failed = error
+                into.errors.append({"scope": search.scope, "code": error.code, "message": error.message})
+                continue
+            answered += 1
+            into.degraded.update(answer.degraded)
+            _take(answer.hits, wish, skip, caller, into)
+    if failed is not None and not answered:
+        raise failed
+    return into
+
+
+def _base(wish: Wish, caller: Caller, ports: Ports) -> Query:
+    query = ask(wish.query, caller, ports.clock.now(), **wish.narrow)
+    if query.targets:
+        raise Invalid(
+            "a filter on uri does not go with a context block",
+            remedy="leave it out; quotas choose what is recalled",
+            details={"field": "filter"},
+        )
+    score_min = SCORE_MIN if wish.score_min is None else wish.score_min
+    return replace(query, score_min=score_min, messages=False, exclude_session=wish.session_id)
+
+
+def _take(hits: Sequence[Hit], wish: Wish, skip: frozenset[str], caller: Caller, into: Gathered) -> None:
+    penalties = PENALTIES | dict(wish.penalties or {})
+    score_min = SCORE_MIN if wish.score_min is None else wish.score_min
+    for hit in hits:
+        is_dir = hit.uri.name in _SIDECARS
+        uri = hit.uri.parent if is_dir else hit.uri
+        kind, whose = category(uri), origin(uri, caller.user, caller.peer)
+        if session_of(uri) or (whose == "other_peer" and kind not in (*MEMORIES, OTHER)):
+            continue
+        if uri not in into.seen:
+            into.seen.add(uri)
+            into.searched[kind] = into.searched.get(kind, 0) + 1
+        score = hit.score - (penalties.get(kind, 0.0) if whose == "other_peer" else 0.0)
+        known = into.found.get(uri)
+        if score <= score_min or uri in wish.exclude or is_profile(uri) or str(uri) in skip:
+            continue
+        if known is None or score > known.score:
+            texts = known.texts if known is not None else {"abstract": "" if is_dir else hit.abstract}
+            into.found[uri] = Found(uri, kind, score, whose, texts, is_dir)

@@ -1,0 +1,161 @@
+"""One file's past: its versions, its content at a moment, how two of them differ, and bringing one back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid, NotFound
+from recalld.domain.history import FileVersion
+from recalld.domain.snapshot import Change, Files, Version
+from recalld.domain.uri import Uri
+from recalld.ports.bundle import Ports
+from recalld.ports.history import Past
+from recalld.ports.ledger import Tenant
+from recalld.rules.address import check_write
+from recalld.rules.snapshots import changes, path_of
+from recalld.rules.unified_diff import unified_diff
+from recalld.usecases.snapshot.compare import without_trailer
+from recalld.usecases.snapshot.restore import FILES_MAX, apply_changes
+
+LOOKED_AT_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A file at two moments (None: it was not there) and a unified diff of the two."""
+
+    old: FileVersion | None
+    new: FileVersion | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a restore writes and removes."""
+
+    write: tuple[Change, ...]
+    delete: tuple[Change, ...]
+
+
+async def versions(uri: Uri, before: int, limit: int, caller: Caller, ports: Ports) -> list[FileVersion]:
+    """What the file at an address held, newest first. Raises ``NotFound`` if the log knows of none."""
+    found = await ports.history.past(caller).versions(uri, before=before, limit=limit)
+    if not found and not before:
+        raise no_history(uri)
+    return found
+
+
+async def version_at(uri: Uri, seq: int, past: Past) -> FileVersion | None:
+    """The version that lay at an address after log entry ``seq``; None: there was no file."""
+    newest: dict[int, FileVersion] = {}
+    for version in await past.versions(uri, before=seq + 1, limit=LOOKED_AT_MAX):
+        newest.setdefault(version.node, version)
+    held = [v for v in newest.values() if v.hash]
+    lay = await past.placed([v.node for v in held], seq)
+    here = [v for v in held if lay.get(v.node) == uri]
+    return max(here, key=lambda v: v.seq, default=None)
+
+
+async def content_at(uri: Uri, seq: int, caller: Caller, ports: Ports) -> bytes:
+    """A file's bytes after log entry ``seq``. Raises ``NotFound``."""
+    past = ports.history.past(caller)
+    version = await version_at(uri, seq, past)
+    found = await _passed_by(uri, seq, past) if version is None else Version(version.node, version.hash)
+    if found is None:
+        raise _not_there(uri, seq)
+    return await past.content(found)
+
+
+async def _passed_by(uri: Uri, seq: int, past: Past) -> Version | None:
+    """A file that was moved to an address and away again: no entry of the address names it, so the tree is folded. Only where
+    the address has a history at all."""
+    if not await past.versions(uri, limit=1):
+        return None
+    trees: dict[int, Files] = {}
+    await past.walk((seq,), (uri,), lambda point, files: trees.update({point: files}))
+    return trees[seq].get(path_of(uri))
+
+
+async def diff(uri: Uri, since: int, to: int, caller: Caller, ports: Ports, *, raw: bool) -> Difference:
+    """How a file differs between two places of the log. Raises ``NotFound`` if it was at neither; ``Invalid`` for what is
+    not UTF-8 or is too large."""
+    past = ports.history.past(caller)
+    old, new = await version_at(uri, since, past), await version_at(uri, to, past)
+    if old is None and new is None:
+        raise no_history(uri)
+    before, after = await _bytes(old, past, ports, raw), await _bytes(new, past, ports, raw)
+    return Difference(old, new, await ports.compute.run(unified_diff, before, after, "/".join(uri.parts)))
+
+
+async def _bytes(version: FileVersion | None, past: Past, ports: Ports, raw: bool) -> bytes | None:
+    if version is None:
+        return None
+    data = await past.content(Version(version.node, version.hash))
+    return data if raw else await ports.compute.run(without_trailer, data)
+
+
+def no_history(uri: Uri) -> NotFound:
+    """The refusal of an address whose past is not shown, or of which there is none."""
+    return NotFound(
+        f"File not found: {uri} has no history",
+        remedy="check the address; history is kept for storage.history_keep_days",
+        details={"type": "file", "resource": str(uri)},
+    )
+
+
+async def restore(uri: Uri, seq: int, caller: Caller, ports: Ports, *, dry_run: bool) -> Changes:
+    """Make the file at an address, or every file below it, what it was after log entry ``seq``, by writing forwards.
+
+    Raises ``NotFound`` where nothing was there then, ``Conflict`` if a file changes meanwhile, ``Denied`` and ``Invalid``
+    for what cannot be written."""
+    past, tenant = ports.history.past(caller), ports.ledger.tenant(caller)
+    found = await _of_file(uri, seq, past, tenant) or await _of_directory(uri, seq, past, ports)
+    if found is None:
+        raise _not_there(uri, seq)
+    for change in (*found.write, *found.delete):
+        check_write(Uri(tuple(change.path.split("/"))))
+    if len(found.write) + len(found.delete) > FILES_MAX:
+        raise Invalid(
+            f"{len(found.write) + len(found.delete)} files would have to be written or removed",
+            remedy=f"restore directories of at most {FILES_MAX} changed files, part by part",
+            code="RESOURCE_EXHAUSTED",
+        )
+    if not dry_run:
+        bulk = ports.ledger.tenant(caller, bulk=True)
+        await apply_changes(found.write, found.delete, uri, f"restore:{seq}", past, bulk, ports)
+    return found
+
+
+async def _of_file(uri: Uri, seq: int, past: Past, tenant: Tenant) -> Changes | None:
+    """None: it is or was a directory, or nothing."""
+    old = await version_at(uri, seq, past)
+    if old is None:
+        return None
+    try:
+        now = await tenant.stat(uri)
+    except NotFound:
+        now = None
+    if now is not None and now.is_dir:
+        raise Invalid(f"{uri} is a directory now", remedy="move it away first", details={"uri": str(uri)})
+    before = Version(now.id, now.hash) if now is not None else None
+    change = Change(path_of(uri), before, Version(old.node, old.hash))
+    return Changes(() if before is not None and before.hash == old.hash else (change,), ())
+
+
+async def _of_directory(uri: Uri, seq: int, past: Past, ports: Ports) -> Changes | None:
+    trees: dict[int, Files] = {}
+    end = await past.end()
+    await past.walk((seq, end), (uri,), lambda point, files: trees.update({point: files}))
+    if not trees[seq]:
+        return None
+    found = await ports.compute.run(changes, trees[end], trees[seq])
+    return Changes(tuple(c for c in found if c.after is not None), tuple(c for c in found if c.after is None))
+
+
+def _not_there(uri: Uri, seq: int) -> NotFound:
+    return NotFound(
+        f"File not found: {uri} at {seq}",
+        remedy="its history says when it was there",
+        details={"type": "file", "resource": str(uri)},
+    )

@@ -1,0 +1,83 @@
+"""One file of a pack as what a commit stores, and what is left to do for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from recalld.domain.commit import PutFile, WriteMode
+from recalld.domain.document import Tiers
+from recalld.domain.job import Lane, NewJob
+from recalld.domain.pack import PackRecord
+from recalld.domain.uri import Uri
+from recalld.ports.bundle import Ports
+from recalld.rules.address import session_of
+from recalld.rules.encoding import decode
+from recalld.rules.media import HEAD_BYTES, is_binary, media_type
+from recalld.rules.pack_format import is_private
+from recalld.rules.transcript_header import transcript_header
+from recalld.usecases.tree.shape import PARSE_INLINE_BYTES_MAX, Shaped, put_file, shape
+
+NO_RECORD = PackRecord("", 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file with what its pack tells of it. ``at_once``: it is parsed and indexed in the commit that stores it, not by the
+    worker; ``quiet``: its directory's tiers came with it."""
+
+    uri: Uri
+    data: bytes
+    hash: str
+    record: PackRecord | None
+    source: dict[str, Any]
+    at_once: bool
+    quiet: bool
+
+
+async def put_of(arrival: Arrival, ports: Ports) -> PutFile:
+    """The operation that stores it."""
+    uri, data = arrival.uri, arrival.data
+    record = arrival.record or NO_RECORD
+    media = media_type(uri.name, data[:HEAD_BYTES])
+    if is_unindexed(uri):
+        whole = Shaped(arrival.hash, media, None, (), parsed=True)
+        put = await put_file(uri, data, whole, ports, mode=WriteMode.UPSERT)
+        return replace(put, source=arrival.source, tiers=Tiers("") if is_private(uri) else None)
+    if arrival.at_once and (len(data) <= PARSE_INLINE_BYTES_MAX or not is_binary(data[:HEAD_BYTES])):
+        shaped = await shape(uri, data, ports)
+    else:
+        shaped = Shaped(arrival.hash, media, None, None, parsed=False)
+    put = await put_file(
+        uri,
+        data,
+        shaped,
+        ports,
+        mode=WriteMode.UPSERT,
+        tags=record.tags if arrival.record is not None else None,
+    )
+    at, speaker = (
+        (put.event_at, put.speaker) if shaped.document is not None else await ports.compute.run(_said, data, uri.name)
+    )
+    told = record.updated_at or None
+    return replace(put, source=arrival.source, event_at=told if at is None else at, speaker=speaker)
+
+
+def is_unindexed(uri: Uri) -> bool:
+    """A session's tool outputs are found by what their message shows of them, private values by nothing."""
+    return bool(session_of(uri)) or is_private(uri)
+
+
+def _said(data: bytes, name: str) -> tuple[float | None, str]:
+    """When and by whom, of a file that is a turn of a talk."""
+    if len(data) > PARSE_INLINE_BYTES_MAX or is_binary(data[:HEAD_BYTES]):
+        return None, ""
+    head = transcript_header(decode(data).text, name)
+    return (None, "") if head is None else (head.at, head.speaker)
+
+
+def job_after(put: PutFile, *, quiet: bool) -> NewJob | None:
+    """What the worker still has to do for it."""
+    if is_unindexed(put.uri) or (put.chunks is not None and put.tiers is not None):
+        return None
+    return NewJob("shape", f"shape:{put.uri}", {"uri": str(put.uri), "quiet": quiet}, lane=Lane.BULK)

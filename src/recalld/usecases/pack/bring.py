@@ -1,0 +1,264 @@
+"""Bring a verified pack into the tree, in commits small enough that nobody waits for them. Done again with overwrite it
+does what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from recalld.domain.caller import Caller, Role
+from recalld.domain.commit import Commit, MakeDir, Op, PutFile, SetTags, SetTiers
+from recalld.domain.errors import Conflict, NotFound
+from recalld.domain.job import NewJob
+from recalld.domain.node import Node
+from recalld.domain.pack import Brought, OnConflict, VectorMode
+from recalld.domain.uri import DEPTH_MAX, Uri
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import Tenant
+from recalld.rules.chunks import chunks_of_tiers
+from recalld.rules.pack_format import refused, taken, target_of
+from recalld.rules.pack_mapping import PackLayout, moved_source, tiers_of
+from recalld.usecases.tree.write import FOLLOWING
+
+from .arrive import Arrival, job_after, put_of
+from .export import must_administer
+from .talk import bring_talk
+from .verify import Verified, check_talk, check_vectors, open_pack, pack_layout
+
+NODES_MAX = 1_000_000
+WEIGHT_PER_COMMIT = 2 * 1024 * 1024
+WEIGHT_OF_CHUNK = WEIGHT_PER_COMMIT // 48
+"""A commit holds so many bytes, or so many nodes and chunks: captures wait for none that is larger."""
+AT_ONCE_FILES_MAX = 64
+AT_ONCE_BYTES_MAX = 1024 * 1024
+"""A pack up to this is findable when its import is acknowledged; what is larger is parsed and indexed by the worker."""
+OPS_PER_COMMIT = 32
+LEFT_OUT_SHOWN = 100
+EMBED = FOLLOWING[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a pack is to be brought."""
+
+    path: Path
+    on_conflict: OnConflict = OnConflict.FAIL
+    vector_mode: VectorMode = VectorMode.AUTO
+
+
+async def bring(wish: Wish, parent: Uri, caller: Caller, ports: Ports) -> Brought:
+    """Import a pack below ``parent``. Raises ``Invalid`` for what does not verify, ``Conflict`` for what is there
+    already, both before anything is changed."""
+    pack = await open_pack(wish.path, ports)
+    try:
+        return await _bring(pack, target_of(pack.manifest, parent), wish, caller, ports)
+    finally:
+        await ports.compute.run(pack.reader.close)
+
+
+async def restore(wish: Wish, caller: Caller, ports: Ports) -> Brought:
+    """Put a backup back into the caller's account, every user's tree to that user. Raises ``Denied`` for a plain user."""
+    must_administer(caller)
+    pack = await open_pack(wish.path, ports)
+    try:
+        if not pack.manifest.is_backup:
+            raise refused(f"it is no backup but a pack of {pack.manifest.root.uri}", "import it")
+        return await _bring(pack, Uri(), wish, replace(caller, role=Role.ROOT, peer=""), ports)
+    finally:
+        await ports.compute.run(pack.reader.close)
+
+
+async def _bring(pack: Verified, target: Uri, wish: Wish, caller: Caller, ports: Ports) -> Brought:
+    check_vectors(pack.manifest, wish.vector_mode, ports)
+    layout = await ports.compute.run(pack_layout, pack.manifest, target)
+    await check_talk(layout.talks.values(), pack, caller, ports)
+    present = await _present(target, caller, ports)
+    _check_conflicts(layout, present, target, wish.on_conflict)
+    bringing = _Bringing(pack, layout, present, target, wish.on_conflict, caller, ports)
+    return await bringing.all()
+
+
+async def _present(target: Uri, caller: Caller, ports: Ports) -> dict[Uri, Node]:
+    """What lies at the target and below, namespace roots that nobody has written to left out."""
+    tenant = ports.ledger.tenant(caller)
+    try:
+        top = await tenant.stat(target)
+    except NotFound:
+        return {}
+    if not top.is_dir:
+        raise Conflict(f"{target} is a file", remedy="choose another place", code="ALREADY_EXISTS")
+    entries = await tenant.walk(target, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
+    return {node.uri: node for node in (top, *(e.node for e in entries)) if node.id}
+
+
+def _check_conflicts(layout: PackLayout, present: Mapping[Uri, Node], target: Uri, on_conflict: OnConflict) -> None:
+    """Raises ``Conflict`` before anything is changed: always where a file would take a directory's place or the other way
+    round, and with ``fail`` where anything is there already."""
+    if on_conflict is OnConflict.FAIL:
+        if target in present and len(target.parts) > (3 if target.parts[:1] == ("user",) else 1):
+            raise taken(target)
+        for uri in (*layout.files.values(), *layout.private.values(), *layout.talks):
+            if uri in present:
+                raise taken(uri)
+    files = (*layout.files.values(), *layout.outputs.values(), *layout.private.values())
+    for uris, is_dir in ((files, False), (layout.directories.values(), True)):
+        for uri in uris:
+            there = present.get(uri)
+            if there is not None and there.is_dir is not is_dir:
+                raise Conflict(
+                    f"{uri} is a {'directory' if there.is_dir else 'file'} here",
+                    remedy="remove it first, or choose another place; nothing was changed",
+                    code="ALREADY_EXISTS",
+                    details={"resource": str(uri)},
+                )
+
+
+@dataclass(slots=True)
+class _Bringing:
+    """An import under way. ``seq``: the log's entry of the last commit."""
+
+    pack: Verified
+    sorted: PackLayout
+    present: dict[Uri, Node]
+    target: Uri
+    on_conflict: OnConflict
+    caller: Caller
+    ports: Ports
+    files: int = 0
+    kept: int = 0
+    seq: int = 0
+    owners: dict[str, Tenant] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    async def all(self) -> Brought:
+        """Directories, talk, files, then the tiers of directories from the deepest up."""
+        self.hashes = {e.path: e.sha256 for e in self.pack.manifest.entries}
+        await self._make_directories()
+        sessions = messages = 0
+        for talk in self.sorted.talks.values():
+            messages += await bring_talk(talk, self.pack, replace(self.caller, user=talk.uri.parts[1]), self.ports)
+            sessions += 1
+        await self._write(self.sorted.outputs)
+        await self._write(self.sorted.private)
+        await self._write(self.sorted.files)
+        await self._set_tiers()
+        for tenant in self.owners.values():
+            await tenant.commit(Commit(jobs=FOLLOWING))
+        left_out = self.sorted.left_out
+        return Brought(
+            self.target,
+            self.files,
+            self.kept,
+            len(self.sorted.directories),
+            sessions,
+            messages,
+            tuple(left_out[:LEFT_OUT_SHOWN]),
+            len(left_out),
+        )
+
+    def _tenant(self, uri: Uri) -> Tenant:
+        """The hand that writes a user's tree is that user's: the work that follows is done for whom it is."""
+        user = uri.parts[1] if len(uri.parts) > 1 and uri.parts[0] == "user" else self.caller.user
+        if user not in self.owners:
+            self.owners[user] = self.ports.ledger.tenant(replace(self.caller, user=user), bulk=True)
+        return self.owners[user]
+
+    async def _make_directories(self) -> None:
+        uris = [self.target] if self.target.parts else []
+        uris += [uri for uri in self.sorted.directories.values() if uri not in self.present]
+        for some in _slices(uris):
+            await self._commit([(uri, MakeDir(uri, exist_ok=True)) for uri in some], ())
+
+    async def _commit(self, ops: Iterable[tuple[Uri, Op]], jobs: tuple[NewJob, ...]) -> None:
+        """One commit for each user's tree that the addresses name."""
+        owners: dict[int, tuple[Tenant, list[Op]]] = {}
+        for uri, op in ops:
+            tenant = self._tenant(uri)
+            owners.setdefault(id(tenant), (tenant, []))[1].append(op)
+        for tenant, mine in owners.values():
+            receipt = await tenant.commit(Commit(tuple(mine), jobs, cause="pack"))
+            self.seq = max(self.seq, receipt.seq)
+
+    async def _write(self, files: Mapping[str, Uri]) -> None:
+        """In commits of a bounded size, each of one user's tree."""
+        sizes = {e.path: e.size for e in self.pack.manifest.entries}
+        at_once = len(files) <= AT_ONCE_FILES_MAX and sum(sizes[path] for path in files) <= AT_ONCE_BYTES_MAX
+        held: list[PutFile] = []
+        weight = 0
+        for path, uri in files.items():
+            if uri in self.present and self.on_conflict is OnConflict.SKIP:
+                self.kept += 1
+                continue
+            if held and (
+                weight + sizes[path] > WEIGHT_PER_COMMIT or self._tenant(uri) is not self._tenant(held[0].uri)
+            ):
+                await self._store(held)
+                held, weight = [], 0
+            put = await put_of(await self._arrival(path, uri, at_once), self.ports)
+            held.append(put)
+            weight += put.size + (len(put.chunks or ()) + 1) * WEIGHT_OF_CHUNK
+        if held:
+            await self._store(held)
+
+    async def _arrival(self, path: str, uri: Uri, at_once: bool) -> Arrival:
+        data = await self.ports.compute.run(self.pack.read, path)
+        record, quiet = self.pack.records.get(path), uri.parent in self.sorted.sidecars
+        return Arrival(uri, data, self.hashes[path], record, self._source(path), at_once, quiet)
+
+    async def _store(self, puts: list[PutFile]) -> None:
+        jobs = [job_after(put, quiet=put.uri.parent in self.sorted.sidecars) for put in puts]
+        await self._commit([(put.uri, put) for put in puts], (*(job for job in jobs if job is not None), *EMBED))
+        self.files += len(puts)
+
+    def _source(self, path: str) -> dict[str, Any]:
+        record = self.pack.records.get(path)
+        if record is None:
+            return {}
+        return moved_source(record.source, _owner(self.pack.manifest.root.uri), _owner(self.target))
+
+    async def _set_tiers(self) -> None:
+        """Deepest first: a directory whose tiers came with it stays as it came until something in it changes."""
+        deepest_first = sorted(self._with_tiers(), key=lambda uri: -len(uri.parts))
+        for depth in sorted({len(uri.parts) for uri in deepest_first}, reverse=True):
+            for some in _slices([uri for uri in deepest_first if len(uri.parts) == depth]):
+                await self._set_some(some)
+        tagged = {uri: self.pack.records[path] for path, uri in self.sorted.directories.items() if self._tagged(path)}
+        for some in _slices(list(tagged)):
+            await self._commit([(uri, SetTags(uri, tagged[uri].tags)) for uri in some], ())
+
+    def _with_tiers(self) -> list[Uri]:
+        skip = self.on_conflict is not OnConflict.OVERWRITE
+        return [
+            uri for uri in self.sorted.sidecars if not (skip and uri in self.present and self.present[uri].abstract)
+        ]
+
+    def _tagged(self, path: str) -> bool:
+        return path in self.pack.records and bool(self.pack.records[path].tags)
+
+    async def _set_some(self, uris: Sequence[Uri]) -> None:
+        ops = [(uri, await self._tiers(uri)) for uri in uris]
+        await self._commit([(uri, op) for uri, op in ops if op is not None], EMBED)
+
+    async def _tiers(self, uri: Uri) -> SetTiers | None:
+        paths = self.sorted.sidecars[uri]
+        texts = [await self._text(paths[level]) if level in paths else "" for level in (0, 1)]
+        tiers = tiers_of(texts[0], texts[1])
+        node = await self._tenant(uri).stat(uri)
+        if not node.id or not (tiers.abstract or tiers.overview):
+            return None
+        return SetTiers(node.id, node.version, tiers, chunks_of_tiers(uri, tiers), self.seq)
+
+    async def _text(self, path: str) -> str:
+        return (await self.ports.compute.run(self.pack.read, path)).decode("utf-8", "replace")
+
+
+def _owner(uri: Uri) -> Uri:
+    """The tree of the user an address lies in; the root for what an account shares."""
+    return Uri(uri.parts[:2]) if uri.parts[:1] == ("user",) else Uri()
+
+
+def _slices(uris: list[Uri]) -> Iterator[list[Uri]]:
+    for start in range(0, len(uris), OPS_PER_COMMIT):
+        yield uris[start : start + OPS_PER_COMMIT]

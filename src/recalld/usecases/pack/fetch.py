@@ -1,0 +1,54 @@
+"""One file as it is stored, piece by piece: what is large is never in memory whole."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid
+from recalld.domain.node import Kind
+from recalld.domain.policy import WRITE_BYTES_MAX
+from recalld.domain.uri import Uri
+from recalld.ports.bundle import Ports
+from recalld.rules.address import SIDECARS
+from recalld.usecases.tree.read import read_bytes
+from recalld.usecases.tree.views import is_view
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file's name, its size in bytes, and the bytes."""
+
+    name: str
+    size: int
+    pieces: AsyncIterator[bytes]
+
+
+async def fetch(uri: Uri, caller: Caller, ports: Ports) -> Fetched:
+    """A file, a message, a sidecar or a session's view. Raises ``NotFound``; ``Invalid`` for a directory; ``Corrupt`` here
+    when the bytes are missing, and in place of the last piece when they turn out to be others."""
+    if not is_view(uri) and uri.name not in SIDECARS:
+        node = await ports.ledger.tenant(caller).stat(uri)
+        if node.is_dir:
+            raise Invalid(
+                f"{uri} is a directory",
+                remedy="list it, or export it as a pack",
+                details={"expected": "file", "actual": "directory", "uri": str(uri)},
+            )
+        if node.kind is Kind.FILE and node.size > WRITE_BYTES_MAX:
+            pieces = ports.blobs.pieces(node.hash)
+            first = await anext(pieces)  # what is missing is said before an answer begins
+            return Fetched(uri.name, node.size, _after(first, pieces))
+    data = await read_bytes(uri, caller, ports)
+    return Fetched(uri.name, len(data), _alone(data))
+
+
+async def _after(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in pieces:
+        yield piece
+
+
+async def _alone(data: bytes) -> AsyncIterator[bytes]:
+    yield data

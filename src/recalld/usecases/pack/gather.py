@@ -1,0 +1,109 @@
+"""What of a subtree goes into a pack, met one by one: directories, files, sidecars, and sessions as their views."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Invalid, NotFound
+from recalld.domain.node import Node
+from recalld.domain.policy import ZIP_ENTRIES_MAX
+from recalld.domain.uri import DEPTH_MAX, Uri
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import Tenant
+from recalld.rules.address import SIDECARS, session_of
+from recalld.rules.pack_format import is_private
+from recalld.rules.pack_mapping import NO_PLACE, record_json
+from recalld.rules.sidecar import render
+from recalld.usecases.tree.read import walk as walk_views
+from recalld.usecases.tree.views import is_view, view_text
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of a pack to be: ``data`` None for a directory; ``record``: its lines of the index (b"" = none), with
+    ``abstracts`` the text each of them stands for."""
+
+    path: str
+    data: bytes | None = None
+    record: bytes = b""
+    abstracts: tuple[str, ...] = ()
+
+
+async def gather(root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
+    """Everything below ``root`` in pre-order, one file's bytes at a time. What vanishes meanwhile is left out, and so are
+    private values but of a whole account. Raises
+    ``NotFound``, ``Invalid`` for a file or for more than a pack holds."""
+    tenant = ports.ledger.tenant(caller)
+    top = await tenant.stat(root)
+    if not top.is_dir:
+        raise Invalid(f"{root} is a file", remedy="export its directory, or download it", details={"field": "uri"})
+    entries = await tenant.walk(root, depth_max=DEPTH_MAX, nodes_max=ZIP_ENTRIES_MAX + 1, hidden=True)
+    if len(entries) > ZIP_ENTRIES_MAX:
+        raise Invalid(
+            f"{root} holds more than {ZIP_ENTRIES_MAX} entries",
+            remedy="export its parts one by one",
+            details={"field": "uri"},
+        )
+    told: set[str] = set()
+    for node in (top, *(e.node for e in entries)):
+        if root.parts and is_private(node.uri):
+            continue
+        try:
+            async for item in _items(node, root, caller, ports):
+                # A session's view may show what is stored below it as well: the first one stands.
+                if item.path not in told or not item.path:
+                    told.add(item.path)
+                    yield item
+        except NotFound:
+            continue  # removed since it was listed
+
+
+async def _items(node: Node, root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
+    uri, path = node.uri, node.uri.relative_to(root)
+    if not node.is_dir:
+        if uri.name not in NO_PLACE and not is_message_page(uri):
+            data = await ports.ledger.tenant(caller).read(uri)
+            yield Item(path, data, record_json(path, node, 2, node.abstract), (node.abstract or uri.name,))
+        return
+    if session_of(uri):
+        async for item in _session_items(node, root, caller, ports):
+            yield item
+        return
+    tiers = await ports.ledger.tenant(caller).tiers(uri)
+    texts = (tiers.abstract, tiers.overview) if tiers is not None else ("",)
+    record = b"".join(record_json(path, node, level, text) for level, text in enumerate(texts))
+    yield Item(path, None, record, tuple(t or uri.name for t in texts))
+    if tiers is not None:
+        for name, level in SIDECARS.items():
+            yield Item(_below(path, name), render(uri, level, tiers, 0, pending=False).encode())
+
+
+async def _session_items(node: Node, root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
+    """A session is told by its views; its directory of messages is their source and not walked."""
+    uri = node.uri
+    yield Item(uri.relative_to(root))
+    if len(uri.parts) != 4:
+        return
+    who = replace(caller, user=uri.parts[1])
+    tenant = ports.ledger.tenant(who)
+    for entry in await walk_views(uri, who, ports, depth=DEPTH_MAX, limit=ZIP_ENTRIES_MAX, hidden=True):
+        view = entry.node.uri
+        if not is_view(view) or entry.node.id:
+            continue  # a stored file of the session: met in the traversal itself
+        path = view.relative_to(root)
+        yield Item(path) if entry.node.is_dir else Item(path, await _view(view, tenant))
+
+
+async def _view(uri: Uri, tenant: Tenant) -> bytes:
+    return (await view_text(uri, tenant)).encode()
+
+
+def is_message_page(uri: Uri) -> bool:
+    """True below a session's directory of messages."""
+    return bool(session_of(uri)) and uri.parts[4:5] == ("messages",)
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name

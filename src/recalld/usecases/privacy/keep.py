@@ -1,0 +1,191 @@
+"""Keep private values: plain files below ``viking://user/{me}/privacy``, never indexed, each change one commit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import INLINE_BYTES_MAX, Commit, PutFile, WriteMode
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Conflict, Invalid, NotFound
+from recalld.domain.privacy import PrivacyConfig, PrivacyMeta, PrivacyVersion
+from recalld.domain.uri import Uri
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import Tenant
+from recalld.rules.openviking_json import iso
+from recalld.rules.privacy import (
+    META_FILE,
+    VERSIONS_MAX,
+    privacy_name,
+    read_meta,
+    read_version,
+    version_file,
+    version_of,
+    written,
+)
+from recalld.usecases.retrying import key_of, retrying
+
+OVERTAKEN = frozenset({"ABORTED", "ALREADY_EXISTS"})
+ENTRIES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyWish:
+    """New values. ``labels`` None: those it has stay. ``merge``: what the version in force has beside them stays; ``without``:
+    the field of it that goes."""
+
+    values: Mapping[str, Any]
+    change_reason: str = ""
+    labels: Any = None
+    merge: bool = False
+    without: str = ""
+
+
+def place_of(caller: Caller, category: str | None = None, key: str | None = None) -> Uri:
+    """Where a caller's private values lie. Raises ``Invalid`` for what is no name."""
+    uri = Uri(("user", caller.user, "privacy"))
+    if category is not None:
+        uri = uri / privacy_name(category, "category")
+    return uri if key is None else uri / privacy_name(key, "key")
+
+
+async def names_below(uri: Uri, caller: Caller, ports: Ports) -> list[str]:
+    """Categories, or the keys of one, by name. Raises ``NotFound``."""
+    try:
+        entries = await ports.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
+    except NotFound as gone:
+        raise _missing(uri) from gone
+    return [node.uri.name for node in entries if node.is_dir]
+
+
+async def versions_of(uri: Uri, caller: Caller, ports: Ports) -> list[int]:
+    """The versions of a document, oldest first. Raises ``NotFound``."""
+    try:
+        entries = await ports.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
+    except NotFound as gone:
+        raise _missing(uri) from gone
+    return sorted(number for node in entries if (number := version_of(node.uri.name)))
+
+
+async def config_of(uri: Uri, caller: Caller, ports: Ports) -> PrivacyConfig:
+    """A document with its active version. Raises ``NotFound``."""
+    tenant = ports.ledger.tenant(caller)
+    meta = read_meta(await _read(uri / META_FILE, uri, tenant))
+    return PrivacyConfig(meta, await _version(uri, meta.active, tenant))
+
+
+async def version(uri: Uri, number: int, caller: Caller, ports: Ports) -> PrivacyVersion:
+    """One version. Raises ``NotFound``."""
+    return await _version(uri, number, ports.ledger.tenant(caller))
+
+
+async def upsert(uri: Uri, wish: PrivacyWish, caller: Caller, ports: Ports) -> PrivacyConfig:
+    """Add a version and put it in force, making the document if it is new. Raises ``Invalid``."""
+
+    async def attempt() -> PrivacyConfig:
+        return await _upsert(uri, wish, ports.ledger.tenant(caller), ports)
+
+    return await retrying(attempt, key_of(caller.account, uri), ports=ports, codes=OVERTAKEN)
+
+
+async def _upsert(uri: Uri, wish: PrivacyWish, tenant: Tenant, ports: Ports) -> PrivacyConfig:
+    now = iso(ports.clock.now())
+    old, expect = await _meta(uri, tenant)
+    latest = old.latest + 1 if old is not None else 1
+    if latest > VERSIONS_MAX:
+        raise Invalid(f"{uri} has {VERSIONS_MAX} versions", remedy="use another key", code="RESOURCE_EXHAUSTED")
+    labels = wish.labels if wish.labels is not None or old is None else old.labels
+    values = await _values(uri, wish, old, tenant)
+    made = PrivacyVersion(latest, values, wish.change_reason, labels, now)
+    began = old.created_at if old is not None else now
+    meta = PrivacyMeta(uri.parent.name, uri.name, latest, latest, labels, began, now)
+    puts = (
+        await _file(uri / version_file(latest), written(made), WriteMode.CREATE, "", ports),
+        await _meta_file(uri, meta, expect, ports),
+    )
+    try:
+        await tenant.commit(Commit(puts))
+    except NotFound as removed:
+        raise Conflict(f"{uri} was removed meanwhile", remedy="try again", code="ABORTED") from removed
+    return PrivacyConfig(meta, made)
+
+
+async def _values(uri: Uri, wish: PrivacyWish, old: PrivacyMeta | None, tenant: Tenant) -> dict[str, Any]:
+    if wish.without and old is None:
+        raise _missing(uri)
+    if old is None or not (wish.merge or wish.without):
+        return dict(wish.values)
+    former = (await _version(uri, old.active, tenant)).values
+    if wish.without and wish.without not in former:
+        raise _missing(uri)
+    return {name: value for name, value in {**former, **wish.values}.items() if name != wish.without}
+
+
+async def activate(uri: Uri, number: int, caller: Caller, ports: Ports) -> PrivacyConfig:
+    """Put a version in force. Raises ``NotFound``."""
+    tenant = ports.ledger.tenant(caller)
+
+    async def attempt() -> PrivacyConfig:
+        meta, expect = await _meta(uri, tenant)
+        if meta is None:
+            raise _missing(uri)
+        chosen = await _version(uri, number, tenant)
+        changed = replace(meta, active=number, updated_at=iso(ports.clock.now()))
+        await tenant.commit(Commit((await _meta_file(uri, changed, expect, ports),)))
+        return PrivacyConfig(changed, chosen)
+
+    return await retrying(attempt, key_of(caller.account, uri), ports=ports, codes=OVERTAKEN)
+
+
+async def _meta(uri: Uri, tenant: Tenant) -> tuple[PrivacyMeta | None, str]:
+    """What is known of a document and the hash of the file that says so; None, "" while it is not there."""
+    try:
+        data = await tenant.read(uri / META_FILE)
+    except NotFound:
+        return None, ""
+    return read_meta(data), hashlib.sha256(data).hexdigest()
+
+
+async def _meta_file(uri: Uri, meta: PrivacyMeta, expect: str, ports: Ports) -> PutFile:
+    mode = WriteMode.REPLACE if expect else WriteMode.CREATE
+    return await _file(uri / META_FILE, written(meta), mode, expect, ports)
+
+
+async def _file(uri: Uri, data: bytes, mode: WriteMode, expect: str, ports: Ports) -> PutFile:
+    small = len(data) <= INLINE_BYTES_MAX
+    if not small:
+        await ports.blobs.put(data)
+    return PutFile(
+        uri,
+        mode,
+        hashlib.sha256(data).hexdigest(),
+        len(data),
+        "application/json",
+        data=data if small else None,
+        # No pieces and nothing said of it: what is private is read by its address and by nothing else.
+        chunks=(),
+        tiers=Tiers(""),
+        expect=expect,
+    )
+
+
+async def _version(uri: Uri, number: int, tenant: Tenant) -> PrivacyVersion:
+    return read_version(await _read(uri / version_file(number), uri, tenant))
+
+
+async def _read(file: Uri, uri: Uri, tenant: Tenant) -> bytes:
+    try:
+        return await tenant.read(file)
+    except NotFound as gone:
+        raise _missing(uri if file.name == META_FILE else file) from gone
+
+
+def _missing(uri: Uri) -> NotFound:
+    return NotFound(
+        f"Privacy config not found: {'/'.join(uri.parts[3:]).removesuffix('.json')}",
+        remedy="list the categories and their keys to see those there are",
+        details={"type": "privacy_config", "resource": str(uri)},
+    )

@@ -1,0 +1,233 @@
+"""Commit a session, phase two: the archive's tiers, and memories that quote what was said."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import (
+    INLINE_BYTES_MAX,
+    Commit,
+    ConfigureSession,
+    FinishArchive,
+    PutFile,
+    UpdateTask,
+    WriteMode,
+)
+from recalld.domain.document import Tiers
+from recalld.domain.errors import NotFound
+from recalld.domain.job import Job, TaskStatus
+from recalld.domain.policy import ABSTRACT_CHARS_MAX
+from recalld.domain.report import Remembered
+from recalld.domain.session import Archive, Message, Session
+from recalld.domain.uri import Uri
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import Tenant
+from recalld.ports.model import Candidate
+from recalld.rules.lines import split_lines
+from recalld.rules.memory_footer import strip
+from recalld.rules.memory_policy import (
+    DIFF_FILE,
+    EXTRACTED_TO,
+    MemoryPolicy,
+    event_tags,
+    memory_diff,
+    memory_type,
+    read_memory_policy,
+)
+from recalld.rules.openviking_json import iso
+from recalld.rules.own_text import own_text
+from recalld.rules.sentences import fit
+from recalld.rules.settings import MEMORY_POLICY
+from recalld.rules.spoken_secrets import hidden
+from recalld.usecases.retrying import key_of, retrying
+from recalld.usecases.tree.shape import shape
+from recalld.usecases.tree.write import FOLLOWING
+
+from .newest import all_of
+from .writing import Writing, archive_tiers, candidates
+
+NO_TIERS = Tiers("", "", "none")
+
+
+async def extract(job: Job, ports: Ports) -> None:
+    """The archive's tiers, then memories that quote it, both as the session's policy allows. Every write is keyed by archive
+    and candidate, so a repeated run writes the same files."""
+    tenant = ports.ledger.tenant(job.caller)
+    session = await tenant.session(str(job.payload["session_id"]))
+    archive = await tenant.archive(session.id, task_id=job.task_id)
+    if archive is None or archive.state != "pending":
+        await tenant.commit(Commit(done=job.id))
+        return
+    messages = await ports.compute.run(_quotable, await all_of(tenant, session.id, archive.number))
+    await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage="summarising"),)))
+    policy = await _policy(session, job.caller, ports)
+    writing = Writing(ports)
+    tiers = await archive_tiers(messages, writing) if policy.working else NO_TIERS
+    allowed = _heard(messages, job.payload.get(EXTRACTED_TO, session.config.get(EXTRACTED_TO)), policy)
+    found = await candidates(allowed, writing) if allowed else ()
+    puts, counts = await _memories(found, session, policy, job.payload.get("event_tags"), job.caller, ports)
+    told = await _told(archive, puts, job, tenant, ports)
+    await _settle(job, session, archive, tiers, puts, counts, policy, told, writing, tenant)
+
+
+async def extract_now(session_id: str, caller: Caller, ports: Ports) -> list[Remembered]:
+    """Memories of the live messages, which stay live; what was learnt once is not learnt again by a later commit."""
+    return await retrying(
+        lambda: _extract_now(session_id, caller, ports),
+        key_of(caller.account, f"{caller.user}/{session_id}"),
+        ports=ports,
+    )
+
+
+async def _extract_now(session_id: str, caller: Caller, ports: Ports) -> list[Remembered]:
+    tenant = ports.ledger.tenant(caller)
+    session = await tenant.session(session_id)
+    live = await ports.compute.run(_quotable, await all_of(tenant, session_id, 0))
+    policy = await _policy(session, caller, ports)
+    allowed = _heard(live, session.config.get(EXTRACTED_TO), policy)
+    found = await ports.model.memories(allowed) if allowed else ()
+    puts, counts = await _memories(found, session, policy, None, caller, ports)
+    if live:
+        learnt = ConfigureSession(
+            session_id,
+            {EXTRACTED_TO: live[-1].ordinal},
+            counts,
+            expect={EXTRACTED_TO: session.config.get(EXTRACTED_TO)},
+            archives=session.commit_count,  # what is archived meanwhile is learnt by that archive's job
+        )
+        await tenant.commit(Commit((*puts, learnt), FOLLOWING, cause=str(session.uri)))
+    return [Remembered(p.uri, memory_type(p.uri), p.tiers.abstract if p.tiers is not None else "") for p in puts]
+
+
+def _quotable(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """What may be quoted: each message's own words, without the keys and passwords in them."""
+    return hidden(own_text(messages))
+
+
+async def _policy(session: Session, caller: Caller, ports: Ports) -> MemoryPolicy:
+    """The session's own memory policy, else its user's."""
+    given = session.config.get(MEMORY_POLICY)
+    if given is None:
+        member = await ports.registry.member(caller.account, caller.user)
+        given = member.settings.get(MEMORY_POLICY) if member is not None else None
+    return read_memory_policy(given)
+
+
+def _heard(messages: Sequence[Message], learnt_to: int | None, policy: MemoryPolicy) -> tuple[Message, ...]:
+    """What memories may be made of: not what was learnt from before (up to that ordinal; None = nothing)."""
+    after = -1 if learnt_to is None else int(learnt_to)
+    return policy.allowed([m for m in messages if m.ordinal > after])
+
+
+async def _memories(
+    proposed: Sequence[Candidate],
+    session: Session,
+    policy: MemoryPolicy,
+    tags: Sequence[str] | None,
+    caller: Caller,
+    ports: Ports,
+) -> tuple[list[PutFile], dict[str, int]]:
+    """Those of them that the policy lets be kept, and how many of each type."""
+    found = tuple(c for c in proposed if c.type in policy.types)
+    tagged = event_tags(session.config, tags)
+    puts = [await _memory(c, session, tagged if c.type == "events" else (), ports, caller) for c in found]
+    return puts, _counts(found)
+
+
+async def _told(archive: Archive, puts: Sequence[PutFile], job: Job, tenant: Tenant, ports: Ports) -> PutFile:
+    """The archive's ``memory_diff.json``: every memory that is new or other than before, with its words."""
+    changes = []
+    for put in puts:
+        try:
+            before = (await tenant.read(put.uri)).decode("utf-8", "replace")
+        except NotFound:
+            before = None
+        changes.append((put.uri, before, (put.data or b"").decode("utf-8", "replace")))
+    diff = memory_diff(archive.uri, job.task_id, iso(ports.clock.now()), changes)
+    data = json.dumps(diff, ensure_ascii=False, indent=2).encode()
+    digest, small = hashlib.sha256(data).hexdigest(), len(data) <= INLINE_BYTES_MAX
+    if not small:
+        await ports.blobs.put(data)
+    uri = archive.uri / DIFF_FILE
+    return PutFile(uri, WriteMode.UPSERT, digest, len(data), "application/json", data if small else None, chunks=())
+
+
+def _counts(candidates: tuple[Candidate, ...]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for candidate in candidates:
+        counts[candidate.type] = counts.get(candidate.type, 0) + 1
+    return counts
+
+
+async def _memory(
+    candidate: Candidate, session: Session, tags: tuple[str, ...], ports: Ports, caller: Caller
+) -> PutFile:
+    root = Uri(("user", caller.user))
+    if candidate.peer_id:
+        root = root / "peers" / candidate.peer_id
+    uri = root / f"memories/{candidate.path}"
+    data = candidate.text.encode()
+    shaped = await shape(uri, data, ports)
+    quoted = [str(session.uri / "messages" / f"{m}.md") for m in candidate.message_ids]
+    return PutFile(
+        uri,
+        WriteMode.UPSERT,
+        shaped.hash,
+        len(data),
+        shaped.media,
+        data=data,
+        chunks=shaped.chunks,
+        tiers=_own_tiers(candidate),
+        tags=tags or None,
+        event_at=candidate.at,
+        source={"session": session.id, "messages": quoted, "key": candidate.key},
+    )
+
+
+def _own_tiers(candidate: Candidate) -> Tiers:
+    """A memory's abstract: the one it brings, else what it quotes, without the marks of its form."""
+    if candidate.abstract:
+        return Tiers(fit(candidate.abstract, ABSTRACT_CHARS_MAX), "", "model")
+    lines = [line.strip() for line in split_lines(strip(candidate.text)) if line.strip()]
+    quoted = [line[1:].rpartition(" — ")[0].strip() or line[1:].strip() for line in lines if line.startswith(">")]
+    said = quoted or [line.lstrip("# ") for line in lines]
+    return Tiers(" ".join(said)[:ABSTRACT_CHARS_MAX].strip(), "", "extractive")
+
+
+async def _settle(
+    job: Job,
+    session: Session,
+    archive: Archive,
+    tiers: Tiers,
+    puts: list[PutFile],
+    counts: dict[str, int],
+    policy: MemoryPolicy,
+    told: PutFile,
+    writing: Writing,
+    tenant: Tenant,
+) -> None:
+    result = {
+        "session_id": session.id,
+        "archive_uri": str(archive.uri),
+        "memories_extracted": counts,
+        "session_skills_extracted": 0,
+        "session_skill_uris": [],
+        "usage_events_extracted": 0,
+        "active_count_updated": 0,
+        "effective_memory_types": sorted(policy.types),
+        "agent_evolution_enabled": False,
+        "agent_memory_skip_reason": "agent evolution is off",
+        "token_usage": {"llm": writing.tokens, "embedding": 0, "total": writing.tokens},
+        "memory_uris": [str(p.uri) for p in puts],
+        "memory_diff_uri": str(told.uri),
+    }
+    if writing.missing:
+        result["degraded"] = list(dict.fromkeys(writing.missing))
+    finish = FinishArchive(session.id, archive.number, tiers, counts)
+    done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
+    await tenant.commit(
+        Commit((*puts, told, finish, done, *writing.spent), FOLLOWING, done=job.id, cause=str(archive.uri))
+    )

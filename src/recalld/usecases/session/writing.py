@@ -1,0 +1,92 @@
+"""An archive's words: the language model's where there is one and it answers in time, the extractive ones otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from recalld.domain.commit import CountCost
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Busy, Invalid, Upstream
+from recalld.domain.session import Message
+from recalld.ports.bundle import Ports
+from recalld.ports.model import Bill, Candidate, Writer
+from recalld.rules.memory_file import stretches
+from recalld.usecases.upkeep.bill import cost, open_bill
+
+STRETCHES_MAX = 12
+"""Stretches of one archive that the language model reads; of a longer one the rest is read without it."""
+
+
+@dataclass(slots=True)
+class Writing:
+    """One archive on its way. ``spent``: what goes into its commit; ``missing``: why parts were done without the model."""
+
+    ports: Ports
+    spent: list[CountCost] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    gone: bool = False
+
+    async def bill(self, writer: Writer) -> Bill:
+        """What is left of the day, less what this archive took and has not committed yet."""
+        bill = await open_bill(writer, self.ports)
+        bill.tokens_left -= self.tokens
+        bill.calls_left -= sum(one.calls for one in self.spent)
+        return bill
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all calls, in and out."""
+        return sum(one.tokens_in + one.tokens_out for one in self.spent)
+
+    def without(self, failed: Busy | Upstream | Invalid) -> None:
+        """Go on without the model for this part; for the rest as well, unless it was only this answer that was of no use."""
+        self.gone = self.gone or not isinstance(failed, Invalid)
+        self.missing.append(f"model: {failed.message}")
+
+
+async def archive_tiers(messages: tuple[Message, ...], writing: Writing) -> Tiers:
+    """L0 and L1 of an archive."""
+    ports, writer = writing.ports, writing.ports.writer
+    if writer is not None and messages:
+        bill = await writing.bill(writer)
+        try:
+            tiers = await writer.on(bill).tiers_of_archive(messages)
+        except (Busy, Upstream, Invalid) as failed:
+            writing.without(failed)
+            writing.spent += cost(bill, "archive", writer, ports, failed)
+        else:
+            writing.spent += cost(bill, "archive", writer, ports)
+            return tiers
+    return await ports.model.tiers_of_archive(messages)
+
+
+async def candidates(allowed: tuple[Message, ...], writing: Writing) -> tuple[Candidate, ...]:
+    """Memories of what was heard. Every peer's words are read apart from others', so that none speaks of another."""
+    ports, writer = writing.ports, writing.ports.writer
+    if writer is None or writing.gone:
+        return await ports.model.memories(allowed)
+    found: list[Candidate] = []
+    left: list[Message] = []
+    for at, part in enumerate(stretches(allowed)):
+        learnt = await _asked(part, writer, writing) if at < STRETCHES_MAX and not writing.gone else None
+        if learnt is None:
+            left += part
+        else:
+            found += learnt
+    if left:
+        missed = {piece.id for piece in left}  # of a long message perhaps one piece of several: it is read again whole
+        found += await ports.model.memories(tuple(m for m in allowed if m.id in missed))
+    return tuple(found)
+
+
+async def _asked(part: Sequence[Message], writer: Writer, writing: Writing) -> tuple[Candidate, ...] | None:
+    bill = await writing.bill(writer)
+    try:
+        found = await writer.on(bill).memories(tuple(part))
+    except (Busy, Upstream, Invalid) as failed:
+        writing.without(failed)
+        writing.spent += cost(bill, "memories", writer, writing.ports, failed)
+        return None
+    writing.spent += cost(bill, "memories", writer, writing.ports)
+    return found

@@ -1,0 +1,170 @@
+"""Keep a skill: its ``SKILL.md`` and everything beside it, in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, MakeDir, NewTask, Op, PutFile, Remove, UpdateTask, WriteMode
+from recalld.domain.errors import Conflict, Invalid, NotFound
+from recalld.domain.job import Lane, NewJob, TaskStatus
+from recalld.domain.node import Entry
+from recalld.domain.skill import SKILL_FILE, Skill, SkillFacts, SkillGone, SkillKept, SkillPackage
+from recalld.domain.uri import DEPTH_MAX, Uri
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import Tenant
+from recalld.rules.skill import checked_skill
+from recalld.rules.skill_form import abstract_of, facts_json
+from recalld.usecases.retrying import key_of, retrying
+from recalld.usecases.tree.shape import put_file, shape
+from recalld.usecases.tree.write import FOLLOWING
+
+OVERTAKEN = frozenset({"ABORTED", "ALREADY_EXISTS"})
+CHUNKS_MAX = 400
+"""Pieces indexed in the commit itself; the rest is indexed by jobs, so that nobody waits for a long appendix."""
+NODES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SkillWish:
+    """A skill to keep. ``must_be``: the name it has to have, of a skill that is there ("" = any, there or not);
+    ``source``: what its sender says of where it comes from; ``watched``: leave a task that tells of it."""
+
+    package: SkillPackage
+    root: Uri
+    must_be: str = ""
+    source: Mapping[str, Any] | None = None
+    watched: bool = False
+
+
+async def keep(wish: SkillWish, caller: Caller, ports: Ports) -> SkillKept:
+    """Store a skill, its files replacing those it had. Raises ``Invalid`` (``SKILL_INVALID`` for what is no skill),
+    ``NotFound`` where ``must_be`` names nothing, ``Conflict`` if it keeps changing."""
+    facts = await ports.compute.run(checked_skill, wish.package.text)
+    if wish.must_be and facts.name != wish.must_be:
+        raise Invalid(
+            f"the skill is called {facts.name}, not {wish.must_be}",
+            remedy="give its SKILL.md the name it is updated by, or add it as a skill of its own",
+            details={"field": "name", "expected": wish.must_be, "actual": facts.name},
+        )
+    uri = wish.root / facts.name
+    tenant = ports.ledger.tenant(caller)
+    puts = await _puts(uri, facts, wish, ports)
+
+    async def attempt() -> SkillKept:
+        present = await _present(uri, tenant)
+        if wish.must_be and present is None:
+            raise missing_skill(facts.name)
+        try:
+            return await _commit(uri, facts, wish, puts, present, tenant, ports)
+        except NotFound as removed:
+            raise Conflict(f"{uri} was removed meanwhile", remedy="try again", code="ABORTED") from removed
+
+    return await retrying(attempt, key_of(caller.account, uri), ports=ports, codes=OVERTAKEN)
+
+
+async def remove_skill(skill: Skill, private: Uri | None, caller: Caller, ports: Ports) -> SkillGone:
+    """Delete a skill and, where there is one, the directory ``private`` of its private values, in one commit."""
+    tenant = ports.ledger.tenant(caller)
+    kept = await _present(private, tenant) if private is not None else None
+    ops: list[Op] = [Remove(skill.uri, recursive=True)]
+    if private is not None and kept is not None:
+        ops.append(Remove(private, recursive=True))
+    receipt = await tenant.commit(Commit(tuple(ops), FOLLOWING))
+    below = 0 if kept is None else len(kept) + 1
+    return SkillGone(skill, max(0, receipt.removed - below), kept is not None)
+
+
+def missing_skill(name: str) -> NotFound:
+    """The wire's NOT_FOUND for a skill."""
+    return NotFound(
+        f"Skill not found: {name}",
+        remedy="list the skills to see those there are",
+        details={"type": "skill", "resource": name},
+    )
+
+
+async def _puts(uri: Uri, facts: SkillFacts, wish: SkillWish, ports: Ports) -> list[PutFile]:
+    """``SKILL.md`` first, then the files beside it; indexed here as far as that stays quick."""
+    made: list[PutFile] = []
+    chunks = 0
+    for path, data in ((SKILL_FILE, wish.package.text.encode("utf-8", "replace")), *wish.package.files):
+        at = Uri.parse(str(uri / path))
+        put = await put_file(at, data, await shape(at, data, ports), ports, mode=WriteMode.UPSERT)
+        chunks += len(put.chunks or ())
+        made.append(replace(put, chunks=None) if made and chunks > CHUNKS_MAX else put)
+    source = {"skill": facts_json(facts)} | ({"origin": dict(wish.source)} if wish.source else {})
+    return [replace(made[0], source=source), *made[1:]]
+
+
+async def _present(uri: Uri, tenant: Tenant) -> list[Entry] | None:
+    """What a skill's folder holds; None if it is not there."""
+    try:
+        return await tenant.walk(uri, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
+    except NotFound:
+        return None
+
+
+async def _commit(
+    uri: Uri,
+    facts: SkillFacts,
+    wish: SkillWish,
+    puts: Sequence[PutFile],
+    present: list[Entry] | None,
+    tenant: Tenant,
+    ports: Ports,
+) -> SkillKept:
+    here = next((e.node for e in present or () if e.rel_path == SKILL_FILE), None)
+    # What was read decides what is removed: a SKILL.md changed meanwhile begins it anew.
+    first = replace(puts[0], mode=WriteMode.CREATE) if here is None else replace(puts[0], expect=here.hash)
+    kept = SkillKept(
+        Skill(uri, facts),
+        len(puts) - 1,
+        created=here is None,
+        task_id=f"task_{ports.clock.token()}" if wish.watched else "",
+        skipped=wish.package.skipped,
+    )
+    ops: list[Op] = [Remove(gone, recursive=True) for gone in _outdated(present or (), {p.uri for p in puts})]
+    ops += [MakeDir(uri, exist_ok=True, abstract=abstract_of(facts)), first, *puts[1:], *_task(kept)]
+    await tenant.commit(Commit(tuple(ops), (*_later(puts), *FOLLOWING), cause=kept.task_id))
+    return kept
+
+
+def _outdated(present: Sequence[Entry], wanted: set[Uri]) -> list[Uri]:
+    """Topmost entries of the former skill that the new one has no place for."""
+    folders = {Uri(put.parts[:depth]) for put in wanted for depth in range(len(put.parts))}
+    gone: list[Uri] = []
+    for entry in present:
+        uri = entry.node.uri
+        stays = uri in folders if entry.node.is_dir else uri in wanted
+        if not stays and not any(uri.under(above) for above in gone[-1:]):
+            gone.append(uri)
+    return gone
+
+
+def _later(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
+    return tuple(
+        NewJob("shape", f"shape:{p.uri}", {"uri": str(p.uri)}, lane=Lane.INTERACTIVE)
+        for p in puts
+        if p.chunks is None or p.tiers is None
+    )
+
+
+def _task(kept: SkillKept) -> list[Op]:
+    """The work is done with the commit; the task is for those who ask how it ended."""
+    if not kept.task_id:
+        return []
+    uri = str(kept.skill.uri)
+    result = {
+        "status": "success",
+        "root_uri": uri,
+        "uri": uri,
+        "name": kept.skill.name,
+        "auxiliary_files": kept.auxiliary_files,
+    }
+    return [
+        NewTask(kept.task_id, "add_skill", uri, {"name": kept.skill.name}),
+        UpdateTask(kept.task_id, TaskStatus.COMPLETED, stage="completed", result=result),
+    ]

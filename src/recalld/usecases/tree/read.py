@@ -1,0 +1,161 @@
+"""Read the tree: stat, list, walk, read, abstracts and overviews."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from recalld.domain.caller import Caller
+from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.node import ContextType, Entry, Kind, Node
+from recalld.domain.uri import Uri
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import Reader, Tenant
+from recalld.rules.address import SIDECARS, context_type, session_of
+from recalld.rules.encoding import utf8
+from recalld.rules.lines import Page, line_range, page_of
+from recalld.rules.memory_footer import strip
+from recalld.rules.sidecar import not_ready, render
+
+from .shape import text_of
+from .views import is_view, list_view, missing, stat_view, view_text
+
+P = ParamSpec("P")
+T = TypeVar("T")
+COMPUTED_FROM = 65_536
+"""Texts from this size on are worked on away from the loop."""
+
+
+async def stat(uri: Uri, caller: Caller, ports: Ports) -> Node:
+    """One node, view or sidecar. Raises ``NotFound``."""
+    tenant = ports.ledger.tenant(caller)
+    if is_view(uri):
+        return await tenant.at_once(lambda reader: stat_view(uri, reader))
+    if uri.name in SIDECARS:
+        text = await _sidecar(uri, tenant)
+        parent = await tenant.stat(uri.parent)
+        return Node(
+            0, uri, Kind.FILE, size=len(text.encode()), created_at=parent.created_at, updated_at=parent.updated_at
+        )
+    return await tenant.stat(uri)
+
+
+async def list_dir(
+    uri: Uri, caller: Caller, ports: Ports, *, limit: int, hidden: bool, sort_by: str = "", descending: bool = False
+) -> list[Node]:
+    """Children: by name or ``mtime``, directories before files."""
+    tenant = ports.ledger.tenant(caller)
+    if session_of(uri):
+        viewed = await tenant.at_once(lambda reader: list_view(uri, reader, hidden))
+        if viewed is not None:
+            return viewed[:limit]
+    # Sorting needs every child, not only the first ``limit`` by name.
+    wanted = limit if not sort_by and not descending else 100_000
+    nodes = await tenant.list(uri, limit=wanted, hidden=hidden)
+    if sort_by or descending:
+        nodes.sort(key=lambda n: n.updated_at if sort_by == "mtime" else n.uri.name, reverse=descending)
+        nodes.sort(key=lambda n: not n.is_dir)
+    if hidden:
+        nodes = await _sidecar_nodes(uri, tenant) + nodes
+    return nodes[:limit]
+
+
+async def _sidecar_nodes(uri: Uri, tenant: Tenant) -> list[Node]:
+    tiers = await tenant.tiers(uri)
+    if tiers is None:
+        return []
+    own = await tenant.stat(uri)
+    return [Node(0, uri / name, Kind.FILE, created_at=own.created_at, updated_at=own.updated_at) for name in SIDECARS]
+
+
+async def walk(uri: Uri, caller: Caller, ports: Ports, *, depth: int, limit: int, hidden: bool) -> list[Entry]:
+    """Everything below in pre-order, at most ``depth`` levels and ``limit`` entries."""
+    tenant = ports.ledger.tenant(caller)
+    if session_of(uri):
+        return await tenant.at_once(lambda reader: _walk_views(uri, uri, reader, depth, limit, hidden))
+    return await tenant.walk(uri, depth_max=depth, nodes_max=limit, hidden=hidden)
+
+
+def _walk_views(base: Uri, uri: Uri, reader: Reader, depth: int, limit: int, hidden: bool) -> list[Entry]:
+    nodes = list_view(uri, reader, hidden)
+    if nodes is None:
+        return reader.walk(uri, depth_max=depth, nodes_max=limit, hidden=hidden)
+    entries: list[Entry] = []
+    for node in nodes:
+        entries.append(Entry(node, node.uri.relative_to(base)))
+        if node.is_dir and depth > 1:
+            entries += _walk_views(base, node.uri, reader, depth - 1, limit, hidden)
+        if len(entries) >= limit:
+            break
+    return entries[:limit]
+
+
+async def read_bytes(uri: Uri, caller: Caller, ports: Ports) -> bytes:
+    """A file's bytes as stored, or a view's as rendered."""
+    tenant = ports.ledger.tenant(caller)
+    if is_view(uri):
+        return (await view_text(uri, tenant)).encode()
+    if uri.name in SIDECARS:
+        return (await _sidecar(uri, tenant)).encode()
+    return await tenant.read(uri)
+
+
+async def read(uri: Uri, caller: Caller, ports: Ports, *, offset: int, limit: int, raw: bool) -> str:
+    """A file's text: lines ``offset`` to ``offset + limit`` with their ends (-1 = all); memories without their trailer
+    unless ``raw``."""
+    _check_lines(offset, limit)
+    text = await _text(uri, caller, ports, raw=raw)
+    if offset == 0 and limit == -1:
+        return text
+    return await _computed(text, ports, line_range, text, offset, limit)
+
+
+async def read_page(uri: Uri, caller: Caller, ports: Ports, *, offset: int, limit: int, chars_max: int) -> Page:
+    """As many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1: all)."""
+    _check_lines(offset, limit)
+    text = await _text(uri, caller, ports, raw=False)
+    return await _computed(text, ports, page_of, text, offset, limit, chars_max)
+
+
+def _check_lines(offset: int, limit: int) -> None:
+    if offset < 0 or limit < -1:
+        raise Invalid(
+            "offset and limit count lines", remedy="offset from 0; limit -1 for all", details={"field": "offset"}
+        )
+
+
+async def _text(uri: Uri, caller: Caller, ports: Ports, *, raw: bool) -> str:
+    data = await read_bytes(uri, caller, ports)
+    plain = utf8(data) if len(data) < COMPUTED_FROM else None
+    text = plain if plain is not None else await ports.compute.run(text_of, data, uri)
+    return text if raw or context_type(uri) is not ContextType.MEMORY else strip(text)
+
+
+async def _computed(text: str, ports: Ports, rule: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a rule says of a text: here if it is short, away from the loop if it is not."""
+    return rule(*args, **kwargs) if len(text) < COMPUTED_FROM else await ports.compute.run(rule, *args, **kwargs)
+
+
+async def tier(uri: Uri, level: int, caller: Caller, ports: Ports) -> str:
+    """A directory's abstract (0) or overview (1); of a file: its directory's abstract; a sentence while not ready."""
+    tenant = ports.ledger.tenant(caller)
+    if is_view(uri):
+        return (await view_text(uri / (".abstract.md", ".overview.md")[level], tenant)).rstrip("\n")
+    node = await tenant.stat(uri)
+    if not node.is_dir:
+        if level == 1:
+            raise Conflict(
+                f"{uri} is not a directory", remedy="overviews are of directories", code="FAILED_PRECONDITION"
+            )
+        node = await tenant.stat(uri.parent)
+    tiers = await tenant.tiers(node.uri)
+    text = "" if tiers is None else (tiers.abstract, tiers.overview)[level]
+    return text or not_ready(node.uri, level)
+
+
+async def _sidecar(uri: Uri, tenant: Tenant) -> str:
+    tiers = await tenant.tiers(uri.parent)
+    if tiers is None:
+        raise missing(uri)
+    total = await tenant.count(uri.parent)
+    return render(uri.parent, SIDECARS[uri.name], tiers, total, pending=False)

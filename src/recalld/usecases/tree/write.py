@@ -1,0 +1,172 @@
+"""Write files: one or many, each with everything the next search needs, in one commit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, PutFile, Receipt, WriteMode
+from recalld.domain.errors import Invalid
+from recalld.domain.job import Lane, NewJob
+from recalld.domain.policy import BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WRITE_BYTES_MAX
+from recalld.domain.report import Operation, Written
+from recalld.domain.uri import Uri
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import Tenant
+from recalld.rules.address import CREATABLE, SIDECARS, check_write
+from recalld.usecases.retrying import WITHIN_S, key_of, retrying
+
+from .following import FOLLOWING as FOLLOWING
+from .shape import append_file, put_file, shape
+from .sidecars import only_replaced, replace_sidecar
+
+
+async def write(
+    uri: Uri, data: bytes, mode: str, caller: Caller, ports: Ports, *, if_version: int | None = None
+) -> Written:
+    """Write one file; ``mode`` replace (makes a missing file), append (refuses one), create (refuses an existing one).
+    ``if_version``: only over this version (0: only if there is none), with mode replace.
+    Appends and edits of one file wait their turn; none of them is refused because of another."""
+    tenant = ports.ledger.tenant(caller)
+    if if_version is not None and (mode != "replace" or uri.name in SIDECARS):
+        raise Invalid(
+            "if_version goes with mode replace of a file", remedy="leave it out", details={"field": "if_version"}
+        )
+    if uri.name in SIDECARS:
+        if mode != "replace":
+            raise only_replaced(uri)
+        return await replace_sidecar(uri, lambda _: data.decode("utf-8", "replace"), caller, ports)
+    check_write(uri)
+    _check_size(len(data), WRITE_BYTES_MAX, str(uri))
+    _check_kind(uri, mode)
+    if mode == "append":
+        return await _append(uri, data, caller, ports)
+    operation = await _operation(uri, data, WriteMode.CREATE if mode == "create" else WriteMode.UPSERT, ports)
+    if if_version is not None:
+        operation = replace(operation, expect_version=if_version)
+    async with ports.turns.of(key_of(caller.account, uri), within_s=WITHIN_S):
+        return await _commit((operation,), tenant)
+
+
+async def write_many(root: Uri, operations: Sequence[Operation], caller: Caller, ports: Ports) -> Written:
+    """Write up to 256 files below ``root`` in one commit: all or none."""
+    _check_batch(root, operations)
+    tenant = ports.ledger.tenant(caller)
+    whole = {
+        each.uri: await _operation(each.uri, each.data, each.mode, ports) for each in operations if not each.append
+    }
+
+    async def attempt() -> Written:
+        puts = [whole.get(each.uri) or await _appended(each.uri, each.data, tenant, ports) for each in operations]
+        return await _commit(puts, tenant)
+
+    return await retrying(attempt, *(key_of(caller.account, each.uri) for each in operations), ports=ports)
+
+
+async def change_file(uri: Uri, change: Callable[[bytes], bytes], caller: Caller, ports: Ports) -> Written:
+    """Give a file the bytes that ``change`` makes of those it has: it is called again with fresh ones, off the loop, whenever
+    another commit came between. Raises ``NotFound``, and what ``change`` raises."""
+    tenant = ports.ledger.tenant(caller)
+
+    async def attempt() -> Written:
+        return await _commit((await _changed(uri, change, tenant, ports),), tenant)
+
+    return await retrying(attempt, key_of(caller.account, uri), ports=ports)
+
+
+async def _changed(uri: Uri, change: Callable[[bytes], bytes], tenant: Tenant, ports: Ports) -> PutFile:
+    """The operation that makes of a file as it is now what ``change`` says, if it still is that then."""
+    old = await tenant.read(uri)
+    seen, data = await ports.compute.run(lambda: (hashlib.sha256(old).hexdigest(), change(old)))
+    _check_size(len(data), WRITE_BYTES_MAX, str(uri))
+    return await _operation(uri, data, WriteMode.REPLACE, ports, expect=seen)
+
+
+async def _append(uri: Uri, more: bytes, caller: Caller, ports: Ports) -> Written:
+    tenant = ports.ledger.tenant(caller)
+
+    async def attempt() -> Written:
+        return await _commit((await _appended(uri, more, tenant, ports),), tenant)
+
+    return await retrying(attempt, key_of(caller.account, uri), ports=ports)
+
+
+async def _appended(uri: Uri, more: bytes, tenant: Tenant, ports: Ports) -> PutFile:
+    """The operation that adds ``more`` to a file as it is now: it stores and indexes what is new alone."""
+    old = await tenant.read(uri)
+    _check_size(len(old) + len(more), WRITE_BYTES_MAX, str(uri))
+    return await append_file(uri, old, more, ports)
+
+
+async def _commit(puts: Sequence[PutFile], tenant: Tenant) -> Written:
+    return _written(await tenant.commit(Commit(tuple(puts), jobs_after(puts))), puts)
+
+
+async def _operation(uri: Uri, data: bytes, mode: WriteMode, ports: Ports, *, expect: str = "") -> PutFile:
+    return await put_file(uri, data, await shape(uri, data, ports), ports, mode=mode, expect=expect)
+
+
+def jobs_after(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
+    """What writing these files leaves to do."""
+    later = tuple(
+        NewJob("shape", f"shape:{p.uri}", {"uri": str(p.uri)}, lane=Lane.INTERACTIVE)
+        for p in puts
+        if p.chunks is None or p.tiers is None
+    )
+    return (*later, *FOLLOWING)
+
+
+def _written(receipt: Receipt, puts: Sequence[PutFile]) -> Written:
+    waiting = sum(1 for p in puts if p.chunks is None)
+    return Written(
+        receipt.created,
+        receipt.updated,
+        receipt.unchanged,
+        sum(p.size for p in puts),
+        indexed=waiting == 0,
+        pending=waiting,
+    )
+
+
+def _check_kind(uri: Uri, mode: str) -> None:
+    if mode not in {"replace", "append", "create"}:
+        raise Invalid(f"mode {mode!r} is unknown", remedy="use replace, append or create", details={"field": "mode"})
+    suffix = f".{uri.name.rsplit('.', 1)[-1].lower()}" if "." in uri.name else ""
+    if mode == "create" and suffix not in CREATABLE:
+        raise Invalid(
+            f"a file ending in {suffix or 'nothing'} cannot be created as text",
+            remedy=f"use one of {' '.join(sorted(CREATABLE))}, or upload it",
+            details={"uri": str(uri)},
+        )
+
+
+def _check_batch(root: Uri, operations: Sequence[Operation]) -> None:
+    if not operations or len(operations) > BATCH_OPERATIONS_MAX:
+        raise Invalid(
+            f"{len(operations)} operations in one batch",
+            remedy=f"send 1 to {BATCH_OPERATIONS_MAX}",
+            code="INVALID_ARGUMENT" if not operations else "RESOURCE_EXHAUSTED",
+        )
+    seen: set[Uri] = set()
+    for each in operations:
+        check_write(each.uri)
+        _check_size(len(each.data), WRITE_BYTES_MAX, str(each.uri))
+        if each.uri in seen or not each.uri.under(root) or each.uri == root:
+            raise Invalid(
+                f"{each.uri} is {'named twice' if each.uri in seen else f'not below {root}'}",
+                remedy="name every file once, below root_uri",
+                details={"uri": str(each.uri)},
+            )
+        seen.add(each.uri)
+    _check_size(sum(len(o.data) for o in operations), BATCH_BYTES_MAX, "the batch")
+
+
+def _check_size(size: int, most: int, what: str) -> None:
+    if size > most:
+        raise Invalid(
+            f"{what} is {size} bytes",
+            remedy=f"at most {most} bytes; upload larger files with temp_upload and add them as resources",
+            code="RESOURCE_EXHAUSTED",
+        )

@@ -1,0 +1,172 @@
+"""Better abstracts and overviews by a language model, bottom-up, for what already has extractive ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, KeepMade, Op, SetTiers
+from recalld.domain.document import Document, Tiers
+from recalld.domain.errors import Busy, Corrupt, Invalid, RecalldError, Upstream
+from recalld.domain.job import Job, NewJob
+from recalld.domain.node import Node
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import StaleDir
+from recalld.ports.model import Child, Model, Writer
+from recalld.rules.chunks import chunks_of_tiers
+from recalld.rules.generation_cache_key import FAILED, cache_key, generator_id
+from recalld.rules.sidecar import refreshed
+from recalld.usecases.tree.shape import parse
+
+from .bill import cost, open_bill
+
+ENRICH = NewJob("enrich", "enrich", delay_s=1.0)
+"""What follows where tiers were made by the extractive model and a writer is there to better them. Folded by key."""
+ENTRIES_MAX = 200
+NODES_PER_RUN = 40
+RUN_S = 10.0
+"""Then the job makes room for others and comes back: a worker has few hands, and a model takes its time."""
+ITS_OWN_FAULT = (400, 413, 422)
+"""What a provider answers that is well and can do nothing with this one text."""
+Asked = Document | tuple[Child, ...]
+
+
+async def enrich(job: Job, ports: Ports) -> None:
+    """Have the writer write for the caller's tree; the account's shared one has a job of its own, so that two users' jobs never
+    ask about the same. A writer that is not to be asked now, or whose budget is used up, is no failure of this job: it comes
+    back when it may. Raises ``Upstream``: the job is tried again."""
+    again: tuple[NewJob, ...] = ()
+    if ports.writer is not None:
+        if job.caller.user:
+            await _hand_on(replace(job.caller, user=""), ports.writer, ports)
+        try:
+            if await _tree(job.caller, ports.clock.monotonic() + RUN_S, ports.writer, ports):
+                again = (ENRICH,)
+        except Busy as later:
+            again = (replace(ENRICH, delay_s=max(later.retry_after_s, 1.0)),)
+    following = (*again, NewJob("embed", "embed"))
+    await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=following, done=job.id))
+
+
+async def _hand_on(tree: Caller, writer: Writer, ports: Ports) -> bool:
+    """Leave the job of another tree, if there is anything to do; folded into the one that waits there already."""
+    left = await ports.ledger.unwritten(tree, by=generator_id(writer.name, writer.version), limit=1)
+    if left:
+        await ports.ledger.tenant(tree, bulk=True).commit(Commit(jobs=(ENRICH,)))
+    return bool(left)
+
+
+async def take_up(ports: Ports) -> int:
+    """Leave the job wherever something is to be written and nobody has asked: a writer was configured, its prompts changed.
+    Returns for how many trees."""
+    writer = ports.writer
+    if writer is None:
+        return 0
+    return sum([await _hand_on(tree, writer, ports) for tree in await ports.ledger.partitions()])
+
+
+async def _tree(tree: Caller, until: float, writer: Writer, ports: Ports) -> bool:
+    """One pass, deepest first, so that a directory hears of its children's new abstracts; True: there is more to do."""
+    found = await ports.ledger.unwritten(tree, by=generator_id(writer.name, writer.version), limit=NODES_PER_RUN + 1)
+    for node_id in found[:NODES_PER_RUN]:
+        if ports.clock.monotonic() >= until:
+            return True
+        seen = await ports.ledger.tiered(tree, node_id, entries_max=ENTRIES_MAX)
+        if seen is not None:
+            await _node(seen, tree, writer, ports)
+    return len(found) > NODES_PER_RUN
+
+
+async def _node(seen: StaleDir, tree: Caller, writer: Writer, ports: Ports) -> None:
+    children = tuple(map(child_of, seen.entries))
+    key = _key(seen, children, tree, writer)
+    known = await ports.ledger.made(key)
+    if known is not None:
+        await _keep(seen, replace(known, made_by=generator_id(writer.name, writer.version)), (), tree, ports)
+        return
+    asked = children if seen.node.is_dir else await _document(seen.node, tree, ports)
+    if not asked:
+        # Nothing to be asked about: the words it has are the best there are.
+        await _keep(seen, replace(_own(seen), made_by=generator_id(writer.name, writer.version)), (), tree, ports)
+        return
+    await _write(seen, asked, key, tree, writer, ports)
+
+
+async def _write(seen: StaleDir, asked: Asked, key: str, tree: Caller, writer: Writer, ports: Ports) -> None:
+    """Ask, and keep the answer with its cost in one commit; a failed call costs too."""
+    bill = await open_bill(writer, ports)
+    try:
+        tiers = await _tiers(seen, asked, writer.on(bill))
+    except (Busy, Upstream, Invalid) as failed:
+        itself = isinstance(failed, Invalid) or failed_by_itself(failed)
+        spent = cost(bill, "tiers", writer, ports, None if itself else failed)
+        if itself:
+            own = replace(_own(seen), made_by=generator_id(writer.name, writer.version) + FAILED)
+            await _keep(seen, own, spent, tree, ports)
+            return
+        if spent:
+            await ports.ledger.tenant(tree, bulk=True).commit(Commit(spent))
+        raise
+    spent = cost(bill, "tiers", writer, ports)
+    await _keep(seen, tiers, (*spent, KeepMade(key, tiers)), tree, ports)
+
+
+async def _tiers(seen: StaleDir, asked: Asked, model: Model) -> Tiers:
+    uri = seen.node.uri
+    if isinstance(asked, Document):
+        return await model.tiers_of_document(uri.name, asked)
+    return await model.tiers_of_directory(str(uri), title_of(seen.node), asked, seen.total)
+
+
+async def _keep(seen: StaleDir, made: Tiers, more: tuple[Op, ...], tree: Caller, ports: Ports) -> None:
+    """As read at its version: a node that has changed meanwhile keeps what it has, and a job of its own."""
+    tiers = refreshed(seen.own, made)
+    chunks = chunks_of_tiers(seen.node.uri, tiers) if seen.node.is_dir else ()
+    change = SetTiers(seen.node.id, seen.node.version, tiers, chunks, seen.seq, checked=True, own=seen.own)
+    await ports.ledger.tenant(tree, bulk=True).commit(Commit((change, *more), cause="enrich"))
+
+
+async def _document(node: Node, tree: Caller, ports: Ports) -> Document | None:
+    """A file's text as parsers see it; None where it has gone or has none."""
+    try:
+        found = await ports.ledger.node_text(tree, node.id)
+        document = None if found is None else await ports.compute.run(parse, node.uri, found[1], ports)
+    except (Invalid, Corrupt):
+        return None
+    return document if document is not None and (document.indexable or document.text).strip() else None
+
+
+def failed_by_itself(failure: RecalldError) -> bool:
+    """True where the provider is well and the text at fault."""
+    return isinstance(failure, Upstream) and failure.details.get("status") in ITS_OWN_FAULT
+
+
+def child_of(node: Node) -> Child:
+    """A directory's entry as its overview sees it."""
+    return Child(node.uri.name, node.is_dir, node.abstract)
+
+
+def title_of(node: Node) -> str:
+    """A directory's name in words."""
+    return node.uri.name.replace("_", " ")
+
+
+async def known_directory(seen: StaleDir, tree: Caller, ports: Ports) -> Tiers | None:
+    """What the writer made of a directory before, if it holds the same now: no refresh need undo that."""
+    if ports.writer is None:
+        return None
+    found = await ports.ledger.made(_key(seen, tuple(map(child_of, seen.entries)), tree, ports.writer))
+    return None if found is None else replace(found, made_by=generator_id(ports.writer.name, ports.writer.version))
+
+
+def _key(seen: StaleDir, children: tuple[Child, ...], tree: Caller, writer: Writer) -> str:
+    if not seen.node.is_dir:
+        parts = ["document", seen.node.uri.name, seen.node.hash]
+    else:
+        parts = ["directory", str(seen.node.uri), str(seen.total)]
+        parts += [text for child in children for text in (child.name, str(child.is_dir), child.abstract)]
+    return cache_key(tree.account, generator_id(writer.name, writer.version), parts)
+
+
+def _own(seen: StaleDir) -> Tiers:
+    return seen.own or Tiers("")

@@ -1,0 +1,28 @@
+"""Finish a file that was stored faster than it could be parsed: real document, real chunks, tiers."""
+
+from __future__ import annotations
+
+from recalld.domain.commit import Commit, SetChunks
+from recalld.domain.errors import NotFound
+from recalld.domain.job import Job
+from recalld.domain.uri import Uri
+from recalld.ports.bundle import Ports
+from recalld.rules.chunks import chunks_of_file
+from recalld.usecases.tree.shape import parse
+from recalld.usecases.tree.write import FOLLOWING
+
+
+async def reshape(job: Job, ports: Ports) -> None:
+    """Parse the file as it is now; if it changes meanwhile, that write has left a job of its own."""
+    tenant = ports.ledger.tenant(job.caller, bulk=True)
+    uri = Uri.parse(str(job.payload["uri"]))
+    try:
+        node, data = await tenant.file(uri)
+    except NotFound:
+        await tenant.commit(Commit(done=job.id))
+        return
+    document = await ports.compute.run(parse, uri, data, ports)
+    chunks = await ports.compute.run(chunks_of_file, uri, document)
+    tiers = await ports.model.tiers_of_document(uri.name, document)
+    change = SetChunks(node.id, node.version, chunks, tiers, quiet=bool(job.payload.get("quiet")))
+    await tenant.commit(Commit((change,), FOLLOWING, done=job.id))

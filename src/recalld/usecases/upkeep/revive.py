@@ -1,0 +1,54 @@
+"""Index what was restored: files and messages whose chunks were deleted while they were removed."""
+
+from __future__ import annotations
+
+from recalld.domain.commit import Commit, SetChunks
+from recalld.domain.document import Chunk
+from recalld.domain.errors import Corrupt, Invalid, NotFound
+from recalld.domain.job import Job
+from recalld.domain.node import Kind, Node
+from recalld.domain.uri import Uri
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import Tenant
+from recalld.rules.address import session_of
+from recalld.rules.chunks import chunks_of_file
+from recalld.rules.own_text import chunks_of_own_text
+from recalld.usecases.tree.shape import parse
+from recalld.usecases.tree.write import FOLLOWING
+
+PAGE = 200
+
+
+async def revive(job: Job, ports: Ports) -> None:
+    """Go through the restored subtree in the order its nodes were made; done again, it does what is left."""
+    uri, after = Uri.parse(str(job.payload["uri"])), 0
+    tenant = ports.ledger.tenant(job.caller, bulk=True)
+    try:
+        while nodes := await ports.ledger.unindexed(job.caller, uri, after=after, limit=PAGE):
+            for node in nodes:
+                await _index(node, tenant, ports)
+            after = nodes[-1].id
+    except NotFound:
+        pass  # removed again: there is nothing to index
+    await tenant.commit(Commit((), FOLLOWING, done=job.id))
+
+
+async def _index(node: Node, tenant: Tenant, ports: Ports) -> None:
+    try:
+        chunks = await (_of_message if node.kind is Kind.MESSAGE else _of_file)(node, tenant, ports)
+        if chunks:
+            await tenant.commit(Commit((SetChunks(node.id, node.version, chunks),)))
+    except (NotFound, Invalid, Corrupt):
+        return  # removed meanwhile, or not readable: found by its name and its directory, as before
+
+
+async def _of_file(node: Node, tenant: Tenant, ports: Ports) -> tuple[Chunk, ...]:
+    if session_of(node.uri):
+        return ()  # tool outputs and views of a session are found through its messages
+    document = await ports.compute.run(parse, node.uri, await tenant.read(node.uri), ports)
+    return await ports.compute.run(chunks_of_file, node.uri, document)
+
+
+async def _of_message(node: Node, tenant: Tenant, ports: Ports) -> tuple[Chunk, ...]:
+    message = await tenant.message(node.uri)
+    return await ports.compute.run(chunks_of_own_text, message)

@@ -1,0 +1,60 @@
+"""Keep directories' abstracts and overviews true: bottom-up, every stale directory once however many children changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, Op, SetTiers
+from recalld.domain.job import Job
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import StaleDir
+from recalld.rules.chunks import chunks_of_tiers
+from recalld.rules.sidecar import refreshed
+from recalld.usecases.tree.write import FOLLOWING
+
+from .enrich import ENRICH, child_of, known_directory, title_of
+
+DIRS_PER_COMMIT = 16
+ENTRIES_MAX = 200
+ROUNDS_MAX = 400
+
+
+async def refresh(job: Job, ports: Ports) -> None:
+    """Summarise stale directories of the caller's tree and of the account's shared one until none is left."""
+    trees = (job.caller, replace(job.caller, user=""))
+    for tree in trees:
+        for _ in range(ROUNDS_MAX):
+            stale = await ports.ledger.stale_dirs(tree, limit=DIRS_PER_COMMIT, entries_max=ENTRIES_MAX)
+            if not stale:
+                break
+            # A parent is left for the next round, when its children's new abstracts are in.
+            ready = [s for s in stale if not _waits(s, stale)]
+            ops: list[Op] = [await _tiers(s, tree, ports) for s in ready]
+            await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(tuple(ops)))
+        else:
+            await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=FOLLOWING, done=job.id))
+            return
+    after = (*FOLLOWING[1:], *((ENRICH,) if ports.writer is not None else ()))
+    await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=after, done=job.id))
+
+
+def _waits(one: StaleDir, stale: list[StaleDir]) -> bool:
+    return any(other is not one and other.node.uri.under(one.node.uri) for other in stale)
+
+
+async def _tiers(stale: StaleDir, tree: Caller, ports: Ports) -> SetTiers:
+    made = await known_directory(stale, tree, ports)
+    if made is None:
+        uri, children = str(stale.node.uri), tuple(map(child_of, stale.entries))
+        made = await ports.model.tiers_of_directory(uri, title_of(stale.node), children, stale.total)
+    tiers = refreshed(stale.own, made)
+    return SetTiers(
+        stale.node.id,
+        stale.node.version,
+        tiers,
+        chunks_of_tiers(stale.node.uri, tiers),
+        stale.seq,
+        checked=True,
+        own=stale.own,
+    )

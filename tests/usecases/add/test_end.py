@@ -1,0 +1,178 @@
+"""How an import ends: done, failed, cancelled, interrupted; and what of its upload is left."""
+
+from __future__ import annotations
+
+import asyncio
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recalld.adapters.model.extractive import ExtractiveModel
+from recalld.adapters.source.folder import FolderSource
+from recalld.adapters.source.selection import SourceSettings
+from recalld.app.worker import run_job
+from recalld.domain.document import Document, Tiers
+from recalld.domain.job import TaskStatus
+from recalld.ports.source import UPLOAD_NOTE, Found, Skipped
+from recalld.usecases.add.load import FILES_PER_PLAN, load
+from tests.house_fixture import House, plant
+
+ROOT = "viking://resources/src"
+
+
+def upload(tmp_path: Path, name: str = "src.md", text: str = "# Src\n\nheron\n") -> Path:
+    """A file as a server keeps it, with its note."""
+    folder = plant(tmp_path / "uploads", {name: text, name + UPLOAD_NOTE: "{}"})
+    return folder / name
+
+
+async def test_an_upload_of_ours_is_gone_when_it_is_in(house: House, tmp_path: Path) -> None:
+    path = upload(tmp_path)
+    await house.add(path, keep_source=False)
+    assert list(path.parent.iterdir()) == []
+
+
+async def test_somebody_elses_file_stays(house: House, tmp_path: Path) -> None:
+    path = upload(tmp_path)
+    await house.add(path)
+    assert path.exists()
+
+
+async def test_an_upload_that_vanished_fails_the_task_at_once_and_says_so(house: House, tmp_path: Path) -> None:
+    path = upload(tmp_path)
+    added = await house.r.add(path, keep_source=False)
+    path.unlink()
+    await house.settle()
+    task = await house.r.task(added.task_id)
+    assert (task.status, "not there" in task.error) == (TaskStatus.FAILED, True)
+    assert (await house.queue("import")).dead == 1
+    assert list(path.parent.iterdir()) == []
+
+
+async def test_a_zip_replaced_by_rubbish_fails_for_good(house: House, tmp_path: Path) -> None:
+    path = upload(tmp_path, "src.zip", "")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.md", "x")
+    added = await house.r.add(path, keep_source=False)
+    path.write_bytes(b"rubbish")
+    await house.settle()
+    assert (await house.r.task(added.task_id)).status is TaskStatus.FAILED
+    assert list(path.parent.iterdir()) == []
+
+
+class Vanishing(FolderSource):
+    """A folder that loses a file between the look at it and its reading."""
+
+    def entries(self) -> Iterator[Found | Skipped]:
+        yield from list(super().entries())
+        (self._root / "b.md").unlink()
+
+
+async def test_a_file_that_vanishes_meanwhile_is_said_and_the_rest_comes_in(house: House, tmp_path: Path) -> None:
+    added = await house.r.add(plant(tmp_path / "src", {"a.md": "heron", "b.md": "stork", "c.md": "crane"}))
+    ports = replace(house.ports, open_source=lambda path, choice: Vanishing(SourceSettings(path, choice)))
+    await run_job(await house.lease_of("import"), ports)
+    task = await house.r.task(added.task_id)
+    assert task.status is TaskStatus.COMPLETED
+    assert "b.md: it vanished" in " ".join((task.result or {})["warnings"])
+    assert sorted(await house.texts_below(ROOT)) == ["a.md", "c.md"]
+
+
+async def test_a_cancelled_import_that_waits_does_nothing(house: House, tmp_path: Path) -> None:
+    added = await house.r.add(plant(tmp_path / "src", {"a.md": "heron"}))
+    assert (await house.r.cancel(added.task_id)).status is TaskStatus.CANCELLED
+    await house.settle()
+    assert await house.texts_below(ROOT) == {}
+
+
+class Cancelling(ExtractiveModel):
+    """A model in whose first call the user cancels the task."""
+
+    def __init__(self, house: House, task_id: str) -> None:
+        super().__init__()
+        self._house, self._task_id = house, task_id
+
+    async def tiers_of_document(self, name: str, document: Document) -> Tiers:
+        if self._task_id:
+            task_id, self._task_id = self._task_id, ""
+            await self._house.r.cancel(task_id)
+        return await super().tiers_of_document(name, document)
+
+
+async def test_an_import_cancelled_while_it_runs_stops_after_the_batch_at_hand(house: House, tmp_path: Path) -> None:
+    path = upload(tmp_path, "src.zip", "")
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(FILES_PER_PLAN * 3):
+            archive.writestr(f"{i:03d}.md", f"bird {i}")
+    added = await house.r.add(path, keep_source=False)
+    model = Cancelling(house, added.task_id)
+    await run_job(await house.lease_of("import"), replace(house.ports, model=model))
+    await model.close()
+    await house.settle()
+    assert len(await house.texts_below(ROOT)) == FILES_PER_PLAN
+    assert (await house.r.task(added.task_id)).status is TaskStatus.CANCELLED
+    assert list(path.parent.iterdir()) == []
+
+
+async def test_an_import_whose_worker_died_goes_on_where_it_was(house: House, tmp_path: Path) -> None:
+    path = upload(tmp_path, "src.zip", "")
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(FILES_PER_PLAN * 2):
+            archive.writestr(f"{i:03d}.md", f"bird {i}")
+    added = await house.r.add(path, keep_source=False)
+    job = await house.lease_of("import")
+    with pytest.raises(Killed):
+        await load(job, replace(house.ports, model=Killing(FILES_PER_PLAN + 3)))
+    await house.ports.ledger.release(worker="house")
+    await house.settle()
+    task = await house.r.task(added.task_id)
+    assert (task.status, len(await house.texts_below(ROOT))) == (TaskStatus.COMPLETED, FILES_PER_PLAN * 2)
+    result = task.result or {}
+    assert (result["new"], result["unchanged"]) == (FILES_PER_PLAN * 2, 0)  # counted once, whoever did it
+
+
+class Killed(BaseException):
+    """The end of a process, as far as a step can tell."""
+
+
+class Killing(ExtractiveModel):
+    """A model in whose call number ``call`` the worker dies."""
+
+    def __init__(self, call: int) -> None:
+        super().__init__()
+        self._left = call
+
+    async def tiers_of_document(self, name: str, document: Document) -> Tiers:
+        self._left -= 1
+        if self._left < 0:
+            raise Killed
+        return await super().tiers_of_document(name, document)
+
+
+async def test_who_waits_is_told_how_it_ended(house: House, tmp_path: Path) -> None:
+    path = upload(tmp_path, "gone.md")
+    folder = plant(tmp_path / "src", {"a.md": "heron"})
+    for made, unlink, said in ((folder, False, "success"), (path, True, "failed")):
+        async with asyncio.TaskGroup() as group:
+            waits = group.create_task(house.r.add(made, wait=True))
+            while not await house.r.tasks(status="pending"):
+                await asyncio.sleep(0)
+            if unlink:
+                made.unlink()
+            while not waits.done():
+                await house.settle()
+                await asyncio.sleep(0)
+        assert (waits.result().result or {})["status"] == said
+
+
+async def test_who_waits_for_an_import_that_is_cancelled_is_told_so(house: House, tmp_path: Path) -> None:
+    folder = plant(tmp_path / "src", {"a.md": "heron"})
+    async with asyncio.TaskGroup() as group:
+        waits = group.create_task(house.r.add(folder, wait=True))
+        while not (tasks := await house.r.tasks(status="pending")):
+            await asyncio.sleep(0)
+        await house.r.cancel(tasks[0].id)
+    assert (waits.result().result or {})["status"] == "cancelled"

@@ -1,0 +1,68 @@
+"""One question is put to the embedder once, however many searches ask it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from recalld.domain.errors import Busy, Upstream
+from recalld.usecases.context.once import Once
+
+
+class Model:
+    """Fails as told, else answers; counts its calls."""
+
+    name, width, fingerprint, batch_max, floor, ceiling = "m", 2, "m:1", 8, 0.0, 1.0
+
+    def __init__(self, error: Exception | None = None, gate: asyncio.Event | None = None) -> None:
+        self.error, self.gate, self.calls = error, gate, 0
+
+    async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
+        self.calls += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return np.ones((len(texts), 2), np.float32)
+
+    async def close(self) -> None:
+        raise AssertionError("the embedder belongs to the house")
+
+
+async def test_each_text_is_embedded_once() -> None:
+    model = Model()
+    once = Once(model)
+    answers: list[Any] = await asyncio.gather(*(once.embed([t], query=True) for t in ("a", "b", "a")))
+    assert model.calls == 2
+    assert all(a.shape == (1, 2) for a in answers)
+    await once.close()
+
+
+async def test_what_failed_is_not_tried_again() -> None:
+    model = Model(Busy("full"))
+    once = Once(model)
+    with pytest.raises(Busy):
+        await once.embed(["a"], query=True)
+    with pytest.raises(Upstream):
+        await once.embed(["a"], query=True)
+    assert model.calls == 1
+
+
+async def test_what_was_too_late_is_not_waited_for_again() -> None:
+    model = Model(gate=asyncio.Event())
+    once = Once(model)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(once.embed(["a"], query=True), 0)
+    first = asyncio.ensure_future(once.embed(["b"], query=True))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    with pytest.raises(Upstream):
+        await once.embed(["b"], query=True)
+    assert model.calls == 1

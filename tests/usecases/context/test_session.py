@@ -1,0 +1,167 @@
+"""A block in the light of a session: it is widened by what was said, and does not say the same too soon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Commit, Receipt
+from recalld.domain.errors import Busy, Corrupt
+from recalld.domain.uri import Uri
+from recalld.ports.ledger import Tenant
+from recalld.rules.recall_log import KEY
+from recalld.usecases.context.assemble import Wish, assemble
+from tests.house_fixture import House
+
+TEA = "viking://user/default/memories/preferences/tea.md"
+
+
+async def stocked(house: House, turns: int = 1) -> None:
+    await house.write(TEA, "Ana prefers oolong tea.")
+    await house.say("s", *(f"turn {i}" for i in range(turns)))
+    await house.settle()
+
+
+async def given(house: House, **options: Any) -> list[str]:
+    block = await house.r.assemble("oolong tea", session_id="s", **options)
+    return [str(e.uri) for e in block.entries]
+
+
+async def test_what_was_given_is_left_out_until_enough_turns_have_passed(house: House) -> None:
+    await stocked(house)
+    assert await given(house, dedup_turns=2) == [TEA]
+    assert await given(house, dedup_turns=2) == []
+    await house.say("s", "two", "three", "four")
+    assert await given(house, dedup_turns=2) == [TEA]
+
+
+async def test_a_block_says_what_it_left_out(house: House) -> None:
+    await stocked(house, turns=3)
+    await given(house, dedup_turns=5)
+    stats = (await house.r.assemble("oolong tea", session_id="s", dedup_turns=5)).stats
+    assert stats["dedup"] == {"turns": 5, "status": "ok", "cooled": 1, "turn": 3}
+    assert (stats["deduped"], stats["returned"]) == (1, 0)
+
+
+async def test_without_dedup_turns_nothing_is_noted(house: House) -> None:
+    await stocked(house)
+    assert await given(house) == await given(house) == [TEA]
+    assert KEY not in (await house.r.session("s")).config
+
+
+async def test_the_log_is_a_file_of_the_session(house: House) -> None:
+    await stocked(house)
+    home = "viking://~/sessions/s"
+    assert ".recall_log.json" not in [n.uri.name for n in await house.r.ls(home, hidden=True)]
+    await given(house, dedup_turns=5)
+    assert ".recall_log.json" in [n.uri.name for n in await house.r.ls(home, hidden=True)]
+    log = json.loads(await house.r.read(f"{home}/.recall_log.json"))
+    assert log["entries"] == {TEA: {"turn": 1, "detail": "abstract"}}
+
+
+async def test_an_address_alone_may_be_followed_by_its_text(house: House) -> None:
+    await stocked(house)
+    assert await given(house, dedup_turns=5, detail={"preferences": "uri"}) == [TEA]
+    assert await given(house, dedup_turns=5) == [TEA]
+
+
+async def test_a_session_never_seen_is_neither_made_nor_missed(house: House) -> None:
+    await stocked(house)
+    before = await house.seq()
+    block = await house.r.assemble("oolong tea", session_id="never", dedup_turns=5)
+    assert block.stats["dedup"]["status"] == "no_session"
+    assert len(block.entries) == 1
+    assert await house.seq() == before
+    assert [s.id for s in await house.r.sessions()] == ["s"]
+
+
+async def test_a_note_survives_the_sessions_commit(house: House) -> None:
+    await stocked(house)
+    await given(house, dedup_turns=5)
+    await house.commit("s")
+    await house.settle()
+    assert await given(house, dedup_turns=5) == []
+
+
+class Failing:
+    """A ledger whose sessions cannot be read, or nothing written."""
+
+    def __init__(self, real: Tenant, fails: str) -> None:
+        self._real = real
+        self._fails = fails
+        self.caller = real.caller
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def at_once(self, work: Any) -> Any:
+        if self._fails == "session":
+            raise Busy("readers are saturated")
+        return await self._real.at_once(work)
+
+    async def read(self, uri: Uri) -> bytes:
+        if self._fails == "read":
+            raise Corrupt(f"{uri} does not verify")
+        return await self._real.read(uri)
+
+    async def commit(self, commit: Commit) -> Receipt:
+        if self._fails == "commit":
+            raise Busy("the writer's queue is full")
+        return await self._real.commit(commit)
+
+
+class Ledger:
+    def __init__(self, real: Any, fails: str) -> None:
+        self._real, self._fails = real, fails
+
+    def tenant(self, caller: Caller, *, bulk: bool = False) -> Any:
+        return Failing(self._real.tenant(caller, bulk=bulk), self._fails)
+
+
+@pytest.mark.parametrize("fails", ["session", "commit"])
+async def test_a_log_that_fails_takes_nothing_from_the_answer(house: House, fails: str) -> None:
+    await stocked(house)
+    ports = replace(house.ports, ledger=Ledger(house.ports.ledger, fails))  # type: ignore[arg-type]
+    block = await assemble(Wish("oolong tea", session_id="s", dedup_turns=5), Caller(), ports, deadline_s=5)
+    assert [str(e.uri) for e in block.entries] == [TEA]
+    assert block.stats["dedup"]["status"] == "failed"
+    assert block.stats["query_expansion"] == ("failed" if fails == "session" else "used")
+
+
+async def test_a_text_that_cannot_be_read_leaves_its_abstract(house: House) -> None:
+    await stocked(house)
+    ports = replace(house.ports, ledger=Ledger(house.ports.ledger, "read"))  # type: ignore[arg-type]
+    block = await assemble(Wish("oolong tea", detail={"preferences": "full"}), Caller(), ports, deadline_s=5)
+    assert [(str(e.uri), e.detail) for e in block.entries] == [(TEA, "abstract")]
+    assert block.degraded == ("texts",)
+
+
+async def test_a_leaning_question_is_asked_in_up_to_three_ways_its_own_first(house: House) -> None:
+    await stocked(house)
+    await house.say("s", "I wonder which oolong tea Ana prefers")
+    block = await house.r.assemble("what about it?", session_id="s")
+    assert TEA in [str(e.uri) for e in block.entries]
+    planned = block.stats["planned_queries"]
+    assert block.stats["query_expansion"] == "used"
+    assert planned[0] == "what about it?"
+    assert 1 < len(planned) <= 3
+
+
+async def test_archived_turns_widen_too(house: House) -> None:
+    await stocked(house)
+    await house.say("s", "I wonder which oolong tea Ana prefers")
+    await house.commit("s")
+    await house.settle()
+    assert (await house.r.assemble("what about it?", session_id="s")).stats["query_expansion"] == "used"
+
+
+@pytest.mark.parametrize("options", [{"query_expansion": False}, {"session_id": "never"}, {"session_id": ""}])
+async def test_expansion_is_off_where_there_is_nothing_to_widen_by(house: House, options: Mapping[str, Any]) -> None:
+    await stocked(house)
+    block = await house.r.assemble("what about it?", **{"session_id": "s", **options})
+    assert (block.stats["query_expansion"], block.stats["planned_queries"]) == ("off", ["what about it?"])

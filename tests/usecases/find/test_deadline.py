@@ -1,0 +1,156 @@
+"""Whatever a find awaits ends within its deadline: what is needed raises, everything else is done without and named."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
+from recalld.domain.errors import Busy, NotFound, Upstream
+from recalld.domain.hit import Answer
+from recalld.domain.policy import Deadlines
+from recalld.domain.query import Query
+from recalld.usecases.find import find as finding
+from recalld.usecases.find import recall
+from recalld.usecases.find.light import RECENT_MAX, in_light_of
+from recalld.usecases.find.search import search
+from tests.usecases.find.test_find import ANA, House, uri
+
+DEADLINE_S = 0.3
+
+
+async def never(*_: Any, **__: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+async def full(*_: Any, **__: Any) -> Any:
+    raise Busy("full")
+
+
+class Like:
+    """Another port's behaviour but for one method."""
+
+    def __init__(self, inner: Any, **changed: Any) -> None:
+        self._inner = inner
+        self.__dict__.update(changed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+@pytest.fixture(params=["small", "large"])
+async def house(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> House:
+    house = House(embedder=HashEmbedder(HashSettings()))
+    for n in range(30):
+        house.shelf.file(uri(f"resources/{n}.md"), f"heron number {n} stood by the water")
+    await house.embed()
+    if request.param == "large":
+        for module in (recall, finding):
+            monkeypatch.setattr(module, "FULL_SCORING_ROWS_MAX", 5, raising=False)
+    return house
+
+
+async def asked(house: House) -> Answer:
+    """Fails when the find takes much longer than its deadline."""
+    async with asyncio.timeout(10 * DEADLINE_S):
+        return await finding.find(Query("heron by the water"), ANA, house.ports, deadline_s=DEADLINE_S)
+
+
+@pytest.mark.parametrize("trouble", [never, full])
+@pytest.mark.parametrize("part", ["lexicon", "vectors", "space", "compute", "embedder"])
+async def test_a_part_that_is_late_or_full_is_done_without(house: House, part: str, trouble: Any) -> None:
+    ports = house.ports
+    match part:
+        case "lexicon":
+            ports.lexicon = Like(ports.lexicon, match=trouble)
+        case "vectors":
+            ports.vectors = Like(ports.vectors, space=trouble)
+        case "space":
+            inner = ports.vectors
+
+            async def refresh(*partition_ids: Any, **rest: Any) -> Any:
+                return Like(await inner.refresh(*partition_ids, **rest), cosines=trouble, search=trouble)
+
+            ports.vectors = Like(inner, refresh=refresh)
+        case "compute":
+            ports.compute = Like(ports.compute, run=trouble)
+        case _:
+            ports.embedder = Like(ports.embedder, embed=trouble)
+    answer = await asked(house)
+    assert len(answer.hits) == 10
+    assert answer.degraded == {"space": ("vectors",), "compute": ()}.get(part, (part,))
+
+
+@pytest.mark.parametrize("trouble", [never, full])
+async def test_cosines_of_candidates_are_done_without(house: House, trouble: Any) -> None:
+    """A large scope looks for vectors twice: near the question, and of what words have found."""
+    inner = house.ports.vectors
+
+    async def refresh(*partition_ids: Any, **rest: Any) -> Any:
+        return Like(await inner.refresh(*partition_ids, **rest), cosines=trouble)
+
+    house.ports.vectors = Like(inner, refresh=refresh)
+    answer = await asked(house)
+    assert len(answer.hits) == 10
+    assert answer.degraded == ("vectors",)
+
+
+@pytest.mark.parametrize("verb", ["resolve_scope", "table", "hydrate"])
+async def test_what_nothing_can_be_found_without_raises_in_time(house: House, verb: str) -> None:
+    house.ports.catalog = Like(house.ports.catalog, **{verb: never})
+    with pytest.raises(Upstream, match="in time"):
+        await asked(house)
+
+
+async def test_which_model_serves_is_asked_within_the_deadline(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "replace", lambda ports, **changed: SimpleNamespace(**{**vars(ports), **changed}))
+    house.ports.former = house.ports.embedder
+    for trouble in (never, full):
+        house.ports.vectors = Like(house.ports.vectors, serving_model=trouble)
+        answer = await asked(house)
+        assert (len(answer.hits), answer.degraded) == (10, ("vectors",))
+
+
+async def test_a_reranker_does_not_lengthen_it(house: House) -> None:
+    house.ports.reranker = SimpleNamespace(rerank=never)
+    house.ports.deadlines = Deadlines(rerank_s=60.0)
+    house.ports.vectors = Like(house.ports.vectors, space=never)
+    async with asyncio.timeout(3 * DEADLINE_S):
+        clock = SimpleNamespace(monotonic=asyncio.get_running_loop().time)
+        house.ports.clock = clock
+        answer = await search(Query("heron by the water"), ANA, house.ports, deadline_s=DEADLINE_S)
+    assert answer.degraded == ("reranker", "vectors")
+
+
+class Tenant:
+    """A session of ``count`` messages, the last of which says something."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.read: list[int] = []
+
+    async def session(self, session_id: str) -> Any:
+        if session_id != "s":
+            raise NotFound("no such session")
+        return SimpleNamespace(total_message_count=self.count)
+
+    async def messages(self, session_id: str, *, archive: int, after: int, limit: int) -> Any:
+        self.read.append(min(limit, self.count - after - 1))
+        return [SimpleNamespace(role="user", text="the grey heron")]
+
+
+@pytest.mark.parametrize("count", [1, 5, 100_000])
+async def test_a_session_is_read_for_its_latest_turns_alone(count: int) -> None:
+    tenant: Any = Tenant(count)
+    assert await in_light_of("where is it?", "s", tenant, within_s=1.0) == ("where is it? the grey heron", ())
+    assert tenant.read[0] <= RECENT_MAX
+    assert await in_light_of("where is it?", "other", tenant, within_s=1.0) == ("where is it?", ())
+
+
+@pytest.mark.parametrize("trouble", [never, full])
+async def test_a_session_that_cannot_be_read_is_done_without(trouble: Any) -> None:
+    tenant: Any = Like(Tenant(3), session=trouble)
+    assert await in_light_of("where is it?", "s", tenant, within_s=0.02) == ("where is it?", ("session",))

@@ -1,0 +1,310 @@
+"""Facts about recall as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from recalld.adapters.catalog.sqlite import SqliteCatalog
+from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
+from recalld.adapters.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.vectors.exact import ExactVectors
+from recalld.app.stages import StageTimes
+from recalld.domain.caller import Caller
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Busy, Denied, Invalid, Upstream
+from recalld.domain.hit import Answer
+from recalld.domain.node import ContextType
+from recalld.domain.policy import Deadlines
+from recalld.domain.query import Query
+from recalld.domain.uri import Uri
+from recalld.ports.bundle import no_linger
+from recalld.ports.maintenance import DerivedState
+from recalld.rules.chunks import chunks_of_tiers
+from recalld.usecases.find.find import find
+from tests.shelf import Shelf
+
+ANA = Caller(user="ana")
+WORDS = [
+    "amber", "basin", "cedar", "delta", "ember", "fjord", "grove", "harbor", "island", "jungle", "kernel",
+    "ladder", "meadow", "nectar", "orchid", "pebble", "quartz", "ripple", "summit", "timber", "umber", "valley",
+    "walnut", "xenon", "yonder", "zephyr", "anchor", "breeze", "canyon", "dagger",
+]  # fmt: skip
+
+
+def uri(text: str) -> Uri:
+    return Uri.parse(f"viking://{text}")
+
+
+@dataclass
+class House:
+    """A shelf with real adapters over it."""
+
+    shelf: Shelf = field(default_factory=Shelf)
+    embedder: Any = None
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.ports: Any = SimpleNamespace(
+            catalog=SqliteCatalog(self.shelf), lexicon=Fts5Lexicon(self.shelf), vectors=ExactVectors(self.shelf, self.shelf.pool),
+            embedder=self.embedder, former=None, linger_s=no_linger, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
+            stages=StageTimes(),
+            strict_filters=False,
+            clock=SimpleNamespace(monotonic=lambda: self.now),
+            derived=DerivedState(),
+        )  # fmt: skip
+
+    async def embed(self) -> None:
+        ids = list(self.shelf.texts)
+        for start in range(0, len(ids), 64):
+            part = ids[start : start + 64]
+            rows = await self.embedder.embed([self.shelf.texts[i] for i in part])
+            self.shelf.vectors(self.embedder.fingerprint, self.embedder.width, dict(zip(part, rows, strict=True)))
+
+    async def ask(self, text: str, caller: Caller = ANA, **asked: Any) -> Answer:
+        return await find(Query(text, **asked), caller, self.ports, deadline_s=5.0)
+
+    async def uris(self, text: str, caller: Caller = ANA, **asked: Any) -> list[str]:
+        return [str(h.uri).removeprefix("viking://") for h in (await self.ask(text, caller, **asked)).hits]
+
+
+def sentence(seed: int, words: int = 12) -> str:
+    return " ".join(random.Random(seed).choices(WORDS, k=words))
+
+
+@pytest.fixture(params=["lexical", "vectors"])
+async def house(request: pytest.FixtureRequest) -> House:
+    made = House(embedder=HashEmbedder(HashSettings()) if request.param == "vectors" else None)
+    made.shelf.talk("ana", "s1", [(f"m{i}", ("Ana", "Bob")[i % 2], sentence(i), float(i)) for i in range(40)])
+    for i in range(40):
+        made.shelf.file(uri(f"resources/d{i % 4}/f{i}.md"), sentence(100 + i, 60))
+    if made.embedder:
+        await made.embed()
+    return made
+
+
+@pytest.mark.parametrize("seed", [3, 17, 31])
+async def test_an_exact_quote_of_a_turn_comes_first(house: House, seed: int) -> None:
+    quote = " ".join(sentence(seed).split()[2:10])
+    assert (await house.uris(quote))[0] == f"user/ana/sessions/s1/messages/m{seed}.md"
+
+
+@pytest.mark.parametrize("seed", [104, 120, 139])
+async def test_an_exact_quote_of_a_file_comes_first(house: House, seed: int) -> None:
+    quote = " ".join(sentence(seed, 60).split()[20:28])
+    assert (await house.uris(quote))[0] == f"resources/d{(seed - 100) % 4}/f{seed - 100}.md"
+
+
+async def test_chinese_is_found_by_its_own_words(house: House) -> None:
+    house.shelf.talk("ana", "s2", [("zh", "user", "昨天我和小明去北京吃了烤鸭，味道很好", 1.0)])
+    assert (await house.uris("小明在北京吃了什么烤鸭"))[0] == "user/ana/sessions/s2/messages/zh.md"
+
+
+async def test_what_was_just_written_is_found(house: House) -> None:
+    await house.uris("zymurgy")
+    house.shelf.talk("ana", "s1", [("new", "Ana", "zymurgy is my hobby", 99.0)])
+    assert (await house.uris("zymurgy hobby"))[0] == "user/ana/sessions/s1/messages/new.md"
+
+
+async def test_what_was_removed_is_not_found(house: House) -> None:
+    house.shelf.file(uri("resources/x/a.md"), "zymurgy is brewing")
+    assert "resources/x/a.md" in await house.uris("zymurgy brewing")
+    house.shelf.remove(uri("resources/x"))
+    assert "resources/x/a.md" not in await house.uris("zymurgy brewing")
+
+
+async def test_another_users_words_are_never_found(house: House) -> None:
+    house.shelf.talk("bob", "s9", [("b", "user", "zymurgy is my secret", 1.0)])
+    assert not any(u.startswith("user/bob") for u in await house.uris("zymurgy secret", limit=100))
+
+
+async def test_the_same_question_gives_the_same_answer(house: House) -> None:
+    first = await house.ask("amber basin cedar", limit=30)
+    assert [(h.uri, h.score) for h in (await house.ask("amber basin cedar", limit=30)).hits] == [
+        (h.uri, h.score) for h in first.hits
+    ]
+
+
+async def test_hits_come_in_descending_score_between_0_and_1(house: House) -> None:
+    scores = [h.score for h in (await house.ask("amber basin cedar delta", limit=50)).hits]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 < s < 1 for s in scores)
+
+
+@pytest.mark.parametrize("limit", [1, 5, 10])
+async def test_limit_is_kept_and_a_smaller_answer_is_the_beginning_of_a_larger(house: House, limit: int) -> None:
+    larger = await house.uris("amber basin cedar", limit=20)
+    assert await house.uris("amber basin cedar", limit=limit) == larger[:limit]
+
+
+async def test_a_long_file_is_one_hit(house: House) -> None:
+    house.shelf.file(uri("resources/long.md"), "zymurgy brewing notes. " * 400)
+    found = await house.uris("zymurgy brewing", limit=50)
+    assert found.count("resources/long.md") == 1
+
+
+async def test_hits_score_above_the_threshold(house: House) -> None:
+    every = (await house.ask("amber basin cedar", limit=50, score_min=0.0)).hits
+    middle = every[len(every) // 2].score
+    some = (await house.ask("amber basin cedar", limit=50, score_min=middle)).hits
+    assert [h.uri for h in some] == [h.uri for h in every if h.score > middle]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", "\x00\x07\x1b", "the of and", "🙂🙂", '"" AND OR ( NEAR/3', "amber " * 1_600]
+)
+async def test_odd_questions_are_answered(house: House, text: str) -> None:
+    assert isinstance(await house.ask(text), Answer)
+
+
+async def test_an_overlong_question_is_refused(house: House) -> None:
+    with pytest.raises(Invalid, match="10001"):
+        await house.ask("x" * 10_001)
+
+
+async def test_another_users_tree_is_denied(house: House) -> None:
+    with pytest.raises(Denied):
+        await house.ask("amber", targets=(uri("user/bob"),))
+
+
+async def test_an_empty_store_answers_nothing() -> None:
+    assert (await House().ask("anything")).hits == ()
+
+
+async def test_a_turn_is_shown_with_its_text_and_its_source(house: House) -> None:
+    hit = (await house.ask(sentence(5))).hits[0]
+    assert (hit.type, hit.level, hit.abstract) == (ContextType.MEMORY, 2, sentence(5))
+    assert (hit.sources[0].session_id, hit.sources[0].message_id) == ("s1", "m5")
+
+
+async def test_a_directorys_tiers_are_found_by_their_own_address() -> None:
+    house = House()
+    node = house.shelf.at(uri("resources/guide"))
+    c, partition_id = house.shelf.c, house.shelf.partition_id("")
+    c.execute("INSERT INTO tier VALUES (?, 1, 'about zymurgy', 'zymurgy at length', 'x')", (node,))
+    tiers = Tiers("about zymurgy", "zymurgy at length")
+    house.shelf._chunks(
+        partition_id, node, 1, 2, chunks_of_tiers(uri("resources/guide"), tiers), node, 0, 0.0, "", "zymurgy at length"
+    )
+    hits = {(str(h.uri), h.level, h.abstract) for h in (await house.ask("zymurgy", levels=(0, 1))).hits}
+    assert hits == {
+        ("viking://resources/guide/.abstract.md", 0, "about zymurgy"),
+        ("viking://resources/guide/.overview.md", 1, "zymurgy at length"),
+    }
+    assert c.execute("SELECT count(*) FROM chunk WHERE level = 2").fetchone() == (0,)
+    assert await house.uris("zymurgy") == []
+
+
+async def test_a_message_that_a_memory_quotes_takes_no_second_place() -> None:
+    house = House()
+    house.shelf.talk("ana", "s1", [("m1", "user", "zymurgy is my hobby", 1.0), ("m2", "user", "zymurgy is fun", 2.0)])
+    source = '{"messages": ["viking://user/ana/sessions/s1/messages/m1.md"]}'
+    house.shelf.file(uri("user/ana/memories/events/e.md"), "zymurgy is my hobby", source=source)
+    found = await house.uris("zymurgy hobby")
+    assert set(found) == {"user/ana/memories/events/e.md", "user/ana/sessions/s1/messages/m2.md"}
+    assert "user/ana/sessions/s1/messages/m1.md" in await house.uris("zymurgy hobby", targets=(uri("user/ana"),))
+
+
+async def test_a_memory_names_its_best_source_first_and_takes_that_messages_place() -> None:
+    house = House()
+    turns = [("m1", "user", "the weather was fine", 1.0), ("m2", "user", "zymurgy is my hobby", 2.0)]
+    house.shelf.talk("ana", "s1", turns)
+    house.shelf.talk("ana", "s2", [("x", "user", "zymurgy is a long word for brewing", 2.0)])
+    alone = (await house.ask("zymurgy hobby")).hits[0]
+    quoted = [f"viking://user/ana/sessions/s1/messages/{m}.md" for m in ("m1", "m2")]
+    house.shelf.file(
+        uri("user/ana/memories/events/e.md"),
+        "the weather was fine and much else was said about this and that " * 3 + "zymurgy",
+        source=json.dumps({"messages": quoted}),
+    )
+    hits = (await house.ask("zymurgy hobby")).hits
+    assert str(alone.uri).endswith("m2.md")
+    assert str(hits[0].uri).endswith("events/e.md")
+    assert [s.message_id for s in hits[0].sources] == ["m2", "m1"]
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
+
+
+class Late(HashEmbedder):
+    """Never answers."""
+
+    async def embed(self, texts: Any, *, query: bool = False) -> Any:
+        await asyncio.Event().wait()
+
+
+class Failing(HashEmbedder):
+    """Raises what it was given."""
+
+    failure: Exception = Busy("the model is busy")
+
+    async def embed(self, texts: Any, *, query: bool = False) -> Any:
+        raise self.failure
+
+
+@pytest.mark.parametrize("failure", [Busy("b"), Upstream("u"), Invalid("no extra")])
+async def test_without_its_embedder_recall_answers_and_says_so(house: House, failure: Exception) -> None:
+    house.ports.embedder = Failing(HashSettings())
+    house.ports.embedder.failure = failure
+    answer = await house.ask(sentence(5))
+    assert answer.degraded == ("embedder",)
+    assert answer.hits[0].abstract == sentence(5)
+
+
+async def test_a_late_embedder_is_done_without(house: House) -> None:
+    house.ports.embedder = Late(HashSettings())
+    house.ports.deadlines = Deadlines(embed_s=0.01)
+    answer = await house.ask(sentence(5))
+    assert answer.degraded == ("embedder",)
+    assert answer.hits[0].abstract == sentence(5)
+
+
+class Gone:
+    """A lexicon whose readers are saturated."""
+
+    async def match(self, *_: Any) -> Any:
+        raise Busy("readers are saturated")
+
+
+async def test_without_full_text_vectors_answer_alone() -> None:
+    house = House(embedder=HashEmbedder(HashSettings()))
+    house.shelf.talk("ana", "s1", [(f"m{i}", "user", sentence(i), float(i)) for i in range(20)])
+    await house.embed()
+    house.ports.lexicon = Gone()
+    answer = await house.ask(sentence(5))
+    assert answer.degraded == ("lexicon",)
+    assert answer.hits[0].abstract == sentence(5)
+
+
+async def test_with_neither_search_it_is_an_error_not_an_empty_answer() -> None:
+    house = House()
+    house.shelf.talk("ana", "s1", [("m", "user", "word", 0.0)])
+    house.ports.lexicon = Gone()
+    with pytest.raises(Upstream):
+        await house.ask("word")
+
+
+async def test_the_way_to_the_answer_is_told_in_stages(house: House) -> None:
+    assert [s.name for s in (await house.ask("amber")).trajectory] == ["plan", "recall", "rank", "load"]
+
+
+async def test_what_each_stage_took_is_counted(house: House) -> None:
+    for word in ("amber", "basin"):
+        await house.ask(word)
+    asked = ["embed"] if house.embedder else []
+    assert {name: took.count for name, took in house.ports.stages.so_far().items()} == dict.fromkeys(
+        ["plan", *asked, "recall", "rank", "load"], 2
+    )
+
+
+async def test_a_reach_too_large_to_score_whole_gives_the_same_best_hits(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [" ".join(sentence(s).split()[:6]) for s in range(0, 40, 5)]
+    whole = [(await house.uris(q, limit=3))[0] for q in asked]
+    monkeypatch.setattr("recalld.usecases.find.recall.FULL_SCORING_ROWS_MAX", 10)
+    assert [(await house.uris(q, limit=3))[0] for q in asked] == whole

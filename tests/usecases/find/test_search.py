@@ -1,0 +1,98 @@
+"""Facts about the second look that a search takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from recalld.domain.errors import Upstream
+from recalld.domain.hit import Answer
+from recalld.domain.policy import Deadlines
+from recalld.domain.query import Query
+from recalld.usecases.find.search import LOOKED_AT_MAX, search
+from tests.house_fixture import House
+
+ROOT = "viking://resources/birds"
+
+
+class Reranker:
+    """Prefers what names ``wanted``; late or broken if told so."""
+
+    name = "double"
+
+    def __init__(self, wanted: str, *, late: bool = False, failing: bool = False) -> None:
+        self.wanted = wanted
+        self.late = late
+        self.failing = failing
+        self.asked: list[int] = []
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
+        self.asked.append(len(texts))
+        if self.late:
+            await asyncio.Event().wait()
+        if self.failing:
+            raise Upstream("down")
+        return [0.9 if self.wanted in text else 0.05 for text in texts]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+async def asked(house: House, reranker: Reranker | None, *, limit: int = 3) -> Answer:
+    ports = replace(house.ports, reranker=reranker, deadlines=Deadlines(rerank_s=0.05))
+    return await search(Query("heron by the water", limit=limit), house.r.caller, ports, deadline_s=5.0)
+
+
+@pytest.fixture
+async def birds(house: House) -> House:
+    for number in range(30):
+        await house.write(f"{ROOT}/b{number:02d}.md", f"A heron stood by the water, day {number}.")
+    return house
+
+
+async def test_the_rerankers_order_and_relevance_are_the_answers(birds: House) -> None:
+    reranker = Reranker("b07")
+    fused = await asked(birds, None, limit=LOOKED_AT_MAX)
+    wanted = next(hit.uri for hit in fused.hits[3:])
+    reranker.wanted = wanted.name
+    answer = await asked(birds, reranker)
+    assert [(hit.uri, hit.score) for hit in answer.hits] == [(wanted, 0.9)]
+    assert reranker.asked == [LOOKED_AT_MAX]
+    assert answer.degraded == ()
+
+
+@pytest.mark.parametrize("trouble", ["late", "failing"])
+async def test_without_it_the_fused_order_stands_and_the_answer_says_so(birds: House, trouble: str) -> None:
+    answer = await asked(birds, Reranker("b07", **{trouble: True}))
+    fused = await asked(birds, None)
+    assert [hit.uri for hit in answer.hits] == [hit.uri for hit in fused.hits]
+    assert answer.degraded == ("reranker",)
+
+
+async def test_an_empty_answer_needs_no_second_look(birds: House) -> None:
+    reranker = Reranker("b07")
+    ports = replace(birds.ports, reranker=reranker)
+    answer = await search(Query("nothing like that at all"), birds.r.caller, ports, deadline_s=5.0)
+    assert (answer.hits, reranker.asked) == ((), [])
+
+
+@pytest.mark.parametrize("limit", [LOOKED_AT_MAX, LOOKED_AT_MAX + 5, 30])
+async def test_a_limit_beyond_what_is_looked_at_is_filled_in_fused_order(birds: House, limit: int) -> None:
+    fused = await asked(birds, None, limit=limit)
+    reranker = Reranker("")  # all of them
+    answer = await asked(birds, reranker, limit=limit)
+    assert [hit.uri for hit in answer.hits] == [hit.uri for hit in fused.hits]
+    assert len(answer.hits) == limit
+    assert reranker.asked == [LOOKED_AT_MAX]
+    scores = [hit.score for hit in answer.hits]
+    assert scores == sorted(scores, reverse=True)
+
+
+async def test_those_left_out_by_the_second_look_make_room_for_others(birds: House) -> None:
+    first = (await asked(birds, None, limit=1)).hits[0].uri
+    answer = await asked(birds, Reranker(first.name), limit=LOOKED_AT_MAX + 1)
+    fused = await asked(birds, None, limit=30)
+    assert [hit.uri for hit in answer.hits] == [first, *(hit.uri for hit in fused.hits[LOOKED_AT_MAX:])]

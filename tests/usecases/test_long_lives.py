@@ -1,0 +1,127 @@
+"""Old stores stay quick: what a step costs follows what is alive and what is asked for, not what has been.
+
+Costs are steps of SQLite's machine, on every connection. The sizes are parameters: small ones show the shape, the real ones are
+marked slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from recalld.adapters.ledger.sqlite import SqliteLedger
+from recalld.usecases.session import newest
+from tests.counted import steps
+from tests.house_fixture import House
+from tests.usecases.conftest import dense_house, house
+
+__all__ = ["dense_house", "house"]
+
+Step = Callable[[], Awaitable[object]]
+SLACK = 200
+"""Steps that are nobody's fault: a tree of an index that has one level more."""
+
+
+def store_of(house: House) -> Any:
+    assert isinstance(house.ports.ledger, SqliteLedger)
+    return house.ports.ledger.readers
+
+
+class Costs:
+    """Counts the steps of everything that a store does meanwhile."""
+
+    def __init__(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.taken = 0
+        store = store_of(house)
+        for name in ("read", "scan", "write"):
+            monkeypatch.setattr(store, name, self._counting(getattr(store, name)))
+
+    def _counting(self, inner: Any) -> Any:
+        async def run(work: Any, **options: Any) -> Any:
+            return await inner(lambda c: self._counted(c, work), **options)
+
+        return run
+
+    def _counted(self, c: Any, work: Any) -> Any:
+        found: list[Any] = []
+        self.taken += steps(c, lambda: found.append(work(c)))
+        return found[0]
+
+    async def of(self, step: Step) -> int:
+        """What a step costs."""
+        before = self.taken
+        await step()
+        return self.taken - before
+
+    async def each(self, **all_of_them: Step) -> dict[str, int]:
+        """What several steps cost, by name."""
+        return {name: await self.of(step) for name, step in all_of_them.items()}
+
+
+@pytest.fixture
+def costs(house: House, monkeypatch: pytest.MonkeyPatch) -> Costs:
+    monkeypatch.setattr(newest, "FIRST", 4)
+    return Costs(house, monkeypatch)
+
+
+def grown(young: dict[str, int], old: dict[str, int]) -> dict[str, tuple[int, int]]:
+    """Steps that became dearer with the age."""
+    return {name: (young[name], old[name]) for name in young if old[name] > 1.25 * young[name] + SLACK}
+
+
+async def talk(house: House, messages: int, begin: int = 0) -> None:
+    for at in range(begin, begin + messages, 100):
+        texts = [f"message {i} tells of amber and birch" for i in range(at, min(at + 100, begin + messages))]
+        await house.say("long", *texts)
+
+
+@pytest.mark.parametrize("size", [60, pytest.param(20_000, marks=pytest.mark.slow)])
+async def test_a_long_session(house: House, costs: Costs, size: int) -> None:
+    """Five times as many live messages."""
+
+    async def look() -> dict[str, int]:
+        return await costs.each(
+            append=lambda: house.say("long", "one more"),
+            session=lambda: house.r.session("long"),
+            sessions=lambda: house.r.sessions(),
+            context=lambda: house.r.session_context("long", token_budget=40),
+            recall=lambda: house.r.search("amber", session_id="long", limit=2, target_uri="viking://resources"),
+        )
+
+    await talk(house, size)
+    young = await look()
+    await talk(house, 4 * size, size)
+    assert grown(young, await look()) == {}
+
+
+@pytest.mark.parametrize("commits", [8, pytest.param(200, marks=pytest.mark.slow)])
+async def test_a_session_of_many_commits(house: House, costs: Costs, commits: int) -> None:
+    """Five times as many archives behind it."""
+
+    async def one(number: int) -> None:
+        await house.say("long", f"turn {number}: I use the quicksilver editor", f"and {number} more")
+        await house.commit("long", keep_recent_count=1)
+
+    async def look(number: int) -> dict[str, int]:
+        spent = await costs.each(
+            commit=lambda: one(number),
+            learn=house.settle,
+            context=lambda: house.r.session_context("long"),
+            archive=lambda: house.r.archive("long", "archive_002"),
+            root=lambda: house.r.ls("viking://~/sessions/long"),
+            view=lambda: house.r.read("viking://~/sessions/long/history/archive_002/.overview.md"),
+            live=lambda: house.r.read("viking://~/sessions/long/messages.jsonl"),
+            sessions=lambda: house.r.sessions(),
+        )
+        return spent
+
+    for number in range(commits):
+        await one(number)
+        await house.settle()
+    young = await look(commits)
+    for number in range(commits + 1, 5 * commits):
+        await one(number)
+        await house.settle()
+    assert grown(young, await look(5 * commits)) == {}
