@@ -18,7 +18,7 @@ from recalld.infra.offload import Pool
 from recalld.infra.schema import MIGRATIONS
 from recalld.ports.index import Ids
 from recalld.rules.chunks import chunks_of_file, chunks_of_message, chunks_of_tiers
-from recalld.rules.owned import owned
+from recalld.rules.partition_terms import qualified_term
 from recalld.rules.transcript_header import transcript_header
 
 T = TypeVar("T")
@@ -213,7 +213,7 @@ class Shelf:
             self.texts[last] = text[chunk.start : chunk.end]
             self.c.execute(
                 "INSERT INTO fts (rowid, terms) VALUES (?, ?)",
-                (last, " ".join(owned(partition_id, t) for t in chunk.terms)),
+                (last, " ".join(qualified_term(partition_id, t) for t in chunk.terms)),
             )
             self.c.execute(
                 "UPDATE owner SET chunks = chunks + 1, terms = terms + ? WHERE id = ?", (len(chunk.terms), partition_id)

@@ -40,7 +40,7 @@ async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pyte
     shelf = Shelf(file=tmp_path / "store.db")
     readers = Readers(tmp_path / "store.db", count=4)
     catalog, vectors = SqliteCatalog(readers), ExactVectors(readers, shelf.pool, exact_max=SMALL)
-    lexicon = Fts5Lexicon(readers, postings_kept=500)
+    lexicon = Fts5Lexicon(readers, cached_postings_max=500)
     rows = np.random.default_rng(0).standard_normal((STEPS * 10, WIDTH)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     growing = True

@@ -55,14 +55,14 @@ async def test_postings_say_where_and_how_often(filled: Filled) -> None:
     found = await filled.ask("red", filled.scope(partition_id))
     first, _, third = filled.ids[partition_id]
     assert list(zip(found.chunk.tolist(), found.count.tolist(), strict=True)) == [(first, 2.0), (third, 1.0)]
-    assert (found.found_in.tolist(), found.chunks) == ([2.0], 3)
+    assert (found.document_frequency.tolist(), found.chunks) == ([2.0], 3)
 
 
 async def test_text_of_another_partition_is_never_found(filled: Filled) -> None:
     mine, _ = filled.write("ana", ["red apple"]), filled.write("bob", ["red car", "red wine"])
     found = await filled.ask("red", filled.scope(mine))
     assert found.chunk.tolist() == filled.ids[mine]
-    assert found.found_in.tolist() == [1.0]
+    assert found.document_frequency.tolist() == [1.0]
 
 
 async def test_only_chunks_in_scope_are_found(filled: Filled) -> None:
@@ -89,7 +89,7 @@ async def test_several_partitions_are_searched_as_one(filled: Filled) -> None:
     partition_ids = filled.write("ana", ["red apple"]), filled.write("bob", ["red car"])
     found = await filled.ask("red", filled.scope(*partition_ids))
     assert found.ids.tolist() == sorted(filled.ids[partition_ids[0]] + filled.ids[partition_ids[1]])
-    assert found.found_in.tolist() == [2.0]
+    assert found.document_frequency.tolist() == [2.0]
 
 
 async def test_a_lone_character_is_found_wherever_it_stands(filled: Filled) -> None:
@@ -108,7 +108,7 @@ async def test_common_terms_find_when_there_is_nothing_rarer() -> None:
     partition_id = filled.write("ana", [f"red w{i} red red" for i in range(600)])
     found = await filled.ask("red", filled.scope(partition_id))
     assert len(found.ids) == 600
-    assert found.found_by.tolist() == [True]
+    assert found.selective.tolist() == [True]
 
 
 async def test_common_terms_only_rescore_what_rarer_ones_found() -> None:
@@ -116,7 +116,7 @@ async def test_common_terms_only_rescore_what_rarer_ones_found() -> None:
     partition_id = filled.write("ana", [f"red w{i} red red" for i in range(600)])
     found = await filled.ask("red w7", filled.scope(partition_id))
     assert found.ids.tolist() == [filled.ids[partition_id][7]]
-    assert found.found_by.tolist() == [False, True]
+    assert found.selective.tolist() == [False, True]
 
 
 async def test_removed_text_is_not_found() -> None:

@@ -34,9 +34,11 @@ def rowset(
 
 def evidence(postings: list[tuple[int, int]], n: int, terms: int = 1, cosine: list[float] | None = None) -> Evidence:
     term = np.array([p[0] for p in postings], np.int32)
-    found_in = np.bincount(term, minlength=terms).astype(np.float32) if len(term) else np.zeros(terms, np.float32)
+    document_frequency = (
+        np.bincount(term, minlength=terms).astype(np.float32) if len(term) else np.zeros(terms, np.float32)
+    )
     return Evidence(
-        term, np.array([p[1] for p in postings], np.int32), np.ones(len(postings), np.float32), idf(found_in, n),
+        term, np.array([p[1] for p in postings], np.int32), np.ones(len(postings), np.float32), idf(document_frequency, n),
         None if cosine is None else np.array(cosine, np.float32), sum(c == c for c in cosine or ()), NONE,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recalld.rules.owned import owned
+from recalld.rules.partition_terms import qualified_term
 from recalld.rules.tokens import BLOCK_CHARS, former_terms, query_terms, terms
 
 ANY = st.text(max_size=300)
@@ -43,7 +43,7 @@ def test_the_index_keeps_every_term_as_one_token(texts: list[str]) -> None:
         "tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")"
     )
     c.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(fts, 'row')")
-    wanted = {owned(7, t) for text in texts for t in terms(text)}
+    wanted = {qualified_term(7, t) for text in texts for t in terms(text)}
     c.execute("INSERT INTO fts (rowid, terms) VALUES (1, ?)", (" ".join(sorted(wanted)),))
     assert {r[0] for r in c.execute("SELECT term FROM vocabulary")} == wanted
 

@@ -85,9 +85,9 @@ class LexicalMatches:
     """Postings of a query's terms inside a scope.
 
     One posting: term ``term[k]`` (index into ``terms``) stands ``count[k]`` times in chunk ``chunk[k]``; sorted by chunk
-    within a term. ``terms``: the query's distinct terms; ``found_in``: per term, in how many of the owners' living chunks
-    it stands (one too common to be fetched: stood, when that was last counted); ``found_by``: per term, whether it was used
-    to find (False: it only rescored what others found); ``chunks``/``terms_mean``: the owners' number of chunks and mean
+    within a term. ``terms``: the query's distinct terms; ``document_frequency``: per term, in how many of the owners' living chunks
+    it stands (one too common to be fetched: stood, when that was last counted); ``selective``: per term, whether it was used
+    to find (False: it only rescored what others found); ``chunks``/``mean_length``: the owners' number of chunks and mean
     length; ``phrase``: ids, ascending, that hold all the query's terms in a row.
     """
 
@@ -95,10 +95,10 @@ class LexicalMatches:
     term: Rows
     chunk: Ids
     count: Scores
-    found_in: Scores
-    found_by: NDArray[np.bool_]
+    document_frequency: Scores
+    selective: NDArray[np.bool_]
     chunks: int
-    terms_mean: float
+    mean_length: float
     phrase: Ids
 
     @property

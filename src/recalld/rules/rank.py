@@ -64,9 +64,9 @@ class Ranked:
         return np.asarray(1.0 / (1.0 + np.exp(-(c.base + c.total * self.total[rows] + best))), np.float64)
 
 
-def idf(found_in: NDArray[np.float32], chunks: int) -> Floats:
+def idf(document_frequency: NDArray[np.float32], chunks: int) -> Floats:
     """Information of each term, in nats, from its document frequency."""
-    found = found_in.astype(np.float64)
+    found = document_frequency.astype(np.float64)
     return np.log1p((np.maximum(chunks - found, 0) + 0.5) / (found + 0.5))
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from recalld.domain.document import Chunk
 from recalld.infra.lookup import every, only
-from recalld.rules.owned import owned
+from recalld.rules.partition_terms import qualified_term
 
 from .pen import Pen
 
@@ -65,7 +65,7 @@ def list_unembedded(c: apsw.Connection, chunks: Sequence[int], partition_id: int
 
 def index_chunk(c: apsw.Connection, chunk: int, partition_id: int, terms: Sequence[str]) -> None:
     """Add a chunk's full-text entry."""
-    mark = owned(partition_id, "")  # in front of every term, put there by one join: a commit holds thousands
+    mark = qualified_term(partition_id, "")  # in front of every term, put there by one join: a commit holds thousands
     words = mark + f" {mark}".join(terms) if terms else ""
     c.execute("INSERT INTO fts (rowid, terms) VALUES (?, ?)", (chunk, words))
 

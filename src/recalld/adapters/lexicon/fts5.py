@@ -13,29 +13,29 @@ from numpy.typing import NDArray
 
 from recalld.infra.lookup import only
 from recalld.ports.index import Ids, LexicalMatches, Scores, SearchScope
-from recalld.rules.owned import owned
+from recalld.rules.partition_terms import qualified_term
 
-from .posting import NOWHERE, KeptPostings, Posting
-from .tail import NO_COUNTS, NO_IDS, Extent, Tail, begins, extents_of
+from .posting_delta import NO_COUNTS, NO_IDS, Extent, PostingDelta, extents_of, is_prefix_term
+from .posting_list import EMPTY, PostingCache, PostingList
 
 T = TypeVar("T")
-FINDING_MAX = 12
+SELECTIVE_TERMS_MAX = 12
 """How many of a query's rarest terms may find."""
 COMMON_SHARE = 0.05
-PLACES_MIN = 1_500
+COMMON_POSTINGS_MIN = 1_500
 """A term that stands in fewer places than this always finds, however small the owner's space."""
 RESCORING_MAX = 3
 PHRASE_TERMS = (3, 32)
-ALL_COMMON = 2
+FALLBACK_TERMS = 2
 """If all terms are common, so many of the rarest find, by presence alone."""
-POSTINGS_KEPT = 1_000_000
-TAILS_MAX = 64
-_PLACES = (
+CACHED_POSTINGS_MAX = 1_000_000
+DELTAS_MAX = 64
+_OCCURRENCES = (
     "SELECT json_group_object(w.value, "
     "(SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term = w.value LIMIT ?2))) FROM json_each(?1) w"
 )
-_PLACES_BEGUN = "SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term >= ? AND term < ? LIMIT ?)"
-_FOUND_IN = "SELECT doc FROM fts_row WHERE term = ?"
+_PREFIX_OCCURRENCES = "SELECT group_concat(doc) FROM (SELECT doc FROM fts_place WHERE term >= ? AND term < ? LIMIT ?)"
+_CHUNKS_WITH_TERM = "SELECT doc FROM fts_row WHERE term = ?"
 _MATCH = "SELECT group_concat(rowid) FROM fts WHERE fts MATCH ?"
 
 
@@ -50,10 +50,10 @@ class Reader(Protocol):
 class Fts5Lexicon:
     """Postings of rare terms are fetched whole and kept while the owner's space only grows; common ones only rescore."""
 
-    def __init__(self, store: Reader, *, postings_kept: int = POSTINGS_KEPT) -> None:
+    def __init__(self, store: Reader, *, cached_postings_max: int = CACHED_POSTINGS_MAX) -> None:
         self._store = store
-        self._kept = KeptPostings(postings_kept)
-        self._tails: OrderedDict[int, Tail] = OrderedDict()
+        self._cache = PostingCache(cached_postings_max)
+        self._deltas: OrderedDict[int, PostingDelta] = OrderedDict()
 
     async def match(self, scope: SearchScope, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
         """See ``ports.index.Lexicon``."""
@@ -65,207 +65,226 @@ class Fts5Lexicon:
     def _match(
         self, c: apsw.Connection, scope: SearchScope, terms: tuple[str, ...], phrase: tuple[str, ...]
     ) -> LexicalMatches:
-        found_in = np.zeros(len(terms), np.float32)
-        found_by = np.zeros(len(terms), np.bool_)
-        places: list[_Places] = []
+        document_frequency = np.zeros(len(terms), np.float32)
+        selective = np.zeros(len(terms), np.bool_)
+        places: list[_Postings] = []
         phrases: list[Ids] = []
         extents = extents_of(c, scope.partition_ids)
-        everywhere = self._postings(c, scope.partition_ids, extents, terms)
-        total, length = sum(now.chunks for now in extents), sum(now.terms for now in extents)
-        for partition_id, space, inside, postings in zip(
-            scope.partition_ids, scope.partitions, scope.chunks, everywhere, strict=True
+        per_partition = self._postings(c, scope.partition_ids, extents, terms)
+        total, length = sum(extent.chunks for extent in extents), sum(extent.terms for extent in extents)
+        for partition_id, partition, inside, postings in zip(
+            scope.partition_ids, scope.partitions, scope.chunks, per_partition, strict=True
         ):
-            whole = _side_by_side(postings)
-            whole = whole.where(_held(whole.chunk, space.live_ids))
-            here = _found_in(postings, whole)
-            found_in += here
-            finding = _finding(postings, here)
-            if not finding:
-                finding = [int(k) for k in np.lexsort((np.arange(len(here)), here)) if here[k]][:ALL_COMMON]
-                whole = _side_by_side(
-                    [self._all_of(c, partition_id, term, k in finding) for k, term in enumerate(terms)]
+            all_postings = _flatten(postings)
+            all_postings = all_postings.where(_is_member(all_postings.chunk, partition.live_ids))
+            frequency = _document_frequency(postings, all_postings)
+            document_frequency += frequency
+            selective_terms = _selective_terms(postings, frequency)
+            if not selective_terms:
+                selective_terms = [int(k) for k in np.lexsort((np.arange(len(frequency)), frequency)) if frequency[k]][
+                    :FALLBACK_TERMS
+                ]
+                all_postings = _flatten(
+                    [
+                        self._whole_posting_list(c, partition_id, term, k in selective_terms)
+                        for k, term in enumerate(terms)
+                    ]
                 )
-            found_by[finding] = True
-            common = [k for k, count in enumerate(here) if k not in finding and count]
-            rescoring = sorted(common, key=lambda k: here[k])[:RESCORING_MAX]
-            finders = whole if len(finding) < FINDING_MAX else whole.where(np.isin(whole.term, finding))
-            finders = finders.where(_held(finders.chunk, inside))
-            more = _joined([self._rescore(c, partition_id, whole, postings, terms, finding, k) for k in rescoring])
-            places += [finders, more.where(_held(more.chunk, inside))]
-            if _may_hold_phrase(here[[term in phrase for term in terms]], finding, phrase, finders):
+            selective[selective_terms] = True
+            common = [k for k, count in enumerate(frequency) if k not in selective_terms and count]
+            rescoring = sorted(common, key=lambda k: frequency[k])[:RESCORING_MAX]
+            selected = (
+                all_postings
+                if len(selective_terms) < SELECTIVE_TERMS_MAX
+                else all_postings.where(np.isin(all_postings.term, selective_terms))
+            )
+            selected = selected.where(_is_member(selected.chunk, inside))
+            more = _concatenate(
+                [self._rescore(c, partition_id, all_postings, postings, terms, selective_terms, k) for k in rescoring]
+            )
+            places += [selected, more.where(_is_member(more.chunk, inside))]
+            if _may_contain_phrase(frequency[[term in phrase for term in terms]], selective_terms, phrase, selected):
                 ids = _phrase(c, partition_id, phrase)
-                phrases.append(ids[_held(ids, inside)])
-        joined = _joined(places)
+                phrases.append(ids[_is_member(ids, inside)])
+        joined = _concatenate(places)
         return LexicalMatches(
             terms=terms,
             term=joined.term,
             chunk=joined.chunk,
-            count=joined.often,
-            found_in=found_in,
-            found_by=found_by,
+            count=joined.counts,
+            document_frequency=document_frequency,
+            selective=selective,
             chunks=total,
-            terms_mean=length / max(total, 1),
+            mean_length=length / max(total, 1),
             phrase=np.sort(np.concatenate(phrases)) if phrases else np.zeros(0, np.int64),
         )
 
-    def _tail(self, c: apsw.Connection, partition_id: int, now: Extent) -> Tail:
+    def _delta(self, c: apsw.Connection, partition_id: int, extent: Extent) -> PostingDelta:
         """What came since the owner's postings were fetched; they are carried on beside a new one while that is possible."""
-        tail = self._tails.get(partition_id)
-        if tail is None or not tail.reaches(c, partition_id, now):
-            tail = Tail(now.epoch, now.latest) if tail is None else tail.after()
-            if not tail.reaches(c, partition_id, now):
-                tail = Tail(now.epoch, now.latest)
-            self._tails[partition_id] = tail
-        while len(self._tails) > TAILS_MAX:
-            self._tails.popitem(last=False)
-        return tail
+        delta = self._deltas.get(partition_id)
+        if delta is None or not delta.catch_up(c, partition_id, extent):
+            delta = PostingDelta(extent.epoch, extent.latest) if delta is None else delta.successor()
+            if not delta.catch_up(c, partition_id, extent):
+                delta = PostingDelta(extent.epoch, extent.latest)
+            self._deltas[partition_id] = delta
+        while len(self._deltas) > DELTAS_MAX:
+            self._deltas.popitem(last=False)
+        return delta
 
     def _postings(
         self, c: apsw.Connection, partition_ids: Sequence[int], extents: Sequence[Extent], terms: tuple[str, ...]
-    ) -> list[list[Posting]]:
+    ) -> list[list[PostingList]]:
         """Per owner, where each term stands; what has gone may still be among it."""
-        spaces = [
-            (partition_id, now, self._tail(c, partition_id, now))
-            for partition_id, now in zip(partition_ids, extents, strict=True)
+        partitions = [
+            (partition_id, extent, self._delta(c, partition_id, extent))
+            for partition_id, extent in zip(partition_ids, extents, strict=True)
         ]
-        found: dict[tuple[int, str], Posting] = {}
-        missing: list[tuple[int, str, Extent, Tail]] = []
-        for partition_id, now, tail in spaces:
+        found: dict[tuple[int, str], PostingList] = {}
+        missing: list[tuple[int, str, Extent, PostingDelta]] = []
+        for partition_id, extent, delta in partitions:
             for term in terms:
-                kept = self._kept.get(partition_id, term, tail)
-                if kept is not None:
-                    found[partition_id, term] = kept
+                cached = self._cache.get(partition_id, term, delta)
+                if cached is not None:
+                    found[partition_id, term] = cached
                 else:
-                    missing.append((partition_id, term, now, tail))
-        fetched = _fetch(c, [(partition_id, term, _places_max(now)) for partition_id, term, now, _ in missing])
-        for (partition_id, term, now, tail), posting in zip(missing, fetched, strict=True):
-            found[partition_id, term] = base = posting.without(tail, term)
-            if now.latest >= tail.base:  # else this transaction began before the tail: others may know more
-                self._kept.put(partition_id, term, tail, base)
+                    missing.append((partition_id, term, extent, delta))
+        fetched = _fetch(c, [(partition_id, term, _postings_max(extent)) for partition_id, term, extent, _ in missing])
+        for (partition_id, term, extent, delta), posting in zip(missing, fetched, strict=True):
+            found[partition_id, term] = base = posting.up_to(delta, term)
+            if extent.latest >= delta.base:  # else this transaction began before the tail: others may know more
+                self._cache.put(partition_id, term, delta, base)
         return [
-            [found[partition_id, term].joined(tail, term, now.latest) for term in terms]
-            for partition_id, now, tail in spaces
+            [found[partition_id, term].merged(delta, term, extent.latest) for term in terms]
+            for partition_id, extent, delta in partitions
         ]
 
-    def _all_of(self, c: apsw.Connection, partition_id: int, term: str, wanted: bool) -> Posting:
+    def _whole_posting_list(self, c: apsw.Connection, partition_id: int, term: str, wanted: bool) -> PostingList:
         """Every chunk that holds a common term; how often is not asked."""
         if not wanted:
-            return NOWHERE
-        ids = _ids(c, f'"{owned(partition_id, term)}"')
-        return Posting(len(ids), ids, np.ones(len(ids), np.float32), len(ids))
+            return EMPTY
+        ids = _ids(c, f'"{qualified_term(partition_id, term)}"')
+        return PostingList(len(ids), ids, np.ones(len(ids), np.float32), len(ids))
 
     def _rescore(
         self,
         c: apsw.Connection,
         partition_id: int,
-        whole: _Places,
-        postings: Sequence[Posting],
+        all_postings: _Postings,
+        postings: Sequence[PostingList],
         terms: tuple[str, ...],
-        finding: list[int],
+        selective_terms: list[int],
         k: int,
-    ) -> _Places:
+    ) -> _Postings:
         """Which of the found chunks also hold a common term; how often is not asked."""
         if postings[k].chunks is not None:
-            return whole.where(whole.term == k)
-        finders = " OR ".join(f'"{owned(partition_id, terms[f])}"' for f in finding)
-        ids = _ids(c, f'"{owned(partition_id, terms[k])}" AND ({finders})')
-        return _Places(np.full(len(ids), k, np.int32), ids, np.ones(len(ids), np.float32))
+            return all_postings.where(all_postings.term == k)
+        selected = " OR ".join(f'"{qualified_term(partition_id, terms[f])}"' for f in selective_terms)
+        ids = _ids(c, f'"{qualified_term(partition_id, terms[k])}" AND ({selected})')
+        return _Postings(np.full(len(ids), k, np.int32), ids, np.ones(len(ids), np.float32))
 
 
-def _places_max(now: Extent) -> int:
+def _postings_max(extent: Extent) -> int:
     """A term in more places than this is too common to be fetched."""
-    return int(max(PLACES_MIN, COMMON_SHARE * now.chunks * 1.5))
+    return int(max(COMMON_POSTINGS_MIN, COMMON_SHARE * extent.chunks * 1.5))
 
 
-def _fetch(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[Posting]:
+def _fetch(c: apsw.Connection, requests: Sequence[tuple[int, str, int]]) -> list[PostingList]:
     """Postings of (owner, term, places at most). One row for all of them: each step of SQLite gives the interpreter up
     and waits for it again."""
-    most = max((places for _, _, places in asked), default=0)
-    whole = [owned(partition_id, term) for partition_id, term, _ in asked if not begins(term)]
-    packed = orjson.loads(only(c, _PLACES, (orjson.dumps(whole).decode(), most + 1))[0]) if whole else {}
-    for partition_id, term, places in asked:
-        if begins(term):
-            first = owned(partition_id, term)
-            packed[first] = only(c, _PLACES_BEGUN, (first, first + chr(0x10FFFF), places + 1))[0]
-    names = [owned(partition_id, term) for partition_id, term, _ in asked]
-    return [_posting(c, name, packed[name], places) for name, (_, _, places) in zip(names, asked, strict=True)]
+    most = max((places for _, _, places in requests), default=0)
+    all_postings = [
+        qualified_term(partition_id, term) for partition_id, term, _ in requests if not is_prefix_term(term)
+    ]
+    packed = (
+        orjson.loads(only(c, _OCCURRENCES, (orjson.dumps(all_postings).decode(), most + 1))[0]) if all_postings else {}
+    )
+    for partition_id, term, places in requests:
+        if is_prefix_term(term):
+            first = qualified_term(partition_id, term)
+            packed[first] = only(c, _PREFIX_OCCURRENCES, (first, first + chr(0x10FFFF), places + 1))[0]
+    names = [qualified_term(partition_id, term) for partition_id, term, _ in requests]
+    return [_posting_list(c, name, packed[name], places) for name, (_, _, places) in zip(names, requests, strict=True)]
 
 
-def _posting(c: apsw.Connection, term: str, packed: str | None, places_max: int) -> Posting:
+def _posting_list(c: apsw.Connection, term: str, packed: str | None, postings_max: int) -> PostingList:
     if packed is None:
-        return NOWHERE
+        return EMPTY
     places = np.fromstring(packed, dtype=np.int64, sep=",")
-    if len(places) > places_max:
-        row = c.execute(_FOUND_IN, (term,)).fetchone()
-        found_in = int(row[0]) if row else 0
-        return Posting(found_in, None, None, found_in)
+    if len(places) > postings_max:
+        row = c.execute(_CHUNKS_WITH_TERM, (term,)).fetchone()
+        document_frequency = int(row[0]) if row else 0
+        return PostingList(document_frequency, None, None, document_frequency)
     ids, counts = np.unique(places, return_counts=True)
-    return Posting(len(ids), ids, counts.astype(np.float32), len(ids))
+    return PostingList(len(ids), ids, counts.astype(np.float32), len(ids))
 
 
-def _found_in(postings: Sequence[Posting], live_ids: _Places) -> Scores:
+def _document_frequency(postings: Sequence[PostingList], live_ids: _Postings) -> Scores:
     """In how many living chunks each term stands; of common ones: in how many it did when it was last counted."""
     counted = np.bincount(live_ids.term, minlength=len(postings)).astype(np.float32)
-    return np.where([p.chunks is None for p in postings], [p.found_in for p in postings], counted).astype(np.float32)
+    return np.where([p.chunks is None for p in postings], [p.document_frequency for p in postings], counted).astype(
+        np.float32
+    )
 
 
-def _finding(postings: Sequence[Posting], found_in: Scores) -> list[int]:
+def _selective_terms(postings: Sequence[PostingList], document_frequency: Scores) -> list[int]:
     """Terms that find: the rarest of those fetched."""
-    fetched = [k for k, p in enumerate(postings) if p.chunks is not None and found_in[k]]
-    return sorted(fetched, key=lambda k: (found_in[k], k))[:FINDING_MAX]
+    fetched = [k for k, p in enumerate(postings) if p.chunks is not None and document_frequency[k]]
+    return sorted(fetched, key=lambda k: (document_frequency[k], k))[:SELECTIVE_TERMS_MAX]
 
 
-class _Places(NamedTuple):
+class _Postings(NamedTuple):
     """Postings side by side, sorted by chunk within a term: term number, chunk, how often. Kept together because numpy
     gives the interpreter up at every look, and one look at all costs less than one at each."""
 
     term: NDArray[np.int32]
     chunk: Ids
-    often: NDArray[np.float32]
+    counts: NDArray[np.float32]
 
-    def where(self, keep: NDArray[np.bool_]) -> _Places:
+    def where(self, keep: NDArray[np.bool_]) -> _Postings:
         """Some of them."""
-        return _Places(self.term[keep], self.chunk[keep], self.often[keep])
+        return _Postings(self.term[keep], self.chunk[keep], self.counts[keep])
 
 
-_NO_PLACES = _Places(np.zeros(0, np.int32), NO_IDS, NO_COUNTS)
+_NO_POSTINGS = _Postings(np.zeros(0, np.int32), NO_IDS, NO_COUNTS)
 
 
-def _side_by_side(postings: Sequence[Posting]) -> _Places:
+def _flatten(postings: Sequence[PostingList]) -> _Postings:
     fetched = [(k, p.chunks, p.counts) for k, p in enumerate(postings) if p.chunks is not None and p.counts is not None]
     lengths = [len(chunks) for _, chunks, _ in fetched]
-    return _Places(
+    return _Postings(
         np.repeat(np.array([k for k, _, _ in fetched], np.int32), lengths),
         np.concatenate([NO_IDS, *(chunks for _, chunks, _ in fetched)]),
         np.concatenate([NO_COUNTS, *(counts for _, _, counts in fetched)]),
     )
 
 
-def _joined(parts: Sequence[_Places]) -> _Places:
-    held = [part for part in parts if len(part.term)]
-    if len(held) == 1:
-        return held[0]
-    return _Places(*(np.concatenate(columns) for columns in zip(_NO_PLACES, *held, strict=True)))
+def _concatenate(parts: Sequence[_Postings]) -> _Postings:
+    filled = [part for part in parts if len(part.term)]
+    if len(filled) == 1:
+        return filled[0]
+    return _Postings(*(np.concatenate(columns) for columns in zip(_NO_POSTINGS, *filled, strict=True)))
 
 
-def _held(ids: Ids, inside: Ids) -> NDArray[np.bool_]:
+def _is_member(ids: Ids, inside: Ids) -> NDArray[np.bool_]:
     """Which of these are in ascending ``inside``."""
     if not len(inside) or not len(ids):
         return np.zeros(len(ids), np.bool_)
-    held: NDArray[np.bool_] = inside[np.minimum(np.searchsorted(inside, ids), len(inside) - 1)] == ids
-    return held
+    filled: NDArray[np.bool_] = inside[np.minimum(np.searchsorted(inside, ids), len(inside) - 1)] == ids
+    return filled
 
 
-def _may_hold_phrase(found_in: Scores, finding: list[int], phrase: tuple[str, ...], found: _Places) -> bool:
+def _may_contain_phrase(
+    document_frequency: Scores, selective_terms: list[int], phrase: tuple[str, ...], found: _Postings
+) -> bool:
     """Only if some chunk holds every finding term is a phrase worth looking for."""
-    if not PHRASE_TERMS[0] <= len(phrase) <= PHRASE_TERMS[1] or not found_in.all() or not finding:
+    if not PHRASE_TERMS[0] <= len(phrase) <= PHRASE_TERMS[1] or not document_frequency.all() or not selective_terms:
         return False
-    together = np.unique(found.chunk, return_counts=True)[1]
-    return bool(len(together)) and int(together.max()) >= len(finding)
+    terms_per_chunk = np.unique(found.chunk, return_counts=True)[1]
+    return bool(len(terms_per_chunk)) and int(terms_per_chunk.max()) >= len(selective_terms)
 
 
 def _phrase(c: apsw.Connection, partition_id: int, phrase: tuple[str, ...]) -> Ids:
-    return _ids(c, '"' + " ".join(owned(partition_id, t) for t in phrase) + '"')
+    return _ids(c, '"' + " ".join(qualified_term(partition_id, t) for t in phrase) + '"')
 
 
 def _ids(c: apsw.Connection, match: str) -> Ids:

@@ -27,7 +27,7 @@ class MemoryLexicon:
         if any(not t or not t.isalnum() for t in distinct):
             raise Invalid("a term holds letters and digits only", remedy="make terms by rules/tokens")
         rows: list[tuple[int, int, int]] = []
-        found_in = np.zeros(len(distinct), np.float32)
+        document_frequency = np.zeros(len(distinct), np.float32)
         total = length = 0
         phrases: list[int] = []
         for partition_id, inside in zip(scope.partition_ids, scope.chunks, strict=True):
@@ -41,7 +41,7 @@ class MemoryLexicon:
                 counts = [_count(counted, t) for t in distinct]
                 hits = [(k, chunk, n) for k, n in enumerate(counts) if n]
                 for k, _, _ in hits:
-                    found_in[k] += 1
+                    document_frequency[k] += 1
                 if chunk in allowed:
                     rows += hits
                     if 3 <= len(phrase) <= 32 and _holds(held, phrase):
@@ -52,10 +52,10 @@ class MemoryLexicon:
             term=np.array([r[0] for r in rows], np.int32),
             chunk=np.array([r[1] for r in rows], np.int64),
             count=np.array([r[2] for r in rows], np.float32),
-            found_in=found_in,
-            found_by=found_in > 0,
+            document_frequency=document_frequency,
+            selective=document_frequency > 0,
             chunks=total,
-            terms_mean=length / max(total, 1),
+            mean_length=length / max(total, 1),
             phrase=np.array(sorted(phrases), np.int64),
         )
 

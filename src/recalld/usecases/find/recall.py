@@ -206,7 +206,7 @@ def _candidates(found: Found) -> Ids:
     if found.lexical is not None and len(found.lexical.chunk):
         lexical = found.lexical
         ids, member = np.unique(lexical.chunk, return_inverse=True)
-        worth = np.bincount(member, idf(lexical.found_in, lexical.chunks)[lexical.term])
+        worth = np.bincount(member, idf(lexical.document_frequency, lexical.chunks)[lexical.term])
         if len(ids) > CANDIDATES_MAX:
             ids = np.sort(ids[np.argpartition(-worth, CANDIDATES_MAX)[:CANDIDATES_MAX]])
         parts += [ids, lexical.phrase]
@@ -231,9 +231,14 @@ def _evidence(
     at = np.minimum(np.searchsorted(ids, lexical.chunk), len(ids) - 1)
     there = ids[at] == lexical.chunk
     phrase = np.flatnonzero(np.isin(ids, lexical.phrase)) if len(lexical.phrase) else none
-    worth = idf(lexical.found_in, lexical.chunks)
+    worth = idf(lexical.document_frequency, lexical.chunks)
     if former:  # one that stands nowhere is not a word that was asked for in vain
-        worth[[term in former and not there for term, there in zip(lexical.terms, lexical.found_in, strict=True)]] = 0.0
+        worth[
+            [
+                term in former and not there
+                for term, there in zip(lexical.terms, lexical.document_frequency, strict=True)
+            ]
+        ] = 0.0
     return Evidence(
         term=lexical.term[there],
         row=at[there].astype(np.int32),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recalld.adapters.lexicon import fts5, tail
+from recalld.adapters.lexicon import fts5, posting_delta
 from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.domain.uri import Uri
 from recalld.ports.index import LexicalMatches, SearchScope
@@ -29,7 +29,14 @@ STEP = st.one_of(
 
 def _plain(found: LexicalMatches) -> object:
     rows = sorted(zip(found.term.tolist(), found.chunk.tolist(), found.count.tolist(), strict=True))
-    return rows, found.found_in.tolist(), found.found_by.tolist(), found.chunks, found.terms_mean, found.phrase.tolist()
+    return (
+        rows,
+        found.document_frequency.tolist(),
+        found.selective.tolist(),
+        found.chunks,
+        found.mean_length,
+        found.phrase.tolist(),
+    )
 
 
 async def _run(steps: list[tuple[str, str]]) -> None:
@@ -59,9 +66,9 @@ async def _run(steps: list[tuple[str, str]]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(STEP, min_size=1, max_size=14), st.integers(0, 4))
-def test_what_is_kept_answers_like_what_is_fetched(steps: list[tuple[str, str]], rows_max: int) -> None:
+def test_cached_postings_answer_like_fetched_ones(steps: list[tuple[str, str]], rows_max: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tail, "ROWS_MAX", rows_max)
+        patch.setattr(posting_delta, "ROWS_MAX", rows_max)
         asyncio.run(_run(steps))
 
 
@@ -74,7 +81,7 @@ class Counting:
         self.fetched: list[str] = []
         fetch = fts5._fetch
 
-        def counted(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[fts5.Posting]:
+        def counted(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[fts5.PostingList]:
             self.fetched.extend(term for _, term, _ in asked)
             return fetch(c, asked)
 
@@ -99,17 +106,17 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
     made.shelf.pool.close()
 
 
-async def test_what_is_added_and_removed_does_not_cost_the_postings_that_were_fetched(counting: Counting) -> None:
+async def test_additions_and_removals_keep_the_cached_postings(counting: Counting) -> None:
     for number in range(6):
         counting.shelf.file(Uri(("resources", "a.txt")), f"red apple number{number}")  # in place of the one before
         found, ids = await counting.ask("red")
         assert found.chunk.tolist() == ids
-        assert found.found_in.tolist() == [len(ids)]
+        assert found.document_frequency.tolist() == [len(ids)]
     assert counting.fetched == ["red"]
 
 
-async def test_postings_outlive_a_tail_that_is_full(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail, "ROWS_MAX", 3)
+async def test_cached_postings_outlive_a_full_delta(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting_delta, "ROWS_MAX", 3)
     for number in range(12):
         counting.shelf.file(Uri(("resources", f"{number}.txt")), "red apple")
         found, ids = await counting.ask("red")
@@ -117,10 +124,10 @@ async def test_postings_outlive_a_tail_that_is_full(counting: Counting, monkeypa
     assert counting.fetched == ["red"]
 
 
-async def test_more_at_once_than_a_tail_holds_is_fetched_anew(
+async def test_a_change_larger_than_a_delta_is_fetched_again(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "ROWS_MAX", 3)
+    monkeypatch.setattr(posting_delta, "ROWS_MAX", 3)
     counting.shelf.file(Uri(("resources", "first.txt")), "red apple")
     await counting.ask("red")
     for number in range(12):
@@ -130,11 +137,11 @@ async def test_more_at_once_than_a_tail_holds_is_fetched_anew(
     assert counting.fetched == ["red", "red"]
 
 
-async def test_a_posting_that_is_mostly_what_has_gone_is_fetched_anew(
+async def test_a_mostly_deleted_posting_list_is_fetched_again(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "ROWS_MAX", 3)
-    monkeypatch.setattr("recalld.adapters.lexicon.posting.GROWN_MIN", 4)
+    monkeypatch.setattr(posting_delta, "ROWS_MAX", 3)
+    monkeypatch.setattr("recalld.adapters.lexicon.posting_list.GROWN_MIN", 4)
     for number in range(30):
         counting.shelf.file(Uri(("resources", "a.txt")), f"red apple number{number}")
         await counting.ask("red")

@@ -24,14 +24,14 @@ SELECT json_group_array(json_array(o.id, o.chunks, o.terms, o.epoch,
   (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = o.id),
   (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chunk')))
 FROM json_each(?) w JOIN owner o ON o.id = w.value"""
-_CAME = """
+_NEW_CHUNKS = """
 SELECT json_group_array(json_array(id, terms)) FROM
   (SELECT id, terms FROM chunk WHERE owner = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?)"""
 NO_IDS: Ids = np.zeros(0, np.int64)
 NO_COUNTS: NDArray[np.float32] = np.zeros(0, np.float32)
 
 
-def begins(term: str) -> bool:
+def is_prefix_term(term: str) -> bool:
     """A lone character of a script without spaces stands at the beginning of some bigram wherever it stands."""
     return len(term) == 1 and term >= _UNSPACED_FROM
 
@@ -56,59 +56,59 @@ def extents_of(c: apsw.Connection, partition_ids: Sequence[int]) -> list[Extent]
     return [found.get(partition_id, Extent(0, 0, 0, 0, 0)) for partition_id in partition_ids]
 
 
-class Tail:
+class PostingDelta:
     """Where each term stands in the chunks that came after ``base``. What has gone since stays in it: whoever asks knows what
-    lives. ``stamp`` names it without keeping it alive; ``before`` is the one it came after, whole up to ``base``, from which
+    lives. ``stamp`` names it without keeping it alive; ``previous`` is the one it came after, whole up to ``base``, from which
     postings that were fetched earlier are carried on.
 
     Several readers may bring it up to date at once, each as far as its own transaction sees: what one of them puts in
     twice is the same, so nothing needs a lock.
     """
 
-    def __init__(self, epoch: int, base: int, before: Tail | None = None) -> None:
+    def __init__(self, epoch: int, base: int, previous: PostingDelta | None = None) -> None:
         """``base``: fetched postings account for all chunks up to this id."""
         self.epoch = epoch
         self.base = base
         self.stamp = object()
-        self.before = before
+        self.previous = previous
         self._last = base
         self._lengths: dict[int, int] = {}
-        self._places: dict[str, dict[int, int]] = {}
+        self._counts: dict[str, dict[int, int]] = {}
 
-    def reaches(self, c: apsw.Connection, partition_id: int, now: Extent) -> bool:
-        """Bring it up to ``now``. False when that would be too much, or when more than additions happened."""
-        if now.epoch != self.epoch:
+    def catch_up(self, c: apsw.Connection, partition_id: int, extent: Extent) -> bool:
+        """Bring it up to ``extent``. False when that would be too much, or when more than additions happened."""
+        if extent.epoch != self.epoch:
             return False
-        if now.newest <= self._last:
-            self._last = max(self._last, now.latest)
+        if extent.newest <= self._last:
+            self._last = max(self._last, extent.latest)
             return True
         spare = ROWS_MAX - len(self._lengths)
-        came = orjson.loads(only(c, _CAME, (partition_id, self._last, now.latest, max(spare, 0) + 1))[0])
-        if len(came) > spare or sum(list(self._lengths.values())) > TERMS_MAX:
+        new_chunks = orjson.loads(only(c, _NEW_CHUNKS, (partition_id, self._last, extent.latest, max(spare, 0) + 1))[0])
+        if len(new_chunks) > spare or sum(list(self._lengths.values())) > TERMS_MAX:
             return False
-        for chunk, terms in came:
-            self._take(chunk, terms.split())
-        self._last = max(self._last, now.latest)
+        for chunk, terms in new_chunks:
+            self._add(chunk, terms.split())
+        self._last = max(self._last, extent.latest)
         return True
 
-    def after(self) -> Tail:
+    def successor(self) -> PostingDelta:
         """A new one that goes on where this one stands."""
-        self.before = None
-        return Tail(self.epoch, self._last, before=self)
+        self.previous = None
+        return PostingDelta(self.epoch, self._last, previous=self)
 
-    def of(self, term: str, newest: int) -> tuple[Ids, NDArray[np.float32]]:
+    def postings_of(self, term: str, newest: int) -> tuple[Ids, NDArray[np.float32]]:
         """Chunks up to ``newest`` that hold a term, ascending, and how often."""
-        asked = [each for each in list(self._places) if each.startswith(term)] if begins(term) else [term]
-        held = [dict(self._places[each]) for each in asked if each in self._places]
-        if not held:
+        names = [each for each in list(self._counts) if each.startswith(term)] if is_prefix_term(term) else [term]
+        counted = [dict(self._counts[each]) for each in names if each in self._counts]
+        if not counted:
             return NO_IDS, NO_COUNTS
-        places = Counter[int]()
-        for each in held:
-            places.update(each)
-        found = sorted((chunk, count) for chunk, count in places.items() if chunk <= newest)
+        counts = Counter[int]()
+        for each in counted:
+            counts.update(each)
+        found = sorted((chunk, count) for chunk, count in counts.items() if chunk <= newest)
         return np.array([chunk for chunk, _ in found], np.int64), np.array([count for _, count in found], np.float32)
 
-    def _take(self, chunk: int, terms: list[str]) -> None:
+    def _add(self, chunk: int, terms: list[str]) -> None:
         for term, count in Counter(terms).items():
-            self._places.setdefault(term, {})[chunk] = count
+            self._counts.setdefault(term, {})[chunk] = count
         self._lengths[chunk] = len(terms)
