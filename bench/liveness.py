@@ -19,7 +19,7 @@ from bench import corpus, load
 from bench.picture import Series, draw
 from bench.server import Server, serving
 from bench.table import Row, at_most, missed, quantile, show
-from tests.doubles.provider import WIDTH, provider
+from tests.fakes.provider import WIDTH, provider
 
 LOOPS = (1, 8, 32, 64)
 BUDGETED = 32

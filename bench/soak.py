@@ -27,7 +27,7 @@ from rich.progress import Progress
 from bench import corpus, load
 from bench.server import Server, serving
 from bench.table import Row, at_most, missed, quantile, show
-from tests.doubles.provider import WIDTH, Provider, provider
+from tests.fakes.provider import WIDTH, Provider, provider
 
 CHANGE_S = 10.0
 FILES = 500
@@ -99,19 +99,19 @@ async def _spoil(
             progress.update(bar, completed=seconds - left, description=f"{victim}: {fault}")
             if victim == "worker":
                 _hurt(server, fault)
-            for double in ((embedding,) if victim in {"embedder", "both"} else ()) + (
+            for fake in ((embedding,) if victim in {"embedder", "both"} else ()) + (
                 (reranking,) if victim in {"reranker", "both"} else ()
             ):
-                double.fault, double.retry_after = fault, "1" if fault == "429" else ""
+                fake.fault, fake.retry_after = fault, "1" if fault == "429" else ""
             await asyncio.sleep(min(CHANGE_S, left))
             sizes.append(Size.of(server))
     return sizes
 
 
-def _well(double: Provider) -> None:
-    double.fault = "ok"
-    double.let_go.set()
-    double.let_go = asyncio.Event()
+def _well(fake: Provider) -> None:
+    fake.fault = "ok"
+    fake.let_go.set()
+    fake.let_go = asyncio.Event()
 
 
 def _hurt(server: Server, fault: str) -> None:

@@ -20,7 +20,7 @@ from recalld.domain.policy import DayPolicy
 from recalld.ports.embedder import Embedder
 from recalld.ports.model import Bill
 from recalld.rules.breaker import CallPolicy
-from tests.doubles.provider import provider
+from tests.fakes.provider import provider
 
 POLICY = CallPolicy()
 
@@ -167,8 +167,8 @@ async def test_nobody_waits_for_company_while_the_embedder_refuses_at_once(guard
 
 
 async def test_a_language_model_is_asked_once_and_put_off_while_it_is_down(clock: MemoryClock) -> None:
-    async with provider(fault="500") as double:
-        inner = openai.plugin.make(openai.plugin.settings(base_url=double.url))
+    async with provider(fault="500") as fake:
+        inner = openai.plugin.make(openai.plugin.settings(base_url=fake.url))
         model = GuardedModel(inner, Guard("model", clock), deadline_s=5.0)
         bill = Bill(100_000, 100, 60.0)
         for _ in range(POLICY.failures_max):
@@ -176,5 +176,5 @@ async def test_a_language_model_is_asked_once_and_put_off_while_it_is_down(clock
                 await model.on(bill).tiers_of_document("a.md", Document("text/plain", "words"))
         with pytest.raises(Busy):
             await model.on(bill).tiers_of_document("a.md", Document("text/plain", "words"))
-        assert len(double.seen) == bill.calls == POLICY.failures_max
+        assert len(fake.seen) == bill.calls == POLICY.failures_max
         await model.close()

@@ -23,7 +23,7 @@ from recalld.ports.ledger import Tenant
 from tests.contract.ledger_house import sound
 from tests.crash.ledger_loop import ACTORS, CALLER, State, Step, applied, folder_of, new_state, session_of, text_of
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0
 
 
@@ -44,7 +44,7 @@ def _live_and_die(folder: Path, states: list[State], seed: int) -> _Round:
     life = [sys.executable, "-m", "tests.crash.ledger_loop", str(folder), str(given), str(seed), str(journal)]
     with (folder.parent / "errors").open("wb") as errors:
         process = subprocess.Popen(
-            life, cwd=HOUSE, env={**os.environ, "PYTHONPATH": str(HOUSE / "src")}, stderr=errors, start_new_session=True
+            life, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, stderr=errors, start_new_session=True
         )
         early = chance.random() < 0.15
         with suppress(subprocess.TimeoutExpired):

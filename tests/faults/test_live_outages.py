@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from bench.server import Server
-from tests.doubles.provider import Asked, Provider, provider
+from tests.fakes.provider import Asked, Provider, provider
 from tests.faults.test_live_providers import heal, house, message, remember, tasks_told
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -70,13 +70,13 @@ async def steadily(server: Server, seconds: float) -> Asking:
 
 
 async def test_few_finds_lack_vectors_where_one_answer_in_twenty_is_a_429(tmp_path: Path) -> None:
-    async with provider() as double, house(tmp_path, embedder=double) as server:
-        double.__class__ = Limiting
-        assert isinstance(double, Limiting)
-        double.delay_s, double.retry_after, double.refusing = TAKES_S, "1", True
-        before = len(double.seen)
+    async with provider() as fake, house(tmp_path, embedder=fake) as server:
+        fake.__class__ = Limiting
+        assert isinstance(fake, Limiting)
+        fake.delay_s, fake.retry_after, fake.refusing = TAKES_S, "1", True
+        before = len(fake.seen)
         asking = await steadily(server, 22.0)
-    calls = len(double.seen) - before
+    calls = len(fake.seen) - before
     print(f"\n429s: {asking.without():.1%} without vectors, {calls} calls for {len(asking.seen)} finds")
     assert asking.without() <= 0.10
     assert calls <= 1.1 * len(asking.seen)
@@ -85,18 +85,18 @@ async def test_few_finds_lack_vectors_where_one_answer_in_twenty_is_a_429(tmp_pa
 
 async def test_finds_have_vectors_again_two_seconds_after_a_hang(tmp_path: Path) -> None:
     hangs, heals, ends = 3.0, 13.0, 28.0
-    async with provider() as double, house(tmp_path, embedder=double) as server:
-        double.delay_s = TAKES_S
-        before = len(double.seen)
+    async with provider() as fake, house(tmp_path, embedder=fake) as server:
+        fake.delay_s = TAKES_S
+        before = len(fake.seen)
         run = asyncio.create_task(steadily(server, ends))
         await asyncio.sleep(hangs)
-        double.fault, begun = "hang", len(double.seen)
+        fake.fault, begun = "hang", len(fake.seen)
         await asyncio.sleep(heals - hangs)
-        hung = len(double.seen) - begun
-        heal(double)
-        double.delay_s = TAKES_S
+        hung = len(fake.seen) - begun
+        heal(fake)
+        fake.delay_s = TAKES_S
         asking = await run
-    calls = len(double.seen) - before
+    calls = len(fake.seen) - before
     late = asking.without(heals + 2.0)
     print(
         f"\nhang: {asking.without(WARM_S, hangs):.1%} without before it, {asking.without(hangs + 1, heals):.1%} meanwhile, "
@@ -113,10 +113,10 @@ async def test_a_commits_memories_are_there_soon_beside_those_of_seven_others(tm
     took: list[float] = []
     async with (
         provider() as other,
-        provider(says=remember) as double,
-        house(tmp_path, embedder=other, model=double) as server,
+        provider(says=remember) as fake,
+        house(tmp_path, embedder=other, model=fake) as server,
     ):
-        double.delay_s = MODEL_TAKES_S
+        fake.delay_s = MODEL_TAKES_S
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/v1", timeout=60) as http:
 
             async def agent(number: int) -> None:

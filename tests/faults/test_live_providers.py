@@ -23,7 +23,7 @@ import pytest
 from bench import corpus, load
 from bench.server import Server, serving
 from bench.table import quantile
-from tests.doubles.provider import WIDTH, Asked, Provider, provider
+from tests.fakes.provider import WIDTH, Asked, Provider, provider
 from tests.live import Line
 from tests.load.test_live_budgets import HEALTH, Size
 
@@ -75,11 +75,11 @@ class Run:
 
 @asynccontextmanager
 async def house(folder: Path, **providers: Provider) -> AsyncIterator[Server]:
-    """A server whose ``embedder``, ``reranker`` and ``model`` are doubles, with some files in it."""
+    """A server whose ``embedder``, ``reranker`` and ``model`` are fakes, with some files in it."""
     settings = {"RECALLD_MODEL__CALLS_PER_DAY_MAX": "100000", "RECALLD_MODEL__TOKENS_PER_DAY_MAX": "100000000"}
     kinds = {"embedder": "openai", "reranker": "tei", "model": "openai"}
-    for part, double in providers.items():
-        settings |= {f"RECALLD_{part.upper()}__KIND": kinds[part], f"RECALLD_{part.upper()}__BASE_URL": double.url}
+    for part, fake in providers.items():
+        settings |= {f"RECALLD_{part.upper()}__KIND": kinds[part], f"RECALLD_{part.upper()}__BASE_URL": fake.url}
     settings["RECALLD_EMBEDDER__MODEL"] = settings["RECALLD_MODEL__MODEL"] = "m"
     settings["RECALLD_EMBEDDER__DIMENSIONS"] = str(WIDTH)
     if "model" not in providers:
@@ -121,18 +121,18 @@ async def resting(folder: Path) -> AsyncIterator[Server]:
         yield server
 
 
-def do(double: Provider, fault: str) -> None:
+def do(fake: Provider, fault: str) -> None:
     """Have the provider do its worst from now on."""
     if fault == "late":
-        double.delay_s = 5.0
+        fake.delay_s = 5.0
     else:
-        double.fault, double.retry_after = fault, "1" if fault == "429" else ""
+        fake.fault, fake.retry_after = fault, "1" if fault == "429" else ""
 
 
-def heal(double: Provider) -> None:
+def heal(fake: Provider) -> None:
     """Have it be well again, for those who wait as well."""
-    double.fault, double.delay_s = "ok", 0.0
-    double.let_go.set()
+    fake.fault, fake.delay_s = "ok", 0.0
+    fake.let_go.set()
 
 
 async def all_is_there(server: Server, run: Run) -> None:
@@ -231,15 +231,15 @@ async def lacks(server: Server, route: str, question: str) -> str:
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, fault: str) -> None:
     async with (
-        provider() as double,
+        provider() as fake,
         provider() as other,
-        house(tmp_path, embedder=double, reranker=other) as server,
+        house(tmp_path, embedder=fake, reranker=other) as server,
         resting(tmp_path) as idle,
     ):
-        do(double, fault)
+        do(fake, fault)
         run = await crowd(server, idle, "find")
         assert await lacks(server, "find", "a question nobody has asked before") == "embedder"
-        heal(double)
+        heal(fake)
         run.hold("find")
         await all_is_there(server, run)
 
@@ -247,15 +247,15 @@ async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, f
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "dimensions"])
 async def test_a_crowd_that_searches_does_not_notice_the_reranker(tmp_path: Path, fault: str) -> None:
     async with (
-        provider() as double,
+        provider() as fake,
         provider() as other,
-        house(tmp_path, embedder=other, reranker=double) as server,
+        house(tmp_path, embedder=other, reranker=fake) as server,
         resting(tmp_path) as idle,
     ):
-        do(double, fault)
+        do(fake, fault)
         run = await crowd(server, idle, "search")
         assert await lacks(server, "search", "note") == "reranker"
-        heal(double)
+        heal(fake)
         run.hold("search")
         await all_is_there(server, run)
 
@@ -282,20 +282,20 @@ def remember(asked: Asked) -> str:
 async def test_a_crowd_does_not_notice_the_language_model(tmp_path: Path, fault: str) -> None:
     async with (
         provider() as other,
-        provider(says=remember) as double,
-        house(tmp_path, embedder=other, model=double) as server,
+        provider(says=remember) as fake,
+        house(tmp_path, embedder=other, model=fake) as server,
         resting(tmp_path) as idle,
     ):
-        do(double, fault)
+        do(fake, fault)
         run = await crowd(server, idle, "find")
-        heal(double)
+        heal(fake)
         run.hold("find")
-        assert double.seen  # it was asked
+        assert fake.seen  # it was asked
         await all_is_there(server, run)
 
 
 async def test_a_crowd_does_not_notice_a_frozen_worker(tmp_path: Path) -> None:
-    async with provider() as double, house(tmp_path, embedder=double) as server, resting(tmp_path) as idle:
+    async with provider() as fake, house(tmp_path, embedder=fake) as server, resting(tmp_path) as idle:
         (worker,) = psutil.Process(server.process.pid).children()
         worker.send_signal(signal.SIGSTOP)
         run = await crowd(server, idle, "find")
@@ -305,7 +305,7 @@ async def test_a_crowd_does_not_notice_a_frozen_worker(tmp_path: Path) -> None:
 
 
 async def test_a_crowd_recalls_while_somebody_holds_the_stores_write_lock(tmp_path: Path) -> None:
-    async with provider() as double, house(tmp_path, embedder=double) as server, resting(tmp_path) as idle:
+    async with provider() as fake, house(tmp_path, embedder=fake) as server, resting(tmp_path) as idle:
         await everybody_says(server, 0)
         with closing(sqlite3.connect(server.data / "recalld.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -334,7 +334,7 @@ async def test_a_crowd_recalls_while_the_disk_is_full(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     with small_disk(disk):
-        async with provider() as double, house(disk, embedder=double) as server, resting(tmp_path) as idle:
+        async with provider() as fake, house(disk, embedder=fake) as server, resting(tmp_path) as idle:
             await everybody_says(server, 0)
             ballast = disk / "ballast"
             with ballast.open("wb", buffering=0) as file, suppress(OSError):

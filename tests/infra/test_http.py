@@ -9,7 +9,7 @@ import pytest
 from recalld.adapters.embedder import openai
 from recalld.domain.errors import Upstream
 from recalld.infra.http import JsonApi, Kind
-from tests.doubles.provider import provider
+from tests.fakes.provider import provider
 
 BODY = {"input": ["one two"], "model": "m"}
 SHORT_S, LONG_S = 0.2, 20.0

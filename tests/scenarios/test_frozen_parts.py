@@ -20,7 +20,7 @@ from recalld.app.engine import Engine
 from recalld.domain.errors import Busy
 from recalld.infra import readers
 from recalld.surfaces.http.app import create_app
-from tests.doubles.provider import WIDTH, provider
+from tests.fakes.provider import WIDTH, provider
 
 HERON = "viking://resources/heron.md"
 ASKED = {"query": "heron water", "score_threshold": 0}
@@ -70,17 +70,17 @@ async def finds(http: httpx.AsyncClient, route: str = "find") -> tuple[list[str]
 
 
 async def test_the_querys_embedding(tmp_path: Path) -> None:
-    async with provider() as double:
-        embedder = {"kind": "openai", "base_url": double.url, "model": "m", "dimensions": WIDTH, "deadline_s": 0.2}
+    async with provider() as fake:
+        embedder = {"kind": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH, "deadline_s": 0.2}
         async with house(tmp_path, embedder=embedder) as http:
-            double.fault = "hang"
+            fake.fault = "hang"
             assert await finds(http) == ([HERON], "embedder")
 
 
 async def test_the_reranker(tmp_path: Path) -> None:
     async with (
-        provider(fault="hang") as double,
-        house(tmp_path, reranker={"kind": "tei", "base_url": double.url, "deadline_s": 0.2}) as http,
+        provider(fault="hang") as fake,
+        house(tmp_path, reranker={"kind": "tei", "base_url": fake.url, "deadline_s": 0.2}) as http,
     ):
         assert await finds(http, "search") == ([HERON], "reranker")
 

@@ -32,7 +32,7 @@ from recalld.infra.offload import LoopThread
 from recalld.surfaces import blocking
 from recalld.surfaces.blocking import Recalld
 from recalld.surfaces.cli.main import app, main
-from tests.doubles.provider import WIDTH, Provider, provider
+from tests.fakes.provider import WIDTH, Provider, provider
 from tests.live import Line, Server, serving, zipped
 from tests.scenarios.marked import FAULTS, KEY, MARK, leaking, leaks
 
@@ -45,25 +45,25 @@ ASKED_WITHIN_S = 20.0
 @contextmanager
 def broken(fault: str) -> Iterator[Provider]:
     """A provider on a loop of its own."""
-    thread = LoopThread("double")
+    thread = LoopThread("fake")
     try:
-        double = thread.enter(provider(fault="ok" if fault == "refused" else fault))
+        fake = thread.enter(provider(fault="ok" if fault == "refused" else fault))
         if fault == "refused":
             thread.close()
-        yield double
+        yield fake
     finally:
         if fault != "refused":
-            thread.call(_let_go(double))
+            thread.call(_let_go(fake))
             thread.close()
 
 
-async def _let_go(double: Provider) -> None:
-    double.let_go.set()
+async def _let_go(fake: Provider) -> None:
+    fake.let_go.set()
 
 
-def settings(double: Provider, **kinds: str) -> dict[str, Any]:
+def settings(fake: Provider, **kinds: str) -> dict[str, Any]:
     """All three providers played by the fake, with the key."""
-    common = {"base_url": double.url, "api_key": KEY, "request_deadline_s": 0.3, "deadline_s": 0.3}
+    common = {"base_url": fake.url, "api_key": KEY, "request_deadline_s": 0.3, "deadline_s": 0.3}
     more = {"embedder": {"model": "m", "dimensions": WIDTH}, "reranker": {}, "model": {"model": "m"}}
     return {port: {"kind": kind, **common, **more[port]} for port, kind in (USUAL | kinds).items()}
 
@@ -139,18 +139,18 @@ def embedded(tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, asked
     """Every verb of the library beside broken providers, then the search. ``asked``: paths that have to have been called."""
     caplog.set_level(logging.DEBUG)
     data = tmp_path / "data"
-    with broken(fault) as double:
-        with blocking.open(data, **settings(double, **kinds)) as store:
+    with broken(fault) as fake:
+        with blocking.open(data, **settings(fake, **kinds)) as store:
             told = {name: _told(store, act, tmp_path) for name, act in VERBS.items()}
             until = time.monotonic() + ASKED_WITHIN_S
-            while asked - {one.path.rsplit("/", 1)[-1].split(":")[-1] for one in double.seen}:
-                assert time.monotonic() < until, f"asked only {[one.path for one in double.seen]}"
+            while asked - {one.path.rsplit("/", 1)[-1].split(":")[-1] for one in fake.seen}:
+                assert time.monotonic() < until, f"asked only {[one.path for one in fake.seen]}"
                 time.sleep(0.02)
             told |= {f"{name} again": _told(store, VERBS[name], tmp_path) for name in ("task", "readiness", "find")}
             told["ports"] = repr(store._inner._ports) + repr(store._inner.config) + repr(store._inner.findings())
             assert leaking(data) == []
         if fault != "refused":
-            assert any(leaks(str(one.headers)) for one in double.seen)  # it was sent, so it could come back
+            assert any(leaks(str(one.headers)) for one in fake.seen)  # it was sent, so it could come back
     assert [name for name, text in told.items() if leaks(text)] == []
     assert [record.getMessage() for record in caplog.records if leaks(record.getMessage() + str(vars(record)))] == []
     assert leaking(data) == []
@@ -231,7 +231,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "backup": ("backup", "{folder}/b.ovpack", "-f"),
     "restore": ("restore", "{folder}/b.ovpack", "--on-conflict", "skip"),
     "get": ("get", NOTE, "{folder}/heron.md", "-f"),
-    "import-openviking": ("import-openviking", "{double}", "--api-key", KEY),
+    "import-openviking": ("import-openviking", "{fake}", "--api-key", KEY),
     "snapshot commit": ("snapshot", "commit", "-m", "one"),
     "snapshot log": ("snapshot", "log"),
     "snapshot show": ("snapshot", "show", "HEAD"),
@@ -292,7 +292,7 @@ class Place:
 
     folder: Path
     server: Server
-    double: Provider
+    fake: Provider
     user_key: str
     capfd: pytest.CaptureFixture[str]
     values: dict[str, str] = field(default_factory=dict)
@@ -319,17 +319,17 @@ def place(
     (tmp_path / "skill/fern/SKILL.md").write_text("---\nname: fern\ndescription: Waters the fern.\n---\n\nWater it.\n")
     keys = tmp_path / "home"  # not searched: it is where the keys are
     (keys / "model.key").write_text(KEY)
-    with broken(fault) as double:
+    with broken(fault) as fake:
         (tmp_path / "recalld.toml").write_text(
-            f'[reranker]\nkind = "tei"\nbase_url = "{double.url}"\napi_key = "{KEY}"\nrequest_deadline_s = 0.3\n'
-            f'[model]\nkind = "openai"\nmodel = "m"\nbase_url = "{double.url}"\napi_key_file = "{keys}/model.key"\n'
+            f'[reranker]\nkind = "tei"\nbase_url = "{fake.url}"\napi_key = "{KEY}"\nrequest_deadline_s = 0.3\n'
+            f'[model]\nkind = "openai"\nmodel = "m"\nbase_url = "{fake.url}"\napi_key_file = "{keys}/model.key"\n'
             "request_deadline_s = 0.3\n"
         )
         environment = {
             "RECALLD_EMBEDDER__KIND": "openai",
             "RECALLD_EMBEDDER__MODEL": "m",
             "RECALLD_EMBEDDER__DIMENSIONS": str(WIDTH),
-            "RECALLD_EMBEDDER__BASE_URL": double.url,
+            "RECALLD_EMBEDDER__BASE_URL": fake.url,
             "RECALLD_EMBEDDER__API_KEY": KEY,
             "RECALLD_EMBEDDER__REQUEST_DEADLINE_S": "0.3",
             "RECALLD_SERVER__ROOT_API_KEY": f"root{MARK}",
@@ -348,8 +348,8 @@ def place(
             names = {"birds": "birds", "skill": "skill/fern", "data": "data"}
             values = {name: str(tmp_path / path) for name, path in names.items()}
             yield Place(
-                tmp_path, server, double, made["user_key"], capfd,
-                {**values, "folder": str(tmp_path / "packs"), "double": double.url},
+                tmp_path, server, fake, made["user_key"], capfd,
+                {**values, "folder": str(tmp_path / "packs"), "fake": fake.url},
             )  # fmt: skip
 
 
@@ -417,8 +417,8 @@ def nothing_shows(at: Place, shown: dict[str, str]) -> None:
 def all_commands(at: Place) -> None:
     """The whole story of one fault."""
     shown = everything_shown(at)
-    if at.double.fault != "ok":  # else it is gone
-        assert {"embeddings", "completions", "rerank"} <= {one.path.rsplit("/", 1)[-1] for one in at.double.seen}
+    if at.fake.fault != "ok":  # else it is gone
+        assert {"embeddings", "completions", "rerank"} <= {one.path.rsplit("/", 1)[-1] for one in at.fake.seen}
     nothing_shows(at, shown)
 
 
@@ -444,9 +444,9 @@ def test_the_tools_on_stdin_show_no_key(tmp_path: Path) -> None:
 
     client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
     calls = [("health", {}), ("write", {"uri": NOTE, "content": TEXT}), ("find", {"query": "heron"}), ("nothing", {})]
-    with broken("quotes 401") as double:
+    with broken("quotes 401") as fake:
         given = {
-            "KIND": "openai", "MODEL": "m", "DIMENSIONS": str(WIDTH), "BASE_URL": double.url, "API_KEY": KEY,
+            "KIND": "openai", "MODEL": "m", "DIMENSIONS": str(WIDTH), "BASE_URL": fake.url, "API_KEY": KEY,
         }  # fmt: skip
         asked = message(1, "initialize", **client) + '{"jsonrpc":"2.0","method":"notifications/initialized"}\n'
         asked += "".join(message(n, "tools/call", name=t, arguments=a) for n, (t, a) in enumerate(calls, 2))
@@ -463,7 +463,7 @@ def test_the_tools_on_stdin_show_no_key(tmp_path: Path) -> None:
                 process.stdin.flush()  # its end would end the calls
                 answers += process.stdout.readline() if '"id"' in one else ""
             more, logged = process.communicate(timeout=60)
-        assert double.seen
+        assert fake.seen
     assert [f'"id":{n}' in answers for n in range(1, 2 + len(calls))] == [True] * (1 + len(calls))
     assert not leaks(answers + more + logged)
     assert leaking(tmp_path / "data") == []

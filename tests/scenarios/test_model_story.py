@@ -23,7 +23,7 @@ from recalld.infra.watchdog import Watchdog
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.http.models.envelope import envelope_of
 from recalld.surfaces.http.models.usage import UsageResult
-from tests.doubles.provider import Asked, Provider, provider
+from tests.fakes.provider import Asked, Provider, provider
 from tests.house_fixture import House, house_at, plant
 
 BIRDS = "viking://resources/birds"
@@ -45,8 +45,8 @@ def says(asked: Asked) -> str:
 
 
 @asynccontextmanager
-async def house_with(folder: Path, double: Provider, **more: Any) -> AsyncIterator[House]:
-    section = {"kind": "openai", "base_url": double.url, "model": "m", "deadline_s": 5.0, **more}
+async def house_with(folder: Path, fake: Provider, **more: Any) -> AsyncIterator[House]:
+    section = {"kind": "openai", "base_url": fake.url, "model": "m", "deadline_s": 5.0, **more}
     async with house_at(folder, model=section) as house:
         yield house
 
@@ -63,16 +63,16 @@ async def abstract(house: House, uri: str) -> str:
     return (await house.ports.ledger.tenant(house.r.caller).stat(house.r.resolve(uri))).abstract
 
 
-def questions(double: Provider) -> list[str]:
-    return [seen.body["messages"][-1]["content"].splitlines()[0] for seen in double.seen]
+def questions(fake: Provider) -> list[str]:
+    return [seen.body["messages"][-1]["content"].splitlines()[0] for seen in fake.seen]
 
 
 async def test_content_is_found_at_once_and_told_better_later(tmp_path: Path) -> None:
-    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
         await house.write(HERON, "The heron stood still by the water.")
         assert await house.found("heron water") == [HERON]
         assert "heron stood still" in await abstract(house, HERON)
-        assert double.seen == []
+        assert fake.seen == []
         await house.settle()
         assert await abstract(house, HERON) == "zanzibar Name: heron.md"
         assert await abstract(house, BIRDS) == f"zanzibar Folder: {BIRDS}"
@@ -80,45 +80,45 @@ async def test_content_is_found_at_once_and_told_better_later(tmp_path: Path) ->
         # Bottom-up: a directory is described from what the model said of its files.
         (folder,) = [
             s.body["messages"][-1]["content"]
-            for s in double.seen
+            for s in fake.seen
             if s.body["messages"][-1]["content"].startswith(f"Folder: {BIRDS}\n")
         ]
         assert "- heron.md: zanzibar Name: heron.md" in folder
 
 
 async def test_nobody_is_asked_twice_about_the_same(tmp_path: Path) -> None:
-    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
         await house.write(HERON, "The heron stood still by the water.")
         await house.settle()
-        asked = len(double.seen)
-        assert asked == len(set(questions(double)))
+        asked = len(fake.seen)
+        assert asked == len(set(questions(fake)))
         await house.write(HERON, "The heron stood still by the water.")
         await house.settle()
-        assert len(double.seen) == asked
+        assert len(fake.seen) == asked
         # Written anew with other words and back: the first answer is still known.
         await house.write(HERON, "The heron flew.")
         await house.settle()
-        other = len(double.seen)
+        other = len(fake.seen)
         await house.write(HERON, "The heron stood still by the water.")
         await house.settle()
-        assert len(double.seen) == other
+        assert len(fake.seen) == other
         assert await abstract(house, HERON) == "zanzibar Name: heron.md"
 
 
 async def test_a_store_at_rest_asks_nothing(tmp_path: Path) -> None:
-    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
         await house.add(
             plant(tmp_path / "src", {f"d{i % 3}/f{i}.md": f"# File {i}\n\nWords of file {i}." for i in range(9)})
         )
-        asked = len(double.seen)
+        asked = len(fake.seen)
         await house.say("s", "hello there")
         await house.settle()
-        assert len(double.seen) == asked
+        assert len(fake.seen) == asked
         assert (await house.queue("enrich")).dead == 0
 
 
 async def test_what_a_caller_wrote_stays(tmp_path: Path) -> None:
-    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
         await house.write(HERON, "The heron stood still.")
         await house.settle()
         await house.write(f"{BIRDS}/.abstract.md", "My own words.")
@@ -131,8 +131,8 @@ async def test_what_a_caller_wrote_stays(tmp_path: Path) -> None:
 async def test_whatever_the_model_does_the_extractive_words_stand_and_are_bettered_once_it_is_well(
     tmp_path: Path, fault: str
 ) -> None:
-    async with provider(says=says, fault=fault) as double:
-        async with house_with(tmp_path, double, deadline_s=0.2) as house:
+    async with provider(says=says, fault=fault) as fake:
+        async with house_with(tmp_path, fake, deadline_s=0.2) as house:
             await house.write(HERON, "The heron stood still by the water.")
             await house.say("s", FACT)
             did = await house.commit("s")
@@ -149,8 +149,8 @@ async def test_whatever_the_model_does_the_extractive_words_stand_and_are_better
                 keeper = Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog())
                 await keeper.round()
                 assert any(reason.startswith("model: ") for reason in keeper.readiness().reasons)
-        double.fault = "ok"
-        async with house_with(tmp_path, double) as house:  # nothing is held against the provider any more
+        fake.fault = "ok"
+        async with house_with(tmp_path, fake) as house:  # nothing is held against the provider any more
             house.clock.advance(HEALED_S)
             await house.write(f"{BIRDS}/stork.md", "The stork flew.")
             await house.settle()
@@ -165,18 +165,18 @@ async def test_whatever_the_model_does_the_extractive_words_stand_and_are_better
 
 
 async def test_a_model_that_talks_nonsense_is_not_asked_again_and_again(tmp_path: Path) -> None:
-    async with provider() as double, house_with(tmp_path, double) as house:
+    async with provider() as fake, house_with(tmp_path, fake) as house:
         await house.write(HERON, "The heron stood still by the water.")
         await house.settle()
-        asked = len(double.seen)
+        asked = len(fake.seen)
         await house.write(f"{BIRDS}/stork.md", "The stork flew.")
         await house.settle()
         assert "heron stood still" in await abstract(house, HERON)
-        assert questions(double)[asked:].count("Name: heron.md") == 0
+        assert questions(fake)[asked:].count("Name: heron.md") == 0
 
 
 async def test_an_archive_is_told_and_learnt_from_by_the_model(tmp_path: Path) -> None:
-    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
         await house.say("s", FACT)
         did = await house.commit("s")
         await house.settle()
@@ -193,25 +193,25 @@ async def test_an_archive_is_told_and_learnt_from_by_the_model(tmp_path: Path) -
 
 
 async def test_peers_words_are_read_apart(tmp_path: Path) -> None:
-    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
         await house.say("s", FACT, {"role": "user", "content": "Miso is my cat's name.", "peer_id": "mara"})
         await house.commit("s")
         await house.settle()
-        asked = [s.body["messages"][-1]["content"] for s in double.seen if "[m0]" in s.body["messages"][-1]["content"]]
+        asked = [s.body["messages"][-1]["content"] for s in fake.seen if "[m0]" in s.body["messages"][-1]["content"]]
         assert len(asked) == 2
         assert not any("Miso" in one and "Lisbon" in one for one in asked)
 
 
 async def test_the_cap_stops_calls_and_says_so_until_the_next_day(tmp_path: Path) -> None:
-    async with provider(says=says) as double, house_with(tmp_path, double, calls_per_day_max=2) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake, calls_per_day_max=2) as house:
         for name in ("heron", "stork", "crane", "egret"):
             await house.write(f"{BIRDS}/{name}.md", f"The {name} stood still.")
         await settled(house)
-        assert len(double.seen) == 2
+        assert len(fake.seen) == 2
         await house.say("s", FACT)
         did = await house.commit("s")
         await settled(house)
-        assert len(double.seen) == 2
+        assert len(fake.seen) == 2
         result = (await house.r.task(did.task_id)).result
         assert result is not None
         assert result["memories_extracted"] == {"events": 1}
@@ -224,14 +224,14 @@ async def test_the_cap_stops_calls_and_says_so_until_the_next_day(tmp_path: Path
         await keeper.round()
         assert not any(r.startswith("model") for r in keeper.readiness().reasons)
         await settled(house)
-        assert len(double.seen) == 4
+        assert len(fake.seen) == 4
 
 
 async def test_tokens_are_capped_by_the_estimate_before_a_call(tmp_path: Path) -> None:
-    async with provider(says=says) as double, house_with(tmp_path, double, tokens_per_day_max=1_000) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake, tokens_per_day_max=1_000) as house:
         await house.write(HERON, "The heron stood still.")
         await settled(house)
-        assert double.seen == []
+        assert fake.seen == []
         costs = await house.r.verbs(UsageVerbs).costs(1)
         assert costs.budget.state == "daily budget used up"
         assert sum(row.refused for row in costs.rows) >= 1
@@ -239,24 +239,24 @@ async def test_tokens_are_capped_by_the_estimate_before_a_call(tmp_path: Path) -
 
 async def test_an_import_plans_no_more_than_it_may(tmp_path: Path) -> None:
     files = {f"f{i}.md": f"# File {i}\n\nWords of file {i}." for i in range(6)}
-    async with provider(says=says) as double, house_with(tmp_path, double, tokens_per_import_max=2_200) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake, tokens_per_import_max=2_200) as house:
         task = await house.add(plant(tmp_path / "src", files))
         assert task.result is not None
         assert task.result["model"]["files_kept_extractive"] == 3
-        assert sum(q.startswith("Name: ") for q in questions(double)) == 3
+        assert sum(q.startswith("Name: ") for q in questions(fake)) == 3
 
 
 async def test_an_import_plans_no_more_calls_than_it_may(tmp_path: Path) -> None:
     files = {f"f{i}.md": f"# File {i}\n\nWords of file {i}." for i in range(6)}
-    async with provider(says=says) as double, house_with(tmp_path, double, calls_per_import_max=2) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake, calls_per_import_max=2) as house:
         task = await house.add(plant(tmp_path / "src", files))
         assert task.result is not None
         assert (task.result["model"]["calls_planned"], task.result["model"]["files_kept_extractive"]) == (2, 4)
-        assert sum(q.startswith("Name: ") for q in questions(double)) == 2
+        assert sum(q.startswith("Name: ") for q in questions(fake)) == 2
 
 
 async def test_the_store_s_owner_is_told_what_it_cost(tmp_path: Path) -> None:
-    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
         await house.write(HERON, "The heron stood still.")
         await house.settle()
         app = create_app(house.r, ServerConfig())
@@ -267,19 +267,19 @@ async def test_the_store_s_owner_is_told_what_it_cost(tmp_path: Path) -> None:
             assert (await http.get("/api/v1/stats/usage", params={"days": 0})).status_code == 400
         app.front.close()
         (row,) = result["rows"]
-        assert (row["provider"], row["operation"], row["calls"]) == ("openai:m", "tiers", len(double.seen))
-        assert (row["tokens_in"], row["tokens_out"]) == (10 * len(double.seen), 5 * len(double.seen))
-        assert result["model"]["tokens_today"] == 15 * len(double.seen)
+        assert (row["provider"], row["operation"], row["calls"]) == ("openai:m", "tiers", len(fake.seen))
+        assert (row["tokens_in"], row["tokens_out"]) == (10 * len(fake.seen), 5 * len(fake.seen))
+        assert result["model"]["tokens_today"] == 15 * len(fake.seen)
         assert result["model"]["state"] == "ok"
 
 
 async def test_an_embedder_behind_a_network_is_counted_too(tmp_path: Path) -> None:
     section = {"kind": "openai", "model": "e", "dimensions": 32}
-    async with provider() as double, house_at(tmp_path, embedder={**section, "base_url": double.url}) as house:
+    async with provider() as fake, house_at(tmp_path, embedder={**section, "base_url": fake.url}) as house:
         await house.write(HERON, "The heron stood still.")
         await house.settle()
         (row,) = (await house.r.verbs(UsageVerbs).costs(1)).rows
-        assert (row.provider, row.operation, row.calls) == ("openai:e", "embed", len(double.seen))
+        assert (row.provider, row.operation, row.calls) == ("openai:e", "embed", len(fake.seen))
         assert row.tokens_in > 0
 
 
@@ -296,29 +296,29 @@ async def test_a_model_configured_later_takes_up_what_is_there(tmp_path: Path) -
         await house.write(HERON, "The heron stood still.")
         await house.write(OWN, "My own notes on storks.")
         await house.settle()
-    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
         await Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog()).round()
         await house.settle()
         for uri in (HERON, BIRDS, OWN):
             assert (await abstract(house, uri)).startswith("zanzibar")
-        asked = len(double.seen)
+        asked = len(fake.seen)
         await Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog()).round()
         assert await house.settle() == 0
-        assert len(double.seen) == asked
+        assert len(fake.seen) == asked
 
 
 async def test_a_text_the_model_could_not_read_is_taken_up_by_a_reindex(tmp_path: Path) -> None:
-    async with provider() as double, house_with(tmp_path, double) as house:
+    async with provider() as fake, house_with(tmp_path, fake) as house:
         await house.write(OWN, "My own notes on storks.")
         await house.settle()
-        double.says = says
+        fake.says = says
         await house.r.verbs(TendingVerbs).reindex("viking://user/default/resources", mode="semantic_and_vectors")
         await house.settle()
         assert await abstract(house, OWN) == "zanzibar Name: own.md"
 
 
 async def test_two_users_jobs_never_ask_about_the_same(tmp_path: Path) -> None:
-    async with provider(says=says) as double, house_with(tmp_path, double) as house:
+    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
         for user in ("ana", "ben"):
             await house.r.as_caller(Caller(user=user)).write(f"{BIRDS}/{user}.md", f"The bird of {user} flew.")
         for _ in range(60):
@@ -326,6 +326,6 @@ async def test_two_users_jobs_never_ask_about_the_same(tmp_path: Path) -> None:
                 for job in await house.lease(8):
                     group.create_task(run_job(job, house.ports))
             house.clock.advance(1.5)
-        asked = [s.body["messages"][-1]["content"] for s in double.seen]
+        asked = [s.body["messages"][-1]["content"] for s in fake.seen]
         assert len(asked) == len(set(asked))
         assert (await abstract(house, f"{BIRDS}/ben.md")).startswith("zanzibar")

@@ -14,7 +14,7 @@ import pytest
 
 from recalld.app.engine import Engine
 from recalld.infra.migration import copies
-from tests.house.plan import ROOT
+from tests.architecture.project import ROOT
 
 COMMITS = {"c74789c62d17": 2, "af562a9cd33a": 2, "473faf8baeac": 1}
 """With the schema each of them writes."""

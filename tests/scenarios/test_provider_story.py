@@ -16,15 +16,15 @@ from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Invalid
 from recalld.infra.watchdog import Watchdog
 from recalld.usecases.upkeep.bill import USED_UP
-from tests.doubles.provider import WIDTH, Provider, provider
+from tests.fakes.provider import WIDTH, Provider, provider
 from tests.house_fixture import House, house_at
 
 HERON = "viking://resources/heron.md"
 FAULTS = ["hang", "trickle", "reset", "garbage", "dimensions", "huge", "401", "403", "402", "429", "500"]
 
 
-def behind(double: Provider, **more: Any) -> dict[str, Any]:
-    return {"kind": "openai", "base_url": double.url, "model": "m", "dimensions": WIDTH, "deadline_s": 5.0, **more}
+def behind(fake: Provider, **more: Any) -> dict[str, Any]:
+    return {"kind": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH, "deadline_s": 5.0, **more}
 
 
 async def wrote(house: House) -> None:
@@ -33,19 +33,19 @@ async def wrote(house: House) -> None:
 
 
 async def test_vectors_come_from_the_provider_and_are_found_by_meaning(tmp_path: Path) -> None:
-    async with provider() as double, house_at(tmp_path, embedder=behind(double, api_key="k")) as house:
+    async with provider() as fake, house_at(tmp_path, embedder=behind(fake, api_key="k")) as house:
         await wrote(house)
         answer = await house.r.find("heron water")
         assert (str(answer.hits[0].uri), answer.degraded) == (HERON, ())
         assert answer.hits[0].features["dense"] > 0.3
-        assert {seen.headers["authorization"] for seen in double.seen} == {"Bearer k"}
+        assert {seen.headers["authorization"] for seen in fake.seen} == {"Bearer k"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_whatever_the_embedder_does_recall_answers_and_says_so(tmp_path: Path, fault: str) -> None:
-    async with provider() as double, house_at(tmp_path, embedder=behind(double, deadline_s=0.3)) as house:
+    async with provider() as fake, house_at(tmp_path, embedder=behind(fake, deadline_s=0.3)) as house:
         await wrote(house)
-        double.fault = fault
+        fake.fault = fault
         for _ in range(3):
             answer = await house.r.find(f"heron {fault}")
             assert [str(hit.uri) for hit in answer.hits] == [HERON]
@@ -56,13 +56,13 @@ async def test_whatever_the_embedder_does_recall_answers_and_says_so(tmp_path: P
 
 
 async def test_a_model_that_refuses_is_left_alone_until_it_may_be_asked(tmp_path: Path) -> None:
-    async with provider() as double, house_at(tmp_path, embedder=behind(double)) as house:
+    async with provider() as fake, house_at(tmp_path, embedder=behind(fake)) as house:
         await wrote(house)
-        double.fault = "401"
+        fake.fault = "401"
         await house.r.find("heron one")
-        asked = len(double.seen)
+        asked = len(fake.seen)
         await house.r.find("heron two")
-        assert len(double.seen) == asked
+        assert len(fake.seen) == asked
         assert any(
             "embedding: paused: embedder openai:m answered 401" in r for r in (await house.r.readiness()).reasons
         )
@@ -71,9 +71,9 @@ async def test_a_model_that_refuses_is_left_alone_until_it_may_be_asked(tmp_path
 
 
 async def test_what_could_not_be_embedded_is_when_the_provider_is_well_again(tmp_path: Path) -> None:
-    async with provider(fault="429", retry_after="0") as double, house_at(tmp_path, embedder=behind(double)) as house:
+    async with provider(fault="429", retry_after="0") as fake, house_at(tmp_path, embedder=behind(fake)) as house:
         await house.write(HERON, "the heron stood still by the water")
-        double.fault = "ok"
+        fake.fault = "ok"
         await house.settle()
         usage = await house.r.usage()
         assert usage.vectors == usage.chunks > 0
@@ -82,16 +82,16 @@ async def test_what_could_not_be_embedded_is_when_the_provider_is_well_again(tmp
 
 async def test_a_search_takes_a_second_look_and_a_find_does_not(tmp_path: Path) -> None:
     async with (
-        provider() as double,
-        house_at(tmp_path, reranker={"kind": "tei", "base_url": double.url, "deadline_s": 5.0}) as house,
+        provider() as fake,
+        house_at(tmp_path, reranker={"kind": "tei", "base_url": fake.url, "deadline_s": 5.0}) as house,
     ):
         await wrote(house)
         await house.r.find("the heron stood")
-        assert double.seen == []
+        assert fake.seen == []
         answer = await house.r.search("the heron stood")
-        assert [seen.path for seen in double.seen] == ["/v1/rerank"]
+        assert [seen.path for seen in fake.seen] == ["/v1/rerank"]
         assert answer.hits[0].score == 1.0
-        double.fault = "500"
+        fake.fault = "500"
         assert (await house.r.search("the heron stood")).degraded == ("reranker",)
 
 
@@ -111,9 +111,9 @@ def test_a_key_may_lie_in_a_file(tmp_path: Path) -> None:
 
 
 async def test_questions_and_second_looks_stop_at_their_days_budget_and_are_counted(tmp_path: Path) -> None:
-    async with provider() as double:
-        first = behind(double, calls_per_day_max=8)
-        second = {"kind": "tei", "base_url": double.url, "deadline_s": 5.0, "calls_per_day_max": 2}
+    async with provider() as fake:
+        first = behind(fake, calls_per_day_max=8)
+        second = {"kind": "tei", "base_url": fake.url, "deadline_s": 5.0, "calls_per_day_max": 2}
         root = Caller(role=Role.ROOT)
         async with Engine.open(tmp_path, embedder=first, reranker=second, caller=root) as engine:
             keeper = Housekeeping(engine._ports, engine.config, Watchdog())
@@ -135,9 +135,9 @@ async def test_questions_and_second_looks_stop_at_their_days_budget_and_are_coun
             assert counted["tei", "rerank"] == (2, 6)
             assert [(day.calls_today, day.state) for day in costs.days] == [(8, USED_UP), (2, USED_UP)]
             # The worker keeps to it as well: what is new is found by its words, and embedded tomorrow.
-            seen = len(double.seen)
+            seen = len(fake.seen)
             await engine.write("viking://resources/stork.md", "the stork flew")
             while not any(q.kind == "embed" and q.pending and not q.running for q in await engine.queues()):
                 await asyncio.sleep(0.01)
-            assert len(double.seen) == seen
+            assert len(fake.seen) == seen
             assert (await engine.find("stork")).hits[0].abstract.startswith("the stork flew")

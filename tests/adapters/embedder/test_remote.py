@@ -1,4 +1,4 @@
-"""Facts about embedding models behind HTTP, each vendor's shape against a double that speaks it."""
+"""Facts about embedding models behind HTTP, each vendor's shape against a fake that speaks it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 
 from recalld.adapters.embedder import cohere, gemini, jina, openai, voyage
 from recalld.domain.errors import Invalid, Upstream
-from tests.doubles.provider import WIDTH, Provider, provider, vector
+from tests.fakes.provider import WIDTH, Provider, provider, vector
 
 PLUGINS = [openai.plugin, cohere.plugin, voyage.plugin, jina.plugin, gemini.plugin]
 TOLD_APART = {"cohere": "input_type", "voyage": "input_type", "jina": "task"}
 
 
 @asynccontextmanager
-async def talking(plugin: Any, double: Provider, **more: Any) -> AsyncIterator[Any]:
-    settings = {"base_url": double.url, "api_key": "k", "model": "m", "dimensions": WIDTH, **more}
+async def talking(plugin: Any, fake: Provider, **more: Any) -> AsyncIterator[Any]:
+    settings = {"base_url": fake.url, "api_key": "k", "model": "m", "dimensions": WIDTH, **more}
     embedder = plugin.make(plugin.settings(**settings))
     yield embedder
     await embedder.close()
@@ -27,46 +27,46 @@ async def talking(plugin: Any, double: Provider, **more: Any) -> AsyncIterator[A
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda p: p.name)
 async def test_every_vendor_gives_unit_vectors_in_order(plugin: Any) -> None:
-    async with provider() as double, talking(plugin, double) as embedder:
+    async with provider() as fake, talking(plugin, fake) as embedder:
         got = await embedder.embed(["red apple", "", "a boat at sea"])
     assert got.shape == (3, WIDTH)
     assert not got[1].any()
     assert np.allclose(got[[0, 2]], [vector("red apple", WIDTH), vector("a boat at sea", WIDTH)], atol=1e-3)
-    key = double.seen[0].headers.get("authorization") or double.seen[0].headers.get("x-goog-api-key")
+    key = fake.seen[0].headers.get("authorization") or fake.seen[0].headers.get("x-goog-api-key")
     assert "k" in str(key)
 
 
 @pytest.mark.parametrize("plugin", [p for p in PLUGINS if p.name in TOLD_APART], ids=lambda p: p.name)
 async def test_questions_and_documents_are_told_apart(plugin: Any) -> None:
-    async with provider() as double, talking(plugin, double) as embedder:
+    async with provider() as fake, talking(plugin, fake) as embedder:
         await embedder.embed(["where"], query=True)
         await embedder.embed(["here"])
-    asked, kept = (seen.body[TOLD_APART[plugin.name]] for seen in double.seen)
+    asked, kept = (seen.body[TOLD_APART[plugin.name]] for seen in fake.seen)
     assert "query" in asked
     assert asked != kept
 
 
 async def test_prefixes_go_before_each_text_and_name_another_model() -> None:
-    async with provider() as double, talking(openai.plugin, double, prefix_query="query: ") as embedder:
+    async with provider() as fake, talking(openai.plugin, fake, prefix_query="query: ") as embedder:
         await embedder.embed(["where"], query=True)
         await embedder.embed(["here"])
         plain = openai.plugin.make(openai.plugin.settings(model="m", dimensions=WIDTH))
         assert embedder.fingerprint != plain.fingerprint
         await plain.close()
-    assert [seen.body["input"] for seen in double.seen] == [["query: where"], ["here"]]
+    assert [seen.body["input"] for seen in fake.seen] == [["query: where"], ["here"]]
 
 
 async def test_a_batch_is_sent_in_parts_that_fit_the_token_budget() -> None:
-    async with provider() as double, talking(openai.plugin, double, batch_tokens_max=10, tokens_max=8) as embedder:
+    async with provider() as fake, talking(openai.plugin, fake, batch_tokens_max=10, tokens_max=8) as embedder:
         got = await embedder.embed(["a" * 32, "b" * 32, "字" * 20])
     assert got.shape == (3, WIDTH)
-    assert [len(seen.body["input"]) for seen in double.seen] == [1, 1, 1]
-    assert double.seen[2].body["input"] == ["字" * 5]
+    assert [len(seen.body["input"]) for seen in fake.seen] == [1, 1, 1]
+    assert fake.seen[2].body["input"] == ["字" * 5]
 
 
 @pytest.mark.parametrize("fault", ["dimensions", "garbage"])
 async def test_an_answer_of_another_shape_is_the_providers_failure(fault: str) -> None:
-    async with provider(fault=fault) as double, talking(openai.plugin, double) as embedder:
+    async with provider(fault=fault) as fake, talking(openai.plugin, fake) as embedder:
         with pytest.raises(Upstream) as failed:
             await embedder.embed(["red"])
     assert failed.value.details["kind"] == "format"

@@ -1,4 +1,4 @@
-"""Facts about language models behind HTTP, each vendor's shape against a double that speaks it."""
+"""Facts about language models behind HTTP, each vendor's shape against a fake that speaks it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.domain.session import Message
 from recalld.ports.model import Bill, Child, Model
 from recalld.prompts import asking
-from tests.doubles.provider import Provider, provider
+from tests.fakes.provider import Provider, provider
 
 PLUGINS = [openai.plugin, anthropic.plugin]
 HERON = Document("text/markdown", "The heron stood still.")
@@ -24,8 +24,8 @@ TIERS = json.dumps({"abstract": "About herons.", "overview": "- fishing"})
 
 
 @asynccontextmanager
-async def asked(plugin: Any, double: Provider, **settings: Any) -> AsyncIterator[tuple[Model, Bill]]:
-    made = plugin.make(plugin.settings(base_url=double.url, model="m", api_key="k", **settings))
+async def asked(plugin: Any, fake: Provider, **settings: Any) -> AsyncIterator[tuple[Model, Bill]]:
+    made = plugin.make(plugin.settings(base_url=fake.url, model="m", api_key="k", **settings))
     bill = Bill(100_000, 100, 60.0)
     yield made.on(bill), bill
     await made.close()
@@ -51,27 +51,27 @@ def test_what_is_quoted_cannot_end_its_quotation() -> None:
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda p: p.name)
 async def test_every_vendor_writes_tiers_and_tells_what_they_cost(plugin: Any) -> None:
-    async with provider(says=lambda _: TIERS) as double, asked(plugin, double) as (model, bill):
+    async with provider(says=lambda _: TIERS) as fake, asked(plugin, fake) as (model, bill):
         tiers = await model.tiers_of_document("heron.md", HERON)
         assert (tiers.abstract, tiers.overview) == ("About herons.", "- fishing")
         assert tiers.made_by == f"{plugin.name}:m@{asking.VERSION}"
         assert (bill.calls, bill.tokens_in, bill.tokens_out) == (1, 10, 5)
-    headers = double.seen[0].headers
+    headers = fake.seen[0].headers
     assert headers.get("authorization") == "Bearer k" or (headers["x-api-key"], bool(headers["anthropic-version"])) == (
         "k",
         True,
     )
-    assert "The heron stood still." in double.seen[0].body["messages"][-1]["content"]
+    assert "The heron stood still." in fake.seen[0].body["messages"][-1]["content"]
 
 
 async def test_a_server_that_knows_no_schema_is_asked_more_simply_and_that_is_remembered() -> None:
     async with (
-        provider(says=lambda _: TIERS, forms=("json_object",)) as double,
-        asked(openai.plugin, double) as (model, bill),
+        provider(says=lambda _: TIERS, forms=("json_object",)) as fake,
+        asked(openai.plugin, fake) as (model, bill),
     ):
         await model.tiers_of_document("heron.md", HERON)
         await model.tiers_of_archive(TALK)
-        forms = [seen.body.get("response_format", {}).get("type") for seen in double.seen]
+        forms = [seen.body.get("response_format", {}).get("type") for seen in fake.seen]
         assert forms == ["json_schema", "json_object", "json_object"]
         assert bill.calls == 3
         assert bill.tokens_in == 20
@@ -79,16 +79,16 @@ async def test_a_server_that_knows_no_schema_is_asked_more_simply_and_that_is_re
 
 async def test_a_server_that_knows_no_form_at_all_is_asked_in_words() -> None:
     async with (
-        provider(says=lambda _: f"Gladly: {TIERS}", forms=()) as double,
-        asked(openai.plugin, double) as (model, _),
+        provider(says=lambda _: f"Gladly: {TIERS}", forms=()) as fake,
+        asked(openai.plugin, fake) as (model, _),
     ):
         assert (await model.tiers_of_document("heron.md", HERON)).abstract == "About herons."
-        assert "response_format" not in double.seen[-1].body
+        assert "response_format" not in fake.seen[-1].body
 
 
 @pytest.mark.parametrize("fault", ["garbage", "500", "429", "401", "reset"])
 async def test_a_broken_answer_is_the_providers_failure(fault: str) -> None:
-    async with provider(fault=fault) as double, asked(openai.plugin, double) as (model, bill):
+    async with provider(fault=fault) as fake, asked(openai.plugin, fake) as (model, bill):
         with pytest.raises(Upstream):
             await model.tiers_of_document("heron.md", HERON)
         assert bill.calls == 1
@@ -96,7 +96,7 @@ async def test_a_broken_answer_is_the_providers_failure(fault: str) -> None:
 
 
 async def test_words_of_no_use_are_told_from_a_broken_provider() -> None:
-    async with provider() as double, asked(openai.plugin, double) as (model, bill):
+    async with provider() as fake, asked(openai.plugin, fake) as (model, bill):
         with pytest.raises(Invalid, match="no abstract"):
             await model.tiers_of_document("heron.md", HERON)
         with pytest.raises(Invalid, match="no list"):
@@ -105,7 +105,7 @@ async def test_words_of_no_use_are_told_from_a_broken_provider() -> None:
 
 
 async def test_an_answer_that_was_cut_off_still_counts() -> None:
-    async with provider(says=lambda _: TIERS[:-5]) as double, asked(openai.plugin, double) as (model, _):
+    async with provider(says=lambda _: TIERS[:-5]) as fake, asked(openai.plugin, fake) as (model, _):
         assert (await model.tiers_of_document("heron.md", HERON)).overview == "- fish"
 
 
@@ -116,7 +116,7 @@ async def test_memories_quote_the_messages_they_name_and_no_others() -> None:
             {"type": "events", "title": "Invented", "text": "Flew to the moon.", "messages": ["m9"]},
         ]
     }
-    async with provider(says=lambda _: json.dumps(told)) as double, asked(openai.plugin, double) as (model, _):
+    async with provider(says=lambda _: json.dumps(told)) as fake, asked(openai.plugin, fake) as (model, _):
         (found,) = await model.memories(TALK)
         assert found.message_ids == ("id1",)
         assert found.path.startswith("events/2023/11/14/etc_")
@@ -126,23 +126,23 @@ async def test_memories_quote_the_messages_they_name_and_no_others() -> None:
 async def test_a_directory_too_large_for_one_question_is_told_in_part() -> None:
     children = tuple(Child(f"file_{i}.md", i % 2 == 0, "words " * 40) for i in range(200))
     async with (
-        provider(says=lambda _: TIERS) as double,
-        asked(openai.plugin, double, input_tokens_max=500) as (model, _),
+        provider(says=lambda _: TIERS) as fake,
+        asked(openai.plugin, fake, input_tokens_max=500) as (model, _),
     ):
         await model.tiers_of_directory("viking://resources/docs", "docs", children, 1_000)
-        question = double.seen[0].body["messages"][-1]["content"]
+        question = fake.seen[0].body["messages"][-1]["content"]
         assert len(question) < 3_000
         assert "more)" in question
         assert "- file_0.md/: words" in question
 
 
 async def test_no_call_is_made_that_the_day_has_no_room_for() -> None:
-    async with provider(says=lambda _: TIERS) as double:
-        made = openai.plugin.make(openai.plugin.settings(base_url=double.url))
+    async with provider(says=lambda _: TIERS) as fake:
+        made = openai.plugin.make(openai.plugin.settings(base_url=fake.url))
         for bill in (Bill(1_000, 100, 60.0), Bill(100_000, 0, 60.0)):
             with pytest.raises(Busy) as full:
                 await made.on(bill).tiers_of_document("heron.md", HERON)
             assert full.value.retry_after_s == 60.0
             assert (bill.calls, bill.refused) == (0, 1)
         await made.close()
-        assert double.seen == []
+        assert fake.seen == []

@@ -1,4 +1,4 @@
-"""Facts about rerankers behind HTTP, each vendor's shape against a double that speaks it."""
+"""Facts about rerankers behind HTTP, each vendor's shape against a fake that speaks it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from recalld.adapters.reranker import cohere, jina, openai, tei, voyage
 from recalld.domain.errors import Invalid, Upstream
-from tests.doubles.provider import provider
+from tests.fakes.provider import provider
 
 PLUGINS = [cohere.plugin, jina.plugin, voyage.plugin, tei.plugin]
 TEXTS = ["the stork flew", "the heron stood still", "tax"]
@@ -16,18 +16,18 @@ TEXTS = ["the stork flew", "the heron stood still", "tax"]
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda p: p.name)
 async def test_every_vendor_gives_one_relevance_a_text_in_order(plugin: Any) -> None:
-    async with provider() as double:
-        reranker = plugin.make(plugin.settings(base_url=double.url, api_key="k"))
+    async with provider() as fake:
+        reranker = plugin.make(plugin.settings(base_url=fake.url, api_key="k"))
         assert await reranker.rerank("the heron stood", TEXTS) == pytest.approx([1 / 3, 1.0, 0.0])
         assert await reranker.rerank("anything", []) == []
         await reranker.close()
-    assert double.seen[0].headers["authorization"] == "Bearer k"
+    assert fake.seen[0].headers["authorization"] == "Bearer k"
 
 
 @pytest.mark.parametrize("fault", ["garbage", "500"])
 async def test_a_broken_answer_is_the_providers_failure(fault: str) -> None:
-    async with provider(fault=fault) as double:
-        reranker = cohere.plugin.make(cohere.plugin.settings(base_url=double.url))
+    async with provider(fault=fault) as fake:
+        reranker = cohere.plugin.make(cohere.plugin.settings(base_url=fake.url))
         with pytest.raises(Upstream):
             await reranker.rerank("heron", TEXTS)
         await reranker.close()
@@ -40,14 +40,14 @@ async def test_a_server_of_ones_own_needs_its_address() -> None:
 
 @pytest.mark.parametrize("where", ["/v1/rerank", "/compatible-api/v1/reranks", "/rerank?version=2"])
 async def test_an_endpoint_in_full_is_asked_as_it_is(where: str) -> None:
-    async with provider() as double:
-        url = f"http://127.0.0.1:{double.port}{where}"
+    async with provider() as fake:
+        url = f"http://127.0.0.1:{fake.port}{where}"
         reranker = openai.plugin.make(openai.plugin.settings(base_url=url, api_key="k", model="m"))
         assert await reranker.rerank("the heron stood", TEXTS) == pytest.approx([1 / 3, 1.0, 0.0])
         await reranker.close()
-    assert double.seen[0].path == where
-    assert double.seen[0].body == {"model": "m", "query": "the heron stood", "documents": TEXTS}
-    assert double.seen[0].headers["authorization"] == "Bearer k"
+    assert fake.seen[0].path == where
+    assert fake.seen[0].body == {"model": "m", "query": "the heron stood", "documents": TEXTS}
+    assert fake.seen[0].headers["authorization"] == "Bearer k"
 
 
 @pytest.mark.parametrize("form", ["results", "data", "output"])

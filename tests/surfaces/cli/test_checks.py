@@ -11,7 +11,7 @@ import pytest
 from recalld.app.config import ServerConfig, load_config
 from recalld.surfaces.cli import checks
 from recalld.surfaces.cli.checks import FAIL, OK, WARN
-from tests.doubles.provider import provider
+from tests.fakes.provider import provider
 
 
 def _gives(free: int) -> str:
@@ -102,11 +102,11 @@ def test_everything_that_is_not_well_says_how_to_mend_it(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("fault", "level"), [("ok", OK), ("401", FAIL), ("garbage", FAIL)])
 async def test_a_reranker_and_a_language_model_are_asked_once(fault: str, level: str) -> None:
-    async with provider(fault=fault, says=lambda _: '{"abstract": "A note.", "overview": ""}') as double:
+    async with provider(fault=fault, says=lambda _: '{"abstract": "A note.", "overview": ""}') as fake:
         config = load_config(
             None,
-            reranker={"kind": "tei", "base_url": double.url},
-            model={"kind": "openai", "base_url": double.url, "model": "m"},
+            reranker={"kind": "tei", "base_url": fake.url},
+            model={"kind": "openai", "base_url": fake.url, "model": "m"},
         )
         found = await asyncio.to_thread(checks.asked, config)
     assert [(one.name, one.level) for one in found] == [("reranker", level), ("writer", level)]

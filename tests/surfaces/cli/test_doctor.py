@@ -16,7 +16,7 @@ from recalld.app.engine import Engine
 from recalld.infra.datafile import hold
 from recalld.infra.offload import LoopThread
 from recalld.surfaces.cli.main import main
-from tests.doubles.provider import WIDTH, Provider, provider
+from tests.fakes.provider import WIDTH, Provider, provider
 
 _NOBODY = "http://127.0.0.1:1"
 
@@ -119,11 +119,11 @@ def test_a_provider_that_fails_is_one_line_with_its_remedy(
 ) -> None:  # fmt: skip
     """Said once, in words: no traceback, nothing on stderr, and no second line for what follows from it."""
     part, kind = PARTS[line]
-    thread = LoopThread("double")
-    double = thread.enter(provider(fault="ok" if fault == "refused" else fault))
+    thread = LoopThread("fake")
+    fake = thread.enter(provider(fault="ok" if fault == "refused" else fault))
     if fault == "refused":
         thread.close()
-    settings = {"KIND": kind, "BASE_URL": double.url, "REQUEST_DEADLINE_S": "0.3", "API_KEY": "a-key-of-mine"}
+    settings = {"KIND": kind, "BASE_URL": fake.url, "REQUEST_DEADLINE_S": "0.3", "API_KEY": "a-key-of-mine"}
     settings |= {"MODEL": "m"} if part != "reranker" else {}
     settings |= {"DIMENSIONS": str(WIDTH)} if part == "embedder" else {}
     for name, value in settings.items():
@@ -136,12 +136,12 @@ def test_a_provider_that_fails_is_one_line_with_its_remedy(
         main(["doctor", "--data", str(store), "--url", _NOBODY])
     printed = capsys.readouterr()
     if fault != "refused":
-        thread.call(_let_go(double))
+        thread.call(_let_go(fake))
         thread.close()
     assert [text.split()[1] for text in printed.out.splitlines() if text.startswith("FAIL")] == [line]
     assert printed.err == ""
     assert "a-key-of-mine" not in printed.out
 
 
-async def _let_go(double: Provider) -> None:
-    double.let_go.set()
+async def _let_go(fake: Provider) -> None:
+    fake.let_go.set()

@@ -21,7 +21,7 @@ ROOT = "viking://resources/birds"
 class Reranker:
     """Prefers what names ``wanted``; late or broken if told so."""
 
-    name = "double"
+    name = "fake"
 
     def __init__(self, wanted: str, *, late: bool = False, failing: bool = False) -> None:
         self.wanted = wanted

@@ -9,7 +9,7 @@ import pytest
 from recalld.app.tending import TendingVerbs
 from recalld.domain.errors import Upstream
 from recalld.domain.report import VectorCount
-from tests.doubles.provider import WIDTH, Asked, Provider, provider
+from tests.fakes.provider import WIDTH, Asked, Provider, provider
 from tests.house_fixture import House, house_at
 
 POISON = "poison"
@@ -34,8 +34,8 @@ class Wordless(Picky):
         return (data if status == 200 else b"no: " + str(asked.body).encode(), status)
 
 
-def settings(double: Provider) -> dict[str, object]:
-    return {"kind": "openai", "base_url": double.url, "model": "m", "dimensions": WIDTH}
+def settings(fake: Provider) -> dict[str, object]:
+    return {"kind": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH}
 
 
 async def said(house: House) -> None:
@@ -46,9 +46,9 @@ async def said(house: House) -> None:
 
 
 async def test_one_refused_text_leaves_its_neighbours_their_vectors(tmp_path: Path) -> None:
-    async with provider() as double:
-        double.__class__ = Picky
-        async with house_at(tmp_path, embedder=settings(double)) as house:
+    async with provider() as fake:
+        fake.__class__ = Picky
+        async with house_at(tmp_path, embedder=settings(fake)) as house:
             await said(house)
             await house.settle()
             usage = await house.r.usage()
@@ -57,19 +57,19 @@ async def test_one_refused_text_leaves_its_neighbours_their_vectors(tmp_path: Pa
             report = await house.r.verbs(TendingVerbs).consistency("viking://~")
             assert (report.missing, report.refused) == (0, {"content_filter": 1})
             assert (await house.queue("embed")).dead == 0
-            asked = len(double.seen)
+            asked = len(fake.seen)
             await house.say("s", "one more")
             await house.settle()
-            assert not any(POISON in str(one.body) for one in double.seen[asked:])
+            assert not any(POISON in str(one.body) for one in fake.seen[asked:])
             assert (await house.r.find(POISON)).hits
 
 
 async def test_an_embedder_that_refuses_everything_marks_nothing(tmp_path: Path) -> None:
-    async with provider() as double:
-        double.__class__ = Picky
-        async with house_at(tmp_path, embedder=settings(double)) as house:
-            assert isinstance(double, Picky)
-            double.everything = True
+    async with provider() as fake:
+        fake.__class__ = Picky
+        async with house_at(tmp_path, embedder=settings(fake)) as house:
+            assert isinstance(fake, Picky)
+            fake.everything = True
             await house.say("s", "the heron stood still")
             (job,) = [job for job in await house.lease(8) if job.kind == "embed"]
             from recalld.usecases.upkeep.embed import embed
@@ -81,9 +81,9 @@ async def test_an_embedder_that_refuses_everything_marks_nothing(tmp_path: Path)
 
 async def test_a_text_that_changed_is_refused_no_longer(tmp_path: Path) -> None:
     note = "viking://resources/a.md"
-    async with provider() as double:
-        double.__class__ = Picky
-        async with house_at(tmp_path, embedder=settings(double)) as house:
+    async with provider() as fake:
+        fake.__class__ = Picky
+        async with house_at(tmp_path, embedder=settings(fake)) as house:
             await house.write(note, f"a word of {POISON}")
             await house.settle()
             copied = await house.r.cp(note, "viking://resources/b.md")
@@ -99,9 +99,9 @@ async def test_a_text_that_changed_is_refused_no_longer(tmp_path: Path) -> None:
 
 
 async def test_a_refusal_without_a_known_word_is_an_invalid_request(tmp_path: Path) -> None:
-    async with provider() as double:
-        double.__class__ = Wordless
-        async with house_at(tmp_path, embedder=settings(double)) as house:
+    async with provider() as fake:
+        fake.__class__ = Wordless
+        async with house_at(tmp_path, embedder=settings(fake)) as house:
             await said(house)
             await house.settle()
             assert (await house.r.usage()).embedded.refused == {"invalid_request": 1}

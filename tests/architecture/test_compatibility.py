@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.house.plan import ROOT
+from tests.architecture.project import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from recalld.app.config import Config
 from recalld.domain.commit import Op
 from recalld.surfaces.cli.lazy import COMMANDS
 from recalld.surfaces.http.app import VERBS
-from tests.house.plan import DOCS, ROOT, documents, rel
+from tests.architecture.project import DOCS, ROOT, documents, rel
 
 # Started by servers, not by people.
 HIDDEN_COMMANDS = {"work"}

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, packages_distributions
 
 import pytest
 
-from tests.house.plan import ROOT, SOURCES, SRC, documents, parsed
+from tests.architecture.project import ROOT, SOURCES, SRC, documents, parsed
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 POINTS = [

@@ -189,11 +189,11 @@ def chat(kind: str, body: dict[str, Any], text: str = "") -> dict[str, Any]:
 @asynccontextmanager
 async def provider(**how: Any) -> AsyncIterator[Provider]:
     """A provider on a free port of loopback."""
-    double = Provider(**how)
-    server = await asyncio.start_server(double.serve, "127.0.0.1", 0)
-    double.port = server.sockets[0].getsockname()[1]
+    fake = Provider(**how)
+    server = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
+    fake.port = server.sockets[0].getsockname()[1]
     try:
-        yield double
+        yield fake
     finally:
-        double.let_go.set()
+        fake.let_go.set()
         server.close()

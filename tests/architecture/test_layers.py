@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.plan import PACKAGES, ROOT, SOURCES, SRC, TESTS, parsed, rel
+from tests.architecture.project import PACKAGES, ROOT, SOURCES, SRC, TESTS, parsed, rel
 
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
