@@ -14,7 +14,7 @@ import orjson
 from recalld.app.config import ServerConfig
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.http.guest import Guests
-from tests.house_fixture import House, house_at
+from tests.harness import Harness, harness_at
 
 ROOT_KEY = "root-key-of-the-tests"
 API = "/api/v1"
@@ -47,7 +47,7 @@ class Answer:
 class Place:
     """``keys``: by ``account/user``."""
 
-    house: House
+    harness: Harness
     http: httpx.AsyncClient
     keys: dict[str, str] = field(default_factory=dict)
 
@@ -89,16 +89,16 @@ class Place:
 
     async def settle(self) -> None:
         """Do every job that waits, whatever it waits for."""
-        await self.house.settle()
+        await self.harness.settle()
 
 
 @asynccontextmanager
 async def place_at(folder: Path, *, guests: Guests | None = None, **server: Any) -> AsyncIterator[Place]:
     """Open it; ``server`` are settings, by default those of api_key mode."""
     settings = ServerConfig(**(server or {"root_api_key": ROOT_KEY}))
-    async with house_at(folder) as house:
-        app = create_app(house.r, settings, guests=guests)
+    async with harness_at(folder) as harness:
+        app = create_app(harness.engine, settings, guests=guests)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
-            yield Place(house, http)
+            yield Place(harness, http)
         app.front.close()

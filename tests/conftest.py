@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from recalld.infra.tripwire import Tripwire
 
 # Shared machines are slow at random: a deadline would test the neighbours.
-settings.register_profile("house", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile(os.environ.get("RECALLD_HYPOTHESIS", "house"))
+settings.load_profile(os.environ.get("RECALLD_HYPOTHESIS", "suite"))
 
 
 @pytest.fixture(autouse=True)

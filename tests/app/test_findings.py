@@ -7,23 +7,23 @@ import math
 from recalld.app.config import load_config
 from recalld.app.housekeeping import COUNT_EVERY_S, Housekeeping
 from recalld.infra.watchdog import Watchdog
-from tests.house_fixture import House
+from tests.harness import Harness
 
 
-def housekeeping(house: House) -> Housekeeping:
-    return Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog())
+def housekeeping(harness: Harness) -> Housekeeping:
+    return Housekeeping(harness.ports, load_config(None, data=harness.folder), Watchdog())
 
 
-async def test_before_the_first_round_nothing_is_known(house: House) -> None:
-    found = housekeeping(house).findings()
+async def test_before_the_first_round_nothing_is_known(harness: Harness) -> None:
+    found = housekeeping(harness).findings()
     assert (found.usage, found.queues, found.measured_ago_s) == (None, (), math.inf)
     assert found.readiness.state == "degraded"
 
 
-async def test_a_round_measures_and_counts(house: House) -> None:
-    await house.write("viking://resources/a.md", "text")
-    await house.settle()
-    keeper = housekeeping(house)
+async def test_a_round_measures_and_counts(harness: Harness) -> None:
+    await harness.write("viking://resources/a.md", "text")
+    await harness.settle()
+    keeper = housekeeping(harness)
     await keeper.round()
     found = keeper.findings()
     assert found.usage is not None
@@ -37,16 +37,16 @@ async def test_a_round_measures_and_counts(house: House) -> None:
     ]
 
 
-async def test_the_store_is_counted_once_a_minute_and_probed_each_time(house: House) -> None:
-    keeper = housekeeping(house)
+async def test_the_store_is_counted_once_a_minute_and_probed_each_time(harness: Harness) -> None:
+    keeper = housekeeping(harness)
     await keeper.round()
     first = keeper.findings().usage
-    await house.write("viking://resources/a.md", "text")
-    house.clock.advance(COUNT_EVERY_S - 1)
+    await harness.write("viking://resources/a.md", "text")
+    harness.clock.advance(COUNT_EVERY_S - 1)
     await keeper.round()
     assert keeper.findings().usage == first
     assert keeper.findings().measured_ago_s == 0.0
-    house.clock.advance(1)
+    harness.clock.advance(1)
     await keeper.round()
     again = keeper.findings().usage
     assert first is not None
@@ -54,10 +54,10 @@ async def test_the_store_is_counted_once_a_minute_and_probed_each_time(house: Ho
     assert again.nodes > first.nodes
 
 
-async def test_jobs_are_told_by_kind_with_the_age_of_the_oldest(house: House) -> None:
-    await house.write("viking://resources/docs/a.md", "text")
-    house.clock.advance(30)
-    keeper = housekeeping(house)
+async def test_jobs_are_told_by_kind_with_the_age_of_the_oldest(harness: Harness) -> None:
+    await harness.write("viking://resources/docs/a.md", "text")
+    harness.clock.advance(30)
+    keeper = housekeeping(harness)
     await keeper.round()
     queues = {q.kind: q for q in keeper.findings().queues}
     assert queues["tiers"].pending >= 1

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.house_fixture import House, house, plant
+from tests.harness import Harness, harness, plant
 
-__all__ = ["house"]
+__all__ = ["harness"]
 
 
-async def test_an_import_whose_place_is_removed_half_way_is_told_as_cancelled(house: House, tmp_path: Path) -> None:
+async def test_an_import_whose_place_is_removed_half_way_is_told_as_cancelled(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {"a.md": "heron"})
     async with asyncio.TaskGroup() as group:
-        waits = group.create_task(house.r.add(folder, wait=True))
-        while not await house.r.tasks(status="pending"):
+        waits = group.create_task(harness.engine.add(folder, wait=True))
+        while not await harness.engine.tasks(status="pending"):
             await asyncio.sleep(0)
-        await house.r.rm("viking://resources/src", recursive=True)
+        await harness.engine.rm("viking://resources/src", recursive=True)
         while not waits.done():
-            await house.settle()
+            await harness.settle()
             await asyncio.sleep(0)
     assert (waits.result().result or {})["status"] == "cancelled"

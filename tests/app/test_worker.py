@@ -18,7 +18,7 @@ from recalld.domain.job import Job, Lane, NewJob, TaskStatus
 from recalld.domain.policy import JobPolicy
 from recalld.ports.bundle import Ports
 from recalld.ports.model import Bill, Purse
-from tests.house_fixture import House
+from tests.harness import Harness
 
 Steps = Callable[..., None]
 
@@ -36,10 +36,10 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     return put
 
 
-async def enqueue(house: House, kind: str) -> None:
+async def enqueue(harness: Harness, kind: str) -> None:
     """A job with a task that a user watches."""
     job = NewJob(kind, kind, task_id=f"task_{kind}")
-    tenant = house.ports.ledger.tenant(house.r.caller)
+    tenant = harness.ports.ledger.tenant(harness.engine.caller)
     await tenant.commit(Commit((NewTask(job.task_id, "add_resource"),), (job,)))
 
 
@@ -48,28 +48,28 @@ async def done(job: Job, ports: Ports) -> None:
 
 
 async def test_a_job_that_raises_is_tried_again_later_and_later_then_dead_with_its_reason(
-    house: House, steps: Steps
+    harness: Harness, steps: Steps
 ) -> None:
     tried: list[float] = []
 
     async def breaks(job: Job, ports: Ports) -> None:
-        tried.append(house.clock.now())
+        tried.append(harness.clock.now())
         raise ValueError("the wheel came off")
 
     steps(breaks=breaks)
-    await enqueue(house, "breaks")
-    await house.settle()
+    await enqueue(harness, "breaks")
+    await harness.settle()
     gaps = [b - a for a, b in zip(tried, tried[1:], strict=False)]
     assert len(tried) == JobPolicy().attempts_max
     assert gaps == sorted(gaps)
     assert all(gap >= JobPolicy().backoff_s * 2**i for i, gap in enumerate(gaps))
-    task = await house.r.task("task_breaks")
+    task = await harness.engine.task("task_breaks")
     assert (task.status, task.error) == (TaskStatus.FAILED, "ValueError: the wheel came off")
-    assert (await house.queue("breaks")).dead == 1
+    assert (await harness.queue("breaks")).dead == 1
 
 
 @pytest.mark.parametrize("failure", [Invalid("x"), Denied("x"), NotFound("x"), Corrupt("x"), Conflict("x")])
-async def test_what_cannot_succeed_is_tried_once(house: House, steps: Steps, failure: Exception) -> None:
+async def test_what_cannot_succeed_is_tried_once(harness: Harness, steps: Steps, failure: Exception) -> None:
     tried = 0
 
     async def refuses(job: Job, ports: Ports) -> None:
@@ -78,12 +78,12 @@ async def test_what_cannot_succeed_is_tried_once(house: House, steps: Steps, fai
         raise failure
 
     steps(refuses=refuses)
-    await enqueue(house, "refuses")
-    await house.settle()
-    assert (tried, (await house.queue("refuses")).dead) == (1, 1)
+    await enqueue(harness, "refuses")
+    await harness.settle()
+    assert (tried, (await harness.queue("refuses")).dead) == (1, 1)
 
 
-async def test_what_failed_for_a_while_succeeds_in_the_end(house: House, steps: Steps) -> None:
+async def test_what_failed_for_a_while_succeeds_in_the_end(harness: Harness, steps: Steps) -> None:
     failures: list[Exception] = [Upstream("late"), Busy("full"), OSError("no space")]
 
     async def recovers(job: Job, ports: Ports) -> None:
@@ -92,14 +92,14 @@ async def test_what_failed_for_a_while_succeeds_in_the_end(house: House, steps: 
         await done(job, ports)
 
     steps(recovers=recovers)
-    await enqueue(house, "recovers")
-    await house.settle()
-    queue = await house.queue("recovers")
+    await enqueue(harness, "recovers")
+    await harness.settle()
+    queue = await harness.queue("recovers")
     assert (queue.done, queue.dead) == (1, 0)
 
 
 async def test_a_job_that_ends_while_its_lease_is_renewed_does_not_end_the_worker(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lasting = asyncio.ensure_future(asyncio.Event().wait())
     running: dict[int, asyncio.Task[None]] = {1: lasting}  # type: ignore[dict-item]
@@ -110,8 +110,8 @@ async def test_a_job_that_ends_while_its_lease_is_renewed_does_not_end_the_worke
         running.clear()
         return []
 
-    monkeypatch.setattr(house.ports.ledger, "beat", beat)
-    beating = asyncio.ensure_future(working._beat(house.ports, "house", 0.003, running))
+    monkeypatch.setattr(harness.ports.ledger, "beat", beat)
+    beating = asyncio.ensure_future(working._beat(harness.ports, "harness", 0.003, running))
     while not beats:
         await asyncio.sleep(0.001)
     for _ in range(5):
@@ -123,36 +123,36 @@ async def test_a_job_that_ends_while_its_lease_is_renewed_does_not_end_the_worke
     assert beating.cancelled()
 
 
-async def test_a_deadline_ends_a_job_that_does_not(house: House, steps: Steps) -> None:
+async def test_a_deadline_ends_a_job_that_does_not(harness: Harness, steps: Steps) -> None:
     async def hangs(job: Job, ports: Ports) -> None:
         await asyncio.Event().wait()
 
     steps(JobPolicy(attempts_max=5, deadline_s=0.01), hangs=hangs)
-    await enqueue(house, "hangs")
-    await run_job(await house.lease_of("hangs"), house.ports)
-    queue = await house.queue("hangs")
+    await enqueue(harness, "hangs")
+    await run_job(await harness.lease_of("hangs"), harness.ports)
+    queue = await harness.queue("hangs")
     assert (queue.pending, queue.running) == (1, 0)
 
 
-async def test_a_job_of_an_unknown_kind_is_dead_at_once(house: House) -> None:
-    await enqueue(house, "mystery")
-    await house.settle()
-    assert "mystery" in (await house.r.task("task_mystery")).error
+async def test_a_job_of_an_unknown_kind_is_dead_at_once(harness: Harness) -> None:
+    await enqueue(harness, "mystery")
+    await harness.settle()
+    assert "mystery" in (await harness.engine.task("task_mystery")).error
 
 
-async def test_a_job_whose_lease_went_elsewhere_leaves_it_alone(house: House, steps: Steps) -> None:
+async def test_a_job_whose_lease_went_elsewhere_leaves_it_alone(harness: Harness, steps: Steps) -> None:
     async def loses(job: Job, ports: Ports) -> None:
-        await ports.ledger.release(worker="house")
+        await ports.ledger.release(worker="harness")
         await done(job, ports)
 
     steps(loses=loses)
-    await enqueue(house, "loses")
-    await run_job(await house.lease_of("loses"), house.ports)
-    queue = await house.queue("loses")
+    await enqueue(harness, "loses")
+    await run_job(await harness.lease_of("loses"), harness.ports)
+    queue = await harness.queue("loses")
     assert (queue.pending, queue.dead, queue.done) == (1, 0, 0)
 
 
-async def test_a_cancelled_job_is_stopped_where_it_stands(house: House, steps: Steps) -> None:
+async def test_a_cancelled_job_is_stopped_where_it_stands(harness: Harness, steps: Steps) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
     async def runs(job: Job, ports: Ports) -> None:
@@ -163,17 +163,17 @@ async def test_a_cancelled_job_is_stopped_where_it_stands(house: House, steps: S
             ended.set()
 
     steps(runs=runs)
-    await enqueue(house, "runs")
+    await enqueue(harness, "runs")
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        loop = group.create_task(work(house.ports, name="house", lease_s=3.0))
+        loop = group.create_task(work(harness.ports, name="harness", lease_s=3.0))
         await begun.wait()
-        await house.r.cancel("task_runs")
+        await harness.engine.cancel("task_runs")
         await ended.wait()
         loop.cancel()
-    assert (await house.r.task("task_runs")).status is TaskStatus.CANCELLED
+    assert (await harness.engine.task("task_runs")).status is TaskStatus.CANCELLED
 
 
-async def test_one_failing_job_does_not_stop_the_others(house: House, steps: Steps) -> None:
+async def test_one_failing_job_does_not_stop_the_others(harness: Harness, steps: Steps) -> None:
     finished = asyncio.Event()
 
     async def breaks(job: Job, ports: Ports) -> None:
@@ -184,35 +184,37 @@ async def test_one_failing_job_does_not_stop_the_others(house: House, steps: Ste
         finished.set()
 
     steps(breaks=breaks, works=works)
-    await enqueue(house, "breaks")
-    await enqueue(house, "works")
+    await enqueue(harness, "breaks")
+    await enqueue(harness, "works")
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        loop = group.create_task(work(house.ports, name="house", lease_s=60.0))
+        loop = group.create_task(work(harness.ports, name="harness", lease_s=60.0))
         await finished.wait()
         loop.cancel()
-    assert (await house.queue("works")).done == 1
+    assert (await harness.queue("works")).done == 1
 
 
-async def test_waiting_is_no_attempt_and_is_as_long_as_was_said(house: House, steps: Steps) -> None:
+async def test_waiting_is_no_attempt_and_is_as_long_as_was_said(harness: Harness, steps: Steps) -> None:
     tried: list[float] = []
-    begun = house.clock.now()
+    begun = harness.clock.now()
 
     async def waits(job: Job, ports: Ports) -> None:
-        tried.append(house.clock.now() - begun)
+        tried.append(harness.clock.now() - begun)
         assert job.attempt == 1
         if len(tried) <= 20:
             raise Busy("not now", retry_after_s=60.0)
         await done(job, ports)
 
     steps(JobPolicy(attempts_max=2), waits=waits)
-    await enqueue(house, "waits")
-    await house.settle()
+    await enqueue(harness, "waits")
+    await harness.settle()
     assert len(tried) == 21
     assert all(later - sooner >= 60.0 for sooner, later in zip(tried, tried[1:], strict=False))
-    assert (await house.queue("waits")).dead == 0
+    assert (await harness.queue("waits")).dead == 0
 
 
-async def test_a_worker_that_is_stopped_gives_its_job_back_as_if_it_had_not_begun(house: House, steps: Steps) -> None:
+async def test_a_worker_that_is_stopped_gives_its_job_back_as_if_it_had_not_begun(
+    harness: Harness, steps: Steps
+) -> None:
     begun, attempts = asyncio.Event(), []
 
     async def takes_long(job: Job, ports: Ports) -> None:
@@ -221,19 +223,19 @@ async def test_a_worker_that_is_stopped_gives_its_job_back_as_if_it_had_not_begu
         await asyncio.Event().wait()
 
     steps(JobPolicy(attempts_max=2), takes_long=takes_long)
-    await enqueue(house, "takes_long")
+    await enqueue(harness, "takes_long")
     for _ in range(5):
         begun.clear()
-        task = asyncio.ensure_future(work(house.ports, name="inside", lease_s=30.0))
+        task = asyncio.ensure_future(work(harness.ports, name="inside", lease_s=30.0))
         await asyncio.wait_for(begun.wait(), 10)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert (await house.queue("takes_long")).pending == 1
+        assert (await harness.queue("takes_long")).pending == 1
     assert attempts == [1] * 5
 
 
-async def test_two_tasks_that_ask_for_the_same_both_end(house: House, steps: Steps) -> None:
-    tenant = house.ports.ledger.tenant(house.r.caller)
+async def test_two_tasks_that_ask_for_the_same_both_end(harness: Harness, steps: Steps) -> None:
+    tenant = harness.ports.ledger.tenant(harness.engine.caller)
     for task in ("one", "two"):
         job = NewJob("same", "same", {"n": task}, task_id=task)
         await tenant.commit(Commit((NewTask(task, "add_resource"),), (job,)))
@@ -244,11 +246,13 @@ async def test_two_tasks_that_ask_for_the_same_both_end(house: House, steps: Ste
         await done(job, ports)
 
     steps(same=same)
-    await house.settle()
+    await harness.settle()
     assert sorted(ran) == ["one", "two"]
 
 
-async def test_of_two_jobs_that_fold_the_newer_tells_what_to_do_and_the_louder_how(house: House, steps: Steps) -> None:
+async def test_of_two_jobs_that_fold_the_newer_tells_what_to_do_and_the_louder_how(
+    harness: Harness, steps: Steps
+) -> None:
     seen: list[dict[str, object]] = []
 
     async def told(job: Job, ports: Ports) -> None:
@@ -256,16 +260,16 @@ async def test_of_two_jobs_that_fold_the_newer_tells_what_to_do_and_the_louder_h
         await done(job, ports)
 
     steps(told=told)
-    tenant = house.ports.ledger.tenant(house.r.caller)
+    tenant = harness.ports.ledger.tenant(harness.engine.caller)
     for payload in ({"n": 1, "quiet": True}, {"n": 2, "quiet": False}, {"n": 2, "quiet": True}):
         await tenant.commit(Commit(jobs=(NewJob("told", "told", payload),)))
-    await house.settle()
+    await harness.settle()
     assert seen == [{"n": 2, "quiet": False}]
 
 
 @pytest.mark.parametrize(("lane", "most"), [(Lane.INTERACTIVE, 8), (Lane.BULK, 2)])
 async def test_what_waits_for_a_model_runs_side_by_side_and_bulk_two_at_a_time(
-    house: House, steps: Steps, monkeypatch: pytest.MonkeyPatch, lane: Lane, most: int
+    harness: Harness, steps: Steps, monkeypatch: pytest.MonkeyPatch, lane: Lane, most: int
 ) -> None:
     monkeypatch.setattr(working, "_beat", lambda *_: asyncio.Event().wait())  # this clock runs out of every lease
     inside, largest, left, ended = 0, 0, 12, asyncio.Event()
@@ -283,9 +287,9 @@ async def test_what_waits_for_a_model_runs_side_by_side_and_bulk_two_at_a_time(
             ended.set()
 
     steps(asks=asks)
-    tenant = house.ports.ledger.tenant(house.r.caller)
+    tenant = harness.ports.ledger.tenant(harness.engine.caller)
     await tenant.commit(Commit(jobs=tuple(NewJob("asks", f"asks:{n}", lane=lane) for n in range(left))))
-    task = asyncio.ensure_future(work(house.ports, name="inside", lease_s=30.0, waiting_max=8))
+    task = asyncio.ensure_future(work(harness.ports, name="inside", lease_s=30.0, waiting_max=8))
     await asyncio.wait_for(ended.wait(), 30)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

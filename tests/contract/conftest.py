@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.ledger_house import House, open_house
+from tests.contract.ledger_harness import LedgerHarness, open_harness
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def harness(tmp_path: Path) -> AsyncIterator[LedgerHarness]:
     """An open ledger."""
-    house = await open_house(tmp_path / "data")
-    yield house
-    await house.ledger.close()
+    harness = await open_harness(tmp_path / "data")
+    yield harness
+    await harness.ledger.close()

@@ -8,237 +8,237 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, NewTask, UpdateTask
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.job import Lane, NewJob, TaskStatus
-from tests.contract.ledger_house import ANA, BEN, POLICIES, House, append, archive, put
+from tests.contract.ledger_harness import ANA, BEN, POLICIES, LedgerHarness, append, archive, put
 
 
 def job(key: str, *, kind: str = "k", **rest: object) -> NewJob:
     return NewJob(kind, key, **rest)  # type: ignore[arg-type]
 
 
-async def keys(house: House, jobs_max: int = 99) -> list[str]:
-    return [j.key.rsplit("/", 1)[-1] for j in await house.lease(jobs_max)]
+async def keys(harness: LedgerHarness, jobs_max: int = 99) -> list[str]:
+    return [j.key.rsplit("/", 1)[-1] for j in await harness.lease(jobs_max)]
 
 
-async def test_a_job_comes_with_who_it_is_for_and_what_it_is_about(house: House) -> None:
-    await house.do(jobs=(job("a", payload={"n": 1}, lane=Lane.INTERACTIVE),))
-    (leased,) = await house.lease()
+async def test_a_job_comes_with_who_it_is_for_and_what_it_is_about(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a", payload={"n": 1}, lane=Lane.INTERACTIVE),))
+    (leased,) = await harness.lease()
     assert (leased.kind, leased.caller, leased.payload, leased.attempt) == ("k", ANA, {"n": 1}, 1)
 
 
-async def test_pending_jobs_of_one_key_are_one(house: House) -> None:
-    await house.do(jobs=(job("a"), job("a", lane=Lane.INTERACTIVE)))
-    await house.do(jobs=(job("a"),))
-    await house.do(jobs=(job("a"),), caller=BEN)
-    leased = await house.lease(9)
+async def test_pending_jobs_of_one_key_are_one(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a"), job("a", lane=Lane.INTERACTIVE)))
+    await harness.do(jobs=(job("a"),))
+    await harness.do(jobs=(job("a"),), caller=BEN)
+    leased = await harness.lease(9)
     assert [(j.caller.user, j.lane) for j in leased] == [("ana", Lane.INTERACTIVE), ("ben", Lane.BULK)]
 
 
-async def test_a_second_job_of_a_key_waits_behind_the_running_one(house: House) -> None:
-    await house.do(jobs=(job("a"),))
-    (first,) = await house.lease()
-    await house.do(jobs=(job("a"),))
-    assert await house.lease(9) == []
-    await house.do(done=first.id)
-    (second,) = await house.lease(9)
+async def test_a_second_job_of_a_key_waits_behind_the_running_one(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a"),))
+    (first,) = await harness.lease()
+    await harness.do(jobs=(job("a"),))
+    assert await harness.lease(9) == []
+    await harness.do(done=first.id)
+    (second,) = await harness.lease(9)
     assert second.id != first.id
 
 
-async def test_a_job_waits_for_its_time(house: House) -> None:
-    await house.do(jobs=(job("a", delay_s=10.0),))
-    assert await house.lease() == []
-    house.clock.advance(11)
-    assert len(await house.lease()) == 1
+async def test_a_job_waits_for_its_time(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a", delay_s=10.0),))
+    assert await harness.lease() == []
+    harness.clock.advance(11)
+    assert len(await harness.lease()) == 1
 
 
-async def test_interactive_jobs_go_first_then_the_oldest(house: House) -> None:
-    await house.do(jobs=(job("1"), job("2"), job("3", lane=Lane.INTERACTIVE)))
-    assert await keys(house) == ["3", "1", "2"]
+async def test_interactive_jobs_go_first_then_the_oldest(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("1"), job("2"), job("3", lane=Lane.INTERACTIVE)))
+    assert await keys(harness) == ["3", "1", "2"]
 
 
-async def test_lanes_can_be_chosen(house: House) -> None:
-    await house.do(jobs=(job("1", lane=Lane.INTERACTIVE), job("2")))
-    assert [j.lane for j in await house.lease(9, lanes=("bulk",))] == [Lane.BULK]
+async def test_lanes_can_be_chosen(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("1", lane=Lane.INTERACTIVE), job("2")))
+    assert [j.lane for j in await harness.lease(9, lanes=("bulk",))] == [Lane.BULK]
 
 
-async def test_a_heavy_user_does_not_keep_a_light_one_waiting(house: House) -> None:
+async def test_a_heavy_user_does_not_keep_a_light_one_waiting(harness: LedgerHarness) -> None:
     for start in range(0, 1_200, 300):
-        await house.do(jobs=tuple(job(f"a{n}") for n in range(start, start + 300)))
-    await house.do(jobs=(job("b"),), caller=BEN)
-    served = [(await house.lease(1))[0].caller.user for _ in range(3)]
+        await harness.do(jobs=tuple(job(f"a{n}") for n in range(start, start + 300)))
+    await harness.do(jobs=(job("b"),), caller=BEN)
+    served = [(await harness.lease(1))[0].caller.user for _ in range(3)]
     assert "ben" in served
 
 
-async def test_users_take_turns_even_when_one_job_runs_at_a_time(house: House) -> None:
-    await house.do(jobs=tuple(job(f"a{n}") for n in range(6)))
-    await house.do(jobs=tuple(job(f"b{n}") for n in range(2)), caller=BEN)
+async def test_users_take_turns_even_when_one_job_runs_at_a_time(harness: LedgerHarness) -> None:
+    await harness.do(jobs=tuple(job(f"a{n}") for n in range(6)))
+    await harness.do(jobs=tuple(job(f"b{n}") for n in range(2)), caller=BEN)
     order = []
     for _ in range(4):
-        (one,) = await house.lease(1)
+        (one,) = await harness.lease(1)
         order.append(one.caller.user)
-        await house.tenant(one.caller).commit(Commit(done=one.id))
+        await harness.tenant(one.caller).commit(Commit(done=one.id))
     assert sorted(order[:2]) == sorted(order[2:]) == ["ana", "ben"]
 
 
-async def test_a_job_done_leaves_with_its_commit_and_is_counted(house: House) -> None:
-    await house.do(jobs=(job("a"),))
-    (leased,) = await house.lease()
-    await house.do(put("resources/a.md"), done=leased.id)
-    house.clock.advance(1_000)
-    assert await house.lease() == []
-    (count,) = await house.ledger.queues()
+async def test_a_job_done_leaves_with_its_commit_and_is_counted(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a"),))
+    (leased,) = await harness.lease()
+    await harness.do(put("resources/a.md"), done=leased.id)
+    harness.clock.advance(1_000)
+    assert await harness.lease() == []
+    (count,) = await harness.ledger.queues()
     assert (count.kind, count.pending, count.running, count.dead, count.done) == ("k", 0, 0, 0, 1)
 
 
-async def test_a_worker_whose_lease_ran_out_changes_nothing(house: House) -> None:
-    await house.do(jobs=(job("a"),))
-    (slow,) = await house.lease(worker="slow")
-    house.clock.advance(31)
-    (quick,) = await house.lease(worker="quick")
+async def test_a_worker_whose_lease_ran_out_changes_nothing(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a"),))
+    (slow,) = await harness.lease(worker="slow")
+    harness.clock.advance(31)
+    (quick,) = await harness.lease(worker="quick")
     assert quick.attempt == 2
     with pytest.raises(Conflict) as refused:
-        await house.do(put("resources/slow.md"), done=slow.id)
+        await harness.do(put("resources/slow.md"), done=slow.id)
     assert refused.value.code == "ABORTED"
     with pytest.raises(NotFound):
-        await house.text("resources/slow.md")
-    await house.ledger.retry(slow, error="late", delay_s=0)
-    assert await house.ledger.beat(worker="quick", job_ids=[quick.id], lease_s=30) == [quick.id]
-    await house.do(put("resources/quick.md"), done=quick.id)
+        await harness.text("resources/slow.md")
+    await harness.ledger.retry(slow, error="late", delay_s=0)
+    assert await harness.ledger.beat(worker="quick", job_ids=[quick.id], lease_s=30) == [quick.id]
+    await harness.do(put("resources/quick.md"), done=quick.id)
 
 
-async def test_a_beat_keeps_a_lease_and_tells_which_are_lost(house: House) -> None:
-    await house.do(jobs=(job("a"), job("b")))
-    first, second = await house.lease(2)
-    house.clock.advance(20)
-    assert await house.ledger.beat(worker="w", job_ids=[first.id], lease_s=30) == [first.id]
-    house.clock.advance(20)
-    assert [j.key for j in await house.lease(9, worker="other")] == [second.key]
-    assert await house.ledger.beat(worker="w", job_ids=[first.id, second.id], lease_s=30) == [first.id]
+async def test_a_beat_keeps_a_lease_and_tells_which_are_lost(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a"), job("b")))
+    first, second = await harness.lease(2)
+    harness.clock.advance(20)
+    assert await harness.ledger.beat(worker="w", job_ids=[first.id], lease_s=30) == [first.id]
+    harness.clock.advance(20)
+    assert [j.key for j in await harness.lease(9, worker="other")] == [second.key]
+    assert await harness.ledger.beat(worker="w", job_ids=[first.id, second.id], lease_s=30) == [first.id]
 
 
-async def test_a_dead_workers_jobs_come_back_at_once(house: House) -> None:
-    await house.do(jobs=(job("a"), job("b")))
-    await house.lease(2, worker="dead")
-    assert await house.ledger.release(worker="dead") == 2
-    assert [j.attempt for j in await house.lease(9)] == [2, 2]
+async def test_a_dead_workers_jobs_come_back_at_once(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a"), job("b")))
+    await harness.lease(2, worker="dead")
+    assert await harness.ledger.release(worker="dead") == 2
+    assert [j.attempt for j in await harness.lease(9)] == [2, 2]
 
 
-async def test_a_failed_job_comes_back_after_its_delay(house: House) -> None:
-    await house.do(jobs=(job("a"),))
-    (leased,) = await house.lease()
-    await house.ledger.retry(leased, error="no", delay_s=10)
-    assert await house.lease() == []
-    house.clock.advance(11)
-    assert (await house.lease())[0].attempt == 2
+async def test_a_failed_job_comes_back_after_its_delay(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a"),))
+    (leased,) = await harness.lease()
+    await harness.ledger.retry(leased, error="no", delay_s=10)
+    assert await harness.lease() == []
+    harness.clock.advance(11)
+    assert (await harness.lease())[0].attempt == 2
 
 
-async def test_a_job_that_fails_too_often_dies_with_its_reason_and_its_task(house: House) -> None:
-    await house.do(NewTask("t", "import"), jobs=(job("a", kind="fragile", task_id="t"),))
+async def test_a_job_that_fails_too_often_dies_with_its_reason_and_its_task(harness: LedgerHarness) -> None:
+    await harness.do(NewTask("t", "import"), jobs=(job("a", kind="fragile", task_id="t"),))
     for _ in range(2):
-        (leased,) = await house.lease()
-        await house.ledger.retry(leased, error="it broke", delay_s=0)
-    assert await house.lease() == []
-    assert (await house.ledger.queues())[0].dead == 1
-    task = await house.tenant().task("t")
+        (leased,) = await harness.lease()
+        await harness.ledger.retry(leased, error="it broke", delay_s=0)
+    assert await harness.lease() == []
+    assert (await harness.ledger.queues())[0].dead == 1
+    task = await harness.tenant().task("t")
     assert (task.status, task.error) == (TaskStatus.FAILED, "it broke")
 
 
-async def test_a_job_that_kills_its_workers_dies_too(house: House) -> None:
-    await house.do(jobs=(job("a", kind="fragile"),))
+async def test_a_job_that_kills_its_workers_dies_too(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a", kind="fragile"),))
     for _ in range(2):
-        assert len(await house.lease()) == 1
-        house.clock.advance(31)
-    assert await house.lease() == []
-    assert (await house.ledger.queues())[0].dead == 1
+        assert len(await harness.lease()) == 1
+        harness.clock.advance(31)
+    assert await harness.lease() == []
+    assert (await harness.ledger.queues())[0].dead == 1
 
 
-async def test_a_job_that_is_refused_for_good_dies_at_once(house: House) -> None:
-    await house.do(append("s", "m"))
-    await house.do(archive("s", 9, "t"))
-    (leased,) = await house.lease()
-    await house.ledger.retry(leased, error="never", delay_s=0, permanent=True)
-    assert (await house.tenant().task("t")).status is TaskStatus.FAILED
-    assert (await house.tenant().archives("s"))[0].state == "failed"
+async def test_a_job_that_is_refused_for_good_dies_at_once(harness: LedgerHarness) -> None:
+    await harness.do(append("s", "m"))
+    await harness.do(archive("s", 9, "t"))
+    (leased,) = await harness.lease()
+    await harness.ledger.retry(leased, error="never", delay_s=0, permanent=True)
+    assert (await harness.tenant().task("t")).status is TaskStatus.FAILED
+    assert (await harness.tenant().archives("s"))[0].state == "failed"
 
 
-async def test_dead_jobs_do_not_count_as_pending(house: House) -> None:
-    await house.do(jobs=(job("a", kind="fragile"), job("b", task_id="t")))
-    assert (await house.tenant().pending(), await house.tenant().pending(task_id="t")) == (2, 1)
-    (leased, _) = await house.lease(2)
-    assert await house.tenant().pending() == 2
-    await house.ledger.retry(leased, error="no", delay_s=0, permanent=True)
-    assert (await house.tenant().pending(), await house.tenant(BEN).pending()) == (1, 0)
+async def test_dead_jobs_do_not_count_as_pending(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a", kind="fragile"), job("b", task_id="t")))
+    assert (await harness.tenant().pending(), await harness.tenant().pending(task_id="t")) == (2, 1)
+    (leased, _) = await harness.lease(2)
+    assert await harness.tenant().pending() == 2
+    await harness.ledger.retry(leased, error="no", delay_s=0, permanent=True)
+    assert (await harness.tenant().pending(), await harness.tenant(BEN).pending()) == (1, 0)
 
 
-async def test_a_dead_key_can_be_asked_for_again(house: House) -> None:
-    await house.do(jobs=(job("a"),))
-    (leased,) = await house.lease()
-    await house.ledger.retry(leased, error="no", delay_s=0, permanent=True)
-    await house.do(jobs=(job("a"),))
-    assert len(await house.lease()) == 1
+async def test_a_dead_key_can_be_asked_for_again(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a"),))
+    (leased,) = await harness.lease()
+    await harness.ledger.retry(leased, error="no", delay_s=0, permanent=True)
+    await harness.do(jobs=(job("a"),))
+    assert len(await harness.lease()) == 1
 
 
-async def test_the_age_of_the_oldest_job_is_told(house: House) -> None:
-    await house.do(jobs=(job("a"),))
-    house.clock.advance(7)
-    assert (await house.ledger.queues())[0].oldest_s == 7
+async def test_the_age_of_the_oldest_job_is_told(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a"),))
+    harness.clock.advance(7)
+    assert (await harness.ledger.queues())[0].oldest_s == 7
 
 
 # ------------------------------------------------------------------ tasks
-async def test_a_task_moves_on_until_it_has_ended(house: House) -> None:
-    await house.do(NewTask("t", "import", "viking://resources/x", {"m": 1}))
-    await house.do(UpdateTask("t", TaskStatus.RUNNING, stage="parsing"))
-    await house.do(UpdateTask("t", TaskStatus.COMPLETED, result={"n": 3}))
-    await house.do(UpdateTask("t", TaskStatus.FAILED, error="late"))
-    task = await house.tenant().task("t")
+async def test_a_task_moves_on_until_it_has_ended(harness: LedgerHarness) -> None:
+    await harness.do(NewTask("t", "import", "viking://resources/x", {"m": 1}))
+    await harness.do(UpdateTask("t", TaskStatus.RUNNING, stage="parsing"))
+    await harness.do(UpdateTask("t", TaskStatus.COMPLETED, result={"n": 3}))
+    await harness.do(UpdateTask("t", TaskStatus.FAILED, error="late"))
+    task = await harness.tenant().task("t")
     assert (task.status, task.result, task.error, task.meta) == (TaskStatus.COMPLETED, {"n": 3}, "", {"m": 1})
 
 
-async def test_tasks_are_their_users_own(house: House) -> None:
-    await house.do(NewTask("t", "import"))
+async def test_tasks_are_their_users_own(harness: LedgerHarness) -> None:
+    await harness.do(NewTask("t", "import"))
     with pytest.raises(NotFound):
-        await house.tenant(BEN).task("t")
+        await harness.tenant(BEN).task("t")
     with pytest.raises(NotFound):
-        await house.tenant(BEN).cancel("t")
-    await house.do(UpdateTask("t", TaskStatus.FAILED), caller=BEN)
-    assert (await house.tenant().task("t")).status is TaskStatus.PENDING
-    assert await house.tenant(BEN).tasks() == []
+        await harness.tenant(BEN).cancel("t")
+    await harness.do(UpdateTask("t", TaskStatus.FAILED), caller=BEN)
+    assert (await harness.tenant().task("t")).status is TaskStatus.PENDING
+    assert await harness.tenant(BEN).tasks() == []
 
 
-async def test_a_task_id_is_taken_once(house: House) -> None:
-    await house.do(NewTask("t", "import"))
+async def test_a_task_id_is_taken_once(harness: LedgerHarness) -> None:
+    await harness.do(NewTask("t", "import"))
     with pytest.raises(Conflict):
-        await house.do(NewTask("t", "import"), caller=BEN)
+        await harness.do(NewTask("t", "import"), caller=BEN)
 
 
-async def test_tasks_are_listed_newest_first_and_filtered(house: House) -> None:
+async def test_tasks_are_listed_newest_first_and_filtered(harness: LedgerHarness) -> None:
     for n, kind in enumerate(("import", "import", "session_commit")):
-        await house.do(NewTask(f"t{n}", kind, f"r{n}"))
-        house.clock.advance(1)
-    await house.do(UpdateTask("t1", TaskStatus.RUNNING))
-    tenant = house.tenant()
+        await harness.do(NewTask(f"t{n}", kind, f"r{n}"))
+        harness.clock.advance(1)
+    await harness.do(UpdateTask("t1", TaskStatus.RUNNING))
+    tenant = harness.tenant()
     assert [t.id for t in await tenant.tasks()] == ["t2", "t1", "t0"]
     assert [t.id for t in await tenant.tasks(type="import", status="running")] == ["t1"]
     assert [t.id for t in await tenant.tasks(resource_id="r0")] == ["t0"]
     assert len(await tenant.tasks(limit=2)) == 2
 
 
-async def test_cancelling_takes_the_jobs_away(house: House) -> None:
-    await house.do(NewTask("t", "import"), jobs=(job("a", task_id="t"), job("b", task_id="t"), job("c")))
-    (running,) = await house.lease(1)
-    task = await house.tenant().cancel("t")
+async def test_cancelling_takes_the_jobs_away(harness: LedgerHarness) -> None:
+    await harness.do(NewTask("t", "import"), jobs=(job("a", task_id="t"), job("b", task_id="t"), job("c")))
+    (running,) = await harness.lease(1)
+    task = await harness.tenant().cancel("t")
     assert task.status is TaskStatus.CANCELLED
-    assert await house.ledger.beat(worker="w", job_ids=[running.id], lease_s=30) == []
+    assert await harness.ledger.beat(worker="w", job_ids=[running.id], lease_s=30) == []
     with pytest.raises(Conflict):
-        await house.do(done=running.id)
-    assert await keys(house) == ["c"]
+        await harness.do(done=running.id)
+    assert await keys(harness) == ["c"]
     with pytest.raises(Conflict):
-        await house.tenant().cancel("t")
+        await harness.tenant().cancel("t")
 
 
-async def test_jobs_wake_every_listener(house: House) -> None:
+async def test_jobs_wake_every_listener(harness: LedgerHarness) -> None:
     async def two() -> int:
         seen = 0
-        async for _ in house.ledger.wake():
+        async for _ in harness.ledger.wake():
             seen += 1
             if seen == 2:
                 return seen
@@ -246,29 +246,29 @@ async def test_jobs_wake_every_listener(house: House) -> None:
 
     listeners = [asyncio.create_task(two()) for _ in range(2)]
     await asyncio.sleep(0)
-    await house.do(jobs=(job("a"),))
+    await harness.do(jobs=(job("a"),))
     assert await asyncio.wait_for(asyncio.gather(*listeners), 0.9) == [2, 2]
 
 
-async def test_a_callers_role_goes_with_its_job(house: House) -> None:
+async def test_a_callers_role_goes_with_its_job(harness: LedgerHarness) -> None:
     admin = Caller("acme", "ana", ANA.role.ADMIN)
-    await house.do(jobs=(job("a"),), caller=admin)
-    assert (await house.lease())[0].caller == admin
+    await harness.do(jobs=(job("a"),), caller=admin)
+    assert (await harness.lease())[0].caller == admin
 
 
-async def test_a_job_that_waited_while_no_server_ran_is_done_all_the_same(house: House) -> None:
-    await house.do(jobs=(job("a", kind="fragile"),))
-    house.clock.advance(10 * POLICIES["fragile"].deadline_s)
-    (leased,) = await house.lease()
+async def test_a_job_that_waited_while_no_server_ran_is_done_all_the_same(harness: LedgerHarness) -> None:
+    await harness.do(jobs=(job("a", kind="fragile"),))
+    harness.clock.advance(10 * POLICIES["fragile"].deadline_s)
+    (leased,) = await harness.lease()
     assert leased.kind == "fragile"
 
 
-async def test_work_on_one_thing_is_done_in_the_order_asked_for(house: House) -> None:
+async def test_work_on_one_thing_is_done_in_the_order_asked_for(harness: LedgerHarness) -> None:
     for key in ("docs#1", "docs#2", "other#1"):
-        await house.do(jobs=(job(key),))
-        house.clock.advance(1)
-    assert await keys(house) == ["docs#1", "other#1"]
-    await house.ledger.release(worker="w")
-    first = next(j for j in await house.lease(99) if j.key.endswith("docs#1"))
-    await house.do(done=first.id)
-    assert await keys(house) == ["docs#2"]
+        await harness.do(jobs=(job(key),))
+        harness.clock.advance(1)
+    assert await keys(harness) == ["docs#1", "other#1"]
+    await harness.ledger.release(worker="w")
+    first = next(j for j in await harness.lease(99) if j.key.endswith("docs#1"))
+    await harness.do(done=first.id)
+    assert await keys(harness) == ["docs#2"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from recalld.domain.commit import Copy, MakeDir, Move, Remove, WriteMode
 from recalld.domain.errors import RecalldError
 from recalld.domain.uri import Uri
-from tests.contract.ledger_house import House, open_house, put
+from tests.contract.ledger_harness import LedgerHarness, open_harness, put
 from tests.contract.tree_model import TreeModel, TreeOp
 
 # Few names, so that operations meet.
@@ -38,17 +38,17 @@ def test_the_tree_is_what_a_dict_would_be(ops: list[TreeOp]) -> None:
 
 
 async def _compared(folder: Path, ops: list[TreeOp]) -> None:
-    house, model = await open_house(folder / "data"), TreeModel()
+    harness, model = await open_harness(folder / "data"), TreeModel()
     try:
         for op in ops:
             expected = _outcome_of_model(model, op)
-            assert await _outcome(house, op) == expected, op
-            assert await _entries(house) == model.below(("resources",)), op
-        await house.ledger.purge(nodes_max=10_000)
-        assert await house.ledger.check() == []
-        assert await _entries(house) == model.below(("resources",))
+            assert await _outcome(harness, op) == expected, op
+            assert await _entries(harness) == model.below(("resources",)), op
+        await harness.ledger.purge(nodes_max=10_000)
+        assert await harness.ledger.check() == []
+        assert await _entries(harness) == model.below(("resources",))
     finally:
-        await house.ledger.close()
+        await harness.ledger.close()
 
 
 def _outcome_of_model(model: TreeModel, op: TreeOp) -> str:
@@ -59,17 +59,17 @@ def _outcome_of_model(model: TreeModel, op: TreeOp) -> str:
     return "done"
 
 
-async def _outcome(house: House, op: TreeOp) -> str:
+async def _outcome(harness: LedgerHarness, op: TreeOp) -> str:
     try:
-        await house.do(op)
+        await harness.do(op)
     except RecalldError as refused:
         return type(refused).__name__
     return "done"
 
 
-async def _entries(house: House) -> dict[tuple[str, ...], str | None]:
+async def _entries(harness: LedgerHarness) -> dict[tuple[str, ...], str | None]:
     found: dict[tuple[str, ...], str | None] = {("resources",): None}
-    for entry in await house.tenant().walk(Uri(("resources",)), depth_max=10, nodes_max=1_000):
+    for entry in await harness.tenant().walk(Uri(("resources",)), depth_max=10, nodes_max=1_000):
         uri = entry.node.uri
-        found[uri.parts] = None if entry.node.is_dir else (await house.tenant().read(uri)).decode()
+        found[uri.parts] = None if entry.node.is_dir else (await harness.tenant().read(uri)).decode()
     return found

@@ -9,7 +9,7 @@ import pytest
 from recalld.domain.commit import Move, Remove
 from recalld.domain.errors import Denied, NotFound
 from recalld.domain.uri import Uri
-from tests.contract.ledger_house import ANA, ROOT, House, at, put
+from tests.contract.ledger_harness import ANA, ROOT, LedgerHarness, at, put
 
 OWN, OTHER = "user/ana/peers/codex/memories/a.md", "user/ana/peers/claude/memories/secret.md"
 PEERS = at("user/ana/peers")
@@ -17,13 +17,13 @@ VIEWS = [replace(ANA, peer="codex"), replace(ROOT, peer="codex")]
 
 
 @pytest.fixture
-async def shared(house: House) -> House:
-    await house.do(put(OWN, "tea"), put(OTHER, "secret"), put("user/ana/memories/mine.md", "mine"))
-    return house
+async def shared(harness: LedgerHarness) -> LedgerHarness:
+    await harness.do(put(OWN, "tea"), put(OTHER, "secret"), put("user/ana/memories/mine.md", "mine"))
+    return harness
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda v: str(v.role))
-async def test_only_the_own_peers_tree_is_there(shared: House, view: object) -> None:
+async def test_only_the_own_peers_tree_is_there(shared: LedgerHarness, view: object) -> None:
     tenant = shared.tenant(view)  # type: ignore[arg-type]
     assert [n.uri.name for n in await tenant.list(PEERS, limit=9)] == ["codex"]
     walked = [e.rel_path for e in await tenant.walk(Uri(("user", "ana")), depth_max=9, nodes_max=99)]
@@ -41,7 +41,7 @@ async def test_only_the_own_peers_tree_is_there(shared: House, view: object) -> 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda v: str(v.role))
 @pytest.mark.parametrize("whole", ["user/ana", "user/ana/peers"])
-async def test_nothing_that_holds_other_peers_is_changed_whole(shared: House, view: object, whole: str) -> None:
+async def test_nothing_that_holds_other_peers_is_changed_whole(shared: LedgerHarness, view: object, whole: str) -> None:
     for op in (Remove(at(whole), recursive=True), Move(at(whole), at("resources/taken"))):
         with pytest.raises(Denied):
             await shared.do(op, caller=view)  # type: ignore[arg-type]
@@ -50,5 +50,5 @@ async def test_nothing_that_holds_other_peers_is_changed_whole(shared: House, vi
     assert await shared.text(OTHER) == "secret"
 
 
-async def test_without_a_peer_all_of_them_are_there(shared: House) -> None:
+async def test_without_a_peer_all_of_them_are_there(shared: LedgerHarness) -> None:
     assert await shared.names("user/ana/peers") == ["claude", "codex"]

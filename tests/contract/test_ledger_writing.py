@@ -8,37 +8,39 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, CountCost, KeepMade, Remove, SetTiers
 from recalld.domain.document import Tiers
 from recalld.rules.generation_cache_key import FAILED, KEPT
-from tests.contract.ledger_house import ANA, BEN, House, at, put
+from tests.contract.ledger_harness import ANA, BEN, LedgerHarness, at, put
 
 SHARED = Caller("acme", "")
 BY = "m@1"
 PLAIN, GOOD = Tiers("a", "o"), Tiers("better", "o", BY)
 
 
-async def left(house: House, tree: Caller = SHARED, **more: Any) -> list[str]:
-    found = await house.ledger.unwritten(tree, by=BY, limit=more.get("limit", 99))
-    seen = [await house.ledger.tiered(tree, node, entries_max=9) for node in found]
+async def left(harness: LedgerHarness, tree: Caller = SHARED, **more: Any) -> list[str]:
+    found = await harness.ledger.unwritten(tree, by=BY, limit=more.get("limit", 99))
+    seen = [await harness.ledger.tiered(tree, node, entries_max=9) for node in found]
     return [str(one.node.uri).removeprefix("viking://") for one in seen if one is not None]
 
 
-async def described(house: House, path: str, tiers: Tiers, tree: Caller = ANA, *, stale: bool = False) -> None:
-    tenant = house.ledger.tenant(tree)
+async def described(
+    harness: LedgerHarness, path: str, tiers: Tiers, tree: Caller = ANA, *, stale: bool = False
+) -> None:
+    tenant = harness.ledger.tenant(tree)
     node = await tenant.stat(at(path))
-    seen = await house.ledger.tiered(tree, node.id, entries_max=9)
+    seen = await harness.ledger.tiered(tree, node.id, entries_max=9)
     assert seen is not None
     await tenant.commit(Commit((SetTiers(node.id, node.version, tiers, (), 0 if stale else seen.seq),)))
 
 
-async def test_the_deepest_are_written_first_and_only_what_has_words(house: House) -> None:
-    await house.do(
+async def test_the_deepest_are_written_first_and_only_what_has_words(harness: LedgerHarness) -> None:
+    await harness.do(
         put("resources/x/y/b.md", tiers=PLAIN), put("resources/a.md", tiers=PLAIN), put("resources/large.md")
     )
-    await described(house, "resources/x", PLAIN)
-    assert await left(house) == ["resources/x/y/b.md", "resources/a.md", "resources/x"]
-    assert await left(house, limit=1) == ["resources/x/y/b.md"]
+    await described(harness, "resources/x", PLAIN)
+    assert await left(harness) == ["resources/x/y/b.md", "resources/a.md", "resources/x"]
+    assert await left(harness, limit=1) == ["resources/x/y/b.md"]
 
 
-async def test_what_the_writer_a_caller_or_a_budget_settled_is_not_left(house: House) -> None:
+async def test_what_the_writer_a_caller_or_a_budget_settled_is_not_left(harness: LedgerHarness) -> None:
     for name, by in (
         ("a", BY),
         ("b", BY + FAILED),
@@ -47,19 +49,19 @@ async def test_what_the_writer_a_caller_or_a_budget_settled_is_not_left(house: H
         ("e", "caller:abstract"),
         ("f", "m@0"),
     ):
-        await house.do(put(f"resources/{name}.md", tiers=Tiers("a", "o", by)))
-    assert await left(house) == ["resources/f.md"]
+        await harness.do(put(f"resources/{name}.md", tiers=Tiers("a", "o", by)))
+    assert await left(harness) == ["resources/f.md"]
 
 
-async def test_a_directory_whose_children_changed_since_is_left_again(house: House) -> None:
-    await house.do(put("resources/x/a.md", tiers=GOOD))
-    await described(house, "resources/x", GOOD)
-    assert await left(house) == []
-    await house.do(put("resources/x/a.md", "other words", tiers=GOOD))
-    assert await left(house) == ["resources/x"]
+async def test_a_directory_whose_children_changed_since_is_left_again(harness: LedgerHarness) -> None:
+    await harness.do(put("resources/x/a.md", tiers=GOOD))
+    await described(harness, "resources/x", GOOD)
+    assert await left(harness) == []
+    await harness.do(put("resources/x/a.md", "other words", tiers=GOOD))
+    assert await left(harness) == ["resources/x"]
 
 
-async def test_memories_skills_and_sessions_are_nobodys_to_rewrite(house: House) -> None:
+async def test_memories_skills_and_sessions_are_nobodys_to_rewrite(harness: LedgerHarness) -> None:
     for path in (
         "memories/a.md",
         "skills/s/SKILL.md",
@@ -67,58 +69,58 @@ async def test_memories_skills_and_sessions_are_nobodys_to_rewrite(house: House)
         "peers/p/memories/m.md",
         "resources/.hidden/h.md",
     ):
-        await house.do(put(f"user/ana/{path}", tiers=PLAIN))
-    assert await left(house, ANA) == ["user/ana/resources/r.md"]
-    assert await left(house, BEN) == []
+        await harness.do(put(f"user/ana/{path}", tiers=PLAIN))
+    assert await left(harness, ANA) == ["user/ana/resources/r.md"]
+    assert await left(harness, BEN) == []
 
 
-async def test_what_was_removed_is_not_left(house: House) -> None:
-    await house.do(put("resources/x/a.md", tiers=PLAIN))
-    node = await house.ledger.tenant(ANA).stat(at("resources/x/a.md"))
-    await house.do(Remove(at("resources/x"), recursive=True))
-    assert await left(house) == []
-    assert await house.ledger.tiered(SHARED, node.id, entries_max=9) is None
+async def test_what_was_removed_is_not_left(harness: LedgerHarness) -> None:
+    await harness.do(put("resources/x/a.md", tiers=PLAIN))
+    node = await harness.ledger.tenant(ANA).stat(at("resources/x/a.md"))
+    await harness.do(Remove(at("resources/x"), recursive=True))
+    assert await left(harness) == []
+    assert await harness.ledger.tiered(SHARED, node.id, entries_max=9) is None
 
 
-async def test_a_node_is_told_to_nobody_who_may_not_see_it(house: House) -> None:
-    await house.do(put("user/ana/resources/r.md", tiers=PLAIN))
-    node = await house.ledger.tenant(ANA).stat(at("user/ana/resources/r.md"))
-    assert await house.ledger.tiered(BEN, node.id, entries_max=9) is None
-    assert await house.ledger.tiered(Caller("other", "ana"), node.id, entries_max=9) is None
+async def test_a_node_is_told_to_nobody_who_may_not_see_it(harness: LedgerHarness) -> None:
+    await harness.do(put("user/ana/resources/r.md", tiers=PLAIN))
+    node = await harness.ledger.tenant(ANA).stat(at("user/ana/resources/r.md"))
+    assert await harness.ledger.tiered(BEN, node.id, entries_max=9) is None
+    assert await harness.ledger.tiered(Caller("other", "ana"), node.id, entries_max=9) is None
 
 
-async def test_an_answer_is_kept_until_replaced_content_goes(house: House) -> None:
-    await house.do(KeepMade("key", GOOD))
-    assert (await house.ledger.made("key")) == Tiers("better", "o")
-    assert await house.ledger.made("other") is None
-    await house.ledger.prune(keep_s=3_600.0)
-    assert await house.ledger.made("key") is not None
-    house.clock.advance(3_601)
-    await house.ledger.prune(keep_s=3_600.0)
-    assert await house.ledger.made("key") is None
+async def test_an_answer_is_kept_until_replaced_content_goes(harness: LedgerHarness) -> None:
+    await harness.do(KeepMade("key", GOOD))
+    assert (await harness.ledger.made("key")) == Tiers("better", "o")
+    assert await harness.ledger.made("other") is None
+    await harness.ledger.prune(keep_s=3_600.0)
+    assert await harness.ledger.made("key") is not None
+    harness.clock.advance(3_601)
+    await harness.ledger.prune(keep_s=3_600.0)
+    assert await harness.ledger.made("key") is None
 
 
-async def test_costs_add_up_by_day_account_provider_and_purpose(house: House) -> None:
+async def test_costs_add_up_by_day_account_provider_and_purpose(harness: LedgerHarness) -> None:
     for day, provider in (("2026-01-01", "p"), ("2026-01-02", "p"), ("2026-01-02", "p"), ("2026-01-02", "q")):
-        await house.do(CountCost(day, provider, "tiers", 1, 10, 5, 2))
-    await house.ledger.tenant(Caller("other", "ana")).commit(
+        await harness.do(CountCost(day, provider, "tiers", 1, 10, 5, 2))
+    await harness.ledger.tenant(Caller("other", "ana")).commit(
         Commit((CountCost("2026-01-02", "p", "tiers", 1, 100, 50),))
     )
-    rows = await house.ledger.spent(since="2026-01-02", account="acme")
+    rows = await harness.ledger.spent(since="2026-01-02", account="acme")
     assert [(r.provider, r.calls, r.tokens_in, r.tokens_out, r.refused) for r in rows] == [
         ("p", 2, 20, 10, 4),
         ("q", 1, 10, 5, 2),
     ]
-    assert {r.account for r in await house.ledger.spent(since="")} == {"acme", "other"}
-    whole = await house.ledger.spent(since="", whole=True)
+    assert {r.account for r in await harness.ledger.spent(since="")} == {"acme", "other"}
+    whole = await harness.ledger.spent(since="", whole=True)
     assert [(r.day, r.account, r.provider, r.tokens_in) for r in whole] == [("", "", "p", 130), ("", "", "q", 10)]
 
 
-async def test_what_was_wrong_is_told_by_the_last_call_alone(house: House) -> None:
-    await house.do(CountCost("2026-01-01", "p", "tiers", 1, said="it is down"))
-    (row,) = await house.ledger.spent(since="")
-    assert (row.said, row.calls, row.at) == ("it is down", 1, house.clock.now())
-    house.clock.advance(5)
-    await house.ledger.tenant(Caller("other", "ana")).commit(Commit((CountCost("2026-01-01", "p", "tiers", 1),)))
-    (row,) = await house.ledger.spent(since="", whole=True)
+async def test_what_was_wrong_is_told_by_the_last_call_alone(harness: LedgerHarness) -> None:
+    await harness.do(CountCost("2026-01-01", "p", "tiers", 1, said="it is down"))
+    (row,) = await harness.ledger.spent(since="")
+    assert (row.said, row.calls, row.at) == ("it is down", 1, harness.clock.now())
+    harness.clock.advance(5)
+    await harness.ledger.tenant(Caller("other", "ana")).commit(Commit((CountCost("2026-01-01", "p", "tiers", 1),)))
+    (row,) = await harness.ledger.spent(since="", whole=True)
     assert (row.said, row.calls) == ("", 2)

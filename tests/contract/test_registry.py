@@ -17,7 +17,7 @@ from recalld.domain.errors import Busy, Conflict, Denied, NotFound
 from recalld.domain.job import TaskStatus
 from recalld.infra.readers import Readers
 from recalld.rules.keys import compose
-from tests.contract.ledger_house import House
+from tests.contract.ledger_harness import LedgerHarness
 
 KEY = compose("acme", "ana", "a" * 64)
 BOB = compose("acme", "bob", "b" * 64)
@@ -25,8 +25,8 @@ ROOT = Caller(role=Role.ROOT)
 
 
 @pytest.fixture
-async def registry(house: House) -> AsyncIterator[SqliteRegistry]:
-    made = SqliteRegistry(house.ledger.readers, house.ledger.clock)
+async def registry(harness: LedgerHarness) -> AsyncIterator[SqliteRegistry]:
+    made = SqliteRegistry(harness.ledger.readers, harness.ledger.clock)
     await made.found("acme", "ana", key=KEY, settings={})
     await made.enrol("acme", "bob", role=Role.USER, key=BOB, settings={"x": 1})
     yield made
@@ -59,8 +59,8 @@ async def test_any_other_key_is_refused_in_the_same_words(registry: SqliteRegist
         await registry.identify(key)
 
 
-async def test_the_store_does_not_hold_a_key(house: House, registry: SqliteRegistry, tmp_path: Path) -> None:
-    await house.ledger.checkpoint()
+async def test_the_store_does_not_hold_a_key(harness: LedgerHarness, registry: SqliteRegistry, tmp_path: Path) -> None:
+    await harness.ledger.checkpoint()
     held = b"".join(p.read_bytes() for p in (tmp_path / "data").iterdir() if p.name.startswith(FILE_NAME))
     assert KEY.encode() not in held
     assert b"a" * 64 not in held
@@ -88,9 +88,9 @@ async def test_a_new_role_holds_at_once(registry: SqliteRegistry) -> None:
     assert found.role is Role.ADMIN
 
 
-async def test_who_leaves_is_known_as_leaving_then_not_at_all(house: House, registry: SqliteRegistry) -> None:
+async def test_who_leaves_is_known_as_leaving_then_not_at_all(harness: LedgerHarness, registry: SqliteRegistry) -> None:
     await registry.identify(BOB)
-    tenant = house.ledger.tenant(ROOT)
+    tenant = harness.ledger.tenant(ROOT)
     await tenant.commit(Commit((MarkLeaving("acme", "bob", "t1"), NewTask("t1", "user_deletion"))))
     registry.forget("acme", "bob")
     assert (await registry.identify(BOB)).deleting == "t1"
@@ -106,16 +106,20 @@ async def test_who_leaves_is_known_as_leaving_then_not_at_all(house: House, regi
     assert [m.user for m in await registry.members("acme", limit=10)] == ["ana"]
 
 
-async def test_only_who_governs_an_account_can_shut_somebody_out(house: House, registry: SqliteRegistry) -> None:
+async def test_only_who_governs_an_account_can_shut_somebody_out(
+    harness: LedgerHarness, registry: SqliteRegistry
+) -> None:
     for caller in (Caller("acme", "bob"), Caller("other", "eve", Role.ADMIN)):
         for op in (MarkLeaving("acme", "ana", "t"), DropMember("acme", "ana"), DropMember("acme", "")):
             with pytest.raises(Denied):
-                await house.ledger.tenant(caller).commit(Commit((op,)))
+                await harness.ledger.tenant(caller).commit(Commit((op,)))
     assert (await registry.identify(KEY)).deleting == ""
 
 
-async def test_nobody_is_forgotten_who_was_not_shut_out_before(house: House, registry: SqliteRegistry) -> None:
-    await house.ledger.tenant(ROOT).commit(Commit((DropMember("acme", "ana"), DropMember("acme", ""))))
+async def test_nobody_is_forgotten_who_was_not_shut_out_before(
+    harness: LedgerHarness, registry: SqliteRegistry
+) -> None:
+    await harness.ledger.tenant(ROOT).commit(Commit((DropMember("acme", "ana"), DropMember("acme", ""))))
     assert (await registry.identify(KEY)).user == "ana"
     assert [a.id for a in await registry.accounts()] == ["acme"]
 
@@ -175,9 +179,11 @@ async def test_a_flood_of_wrong_keys_is_turned_away_and_known_keys_do_not_wait(r
     assert kinds.count(Busy) >= most - 1
 
 
-async def test_a_reader_of_the_store_remembers_nothing(house: House, registry: SqliteRegistry, tmp_path: Path) -> None:
+async def test_a_reader_of_the_store_remembers_nothing(
+    harness: LedgerHarness, registry: SqliteRegistry, tmp_path: Path
+) -> None:
     readers = Readers(tmp_path / "data" / FILE_NAME, count=1)
-    worker = SqliteRegistry(readers, house.ledger.clock)
+    worker = SqliteRegistry(readers, harness.ledger.clock)
     await registry.change_settings("acme", "bob", {"n": 1})
     first = await worker.member("acme", "bob")
     await registry.change_settings("acme", "bob", {"n": 2})

@@ -15,10 +15,10 @@ import pytest
 from recalld.app.history import HistoryVerbs
 from recalld.domain.errors import Conflict
 from recalld.usecases.history import undo as undoing
-from tests.contract.ledger_house import sound
+from tests.contract.ledger_harness import sound
 from tests.crash.test_power_cut import HASH, PowerCut, Wire, wired
 from tests.crash.test_power_cut import invariants as never
-from tests.house_fixture import House, house_at, plant
+from tests.harness import Harness, harness_at, plant
 
 TOP = "viking://resources/birds"
 FILES = {f"{folder}/n{n}.md": f"# Note {n}\n\nabout herons {folder} {n}\n" for folder in ("a", "b") for n in range(3)}
@@ -26,43 +26,43 @@ LONG = "\n\n".join(f"## Part {n}\n\n" + f"marker{n} " + "amber birch cedar delta
 Tree = dict[str, str]
 
 
-async def tree(house: House) -> Tree:
-    return await house.texts_below("viking://resources")
+async def tree(harness: Harness) -> Tree:
+    return await harness.texts_below("viking://resources")
 
 
-async def add(house: House, folder: Path) -> str:
-    added = await house.r.add(folder, to=TOP, origin="birds", confirm_removals=True)
+async def add(harness: Harness, folder: Path) -> str:
+    added = await harness.engine.add(folder, to=TOP, origin="birds", confirm_removals=True)
     return added.task_id
 
 
-async def furnish(house: House, folder: Path) -> None:
-    await add(house, plant(folder, FILES))
-    await house.write(f"{TOP}/long.md", LONG)
-    await house.settle()
+async def furnish(harness: Harness, folder: Path) -> None:
+    await add(harness, plant(folder, FILES))
+    await harness.write(f"{TOP}/long.md", LONG)
+    await harness.settle()
 
 
-async def import_again(house: House, folder: Path) -> None:
-    await add(house, changed(folder))
-    await house.settle()
+async def import_again(harness: Harness, folder: Path) -> None:
+    await add(harness, changed(folder))
+    await harness.settle()
 
 
-async def undo_import(house: House, folder: Path) -> None:
-    task = (await house.r.tasks())[0]
-    await house.r.verbs(HistoryVerbs).undo(cause=task.id)
-    await house.settle()
+async def undo_import(harness: Harness, folder: Path) -> None:
+    task = (await harness.engine.tasks())[0]
+    await harness.engine.verbs(HistoryVerbs).undo(cause=task.id)
+    await harness.settle()
 
 
-async def remove_and_restore(house: House, folder: Path) -> None:
-    await house.r.rm(TOP, recursive=True)
-    await house.settle()
-    await house.r.verbs(HistoryVerbs).undo()
-    await house.settle()
+async def remove_and_restore(harness: Harness, folder: Path) -> None:
+    await harness.engine.rm(TOP, recursive=True)
+    await harness.settle()
+    await harness.engine.verbs(HistoryVerbs).undo()
+    await harness.settle()
 
 
-async def append(house: House, folder: Path) -> None:
+async def append(harness: Harness, folder: Path) -> None:
     for n in range(6):
-        await house.write(f"{TOP}/long.md", f"\nline {n} about kestrels", mode="append")
-    await house.settle()
+        await harness.write(f"{TOP}/long.md", f"\nline {n} about kestrels", mode="append")
+    await harness.settle()
 
 
 def changed(folder: Path) -> Path:
@@ -74,42 +74,42 @@ def changed(folder: Path) -> Path:
     return folder
 
 
-Story = Callable[[House, Path], Awaitable[None]]
+Story = Callable[[Harness, Path], Awaitable[None]]
 STORIES: dict[str, Story] = {s.__name__: s for s in (import_again, undo_import, remove_and_restore, append)}
 
 
 async def prepared(folder: Path, source: Path, name: str) -> None:
-    async with house_at(folder, **HASH) as house:
-        await furnish(house, source)
+    async with harness_at(folder, **HASH) as harness:
+        await furnish(harness, source)
     if name == "undo_import":
-        async with house_at(folder, **HASH) as house:
-            another_day(house)
-            await import_again(house, source)
+        async with harness_at(folder, **HASH) as harness:
+            another_day(harness)
+            await import_again(harness, source)
 
 
-def another_day(house: House) -> None:
+def another_day(harness: Harness) -> None:
     """The clock of tests begins anew with every start, and so do its tokens."""
-    house.clock.advance(1_000)
+    harness.clock.advance(1_000)
     for _ in range(100):
-        house.clock.token()
+        harness.clock.token()
 
 
 async def cut(folder: Path, source: Path, name: str, wire: Wire) -> float:
-    async with house_at(folder, **HASH) as house:
-        another_day(house)
+    async with harness_at(folder, **HASH) as harness:
+        another_day(harness)
         try:
-            await STORIES[name](wired(house, wire), source)
+            await STORIES[name](wired(harness, wire), source)
         except (PowerCut, BaseExceptionGroup):
             assert wire.dead
-        return house.clock.now()
+        return harness.clock.now()
 
 
 async def after(folder: Path, now: float) -> Tree:
-    async with house_at(folder, **HASH) as house:
-        house.clock.advance(now - house.clock.now() + 1)
-        await house.settle()
-        await never(house)
-        found = await tree(house)
+    async with harness_at(folder, **HASH) as harness:
+        harness.clock.advance(now - harness.clock.now() + 1)
+        await harness.settle()
+        await never(harness)
+        found = await tree(harness)
     assert sound(folder)
     return found
 
@@ -118,8 +118,8 @@ async def possible(tmp: Path, name: str) -> tuple[list[Tree], int]:
     """The trees that may be there after a cut at some place, and how many calls there are."""
     await prepared(tmp / "ready", tmp / "ready-source", name)
     folder, source = copied(tmp, "whole")
-    async with house_at(folder, **HASH) as house:
-        before = await tree(house)
+    async with harness_at(folder, **HASH) as harness:
+        before = await tree(harness)
     wire = Wire()
     end = await after(folder, await cut(folder, source, name, wire))
     trees = [before, end]
@@ -176,21 +176,21 @@ async def test_an_undo_of_many_steps_that_was_cut_is_done_by_asking_again(
     wire, seen = Wire(), 0
     whole, source = copied(tmp_path, "whole")
     await cut(whole, source, "undo_import", wire)
-    async with house_at(whole, **HASH) as house:
-        wanted = await tree(house)
+    async with harness_at(whole, **HASH) as harness:
+        wanted = await tree(harness)
     for number in range(1, wire.count + 1):
         folder, source = copied(tmp_path, f"cut-{number}")
         now = await cut(folder, source, "undo_import", Wire(number, after=True))
-        async with house_at(folder, **HASH) as house:
-            house.clock.advance(now - house.clock.now() + 1)
-            seen += (await tree(house)) != wanted
-            task = next(t for t in await house.r.tasks(limit=50) if t.type == "add_resource")
+        async with harness_at(folder, **HASH) as harness:
+            harness.clock.advance(now - harness.clock.now() + 1)
+            seen += (await tree(harness)) != wanted
+            task = next(t for t in await harness.engine.tasks(limit=50) if t.type == "add_resource")
             try:
-                done: Any = await house.r.verbs(HistoryVerbs).undo(cause=task.id)
+                done: Any = await harness.engine.verbs(HistoryVerbs).undo(cause=task.id)
             except Conflict:
                 done = None  # all of it was done already
             assert done is None or done.plan.kept == ()
-            await house.settle()
-            assert await tree(house) == wanted, number
-            await never(house)
+            await harness.settle()
+            assert await tree(harness) == wanted, number
+            await never(harness)
     assert seen > 1

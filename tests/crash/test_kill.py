@@ -20,7 +20,7 @@ from recalld.adapters.ledger.sqlite import open_ledger
 from recalld.domain.errors import NotFound
 from recalld.infra.offload import Pool
 from recalld.ports.ledger import Tenant
-from tests.contract.ledger_house import sound
+from tests.contract.ledger_harness import sound
 from tests.crash.ledger_loop import ACTORS, CALLER, State, Step, applied, folder_of, new_state, session_of, text_of
 
 ROOT = Path(__file__).parents[2]

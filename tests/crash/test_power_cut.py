@@ -16,8 +16,8 @@ from recalld.app.engine import Engine
 from recalld.app.talk import TalkVerbs
 from recalld.domain.caller import Caller
 from recalld.ports.bundle import Ports
-from tests.contract.ledger_house import sound
-from tests.house_fixture import House, house_at, plant
+from tests.contract.ledger_harness import sound
+from tests.harness import Harness, harness_at, plant
 
 FOLDER = {
     "guide/install.md": "# Install\n\nTake the amber package and unpack it.\n",
@@ -79,9 +79,13 @@ class Wired:
         return Wired(self._port.tenant(caller, bulk=bulk), self._wire)
 
 
-def wired(house: House, wire: Wire) -> House:
-    ports: Ports = replace(house.ports, ledger=Wired(house.ports.ledger, wire), blobs=Wired(house.ports.blobs, wire))
-    return replace(house, r=Engine(ports, house.r.config, Caller(), house.r._housekeeping), ports=ports)
+def wired(harness: Harness, wire: Wire) -> Harness:
+    ports: Ports = replace(
+        harness.ports, ledger=Wired(harness.ports.ledger, wire), blobs=Wired(harness.ports.blobs, wire)
+    )
+    return replace(
+        harness, engine=Engine(ports, harness.engine.config, Caller(), harness.engine._housekeeping), ports=ports
+    )
 
 
 @dataclass
@@ -95,7 +99,7 @@ class Accepted:
     imports: list[str] = field(default_factory=list)
 
 
-async def _story(house: House, upload: Path, accepted: Accepted) -> None:
+async def _story(harness: Harness, upload: Path, accepted: Accepted) -> None:
     """A little of everything: write, import, talk, commit, rewrite, move and remove, with the work that follows."""
     base = "viking://resources"
     for name, text in (
@@ -103,74 +107,74 @@ async def _story(house: House, upload: Path, accepted: Accepted) -> None:
         ("two", "# Two\n\nsecond"),
         ("large", "# Large\n\n" + "fjord " * 12_000),
     ):
-        await house.write(f"{base}/desk/{name}.md", text, mode="create")
+        await harness.write(f"{base}/desk/{name}.md", text, mode="create")
         accepted.texts[f"{base}/desk/{name}.md"] = text
-    added = await house.r.add(upload, to=f"{base}/manual")
+    added = await harness.engine.add(upload, to=f"{base}/manual")
     accepted.imports.append(added.task_id)
     for text in SAID:
-        told = await house.say("talk", text)
+        told = await harness.say("talk", text)
         accepted.said += told.message_ids
     part = {"type": "tool", "tool_id": "c", "tool_name": "bash", "tool_output": OUTPUT}
-    accepted.said += (await house.say("talk", {"role": "assistant", "parts": [part]})).message_ids
-    await house.settle()
-    accepted.archives += (await house.commit("talk")).archived
-    await house.write(f"{base}/desk/one.md", "# One\n\nrewritten")
+    accepted.said += (await harness.say("talk", {"role": "assistant", "parts": [part]})).message_ids
+    await harness.settle()
+    accepted.archives += (await harness.commit("talk")).archived
+    await harness.write(f"{base}/desk/one.md", "# One\n\nrewritten")
     accepted.texts[f"{base}/desk/one.md"] = "# One\n\nrewritten"
-    await house.r.mv(f"{base}/desk/two.md", f"{base}/shelf/two.md")
+    await harness.engine.mv(f"{base}/desk/two.md", f"{base}/shelf/two.md")
     accepted.texts[f"{base}/shelf/two.md"] = accepted.texts.pop(f"{base}/desk/two.md")
-    await house.r.rm(f"{base}/manual/guide/usage.md")
+    await harness.engine.rm(f"{base}/manual/guide/usage.md")
     accepted.gone.add("usage.md")
-    await house.settle()
+    await harness.settle()
 
 
 async def _live(folder: Path, upload: Path, wire: Wire) -> tuple[Accepted, float]:
     """One life, cut short or not; returns what was accepted, and when it ended."""
     accepted = Accepted()
-    async with house_at(folder, **HASH) as house:
+    async with harness_at(folder, **HASH) as harness:
         try:
-            await _story(wired(house, wire), upload, accepted)
+            await _story(wired(harness, wire), upload, accepted)
         except (PowerCut, BaseExceptionGroup):
             assert wire.dead
-        return accepted, house.clock.now()
+        return accepted, harness.clock.now()
 
 
 async def _start_again(folder: Path, accepted: Accepted, now: float) -> None:
     """Open the folder, let the work end, and hold the store against what was accepted and what must always be so."""
-    async with house_at(folder, **HASH) as house:
-        house.clock.advance(now - house.clock.now() + 1)
-        await house.settle()
-        await _holds(house, accepted)
-        await invariants(house)
-        await _overviews(house, accepted)
+    async with harness_at(folder, **HASH) as harness:
+        harness.clock.advance(now - harness.clock.now() + 1)
+        await harness.settle()
+        await _holds(harness, accepted)
+        await invariants(harness)
+        await _overviews(harness, accepted)
     assert sound(folder)
 
 
-async def _holds(house: House, accepted: Accepted) -> None:
+async def _holds(harness: Harness, accepted: Accepted) -> None:
     for uri, text in accepted.texts.items():
         # A rewrite or a move that was under way may have happened.
         places = {uri, uri.replace("/desk/", "/shelf/")} if uri.endswith("two.md") else {uri}
-        found = [await house.r.read(place) for place in places if await _is_there(house, place)]
+        found = [await harness.engine.read(place) for place in places if await _is_there(harness, place)]
         assert len(found) == 1
         assert found[0] == text or "rewritten" in found[0]
-    tenant = house.ports.ledger.tenant(Caller())
+    tenant = harness.ports.ledger.tenant(Caller())
     if accepted.said:
         stored = [m.id for m in await tenant.messages("talk")]
         assert stored[: len(accepted.said)] == accepted.said
         assert len(stored) == len(set(stored)) <= len(accepted.said) + 1
-        outputs = await house.r.verbs(TalkVerbs).tool_results("talk")
+        outputs = await harness.engine.verbs(TalkVerbs).tool_results("talk")
         assert {f["message_id"] for f in outputs} == set(stored[len(SAID) : len(SAID) + 1])
         for facts in outputs:
-            assert await house.r.read(facts["storage_uri"]) == OUTPUT
+            assert await harness.engine.read(facts["storage_uri"]) == OUTPUT
         archives = await tenant.archives("talk")
         assert accepted.archives <= len(archives) <= 1
         assert all(a.state == "done" for a in archives)
     for task in accepted.imports:
-        assert (await house.r.task(task)).status == "completed"
-        assert await house.r.read("viking://resources/manual/notes/plan.md") == FOLDER["notes/plan.md"]
+        assert (await harness.engine.task(task)).status == "completed"
+        assert await harness.engine.read("viking://resources/manual/notes/plan.md") == FOLDER["notes/plan.md"]
 
 
-async def _is_there(house: House, uri: str) -> bool:
-    return uri in {str(e.node.uri) for e in await house.r.tree("viking://resources", depth=9)}
+async def _is_there(harness: Harness, uri: str) -> bool:
+    return uri in {str(e.node.uri) for e in await harness.engine.tree("viking://resources", depth=9)}
 
 
 # What belongs to a session is found by its messages.
@@ -201,17 +205,17 @@ NEVER = {
 }
 
 
-async def invariants(house: House) -> None:
-    assert await house.r.check() == []
+async def invariants(harness: Harness) -> None:
+    assert await harness.engine.check() == []
     for what, sql in NEVER.items():
-        found = await house.ports.ledger.readers.read(lambda c, s=sql: c.execute(s).fetchall())  # type: ignore[attr-defined]
+        found = await harness.ports.ledger.readers.read(lambda c, s=sql: c.execute(s).fetchall())  # type: ignore[attr-defined]
         assert found == [], what
 
 
-async def _overviews(house: House, accepted: Accepted) -> None:
+async def _overviews(harness: Harness, accepted: Accepted) -> None:
     """No directory speaks of what has gone from it."""
-    tenant = house.ports.ledger.tenant(Caller())
-    for entry in await house.r.tree("viking://resources", depth=9):
+    tenant = harness.ports.ledger.tenant(Caller())
+    for entry in await harness.engine.tree("viking://resources", depth=9):
         if not entry.node.is_dir:
             continue
         tiers = await tenant.tiers(entry.node.uri)

@@ -16,7 +16,7 @@ import pytest
 
 from bench.server import Server
 from tests.fakes.provider import Asked, Provider, provider
-from tests.faults.test_live_providers import heal, house, message, remember, tasks_told
+from tests.faults.test_live_providers import heal, message, remember, server_with, tasks_told
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 RATE, TAKES_S = 20, 0.2
@@ -70,7 +70,7 @@ async def steadily(server: Server, seconds: float) -> Asking:
 
 
 async def test_few_finds_lack_vectors_where_one_answer_in_twenty_is_a_429(tmp_path: Path) -> None:
-    async with provider() as fake, house(tmp_path, embedder=fake) as server:
+    async with provider() as fake, server_with(tmp_path, embedder=fake) as server:
         fake.__class__ = Limiting
         assert isinstance(fake, Limiting)
         fake.delay_s, fake.retry_after, fake.refusing = TAKES_S, "1", True
@@ -85,7 +85,7 @@ async def test_few_finds_lack_vectors_where_one_answer_in_twenty_is_a_429(tmp_pa
 
 async def test_finds_have_vectors_again_two_seconds_after_a_hang(tmp_path: Path) -> None:
     hangs, heals, ends = 3.0, 13.0, 28.0
-    async with provider() as fake, house(tmp_path, embedder=fake) as server:
+    async with provider() as fake, server_with(tmp_path, embedder=fake) as server:
         fake.delay_s = TAKES_S
         before = len(fake.seen)
         run = asyncio.create_task(steadily(server, ends))
@@ -114,7 +114,7 @@ async def test_a_commits_memories_are_there_soon_beside_those_of_seven_others(tm
     async with (
         provider() as other,
         provider(says=remember) as fake,
-        house(tmp_path, embedder=other, model=fake) as server,
+        server_with(tmp_path, embedder=other, model=fake) as server,
     ):
         fake.delay_s = MODEL_TAKES_S
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/v1", timeout=60) as http:

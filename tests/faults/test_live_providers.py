@@ -74,7 +74,7 @@ class Run:
 
 
 @asynccontextmanager
-async def house(folder: Path, **providers: Provider) -> AsyncIterator[Server]:
+async def server_with(folder: Path, **providers: Provider) -> AsyncIterator[Server]:
     """A server whose ``embedder``, ``reranker`` and ``model`` are fakes, with some files in it."""
     settings = {"RECALLD_MODEL__CALLS_PER_DAY_MAX": "100000", "RECALLD_MODEL__TOKENS_PER_DAY_MAX": "100000000"}
     kinds = {"embedder": "openai", "reranker": "tei", "model": "openai"}
@@ -233,7 +233,7 @@ async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, f
     async with (
         provider() as fake,
         provider() as other,
-        house(tmp_path, embedder=fake, reranker=other) as server,
+        server_with(tmp_path, embedder=fake, reranker=other) as server,
         resting(tmp_path) as idle,
     ):
         do(fake, fault)
@@ -249,7 +249,7 @@ async def test_a_crowd_that_searches_does_not_notice_the_reranker(tmp_path: Path
     async with (
         provider() as fake,
         provider() as other,
-        house(tmp_path, embedder=other, reranker=fake) as server,
+        server_with(tmp_path, embedder=other, reranker=fake) as server,
         resting(tmp_path) as idle,
     ):
         do(fake, fault)
@@ -283,7 +283,7 @@ async def test_a_crowd_does_not_notice_the_language_model(tmp_path: Path, fault:
     async with (
         provider() as other,
         provider(says=remember) as fake,
-        house(tmp_path, embedder=other, model=fake) as server,
+        server_with(tmp_path, embedder=other, model=fake) as server,
         resting(tmp_path) as idle,
     ):
         do(fake, fault)
@@ -295,7 +295,7 @@ async def test_a_crowd_does_not_notice_the_language_model(tmp_path: Path, fault:
 
 
 async def test_a_crowd_does_not_notice_a_frozen_worker(tmp_path: Path) -> None:
-    async with provider() as fake, house(tmp_path, embedder=fake) as server, resting(tmp_path) as idle:
+    async with provider() as fake, server_with(tmp_path, embedder=fake) as server, resting(tmp_path) as idle:
         (worker,) = psutil.Process(server.process.pid).children()
         worker.send_signal(signal.SIGSTOP)
         run = await crowd(server, idle, "find")
@@ -305,7 +305,7 @@ async def test_a_crowd_does_not_notice_a_frozen_worker(tmp_path: Path) -> None:
 
 
 async def test_a_crowd_recalls_while_somebody_holds_the_stores_write_lock(tmp_path: Path) -> None:
-    async with provider() as fake, house(tmp_path, embedder=fake) as server, resting(tmp_path) as idle:
+    async with provider() as fake, server_with(tmp_path, embedder=fake) as server, resting(tmp_path) as idle:
         await everybody_says(server, 0)
         with closing(sqlite3.connect(server.data / "recalld.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -334,7 +334,7 @@ async def test_a_crowd_recalls_while_the_disk_is_full(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     with small_disk(disk):
-        async with provider() as fake, house(disk, embedder=fake) as server, resting(tmp_path) as idle:
+        async with provider() as fake, server_with(disk, embedder=fake) as server, resting(tmp_path) as idle:
             await everybody_says(server, 0)
             ballast = disk / "ballast"
             with ballast.open("wb", buffering=0) as file, suppress(OSError):

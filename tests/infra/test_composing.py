@@ -11,7 +11,7 @@ from recalld.infra.composing import compose_names
 from recalld.infra.datafile import connect
 from recalld.infra.migration import migrate
 from recalld.infra.schema import MIGRATIONS, SCHEMA_VERSION
-from tests.house_fixture import house_at
+from tests.harness import harness_at
 
 LOOSE, TIGHT = (unicodedata.normalize(form, "Café.md") for form in ("NFD", "NFC"))
 FOLDER = unicodedata.normalize("NFD", "Zürich")
@@ -31,27 +31,27 @@ def age(folder: Path, *names: tuple[str, str]) -> None:
 
 @pytest.mark.loop_may_block  # an old store is made with the loop at hand
 async def test_names_of_an_old_store_are_found_by_either_spelling(tmp_path: Path) -> None:
-    async with house_at(tmp_path) as house:
-        await house.write(f"{ROOT}/folder/cafe.md", "Opens at seven.")
-        await house.settle()
-        before = (await house.r.stat(f"{ROOT}/folder/cafe.md")).id
+    async with harness_at(tmp_path) as harness:
+        await harness.write(f"{ROOT}/folder/cafe.md", "Opens at seven.")
+        await harness.settle()
+        before = (await harness.engine.stat(f"{ROOT}/folder/cafe.md")).id
     age(tmp_path, ("cafe.md", LOOSE), ("folder", FOLDER))
-    async with house_at(tmp_path) as house:
+    async with harness_at(tmp_path) as harness:
         for name in (LOOSE, TIGHT):
-            assert (await house.r.stat(f"{ROOT}/{FOLDER}/{name}")).id == before
-        assert await house.found("seven") == [f"{ROOT}/Zürich/{TIGHT}"]
-        moves = [e for e in await house.ports.ledger.tenant(house.r.caller).log(limit=1_000) if e.op == "move"]
+            assert (await harness.engine.stat(f"{ROOT}/{FOLDER}/{name}")).id == before
+        assert await harness.found("seven") == [f"{ROOT}/Zürich/{TIGHT}"]
+        moves = [e for e in await harness.ports.ledger.tenant(harness.engine.caller).log(limit=1_000) if e.op == "move"]
         assert [e.uri for e in moves][-1] == f"{ROOT}/Zürich/{TIGHT}"
 
 
 @pytest.mark.loop_may_block  # as above
 async def test_two_spellings_of_one_name_stay_two_files(tmp_path: Path) -> None:
-    async with house_at(tmp_path) as house:
-        await house.write(f"{ROOT}/{TIGHT}", "composed")
-        await house.write(f"{ROOT}/cafe.md", "loose")
+    async with harness_at(tmp_path) as harness:
+        await harness.write(f"{ROOT}/{TIGHT}", "composed")
+        await harness.write(f"{ROOT}/cafe.md", "loose")
     age(tmp_path, ("cafe.md", LOOSE))
-    async with house_at(tmp_path) as house:
-        assert await house.texts_below(ROOT) == {TIGHT: "composed", "Café_1.md": "loose"}
+    async with harness_at(tmp_path) as harness:
+        assert await harness.texts_below(ROOT) == {TIGHT: "composed", "Café_1.md": "loose"}
 
 
 def test_a_new_store_has_nothing_to_compose(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ GET /
 
 
 @pytest.mark.parametrize("line", OPEN.strip().splitlines())
-def test_the_root_key_runs_the_house(line: str) -> None:
+def test_the_root_key_administers_the_server(line: str) -> None:
     assert root_key_may(*line.split())
 
 

@@ -1,7 +1,7 @@
-"""Stories on a real engine: see ``tests/house_fixture.py``."""
+"""Tests on a real engine: see ``tests/harness.py``."""
 
 from __future__ import annotations
 
-from tests.house_fixture import dense_house, house
+from tests.harness import dense_harness, harness
 
-__all__ = ["dense_house", "house"]
+__all__ = ["dense_harness", "harness"]

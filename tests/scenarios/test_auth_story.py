@@ -18,7 +18,7 @@ from recalld.surfaces.http.models.envelope import envelope_of
 from recalld.surfaces.http.serve import listen
 from recalld.surfaces.mcp.mount import Mcp
 from tests.auth_fixture import API, ROOT_KEY, Answer, Place, place_at
-from tests.house_fixture import plant
+from tests.harness import plant
 from tests.live import serving
 
 NOTE = "viking://~/memories/events/note.md"
@@ -57,7 +57,7 @@ async def test_a_key_is_refused_before_the_body_is_read(place: Place) -> None:
     assert answer.status == 401
     upload = await place.ask("no", "POST", "/resources/temp_upload", files={"file": ("a.md", b"words")})
     assert upload.status == 401
-    assert not place.house.r.upload_dir.is_dir() or list(place.house.r.upload_dir.iterdir()) == []
+    assert not place.harness.engine.upload_dir.is_dir() or list(place.harness.engine.upload_dir.iterdir()) == []
 
 
 async def test_a_key_comes_either_way_and_says_who_it_is_whatever_other_headers_say(place: Place) -> None:
@@ -268,13 +268,13 @@ async def test_a_users_work_that_has_begun_ends_before_the_user_is_removed(place
     upload = await place.ask("acme/bob", "POST", "/resources/temp_upload", files={"file": ("a.md", b"# A\n\nwords\n")})
     body = {"temp_file_id": upload.result["temp_file_id"], "to": "viking://~/resources/a"}
     await place.ask("acme/bob", "POST", "/resources", json=body)
-    (running,) = [j for j in await place.house.lease(8) if j.kind == "import"]
+    (running,) = [j for j in await place.harness.lease(8) if j.kind == "import"]
     gone = await place.ask("acme/ana", "DELETE", "/admin/accounts/acme/users/bob")
-    (leaving,) = await place.house.lease(8)
-    await run_job(leaving, place.house.ports)
+    (leaving,) = await place.harness.lease(8)
+    await run_job(leaving, place.harness.ports)
     task = await place.ask("acme/ana", "GET", f"/tasks/{gone.result['task_id']}")
     assert task.result["status"] == "pending"
-    await run_job(running, place.house.ports)
+    await run_job(running, place.harness.ports)
     await place.settle()
     task = await place.ask("acme/ana", "GET", f"/tasks/{gone.result['task_id']}")
     assert task.result["status"] == "completed"

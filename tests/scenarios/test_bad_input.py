@@ -25,28 +25,28 @@ from recalld.infra.schema import SCHEMA_VERSION
 from recalld.infra.sqlite import Store
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.http.body import JSON_BYTES_MAX
-from tests.house_fixture import House, plant
+from tests.harness import Harness, plant
 
 API = "/api/v1"
 
 
 @dataclass(slots=True)
 class Wire:
-    """A house behind its HTTP surface."""
+    """An engine behind its HTTP surface."""
 
-    house: House
+    harness: Harness
     http: httpx.AsyncClient
 
     async def refused(self, method: str, path: str, **request: Any) -> tuple[int, str]:
         """Status and code of a call that must be refused with a remedy and change nothing."""
-        before = await self.house.state()
+        before = await self.harness.state()
         answer = await self.http.request(method, API + path, **request)
         assert answer.status_code >= 400, answer.text
         error = answer.json()["error"]
         assert answer.json()["status"] == "error"
         assert len(error["message"]) > 10, error
         assert "Traceback" not in answer.text
-        assert await self.house.state() == before
+        assert await self.harness.state() == before
         return answer.status_code, error["code"]
 
     async def done(self, method: str, path: str, **request: Any) -> Any:
@@ -66,17 +66,17 @@ class Wire:
 
 
 @asynccontextmanager
-async def wired(house: House) -> AsyncIterator[Wire]:
-    app = create_app(house.r, ServerConfig())
+async def wired(harness: Harness) -> AsyncIterator[Wire]:
+    app = create_app(harness.engine, ServerConfig())
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
-        yield Wire(house, http)
+        yield Wire(harness, http)
     app.front.close()
 
 
 @pytest.fixture
-async def wire(house: House) -> AsyncIterator[Wire]:
-    async with wired(house) as made:
+async def wire(harness: Harness) -> AsyncIterator[Wire]:
+    async with wired(harness) as made:
         yield made
 
 
@@ -137,11 +137,11 @@ async def test_a_reserved_name_is_not_written(wire: Wire, name: str) -> None:
     assert await wire.refused("POST", "/content/write", json=body) == (400, "INVALID_ARGUMENT")
 
 
-async def test_a_lone_surrogate_is_no_name(house: House) -> None:
-    before = await house.state()
+async def test_a_lone_surrogate_is_no_name(harness: Harness) -> None:
+    before = await harness.state()
     with pytest.raises(RecalldError):
-        await house.write("viking://resources/\ud83d.md", "x")
-    assert await house.state() == before
+        await harness.write("viking://resources/\ud83d.md", "x")
+    assert await harness.state() == before
 
 
 # --------------------------------------------------------------------- bodies
@@ -175,7 +175,7 @@ async def test_a_gigabyte_is_refused_by_its_declared_size_before_a_byte_is_read(
     assert UPLOAD_BYTES_MAX < 1 << 30
     assert (await wire.refused("POST", "/resources/temp_upload", content=body(), headers=form))[0] in {400, 413}
     assert read <= 2
-    assert list(wire.house.r.upload_dir.glob("*")) == []
+    assert list(wire.harness.engine.upload_dir.glob("*")) == []
 
 
 async def test_a_body_that_hides_its_size_is_counted(wire: Wire) -> None:
@@ -203,11 +203,11 @@ async def test_a_body_that_hides_its_size_is_counted(wire: Wire) -> None:
     ],
 )
 async def test_an_unknown_field_is_named_on_strict_routes(wire: Wire, path: str, body: dict[str, Any]) -> None:
-    before = await wire.house.state()
+    before = await wire.harness.state()
     answer = await wire.http.post(API + path, json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_ARGUMENT")
     assert "colour" in answer.text
-    assert await wire.house.state() == before
+    assert await wire.harness.state() == before
 
 
 @pytest.mark.parametrize(
@@ -233,12 +233,12 @@ async def test_json_ten_thousand_deep_is_refused_as_a_body(wire: Wire) -> None:
 @pytest.mark.parametrize("ending", [".json", ".yaml", ".toml", ".html", ".md", ".jsonl", ".csv", ".py", ".xml"])
 @pytest.mark.parametrize("mark", ["[", "{", "<div>", "- ", "> ", "(", "*"])
 async def test_a_file_ten_thousand_deep_is_stored_and_found(
-    house: House, ending: str, mark: str, tmp_path: Path
+    harness: Harness, ending: str, mark: str, tmp_path: Path
 ) -> None:
     deep = "quicksilver " + mark * 10_000
-    task = await house.add(plant(tmp_path / "deep", {f"a{ending}": deep}), split=False)
+    task = await harness.add(plant(tmp_path / "deep", {f"a{ending}": deep}), split=False)
     assert task.status == "completed", task.error
-    assert await house.r.read(f"viking://resources/deep/a{ending}") == deep
+    assert await harness.engine.read(f"viking://resources/deep/a{ending}") == deep
 
 
 # ---------------------------------------------------------------------- zips
@@ -293,44 +293,44 @@ async def test_a_path_of_the_servers_own_disk_is_not_read(wire: Wire) -> None:
 
 
 # --------------------------------------------------------------------- files
-async def test_a_single_line_of_100_megabytes_is_refused_by_its_size(house: House, tmp_path: Path) -> None:
+async def test_a_single_line_of_100_megabytes_is_refused_by_its_size(harness: Harness, tmp_path: Path) -> None:
     path = tmp_path / "line.txt"
     with open(path, "wb") as file:
         file.write(b"one long line " * 1_000)
         file.truncate(100 << 20)
-    before = await house.state()
+    before = await harness.state()
     with pytest.raises(RecalldError, match="too large") as refused:
-        await house.r.add(path)
-    assert (refused.value.code, await house.state()) == ("INVALID_ARGUMENT", before)
+        await harness.engine.add(path)
+    assert (refused.value.code, await harness.state()) == ("INVALID_ARGUMENT", before)
 
 
-async def test_beside_a_file_too_large_the_rest_comes_in(house: House, tmp_path: Path) -> None:
+async def test_beside_a_file_too_large_the_rest_comes_in(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {"a.md": "heron", "line.txt": "one long line " * 1_000})
     with open(folder / "line.txt", "r+b") as file:
         file.truncate(100 << 20)
-    task = await house.add(folder)
+    task = await harness.add(folder)
     assert "line.txt: too large" in " ".join((task.result or {})["warnings"])
-    assert list(await house.texts_below("viking://resources/src")) == ["a.md"]
+    assert list(await harness.texts_below("viking://resources/src")) == ["a.md"]
 
 
-async def test_bytes_that_are_no_utf8_are_read_and_reported(house: House, tmp_path: Path) -> None:
-    task = await house.add(
+async def test_bytes_that_are_no_utf8_are_read_and_reported(harness: Harness, tmp_path: Path) -> None:
+    task = await harness.add(
         plant(tmp_path / "src", {"a.md": b"caf\xe9 heron \xff\xfe", "b.md": "苍鹭站着".encode("gb18030")})
     )
     assert len((task.result or {})["warnings"]) == 2
-    assert await house.found("heron") == ["viking://resources/src/a.md"]
-    assert await house.found("苍鹭") == ["viking://resources/src/b.md"]
+    assert await harness.found("heron") == ["viking://resources/src/a.md"]
+    assert await harness.found("苍鹭") == ["viking://resources/src/b.md"]
 
 
-async def test_bytes_that_are_no_utf8_in_a_write_are_kept_as_they_are(house: House) -> None:
-    await house.write("viking://resources/a.md", b"heron \xff\xfe\xfa")
-    assert await house.r.read_bytes("viking://resources/a.md") == b"heron \xff\xfe\xfa"
-    assert "heron" in await house.r.read("viking://resources/a.md")
+async def test_bytes_that_are_no_utf8_in_a_write_are_kept_as_they_are(harness: Harness) -> None:
+    await harness.write("viking://resources/a.md", b"heron \xff\xfe\xfa")
+    assert await harness.engine.read_bytes("viking://resources/a.md") == b"heron \xff\xfe\xfa"
+    assert "heron" in await harness.engine.read("viking://resources/a.md")
 
 
 # ------------------------------------------------------------------ patterns
 async def test_a_pattern_that_backtracks_without_end_ends(wire: Wire) -> None:
-    await wire.house.write("viking://resources/a.md", "a" * 50_000 + "b")
+    await wire.harness.write("viking://resources/a.md", "a" * 50_000 + "b")
     body = {"uri": "viking://resources", "pattern": "(a*)*$|(a|aa)+$|(a+)+$"}
     assert (await wire.done("POST", "/search/grep", json=body))["count"] in {0, 1}
 
@@ -361,8 +361,8 @@ async def test_a_glob_that_is_none_is_400(wire: Wire, pattern: str) -> None:
 
 
 # --------------------------------------------------------------------- disks
-async def _set_pages_max(house: House, count: int) -> None:
-    ledger = house.ports.ledger
+async def _set_pages_max(harness: Harness, count: int) -> None:
+    ledger = harness.ports.ledger
     assert isinstance(ledger, SqliteLedger)
     assert isinstance(ledger.readers, Store)
 
@@ -373,43 +373,43 @@ async def _set_pages_max(house: House, count: int) -> None:
 
 
 async def test_a_full_disk_is_a_clear_refusal_and_nothing_is_lost(wire: Wire) -> None:
-    house = wire.house
-    await house.write("viking://resources/a.md", "the heron stood still")
-    await house.say("s", "the stork flew")
-    await _set_pages_max(house, 1)
+    harness = wire.harness
+    await harness.write("viking://resources/a.md", "the heron stood still")
+    await harness.say("s", "the stork flew")
+    await _set_pages_max(harness, 1)
     body = {"uri": "viking://resources/b.md", "content": "crane " * 10_000}
     assert await wire.refused("POST", "/content/write", json=body) == (503, "UNAVAILABLE")
     with pytest.raises(Upstream, match="disk is full"):
-        await house.say("s", "words " * 20_000)
-    assert await house.found("heron") == ["viking://resources/a.md"]
-    assert (await house.r.session("s")).message_count == 1
-    await _set_pages_max(house, 1_000_000)
-    await house.write("viking://resources/b.md", "crane")
-    await house.settle()
-    assert await house.found("crane") == ["viking://resources/b.md"]
-    assert await house.r.check() == []
+        await harness.say("s", "words " * 20_000)
+    assert await harness.found("heron") == ["viking://resources/a.md"]
+    assert (await harness.engine.session("s")).message_count == 1
+    await _set_pages_max(harness, 1_000_000)
+    await harness.write("viking://resources/b.md", "crane")
+    await harness.settle()
+    assert await harness.found("crane") == ["viking://resources/b.md"]
+    assert await harness.engine.check() == []
 
 
-async def test_an_import_that_meets_a_full_disk_is_tried_again(house: House, tmp_path: Path) -> None:
-    added = await house.r.add(
+async def test_an_import_that_meets_a_full_disk_is_tried_again(harness: Harness, tmp_path: Path) -> None:
+    added = await harness.engine.add(
         plant(tmp_path / "src", {f"{i}.md": f"heron {i} " + "wide " * 5_000 for i in range(9)}), split=False
     )
-    job = await house.lease_of("import")
-    await _set_pages_max(house, 1)
-    await run_job(job, house.ports)
-    assert (await house.r.task(added.task_id)).status in {"pending", "running"}
-    await _set_pages_max(house, 1_000_000)
-    await house.settle()
-    assert (await house.r.task(added.task_id)).status == "completed"
-    assert len(await house.texts_below("viking://resources/src")) == 9
+    job = await harness.lease_of("import")
+    await _set_pages_max(harness, 1)
+    await run_job(job, harness.ports)
+    assert (await harness.engine.task(added.task_id)).status in {"pending", "running"}
+    await _set_pages_max(harness, 1_000_000)
+    await harness.settle()
+    assert (await harness.engine.task(added.task_id)).status == "completed"
+    assert len(await harness.texts_below("viking://resources/src")) == 9
 
 
-async def test_a_folder_that_is_open_is_refused_in_one_sentence(house: House) -> None:
+async def test_a_folder_that_is_open_is_refused_in_one_sentence(harness: Harness) -> None:
     with pytest.raises(Conflict, match="another recalld has .* open") as refused:
-        async with Engine.open(house.folder, embedder={"kind": "none"}):
+        async with Engine.open(harness.folder, embedder={"kind": "none"}):
             pass
     assert (refused.value.code, "\n" in str(refused.value)) == ("FAILED_PRECONDITION", False)
-    await house.write("viking://resources/a.md", "the first one goes on")
+    await harness.write("viking://resources/a.md", "the first one goes on")
 
 
 @pytest.mark.loop_may_block  # the test itself prepares the file

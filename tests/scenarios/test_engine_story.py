@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recalld.app.engine import Engine
 from recalld.infra.tripwire import Tripwire
-from tests.house_fixture import plant
+from tests.harness import plant
 
 DECISION = "I decided that we move to Lisbon in March."
 

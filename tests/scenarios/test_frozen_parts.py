@@ -29,7 +29,7 @@ READERS, WAITING_MAX = 2, 256
 
 
 @asynccontextmanager
-async def house(folder: Path, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def client_at(folder: Path, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A store with one file, and routes over it."""
     settings.setdefault("embedder", {"kind": "hash"})
     server = {"recall_deadline_s": DEADLINE_S}
@@ -72,7 +72,7 @@ async def finds(http: httpx.AsyncClient, route: str = "find") -> tuple[list[str]
 async def test_the_querys_embedding(tmp_path: Path) -> None:
     async with provider() as fake:
         embedder = {"kind": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH, "deadline_s": 0.2}
-        async with house(tmp_path, embedder=embedder) as http:
+        async with client_at(tmp_path, embedder=embedder) as http:
             fake.fault = "hang"
             assert await finds(http) == ([HERON], "embedder")
 
@@ -80,20 +80,20 @@ async def test_the_querys_embedding(tmp_path: Path) -> None:
 async def test_the_reranker(tmp_path: Path) -> None:
     async with (
         provider(fault="hang") as fake,
-        house(tmp_path, reranker={"kind": "tei", "base_url": fake.url, "deadline_s": 0.2}) as http,
+        client_at(tmp_path, reranker={"kind": "tei", "base_url": fake.url, "deadline_s": 0.2}) as http,
     ):
         assert await finds(http, "search") == ([HERON], "reranker")
 
 
 async def test_the_vector_index(tmp_path: Path) -> None:
-    async with house(tmp_path) as http:
+    async with client_at(tmp_path) as http:
         with frozen(ExactIndex, "_cosines"):
             assert await finds(http) == ([HERON], "vectors")
 
 
 async def test_the_stores_reads(tmp_path: Path) -> None:
     """Nothing is left to answer with: each question ends with its deadline, one too many at once, and health stays."""
-    async with house(tmp_path) as http:
+    async with client_at(tmp_path) as http:
         with frozen(readers._Lines, "_run") as reached:
             stats = [asyncio.ensure_future(http.get("/api/v1/fs/stat", params={"uri": HERON})) for _ in range(4)]
             while not reached.is_set():

@@ -11,7 +11,7 @@ from recalld.adapters.embedder import e5, minilm
 from recalld.app.housekeeping import Housekeeping
 from recalld.app.worker import run_job
 from recalld.infra.watchdog import Watchdog
-from tests.house_fixture import house_at
+from tests.harness import harness_at
 
 NOTE = "viking://resources/heron.md"
 
@@ -23,18 +23,18 @@ async def test_a_missing_extra_is_told_in_one_line_and_kills_no_work(
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     kind = module.plugin.name  # type: ignore[attr-defined]
-    async with house_at(tmp_path, embedder={"kind": kind}) as house:
-        keeper = Housekeeping(house.ports, house.r.config, Watchdog())
+    async with harness_at(tmp_path, embedder={"kind": kind}) as harness:
+        keeper = Housekeeping(harness.ports, harness.engine.config, Watchdog())
         for _ in range(3):
             await keeper.round()
         told = [record.getMessage() for record in caplog.records if "extra" in record.getMessage()]
         assert len(told) == 1
         assert f"pip install 'recalld[{kind}]'" in told[0]
-        await house.write(NOTE, "the heron stood still by the water")
-        for job in await house.lease(20):
+        await harness.write(NOTE, "the heron stood still by the water")
+        for job in await harness.lease(20):
             if job.kind == "embed":
-                await run_job(job, house.ports)
-        assert (await house.queue("embed")).dead == 0
-        answer = await house.r.find("heron water")
+                await run_job(job, harness.ports)
+        assert (await harness.queue("embed")).dead == 0
+        answer = await harness.engine.find("heron water")
         assert ([str(hit.uri) for hit in answer.hits], answer.degraded) == ([NOTE], ("embedder",))
         assert not [record for record in caplog.records if record.exc_info or "Traceback" in record.getMessage()]

@@ -24,7 +24,7 @@ from recalld.surfaces.http.app import create_app
 from recalld.surfaces.http.models.envelope import envelope_of
 from recalld.surfaces.http.models.usage import UsageResult
 from tests.fakes.provider import Asked, Provider, provider
-from tests.house_fixture import House, house_at, plant
+from tests.harness import Harness, harness_at, plant
 
 BIRDS = "viking://resources/birds"
 HERON = f"{BIRDS}/heron.md"
@@ -45,22 +45,22 @@ def says(asked: Asked) -> str:
 
 
 @asynccontextmanager
-async def house_with(folder: Path, fake: Provider, **more: Any) -> AsyncIterator[House]:
+async def harness_with(folder: Path, fake: Provider, **more: Any) -> AsyncIterator[Harness]:
     section = {"kind": "openai", "base_url": fake.url, "model": "m", "deadline_s": 5.0, **more}
-    async with house_at(folder, model=section) as house:
-        yield house
+    async with harness_at(folder, model=section) as harness:
+        yield harness
 
 
-async def settled(house: House) -> None:
+async def settled(harness: Harness) -> None:
     """Run what may run within a minute: work put off for long stays where it is."""
     for _ in range(40):
-        for job in await house.lease(8):
-            await run_job(job, house.ports)
-        house.clock.advance(1.5)
+        for job in await harness.lease(8):
+            await run_job(job, harness.ports)
+        harness.clock.advance(1.5)
 
 
-async def abstract(house: House, uri: str) -> str:
-    return (await house.ports.ledger.tenant(house.r.caller).stat(house.r.resolve(uri))).abstract
+async def abstract(harness: Harness, uri: str) -> str:
+    return (await harness.ports.ledger.tenant(harness.engine.caller).stat(harness.engine.resolve(uri))).abstract
 
 
 def questions(fake: Provider) -> list[str]:
@@ -68,15 +68,15 @@ def questions(fake: Provider) -> list[str]:
 
 
 async def test_content_is_found_at_once_and_told_better_later(tmp_path: Path) -> None:
-    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
-        await house.write(HERON, "The heron stood still by the water.")
-        assert await house.found("heron water") == [HERON]
-        assert "heron stood still" in await abstract(house, HERON)
+    async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
+        await harness.write(HERON, "The heron stood still by the water.")
+        assert await harness.found("heron water") == [HERON]
+        assert "heron stood still" in await abstract(harness, HERON)
         assert fake.seen == []
-        await house.settle()
-        assert await abstract(house, HERON) == "zanzibar Name: heron.md"
-        assert await abstract(house, BIRDS) == f"zanzibar Folder: {BIRDS}"
-        assert f"{BIRDS}/.overview.md" in await house.found("quagga", level=[1])
+        await harness.settle()
+        assert await abstract(harness, HERON) == "zanzibar Name: heron.md"
+        assert await abstract(harness, BIRDS) == f"zanzibar Folder: {BIRDS}"
+        assert f"{BIRDS}/.overview.md" in await harness.found("quagga", level=[1])
         # Bottom-up: a directory is described from what the model said of its files.
         (folder,) = [
             s.body["messages"][-1]["content"]
@@ -87,44 +87,44 @@ async def test_content_is_found_at_once_and_told_better_later(tmp_path: Path) ->
 
 
 async def test_nobody_is_asked_twice_about_the_same(tmp_path: Path) -> None:
-    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
-        await house.write(HERON, "The heron stood still by the water.")
-        await house.settle()
+    async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
+        await harness.write(HERON, "The heron stood still by the water.")
+        await harness.settle()
         asked = len(fake.seen)
         assert asked == len(set(questions(fake)))
-        await house.write(HERON, "The heron stood still by the water.")
-        await house.settle()
+        await harness.write(HERON, "The heron stood still by the water.")
+        await harness.settle()
         assert len(fake.seen) == asked
         # Written anew with other words and back: the first answer is still known.
-        await house.write(HERON, "The heron flew.")
-        await house.settle()
+        await harness.write(HERON, "The heron flew.")
+        await harness.settle()
         other = len(fake.seen)
-        await house.write(HERON, "The heron stood still by the water.")
-        await house.settle()
+        await harness.write(HERON, "The heron stood still by the water.")
+        await harness.settle()
         assert len(fake.seen) == other
-        assert await abstract(house, HERON) == "zanzibar Name: heron.md"
+        assert await abstract(harness, HERON) == "zanzibar Name: heron.md"
 
 
 async def test_a_store_at_rest_asks_nothing(tmp_path: Path) -> None:
-    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
-        await house.add(
+    async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
+        await harness.add(
             plant(tmp_path / "src", {f"d{i % 3}/f{i}.md": f"# File {i}\n\nWords of file {i}." for i in range(9)})
         )
         asked = len(fake.seen)
-        await house.say("s", "hello there")
-        await house.settle()
+        await harness.say("s", "hello there")
+        await harness.settle()
         assert len(fake.seen) == asked
-        assert (await house.queue("enrich")).dead == 0
+        assert (await harness.queue("enrich")).dead == 0
 
 
 async def test_what_a_caller_wrote_stays(tmp_path: Path) -> None:
-    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
-        await house.write(HERON, "The heron stood still.")
-        await house.settle()
-        await house.write(f"{BIRDS}/.abstract.md", "My own words.")
-        await house.write(f"{BIRDS}/stork.md", "The stork flew.")
-        await house.settle()
-        assert await abstract(house, BIRDS) == "My own words."
+    async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
+        await harness.write(HERON, "The heron stood still.")
+        await harness.settle()
+        await harness.write(f"{BIRDS}/.abstract.md", "My own words.")
+        await harness.write(f"{BIRDS}/stork.md", "The stork flew.")
+        await harness.settle()
+        assert await abstract(harness, BIRDS) == "My own words."
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -132,115 +132,115 @@ async def test_whatever_the_model_does_the_extractive_words_stand_and_are_better
     tmp_path: Path, fault: str
 ) -> None:
     async with provider(says=says, fault=fault) as fake:
-        async with house_with(tmp_path, fake, deadline_s=0.2) as house:
-            await house.write(HERON, "The heron stood still by the water.")
-            await house.say("s", FACT)
-            did = await house.commit("s")
-            await settled(house)
-            assert "heron stood still" in await abstract(house, HERON)
-            assert (await house.found("heron water"))[0] == HERON
-            result = (await house.r.task(did.task_id)).result
+        async with harness_with(tmp_path, fake, deadline_s=0.2) as harness:
+            await harness.write(HERON, "The heron stood still by the water.")
+            await harness.say("s", FACT)
+            did = await harness.commit("s")
+            await settled(harness)
+            assert "heron stood still" in await abstract(harness, HERON)
+            assert (await harness.found("heron water"))[0] == HERON
+            result = (await harness.engine.task(did.task_id)).result
             assert result is not None
             assert result["memories_extracted"] == {"events": 1}
             assert any(why.startswith("model: ") for why in result["degraded"])
-            memories = await house.texts_below("viking://user/default/memories")
+            memories = await harness.texts_below("viking://user/default/memories")
             assert len(memories) == 1
             if fault != "400":
-                keeper = Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog())
+                keeper = Housekeeping(harness.ports, load_config(None, data=harness.folder), Watchdog())
                 await keeper.round()
                 assert any(reason.startswith("model: ") for reason in keeper.readiness().reasons)
         fake.fault = "ok"
-        async with house_with(tmp_path, fake) as house:  # nothing is held against the provider any more
-            house.clock.advance(HEALED_S)
-            await house.write(f"{BIRDS}/stork.md", "The stork flew.")
-            await house.settle()
+        async with harness_with(tmp_path, fake) as harness:  # nothing is held against the provider any more
+            harness.clock.advance(HEALED_S)
+            await harness.write(f"{BIRDS}/stork.md", "The stork flew.")
+            await harness.settle()
             # 400: what a provider says that is well and cannot read this one text.
-            assert (await abstract(house, HERON)).startswith("zanzibar") == (fault != "400")
-            assert (await abstract(house, f"{BIRDS}/stork.md")).startswith("zanzibar")
-            assert await house.texts_below("viking://user/default/memories") == memories
-            assert (await house.queue("enrich")).dead == 0
-            keeper = Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog())
+            assert (await abstract(harness, HERON)).startswith("zanzibar") == (fault != "400")
+            assert (await abstract(harness, f"{BIRDS}/stork.md")).startswith("zanzibar")
+            assert await harness.texts_below("viking://user/default/memories") == memories
+            assert (await harness.queue("enrich")).dead == 0
+            keeper = Housekeeping(harness.ports, load_config(None, data=harness.folder), Watchdog())
             await keeper.round()
             assert not any(reason.startswith("model") for reason in keeper.readiness().reasons)
 
 
 async def test_a_model_that_talks_nonsense_is_not_asked_again_and_again(tmp_path: Path) -> None:
-    async with provider() as fake, house_with(tmp_path, fake) as house:
-        await house.write(HERON, "The heron stood still by the water.")
-        await house.settle()
+    async with provider() as fake, harness_with(tmp_path, fake) as harness:
+        await harness.write(HERON, "The heron stood still by the water.")
+        await harness.settle()
         asked = len(fake.seen)
-        await house.write(f"{BIRDS}/stork.md", "The stork flew.")
-        await house.settle()
-        assert "heron stood still" in await abstract(house, HERON)
+        await harness.write(f"{BIRDS}/stork.md", "The stork flew.")
+        await harness.settle()
+        assert "heron stood still" in await abstract(harness, HERON)
         assert questions(fake)[asked:].count("Name: heron.md") == 0
 
 
 async def test_an_archive_is_told_and_learnt_from_by_the_model(tmp_path: Path) -> None:
-    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
-        await house.say("s", FACT)
-        did = await house.commit("s")
-        await house.settle()
-        result = (await house.r.task(did.task_id)).result
+    async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
+        await harness.say("s", FACT)
+        did = await harness.commit("s")
+        await harness.settle()
+        result = (await harness.engine.task(did.task_id)).result
         assert result is not None
         assert "degraded" not in result
         assert result["memories_extracted"] == {"events": 1}
         assert result["token_usage"]["llm"] == 30
-        (text,) = (await house.texts_below("viking://user/default/memories")).values()
+        (text,) = (await harness.texts_below("viking://user/default/memories")).values()
         assert "Ana moved to Lisbon zanzibar." in text
         assert f"> {FACT}" in text
-        (uri,) = [u for u in await house.found("zanzibar lisbon") if "/memories/" in u]
-        assert await abstract(house, uri) == "Ana moved to Lisbon zanzibar."
+        (uri,) = [u for u in await harness.found("zanzibar lisbon") if "/memories/" in u]
+        assert await abstract(harness, uri) == "Ana moved to Lisbon zanzibar."
 
 
 async def test_peers_words_are_read_apart(tmp_path: Path) -> None:
-    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
-        await house.say("s", FACT, {"role": "user", "content": "Miso is my cat's name.", "peer_id": "mara"})
-        await house.commit("s")
-        await house.settle()
+    async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
+        await harness.say("s", FACT, {"role": "user", "content": "Miso is my cat's name.", "peer_id": "mara"})
+        await harness.commit("s")
+        await harness.settle()
         asked = [s.body["messages"][-1]["content"] for s in fake.seen if "[m0]" in s.body["messages"][-1]["content"]]
         assert len(asked) == 2
         assert not any("Miso" in one and "Lisbon" in one for one in asked)
 
 
 async def test_the_cap_stops_calls_and_says_so_until_the_next_day(tmp_path: Path) -> None:
-    async with provider(says=says) as fake, house_with(tmp_path, fake, calls_per_day_max=2) as house:
+    async with provider(says=says) as fake, harness_with(tmp_path, fake, calls_per_day_max=2) as harness:
         for name in ("heron", "stork", "crane", "egret"):
-            await house.write(f"{BIRDS}/{name}.md", f"The {name} stood still.")
-        await settled(house)
+            await harness.write(f"{BIRDS}/{name}.md", f"The {name} stood still.")
+        await settled(harness)
         assert len(fake.seen) == 2
-        await house.say("s", FACT)
-        did = await house.commit("s")
-        await settled(house)
+        await harness.say("s", FACT)
+        did = await harness.commit("s")
+        await settled(harness)
         assert len(fake.seen) == 2
-        result = (await house.r.task(did.task_id)).result
+        result = (await harness.engine.task(did.task_id)).result
         assert result is not None
         assert result["memories_extracted"] == {"events": 1}
         assert result["degraded"] == ["model: the daily budget of the language model is used up"]
-        keeper = Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog())
+        keeper = Housekeeping(harness.ports, load_config(None, data=harness.folder), Watchdog())
         await keeper.round()
         assert "model: daily budget used up" in keeper.readiness().reasons
-        assert (await house.queue("enrich")).pending == 1
-        house.clock.advance(86_400)
+        assert (await harness.queue("enrich")).pending == 1
+        harness.clock.advance(86_400)
         await keeper.round()
         assert not any(r.startswith("model") for r in keeper.readiness().reasons)
-        await settled(house)
+        await settled(harness)
         assert len(fake.seen) == 4
 
 
 async def test_tokens_are_capped_by_the_estimate_before_a_call(tmp_path: Path) -> None:
-    async with provider(says=says) as fake, house_with(tmp_path, fake, tokens_per_day_max=1_000) as house:
-        await house.write(HERON, "The heron stood still.")
-        await settled(house)
+    async with provider(says=says) as fake, harness_with(tmp_path, fake, tokens_per_day_max=1_000) as harness:
+        await harness.write(HERON, "The heron stood still.")
+        await settled(harness)
         assert fake.seen == []
-        costs = await house.r.verbs(UsageVerbs).costs(1)
+        costs = await harness.engine.verbs(UsageVerbs).costs(1)
         assert costs.budget.state == "daily budget used up"
         assert sum(row.refused for row in costs.rows) >= 1
 
 
 async def test_an_import_plans_no_more_than_it_may(tmp_path: Path) -> None:
     files = {f"f{i}.md": f"# File {i}\n\nWords of file {i}." for i in range(6)}
-    async with provider(says=says) as fake, house_with(tmp_path, fake, tokens_per_import_max=2_200) as house:
-        task = await house.add(plant(tmp_path / "src", files))
+    async with provider(says=says) as fake, harness_with(tmp_path, fake, tokens_per_import_max=2_200) as harness:
+        task = await harness.add(plant(tmp_path / "src", files))
         assert task.result is not None
         assert task.result["model"]["files_kept_extractive"] == 3
         assert sum(q.startswith("Name: ") for q in questions(fake)) == 3
@@ -248,18 +248,18 @@ async def test_an_import_plans_no_more_than_it_may(tmp_path: Path) -> None:
 
 async def test_an_import_plans_no_more_calls_than_it_may(tmp_path: Path) -> None:
     files = {f"f{i}.md": f"# File {i}\n\nWords of file {i}." for i in range(6)}
-    async with provider(says=says) as fake, house_with(tmp_path, fake, calls_per_import_max=2) as house:
-        task = await house.add(plant(tmp_path / "src", files))
+    async with provider(says=says) as fake, harness_with(tmp_path, fake, calls_per_import_max=2) as harness:
+        task = await harness.add(plant(tmp_path / "src", files))
         assert task.result is not None
         assert (task.result["model"]["calls_planned"], task.result["model"]["files_kept_extractive"]) == (2, 4)
         assert sum(q.startswith("Name: ") for q in questions(fake)) == 2
 
 
 async def test_the_store_s_owner_is_told_what_it_cost(tmp_path: Path) -> None:
-    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
-        await house.write(HERON, "The heron stood still.")
-        await house.settle()
-        app = create_app(house.r, ServerConfig())
+    async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
+        await harness.write(HERON, "The heron stood still.")
+        await harness.settle()
+        app = create_app(harness.engine, ServerConfig())
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as http:
             answer = await http.get("/api/v1/stats/usage", params={"days": 2})
             TypeAdapter(envelope_of(UsageResult)).validate_json(answer.content, strict=True)
@@ -275,57 +275,57 @@ async def test_the_store_s_owner_is_told_what_it_cost(tmp_path: Path) -> None:
 
 async def test_an_embedder_behind_a_network_is_counted_too(tmp_path: Path) -> None:
     section = {"kind": "openai", "model": "e", "dimensions": 32}
-    async with provider() as fake, house_at(tmp_path, embedder={**section, "base_url": fake.url}) as house:
-        await house.write(HERON, "The heron stood still.")
-        await house.settle()
-        (row,) = (await house.r.verbs(UsageVerbs).costs(1)).rows
+    async with provider() as fake, harness_at(tmp_path, embedder={**section, "base_url": fake.url}) as harness:
+        await harness.write(HERON, "The heron stood still.")
+        await harness.settle()
+        (row,) = (await harness.engine.verbs(UsageVerbs).costs(1)).rows
         assert (row.provider, row.operation, row.calls) == ("openai:e", "embed", len(fake.seen))
         assert row.tokens_in > 0
 
 
-async def test_a_house_without_a_writer_counts_and_leaves_nothing(house: House) -> None:
-    await house.write(HERON, "The heron stood still.")
-    await house.settle()
-    assert (await house.queue("enrich")).done == 0
-    costs = await house.r.verbs(UsageVerbs).costs(7)
+async def test_a_house_without_a_writer_counts_and_leaves_nothing(harness: Harness) -> None:
+    await harness.write(HERON, "The heron stood still.")
+    await harness.settle()
+    assert (await harness.queue("enrich")).done == 0
+    costs = await harness.engine.verbs(UsageVerbs).costs(7)
     assert (costs.rows, costs.budget.state) == ([], "not_configured")
 
 
 async def test_a_model_configured_later_takes_up_what_is_there(tmp_path: Path) -> None:
-    async with house_at(tmp_path) as house:
-        await house.write(HERON, "The heron stood still.")
-        await house.write(OWN, "My own notes on storks.")
-        await house.settle()
-    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
-        await Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog()).round()
-        await house.settle()
+    async with harness_at(tmp_path) as harness:
+        await harness.write(HERON, "The heron stood still.")
+        await harness.write(OWN, "My own notes on storks.")
+        await harness.settle()
+    async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
+        await Housekeeping(harness.ports, load_config(None, data=harness.folder), Watchdog()).round()
+        await harness.settle()
         for uri in (HERON, BIRDS, OWN):
-            assert (await abstract(house, uri)).startswith("zanzibar")
+            assert (await abstract(harness, uri)).startswith("zanzibar")
         asked = len(fake.seen)
-        await Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog()).round()
-        assert await house.settle() == 0
+        await Housekeeping(harness.ports, load_config(None, data=harness.folder), Watchdog()).round()
+        assert await harness.settle() == 0
         assert len(fake.seen) == asked
 
 
 async def test_a_text_the_model_could_not_read_is_taken_up_by_a_reindex(tmp_path: Path) -> None:
-    async with provider() as fake, house_with(tmp_path, fake) as house:
-        await house.write(OWN, "My own notes on storks.")
-        await house.settle()
+    async with provider() as fake, harness_with(tmp_path, fake) as harness:
+        await harness.write(OWN, "My own notes on storks.")
+        await harness.settle()
         fake.says = says
-        await house.r.verbs(TendingVerbs).reindex("viking://user/default/resources", mode="semantic_and_vectors")
-        await house.settle()
-        assert await abstract(house, OWN) == "zanzibar Name: own.md"
+        await harness.engine.verbs(TendingVerbs).reindex("viking://user/default/resources", mode="semantic_and_vectors")
+        await harness.settle()
+        assert await abstract(harness, OWN) == "zanzibar Name: own.md"
 
 
 async def test_two_users_jobs_never_ask_about_the_same(tmp_path: Path) -> None:
-    async with provider(says=says) as fake, house_with(tmp_path, fake) as house:
+    async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
         for user in ("ana", "ben"):
-            await house.r.as_caller(Caller(user=user)).write(f"{BIRDS}/{user}.md", f"The bird of {user} flew.")
+            await harness.engine.as_caller(Caller(user=user)).write(f"{BIRDS}/{user}.md", f"The bird of {user} flew.")
         for _ in range(60):
             async with asyncio.TaskGroup() as group:
-                for job in await house.lease(8):
-                    group.create_task(run_job(job, house.ports))
-            house.clock.advance(1.5)
+                for job in await harness.lease(8):
+                    group.create_task(run_job(job, harness.ports))
+            harness.clock.advance(1.5)
         asked = [s.body["messages"][-1]["content"] for s in fake.seen]
         assert len(asked) == len(set(asked))
-        assert (await abstract(house, f"{BIRDS}/ben.md")).startswith("zanzibar")
+        assert (await abstract(harness, f"{BIRDS}/ben.md")).startswith("zanzibar")

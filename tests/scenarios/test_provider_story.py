@@ -17,7 +17,7 @@ from recalld.domain.errors import Invalid
 from recalld.infra.watchdog import Watchdog
 from recalld.usecases.upkeep.bill import USED_UP
 from tests.fakes.provider import WIDTH, Provider, provider
-from tests.house_fixture import House, house_at
+from tests.harness import Harness, harness_at
 
 HERON = "viking://resources/heron.md"
 FAULTS = ["hang", "trickle", "reset", "garbage", "dimensions", "huge", "401", "403", "402", "429", "500"]
@@ -27,15 +27,15 @@ def behind(fake: Provider, **more: Any) -> dict[str, Any]:
     return {"kind": "openai", "base_url": fake.url, "model": "m", "dimensions": WIDTH, "deadline_s": 5.0, **more}
 
 
-async def wrote(house: House) -> None:
-    await house.write(HERON, "the heron stood still by the water")
-    await house.settle()
+async def wrote(harness: Harness) -> None:
+    await harness.write(HERON, "the heron stood still by the water")
+    await harness.settle()
 
 
 async def test_vectors_come_from_the_provider_and_are_found_by_meaning(tmp_path: Path) -> None:
-    async with provider() as fake, house_at(tmp_path, embedder=behind(fake, api_key="k")) as house:
-        await wrote(house)
-        answer = await house.r.find("heron water")
+    async with provider() as fake, harness_at(tmp_path, embedder=behind(fake, api_key="k")) as harness:
+        await wrote(harness)
+        answer = await harness.engine.find("heron water")
         assert (str(answer.hits[0].uri), answer.degraded) == (HERON, ())
         assert answer.hits[0].features["dense"] > 0.3
         assert {seen.headers["authorization"] for seen in fake.seen} == {"Bearer k"}
@@ -43,61 +43,61 @@ async def test_vectors_come_from_the_provider_and_are_found_by_meaning(tmp_path:
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_whatever_the_embedder_does_recall_answers_and_says_so(tmp_path: Path, fault: str) -> None:
-    async with provider() as fake, house_at(tmp_path, embedder=behind(fake, deadline_s=0.3)) as house:
-        await wrote(house)
+    async with provider() as fake, harness_at(tmp_path, embedder=behind(fake, deadline_s=0.3)) as harness:
+        await wrote(harness)
         fake.fault = fault
         for _ in range(3):
-            answer = await house.r.find(f"heron {fault}")
+            answer = await harness.engine.find(f"heron {fault}")
             assert [str(hit.uri) for hit in answer.hits] == [HERON]
             assert answer.degraded == ("embedder",)
         # A second word said meanwhile is found at once all the same, and embedded when the provider is well again.
-        await house.say("s", "the stork flew")
-        assert (await house.r.find("stork")).hits[0].abstract == "the stork flew"
+        await harness.say("s", "the stork flew")
+        assert (await harness.engine.find("stork")).hits[0].abstract == "the stork flew"
 
 
 async def test_a_model_that_refuses_is_left_alone_until_it_may_be_asked(tmp_path: Path) -> None:
-    async with provider() as fake, house_at(tmp_path, embedder=behind(fake)) as house:
-        await wrote(house)
+    async with provider() as fake, harness_at(tmp_path, embedder=behind(fake)) as harness:
+        await wrote(harness)
         fake.fault = "401"
-        await house.r.find("heron one")
+        await harness.engine.find("heron one")
         asked = len(fake.seen)
-        await house.r.find("heron two")
+        await harness.engine.find("heron two")
         assert len(fake.seen) == asked
         assert any(
-            "embedding: paused: embedder openai:m answered 401" in r for r in (await house.r.readiness()).reasons
+            "embedding: paused: embedder openai:m answered 401" in r for r in (await harness.engine.readiness()).reasons
         )
-        (provider_seen,) = house.r.findings().providers
+        (provider_seen,) = harness.engine.findings().providers
         assert (provider_seen.circuit, provider_seen.failures, provider_seen.refused) == ("paused", 1, 1)
 
 
 async def test_what_could_not_be_embedded_is_when_the_provider_is_well_again(tmp_path: Path) -> None:
-    async with provider(fault="429", retry_after="0") as fake, house_at(tmp_path, embedder=behind(fake)) as house:
-        await house.write(HERON, "the heron stood still by the water")
+    async with provider(fault="429", retry_after="0") as fake, harness_at(tmp_path, embedder=behind(fake)) as harness:
+        await harness.write(HERON, "the heron stood still by the water")
         fake.fault = "ok"
-        await house.settle()
-        usage = await house.r.usage()
+        await harness.settle()
+        usage = await harness.engine.usage()
         assert usage.vectors == usage.chunks > 0
-        assert (await house.queue("embed")).dead == 0
+        assert (await harness.queue("embed")).dead == 0
 
 
 async def test_a_search_takes_a_second_look_and_a_find_does_not(tmp_path: Path) -> None:
     async with (
         provider() as fake,
-        house_at(tmp_path, reranker={"kind": "tei", "base_url": fake.url, "deadline_s": 5.0}) as house,
+        harness_at(tmp_path, reranker={"kind": "tei", "base_url": fake.url, "deadline_s": 5.0}) as harness,
     ):
-        await wrote(house)
-        await house.r.find("the heron stood")
+        await wrote(harness)
+        await harness.engine.find("the heron stood")
         assert fake.seen == []
-        answer = await house.r.search("the heron stood")
+        answer = await harness.engine.search("the heron stood")
         assert [seen.path for seen in fake.seen] == ["/v1/rerank"]
         assert answer.hits[0].score == 1.0
         fake.fault = "500"
-        assert (await house.r.search("the heron stood")).degraded == ("reranker",)
+        assert (await harness.engine.search("the heron stood")).degraded == ("reranker",)
 
 
 async def test_a_setting_that_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match=r"embedder.*dimension"):
-        async with house_at(tmp_path, embedder={"kind": "openai", "model": "m", "dimension": 8}):
+        async with harness_at(tmp_path, embedder={"kind": "openai", "model": "m", "dimension": 8}):
             pass
 
 

@@ -34,7 +34,7 @@ from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.ports.bundle import Ports
 from recalld.usecases.skill.look import SkillView
-from tests.house_fixture import House
+from tests.harness import Harness
 from tests.interleaving import Gate, gated
 
 DIR, NOTE, OTHER = "viking://resources/n", "viking://resources/n/tea.md", "viking://resources/n/b.md"
@@ -241,12 +241,12 @@ def plain(value: Any, account: str) -> Any:
     return re.sub(r"[0-9a-f]{16,}", "H", str(value).replace(account, "ACCOUNT"))
 
 
-async def furnished(house: House, number: int) -> Workspace:
+async def furnished(harness: Harness, number: int) -> Workspace:
     """An account of its own with one of everything."""
     name = f"acc{number:04d}"
-    root = AdminVerbs(house.ports, Caller("default", "root", Role.ROOT))
+    root = AdminVerbs(harness.ports, Caller("default", "root", Role.ROOT))
     await root.make_account(name, "ana", seed=None, settings={})
-    w = Workspace(house.ports, Caller(name, "ana", Role.ADMIN), 5.0)
+    w = Workspace(harness.ports, Caller(name, "ana", Role.ADMIN), 5.0)
     await w.write(NOTE, "one\n")
     await w.write(OTHER, "two\n")
     await w.say("s", [{"role": "user", "content": f"message {i}", "id": f"m{i}"} for i in range(3)])
@@ -296,8 +296,8 @@ class Numbers:
         return self.last
 
 
-async def serial(house: House, numbers: Numbers, verb: Act, intruder: Act, *, first: bool) -> tuple[Any, Any]:
-    w = await furnished(house, numbers.next())
+async def serial(harness: Harness, numbers: Numbers, verb: Act, intruder: Act, *, first: bool) -> tuple[Any, Any]:
+    w = await furnished(harness, numbers.next())
     said = None
     for act in (intruder, verb) if first else (verb, intruder):
         told = await outcome(act, w)
@@ -318,17 +318,17 @@ MEETINGS = [
 
 
 @pytest.mark.parametrize(("name", "which"), MEETINGS)
-async def test_its_outcome_is_that_of_some_serial_order(house: House, name: str, which: int) -> None:
+async def test_its_outcome_is_that_of_some_serial_order(harness: Harness, name: str, which: int) -> None:
     case, numbers = CASES[name], Numbers()
     for intruder in case.intruders[which : which + 1]:
-        orders = [await serial(house, numbers, case.verb, intruder, first=first) for first in (True, False)]
-        alone = await furnished(house, numbers.next())
+        orders = [await serial(harness, numbers, case.verb, intruder, first=first) for first in (True, False)]
+        alone = await furnished(harness, numbers.next())
         await outcome(intruder, alone)
         only_theirs = await state(alone)
         for at in range(POSITIONS_MAX):
-            w = await furnished(house, numbers.next())
+            w = await furnished(harness, numbers.next())
             gate = Gate(at, lambda w=w, intruder=intruder: outcome(intruder, w))  # type: ignore[misc]
-            told = await outcome(case.verb, _gated_workspace(gated(house.ports, gate), w))
+            told = await outcome(case.verb, _gated_workspace(gated(harness.ports, gate), w))
             if not gate.opened:
                 break
             holds = await state(w)

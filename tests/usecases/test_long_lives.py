@@ -14,27 +14,27 @@ import pytest
 from recalld.adapters.ledger.sqlite import SqliteLedger
 from recalld.usecases.session import newest
 from tests.counted import steps
-from tests.house_fixture import House
-from tests.usecases.conftest import dense_house, house
+from tests.harness import Harness
+from tests.usecases.conftest import dense_harness, harness
 
-__all__ = ["dense_house", "house"]
+__all__ = ["dense_harness", "harness"]
 
 Step = Callable[[], Awaitable[object]]
 SLACK = 200
 """Steps that are nobody's fault: a tree of an index that has one level more."""
 
 
-def store_of(house: House) -> Any:
-    assert isinstance(house.ports.ledger, SqliteLedger)
-    return house.ports.ledger.readers
+def store_of(harness: Harness) -> Any:
+    assert isinstance(harness.ports.ledger, SqliteLedger)
+    return harness.ports.ledger.readers
 
 
 class Costs:
     """Counts the steps of everything that a store does meanwhile."""
 
-    def __init__(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
         self.taken = 0
-        store = store_of(house)
+        store = store_of(harness)
         for name in ("read", "scan", "write"):
             monkeypatch.setattr(store, name, self._counting(getattr(store, name)))
 
@@ -61,9 +61,9 @@ class Costs:
 
 
 @pytest.fixture
-def costs(house: House, monkeypatch: pytest.MonkeyPatch) -> Costs:
+def costs(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Costs:
     monkeypatch.setattr(newest, "FIRST", 4)
-    return Costs(house, monkeypatch)
+    return Costs(harness, monkeypatch)
 
 
 def grown(young: dict[str, int], old: dict[str, int]) -> dict[str, tuple[int, int]]:
@@ -71,57 +71,57 @@ def grown(young: dict[str, int], old: dict[str, int]) -> dict[str, tuple[int, in
     return {name: (young[name], old[name]) for name in young if old[name] > 1.25 * young[name] + SLACK}
 
 
-async def talk(house: House, messages: int, begin: int = 0) -> None:
+async def talk(harness: Harness, messages: int, begin: int = 0) -> None:
     for at in range(begin, begin + messages, 100):
         texts = [f"message {i} tells of amber and birch" for i in range(at, min(at + 100, begin + messages))]
-        await house.say("long", *texts)
+        await harness.say("long", *texts)
 
 
 @pytest.mark.parametrize("size", [60, pytest.param(20_000, marks=pytest.mark.slow)])
-async def test_a_long_session(house: House, costs: Costs, size: int) -> None:
+async def test_a_long_session(harness: Harness, costs: Costs, size: int) -> None:
     """Five times as many live messages."""
 
     async def look() -> dict[str, int]:
         return await costs.each(
-            append=lambda: house.say("long", "one more"),
-            session=lambda: house.r.session("long"),
-            sessions=lambda: house.r.sessions(),
-            context=lambda: house.r.session_context("long", token_budget=40),
-            recall=lambda: house.r.search("amber", session_id="long", limit=2, target_uri="viking://resources"),
+            append=lambda: harness.say("long", "one more"),
+            session=lambda: harness.engine.session("long"),
+            sessions=lambda: harness.engine.sessions(),
+            context=lambda: harness.engine.session_context("long", token_budget=40),
+            recall=lambda: harness.engine.search("amber", session_id="long", limit=2, target_uri="viking://resources"),
         )
 
-    await talk(house, size)
+    await talk(harness, size)
     young = await look()
-    await talk(house, 4 * size, size)
+    await talk(harness, 4 * size, size)
     assert grown(young, await look()) == {}
 
 
 @pytest.mark.parametrize("commits", [8, pytest.param(200, marks=pytest.mark.slow)])
-async def test_a_session_of_many_commits(house: House, costs: Costs, commits: int) -> None:
+async def test_a_session_of_many_commits(harness: Harness, costs: Costs, commits: int) -> None:
     """Five times as many archives behind it."""
 
     async def one(number: int) -> None:
-        await house.say("long", f"turn {number}: I use the quicksilver editor", f"and {number} more")
-        await house.commit("long", keep_recent_count=1)
+        await harness.say("long", f"turn {number}: I use the quicksilver editor", f"and {number} more")
+        await harness.commit("long", keep_recent_count=1)
 
     async def look(number: int) -> dict[str, int]:
         spent = await costs.each(
             commit=lambda: one(number),
-            learn=house.settle,
-            context=lambda: house.r.session_context("long"),
-            archive=lambda: house.r.archive("long", "archive_002"),
-            root=lambda: house.r.ls("viking://~/sessions/long"),
-            view=lambda: house.r.read("viking://~/sessions/long/history/archive_002/.overview.md"),
-            live=lambda: house.r.read("viking://~/sessions/long/messages.jsonl"),
-            sessions=lambda: house.r.sessions(),
+            learn=harness.settle,
+            context=lambda: harness.engine.session_context("long"),
+            archive=lambda: harness.engine.archive("long", "archive_002"),
+            root=lambda: harness.engine.ls("viking://~/sessions/long"),
+            view=lambda: harness.engine.read("viking://~/sessions/long/history/archive_002/.overview.md"),
+            live=lambda: harness.engine.read("viking://~/sessions/long/messages.jsonl"),
+            sessions=lambda: harness.engine.sessions(),
         )
         return spent
 
     for number in range(commits):
         await one(number)
-        await house.settle()
+        await harness.settle()
     young = await look(commits)
     for number in range(commits + 1, 5 * commits):
         await one(number)
-        await house.settle()
+        await harness.settle()
     assert grown(young, await look(5 * commits)) == {}

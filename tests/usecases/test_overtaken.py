@@ -19,7 +19,7 @@ from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.policy import TAGS_MAX
 from recalld.ports.bundle import Ports
 from recalld.usecases.session.commit import commit
-from tests.house_fixture import House
+from tests.harness import Harness
 from tests.interleaving import interleaved
 
 NOTE = "viking://resources/notes/tea.md"
@@ -27,16 +27,16 @@ ROOT = Caller("acme", "ana", Role.ROOT)
 ADMIN = Caller("acme", "ana", Role.ADMIN)
 
 
-async def test_settings_of_an_account_that_two_change_are_both_there(house: House) -> None:
-    await AdminVerbs(house.ports, ROOT).make_account("acme", "ana", seed=None, settings={"z": 0})
-    mine = AdminVerbs(house.ports, ADMIN)
+async def test_settings_of_an_account_that_two_change_are_both_there(harness: Harness) -> None:
+    await AdminVerbs(harness.ports, ROOT).make_account("acme", "ana", seed=None, settings={"z": 0})
+    mine = AdminVerbs(harness.ports, ADMIN)
     met, at = True, 0
     while met:
         await mine.set_account("acme", {"z": 0, "a": None, "b": None})
         told, met = await interleaved(
             lambda ports: AdminVerbs(ports, ADMIN).set_account("acme", {"a": 1}),
             lambda: mine.set_account("acme", {"b": 2}),
-            house.ports,
+            harness.ports,
             at,
         )
         assert told.settings["a"] == 1
@@ -45,17 +45,17 @@ async def test_settings_of_an_account_that_two_change_are_both_there(house: Hous
     assert at > 2
 
 
-async def test_settings_of_a_member_that_two_change_are_both_there(house: House) -> None:
-    await AdminVerbs(house.ports, ROOT).make_account("acme", "ana", seed=None, settings={})
-    mine = AdminVerbs(house.ports, ADMIN)
+async def test_settings_of_a_member_that_two_change_are_both_there(harness: Harness) -> None:
+    await AdminVerbs(harness.ports, ROOT).make_account("acme", "ana", seed=None, settings={})
+    mine = AdminVerbs(harness.ports, ADMIN)
     await asyncio.gather(*(mine.set_member("acme", "ana", {f"k{i}": i}) for i in range(8)))
     assert (await mine.member("acme", "ana")).settings == {f"k{i}": i for i in range(8)}
     with pytest.raises(NotFound):
         await mine.set_member("acme", "nobody", {"a": 1})
 
 
-async def test_places_chosen_one_by_one_are_all_chosen(house: House) -> None:
-    verbs = house.r.verbs(LocationVerbs)
+async def test_places_chosen_one_by_one_are_all_chosen(harness: Harness) -> None:
+    verbs = harness.engine.verbs(LocationVerbs)
     await asyncio.gather(
         verbs.choose({"resource_uri": "viking://resources/inbox"}), verbs.choose({"skill_uri": "viking://agent/skills"})
     )
@@ -66,161 +66,161 @@ async def test_places_chosen_one_by_one_are_all_chosen(house: House) -> None:
     assert (await verbs.reset()).override == {}
 
 
-async def test_tags_added_by_two_are_all_there(house: House) -> None:
+async def test_tags_added_by_two_are_all_there(harness: Harness) -> None:
     for at in range(4):
-        await house.write(NOTE, "tea")
-        await house.r.verbs(TendingVerbs).set_tags(NOTE, [])
+        await harness.write(NOTE, "tea")
+        await harness.engine.verbs(TendingVerbs).set_tags(NOTE, [])
         _, met = await interleaved(
             lambda ports: TendingVerbs(ports, Caller()).set_tags(NOTE, ["a=1"], mode="append"),
-            lambda: house.r.verbs(TendingVerbs).set_tags(NOTE, ["b=2"], mode="append"),
-            house.ports,
+            lambda: harness.engine.verbs(TendingVerbs).set_tags(NOTE, ["b=2"], mode="append"),
+            harness.ports,
             at,
         )
         if met:
-            assert sorted((await house.r.stat(NOTE)).tags) == ["a=1", "b=2"]
+            assert sorted((await harness.engine.stat(NOTE)).tags) == ["a=1", "b=2"]
     assert not met
 
 
-async def test_a_file_removed_while_its_folder_is_tagged_does_not_stop_the_others(house: House) -> None:
-    await house.write(NOTE, "tea")
-    await house.write("viking://resources/notes/b.md", "coffee")
+async def test_a_file_removed_while_its_folder_is_tagged_does_not_stop_the_others(harness: Harness) -> None:
+    await harness.write(NOTE, "tea")
+    await harness.write("viking://resources/notes/b.md", "coffee")
     told, _ = await interleaved(
         lambda ports: TendingVerbs(ports, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
-        lambda: house.r.rm(NOTE),
-        house.ports,
+        lambda: harness.engine.rm(NOTE),
+        harness.ports,
         2,
     )
-    assert (await house.r.stat("viking://resources/notes/b.md")).tags == ("a=1",)
+    assert (await harness.engine.stat("viking://resources/notes/b.md")).tags == ("a=1",)
     assert [str(uri) for uri in told.updated] == ["viking://resources/notes", "viking://resources/notes/b.md"]
 
 
-async def test_a_file_moved_within_the_folder_meanwhile_is_tagged_where_it_is(house: House) -> None:
-    await house.write(NOTE, "tea")
+async def test_a_file_moved_within_the_folder_meanwhile_is_tagged_where_it_is(harness: Harness) -> None:
+    await harness.write(NOTE, "tea")
     await interleaved(
         lambda ports: TendingVerbs(ports, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
-        lambda: house.r.mv(NOTE, "viking://resources/notes/sub/tea.md"),
-        house.ports,
+        lambda: harness.engine.mv(NOTE, "viking://resources/notes/sub/tea.md"),
+        harness.ports,
         2,
     )
-    assert (await house.r.stat("viking://resources/notes/sub/tea.md")).tags == ("a=1",)
+    assert (await harness.engine.stat("viking://resources/notes/sub/tea.md")).tags == ("a=1",)
 
 
-async def test_tags_of_two_together_do_not_exceed_the_limit(house: House) -> None:
-    await house.write(NOTE, "tea")
-    verbs = house.r.verbs(TendingVerbs)
+async def test_tags_of_two_together_do_not_exceed_the_limit(harness: Harness) -> None:
+    await harness.write(NOTE, "tea")
+    verbs = harness.engine.verbs(TendingVerbs)
     await verbs.set_tags(NOTE, [f"k{i}=v" for i in range(TAGS_MAX - 1)])
     await verbs.set_tags(NOTE, ["last=v"], mode="append")
     with pytest.raises(Invalid):
         await verbs.set_tags(NOTE, ["over=v"], mode="append")
-    assert len((await house.r.stat(NOTE)).tags) == TAGS_MAX
+    assert len((await harness.engine.stat(NOTE)).tags) == TAGS_MAX
 
 
-async def test_what_two_recalls_gave_a_session_is_all_in_its_log(house: House) -> None:
-    await house.r.session_new("s")
-    tenant = house.ports.ledger.tenant(Caller())
+async def test_what_two_recalls_gave_a_session_is_all_in_its_log(harness: Harness) -> None:
+    await harness.engine.session_new("s")
+    tenant = harness.ports.ledger.tenant(Caller())
     for uri in ("viking://resources/a", "viking://resources/b"):
         await tenant.commit(Commit((NoteRecall("s", 0, ((uri, "abstract"),)),)))
-    log = (await house.r.session("s")).config["recall_log"]
+    log = (await harness.engine.session("s")).config["recall_log"]
     assert list(log["entries"]) == ["viking://resources/a", "viking://resources/b"]
 
 
-async def test_a_setting_that_is_no_longer_as_expected_is_not_replaced(house: House) -> None:
-    await house.r.session_new("s", config={"n": 1})
-    tenant = house.ports.ledger.tenant(Caller())
+async def test_a_setting_that_is_no_longer_as_expected_is_not_replaced(harness: Harness) -> None:
+    await harness.engine.session_new("s", config={"n": 1})
+    tenant = harness.ports.ledger.tenant(Caller())
     await tenant.commit(Commit((ConfigureSession("s", {"n": 2}, expect={"n": 1, "none": None}),)))
     with pytest.raises(Conflict) as refused:
         await tenant.commit(Commit((ConfigureSession("s", {"n": 3}, expect={"n": 1}),)))
-    assert (refused.value.code, (await house.r.session("s")).config["n"]) == ("ABORTED", 2)
+    assert (refused.value.code, (await harness.engine.session("s")).config["n"]) == ("ABORTED", 2)
 
 
-async def test_a_session_that_is_learnt_from_twice_at_once_counts_its_memories_once(house: House) -> None:
+async def test_a_session_that_is_learnt_from_twice_at_once_counts_its_memories_once(harness: Harness) -> None:
     say = "My favourite tea is oolong and I was born in Oslo on 3 May 1990."
-    await house.say("once", say)
-    learnt = await house.r.verbs(TalkVerbs).extract("once")
+    await harness.say("once", say)
+    learnt = await harness.engine.verbs(TalkVerbs).extract("once")
     assert learnt
-    counts = (await house.r.session("once")).memories_extracted
+    counts = (await harness.engine.session("once")).memories_extracted
     for at in range(12):
         name = f"twice{at}"
-        await house.say(name, say)
+        await harness.say(name, say)
         _, met = await interleaved(
             lambda ports, name=name: TalkVerbs(ports, Caller()).extract(name),  # type: ignore[misc]
-            lambda name=name: house.r.verbs(TalkVerbs).extract(name),  # type: ignore[misc]
-            house.ports,
+            lambda name=name: harness.engine.verbs(TalkVerbs).extract(name),  # type: ignore[misc]
+            harness.ports,
             at,
         )
-        assert (await house.r.session(name)).memories_extracted == counts
+        assert (await harness.engine.session(name)).memories_extracted == counts
     assert not met
 
 
 ONCE = "My favourite tea is oolong and I was born in Oslo on 3 May 1990."
 
 
-async def _counted_once(house: House) -> dict[str, int]:
-    await house.say("alone", ONCE)
-    await house.r.verbs(TalkVerbs).extract("alone")
-    counts = (await house.r.session("alone")).memories_extracted
+async def _counted_once(harness: Harness) -> dict[str, int]:
+    await harness.say("alone", ONCE)
+    await harness.engine.verbs(TalkVerbs).extract("alone")
+    counts = (await harness.engine.session("alone")).memories_extracted
     assert counts
     return counts
 
 
-async def test_an_archive_is_learnt_from_when_newer_talk_was_before_its_job_ran(house: House) -> None:
-    counts = await _counted_once(house)
-    await house.say("s", ONCE)
-    await house.r.session_commit("s")
-    await house.say("s", "My sister Clara adopted a grey cat named Miso on Friday 3 May 2024.")
-    newer = await house.r.verbs(TalkVerbs).extract("s")
+async def test_an_archive_is_learnt_from_when_newer_talk_was_before_its_job_ran(harness: Harness) -> None:
+    counts = await _counted_once(harness)
+    await harness.say("s", ONCE)
+    await harness.engine.session_commit("s")
+    await harness.say("s", "My sister Clara adopted a grey cat named Miso on Friday 3 May 2024.")
+    newer = await harness.engine.verbs(TalkVerbs).extract("s")
     assert newer
-    await house.settle()
-    assert sum((await house.r.session("s")).memories_extracted.values()) == len(newer) + sum(counts.values())
-    assert await house.found("oolong", target_uri="viking://~/memories")
+    await harness.settle()
+    assert sum((await harness.engine.session("s")).memories_extracted.values()) == len(newer) + sum(counts.values())
+    assert await harness.found("oolong", target_uri="viking://~/memories")
 
 
-async def test_a_session_that_is_learnt_from_while_it_is_archived_counts_its_memories_once(house: House) -> None:
-    counts = await _counted_once(house)
+async def test_a_session_that_is_learnt_from_while_it_is_archived_counts_its_memories_once(harness: Harness) -> None:
+    counts = await _counted_once(harness)
     for at in range(20):
         name = f"archived{at}"
-        await house.say(name, ONCE)
+        await harness.say(name, ONCE)
         _, met = await interleaved(
             lambda ports, name=name: commit(name, 0, {}, Caller(), ports),  # type: ignore[misc]
-            lambda name=name: house.r.verbs(TalkVerbs).extract(name),  # type: ignore[misc]
-            house.ports,
+            lambda name=name: harness.engine.verbs(TalkVerbs).extract(name),  # type: ignore[misc]
+            harness.ports,
             at,
         )
-        await house.settle()
-        assert (await house.r.session(name)).memories_extracted == counts, at
+        await harness.settle()
+        assert (await harness.engine.session(name)).memories_extracted == counts, at
         if not met:
             break
     assert not met
 
 
-async def test_live_talk_is_counted_once_when_it_is_archived_and_learnt_from_meanwhile(house: House) -> None:
-    counts = await _counted_once(house)
+async def test_live_talk_is_counted_once_when_it_is_archived_and_learnt_from_meanwhile(harness: Harness) -> None:
+    counts = await _counted_once(harness)
     for at in range(20):
         name = f"live{at}"
-        await house.say(name, ONCE)
+        await harness.say(name, ONCE)
 
         async def archived(name: str = name) -> None:
-            await house.r.session_commit(name)
-            await house.settle()
+            await harness.engine.session_commit(name)
+            await harness.settle()
 
         _, met = await interleaved(
             lambda ports, name=name: TalkVerbs(ports, Caller()).extract(name),  # type: ignore[misc]
             archived,
-            house.ports,
+            harness.ports,
             at,
         )
         if not met:
             break
-        assert (await house.r.session(name)).memories_extracted == counts, at
+        assert (await harness.engine.session(name)).memories_extracted == counts, at
     assert not met
 
 
-async def test_twelve_snapshots_at_once_follow_each_other(house: House) -> None:
-    verbs = house.r.verbs(SnapshotVerbs)
-    await house.write(NOTE, "tea")
+async def test_twelve_snapshots_at_once_follow_each_other(harness: Harness) -> None:
+    verbs = harness.engine.verbs(SnapshotVerbs)
+    await harness.write(NOTE, "tea")
 
     async def one(i: int) -> None:
-        await house.write(f"viking://resources/notes/{i}.md", "tea")
+        await harness.write(f"viking://resources/notes/{i}.md", "tea")
         await verbs.commit(f"snapshot {i}")
 
     await asyncio.gather(*(one(i) for i in range(12)))
@@ -228,19 +228,21 @@ async def test_twelve_snapshots_at_once_follow_each_other(house: House) -> None:
     assert [snapshot.parent for snapshot in line[:-1]] == [snapshot.oid for snapshot in line[1:]]
 
 
-async def test_twenty_versions_of_a_private_value_at_once_are_all_kept(house: House) -> None:
-    verbs = house.r.verbs(PrivacyVerbs)
+async def test_twenty_versions_of_a_private_value_at_once_are_all_kept(harness: Harness) -> None:
+    verbs = harness.engine.verbs(PrivacyVerbs)
     await asyncio.gather(*(verbs.upsert("skill", "fern", {"n": i}) for i in range(20)))
     assert await verbs.versions("skill", "fern") == list(range(1, 21))
 
 
-async def test_a_private_value_removed_meanwhile_begins_anew(house: House) -> None:
+async def test_a_private_value_removed_meanwhile_begins_anew(harness: Harness) -> None:
     for at in range(3):
-        await house.r.verbs(PrivacyVerbs).upsert("skill", "fern", {"n": 1})
+        await harness.engine.verbs(PrivacyVerbs).upsert("skill", "fern", {"n": 1})
 
         async def verb(ports: Ports) -> object:
             return await PrivacyVerbs(replace(ports), Caller()).upsert("skill", "fern", {"n": 2})
 
-        await interleaved(verb, lambda: house.r.rm("viking://~/privacy/skill/fern", recursive=True), house.ports, at)
-        assert (await house.r.verbs(PrivacyVerbs).config("skill", "fern")).current.values == {"n": 2}
-        await house.r.rm("viking://~/privacy/skill/fern", recursive=True)
+        await interleaved(
+            verb, lambda: harness.engine.rm("viking://~/privacy/skill/fern", recursive=True), harness.ports, at
+        )
+        assert (await harness.engine.verbs(PrivacyVerbs).config("skill", "fern")).current.values == {"n": 2}
+        await harness.engine.rm("viking://~/privacy/skill/fern", recursive=True)

@@ -9,10 +9,10 @@ import pytest
 from recalld.domain.errors import Busy, Conflict
 from recalld.ports.turns import Turns
 from recalld.usecases.retrying import key_of, retrying
-from tests.house_fixture import House
+from tests.harness import Harness
 
 
-async def test_what_was_changed_meanwhile_is_tried_again(house: House) -> None:
+async def test_what_was_changed_meanwhile_is_tried_again(harness: Harness) -> None:
     tries = 0
 
     async def attempt() -> int:
@@ -22,24 +22,24 @@ async def test_what_was_changed_meanwhile_is_tried_again(house: House) -> None:
             raise Conflict("changed", code="ABORTED")
         return tries
 
-    assert await retrying(attempt, "a", ports=house.ports) == 4
+    assert await retrying(attempt, "a", ports=harness.ports) == 4
 
 
-async def test_another_conflict_is_not_tried_again(house: House) -> None:
+async def test_another_conflict_is_not_tried_again(harness: Harness) -> None:
     async def attempt() -> None:
         raise Conflict("there already", code="ALREADY_EXISTS")
 
     with pytest.raises(Conflict, match="there already"):
-        await retrying(attempt, "a", ports=house.ports)
+        await retrying(attempt, "a", ports=harness.ports)
 
 
-async def test_what_never_comes_to_rest_ends_as_a_retryable_conflict(house: House) -> None:
+async def test_what_never_comes_to_rest_ends_as_a_retryable_conflict(harness: Harness) -> None:
     async def attempt() -> None:
-        house.clock.advance(7.0)
+        harness.clock.advance(7.0)
         raise Conflict("changed", code="ABORTED")
 
     with pytest.raises(Conflict) as refused:
-        await retrying(attempt, "a", ports=house.ports)
+        await retrying(attempt, "a", ports=harness.ports)
     assert (refused.value.code, refused.value.details["retryable"]) == ("CONFLICT", True)
 
 

@@ -78,7 +78,7 @@ async def test_beyond_the_limit_one_is_sent_away_at_once() -> None:
     assert there.gate.crowd.refused == 1
 
 
-async def test_one_caller_cannot_fill_the_house() -> None:
+async def test_one_caller_cannot_fill_the_server() -> None:
     there = await crowd("ana1", "ana2", queue=1)
     with pytest.raises(Busy) as refused:
         async with there.gate.entered("ana"):

@@ -55,7 +55,7 @@ class Application:
         self.ended.set()
 
 
-class House:
+class Listener:
     """A listening port, and lines to it."""
 
     def __init__(self, port: int, app: Application, connections: Connections) -> None:
@@ -72,25 +72,25 @@ class House:
 
 
 @asynccontextmanager
-async def listening(bounds: Bounds) -> AsyncIterator[House]:
+async def listening(bounds: Bounds) -> AsyncIterator[Listener]:
     app, connections, state = Application(), Connections(bounds), ServerState()
     config = Config(app, lifespan="off", log_config=None, ws="none", http=Connection)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(config, state, {}, connections=connections), "127.0.0.1", 0)
-    house = House(server.sockets[0].getsockname()[1], app, connections)
+    listener = Listener(server.sockets[0].getsockname()[1], app, connections)
     try:
-        yield house
+        yield listener
     finally:
         server.close()
         app.let_go.set()
-        for line in house.lines:
+        for line in listener.lines:
             line.close()
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with listening(Bounds(64, 64)) as house:
-        yield house
+async def listener() -> AsyncIterator[Listener]:
+    async with listening(Bounds(64, 64)) as listener:
+        yield listener
 
 
 async def answer(line: Line) -> bytes:
@@ -115,27 +115,29 @@ def quick(monkeypatch: pytest.MonkeyPatch, **seconds: Any) -> None:
         monkeypatch.setattr(bounded, name, value)
 
 
-async def test_who_says_nothing_is_hung_up_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_says_nothing_is_hung_up_on(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch, HEAD_S=0.05)
-    assert await answer(await house.line()) == b""
-    assert house.connections.counts["slow"] == 1
+    assert await answer(await listener.line()) == b""
+    assert listener.connections.counts["slow"] == 1
 
 
 @pytest.mark.parametrize("half", [b"G", HEAD, b"GET / HTTP/1.1\r\nX: " + b"a" * 1000])
-async def test_half_a_head_is_refused_in_time(house: House, monkeypatch: pytest.MonkeyPatch, half: bytes) -> None:
+async def test_half_a_head_is_refused_in_time(listener: Listener, monkeypatch: pytest.MonkeyPatch, half: bytes) -> None:
     quick(monkeypatch, HEAD_S=0.05)
-    assert (await answer(await house.line(half))).startswith(b"HTTP/1.1 408 ")
+    assert (await answer(await listener.line(half))).startswith(b"HTTP/1.1 408 ")
 
 
-async def test_half_a_head_after_an_answer_is_refused_in_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_half_a_head_after_an_answer_is_refused_in_time(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
     quick(monkeypatch, HEAD_S=0.05)
-    got = await answer(await house.line(HEAD + b"\r\n" + HEAD))
+    got = await answer(await listener.line(HEAD + b"\r\n" + HEAD))
     assert got.count(b"HTTP/1.1 200") == 1
     assert b"HTTP/1.1 408 " in got
 
 
-async def test_a_head_byte_by_byte_is_not_late_while_its_time_lasts(house: House) -> None:
-    line = await house.line()
+async def test_a_head_byte_by_byte_is_not_late_while_its_time_lasts(listener: Listener) -> None:
+    line = await listener.line()
     for byte in HEAD + b"\r\n":
         line[1].write(bytes([byte]))
         await line[1].drain()
@@ -153,41 +155,41 @@ async def test_a_head_byte_by_byte_is_not_late_while_its_time_lasts(house: House
     ],
     ids=["header", "whole header", "line", "whole line", "many"],
 )
-async def test_a_head_is_bounded(house: House, begun: bytes) -> None:
-    got = await answer(await house.line(begun))
+async def test_a_head_is_bounded(listener: Listener, begun: bytes) -> None:
+    got = await answer(await listener.line(begun))
     assert got.startswith(b"HTTP/1.1 431 ")
     assert b"65536 bytes" in got
-    assert house.app.ended.is_set() is False
+    assert listener.app.ended.is_set() is False
 
 
-async def test_a_large_head_within_the_bound_is_answered(house: House) -> None:
-    line = await house.line(HEAD + b"X-A: " + b"a" * (HEAD_BYTES_MAX - 200) + b"\r\n\r\n")
+async def test_a_large_head_within_the_bound_is_answered(listener: Listener) -> None:
+    line = await listener.line(HEAD + b"X-A: " + b"a" * (HEAD_BYTES_MAX - 200) + b"\r\n\r\n")
     assert await status(line) == 200
 
 
-async def test_endless_trailers_are_bounded(house: House) -> None:
+async def test_endless_trailers_are_bounded(listener: Listener) -> None:
     begun = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
-    line = await house.line(begun + b"".join(b"X-%d: y\r\n" % n for n in range(20_000)))
+    line = await listener.line(begun + b"".join(b"X-%d: y\r\n" % n for n in range(20_000)))
     try:
         got = await answer(line)
     except ConnectionError:
         got = b""
     assert b" 200 " not in got
-    await until(lambda: not len(house.connections))
+    await until(lambda: not len(listener.connections))
 
 
 async def test_a_body_that_does_not_come_is_refused_and_its_request_ended(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick(monkeypatch, PATIENCE_S=0.05)
-    got = await answer(await house.line(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"))
+    got = await answer(await listener.line(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"))
     assert got.startswith(b"HTTP/1.1 408 ")
-    await until(lambda: house.app.left == 1)
+    await until(lambda: listener.app.left == 1)
 
 
-async def test_a_body_that_trickles_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_trickles_is_refused(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch, PATIENCE_S=0.1)
-    line = await house.line(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+    line = await listener.line(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
     reading = asyncio.ensure_future(answer(line))
     async with asyncio.timeout(30):
         while not reading.done():
@@ -196,8 +198,8 @@ async def test_a_body_that_trickles_is_refused(house: House, monkeypatch: pytest
     assert (await reading).startswith(b"HTTP/1.1 408 ")
 
 
-async def test_a_body_in_pieces_is_taken(house: House) -> None:
-    line = await house.line(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n")
+async def test_a_body_in_pieces_is_taken(listener: Listener) -> None:
+    line = await listener.line(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n")
     for _ in range(50):
         line[1].write(b"a")
         await line[1].drain()
@@ -205,30 +207,30 @@ async def test_a_body_in_pieces_is_taken(house: House) -> None:
 
 
 async def test_a_client_that_waits_to_be_asked_for_its_body_is_not_late(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick(monkeypatch, PATIENCE_S=0.02)
     head = b"POST /stay HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
-    line = await house.line(head)
-    await until(lambda: house.app.staying == 1)
+    line = await listener.line(head)
+    await until(lambda: listener.app.staying == 1)
     await asyncio.sleep(0.1)
-    house.app.let_go.set()
+    listener.app.let_go.set()
     assert await status(line) == 200
 
 
-async def test_who_does_not_read_is_hung_up_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_does_not_read_is_hung_up_on(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch, PATIENCE_S=0.05)
-    await house.line(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-    await until(lambda: not len(house.connections) and house.connections.counts["slow"] == 1)
-    await house.app.ended.wait()
+    await listener.line(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+    await until(lambda: not len(listener.connections) and listener.connections.counts["slow"] == 1)
+    await listener.app.ended.wait()
 
 
-async def test_a_large_answer_leaves_in_slices(house: House) -> None:
-    _, writer = line = await house.line(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    await until(lambda: len(house.connections) == 1)
+async def test_a_large_answer_leaves_in_slices(listener: Listener) -> None:
+    _, writer = line = await listener.line(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    await until(lambda: len(listener.connections) == 1)
     for _ in range(50):
         await asyncio.sleep(0)
-    assert not house.app.ended.is_set(), "an answer counts as under way until it has been taken"
+    assert not listener.app.ended.is_set(), "an answer counts as under way until it has been taken"
     got = await answer(line)
     assert got.endswith(LARGE)
     assert len(got) < len(LARGE) + 1000
@@ -237,9 +239,9 @@ async def test_a_large_answer_leaves_in_slices(house: House) -> None:
 
 @pytest.mark.parametrize("close", [b"Connection: close\r\n", b""])
 @pytest.mark.parametrize("size", [100_000, 12_000_000])
-async def test_a_refusal_before_the_body_is_read_is_heard(house: House, close: bytes, size: int) -> None:
+async def test_a_refusal_before_the_body_is_read_is_heard(listener: Listener, close: bytes, size: int) -> None:
     """By a client that sends all before it reads."""
-    reader, writer = await house.line(
+    reader, writer = await listener.line(
         b"POST /refuse HTTP/1.1\r\nHost: x\r\n" + close + b"Content-Length: %d\r\n\r\n" % size
     )
     for _ in range(size // 100_000):
@@ -248,9 +250,9 @@ async def test_a_refusal_before_the_body_is_read_is_heard(house: House, close: b
     assert await status((reader, writer)) == 413
 
 
-async def test_what_is_heard_out_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_heard_out_is_bounded(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch, DRAIN_BYTES_MAX=1_000_000)
-    _, writer = await house.line(b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
+    _, writer = await listener.line(b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
     with pytest.raises(ConnectionError):
         async with asyncio.timeout(30):
             while True:
@@ -258,8 +260,8 @@ async def test_what_is_heard_out_is_bounded(house: House, monkeypatch: pytest.Mo
                 await writer.drain()
 
 
-async def test_a_head_that_is_refused_is_not_heard_out_for_long(house: House) -> None:
-    _, writer = await house.line(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ")
+async def test_a_head_that_is_refused_is_not_heard_out_for_long(listener: Listener) -> None:
+    _, writer = await listener.line(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ")
     with pytest.raises(ConnectionError):
         async with asyncio.timeout(30):
             for _ in range(1_000):
@@ -267,48 +269,50 @@ async def test_a_head_that_is_refused_is_not_heard_out_for_long(house: House) ->
                 await writer.drain()
 
 
-async def test_no_http_is_refused_in_the_envelope(house: House) -> None:
-    got = await answer(await house.line(b"HELLO\r\n\r\n"))
+async def test_no_http_is_refused_in_the_envelope(listener: Listener) -> None:
+    got = await answer(await listener.line(b"HELLO\r\n\r\n"))
     assert got.startswith(b"HTTP/1.1 400 ")
     assert b'"code":"INVALID_ARGUMENT"' in got
     assert b"x-content-type-options: nosniff\r\n" in got
 
 
 async def test_at_the_bound_the_longest_silent_one_makes_room() -> None:
-    async with listening(Bounds(2, 2)) as house:
-        first, second = await house.line(), await house.line()
-        await until(lambda: len(house.connections) == 2)
-        line = await house.line(HEAD + b"\r\n")
+    async with listening(Bounds(2, 2)) as listener:
+        first, second = await listener.line(), await listener.line()
+        await until(lambda: len(listener.connections) == 2)
+        line = await listener.line(HEAD + b"\r\n")
         assert await status(line) == 200
         with pytest.raises(ConnectionError):
             await answer(first)
             raise ConnectionError  # closed in one way or the other
-        assert house.connections.counts["evicted"] == 1
+        assert listener.connections.counts["evicted"] == 1
         second[1].write(HEAD + b"\r\n")
         assert await status(second) == 200
 
 
 async def test_where_all_are_busy_health_still_answers_and_others_are_told() -> None:
-    async with listening(Bounds(2, 2)) as house:
+    async with listening(Bounds(2, 2)) as listener:
         stay = b"GET /stay HTTP/1.1\r\nHost: x\r\n\r\n"
-        busy = [await house.line(stay) for _ in range(2)]
-        await until(lambda: house.app.staying == 2)
-        assert (await answer(await house.line(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"))).startswith(b"HTTP/1.1 200 ")
-        refused = await answer(await house.line(HEAD + b"\r\n"))
+        busy = [await listener.line(stay) for _ in range(2)]
+        await until(lambda: listener.app.staying == 2)
+        assert (await answer(await listener.line(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"))).startswith(
+            b"HTTP/1.1 200 "
+        )
+        refused = await answer(await listener.line(HEAD + b"\r\n"))
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 1" in refused.lower()
         assert b"x-content-type-options: nosniff\r\n" in refused
-        house.app.let_go.set()
+        listener.app.let_go.set()
         assert [await status(line) for line in busy] == [200, 200]
-        assert await status(await house.line(HEAD + b"\r\n")) == 200
+        assert await status(await listener.line(HEAD + b"\r\n")) == 200
 
 
 async def test_many_silent_ones_do_not_keep_anybody_out() -> None:
-    async with listening(Bounds(4, 4)) as house:
+    async with listening(Bounds(4, 4)) as listener:
         for _ in range(60):
-            await house.line()
-        assert await status(await house.line(HEAD + b"\r\n")) == 200
-        assert len(house.connections) <= 4 + SPARE
+            await listener.line()
+        assert await status(await listener.line(HEAD + b"\r\n")) == 200
+        assert len(listener.connections) <= 4 + SPARE
 
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
@@ -328,10 +332,10 @@ WEBSOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AA
     ids=["length", "chunked", "empty", "none"],
 )
 async def test_an_offer_to_upgrade_costs_no_body(
-    house: House, offer: bytes, framing: bytes, body: bytes, length: bytes, pieces: int
+    listener: Listener, offer: bytes, framing: bytes, body: bytes, length: bytes, pieces: int
 ) -> None:
     sent = b"POST /a HTTP/1.1\r\nHost: x\r\n" + offer + framing + b"\r\n" + body
-    reader, writer = await house.line()
+    reader, writer = await listener.line()
     for _ in range(2):  # and the connection goes on after it
         size = -(-len(sent) // pieces)
         for start in range(0, len(sent), size):

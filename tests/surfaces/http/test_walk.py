@@ -84,9 +84,9 @@ async def planted(place: Place) -> dict[str, str]:
 
 async def belongings(place: Place) -> Any:
     """All that is Ana's, in a form that can be compared."""
-    ana = place.house.r.as_caller(Caller("acme", "ana"))
+    ana = place.harness.engine.as_caller(Caller("acme", "ana"))
     entries = await ana.tree(PRIVATE, depth=30, limit=100_000, hidden=True)
-    ports = place.house.ports
+    ports = place.harness.ports
     sessions = [s.id if hasattr(s, "id") else s for s in await ana.sessions()]
     messages = await ports.ledger.tenant(ana.caller).messages("s-own")
     return (
@@ -95,7 +95,7 @@ async def belongings(place: Place) -> Any:
         messages,
         await ports.registry.member("acme", "ana"),
         [(t.id, t.status) for t in await ana.tasks(limit=200)],
-        sorted(p.name for p in place.house.r.upload_dir.iterdir() if MARK.encode() in p.read_bytes()),
+        sorted(p.name for p in place.harness.engine.upload_dir.iterdir() if MARK.encode() in p.read_bytes()),
     )
 
 

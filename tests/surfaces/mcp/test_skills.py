@@ -11,7 +11,7 @@ from recalld.app.engine import Engine
 from recalld.infra.tripwire import Tripwire
 from recalld.surfaces.mcp.desk import Desk
 from recalld.surfaces.mcp.tools import call
-from tests.house_fixture import plant
+from tests.harness import plant
 from tests.live import zipped
 from tests.surfaces.mcp.test_mcp import Agent, ana, http
 

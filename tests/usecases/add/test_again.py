@@ -11,15 +11,15 @@ import pytest
 from recalld.domain.errors import Conflict
 from recalld.domain.job import TaskStatus
 from recalld.usecases.add.mirror import REMOVED_UNASKED_MAX
-from tests.house_fixture import House, plant
+from tests.harness import Harness, plant
 from tests.usecases.add.test_import import long_document
 
 ROOT = "viking://resources/src"
 FILES = {"a.md": "heron stands", "b.md": "stork flies", "sub/c.md": "crane calls"}
 
 
-async def again(house: House, folder: Path, **options: Any) -> dict[str, Any]:
-    task = await house.add(folder, **{"origin": "here", **options})
+async def again(harness: Harness, folder: Path, **options: Any) -> dict[str, Any]:
+    task = await harness.add(folder, **{"origin": "here", **options})
     assert task.status is TaskStatus.COMPLETED, task.error
     return task.result or {}
 
@@ -28,106 +28,106 @@ def counts(result: dict[str, Any]) -> tuple[int, int, int, int, int]:
     return result["new"], result["changed"], result["moved"], result["removed"], result["unchanged"]
 
 
-async def test_what_the_source_no_longer_has_goes(house: House, tmp_path: Path) -> None:
+async def test_what_the_source_no_longer_has_goes(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
-    assert counts(await again(house, folder)) == (3, 0, 0, 0, 0)
+    assert counts(await again(harness, folder)) == (3, 0, 0, 0, 0)
     (folder / "b.md").unlink()
-    assert counts(await again(house, folder)) == (0, 0, 0, 1, 2)
-    assert sorted(await house.texts_below(ROOT)) == ["a.md", "sub/c.md"]
-    assert await house.found("stork") == []
+    assert counts(await again(harness, folder)) == (0, 0, 0, 1, 2)
+    assert sorted(await harness.texts_below(ROOT)) == ["a.md", "sub/c.md"]
+    assert await harness.found("stork") == []
 
 
-async def test_a_directory_that_is_empty_then_goes_with_its_last_file(house: House, tmp_path: Path) -> None:
+async def test_a_directory_that_is_empty_then_goes_with_its_last_file(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder)
+    await again(harness, folder)
     shutil.rmtree(folder / "sub")
-    await again(house, folder)
-    assert [n.uri.name for n in await house.r.ls(ROOT)] == ["a.md", "b.md"]
+    await again(harness, folder)
+    assert [n.uri.name for n in await harness.engine.ls(ROOT)] == ["a.md", "b.md"]
 
 
-async def test_all_five_counts_are_told(house: House, tmp_path: Path) -> None:
+async def test_all_five_counts_are_told(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {**FILES, "d.md": "d d d", "e.md": "e e e"})
-    await again(house, folder)
+    await again(harness, folder)
     plant(folder, {"new1.md": "one", "new2.md": "two", "a.md": "heron runs"})
     (folder / "sub" / "c.md").rename(folder / "moved.md")
     (folder / "b.md").unlink()
-    assert counts(await again(house, folder)) == (2, 1, 1, 1, 2)
+    assert counts(await again(harness, folder)) == (2, 1, 1, 1, 2)
 
 
-async def test_a_moved_file_is_the_same_node_with_its_vectors(dense_house: House, tmp_path: Path) -> None:
-    house = dense_house
+async def test_a_moved_file_is_the_same_node_with_its_vectors(dense_harness: Harness, tmp_path: Path) -> None:
+    harness = dense_harness
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder)
-    before = await house.r.stat(f"{ROOT}/sub/c.md")
-    vectors = (await house.r.usage()).vectors
+    await again(harness, folder)
+    before = await harness.engine.stat(f"{ROOT}/sub/c.md")
+    vectors = (await harness.engine.usage()).vectors
     (folder / "elsewhere").mkdir()
     (folder / "sub" / "c.md").rename(folder / "elsewhere" / "c.md")
-    result = await again(house, folder)
-    after = await house.r.stat(f"{ROOT}/elsewhere/c.md")
+    result = await again(harness, folder)
+    after = await harness.engine.stat(f"{ROOT}/elsewhere/c.md")
     assert (counts(result), after.id, after.version) == ((0, 0, 1, 0, 2), before.id, before.version)
-    assert await house.found("crane calls", level=[2]) == [f"{ROOT}/elsewhere/c.md"]
-    assert (await house.r.usage()).vectors <= vectors + 4  # of directories alone
-    assert counts(await again(house, folder)) == (0, 0, 0, 0, 3)
+    assert await harness.found("crane calls", level=[2]) == [f"{ROOT}/elsewhere/c.md"]
+    assert (await harness.engine.usage()).vectors <= vectors + 4  # of directories alone
+    assert counts(await again(harness, folder)) == (0, 0, 0, 0, 3)
 
 
-async def test_a_moved_document_of_sections_moves_whole(house: House, tmp_path: Path) -> None:
+async def test_a_moved_document_of_sections_moves_whole(harness: Harness, tmp_path: Path) -> None:
     text = long_document("Alpha", "Beta", "Gamma")
     folder = plant(tmp_path / "src", {"guide.md": text, "a.md": "x"})
-    await again(house, folder)
-    ids = {n.id for n in await house.r.ls(f"{ROOT}/guide")}
+    await again(harness, folder)
+    ids = {n.id for n in await harness.engine.ls(f"{ROOT}/guide")}
     (folder / "deep").mkdir()
     (folder / "guide.md").rename(folder / "deep" / "guide.md")
-    assert counts(await again(house, folder)) == (0, 0, 1, 0, 1)
-    assert {n.id for n in await house.r.ls(f"{ROOT}/deep/guide")} == ids
-    assert [n.uri.name for n in await house.r.ls(ROOT)] == ["deep", "a.md"]
+    assert counts(await again(harness, folder)) == (0, 0, 1, 0, 1)
+    assert {n.id for n in await harness.engine.ls(f"{ROOT}/deep/guide")} == ids
+    assert [n.uri.name for n in await harness.engine.ls(ROOT)] == ["deep", "a.md"]
 
 
-async def test_what_others_wrote_there_stays(house: House, tmp_path: Path) -> None:
+async def test_what_others_wrote_there_stays(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder)
-    await house.write(f"{ROOT}/mine.md", "my own")
-    await house.write(f"{ROOT}/sub/mine.md", "my own")
+    await again(harness, folder)
+    await harness.write(f"{ROOT}/mine.md", "my own")
+    await harness.write(f"{ROOT}/sub/mine.md", "my own")
     shutil.rmtree(folder / "sub")
-    result = await again(house, folder)
+    result = await again(harness, folder)
     assert (result["removed"], result["conflicts"]) == (1, [])
-    assert sorted(await house.texts_below(ROOT)) == ["a.md", "b.md", "mine.md", "sub/mine.md"]
+    assert sorted(await harness.texts_below(ROOT)) == ["a.md", "b.md", "mine.md", "sub/mine.md"]
 
 
-async def test_what_was_changed_here_is_kept_and_named(house: House, tmp_path: Path) -> None:
+async def test_what_was_changed_here_is_kept_and_named(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder)
-    await house.write(f"{ROOT}/a.md", "my words")
-    await house.r.write(f"{ROOT}/b.md", "\nmore words", mode="append")
+    await again(harness, folder)
+    await harness.write(f"{ROOT}/a.md", "my words")
+    await harness.engine.write(f"{ROOT}/b.md", "\nmore words", mode="append")
     (folder / "a.md").unlink()
     plant(folder, {"b.md": "the source's new words"})
-    result = await again(house, folder)
-    assert (await house.texts_below(ROOT))["a.md"] == "my words"
-    assert "more words" in (await house.texts_below(ROOT))["b.md"]
+    result = await again(harness, folder)
+    assert (await harness.texts_below(ROOT))["a.md"] == "my words"
+    assert "more words" in (await harness.texts_below(ROOT))["b.md"]
     assert sorted(c["path"] for c in result["conflicts"]) == ["a.md", "b.md"]
     assert all(any(name in w for w in result["warnings"]) for name in ("a.md", "b.md"))
     assert counts(result) == (0, 0, 0, 0, 1)
 
 
-async def test_what_was_moved_here_is_kept_where_it_is(house: House, tmp_path: Path) -> None:
+async def test_what_was_moved_here_is_kept_where_it_is(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder)
-    await house.r.mv(f"{ROOT}/a.md", f"{ROOT}/mine/a.md")
-    assert counts(await again(house, folder)) == (0, 0, 0, 0, 3)
+    await again(harness, folder)
+    await harness.engine.mv(f"{ROOT}/a.md", f"{ROOT}/mine/a.md")
+    assert counts(await again(harness, folder)) == (0, 0, 0, 0, 3)
     (folder / "a.md").unlink()
-    result = await again(house, folder)
+    result = await again(harness, folder)
     assert [c["path"] for c in result["conflicts"]] == ["a.md"]
-    assert (await house.texts_below(ROOT))["mine/a.md"] == "heron stands"
+    assert (await harness.texts_below(ROOT))["mine/a.md"] == "heron stands"
 
 
 async def test_a_file_written_here_under_a_name_the_source_gets_later_is_kept_and_named(
-    house: House, tmp_path: Path
+    harness: Harness, tmp_path: Path
 ) -> None:
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder)
-    await house.write(f"{ROOT}/late.md", "mine")
+    await again(harness, folder)
+    await harness.write(f"{ROOT}/late.md", "mine")
     plant(folder, {"late.md": "theirs"})
-    result = await again(house, folder)
-    assert ((await house.texts_below(ROOT))["late.md"], [c["path"] for c in result["conflicts"]]) == (
+    result = await again(harness, folder)
+    assert ((await harness.texts_below(ROOT))["late.md"], [c["path"] for c in result["conflicts"]]) == (
         "mine",
         ["late.md"],
     )
@@ -137,150 +137,150 @@ async def test_a_file_written_here_under_a_name_the_source_gets_later_is_kept_an
     "options", [{"include": ["a.md"]}, {"exclude": ["b.md"]}, {"ignore_dirs": ["x"]}, {"keep_removed": True}]
 )
 async def test_a_narrower_import_removes_nothing_and_says_so(
-    house: House, tmp_path: Path, options: dict[str, Any]
+    harness: Harness, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder)
+    await again(harness, folder)
     (folder / "b.md").unlink()
     (folder / "sub" / "c.md").unlink()
-    result = await again(house, folder, **options)
-    assert (result["removed"], sorted(await house.texts_below(ROOT))) == (0, sorted(FILES))
+    result = await again(harness, folder, **options)
+    assert (result["removed"], sorted(await harness.texts_below(ROOT))) == (0, sorted(FILES))
     assert "kept" in " ".join(result["warnings"])
-    assert (await again(house, folder))["removed"] == 2
+    assert (await again(harness, folder))["removed"] == 2
 
 
-async def test_the_same_include_again_mirrors_what_it_takes(house: House, tmp_path: Path) -> None:
+async def test_the_same_include_again_mirrors_what_it_takes(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {**FILES, "x.py": "x = 1"})
-    await again(house, folder, include=["*.md"])
+    await again(harness, folder, include=["*.md"])
     (folder / "b.md").unlink()
-    assert counts(await again(house, folder, include=["*.md"])) == (0, 0, 0, 1, 2)
+    assert counts(await again(harness, folder, include=["*.md"])) == (0, 0, 0, 1, 2)
 
 
-async def test_a_narrow_import_in_between_does_not_narrow_what_is_remembered(house: House, tmp_path: Path) -> None:
+async def test_a_narrow_import_in_between_does_not_narrow_what_is_remembered(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {**FILES, "x.py": "x = 1"})
-    await again(house, folder)
+    await again(harness, folder)
     for _ in range(2):
-        assert (await again(house, folder, include=["*.md"]))["removed"] == 0
-    assert "x.py" in await house.texts_below(ROOT)
+        assert (await again(harness, folder, include=["*.md"]))["removed"] == 0
+    assert "x.py" in await harness.texts_below(ROOT)
 
 
-async def test_another_origin_at_the_same_place_removes_nothing_of_it(house: House, tmp_path: Path) -> None:
+async def test_another_origin_at_the_same_place_removes_nothing_of_it(harness: Harness, tmp_path: Path) -> None:
     one = plant(tmp_path / "one", {"a.md": "heron", "same.md": "both"})
     two = plant(tmp_path / "two", {"b.md": "stork", "same.md": "both"})
-    await again(house, one, to=ROOT, origin="one")
-    await again(house, two, to=ROOT, origin="two")
+    await again(harness, one, to=ROOT, origin="one")
+    await again(harness, two, to=ROOT, origin="two")
     (one / "same.md").unlink()
-    assert (await again(house, one, to=ROOT, origin="one"))["removed"] == 0
-    assert sorted(await house.texts_below(ROOT)) == ["a.md", "b.md", "same.md"]
+    assert (await again(harness, one, to=ROOT, origin="one"))["removed"] == 0
+    assert sorted(await harness.texts_below(ROOT)) == ["a.md", "b.md", "same.md"]
     (two / "same.md").unlink()
-    assert (await again(house, two, to=ROOT, origin="two"))["removed"] == 1
-    assert sorted(await house.texts_below(ROOT)) == ["a.md", "b.md"]
+    assert (await again(harness, two, to=ROOT, origin="two"))["removed"] == 1
+    assert sorted(await harness.texts_below(ROOT)) == ["a.md", "b.md"]
 
 
-async def test_an_import_without_an_origin_removes_nothing(house: House, tmp_path: Path) -> None:
+async def test_an_import_without_an_origin_removes_nothing(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder, to=ROOT, origin="")
+    await again(harness, folder, to=ROOT, origin="")
     (folder / "b.md").unlink()
-    assert (await again(house, folder, to=ROOT, origin=""))["removed"] == 0
+    assert (await again(harness, folder, to=ROOT, origin=""))["removed"] == 0
 
 
-async def test_what_is_there_but_was_not_sent_is_not_gone(house: House, tmp_path: Path) -> None:
+async def test_what_is_there_but_was_not_sent_is_not_gone(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder)
+    await again(harness, folder)
     (folder / "b.md").unlink()
     (folder / "sub" / "c.md").unlink()
-    assert (await again(house, folder, left_out=["b.md", "sub/"]))["removed"] == 0
-    assert (await again(house, folder, incomplete="x.md: cannot be read"))["removed"] == 0
+    assert (await again(harness, folder, left_out=["b.md", "sub/"]))["removed"] == 0
+    assert (await again(harness, folder, incomplete="x.md: cannot be read"))["removed"] == 0
 
 
-async def test_what_is_ignored_now_is_not_gone(house: House, tmp_path: Path) -> None:
+async def test_what_is_ignored_now_is_not_gone(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder)
+    await again(harness, folder)
     plant(folder, {".gitignore": "b.md\n"})
-    assert (await again(house, folder))["removed"] == 0
+    assert (await again(harness, folder))["removed"] == 0
 
 
 MANY = {f"{i:03d}.md": f"bird {i}" for i in range(REMOVED_UNASKED_MAX * 2)}
 
 
 async def test_the_removal_of_most_is_refused_and_nothing_changed_until_it_is_confirmed(
-    house: House, tmp_path: Path
+    harness: Harness, tmp_path: Path
 ) -> None:
     folder = plant(tmp_path / "src", MANY)
-    await again(house, folder)
+    await again(harness, folder)
     for name in list(MANY)[: REMOVED_UNASKED_MAX + 1]:
         (folder / name).unlink()
-    before = await house.state()
+    before = await harness.state()
     with pytest.raises(Conflict, match="would be removed") as refused:
-        await house.r.add(folder, origin="here")
+        await harness.engine.add(folder, origin="here")
     assert refused.value.details["would_remove"] == REMOVED_UNASKED_MAX + 1
-    assert await house.state() == before
-    assert (await again(house, folder, confirm_removals=True))["removed"] == REMOVED_UNASKED_MAX + 1
+    assert await harness.state() == before
+    assert (await again(harness, folder, confirm_removals=True))["removed"] == REMOVED_UNASKED_MAX + 1
 
 
-async def test_the_removal_of_half_needs_no_word(house: House, tmp_path: Path) -> None:
+async def test_the_removal_of_half_needs_no_word(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", MANY)
-    await again(house, folder)
+    await again(harness, folder)
     for name in list(MANY)[:REMOVED_UNASKED_MAX]:
         (folder / name).unlink()
-    assert (await again(house, folder))["removed"] == REMOVED_UNASKED_MAX
+    assert (await again(harness, folder))["removed"] == REMOVED_UNASKED_MAX
 
 
-async def test_a_renamed_folder_of_many_is_a_move_that_needs_no_word(house: House, tmp_path: Path) -> None:
+async def test_a_renamed_folder_of_many_is_a_move_that_needs_no_word(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {f"old/{name}": text for name, text in MANY.items()})
-    await again(house, folder)
+    await again(harness, folder)
     (folder / "old").rename(folder / "new")
-    assert counts(await again(house, folder)) == (0, 0, len(MANY), 0, 0)
-    assert [n.uri.name for n in await house.r.ls(ROOT)] == ["new"]
+    assert counts(await again(harness, folder)) == (0, 0, len(MANY), 0, 0)
+    assert [n.uri.name for n in await harness.engine.ls(ROOT)] == ["new"]
 
 
-async def test_tags_of_unchanged_files_follow(house: House, tmp_path: Path) -> None:
+async def test_tags_of_unchanged_files_follow(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder, tags=["team=red"])
-    result = await again(house, folder, tags=["team=blue"])
+    await again(harness, folder, tags=["team=red"])
+    result = await again(harness, folder, tags=["team=blue"])
     assert counts(result) == (0, 0, 0, 0, 3)
-    assert await house.found("heron", tags=["team=blue"]) == [f"{ROOT}/a.md"]
-    assert await house.found("heron", tags=["team=red"]) == []
+    assert await harness.found("heron", tags=["team=blue"]) == [f"{ROOT}/a.md"]
+    assert await harness.found("heron", tags=["team=red"]) == []
 
 
-async def test_tags_may_be_added_to_those_that_are_there(house: House, tmp_path: Path) -> None:
+async def test_tags_may_be_added_to_those_that_are_there(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", FILES)
-    await again(house, folder, tags=["team=red"])
+    await again(harness, folder, tags=["team=red"])
     plant(folder, {"a.md": "heron runs"})
-    await again(house, folder, tags=["year=1"], tag_mode="append")
-    assert {(await house.r.stat(f"{ROOT}/{p}")).tags for p in ("a.md", "b.md")} == {("team=red", "year=1")}
+    await again(harness, folder, tags=["year=1"], tag_mode="append")
+    assert {(await harness.engine.stat(f"{ROOT}/{p}")).tags for p in ("a.md", "b.md")} == {("team=red", "year=1")}
 
 
-async def test_a_file_that_became_a_folder_and_back(house: House, tmp_path: Path) -> None:
+async def test_a_file_that_became_a_folder_and_back(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {"x": "one", "a.md": "a"})
-    await again(house, folder)
+    await again(harness, folder)
     (folder / "x").unlink()
     plant(folder, {"x/y.md": "two"})
-    assert counts(await again(house, folder)) == (1, 0, 0, 1, 1)
-    assert sorted(await house.texts_below(ROOT)) == ["a.md", "x/y.md"]
+    assert counts(await again(harness, folder)) == (1, 0, 0, 1, 1)
+    assert sorted(await harness.texts_below(ROOT)) == ["a.md", "x/y.md"]
     shutil.rmtree(folder / "x")
     plant(folder, {"x": "three"})
-    assert counts(await again(house, folder)) == (1, 0, 0, 1, 1)
-    assert sorted(await house.texts_below(ROOT)) == ["a.md", "x"]
+    assert counts(await again(harness, folder)) == (1, 0, 0, 1, 1)
+    assert sorted(await harness.texts_below(ROOT)) == ["a.md", "x"]
 
 
-async def test_all_an_import_did_is_in_the_log_under_its_task(house: House, tmp_path: Path) -> None:
+async def test_all_an_import_did_is_in_the_log_under_its_task(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {**FILES, "d.md": "d"})
-    await again(house, folder)
-    before = await house.seq()
+    await again(harness, folder)
+    before = await harness.seq()
     plant(folder, {"a.md": "heron runs", "new.md": "n"})
     (folder / "sub" / "c.md").rename(folder / "moved.md")
     (folder / "b.md").unlink()
-    task = await house.add(folder, origin="here")
-    entries = await house.ports.ledger.tenant(house.r.caller).log(after=before, limit=1_000)
+    task = await harness.add(folder, origin="here")
+    entries = await harness.ports.ledger.tenant(harness.engine.caller).log(after=before, limit=1_000)
     assert {e.cause for e in entries if e.op in {"create", "write", "move", "remove", "attrs"}} == {task.id}
     assert {e.op for e in entries if e.cause == task.id} >= {"create", "write", "move", "remove"}
 
 
-async def test_a_file_moved_into_a_folder_of_its_own_name(house: House, tmp_path: Path) -> None:
+async def test_a_file_moved_into_a_folder_of_its_own_name(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {"x": "one and the same", "a.md": "a"})
-    await again(house, folder)
+    await again(harness, folder)
     (folder / "x").unlink()
     plant(folder, {"x/x.md": "one and the same"})
-    await again(house, folder)
-    assert await house.texts_below(ROOT) == {"a.md": "a", "x/x.md": "one and the same"}
+    await again(harness, folder)
+    assert await harness.texts_below(ROOT) == {"a.md": "a", "x/x.md": "one and the same"}

@@ -18,7 +18,7 @@ from recalld.domain.document import Document, Tiers
 from recalld.domain.job import TaskStatus
 from recalld.ports.source import UPLOAD_NOTE, Found, Skipped
 from recalld.usecases.add.load import FILES_PER_PLAN, load
-from tests.house_fixture import House, plant
+from tests.harness import Harness, plant
 
 ROOT = "viking://resources/src"
 
@@ -29,37 +29,37 @@ def upload(tmp_path: Path, name: str = "src.md", text: str = "# Src\n\nheron\n")
     return folder / name
 
 
-async def test_an_upload_of_ours_is_gone_when_it_is_in(house: House, tmp_path: Path) -> None:
+async def test_an_upload_of_ours_is_gone_when_it_is_in(harness: Harness, tmp_path: Path) -> None:
     path = upload(tmp_path)
-    await house.add(path, keep_source=False)
+    await harness.add(path, keep_source=False)
     assert list(path.parent.iterdir()) == []
 
 
-async def test_somebody_elses_file_stays(house: House, tmp_path: Path) -> None:
+async def test_somebody_elses_file_stays(harness: Harness, tmp_path: Path) -> None:
     path = upload(tmp_path)
-    await house.add(path)
+    await harness.add(path)
     assert path.exists()
 
 
-async def test_an_upload_that_vanished_fails_the_task_at_once_and_says_so(house: House, tmp_path: Path) -> None:
+async def test_an_upload_that_vanished_fails_the_task_at_once_and_says_so(harness: Harness, tmp_path: Path) -> None:
     path = upload(tmp_path)
-    added = await house.r.add(path, keep_source=False)
+    added = await harness.engine.add(path, keep_source=False)
     path.unlink()
-    await house.settle()
-    task = await house.r.task(added.task_id)
+    await harness.settle()
+    task = await harness.engine.task(added.task_id)
     assert (task.status, "not there" in task.error) == (TaskStatus.FAILED, True)
-    assert (await house.queue("import")).dead == 1
+    assert (await harness.queue("import")).dead == 1
     assert list(path.parent.iterdir()) == []
 
 
-async def test_a_zip_replaced_by_rubbish_fails_for_good(house: House, tmp_path: Path) -> None:
+async def test_a_zip_replaced_by_rubbish_fails_for_good(harness: Harness, tmp_path: Path) -> None:
     path = upload(tmp_path, "src.zip", "")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.md", "x")
-    added = await house.r.add(path, keep_source=False)
+    added = await harness.engine.add(path, keep_source=False)
     path.write_bytes(b"rubbish")
-    await house.settle()
-    assert (await house.r.task(added.task_id)).status is TaskStatus.FAILED
+    await harness.settle()
+    assert (await harness.engine.task(added.task_id)).status is TaskStatus.FAILED
     assert list(path.parent.iterdir()) == []
 
 
@@ -71,65 +71,67 @@ class Vanishing(FolderSource):
         (self._root / "b.md").unlink()
 
 
-async def test_a_file_that_vanishes_meanwhile_is_said_and_the_rest_comes_in(house: House, tmp_path: Path) -> None:
-    added = await house.r.add(plant(tmp_path / "src", {"a.md": "heron", "b.md": "stork", "c.md": "crane"}))
-    ports = replace(house.ports, open_source=lambda path, choice: Vanishing(SourceSettings(path, choice)))
-    await run_job(await house.lease_of("import"), ports)
-    task = await house.r.task(added.task_id)
+async def test_a_file_that_vanishes_meanwhile_is_said_and_the_rest_comes_in(harness: Harness, tmp_path: Path) -> None:
+    added = await harness.engine.add(plant(tmp_path / "src", {"a.md": "heron", "b.md": "stork", "c.md": "crane"}))
+    ports = replace(harness.ports, open_source=lambda path, choice: Vanishing(SourceSettings(path, choice)))
+    await run_job(await harness.lease_of("import"), ports)
+    task = await harness.engine.task(added.task_id)
     assert task.status is TaskStatus.COMPLETED
     assert "b.md: it vanished" in " ".join((task.result or {})["warnings"])
-    assert sorted(await house.texts_below(ROOT)) == ["a.md", "c.md"]
+    assert sorted(await harness.texts_below(ROOT)) == ["a.md", "c.md"]
 
 
-async def test_a_cancelled_import_that_waits_does_nothing(house: House, tmp_path: Path) -> None:
-    added = await house.r.add(plant(tmp_path / "src", {"a.md": "heron"}))
-    assert (await house.r.cancel(added.task_id)).status is TaskStatus.CANCELLED
-    await house.settle()
-    assert await house.texts_below(ROOT) == {}
+async def test_a_cancelled_import_that_waits_does_nothing(harness: Harness, tmp_path: Path) -> None:
+    added = await harness.engine.add(plant(tmp_path / "src", {"a.md": "heron"}))
+    assert (await harness.engine.cancel(added.task_id)).status is TaskStatus.CANCELLED
+    await harness.settle()
+    assert await harness.texts_below(ROOT) == {}
 
 
 class Cancelling(ExtractiveModel):
     """A model in whose first call the user cancels the task."""
 
-    def __init__(self, house: House, task_id: str) -> None:
+    def __init__(self, harness: Harness, task_id: str) -> None:
         super().__init__()
-        self._house, self._task_id = house, task_id
+        self._harness, self._task_id = harness, task_id
 
     async def tiers_of_document(self, name: str, document: Document) -> Tiers:
         if self._task_id:
             task_id, self._task_id = self._task_id, ""
-            await self._house.r.cancel(task_id)
+            await self._harness.engine.cancel(task_id)
         return await super().tiers_of_document(name, document)
 
 
-async def test_an_import_cancelled_while_it_runs_stops_after_the_batch_at_hand(house: House, tmp_path: Path) -> None:
+async def test_an_import_cancelled_while_it_runs_stops_after_the_batch_at_hand(
+    harness: Harness, tmp_path: Path
+) -> None:
     path = upload(tmp_path, "src.zip", "")
     with zipfile.ZipFile(path, "w") as archive:
         for i in range(FILES_PER_PLAN * 3):
             archive.writestr(f"{i:03d}.md", f"bird {i}")
-    added = await house.r.add(path, keep_source=False)
-    model = Cancelling(house, added.task_id)
-    await run_job(await house.lease_of("import"), replace(house.ports, model=model))
+    added = await harness.engine.add(path, keep_source=False)
+    model = Cancelling(harness, added.task_id)
+    await run_job(await harness.lease_of("import"), replace(harness.ports, model=model))
     await model.close()
-    await house.settle()
-    assert len(await house.texts_below(ROOT)) == FILES_PER_PLAN
-    assert (await house.r.task(added.task_id)).status is TaskStatus.CANCELLED
+    await harness.settle()
+    assert len(await harness.texts_below(ROOT)) == FILES_PER_PLAN
+    assert (await harness.engine.task(added.task_id)).status is TaskStatus.CANCELLED
     assert list(path.parent.iterdir()) == []
 
 
-async def test_an_import_whose_worker_died_goes_on_where_it_was(house: House, tmp_path: Path) -> None:
+async def test_an_import_whose_worker_died_goes_on_where_it_was(harness: Harness, tmp_path: Path) -> None:
     path = upload(tmp_path, "src.zip", "")
     with zipfile.ZipFile(path, "w") as archive:
         for i in range(FILES_PER_PLAN * 2):
             archive.writestr(f"{i:03d}.md", f"bird {i}")
-    added = await house.r.add(path, keep_source=False)
-    job = await house.lease_of("import")
+    added = await harness.engine.add(path, keep_source=False)
+    job = await harness.lease_of("import")
     with pytest.raises(Killed):
-        await load(job, replace(house.ports, model=Killing(FILES_PER_PLAN + 3)))
-    await house.ports.ledger.release(worker="house")
-    await house.settle()
-    task = await house.r.task(added.task_id)
-    assert (task.status, len(await house.texts_below(ROOT))) == (TaskStatus.COMPLETED, FILES_PER_PLAN * 2)
+        await load(job, replace(harness.ports, model=Killing(FILES_PER_PLAN + 3)))
+    await harness.ports.ledger.release(worker="harness")
+    await harness.settle()
+    task = await harness.engine.task(added.task_id)
+    assert (task.status, len(await harness.texts_below(ROOT))) == (TaskStatus.COMPLETED, FILES_PER_PLAN * 2)
     result = task.result or {}
     assert (result["new"], result["unchanged"]) == (FILES_PER_PLAN * 2, 0)  # counted once, whoever did it
 
@@ -152,27 +154,27 @@ class Killing(ExtractiveModel):
         return await super().tiers_of_document(name, document)
 
 
-async def test_who_waits_is_told_how_it_ended(house: House, tmp_path: Path) -> None:
+async def test_who_waits_is_told_how_it_ended(harness: Harness, tmp_path: Path) -> None:
     path = upload(tmp_path, "gone.md")
     folder = plant(tmp_path / "src", {"a.md": "heron"})
     for made, unlink, said in ((folder, False, "success"), (path, True, "failed")):
         async with asyncio.TaskGroup() as group:
-            waits = group.create_task(house.r.add(made, wait=True))
-            while not await house.r.tasks(status="pending"):
+            waits = group.create_task(harness.engine.add(made, wait=True))
+            while not await harness.engine.tasks(status="pending"):
                 await asyncio.sleep(0)
             if unlink:
                 made.unlink()
             while not waits.done():
-                await house.settle()
+                await harness.settle()
                 await asyncio.sleep(0)
         assert (waits.result().result or {})["status"] == said
 
 
-async def test_who_waits_for_an_import_that_is_cancelled_is_told_so(house: House, tmp_path: Path) -> None:
+async def test_who_waits_for_an_import_that_is_cancelled_is_told_so(harness: Harness, tmp_path: Path) -> None:
     folder = plant(tmp_path / "src", {"a.md": "heron"})
     async with asyncio.TaskGroup() as group:
-        waits = group.create_task(house.r.add(folder, wait=True))
-        while not (tasks := await house.r.tasks(status="pending")):
+        waits = group.create_task(harness.engine.add(folder, wait=True))
+        while not (tasks := await harness.engine.tasks(status="pending")):
             await asyncio.sleep(0)
-        await house.r.cancel(tasks[0].id)
+        await harness.engine.cancel(tasks[0].id)
     assert (waits.result().result or {})["status"] == "cancelled"

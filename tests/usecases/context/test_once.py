@@ -31,7 +31,7 @@ class Model:
         return np.ones((len(texts), 2), np.float32)
 
     async def close(self) -> None:
-        raise AssertionError("the embedder belongs to the house")
+        raise AssertionError("the embedder belongs to the engine")
 
 
 async def test_each_text_is_embedded_once() -> None:

@@ -16,76 +16,76 @@ from recalld.domain.uri import Uri
 from recalld.ports.ledger import Tenant
 from recalld.rules.recall_log import KEY
 from recalld.usecases.context.assemble import Wish, assemble
-from tests.house_fixture import House
+from tests.harness import Harness
 
 TEA = "viking://user/default/memories/preferences/tea.md"
 
 
-async def stocked(house: House, turns: int = 1) -> None:
-    await house.write(TEA, "Ana prefers oolong tea.")
-    await house.say("s", *(f"turn {i}" for i in range(turns)))
-    await house.settle()
+async def stocked(harness: Harness, turns: int = 1) -> None:
+    await harness.write(TEA, "Ana prefers oolong tea.")
+    await harness.say("s", *(f"turn {i}" for i in range(turns)))
+    await harness.settle()
 
 
-async def given(house: House, **options: Any) -> list[str]:
-    block = await house.r.assemble("oolong tea", session_id="s", **options)
+async def given(harness: Harness, **options: Any) -> list[str]:
+    block = await harness.engine.assemble("oolong tea", session_id="s", **options)
     return [str(e.uri) for e in block.entries]
 
 
-async def test_what_was_given_is_left_out_until_enough_turns_have_passed(house: House) -> None:
-    await stocked(house)
-    assert await given(house, dedup_turns=2) == [TEA]
-    assert await given(house, dedup_turns=2) == []
-    await house.say("s", "two", "three", "four")
-    assert await given(house, dedup_turns=2) == [TEA]
+async def test_what_was_given_is_left_out_until_enough_turns_have_passed(harness: Harness) -> None:
+    await stocked(harness)
+    assert await given(harness, dedup_turns=2) == [TEA]
+    assert await given(harness, dedup_turns=2) == []
+    await harness.say("s", "two", "three", "four")
+    assert await given(harness, dedup_turns=2) == [TEA]
 
 
-async def test_a_block_says_what_it_left_out(house: House) -> None:
-    await stocked(house, turns=3)
-    await given(house, dedup_turns=5)
-    stats = (await house.r.assemble("oolong tea", session_id="s", dedup_turns=5)).stats
+async def test_a_block_says_what_it_left_out(harness: Harness) -> None:
+    await stocked(harness, turns=3)
+    await given(harness, dedup_turns=5)
+    stats = (await harness.engine.assemble("oolong tea", session_id="s", dedup_turns=5)).stats
     assert stats["dedup"] == {"turns": 5, "status": "ok", "cooled": 1, "turn": 3}
     assert (stats["deduped"], stats["returned"]) == (1, 0)
 
 
-async def test_without_dedup_turns_nothing_is_noted(house: House) -> None:
-    await stocked(house)
-    assert await given(house) == await given(house) == [TEA]
-    assert KEY not in (await house.r.session("s")).config
+async def test_without_dedup_turns_nothing_is_noted(harness: Harness) -> None:
+    await stocked(harness)
+    assert await given(harness) == await given(harness) == [TEA]
+    assert KEY not in (await harness.engine.session("s")).config
 
 
-async def test_the_log_is_a_file_of_the_session(house: House) -> None:
-    await stocked(house)
+async def test_the_log_is_a_file_of_the_session(harness: Harness) -> None:
+    await stocked(harness)
     home = "viking://~/sessions/s"
-    assert ".recall_log.json" not in [n.uri.name for n in await house.r.ls(home, hidden=True)]
-    await given(house, dedup_turns=5)
-    assert ".recall_log.json" in [n.uri.name for n in await house.r.ls(home, hidden=True)]
-    log = json.loads(await house.r.read(f"{home}/.recall_log.json"))
+    assert ".recall_log.json" not in [n.uri.name for n in await harness.engine.ls(home, hidden=True)]
+    await given(harness, dedup_turns=5)
+    assert ".recall_log.json" in [n.uri.name for n in await harness.engine.ls(home, hidden=True)]
+    log = json.loads(await harness.engine.read(f"{home}/.recall_log.json"))
     assert log["entries"] == {TEA: {"turn": 1, "detail": "abstract"}}
 
 
-async def test_an_address_alone_may_be_followed_by_its_text(house: House) -> None:
-    await stocked(house)
-    assert await given(house, dedup_turns=5, detail={"preferences": "uri"}) == [TEA]
-    assert await given(house, dedup_turns=5) == [TEA]
+async def test_an_address_alone_may_be_followed_by_its_text(harness: Harness) -> None:
+    await stocked(harness)
+    assert await given(harness, dedup_turns=5, detail={"preferences": "uri"}) == [TEA]
+    assert await given(harness, dedup_turns=5) == [TEA]
 
 
-async def test_a_session_never_seen_is_neither_made_nor_missed(house: House) -> None:
-    await stocked(house)
-    before = await house.seq()
-    block = await house.r.assemble("oolong tea", session_id="never", dedup_turns=5)
+async def test_a_session_never_seen_is_neither_made_nor_missed(harness: Harness) -> None:
+    await stocked(harness)
+    before = await harness.seq()
+    block = await harness.engine.assemble("oolong tea", session_id="never", dedup_turns=5)
     assert block.stats["dedup"]["status"] == "no_session"
     assert len(block.entries) == 1
-    assert await house.seq() == before
-    assert [s.id for s in await house.r.sessions()] == ["s"]
+    assert await harness.seq() == before
+    assert [s.id for s in await harness.engine.sessions()] == ["s"]
 
 
-async def test_a_note_survives_the_sessions_commit(house: House) -> None:
-    await stocked(house)
-    await given(house, dedup_turns=5)
-    await house.commit("s")
-    await house.settle()
-    assert await given(house, dedup_turns=5) == []
+async def test_a_note_survives_the_sessions_commit(harness: Harness) -> None:
+    await stocked(harness)
+    await given(harness, dedup_turns=5)
+    await harness.commit("s")
+    await harness.settle()
+    assert await given(harness, dedup_turns=5) == []
 
 
 class Failing:
@@ -124,27 +124,27 @@ class Ledger:
 
 
 @pytest.mark.parametrize("fails", ["session", "commit"])
-async def test_a_log_that_fails_takes_nothing_from_the_answer(house: House, fails: str) -> None:
-    await stocked(house)
-    ports = replace(house.ports, ledger=Ledger(house.ports.ledger, fails))  # type: ignore[arg-type]
+async def test_a_log_that_fails_takes_nothing_from_the_answer(harness: Harness, fails: str) -> None:
+    await stocked(harness)
+    ports = replace(harness.ports, ledger=Ledger(harness.ports.ledger, fails))  # type: ignore[arg-type]
     block = await assemble(Wish("oolong tea", session_id="s", dedup_turns=5), Caller(), ports, deadline_s=5)
     assert [str(e.uri) for e in block.entries] == [TEA]
     assert block.stats["dedup"]["status"] == "failed"
     assert block.stats["query_expansion"] == ("failed" if fails == "session" else "used")
 
 
-async def test_a_text_that_cannot_be_read_leaves_its_abstract(house: House) -> None:
-    await stocked(house)
-    ports = replace(house.ports, ledger=Ledger(house.ports.ledger, "read"))  # type: ignore[arg-type]
+async def test_a_text_that_cannot_be_read_leaves_its_abstract(harness: Harness) -> None:
+    await stocked(harness)
+    ports = replace(harness.ports, ledger=Ledger(harness.ports.ledger, "read"))  # type: ignore[arg-type]
     block = await assemble(Wish("oolong tea", detail={"preferences": "full"}), Caller(), ports, deadline_s=5)
     assert [(str(e.uri), e.detail) for e in block.entries] == [(TEA, "abstract")]
     assert block.degraded == ("texts",)
 
 
-async def test_a_leaning_question_is_asked_in_up_to_three_ways_its_own_first(house: House) -> None:
-    await stocked(house)
-    await house.say("s", "I wonder which oolong tea Ana prefers")
-    block = await house.r.assemble("what about it?", session_id="s")
+async def test_a_leaning_question_is_asked_in_up_to_three_ways_its_own_first(harness: Harness) -> None:
+    await stocked(harness)
+    await harness.say("s", "I wonder which oolong tea Ana prefers")
+    block = await harness.engine.assemble("what about it?", session_id="s")
     assert TEA in [str(e.uri) for e in block.entries]
     planned = block.stats["planned_queries"]
     assert block.stats["query_expansion"] == "used"
@@ -152,16 +152,18 @@ async def test_a_leaning_question_is_asked_in_up_to_three_ways_its_own_first(hou
     assert 1 < len(planned) <= 3
 
 
-async def test_archived_turns_widen_too(house: House) -> None:
-    await stocked(house)
-    await house.say("s", "I wonder which oolong tea Ana prefers")
-    await house.commit("s")
-    await house.settle()
-    assert (await house.r.assemble("what about it?", session_id="s")).stats["query_expansion"] == "used"
+async def test_archived_turns_widen_too(harness: Harness) -> None:
+    await stocked(harness)
+    await harness.say("s", "I wonder which oolong tea Ana prefers")
+    await harness.commit("s")
+    await harness.settle()
+    assert (await harness.engine.assemble("what about it?", session_id="s")).stats["query_expansion"] == "used"
 
 
 @pytest.mark.parametrize("options", [{"query_expansion": False}, {"session_id": "never"}, {"session_id": ""}])
-async def test_expansion_is_off_where_there_is_nothing_to_widen_by(house: House, options: Mapping[str, Any]) -> None:
-    await stocked(house)
-    block = await house.r.assemble("what about it?", **{"session_id": "s", **options})
+async def test_expansion_is_off_where_there_is_nothing_to_widen_by(
+    harness: Harness, options: Mapping[str, Any]
+) -> None:
+    await stocked(harness)
+    block = await harness.engine.assemble("what about it?", **{"session_id": "s", **options})
     assert (block.stats["query_expansion"], block.stats["planned_queries"]) == ("off", ["what about it?"])

@@ -17,7 +17,7 @@ from recalld.usecases.find import find as finding
 from recalld.usecases.find import recall
 from recalld.usecases.find.light import RECENT_MAX, in_light_of
 from recalld.usecases.find.search import search
-from tests.usecases.find.test_find import ANA, House, uri
+from tests.usecases.find.test_find import ANA, SearchHarness, uri
 
 DEADLINE_S = 0.3
 
@@ -42,27 +42,27 @@ class Like:
 
 
 @pytest.fixture(params=["small", "large"])
-async def house(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> House:
-    house = House(embedder=HashEmbedder(HashSettings()))
+async def harness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SearchHarness:
+    harness = SearchHarness(embedder=HashEmbedder(HashSettings()))
     for n in range(30):
-        house.shelf.file(uri(f"resources/{n}.md"), f"heron number {n} stood by the water")
-    await house.embed()
+        harness.shelf.file(uri(f"resources/{n}.md"), f"heron number {n} stood by the water")
+    await harness.embed()
     if request.param == "large":
         for module in (recall, finding):
             monkeypatch.setattr(module, "FULL_SCORING_ROWS_MAX", 5, raising=False)
-    return house
+    return harness
 
 
-async def asked(house: House) -> Answer:
+async def asked(harness: SearchHarness) -> Answer:
     """Fails when the find takes much longer than its deadline."""
     async with asyncio.timeout(10 * DEADLINE_S):
-        return await finding.find(Query("heron by the water"), ANA, house.ports, deadline_s=DEADLINE_S)
+        return await finding.find(Query("heron by the water"), ANA, harness.ports, deadline_s=DEADLINE_S)
 
 
 @pytest.mark.parametrize("trouble", [never, full])
 @pytest.mark.parametrize("part", ["lexicon", "vectors", "space", "compute", "embedder"])
-async def test_a_part_that_is_late_or_full_is_done_without(house: House, part: str, trouble: Any) -> None:
-    ports = house.ports
+async def test_a_part_that_is_late_or_full_is_done_without(harness: SearchHarness, part: str, trouble: Any) -> None:
+    ports = harness.ports
     match part:
         case "lexicon":
             ports.lexicon = Like(ports.lexicon, match=trouble)
@@ -79,49 +79,51 @@ async def test_a_part_that_is_late_or_full_is_done_without(house: House, part: s
             ports.compute = Like(ports.compute, run=trouble)
         case _:
             ports.embedder = Like(ports.embedder, embed=trouble)
-    answer = await asked(house)
+    answer = await asked(harness)
     assert len(answer.hits) == 10
     assert answer.degraded == {"space": ("vectors",), "compute": ()}.get(part, (part,))
 
 
 @pytest.mark.parametrize("trouble", [never, full])
-async def test_cosines_of_candidates_are_done_without(house: House, trouble: Any) -> None:
+async def test_cosines_of_candidates_are_done_without(harness: SearchHarness, trouble: Any) -> None:
     """A large scope looks for vectors twice: near the question, and of what words have found."""
-    inner = house.ports.vectors
+    inner = harness.ports.vectors
 
     async def refresh(*partition_ids: Any, **rest: Any) -> Any:
         return Like(await inner.refresh(*partition_ids, **rest), cosines=trouble)
 
-    house.ports.vectors = Like(inner, refresh=refresh)
-    answer = await asked(house)
+    harness.ports.vectors = Like(inner, refresh=refresh)
+    answer = await asked(harness)
     assert len(answer.hits) == 10
     assert answer.degraded == ("vectors",)
 
 
 @pytest.mark.parametrize("verb", ["resolve_scope", "table", "hydrate"])
-async def test_what_nothing_can_be_found_without_raises_in_time(house: House, verb: str) -> None:
-    house.ports.catalog = Like(house.ports.catalog, **{verb: never})
+async def test_what_nothing_can_be_found_without_raises_in_time(harness: SearchHarness, verb: str) -> None:
+    harness.ports.catalog = Like(harness.ports.catalog, **{verb: never})
     with pytest.raises(Upstream, match="in time"):
-        await asked(house)
+        await asked(harness)
 
 
-async def test_which_model_serves_is_asked_within_the_deadline(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_which_model_serves_is_asked_within_the_deadline(
+    harness: SearchHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(finding, "replace", lambda ports, **changed: SimpleNamespace(**{**vars(ports), **changed}))
-    house.ports.former = house.ports.embedder
+    harness.ports.former = harness.ports.embedder
     for trouble in (never, full):
-        house.ports.vectors = Like(house.ports.vectors, serving_model=trouble)
-        answer = await asked(house)
+        harness.ports.vectors = Like(harness.ports.vectors, serving_model=trouble)
+        answer = await asked(harness)
         assert (len(answer.hits), answer.degraded) == (10, ("vectors",))
 
 
-async def test_a_reranker_does_not_lengthen_it(house: House) -> None:
-    house.ports.reranker = SimpleNamespace(rerank=never)
-    house.ports.deadlines = Deadlines(rerank_s=60.0)
-    house.ports.vectors = Like(house.ports.vectors, space=never)
+async def test_a_reranker_does_not_lengthen_it(harness: SearchHarness) -> None:
+    harness.ports.reranker = SimpleNamespace(rerank=never)
+    harness.ports.deadlines = Deadlines(rerank_s=60.0)
+    harness.ports.vectors = Like(harness.ports.vectors, space=never)
     async with asyncio.timeout(3 * DEADLINE_S):
         clock = SimpleNamespace(monotonic=asyncio.get_running_loop().time)
-        house.ports.clock = clock
-        answer = await search(Query("heron by the water"), ANA, house.ports, deadline_s=DEADLINE_S)
+        harness.ports.clock = clock
+        answer = await search(Query("heron by the water"), ANA, harness.ports, deadline_s=DEADLINE_S)
     assert answer.degraded == ("reranker", "vectors")
 
 

@@ -43,7 +43,7 @@ def uri(text: str) -> Uri:
 
 
 @dataclass
-class House:
+class SearchHarness:
     """A shelf with real adapters over it."""
 
     shelf: Shelf = field(default_factory=Shelf)
@@ -79,8 +79,8 @@ def sentence(seed: int, words: int = 12) -> str:
 
 
 @pytest.fixture(params=["lexical", "vectors"])
-async def house(request: pytest.FixtureRequest) -> House:
-    made = House(embedder=HashEmbedder(HashSettings()) if request.param == "vectors" else None)
+async def harness(request: pytest.FixtureRequest) -> SearchHarness:
+    made = SearchHarness(embedder=HashEmbedder(HashSettings()) if request.param == "vectors" else None)
     made.shelf.talk("ana", "s1", [(f"m{i}", ("Ana", "Bob")[i % 2], sentence(i), float(i)) for i in range(40)])
     for i in range(40):
         made.shelf.file(uri(f"resources/d{i % 4}/f{i}.md"), sentence(100 + i, 60))
@@ -90,140 +90,142 @@ async def house(request: pytest.FixtureRequest) -> House:
 
 
 @pytest.mark.parametrize("seed", [3, 17, 31])
-async def test_an_exact_quote_of_a_turn_comes_first(house: House, seed: int) -> None:
+async def test_an_exact_quote_of_a_turn_comes_first(harness: SearchHarness, seed: int) -> None:
     quote = " ".join(sentence(seed).split()[2:10])
-    assert (await house.uris(quote))[0] == f"user/ana/sessions/s1/messages/m{seed}.md"
+    assert (await harness.uris(quote))[0] == f"user/ana/sessions/s1/messages/m{seed}.md"
 
 
 @pytest.mark.parametrize("seed", [104, 120, 139])
-async def test_an_exact_quote_of_a_file_comes_first(house: House, seed: int) -> None:
+async def test_an_exact_quote_of_a_file_comes_first(harness: SearchHarness, seed: int) -> None:
     quote = " ".join(sentence(seed, 60).split()[20:28])
-    assert (await house.uris(quote))[0] == f"resources/d{(seed - 100) % 4}/f{seed - 100}.md"
+    assert (await harness.uris(quote))[0] == f"resources/d{(seed - 100) % 4}/f{seed - 100}.md"
 
 
-async def test_chinese_is_found_by_its_own_words(house: House) -> None:
-    house.shelf.talk("ana", "s2", [("zh", "user", "昨天我和小明去北京吃了烤鸭，味道很好", 1.0)])
-    assert (await house.uris("小明在北京吃了什么烤鸭"))[0] == "user/ana/sessions/s2/messages/zh.md"
+async def test_chinese_is_found_by_its_own_words(harness: SearchHarness) -> None:
+    harness.shelf.talk("ana", "s2", [("zh", "user", "昨天我和小明去北京吃了烤鸭，味道很好", 1.0)])
+    assert (await harness.uris("小明在北京吃了什么烤鸭"))[0] == "user/ana/sessions/s2/messages/zh.md"
 
 
-async def test_what_was_just_written_is_found(house: House) -> None:
-    await house.uris("zymurgy")
-    house.shelf.talk("ana", "s1", [("new", "Ana", "zymurgy is my hobby", 99.0)])
-    assert (await house.uris("zymurgy hobby"))[0] == "user/ana/sessions/s1/messages/new.md"
+async def test_what_was_just_written_is_found(harness: SearchHarness) -> None:
+    await harness.uris("zymurgy")
+    harness.shelf.talk("ana", "s1", [("new", "Ana", "zymurgy is my hobby", 99.0)])
+    assert (await harness.uris("zymurgy hobby"))[0] == "user/ana/sessions/s1/messages/new.md"
 
 
-async def test_what_was_removed_is_not_found(house: House) -> None:
-    house.shelf.file(uri("resources/x/a.md"), "zymurgy is brewing")
-    assert "resources/x/a.md" in await house.uris("zymurgy brewing")
-    house.shelf.remove(uri("resources/x"))
-    assert "resources/x/a.md" not in await house.uris("zymurgy brewing")
+async def test_what_was_removed_is_not_found(harness: SearchHarness) -> None:
+    harness.shelf.file(uri("resources/x/a.md"), "zymurgy is brewing")
+    assert "resources/x/a.md" in await harness.uris("zymurgy brewing")
+    harness.shelf.remove(uri("resources/x"))
+    assert "resources/x/a.md" not in await harness.uris("zymurgy brewing")
 
 
-async def test_another_users_words_are_never_found(house: House) -> None:
-    house.shelf.talk("bob", "s9", [("b", "user", "zymurgy is my secret", 1.0)])
-    assert not any(u.startswith("user/bob") for u in await house.uris("zymurgy secret", limit=100))
+async def test_another_users_words_are_never_found(harness: SearchHarness) -> None:
+    harness.shelf.talk("bob", "s9", [("b", "user", "zymurgy is my secret", 1.0)])
+    assert not any(u.startswith("user/bob") for u in await harness.uris("zymurgy secret", limit=100))
 
 
-async def test_the_same_question_gives_the_same_answer(house: House) -> None:
-    first = await house.ask("amber basin cedar", limit=30)
-    assert [(h.uri, h.score) for h in (await house.ask("amber basin cedar", limit=30)).hits] == [
+async def test_the_same_question_gives_the_same_answer(harness: SearchHarness) -> None:
+    first = await harness.ask("amber basin cedar", limit=30)
+    assert [(h.uri, h.score) for h in (await harness.ask("amber basin cedar", limit=30)).hits] == [
         (h.uri, h.score) for h in first.hits
     ]
 
 
-async def test_hits_come_in_descending_score_between_0_and_1(house: House) -> None:
-    scores = [h.score for h in (await house.ask("amber basin cedar delta", limit=50)).hits]
+async def test_hits_come_in_descending_score_between_0_and_1(harness: SearchHarness) -> None:
+    scores = [h.score for h in (await harness.ask("amber basin cedar delta", limit=50)).hits]
     assert scores == sorted(scores, reverse=True)
     assert all(0 < s < 1 for s in scores)
 
 
 @pytest.mark.parametrize("limit", [1, 5, 10])
-async def test_limit_is_kept_and_a_smaller_answer_is_the_beginning_of_a_larger(house: House, limit: int) -> None:
-    larger = await house.uris("amber basin cedar", limit=20)
-    assert await house.uris("amber basin cedar", limit=limit) == larger[:limit]
+async def test_limit_is_kept_and_a_smaller_answer_is_the_beginning_of_a_larger(
+    harness: SearchHarness, limit: int
+) -> None:
+    larger = await harness.uris("amber basin cedar", limit=20)
+    assert await harness.uris("amber basin cedar", limit=limit) == larger[:limit]
 
 
-async def test_a_long_file_is_one_hit(house: House) -> None:
-    house.shelf.file(uri("resources/long.md"), "zymurgy brewing notes. " * 400)
-    found = await house.uris("zymurgy brewing", limit=50)
+async def test_a_long_file_is_one_hit(harness: SearchHarness) -> None:
+    harness.shelf.file(uri("resources/long.md"), "zymurgy brewing notes. " * 400)
+    found = await harness.uris("zymurgy brewing", limit=50)
     assert found.count("resources/long.md") == 1
 
 
-async def test_hits_score_above_the_threshold(house: House) -> None:
-    every = (await house.ask("amber basin cedar", limit=50, score_min=0.0)).hits
+async def test_hits_score_above_the_threshold(harness: SearchHarness) -> None:
+    every = (await harness.ask("amber basin cedar", limit=50, score_min=0.0)).hits
     middle = every[len(every) // 2].score
-    some = (await house.ask("amber basin cedar", limit=50, score_min=middle)).hits
+    some = (await harness.ask("amber basin cedar", limit=50, score_min=middle)).hits
     assert [h.uri for h in some] == [h.uri for h in every if h.score > middle]
 
 
 @pytest.mark.parametrize(
     "text", ["", "   ", "\x00\x07\x1b", "the of and", "🙂🙂", '"" AND OR ( NEAR/3', "amber " * 1_600]
 )
-async def test_odd_questions_are_answered(house: House, text: str) -> None:
-    assert isinstance(await house.ask(text), Answer)
+async def test_odd_questions_are_answered(harness: SearchHarness, text: str) -> None:
+    assert isinstance(await harness.ask(text), Answer)
 
 
-async def test_an_overlong_question_is_refused(house: House) -> None:
+async def test_an_overlong_question_is_refused(harness: SearchHarness) -> None:
     with pytest.raises(Invalid, match="10001"):
-        await house.ask("x" * 10_001)
+        await harness.ask("x" * 10_001)
 
 
-async def test_another_users_tree_is_denied(house: House) -> None:
+async def test_another_users_tree_is_denied(harness: SearchHarness) -> None:
     with pytest.raises(Denied):
-        await house.ask("amber", targets=(uri("user/bob"),))
+        await harness.ask("amber", targets=(uri("user/bob"),))
 
 
 async def test_an_empty_store_answers_nothing() -> None:
-    assert (await House().ask("anything")).hits == ()
+    assert (await SearchHarness().ask("anything")).hits == ()
 
 
-async def test_a_turn_is_shown_with_its_text_and_its_source(house: House) -> None:
-    hit = (await house.ask(sentence(5))).hits[0]
+async def test_a_turn_is_shown_with_its_text_and_its_source(harness: SearchHarness) -> None:
+    hit = (await harness.ask(sentence(5))).hits[0]
     assert (hit.type, hit.level, hit.abstract) == (ContextType.MEMORY, 2, sentence(5))
     assert (hit.sources[0].session_id, hit.sources[0].message_id) == ("s1", "m5")
 
 
 async def test_a_directorys_tiers_are_found_by_their_own_address() -> None:
-    house = House()
-    node = house.shelf.at(uri("resources/guide"))
-    c, partition_id = house.shelf.c, house.shelf.partition_id("")
+    harness = SearchHarness()
+    node = harness.shelf.at(uri("resources/guide"))
+    c, partition_id = harness.shelf.c, harness.shelf.partition_id("")
     c.execute("INSERT INTO tier VALUES (?, 1, 'about zymurgy', 'zymurgy at length', 'x')", (node,))
     tiers = Tiers("about zymurgy", "zymurgy at length")
-    house.shelf._chunks(
+    harness.shelf._chunks(
         partition_id, node, 1, 2, chunks_of_tiers(uri("resources/guide"), tiers), node, 0, 0.0, "", "zymurgy at length"
     )
-    hits = {(str(h.uri), h.level, h.abstract) for h in (await house.ask("zymurgy", levels=(0, 1))).hits}
+    hits = {(str(h.uri), h.level, h.abstract) for h in (await harness.ask("zymurgy", levels=(0, 1))).hits}
     assert hits == {
         ("viking://resources/guide/.abstract.md", 0, "about zymurgy"),
         ("viking://resources/guide/.overview.md", 1, "zymurgy at length"),
     }
     assert c.execute("SELECT count(*) FROM chunk WHERE level = 2").fetchone() == (0,)
-    assert await house.uris("zymurgy") == []
+    assert await harness.uris("zymurgy") == []
 
 
 async def test_a_message_that_a_memory_quotes_takes_no_second_place() -> None:
-    house = House()
-    house.shelf.talk("ana", "s1", [("m1", "user", "zymurgy is my hobby", 1.0), ("m2", "user", "zymurgy is fun", 2.0)])
+    harness = SearchHarness()
+    harness.shelf.talk("ana", "s1", [("m1", "user", "zymurgy is my hobby", 1.0), ("m2", "user", "zymurgy is fun", 2.0)])
     source = '{"messages": ["viking://user/ana/sessions/s1/messages/m1.md"]}'
-    house.shelf.file(uri("user/ana/memories/events/e.md"), "zymurgy is my hobby", source=source)
-    found = await house.uris("zymurgy hobby")
+    harness.shelf.file(uri("user/ana/memories/events/e.md"), "zymurgy is my hobby", source=source)
+    found = await harness.uris("zymurgy hobby")
     assert set(found) == {"user/ana/memories/events/e.md", "user/ana/sessions/s1/messages/m2.md"}
-    assert "user/ana/sessions/s1/messages/m1.md" in await house.uris("zymurgy hobby", targets=(uri("user/ana"),))
+    assert "user/ana/sessions/s1/messages/m1.md" in await harness.uris("zymurgy hobby", targets=(uri("user/ana"),))
 
 
 async def test_a_memory_names_its_best_source_first_and_takes_that_messages_place() -> None:
-    house = House()
+    harness = SearchHarness()
     turns = [("m1", "user", "the weather was fine", 1.0), ("m2", "user", "zymurgy is my hobby", 2.0)]
-    house.shelf.talk("ana", "s1", turns)
-    house.shelf.talk("ana", "s2", [("x", "user", "zymurgy is a long word for brewing", 2.0)])
-    alone = (await house.ask("zymurgy hobby")).hits[0]
+    harness.shelf.talk("ana", "s1", turns)
+    harness.shelf.talk("ana", "s2", [("x", "user", "zymurgy is a long word for brewing", 2.0)])
+    alone = (await harness.ask("zymurgy hobby")).hits[0]
     quoted = [f"viking://user/ana/sessions/s1/messages/{m}.md" for m in ("m1", "m2")]
-    house.shelf.file(
+    harness.shelf.file(
         uri("user/ana/memories/events/e.md"),
         "the weather was fine and much else was said about this and that " * 3 + "zymurgy",
         source=json.dumps({"messages": quoted}),
     )
-    hits = (await house.ask("zymurgy hobby")).hits
+    hits = (await harness.ask("zymurgy hobby")).hits
     assert str(alone.uri).endswith("m2.md")
     assert str(hits[0].uri).endswith("events/e.md")
     assert [s.message_id for s in hits[0].sources] == ["m2", "m1"]
@@ -247,18 +249,18 @@ class Failing(HashEmbedder):
 
 
 @pytest.mark.parametrize("failure", [Busy("b"), Upstream("u"), Invalid("no extra")])
-async def test_without_its_embedder_recall_answers_and_says_so(house: House, failure: Exception) -> None:
-    house.ports.embedder = Failing(HashSettings())
-    house.ports.embedder.failure = failure
-    answer = await house.ask(sentence(5))
+async def test_without_its_embedder_recall_answers_and_says_so(harness: SearchHarness, failure: Exception) -> None:
+    harness.ports.embedder = Failing(HashSettings())
+    harness.ports.embedder.failure = failure
+    answer = await harness.ask(sentence(5))
     assert answer.degraded == ("embedder",)
     assert answer.hits[0].abstract == sentence(5)
 
 
-async def test_a_late_embedder_is_done_without(house: House) -> None:
-    house.ports.embedder = Late(HashSettings())
-    house.ports.deadlines = Deadlines(embed_s=0.01)
-    answer = await house.ask(sentence(5))
+async def test_a_late_embedder_is_done_without(harness: SearchHarness) -> None:
+    harness.ports.embedder = Late(HashSettings())
+    harness.ports.deadlines = Deadlines(embed_s=0.01)
+    answer = await harness.ask(sentence(5))
     assert answer.degraded == ("embedder",)
     assert answer.hits[0].abstract == sentence(5)
 
@@ -271,40 +273,40 @@ class Gone:
 
 
 async def test_without_full_text_vectors_answer_alone() -> None:
-    house = House(embedder=HashEmbedder(HashSettings()))
-    house.shelf.talk("ana", "s1", [(f"m{i}", "user", sentence(i), float(i)) for i in range(20)])
-    await house.embed()
-    house.ports.lexicon = Gone()
-    answer = await house.ask(sentence(5))
+    harness = SearchHarness(embedder=HashEmbedder(HashSettings()))
+    harness.shelf.talk("ana", "s1", [(f"m{i}", "user", sentence(i), float(i)) for i in range(20)])
+    await harness.embed()
+    harness.ports.lexicon = Gone()
+    answer = await harness.ask(sentence(5))
     assert answer.degraded == ("lexicon",)
     assert answer.hits[0].abstract == sentence(5)
 
 
 async def test_with_neither_search_it_is_an_error_not_an_empty_answer() -> None:
-    house = House()
-    house.shelf.talk("ana", "s1", [("m", "user", "word", 0.0)])
-    house.ports.lexicon = Gone()
+    harness = SearchHarness()
+    harness.shelf.talk("ana", "s1", [("m", "user", "word", 0.0)])
+    harness.ports.lexicon = Gone()
     with pytest.raises(Upstream):
-        await house.ask("word")
+        await harness.ask("word")
 
 
-async def test_the_way_to_the_answer_is_told_in_stages(house: House) -> None:
-    assert [s.name for s in (await house.ask("amber")).trajectory] == ["plan", "recall", "rank", "load"]
+async def test_the_way_to_the_answer_is_told_in_stages(harness: SearchHarness) -> None:
+    assert [s.name for s in (await harness.ask("amber")).trajectory] == ["plan", "recall", "rank", "load"]
 
 
-async def test_what_each_stage_took_is_counted(house: House) -> None:
+async def test_what_each_stage_took_is_counted(harness: SearchHarness) -> None:
     for word in ("amber", "basin"):
-        await house.ask(word)
-    asked = ["embed"] if house.embedder else []
-    assert {name: took.count for name, took in house.ports.stages.so_far().items()} == dict.fromkeys(
+        await harness.ask(word)
+    asked = ["embed"] if harness.embedder else []
+    assert {name: took.count for name, took in harness.ports.stages.so_far().items()} == dict.fromkeys(
         ["plan", *asked, "recall", "rank", "load"], 2
     )
 
 
 async def test_a_reach_too_large_to_score_whole_gives_the_same_best_hits(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: SearchHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = [" ".join(sentence(s).split()[:6]) for s in range(0, 40, 5)]
-    whole = [(await house.uris(q, limit=3))[0] for q in asked]
+    whole = [(await harness.uris(q, limit=3))[0] for q in asked]
     monkeypatch.setattr("recalld.usecases.find.recall.FULL_SCORING_ROWS_MAX", 10)
-    assert [(await house.uris(q, limit=3))[0] for q in asked] == whole
+    assert [(await harness.uris(q, limit=3))[0] for q in asked] == whole

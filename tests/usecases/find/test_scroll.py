@@ -7,12 +7,12 @@ import pytest
 from recalld.app.figures import FigureVerbs
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
-from tests.house_fixture import House
+from tests.harness import Harness
 
 
-async def paged(house: House, limit: int, uri: str = "") -> list[int]:
+async def paged(harness: Harness, limit: int, uri: str = "") -> list[int]:
     """All pieces' numbers, read page by page."""
-    figures, cursor, seen = house.r.verbs(FigureVerbs), "", []
+    figures, cursor, seen = harness.engine.verbs(FigureVerbs), "", []
     for _ in range(100):
         pieces, cursor = await figures.pieces(uri, cursor=cursor, limit=limit)
         assert len(pieces) <= limit
@@ -23,50 +23,50 @@ async def paged(house: House, limit: int, uri: str = "") -> list[int]:
 
 
 @pytest.fixture
-async def planted(house: House) -> House:
+async def planted(harness: Harness) -> Harness:
     for n in range(7):
-        await house.write(f"viking://resources/docs/{n}.md", f"# Page {n}\n\nabout amber\n")
-    await house.write("viking://~/memories/events/tea.md", "Ana likes tea")
-    await house.say("s", "we move to Lisbon")
-    await house.settle()
-    return house
+        await harness.write(f"viking://resources/docs/{n}.md", f"# Page {n}\n\nabout amber\n")
+    await harness.write("viking://~/memories/events/tea.md", "Ana likes tea")
+    await harness.say("s", "we move to Lisbon")
+    await harness.settle()
+    return harness
 
 
-async def test_every_piece_is_shown_once_whatever_the_page_size(planted: House) -> None:
+async def test_every_piece_is_shown_once_whatever_the_page_size(planted: Harness) -> None:
     whole = await paged(planted, 1000)
-    assert len(whole) == len(set(whole)) == await planted.r.count()
+    assert len(whole) == len(set(whole)) == await planted.engine.count()
     assert await paged(planted, 1) == await paged(planted, 3) == whole == sorted(whole)
 
 
-async def test_a_subtree_is_paged_alone(planted: House) -> None:
-    pieces, cursor = await planted.r.verbs(FigureVerbs).pieces("viking://resources/docs", limit=1000)
+async def test_a_subtree_is_paged_alone(planted: Harness) -> None:
+    pieces, cursor = await planted.engine.verbs(FigureVerbs).pieces("viking://resources/docs", limit=1000)
     assert cursor == ""
     assert {p.level for p in pieces} >= {0, 2}
     assert all(str(p.uri).startswith("viking://resources/docs/") for p in pieces)
 
 
-async def test_nobody_pages_through_what_others_own(planted: House) -> None:
-    bob = planted.r.as_caller(Caller(user="bob")).verbs(FigureVerbs)
+async def test_nobody_pages_through_what_others_own(planted: Harness) -> None:
+    bob = planted.engine.as_caller(Caller(user="bob")).verbs(FigureVerbs)
     pieces, _ = await bob.pieces(limit=1000)
     assert pieces
     assert not [p for p in pieces if p.uri.parts[0] == "user"]
 
 
-async def test_a_filter_narrows_the_count(planted: House) -> None:
-    figures = planted.r.verbs(FigureVerbs)
+async def test_a_filter_narrows_the_count(planted: Harness) -> None:
+    figures = planted.engine.verbs(FigureVerbs)
     texts = {"op": "must", "field": "level", "conds": [2]}
-    assert 0 < await figures.count(filter=texts) < await figures.count() == await planted.r.count()
+    assert 0 < await figures.count(filter=texts) < await figures.count() == await planted.engine.count()
 
 
 @pytest.mark.parametrize("cursor", ["-1", "x", "1.5", "9" * 40, "٣"])
-async def test_a_cursor_that_is_not_ours_is_refused(house: House, cursor: str) -> None:
+async def test_a_cursor_that_is_not_ours_is_refused(harness: Harness, cursor: str) -> None:
     with pytest.raises(Invalid) as refused:
-        await house.r.verbs(FigureVerbs).pieces(cursor=cursor)
+        await harness.engine.verbs(FigureVerbs).pieces(cursor=cursor)
     assert refused.value.details["field"] == "cursor"
 
 
-async def test_a_part_of_a_filter_that_a_count_ignores_is_named(planted: House) -> None:
-    figures = planted.r.verbs(FigureVerbs)
+async def test_a_part_of_a_filter_that_a_count_ignores_is_named(planted: Harness) -> None:
+    figures = planted.engine.verbs(FigureVerbs)
     given = {"op": "must", "field": "name", "conds": ["x"]}
     assert figures.ignored(given) == ("name",)
     assert await figures.count(filter=given) == await figures.count()

@@ -13,7 +13,7 @@ from recalld.domain.hit import Answer
 from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.usecases.find.search import LOOKED_AT_MAX, search
-from tests.house_fixture import House
+from tests.harness import Harness
 
 ROOT = "viking://resources/birds"
 
@@ -41,19 +41,19 @@ class Reranker:
         """Nothing to close."""
 
 
-async def asked(house: House, reranker: Reranker | None, *, limit: int = 3) -> Answer:
-    ports = replace(house.ports, reranker=reranker, deadlines=Deadlines(rerank_s=0.05))
-    return await search(Query("heron by the water", limit=limit), house.r.caller, ports, deadline_s=5.0)
+async def asked(harness: Harness, reranker: Reranker | None, *, limit: int = 3) -> Answer:
+    ports = replace(harness.ports, reranker=reranker, deadlines=Deadlines(rerank_s=0.05))
+    return await search(Query("heron by the water", limit=limit), harness.engine.caller, ports, deadline_s=5.0)
 
 
 @pytest.fixture
-async def birds(house: House) -> House:
+async def birds(harness: Harness) -> Harness:
     for number in range(30):
-        await house.write(f"{ROOT}/b{number:02d}.md", f"A heron stood by the water, day {number}.")
-    return house
+        await harness.write(f"{ROOT}/b{number:02d}.md", f"A heron stood by the water, day {number}.")
+    return harness
 
 
-async def test_the_rerankers_order_and_relevance_are_the_answers(birds: House) -> None:
+async def test_the_rerankers_order_and_relevance_are_the_answers(birds: Harness) -> None:
     reranker = Reranker("b07")
     fused = await asked(birds, None, limit=LOOKED_AT_MAX)
     wanted = next(hit.uri for hit in fused.hits[3:])
@@ -65,22 +65,22 @@ async def test_the_rerankers_order_and_relevance_are_the_answers(birds: House) -
 
 
 @pytest.mark.parametrize("trouble", ["late", "failing"])
-async def test_without_it_the_fused_order_stands_and_the_answer_says_so(birds: House, trouble: str) -> None:
+async def test_without_it_the_fused_order_stands_and_the_answer_says_so(birds: Harness, trouble: str) -> None:
     answer = await asked(birds, Reranker("b07", **{trouble: True}))
     fused = await asked(birds, None)
     assert [hit.uri for hit in answer.hits] == [hit.uri for hit in fused.hits]
     assert answer.degraded == ("reranker",)
 
 
-async def test_an_empty_answer_needs_no_second_look(birds: House) -> None:
+async def test_an_empty_answer_needs_no_second_look(birds: Harness) -> None:
     reranker = Reranker("b07")
     ports = replace(birds.ports, reranker=reranker)
-    answer = await search(Query("nothing like that at all"), birds.r.caller, ports, deadline_s=5.0)
+    answer = await search(Query("nothing like that at all"), birds.engine.caller, ports, deadline_s=5.0)
     assert (answer.hits, reranker.asked) == ((), [])
 
 
 @pytest.mark.parametrize("limit", [LOOKED_AT_MAX, LOOKED_AT_MAX + 5, 30])
-async def test_a_limit_beyond_what_is_looked_at_is_filled_in_fused_order(birds: House, limit: int) -> None:
+async def test_a_limit_beyond_what_is_looked_at_is_filled_in_fused_order(birds: Harness, limit: int) -> None:
     fused = await asked(birds, None, limit=limit)
     reranker = Reranker("")  # all of them
     answer = await asked(birds, reranker, limit=limit)
@@ -91,7 +91,7 @@ async def test_a_limit_beyond_what_is_looked_at_is_filled_in_fused_order(birds: 
     assert scores == sorted(scores, reverse=True)
 
 
-async def test_those_left_out_by_the_second_look_make_room_for_others(birds: House) -> None:
+async def test_those_left_out_by_the_second_look_make_room_for_others(birds: Harness) -> None:
     first = (await asked(birds, None, limit=1)).hits[0].uri
     answer = await asked(birds, Reranker(first.name), limit=LOOKED_AT_MAX + 1)
     fused = await asked(birds, None, limit=30)

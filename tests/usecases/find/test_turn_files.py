@@ -8,7 +8,7 @@ import pytest
 
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
-from tests.house_fixture import House
+from tests.harness import Harness
 
 # Written in another order than they were said.
 TALK = {
@@ -19,18 +19,18 @@ TALK = {
 
 
 @pytest.mark.parametrize("imported", [False, True], ids=["written", "imported"])
-async def test_turns_know_their_speaker_and_their_neighbours(house: House, tmp_path: Path, imported: bool) -> None:
+async def test_turns_know_their_speaker_and_their_neighbours(harness: Harness, tmp_path: Path, imported: bool) -> None:
     if imported:
         folder = tmp_path / "talk"
         folder.mkdir()
         for name, text in TALK.items():
             (folder / name).write_text(text)
-        await house.add(folder, name="talk", to="viking://resources/talk")
+        await harness.add(folder, name="talk", to="viking://resources/talk")
     else:
         for name, text in TALK.items():
-            await house.write(f"viking://resources/talk/{name}", text)
+            await harness.write(f"viking://resources/talk/{name}", text)
     asked = Query("jam", targets=(Uri.parse("viking://resources/talk"),), levels=(2,))
-    table = await house.ports.catalog.table(await house.ports.catalog.resolve_scope(house.r.caller, asked))
+    table = await harness.ports.catalog.table(await harness.ports.catalog.resolve_scope(harness.engine.caller, asked))
     said = [table.speakers[speaker] for speaker in table.speaker]
     in_time = sorted(range(len(said)), key=lambda row: table.at[row])
     assert [said[row] for row in in_time] == ["Ana", "Ben", "Ana"]

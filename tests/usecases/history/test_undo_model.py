@@ -16,7 +16,7 @@ from recalld.app.tending import TendingVerbs
 from recalld.domain.errors import NotFound, RecalldError
 from recalld.domain.report import Operation
 from recalld.domain.uri import Uri
-from tests.house_fixture import House, house_at
+from tests.harness import Harness, harness_at
 
 paths = st.sampled_from(["a", "a/x", "a/y", "b", "b/x", "b/c/x"]).map(lambda path: f"viking://resources/{path}")
 texts = st.sampled_from(["one", "two", "three"])
@@ -30,30 +30,30 @@ changes = st.one_of(
 )
 
 
-async def do(house: House, change: tuple[Any, ...]) -> None:
+async def do(harness: Harness, change: tuple[Any, ...]) -> None:
     match change:
         case ("write", uri, text):
-            await house.write(uri, text)
+            await harness.write(uri, text)
         case ("many", pairs):
             batch = [Operation(Uri.parse(u), t.encode()) for u, t in pairs]
-            await house.r.write_many("viking://resources", batch, wait=False)
+            await harness.engine.write_many("viking://resources", batch, wait=False)
         case ("rm", uri):
-            await house.r.rm(uri, recursive=True)
+            await harness.engine.rm(uri, recursive=True)
         case ("mv", source, to):
-            await house.r.mv(source, to)
+            await harness.engine.mv(source, to)
         case ("cp", source, to):
-            await house.r.cp(source, to, recursive=True)
+            await harness.engine.cp(source, to, recursive=True)
         case ("tags", uri, tag):
-            await house.r.verbs(TendingVerbs).set_tags(uri, [tag])
+            await harness.engine.verbs(TendingVerbs).set_tags(uri, [tag])
 
 
-async def tree(house: House) -> dict[str, tuple[str, tuple[str, ...]]]:
+async def tree(harness: Harness) -> dict[str, tuple[str, tuple[str, ...]]]:
     try:
-        entries = await house.r.tree("viking://resources", depth=20)
+        entries = await harness.engine.tree("viking://resources", depth=20)
     except NotFound:
         return {}
     files = [e.node for e in entries if not e.node.is_dir]
-    return {str(n.uri): (await house.r.read(str(n.uri)), n.tags) for n in files}
+    return {str(n.uri): (await harness.engine.read(str(n.uri)), n.tags) for n in files}
 
 
 @pytest.mark.loop_may_block  # every example makes and removes a folder of its own
@@ -67,25 +67,25 @@ def test_undo_gives_the_tree_from_before_and_its_undo_the_tree_from_after(
 
 
 async def compared(folder: Path, steps: list[tuple[Any, ...]], *, settled: bool) -> None:
-    async with house_at(folder / "data") as house:
-        verbs = house.r.verbs(HistoryVerbs)
+    async with harness_at(folder / "data") as harness:
+        verbs = harness.engine.verbs(HistoryVerbs)
         for change in [("write", "viking://resources/a/x", "zero"), *steps]:
-            before, end = await tree(house), await house.seq()
+            before, end = await tree(harness), await harness.seq()
             try:
-                await do(house, change)
+                await do(harness, change)
             except RecalldError:
-                assert await tree(house) == before
+                assert await tree(harness) == before
                 continue
-            after = await tree(house)
+            after = await tree(harness)
             if settled:
-                await house.settle()
+                await harness.settle()
             if after == before:
                 continue
             seq = min(e.seq for e in (await verbs.log(after=end, limit=500)).entries)
             undone = await verbs.undo(seq=seq)
             assert undone.plan.kept == ()
-            assert await tree(house) == before, change
+            assert await tree(harness) == before, change
             await verbs.undo(cause=undone.cause)
-            assert await tree(house) == after, change
-        await house.settle()
-        assert await house.r.check() == []
+            assert await tree(harness) == after, change
+        await harness.settle()
+        assert await harness.engine.check() == []

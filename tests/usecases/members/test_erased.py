@@ -11,7 +11,7 @@ from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit
 from recalld.domain.job import NewJob
-from tests.house_fixture import House
+from tests.harness import Harness
 
 MARK = "zanzibar"
 DAY_S = 86_400.0
@@ -23,11 +23,11 @@ def traces(folder: Path, mark: str) -> list[str]:
     return [str(p.relative_to(folder)) for p in held]
 
 
-async def erased(house: House, *, account: bool) -> None:
-    admin = AdminVerbs(house.ports, Caller("default", "root", Role.ROOT))
+async def erased(harness: Harness, *, account: bool) -> None:
+    admin = AdminVerbs(harness.ports, Caller("default", "root", Role.ROOT))
     await admin.make_account("acme", "ben", seed=None, settings={})
     await admin.enrol("acme", "ana", role="user", seed=None, settings={})
-    w = Workspace(house.ports, Caller("acme", "ana", Role.ADMIN), 5.0)
+    w = Workspace(harness.ports, Caller("acme", "ana", Role.ADMIN), 5.0)
     note = "viking://~/memories/notes/a.md"
     await w.write(note, f"first {MARK}\n")
     for n in range(40):
@@ -41,23 +41,23 @@ async def erased(house: House, *, account: bool) -> None:
     await w.session_commit("s")
     await w.verbs(SnapshotVerbs).commit("all of it")
     late = NewJob("no such kind", "late", {"text": MARK})
-    await house.ports.ledger.tenant(w.caller).commit(Commit((), (late,)))
-    await house.settle()
+    await harness.ports.ledger.tenant(w.caller).commit(Commit((), (late,)))
+    await harness.settle()
     await (admin.remove_account("acme") if account else admin.remove_member("acme", "ana"))
-    await house.settle()
-    await house.ports.ledger.prune(keep_s=30 * DAY_S)
-    await house.ports.ledger.checkpoint()
+    await harness.settle()
+    await harness.ports.ledger.prune(keep_s=30 * DAY_S)
+    await harness.ports.ledger.checkpoint()
 
 
-async def test_a_removed_member_leaves_nothing(house: House) -> None:
-    await erased(house, account=False)
-    rows = await house.ports.ledger.read(left)  # type: ignore[attr-defined]
+async def test_a_removed_member_leaves_nothing(harness: Harness) -> None:
+    await erased(harness, account=False)
+    rows = await harness.ports.ledger.read(left)  # type: ignore[attr-defined]
     assert rows == {}
 
 
-async def test_a_removed_account_leaves_nothing(house: House) -> None:
-    await erased(house, account=True)
-    rows = await house.ports.ledger.read(left)  # type: ignore[attr-defined]
+async def test_a_removed_account_leaves_nothing(harness: Harness) -> None:
+    await erased(harness, account=True)
+    rows = await harness.ports.ledger.read(left)  # type: ignore[attr-defined]
     assert rows == {}
 
 

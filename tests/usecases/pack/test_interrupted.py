@@ -19,7 +19,7 @@ from recalld.domain.pack import Brought
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.usecases.pack.bring import Wish, restore
-from tests.house_fixture import House, house_at
+from tests.harness import Harness, harness_at
 
 ROOT = Caller(role=Role.ROOT)
 DOCS = "viking://resources/docs"
@@ -55,39 +55,41 @@ class BreakingTenant:
 
 
 @pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[House]:
-    async with house_at(tmp_path / "there") as made:
+async def there(tmp_path: Path) -> AsyncIterator[Harness]:
+    async with harness_at(tmp_path / "there") as made:
         yield made
 
 
-def packs(house: House) -> PackVerbs:
-    return house.r.as_caller(ROOT).verbs(PackVerbs)
+def packs(harness: Harness) -> PackVerbs:
+    return harness.engine.as_caller(ROOT).verbs(PackVerbs)
 
 
-async def furnish(house: House) -> None:
+async def furnish(harness: Harness) -> None:
     for n in range(3):
-        await house.write(f"{DOCS}/part{n}/page.md", f"page {n} of oolong " * 1_500)
+        await harness.write(f"{DOCS}/part{n}/page.md", f"page {n} of oolong " * 1_500)
     for n in range(2):
-        await house.say("trip", *(f"turn {n} {k}" for k in range(3)))
-        await house.commit("trip")
-        await house.settle()
-    await house.say("trip", "the last word")
-    await house.settle()
+        await harness.say("trip", *(f"turn {n} {k}" for k in range(3)))
+        await harness.commit("trip")
+        await harness.settle()
+    await harness.say("trip", "the last word")
+    await harness.settle()
 
 
-async def brought(there: House, pack: Path, ports: Ports, on_conflict: str) -> Brought:
+async def brought(there: Harness, pack: Path, ports: Ports, on_conflict: str) -> Brought:
     return await restore(Wish(pack, on_conflict), ROOT, ports)  # type: ignore[arg-type]
 
 
-async def test_an_import_stopped_after_any_commit_is_completed_by_a_second_one(house: House, tmp_path: Path) -> None:
-    await furnish(house)
-    pack = (await packs(house).backup()).path
-    wanted = await house.texts_below(DOCS)
-    before = await house.ports.ledger.tenant(ROOT).messages("trip")
+async def test_an_import_stopped_after_any_commit_is_completed_by_a_second_one(
+    harness: Harness, tmp_path: Path
+) -> None:
+    await furnish(harness)
+    pack = (await packs(harness).backup()).path
+    wanted = await harness.texts_below(DOCS)
+    before = await harness.ports.ledger.tenant(ROOT).messages("trip")
     stopped = True
     commits = 0
     while stopped:
-        async with house_at(tmp_path / f"stopped{commits}") as there:
+        async with harness_at(tmp_path / f"stopped{commits}") as there:
             broken = replace(there.ports, ledger=Breaking(there.ports.ledger, commits))
             try:
                 await brought(there, pack, broken, "fail")
@@ -104,8 +106,8 @@ async def test_an_import_stopped_after_any_commit_is_completed_by_a_second_one(h
     assert commits > 6
 
 
-async def test_an_export_that_ends_early_leaves_no_file(house: House) -> None:
-    await furnish(house)
+async def test_an_export_that_ends_early_leaves_no_file(harness: Harness) -> None:
+    await furnish(harness)
 
     class Vanishing(Breaking):
         def tenant(self, caller: Caller, *, bulk: bool = False) -> Any:
@@ -115,14 +117,14 @@ async def test_an_export_that_ends_early_leaves_no_file(house: House) -> None:
         async def read(self, uri: Any) -> bytes:
             raise Busy("too much at once")
 
-    ports = replace(house.ports, ledger=Vanishing(house.ports.ledger, 0))
+    ports = replace(harness.ports, ledger=Vanishing(harness.ports.ledger, 0))
     with pytest.raises(Busy):
         await PackVerbs(ports, ROOT).export(DOCS)
-    assert list(house.ports.uploads.glob("pack_*")) == []
+    assert list(harness.ports.uploads.glob("pack_*")) == []
 
 
-async def test_what_vanishes_while_it_is_packed_is_left_out(house: House) -> None:
-    await furnish(house)
+async def test_what_vanishes_while_it_is_packed_is_left_out(harness: Harness) -> None:
+    await furnish(harness)
 
     class Vanishing(Breaking):
         def tenant(self, caller: Caller, *, bulk: bool = False) -> Any:
@@ -134,10 +136,10 @@ async def test_what_vanishes_while_it_is_packed_is_left_out(house: House) -> Non
                 raise NotFound("gone")
             return await self.inner.read(uri)
 
-    ports = replace(house.ports, ledger=Vanishing(house.ports.ledger, 0))
+    ports = replace(harness.ports, ledger=Vanishing(harness.ports.ledger, 0))
     pack = await PackVerbs(ports, ROOT).export(DOCS)
     with zipfile.ZipFile(pack.path) as archive:
         listed = [e["path"] for e in json.loads(archive.read("docs/_ovpack/manifest.json"))["entries"]]
     assert "part0/page.md" in listed
     assert "part1/page.md" not in listed
-    assert (await packs(house).bring(pack.path, "viking://resources/again")).files == 2
+    assert (await packs(harness).bring(pack.path, "viking://resources/again")).files == 2

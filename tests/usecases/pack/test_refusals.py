@@ -14,22 +14,22 @@ import pytest
 from recalld.app.packs import PackVerbs
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Invalid, RecalldError
-from tests.house_fixture import House
+from tests.harness import Harness
 
 DOCS = "viking://resources/docs"
 MANIFEST = "docs/_ovpack/manifest.json"
 Members = dict[str, bytes]
 
 
-def packs(house: House) -> PackVerbs:
-    return house.r.as_caller(Caller(role=Role.ROOT)).verbs(PackVerbs)
+def packs(harness: Harness) -> PackVerbs:
+    return harness.engine.as_caller(Caller(role=Role.ROOT)).verbs(PackVerbs)
 
 
-async def members(house: House) -> Members:
-    await house.write(f"{DOCS}/tea.md", "Ana drinks oolong at dawn.")
-    await house.write(f"{DOCS}/deep/cedar.md", "birch and cedar")
-    await house.settle()
-    pack = await packs(house).export(DOCS)
+async def members(harness: Harness) -> Members:
+    await harness.write(f"{DOCS}/tea.md", "Ana drinks oolong at dawn.")
+    await harness.write(f"{DOCS}/deep/cedar.md", "birch and cedar")
+    await harness.settle()
+    pack = await packs(harness).export(DOCS)
     with zipfile.ZipFile(pack.path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -99,55 +99,55 @@ REFUSED: dict[str, Callable[[Members], Any]] = {
 
 @pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED.keys())
 async def test_a_pack_that_does_not_verify_changes_nothing(
-    house: House, tmp_path: Path, change: Callable[[Members], Any]
+    harness: Harness, tmp_path: Path, change: Callable[[Members], Any]
 ) -> None:
-    found = await members(house)
+    found = await members(harness)
     change(found)
     (tmp_path / "pack.zip").write_bytes(zipped(found))
-    state = await house.state()
+    state = await harness.state()
     with pytest.raises(Invalid):
-        await packs(house).bring(tmp_path / "pack.zip", "viking://resources/elsewhere")
-    assert await house.state() == state
+        await packs(harness).bring(tmp_path / "pack.zip", "viking://resources/elsewhere")
+    assert await harness.state() == state
 
 
-async def test_a_pack_with_a_flipped_bit_is_refused_or_the_same(house: House, tmp_path: Path) -> None:
-    whole = zipped(await members(house))
+async def test_a_pack_with_a_flipped_bit_is_refused_or_the_same(harness: Harness, tmp_path: Path) -> None:
+    whole = zipped(await members(harness))
     brought = 0
     for at in range(0, len(whole), max(1, len(whole) // 61)):
         (tmp_path / "pack.zip").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         place = f"viking://resources/at{at}"
-        state = await house.state()
+        state = await harness.state()
         try:
-            await packs(house).bring(tmp_path / "pack.zip", place)
+            await packs(harness).bring(tmp_path / "pack.zip", place)
         except RecalldError:
-            assert await house.state() == state
+            assert await harness.state() == state
             continue
         brought += 1
-        assert await house.r.read(f"{place}/docs/tea.md") == "Ana drinks oolong at dawn."
+        assert await harness.engine.read(f"{place}/docs/tea.md") == "Ana drinks oolong at dawn."
     assert brought < 20
 
 
-async def test_a_foreign_pack_is_taken_by_its_files_hashes(house: House, tmp_path: Path) -> None:
-    found = await members(house)
+async def test_a_foreign_pack_is_taken_by_its_files_hashes(harness: Harness, tmp_path: Path) -> None:
+    found = await members(harness)
     told(lambda m: (m.pop("generator"), m.update(content_sha256="1" * 64)))(found)
     (tmp_path / "pack.zip").write_bytes(zipped(found))
-    did = await packs(house).bring(tmp_path / "pack.zip", "viking://resources/elsewhere")
+    did = await packs(harness).bring(tmp_path / "pack.zip", "viking://resources/elsewhere")
     assert did.files == 2
 
 
-async def test_words_that_mean_nothing_are_named(house: House, tmp_path: Path) -> None:
+async def test_words_that_mean_nothing_are_named(harness: Harness, tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="on_conflict"):
-        await packs(house).bring(tmp_path / "pack.zip", "viking://resources", on_conflict="merge")
+        await packs(harness).bring(tmp_path / "pack.zip", "viking://resources", on_conflict="merge")
     with pytest.raises(Invalid, match="vector_mode"):
-        await packs(house).bring(tmp_path / "pack.zip", "viking://resources", vector_mode="some")
+        await packs(harness).bring(tmp_path / "pack.zip", "viking://resources", vector_mode="some")
 
 
-async def test_a_pack_is_imported_and_a_backup_restored(house: House, tmp_path: Path) -> None:
-    await members(house)
-    pack, backup = await packs(house).export(DOCS), await packs(house).backup()
-    state = await house.state()
+async def test_a_pack_is_imported_and_a_backup_restored(harness: Harness, tmp_path: Path) -> None:
+    await members(harness)
+    pack, backup = await packs(harness).export(DOCS), await packs(harness).backup()
+    state = await harness.state()
     with pytest.raises(Invalid, match="no backup"):
-        await packs(house).restore(pack.path)
+        await packs(harness).restore(pack.path)
     with pytest.raises(Invalid, match="restore"):
-        await packs(house).bring(backup.path, "viking://resources")
-    assert await house.state() == state
+        await packs(harness).bring(backup.path, "viking://resources")
+    assert await harness.state() == state

@@ -8,51 +8,51 @@ import pytest
 
 from recalld.domain.errors import Invalid
 from recalld.domain.session import MESSAGE_BYTES_MAX
-from tests.house_fixture import House, words
+from tests.harness import Harness, words
 
 
-async def told(house: House, session: str = "s") -> list[str]:
-    live = await house.ports.ledger.tenant(house.r.caller).messages(session, archive=0)
+async def told(harness: Harness, session: str = "s") -> list[str]:
+    live = await harness.ports.ledger.tenant(harness.engine.caller).messages(session, archive=0)
     return [m.text for m in live]
 
 
-async def test_a_message_is_found_by_the_next_find(house: House) -> None:
-    ids = (await house.say("s", "the heron stood still")).message_ids
-    assert await house.found("heron") == [f"viking://user/default/sessions/s/messages/{ids[0]}.md"]
+async def test_a_message_is_found_by_the_next_find(harness: Harness) -> None:
+    ids = (await harness.say("s", "the heron stood still")).message_ids
+    assert await harness.found("heron") == [f"viking://user/default/sessions/s/messages/{ids[0]}.md"]
 
 
-async def test_messages_keep_the_order_they_arrived_in(house: House) -> None:
-    await house.say("s", *[f"number {i}" for i in range(50)])
-    await house.say("s", "last")
-    assert await told(house) == [*[f"number {i}" for i in range(50)], "last"]
+async def test_messages_keep_the_order_they_arrived_in(harness: Harness) -> None:
+    await harness.say("s", *[f"number {i}" for i in range(50)])
+    await harness.say("s", "last")
+    assert await told(harness) == [*[f"number {i}" for i in range(50)], "last"]
 
 
-async def test_equal_messages_are_separate(house: House) -> None:
-    assert (await house.say("s", "yes", "yes")).added == 2
-    assert (await house.say("s", "yes")).message_count == 3
+async def test_equal_messages_are_separate(harness: Harness) -> None:
+    assert (await harness.say("s", "yes", "yes")).added == 2
+    assert (await harness.say("s", "yes")).message_count == 3
 
 
-async def test_a_repeated_idempotency_key_adds_nothing(house: House) -> None:
-    first = await house.say("s", "yes", "yes", idempotency_key="k")
-    again = await house.say("s", "yes", "yes", idempotency_key="k")
+async def test_a_repeated_idempotency_key_adds_nothing(harness: Harness) -> None:
+    first = await harness.say("s", "yes", "yes", idempotency_key="k")
+    again = await harness.say("s", "yes", "yes", idempotency_key="k")
     assert (first.added, again.added, again.message_ids) == (2, 0, first.message_ids)
 
 
-async def test_a_repeated_id_adds_nothing_even_beside_new_ones(house: House) -> None:
+async def test_a_repeated_id_adds_nothing_even_beside_new_ones(harness: Harness) -> None:
     one = {"role": "user", "content": "one", "id": "m-1"}
-    await house.say("s", one)
-    assert (await house.say("s", one, "two")).added == 1
-    assert await told(house) == ["one", "two"]
+    await harness.say("s", one)
+    assert (await harness.say("s", one, "two")).added == 1
+    assert await told(harness) == ["one", "two"]
 
 
-async def test_the_same_id_in_another_session_is_another_message(house: House) -> None:
+async def test_the_same_id_in_another_session_is_another_message(harness: Harness) -> None:
     one = {"role": "user", "content": "one", "id": "m-1"}
-    assert [(await house.say(s, one)).added for s in ("s", "t")] == [1, 1]
+    assert [(await harness.say(s, one)).added for s in ("s", "t")] == [1, 1]
 
 
-async def test_ten_appends_at_once_all_arrive(house: House) -> None:
-    await asyncio.gather(*(house.say("s", f"a{i}", f"b{i}") for i in range(10)))
-    heard = await told(house)
+async def test_ten_appends_at_once_all_arrive(harness: Harness) -> None:
+    await asyncio.gather(*(harness.say("s", f"a{i}", f"b{i}") for i in range(10)))
+    heard = await told(harness)
     assert sorted(heard) == sorted([f"a{i}" for i in range(10)] + [f"b{i}" for i in range(10)])
     assert all(heard.index(f"b{i}") == heard.index(f"a{i}") + 1 for i in range(10))
 
@@ -62,31 +62,31 @@ async def test_ten_appends_at_once_all_arrive(house: House) -> None:
     ["2024-05-08", "2024-05-08T10:00:00", "2024-05-08T10:00:00Z", "1970-01-01", "9999-12-31T23:59:59+14:00", "yesterday",
      "0001-01-01T00:00:00+14:00", "2024-13-45", "1715169600", "", None],
 )  # fmt: skip
-async def test_no_date_reorders_or_refuses_a_message(house: House, stamp: str | None) -> None:
-    await house.say("s", "first")
-    await house.say("s", {"role": "user", "content": "second", "created_at": stamp}, "third")
-    assert await told(house) == ["first", "second", "third"]
-    assert "second" in (await house.r.find("second")).hits[0].abstract
+async def test_no_date_reorders_or_refuses_a_message(harness: Harness, stamp: str | None) -> None:
+    await harness.say("s", "first")
+    await harness.say("s", {"role": "user", "content": "second", "created_at": stamp}, "third")
+    assert await told(harness) == ["first", "second", "third"]
+    assert "second" in (await harness.engine.find("second")).hits[0].abstract
 
 
-async def test_a_client_sees_its_own_date_again(house: House) -> None:
-    await house.say("s", {"role": "user", "content": "x", "created_at": "2024-05-08"})
-    assert '"created_at": "2024-05-08"' in await house.r.read("viking://~/sessions/s/messages.jsonl")
+async def test_a_client_sees_its_own_date_again(harness: Harness) -> None:
+    await harness.say("s", {"role": "user", "content": "x", "created_at": "2024-05-08"})
+    assert '"created_at": "2024-05-08"' in await harness.engine.read("viking://~/sessions/s/messages.jsonl")
 
 
-async def test_a_megabyte_is_one_findable_message(house: House) -> None:
+async def test_a_megabyte_is_one_findable_message(harness: Harness) -> None:
     text = words(170_000) + " quicksilver " + words(2_000)
     assert len(text) > 1_000_000
-    ids = (await house.say("s", text)).message_ids
-    assert await house.found("quicksilver") == [f"viking://user/default/sessions/s/messages/{ids[0]}.md"]
+    ids = (await harness.say("s", text)).message_ids
+    assert await harness.found("quicksilver") == [f"viking://user/default/sessions/s/messages/{ids[0]}.md"]
 
 
-async def test_a_message_beyond_its_limit_is_refused_whole(house: House) -> None:
-    await house.say("s", "one")
-    before = await house.state()
+async def test_a_message_beyond_its_limit_is_refused_whole(harness: Harness) -> None:
+    await harness.say("s", "one")
+    before = await harness.state()
     with pytest.raises(Invalid) as refused:
-        await house.say("s", "two", "x" * (MESSAGE_BYTES_MAX + 1))
-    assert (refused.value.code, await house.state()) == ("RESOURCE_EXHAUSTED", before)
+        await harness.say("s", "two", "x" * (MESSAGE_BYTES_MAX + 1))
+    assert (refused.value.code, await harness.state()) == ("RESOURCE_EXHAUSTED", before)
 
 
 @pytest.mark.parametrize(
@@ -97,30 +97,30 @@ async def test_a_message_beyond_its_limit_is_refused_whole(house: House) -> None
      {"role": "user", "parts": "text"}, {"role": "user", "parts": 7},
      {"role": "user", "parts": [{"type": "image_url"}]}, {"role": "user", "content": "x", "source_message_ids": 7}],
 )  # fmt: skip
-async def test_what_is_no_message_is_refused_and_makes_no_session(house: House, message: dict[str, object]) -> None:
+async def test_what_is_no_message_is_refused_and_makes_no_session(harness: Harness, message: dict[str, object]) -> None:
     with pytest.raises(Invalid) as refused:
-        await house.say("s", message)
-    assert (bool(refused.value.remedy), await house.r.sessions()) == (True, [])
+        await harness.say("s", message)
+    assert (bool(refused.value.remedy), await harness.engine.sessions()) == (True, [])
 
 
 @pytest.mark.parametrize("count", [0, 101])
-async def test_a_call_carries_one_to_a_hundred(house: House, count: int) -> None:
+async def test_a_call_carries_one_to_a_hundred(harness: Harness, count: int) -> None:
     with pytest.raises(Invalid):
-        await house.say("s", *["x"] * count)
+        await harness.say("s", *["x"] * count)
 
 
 @pytest.mark.parametrize("session", ["", "a/b", "..", "x" * 129, "a b", "a\x00b", "s\u202e"])
-async def test_a_session_is_named_by_one_plain_segment(house: House, session: str) -> None:
+async def test_a_session_is_named_by_one_plain_segment(harness: Harness, session: str) -> None:
     with pytest.raises(Invalid):
-        await house.say(session, "x")
+        await harness.say(session, "x")
 
 
-async def test_a_lone_surrogate_is_kept_as_something_readable(house: House) -> None:
-    await house.say("s", "half \ud83d of a smile")
-    assert await told(house) == ["half \ufffd of a smile"]
+async def test_a_lone_surrogate_is_kept_as_something_readable(harness: Harness) -> None:
+    await harness.say("s", "half \ud83d of a smile")
+    assert await told(harness) == ["half \ufffd of a smile"]
 
 
-async def test_parts_of_every_kind_are_kept(house: House) -> None:
+async def test_parts_of_every_kind_are_kept(harness: Harness) -> None:
     parts = [
         {"type": "text", "text": "see this"},
         {"type": "context", "uri": "viking://~/memories/a.md", "abstract": "about a heron"},
@@ -128,17 +128,17 @@ async def test_parts_of_every_kind_are_kept(house: House) -> None:
         {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}},
         {"type": "hologram", "text": "unknown but kept"},
     ]
-    await house.say("s", {"role": "assistant", "parts": parts})
+    await harness.say("s", {"role": "assistant", "parts": parts})
     for word in ("heron", "stork", "crows", "unknown"):
-        assert len(await house.found(word)) == 1
-    assert "viking://user/default/memories/a.md" in await house.r.read("viking://~/sessions/s/messages.jsonl")
+        assert len(await harness.found(word)) == 1
+    assert "viking://user/default/memories/a.md" in await harness.engine.read("viking://~/sessions/s/messages.jsonl")
 
 
-async def test_a_users_tool_results_are_a_message_each(house: House) -> None:
+async def test_a_users_tool_results_are_a_message_each(harness: Harness) -> None:
     parts = [{"type": "tool", "tool_name": "t", "tool_output": str(i)} for i in range(3)]
-    assert (await house.say("s", {"role": "user", "parts": parts})).added == 3
+    assert (await harness.say("s", {"role": "user", "parts": parts})).added == 3
 
 
-async def test_an_empty_message_is_a_message(house: House) -> None:
-    assert (await house.say("s", "")).message_count == 1
-    assert await house.r.check() == []
+async def test_an_empty_message_is_a_message(harness: Harness) -> None:
+    assert (await harness.say("s", "")).message_count == 1
+    assert await harness.engine.check() == []

@@ -13,112 +13,112 @@ from recalld.domain.errors import Conflict
 from recalld.domain.session import Session
 from recalld.infra.watchdog import Watchdog
 from recalld.usecases.session.auto import scan_idle
-from tests.house_fixture import House, house_at
+from tests.harness import Harness, harness_at
 
 POLICY = {"pending_token_threshold": 10_000, "message_count_threshold": 3, "idle_timeout_seconds": 60}
 
 
-async def begin(house: House, **changes: Any) -> Session:
-    return await house.r.session_new("s", config={"auto_commit_policy": {**POLICY, **changes}})
+async def begin(harness: Harness, **changes: Any) -> Session:
+    return await harness.engine.session_new("s", config={"auto_commit_policy": {**POLICY, **changes}})
 
 
-async def commits(house: House) -> int:
-    await house.settle()
-    return (await house.r.session("s")).commit_count
+async def commits(harness: Harness) -> int:
+    await harness.settle()
+    return (await harness.engine.session("s")).commit_count
 
 
-async def test_at_the_threshold_nothing_happens_and_beyond_it_the_session_commits_once(house: House) -> None:
-    await begin(house)
-    await house.say("s", "1", "2", "3")
-    assert await commits(house) == 0
-    did = await house.say("s", "4")
+async def test_at_the_threshold_nothing_happens_and_beyond_it_the_session_commits_once(harness: Harness) -> None:
+    await begin(harness)
+    await harness.say("s", "1", "2", "3")
+    assert await commits(harness) == 0
+    did = await harness.say("s", "4")
     assert did.message_count == 4  # the append answers before the commit
-    assert await commits(house) == 1
-    session = await house.r.session("s")
+    assert await commits(harness) == 1
+    session = await harness.engine.session("s")
     assert session.message_count == 0
     assert session.config["last_auto_commit_at"] > 0
-    assert [t.type for t in await house.r.tasks(type="session_commit")] == ["session_commit"]
+    assert [t.type for t in await harness.engine.tasks(type="session_commit")] == ["session_commit"]
 
 
-async def test_tokens_beyond_their_threshold_commit_too(house: House) -> None:
-    await begin(house, pending_token_threshold=20)
-    await house.say("s", "word " * 100)
-    assert await commits(house) == 1
+async def test_tokens_beyond_their_threshold_commit_too(harness: Harness) -> None:
+    await begin(harness, pending_token_threshold=20)
+    await harness.say("s", "word " * 100)
+    assert await commits(harness) == 1
 
 
-async def test_many_writes_beyond_the_threshold_are_one_commit(house: House) -> None:
-    await begin(house, keep_recent_count=2)
+async def test_many_writes_beyond_the_threshold_are_one_commit(harness: Harness) -> None:
+    await begin(harness, keep_recent_count=2)
     for i in range(8):
-        await house.say("s", f"{i}")
-    assert await commits(house) == 1
-    assert (await house.r.session("s")).message_count == 2
+        await harness.say("s", f"{i}")
+    assert await commits(harness) == 1
+    assert (await harness.engine.session("s")).message_count == 2
 
 
-async def test_a_repeated_message_commits_nothing(house: House) -> None:
-    await begin(house, message_count_threshold=0)
+async def test_a_repeated_message_commits_nothing(harness: Harness) -> None:
+    await begin(harness, message_count_threshold=0)
     one = {"role": "user", "content": "once", "id": "m"}
-    await house.say("s", one)
-    assert await commits(house) == 1
-    await house.say("s", one)
-    assert (await house.queue("auto_commit")).pending == 0
+    await harness.say("s", one)
+    assert await commits(harness) == 1
+    await harness.say("s", one)
+    assert (await harness.queue("auto_commit")).pending == 0
 
 
-async def test_within_the_interval_the_next_commit_waits(house: House) -> None:
-    await begin(house, min_commit_interval_seconds=100_000)
-    await house.say("s", *"abcd")
-    assert await commits(house) == 1
-    await house.say("s", *"efgh")
-    assert await commits(house) == 1
+async def test_within_the_interval_the_next_commit_waits(harness: Harness) -> None:
+    await begin(harness, min_commit_interval_seconds=100_000)
+    await harness.say("s", *"abcd")
+    assert await commits(harness) == 1
+    await harness.say("s", *"efgh")
+    assert await commits(harness) == 1
 
 
-async def test_a_manual_commit_in_between_leaves_the_job_nothing_to_do(house: House) -> None:
-    await begin(house)
-    await house.say("s", *"abcd")
-    await house.commit("s")
-    assert await commits(house) == 1
+async def test_a_manual_commit_in_between_leaves_the_job_nothing_to_do(harness: Harness) -> None:
+    await begin(harness)
+    await harness.say("s", *"abcd")
+    await harness.commit("s")
+    assert await commits(harness) == 1
 
 
-async def test_a_session_deleted_in_between_leaves_no_dead_job(house: House) -> None:
-    await begin(house)
-    await house.say("s", *"abcd")
-    await house.r.session_delete("s")
-    await house.settle()
-    assert (await house.queue("auto_commit")).dead == 0
+async def test_a_session_deleted_in_between_leaves_no_dead_job(harness: Harness) -> None:
+    await begin(harness)
+    await harness.say("s", *"abcd")
+    await harness.engine.session_delete("s")
+    await harness.settle()
+    assert (await harness.queue("auto_commit")).dead == 0
 
 
-async def test_an_idle_session_with_a_policy_is_committed(house: House) -> None:
-    await begin(house)
-    await house.say("s", "one")
-    await house.say("other", "no policy")
-    await house.settle()
-    house.clock.advance(30.0)
-    assert await scan_idle(house.ports) == 0
-    house.clock.advance(61.0)
-    assert await scan_idle(house.ports) == 1
-    assert await commits(house) == 1
-    assert (await house.r.session("other")).commit_count == 0
-    assert await scan_idle(house.ports) == 0
+async def test_an_idle_session_with_a_policy_is_committed(harness: Harness) -> None:
+    await begin(harness)
+    await harness.say("s", "one")
+    await harness.say("other", "no policy")
+    await harness.settle()
+    harness.clock.advance(30.0)
+    assert await scan_idle(harness.ports) == 0
+    harness.clock.advance(61.0)
+    assert await scan_idle(harness.ports) == 1
+    assert await commits(harness) == 1
+    assert (await harness.engine.session("other")).commit_count == 0
+    assert await scan_idle(harness.ports) == 0
 
 
-async def test_housekeeping_looks_for_idle_sessions_unless_told_not_to(house: House) -> None:
-    await begin(house)
-    await house.say("s", "one")
-    await house.settle()
-    house.clock.advance(120.0)
-    quiet = load_config(None, data=house.folder, session={"idle_commit": False})
-    await Housekeeping(house.ports, quiet, Watchdog()).round()
-    assert (await house.queue("auto_commit")).pending == 0
-    await Housekeeping(house.ports, load_config(None, data=house.folder), Watchdog()).round()
-    assert (await house.queue("auto_commit")).pending == 1
+async def test_housekeeping_looks_for_idle_sessions_unless_told_not_to(harness: Harness) -> None:
+    await begin(harness)
+    await harness.say("s", "one")
+    await harness.settle()
+    harness.clock.advance(120.0)
+    quiet = load_config(None, data=harness.folder, session={"idle_commit": False})
+    await Housekeeping(harness.ports, quiet, Watchdog()).round()
+    assert (await harness.queue("auto_commit")).pending == 0
+    await Housekeeping(harness.ports, load_config(None, data=harness.folder), Watchdog()).round()
+    assert (await harness.queue("auto_commit")).pending == 1
 
 
 async def test_a_server_may_have_every_new_session_commit_by_itself(tmp_path: Path) -> None:
-    async with house_at(tmp_path / "data", session={"auto_commit": True}) as house:
-        await house.say("made", "by a message")
-        asked = await house.r.session("asked", auto_create=True)
-        named = await house.r.session_new("named")
-        declined = await house.r.session_new("declined", config={"auto_commit_policy": None})
-        made = await house.r.session("made")
+    async with harness_at(tmp_path / "data", session={"auto_commit": True}) as harness:
+        await harness.say("made", "by a message")
+        asked = await harness.engine.session("asked", auto_create=True)
+        named = await harness.engine.session_new("named")
+        declined = await harness.engine.session_new("declined", config={"auto_commit_policy": None})
+        made = await harness.engine.session("made")
         assert [s.config.get("auto_commit_policy", {}) is not None for s in (made, asked, named, declined)] == [
             True,
             True,
@@ -128,8 +128,8 @@ async def test_a_server_may_have_every_new_session_commit_by_itself(tmp_path: Pa
         assert made.config["auto_commit_policy"]["message_count_threshold"] == 100
 
 
-async def test_without_that_setting_no_session_does(house: House) -> None:
-    await house.say("s", *"abcdefgh")
-    assert "auto_commit_policy" not in (await house.r.session("s")).config
+async def test_without_that_setting_no_session_does(harness: Harness) -> None:
+    await harness.say("s", *"abcdefgh")
+    assert "auto_commit_policy" not in (await harness.engine.session("s")).config
     with pytest.raises(Conflict):
-        await begin(house)
+        await begin(harness)

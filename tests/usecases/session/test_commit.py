@@ -9,169 +9,171 @@ import pytest
 from recalld.app.worker import run_job
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.job import TaskStatus
-from tests.house_fixture import House
+from tests.harness import Harness
 
 DECISION = "I decided that we move to Lisbon in March."
 
 
-async def learned(house: House) -> dict[str, str]:
-    return {k: v for k, v in (await house.texts_below("viking://~/memories")).items() if not k.startswith(".")}
+async def learned(harness: Harness) -> dict[str, str]:
+    return {k: v for k, v in (await harness.texts_below("viking://~/memories")).items() if not k.startswith(".")}
 
 
-async def archived(house: House, number: int = 1) -> list[str]:
-    return [m["parts"][0]["text"] for m in (await house.r.archive("s", f"archive_{number:03d}"))[1]]
+async def archived(harness: Harness, number: int = 1) -> list[str]:
+    return [m["parts"][0]["text"] for m in (await harness.engine.archive("s", f"archive_{number:03d}"))[1]]
 
 
-async def test_live_messages_go_into_an_archive(house: House) -> None:
-    await house.say("s", "one", "two")
-    did = await house.commit("s")
-    await house.settle()
+async def test_live_messages_go_into_an_archive(harness: Harness) -> None:
+    await harness.say("s", "one", "two")
+    did = await harness.commit("s")
+    await harness.settle()
     assert did.archived
     assert did.archive_uri == "viking://user/default/sessions/s/history/archive_001"
-    assert await archived(house) == ["one", "two"]
-    session = await house.r.session("s")
+    assert await archived(harness) == ["one", "two"]
+    session = await harness.engine.session("s")
     assert (session.message_count, session.total_message_count, session.commit_count) == (0, 2, 1)
 
 
-async def test_a_message_keeps_its_address_and_is_found_when_archived(house: House) -> None:
-    await house.say("s", "the heron stood still")
-    before = await house.found("heron", target_uri="viking://~/sessions")
-    await house.commit("s")
-    await house.settle()
-    assert await house.found("heron", target_uri="viking://~/sessions") == before != []
+async def test_a_message_keeps_its_address_and_is_found_when_archived(harness: Harness) -> None:
+    await harness.say("s", "the heron stood still")
+    before = await harness.found("heron", target_uri="viking://~/sessions")
+    await harness.commit("s")
+    await harness.settle()
+    assert await harness.found("heron", target_uri="viking://~/sessions") == before != []
 
 
-async def test_nothing_said_is_nothing_archived(house: House) -> None:
-    await house.r.session_new("s")
-    did = await house.commit("s")
+async def test_nothing_said_is_nothing_archived(harness: Harness) -> None:
+    await harness.engine.session_new("s")
+    did = await harness.commit("s")
     assert (did.archived, did.reason) == (False, "no_messages")
 
 
-async def test_a_session_never_seen_cannot_be_committed(house: House) -> None:
+async def test_a_session_never_seen_cannot_be_committed(harness: Harness) -> None:
     with pytest.raises(NotFound):
-        await house.commit("never")
+        await harness.commit("never")
 
 
-async def test_recent_messages_stay_live_when_asked(house: House) -> None:
-    await house.say("s", *"abcde")
-    await house.commit("s", keep_recent_count=2)
-    await house.settle()
-    assert await archived(house) == ["a", "b", "c"]
-    assert [m["parts"][0]["text"] for m in (await house.r.session_context("s")).messages] == ["d", "e"]
-    again = await house.commit("s", keep_recent_count=2)
+async def test_recent_messages_stay_live_when_asked(harness: Harness) -> None:
+    await harness.say("s", *"abcde")
+    await harness.commit("s", keep_recent_count=2)
+    await harness.settle()
+    assert await archived(harness) == ["a", "b", "c"]
+    assert [m["parts"][0]["text"] for m in (await harness.engine.session_context("s")).messages] == ["d", "e"]
+    again = await harness.commit("s", keep_recent_count=2)
     assert (again.archived, again.reason) == (False, "all_within_keep_window")
 
 
-async def test_whole_turns_stay_live_when_asked(house: House) -> None:
+async def test_whole_turns_stay_live_when_asked(harness: Harness) -> None:
     for i in range(4):
-        await house.say("s", {"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"})
-    await house.commit("s", retention_mode="turn_budget", keep_recent_turn_count=2)
-    await house.settle()
-    assert await archived(house) == ["q0", "a0", "q1", "a1"]
+        await harness.say("s", {"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"})
+    await harness.commit("s", retention_mode="turn_budget", keep_recent_turn_count=2)
+    await harness.settle()
+    assert await archived(harness) == ["q0", "a0", "q1", "a1"]
 
 
-async def test_options_of_turns_need_their_mode(house: House) -> None:
-    await house.say("s", "x")
+async def test_options_of_turns_need_their_mode(harness: Harness) -> None:
+    await harness.say("s", "x")
     for options in ({"keep_recent_turn_count": 2}, {"retention_mode": "sometimes"}, {"keep_recent_count": -1}):
         with pytest.raises(Invalid):
-            await house.commit("s", **options)
-    assert (await house.r.session("s")).message_count == 1
+            await harness.commit("s", **options)
+    assert (await harness.engine.session("s")).message_count == 1
 
 
-async def test_two_commits_at_once_lose_and_double_nothing(house: House) -> None:
-    await house.say("s", *[str(i) for i in range(20)])
-    did = await asyncio.gather(*(house.commit("s") for _ in range(4)))
-    await house.settle()
+async def test_two_commits_at_once_lose_and_double_nothing(harness: Harness) -> None:
+    await harness.say("s", *[str(i) for i in range(20)])
+    did = await asyncio.gather(*(harness.commit("s") for _ in range(4)))
+    await harness.settle()
     assert sorted(d.archived for d in did) == [False, False, False, True]
-    assert await archived(house) == [str(i) for i in range(20)]
+    assert await archived(harness) == [str(i) for i in range(20)]
 
 
-async def test_commits_during_appends_keep_every_message_once(house: House) -> None:
+async def test_commits_during_appends_keep_every_message_once(harness: Harness) -> None:
     async def talk(who: int) -> None:
         for i in range(10):
-            await house.say("s", f"{who}.{i}")
+            await harness.say("s", f"{who}.{i}")
 
     async def put_away() -> None:
         for _ in range(6):
-            await house.commit("s")
+            await harness.commit("s")
 
-    await house.say("s", "start")
+    await harness.say("s", "start")
     await asyncio.gather(talk(1), talk(2), put_away())
-    await house.commit("s")
-    await house.settle()
-    heard = [t for n in range(1, (await house.r.session("s")).commit_count + 1) for t in await archived(house, n)]
+    await harness.commit("s")
+    await harness.settle()
+    heard = [
+        t for n in range(1, (await harness.engine.session("s")).commit_count + 1) for t in await archived(harness, n)
+    ]
     assert sorted(heard) == sorted(["start", *(f"{w}.{i}" for w in (1, 2) for i in range(10))])
 
 
-async def test_a_decision_becomes_an_event_that_quotes_it(house: House) -> None:
-    ids = (await house.say("s", "hello there", DECISION)).message_ids
-    did = await house.commit("s")
-    await house.settle()
-    memories = await learned(house)
+async def test_a_decision_becomes_an_event_that_quotes_it(harness: Harness) -> None:
+    ids = (await harness.say("s", "hello there", DECISION)).message_ids
+    did = await harness.commit("s")
+    await harness.settle()
+    memories = await learned(harness)
     assert len(memories) == 1
     (path,) = memories
     assert path.startswith("events/")
     assert "Lisbon in March" in memories[path]
-    task = await house.r.task(did.task_id)
+    task = await harness.engine.task(did.task_id)
     assert task.status is TaskStatus.COMPLETED
     assert (task.result or {})["memories_extracted"] == {"events": 1}
-    node = await house.r.stat(f"viking://~/memories/{path}")
+    node = await harness.engine.stat(f"viking://~/memories/{path}")
     assert f"viking://user/default/sessions/s/messages/{ids[1]}.md" in node.source["messages"]
 
 
-async def test_a_memory_tells_where_it_comes_from(house: House) -> None:
-    ids = (await house.say("s", DECISION)).message_ids
-    await house.commit("s")
-    await house.settle()
-    (hit,) = [h for h in (await house.r.find("Lisbon")).hits if "memories" in h.uri.parts]
+async def test_a_memory_tells_where_it_comes_from(harness: Harness) -> None:
+    ids = (await harness.say("s", DECISION)).message_ids
+    await harness.commit("s")
+    await harness.settle()
+    (hit,) = [h for h in (await harness.engine.find("Lisbon")).hits if "memories" in h.uri.parts]
     assert [(s.session_id, s.message_id) for s in hit.sources] == [("s", ids[0])]
 
 
-async def test_a_quoted_message_takes_no_second_place_unless_its_session_is_asked(house: House) -> None:
-    ids = (await house.say("s", DECISION)).message_ids
-    await house.commit("s")
-    await house.settle()
+async def test_a_quoted_message_takes_no_second_place_unless_its_session_is_asked(harness: Harness) -> None:
+    ids = (await harness.say("s", DECISION)).message_ids
+    await harness.commit("s")
+    await harness.settle()
     message = f"viking://user/default/sessions/s/messages/{ids[0]}.md"
-    found = await house.found("Lisbon")
+    found = await harness.found("Lisbon")
     assert (len(found), message in found) == (1, False)
-    assert await house.found("Lisbon", target_uri="viking://~/sessions") == [message]
+    assert await harness.found("Lisbon", target_uri="viking://~/sessions") == [message]
 
 
-async def test_what_was_learned_is_written_once_however_often_it_is_done(house: House) -> None:
-    await house.say("s", DECISION)
-    await house.commit("s")
-    job = await house.lease_of("extract")
-    await run_job(job, house.ports)
-    before, seq = await learned(house), await house.seq()
-    await run_job(job, house.ports)
-    assert (await learned(house), await house.seq()) == (before, seq)
-    await house.settle()
-    assert (await house.r.session("s")).memories_extracted == {"events": 1}
+async def test_what_was_learned_is_written_once_however_often_it_is_done(harness: Harness) -> None:
+    await harness.say("s", DECISION)
+    await harness.commit("s")
+    job = await harness.lease_of("extract")
+    await run_job(job, harness.ports)
+    before, seq = await learned(harness), await harness.seq()
+    await run_job(job, harness.ports)
+    assert (await learned(harness), await harness.seq()) == (before, seq)
+    await harness.settle()
+    assert (await harness.engine.session("s")).memories_extracted == {"events": 1}
 
 
-async def test_a_worker_lost_before_its_commit_leaves_the_job_to_the_next(house: House) -> None:
-    await house.say("s", DECISION)
-    did = await house.commit("s")
-    await house.lease_of("extract")
-    await house.ports.ledger.release(worker="house")
-    await house.settle()
-    assert (await house.r.task(did.task_id)).status is TaskStatus.COMPLETED
-    assert len(await learned(house)) == 1
+async def test_a_worker_lost_before_its_commit_leaves_the_job_to_the_next(harness: Harness) -> None:
+    await harness.say("s", DECISION)
+    did = await harness.commit("s")
+    await harness.lease_of("extract")
+    await harness.ports.ledger.release(worker="harness")
+    await harness.settle()
+    assert (await harness.engine.task(did.task_id)).status is TaskStatus.COMPLETED
+    assert len(await learned(harness)) == 1
 
 
-async def test_a_session_deleted_before_its_archive_is_read_ends_the_job(house: House) -> None:
-    await house.say("s", DECISION)
-    did = await house.commit("s")
-    await house.r.session_delete("s")
-    await house.settle()
-    assert (await house.r.task(did.task_id)).status is TaskStatus.FAILED
-    assert await learned(house) == {}
+async def test_a_session_deleted_before_its_archive_is_read_ends_the_job(harness: Harness) -> None:
+    await harness.say("s", DECISION)
+    did = await harness.commit("s")
+    await harness.engine.session_delete("s")
+    await harness.settle()
+    assert (await harness.engine.task(did.task_id)).status is TaskStatus.FAILED
+    assert await learned(harness) == {}
 
 
-async def test_a_cancelled_extraction_leaves_the_archive_failed_and_its_words_live(house: House) -> None:
-    await house.say("s", DECISION)
-    did = await house.commit("s")
-    await house.r.cancel(did.task_id)
-    await house.settle()
-    shown = await house.r.session_context("s")
+async def test_a_cancelled_extraction_leaves_the_archive_failed_and_its_words_live(harness: Harness) -> None:
+    await harness.say("s", DECISION)
+    did = await harness.commit("s")
+    await harness.engine.cancel(did.task_id)
+    await harness.settle()
+    shown = await harness.engine.session_context("s")
     assert (shown.archives_failed, [m["parts"][0]["text"] for m in shown.messages]) == (1, [DECISION])

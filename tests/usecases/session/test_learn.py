@@ -9,7 +9,7 @@ import pytest
 
 from recalld.app.talk import TalkVerbs
 from recalld.domain.errors import NotFound
-from tests.house_fixture import House
+from tests.harness import Harness
 
 FACT = "I moved to Lisbon in March 2024 and I work at Acme as a nurse."
 OTHER = "My sister Clara adopted a grey cat named Miso on Friday 3 May 2024."
@@ -20,27 +20,27 @@ def peer(text: str = OTHER, name: str = "mara") -> dict[str, str]:
     return {"role": "user", "content": text, "peer_id": name}
 
 
-async def memories(house: House) -> dict[str, int]:
+async def memories(harness: Harness) -> dict[str, int]:
     """Memory files of the user and of peers."""
-    await house.settle()
-    found = [str(e.node.uri) for e in await house.r.tree("viking://user/default", depth=20) if not e.node.is_dir]
+    await harness.settle()
+    found = [str(e.node.uri) for e in await harness.engine.tree("viking://user/default", depth=20) if not e.node.is_dir]
     return {
         "own": sum(u.startswith(MINE) for u in found),
         "peers": sum(u.startswith(f"{PEERS}/mara/memories") for u in found),
     }
 
 
-async def committed(house: House, policy: dict[str, Any] | None, **options: Any) -> dict[str, Any]:
-    await house.r.session_new("s", config={"memory_policy": policy} if policy is not None else {})
-    await house.say("s", FACT, peer())
-    did = await house.commit("s", **options)
-    await house.settle()
-    return (await house.r.task(did.task_id)).result or {}
+async def committed(harness: Harness, policy: dict[str, Any] | None, **options: Any) -> dict[str, Any]:
+    await harness.engine.session_new("s", config={"memory_policy": policy} if policy is not None else {})
+    await harness.say("s", FACT, peer())
+    did = await harness.commit("s", **options)
+    await harness.settle()
+    return (await harness.engine.task(did.task_id)).result or {}
 
 
-async def test_a_peers_words_become_memories_of_that_peer(house: House) -> None:
-    await committed(house, None)
-    assert await memories(house) == {"own": 1, "peers": 1}
+async def test_a_peers_words_become_memories_of_that_peer(harness: Harness) -> None:
+    await committed(harness, None)
+    assert await memories(harness) == {"own": 1, "peers": 1}
 
 
 @pytest.mark.parametrize(
@@ -53,109 +53,113 @@ async def test_a_peers_words_become_memories_of_that_peer(house: House) -> None:
         ({"memory_types": ["events"]}, {"own": 1, "peers": 1}),
     ],
 )
-async def test_a_policy_is_kept(house: House, policy: dict[str, Any], expected: dict[str, int]) -> None:
-    result = await committed(house, policy)
-    assert await memories(house) == expected
+async def test_a_policy_is_kept(harness: Harness, policy: dict[str, Any], expected: dict[str, int]) -> None:
+    result = await committed(harness, policy)
+    assert await memories(harness) == expected
     assert sum(result["memories_extracted"].values()) == sum(expected.values())
 
 
-async def test_without_a_policy_of_its_own_a_session_keeps_its_users(house: House) -> None:
-    registry = house.ports.registry
+async def test_without_a_policy_of_its_own_a_session_keeps_its_users(harness: Harness) -> None:
+    registry = harness.ports.registry
     await registry.change_settings("default", "default", {"memory_policy": {"self": {"enabled": False}}})
-    await committed(house, None)
-    assert await memories(house) == {"own": 0, "peers": 1}
-    await house.r.session_new("own", config={"memory_policy": {"self": {"enabled": True}}})
-    await house.say("own", FACT)
-    await house.commit("own")
-    assert (await memories(house))["own"] == 1
+    await committed(harness, None)
+    assert await memories(harness) == {"own": 0, "peers": 1}
+    await harness.engine.session_new("own", config={"memory_policy": {"self": {"enabled": True}}})
+    await harness.say("own", FACT)
+    await harness.commit("own")
+    assert (await memories(harness))["own"] == 1
 
 
-async def test_without_working_memory_an_archive_has_no_overview(house: House) -> None:
-    await committed(house, {"working_memory": {"enabled": False}})
-    (archive,) = await house.r.archives("s")
+async def test_without_working_memory_an_archive_has_no_overview(harness: Harness) -> None:
+    await committed(harness, {"working_memory": {"enabled": False}})
+    (archive,) = await harness.engine.archives("s")
     assert (archive.state, archive.overview, archive.abstract) == ("done", "", "")
-    assert (await memories(house))["own"] == 1
+    assert (await memories(harness))["own"] == 1
 
 
-async def test_events_carry_the_sessions_tags_or_those_of_their_commit(house: House) -> None:
-    await house.r.session_new("s", config={"memory_extraction_config": {"events": {"tags": ["team=core", "bad"]}}})
+async def test_events_carry_the_sessions_tags_or_those_of_their_commit(harness: Harness) -> None:
+    await harness.engine.session_new(
+        "s", config={"memory_extraction_config": {"events": {"tags": ["team=core", "bad"]}}}
+    )
     wishes: list[tuple[list[str] | None, tuple[str, ...], str]] = [
         (None, ("team=core",), "Lisbon"),
         (["x=1"], ("x=1",), "Oslo"),
         ([], (), "Kyoto"),
     ]
     for tags, expected, town in wishes:
-        await house.say("s", FACT.replace("Lisbon", town))
-        did = await house.commit("s", event_tags=tags)
-        await house.settle()
-        (uri,) = ((await house.r.task(did.task_id)).result or {})["memory_uris"]
-        assert (await house.r.stat(uri)).tags == expected
+        await harness.say("s", FACT.replace("Lisbon", town))
+        did = await harness.commit("s", event_tags=tags)
+        await harness.settle()
+        (uri,) = ((await harness.engine.task(did.task_id)).result or {})["memory_uris"]
+        assert (await harness.engine.stat(uri)).tags == expected
 
 
-async def test_what_is_learnt_at_once_is_found_and_the_messages_stay_live(house: House) -> None:
-    await house.say("s", FACT)
-    (one,) = await house.r.verbs(TalkVerbs).extract("s")
+async def test_what_is_learnt_at_once_is_found_and_the_messages_stay_live(harness: Harness) -> None:
+    await harness.say("s", FACT)
+    (one,) = await harness.engine.verbs(TalkVerbs).extract("s")
     assert (one.type, "Lisbon" in one.abstract) == ("events", True)
-    assert str(one.uri) in await house.found("Lisbon nurse")
-    session = await house.r.session("s")
+    assert str(one.uri) in await harness.found("Lisbon nurse")
+    session = await harness.engine.session("s")
     assert (session.message_count, session.commit_count, session.memories_extracted) == (1, 0, {"events": 1})
 
 
-async def test_what_was_learnt_at_once_is_not_learnt_again(house: House) -> None:
-    await house.say("s", FACT)
-    await house.r.verbs(TalkVerbs).extract("s")
-    assert await house.r.verbs(TalkVerbs).extract("s") == []
-    await house.say("s", OTHER)
-    await house.commit("s")
-    assert await memories(house) == {"own": 2, "peers": 0}
-    assert (await house.r.archives("s"))[0].overview
+async def test_what_was_learnt_at_once_is_not_learnt_again(harness: Harness) -> None:
+    await harness.say("s", FACT)
+    await harness.engine.verbs(TalkVerbs).extract("s")
+    assert await harness.engine.verbs(TalkVerbs).extract("s") == []
+    await harness.say("s", OTHER)
+    await harness.commit("s")
+    assert await memories(harness) == {"own": 2, "peers": 0}
+    assert (await harness.engine.archives("s"))[0].overview
 
 
-async def test_a_session_that_is_not_there_teaches_nothing(house: House) -> None:
+async def test_a_session_that_is_not_there_teaches_nothing(harness: Harness) -> None:
     with pytest.raises(NotFound):
-        await house.r.verbs(TalkVerbs).extract("never")
+        await harness.engine.verbs(TalkVerbs).extract("never")
 
 
-async def test_tokens_within_the_keep_window_are_not_pending(house: House) -> None:
-    await house.say("s", "one two three four", "five six seven eight", "nine ten")
-    whole = (await house.r.session("s")).pending_tokens
+async def test_tokens_within_the_keep_window_are_not_pending(harness: Harness) -> None:
+    await harness.say("s", "one two three four", "five six seven eight", "nine ten")
+    whole = (await harness.engine.session("s")).pending_tokens
     assert whole > 0
-    await house.commit("s", keep_recent_count=1)
-    assert (await house.r.session("s")).pending_tokens == 0
-    did = await house.say("s", "eleven twelve thirteen")
-    live = await house.ports.ledger.tenant(house.r.caller).messages("s", archive=0)
+    await harness.commit("s", keep_recent_count=1)
+    assert (await harness.engine.session("s")).pending_tokens == 0
+    did = await harness.say("s", "eleven twelve thirteen")
+    live = await harness.ports.ledger.tenant(harness.engine.caller).messages("s", archive=0)
     assert did.pending_tokens == live[0].tokens
 
 
-async def test_a_session_remembers_how_its_last_commit_kept_turns(house: House) -> None:
+async def test_a_session_remembers_how_its_last_commit_kept_turns(harness: Harness) -> None:
     for i in range(5):
-        await house.say("s", f"question {i}", {"role": "assistant", "content": f"answer {i}"})
-    did = await house.commit("s", retention_mode="turn_budget", keep_recent_turn_count=2)
+        await harness.say("s", f"question {i}", {"role": "assistant", "content": f"answer {i}"})
+    did = await harness.commit("s", retention_mode="turn_budget", keep_recent_turn_count=2)
     assert not did.budget_exceeded
-    session = await house.r.session("s")
+    session = await harness.engine.session("s")
     assert (session.message_count, session.config["keep_recent_turn_count"]) == (4, 2)
-    did = await house.commit("s", retention_mode="turn_budget", retained_message_token_budget=1)
-    assert (did.budget_exceeded, (await house.r.session("s")).message_count) == (True, 1)
-    await house.say("s", "more")
-    await house.commit("s")
-    assert "retention_mode" not in (await house.r.session("s")).config
+    did = await harness.commit("s", retention_mode="turn_budget", retained_message_token_budget=1)
+    assert (did.budget_exceeded, (await harness.engine.session("s")).message_count) == (True, 1)
+    await harness.say("s", "more")
+    await harness.commit("s")
+    assert "retention_mode" not in (await harness.engine.session("s")).config
 
 
-async def test_an_archive_tells_which_memories_came_of_it(house: House) -> None:
-    result = await committed(house, None)
+async def test_an_archive_tells_which_memories_came_of_it(harness: Harness) -> None:
+    result = await committed(harness, None)
     archive = result["archive_uri"]
-    diff = json.loads(await house.r.read(result["memory_diff_uri"]))
+    diff = json.loads(await harness.engine.read(result["memory_diff_uri"]))
     assert result["memory_diff_uri"] == f"{archive}/memory_diff.json"
     assert sorted(a["uri"] for a in diff["operations"]["adds"]) == sorted(result["memory_uris"])
-    assert diff["operations"]["adds"][0]["after"] == await house.r.read(diff["operations"]["adds"][0]["uri"], raw=True)
+    assert diff["operations"]["adds"][0]["after"] == await harness.engine.read(
+        diff["operations"]["adds"][0]["uri"], raw=True
+    )
     assert diff["summary"] == {"total_adds": 2, "total_updates": 0, "total_deletes": 0}
-    assert [n.uri.name for n in await house.r.ls(archive)] == ["memory_diff.json", "messages.jsonl"]
-    assert len((await house.r.grep(f"{MINE}", "Lisbon")).matches) > 0
+    assert [n.uri.name for n in await harness.engine.ls(archive)] == ["memory_diff.json", "messages.jsonl"]
+    assert len((await harness.engine.grep(f"{MINE}", "Lisbon")).matches) > 0
 
 
-async def test_an_archive_under_work_has_no_diff_yet(house: House) -> None:
-    await house.say("s", FACT)
-    did = await house.commit("s")
-    assert [n.uri.name for n in await house.r.ls(did.archive_uri)] == ["messages.jsonl"]
+async def test_an_archive_under_work_has_no_diff_yet(harness: Harness) -> None:
+    await harness.say("s", FACT)
+    did = await harness.commit("s")
+    assert [n.uri.name for n in await harness.engine.ls(did.archive_uri)] == ["messages.jsonl"]
     with pytest.raises(NotFound):
-        await house.r.read(f"{did.archive_uri}/memory_diff.json")
+        await harness.engine.read(f"{did.archive_uri}/memory_diff.json")

@@ -9,18 +9,18 @@ from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller
 from recalld.ports.ledger import Reader
 from recalld.usecases.session.context import context
-from tests.house_fixture import House
+from tests.harness import Harness
 from tests.interleaving import interleaved
 
 
-async def test_a_commit_never_empties_a_context(house: House) -> None:
+async def test_a_commit_never_empties_a_context(harness: Harness) -> None:
     met, at = True, 0
     while met:
-        await house.say(f"s{at}", *(f"message {i}" for i in range(10)))
+        await harness.say(f"s{at}", *(f"message {i}" for i in range(10)))
         told, met = await interleaved(
             lambda ports, name=f"s{at}": context(name, 128_000, Caller(), ports),  # type: ignore[misc]
-            lambda name=f"s{at}": house.commit(name),  # type: ignore[misc]
-            house.ports,
+            lambda name=f"s{at}": harness.commit(name),  # type: ignore[misc]
+            harness.ports,
             at,
         )
         assert len(told.messages) == 10
@@ -28,15 +28,15 @@ async def test_a_commit_never_empties_a_context(house: House) -> None:
     assert at >= 2
 
 
-async def test_views_of_a_session_show_every_message_once(house: House) -> None:
+async def test_views_of_a_session_show_every_message_once(harness: Harness) -> None:
     met, at = True, 0
     while met:
         name = f"v{at}"
-        await house.say(name, "one", "two")
+        await harness.say(name, "one", "two")
         listed, met = await interleaved(
             lambda ports, name=name: Workspace(ports, Caller(), 5.0).tree(f"viking://~/sessions/{name}", depth=9, hidden=True),  # type: ignore[misc]
-            lambda name=name: house.commit(name),  # type: ignore[misc]
-            house.ports,
+            lambda name=name: harness.commit(name),  # type: ignore[misc]
+            harness.ports,
             at,
         )  # fmt: skip
         names = {entry.rel_path for entry in listed}
@@ -44,10 +44,10 @@ async def test_views_of_a_session_show_every_message_once(house: House) -> None:
         at += 1
 
 
-async def test_what_is_read_at_once_is_of_one_moment(house: House) -> None:
+async def test_what_is_read_at_once_is_of_one_moment(harness: Harness) -> None:
     """The reader's transaction does not see a commit that comes while it lasts."""
-    await house.say("s", "one")
-    tenant = house.ports.ledger.tenant(Caller())
+    await harness.say("s", "one")
+    tenant = harness.ports.ledger.tenant(Caller())
     begun, done = threading.Event(), threading.Event()
 
     def look(reader: Reader) -> tuple[int, int]:
@@ -59,7 +59,7 @@ async def test_what_is_read_at_once_is_of_one_moment(house: House) -> None:
     reading = asyncio.create_task(tenant.at_once(look))
     while not begun.is_set():
         await asyncio.sleep(0.001)
-    await house.commit("s")
+    await harness.commit("s")
     done.set()
     assert await reading == (1, 1)
     assert await tenant.at_once(lambda reader: len(reader.messages("s", archive=0))) == 0

@@ -13,11 +13,11 @@ from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
 from recalld.domain.skill import SkillPackage
 from recalld.usecases.skill import take
 from recalld.usecases.skill.look import SkillView
-from tests.house_fixture import House, plant, words
+from tests.harness import Harness, plant, words
 from tests.live import zipped
-from tests.usecases.conftest import dense_house, house
+from tests.usecases.conftest import dense_harness, harness
 
-__all__ = ["dense_house", "house"]
+__all__ = ["dense_harness", "harness"]
 
 OWN = "viking://user/default/skills"
 
@@ -26,65 +26,67 @@ def skill(name: str = "fern", body: str = "Do it.") -> str:
     return f"---\nname: {name}\ndescription: Waters the {name} on the balcony.\n---\n\n{body}\n"
 
 
-def verbs(house: House, caller: Caller | None = None) -> SkillVerbs:
-    return house.r.as_caller(caller or Caller()).verbs(SkillVerbs)
+def verbs(harness: Harness, caller: Caller | None = None) -> SkillVerbs:
+    return harness.engine.as_caller(caller or Caller()).verbs(SkillVerbs)
 
 
-async def test_adding_is_one_commit_and_what_it_acknowledged_is_found(house: House) -> None:
+async def test_adding_is_one_commit_and_what_it_acknowledged_is_found(harness: Harness) -> None:
     package = SkillPackage(skill(), (("can.md", b"# The blue can\n"), ("scripts/pour.py", b"print(1)\n")))
-    await verbs(house).keep(package)
-    assert await house.found("water the fern on the balcony", context_type="skill", limit=1) == [f"{OWN}/fern/SKILL.md"]
-    assert f"{OWN}/fern/can.md" in await house.found("blue can")
-    causes = {(e.op, e.at) for e in await house.ports.ledger.tenant(Caller()).log(limit=1_000) if "/fern" in e.uri}
+    await verbs(harness).keep(package)
+    assert await harness.found("water the fern on the balcony", context_type="skill", limit=1) == [
+        f"{OWN}/fern/SKILL.md"
+    ]
+    assert f"{OWN}/fern/can.md" in await harness.found("blue can")
+    causes = {(e.op, e.at) for e in await harness.ports.ledger.tenant(Caller()).log(limit=1_000) if "/fern" in e.uri}
     assert len({at for _, at in causes}) == 1
-    await house.settle()
-    assert await house.found("water the fern", level=[0], limit=1) == [f"{OWN}/fern/.abstract.md"]
+    await harness.settle()
+    assert await harness.found("water the fern", level=[0], limit=1) == [f"{OWN}/fern/.abstract.md"]
 
 
-async def test_what_is_refused_leaves_the_skill_as_it_was(house: House) -> None:
-    await verbs(house).add(skill())
-    before = await house.state()
+async def test_what_is_refused_leaves_the_skill_as_it_was(harness: Harness) -> None:
+    await verbs(harness).add(skill())
+    before = await harness.state()
     for refused in ("---\nname: fern\n---\n", skill("moss")):
         with pytest.raises(Invalid):
-            await verbs(house).add(refused, update="fern")
+            await verbs(harness).add(refused, update="fern")
     with pytest.raises(NotFound):
-        await verbs(house).add(skill("moss"), update="moss")
+        await verbs(harness).add(skill("moss"), update="moss")
     # Two files that cannot both be there: the whole commit is undone.
     with pytest.raises(Conflict):
-        await verbs(house).keep(SkillPackage(skill(body="new"), (("a", b"1"), ("a/b", b"2"))))
-    assert await house.state() == before
-    assert await house.texts_below(f"{OWN}/fern") == {"SKILL.md": skill()}
+        await verbs(harness).keep(SkillPackage(skill(body="new"), (("a", b"1"), ("a/b", b"2"))))
+    assert await harness.state() == before
+    assert await harness.texts_below(f"{OWN}/fern") == {"SKILL.md": skill()}
 
 
-async def test_of_several_at_once_one_stands_whole(house: House) -> None:
+async def test_of_several_at_once_one_stands_whole(harness: Harness) -> None:
     packages = [SkillPackage(skill(body=f"way {n}"), ((f"only{n}.md", b"x"),)) for n in range(4)]
-    await asyncio.gather(*(verbs(house).keep(p) for p in packages))
-    texts = await house.texts_below(f"{OWN}/fern")
+    await asyncio.gather(*(verbs(harness).keep(p) for p in packages))
+    texts = await harness.texts_below(f"{OWN}/fern")
     (winner,) = [n for n in range(4) if texts["SKILL.md"] == skill(body=f"way {n}")]
     assert set(texts) == {"SKILL.md", f"only{winner}.md"}
 
 
-async def test_the_same_again_changes_no_file(house: House) -> None:
+async def test_the_same_again_changes_no_file(harness: Harness) -> None:
     package = SkillPackage(skill(), (("can.md", b"# Can\n"),))
-    first = await verbs(house).keep(package)
+    first = await verbs(harness).keep(package)
     uri = f"{OWN}/fern/can.md"
-    version = (await house.r.stat(uri)).version
-    second = await verbs(house).keep(package)
+    version = (await harness.engine.stat(uri)).version
+    second = await verbs(harness).keep(package)
     assert (first.created, second.created) == (True, False)
-    assert (await house.r.stat(uri)).version == version
+    assert (await harness.engine.stat(uri)).version == version
 
 
-async def test_a_long_appendix_is_indexed_by_a_job(house: House) -> None:
+async def test_a_long_appendix_is_indexed_by_a_job(harness: Harness) -> None:
     pages = tuple((f"page{n}.md", words(20_000, of=(f"page{n}", "amber")).encode()) for n in range(4))
-    await verbs(house).keep(SkillPackage(skill(), pages))
-    assert await house.found("water the fern on the balcony", limit=1) == [f"{OWN}/fern/SKILL.md"]
-    assert await house.found("page3") == []
-    await house.settle()
-    assert await house.found("page3", limit=1) == [f"{OWN}/fern/page3.md"]
+    await verbs(harness).keep(SkillPackage(skill(), pages))
+    assert await harness.found("water the fern on the balcony", limit=1) == [f"{OWN}/fern/SKILL.md"]
+    assert await harness.found("page3") == []
+    await harness.settle()
+    assert await harness.found("page3", limit=1) == [f"{OWN}/fern/page3.md"]
 
 
-async def test_nobody_touches_anothers_skills_but_the_agents_are_everybodys(house: House) -> None:
-    ana, bob = (verbs(house, Caller("default", who, Role.USER)) for who in ("ana", "bob"))
+async def test_nobody_touches_anothers_skills_but_the_agents_are_everybodys(harness: Harness) -> None:
+    ana, bob = (verbs(harness, Caller("default", who, Role.USER)) for who in ("ana", "bob"))
     await ana.add(skill())
     assert await bob.list() == []
     with pytest.raises(NotFound):
@@ -101,52 +103,52 @@ async def test_nobody_touches_anothers_skills_but_the_agents_are_everybodys(hous
 
 
 @pytest.mark.parametrize("name", ["../fern", "fern/..", ".", "", "a b"])
-async def test_what_is_no_name_names_no_skill(house: House, name: str) -> None:
+async def test_what_is_no_name_names_no_skill(harness: Harness, name: str) -> None:
     with pytest.raises(Invalid):
-        await verbs(house).show(name, SkillView())
+        await verbs(harness).show(name, SkillView())
     with pytest.raises(Invalid):
-        await verbs(house).remove(name)
+        await verbs(harness).remove(name)
 
 
-async def test_too_much_is_refused(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_much_is_refused(harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = plant(tmp_path / "fern", {"SKILL.md": skill(), "a.md": "x" * 200, "b.md": "y"})
     for limit, value in (("ENTRIES_MAX", 2), ("FILE_BYTES_MAX", 150), ("TOTAL_BYTES_MAX", 250)):
         with monkeypatch.context() as lowered:
             lowered.setattr(take, limit, value)
             with pytest.raises(Invalid) as refused:
-                await verbs(house).add(upload=folder)
+                await verbs(harness).add(upload=folder)
         assert refused.value.code == "RESOURCE_EXHAUSTED"
     with pytest.raises(Invalid) as large:
-        await verbs(house).add(skill(body="x" * 1_100_000))
+        await verbs(harness).add(skill(body="x" * 1_100_000))
     assert large.value.code == "SKILL_INVALID"
-    assert await verbs(house).list() == []
+    assert await verbs(harness).list() == []
 
 
 async def test_integrity_of_what_is_too_large_is_refused_and_the_rest_is_shown(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await verbs(house).keep(SkillPackage(skill(), tuple((f"f{n}.md", b"x") for n in range(5))))
+    await verbs(harness).keep(SkillPackage(skill(), tuple((f"f{n}.md", b"x") for n in range(5))))
     monkeypatch.setattr("recalld.usecases.skill.look.ENTRIES_MAX", 5)
     with pytest.raises(Invalid) as refused:
-        await verbs(house).show("fern", SkillView(integrity=True))
+        await verbs(harness).show("fern", SkillView(integrity=True))
     assert refused.value.code == "RESOURCE_EXHAUSTED"
-    shown = await verbs(house).show("fern", SkillView())
+    shown = await verbs(harness).show("fern", SkillView())
     assert len(shown.files or ()) == 6
 
 
-async def test_a_hostile_archive_is_refused(house: House, tmp_path: Path) -> None:
+async def test_a_hostile_archive_is_refused(harness: Harness, tmp_path: Path) -> None:
     bad = tmp_path / "x.zip"
     bad.write_bytes(zipped({"SKILL.md": skill(), "../../out.md": "x"}))
     with pytest.raises(Invalid):
-        await verbs(house).add(upload=bad)
+        await verbs(harness).add(upload=bad)
     bad.write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(Invalid):
-        await verbs(house).add(upload=bad)
-    assert await verbs(house).list() == []
+        await verbs(harness).add(upload=bad)
+    assert await verbs(harness).list() == []
 
 
-async def test_what_an_archive_should_not_bring_is_left_out_and_named(house: House, tmp_path: Path) -> None:
+async def test_what_an_archive_should_not_bring_is_left_out_and_named(harness: Harness, tmp_path: Path) -> None:
     files = {"SKILL.md": skill(), ".abstract.md": "mine", "tool.exe": "x", "logo.png": "\x89PNG\r\n"}
-    kept = await verbs(house).add(upload=plant(tmp_path / "fern", files))
+    kept = await verbs(harness).add(upload=plant(tmp_path / "fern", files))
     assert kept.auxiliary_files == 1
     assert {said.split(":")[0] for said in kept.skipped} == {".abstract.md", "tool.exe"}

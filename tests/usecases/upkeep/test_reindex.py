@@ -11,25 +11,25 @@ from recalld.app.worker import run_job
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
 from recalld.domain.job import TaskStatus
-from tests.house_fixture import House
+from tests.harness import Harness
 
 A, B, DIR = "viking://resources/d/a.md", "viking://resources/d/sub/b.md", "viking://resources/d"
 MINE = "viking://user/default/resources/d/a.md"
 
 
-def verbs(house: House) -> TendingVerbs:
-    return house.r.as_caller(Caller(role=Role.ROOT)).verbs(TendingVerbs)
+def verbs(harness: Harness) -> TendingVerbs:
+    return harness.engine.as_caller(Caller(role=Role.ROOT)).verbs(TendingVerbs)
 
 
-async def two_files(house: House) -> None:
-    await house.write(A, "the heron stood still")
-    await house.write(B, "the stork flew off")
-    await house.settle()
+async def two_files(harness: Harness) -> None:
+    await harness.write(A, "the heron stood still")
+    await harness.write(B, "the stork flew off")
+    await harness.settle()
 
 
-async def lose_chunks(house: House, level: int = 2) -> None:
+async def lose_chunks(harness: Harness, level: int = 2) -> None:
     """What a fault of a disk or a program might do."""
-    ledger = house.ports.ledger
+    ledger = harness.ports.ledger
     assert isinstance(ledger, SqliteLedger)
 
     def work(c: apsw.Connection) -> None:
@@ -39,122 +39,122 @@ async def lose_chunks(house: House, level: int = 2) -> None:
     await ledger.write(work)
 
 
-async def done(house: House, uri: str = DIR, **options: object) -> dict[str, object]:
-    began = await verbs(house).reindex(uri, **options)  # type: ignore[arg-type]
-    await house.settle()
-    task = await house.r.task(began.task_id)
+async def done(harness: Harness, uri: str = DIR, **options: object) -> dict[str, object]:
+    began = await verbs(harness).reindex(uri, **options)  # type: ignore[arg-type]
+    await harness.settle()
+    task = await harness.engine.task(began.task_id)
     assert task.status is TaskStatus.COMPLETED, task.error
     return task.result or {}
 
 
-async def test_what_lost_its_index_is_told_and_found_again_after_a_reindex(house: House) -> None:
-    await two_files(house)
-    whole = await verbs(house).consistency(DIR)
+async def test_what_lost_its_index_is_told_and_found_again_after_a_reindex(harness: Harness) -> None:
+    await two_files(harness)
+    whole = await verbs(harness).consistency(DIR)
     assert (whole.missing, whole.expected >= 4) == (0, True)
-    await lose_chunks(house)
-    assert await house.found("heron", level=[2]) == []
-    lost = await verbs(house).consistency(DIR)
+    await lose_chunks(harness)
+    assert await harness.found("heron", level=[2]) == []
+    lost = await verbs(harness).consistency(DIR)
     assert (lost.expected, {(str(r.uri), r.level) for r in lost.first}) == (whole.expected, {(A, 2), (B, 2)})
-    result = await done(house)
+    result = await done(harness)
     assert result["failed_records"] == 0
-    assert await house.found("heron", level=[2]) == [A]
-    assert (await verbs(house).consistency(DIR)).missing == 0
+    assert await harness.found("heron", level=[2]) == [A]
+    assert (await verbs(harness).consistency(DIR)).missing == 0
 
 
-async def test_a_reindex_of_a_file_is_about_that_file_alone(house: House) -> None:
-    await two_files(house)
-    result = await done(house, A)
+async def test_a_reindex_of_a_file_is_about_that_file_alone(harness: Harness) -> None:
+    await two_files(harness)
+    result = await done(harness, A)
     assert (result["object_type"], result["scanned_records"], result["rebuilt_records"]) == ("file", 1, 1)
 
 
-async def test_without_recursion_what_lies_deeper_stays(house: House) -> None:
-    await two_files(house)
-    await lose_chunks(house)
-    await done(house, recursive=False)
-    assert [str(r.uri) for r in (await verbs(house).consistency(DIR)).first] == [B]
+async def test_without_recursion_what_lies_deeper_stays(harness: Harness) -> None:
+    await two_files(harness)
+    await lose_chunks(harness)
+    await done(harness, recursive=False)
+    assert [str(r.uri) for r in (await verbs(harness).consistency(DIR)).first] == [B]
 
 
-async def test_vectors_are_made_anew(dense_house: House) -> None:
-    await two_files(dense_house)
-    before = (await dense_house.r.usage()).vectors
-    await done(dense_house, mode="vectors_only")
-    assert (await dense_house.r.usage()).vectors == before
-    assert (await dense_house.found("heron"))[0] == A
+async def test_vectors_are_made_anew(dense_harness: Harness) -> None:
+    await two_files(dense_harness)
+    before = (await dense_harness.engine.usage()).vectors
+    await done(dense_harness, mode="vectors_only")
+    assert (await dense_harness.engine.usage()).vectors == before
+    assert (await dense_harness.found("heron"))[0] == A
 
 
-async def test_summaries_are_made_anew_only_if_asked(house: House) -> None:
-    await two_files(house)
-    ledger = house.ports.ledger
+async def test_summaries_are_made_anew_only_if_asked(harness: Harness) -> None:
+    await two_files(harness)
+    ledger = harness.ports.ledger
     assert isinstance(ledger, SqliteLedger)
     await ledger.write(lambda c: c.execute("UPDATE tier SET abstract = 'old', overview = ''").fetchall())
-    await done(house, mode="vectors_only")
-    assert await house.r.abstract(DIR) == "old"
-    await done(house, mode="semantic_and_vectors")
-    assert "old" not in await house.r.abstract(DIR)
+    await done(harness, mode="vectors_only")
+    assert await harness.engine.abstract(DIR) == "old"
+    await done(harness, mode="semantic_and_vectors")
+    assert "old" not in await harness.engine.abstract(DIR)
 
 
-async def test_tags_may_come_with_it(house: House) -> None:
-    await two_files(house)
-    await done(house, tags=["x=1"])
-    assert (await verbs(house).attributes(B)).tags == ("x=1",)
+async def test_tags_may_come_with_it(harness: Harness) -> None:
+    await two_files(harness)
+    await done(harness, tags=["x=1"])
+    assert (await verbs(harness).attributes(B)).tags == ("x=1",)
 
 
-async def test_a_second_one_of_the_same_place_waits_for_nobody(house: House) -> None:
-    await two_files(house)
-    began = await verbs(house).reindex(DIR)
-    before = await house.state()
+async def test_a_second_one_of_the_same_place_waits_for_nobody(harness: Harness) -> None:
+    await two_files(harness)
+    began = await verbs(harness).reindex(DIR)
+    before = await harness.state()
     with pytest.raises(Conflict) as refused:
-        await verbs(house).reindex(DIR)
+        await verbs(harness).reindex(DIR)
     assert (refused.value.code, refused.value.details["task_id"]) == ("CONFLICT", began.task_id)
-    assert await house.state() == before
-    await house.settle()
-    await done(house)
+    assert await harness.state() == before
+    await harness.settle()
+    await done(harness)
 
 
-async def test_a_cancelled_one_leaves_the_index_whole(house: House) -> None:
-    await two_files(house)
-    began = await verbs(house).reindex(DIR)
-    assert (await house.r.cancel(began.task_id)).status is TaskStatus.CANCELLED
-    await house.settle()
-    assert (await verbs(house).consistency(DIR)).missing == 0
-    await done(house)
+async def test_a_cancelled_one_leaves_the_index_whole(harness: Harness) -> None:
+    await two_files(harness)
+    began = await verbs(harness).reindex(DIR)
+    assert (await harness.engine.cancel(began.task_id)).status is TaskStatus.CANCELLED
+    await harness.settle()
+    assert (await verbs(harness).consistency(DIR)).missing == 0
+    await done(harness)
 
 
-async def test_a_file_removed_meanwhile_is_no_failure(house: House) -> None:
-    await two_files(house)
-    began = await verbs(house).reindex(A)
-    job = await house.lease_of("reindex")
-    await house.r.rm(A)
-    await run_job(job, house.ports)
-    await house.settle()
-    assert (await house.r.task(began.task_id)).status in {TaskStatus.COMPLETED, TaskStatus.FAILED}
-    assert await house.found("heron", level=[2]) == []
+async def test_a_file_removed_meanwhile_is_no_failure(harness: Harness) -> None:
+    await two_files(harness)
+    began = await verbs(harness).reindex(A)
+    job = await harness.lease_of("reindex")
+    await harness.engine.rm(A)
+    await run_job(job, harness.ports)
+    await harness.settle()
+    assert (await harness.engine.task(began.task_id)).status in {TaskStatus.COMPLETED, TaskStatus.FAILED}
+    assert await harness.found("heron", level=[2]) == []
 
 
-async def test_pruning_tells_what_it_would_delete_and_deletes_it(house: House) -> None:
-    await two_files(house)
-    await house.r.rm(A)
-    told = await verbs(house).would_prune(DIR)
+async def test_pruning_tells_what_it_would_delete_and_deletes_it(harness: Harness) -> None:
+    await two_files(harness)
+    await harness.engine.rm(A)
+    told = await verbs(harness).would_prune(DIR)
     assert told["would_delete_records"] > 0
-    assert (await verbs(house).consistency(DIR)).dead == told["would_delete_records"]
-    began = await verbs(house).reindex(DIR, mode="prune_orphans")
-    await run_job(await house.lease_of("reindex"), house.ports)
-    result = (await house.r.task(began.task_id)).result or {}
+    assert (await verbs(harness).consistency(DIR)).dead == told["would_delete_records"]
+    began = await verbs(harness).reindex(DIR, mode="prune_orphans")
+    await run_job(await harness.lease_of("reindex"), harness.ports)
+    result = (await harness.engine.task(began.task_id)).result or {}
     assert result["deleted_records"] == told["would_delete_records"]
-    assert (await verbs(house).would_prune(DIR))["would_delete_records"] == 0
+    assert (await verbs(harness).would_prune(DIR))["would_delete_records"] == 0
 
 
-async def test_a_plain_user_reindexes_only_what_is_the_users_own(house: House) -> None:
-    await house.write(A, "shared")
-    await house.write(MINE, "mine")
-    plain = house.r.as_caller(Caller()).verbs(TendingVerbs)
+async def test_a_plain_user_reindexes_only_what_is_the_users_own(harness: Harness) -> None:
+    await harness.write(A, "shared")
+    await harness.write(MINE, "mine")
+    plain = harness.engine.as_caller(Caller()).verbs(TendingVerbs)
     with pytest.raises(Denied):
         await plain.reindex(A)
     assert (await plain.reindex(MINE)).object_type == "file"
 
 
-async def test_what_makes_no_sense_is_refused(house: House) -> None:
-    await house.say("s", "hello")
+async def test_what_makes_no_sense_is_refused(harness: Harness) -> None:
+    await harness.say("s", "hello")
     for uri, options, error in (
         ("viking://resources/never", {}, NotFound),
         ("viking://user/default/sessions/s", {}, Invalid),
@@ -162,11 +162,11 @@ async def test_what_makes_no_sense_is_refused(house: House) -> None:
         ("viking://resources", {"tag_mode": "all"}, Invalid),
     ):
         with pytest.raises(error):
-            await verbs(house).reindex(uri, **options)
+            await verbs(harness).reindex(uri, **options)
 
 
-async def test_messages_are_part_of_what_must_be_found(house: House) -> None:
-    await house.say("s", "the heron stood still")
-    assert (await verbs(house).consistency("viking://user/default/sessions/s")).expected == 1
-    await lose_chunks(house)
-    assert (await verbs(house).consistency("viking://user/default/sessions")).missing == 1
+async def test_messages_are_part_of_what_must_be_found(harness: Harness) -> None:
+    await harness.say("s", "the heron stood still")
+    assert (await verbs(harness).consistency("viking://user/default/sessions/s")).expected == 1
+    await lose_chunks(harness)
+    assert (await verbs(harness).consistency("viking://user/default/sessions")).missing == 1

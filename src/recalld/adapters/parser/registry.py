@@ -54,7 +54,7 @@ class ParserSet:
 
 
 def built_in() -> ParserSet:
-    """The families that ship with the house."""
+    """The built-in parsers."""
     return ParserSet(
         (OpaqueParser(), TextParser(), MarkdownParser(), CodeParser(), HtmlParser(), DataParser(), CsvParser()),
     )

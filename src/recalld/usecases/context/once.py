@@ -39,4 +39,4 @@ class Once:
         return found
 
     async def close(self) -> None:
-        """Nothing: the embedder belongs to the house."""
+        """Nothing: the embedder belongs to the engine."""

@@ -1,4 +1,4 @@
-"""A real engine on a folder of its own whose clock and worker are in the test's hand, so that stories never sleep."""
+"""An engine on a folder of its own, with a clock and a worker that the test drives: no test of it sleeps."""
 
 from __future__ import annotations
 
@@ -30,40 +30,40 @@ LEASE_S = 60.0
 
 
 @dataclass(slots=True)
-class House:
-    """``r`` are the verbs, ``ports`` what lies behind them; time passes only when jobs wait for it."""
+class Harness:
+    """``ports`` are those of ``engine``. Time passes only when jobs wait for it."""
 
-    r: Engine
+    engine: Engine
     ports: Ports
     clock: MemoryClock
     folder: Path
 
     async def say(self, session: str, *texts: str | Mapping[str, Any], **more: Any) -> Appended:
-        """Append what a user said; a mapping is a whole wire message."""
+        """Append messages of a user; a mapping is a complete message."""
         messages = [dict(t) if isinstance(t, Mapping) else {"role": "user", "content": t} for t in texts]
-        return await self.r.say(session, messages, **more)
+        return await self.engine.say(session, messages, **more)
 
     async def commit(self, session: str, **options: Any) -> Committed:
-        """Archive what was said."""
-        return await self.r.session_commit(session, **options)
+        """Archive the live messages."""
+        return await self.engine.session_commit(session, **options)
 
     async def write(self, uri: str, text: str | bytes, mode: str = "replace") -> None:
         """Write one file."""
-        await self.r.write(uri, text, mode=mode)
+        await self.engine.write(uri, text, mode=mode)
 
     async def add(self, upload: Path, **options: Any) -> Task:
         """Import and do all that follows; the task as it ended."""
-        added: Added = await self.r.add(upload, **options)
+        added: Added = await self.engine.add(upload, **options)
         await self.settle()
-        return await self.r.task(added.task_id)
+        return await self.engine.task(added.task_id)
 
     async def found(self, query: str, **options: Any) -> list[str]:
         """Addresses in descending score."""
-        return [str(h.uri) for h in (await self.r.find(query, **options)).hits]
+        return [str(h.uri) for h in (await self.engine.find(query, **options)).hits]
 
     async def lease(self, jobs_max: int = 1) -> list[Job]:
         """Take jobs as a worker does."""
-        return await self.ports.ledger.lease(worker="house", jobs_max=jobs_max, lease_s=LEASE_S)
+        return await self.ports.ledger.lease(worker="harness", jobs_max=jobs_max, lease_s=LEASE_S)
 
     async def lease_of(self, kind: str) -> Job:
         """Take the one job of a kind, and with it whatever stands before it."""
@@ -76,34 +76,34 @@ class House:
             for job in await self.lease(8):
                 await run_job(job, self.ports)
                 ran += 1
-            if not any(q.pending + q.running for q in await self.r.queues()):
+            if not any(q.pending + q.running for q in await self.engine.queues()):
                 return ran
             self.clock.advance(STEP_S)
-        raise AssertionError(f"still not settled: {await self.r.queues()}")
+        raise AssertionError(f"still not settled: {await self.engine.queues()}")
 
     async def queue(self, kind: str) -> QueueCount:
         """How the jobs of a kind stand."""
         empty = QueueCount(kind, 0, 0, 0, 0, 0.0)
-        return next((q for q in await self.r.queues() if q.kind == kind), empty)
+        return next((q for q in await self.engine.queues() if q.kind == kind), empty)
 
     async def seq(self) -> int:
         """The log's end: the same before and after means that nothing was changed."""
-        return (await self.r.usage()).log_seq
+        return (await self.engine.usage()).log_seq
 
     async def state(self) -> tuple[int, int, int, int]:
         """Log end, nodes, messages and blobs' bytes: what a refusal must leave as it was."""
-        usage = await self.r.usage()
+        usage = await self.engine.usage()
         return usage.log_seq, usage.nodes, usage.messages, usage.blob_bytes
 
     async def texts_below(self, uri: str) -> dict[str, str]:
         """Every file below, by its path there."""
-        entries = await self.r.tree(uri, depth=20)
-        return {e.rel_path: await self.r.read(str(e.node.uri)) for e in entries if not e.node.is_dir}
+        entries = await self.engine.tree(uri, depth=20)
+        return {e.rel_path: await self.engine.read(str(e.node.uri)) for e in entries if not e.node.is_dir}
 
 
 @asynccontextmanager
-async def house_at(folder: Path, tripwire: Tripwire | None = None, **settings: Any) -> AsyncIterator[House]:
-    """Open a house. ``settings`` are configuration keys; without an embedder unless one is named."""
+async def harness_at(folder: Path, tripwire: Tripwire | None = None, **settings: Any) -> AsyncIterator[Harness]:
+    """Open an engine on ``folder``. ``settings`` are configuration keys; without an embedder unless one is named."""
     config = load_config(None, data=folder, **{"embedder": {"kind": "none"}, **settings})
     async with open_ports(config) as opened:
         clock = MemoryClock()
@@ -114,20 +114,20 @@ async def house_at(folder: Path, tripwire: Tripwire | None = None, **settings: A
         engine = Engine(ports, config, Caller(), Housekeeping(ports, config, watchdog))
         if tripwire is not None:
             tripwire.trips.clear()  # the wire is stretched for verbs, not for making the folder
-        yield House(engine, ports, clock, folder)
+        yield Harness(engine, ports, clock, folder)
 
 
 @pytest.fixture
-async def house(tmp_path: Path, tripwire: Tripwire | None) -> AsyncIterator[House]:
-    """Recall by words alone: instant, and complete."""
-    async with house_at(tmp_path / "data", tripwire) as made:
+async def harness(tmp_path: Path, tripwire: Tripwire | None) -> AsyncIterator[Harness]:
+    """Lexical search only: fast and deterministic."""
+    async with harness_at(tmp_path / "data", tripwire) as made:
         yield made
 
 
 @pytest.fixture
-async def dense_house(tmp_path: Path, tripwire: Tripwire | None) -> AsyncIterator[House]:
-    """With vectors, from words' hashes."""
-    async with house_at(tmp_path / "data", tripwire, embedder={"kind": "hash"}) as made:
+async def dense_harness(tmp_path: Path, tripwire: Tripwire | None) -> AsyncIterator[Harness]:
+    """With vectors, made from hashes of words."""
+    async with harness_at(tmp_path / "data", tripwire, embedder={"kind": "hash"}) as made:
         yield made
 
 

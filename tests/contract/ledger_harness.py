@@ -73,7 +73,7 @@ def archive(session: str, last: int, task: str) -> ArchiveMessages:
 
 
 @dataclass
-class House:
+class LedgerHarness:
     """A ledger with its clock and blobs."""
 
     ledger: SqliteLedger
@@ -120,10 +120,10 @@ class House:
         return paths
 
 
-async def open_house(folder: Path) -> House:
+async def open_harness(folder: Path) -> LedgerHarness:
     clock, blobs = MemoryClock(), MemoryBlobs()
     ledger = await open_ledger(folder, blobs=blobs, clock=clock, readers=2, policies=POLICIES)
-    return House(ledger, clock, blobs, folder)
+    return LedgerHarness(ledger, clock, blobs, folder)
 
 
 def sound(folder: Path) -> bool:
