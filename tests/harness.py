@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from recalld.adapters.clock.memory import MemoryClock
-from recalld.adapters.ledger.sqlite import SqliteLedger
+from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
 from recalld.app.build import open_ports
 from recalld.app.config import load_config
 from recalld.app.engine import Engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from recalld.adapters.ledger.remote import LEASE, WAKE
+from recalld.adapters.ipc.remote_ledger import LEASE, WAKE
 from recalld.infra.child import follow_parent, inherited_socket
 from recalld.infra.link import Link
 

@@ -11,7 +11,7 @@ import apsw
 
 from recalld.adapters.blobs.memory import MemoryBlobs
 from recalld.adapters.clock.memory import MemoryClock
-from recalld.adapters.ledger.sqlite import FILE_NAME, SqliteLedger, open_ledger
+from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger, open_ledger
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import (
     INLINE_BYTES_MAX,

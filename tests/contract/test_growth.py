@@ -13,11 +13,11 @@ import pytest
 from recalld.adapters.catalog import sqlite
 from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.adapters.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.vectors import exact
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.domain.caller import Caller
 from recalld.domain.query import Query
-from recalld.infra.readers import Readers
 from tests.shelf import Shelf
 
 WIDTH, STEPS, SMALL = 16, 200, 20

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recalld.adapters.history import sqlite as reading
-from recalld.adapters.history.sqlite import SqliteHistory
+from recalld.adapters.sqlite.history import history as reading
+from recalld.adapters.sqlite.history.history import SqliteHistory
 from recalld.domain.caller import Caller
 from recalld.domain.commit import INLINE_BYTES_MAX, Copy, MakeDir, MarkSnapshot, Move, Op, Remove, SetIgnore, WriteMode
 from recalld.domain.errors import Busy, Conflict, Invalid, NotFound, RecalldError

@@ -10,7 +10,7 @@ from typing import Any
 import apsw
 import pytest
 
-from recalld.adapters.ledger import look
+from recalld.adapters.sqlite.ledger import tree_queries
 from recalld.domain.commit import Remove
 from recalld.domain.node import Kind
 from tests.contract.ledger_harness import LedgerHarness, append, at, put
@@ -135,7 +135,7 @@ async def test_one_read_of_a_scan_looks_at_a_bounded_number_of_files(
     harness: LedgerHarness, monkeypatch: pytest.MonkeyPatch, files: int
 ) -> None:
     """Whether or not it finds anything: what is nowhere takes no longer read than what is everywhere."""
-    monkeypatch.setattr(look, "SCANNED_NODES", 10)
+    monkeypatch.setattr(tree_queries, "SCANNED_NODES", 10)
     for start in range(0, files, 20):
         await harness.do(*(put(f"resources/{n:05}.md", f"some words {n} here") for n in range(start, start + 20)))
     costs, scan = [], harness.ledger.readers.scan
@@ -157,7 +157,7 @@ async def test_one_read_of_a_scan_looks_at_a_bounded_number_of_files(
 async def test_one_read_of_a_scan_takes_a_bounded_number_of_bytes(
     harness: LedgerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(look, "SCANNED_BYTES", 100)
+    monkeypatch.setattr(tree_queries, "SCANNED_BYTES", 100)
     texts = {f"{n}.md": f"needle {n} {'x' * 60}" for n in range(6)} | {"z.md": f"needle {'y' * 500}"}
     for name, text in texts.items():
         await harness.do(put(f"resources/{name}", text))
@@ -171,7 +171,7 @@ async def test_one_read_of_a_scan_takes_a_bounded_number_of_bytes(
 async def test_messages_are_scanned_from_the_session_alone(
     harness: LedgerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(look, "SCANNED_MESSAGES", 2)
+    monkeypatch.setattr(tree_queries, "SCANNED_MESSAGES", 2)
     await harness.do(append("before", "x1"), append("s", "m1", "m2", "m3"), append("t", "y1"), append("s", "m4", "m5"))
     await harness.do(Remove(at("user/ana/sessions/s/messages/m3.md")))
     assert list(await scanned(harness, "user/ana/sessions/s/messages")) == ["m1.md", "m2.md", "m4.md", "m5.md"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import apsw
 import pytest
 
-from recalld.adapters.ledger import talk
+from recalld.adapters.sqlite.ledger import sessions
 from recalld.domain.commit import (
     Append,
     Commit,
@@ -295,14 +295,14 @@ async def test_listing_sessions_tells_what_each_tells_of_itself(harness: LedgerH
     assert [each.id for each in await harness.tenant().sessions(limit=2)] == ["c", "b"]
 
 
-@pytest.mark.parametrize("sessions", [3, pytest.param(1_000, marks=pytest.mark.slow)])
-async def test_listing_sessions_takes_the_same_statements_however_many(harness: LedgerHarness, sessions: int) -> None:
+@pytest.mark.parametrize("count", [3, pytest.param(1_000, marks=pytest.mark.slow)])
+async def test_listing_sessions_takes_the_same_statements_however_many(harness: LedgerHarness, count: int) -> None:
     asked: list[str] = []
 
     async def listed() -> int:
         def work(c: apsw.Connection) -> None:
             c.set_exec_trace(lambda _, sql, __: asked.append(sql) is None)
-            talk.sessions(c, ANA, 10_000)
+            sessions.sessions(c, ANA, 10_000)
             c.set_exec_trace(None)
 
         asked.clear()
@@ -312,7 +312,7 @@ async def test_listing_sessions_takes_the_same_statements_however_many(harness: 
     await harness.do(append("s", "m0", "m1"))
     await harness.do(replace(archive("s", 0, "t"), keep_recent_count=1))
     one = await listed()
-    for n in range(sessions):
+    for n in range(count):
         await harness.do(append(f"s{n}", "m0", "m1"))
         await harness.do(replace(archive(f"s{n}", 0, f"t{n}"), keep_recent_count=1))
     assert await listed() == one

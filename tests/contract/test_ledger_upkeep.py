@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.adapters.ledger import carry, chunks, trash, upkeep
+from recalld.adapters.sqlite.ledger import background_queries, chunks, move_copy, trash
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Copy, Embedded, MakeDir, Move, PutVectors, Remove, SetTiers
@@ -138,7 +138,7 @@ async def test_while_models_change_over_only_the_wanted_ones_vectors_count(harne
     await harness.do(vectors("m1", ids))
     assert (await harness.ledger.usage()).embedded == VectorCount(3, 3)
     await harness.ledger.want("m2", WIDTH)
-    while await harness.ledger.write(lambda c: upkeep.list_unembedded(c, 100)):
+    while await harness.ledger.write(lambda c: background_queries.list_unembedded(c, 100)):
         pass
     refused = Embedded(ids[1], bytes(2 * WIDTH), "content_filter")
     await harness.do(PutVectors("m2", (Embedded(ids[0], VECTOR), refused)))
@@ -228,7 +228,7 @@ async def test_removed_directories_do_not_hide_stale_ones(
     harness: LedgerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    monkeypatch.setattr(upkeep, "STALE_LOOKED_AT", 5)
+    monkeypatch.setattr(background_queries, "STALE_LOOKED_AT", 5)
     await harness.do(*(put(f"resources/old/{n}/a.md") for n in range(20)))
     await harness.do(Remove(at("resources/old"), recursive=True))
     await harness.do(put("resources/new/a.md"))
@@ -409,9 +409,9 @@ async def test_what_dies_while_full_text_is_reclaimed_is_reclaimed_the_next_time
 async def test_a_copy_that_would_hold_up_every_writer_is_refused(
     harness: LedgerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(carry, "COPY_NODES_MAX", 3)
+    monkeypatch.setattr(move_copy, "COPY_NODES_MAX", 3)
     await harness.do(*(put(f"resources/d/{n}.md") for n in range(3)))
     with pytest.raises(Invalid):
         await harness.do(Copy(at("resources/d"), at("resources/e"), recursive=True))
-    monkeypatch.setattr(carry, "COPY_NODES_MAX", 4)
+    monkeypatch.setattr(move_copy, "COPY_NODES_MAX", 4)
     await harness.do(Copy(at("resources/d"), at("resources/e"), recursive=True))

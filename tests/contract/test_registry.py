@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from recalld.adapters.ledger.sqlite import FILE_NAME
-from recalld.adapters.registry import sqlite
-from recalld.adapters.registry.sqlite import SqliteRegistry
+from recalld.adapters.sqlite.database.readers import Readers
+from recalld.adapters.sqlite.ledger.ledger import FILE_NAME
+from recalld.adapters.sqlite.registry import registry as registry_module
+from recalld.adapters.sqlite.registry.registry import SqliteRegistry
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, DropMember, MarkLeaving, NewTask, UpdateTask
 from recalld.domain.errors import Busy, Conflict, Denied, NotFound
 from recalld.domain.job import TaskStatus
-from recalld.infra.readers import Readers
 from recalld.rules.keys import compose
 from tests.contract.ledger_harness import LedgerHarness
 
@@ -162,7 +162,7 @@ async def test_an_account_is_counted_and_has_settings(registry: SqliteRegistry) 
 
 async def test_a_flood_of_wrong_keys_is_turned_away_and_known_keys_do_not_wait(registry: SqliteRegistry) -> None:
     await registry.identify(KEY)
-    most = sqlite.HASHING_RUNNING_MAX + sqlite.HASHING_WAITING_MAX
+    most = registry_module.HASHING_RUNNING_MAX + registry_module.HASHING_WAITING_MAX
     wrong = [compose("acme", "ana", f"{n:064x}") for n in range(most * 2)]
 
     async def tried(key: str) -> type[BaseException]:

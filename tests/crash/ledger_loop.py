@@ -19,7 +19,7 @@ from typing import Any
 
 from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.clock.system import SystemClock
-from recalld.adapters.ledger.sqlite import SqliteLedger, open_ledger
+from recalld.adapters.sqlite.ledger.ledger import SqliteLedger, open_ledger
 from recalld.domain.caller import Caller
 from recalld.domain.commit import (
     INLINE_BYTES_MAX,

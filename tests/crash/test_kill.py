@@ -16,7 +16,7 @@ import pytest
 
 from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.clock.system import SystemClock
-from recalld.adapters.ledger.sqlite import open_ledger
+from recalld.adapters.sqlite.ledger.ledger import open_ledger
 from recalld.domain.errors import NotFound
 from recalld.infra.offload import Pool
 from recalld.ports.ledger import Tenant

@@ -15,14 +15,14 @@ import apsw
 import httpx
 import pytest
 
-from recalld.adapters.ledger.sqlite import FILE_NAME, SqliteLedger
+from recalld.adapters.sqlite.database.schema import SCHEMA_VERSION
+from recalld.adapters.sqlite.database.store import Store
+from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
 from recalld.app.worker import run_job
 from recalld.domain.errors import Conflict, RecalldError, Upstream
 from recalld.domain.policy import UPLOAD_BYTES_MAX
-from recalld.infra.schema import SCHEMA_VERSION
-from recalld.infra.sqlite import Store
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.http.body import JSON_BYTES_MAX
 from tests.harness import Harness, plant

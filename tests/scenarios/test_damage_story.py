@@ -13,8 +13,8 @@ import pytest
 
 from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.clock.memory import MemoryClock
-from recalld.adapters.ledger.maintenance import SqliteMaintenance, maintenance
-from recalld.adapters.ledger.sqlite import SqliteLedger, open_ledger
+from recalld.adapters.sqlite.ledger.ledger import SqliteLedger, open_ledger
+from recalld.adapters.sqlite.ledger.maintenance import SqliteMaintenance, maintenance
 from recalld.app.engine import Engine
 from recalld.domain.commit import INLINE_BYTES_MAX
 from recalld.domain.errors import Corrupt

@@ -14,11 +14,11 @@ import httpx
 import pytest
 
 from recalld.adapters.catalog import sqlite as catalog
+from recalld.adapters.sqlite.database import readers
 from recalld.adapters.vectors.exact import ExactIndex
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
 from recalld.domain.errors import Busy
-from recalld.infra import readers
 from recalld.surfaces.http.app import create_app
 from tests.fakes.provider import WIDTH, provider
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from recalld.adapters.sqlite.database.migration import copies
 from recalld.app.engine import Engine
-from recalld.infra.migration import copies
 from tests.architecture.project import ROOT
 
 COMMITS = {"c74789c62d17": 2, "af562a9cd33a": 2, "473faf8baeac": 1}

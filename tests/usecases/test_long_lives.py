@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from recalld.adapters.ledger.sqlite import SqliteLedger
+from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
 from recalld.usecases.session import newest
 from tests.counted import steps
 from tests.harness import Harness

@@ -10,19 +10,19 @@ from recalld.adapters.archive.zip import ZipArchives
 from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.adapters.clock.system import SystemClock
-from recalld.adapters.history.sqlite import SqliteHistory
-from recalld.adapters.ledger.maintenance import maintenance
-from recalld.adapters.ledger.remote import RemoteLedger
-from recalld.adapters.ledger.sqlite import FILE_NAME, SqliteLedger, open_ledger
+from recalld.adapters.ipc.remote_ledger import RemoteLedger
 from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.adapters.parser.registry import ParserSet
-from recalld.adapters.registry.sqlite import SqliteRegistry
 from recalld.adapters.source.opening import open_source
+from recalld.adapters.sqlite.database.readers import Readers
+from recalld.adapters.sqlite.history.history import SqliteHistory
+from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger, open_ledger
+from recalld.adapters.sqlite.ledger.maintenance import maintenance
+from recalld.adapters.sqlite.registry.registry import SqliteRegistry
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, TalkPolicy
 from recalld.infra.link import Link
 from recalld.infra.offload import Pool
-from recalld.infra.readers import Readers
 from recalld.ports.blobs import Blobs
 from recalld.ports.bundle import Ports, no_linger
 from recalld.ports.embedder import Embedder

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from recalld.adapters.ledger.sqlite import FILE_NAME
+from recalld.adapters.sqlite.database import connection, data_dir
+from recalld.adapters.sqlite.ledger.ledger import FILE_NAME
 from recalld.domain.errors import NotFound
-from recalld.infra import datafile, folder, private
+from recalld.infra import private
 
 
 def check_there(data: Path) -> None:
@@ -17,7 +18,7 @@ def check_there(data: Path) -> None:
     except FileNotFoundError:
         empty = True
     except OSError as refused:
-        raise datafile.unusable(data, refused) from refused
+        raise connection.unusable(data, refused) from refused
     if empty:
         raise NotFound(f"there is no store in {data}", remedy="give its folder with --data")
 
@@ -27,13 +28,13 @@ def begin_new_store(data: Path) -> int:
 
     Raises ``Conflict`` if the database is there, or if another process has the folder open.
     """
-    lock = datafile.hold(data)
+    lock = connection.hold(data)
     try:
-        return folder.begin_again(data / FILE_NAME)
+        return data_dir.begin_again(data / FILE_NAME)
     finally:
         os.close(lock)
 
 
 def loose_files(data: Path) -> list[Path]:
     """Files and folders of a store that other users of this machine may read or write. Blocking."""
-    return list(private.open_to_others(folder.own_files(data))) if data.is_dir() else []
+    return list(private.open_to_others(data_dir.own_files(data))) if data.is_dir() else []

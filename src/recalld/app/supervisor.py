@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 
-from recalld.adapters.ledger.remote import push_wakes, serves
+from recalld.adapters.ipc.remote_ledger import push_wakes, serves
 from recalld.domain.errors import Busy, Closed, Upstream
 from recalld.infra.child import Child, spawn
 from recalld.infra.link import Link

@@ -12,8 +12,8 @@ from typing import Any
 import apsw
 import pytest
 
+from recalld.adapters.sqlite.database.connection import hold
 from recalld.app.engine import Engine
-from recalld.infra.datafile import hold
 from recalld.surfaces.cli.main import main
 
 

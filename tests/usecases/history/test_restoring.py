@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.adapters.ledger import trash
-from recalld.adapters.ledger.sqlite import SqliteLedger
+from recalld.adapters.sqlite.ledger import trash
+from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
 from recalld.app.history import HistoryVerbs
 from recalld.domain.errors import Conflict
 from tests.harness import Harness

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.adapters.history import changes
+from recalld.adapters.sqlite.history import changes
 from recalld.app.history import HistoryVerbs
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Conflict, Denied, NotFound

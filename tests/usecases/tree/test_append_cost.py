@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recalld.adapters.catalog.sqlite import SqliteCatalog
-from recalld.adapters.ledger.sqlite import SqliteLedger
+from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
 from recalld.app.packs import PackVerbs
 from recalld.app.snapshots import SnapshotVerbs
 from recalld.domain.caller import Caller

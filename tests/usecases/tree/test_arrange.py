@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.adapters.ledger import tree
+from recalld.adapters.sqlite.ledger import tree
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
 from recalld.usecases.tree import arrange
 from tests.harness import Harness

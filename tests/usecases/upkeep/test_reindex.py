@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 import pytest
 
-from recalld.adapters.ledger.sqlite import SqliteLedger
+from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
 from recalld.app.tending import TendingVerbs
 from recalld.app.worker import run_job
 from recalld.domain.caller import Caller, Role

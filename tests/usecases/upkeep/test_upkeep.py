@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
-from recalld.adapters.ledger import trash
 from recalld.adapters.model.extractive import ExtractiveModel
+from recalld.adapters.sqlite.ledger import trash
 from recalld.app.worker import run_job
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers

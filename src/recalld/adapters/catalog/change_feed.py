@@ -9,7 +9,7 @@ import apsw
 import numpy as np
 import orjson
 
-from recalld.infra.lookup import only
+from recalld.adapters.sqlite.database.sql import only
 
 from .arrays import Column, Ids
 

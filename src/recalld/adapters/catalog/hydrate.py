@@ -8,9 +8,9 @@ from typing import Any
 import apsw
 import orjson
 
+from recalld.adapters.sqlite.database.sql import node_at, only
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
-from recalld.infra.lookup import node_at, only
 from recalld.ports.index import HitRecord
 from recalld.rules.quoted import unquoted
 

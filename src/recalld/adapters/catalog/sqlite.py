@@ -11,11 +11,11 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from recalld.adapters.sqlite.database.sql import node_at, only
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
-from recalld.infra.lookup import node_at, only
 from recalld.infra.together import Together
 from recalld.ports.index import FULL_SCORING_ROWS_MAX, ChunkTable, HitRecord, Ids, SearchScope
 from recalld.rules.address import document_at

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from recalld.infra.lookup import only
+from recalld.adapters.sqlite.database.sql import only
 from recalld.ports.index import Ids, LexicalMatches, Scores, SearchScope
 from recalld.rules.partition_terms import qualified_term
 

@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from recalld.infra.lookup import only
+from recalld.adapters.sqlite.database.sql import only
 from recalld.ports.index import Ids
 
 ROWS_MAX = 500

@@ -11,7 +11,7 @@ import apsw
 import numpy as np
 import orjson
 
-from recalld.infra.lookup import WANTED_TO, only
+from recalld.adapters.sqlite.database.sql import WANTED_TO, only
 from recalld.infra.together import Together
 from recalld.ports.compute import Compute
 from recalld.ports.index import FULL_SCORING_ROWS_MAX, Cosines, DenseMatches, Ids, Scores, SearchScope

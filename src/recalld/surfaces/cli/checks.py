@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from recalld.adapters.sqlite.database.connection import hold
 from recalld.app.config import Config, ServerConfig
 from recalld.app.engine import Engine
 from recalld.app.folder import check_there, loose_files
 from recalld.app.plugins import load, make
 from recalld.domain.document import Document
 from recalld.domain.errors import Conflict, NotFound, RecalldError, Upstream
-from recalld.infra.datafile import hold
 from recalld.ports.embedder import Embedder
 from recalld.ports.model import Bill, Writer
 from recalld.ports.reranker import Reranker

@@ -3,7 +3,7 @@
 Safe against a crash at any instant: the contents a snapshot needs were durable when they were written, and its row and its
 log entry are one commit; before it nothing exists that could be half. From that commit on ``prune`` keeps every content the
 log names up to there. Between the look and the commit a content may lose its node: replaced or removed by itself, it is
-named by a young entry and kept; removed with its directory, the commit is refused (``adapters/ledger/snapshots.py``), and
+named by a young entry and kept; removed with its directory, the commit is refused (``adapters/sqlite/ledger/snapshots.py``), and
 the traversal starts again.
 """
 

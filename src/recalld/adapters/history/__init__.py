@@ -1,1 +1,0 @@
-"""The past, read from the log."""

@@ -1,0 +1,151 @@
+"""A store's file: how it is opened and locked, and what its failures mean."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+import apsw
+
+from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, RecalldError, Upstream
+from recalld.infra.private import make_folder, tighten_open
+
+WAL_KEPT_BYTES = 16 << 20
+BUSY_MS = 2_000
+PAGE_CACHE_KIB = 16_384
+READER_CACHE_KIB = 4_096
+MMAP_BYTES = 32 << 20
+"""For readers, whose cost is copying pages. The writer has its page cache: a second map would only count twice."""
+BROKEN = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.NoMemError, apsw.ReadOnlyError)
+"""What says that the store, not the call, has failed."""
+LOCK = "lock"
+
+
+def connect(path: Path, *, readonly: bool) -> apsw.Connection:
+    """A connection set up the way every one of ours is. Raises apsw's errors."""
+    flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    c = apsw.Connection(str(path), flags=flags, statementcachesize=200)
+    c.set_busy_timeout(BUSY_MS)
+    # A statement stops at its first row until it is read to the end: fetchall, or the pragmas behind it never run.
+    for pragma in (
+        f"cache_size = -{READER_CACHE_KIB if readonly else PAGE_CACHE_KIB}",
+        "temp_store = MEMORY",
+        f"mmap_size = {MMAP_BYTES if readonly else 0}",
+    ):
+        c.execute(f"PRAGMA {pragma}").fetchall()
+    if readonly:
+        c.execute("PRAGMA query_only = 1").fetchall()
+        return c
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = 0",
+        "wal_autocheckpoint = 0",
+        f"journal_size_limit = {WAL_KEPT_BYTES}",
+        # What is deleted is overwritten in the file, not only forgotten.
+        "secure_delete = 1",
+    ):
+        c.execute(f"PRAGMA {pragma}").fetchall()
+    return c
+
+
+def check_whole(c: apsw.Connection, path: Path) -> None:
+    """Refuse a file that has lost whole pages. Raises ``Corrupt``."""
+    wal = path.with_name(f"{path.name}-wal")
+    if wal.exists() and wal.stat().st_size:
+        return  # pages that the file lacks may be in it
+    size, pages = int(str(c.pragma("page_size"))), int(str(c.pragma("page_count")))
+    held = path.stat().st_size
+    if pages * size - held >= size:
+        raise Corrupt(
+            f"{path} is cut short: it holds {held:,} of {pages * size:,} bytes",
+            remedy="restore a backup; a copy of this file may still be read in part by sqlite3 with .recover",
+        )
+
+
+def hold(folder: Path) -> int:
+    """Lock a data folder (made if missing, mode 0700) for this process; the lock goes with the process, however it ends.
+
+    Raises ``Conflict`` while another process has it; ``Invalid``, ``Denied`` and ``Upstream`` where the folder cannot be
+    used.
+    """
+    try:
+        make_folder(folder)
+        file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as refused:
+        raise unusable(folder, refused) from refused
+    tighten_open(file)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as held:
+        os.close(file)
+        raise Conflict(
+            f"another recalld has {folder} open",
+            remedy="stop it, or give this one another data folder",
+            code="FAILED_PRECONDITION",
+        ) from held
+    except OSError as refused:
+        os.close(file)
+        raise Upstream(
+            f"{folder} cannot be locked: {refused.strerror}",
+            remedy="put the data folder on a file system that has locks (flock)",
+        ) from refused
+    return file
+
+
+def unusable(folder: Path, refused: OSError) -> RecalldError:
+    """Why a data folder cannot be used, in one sentence."""
+    if refused.errno in {errno.EACCES, errno.EPERM}:
+        return Denied(
+            f"this user may not read and write the data folder {folder}: {refused.strerror}",
+            remedy="chown or chmod it, or choose another folder with --data",
+        )
+    if refused.errno == errno.EROFS:
+        return Upstream(
+            f"the data folder {folder} lies on a read-only file system",
+            remedy="mount it writable, or choose another folder with --data",
+        )
+    if refused.errno in {errno.EEXIST, errno.ENOTDIR}:
+        return Invalid(
+            f"the data folder {folder} cannot be made: {folder if folder.exists() else 'one of its parents'} is a file",
+            remedy="choose a folder with --data",
+        )
+    if refused.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Upstream(f"the disk of {folder} is full", remedy="free some space")
+    return Upstream(
+        f"the data folder {folder} cannot be used: {refused.strerror}", remedy="choose another folder with --data"
+    )
+
+
+def failure_of(refused: apsw.Error, path: Path) -> RecalldError:
+    """What a failure of the store means to its callers."""
+    if isinstance(refused, apsw.FullError):
+        return Upstream("the disk is full: nothing was written", remedy="free some space; reading goes on meanwhile")
+    if isinstance(refused, apsw.CorruptError | apsw.NotADBError) or "vtable constructor failed" in str(refused):
+        return Corrupt(
+            f"{path} is damaged: {refused}",
+            remedy="recalld fsck tells what is lost, --repair rebuilds what can be rebuilt; else restore a backup",
+        )
+    if isinstance(refused, apsw.BusyError | apsw.LockedError):
+        return Busy(f"{path} is in use by another program", retry_after_s=0.5)
+    if isinstance(refused, apsw.ReadOnlyError):
+        return Upstream(
+            f"{path} cannot be written ({refused}): it or its disk is read-only",
+            remedy="make the file and its folder writable",
+        )
+    if isinstance(refused, apsw.CantOpenError):
+        return Upstream(f"{path} cannot be opened", remedy="check that the file and its folder can be read and written")
+    if isinstance(refused, apsw.ConstraintError):
+        return Conflict(f"two changes of {path.name} exclude each other: {refused}", remedy="read again, and try again")
+    return Upstream(f"{path} could not be used: {refused}", remedy="check the disk and the folder's permissions")
+
+
+def translated(failure: BaseException | None, path: Path) -> BaseException | None:
+    """What SQLite refused to one call alone, in our words; any other failure as it is."""
+    if not isinstance(failure, apsw.Error):
+        return failure
+    ours = failure_of(failure, path)
+    ours.__cause__ = failure
+    return ours

@@ -1,0 +1,159 @@
+"""Read-only connections to a store: bounded in number, and every read in time."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from recalld.domain.errors import Closed, Invalid, RecalldError, deadline_exceeded
+from recalld.infra.offload import Pool
+
+from .connection import connect, failure_of
+
+T = TypeVar("T")
+Work = Callable[[apsw.Connection], T]
+
+READ_MAX_S = 30.0
+"""A read that takes longer is interrupted, whatever deadline its request has."""
+STEPS_BETWEEN_LOOKS = 50_000
+"""Steps of SQLite's machine (about a millisecond) between two looks at whether a statement should go on: each look takes the
+interpreter, so that short statements should have none."""
+SCANS_RUNNING_MAX = 2
+SCANS_WAITING_MAX = 64
+
+
+@dataclass(eq=False, slots=True)
+class _Reading(Generic[T]):
+    """One read on its way. ``left``: its caller waits no more. ``end``: when its statements are interrupted."""
+
+    work: Work[T]
+    limit_s: float | None
+    left: bool = False
+    end: float = inf
+
+    @property
+    def is_over(self) -> bool:
+        """True once going on is of no use."""
+        return self.left or time.monotonic() >= self.end
+
+
+class _Line:
+    """A read-only connection, and the read it is used for now."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = connect(path, readonly=True)
+        self.reading: _Reading[Any] | None = None
+        self.connection.set_progress_handler(self._is_over, STEPS_BETWEEN_LOOKS)
+
+    def _is_over(self) -> bool:
+        return self.reading is not None and self.reading.is_over
+
+
+class _Lines:
+    """Connections of one purpose, one for each thread of a bounded pool."""
+
+    def __init__(self, path: Path, name: str, *, count: int, waiting_max: int) -> None:
+        self._path = path
+        self._pool = Pool(name, running_max=count, waiting_max=waiting_max)
+        self._free: queue.SimpleQueue[_Line] = queue.SimpleQueue()
+        self._running: set[_Reading[Any]] = set()
+
+    async def read(self, work: Work[T], limit_s: float | None, *, alone: bool = False) -> T:
+        reading = _Reading(work, limit_s)
+        try:
+            return await self._pool.run(self._run, reading, alone=alone)
+        except asyncio.CancelledError:
+            reading.left = True
+            raise
+
+    def _run(self, reading: _Reading[T], *, alone: bool) -> T:
+        line: _Line | None = None
+        self._running.add(reading)
+        try:
+            line = self._line(alone)
+            if reading.limit_s is not None:
+                reading.end = time.monotonic() + reading.limit_s
+            with line.connection:
+                line.reading = reading
+                try:
+                    result = reading.work(line.connection)
+                finally:
+                    line.reading = None
+            return result
+        except apsw.InterruptError as late:
+            raise _interrupted("a read of the store", reading) from late
+        except apsw.Error as failed:
+            raise failure_of(failed, self._path) from failed
+        except OverflowError as large:
+            raise Invalid("a number is too large for the store", remedy="stay below 2**63") from large
+        finally:
+            self._running.discard(reading)
+            if line is not None and alone:
+                line.connection.close()
+            elif line is not None:
+                self._free.put(line)
+
+    def _line(self, alone: bool) -> _Line:
+        try:
+            return _Line(self._path) if alone else self._free.get_nowait()
+        except queue.Empty:
+            return _Line(self._path)
+
+    def close(self) -> None:
+        """End what runs, then close every connection."""
+        for reading in list(self._running):
+            reading.left = True
+        self._pool.close()
+        while not self._free.empty():
+            self._free.get_nowait().connection.close()
+
+
+def _interrupted(what: str, reading: _Reading[Any]) -> RecalldError:
+    if reading.left or reading.limit_s is None:
+        return Closed(f"{what} was interrupted", remedy="its caller left, or the store is closing")
+    return deadline_exceeded(what, reading.limit_s, "ask for less at once: a smaller folder, a lower limit")
+
+
+class Readers:
+    """Read-only connections to a store file: a few for what is answered at once, and others for scans.
+
+    Every read has a time limit, and is interrupted when its caller leaves: between two of SQLite's steps, so that work in
+    Python between statements has to be short.
+    """
+
+    def __init__(self, path: Path, *, count: int, waiting_max: int = 256) -> None:
+        self._path = path
+        self._lines = _Lines(path, "readers", count=count, waiting_max=waiting_max)
+        self._scans = _Lines(path, "scans", count=SCANS_RUNNING_MAX, waiting_max=SCANS_WAITING_MAX)
+
+    @property
+    def path(self) -> Path:
+        """The store's file."""
+        return self._path
+
+    async def read(self, work: Work[T], *, limit_s: float = READ_MAX_S) -> T:
+        """Run ``work`` inside one read transaction. Raises ``Busy`` when too many wait, ``Closed``, ``Corrupt``, and ``Upstream``
+        (``DEADLINE_EXCEEDED``) when it takes longer than ``limit_s``."""
+        return await self._lines.read(work, limit_s)
+
+    async def scan(self, work: Work[T], *, limit_s: float | None = READ_MAX_S) -> T:
+        """The same on a connection of its own, for what looks at more than an answer needs: searches by pattern, counts, long
+        listings. ``limit_s`` None: housekeeping, which ends only with its caller or the store."""
+        return await self._scans.read(work, limit_s)
+
+    async def read_alone(self, work: Work[T]) -> T:
+        """The same on a new connection: integrity checks of FTS5 trip over what a connection in use remembers."""
+        return await self._scans.read(work, None, alone=True)
+
+    def close(self) -> None:
+        """End running reads, then close every connection."""
+        self._lines.close()
+        self._scans.close()

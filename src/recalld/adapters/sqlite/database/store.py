@@ -1,0 +1,380 @@
+"""An embedded SQLite store: one writer thread with group commit, a few readers. Functions travel, not connections."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from recalld.domain.errors import Busy, Closed, deadline_exceeded
+from recalld.infra.logs import get_logger
+from recalld.infra.offload import Strand
+
+from .connection import BROKEN, BUSY_MS, failure_of, hold, translated
+from .opening import open_owned
+from .readers import STEPS_BETWEEN_LOOKS, Readers, Work
+
+T = TypeVar("T")
+
+SLICE_S = 0.005
+CAPTURES_PER_COMMIT = 256
+CAPTURES_WAITING_MAX = 4_096
+BULK_WAITING_MAX = 512
+BULK_PASSED_OVER_MAX = 8
+"""Commits in a row that captures may fill alone; then one bulk call goes with them."""
+FOLD_PAGES = 4_096
+"""Pages in the write-ahead log (16 MB) from which it is folded back, beside the writer."""
+FOLD_PAGES_MAX = 4 * FOLD_PAGES
+"""From here the writer folds by itself before it goes on: the log stays bounded whatever the load."""
+FOLD_WAIT_MS = 100
+CLOSE_WAIT_S = 30.0
+WRITE_MAX_S = 30.0
+log = get_logger("recalld.store")
+
+
+@dataclass(eq=False, slots=True)
+class _Call(Generic[T]):
+    """One function on its way to the writer, and where its result goes."""
+
+    work: Work[T]
+    loop: asyncio.AbstractEventLoop | None
+    future: asyncio.Future[T] | None
+    limit_s: float | None = None
+    result: T | None = None
+    failure: BaseException | None = None
+
+    def settle(self) -> None:
+        """Give the caller its result; a caller that has gone does not hear of it."""
+        if self.future is None or self.future.done():
+            return
+        if isinstance(self.failure, StopIteration):  # no future takes one
+            self.future.set_exception(RuntimeError(f"the call raised {self.failure!r}"))
+        elif self.failure is not None:
+            self.future.set_exception(self.failure)
+        else:
+            self.future.set_result(self.result)  # type: ignore[arg-type]
+
+
+class _Savepoint:
+    """What a call may undo without undoing the others: its failure stays with it, a broken store's goes to all."""
+
+    def __init__(self, c: apsw.Connection, call: _Call[Any]) -> None:
+        self._c = c
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._c.execute("SAVEPOINT call")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(failure, (*BROKEN, apsw.InterruptError)):
+            return False
+        if self._c.get_autocommit():
+            # SQLite ends the whole transaction on some failures: there is no savepoint left to go back to.
+            raise apsw.AbortError("a call ended the transaction it was part of") from failure
+        if failure is not None:
+            self._c.execute("ROLLBACK TO call")
+            self._call.failure = failure
+        self._c.execute("RELEASE call")
+        return True
+
+
+class _Trial:
+    """A transaction that is undone, and keeps the reason, when a call in it fails; a broken store's failure goes on."""
+
+    def __init__(self, c: apsw.Connection) -> None:
+        self._c = c
+        self.failure: BaseException | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if failure is None or isinstance(failure, BROKEN):
+            return False
+        self.failure = failure
+        if not self._c.get_autocommit():
+            self._c.execute("ROLLBACK")
+        return True
+
+
+class Store(Readers):
+    """The owner's end: reads like anybody, and writes through one thread."""
+
+    def __init__(self, path: Path, *, readers: int = 4) -> None:
+        """Open (and make) a store: waits for the disk, so not on a loop.
+
+        Raises ``Conflict`` if it is open elsewhere or newer, ``Corrupt`` if it is damaged or its database has gone,
+        ``Invalid``, ``Denied`` and ``Upstream`` where the folder cannot be used.
+        """
+        self._lock_file = hold(path.parent)
+        try:
+            self._writer, self._folder = open_owned(path)
+        except BaseException:
+            os.close(self._lock_file)
+            raise
+        super().__init__(path, count=readers)
+        self._captures: deque[_Call[Any]] = deque()
+        self._bulk: deque[_Call[Any]] = deque()
+        self._folds: deque[_Call[Any]] = deque()
+        self._ready = threading.Condition()
+        self._closing = False
+        self._passed_over = 0
+        self._forced = False
+        self._long = threading.Event()
+        self._call: _Call[Any] | None = None
+        self._call_end = inf
+        self._writer.set_wal_hook(self._note_wal)
+        self._writer.set_progress_handler(self._is_late, STEPS_BETWEEN_LOOKS)
+        self._fold_strand = Strand("folder", self._fold_loop)
+        self._write_strand = Strand("writer", self._write_loop)
+
+    async def write(self, work: Work[T], *, bulk: bool = False, limit_s: float | None = WRITE_MAX_S) -> T:
+        """Run ``work`` in the next commit; returns once that is on disk.
+
+        If ``work`` raises, only its own changes are undone; it may then be run a second time, so it must have no effect
+        but on the store. Bulk work waits while captures are waiting. A caller that is cancelled while waiting may still
+        have its work done. Raises ``Busy``, ``Closed``, and ``Upstream`` when the disk refuses the commit or ``work`` takes
+        longer than ``limit_s``: then nothing of it was done.
+        """
+        lane, most = (self._bulk, BULK_WAITING_MAX) if bulk else (self._captures, CAPTURES_WAITING_MAX)
+        return await self._enqueue(lane, most, work, limit_s)
+
+    async def fold(self) -> None:
+        """Fold the write-ahead log back fully, as far as readers let it go."""
+        await self._enqueue(self._folds, BULK_WAITING_MAX, _truncate, None)
+
+    async def vacuum(self) -> None:
+        """Write the file anew without free and lost pages. Writers wait meanwhile."""
+        await self._enqueue(self._folds, BULK_WAITING_MAX, _vacuum, None)
+
+    async def _enqueue(self, lane: deque[_Call[Any]], most: int, work: Work[T], limit_s: float | None) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        call = _Call(work, loop, future, limit_s)
+        with self._ready:
+            if self._closing:
+                raise Closed("the store is shut", remedy="open it again")
+            if len(lane) >= most:
+                raise Busy("the store's writer is saturated", retry_after_s=0.5)
+            lane.append(call)
+            self._ready.notify()
+        return await future
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for the writer."""
+        return len(self._captures) + len(self._bulk)
+
+    def close(self) -> None:
+        """Commit what waits, fold the log, release the folder: waits for the disk, so not on a loop."""
+        with self._ready:
+            if self._closing:
+                return
+            self._closing = True
+            self._ready.notify()
+        written = self._write_strand.stop(wait_s=CLOSE_WAIT_S)
+        if not written:
+            self._writer.interrupt()
+            written = self._write_strand.stop(wait_s=CLOSE_WAIT_S)
+        self._long.set()
+        folded = self._fold_strand.stop(wait_s=CLOSE_WAIT_S)
+        super().close()
+        if folded:
+            self._folder.close()
+        if not written:
+            # A connection is one thread's at a time: it stays with the writer, and so does the lock.
+            log.error("the store's writer did not end", seconds=CLOSE_WAIT_S, path=str(self._path))
+            return
+        try:
+            _truncate(self._writer)
+        except apsw.Error as failed:
+            log.warning("the write-ahead log stays for the next start", error=str(failed), path=str(self._path))
+        self._writer.close()
+        os.close(self._lock_file)
+
+    # ------------------------------------------------------------------ the writer's thread
+    def _write_loop(self, stopping: threading.Event) -> None:
+        while True:
+            with self._ready:
+                while not self._captures and not self._bulk and not self._folds:
+                    if self._closing:
+                        return
+                    self._ready.wait(0.5)
+            if self._captures or self._bulk:
+                self._commit_batch()
+            while self._folds:
+                self._fold_for(self._folds.popleft())
+
+    def _commit_batch(self) -> None:
+        first = [self._captures.popleft() for _ in range(min(len(self._captures), CAPTURES_PER_COMMIT))]
+        only_bulk = not first
+        done = first or [self._bulk.popleft()]
+        try:
+            if not self._commit_together(done, only_bulk):
+                self._commit_apart(done)
+        except apsw.Error as refused:
+            if not self._writer.get_autocommit():
+                self._writer.execute("ROLLBACK")
+            for call in done:
+                call.result, call.failure = None, failure_of(refused, self._path)
+        for call in done:
+            if isinstance(call.failure, apsw.InterruptError) and call.limit_s is not None:
+                call.failure = deadline_exceeded(
+                    "a change of the store", call.limit_s, "nothing was done; change less at once"
+                )
+            call.failure = translated(call.failure, self._path)
+        _settle(done)
+
+    def _commit_together(self, done: list[_Call[Any]], only_bulk: bool) -> bool:
+        """Run all without savepoints, at each of which full text would write out what it has gathered; False: one failed,
+        and nothing was done."""
+        trial = _Trial(self._writer)
+        self._writer.execute("BEGIN IMMEDIATE")
+        with trial:
+            end = time.monotonic() + SLICE_S
+            for call in done:
+                self._do(call)
+            self._run_bulk(done, end, had_one=only_bulk)
+        if trial.failure is None:
+            self._writer.execute("COMMIT")
+        elif isinstance(trial.failure, apsw.InterruptError) and self._call is not None:
+            self._call.failure = trial.failure  # it had its time: the others are done without it
+        elif len(done) == 1:
+            done[0].result, done[0].failure = None, trial.failure
+        return trial.failure is None or len(done) == 1
+
+    def _commit_apart(self, done: list[_Call[Any]]) -> None:
+        """One after the other, so that a failure is undone alone; once more without those that were interrupted, since that
+        may end the whole transaction."""
+        while left := [call for call in done if not isinstance(call.failure, apsw.InterruptError)]:
+            trial = _Trial(self._writer)
+            self._writer.execute("BEGIN IMMEDIATE")
+            with trial:
+                for call in left:
+                    call.result = call.failure = None
+                    with _Savepoint(self._writer, call):
+                        self._do(call)
+            if trial.failure is None:
+                self._writer.execute("COMMIT")
+                return
+            if not isinstance(trial.failure, apsw.InterruptError) or self._call is None:
+                raise trial.failure
+            self._call.failure = trial.failure
+
+    def _do(self, call: _Call[Any]) -> None:
+        self._call = call
+        self._call_end = inf if call.limit_s is None else time.monotonic() + call.limit_s
+        try:
+            call.result = call.work(self._writer)
+        finally:
+            self._call_end = inf
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._call_end
+
+    def _run_bulk(self, done: list[_Call[Any]], end: float, *, had_one: bool) -> None:
+        """Bulk calls until the slice is used up, or until captures wait; captures alone cannot starve them for ever."""
+        late = bool(self._captures) or time.monotonic() >= end
+        if self._bulk and late and not had_one and self._passed_over < BULK_PASSED_OVER_MAX:
+            self._passed_over += 1
+            return
+        self._passed_over = 0
+        while self._bulk and not (had_one and (self._captures or time.monotonic() >= end)):
+            done.append(self._bulk.popleft())
+            self._do(done[-1])
+            had_one = True
+
+    # ------------------------------------------------------------------ the write-ahead log
+    def _note_wal(self, c: apsw.Connection, name: str, pages: int) -> int:
+        if pages > FOLD_PAGES:
+            self._long.set()
+        if pages > FOLD_PAGES_MAX:
+            self._fold_by_writer()
+        return apsw.SQLITE_OK
+
+    def _fold_loop(self, stopping: threading.Event) -> None:
+        """Fold a long log beside the writer, who then does the little that came meanwhile: the log can begin anew."""
+        while not stopping.is_set():
+            self._long.wait()
+            self._long.clear()
+            if stopping.is_set() or self._closing:
+                return
+            try:
+                self._folder.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            except apsw.Error:
+                continue  # a full disk: the log is kept, and folded when the next commit asks again
+            with self._ready:
+                if not self._closing:
+                    self._folds.append(_nobodys(_passive))
+                    self._ready.notify()
+
+    def _fold_by_writer(self) -> None:
+        with self._ready:
+            if not self._forced:
+                self._forced = True
+                self._folds.append(_nobodys(self._force))
+
+    def _force(self, c: apsw.Connection) -> None:
+        """Fold even if that means waiting a moment, for the folder's thread or for readers of old pages."""
+        self._forced = False
+        c.set_busy_timeout(FOLD_WAIT_MS)
+        try:
+            c.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        finally:
+            c.set_busy_timeout(BUSY_MS)
+
+    def _fold_for(self, call: _Call[Any]) -> None:
+        try:
+            call.result = call.work(self._writer)
+        except apsw.Error as refused:
+            call.failure = failure_of(refused, self._path)
+        _settle([call])
+
+
+def _nobodys(work: Work[None]) -> _Call[None]:
+    """A call whose outcome nobody waits for."""
+    return _Call(work, None, None)
+
+
+def _passive(c: apsw.Connection) -> None:
+    c.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _truncate(c: apsw.Connection) -> None:
+    c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _vacuum(c: apsw.Connection) -> None:
+    c.execute("VACUUM").fetchall()
+    _truncate(c)
+
+
+def _settle(done: list[_Call[Any]]) -> None:
+    """One wake-up a loop, however many callers wait there."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Call[Any]]] = {}
+    for call in done:
+        if call.loop is not None:
+            by_loop.setdefault(call.loop, []).append(call)
+    for loop, calls in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle_all, calls)
+        except RuntimeError:
+            continue  # the loop has been closed: nobody waits there any more
+
+
+def _settle_all(calls: list[_Call[Any]]) -> None:
+    for call in calls:
+        call.settle()

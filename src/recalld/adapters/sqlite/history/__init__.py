@@ -1,0 +1,1 @@
+"""History, read from the log."""

@@ -1,0 +1,1 @@
+"""The tree, sessions and jobs: what commits change, and the queries over it."""

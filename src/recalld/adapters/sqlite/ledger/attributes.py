@@ -1,0 +1,81 @@
+"""What hangs on an entry beside its bytes: tags, and where it came from. The log says what they were, so that it can be undone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from recalld.domain.commit import SetAttributes, SetTags
+from recalld.domain.errors import Conflict, Invalid
+from recalld.domain.policy import TAGS_MAX
+from recalld.domain.uri import Uri
+from recalld.rules.tags import merged
+
+from . import rows
+from .rows import Row
+from .transaction import Pen, existing
+
+
+def changes(found: Row, tags: Sequence[str] | None, source: dict[str, Any] | None) -> dict[str, Any]:
+    """What a log entry says of new tags and a new origin (None: they stay): former and new value of each that differs."""
+    had, came_from = json.loads(found.tags), json.loads(found.source)
+    changed: dict[str, Any] = {}
+    if tags is not None and list(tags) != had:
+        changed["tags"] = [had, list(tags)]
+    if source is not None and source != came_from:
+        changed["source"] = [came_from, source]
+    return changed
+
+
+def set_tags(pen: Pen, op: SetTags) -> None:
+    """See ``commit.SetTags``."""
+    found = existing(pen, op.uri)
+    if found is None and op.optional:
+        return
+    if found is None:
+        raise rows.missing(op.uri)
+    had = tuple(json.loads(found.tags))
+    tags = merged(had, op.tags, append=True) if op.append else op.tags
+    if len(tags) > TAGS_MAX:
+        raise Invalid(f"{len(tags)} tags on one entry", remedy=f"at most {TAGS_MAX}", details={"field": "tags"})
+    if tags == had:
+        pen.outcome.unchanged.append(op.uri)
+        return
+    seq = pen.log("tags", found.id, op.uri, detail={"tags": [had, tags]})
+    pen.c.execute("UPDATE node SET tags = ?, seq = ? WHERE id = ?", (json.dumps(tags), seq, found.id))
+    pen.outcome.updated.append(op.uri)
+
+
+def set_attributes(pen: Pen, op: SetAttributes) -> None:
+    """See ``commit.SetAttributes``."""
+    found = existing(pen, op.uri)
+    if found is None:
+        raise rows.missing(op.uri)
+    if op.expect_tags is not None and list(op.expect_tags) != json.loads(found.tags):
+        raise Conflict(
+            f"{op.uri} has other tags by now",
+            remedy="read them again",
+            code="ABORTED",
+            details={"uri": str(op.uri), "retryable": True},
+        )
+    done = give(pen, op.uri, found, op.tags, op.source)
+    (pen.outcome.updated if done else pen.outcome.unchanged).append(op.uri)
+
+
+def give(pen: Pen, uri: Uri, found: Row, tags: Sequence[str] | None, source: dict[str, Any] | None) -> bool:
+    """Give an entry these tags and this origin (None: they stay); False if it has them already."""
+    changed = changes(found, tags, source)
+    if not changed:
+        return False
+    seq = pen.log("attrs", found.id, uri, detail=changed)
+    pen.c.execute(
+        "UPDATE node SET tags = coalesce(?, tags), source = coalesce(?, source), seq = ? WHERE id = ?",
+        (
+            None if tags is None else json.dumps(list(tags)),
+            None if source is None else json.dumps(source, ensure_ascii=False),
+            seq,
+            found.id,
+        ),
+    )
+    return True

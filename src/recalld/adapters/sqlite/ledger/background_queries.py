@@ -1,0 +1,343 @@
+"""What background work reads and cleans: stale directories, chunks to embed, tombstones, consistency."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+
+from recalld.adapters.sqlite.database.append_streams import let_go
+from recalld.adapters.sqlite.database.sql import WANTED_TO, every, only
+from recalld.domain.caller import Caller
+from recalld.domain.commit import PutVectors
+from recalld.domain.document import Tiers
+from recalld.domain.errors import Invalid
+from recalld.domain.node import Node
+from recalld.domain.uri import Uri
+from recalld.ports.ledger import ChunkRow, StaleDir, Usage
+from recalld.rules.encoding import decode
+
+from . import rows, vector_coverage
+from .rows import SELECT_NODE
+from .snapshots import NEEDED
+from .transaction import Pen
+from .trash import BELOW
+from .tree_queries import NOT_MESSAGES
+
+STALE_LOOKED_AT = 5_000
+OLDEST_SHARE = 4
+
+
+def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int) -> list[StaleDir]:
+    """See ``ports.ledger.Ledger.stale_dirs``."""
+    partition_id = rows.partition_of(c, caller.account, caller.user)
+    paths = rows.Paths(c, caller.account)
+    found: list[tuple[int, tuple[str, ...], int, int]] = []
+    # What was removed stays stale until it is purged: it must not take the place of what lives.
+    for node, stale in c.execute(
+        "SELECT id, stale FROM node WHERE owner = ? AND stale > 0 AND gone = 0 ORDER BY id DESC", (partition_id,)
+    ):
+        path = paths.of(node)
+        if path is not None:
+            found.append((len(path), path, node, stale))
+            if len(found) == STALE_LOOKED_AT:
+                break
+    found.sort(key=lambda f: (-f[0], f[1]))
+    return [_stale_dir(c, node, Uri(path), stale, entries_max) for _, path, node, stale in found[:limit]]
+
+
+def _stale_dir(c: apsw.Connection, node: int, uri: Uri, stale: int, entries_max: int) -> StaleDir:
+    shown = f"n.parent = ? AND n.gone = 0 AND n.name NOT LIKE '.%' AND {NOT_MESSAGES}"
+    total = only(c, f"SELECT count(*) FROM node n WHERE {shown}", (node,))[0]
+    entries = tuple(
+        rows.node_from(v, Uri((*uri.parts, v[1])))
+        for v in c.execute(f"{SELECT_NODE} WHERE {shown} ORDER BY n.kind <> 0, n.name LIMIT ?", (node, entries_max))
+    )
+    own = c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node,)).fetchone()
+    return StaleDir(rows.load(c, node, uri), stale, entries, total, Tiers(*own) if own else None)
+
+
+def tiered(c: apsw.Connection, caller: Caller, node: int, entries_max: int) -> StaleDir | None:
+    """See ``ports.ledger.Ledger.tiered``."""
+    found = node_by_id(c, caller, node)
+    if found is None:
+        return None
+    (stale,) = only(c, "SELECT stale FROM node WHERE id = ?", (node,))
+    return _stale_dir(c, node, found.uri, stale, entries_max)
+
+
+def node_by_id(c: apsw.Connection, caller: Caller, node: int) -> Node | None:
+    """A living node of the caller's account."""
+    path = rows.Paths(c, caller.account).of(node)
+    if path is None or not rows.may_see(caller, Uri(path)):
+        return None
+    return rows.load(c, node, Uri(path))
+
+
+_UNEMBEDDED = (
+    'SELECT k.id, k.node, k.level, k.start, k."end", k.text, n.kind, n.hash FROM unembedded u JOIN chunk k ON k.id = u.chunk '
+    "JOIN node n ON n.id = k.node WHERE u.owner = ? AND EXISTS (SELECT 1 FROM meta WHERE key = 'wanted_model' AND value = ?) "
+)
+
+
+def unembedded(c: apsw.Connection, caller: Caller, fingerprint: str, limit: int) -> list[tuple[Any, ...]]:
+    """(chunk, node, level, start, end, text or None, kind, hash) of chunks to embed, the newest first. Where there are more, the
+    oldest are a quarter of them: what goes on coming does not keep these waiting for ever."""
+    partition_id = rows.partition_of(c, caller.account, caller.user)
+    found = every(c, f"{_UNEMBEDDED} ORDER BY u.chunk DESC LIMIT ?", (partition_id, fingerprint, limit))
+    if len(found) < limit:
+        return found
+    oldest = every(c, f"{_UNEMBEDDED} ORDER BY u.chunk LIMIT ?", (partition_id, fingerprint, limit // OLDEST_SHARE))
+    newest = found[: limit - len(oldest)]
+    return newest + [row for row in reversed(oldest) if not newest or row[0] < newest[-1][0]]
+
+
+def outside(c: apsw.Connection, hashes: set[str]) -> list[str]:
+    """Those of them whose bytes lie in the blob store."""
+    return [
+        h
+        for h in hashes
+        if every(
+            c,
+            "SELECT 1 FROM blob WHERE hash = ?1 AND data IS NULL AND size > 0 UNION ALL SELECT 1 FROM grown WHERE hash = ?1",
+            (h,),
+        )
+    ]
+
+
+def chunk_rows(c: apsw.Connection, found: list[tuple[Any, ...]], blobs: dict[str, bytes]) -> list[ChunkRow]:
+    """The chunks' words, every node's text read once. ``blobs``: bytes that lie outside the ledger."""
+    texts: dict[tuple[int, bool], str] = {}
+    made = []
+    for chunk, node, level, start, end, own, kind, hash_ in found:
+        if own is not None:
+            made.append(ChunkRow(chunk, node, level, own))
+            continue
+        key = (node, level < 2)
+        if key not in texts:
+            texts[key] = "" if level < 2 else _text(c, node, kind, hash_, blobs)
+        text = _tier_text(c, node, level) if level < 2 else texts[key][start:end]
+        made.append(ChunkRow(chunk, node, level, text))
+    return made
+
+
+def _tier_text(c: apsw.Connection, node: int, level: int) -> str:
+    found = c.execute("SELECT abstract, overview FROM tier WHERE node = ?", (node,)).fetchone()
+    return str(found[level]) if found else ""
+
+
+def _text(c: apsw.Connection, node: int, kind: int, hash_: str, blobs: dict[str, bytes]) -> str:
+    if kind == rows.MESSAGE:
+        found = c.execute("SELECT text FROM message WHERE node = ?", (node,)).fetchone()
+        return str(found[0]) if found else ""
+    if hash_ in blobs:
+        return decode(blobs[hash_]).text
+    found = c.execute("SELECT data FROM blob WHERE hash = ?", (hash_,)).fetchone()
+    if not found or found[0] is None or hashlib.sha256(found[0]).hexdigest() != hash_:
+        return ""  # damaged: its readers are told, and no wrong text is embedded
+    return decode(bytes(found[0])).text
+
+
+def put_vectors(pen: Pen, op: PutVectors) -> None:
+    """See ``commit.PutVectors``."""
+    found = pen.c.execute(
+        "SELECT id, width, EXISTS (SELECT 1 FROM meta WHERE key = 'wanted_model' AND value = fingerprint) FROM model "
+        "WHERE fingerprint = ?",
+        (op.fingerprint,),
+    ).fetchone()
+    if found is None:
+        pen.outcome.stale += len(op.rows)
+        return
+    model, width, wanted = found
+    for one in op.rows:
+        if len(one.data) != 2 * width:
+            raise Invalid(
+                f"a vector of {op.fingerprint} has {len(one.data) // 2} numbers, not {width}",
+                remedy="the model does not do what its settings say: correct its width",
+            )
+    chunks = orjson.dumps([one.chunk_id for one in op.rows]).decode()
+    pen.c.execute(
+        "INSERT OR REPLACE INTO vector (owner, chunk, model, data) SELECT k.owner, k.id, ?1, substr(?2, 1 + w.key * ?3, ?3) "
+        "FROM json_each(?4) w JOIN chunk k ON k.id = w.value ORDER BY w.key",
+        (model, b"".join(one.data for one in op.rows), 2 * width, chunks),
+    )
+    pen.outcome.stale += len(op.rows) - pen.c.changes()
+    vector_coverage.note_refused(pen.c, model, op.rows)
+    if wanted:
+        pen.c.execute("DELETE FROM unembedded WHERE chunk IN (SELECT value FROM json_each(?))", (chunks,))
+    serve(pen.c)
+
+
+def serve(c: apsw.Connection) -> None:
+    """Have recall search with the wanted model's vectors if all chunks of the day it was wanted have one, or if no other model
+    has any. Until then each index space changes over by itself (``vectors/exact``)."""
+    c.execute(
+        "INSERT OR REPLACE INTO meta SELECT 'serving_model', w.value FROM meta w WHERE w.key = 'wanted_model' AND w.value <> '' "
+        "AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'serving_model' AND value = w.value) AND ("
+        f"NOT EXISTS (SELECT 1 FROM unembedded WHERE chunk <= {WANTED_TO}) "
+        "AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'listed_to') "
+        "OR NOT EXISTS (SELECT 1 FROM vector v JOIN model m ON m.id = v.model JOIN meta s ON s.key = 'serving_model' "
+        "AND s.value = m.fingerprint))"
+    )
+
+
+def drop_vectors(c: apsw.Connection, limit: int) -> int:
+    """Delete some vectors of models that neither serve nor are wanted; returns how many."""
+    c.execute(
+        "DELETE FROM vector WHERE id IN (SELECT v.id FROM model m JOIN vector v ON v.model = m.id WHERE m.fingerprint NOT IN "
+        "(SELECT value FROM meta WHERE key IN ('wanted_model', 'serving_model')) LIMIT ?)",
+        (limit,),
+    )
+    return int(c.changes())
+
+
+def want(c: apsw.Connection, fingerprint: str, width: int) -> bool:
+    """Name the model every chunk needs a vector of; True if chunks are still to be listed for it."""
+    before = c.execute("SELECT value FROM meta WHERE key = 'wanted_model'").fetchone()
+    if before is None or before[0] != fingerprint:
+        c.execute("INSERT OR REPLACE INTO meta VALUES ('wanted_model', ?)", (fingerprint,))
+        c.execute("DELETE FROM unembedded")
+        c.execute("DELETE FROM meta WHERE key = 'listed_to'")
+        if fingerprint:
+            c.execute("INSERT OR IGNORE INTO model (fingerprint, width) VALUES (?, ?)", (fingerprint, width))
+            c.execute("INSERT INTO meta VALUES ('listed_to', 0)")
+            c.execute("INSERT OR REPLACE INTO meta SELECT 'wanted_to', coalesce(max(id), 0) FROM chunk")
+            serve(c)
+    return bool(every(c, "SELECT 1 FROM meta WHERE key = 'listed_to'"))
+
+
+def list_unembedded(c: apsw.Connection, limit: int) -> bool:
+    """Put the next page of chunks that lack the wanted model's vector on the list; False: that was the last.
+
+    How far it has come is kept with the page, so that a start after an interruption goes on from there.
+    """
+    found = c.execute("SELECT value FROM meta WHERE key = 'listed_to'").fetchone()
+    if found is None:
+        return False
+    page = [k for (k,) in c.execute("SELECT id FROM chunk WHERE id > ? ORDER BY id LIMIT ?", (found[0], limit))]
+    if not page:
+        c.execute("DELETE FROM meta WHERE key = 'listed_to'")
+        serve(c)
+        return False
+    c.execute(
+        "INSERT OR IGNORE INTO unembedded SELECT k.id, k.owner FROM chunk k WHERE k.id > ? AND k.id <= ? AND NOT EXISTS "
+        "(SELECT 1 FROM vector v JOIN model m ON m.id = v.model JOIN meta w ON w.key = 'wanted_model' "
+        "AND w.value = m.fingerprint WHERE v.chunk = k.id)",
+        (found[0], page[-1]),
+    )
+    c.execute("UPDATE meta SET value = ? WHERE key = 'listed_to'", (page[-1],))
+    return True
+
+
+def partitions(c: apsw.Connection) -> list[Caller]:
+    """Every index space as a caller."""
+    return [Caller(account, user) for account, user in c.execute("SELECT account, user FROM owner ORDER BY id")]
+
+
+_WHOLE_FRONT = """
+SELECT 1 FROM (SELECT k.previous FROM chunk k WHERE k.node = s.id AND k.level = 2 ORDER BY k.id LIMIT 1) f
+WHERE f.previous = 0 OR EXISTS (SELECT 1 FROM chunk p WHERE p.id = f.previous)"""
+"""True of a node whose first chunk is there: chunks are deleted from the first on, so one that lacks its forerunner is what an
+interrupted deletion left."""
+
+
+def unindexed(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: int) -> list[Node]:
+    """Files and messages at and below ``uri`` without a chunk of their text, or with a part of them alone, with
+    id > ``after``, in id order."""
+    rows.check_access(caller, uri)
+    top = rows.find(c, caller.account, uri)
+    if not top:
+        raise rows.missing(uri)
+    found = every(
+        c,
+        f"{BELOW} SELECT id FROM s WHERE kind <> 0 AND id > ?2 AND NOT EXISTS ({_WHOLE_FRONT}) ORDER BY id LIMIT ?3",
+        (top, after, limit),
+    )
+    paths = rows.Paths(c, caller.account)
+    placed = [(node, paths.of(node)) for (node,) in found]
+    return [rows.load(c, node, Uri(path)) for node, path in placed if path is not None and not rows.is_private(path)]
+
+
+def forgettable(c: apsw.Connection, before: float, limit: int) -> tuple[list[str], int]:
+    """Hashes that no node has, no log entry since ``before`` names, nor a snapshot may need (``snapshots.NEEDED``):
+    counted from the log, not beside it. What the log says of erased nodes keeps nothing. Also the log's end then."""
+    (end,) = only(c, "SELECT coalesce(max(seq), 0) FROM log")
+    young = "FROM log WHERE at >= :before AND EXISTS (SELECT 1 FROM node WHERE id = log.node)"
+    sql = (
+        f"WITH {NEEDED} SELECT * FROM (SELECT hash FROM blob UNION ALL SELECT hash FROM grown) EXCEPT SELECT hash FROM node "
+        f"EXCEPT SELECT base FROM stream WHERE base <> '' EXCEPT SELECT after {young} "
+        f"EXCEPT SELECT before {young} EXCEPT SELECT after FROM needed LIMIT :limit"
+    )
+    return [h for (h,) in c.execute(sql, {"before": before, "limit": limit})], int(end)
+
+
+def forget(c: apsw.Connection, found: tuple[list[str], int], now: float) -> int:
+    """Drop contents; one that was taken up since they were found stays. Returns how many went.
+
+    Those whose bytes lie in the blob folder are put on the list of what may be deleted there.
+    """
+    named = {h for pair in every(c, "SELECT before, after FROM log WHERE seq > ?", (found[1],)) for h in pair}
+    hashes = [h for h in found[0] if h not in named]
+    gone = let_go(c, hashes)
+    for hash_ in hashes:
+        dropped = every(
+            c,
+            "DELETE FROM blob WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM node WHERE hash = blob.hash AND hash <> '') "
+            "AND NOT EXISTS (SELECT 1 FROM stream WHERE base = blob.hash AND base <> '') RETURNING data IS NULL",
+            (hash_,),
+        )
+        if dropped and dropped[0][0]:
+            c.execute("INSERT OR REPLACE INTO released VALUES (?, ?)", (hash_, now))
+        gone += len(dropped)
+    return gone
+
+
+def forget_tasks(c: apsw.Connection, ended_before: float, failed_before: float) -> int:
+    """Drop tasks that ended long ago (failed ones are kept longer); returns how many."""
+    c.execute(
+        "DELETE FROM task WHERE (status IN ('completed', 'cancelled') AND updated < ?) OR (status = 'failed' AND updated < ?)",
+        (ended_before, failed_before),
+    )
+    return int(c.changes())
+
+
+def name_store(c: apsw.Connection) -> None:
+    """Give a new store its id."""
+    c.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (secrets.token_hex(16),))
+
+
+_NODES = """
+SELECT (SELECT count(*) FROM node WHERE owner <> 0) - (SELECT count(*) FROM node WHERE gone > 0 AND owner <> 0),
+  (SELECT count(*) FROM message) - (SELECT count(*) FROM node WHERE owner = 0 AND kind = 2)
+    - (SELECT count(*) FROM node WHERE gone > 0 AND owner <> 0 AND kind = 2)"""
+"""Living nodes, and messages among them: all that there are without those in the trash, from indexes alone. The rows of all nodes
+are many times as long."""
+
+
+def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
+    """See ``ports.ledger.Ledger.usage``."""
+
+    def one(sql: str) -> Any:
+        return only(c, sql)[0]
+
+    nodes, messages = only(c, _NODES)
+    wal = path.with_name(path.name + "-wal")
+    return Usage(
+        nodes=nodes,
+        chunks=one("SELECT coalesce(sum(chunks), 0) FROM owner"),
+        vectors=one("SELECT count(*) FROM vector"),
+        embedded=vector_coverage.count(c),
+        messages=messages,
+        sessions=one("SELECT count(*) FROM session WHERE owner <> 0"),
+        log_seq=one("SELECT coalesce(max(seq), 0) FROM log"),
+        file_bytes=path.stat().st_size,
+        wal_bytes=wal.stat().st_size if wal.exists() else 0,
+        blob_bytes=one("SELECT coalesce(sum(size), 0) FROM blob WHERE data IS NULL"),
+        schema=schema,
+        store_id=one("SELECT value FROM meta WHERE key = 'store_id'"),
+        partitions={f"{a}/{u}": n for a, u, n in c.execute("SELECT account, user, chunks FROM owner")},
+    )

@@ -1,0 +1,80 @@
+"""Contents are named by the sha256 of their bytes: compared whenever they are read, and by and by without being asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import apsw
+
+from recalld.adapters.sqlite.database.append_streams import Grown, whole_of
+from recalld.adapters.sqlite.database.sql import every
+from recalld.domain.errors import Corrupt
+
+NAMED_MAX = 3
+CONTENTS_MAX = 2_000
+
+
+async def bytes_to_embed(
+    hash_: str,
+    read: Callable[[Callable[[apsw.Connection], Grown | None]], Awaitable[Grown | None]],
+    get: Callable[[str], Awaitable[bytes]],
+) -> bytes:
+    """A content's bytes; none if it is damaged: its readers are told, and what lies beside it is embedded all the same."""
+    try:
+        return await whole_of(hash_, read, get)
+    except Corrupt:
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A content of the ledger: whether it verifies, None where its bytes lie elsewhere; ``grown``: a version of a stream."""
+
+    hash: str
+    size: int
+    whole: bool | None
+    grown: bool
+
+
+_CONTENTS = (
+    "SELECT hash, size, data, 0 FROM blob WHERE hash > ?1 UNION ALL SELECT hash, size, NULL, 1 FROM grown WHERE hash > ?1 "
+    "ORDER BY hash"
+)
+
+
+def contents_after(c: apsw.Connection, after: str, bytes_max: int) -> tuple[list[Looked], str]:
+    """The next contents by hash, and the hash after which to go on, "" at the end."""
+    found: list[Looked] = []
+    taken = 0
+    for hash_, size, data, is_grown in c.execute(_CONTENTS, (after,)):
+        elsewhere = is_grown or (data is None and size)
+        whole = None if elsewhere else hashlib.sha256(data or b"").hexdigest() == hash_
+        found.append(Looked(str(hash_), int(size), whole, bool(is_grown)))
+        taken += int(size)
+        if taken >= bytes_max or len(found) >= CONTENTS_MAX:
+            return found, str(hash_)
+    return found, ""
+
+
+def remember(c: apsw.Connection, whole: Sequence[str], damaged: Sequence[tuple[str, bool]], now: float) -> None:
+    """Keep the list of damaged contents: hash and whether it is missing."""
+    c.executemany("DELETE FROM damaged WHERE hash = ?", [(h,) for h in whole])
+    c.executemany(
+        "INSERT OR REPLACE INTO damaged (hash, at, missing) VALUES (?, ?, ?)", [(h, now, int(m)) for h, m in damaged]
+    )
+
+
+def names_of(c: apsw.Connection, hash_: str) -> str:
+    """Where a content is (or was): addresses from the log."""
+    living = every(
+        c,
+        "SELECT DISTINCT l.uri FROM node n JOIN log l ON l.node = n.id AND l.after = n.hash WHERE n.hash = ? AND n.gone = 0 "
+        "LIMIT ?",
+        (hash_, NAMED_MAX),
+    )
+    if living:
+        return ", ".join(str(uri) for (uri,) in living)
+    past = every(c, "SELECT uri FROM log WHERE after = ? ORDER BY seq DESC LIMIT 1", (hash_,))
+    return f"an earlier version of {past[0][0]}" if past else f"an unnamed file ({hash_[:12]}…)"

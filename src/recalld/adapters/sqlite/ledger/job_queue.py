@@ -1,0 +1,244 @@
+"""Jobs and tasks: enqueue, renew, give back, end. ``leasing`` takes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import apsw
+
+from recalld.adapters.sqlite.database.sql import every, only
+from recalld.domain.caller import Caller
+from recalld.domain.commit import NewTask, UpdateTask
+from recalld.domain.errors import Conflict, NotFound
+from recalld.domain.job import Job, NewJob, QueueCount, Task, TaskStatus
+from recalld.domain.policy import JobPolicy
+
+from .job_merging import CHANGES, KEEP_TASK, NEWER_PAYLOAD, own_key
+from .transaction import Pen
+
+ERROR_CHARS_MAX = 500
+ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
+_ENDED_SQL = ", ".join(f"'{s}'" for s in ENDED)
+TASK_COLUMNS = "id, type, status, created, updated, resource, stage, meta, result, error"
+
+
+def enqueue(pen: Pen, job: NewJob) -> None:
+    """Add a job, or fold it into the pending one of its key (which may then run sooner, in the better lane, with the newer
+    payload; quietly only if both would). Where each has a task of its own, both are done."""
+    caller = pen.caller
+    key = own_key(pen.c, f"{caller.account}/{caller.user}/{job.key}", job.task_id)
+    pen.c.execute(
+        "INSERT INTO job (kind, key, account, user, role, payload, lane, created, not_before, task, due) "
+        "VALUES (?,?,?,?,?,?,?,?,?,?,?) "
+        "ON CONFLICT (key) WHERE state = 'pending' DO UPDATE SET not_before = min(not_before, excluded.not_before), "
+        f"payload = {NEWER_PAYLOAD}, lane = CASE WHEN excluded.lane = 'interactive' THEN 'interactive' ELSE lane END, {KEEP_TASK} "
+        f"WHERE {CHANGES}",
+        (
+            job.kind, key, caller.account, caller.user, str(caller.role),
+            json.dumps(job.payload, ensure_ascii=False), str(job.lane), pen.at, pen.at + job.delay_s, job.task_id, job.delay_s <= 0,
+        ),
+    )  # fmt: skip
+    if pen.c.changes():  # else whoever works has been told of it already
+        pen.outcome.wakes = True
+
+
+def finish(pen: Pen, job_id: int) -> None:
+    """Take a completed job off the queue. Raises ``Conflict`` ``ABORTED`` if it is not held any more."""
+    kind = pen.c.execute("DELETE FROM job WHERE id = ? AND state = 'running' RETURNING kind", (job_id,)).fetchone()
+    if kind is None:
+        raise Conflict(
+            f"job {job_id} is not held any more", remedy="its lease was lost or it was cancelled", code="ABORTED"
+        )
+    pen.c.execute("INSERT INTO job_done VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET count = count + 1", kind)
+    pen.outcome.wakes = True
+
+
+def give_up(c: apsw.Connection, job_id: int) -> None:
+    """Take a running job off the queue without counting it as done."""
+    c.execute("DELETE FROM job WHERE id = ? AND state = 'running'", (job_id,))
+
+
+def give_back(c: apsw.Connection, job_id: int, not_before: float, error: str = "", *, counts: bool = True) -> None:
+    """Make a running job pending again; if another of its key is waiting already, that one does for both, unless each has a
+    task of its own. ``counts`` False: the attempt was none.
+
+    It comes back under a new number, so that who held it before cannot end it any more.
+    """
+    held = every(c, "SELECT key, task FROM job WHERE id = ? AND state = 'running'", (job_id,))
+    key = own_key(c, *held[0]) if held else ""
+    c.execute(
+        "INSERT INTO job (kind, key, account, user, role, payload, lane, attempts, created, not_before, error, task) "
+        "SELECT kind, ?, account, user, role, payload, lane, max(attempts - ?, 0), created, ?, ?, task FROM job "
+        f"WHERE id = ? AND state = 'running' ON CONFLICT (key) WHERE state = 'pending' DO UPDATE SET {KEEP_TASK}",
+        (key, not counts, not_before, error[:ERROR_CHARS_MAX], job_id),
+    )
+    give_up(c, job_id)
+
+
+def bury(c: apsw.Connection, job_id: int, task: str, error: str, now: float) -> None:
+    """Declare a job dead; its task fails with the same words."""
+    c.execute(
+        "UPDATE job SET state = 'dead', worker = '', error = ? WHERE id = ? AND state <> 'dead'",
+        (error[:ERROR_CHARS_MAX], job_id),
+    )
+    if task and c.changes():
+        c.execute(
+            f"UPDATE task SET status = 'failed', error = ?, updated = ? WHERE id = ? AND status NOT IN ({_ENDED_SQL})",
+            (error[:ERROR_CHARS_MAX], now, task),
+        )
+        c.execute(
+            "UPDATE archive SET state = 'failed', error = ? WHERE task = ? AND state = 'pending'",
+            (error[:ERROR_CHARS_MAX], task),
+        )
+
+
+def beat(c: apsw.Connection, worker: str, job_ids: Sequence[int], until: float) -> list[int]:
+    """See ``ports.ledger.Ledger.beat``."""
+    held = []
+    for id_ in job_ids:
+        c.execute(
+            "UPDATE job SET lease_until = ? WHERE id = ? AND worker = ? AND state = 'running'", (until, id_, worker)
+        )
+        held += [id_] if c.changes() else []
+    return held
+
+
+def retry(
+    c: apsw.Connection,
+    job: Job,
+    policy: JobPolicy,
+    error: str,
+    now: float,
+    delay_s: float,
+    *,
+    permanent: bool,
+    counts: bool,
+) -> None:
+    """See ``ports.ledger.Ledger.retry``."""
+    if not counts:
+        give_back(c, job.id, now + delay_s, error, counts=False)
+    elif permanent or job.attempt >= policy.attempts_max:
+        bury(c, job.id, job.task_id, error, now)
+    else:
+        give_back(c, job.id, now + delay_s, error)
+
+
+def release(c: apsw.Connection, worker: str, now: float, *, counts: bool) -> int:
+    """See ``ports.ledger.Ledger.release``."""
+    held = every(c, "SELECT id FROM job WHERE state = 'running' AND worker = ?", (worker,))
+    for (id_,) in held:
+        give_back(c, id_, now, counts=counts)
+    return len(held)
+
+
+def counts(c: apsw.Connection, now: float) -> list[QueueCount]:
+    """See ``ports.ledger.Ledger.queues``."""
+    done = dict(c.execute("SELECT kind, count FROM job_done"))
+    found = {
+        kind: QueueCount(
+            kind, pending or 0, running or 0, dead or 0, done.get(kind, 0), max(now - oldest, 0.0) if oldest else 0.0
+        )
+        for kind, pending, running, dead, oldest in c.execute(
+            "SELECT kind, sum(state = 'pending'), sum(state = 'running'), sum(state = 'dead'), "
+            "min(CASE WHEN state <> 'dead' THEN created END) FROM job GROUP BY kind"
+        )
+    }
+    return [found.get(k, QueueCount(k, 0, 0, 0, done.get(k, 0), 0.0)) for k in sorted({*found, *done})]
+
+
+def pending(c: apsw.Connection, caller: Caller, task_id: str, due: bool) -> int:
+    """See ``ports.ledger.Tenant.pending``."""
+    # Better words may be put off for a day: nobody who waits for content waits for them.
+    (count,) = only(
+        c,
+        "SELECT count(*) FROM job WHERE state IN ('pending', 'running') AND kind <> 'enrich' AND account = ? AND user = ? "
+        "AND (? = '' OR task = ?) AND (NOT ? OR state = 'running' OR due = 1)",
+        (caller.account, caller.user, task_id, task_id, due),
+    )
+    return int(count)
+
+
+def new_task(pen: Pen, op: NewTask) -> None:
+    """See ``commit.NewTask``."""
+    if pen.c.execute("SELECT 1 FROM task WHERE id = ?", (op.id,)).fetchone():
+        raise Conflict(f"task {op.id} exists already", remedy="choose another id", code="ALREADY_EXISTS")
+    if op.alone:
+        _must_be_alone(pen, op)
+    pen.c.execute(
+        "INSERT INTO task (id, account, user, type, status, resource, meta, created, updated) VALUES (?,?,?,?,'pending',?,?,?,?)",
+        (op.id, pen.caller.account, pen.caller.user, op.type, op.resource_id, json.dumps(op.meta), pen.at, pen.at),
+    )
+
+
+def _must_be_alone(pen: Pen, op: NewTask) -> None:
+    found = pen.c.execute(
+        f"SELECT id FROM task WHERE account = ? AND type = ? AND resource = ? AND status NOT IN ({_ENDED_SQL})",
+        (pen.caller.account, op.type, op.resource_id),
+    ).fetchone()
+    if found is not None:
+        raise Conflict(
+            f"{op.type} of {op.resource_id} is running already",
+            remedy="wait for its task, or cancel it",
+            details={"task_id": found[0], "resource": op.resource_id, "conflict_type": "running", "retryable": True},
+        )
+
+
+def update_task(pen: Pen, op: UpdateTask) -> None:
+    """See ``commit.UpdateTask``."""
+    pen.c.execute(
+        f"UPDATE task SET status = ?, stage = ?, result = coalesce(?, result), error = ?, updated = ? "
+        f"WHERE id = ? AND account = ? AND user = ? AND status NOT IN ({_ENDED_SQL})",
+        (
+            str(op.status), op.stage, None if op.result is None else json.dumps(op.result, ensure_ascii=False),
+            op.error[:ERROR_CHARS_MAX], pen.at, op.id, pen.caller.account, pen.caller.user,
+        ),
+    )  # fmt: skip
+
+
+def task(c: apsw.Connection, caller: Caller, task_id: str) -> Task:
+    """One task of the caller. Raises ``NotFound``."""
+    found = c.execute(
+        f"SELECT {TASK_COLUMNS} FROM task WHERE id = ? AND account = ? AND user = ?",
+        (task_id, caller.account, caller.user),
+    ).fetchone()
+    if found is None:
+        raise NotFound("Task not found or expired", remedy="list tasks", details={"type": "task", "resource": task_id})
+    return _task(found)
+
+
+def tasks(
+    c: apsw.Connection, caller: Caller, type_: str, status: str, resource: str, limit: int, offset: int
+) -> list[Task]:
+    """The caller's tasks, newest first."""
+    return [
+        _task(found)
+        for found in c.execute(
+            f"SELECT {TASK_COLUMNS} FROM task WHERE account = ? AND user = ? AND (? = '' OR type = ?) AND (? = '' OR status = ?) "
+            "AND (? = '' OR resource = ?) ORDER BY created DESC, id LIMIT ? OFFSET ?",
+            (caller.account, caller.user, type_, type_, status, status, resource, resource, limit, offset),
+        )
+    ]
+
+
+def cancel(c: apsw.Connection, caller: Caller, task_id: str, now: float) -> Task:
+    """Take a task's jobs off the queue. Raises ``NotFound``, ``Conflict``."""
+    found = task(c, caller, task_id)
+    if found.ended:
+        raise Conflict(
+            f"task {task_id} has ended: {found.status}", remedy="nothing is left to cancel", code="FAILED_PRECONDITION"
+        )
+    c.execute("DELETE FROM job WHERE task = ? AND state <> 'dead'", (task_id,))
+    c.execute("UPDATE task SET status = 'cancelled', updated = ? WHERE id = ?", (now, task_id))
+    c.execute(
+        "UPDATE archive SET state = 'failed', error = 'cancelled' WHERE task = ? AND state = 'pending'", (task_id,)
+    )
+    return task(c, caller, task_id)
+
+
+def _task(found: tuple[object, ...]) -> Task:
+    id_, type_, status, created, updated, resource, stage, meta, result, error = found
+    return Task(
+        str(id_), str(type_), TaskStatus(str(status)), float(str(created)), float(str(updated)), str(resource), str(stage),
+        json.loads(str(meta)), None if result is None else json.loads(str(result)), str(error),
+    )  # fmt: skip

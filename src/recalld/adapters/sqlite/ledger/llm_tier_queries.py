@@ -1,0 +1,98 @@
+"""What a language model has still to write, what it wrote before, and what its calls and others' cost."""
+
+from __future__ import annotations
+
+import apsw
+
+from recalld.domain.caller import Caller
+from recalld.domain.commit import CountCost, KeepMade
+from recalld.domain.document import Tiers
+from recalld.domain.node import ContextType
+from recalld.domain.uri import Uri
+from recalld.ports.ledger import Spent
+from recalld.rules.address import context_type, session_of
+from recalld.rules.generation_cache_key import FAILED, KEPT
+
+from . import rows
+from .transaction import Pen
+
+LOOKED_AT = 20_000
+SAID_CHARS_MAX = 300
+_UNWRITTEN = (
+    "SELECT n.id FROM node n JOIN tier t ON t.node = n.id WHERE n.owner = :owner AND n.gone = 0 AND n.kind < 2 AND ("
+    "t.made_by NOT IN (:by, :failed, :kept, 'caller') AND substr(t.made_by, 1, 7) <> 'caller:' "
+    "OR t.made_by = :by AND n.kind = 0 AND n.stale > 0) ORDER BY n.id DESC"
+)
+
+
+def unwritten(c: apsw.Connection, caller: Caller, by: str, limit: int) -> list[int]:
+    """See ``ports.ledger.Ledger.unwritten``."""
+    partition_id = rows.partition_of(c, caller.account, caller.user)
+    paths = rows.Paths(c, caller.account)
+    found: list[tuple[int, tuple[str, ...], int]] = []
+    for (node,) in c.execute(_UNWRITTEN, {"owner": partition_id, "by": by, "failed": by + FAILED, "kept": KEPT}):
+        path = paths.of(node)
+        if path and _is_resource(path):
+            found.append((-len(path), path, node))
+            if len(found) == LOOKED_AT:
+                break
+    return [node for _, _, node in sorted(found)[:limit]]
+
+
+def _is_resource(path: tuple[str, ...]) -> bool:
+    """Memories are what they quote, skills what their authors say of them, and a user's own root changes with every memory;
+    sessions and private things have no tiers."""
+    uri = Uri(path)
+    if path[0] != "resources" and len(path) < 3:
+        return False
+    shown = not any(part.startswith(".") for part in path)
+    return shown and context_type(uri) is ContextType.RESOURCE and not session_of(uri) and not rows.is_private(path)
+
+
+def made(c: apsw.Connection, key: str) -> Tiers | None:
+    """See ``ports.ledger.Ledger.made``."""
+    found = c.execute("SELECT abstract, overview FROM made WHERE key = ?", (key,)).fetchone()
+    return Tiers(*found) if found else None
+
+
+def keep_made(pen: Pen, op: KeepMade) -> None:
+    """See ``commit.KeepMade``."""
+    pen.c.execute(
+        "INSERT OR REPLACE INTO made (key, account, user, abstract, overview, at) VALUES (?,?,?,?,?,?)",
+        (op.key, pen.caller.account, pen.caller.user, op.tiers.abstract, op.tiers.overview, pen.at),
+    )
+
+
+def forget_made(c: apsw.Connection, before: float, limit: int) -> int:
+    """Drop what was made before that moment: what is in use lies in the tiers. Returns how many went."""
+    c.execute("DELETE FROM made WHERE key IN (SELECT key FROM made WHERE at < ? LIMIT ?)", (before, limit))
+    return int(c.changes())
+
+
+def count_cost(pen: Pen, op: CountCost) -> None:
+    """See ``commit.CountCost``."""
+    pen.c.execute(
+        "INSERT INTO spent (day, account, provider, operation, calls, tokens_in, tokens_out, refused, said, at) "
+        "VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, "
+        "tokens_in = tokens_in + excluded.tokens_in, tokens_out = tokens_out + excluded.tokens_out, "
+        "refused = refused + excluded.refused, said = excluded.said, at = excluded.at",
+        (
+            op.day, pen.caller.account, op.provider, op.operation, op.calls, op.tokens_in, op.tokens_out, op.refused,
+            op.said[:SAID_CHARS_MAX], pen.at,
+        ),
+    )  # fmt: skip
+
+
+def spent(c: apsw.Connection, since: str, account: str, whole: bool) -> list[Spent]:
+    """See ``ports.ledger.Ledger.spent``."""
+    head, by = ("'', ''", "provider, operation") if whole else ("day, account", "day, account, provider, operation")
+    return [
+        Spent(*found)
+        for found in c.execute(
+            f"SELECT {head}, provider, operation, sum(calls), sum(tokens_in), sum(tokens_out), sum(refused), "
+            # SQLite takes a bare column from the row that has the max.
+            f"max(at), said FROM spent "
+            f"WHERE day >= ? AND (? = '' OR account = ?) GROUP BY {by} ORDER BY {by}",
+            (since, account, account),
+        )
+    ]

@@ -1,0 +1,187 @@
+"""See ``ports.maintenance``: over the owner's store."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import apsw
+
+from recalld.adapters.sqlite.database.append_streams import whole_of
+from recalld.adapters.sqlite.database.migration import REBUILD_LEXICON, RELIST, recreate_lexicon, recreate_vectors
+from recalld.adapters.sqlite.database.sql import every, only
+from recalld.adapters.sqlite.database.store import Store
+from recalld.domain.errors import Corrupt
+from recalld.infra.logs import get_logger
+from recalld.ports.maintenance import LEXICON, VECTORS, DerivedState, Verified
+
+from . import background_queries
+from .chunks import index_chunk
+from .content_verification import Looked, contents_after, names_of, remember
+from .ledger import RELIST_PAGE, SqliteLedger
+
+PASS_EVERY_S = 24 * 3_600.0
+FILLED_AT_ONCE = 100
+"""Chunks one slice of rebuilding full text takes: about 5 ms."""
+CURSOR, PASS_BEGAN = "verified_to", "verify_began"
+READS = {
+    LEXICON: (
+        "SELECT total(length(block)) FROM fts_data",
+        "SELECT count(*) FROM fts_idx",
+        "SELECT count(*) FROM fts_docsize",
+        "SELECT count(*) FROM fts_place",
+    ),
+    VECTORS: (
+        "SELECT total(length(data)) FROM vector NOT INDEXED",
+        "SELECT count(*) FROM vector INDEXED BY vector_follow",
+        "SELECT count(*) FROM unembedded",
+    ),
+}
+"""What reads every page of a part."""
+log = get_logger("recalld.store")
+
+
+def maintenance(ledger: SqliteLedger) -> SqliteMaintenance | None:
+    """For the owner of a store; None for who only reads it."""
+    return SqliteMaintenance(ledger, ledger.readers) if isinstance(ledger.readers, Store) else None
+
+
+class SqliteMaintenance:
+    """See ``ports.maintenance.Maintenance``."""
+
+    def __init__(self, ledger: SqliteLedger, store: Store) -> None:
+        self._ledger = ledger
+        self._store = store
+
+    @property
+    def derived(self) -> DerivedState:
+        """See ``ports.maintenance.Maintenance``."""
+        return self._ledger.derived
+
+    # ------------------------------------------------------------------ contents
+    async def verify(self, *, after: str, bytes_max: int) -> Verified:
+        """See ``ports.maintenance.Maintenance``."""
+        found, then = await self._ledger.scan(lambda c: contents_after(c, after, bytes_max))
+        whole = [one.hash for one in found if one.whole]
+        damaged = [(one.hash, False) for one in found if one.whole is False]
+        for one in [one for one in found if one.whole is None]:
+            missing = await self._missing(one)
+            if missing is None:
+                whole.append(one.hash)
+            else:
+                damaged.append((one.hash, missing))
+        if damaged or await self.damaged():
+            now = self._ledger.clock.now()
+            await self._store.write(lambda c: remember(c, whole, damaged, now), bulk=True)
+        said = await self._ledger.scan(lambda c: tuple(_sentence(c, h, missing) for h, missing in damaged))
+        for sentence in said:
+            log.error("content is damaged", what=sentence)
+        return Verified(len(found), sum(one.size for one in found), said, then)
+
+    async def _missing(self, one: Looked) -> bool | None:
+        """Whether a damaged content is missing altogether; None: it verifies."""
+        try:
+            if one.grown:
+                await whole_of(one.hash, self._ledger.scan, self._ledger.blobs.get)
+                return None
+            async for _ in self._ledger.blobs.pieces(one.hash):
+                pass
+        except Corrupt as damaged:
+            return bool(damaged.details.get("missing"))
+        return None
+
+    async def verify_today(self, *, bytes_max: int) -> Verified:
+        """See ``ports.maintenance.Maintenance``."""
+        now = self._ledger.clock.now()
+        after, began = await self._store.read(_cursor)
+        if not after:
+            if 0 <= now - began < PASS_EVERY_S:  # a clock that was set back begins anew
+                return Verified(0, 0, (), "")
+            await self._store.write(partial(_keep, key=PASS_BEGAN, value=now), bulk=True)
+        done = await self.verify(after=after, bytes_max=bytes_max)
+        await self._store.write(partial(_keep, key=CURSOR, value=done.after), bulk=True)
+        return done
+
+    async def damaged(self) -> int:
+        """See ``ports.maintenance.Maintenance``."""
+        # What retention let go meanwhile is no loss any more.
+        count = "SELECT count(*) FROM damaged WHERE hash IN (SELECT hash FROM blob UNION ALL SELECT hash FROM grown)"
+        return int((await self._ledger.scan(lambda c: only(c, count)))[0])
+
+    # ------------------------------------------------------------------ what is derived
+    async def examine(self) -> frozenset[str]:
+        """See ``ports.maintenance.Maintenance``."""
+        return frozenset([part for part in READS if not await self._reads(part)])
+
+    async def _reads(self, part: str) -> bool:
+        try:
+            for sql in READS[part]:
+                await self._store.read_alone(partial(only, sql=sql))
+        except Corrupt as damaged:
+            log.error("a derived index is damaged and will be rebuilt", part=part, error=damaged.message)
+            return False
+        return True
+
+    async def recreate(self, part: str) -> None:
+        """See ``ports.maintenance.Maintenance``."""
+        again = recreate_lexicon if part == LEXICON else recreate_vectors
+        self.derived.rebuilding.add(part)
+        try:
+            await self._store.write(lambda c: again(c), bulk=True, limit_s=None)
+        except Corrupt:
+            await self._store.write(lambda c: again(c, damaged=True), bulk=True, limit_s=None)
+        log.warning("a derived index is being rebuilt", part=part)
+
+    async def rebuild(self) -> bool:
+        """See ``ports.maintenance.Maintenance``."""
+        waiting = await self._store.read(_to_rebuild)
+        if LEXICON in waiting and not await self._store.write(lambda c: fill_lexicon(c, FILLED_AT_ONCE), bulk=True):
+            waiting.discard(LEXICON)
+            log.info("full text has been rebuilt")
+        if VECTORS in waiting and not await self._store.write(
+            lambda c: background_queries.list_unembedded(c, RELIST_PAGE), bulk=True
+        ):
+            waiting.discard(VECTORS)
+        self.derived.rebuilding.clear()
+        self.derived.rebuilding.update(waiting)
+        return bool(waiting)
+
+    async def vacuum(self) -> None:
+        """See ``ports.maintenance.Maintenance``."""
+        await self._store.vacuum()
+
+
+def fill_lexicon(c: apsw.Connection, limit: int) -> bool:
+    """Index the next chunks again; False: full text is complete, and what was remembered of the old one is forgotten."""
+    found = every(c, "SELECT value FROM meta WHERE key = ?", (REBUILD_LEXICON,))
+    if not found:
+        return False
+    page = every(c, "SELECT id, owner, terms FROM chunk WHERE id > ? ORDER BY id LIMIT ?", (found[0][0], limit))
+    if not page:
+        c.execute("DELETE FROM meta WHERE key = ?", (REBUILD_LEXICON,))
+        c.execute("UPDATE owner SET epoch = epoch + 1")
+        return False
+    # What was written meanwhile is there already.
+    have = {i for (i,) in c.execute("SELECT id FROM fts_docsize WHERE id BETWEEN ? AND ?", (page[0][0], page[-1][0]))}
+    for chunk, partition_id, terms in page:
+        if chunk not in have:
+            index_chunk(c, chunk, partition_id, terms.split())
+    c.execute("UPDATE meta SET value = ? WHERE key = ?", (page[-1][0], REBUILD_LEXICON))
+    return True
+
+
+def _to_rebuild(c: apsw.Connection) -> set[str]:
+    keys = {k for (k,) in c.execute("SELECT key FROM meta WHERE key IN (?, ?)", (REBUILD_LEXICON, RELIST))}
+    return {part for part, key in ((LEXICON, REBUILD_LEXICON), (VECTORS, RELIST)) if key in keys}
+
+
+def _cursor(c: apsw.Connection) -> tuple[str, float]:
+    found = dict(every(c, "SELECT key, value FROM meta WHERE key IN (?, ?)", (CURSOR, PASS_BEGAN)))
+    return str(found.get(CURSOR, "")), float(found.get(PASS_BEGAN, 0.0))
+
+
+def _keep(c: apsw.Connection, key: str, value: object) -> None:
+    c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def _sentence(c: apsw.Connection, hash_: str, missing: bool) -> str:
+    return f"the content of {names_of(c, hash_)} is {'missing' if missing else 'damaged'}"

@@ -1,0 +1,93 @@
+"""Archives: messages put away by one commit of a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+
+from recalld.adapters.sqlite.database.sql import every, only
+from recalld.domain.caller import Caller
+from recalld.domain.commit import ArchiveMessages, FinishArchive, NewTask
+from recalld.domain.session import Archive
+from recalld.domain.uri import Uri
+
+from .job_queue import enqueue, new_task
+from .sessions import count_extracted, node_of, uri_of
+from .transaction import Pen
+
+COLUMNS = "number, created, messages, state, abstract, overview, error, task"
+
+
+def archive_messages(pen: Pen, op: ArchiveMessages) -> None:
+    """See ``commit.ArchiveMessages``."""
+    node = node_of(pen.c, pen.caller, op.session_id)
+    number = only(pen.c, "SELECT commits FROM session WHERE node = ?", (node,))[0] + 1
+    pen.c.execute(
+        "UPDATE message SET archive = ? WHERE session = ? AND archive = 0 AND ordinal <= ? "
+        "AND EXISTS (SELECT 1 FROM node n WHERE n.id = message.node AND n.gone = 0)",
+        (number, node, op.last_ordinal),
+    )
+    count = pen.c.changes()
+    if not count:
+        return
+    (tokens,) = only(pen.c, "SELECT sum(tokens) FROM message WHERE session = ? AND archive = ?", (node, number))
+    pen.c.execute(
+        "UPDATE session SET commits = ?, live = live - ?, live_tokens = live_tokens - ?, keep_recent = ?, last_commit = ?, "
+        "updated = ? WHERE node = ?",
+        (number, count, tokens, op.keep_recent_count, pen.at, pen.at, node),
+    )
+    uri = uri_of(pen.caller, op.session_id)
+    pen.c.execute(
+        "INSERT INTO archive (session, number, created, messages, task) VALUES (?,?,?,?,?)",
+        (node, number, pen.at, count, op.task_id),
+    )
+    pen.log("archive", node, uri, detail={"number": number, "messages": count, "last_ordinal": op.last_ordinal})
+    new_task(pen, NewTask(op.task_id, op.task_type, op.session_id, {"archive": number}))
+    enqueue(pen, op.job)
+    pen.outcome.archive, pen.outcome.archived = number, count
+
+
+def finish_archive(pen: Pen, op: FinishArchive) -> None:
+    """See ``commit.FinishArchive``."""
+    node = node_of(pen.c, pen.caller, op.session_id)
+    state = "failed" if op.error else "done"
+    pen.c.execute(
+        "UPDATE archive SET state = ?, abstract = ?, overview = ?, error = ? WHERE session = ? AND number = ? "
+        "AND state = 'pending'",
+        (state, op.tiers.abstract, op.tiers.overview, op.error, node, op.number),
+    )
+    if not pen.c.changes():
+        pen.outcome.stale += 1
+        return
+    count_extracted(pen, node, op.extracted)
+
+
+def archives(c: apsw.Connection, caller: Caller, session_id: str, *, latest: bool = False) -> list[Archive]:
+    """See ``ports.ledger.Tenant.archives``."""
+    node, base = node_of(c, caller, session_id), uri_of(caller, session_id)
+    done = "SELECT number FROM archive WHERE session = ?1 AND state = 'done' ORDER BY number DESC LIMIT 1"
+    since = f"AND number >= coalesce(({done}), 0) " if latest else ""
+    found = every(c, f"SELECT {COLUMNS} FROM archive WHERE session = ?1 {since}ORDER BY number", (node,))
+    return [_archive(values, base) for values in found]
+
+
+def archive(c: apsw.Connection, caller: Caller, session_id: str, number: int, task_id: str) -> Archive | None:
+    """See ``ports.ledger.Tenant.archive``."""
+    node, base = node_of(c, caller, session_id), uri_of(caller, session_id)
+    # A task is asked after while its archive is the newest, or nearly so: it is looked for from the end.
+    which, value = ("task = ?", task_id) if task_id else ("number = ?", number)
+    found = c.execute(
+        f"SELECT {COLUMNS} FROM archive WHERE session = ? AND {which} ORDER BY number DESC LIMIT 1", (node, value)
+    ).fetchone()
+    return None if found is None else _archive(found, base)
+
+
+def failed(c: apsw.Connection, caller: Caller, session_id: str) -> int:
+    """See ``ports.ledger.Tenant.failed_archives``."""
+    node = node_of(c, caller, session_id)
+    return int(only(c, "SELECT count(*) FROM archive WHERE session = ? AND state = 'failed'", (node,))[0])
+
+
+def _archive(values: tuple[Any, ...], base: Uri) -> Archive:
+    return Archive(values[0], base / f"history/archive_{values[0]:03d}", *values[1:])

@@ -1,0 +1,342 @@
+"""Sessions and their messages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+import orjson
+
+from recalld.adapters.sqlite.database.sql import AT, every, only, way
+from recalld.domain.caller import Caller
+from recalld.domain.commit import (
+    Append,
+    ConfigureSession,
+    MarkUsed,
+    NewMessage,
+    NoteRecall,
+    OpenSession,
+)
+from recalld.domain.errors import Conflict, NotFound
+from recalld.domain.session import Message, Session
+from recalld.domain.uri import Uri
+from recalld.rules.recall_log import KEY, log_of
+from recalld.rules.retention import due
+
+from . import rows
+from .chunks import KIND_MESSAGE, insert_chunks
+from .job_queue import enqueue
+from .rows import MESSAGE
+from .transaction import Pen
+from .tree import put_file
+
+MESSAGE_COLUMNS = "id, role, parts, text, created_at, at, peer_id, turn_id, kind, source_ids, ordinal, archive, tokens"
+OF_MESSAGE = ", ".join(f"m.{column}" for column in MESSAGE_COLUMNS.split(", "))
+SESSION_COLUMNS = (
+    "node, created, updated, live, next_ordinal, live_tokens, commits, keep_recent, last_commit, last_message, "
+    "contexts_used, skills_used, extracted, config"
+)
+
+
+def idle_sessions(c: apsw.Connection, now: float, limit: int) -> list[tuple[Caller, str]]:
+    """See ``ports.ledger.Ledger.idle_sessions``; those silent for longest first."""
+    idle_s = "json_extract(s.config, '$.auto_commit_policy.idle_timeout_seconds')"
+    found = every(
+        c,
+        "SELECT o.account, o.user, s.name FROM session s CROSS JOIN owner o ON o.id = s.owner CROSS JOIN node n ON n.id = s.node "
+        f"WHERE s.live > 0 AND s.config <> '{{}}' AND n.gone = 0 AND {idle_s} IS NOT NULL AND s.last_message + {idle_s} < ? "
+        "AND s.live > coalesce(json_extract(s.config, '$.auto_commit_policy.keep_recent_count'), 0) "
+        "ORDER BY s.last_message LIMIT ?",
+        (now, limit),
+    )
+    return [(Caller(account, user), name) for account, user, name in found]
+
+
+def uri_of(caller: Caller, session_id: str) -> Uri:
+    """Where a caller's session lies."""
+    return Uri(("user", caller.user, "sessions", session_id))
+
+
+def node_of(c: apsw.Connection, caller: Caller, session_id: str) -> int:
+    """A living session's node. Raises ``NotFound``."""
+    node = rows.find(c, caller.account, uri_of(caller, session_id)) if session_id else 0
+    if not node or c.execute("SELECT 1 FROM session WHERE node = ?", (node,)).fetchone() is None:
+        raise NotFound(
+            f"Session not found: {session_id}",
+            remedy="list sessions, or create it",
+            details={"type": "session", "resource": session_id},
+        )
+    return node
+
+
+def session(c: apsw.Connection, caller: Caller, session_id: str) -> Session:
+    """Raises ``NotFound``."""
+    return _at(c, node_of(c, caller, session_id), uri_of(caller, session_id))
+
+
+def _at(c: apsw.Connection, node: int, uri: Uri) -> Session:
+    return _session(c, only(c, f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node,)), uri)
+
+
+_KEPT = """
+SELECT t.session, sum(t.tokens) FROM (
+  SELECT m.session, m.tokens, row_number() OVER (PARTITION BY m.session ORDER BY m.ordinal DESC) AS place
+  FROM json_each(?) w CROSS JOIN message m ON m.session = w.value AND m.archive = 0
+  CROSS JOIN node n ON n.id = m.node AND n.gone = 0) t
+CROSS JOIN session s ON s.node = t.session AND t.place <= s.keep_recent GROUP BY t.session"""
+
+
+def sessions(c: apsw.Connection, caller: Caller, limit: int, offset: int = 0) -> list[Session]:
+    """See ``ports.ledger.Tenant.sessions``."""
+    partition_id = rows.partition_of(c, caller.account, caller.user)
+    top = rows.find(c, caller.account, Uri(("user", caller.user, "sessions")))
+    found = every(
+        c,
+        f"SELECT n.name, s.{SESSION_COLUMNS.replace(', ', ', s.')} FROM session s CROSS JOIN node n ON n.id = s.node "
+        "WHERE s.owner = ? AND n.parent = ? AND n.gone = 0 ORDER BY s.updated DESC, s.node DESC LIMIT ? OFFSET ?",
+        (partition_id, top, limit, offset),
+    )
+    keeping = [v[1] for v in found if v[8]]
+    kept = dict(every(c, _KEPT, (orjson.dumps(keeping).decode(),))) if keeping else {}
+    return [_session_from(v[1:], uri_of(caller, v[0]), v[6] - kept.get(v[1], 0)) for v in found]
+
+
+def _session(c: apsw.Connection, found: tuple[Any, ...], uri: Uri) -> Session:
+    """A ``Session`` from ``SESSION_COLUMNS``."""
+    node, live, tokens, keep = found[0], found[3], found[5], found[7]
+    pending = tokens if not keep else _tokens_outside(c, node, keep, tokens) if live > keep else 0
+    return _session_from(found, uri, pending)
+
+
+def _session_from(found: tuple[Any, ...], uri: Uri, pending: int) -> Session:
+    _, created, updated, live, total, _, commits, keep, committed, said, contexts, skills, extracted, config = found
+    return Session(
+        uri.name, uri, created, updated, live, total, pending, commits, keep, committed, said, contexts, skills,
+        json.loads(extracted), json.loads(config),
+    )  # fmt: skip
+
+
+def _tokens_outside(c: apsw.Connection, session: int, keep: int, tokens: int) -> int:
+    """Tokens of live messages but for the newest ``keep``."""
+    (kept,) = only(
+        c,
+        "SELECT coalesce(sum(tokens), 0) FROM (SELECT m.tokens FROM message m JOIN node n ON n.id = m.node "
+        "WHERE m.session = ? AND m.archive = 0 AND n.gone = 0 ORDER BY m.ordinal DESC LIMIT ?)",
+        (session, keep),
+    )
+    return tokens - int(kept)
+
+
+def open_session(pen: Pen, op: OpenSession) -> None:
+    """See ``commit.OpenSession``."""
+    uri = uri_of(pen.caller, op.session_id)
+    if _living(pen, uri):
+        if not op.exist_ok:
+            raise Conflict(
+                f"Session already exists: {op.session_id}", remedy="use it, or choose another id", code="ALREADY_EXISTS",
+                details={"resource": op.session_id, "type": "session"},
+            )  # fmt: skip
+    else:
+        _make(pen, op.session_id, op.config)
+    pen.outcome.session = session(pen.c, pen.caller, op.session_id)
+
+
+def _living(pen: Pen, uri: Uri) -> int:
+    """The node of the session at an address, 0 if there is none (or only a bare directory)."""
+    node = rows.find(pen.c, pen.caller.account, uri)
+    return node if pen.c.execute("SELECT 1 FROM session WHERE node = ?", (node,)).fetchone() else 0
+
+
+def _make(pen: Pen, session_id: str, config: dict[str, object]) -> int:
+    uri = uri_of(pen.caller, session_id)
+    node = pen.directory(uri)
+    pen.directory(uri / "messages")
+    pen.c.execute(
+        "INSERT INTO session (node, owner, name, created, updated, config) VALUES (?,?,?,?,?,?)",
+        (node, pen.partition_id(uri), session_id, pen.at, pen.at, json.dumps(config, ensure_ascii=False)),
+    )
+    return node
+
+
+_END = f"""{AT}
+SELECT s.node, coalesce(f.id, 0), coalesce(o.id, 0), s.next_ordinal, s.last_chunk,
+  (SELECT json_group_array(m.id) FROM json_each(?4) said CROSS JOIN message m ON m.session = s.node AND m.id = said.value)
+FROM at CROSS JOIN session s ON s.node = at.id LEFT JOIN owner o ON o.account = ?2 AND o.user = ?3
+LEFT JOIN node f ON f.parent = s.node AND f.name = 'messages' AND f.gone = 0 WHERE at.depth = json_array_length(?1)"""
+
+_GROW = (
+    "UPDATE session SET next_ordinal = ?, last_chunk = ?, live = live + ?, live_tokens = live_tokens + ?, updated = ?, "
+    f"last_message = ? WHERE node = ? RETURNING {SESSION_COLUMNS}"
+)
+
+
+@dataclass(slots=True)
+class _Tail:
+    """Where a session's talk goes on, kept while messages are appended and written back once. ``said``: ids that it has."""
+
+    node: int
+    folder: int
+    base: Uri
+    partition_id: int
+    ordinal: int
+    last_chunk: int
+    said: set[str]
+    added: int = 0
+    tokens: int = 0
+
+
+def append(pen: Pen, op: Append) -> None:
+    """See ``commit.Append``."""
+    uri = uri_of(pen.caller, op.session_id)
+    ids = orjson.dumps([message.message.id for message in op.messages]).decode()
+    where = (way(pen.caller.account, uri.parts), pen.caller.account, rows.partition_key(uri), ids)
+    end = pen.c.execute(_END, where).fetchone()
+    if end is None:
+        _make(pen, op.session_id, op.config)
+        end = only(pen.c, _END, where)
+    node, folder, partition_id, ordinal, last_chunk, said = end
+    pen.knows(uri, partition_id)
+    base = uri / "messages"
+    tail = _Tail(
+        node, folder or pen.directory(base), base, pen.partition_id(uri), ordinal, last_chunk, set(orjson.loads(said))
+    )
+    for message in op.messages:
+        _append_one(pen, message, tail)
+    pen.outcome.messages_added += tail.added
+    pen.outcome.messages_seen += len(op.messages) - tail.added
+    now = pen.outcome.session = _grown(pen, tail, uri)
+    if op.due is not None and tail.added and due(now, pen.at):
+        enqueue(pen, op.due)
+
+
+def _grown(pen: Pen, tail: _Tail, uri: Uri) -> Session:
+    """The session after what was appended."""
+    if not tail.added:
+        return _at(pen.c, tail.node, uri)
+    values = (tail.ordinal, tail.last_chunk, tail.added, tail.tokens, pen.at, pen.at, tail.node)
+    return _session(pen.c, only(pen.c, _GROW, values), uri)
+
+
+def _append_one(pen: Pen, new: NewMessage, tail: _Tail) -> None:
+    message = new.message
+    if message.id in tail.said:
+        return
+    tail.said.add(message.id)
+    speaker = message.peer_id or message.role
+    node = pen.insert(
+        tail.folder, Uri((*tail.base.parts, f"{message.id}.md")), MESSAGE, size=len(message.text.encode()),
+        media="text/markdown", event_at=message.at, speaker=speaker,
+    )  # fmt: skip
+    pen.c.execute(
+        f"INSERT INTO message (node, session, {MESSAGE_COLUMNS}) VALUES ({','.join('?' * 15)})",
+        (
+            node, tail.node, message.id, message.role, json.dumps(message.parts, ensure_ascii=False), message.text,
+            message.created_at, message.at, message.peer_id, message.turn_id, message.kind,
+            json.dumps(message.source_message_ids), tail.ordinal, 0, message.tokens,
+        ),
+    )  # fmt: skip
+    tail.last_chunk = insert_chunks(
+        pen, node, tail.partition_id, 1, new.chunks, kind=KIND_MESSAGE, group=tail.node, previous=tail.last_chunk,
+        at=message.at, speaker=speaker,
+    )  # fmt: skip
+    for file in new.attached:
+        put_file(pen, file)
+    tail.ordinal += 1
+    tail.added += 1
+    tail.tokens += message.tokens
+
+
+def messages(
+    c: apsw.Connection,
+    caller: Caller,
+    session_id: str,
+    archive: int | None,
+    after: int,
+    limit: int,
+    *,
+    newest: bool = False,
+) -> list[Message]:
+    """See ``ports.ledger.Tenant.messages``; forgotten ones are left out."""
+    node = node_of(c, caller, session_id)
+    # Written out, so that either question is one range of an index of its own.
+    part = "" if archive is None else "AND m.archive = :archive "
+    found = every(
+        c,
+        f"SELECT {OF_MESSAGE} FROM message m CROSS JOIN node n ON n.id = m.node WHERE m.session = :node {part}"
+        f"AND m.ordinal > :after AND n.gone = 0 ORDER BY m.ordinal {'DESC' if newest else 'ASC'} LIMIT :limit",
+        {"node": node, "after": after, "archive": archive, "limit": limit},
+    )
+    return [message_from(values) for values in (reversed(found) if newest else found)]
+
+
+def message(c: apsw.Connection, caller: Caller, uri: Uri) -> Message:
+    """See ``ports.ledger.Tenant.message``."""
+    rows.check_access(caller, uri)
+    node = rows.find(c, caller.account, uri)
+    found = c.execute(f"SELECT {MESSAGE_COLUMNS} FROM message WHERE node = ?", (node,)).fetchone()
+    if found is None:
+        raise rows.missing(uri, "message")
+    return message_from(found)
+
+
+def message_from(found: tuple[Any, ...]) -> Message:
+    """A ``Message`` from ``MESSAGE_COLUMNS``."""
+    id_, role, parts, text, created_at, at, peer, turn, kind, sources, ordinal, archive, tokens = found
+    return Message(
+        id_, role, tuple(json.loads(parts)), text, created_at, at, peer, turn, kind, tuple(json.loads(sources)),
+        ordinal, archive, tokens,
+    )  # fmt: skip
+
+
+def count_extracted(pen: Pen, node: int, more: dict[str, int]) -> None:
+    """Add to how many memories of each type were made of a session."""
+    extracted = json.loads(only(pen.c, "SELECT extracted FROM session WHERE node = ?", (node,))[0])
+    for kind, count in more.items():
+        extracted[kind] = extracted.get(kind, 0) + count
+    pen.c.execute("UPDATE session SET extracted = ? WHERE node = ?", (json.dumps(extracted), node))
+
+
+def configure(pen: Pen, op: ConfigureSession) -> None:
+    """See ``commit.ConfigureSession``."""
+    node = node_of(pen.c, pen.caller, op.session_id)
+    told, archives = only(pen.c, "SELECT config, commits FROM session WHERE node = ?", (node,))
+    config = json.loads(told)
+    moved_on = op.archives is not None and op.archives != archives
+    if moved_on or any(config.get(key) != value for key, value in op.expect.items()):
+        what = "was committed" if moved_on else "has other settings"
+        raise Conflict(
+            f"the session {op.session_id} {what} meanwhile",
+            remedy="read them again",
+            code="ABORTED",
+            details={"resource": op.session_id, "retryable": True},
+        )
+    _set_config(pen, node, {k: v for k, v in {**config, **op.config}.items() if v is not None})
+    if op.extracted:
+        count_extracted(pen, node, op.extracted)
+    pen.outcome.session = _at(pen.c, node, uri_of(pen.caller, op.session_id))
+
+
+def _set_config(pen: Pen, node: int, config: dict[str, Any]) -> None:
+    pen.c.execute(
+        "UPDATE session SET config = ?, updated = ? WHERE node = ?",
+        (json.dumps(config, ensure_ascii=False), pen.at, node),
+    )
+
+
+def note_recall(pen: Pen, op: NoteRecall) -> None:
+    """See ``commit.NoteRecall``."""
+    node = node_of(pen.c, pen.caller, op.session_id)
+    now = _at(pen.c, node, uri_of(pen.caller, op.session_id))
+    _set_config(pen, node, {**now.config, KEY: log_of(now).after(op.given, op.turn)})
+
+
+def mark_used(pen: Pen, op: MarkUsed) -> None:
+    """See ``commit.MarkUsed``."""
+    node = node_of(pen.c, pen.caller, op.session_id)
+    pen.c.execute(
+        "UPDATE session SET contexts_used = contexts_used + ?, skills_used = skills_used + ? WHERE node = ?",
+        (len(op.uris), op.skills, node),
+    )
+    pen.outcome.session = _at(pen.c, node, uri_of(pen.caller, op.session_id))

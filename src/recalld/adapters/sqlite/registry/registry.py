@@ -1,0 +1,199 @@
+"""The registry in the store's own file, with what was verified remembered in memory.
+
+What is remembered can only be outdated by changes that come through here, or by ``forget``; members that are being
+removed are never remembered, so that the end of their removal needs no telling.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from recalld.adapters.sqlite.database.readers import Readers
+from recalld.adapters.sqlite.database.store import Store
+from recalld.domain.caller import Role
+from recalld.domain.errors import Conflict, Denied
+from recalld.domain.member import Account, Member
+from recalld.infra.offload import Pool
+from recalld.ports.clock import Clock
+from recalld.rules.keys import Claim, claim, digest, head
+
+from . import hashing, rows
+
+K = TypeVar("K")
+V = TypeVar("V")
+T = TypeVar("T")
+REMEMBERED_MAX = 4_096
+HASHING_RUNNING_MAX = 1
+HASHING_WAITING_MAX = 64
+"""So many keys that nobody knows yet may wait to be looked at: a few seconds' worth; those that are known never wait."""
+
+
+class _Memory(Generic[K, V]):
+    """The latest answers, so many at most."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        """What is remembered of it."""
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
+
+    def keep(self, key: K, value: V) -> None:
+        """Remember it; what was not asked for the longest makes room."""
+        self._kept[key] = value
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+    def drop(self, of: Callable[[V], bool]) -> None:
+        """Forget every answer that ``of`` names."""
+        for key in [key for key, value in self._kept.items() if of(value)]:
+            del self._kept[key]
+
+
+class SqliteRegistry:
+    """See ``ports.registry.Registry``. Over ``Readers`` alone it only reads, and remembers nothing: others change the store."""
+
+    def __init__(self, readers: Readers, clock: Clock) -> None:
+        self._readers = readers
+        self._clock = clock
+        self._pool = Pool("keys", running_max=HASHING_RUNNING_MAX, waiting_max=HASHING_WAITING_MAX)
+        most = REMEMBERED_MAX if isinstance(readers, Store) else 0
+        self._by_key: _Memory[bytes, Member] = _Memory(most)
+        self._wrong: _Memory[bytes, Claim] = _Memory(most)
+        self._by_name: _Memory[tuple[str, str], Member] = _Memory(most)
+        self._nobody: _Memory[tuple[str, str], Claim] = _Memory(most)
+        self._changes = 0
+
+    # ------------------------------------------------------------------ who is it
+    async def identify(self, key: str) -> Member:
+        """See ``ports.registry.Registry``."""
+        mark = digest(key)
+        known = self._by_key.get(mark)
+        if known is not None:
+            return known
+        claimed = claim(key)
+        if claimed is None or self._wrong.get(mark) is not None:
+            raise wrong_key()
+        seen = self._changes
+        found = await self._readers.read(lambda c: rows.member(c, claimed.account, claimed.user))
+        stored = found[1] if found is not None else ""
+        right = await self._pool.run(hashing.verified, stored, key)
+        if seen != self._changes:
+            return await self.identify(key)  # something has changed while the key was looked at
+        if not right or found is None:
+            self._wrong.keep(mark, claimed)
+            raise wrong_key()
+        if not found[0].deleting:
+            self._by_key.keep(mark, found[0])
+        return found[0]
+
+    async def member(self, account: str, user: str) -> Member | None:
+        """See ``ports.registry.Registry``."""
+        known = self._by_name.get((account, user))
+        if known is not None or self._nobody.get((account, user)) is not None:
+            return known
+        seen = self._changes
+        found = await self._readers.read(lambda c: rows.member(c, account, user))
+        if found is None:
+            if seen == self._changes:
+                self._nobody.keep((account, user), Claim(account, user))
+            return None
+        if seen == self._changes and not found[0].deleting:
+            self._by_name.keep((account, user), found[0])
+        return found[0]
+
+    def forget(self, account: str, user: str = "") -> None:
+        """See ``ports.registry.Registry``."""
+        self._changes += 1
+
+        def gone(one: Member | Claim) -> bool:
+            return one.account == account and user in {"", one.user}
+
+        self._by_key.drop(gone)
+        self._by_name.drop(gone)
+        self._nobody.drop(gone)
+        self._wrong.drop(gone)
+
+    # ------------------------------------------------------------------ what there is
+    async def members(self, account: str, *, limit: int, after: str = "") -> list[Member]:
+        """See ``ports.registry.Registry``."""
+        return await self._readers.read(lambda c: rows.members(c, account, limit, after))
+
+    async def account(self, account: str) -> Account | None:
+        """See ``ports.registry.Registry``."""
+        return await self._readers.read(lambda c: rows.account(c, account))
+
+    async def accounts(self) -> list[Account]:
+        """See ``ports.registry.Registry``."""
+        return await self._readers.read(rows.accounts)
+
+    # ------------------------------------------------------------------ changes
+    async def found(self, account: str, admin: str, *, key: str, settings: Mapping[str, Any]) -> None:
+        """See ``ports.registry.Registry``."""
+        at = self._clock.now()
+        new = Member(account, admin, Role.ADMIN, at, head(key), settings=dict(settings))
+        stored = await self._pool.run(hashing.hashed, key)
+
+        def work(c: apsw.Connection) -> None:
+            rows.add_account(c, account, at)
+            rows.add_member(c, new, stored)
+
+        await self._write(account, admin, work)
+
+    async def enrol(self, account: str, user: str, *, role: Role, key: str, settings: Mapping[str, Any]) -> None:
+        """See ``ports.registry.Registry``."""
+        new = Member(account, user, role, self._clock.now(), head(key), settings=dict(settings))
+        stored = await self._pool.run(hashing.hashed, key)
+        await self._write(account, user, lambda c: rows.add_member(c, new, stored))
+
+    async def set_role(self, account: str, user: str, role: Role, *, keep_admin: bool = False) -> None:
+        """See ``ports.registry.Registry``."""
+        await self._write(account, user, lambda c: rows.set_role(c, account, user, role, keep_admin=keep_admin))
+
+    async def set_key(self, account: str, user: str, key: str) -> None:
+        """See ``ports.registry.Registry``."""
+        stored, shown = await self._pool.run(hashing.hashed, key), head(key)
+        await self._write(
+            account, user, lambda c: rows.change_member(c, account, user, key_hash=stored, key_head=shown)
+        )
+
+    async def change_settings(
+        self, account: str, user: str, changes: Mapping[str, Any], *, within: str = "", keyed: bool = False
+    ) -> dict[str, Any]:
+        """See ``ports.registry.Registry``."""
+        at = self._clock.now()
+        return await self._write(
+            account,
+            user,
+            lambda c: rows.change_settings(c, account, user, changes, within=within, keyed=keyed, at=at),
+        )
+
+    async def _write(self, account: str, user: str, work: Callable[[apsw.Connection], T]) -> T:
+        if not isinstance(self._readers, Store):
+            raise Conflict(
+                "this store is open for reading only", remedy="write through its owner", code="FAILED_PRECONDITION"
+            )
+        try:
+            return await self._readers.write(work)
+        finally:
+            # Also when the caller has gone meanwhile: the change may have been made all the same.
+            self.forget(account, user)
+
+    async def close(self) -> None:
+        """See ``ports.registry.Registry``."""
+        self._pool.close()
+
+
+def wrong_key() -> Denied:
+    """The same words whatever is wrong with it."""
+    return Denied(
+        "Invalid API Key", remedy="send a key of this server; an admin can make a new one", code="UNAUTHENTICATED"
+    )

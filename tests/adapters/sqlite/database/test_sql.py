@@ -1,0 +1,62 @@
+"""What is looked up costs what it is, however much lies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import apsw
+import pytest
+
+from recalld.adapters.sqlite.database.schema import MIGRATIONS
+from recalld.adapters.sqlite.database.sql import last_at, node_at
+from tests.counted import steps
+
+BESIDE = 2_000
+
+
+@pytest.fixture
+def store() -> Iterator[apsw.Connection]:
+    """Root 1, ``user`` 2, ``user/ada`` 3, ``user/ada/notes`` 4, a file in it."""
+    c = apsw.Connection(":memory:")
+    c.execute(MIGRATIONS[1])
+    for parent, name, kind in ((0, "acme", 0), (1, "user", 0), (2, "ada", 0), (3, "notes", 0), (4, "a.md", 1)):
+        _add(c, parent, name, kind)
+    yield c
+    c.close()
+
+
+def _add(c: apsw.Connection, parent: int, name: str, kind: int = 0) -> None:
+    c.execute(
+        "INSERT INTO node (parent, name, kind, owner, seq, created, updated) VALUES (?,?,?,1,1,0,0)",
+        (parent, name, kind),
+    )
+
+
+def test_a_way_leads_to_its_node(store: apsw.Connection) -> None:
+    assert node_at(store, "acme", ()) == 1
+    assert node_at(store, "acme", ("user", "ada", "notes", "a.md")) == 5
+    assert node_at(store, "acme", ("user", "bob")) == 0
+    assert node_at(store, "other", ("user",)) == 0
+
+
+def test_the_last_node_on_a_way_says_how_far_it_goes(store: apsw.Connection) -> None:
+    assert last_at(store, "acme", ("user", "ada", "notes")) == (4, 3, 0)
+    assert last_at(store, "acme", ("user", "ada", "notes", "a.md", "deeper")) == (5, 4, 1)
+    assert last_at(store, "acme", ("nowhere", "at", "all")) == (1, 0, 0)
+    assert last_at(store, "other", ("user",)) is None
+
+
+def test_what_is_gone_is_no_way(store: apsw.Connection) -> None:
+    store.execute("UPDATE node SET gone = 9 WHERE id = 4")
+    assert node_at(store, "acme", ("user", "ada", "notes", "a.md")) == 0
+    assert last_at(store, "acme", ("user", "ada", "notes", "a.md")) == (3, 2, 0)
+
+
+@pytest.mark.parametrize("look", [node_at, last_at])
+def test_entries_beside_the_way_cost_nothing(store: apsw.Connection, look: Callable[..., object]) -> None:
+    way = ("user", "ada", "notes", "a.md")
+    alone = steps(store, lambda: look(store, "acme", way))
+    for number in range(BESIDE):
+        _add(store, 2, f"user{number}")
+        _add(store, 4, f"{number}.md", 1)
+    assert steps(store, lambda: look(store, "acme", way)) < 2 * alone

@@ -1,0 +1,77 @@
+"""A job that meets one of its key: what that changes, and what it costs where it changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import apsw
+import pytest
+
+from recalld.adapters.sqlite.database.schema import MIGRATIONS
+from recalld.adapters.sqlite.ledger import job_queue
+from recalld.adapters.sqlite.ledger.job_wakeups import Wakes
+from recalld.adapters.sqlite.ledger.transaction import Pen
+from recalld.domain.caller import Caller
+from recalld.domain.job import Lane, NewJob
+
+EMBED = NewJob("embed", "embed")
+
+
+@pytest.fixture
+def c() -> Iterator[apsw.Connection]:
+    c = apsw.Connection(":memory:")
+    for script in MIGRATIONS.values():
+        c.execute(script).fetchall()
+    yield c
+    c.close()
+
+
+def asked(c: apsw.Connection, job: NewJob, at: float) -> Pen:
+    pen = Pen(c, Caller(), at, "")
+    job_queue.enqueue(pen, job)
+    return pen
+
+
+def row(c: apsw.Connection) -> tuple[object, ...]:
+    return c.execute("SELECT not_before, lane, payload, task FROM job").fetchall()[0]
+
+
+def test_a_job_that_waits_already_is_not_written_again(c: apsw.Connection) -> None:
+    asked(c, EMBED, 10.0)
+    before = c.total_changes()
+    asked(c, EMBED, 20.0)
+    assert c.total_changes() == before
+
+
+def test_workers_are_told_of_a_new_job_alone(c: apsw.Connection) -> None:
+    assert asked(c, EMBED, 10.0).outcome.wakes
+    assert not asked(c, EMBED, 20.0).outcome.wakes
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        (NewJob("embed", "embed", delay_s=1.0), (21.0, "bulk", "{}", "")),
+        (NewJob("embed", "embed", lane=Lane.INTERACTIVE, delay_s=99.0), (50.0, "interactive", "{}", "")),
+        (NewJob("embed", "embed", {"uri": "a"}, delay_s=99.0), (50.0, "bulk", '{"uri": "a"}', "")),
+        (NewJob("embed", "embed", delay_s=99.0, task_id="t1"), (50.0, "bulk", "{}", "t1")),
+    ],
+)
+def test_what_the_later_one_betters_is_taken_and_told(
+    c: apsw.Connection, later: NewJob, expected: tuple[object, ...]
+) -> None:
+    asked(c, NewJob("embed", "embed", delay_s=40.0), 10.0)
+    assert asked(c, later, 20.0).outcome.wakes
+    assert row(c) == expected
+
+
+async def test_delayed_calls_at_about_one_time_are_one() -> None:
+    wakes = Wakes()
+    loop = asyncio.get_running_loop()
+    made: list[float] = []
+    at = loop.call_at
+    loop.call_at = lambda when, *rest, **more: (made.append(when), at(when, *rest, **more))[1]  # type: ignore[method-assign]
+    for _ in range(100):
+        wakes.tell(30.0)
+    assert 1 <= len(made) <= 3

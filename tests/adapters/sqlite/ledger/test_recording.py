@@ -1,0 +1,49 @@
+"""A message is recorded at the same cost, however much was said before."""
+
+from __future__ import annotations
+
+import apsw
+
+from recalld.adapters.sqlite.database.schema import MIGRATIONS
+from recalld.adapters.sqlite.ledger import sessions
+from recalld.adapters.sqlite.ledger.transaction import Pen
+from recalld.domain.caller import Caller
+from recalld.domain.commit import Append, NewMessage
+from recalld.domain.session import Message
+from tests.counted import steps
+
+BESIDE = 600
+
+
+def _store() -> apsw.Connection:
+    c = apsw.Connection(":memory:")
+    for step in sorted(MIGRATIONS):
+        c.execute(MIGRATIONS[step])
+    return c
+
+
+def _say(c: apsw.Connection, session: str, *ids: str) -> Pen:
+    pen = Pen(c, Caller("acme", "ada"), 1.0, "")
+    said = tuple(NewMessage(Message(id_, "user", (), "words"), (), "") for id_ in ids)
+    sessions.append(pen, Append(session, said))
+    return pen
+
+
+def test_what_was_said_before_and_elsewhere_costs_nothing() -> None:
+    c = _store()
+    _say(c, "talk", "m0")
+    alone = steps(c, lambda: _say(c, "talk", "m1"))
+    for number in range(BESIDE):
+        _say(c, "talk", f"more{number}")
+        _say(c, f"session{number}", "m0")
+    assert steps(c, lambda: _say(c, "talk", "m2")) < 2 * alone
+    c.close()
+
+
+def test_the_same_message_twice_is_one() -> None:
+    c = _store()
+    first = _say(c, "talk", "a", "b", "a")
+    again = _say(c, "talk", "b", "c")
+    assert (first.outcome.messages_added, first.outcome.messages_seen) == (2, 1)
+    assert (again.outcome.messages_added, again.outcome.messages_seen) == (1, 1)
+    c.close()
