@@ -1,4 +1,4 @@
-"""Constants of ``rules/weights.Calibration`` from development data.
+"""Constants of ``rules/ranking_params.Calibration`` from development data.
 
     RECALLD_EVAL_DATA=/path/to/folder python -m bench.calibrate [--no-vectors]
 
@@ -16,24 +16,24 @@ from typing import Any
 
 import numpy as np
 
-from bench.recall_lab import SETS, evaluation_home, fill, gather, rowset
+from bench.recall_lab import SETS, evaluation_home, fill, gather, rank_rows
 from recalld.adapters.embedder.static import StaticEmbedder, StaticSettings
-from recalld.rules.rank import fold, rank
-from recalld.rules.weights import DEFAULT
+from recalld.rules.rank import best_per_entry, rank
+from recalld.rules.ranking_params import DEFAULT
 
 DEPTH = 20
 
 
-def examples(bench: Any, kept: list[Any], foreign: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def examples(bench: Any, gathered: list[Any], foreign: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features (total, coverage, closeness) of the top entries, whether relevant, and the question's number."""
     xs, ys, qs = [], [], []
-    for k, (q, _, table, evidence) in enumerate(kept):
+    for k, (q, _, table, evidence) in enumerate(gathered):
         if bench.main is not None and q.category not in bench.main and not foreign:
             continue
-        rows = rowset(table)
+        rows = rank_rows(table)
         ranked = rank(q.text, rows, evidence, DEFAULT)
         coverage, closeness = ranked.coverage, ranked.closeness
-        best = fold(table.node, ranked.total, DEPTH)
+        best = best_per_entry(table.node, ranked.total, DEPTH)
         gold = set() if foreign else set(q.gold)
         xs.append(
             np.column_stack([ranked.total[best], np.full(len(best), coverage), np.full(len(best), closeness or 0.0)])
@@ -113,9 +113,9 @@ async def main() -> None:
         fx, fy, _ = examples(bench, await gather(bench), False)
         own[name] = (fx, fy)
         other = benches[names[(k + 3) % len(names)]]
-        strangers = [q for s, _, _ in other.scopes for q in s.queries][:80]
+        foreign_queries = [q for s, _, _ in other.scopes for q in s.queries][:80]
         for scope, _, _ in bench.scopes:
-            scope.queries[:] = strangers[: max(1, 80 // len(bench.scopes))]
+            scope.queries[:] = foreign_queries[: max(1, 80 // len(bench.scopes))]
         nx, ny, _ = examples(bench, await gather(bench), True)
         for scope, _, _ in bench.scopes:
             scope.queries[:] = queries[scope.id]

@@ -30,10 +30,10 @@ from recalld.domain.caller import Caller
 from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
-from recalld.rules.rank import fold, rank
-from recalld.rules.rowset import Rowset
+from recalld.rules.rank import best_per_entry, rank
+from recalld.rules.rank_features import RankRows
+from recalld.rules.ranking_params import DEFAULT, RankingParams
 from recalld.rules.transcript_header import epoch_of
-from recalld.rules.weights import DEFAULT, Weights
 from recalld.usecases.find import find as find_module
 from recalld.usecases.find.plan import plan
 from recalld.usecases.find.recall import recall, rows_of
@@ -119,36 +119,36 @@ async def embed_all(shelf: Shelf, embedder: Any) -> None:
 
 async def gather(bench: Bench) -> list[tuple[Any, Any, Any, Any]]:
     """Everything a question's ranking needs, so that weights can be tried without searching again."""
-    kept = []
+    gathered = []
     for scope, caller, targets in bench.scopes:
         for q in scope.queries:
-            asked = Query(q.text[:10_000], targets=targets, limit=100)
-            resolved = await bench.ports.catalog.resolve_scope(caller, asked)
-            found = await recall(plan(asked), resolved, bench.ports, deadline_s=60)
+            query = Query(q.text[:10_000], targets=targets, limit=100)
+            resolved = await bench.ports.catalog.resolve_scope(caller, query)
+            found = await recall(plan(query), resolved, bench.ports, deadline_s=60)
             table, evidence = await rows_of(resolved, found, bench.ports)
-            kept.append((q, scope.id, table, evidence))
-    return kept
+            gathered.append((q, scope.id, table, evidence))
+    return gathered
 
 
-def rowset(table: Any) -> Rowset:
-    return Rowset(
+def rank_rows(table: Any) -> RankRows:
+    return RankRows(
         table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
     )
 
 
-def measure(bench: Bench, kept: list[Any], weights: Weights, metrics: Any) -> dict[str, float]:
+def measure(bench: Bench, gathered: list[Any], params: RankingParams, metrics: Any) -> dict[str, float]:
     rows = []
-    for q, _, table, evidence in kept:
+    for q, _, table, evidence in gathered:
         if bench.main is not None and q.category not in bench.main:
             continue
-        ranked = rank(q.text, rowset(table), evidence, weights)
-        best = fold(table.node, ranked.total, 100)
+        ranked = rank(q.text, rank_rows(table), evidence, params)
+        best = best_per_entry(table.node, ranked.total, 100)
         rows.append(metrics.per_query([bench.item_of[n] for n in table.node[best].tolist()], q.gold))
     return {k: metrics.mean(rows, k) for k in ("recall@1", "recall@5", "recall@10", "recall@20", "ndcg@10")}
 
 
 async def measure_find(
-    bench: Bench, metrics: Any, weights: Weights, limit: int = 100
+    bench: Bench, metrics: Any, params: RankingParams, limit: int = 100
 ) -> tuple[dict[str, float], list[float], list[float]]:
     """The whole route, cut and all."""
     rows, wall, cpu = [], [], []
@@ -172,7 +172,7 @@ async def measure_find(
     return {k: metrics.mean(rows, k) for k in ("recall@1", "recall@5", "recall@10", "recall@20", "ndcg@10")}, wall, cpu
 
 
-def parse_weights(text: str) -> Weights:
+def parse_params(text: str) -> RankingParams:
     changes: dict[str, Any] = {}
     for part in filter(None, text.split(",")):
         key, value = part.split("=")
@@ -196,12 +196,12 @@ async def main() -> None:
         t = time.perf_counter()
         bench = await fill(name, x.mode, embedder, loaders)
         filled = time.perf_counter() - t
-        kept = await gather(bench)
+        gathered = await gather(bench)
         chunks = bench.shelf.c.execute("SELECT count(*) FROM chunk").fetchone()[0]
-        each = 1e3 * (time.perf_counter() - t - filled) / len(kept)
+        each = 1e3 * (time.perf_counter() - t - filled) / len(gathered)
         print(f"{name} {x.mode} chunks {chunks} fill {filled:.1f} s, {each:.2f} ms a question")
         for spec in x.set or [""]:
-            got = measure(bench, kept, parse_weights(spec), metrics)
+            got = measure(bench, gathered, parse_params(spec), metrics)
             print("   ", " ".join(f"{k} {v:.4f}" for k, v in got.items()), spec, flush=True)
         if x.find:
             got, wall, cpu = await measure_find(bench, metrics, DEFAULT)

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from recalld.rules.rank import Evidence, fold, idf, rank
-from recalld.rules.rowset import Rowset
+from recalld.rules.rank import Evidence, best_per_entry, idf, rank
+from recalld.rules.rank_features import RankRows
 
 NONE = np.zeros(0, np.int32)
 
 
 def rowset(
     n: int, *, linked: bool = False, speakers: tuple[str, ...] = (), speaker: list[int] | None = None, **more: Any
-) -> Rowset:
+) -> RankRows:
     at = np.arange(n, dtype=np.int32)
-    return Rowset(
+    return RankRows(
         node=more.get("node", np.arange(n)),
         group=np.zeros(n, np.int64) if linked else np.arange(n),
         previous=at - 1 if linked else np.full(n, -1, np.int32),
@@ -120,7 +120,7 @@ def test_no_rows_is_no_error() -> None:
 )
 def test_order_and_score_agree_and_scores_are_chances(cosine: Any, postings: list[tuple[int, int]]) -> None:
     ranked = rank("q", rowset(20, linked=True), evidence(sorted(postings), 20, terms=3, cosine=cosine.tolist()))
-    best = fold(np.arange(20) // 2, ranked.total, 10)
+    best = best_per_entry(np.arange(20) // 2, ranked.total, 10)
     scores = ranked.score(best)
     assert np.all(np.diff(scores) <= 0)
     assert np.all((scores > 0) & (scores < 1))
@@ -136,4 +136,4 @@ def test_an_entry_is_its_best_row_once_and_ties_go_to_the_first(total: Any, most
     expected = {}
     for row in np.argsort(-total, kind="stable").tolist():
         expected.setdefault(entry[row], row)
-    assert fold(entry, total, most).tolist() == list(expected.values())[:most]
+    assert best_per_entry(entry, total, most).tolist() == list(expected.values())[:most]

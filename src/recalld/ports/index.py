@@ -62,7 +62,7 @@ class ChunkTable:
     ``previous``/``next``: row index here of the neighbouring chunk in reading order, -1 if none or not in this table;
     ``length``: number of terms; ``at``: epoch seconds; ``kind``: 0 file, 1 message, 2 directory tier; ``speaker``: small
     integer, the index into ``speakers``, -1 = nobody; ``asks``: ends with a question mark;
-    ``kept``: what was derived from this very table, worth keeping with it.
+    ``cache``: what was derived from this very table, worth keeping with it.
     """
 
     ids: Ids
@@ -77,7 +77,7 @@ class ChunkTable:
     speaker: Rows
     asks: NDArray[np.bool_]
     speakers: tuple[str, ...]
-    kept: dict[str, Any] = field(default_factory=dict, compare=False)
+    cache: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .rowset import Floats, Prepared, Rows, Rowset, prepare
-from .weights import DEFAULT, LEXICAL_ONLY, WITH_VECTORS, Weights
+from .rank_features import Floats, RankRows, RowFeatures, Rows, prepare
+from .ranking_params import DEFAULT, LEXICAL_ONLY, WITH_VECTORS, RankingParams
 
-_ABOUT_ASSISTANT = re.compile(
+_ASSISTANT_REFERENCE = re.compile(
     r"\byou (?:\w+ )?(?:said|told|gave|suggest|recommend|mention|provid|list|explain|share|wrote|help)"
     r"|\b(?:did|had|have) you\b|\byour (?:suggest|recommend|list|answer|advice|respon)",
     re.IGNORECASE,
@@ -71,41 +71,41 @@ def idf(document_frequency: NDArray[np.float32], chunks: int) -> Floats:
 
 
 def rank(
-    query: str, rows: Rowset, found: Evidence, weights: Weights = DEFAULT, prepared: Prepared | None = None
+    query: str, rows: RankRows, found: Evidence, params: RankingParams = DEFAULT, features: RowFeatures | None = None
 ) -> Ranked:
-    """Score every row. Empty evidence gives zeros; equal rows get equal scores. ``prepared``: of these rows and weights,
+    """Score every row. Empty evidence gives zeros; equal rows get equal scores. ``features``: of these rows and weights,
     made before (None: made here).
 
     The whole of it is a few dozen passes over the rows. Each gives the interpreter up and takes it back, which beside other
     threads costs more than the pass: one more is worth avoiding.
     """
-    known = prepared or prepare(rows, weights)
-    lexical = _bm25(rows, found, known, weights)
+    features = features or prepare(rows, params)
+    lexical = _bm25(rows, found, features, params)
     most = float(lexical.max(initial=0.0))
     fused = _scaled(lexical, 0.0, most)
     near = None
     if found.cosine is None:
         dense = np.full(len(rows.node), found.floor)
     else:
-        dense = _blend(found.cosine, found, known)
+        dense = _blend(found.cosine, found, features)
         # A lone row has no span of its own: the model's floor stands in for the worst one.
         low = float(dense.min(initial=found.floor))
         high = float(dense.max(initial=low))
-        fused += _scaled(dense, low, high, weights.dense)
+        fused += _scaled(dense, low, high, params.dense)
         near = (max(high, found.floor) - found.floor) / (found.ceiling - found.floor)
     fused = _scaled(fused, 0.0, float(fused.max(initial=0.0)))
-    group = known.best_of_group(fused) * weights.group_share
-    bonus = _bonus(query, rows, known, weights)
+    group = features.best_of_group(fused) * params.group_share
+    bonus = _bonus(query, rows, features, params)
     if len(found.phrase):
         bonus = bonus.copy()
-        bonus[found.phrase] += weights.phrase
+        bonus[found.phrase] += params.phrase
     total = fused + group
     total += bonus
-    best = most / max((weights.k1 + 1) * float(found.idf.sum()), 1e-9)
+    best = most / max((params.k1 + 1) * float(found.idf.sum()), 1e-9)
     return Ranked(lexical, dense, group, bonus, total, best, near)
 
 
-def fold(entry: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64]:
+def best_per_entry(entry: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64]:
     """Rows of the best chunk of each entry, best first, at most ``most``; ties: the smaller row."""
     if not len(entry):
         return np.zeros(0, np.int64)
@@ -143,36 +143,36 @@ def _bars(total: Floats, most: int) -> Iterator[float]:
     yield least
 
 
-def _bm25(rows: Rowset, found: Evidence, known: Prepared, weights: Weights) -> Floats:
+def _bm25(rows: RankRows, found: Evidence, features: RowFeatures, params: RankingParams) -> Floats:
     n, terms = len(rows.node), len(found.idf)
     if not len(found.row):
         return np.zeros(n)
-    kin, base = known.kin, found.term.astype(np.int64) * (n + 1)
+    neighbours, base = features.neighbours, found.term.astype(np.int64) * (n + 1)
     cell, count = base + found.row, found.count.astype(np.float64)
-    worth = found.idf * (weights.k1 + 1)
-    place = kin.place[found.row]
+    worth = found.idf * (params.k1 + 1)
+    place = neighbours.place[found.row]
     has = np.flatnonzero(place >= 0)
     if len(has):
         # A posting also counts for the rows that have its row as a neighbour: what lies ahead of it has it behind.
-        cell = np.concatenate([cell, (kin.near[place[has]] + base[has, None]).ravel()])
-        count = np.concatenate([count, (count[has, None] * kin.given).ravel()])
+        cell = np.concatenate([cell, (neighbours.near[place[has]] + base[has, None]).ravel()])
+        count = np.concatenate([count, (count[has, None] * neighbours.outgoing).ravel()])
     if TABLE_SHARE * len(cell) > terms * n:
         table = _summed(cell, count, terms * (n + 1)).reshape(terms, n + 1)[:, :n]
-        return np.asarray(worth @ (table / (table + known.norm)), np.float64)
+        return np.asarray(worth @ (table / (table + features.norm)), np.float64)
     if len(has):  # a row is reached on several ways: each cell once, and not the place of those who are not there
         cell, at = np.unique(cell, return_inverse=True)
         count = _summed(at, count, len(cell))
         there = np.flatnonzero(cell % (n + 1) < n)
         cell, count = cell[there], count[there]
     row = cell % (n + 1)
-    return _summed(row, count / (count + known.norm[row]) * worth[cell // (n + 1)], n)
+    return _summed(row, count / (count + features.norm[row]) * worth[cell // (n + 1)], n)
 
 
 def _summed(at: NDArray[np.int64], values: Floats, size: int) -> Floats:
     return np.asarray(np.bincount(at, values, minlength=size), np.float64)
 
 
-def _blend(cosine: NDArray[np.float32], found: Evidence, known: Prepared) -> Floats:
+def _blend(cosine: NDArray[np.float32], found: Evidence, features: RowFeatures) -> Floats:
     """Cosines with the mixture of each row's vector and its neighbours', had it been made. A row that has no vector yet
     gets what an average row has."""
     own = np.append(cosine.astype(np.float64), 0.0)
@@ -180,7 +180,7 @@ def _blend(cosine: NDArray[np.float32], found: Evidence, known: Prepared) -> Flo
         missing = np.flatnonzero(np.isnan(own))
         own[missing] = 0.0
         own[missing] = float(own.sum()) / found.vector_count if found.vector_count else found.floor
-    return np.asarray(known.kin.mixed(own) / known.vector_norm, np.float64)
+    return np.asarray(features.neighbours.blended(own) / features.vector_norm, np.float64)
 
 
 def _scaled(score: Floats, low: float, high: float, weight: float = 1.0) -> Floats:
@@ -191,15 +191,15 @@ def _scaled(score: Floats, low: float, high: float, weight: float = 1.0) -> Floa
     return (score if low == 0.0 else score - low) * (weight / span)
 
 
-def _bonus(query: str, rows: Rowset, known: Prepared, weights: Weights) -> Floats:
+def _bonus(query: str, rows: RankRows, features: RowFeatures, params: RankingParams) -> Floats:
     """If the question names exactly one of those who talk, that person's turns gain. With an assistant what is remembered
     is what the user said, unless the question is about the assistant's words. Otherwise never above 0, so that talk has
     no lead over files."""
-    asked = "assistant" if known.role_talks and _ABOUT_ASSISTANT.search(query) else "user"
-    bonus = known.prior_for[asked]
-    named = [k for k, name in enumerate(rows.speakers) if not known.is_role[k] and _names(query, name)]
+    role = "assistant" if features.has_roles and _ASSISTANT_REFERENCE.search(query) else "user"
+    bonus = features.prior_for[role]
+    named = [k for k, name in enumerate(rows.speakers) if not features.is_role[k] and _names(query, name)]
     if len(named) == 1:
-        bonus = bonus + weights.speaker * (rows.speaker == named[0])
+        bonus = bonus + params.speaker * (rows.speaker == named[0])
     return bonus
 
 

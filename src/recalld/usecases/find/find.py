@@ -12,8 +12,8 @@ from recalld.domain.query import Query
 from recalld.ports.bundle import Ports, no_linger
 from recalld.ports.index import ChunkTable, Ids, SearchScope
 from recalld.rules.filters import check_heeded
-from recalld.rules.rank import Ranked, fold, rank
-from recalld.rules.weights import CUT, DEFAULT
+from recalld.rules.rank import Ranked, best_per_entry, rank
+from recalld.rules.ranking_params import CUT, DEFAULT
 
 from .answer import hits_of
 from .plan import plan
@@ -71,7 +71,7 @@ async def _find(query: Query, caller: Caller, ports: Ports, begun: float, deadli
     rows, entry, prepared = await ready(table, ports, end=ranked_by)
     ranked = rank(query.text, rows, evidence, DEFAULT, prepared)
     cut = CUT if query.score_min is None else query.score_min
-    best = fold(entry, ranked.total, query.limit + SPARE)
+    best = best_per_entry(entry, ranked.total, query.limit + SPARE)
     best = best[ranked.score(best) > cut]
     stage("rank", f"{len(best)} entries above {cut:g}")
     hits, unread = await _load(best, query.limit, scope, table, ranked, ports, end - spare / 4)

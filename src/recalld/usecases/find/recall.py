@@ -27,8 +27,8 @@ from recalld.ports.index import (
 )
 from recalld.ports.maintenance import LEXICON, VECTORS
 from recalld.rules.rank import Evidence, idf
-from recalld.rules.rowset import Prepared, Rowset, prepare
-from recalld.rules.weights import DEFAULT
+from recalld.rules.rank_features import RankRows, RowFeatures, prepare
+from recalld.rules.ranking_params import DEFAULT
 
 from .plan import Plan
 
@@ -173,27 +173,27 @@ async def rows_of(scope: SearchScope, found: Found, ports: Ports, *, end: float)
     return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
 
 
-async def ready(table: ChunkTable, ports: Ports, *, end: float) -> tuple[Rowset, Ids, Prepared]:
+async def ready(table: ChunkTable, ports: Ports, *, end: float) -> tuple[RankRows, Ids, RowFeatures]:
     """A table's rows as ranking wants them, and which entry each belongs to: made once for each table however many ask of it.
 
     Where no thread computes them in time they are made here, a moment of the loop for one table: nothing else is needed.
     """
-    kept: tuple[Rowset, Ids, Prepared] | None = table.kept.get("rank")
+    kept: tuple[RankRows, Ids, RowFeatures] | None = table.cache.get("rank")
     if kept is not None:
         return kept
     try:
-        async with asyncio.timeout_at(end), table.kept.setdefault("turn", asyncio.Lock()):
-            kept = table.kept.get("rank")
+        async with asyncio.timeout_at(end), table.cache.setdefault("turn", asyncio.Lock()):
+            kept = table.cache.get("rank")
             if kept is None:
                 kept = await ports.compute.run(_made_ready, table)
     except (Busy, TimeoutError):
-        kept = table.kept.get("rank") or _made_ready(table)
-    table.kept["rank"] = kept
+        kept = table.cache.get("rank") or _made_ready(table)
+    table.cache["rank"] = kept
     return kept
 
 
-def _made_ready(table: ChunkTable) -> tuple[Rowset, Ids, Prepared]:
-    rows = Rowset(
+def _made_ready(table: ChunkTable) -> tuple[RankRows, Ids, RowFeatures]:
+    rows = RankRows(
         table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
     )
     # A directory's tiers are entries of their own; of everything else the best chunk stands for the whole.

@@ -12,7 +12,7 @@ from recalld.domain.hit import Answer, Hit
 from recalld.domain.query import Query
 from recalld.ports.bundle import Ports
 from recalld.ports.reranker import Reranker
-from recalld.rules.weights import CUT
+from recalld.rules.ranking_params import CUT
 
 from .find import find
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .ranking_params import RankingParams
 from .transcript_header import ROLES
-from .weights import Weights
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
-class Rowset:
+class RankRows:
     """Rows to rank, without the query. Columns as in ``ports.index.ChunkTable``."""
 
     node: NDArray[np.int64]
@@ -29,39 +29,39 @@ class Rowset:
 
 
 @dataclass(frozen=True, slots=True)
-class Kin:
+class Neighbours:
     """Who counts as whose neighbour. ``rows``: those who have one, ascending; ``place``: of every row, where it stands there, -1
     if it does not; ``near``: of each of ``rows``, the rows 1, 2, ... places after it, then those before it, n where there is
-    none. ``given[k]``: how much of its evidence counts for its ``near[k]`` too; ``taken[k]``: how much of that one's for it.
+    none. ``outgoing[k]``: how much of its evidence counts for its ``near[k]`` too; ``incoming[k]``: how much of that one's for it.
     So a store of short files costs nothing here."""
 
     rows: NDArray[np.int64]
     place: NDArray[np.int64]
     near: NDArray[np.int64]
-    given: Floats
-    taken: Floats
+    outgoing: Floats
+    incoming: Floats
 
-    def mixed(self, column: Floats) -> Floats:
+    def blended(self, column: Floats) -> Floats:
         """What each row has, and what it takes of its neighbours'. ``column``: with a zero more than there are rows, changed."""
         if len(self.rows):
-            column[self.rows] += column[self.near] @ self.taken
+            column[self.rows] += column[self.near] @ self.incoming
         return column[:-1]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class RowFeatures:
     """Derived from a rowset and weights alone, worth keeping as long as both.
 
     ``norm``: BM25's length norm; ``vector_norm``: length of the mixed vector; ``prior_for``: what a row is worth whatever is
     asked of the user's words, and of the assistant's; ``member``: number of each row's group.
     """
 
-    kin: Kin
+    neighbours: Neighbours
     norm: Floats
     vector_norm: Floats
     prior_for: dict[str, Floats]
     is_role: NDArray[np.bool_]
-    role_talks: bool
+    has_roles: bool
     member: NDArray[np.int64]
     groups: int
 
@@ -74,51 +74,51 @@ class Prepared:
         return best[self.member]
 
 
-def prepare(rows: Rowset, weights: Weights) -> Prepared:
+def prepare(rows: RankRows, params: RankingParams) -> RowFeatures:
     """Neighbours, norms, priors and groups of these rows."""
     n = len(rows.node)
-    kin = _kin(rows, weights)
+    neighbours = _neighbours(rows, params)
     _, member = np.unique(rows.group, return_inverse=True)
     is_role = np.array([name in ROLES for name in rows.speakers] + [False])
     role_rows = is_role[rows.speaker]
     length = rows.length.astype(np.float64)
-    blended = kin.mixed(np.append(length, 0.0))
-    there = kin.near < n
+    blended = neighbours.blended(np.append(length, 0.0))
+    exists = neighbours.near < n
     share, square = np.ones(n), np.ones(n)
-    share[kin.rows] += there @ kin.taken
-    square[kin.rows] += there @ kin.taken**2
+    share[neighbours.rows] += exists @ neighbours.incoming
+    square[neighbours.rows] += exists @ neighbours.incoming**2
     people = (rows.speaker >= 0) & ~role_rows
-    words = np.minimum(np.log1p(length), np.log1p(weights.length_terms)) / np.log1p(weights.length_terms)
-    return Prepared(
-        kin,
-        weights.k1 * (1 - weights.b + weights.b * blended / max(float(blended.mean()) if n else 1.0, 1e-9)),
-        np.sqrt(square + weights.dense_kin * (share * share - square)),
-        _priors(rows, role_rows, np.where(people, weights.length * (words - 1) - weights.asks * rows.asks, 0.0), weights),
+    words = np.minimum(np.log1p(length), np.log1p(params.length_terms)) / np.log1p(params.length_terms)
+    return RowFeatures(
+        neighbours,
+        params.k1 * (1 - params.b + params.b * blended / max(float(blended.mean()) if n else 1.0, 1e-9)),
+        np.sqrt(square + params.neighbour_similarity * (share * share - square)),
+        _priors(rows, role_rows, np.where(people, params.length * (words - 1) - params.asks * rows.asks, 0.0), params),
         is_role, bool(role_rows.any()), member, int(member.max(initial=-1)) + 1,
     )  # fmt: skip
 
 
-def _priors(rows: Rowset, role_rows: NDArray[np.bool_], prior: Floats, weights: Weights) -> dict[str, Floats]:
+def _priors(rows: RankRows, role_rows: NDArray[np.bool_], prior: Floats, params: RankingParams) -> dict[str, Floats]:
     """Where an assistant talks, what the other one said is worth less."""
     if not role_rows.any():
         return dict.fromkeys(("user", "assistant"), prior)
     at = {name: rows.speakers.index(name) if name in rows.speakers else -2 for name in ("user", "assistant")}
-    return {name: prior - weights.role * (role_rows & (rows.speaker != number)) for name, number in at.items()}
+    return {name: prior - params.role * (role_rows & (rows.speaker != number)) for name, number in at.items()}
 
 
-def _kin(rows: Rowset, weights: Weights) -> Kin:
-    n, depth = len(rows.node), max(len(weights.back), len(weights.ahead))
-    back, ahead = ([*shares, *[0.0] * depth][:depth] for shares in (weights.back, weights.ahead))
+def _neighbours(rows: RankRows, params: RankingParams) -> Neighbours:
+    n, depth = len(rows.node), max(len(params.back), len(params.ahead))
+    back, ahead = ([*shares, *[0.0] * depth][:depth] for shares in (params.back, params.ahead))
     some = np.flatnonzero((rows.previous >= 0) | (rows.next >= 0))
     place = np.full(n, -1)
     place[some] = np.arange(len(some))
     columns = []
     for step in (rows.next, rows.previous):
-        way = np.append(step, -1).astype(np.int64)
-        way[way < 0] = n
+        link = np.append(step, -1).astype(np.int64)
+        link[link < 0] = n
         at = some
         for _ in range(depth):
-            at = way[at]
+            at = link[at]
             columns.append(at)
     # Who comes after a row takes of it as of one who was there before.
-    return Kin(some, place, np.stack(columns, axis=1), np.array([*back, *ahead]), np.array([*ahead, *back]))
+    return Neighbours(some, place, np.stack(columns, axis=1), np.array([*back, *ahead]), np.array([*ahead, *back]))

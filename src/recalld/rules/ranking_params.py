@@ -10,7 +10,7 @@ CUT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class RankingParams:
     """``back``/``ahead``: how much of the neighbours 1..4 places before and after a chunk also counts as its own.
 
     Everything below ``dense`` is on the scale of the fused evidence, whose best chunk has 1.
@@ -21,7 +21,7 @@ class Weights:
     k1: float = 1.2
     b: float = 0.75
     dense: float = 1.0
-    dense_kin: float = 0.5
+    neighbour_similarity: float = 0.5
     """How alike neighbouring chunks' vectors are taken to be when their mixture is brought to unit length."""
     group_share: float = 0.2
     speaker: float = 0.2
@@ -44,6 +44,6 @@ class Calibration:
     closeness: float
 
 
-DEFAULT = Weights()
+DEFAULT = RankingParams()
 WITH_VECTORS = Calibration(-3.5509, 1.7912, 0.8447, 0.5858)
 LEXICAL_ONLY = Calibration(-3.5407, 1.8881, 1.8109, 0.0)
