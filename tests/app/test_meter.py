@@ -8,7 +8,7 @@ from recalld.adapters.clock.memory import MemoryClock
 from recalld.app.meter import Meter
 from recalld.domain.errors import Busy
 from recalld.domain.policy import DayPolicy
-from recalld.usecases.upkeep.bill import DAY
+from recalld.usecases.maintenance.bill import DAY
 
 
 @pytest.fixture

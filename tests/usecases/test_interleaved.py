@@ -33,7 +33,7 @@ from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.ports.bundle import Ports
-from recalld.usecases.skill.look import SkillView
+from recalld.usecases.skill.queries import SkillView
 from tests.harness import Harness
 from tests.interleaving import Gate, gated
 
@@ -201,14 +201,14 @@ OTHERWISE = {
     "Workspace.search": "as find",
     "Workspace.assemble": "as find; what it writes is NoteRecall, one operation",
     "Workspace.task": "one read",
-    "Workspace.cancel": "one operation of the writer; tests/usecases/upkeep/test_cancel.py",
+    "Workspace.cancel": "one operation of the writer; tests/usecases/maintenance/test_cancel.py",
     "Workspace.wait": "waits for others by its nature",
     "AdminVerbs.make_account": "one operation, then the first member's folders",
     "AdminVerbs.accounts": "one read of all accounts, those of other cases among them",
     "AdminVerbs.remove_account": "as remove_member",
     "AdminVerbs.set_role": "one operation of the writer",
     "FigureVerbs.pieces": "one page of the index",
-    "SkillVerbs.keep": "what add calls",
+    "SkillVerbs.store": "what add calls",
     "SkillVerbs.packages": "does not touch the store",
     "SkillVerbs.usable": "does not touch the store",
     "SkillVerbs.of_answer": "reads what find gave",
@@ -216,7 +216,7 @@ OTHERWISE = {
     "TalkVerbs.tool_result": "one read of what never changes",
     "TalkVerbs.search_tool_result": "one read of what never changes",
     **dict.fromkeys(
-        (f"PackVerbs.{name}" for name in ("export", "backup", "bring", "restore")),
+        (f"PackVerbs.{name}" for name in ("export", "backup", "import_pack", "restore")),
         "many commits or reads by design; tests/usecases/pack/test_interrupted.py",
     ),
     **dict.fromkeys(

@@ -15,7 +15,7 @@ from recalld.ports.bundle import Ports
 from recalld.rules.glob import compile_glob
 from recalld.rules.keys import compose, derived
 from recalld.rules.roles import check_governs, check_root, check_user_name
-from recalld.usecases.members.leave import begin
+from recalld.usecases.members.delete_member import begin_deletion
 
 MEMBERS_PAGE = 10_000
 SECRET_BYTES = 32
@@ -151,7 +151,7 @@ class AdminVerbs:
 
     async def _remove(self, account: str, user: str) -> Removal:
         try:
-            return Removal(account, user, await begin(account, user, self._caller, self._ports))
+            return Removal(account, user, await begin_deletion(account, user, self._caller, self._ports))
         except Conflict as begun:
             task = begun.details.get("task_id")
             if not isinstance(task, str):

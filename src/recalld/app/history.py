@@ -17,7 +17,7 @@ from recalld.rules.memory_footer import strip
 from recalld.rules.snapshots import place, tracked
 from recalld.usecases.history import undo as undoing
 from recalld.usecases.history import versions as past
-from recalld.usecases.tree.shape import text_of
+from recalld.usecases.tree.prepare import text_of
 
 LIMIT_MAX = 1_000
 

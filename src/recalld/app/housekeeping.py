@@ -14,9 +14,9 @@ from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Spent, Usage
 from recalld.rules.breaker import Circuit
-from recalld.usecases.session.auto import scan_idle
-from recalld.usecases.upkeep.bill import DAY, USED_UP
-from recalld.usecases.upkeep.enrich import take_up
+from recalld.usecases.maintenance.bill import DAY, USED_UP
+from recalld.usecases.maintenance.enrich import take_up
+from recalld.usecases.session.auto_commit import enqueue_idle
 
 from .care import StoreCare
 from .config import Config
@@ -104,7 +104,7 @@ class Housekeeping:
 
     async def _put_idle_away(self) -> None:
         try:
-            await scan_idle(self._ports)
+            await enqueue_idle(self._ports)
         except (Busy, Upstream) as late:
             log.info("idle sessions wait for the next round", error=str(late))
 

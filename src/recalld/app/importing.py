@@ -61,7 +61,7 @@ class Importing(ABC):
         longer has removed; anything else gets a place of its own. ``keep_source`` False: ``upload`` is deleted when the import
         has ended. ``unwrap``: a zip's only folder, if it has the zip's name, is the top. The rest: ``usecases/add/accept.Wish``."""
         choice = Choice(name or upload.name, tuple(include), tuple(exclude), tuple(ignore_dirs), unwrap)
-        wish = adding.Wish(
+        request = adding.ImportRequest(
             upload,
             choice,
             to,
@@ -79,7 +79,7 @@ class Importing(ABC):
             incomplete,
             as_file,
         )
-        added = await adding.accept(wish, self.caller, self._ports)
+        added = await adding.accept(request, self.caller, self._ports)
         if not wait:
             return added
         await self.wait(timeout_s=timeout_s, task_id=added.task_id)

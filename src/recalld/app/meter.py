@@ -12,7 +12,7 @@ from recalld.domain.commit import CountCost
 from recalld.domain.errors import Busy
 from recalld.domain.policy import DayPolicy
 from recalld.ports.clock import Clock
-from recalld.usecases.upkeep.bill import DAY, USED_UP, until_tomorrow
+from recalld.usecases.maintenance.bill import DAY, USED_UP, until_tomorrow
 
 
 class Meter:

@@ -8,15 +8,15 @@ from typing import TypeVar
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
-from recalld.domain.pack import Brought, OnConflict, VectorMode
+from recalld.domain.pack import ImportedPack, OnConflict, VectorMode
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
-from recalld.usecases.pack import bring as bringing
 from recalld.usecases.pack import export as exporting
+from recalld.usecases.pack import import_ as importing
 from recalld.usecases.pack.export import Packed
 from recalld.usecases.pack.fetch import Fetched, fetch
-from recalld.usecases.tree.alias import following
+from recalld.usecases.tree.alias import read_with_alias
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -37,27 +37,29 @@ class PackVerbs:
         """All of the account. Raises ``Denied`` for a plain user."""
         return await exporting.backup(self._caller, self._ports, vectors=include_vectors)
 
-    async def bring(self, pack: Path, parent: str, *, on_conflict: str = "fail", vector_mode: str = "auto") -> Brought:
+    async def import_pack(
+        self, pack: Path, parent: str, *, on_conflict: str = "fail", vector_mode: str = "auto"
+    ) -> ImportedPack:
         """Import a pack below ``parent`` under its root's name. Raises ``Invalid`` for what does not verify and
         ``Conflict``, both before anything is changed."""
-        wish = self._wish(pack, on_conflict, vector_mode)
-        return await bringing.bring(wish, self._uri(parent), self._caller, self._ports)
+        request = self._request(pack, on_conflict, vector_mode)
+        return await importing.import_pack(request, self._uri(parent), self._caller, self._ports)
 
-    async def restore(self, pack: Path, *, on_conflict: str = "fail", vector_mode: str = "auto") -> Brought:
-        """Put a backup back. Raises as ``bring`` does, and ``Denied`` for a plain user."""
-        return await bringing.restore(self._wish(pack, on_conflict, vector_mode), self._caller, self._ports)
+    async def restore(self, pack: Path, *, on_conflict: str = "fail", vector_mode: str = "auto") -> ImportedPack:
+        """Put a backup back. Raises as ``import_pack`` does, and ``Denied`` for a plain user."""
+        return await importing.restore(self._request(pack, on_conflict, vector_mode), self._caller, self._ports)
 
     async def fetch(self, uri: str) -> Fetched:
         """One file as it is stored, piece by piece. Raises ``NotFound``, ``Invalid`` for a directory, and ``Denied``."""
-        return await following(
+        return await read_with_alias(
             self._uri(uri), lambda at: fetch(at, self._caller, self._ports), self._caller, self._ports
         )
 
     def _uri(self, text: str) -> Uri:
         return resolve(text, self._caller, self._ports.clock.now())
 
-    def _wish(self, pack: Path, on_conflict: str, vector_mode: str) -> bringing.Wish:
-        return bringing.Wish(
+    def _request(self, pack: Path, on_conflict: str, vector_mode: str) -> importing.PackImportRequest:
+        return importing.PackImportRequest(
             pack, _word(OnConflict, on_conflict, "on_conflict"), _word(VectorMode, vector_mode, "vector_mode")
         )
 

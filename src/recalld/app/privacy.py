@@ -12,8 +12,8 @@ from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
 from recalld.rules.privacy import REASON_CHARS_MAX
 from recalld.usecases.privacy import fields as by_field
-from recalld.usecases.privacy import keep
-from recalld.usecases.privacy.keep import PrivacyWish, place_of
+from recalld.usecases.privacy import store
+from recalld.usecases.privacy.store import PrivacyUpdate, place_of
 
 
 class PrivacyVerbs:
@@ -26,23 +26,23 @@ class PrivacyVerbs:
 
     async def categories(self) -> list[str]:
         """Categories that hold something, by name."""
-        return await keep.names_below(place_of(self._caller), self._caller, self._ports)
+        return await store.names_below(place_of(self._caller), self._caller, self._ports)
 
     async def targets(self, category: str) -> list[str]:
         """The keys of a category, by name."""
-        return await keep.names_below(place_of(self._caller, category), self._caller, self._ports)
+        return await store.names_below(place_of(self._caller, category), self._caller, self._ports)
 
     async def config(self, category: str, key: str) -> PrivacyConfig:
         """A document with its active version."""
-        return await keep.config_of(place_of(self._caller, category, key), self._caller, self._ports)
+        return await store.config_of(place_of(self._caller, category, key), self._caller, self._ports)
 
     async def versions(self, category: str, key: str) -> list[int]:
         """Its versions, oldest first."""
-        return await keep.versions_of(place_of(self._caller, category, key), self._caller, self._ports)
+        return await store.versions_of(place_of(self._caller, category, key), self._caller, self._ports)
 
     async def version(self, category: str, key: str, number: int) -> PrivacyVersion:
         """One version."""
-        return await keep.version(place_of(self._caller, category, key), number, self._caller, self._ports)
+        return await store.version(place_of(self._caller, category, key), number, self._caller, self._ports)
 
     async def upsert(
         self,
@@ -62,8 +62,8 @@ class PrivacyVerbs:
                 remedy=f"at most {REASON_CHARS_MAX} characters",
                 details={"field": "change_reason"},
             )
-        wish = PrivacyWish(values, change_reason, labels, merge)
-        return await keep.upsert(place_of(self._caller, category, key), wish, self._caller, self._ports)
+        update = PrivacyUpdate(values, change_reason, labels, merge)
+        return await store.upsert(place_of(self._caller, category, key), update, self._caller, self._ports)
 
     async def tree(self, category: str = "") -> list[tuple[PrivacyConfig, tuple[PrivacyField, ...]]]:
         """Every document (of a category) with its fields, by name."""
@@ -93,8 +93,8 @@ class PrivacyVerbs:
     async def remove_field(self, category: str, key: str, name: str) -> PrivacyConfig:
         """Add a version without this field and put it in force."""
         config, found = await self.field(category, key, name)
-        wish = PrivacyWish({}, f"removed {found.name}"[:REASON_CHARS_MAX], without=found.name)
-        return await keep.upsert(place_of(self._caller, category, key), wish, self._caller, self._ports)
+        update = PrivacyUpdate({}, f"removed {found.name}"[:REASON_CHARS_MAX], without=found.name)
+        return await store.upsert(place_of(self._caller, category, key), update, self._caller, self._ports)
 
     async def remove(self, category: str, key: str) -> None:
         """Delete a document with all its versions."""
@@ -110,4 +110,4 @@ class PrivacyVerbs:
 
     async def activate(self, category: str, key: str, number: int) -> PrivacyConfig:
         """Put another version in force."""
-        return await keep.activate(place_of(self._caller, category, key), number, self._caller, self._ports)
+        return await store.activate(place_of(self._caller, category, key), number, self._caller, self._ports)

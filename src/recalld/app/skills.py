@@ -10,15 +10,24 @@ from typing import Any
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.hit import Answer
-from recalld.domain.skill import Finding, Skill, SkillFacts, SkillGone, SkillHit, SkillKept, SkillPackage, SkillShown
+from recalld.domain.skill import (
+    DeletedSkill,
+    Finding,
+    Skill,
+    SkillDetails,
+    SkillFacts,
+    SkillHit,
+    SkillPackage,
+    StoredSkill,
+)
 from recalld.domain.uri import Uri, bad_uri
 from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
 from recalld.rules.skill import checked_skill, read_skill, skill_name
 from recalld.rules.skill_defaults import completed
-from recalld.usecases.skill import take
-from recalld.usecases.skill.keep import SkillWish, keep, remove_skill
-from recalld.usecases.skill.look import SkillView, find_skill, list_skills, show_skill, skills_of_hits
+from recalld.usecases.skill import parse
+from recalld.usecases.skill.queries import SkillView, find_skill, list_skills, show_skill, skills_of_hits
+from recalld.usecases.skill.store import SkillInput, remove_skill, store_skill
 
 from .locations import LocationVerbs
 
@@ -58,27 +67,27 @@ class SkillVerbs:
         source: Mapping[str, Any] | None = None,
         watched: bool = False,
         keep_source: bool = True,
-    ) -> SkillKept:
+    ) -> StoredSkill:
         """Store a skill: ``data`` is a SKILL.md or an object that says the same, ``upload`` a folder, a zip or a file
         (``filename``: what it was sent as). One of that name is replaced with all its files. ``update``: the name of a
         skill that is there and keeps its name. ``watched``: leave a task. ``keep_source`` False: ``upload`` is deleted."""
         match data, upload:
             case None, Path():
-                package = await take.of_upload(upload, filename, self._ports)
+                package = await parse.of_upload(upload, filename, self._ports)
             case ((str() | dict()), None):
-                package = take.of_data(data)
+                package = parse.of_data(data)
             case _:
                 raise Invalid(
                     "one of data and temp_file_id is needed",
                     remedy="send a SKILL.md as data, or upload a zip first",
                     details={"field": "data"},
                 )
-        kept = await self.keep(package, target_uri=target_uri, update=update, source=source, watched=watched)
+        kept = await self.store(package, target_uri=target_uri, update=update, source=source, watched=watched)
         if upload is not None and not keep_source:
-            await take.discard(upload, self._ports)
+            await parse.discard(upload, self._ports)
         return kept
 
-    async def keep(
+    async def store(
         self,
         package: SkillPackage,
         *,
@@ -86,24 +95,24 @@ class SkillVerbs:
         update: str = "",
         source: Mapping[str, Any] | None = None,
         watched: bool = False,
-    ) -> SkillKept:
+    ) -> StoredSkill:
         """Store a skill that was taken (see ``add``), where its caller has chosen that skills go if no place is named."""
         if update:
             root = (await self._named(update, target_uri)).root
         else:
             place = target_uri or (await LocationVerbs(self._ports, self._caller).locations()).skill_uri
             root = self.roots(place)[0]
-        return await keep(SkillWish(package, root, update, source, watched), self._caller, self._ports)
+        return await store_skill(SkillInput(package, root, update, source, watched), self._caller, self._ports)
 
     async def packages(self, folder: Path, name: str = "", *, chosen: Sequence[str] = ()) -> dict[str, SkillPackage]:
         """The skills in a folder or a zip on this machine, by the folder each lies in; those ``chosen`` by name (() = all).
         Raises ``Invalid`` for a name none of them has."""
-        found = await take.of_folder(folder, name, self._ports)
+        found = await parse.of_folder(folder, name, self._ports)
         return await self._ports.compute.run(_chosen, found, chosen)
 
     def package(self, data: str | dict[str, Any]) -> SkillPackage:
         """A skill that came as its text, or as an object that says the same."""
-        return take.of_data(data)
+        return parse.of_data(data)
 
     async def usable(self, package: SkillPackage) -> SkillFacts:
         """The facts of a skill that was taken. Raises ``Invalid`` (``SKILL_INVALID``)."""
@@ -113,11 +122,11 @@ class SkillVerbs:
         """What a search found, skill by skill, best first."""
         return await skills_of_hits(answer.hits, self.roots(target_uri), limit, self._caller, self._ports)
 
-    async def show(self, name: str, view: SkillView, target_uri: str = "") -> SkillShown:
+    async def show(self, name: str, view: SkillView, target_uri: str = "") -> SkillDetails:
         """One skill. Raises ``NotFound``."""
         return await show_skill(await self._named(name, target_uri), view, self._caller, self._ports)
 
-    async def remove(self, name: str, target_uri: str = "") -> SkillGone:
+    async def remove(self, name: str, target_uri: str = "") -> DeletedSkill:
         """Delete a skill; with the caller's own go the private values kept for it. Raises ``NotFound``."""
         skill = await self._named(name, target_uri)
         own = skill.root == self._own
@@ -129,7 +138,7 @@ class SkillVerbs:
     ) -> tuple[SkillFacts | None, tuple[Finding, ...]]:
         """The facts of a SKILL.md (None if it cannot be used) and everything there is to say about it. What adding it (from a
         folder ``called`` so) would complete is advice."""
-        return await self._ports.compute.run(_judged, take.text_of(data), called)
+        return await self._ports.compute.run(_judged, parse.text_of(data), called)
 
     async def _named(self, name: str, target_uri: str) -> Skill:
         return await find_skill(self.roots(target_uri), skill_name(name), self._caller, self._ports)

@@ -17,7 +17,7 @@ from recalld.rules.snapshots import (
     check_words,
     place,
 )
-from recalld.usecases.snapshot import compare, ignore, look, record, restore
+from recalld.usecases.snapshot import compare, create, ignore, queries, restore
 
 LOG_MAX = 1_000
 AUTHOR_NAME, AUTHOR_EMAIL = "viking-bot", "bot@viking.local"
@@ -41,7 +41,7 @@ class SnapshotVerbs:
     ) -> Recorded:
         """Record the present, or only what lies below ``paths``; nothing is made when nothing has changed there."""
         note = self._note(message, branch, author_name, author_email)
-        return await record.record(note, self._places(paths, "paths"), self.caller, self._ports)
+        return await create.record(note, self._places(paths, "paths"), self.caller, self._ports)
 
     async def log(
         self, *, branch: str = "main", paths: Sequence[str] = (), limit: int = 20, before: str = ""
@@ -49,15 +49,15 @@ class SnapshotVerbs:
         """Newest first; with ``paths`` only snapshots that changed something there; ``before``: only those before this oid.
         Raises ``NotFound``."""
         _check_limit(limit)
-        return await look.log(branch, self._places(paths, "paths"), limit, before, self.caller, self._ports)
+        return await queries.log(branch, self._places(paths, "paths"), limit, before, self.caller, self._ports)
 
     async def show(self, ref: str) -> Snapshot:
         """One snapshot. Raises ``NotFound``."""
-        return await look.show(ref, self.caller, self._ports)
+        return await queries.show(ref, self.caller, self._ports)
 
     async def show_file(self, ref: str, path: str, *, raw: bool = True) -> tuple[Snapshot, bytes]:
         """A file as it was; ``raw`` False: without a memory's trailer. Raises ``NotFound``."""
-        snapshot, data = await look.show_file(ref, self._place(path), self.caller, self._ports)
+        snapshot, data = await queries.show_file(ref, self._place(path), self.caller, self._ports)
         return snapshot, data if raw else await self._ports.compute.run(compare.without_trailer, data)
 
     async def versions(
@@ -65,7 +65,7 @@ class SnapshotVerbs:
     ) -> list[tuple[Snapshot, Change]]:
         """The snapshots in which a file changed, newest first; ``before``: only those before this oid. Raises ``NotFound``."""
         _check_limit(limit)
-        return await look.versions(self._place(path), branch, limit, before, self.caller, self._ports)
+        return await queries.versions(self._place(path), branch, limit, before, self.caller, self._ports)
 
     async def diff(self, path: str, *, to: str, since: str = "", raw: bool = True) -> compare.Compared:
         """How a file differs between two snapshots (``since`` "": the one before ``to``)."""
@@ -100,12 +100,12 @@ class SnapshotVerbs:
         """Set it; "" removes it."""
         await ignore.set_ignore(text, self.caller, self._ports)
 
-    def _note(self, message: str, branch: str, name: str, email: str) -> record.Note:
+    def _note(self, message: str, branch: str, name: str, email: str) -> create.Note:
         author = Author(
             check_words(name or AUTHOR_NAME, "author_name", WORD_CHARS_MAX),
             check_words(email or AUTHOR_EMAIL, "author_email", WORD_CHARS_MAX),
         )
-        return record.Note(check_branch(branch), check_words(message, "message", MESSAGE_CHARS_MAX, lines=True), author)
+        return create.Note(check_branch(branch), check_words(message, "message", MESSAGE_CHARS_MAX, lines=True), author)
 
     def _place(self, path: str) -> Uri:
         return place(path, self.caller, self._ports.clock.now())

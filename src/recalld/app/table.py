@@ -8,34 +8,34 @@ from types import MappingProxyType
 from recalld.domain.job import Job
 from recalld.domain.policy import JobPolicy
 from recalld.ports.bundle import Ports
-from recalld.usecases.add.load import load
-from recalld.usecases.members.leave import leave
-from recalld.usecases.session.auto import auto_commit
-from recalld.usecases.session.learn import extract
-from recalld.usecases.upkeep.embed import embed
-from recalld.usecases.upkeep.enrich import enrich
-from recalld.usecases.upkeep.purge import purge, reown
-from recalld.usecases.upkeep.reindex import reindex
-from recalld.usecases.upkeep.reshape import reshape
-from recalld.usecases.upkeep.revive import revive
-from recalld.usecases.upkeep.tiers import refresh
+from recalld.usecases.add.run_import import run_import
+from recalld.usecases.maintenance.embed import embed
+from recalld.usecases.maintenance.enrich import enrich
+from recalld.usecases.maintenance.purge import purge, reown
+from recalld.usecases.maintenance.reindex import reindex
+from recalld.usecases.maintenance.reparse import reparse
+from recalld.usecases.maintenance.revive import revive
+from recalld.usecases.maintenance.tiers import refresh
+from recalld.usecases.members.delete_member import delete_member
+from recalld.usecases.session.auto_commit import auto_commit
+from recalld.usecases.session.extract_memories import extract
 
 Step = Callable[[Job, Ports], Awaitable[None]]
 
 STEPS: Mapping[str, Step] = MappingProxyType(
     {
-        "import": load,
+        "import": run_import,
         "extract": extract,
         "auto_commit": auto_commit,
         "reindex": reindex,
         "tiers": refresh,
         "embed": embed,
         "enrich": enrich,
-        "shape": reshape,
+        "shape": reparse,
         "purge": purge,
         "reown": reown,
         "revive": revive,
-        "leave": leave,
+        "leave": delete_member,
     }
 )
 

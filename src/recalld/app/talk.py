@@ -11,7 +11,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.report import Remembered, ToolResult
 from recalld.domain.session import Session
 from recalld.ports.bundle import Ports
-from recalld.usecases.session.learn import extract_now
+from recalld.usecases.session.extract_memories import extract_now
 from recalld.usecases.tree import outputs
 
 

@@ -11,8 +11,8 @@ from recalld.domain.report import Attributes, Consistency, Reindexing, Tagged
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
+from recalld.usecases.maintenance import reindex
 from recalld.usecases.tree import tags as tagging
-from recalld.usecases.upkeep import reindex
 
 MISSING_SHOWN_MAX = 100
 

@@ -9,7 +9,7 @@ from recalld.domain.caller import Caller, Role
 from recalld.domain.policy import CostPolicy, DayPolicy
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Spent
-from recalld.usecases.upkeep.bill import DAY, DAY_S, USED_UP
+from recalld.usecases.maintenance.bill import DAY, DAY_S, USED_UP
 
 SAID_HOLDS_S = 900.0
 """A failed call is tried again sooner than that: where none was, nobody knows any more how the provider is."""

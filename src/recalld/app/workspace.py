@@ -36,11 +36,11 @@ from recalld.usecases.context import assemble as assembling
 from recalld.usecases.find.find import find
 from recalld.usecases.find.light import in_light_of
 from recalld.usecases.find.search import search
+from recalld.usecases.maintenance.cancel import cancel
 from recalld.usecases.session.append import append, new_config
 from recalld.usecases.session.commit import commit
 from recalld.usecases.session.context import context
-from recalld.usecases.tree import alias, arrange, edit, match, read, write
-from recalld.usecases.upkeep.cancel import cancel
+from recalld.usecases.tree import alias, edit, match, mkdir_rm_mv_cp, read, write
 
 from . import request
 from .importing import Importing
@@ -72,7 +72,7 @@ class Workspace(Importing):
     # ------------------------------------------------------------------ tree
     async def stat(self, uri: str) -> Node:
         """One entry; an imported document also at the address the original gives it, as for ``read``. Raises ``NotFound``."""
-        return await alias.following(
+        return await alias.read_with_alias(
             self._uri(uri), lambda at: read.stat(at, self.caller, self._ports), self.caller, self._ports
         )
 
@@ -96,7 +96,7 @@ class Workspace(Importing):
     async def read(self, uri: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
         """Text, whole lines ``offset`` to ``offset + limit`` with their ends; sidecars and session views included.
         ``docs/deploy/deploy.md`` gives an imported ``docs/deploy.md`` while nothing else is there."""
-        return await alias.following(
+        return await alias.read_with_alias(
             self._uri(uri),
             lambda at: read.read(at, self.caller, self._ports, offset=offset, limit=limit, raw=raw),
             self.caller,
@@ -105,7 +105,7 @@ class Workspace(Importing):
 
     async def read_page(self, uri: str, *, offset: int = 0, limit: int = -1, chars_max: int) -> Page:
         """As many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1: all)."""
-        return await alias.following(
+        return await alias.read_with_alias(
             self._uri(uri),
             lambda at: read.read_page(at, self.caller, self._ports, offset=offset, limit=limit, chars_max=chars_max),
             self.caller,
@@ -114,7 +114,7 @@ class Workspace(Importing):
 
     async def read_bytes(self, uri: str) -> bytes:
         """A file as stored."""
-        return await alias.following(
+        return await alias.read_with_alias(
             self._uri(uri), lambda at: read.read_bytes(at, self.caller, self._ports), self.caller, self._ports
         )
 
@@ -128,7 +128,9 @@ class Workspace(Importing):
 
     async def _tier(self, uri: str, level: int) -> str:
         caller, ports = self.caller, self._ports
-        return await alias.tier(self._uri(uri), level, lambda at, of: read.tier(at, of, caller, ports), caller, ports)
+        return await alias.read_tier_with_alias(
+            self._uri(uri), level, lambda at, of: read.tier(at, of, caller, ports), caller, ports
+        )
 
     async def write(
         self,
@@ -195,22 +197,22 @@ class Workspace(Importing):
 
     async def mkdir(self, uri: str, *, description: str = "") -> Node:
         """Make a directory and its parents. Raises ``Conflict`` if it exists."""
-        return await arrange.mkdir(self._uri(uri), description, self.caller, self._ports)
+        return await mkdir_rm_mv_cp.mkdir(self._uri(uri), description, self.caller, self._ports)
 
     async def rm(self, uri: str, *, recursive: bool = False) -> Receipt:
         """Remove a file, or a directory if ``recursive``; missing is no error."""
-        return await arrange.remove(self._uri(uri), recursive, self.caller, self._ports)
+        return await mkdir_rm_mv_cp.remove(self._uri(uri), recursive, self.caller, self._ports)
 
     async def mv(self, source: str, to: str) -> Receipt:
         """Rename or move; a subtree of any size is one step. Into an existing directory: below it if ``to`` ends in /."""
         target = self._uri(to)
         if to.endswith("/"):
             raise Invalid(f"{to} ends in /", remedy="name the target itself", details={"field": "to_uri"})
-        return await arrange.move(self._uri(source), target, self.caller, self._ports)
+        return await mkdir_rm_mv_cp.move(self._uri(source), target, self.caller, self._ports)
 
     async def cp(self, source: str, to: str, *, recursive: bool = False) -> Receipt:
         """Copy a file, or a directory if ``recursive``."""
-        return await arrange.copy(self._uri(source), self._uri(to), recursive, self.caller, self._ports)
+        return await mkdir_rm_mv_cp.copy(self._uri(source), self._uri(to), recursive, self.caller, self._ports)
 
     async def grep(
         self, uri: str, pattern: str, *, exclude: str = "", ignore_case: bool = False, limit: int = 256, depth: int = 10
@@ -348,7 +350,7 @@ class Workspace(Importing):
     async def session_delete(self, session_id: str) -> None:
         """Remove a session with all its messages and archives. Raises ``NotFound``."""
         session = await self._ports.ledger.tenant(self.caller).session(session_id)
-        await arrange.remove(session.uri, True, self.caller, self._ports)
+        await mkdir_rm_mv_cp.remove(session.uri, True, self.caller, self._ports)
 
     async def session_used(self, session_id: str, *, contexts: Sequence[str] = (), skills: int = 0) -> tuple[int, int]:
         """Count what a session used; returns the session's totals of contexts and skills."""

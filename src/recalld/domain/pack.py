@@ -85,7 +85,7 @@ class PackRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class ImportedPack:
     """What an import or a restore did. ``kept``: files that were there and stayed; ``left_out``: why something of the
     pack has no place here, one sentence each, at most a hundred of ``left_out_total``."""
 

@@ -60,7 +60,7 @@ class Skill:
 
 
 @dataclass(frozen=True, slots=True)
-class SkillKept:
+class StoredSkill:
     """What adding or updating did. ``task_id`` "" where nobody is to watch it; ``created`` False: it was there before."""
 
     skill: Skill
@@ -71,7 +71,7 @@ class SkillKept:
 
 
 @dataclass(frozen=True, slots=True)
-class SkillShown:
+class SkillDetails:
     """A skill with what was asked for; "" and () where it was not. ``files`` are all entries below it, ``revision``
     names exactly these files with these bytes, ``source`` is what its sender said of where it comes from."""
 
@@ -97,7 +97,7 @@ class SkillHit:
 
 
 @dataclass(frozen=True, slots=True)
-class SkillGone:
+class DeletedSkill:
     """What a deletion took away; ``privacy``: the caller's private values for it went as well."""
 
     skill: Skill

@@ -167,7 +167,7 @@ class PackLayout:
     files: dict[str, Uri] = field(default_factory=dict)
     directories: dict[str, Uri] = field(default_factory=dict)
     sidecars: dict[Uri, dict[int, str]] = field(default_factory=dict)
-    talks: dict[Uri, SessionFiles] = field(default_factory=dict)
+    sessions: dict[Uri, SessionFiles] = field(default_factory=dict)
     outputs: dict[str, Uri] = field(default_factory=dict)
     private: dict[str, Uri] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -177,7 +177,7 @@ class PackLayout:
         if is_private(uri):
             self._take_private(path, uri, is_dir)
         elif session_of(uri):
-            self._take_talk(path, uri, is_dir)
+            self._take_session(path, uri, is_dir)
         elif is_dir:
             self.directories[path] = uri
         elif uri.name in SIDECARS:
@@ -195,11 +195,11 @@ class PackLayout:
         else:
             self.left_out.append(f"{path}: private values come with a backup alone")
 
-    def _take_talk(self, path: str, uri: Uri, is_dir: bool) -> None:
+    def _take_session(self, path: str, uri: Uri, is_dir: bool) -> None:
         base = Uri(uri.parts[:4])
         if is_dir and len(uri.parts) > 4:
             return  # they come with what lies in them
-        talk = self.talks.setdefault(base, SessionFiles(base))
+        talk = self.sessions.setdefault(base, SessionFiles(base))
         match uri.parts[4:]:
             case ():
                 return

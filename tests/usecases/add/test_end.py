@@ -17,7 +17,7 @@ from recalld.app.worker import run_job
 from recalld.domain.document import Document, Tiers
 from recalld.domain.job import TaskStatus
 from recalld.ports.source import UPLOAD_NOTE, Found, Skipped
-from recalld.usecases.add.load import FILES_PER_PLAN, load
+from recalld.usecases.add.run_import import FILES_PER_PLAN, run_import
 from tests.harness import Harness, plant
 
 ROOT = "viking://resources/src"
@@ -127,7 +127,7 @@ async def test_an_import_whose_worker_died_goes_on_where_it_was(harness: Harness
     added = await harness.engine.add(path, keep_source=False)
     job = await harness.lease_of("import")
     with pytest.raises(Killed):
-        await load(job, replace(harness.ports, model=Killing(FILES_PER_PLAN + 3)))
+        await run_import(job, replace(harness.ports, model=Killing(FILES_PER_PLAN + 3)))
     await harness.ports.ledger.release(worker="harness")
     await harness.settle()
     task = await harness.engine.task(added.task_id)

@@ -13,7 +13,7 @@ from recalld.domain.commit import Commit, Move, Remove, SetTags, WriteMode
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.history import MoveBack, RemoveCreated, RestoreRemoved, WriteBack
 from recalld.domain.uri import Uri
-from recalld.usecases.tree.shape import put_file, shape
+from recalld.usecases.tree.prepare import prepare, put_file
 from tests.harness import Harness, plant
 
 A = "viking://resources/notes/a.md"
@@ -208,7 +208,7 @@ async def test_what_is_as_it_was_before_already_is_not_called_changed(harness: H
     await harness.engine.verbs(TendingVerbs).set_tags(A, ["team=red"])
     ports = harness.ports.ledger.tenant(Caller())
     a, b, c = (Uri(("resources", "notes", f"{name}.md")) for name in ("a", "b", "c"))
-    two = await put_file(a, b"two", await shape(a, b"two", harness.ports), harness.ports, mode=WriteMode.REPLACE)
+    two = await put_file(a, b"two", await prepare(a, b"two", harness.ports), harness.ports, mode=WriteMode.REPLACE)
     await ports.commit(Commit((two, SetTags(a, ("team=blue",)), Move(b, Uri(("resources", "b.md"))), Remove(c))))
     seq = await last(harness)
     await harness.write(A, "one")

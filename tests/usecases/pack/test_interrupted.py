@@ -15,10 +15,10 @@ from recalld.app.packs import PackVerbs
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, Receipt
 from recalld.domain.errors import Busy, NotFound
-from recalld.domain.pack import Brought
+from recalld.domain.pack import ImportedPack
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
-from recalld.usecases.pack.bring import Wish, restore
+from recalld.usecases.pack.import_ import PackImportRequest, restore
 from tests.harness import Harness, harness_at
 
 ROOT = Caller(role=Role.ROOT)
@@ -75,8 +75,8 @@ async def furnish(harness: Harness) -> None:
     await harness.settle()
 
 
-async def brought(there: Harness, pack: Path, ports: Ports, on_conflict: str) -> Brought:
-    return await restore(Wish(pack, on_conflict), ROOT, ports)  # type: ignore[arg-type]
+async def brought(there: Harness, pack: Path, ports: Ports, on_conflict: str) -> ImportedPack:
+    return await restore(PackImportRequest(pack, on_conflict), ROOT, ports)  # type: ignore[arg-type]
 
 
 async def test_an_import_stopped_after_any_commit_is_completed_by_a_second_one(
@@ -142,4 +142,4 @@ async def test_what_vanishes_while_it_is_packed_is_left_out(harness: Harness) ->
         listed = [e["path"] for e in json.loads(archive.read("docs/_ovpack/manifest.json"))["entries"]]
     assert "part0/page.md" in listed
     assert "part1/page.md" not in listed
-    assert (await packs(harness).bring(pack.path, "viking://resources/again")).files == 2
+    assert (await packs(harness).import_pack(pack.path, "viking://resources/again")).files == 2

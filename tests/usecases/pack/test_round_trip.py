@@ -64,7 +64,7 @@ async def snapshot(harness: Harness, uri: str) -> dict[str, Any]:
 async def test_a_subtree_comes_out_as_it_went_in(harness: Harness, there: Harness) -> None:
     await furnish(harness)
     pack = await packs(harness).export(DOCS)
-    did = await packs(there).bring(pack.path, "viking://resources")
+    did = await packs(there).import_pack(pack.path, "viking://resources")
     await there.settle()
     assert str(did.uri) == DOCS
     assert (did.files, did.left_out_total) == (4, 0)
@@ -87,7 +87,7 @@ async def test_a_pack_is_a_zip_of_the_third_form(harness: Harness) -> None:
     assert [json.loads(line)["tags"] for line in lines if json.loads(line)["path"] == "tea.md"] == [["kind=drink"]]
 
 
-async def talk(harness: Harness) -> None:
+async def session_files(harness: Harness) -> None:
     await harness.say("trip", {"role": "user", "content": "I moved to Lisbon in May", "peer_id": "ana"})
     await harness.commit("trip")
     await harness.settle()
@@ -96,7 +96,7 @@ async def talk(harness: Harness) -> None:
 
 async def test_a_backup_restores_every_users_tree_and_talk(harness: Harness, there: Harness) -> None:
     await furnish(harness)
-    await talk(harness)
+    await session_files(harness)
     bob = harness.engine.as_caller(Caller(user="bob"))
     await bob.write("viking://~/memories/preferences/bob/tea.md", "Bob likes rooibos.")
     await harness.settle()
@@ -125,7 +125,7 @@ async def test_a_backup_restores_every_users_tree_and_talk(harness: Harness, the
 
 async def test_an_import_repeated_with_overwrite_adds_nothing(harness: Harness, there: Harness) -> None:
     await furnish(harness)
-    await talk(harness)
+    await session_files(harness)
     pack = await packs(harness).backup()
     await packs(there).restore(pack.path)
     await there.settle()
@@ -145,13 +145,13 @@ async def test_what_is_there_refuses_an_import_unless_told_what_to_do(harness: H
     await there.settle()
     state = await there.state()
     with pytest.raises(Conflict) as refused:
-        await packs(there).bring(pack.path, "viking://resources")
+        await packs(there).import_pack(pack.path, "viking://resources")
     assert refused.value.code == "ALREADY_EXISTS"
     assert await there.state() == state
-    skipped = await packs(there).bring(pack.path, "viking://resources", on_conflict="skip")
+    skipped = await packs(there).import_pack(pack.path, "viking://resources", on_conflict="skip")
     assert (skipped.files, skipped.kept) == (3, 1)
     assert await there.engine.read(f"{DOCS}/tea.md") == "mine"
-    await packs(there).bring(pack.path, "viking://resources", on_conflict="overwrite")
+    await packs(there).import_pack(pack.path, "viking://resources", on_conflict="overwrite")
     assert "oolong" in await there.engine.read(f"{DOCS}/tea.md")
     assert await there.engine.read(f"{DOCS}/own.md") == "only here"
 
@@ -161,8 +161,11 @@ async def test_a_pack_goes_only_where_its_scope_is(harness: Harness, there: Harn
     pack = await packs(harness).export(DOCS)
     for parent in ("viking://user/default/memories", "viking://agent/skills"):
         with pytest.raises(Invalid, match="same scope"):
-            await packs(there).bring(pack.path, parent)
-    assert str((await packs(there).bring(pack.path, "viking://resources/below")).uri) == "viking://resources/below/docs"
+            await packs(there).import_pack(pack.path, parent)
+    assert (
+        str((await packs(there).import_pack(pack.path, "viking://resources/below")).uri)
+        == "viking://resources/below/docs"
+    )
 
 
 async def test_another_users_tree_is_neither_exported_nor_brought_to(harness: Harness) -> None:
@@ -173,9 +176,9 @@ async def test_another_users_tree_is_neither_exported_nor_brought_to(harness: Ha
     mine = await packs(harness).export("viking://user/bob/memories")
     state = await harness.state()
     with pytest.raises(Denied):
-        await ana.bring(mine.path, "viking://user/bob", on_conflict="overwrite")
+        await ana.import_pack(mine.path, "viking://user/bob", on_conflict="overwrite")
     assert await harness.state() == state
-    assert str((await ana.bring(mine.path, "viking://user/ana")).uri) == "viking://user/ana/memories"
+    assert str((await ana.import_pack(mine.path, "viking://user/ana")).uri) == "viking://user/ana/memories"
 
 
 async def test_backup_and_restore_are_not_for_plain_users(harness: Harness) -> None:
@@ -200,8 +203,8 @@ async def test_vectors_are_told_and_asked_for(dense_harness: Harness, there: Har
         dense = json.loads(archive.read("docs/_ovpack/manifest.json"))["index"]["dense"]
         assert len(archive.read("docs/_ovpack/dense.f32")) == dense["count"] * dense["dimension"] * 4
     with pytest.raises(Conflict, match="vectors"):
-        await packs(there).bring(pack.path, "viking://resources", vector_mode="require")
-    did = await packs(dense_harness).bring(pack.path, "viking://resources/copy", vector_mode="require")
+        await packs(there).import_pack(pack.path, "viking://resources", vector_mode="require")
+    did = await packs(dense_harness).import_pack(pack.path, "viking://resources/copy", vector_mode="require")
     assert did.files == 1
     with pytest.raises(Conflict, match="no vectors"):
         await packs(there).export("viking://resources", include_vectors=True)
@@ -239,7 +242,7 @@ async def test_summaries_that_came_along_outlive_the_work_an_import_leaves(harne
     with zipfile.ZipFile(pack.path, "w") as archive:
         for name, data in found.items():
             archive.writestr(name, data)
-    await packs(there).bring(pack.path, "viking://resources")
+    await packs(there).import_pack(pack.path, "viking://resources")
     assert (await there.queue("shape")).pending == 70
     await there.settle()
     assert await there.engine.abstract(DOCS) == "Told of .abstract.md by a large model."
@@ -286,6 +289,6 @@ async def test_private_values_are_not_brought_by_a_pack_of_a_user(harness: Harne
             if "/files/user/default/" in name:
                 archive.writestr(name.replace("openviking-backup/files/user/default", "default/files"), data)
         archive.writestr("default/_ovpack/manifest.json", json.dumps(manifest))
-    did = await packs(there).bring(backup.path, "viking://user", on_conflict="overwrite")
+    did = await packs(there).import_pack(backup.path, "viking://user", on_conflict="overwrite")
     assert any("private" in one for one in did.left_out)
     assert await there.engine.as_caller(Caller()).verbs(PrivacyVerbs).categories() == []

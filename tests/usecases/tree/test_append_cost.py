@@ -14,7 +14,7 @@ from recalld.app.snapshots import SnapshotVerbs
 from recalld.domain.caller import Caller
 from recalld.domain.policy import INLINE_INDEX_CHARS_MAX
 from recalld.domain.query import Query
-from recalld.usecases.tree.shape import PARSE_INLINE_BYTES_MAX
+from recalld.usecases.tree.prepare import PARSE_INLINE_BYTES_MAX
 from tests.harness import Harness, words
 from tests.usecases.conftest import dense_harness, harness
 

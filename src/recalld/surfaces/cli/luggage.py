@@ -12,14 +12,14 @@ from recalld.domain.errors import Invalid
 from recalld.rules.openviking_json import message_from
 from recalld.rules.pack_format import clean_path
 from recalld.rules.pack_mapping import filled, lines_of
-from recalld.usecases.pack.make import PackMaker
+from recalld.usecases.pack.pack_writer import PackWriter
 
 
 @dataclass(slots=True)
 class Luggage:
     """A backup being packed from elsewhere, and what did not go in."""
 
-    maker: PackMaker
+    maker: PackWriter
     left_out: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 

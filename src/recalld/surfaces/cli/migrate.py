@@ -18,7 +18,7 @@ from recalld.domain.policy import UPLOAD_BYTES_MAX
 from recalld.domain.uri import SCOPES, Uri
 from recalld.rules.pack_format import BACKUP, MANIFEST, META, read_manifest, root_folder
 from recalld.surfaces.client import Client
-from recalld.usecases.pack.make import PackMaker
+from recalld.usecases.pack.pack_writer import PackWriter
 
 from .luggage import Luggage
 from .migrate_folder import pack_folder
@@ -84,7 +84,7 @@ def _luggage() -> Iterator[tuple[Luggage, Path]]:
         file = Path(folder) / f"{BACKUP}.ovpack"
         writer = ZipArchives().create(file)
         try:
-            yield Luggage(PackMaker(PackRoot(BACKUP, Uri()), writer)), file
+            yield Luggage(PackWriter(PackRoot(BACKUP, Uri()), writer)), file
         finally:
             writer.abandon()
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from recalld.app.packs import PackVerbs
 from recalld.domain.errors import Invalid
-from recalld.domain.pack import Brought
+from recalld.domain.pack import ImportedPack
 from recalld.ports.source import UPLOAD_NOTE
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.pack import (
@@ -53,7 +53,7 @@ async def backup(call: Call, body: BackupBody | None = None) -> Response:
 async def bring(call: Call, body: ImportBody) -> dict[str, Any]:
     """Put an uploaded pack below ``parent``. All of it is verified before anything is changed."""
     path = await _upload(call, body.temp_file_id)
-    done = await call.workspace.verbs(PackVerbs).bring(
+    done = await call.workspace.verbs(PackVerbs).import_pack(
         path, body.parent, on_conflict=body.on_conflict or "fail", vector_mode=body.vector_mode or "auto"
     )
     await call.front.disk.run(_discard, path)
@@ -80,7 +80,7 @@ def _discard(path: Path) -> None:
     path.with_name(path.name + UPLOAD_NOTE).unlink(missing_ok=True)
 
 
-def _told(done: Brought) -> dict[str, Any]:
+def _told(done: ImportedPack) -> dict[str, Any]:
     return {
         "uri": str(done.uri),
         "files": done.files,

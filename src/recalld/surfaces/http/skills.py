@@ -13,7 +13,7 @@ from fastapi import Query
 from recalld.app.skills import SkillVerbs
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
-from recalld.domain.skill import SKILL_FILE, Finding, Skill, SkillHit, SkillKept, SkillPackage, SkillShown
+from recalld.domain.skill import SKILL_FILE, Finding, Skill, SkillDetails, SkillHit, SkillPackage, StoredSkill
 from recalld.rules.skill_form import facts_json, kind_of
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
@@ -35,7 +35,7 @@ from recalld.surfaces.http.models.skill import (
 )
 from recalld.surfaces.http.route import Deadline, Verb
 from recalld.surfaces.http.uploads import open_upload
-from recalld.usecases.skill.look import SkillView
+from recalld.usecases.skill.queries import SkillView
 
 _AT = "/api/v1/skills"
 _SOURCE_BYTES_MAX = 16_384
@@ -65,7 +65,7 @@ async def _several(call: Call, body: SkillBody) -> dict[str, Any]:
     if body.list_only:
         return told
     kept = [
-        await verbs.keep(
+        await verbs.store(
             package, target_uri=body.target_uri or "", source=_checked(body.source_metadata), watched=not body.wait
         )
         for package in packages
@@ -188,7 +188,7 @@ def _checked(source: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return source
 
 
-def _kept(kept: SkillKept, queues: dict[str, Any] | None) -> dict[str, Any]:
+def _kept(kept: StoredSkill, queues: dict[str, Any] | None) -> dict[str, Any]:
     uri = str(kept.skill.uri)
     shown: dict[str, Any] = {
         "status": "success",
@@ -228,7 +228,7 @@ def _hit(hit: SkillHit) -> dict[str, Any]:
     }
 
 
-def _shown(shown: SkillShown, *, integrity: bool, source: bool) -> dict[str, Any]:
+def _shown(shown: SkillDetails, *, integrity: bool, source: bool) -> dict[str, Any]:
     told = {
         **_summary(shown.skill),
         "abstract": shown.abstract,

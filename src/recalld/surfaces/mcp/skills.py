@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recalld.app.skills import SkillVerbs
 from recalld.domain.errors import Invalid
-from recalld.domain.skill import SkillKept, SkillPackage
+from recalld.domain.skill import SkillPackage, StoredSkill
 
 from . import arguments as args
 from .desk import Desk, later
@@ -53,7 +53,7 @@ async def _from_path(desk: Desk, verbs: SkillVerbs, asked: args.AddSkill) -> str
     # All are looked at before any is kept: of a folder with a broken one nothing is added.
     for package in found.values():
         await verbs.usable(package)
-    return _told([await verbs.keep(package, target_uri=asked.target_uri) for package in found.values()])
+    return _told([await verbs.store(package, target_uri=asked.target_uri) for package in found.values()])
 
 
 async def _row(verbs: SkillVerbs, where: str, package: SkillPackage) -> str:
@@ -67,7 +67,7 @@ async def _judged(verbs: SkillVerbs, text: str) -> str:
     return f"{facts.name}: {facts.description}"
 
 
-def _told(kept: list[SkillKept]) -> str:
+def _told(kept: list[StoredSkill]) -> str:
     lines = [
         f"{'Added' if one.created else 'Replaced'} {one.skill.uri} ({one.auxiliary_files} file(s) beside SKILL.md)."
         for one in kept

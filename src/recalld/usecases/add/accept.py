@@ -23,8 +23,8 @@ from recalld.rules.names import legal, segment, stem
 from recalld.rules.settings import ADD_TARGETS
 
 from . import mirror
-from .load import NODES_MAX, digests
-from .present import Present, lineage_of, lineages
+from .existing_files import ExistingFiles, lineage_of, lineages
+from .run_import import NODES_MAX, digests
 
 SKIPPED_SHOWN = 100
 SUFFIXES_TRIED = 1_000
@@ -33,7 +33,7 @@ _DATED_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ImportRequest:
     """An import as its caller asks for it. ``origin``: the same words at the next import of the same thing ("" = unknown).
     ``ours``: the upload is deleted when the import has ended.
 
@@ -84,18 +84,18 @@ class _Spot:
     top: Node | None = None
 
 
-async def accept(wish: Wish, caller: Caller, ports: Ports) -> Added:
+async def accept(request: ImportRequest, caller: Caller, ports: Ports) -> Added:
     """Check the upload, choose its place and leave the job. Raises ``Invalid`` for what holds nothing to import, ``Conflict``
     for a removal that has to be confirmed."""
-    listing = await ports.compute.run(_look, wish, ports)
-    _check(wish, listing)
+    listing = await ports.compute.run(_look, request, ports)
+    _check(request, listing)
     tenant = ports.ledger.tenant(caller)
-    wish = await _as_usual(wish, listing.single, caller, ports)
-    async for spot in _spots(wish, listing.single, tenant, ports.clock.now()):
-        await _check_removal(wish, listing, spot, tenant, ports)
+    request = await _as_usual(request, listing.single, caller, ports)
+    async for spot in _spots(request, listing.single, tenant, ports.clock.now()):
+        await _check_removal(request, listing, spot, tenant, ports)
         task_id = f"task_{ports.clock.token()}"
         try:
-            await tenant.commit(_promise(wish, listing, spot, task_id, ports))
+            await tenant.commit(_promise(request, listing, spot, task_id, ports))
         except Conflict as taken:
             # Somebody else's import took the place between the look and the commit: the next name is tried.
             if spot.shared or taken.details.get("conflict_type") not in {"exists", "running"}:
@@ -104,36 +104,38 @@ async def accept(wish: Wish, caller: Caller, ports: Ports) -> Added:
         told = tuple(f"skipped {s.path}: {s.why}" for s in listing.skipped[:SKIPPED_SHOWN])
         return Added(spot.root, task_id, told)
     raise Conflict(
-        f"there are {SUFFIXES_TRIED} imports named {wish.choice.name}",
+        f"there are {SUFFIXES_TRIED} imports named {request.choice.name}",
         remedy="give a place with to",
         code="ALREADY_EXISTS",
     )
 
 
-def _promise(wish: Wish, listing: _Listing, spot: _Spot, task_id: str, ports: Ports) -> Commit:
+def _promise(request: ImportRequest, listing: _Listing, spot: _Spot, task_id: str, ports: Ports) -> Commit:
     payload = {
-        "upload": _named(wish.upload, ports.uploads),
+        "upload": _named(request.upload, ports.uploads),
         "root": str(spot.root),
-        "choice": asdict(wish.choice),
+        "choice": asdict(request.choice),
         "single": listing.single,
         "exact": spot.exact,
-        "split": wish.split,
-        "tags": list(wish.tags),
-        "tag_mode": wish.tag_mode,
-        "ours": wish.ours,
+        "split": request.split,
+        "tags": list(request.tags),
+        "tag_mode": request.tag_mode,
+        "ours": request.ours,
         "total": len(listing.found),
-        "origin": wish.origin,
-        "lineage": lineage_of(wish.origin),
-        "keep_removed": wish.keep_removed,
-        "confirmed": wish.confirmed,
-        "left_out": list(wish.left_out),
-        "incomplete": wish.incomplete,
+        "origin": request.origin,
+        "lineage": lineage_of(request.origin),
+        "keep_removed": request.keep_removed,
+        "confirmed": request.confirmed,
+        "left_out": list(request.left_out),
+        "incomplete": request.incomplete,
     }
     meta = {"files": len(listing.found), "skipped": len(listing.skipped)}
     if spot.exact:
         claim = MakeDir(spot.root.parent, exist_ok=True)
     else:
-        claim = MakeDir(spot.root, exist_ok=spot.shared, source=_record(wish, spot), same_origin=bool(wish.origin))
+        claim = MakeDir(
+            spot.root, exist_ok=spot.shared, source=_record(request, spot), same_origin=bool(request.origin)
+        )
     return Commit(
         (claim, NewTask(task_id, "add_resource", str(spot.root), meta, alone=spot.exact and not spot.shared)),
         (NewJob("import", f"import:{spot.root}#{task_id}", payload, lane=Lane.BULK, task_id=task_id),),
@@ -141,15 +143,15 @@ def _promise(wish: Wish, listing: _Listing, spot: _Spot, task_id: str, ports: Po
     )
 
 
-def _record(wish: Wish, spot: _Spot) -> dict[str, Any]:
+def _record(request: ImportRequest, spot: _Spot) -> dict[str, Any]:
     """What a place says of the imports it holds: the origin that made it, and by origin the widest selection."""
-    if not wish.origin:
+    if not request.origin:
         return {}
     there = spot.top.source if spot.top is not None else {}
     choices = dict(there.get("choices") or {})
-    lineage = lineage_of(wish.origin)
-    choices[lineage] = mirror.widest(wish.choice, _earlier(there, wish.origin))
-    return {**there, "origin": there.get("origin") or wish.origin, "choices": choices}
+    lineage = lineage_of(request.origin)
+    choices[lineage] = mirror.widest(request.choice, _earlier(there, request.origin))
+    return {**there, "origin": there.get("origin") or request.origin, "choices": choices}
 
 
 def _earlier(there: dict[str, Any], origin: str) -> dict[str, Any] | None:
@@ -163,26 +165,26 @@ def _named(upload: Path, uploads: Path) -> str:
     return str(upload.relative_to(uploads) if upload.is_relative_to(uploads) else upload.absolute())
 
 
-def _look(wish: Wish, ports: Ports) -> _Listing:
-    source = ports.open_source(wish.upload, wish.choice)
+def _look(request: ImportRequest, ports: Ports) -> _Listing:
+    source = ports.open_source(request.upload, request.choice)
     try:
         entries = list(source.entries())
     finally:
         source.close()
     first = next((e for e in entries if isinstance(e, Found)), None)
-    single = len(entries) == 1 and wish.upload.is_file() and first is not None and first.path == wish.choice.name
+    single = len(entries) == 1 and request.upload.is_file() and first is not None and first.path == request.choice.name
     return _Listing(entries, single)
 
 
-def _check(wish: Wish, listing: _Listing) -> None:
+def _check(request: ImportRequest, listing: _Listing) -> None:
     skipped = listing.skipped
     if not listing.found:
         why = "; ".join(f"{s.path}: {s.why}" for s in skipped[:5]) or "it is empty"
         raise Invalid(
-            f"nothing to import in {wish.choice.name}: {why}",
+            f"nothing to import in {request.choice.name}: {why}",
             remedy="give a folder, a file or a zip of documents; what is left out by default can be named with include",
         )
-    if wish.strict and skipped:
+    if request.strict and skipped:
         raise Invalid(
             f"{len(skipped)} files would be left out, the first: {skipped[0].path} ({skipped[0].why})",
             remedy="exclude them, or import without strict",
@@ -190,29 +192,29 @@ def _check(wish: Wish, listing: _Listing) -> None:
         )
 
 
-async def _check_removal(wish: Wish, listing: _Listing, spot: _Spot, tenant: Tenant, ports: Ports) -> None:
+async def _check_removal(request: ImportRequest, listing: _Listing, spot: _Spot, tenant: Tenant, ports: Ports) -> None:
     """Ask before much of what an origin brought goes. Raises ``Conflict``; the job looks again at what is there by then."""
-    if not wish.origin or wish.confirmed or spot.exact or spot.top is None:
+    if not request.origin or request.confirmed or spot.exact or spot.top is None:
         return
-    choice = mirror.narrower(wish.choice, _earlier(spot.top.source, wish.origin))
-    single, keep, incomplete = listing.single, wish.keep_removed, wish.incomplete
+    choice = mirror.narrower(request.choice, _earlier(spot.top.source, request.origin))
+    single, keep, incomplete = listing.single, request.keep_removed, request.incomplete
     if mirror.why_kept(listing.entries, single=single, keep=keep, narrow=choice, incomplete=incomplete):
         return
     there = await tenant.walk(spot.root, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
-    legacy = spot.top.source.get("origin") == wish.origin
+    legacy = spot.top.source.get("origin") == request.origin
 
     def going() -> tuple[list[str], int]:
-        present = Present.of(there, spot.root, lineage_of(wish.origin), legacy=legacy)
-        gone = mirror.missing(present, listing.entries, wish.left_out)
-        if not mirror.too_many(len(gone), len(present.files)):
+        existing = ExistingFiles.of(there, spot.root, lineage_of(request.origin), legacy=legacy)
+        gone = mirror.missing(existing, listing.entries, request.left_out)
+        if not mirror.too_many(len(gone), len(existing.files)):
             return [], 0
-        source = ports.open_source(wish.upload, wish.choice)
+        source = ports.open_source(request.upload, request.choice)
         try:
-            new = digests((e.path for e in listing.found if e.path not in present.files), source)
+            new = digests((e.path for e in listing.found if e.path not in existing.files), source)
         finally:
             source.close()
-        moved = {former for former, _ in mirror.moved(present, gone, new)}
-        return list(mirror.removal(present, [p for p in gone if p not in moved]).paths), len(present.files)
+        moved = {former for former, _ in mirror.moved(existing, gone, new)}
+        return list(mirror.removal(existing, [p for p in gone if p not in moved]).paths), len(existing.files)
 
     gone, brought = await ports.compute.run(going)
     if mirror.too_many(len(gone), brought):
@@ -231,28 +233,28 @@ async def _check_removal(wish: Wish, listing: _Listing, spot: _Spot, tenant: Ten
         )
 
 
-async def _as_usual(wish: Wish, single: bool, caller: Caller, ports: Ports) -> Wish:
+async def _as_usual(request: ImportRequest, single: bool, caller: Caller, ports: Ports) -> ImportRequest:
     """Where nothing is said of the place: the one its user has chosen for imports; else for a lone picture, sound or film the
     directory of its kind and day."""
-    if wish.to or wish.parent:
-        return wish
+    if request.to or request.parent:
+        return request
     member = await ports.registry.member(caller.account, caller.user)
     chosen = (member.settings.get(ADD_TARGETS) or {}).get("resource_uri") if member is not None else None
-    if not chosen and single and (kind := shelf(wish.choice.name)):
-        chosen = await _day_of(wish, Uri(("resources", kind)), ports.ledger.tenant(caller))
-    return replace(wish, parent=chosen, create_parent=True) if chosen else wish
+    if not chosen and single and (kind := shelf(request.choice.name)):
+        chosen = await _day_of(request, Uri(("resources", kind)), ports.ledger.tenant(caller))
+    return replace(request, parent=chosen, create_parent=True) if chosen else request
 
 
-async def _day_of(wish: Wish, shelf: Uri, tenant: Tenant) -> str:
+async def _day_of(request: ImportRequest, shelf: Uri, tenant: Tenant) -> str:
     """Today below a directory of media, or the day on which the same origin was imported before."""
     today = f"{shelf}/{{calendar:today}}"
-    if not wish.origin:
+    if not request.origin:
         return today
     try:
         there = await tenant.walk(shelf, depth_max=_DATED_DEPTH, nodes_max=NODES_MAX)
     except NotFound:
         return today
-    same = (e.node for e in there if e.rel_path.count("/") == _DATED_DEPTH - 1 and _came_from(e.node, wish.origin))
+    same = (e.node for e in there if e.rel_path.count("/") == _DATED_DEPTH - 1 and _came_from(e.node, request.origin))
     found = next(same, None)
     return str(found.uri.parent) if found is not None else today
 
@@ -261,34 +263,34 @@ def _came_from(there: Node, origin: str) -> bool:
     return there.source.get("origin") == origin if there.is_dir else _same_origin(there, origin)
 
 
-async def _spots(wish: Wish, single: bool, tenant: Tenant, now: float) -> AsyncIterator[_Spot]:
+async def _spots(request: ImportRequest, single: bool, tenant: Tenant, now: float) -> AsyncIterator[_Spot]:
     """Where an import may go, best first. ``to`` is the place itself (a content root: the parent); else below ``parent``,
     under a name that no other import has: the same ``origin`` comes back to its place, anything else gets ``_1``, ``_2`` ..."""
-    if wish.to and wish.parent:
+    if request.to and request.parent:
         raise Invalid("both to and parent are given", remedy="give one of them", details={"field": "parent"})
-    name = segment(stem(wish.choice.name) if single or wish.choice.name.endswith(".zip") else wish.choice.name)
-    if wish.to:
-        parent = import_root(wish.to, tenant.caller, now, "to")
+    name = segment(stem(request.choice.name) if single or request.choice.name.endswith(".zip") else request.choice.name)
+    if request.to:
+        parent = import_root(request.to, tenant.caller, now, "to")
         if parent.name != "resources":
-            yield await _named_place(parent, wish, single, tenant)
+            yield await _named_place(parent, request, single, tenant)
             return
     else:
-        parent = import_root(wish.parent or "viking://resources", tenant.caller, now, "parent")
-        if parent.name != "resources" and not wish.create_parent and not (await tenant.stat(parent)).is_dir:
+        parent = import_root(request.parent or "viking://resources", tenant.caller, now, "parent")
+        if parent.name != "resources" and not request.create_parent and not (await tenant.stat(parent)).is_dir:
             raise Conflict(f"{parent} is a file", remedy="name a directory", code="FAILED_PRECONDITION")
-    as_file = single and wish.as_file
-    async for spot in _free(parent, legal(wish.choice.name) if as_file else name, wish.origin, as_file, tenant):
+    as_file = single and request.as_file
+    async for spot in _free(parent, legal(request.choice.name) if as_file else name, request.origin, as_file, tenant):
         yield spot
 
 
-async def _named_place(to: Uri, wish: Wish, single: bool, tenant: Tenant) -> _Spot:
+async def _named_place(to: Uri, request: ImportRequest, single: bool, tenant: Tenant) -> _Spot:
     """The place a caller has named: of a single file, the file itself where ``to`` has its ending."""
-    ending = suffix_of(wish.choice.name)
-    exact = single and (wish.as_file or bool(ending and suffix_of(to.name) == ending))
+    ending = suffix_of(request.choice.name)
+    exact = single and (request.as_file or bool(ending and suffix_of(to.name) == ending))
     there = await _there(to, tenant)
     if there is None or there.is_dir:
         return _Spot(to, exact=exact and there is None, shared=True, top=there)
-    if exact and there.source.get("path") and _same_origin(there, wish.origin):
+    if exact and there.source.get("path") and _same_origin(there, request.origin):
         return _Spot(to, exact=True, shared=True, top=there)
     raise Conflict(f"{to} is a file", remedy="choose another place, or delete it first", code="ALREADY_EXISTS")
 

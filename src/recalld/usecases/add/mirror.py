@@ -10,14 +10,14 @@ from recalld.domain.node import Node
 from recalld.domain.uri import Uri
 from recalld.ports.source import Choice, Found, Skipped
 
-from .present import Brought, Present, lineages
+from .existing_files import ExistingFiles, ImportedFile, lineages
 
 REMOVED_UNASKED_MAX = 20
 """An import that would remove more files than this, and more than half of what it brought, has to be confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clash:
+class FileConflict:
     """A file that was kept as it is here, and why. ``blocks``: it stands in the way of another one."""
 
     path: str
@@ -29,43 +29,43 @@ class Clash:
 @dataclass(frozen=True, slots=True)
 class Removal:
     """What becomes of the files whose source is gone: ``gone`` are removed (as read), ``shared`` stay for other origins,
-    ``clashes`` stay since they were changed here. ``paths``: the source files of ``gone``."""
+    ``conflicts`` stay since they were changed here. ``paths``: the source files of ``gone``."""
 
     gone: tuple[Node, ...] = ()
     shared: tuple[Node, ...] = ()
-    clashes: tuple[Clash, ...] = ()
+    conflicts: tuple[FileConflict, ...] = ()
     paths: tuple[str, ...] = ()
 
 
-def missing(present: Present, listing: Iterable[Found | Skipped], left_out: Iterable[str] = ()) -> list[str]:
+def missing(existing: ExistingFiles, listing: Iterable[Found | Skipped], left_out: Iterable[str] = ()) -> list[str]:
     """Source paths an earlier import brought that are not at the source any more. What is there but left out (``Skipped``,
     or ``left_out`` by who sent it) is not missing."""
     there = {e.path for e in listing} | set(left_out)
     folders = tuple(path for path in there if path.endswith("/"))
-    return sorted(p for p in present.files if p not in there and not p.startswith(folders))
+    return sorted(p for p in existing.files if p not in there and not p.startswith(folders))
 
 
-def removal(present: Present, paths: Iterable[str]) -> Removal:
+def removal(existing: ExistingFiles, paths: Iterable[str]) -> Removal:
     """Decide file by file what becomes of what is missing at the source."""
     gone: list[Node] = []
     shared: list[Node] = []
-    clashes: list[Clash] = []
+    conflicts: list[FileConflict] = []
     removed: list[str] = []
     for path in paths:
-        for one in present.files[path]:
+        for one in existing.files[path]:
             if not one.placed or one.edited:
                 why = "changed here" if one.edited else "moved here"
-                clashes.append(Clash(path, one.node.uri, f"gone at its source, but {why} since: kept"))
-            elif lineages(one.node.source) - {present.lineage}:
+                conflicts.append(FileConflict(path, one.node.uri, f"gone at its source, but {why} since: kept"))
+            elif lineages(one.node.source) - {existing.lineage}:
                 shared.append(one.node)
             else:
                 gone.append(one.node)
         if gone and gone[-1].source.get("path") == path:
             removed.append(path)
-    return Removal(tuple(gone), tuple(shared), tuple(clashes), tuple(removed))
+    return Removal(tuple(gone), tuple(shared), tuple(conflicts), tuple(removed))
 
 
-def moved(present: Present, paths: Sequence[str], new: Mapping[str, str]) -> list[tuple[str, str]]:
+def moved(existing: ExistingFiles, paths: Sequence[str], new: Mapping[str, str]) -> list[tuple[str, str]]:
     """(former path, new path) of files that lie elsewhere at the source now, told by their bytes; the same name first.
     ``new``: sha256 by path of what no earlier import brought."""
     by_digest: dict[str, list[str]] = {}
@@ -75,7 +75,7 @@ def moved(present: Present, paths: Sequence[str], new: Mapping[str, str]) -> lis
     for same_name in (True, False):
         taken = {old for old, _ in pairs}
         for old in paths:
-            made = present.files[old]
+            made = existing.files[old]
             if old in taken or not _whole(made):
                 continue
             free = by_digest.get(made[0].digest, [])
@@ -86,7 +86,7 @@ def moved(present: Present, paths: Sequence[str], new: Mapping[str, str]) -> lis
     return pairs
 
 
-def _whole(made: Sequence[Brought]) -> bool:
+def _whole(made: Sequence[ImportedFile]) -> bool:
     return all(b.placed and not b.edited and b.digest == made[0].digest and b.parts == len(made) for b in made)
 
 

@@ -21,8 +21,8 @@ from recalld.rules.names import legal, legal_path, stem
 from recalld.rules.sections import Part, layout
 from recalld.rules.tags import merged
 
-from .mirror import Clash
-from .present import Brought, Present, lineages
+from .existing_files import ExistingFiles, ImportedFile, lineages
+from .mirror import FileConflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +110,13 @@ class Planned:
     expect: str = ""
 
 
-class Fate(StrEnum):
+class FileStatus(StrEnum):
     """What an import did with a file."""
 
     NEW = "new"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
-    CLASHED = "clashed"
+    CONFLICT = "clashed"
     LEFT_OUT = "left_out"
 
 
@@ -127,16 +127,16 @@ class FilePlan:
     another look once what is gone at the source is gone here."""
 
     path: str
-    fate: Fate
+    status: FileStatus
     writes: tuple[Planned, ...] = ()
     removes: tuple[tuple[Uri, str], ...] = ()
     remarks: tuple[tuple[Node, dict[str, Any], tuple[str, ...] | None], ...] = ()
-    clashes: tuple[Clash, ...] = ()
+    conflicts: tuple[FileConflict, ...] = ()
     warnings: tuple[str, ...] = ()
     blocked: bool = False
 
 
-def plan_file(path: str, place: Place, present: Present, source: Source, ports: Ports) -> FilePlan:
+def plan_file(path: str, place: Place, existing: ExistingFiles, source: Source, ports: Ports) -> FilePlan:
     """Read, parse, lay out and cut one file. Computes: run it where that may happen."""
     if other := place.taken.get(path):
         return _left_out(path, f"its address is that of {other}")
@@ -144,13 +144,13 @@ def plan_file(path: str, place: Place, present: Present, source: Source, ports: 
     if data is None:
         return _left_out(path, "it vanished during the import, or cannot be read")
     digest = hashlib.sha256(data).hexdigest()
-    if present.unchanged(path, digest):
-        return _same(path, place, present)
+    if existing.unchanged(path, digest):
+        return _same(path, place, existing)
     try:
         writes, warnings = lay_out(path, data, digest, place, ports)
     except (Invalid, Denied) as bad:
         return _left_out(path, f"left out: {bad.message}")
-    return _merge(path, writes, warnings, place, present)
+    return _merge(path, writes, warnings, place, existing)
 
 
 def lay_out(path: str, data: bytes, digest: str, place: Place, ports: Ports) -> tuple[list[Planned], tuple[str, ...]]:
@@ -177,10 +177,10 @@ def lay_out(path: str, data: bytes, digest: str, place: Place, ports: Ports) -> 
     return writes, tuple(f"{path}: {w}" for w in document.warnings)
 
 
-def _same(path: str, place: Place, present: Present) -> FilePlan:
+def _same(path: str, place: Place, existing: ExistingFiles) -> FilePlan:
     """The source has not changed: what was changed here stays, tags and the origin are brought up to date."""
     remarks = []
-    for one in present.placed(path) or present.files[path]:
+    for one in existing.placed(path) or existing.files[path]:
         node, former = one.node, lineages(one.node.source)
         source = dict(node.source)
         if place.lineage and former and place.lineage not in former:
@@ -188,35 +188,38 @@ def _same(path: str, place: Place, present: Present) -> FilePlan:
         tags = place.tagged(node.tags)
         if source != node.source or (tags is not None and tags != node.tags):
             remarks.append((node, source, tags))
-    edited = [one for one in present.files[path] if one.edited]
+    edited = [one for one in existing.files[path] if one.edited]
     if not edited:
-        return FilePlan(path, Fate.UNCHANGED, remarks=tuple(remarks))
-    clashes = tuple(Clash(path, one.node.uri, "changed here since it was imported: kept") for one in edited)
-    return FilePlan(path, Fate.CLASHED, remarks=tuple(remarks), clashes=clashes)
+        return FilePlan(path, FileStatus.UNCHANGED, remarks=tuple(remarks))
+    conflicts = tuple(FileConflict(path, one.node.uri, "changed here since it was imported: kept") for one in edited)
+    return FilePlan(path, FileStatus.CONFLICT, remarks=tuple(remarks), conflicts=conflicts)
 
 
-def _merge(path: str, writes: list[Planned], warnings: tuple[str, ...], place: Place, present: Present) -> FilePlan:
+def _merge(
+    path: str, writes: list[Planned], warnings: tuple[str, ...], place: Place, existing: ExistingFiles
+) -> FilePlan:
     """Lay what a file becomes over what is there: nothing that others wrote there or changed since is written over."""
-    ours = {b.node.uri: b for b in present.placed(path)}
+    ours = {b.node.uri: b for b in existing.placed(path)}
     kept = {w.uri for w in writes}
     gone = [b.node for uri, b in ours.items() if uri not in kept and not b.edited]
-    folders = present.emptied((n.uri for n in gone), place.root)
+    folders = existing.emptied((n.uri for n in gone), place.root)
     folders = [f for f in folders if not any(k != f and k.under(f) for k in kept)]
-    clashes = _clashes(path, writes, ours, {*folders, *(n.uri for n in gone)}, place, present)
-    if clashes:
-        return FilePlan(path, Fate.CLASHED, clashes=tuple(clashes), blocked=any(c.blocks for c in clashes))
+    conflicts = _find_conflicts(path, writes, ours, {*folders, *(n.uri for n in gone)}, place, existing)
+    if conflicts:
+        return FilePlan(path, FileStatus.CONFLICT, conflicts=tuple(conflicts), blocked=any(c.blocks for c in conflicts))
     stays = [b for uri, b in ours.items() if uri not in kept and b.edited]
-    foreign = [n for w in writes if (n := present.nodes.get(w.uri)) is not None and w.uri not in ours]
+    foreign = [n for w in writes if (n := existing.nodes.get(w.uri)) is not None and w.uri not in ours]
     if foreign and len(foreign) == len(writes) and all(n.hash == w.hash for n, w in zip(foreign, writes, strict=True)):
         return _adopt(path, foreign, place)
-    former = any(b.digest != writes[0].origin["sha256"] for b in present.files.get(path, ())) or bool(foreign)
+    former = any(b.digest != writes[0].origin["sha256"] for b in existing.files.get(path, ())) or bool(foreign)
     return FilePlan(
         path,
-        Fate.CHANGED if former else Fate.NEW,
-        tuple(_over(w, present.nodes.get(w.uri), place) for w in writes),
+        FileStatus.CHANGED if former else FileStatus.NEW,
+        tuple(_over(w, existing.nodes.get(w.uri), place) for w in writes),
         (*((n.uri, n.hash) for n in gone), *((f, "") for f in folders)),
-        clashes=tuple(
-            Clash(path, b.node.uri, "no part of its source any more, but changed here since: kept") for b in stays
+        conflicts=tuple(
+            FileConflict(path, b.node.uri, "no part of its source any more, but changed here since: kept")
+            for b in stays
         ),
         warnings=warnings,
     )
@@ -233,34 +236,39 @@ def _adopt(path: str, there: list[Node], place: Place) -> FilePlan:
         tags = place.tagged(node.tags)
         if source != node.source or (tags is not None and tags != node.tags):
             remarks.append((node, source, tags))
-    return FilePlan(path, Fate.UNCHANGED, remarks=tuple(remarks))
+    return FilePlan(path, FileStatus.UNCHANGED, remarks=tuple(remarks))
 
 
-def _clashes(
-    path: str, writes: list[Planned], ours: Mapping[Uri, Brought], going: set[Uri], place: Place, present: Present
-) -> list[Clash]:
-    found: list[Clash] = []
+def _find_conflicts(
+    path: str,
+    writes: list[Planned],
+    ours: Mapping[Uri, ImportedFile],
+    going: set[Uri],
+    place: Place,
+    existing: ExistingFiles,
+) -> list[FileConflict]:
+    found: list[FileConflict] = []
     for write in writes:
-        node, mine = present.nodes.get(write.uri), ours.get(write.uri)
-        above = blocked_above(write.uri, place.root, present, going)
+        node, mine = existing.nodes.get(write.uri), ours.get(write.uri)
+        above = blocked_above(write.uri, place.root, existing, going)
         if above is not None:
-            found.append(Clash(path, above.uri, "a file stands where it needs a directory: kept", blocks=True))
+            found.append(FileConflict(path, above.uri, "a file stands where it needs a directory: kept", blocks=True))
         elif node is None or write.uri in going or node.hash == write.hash:
             continue
         elif node.is_dir:
-            found.append(Clash(path, node.uri, "a directory has its name here: kept", blocks=True))
+            found.append(FileConflict(path, node.uri, "a directory has its name here: kept", blocks=True))
         elif mine is not None and mine.edited:
             found.append(
-                Clash(path, node.uri, "changed here and at its source since it was imported: kept as it is here")
+                FileConflict(path, node.uri, "changed here and at its source since it was imported: kept as it is here")
             )
-        elif mine is None and (present.again or place.exact):
-            found.append(Clash(path, node.uri, "another file was written here: kept"))
+        elif mine is None and (existing.again or place.exact):
+            found.append(FileConflict(path, node.uri, "another file was written here: kept"))
     return found
 
 
-def blocked_above(uri: Uri, root: Uri, present: Present, going: Container[Uri] = ()) -> Node | None:
+def blocked_above(uri: Uri, root: Uri, existing: ExistingFiles, going: Container[Uri] = ()) -> Node | None:
     """The file that stands where an address needs a directory, if it is not one of those that go."""
-    above = (present.nodes.get(Uri(uri.parts[:depth])) for depth in range(len(root.parts) + 1, len(uri.parts)))
+    above = (existing.nodes.get(Uri(uri.parts[:depth])) for depth in range(len(root.parts) + 1, len(uri.parts)))
     return next((n for n in above if n is not None and not n.is_dir and n.uri not in going), None)
 
 
@@ -271,7 +279,7 @@ def _over(write: Planned, there: Node | None, place: Place) -> Planned:
 
 
 def _left_out(path: str, why: str) -> FilePlan:
-    return FilePlan(path, Fate.LEFT_OUT, warnings=(f"{path}: {why}",))
+    return FilePlan(path, FileStatus.LEFT_OUT, warnings=(f"{path}: {why}",))
 
 
 def _below(root: Uri, folder: str) -> Uri:

@@ -26,8 +26,8 @@ from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
 from recalld.rules.undo import ERASED, UNDOABLE, addresses_needed, plan_undo
-from recalld.usecases.tree.shape import put_file, shape
-from recalld.usecases.tree.write import FOLLOWING, jobs_after
+from recalld.usecases.tree.prepare import prepare, put_file
+from recalld.usecases.tree.write import FOLLOW_UP_JOBS, jobs_after
 
 ENTRIES_MAX = 50_000
 STEPS_MAX = 5_000
@@ -154,7 +154,7 @@ async def _apply(done: Undone, past: Past, caller: Caller, ports: Ports) -> Undo
     seq = 0
     for some in _slices(ops):
         puts = [op for op in some if isinstance(op, PutFile)]
-        jobs = jobs_after(puts) if puts else FOLLOWING
+        jobs = jobs_after(puts) if puts else FOLLOW_UP_JOBS
         seq = (await tenant.commit(Commit(tuple(some), jobs, cause=done.cause))).seq
     plan = UndoPlan(done.plan.steps, (*done.plan.kept, *kept))
     return Undone(done.of, done.cause, plan, seq)
@@ -190,4 +190,4 @@ async def _operations(steps: Sequence[Step], past: Past, ports: Ports) -> tuple[
 async def rewritten(uri: Uri, version: Version, expect: str, past: Past, ports: Ports) -> PutFile:
     """The operation that gives a file a former content; many or large ones are indexed by a job. Raises ``NotFound``."""
     data = await past.content(version)
-    return await put_file(uri, data, await shape(uri, data, ports), ports, mode=WriteMode.REPLACE, expect=expect)
+    return await put_file(uri, data, await prepare(uri, data, ports), ports, mode=WriteMode.REPLACE, expect=expect)

@@ -12,8 +12,8 @@ from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.pack_format import BACKUP, check_exportable
 
-from .gather import Item, gather
-from .make import PackMaker
+from .collect import Item, collect
+from .pack_writer import PackWriter
 
 ABSTRACTS_PER_CALL = 64
 
@@ -59,8 +59,8 @@ async def _pack(root: PackRoot, caller: Caller, ports: Ports, vectors: bool) -> 
     path = ports.uploads / f"pack_{ports.clock.token()}.ovpack.part"
     writer = await ports.compute.run(ports.archives.create, path)
     try:
-        maker, abstracts = PackMaker(root, writer), list[str]()
-        async for item in gather(root.uri, caller, ports):
+        maker, abstracts = PackWriter(root, writer), list[str]()
+        async for item in collect(root.uri, caller, ports):
             await ports.compute.run(_take, maker, item)
             abstracts += item.abstracts
         rows, dense = await _vectors(abstracts, ports) if vectors else ([], None)
@@ -71,7 +71,7 @@ async def _pack(root: PackRoot, caller: Caller, ports: Ports, vectors: bool) -> 
     return Packed(path, f"{root.name}.ovpack", size, len(maker.entries))
 
 
-def _take(maker: PackMaker, item: Item) -> None:
+def _take(maker: PackWriter, item: Item) -> None:
     if item.data is None:
         maker.directory(item.path)
     else:

@@ -13,7 +13,7 @@ from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.address import SIDECARS
 from recalld.usecases.tree.read import read_bytes
-from recalld.usecases.tree.views import is_view
+from recalld.usecases.tree.session_files import is_view
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,12 +153,15 @@ def pack_layout(manifest: Manifest, target: Uri) -> PackLayout:
     return found
 
 
-async def check_talk(talks: Iterable[SessionFiles], pack: Verified, caller: Caller, ports: Ports) -> None:
+async def check_sessions(sessions: Iterable[SessionFiles], pack: Verified, caller: Caller, ports: Ports) -> None:
     """Every message must be one that an append would take. Raises ``Invalid``."""
     now = ports.clock.now()
-    for talk in talks:
-        check_session_id(talk.uri.name)
-        for path in (talk.live, *(files.get("messages.jsonl", "") for files in talk.archives.values())):
+    for session_files in sessions:
+        check_session_id(session_files.uri.name)
+        for path in (
+            session_files.live,
+            *(files.get("messages.jsonl", "") for files in session_files.archives.values()),
+        ):
             if path:
                 await ports.compute.run(_check_messages, pack, path, caller, now)
 

@@ -12,7 +12,7 @@ from recalld.domain.privacy import PrivacyConfig, PrivacyField
 from recalld.domain.uri import Uri, bad_uri
 from recalld.ports.bundle import Ports
 
-from . import keep
+from . import store
 
 _OWN_DEPTH = 5
 """user, its name, privacy, category, key."""
@@ -59,11 +59,11 @@ def selected(text: str, uri: Uri, caller: Caller) -> Selected:
         raise Denied(f"{uri} belongs to another user", remedy="private values are read by their owner alone")
     if len(parts) not in {_OWN_DEPTH, _OWN_DEPTH + 1} or parts[2] != "privacy":
         raise bad_uri(text, "it is not the address of private values: viking://~/privacy/category/key/field")
-    place = keep.place_of(caller, parts[3], parts[4])
+    place = store.place_of(caller, parts[3], parts[4])
     return Selected(place, unquote(parts[5]) if len(parts) > _OWN_DEPTH else "")
 
 
 async def remove(uri: Uri, caller: Caller, ports: Ports) -> None:
     """Delete a document with all its versions. Raises ``NotFound``."""
-    await keep.versions_of(uri, caller, ports)
+    await store.versions_of(uri, caller, ports)
     await ports.ledger.tenant(caller).commit(Commit((Remove(uri, recursive=True),)))

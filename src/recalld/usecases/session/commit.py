@@ -32,10 +32,10 @@ async def commit(
     _check(keep_recent_count, retention)
     tenant = ports.ledger.tenant(caller)
     session = await tenant.session(session_id)
-    return await put_away(session, tenant, ports, keep_recent_count=keep_recent_count, retention=retention)
+    return await archive_messages(session, tenant, ports, keep_recent_count=keep_recent_count, retention=retention)
 
 
-async def put_away(
+async def archive_messages(
     session: Session,
     tenant: Tenant,
     ports: Ports,
@@ -49,7 +49,9 @@ async def put_away(
     Raises ``Busy`` when it went on being learnt from all the while."""
     for _ in range(TRIES_MAX):
         try:
-            return await _put_away(session, tenant, ports, keep_recent_count, retention or {}, remember or {}, done)
+            return await _archive_messages(
+                session, tenant, ports, keep_recent_count, retention or {}, remember or {}, done
+            )
         except Conflict as changed:
             if changed.details.get("resource") != session.id:
                 raise
@@ -57,29 +59,29 @@ async def put_away(
     raise Busy(f"the session {session.id} is being learnt from by many at once", retry_after_s=1.0)
 
 
-async def _put_away(
+async def _archive_messages(
     session: Session,
     tenant: Tenant,
     ports: Ports,
     keep_recent_count: int,
-    wishes: Mapping[str, Any],
+    retention: Mapping[str, Any],
     remember: Mapping[str, Any],
     done: int,
 ) -> Committed:
     live = await tenant.at_once(
-        lambda reader: newest(reader, session.id, 0, lambda m: _decided(m, keep_recent_count, wishes))
+        lambda reader: newest(reader, session.id, 0, lambda m: _decided(m, keep_recent_count, retention))
     )
     if not live:
         return Committed(session.id, False, reason="no_messages", active_tokens=0)
-    last = _last(live, keep_recent_count, wishes)
+    last = _last(live, keep_recent_count, retention)
     if last < 0:
         return Committed(session.id, False, reason="all_within_keep_window", active_tokens=session.pending_tokens)
     task_id = f"task_{ports.clock.token()}"
     # What the archive holds that was not learnt from yet is certain at this moment alone: afterwards newer talk may be.
     learnt_to = session.config.get(EXTRACTED_TO)
-    payload = {"session_id": session.id, "event_tags": wishes.get("event_tags"), EXTRACTED_TO: learnt_to}
+    payload = {"session_id": session.id, "event_tags": retention.get("event_tags"), EXTRACTED_TO: learnt_to}
     job = NewJob("extract", f"extract:{session.id}:{task_id}", payload, lane=Lane.INTERACTIVE, task_id=task_id)
-    kept = {**{name: wishes.get(name) for name in RETENTION}, **remember}
+    kept = {**{name: retention.get(name) for name in RETENTION}, **remember}
     ops = (
         ArchiveMessages(session.id, last, keep_recent_count, task_id, job),
         ConfigureSession(session.id, kept, expect={EXTRACTED_TO: learnt_to}),
@@ -90,15 +92,15 @@ async def _put_away(
     active = sum(m.tokens for m in live if m.ordinal > last)
     uri = session.uri / "history" / f"archive_{receipt.archive:03d}"
     return Committed(
-        session.id, True, task_id, str(uri), active_tokens=active, budget_exceeded=_exceeded(active, wishes)
+        session.id, True, task_id, str(uri), active_tokens=active, budget_exceeded=_exceeded(active, retention)
     )
 
 
-def _exceeded(active: int, wishes: Mapping[str, Any]) -> bool:
+def _exceeded(active: int, retention: Mapping[str, Any]) -> bool:
     """True when the messages that stay in any case are more than the budget."""
-    if wishes.get("retention_mode") != "turn_budget":
+    if retention.get("retention_mode") != "turn_budget":
         return False
-    return active > int(wishes.get("retained_message_token_budget") or TURN_BUDGET_TOKENS)
+    return active > int(retention.get("retained_message_token_budget") or TURN_BUDGET_TOKENS)
 
 
 def _decided(newest_ones: Sequence[Message], keep_recent_count: int, retention: Mapping[str, Any]) -> bool:

@@ -14,8 +14,8 @@ from recalld.rules.memory_footer import strip
 from recalld.rules.snapshots import changes, path_of
 from recalld.rules.unified_diff import unified_diff
 
-from .look import not_there
-from .trees import parent_of, refer, trees_of
+from .queries import not_there
+from .tree_reader import parent_of, refer, trees_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,11 @@ from recalld.ports.ledger import Tenant
 from recalld.rules.address import check_remove
 from recalld.rules.ovgitignore import ignoring
 from recalld.rules.snapshots import changes
-from recalld.usecases.tree.shape import put_file, shape
-from recalld.usecases.tree.write import FOLLOWING, jobs_after
+from recalld.usecases.tree.prepare import prepare, put_file
+from recalld.usecases.tree.write import FOLLOW_UP_JOBS, jobs_after
 
-from .record import Note, mark, present, record
-from .trees import refer, trees_of
+from .create import Note, mark, present, record
+from .tree_reader import refer, trees_of
 
 FILES_MAX = 5_000
 """Files one restore writes or deletes."""
@@ -127,7 +127,7 @@ async def _remove(delete: Sequence[Change], cause: str, tally: _Tally, tenant: T
     for start in range(0, len(delete), REMOVED_AT_ONCE):
         some = delete[start : start + REMOVED_AT_ONCE]
         ops = tuple(Remove(_uri(c), expect=c.before.hash) for c in some if c.before is not None)
-        await tenant.commit(Commit(ops, FOLLOWING, cause=cause))
+        await tenant.commit(Commit(ops, FOLLOW_UP_JOBS, cause=cause))
         tally.deleted += len(ops)
 
 
@@ -144,7 +144,7 @@ async def _removed_if_empty(directory: Uri, cause: str, tenant: Tenant) -> bool:
         check_remove(directory)
         if await tenant.list(directory, limit=1, hidden=True):
             return False
-        await tenant.commit(Commit((Remove(directory),), FOLLOWING, cause=cause))
+        await tenant.commit(Commit((Remove(directory),), FOLLOW_UP_JOBS, cause=cause))
     except (Conflict, Denied, NotFound):
         return False  # somebody has put something there, it is an area's root, or it has gone already
     return True
@@ -170,10 +170,10 @@ async def _put(change: Change, past: Past, ports: Ports) -> PutFile:
     assert change.after is not None
     uri = _uri(change)
     data = await past.content(change.after)
-    shaped = await shape(uri, data, ports)
+    prepared = await prepare(uri, data, ports)
     if change.before is None:
-        return await put_file(uri, data, shaped, ports, mode=WriteMode.CREATE)
-    return await put_file(uri, data, shaped, ports, mode=WriteMode.REPLACE, expect=change.before.hash)
+        return await put_file(uri, data, prepared, ports, mode=WriteMode.CREATE)
+    return await put_file(uri, data, prepared, ports, mode=WriteMode.REPLACE, expect=change.before.hash)
 
 
 def _uri(change: Change) -> Uri:

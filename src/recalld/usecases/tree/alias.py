@@ -17,26 +17,28 @@ from recalld.rules.sidecar import not_ready
 T = TypeVar("T")
 
 
-async def following(uri: Uri, look: Callable[[Uri], Awaitable[T]], caller: Caller, ports: Ports) -> T:
-    """What ``look`` gives for ``uri``; if nothing is there, for the imported document that the original keeps at that
+async def read_with_alias(uri: Uri, read: Callable[[Uri], Awaitable[T]], caller: Caller, ports: Ports) -> T:
+    """What ``read`` gives for ``uri``; if nothing is there, for the imported document that the original keeps at that
     address. Raises ``NotFound`` for ``uri`` if there is none either."""
     try:
-        return await look(uri)
+        return await read(uri)
     except NotFound as missing:
         found = await _document(uri, caller, ports) if uri.name.endswith(".md") else None
         if found is None:
             raise
         try:
-            return await look(found.uri)
+            return await read(found.uri)
         except NotFound:  # removed meanwhile
             raise missing from None
 
 
-async def tier(uri: Uri, level: int, look: Callable[[Uri, int], Awaitable[str]], caller: Caller, ports: Ports) -> str:
-    """A directory's abstract (0) or overview (1) as ``look`` gives it; if there is no such directory, those of the imported
+async def read_tier_with_alias(
+    uri: Uri, level: int, read: Callable[[Uri, int], Awaitable[str]], caller: Caller, ports: Ports
+) -> str:
+    """A directory's abstract (0) or overview (1) as ``read`` gives it; if there is no such directory, those of the imported
     document that the original keeps in it."""
     try:
-        return await look(uri, level)
+        return await read(uri, level)
     except NotFound as missing:
         found = await _document(uri, caller, ports)
         if found is None:

@@ -24,7 +24,7 @@ from recalld.rules.pattern import Pattern, compile_pattern
 from recalld.rules.tool_outputs import FOLDER
 
 from .read import walk
-from .views import is_view, stat_view, view_text
+from .session_files import is_view, stat_view, view_text
 
 PAGE_FILES = 2_000
 GREP_DEADLINE_S = 10.0

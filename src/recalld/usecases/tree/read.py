@@ -17,8 +17,8 @@ from recalld.rules.lines import Page, line_range, page_of
 from recalld.rules.memory_footer import strip
 from recalld.rules.sidecar import not_ready, render
 
-from .shape import text_of
-from .views import is_view, list_view, missing, stat_view, view_text
+from .prepare import text_of
+from .session_files import is_view, list_view, missing, stat_view, view_text
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.sidecar import body_of, pin
 from recalld.usecases.retrying import key_of, retrying
 
-from .following import FOLLOWING
+from .follow_up import FOLLOW_UP_JOBS
 
 
 async def replace_sidecar(uri: Uri, change: Callable[[str], str], caller: Caller, ports: Ports) -> Written:
@@ -45,7 +45,7 @@ async def _replace(uri: Uri, change: Callable[[str], str], tenant: Tenant) -> Wr
         )
     tiers = pin(level, body, old)
     put = SetTiers(directory.id, directory.version, tiers, chunks_of_tiers(uri.parent, tiers), checked=True, own=old)
-    receipt = await tenant.commit(Commit((put,), FOLLOWING))
+    receipt = await tenant.commit(Commit((put,), FOLLOW_UP_JOBS))
     if receipt.stale:
         raise Conflict(f"{uri} has changed meanwhile", remedy="read it again", code="ABORTED")
     return Written((), (uri,), (), len(text.encode("utf-8", "replace")), indexed=True, pending=0)

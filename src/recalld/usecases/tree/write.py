@@ -18,8 +18,8 @@ from recalld.ports.ledger import Tenant
 from recalld.rules.address import CREATABLE, SIDECARS, check_write
 from recalld.usecases.retrying import WITHIN_S, key_of, retrying
 
-from .following import FOLLOWING as FOLLOWING
-from .shape import append_file, put_file, shape
+from .follow_up import FOLLOW_UP_JOBS as FOLLOW_UP_JOBS
+from .prepare import append_file, prepare, put_file
 from .sidecars import only_replaced, replace_sidecar
 
 
@@ -105,7 +105,7 @@ async def _commit(puts: Sequence[PutFile], tenant: Tenant) -> Written:
 
 
 async def _operation(uri: Uri, data: bytes, mode: WriteMode, ports: Ports, *, expect: str = "") -> PutFile:
-    return await put_file(uri, data, await shape(uri, data, ports), ports, mode=mode, expect=expect)
+    return await put_file(uri, data, await prepare(uri, data, ports), ports, mode=mode, expect=expect)
 
 
 def jobs_after(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
@@ -115,7 +115,7 @@ def jobs_after(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
         for p in puts
         if p.chunks is None or p.tiers is None
     )
-    return (*later, *FOLLOWING)
+    return (*later, *FOLLOW_UP_JOBS)
 
 
 def _written(receipt: Receipt, puts: Sequence[PutFile]) -> Written:

@@ -51,7 +51,7 @@ def mark_leaving(pen: Pen, op: MarkLeaving) -> None:
     if not op.user:
         pen.c.execute("UPDATE account SET deleting = :task WHERE id = :account", who)
     pen.c.execute(f"UPDATE member SET deleting = :task WHERE {_THESE}", who)
-    # What has begun runs to its end before anything is removed (usecases/members/leave); what has not never will.
+    # What has begun runs to its end before anything is removed (usecases/members/delete_member); what has not never will.
     _drop_waiting(pen, who)
 
 

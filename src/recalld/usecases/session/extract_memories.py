@@ -43,11 +43,11 @@ from recalld.rules.sentences import fit
 from recalld.rules.settings import MEMORY_POLICY
 from recalld.rules.spoken_secrets import hidden
 from recalld.usecases.retrying import key_of, retrying
-from recalld.usecases.tree.shape import shape
-from recalld.usecases.tree.write import FOLLOWING
+from recalld.usecases.tree.prepare import prepare
+from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
+from .archive_llm import ArchiveGeneration, archive_tiers, candidates
 from .newest import all_of
-from .writing import Writing, archive_tiers, candidates
 
 NO_TIERS = Tiers("", "", "none")
 
@@ -64,13 +64,13 @@ async def extract(job: Job, ports: Ports) -> None:
     messages = await ports.compute.run(_quotable, await all_of(tenant, session.id, archive.number))
     await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage="summarising"),)))
     policy = await _policy(session, job.caller, ports)
-    writing = Writing(ports)
-    tiers = await archive_tiers(messages, writing) if policy.working else NO_TIERS
+    generation = ArchiveGeneration(ports)
+    tiers = await archive_tiers(messages, generation) if policy.working else NO_TIERS
     allowed = _heard(messages, job.payload.get(EXTRACTED_TO, session.config.get(EXTRACTED_TO)), policy)
-    found = await candidates(allowed, writing) if allowed else ()
+    found = await candidates(allowed, generation) if allowed else ()
     puts, counts = await _memories(found, session, policy, job.payload.get("event_tags"), job.caller, ports)
     told = await _told(archive, puts, job, tenant, ports)
-    await _settle(job, session, archive, tiers, puts, counts, policy, told, writing, tenant)
+    await _settle(job, session, archive, tiers, puts, counts, policy, told, generation, tenant)
 
 
 async def extract_now(session_id: str, caller: Caller, ports: Ports) -> list[Remembered]:
@@ -98,7 +98,7 @@ async def _extract_now(session_id: str, caller: Caller, ports: Ports) -> list[Re
             expect={EXTRACTED_TO: session.config.get(EXTRACTED_TO)},
             archives=session.commit_count,  # what is archived meanwhile is learnt by that archive's job
         )
-        await tenant.commit(Commit((*puts, learnt), FOLLOWING, cause=str(session.uri)))
+        await tenant.commit(Commit((*puts, learnt), FOLLOW_UP_JOBS, cause=str(session.uri)))
     return [Remembered(p.uri, memory_type(p.uri), p.tiers.abstract if p.tiers is not None else "") for p in puts]
 
 
@@ -170,16 +170,16 @@ async def _memory(
         root = root / "peers" / candidate.peer_id
     uri = root / f"memories/{candidate.path}"
     data = candidate.text.encode()
-    shaped = await shape(uri, data, ports)
+    prepared = await prepare(uri, data, ports)
     quoted = [str(session.uri / "messages" / f"{m}.md") for m in candidate.message_ids]
     return PutFile(
         uri,
         WriteMode.UPSERT,
-        shaped.hash,
+        prepared.hash,
         len(data),
-        shaped.media,
+        prepared.media,
         data=data,
-        chunks=shaped.chunks,
+        chunks=prepared.chunks,
         tiers=_own_tiers(candidate),
         tags=tags or None,
         event_at=candidate.at,
@@ -206,7 +206,7 @@ async def _settle(
     counts: dict[str, int],
     policy: MemoryPolicy,
     told: PutFile,
-    writing: Writing,
+    generation: ArchiveGeneration,
     tenant: Tenant,
 ) -> None:
     result = {
@@ -220,14 +220,14 @@ async def _settle(
         "effective_memory_types": sorted(policy.types),
         "agent_evolution_enabled": False,
         "agent_memory_skip_reason": "agent evolution is off",
-        "token_usage": {"llm": writing.tokens, "embedding": 0, "total": writing.tokens},
+        "token_usage": {"llm": generation.tokens, "embedding": 0, "total": generation.tokens},
         "memory_uris": [str(p.uri) for p in puts],
         "memory_diff_uri": str(told.uri),
     }
-    if writing.missing:
-        result["degraded"] = list(dict.fromkeys(writing.missing))
+    if generation.missing:
+        result["degraded"] = list(dict.fromkeys(generation.missing))
     finish = FinishArchive(session.id, archive.number, tiers, counts)
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
     await tenant.commit(
-        Commit((*puts, told, finish, done, *writing.spent), FOLLOWING, done=job.id, cause=str(archive.uri))
+        Commit((*puts, told, finish, done, *generation.spent), FOLLOW_UP_JOBS, done=job.id, cause=str(archive.uri))
     )

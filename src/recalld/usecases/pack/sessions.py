@@ -26,7 +26,7 @@ from recalld.ports.ledger import Tenant
 from recalld.rules.memory_policy import DIFF_FILE
 from recalld.rules.pack_mapping import SessionFiles, session_config, tiers_of
 from recalld.usecases.session.append import append
-from recalld.usecases.tree.shape import Shaped, put_file
+from recalld.usecases.tree.prepare import PreparedFile, put_file
 
 from .verify import Verified, messages_of
 
@@ -34,15 +34,15 @@ BATCH_CHARS_MAX = 4 * 1024 * 1024
 ERROR_CHARS_MAX = 500
 
 
-async def bring_talk(talk: SessionFiles, pack: Verified, caller: Caller, ports: Ports) -> int:
+async def import_session(session_files: SessionFiles, pack: Verified, caller: Caller, ports: Ports) -> int:
     """Bring one session of the caller; returns how many messages were new. Messages the session has are passed over, and
     so are archives it has: a second run goes on where the first one ended."""
-    tenant, sid = ports.ledger.tenant(caller), talk.uri.name
+    tenant, sid = ports.ledger.tenant(caller), session_files.uri.name
     await tenant.commit(Commit((OpenSession(sid, exist_ok=True),)))
     session = await tenant.session(sid)
     begun = session.total_message_count == 0
     added = 0
-    for number, files in sorted(talk.archives.items()):
+    for number, files in sorted(session_files.archives.items()):
         if "messages.jsonl" not in files or (number <= session.commit_count and not begun):
             continue
         raw = await ports.compute.run(messages_of, pack, files["messages.jsonl"], caller, ports.clock.now())
@@ -51,12 +51,12 @@ async def bring_talk(talk: SessionFiles, pack: Verified, caller: Caller, ports: 
             continue
         added += await _append(sid, raw, f"archive {number}", caller, ports)
         await _archive(sid, files, pack, tenant, ports)
-    if talk.live:
-        raw = await ports.compute.run(messages_of, pack, talk.live, caller, ports.clock.now())
+    if session_files.live:
+        raw = await ports.compute.run(messages_of, pack, session_files.live, caller, ports.clock.now())
         added += await _append(sid, raw, "live", caller, ports)
-    if talk.meta:
+    if session_files.meta:
         # Last, so that a session which commits by itself does not do so while it is still coming.
-        config = session_config(await ports.compute.run(pack.read, talk.meta))
+        config = session_config(await ports.compute.run(pack.read, session_files.meta))
         await tenant.commit(Commit((ConfigureSession(sid, config),)))
     return added
 
@@ -116,5 +116,5 @@ async def _archive(sid: str, files: dict[str, str], pack: Verified, tenant: Tena
 async def _diff(session: Uri, number: int, data: bytes, ports: Ports) -> PutFile:
     """What was learnt from an archive, stored beside it as it came."""
     uri = session / f"history/archive_{number:03d}" / DIFF_FILE
-    shaped = Shaped(hashlib.sha256(data).hexdigest(), "application/json", None, (), parsed=True)
-    return await put_file(uri, data, shaped, ports, mode=WriteMode.UPSERT)
+    prepared = PreparedFile(hashlib.sha256(data).hexdigest(), "application/json", None, (), parsed=True)
+    return await put_file(uri, data, prepared, ports, mode=WriteMode.UPSERT)

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from recalld.domain.job import NewJob
 
-FOLLOWING = (NewJob("tiers", "tiers", delay_s=0.2), NewJob("embed", "embed"))
+FOLLOW_UP_JOBS = (NewJob("tiers", "tiers", delay_s=0.2), NewJob("embed", "embed"))
 """Refresh tiers above it, embed new chunks. Folded by key."""

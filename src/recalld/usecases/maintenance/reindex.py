@@ -18,9 +18,9 @@ from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import context_type, session_of
 from recalld.rules.chunks import chunks_of_file, chunks_of_tiers
-from recalld.usecases.tree.shape import parse
+from recalld.usecases.tree.prepare import parse
 from recalld.usecases.tree.tags import set_tags
-from recalld.usecases.tree.write import FOLLOWING
+from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 from .purge import NODES_PER_SLICE, SLICES_MAX
 
@@ -48,8 +48,15 @@ async def begin(
     tenant = ports.ledger.tenant(caller)
     kind = "directory" if (await tenant.stat(uri)).is_dir else "file"
     task_id = f"task_{ports.clock.token()}"
-    wishes = {"uri": str(uri), "mode": mode, "recursive": recursive, "tags": list(tags), "append": append, "type": kind}
-    job = NewJob("reindex", f"reindex:{uri}", wishes, task_id=task_id)
+    options = {
+        "uri": str(uri),
+        "mode": mode,
+        "recursive": recursive,
+        "tags": list(tags),
+        "append": append,
+        "type": kind,
+    }
+    job = NewJob("reindex", f"reindex:{uri}", options, task_id=task_id)
     task = NewTask(task_id, "admin_reindex", str(uri), {"mode": mode}, alone=True)
     await tenant.commit(Commit((task,), (job,)))
     return Reindexing(uri, task_id, kind, mode)
@@ -78,26 +85,26 @@ def check_reindex(uri: Uri, mode: str, caller: Caller) -> None:
 async def reindex(job: Job, ports: Ports) -> None:
     """Do it, file by file; a run that is repeated begins again and ends the same."""
     tenant = ports.ledger.tenant(job.caller, bulk=True)
-    wishes, began = job.payload, ports.clock.now()
-    uri, mode = Uri.parse(str(wishes["uri"])), str(wishes["mode"])
+    options, began = job.payload, ports.clock.now()
+    uri, mode = Uri.parse(str(options["uri"])), str(options["mode"])
     tally = _Tally()
     if mode == "prune_orphans":
         await _prune(uri, tally, tenant, ports)
     else:
-        nodes = await _nodes(uri, bool(wishes["recursive"]), tally, tenant)
+        nodes = await _nodes(uri, bool(options["recursive"]), tally, tenant)
         for index, node in enumerate(nodes):
             if index % TOLD_EVERY == 0:
                 told = f"reindexing {index} of {len(nodes)}"
                 await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage=told),)))
             await _rebuild(node, mode, tally, tenant, ports)
-    if wishes["tags"]:
+    if options["tags"]:
         await set_tags(
-            uri, wishes["tags"], append=bool(wishes["append"]), recursive=bool(wishes["recursive"]),
+            uri, options["tags"], append=bool(options["append"]), recursive=bool(options["recursive"]),
             caller=job.caller, ports=ports,
         )  # fmt: skip
-    result = _result(uri, str(wishes["type"]), mode, tally, ports.clock.now() - began)
+    result = _result(uri, str(options["type"]), mode, tally, ports.clock.now() - began)
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
-    await tenant.commit(Commit((done,), FOLLOWING, done=job.id))
+    await tenant.commit(Commit((done,), FOLLOW_UP_JOBS, done=job.id))
 
 
 async def _nodes(uri: Uri, recursive: bool, tally: _Tally, tenant: Tenant) -> list[Node]:

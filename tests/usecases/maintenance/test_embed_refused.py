@@ -72,7 +72,7 @@ async def test_an_embedder_that_refuses_everything_marks_nothing(tmp_path: Path)
             fake.everything = True
             await harness.say("s", "the heron stood still")
             (job,) = [job for job in await harness.lease(8) if job.kind == "embed"]
-            from recalld.usecases.upkeep.embed import embed
+            from recalld.usecases.maintenance.embed import embed
 
             with pytest.raises(Upstream):
                 await embed(job, harness.ports)

@@ -24,12 +24,12 @@ from recalld.ports.source import UPLOAD_NOTE, Choice, Found, Skipped, Source
 from recalld.rules.costs import of_text
 from recalld.rules.generation_cache_key import KEPT
 from recalld.rules.transcript_header import transcript_header
-from recalld.usecases.tree.write import FOLLOWING
+from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 from . import mirror
-from .plan import Fate, FilePlan, Place, Planned, blocked_above, case_twins, lay_out, plan_file
-from .present import Present
-from .tally import Done, Seen
+from .existing_files import ExistingFiles
+from .import_progress import ImportProgress, SourceScan
+from .plan import FilePlan, FileStatus, Place, Planned, blocked_above, case_twins, lay_out, plan_file
 
 FILES_PER_PLAN = 32
 BYTES_PER_PLAN = 2 << 20
@@ -42,7 +42,7 @@ LOOKS_MAX = 20
 """How often one attempt looks again because others changed what it was about to write."""
 
 
-async def load(job: Job, ports: Ports) -> None:
+async def run_import(job: Job, ports: Ports) -> None:
     """The job behind ``accept``. Ends with the task completed; an upload of ours goes with the job's last attempt."""
     upload = ports.uploads / str(job.payload["upload"])
     try:
@@ -82,7 +82,7 @@ class _Survey:
     root: Uri
     anchor: Anchor
     place: Place
-    present: Present
+    existing: ExistingFiles
     again: bool
     earlier: Any
 
@@ -93,20 +93,20 @@ class _Pass:
     def __init__(self, job: Job, source: Source, listing: list[Found | Skipped], tenant: Tenant, ports: Ports) -> None:
         self.job, self.source, self.listing, self.tenant, self.ports = job, source, listing, tenant, ports
         self.found = [e for e in listing if isinstance(e, Found)]
-        self.seen = Seen(len(self.found))
-        self.done = Done()
+        self.seen = SourceScan(len(self.found))
+        self.done = ImportProgress()
 
     async def run(self) -> None:
         task = await self.tenant.task(self.job.task_id)
         if task.ended:
             return  # cancelled: what is in stays, as a user sees it in the tree
-        self.done = Done.of(task.result)
+        self.done = ImportProgress.of(task.result)
         for skipped in (e for e in self.listing if isinstance(e, Skipped)):
             self.seen.left_out.append(f"skipped {skipped.path}: {skipped.why}")
             self.seen.kinds[skipped.why] += 1
         self.seen.left_out += case_twins(e.path for e in self.found)
         at = await self._survey(Uri.parse(task.resource_id))
-        gone = mirror.missing(at.present, self.listing, self.job.payload.get("left_out") or ())
+        gone = mirror.missing(at.existing, self.listing, self.job.payload.get("left_out") or ())
         moves = await self.ports.compute.run(self._moves, gone, at) if gone else []
         if moves:
             await self._move(moves, at)
@@ -132,7 +132,7 @@ class _Pass:
         lineage = str(payload.get("lineage") or "")
         choices = top.source.get("choices") or {}
 
-        def look() -> tuple[Place, Present]:
+        def look() -> tuple[Place, ExistingFiles]:
             place = Place.of(
                 root,
                 single=bool(payload["single"]),
@@ -144,10 +144,10 @@ class _Pass:
                 exact=exact,
             )
             legacy = bool(payload.get("origin")) and top.source.get("origin") == payload["origin"]
-            return place, Present.of(there, root, lineage, legacy=legacy)
+            return place, ExistingFiles.of(there, root, lineage, legacy=legacy)
 
-        place, present = await self.ports.compute.run(look)
-        return _Survey(root, Anchor(top.id, top.uri), place, present, present.again, choices.get(lineage))
+        place, existing = await self.ports.compute.run(look)
+        return _Survey(root, Anchor(top.id, top.uri), place, existing, existing.again, choices.get(lineage))
 
     async def _there(self, root: Uri, *, exact: bool) -> list[Entry]:
         if not exact:
@@ -158,8 +158,8 @@ class _Pass:
             return []
 
     def _moves(self, gone: list[str], at: _Survey) -> list[tuple[str, str]]:
-        new = [e.path for e in self.found if e.path not in at.present.files]
-        return mirror.moved(at.present, gone, digests(new, self.source))
+        new = [e.path for e in self.found if e.path not in at.existing.files]
+        return mirror.moved(at.existing, gone, digests(new, self.source))
 
     # ----------------------------------------------------------------- moving
     async def _move(self, moves: list[tuple[str, str]], at: _Survey) -> None:
@@ -182,7 +182,7 @@ class _Pass:
         return [self._plan_move(former, path, at) for former, path in moves]
 
     def _plan_move(self, former: str, path: str, at: _Survey) -> list[tuple[Node, Planned]]:
-        nodes = [b.node for b in sorted(at.present.files[former], key=lambda b: b.part)]
+        nodes = [b.node for b in sorted(at.existing.files[former], key=lambda b: b.part)]
         data = self.source.read(path)
         if data is None or path in at.place.taken:
             return []
@@ -190,7 +190,7 @@ class _Pass:
             planned, _ = lay_out(path, data, hashlib.sha256(data).hexdigest(), at.place, self.ports)
         except (Invalid, Denied):
             return []
-        free = all(p.uri not in at.present.nodes and not blocked_above(p.uri, at.root, at.present) for p in planned)
+        free = all(p.uri not in at.existing.nodes and not blocked_above(p.uri, at.root, at.existing) for p in planned)
         same = [n.hash for n in nodes] == [p.hash for p in planned]
         return list(zip(nodes, planned, strict=True)) if free and same else []
 
@@ -200,7 +200,7 @@ class _Pass:
             return
         there = await self._there(at.root, exact=at.place.exact)
         left = {e.node.uri.parent for e in there}
-        folders = [f for f in at.present.emptied(gone, at.root) if not any(u.under(f) for u in left)]
+        folders = [f for f in at.existing.emptied(gone, at.root) if not any(u.under(f) for u in left)]
         for start in range(0, len(folders), REMOVES_PER_COMMIT):
             await self._commit([Remove(f) for f in folders[start : start + REMOVES_PER_COMMIT]], at, "removing")
 
@@ -217,7 +217,7 @@ class _Pass:
         return True
 
     def _plan(self, paths: list[str], at: _Survey) -> list[FilePlan]:
-        return [plan_file(p, at.place, at.present, self.source, self.ports) for p in paths]
+        return [plan_file(p, at.place, at.existing, self.source, self.ports) for p in paths]
 
     def _count(self, plan: FilePlan, blocked: list[str] | None) -> None:
         """What is not in a commit is counted here: the next attempt sees it again."""
@@ -225,9 +225,9 @@ class _Pass:
             blocked.append(plan.path)
             return
         self.seen.files += 1
-        self.seen.clashes += plan.clashes
-        self.seen.clashed += plan.fate is Fate.CLASHED
-        if plan.fate is Fate.LEFT_OUT:
+        self.seen.conflicts += plan.conflicts
+        self.seen.conflicted += plan.status is FileStatus.CONFLICT
+        if plan.status is FileStatus.LEFT_OUT:
             self.seen.missed += 1
             self.seen.left_out += plan.warnings
 
@@ -246,8 +246,8 @@ class _Pass:
                     held, size = [], 0
                 held.append(op)
                 size += weight
-            self.done.new += bool(plan.writes) and plan.fate is Fate.NEW
-            self.done.changed += bool(plan.writes) and plan.fate is Fate.CHANGED
+            self.done.new += bool(plan.writes) and plan.status is FileStatus.NEW
+            self.done.changed += bool(plan.writes) and plan.status is FileStatus.CHANGED
             self.done.written += len(plan.writes)
             if plan.writes:
                 self.done.warn(plan.warnings)
@@ -256,7 +256,7 @@ class _Pass:
 
     async def _commit(self, ops: Iterable[Op], at: _Survey, stage: str) -> None:
         seen = UpdateTask(self.job.task_id, TaskStatus.RUNNING, stage=stage, result=self.done.progress())
-        await self.tenant.commit(Commit((at.anchor, *ops, seen), FOLLOWING, cause=self.job.task_id))
+        await self.tenant.commit(Commit((at.anchor, *ops, seen), FOLLOW_UP_JOBS, cause=self.job.task_id))
 
     async def _tiers(self, planned: Planned) -> Tiers:
         """At once without a language model, and for good where the import's budget of one is planned out."""
@@ -297,11 +297,11 @@ class _Pass:
     async def _remove(self, at: _Survey) -> bool:
         """Remove what the source no longer has, if it is certain that it has not. True if anything was removed."""
         payload = self.job.payload
-        gone = mirror.missing(at.present, self.listing, payload.get("left_out") or ())
+        gone = mirror.missing(at.existing, self.listing, payload.get("left_out") or ())
         if not gone or not at.place.lineage:
             return False
-        decided = mirror.removal(at.present, gone)
-        self.seen.clashes += decided.clashes
+        decided = mirror.removal(at.existing, gone)
+        self.seen.conflicts += decided.conflicts
         why = mirror.why_kept(
             self.listing,
             single=bool(payload["single"]),
@@ -309,7 +309,7 @@ class _Pass:
             narrow=mirror.narrower(Choice(**_tuples(payload["choice"])), at.earlier),
             incomplete=str(payload.get("incomplete") or ""),
         )
-        if not why and not payload.get("confirmed") and mirror.too_many(len(decided.paths), len(at.present.files)):
+        if not why and not payload.get("confirmed") and mirror.too_many(len(decided.paths), len(at.existing.files)):
             why = "so many need a confirmation"
         if why:
             self.seen.kept, self.seen.kept_paths = why, list(decided.paths)
@@ -324,7 +324,7 @@ class _Pass:
 
     async def _remove_slices(self, removes: list[Remove], at: _Survey) -> None:
         """A source file is counted with the last of its entries, in the commit that removes it."""
-        path_of = {b.node.uri: path for path, made in at.present.files.items() for b in made}
+        path_of = {b.node.uri: path for path, made in at.existing.files.items() for b in made}
         last = {path_of[r.uri]: i for i, r in enumerate(removes)}
         for start in range(0, len(removes), REMOVES_PER_COMMIT):
             some = removes[start : start + REMOVES_PER_COMMIT]
@@ -345,7 +345,7 @@ class _Pass:
                 "files_kept_extractive": done.kept,
             }
         ended = UpdateTask(self.job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
-        following = FOLLOWING if done.written or done.removed or done.moved else ()
+        following = FOLLOW_UP_JOBS if done.written or done.removed or done.moved else ()
         await self.tenant.commit(Commit((at.anchor, ended), following, done=self.job.id, cause=self.job.task_id))
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 from recalld.domain.uri import Uri
 
-from .mirror import Clash
+from .mirror import FileConflict
 
 WARNINGS_MAX = 100
-CLASHES_MAX = 100
+CONFLICTS_MAX = 100
 NOTES_MAX = 20
 
 
 @dataclass(slots=True)
-class Done:
+class ImportProgress:
     """What was done so far, kept in the task. ``new``, ``changed``, ``moved``, ``removed`` in source files, ``written`` in
     entries of the tree; ``planned``: tokens a language model will take for them, in ``calls``; ``kept``: files for which there
     was no room any more; ``warnings`` of the files that were written, ``notes`` how often each was given."""
@@ -34,7 +34,7 @@ class Done:
     notes: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, result: dict[str, Any] | None) -> Done:
+    def of(cls, result: dict[str, Any] | None) -> ImportProgress:
         """What an earlier attempt left in its task."""
         return cls(**((result or {}).get("progress") or {}))
 
@@ -53,22 +53,22 @@ class Done:
 
 
 @dataclass(slots=True)
-class Seen:
+class SourceScan:
     """What one look at the source found and did not change; found again by the next attempt."""
 
     total: int = 0
     files: int = 0
     left_out: list[str] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
-    clashes: list[Clash] = field(default_factory=list)
-    clashed: int = 0
+    conflicts: list[FileConflict] = field(default_factory=list)
+    conflicted: int = 0
     missed: int = 0
     kept: str = ""
     kept_paths: list[str] = field(default_factory=list)
 
-    def result(self, root: Uri, done: Done) -> dict[str, Any]:
+    def result(self, root: Uri, done: ImportProgress) -> dict[str, Any]:
         """The task's result."""
-        notes = [f"{c.path}: {c.why} ({c.uri})" for c in self.clashes]
+        notes = [f"{c.path}: {c.why} ({c.uri})" for c in self.conflicts]
         if self.kept:
             shown = ", ".join(self.kept_paths[:5]) + (", ..." if len(self.kept_paths) > 5 else "")
             notes.append(f"{len(self.kept_paths)} files are gone at the source and were kept: {self.kept} ({shown})")
@@ -86,9 +86,9 @@ class Seen:
             "changed": done.changed,
             "moved": done.moved,
             "removed": done.removed,
-            "unchanged": max(0, self.total - self.missed - self.clashed - done.new - done.changed - done.moved),
-            "conflicts": [{"path": c.path, "uri": str(c.uri), "reason": c.why} for c in self.clashes[:CLASHES_MAX]],
-            "conflicts_total": len(self.clashes),
+            "unchanged": max(0, self.total - self.missed - self.conflicted - done.new - done.changed - done.moved),
+            "conflicts": [{"path": c.path, "uri": str(c.uri), "reason": c.why} for c in self.conflicts[:CONFLICTS_MAX]],
+            "conflicts_total": len(self.conflicts),
             "kept_removed": len(self.kept_paths) if self.kept else 0,
             "left_out": dict(self.kinds),
             "notes": done.notes,

@@ -23,7 +23,7 @@ def lineages(source: Mapping[str, Any]) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class ImportedFile:
     """A file that an import brought. ``placed``: it is where the import put it (a user may have moved it)."""
 
     node: Node
@@ -53,21 +53,21 @@ class Brought:
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class ExistingFiles:
     """``files``: by source path what imports of this origin made of it; ``nodes``: everything below the place by its address;
     ``entries``: how many entries each directory holds; ``again``: this origin was imported here before."""
 
-    files: Mapping[str, tuple[Brought, ...]] = field(default_factory=dict)
+    files: Mapping[str, tuple[ImportedFile, ...]] = field(default_factory=dict)
     nodes: Mapping[Uri, Node] = field(default_factory=dict)
     entries: Mapping[Uri, int] = field(default_factory=dict)
     again: bool = False
     lineage: str = ""
 
     @classmethod
-    def of(cls, entries: Iterable[Entry], root: Uri, lineage: str, *, legacy: bool) -> Present:
+    def of(cls, entries: Iterable[Entry], root: Uri, lineage: str, *, legacy: bool) -> ExistingFiles:
         """Read a listing below ``root``. ``legacy``: files that name no lineage are this origin's, brought by a version that
         recorded the origin at the place alone. An import without an origin goes by paths only, whoever brought them."""
-        files: dict[str, list[Brought]] = {}
+        files: dict[str, list[ImportedFile]] = {}
         nodes: dict[Uri, Node] = {}
         held: Counter[Uri] = Counter()
         for entry in entries:
@@ -80,10 +80,10 @@ class Present:
             if lineage and lineage not in lineages(node.source) and not (legacy and "lineage" not in node.source):
                 continue
             placed = node.source.get("at", "") in {"", node.uri.relative_to(root)}
-            files.setdefault(str(path), []).append(Brought(node, str(path), placed))
+            files.setdefault(str(path), []).append(ImportedFile(node, str(path), placed))
         return cls({k: tuple(v) for k, v in files.items()}, nodes, held, bool(lineage and files), lineage)
 
-    def placed(self, path: str) -> tuple[Brought, ...]:
+    def placed(self, path: str) -> tuple[ImportedFile, ...]:
         """What was made of a source file and is where it was put."""
         return tuple(b for b in self.files.get(path, ()) if b.placed)
 

@@ -6,7 +6,7 @@ import pytest
 
 from recalld.adapters.sqlite.ledger import tree
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
-from recalld.usecases.tree import arrange
+from recalld.usecases.tree import mkdir_rm_mv_cp
 from tests.harness import Harness
 
 A, B = "viking://resources/a", "viking://resources/b"
@@ -135,7 +135,7 @@ async def test_a_session_removed_as_a_directory_is_gone_as_a_session(harness: Ha
 
 
 async def test_a_large_removal_is_counted_to_its_end(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (arrange, tree):
+    for module in (mkdir_rm_mv_cp, tree):
         monkeypatch.setattr(module, "COUNTED_MAX", 3)
     for i in range(6):
         await harness.write(f"viking://resources/many/{i}.md", str(i))

@@ -11,15 +11,15 @@ from recalld.domain.commit import Commit, MakeDir, NewTask, Op, PutFile, Remove,
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.job import Lane, NewJob, TaskStatus
 from recalld.domain.node import Entry
-from recalld.domain.skill import SKILL_FILE, Skill, SkillFacts, SkillGone, SkillKept, SkillPackage
+from recalld.domain.skill import SKILL_FILE, DeletedSkill, Skill, SkillFacts, SkillPackage, StoredSkill
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.skill import checked_skill
 from recalld.rules.skill_form import abstract_of, facts_json
 from recalld.usecases.retrying import key_of, retrying
-from recalld.usecases.tree.shape import put_file, shape
-from recalld.usecases.tree.write import FOLLOWING
+from recalld.usecases.tree.prepare import prepare, put_file
+from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 OVERTAKEN = frozenset({"ABORTED", "ALREADY_EXISTS"})
 CHUNKS_MAX = 400
@@ -28,7 +28,7 @@ NODES_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class SkillWish:
+class SkillInput:
     """A skill to keep. ``must_be``: the name it has to have, of a skill that is there ("" = any, there or not);
     ``source``: what its sender says of where it comes from; ``watched``: leave a task that tells of it."""
 
@@ -39,42 +39,42 @@ class SkillWish:
     watched: bool = False
 
 
-async def keep(wish: SkillWish, caller: Caller, ports: Ports) -> SkillKept:
+async def store_skill(skill_input: SkillInput, caller: Caller, ports: Ports) -> StoredSkill:
     """Store a skill, its files replacing those it had. Raises ``Invalid`` (``SKILL_INVALID`` for what is no skill),
     ``NotFound`` where ``must_be`` names nothing, ``Conflict`` if it keeps changing."""
-    facts = await ports.compute.run(checked_skill, wish.package.text)
-    if wish.must_be and facts.name != wish.must_be:
+    facts = await ports.compute.run(checked_skill, skill_input.package.text)
+    if skill_input.must_be and facts.name != skill_input.must_be:
         raise Invalid(
-            f"the skill is called {facts.name}, not {wish.must_be}",
+            f"the skill is called {facts.name}, not {skill_input.must_be}",
             remedy="give its SKILL.md the name it is updated by, or add it as a skill of its own",
-            details={"field": "name", "expected": wish.must_be, "actual": facts.name},
+            details={"field": "name", "expected": skill_input.must_be, "actual": facts.name},
         )
-    uri = wish.root / facts.name
+    uri = skill_input.root / facts.name
     tenant = ports.ledger.tenant(caller)
-    puts = await _puts(uri, facts, wish, ports)
+    puts = await _puts(uri, facts, skill_input, ports)
 
-    async def attempt() -> SkillKept:
+    async def attempt() -> StoredSkill:
         present = await _present(uri, tenant)
-        if wish.must_be and present is None:
+        if skill_input.must_be and present is None:
             raise missing_skill(facts.name)
         try:
-            return await _commit(uri, facts, wish, puts, present, tenant, ports)
+            return await _commit(uri, facts, skill_input, puts, present, tenant, ports)
         except NotFound as removed:
             raise Conflict(f"{uri} was removed meanwhile", remedy="try again", code="ABORTED") from removed
 
     return await retrying(attempt, key_of(caller.account, uri), ports=ports, codes=OVERTAKEN)
 
 
-async def remove_skill(skill: Skill, private: Uri | None, caller: Caller, ports: Ports) -> SkillGone:
+async def remove_skill(skill: Skill, private: Uri | None, caller: Caller, ports: Ports) -> DeletedSkill:
     """Delete a skill and, where there is one, the directory ``private`` of its private values, in one commit."""
     tenant = ports.ledger.tenant(caller)
     kept = await _present(private, tenant) if private is not None else None
     ops: list[Op] = [Remove(skill.uri, recursive=True)]
     if private is not None and kept is not None:
         ops.append(Remove(private, recursive=True))
-    receipt = await tenant.commit(Commit(tuple(ops), FOLLOWING))
+    receipt = await tenant.commit(Commit(tuple(ops), FOLLOW_UP_JOBS))
     below = 0 if kept is None else len(kept) + 1
-    return SkillGone(skill, max(0, receipt.removed - below), kept is not None)
+    return DeletedSkill(skill, max(0, receipt.removed - below), kept is not None)
 
 
 def missing_skill(name: str) -> NotFound:
@@ -86,16 +86,16 @@ def missing_skill(name: str) -> NotFound:
     )
 
 
-async def _puts(uri: Uri, facts: SkillFacts, wish: SkillWish, ports: Ports) -> list[PutFile]:
+async def _puts(uri: Uri, facts: SkillFacts, skill_input: SkillInput, ports: Ports) -> list[PutFile]:
     """``SKILL.md`` first, then the files beside it; indexed here as far as that stays quick."""
     made: list[PutFile] = []
     chunks = 0
-    for path, data in ((SKILL_FILE, wish.package.text.encode("utf-8", "replace")), *wish.package.files):
+    for path, data in ((SKILL_FILE, skill_input.package.text.encode("utf-8", "replace")), *skill_input.package.files):
         at = Uri.parse(str(uri / path))
-        put = await put_file(at, data, await shape(at, data, ports), ports, mode=WriteMode.UPSERT)
+        put = await put_file(at, data, await prepare(at, data, ports), ports, mode=WriteMode.UPSERT)
         chunks += len(put.chunks or ())
         made.append(replace(put, chunks=None) if made and chunks > CHUNKS_MAX else put)
-    source = {"skill": facts_json(facts)} | ({"origin": dict(wish.source)} if wish.source else {})
+    source = {"skill": facts_json(facts)} | ({"origin": dict(skill_input.source)} if skill_input.source else {})
     return [replace(made[0], source=source), *made[1:]]
 
 
@@ -110,25 +110,25 @@ async def _present(uri: Uri, tenant: Tenant) -> list[Entry] | None:
 async def _commit(
     uri: Uri,
     facts: SkillFacts,
-    wish: SkillWish,
+    skill_input: SkillInput,
     puts: Sequence[PutFile],
     present: list[Entry] | None,
     tenant: Tenant,
     ports: Ports,
-) -> SkillKept:
+) -> StoredSkill:
     here = next((e.node for e in present or () if e.rel_path == SKILL_FILE), None)
     # What was read decides what is removed: a SKILL.md changed meanwhile begins it anew.
     first = replace(puts[0], mode=WriteMode.CREATE) if here is None else replace(puts[0], expect=here.hash)
-    kept = SkillKept(
+    kept = StoredSkill(
         Skill(uri, facts),
         len(puts) - 1,
         created=here is None,
-        task_id=f"task_{ports.clock.token()}" if wish.watched else "",
-        skipped=wish.package.skipped,
+        task_id=f"task_{ports.clock.token()}" if skill_input.watched else "",
+        skipped=skill_input.package.skipped,
     )
     ops: list[Op] = [Remove(gone, recursive=True) for gone in _outdated(present or (), {p.uri for p in puts})]
     ops += [MakeDir(uri, exist_ok=True, abstract=abstract_of(facts)), first, *puts[1:], *_task(kept)]
-    await tenant.commit(Commit(tuple(ops), (*_later(puts), *FOLLOWING), cause=kept.task_id))
+    await tenant.commit(Commit(tuple(ops), (*_later(puts), *FOLLOW_UP_JOBS), cause=kept.task_id))
     return kept
 
 
@@ -152,7 +152,7 @@ def _later(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
     )
 
 
-def _task(kept: SkillKept) -> list[Op]:
+def _task(kept: StoredSkill) -> list[Op]:
     """The work is done with the commit; the task is for those who ask how it ended."""
     if not kept.task_id:
         return []

@@ -15,14 +15,14 @@ from recalld.rules.address import check_move, check_new_folder, check_remove, ch
 from recalld.rules.tool_outputs import FOLDER
 
 from .outputs import outputs_of
-from .write import FOLLOWING
+from .write import FOLLOW_UP_JOBS
 
 
 async def mkdir(uri: Uri, description: str, caller: Caller, ports: Ports) -> Node:
     """Make a directory; ``description`` becomes its abstract. Raises ``Conflict`` if something is there."""
     check_new_folder(uri)
     made = MakeDir(uri, abstract=description.strip()[:ABSTRACT_CHARS_MAX].strip())
-    receipt = await ports.ledger.tenant(caller).commit(Commit((made,), FOLLOWING))
+    receipt = await ports.ledger.tenant(caller).commit(Commit((made,), FOLLOW_UP_JOBS))
     return receipt.nodes[0]
 
 
@@ -38,14 +38,14 @@ async def remove(uri: Uri, recursive: bool, caller: Caller, ports: Ports) -> Rec
     removals = (Remove(uri, recursive), *(Remove(beside, recursive=True) for beside in outputs))
     # The writer counts up to a limit, so that nobody waits for it to count a large subtree.
     size = await tenant.size(uri) if recursive else 0
-    receipt = await tenant.commit(Commit(removals, FOLLOWING))
+    receipt = await tenant.commit(Commit(removals, FOLLOW_UP_JOBS))
     return replace(receipt, removed=max(receipt.removed, size)) if receipt.removed >= COUNTED_MAX else receipt
 
 
 async def move(source: Uri, to: Uri, caller: Caller, ports: Ports) -> Receipt:
     """Rename or re-parent a subtree."""
     check_move(source, to)
-    return await ports.ledger.tenant(caller).commit(Commit((Move(source, to),), FOLLOWING))
+    return await ports.ledger.tenant(caller).commit(Commit((Move(source, to),), FOLLOW_UP_JOBS))
 
 
 async def copy(source: Uri, to: Uri, recursive: bool, caller: Caller, ports: Ports) -> Receipt:
@@ -53,4 +53,4 @@ async def copy(source: Uri, to: Uri, recursive: bool, caller: Caller, ports: Por
     check_write(to)
     if session_of(source):
         raise Denied("what belongs to a session cannot be copied as a tree", remedy="read it and write a file")
-    return await ports.ledger.tenant(caller).commit(Commit((Copy(source, to, recursive),), FOLLOWING))
+    return await ports.ledger.tenant(caller).commit(Commit((Copy(source, to, recursive),), FOLLOW_UP_JOBS))

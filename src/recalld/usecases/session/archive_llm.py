@@ -12,20 +12,20 @@ from recalld.domain.session import Message
 from recalld.ports.bundle import Ports
 from recalld.ports.model import Bill, Candidate, Writer
 from recalld.rules.memory_file import stretches
-from recalld.usecases.upkeep.bill import cost, open_bill
+from recalld.usecases.maintenance.bill import cost, open_bill
 
 STRETCHES_MAX = 12
 """Stretches of one archive that the language model reads; of a longer one the rest is read without it."""
 
 
 @dataclass(slots=True)
-class Writing:
+class ArchiveGeneration:
     """One archive on its way. ``spent``: what goes into its commit; ``missing``: why parts were done without the model."""
 
     ports: Ports
     spent: list[CountCost] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    gone: bool = False
+    unavailable: bool = False
 
     async def bill(self, writer: Writer) -> Bill:
         """What is left of the day, less what this archive took and has not committed yet."""
@@ -39,54 +39,56 @@ class Writing:
         """Tokens of all calls, in and out."""
         return sum(one.tokens_in + one.tokens_out for one in self.spent)
 
-    def without(self, failed: Busy | Upstream | Invalid) -> None:
+    def record_failure(self, failed: Busy | Upstream | Invalid) -> None:
         """Go on without the model for this part; for the rest as well, unless it was only this answer that was of no use."""
-        self.gone = self.gone or not isinstance(failed, Invalid)
+        self.unavailable = self.unavailable or not isinstance(failed, Invalid)
         self.missing.append(f"model: {failed.message}")
 
 
-async def archive_tiers(messages: tuple[Message, ...], writing: Writing) -> Tiers:
+async def archive_tiers(messages: tuple[Message, ...], generation: ArchiveGeneration) -> Tiers:
     """L0 and L1 of an archive."""
-    ports, writer = writing.ports, writing.ports.writer
+    ports, writer = generation.ports, generation.ports.writer
     if writer is not None and messages:
-        bill = await writing.bill(writer)
+        bill = await generation.bill(writer)
         try:
             tiers = await writer.on(bill).tiers_of_archive(messages)
         except (Busy, Upstream, Invalid) as failed:
-            writing.without(failed)
-            writing.spent += cost(bill, "archive", writer, ports, failed)
+            generation.record_failure(failed)
+            generation.spent += cost(bill, "archive", writer, ports, failed)
         else:
-            writing.spent += cost(bill, "archive", writer, ports)
+            generation.spent += cost(bill, "archive", writer, ports)
             return tiers
     return await ports.model.tiers_of_archive(messages)
 
 
-async def candidates(allowed: tuple[Message, ...], writing: Writing) -> tuple[Candidate, ...]:
+async def candidates(allowed: tuple[Message, ...], generation: ArchiveGeneration) -> tuple[Candidate, ...]:
     """Memories of what was heard. Every peer's words are read apart from others', so that none speaks of another."""
-    ports, writer = writing.ports, writing.ports.writer
-    if writer is None or writing.gone:
+    ports, writer = generation.ports, generation.ports.writer
+    if writer is None or generation.unavailable:
         return await ports.model.memories(allowed)
     found: list[Candidate] = []
     left: list[Message] = []
     for at, part in enumerate(stretches(allowed)):
-        learnt = await _asked(part, writer, writing) if at < STRETCHES_MAX and not writing.gone else None
-        if learnt is None:
+        memories = await _asked(part, writer, generation) if at < STRETCHES_MAX and not generation.unavailable else None
+        if memories is None:
             left += part
         else:
-            found += learnt
+            found += memories
     if left:
         missed = {piece.id for piece in left}  # of a long message perhaps one piece of several: it is read again whole
         found += await ports.model.memories(tuple(m for m in allowed if m.id in missed))
     return tuple(found)
 
 
-async def _asked(part: Sequence[Message], writer: Writer, writing: Writing) -> tuple[Candidate, ...] | None:
-    bill = await writing.bill(writer)
+async def _asked(
+    part: Sequence[Message], writer: Writer, generation: ArchiveGeneration
+) -> tuple[Candidate, ...] | None:
+    bill = await generation.bill(writer)
     try:
         found = await writer.on(bill).memories(tuple(part))
     except (Busy, Upstream, Invalid) as failed:
-        writing.without(failed)
-        writing.spent += cost(bill, "memories", writer, writing.ports, failed)
+        generation.record_failure(failed)
+        generation.spent += cost(bill, "memories", writer, generation.ports, failed)
         return None
-    writing.spent += cost(bill, "memories", writer, writing.ports)
+    generation.spent += cost(bill, "memories", writer, generation.ports)
     return found

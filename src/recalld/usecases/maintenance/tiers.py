@@ -11,7 +11,7 @@ from recalld.ports.bundle import Ports
 from recalld.ports.ledger import StaleDir
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.sidecar import refreshed
-from recalld.usecases.tree.write import FOLLOWING
+from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 from .enrich import ENRICH, child_of, known_directory, title_of
 
@@ -33,9 +33,9 @@ async def refresh(job: Job, ports: Ports) -> None:
             ops: list[Op] = [await _tiers(s, tree, ports) for s in ready]
             await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(tuple(ops)))
         else:
-            await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=FOLLOWING, done=job.id))
+            await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=FOLLOW_UP_JOBS, done=job.id))
             return
-    after = (*FOLLOWING[1:], *((ENRICH,) if ports.writer is not None else ()))
+    after = (*FOLLOW_UP_JOBS[1:], *((ENRICH,) if ports.writer is not None else ()))
     await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=after, done=job.id))
 
 

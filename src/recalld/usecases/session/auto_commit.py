@@ -9,7 +9,7 @@ from recalld.ports.bundle import Ports
 from recalld.rules.retention import auto_commit_policy, due, idle
 
 from .append import auto_commit_job
-from .commit import put_away
+from .commit import archive_messages
 
 SCANNED_MAX = 16
 
@@ -25,7 +25,7 @@ async def auto_commit(job: Job, ports: Ports) -> None:
     now = ports.clock.now()
     if due(session, now) or idle(session, now):
         keep = auto_commit_policy(session)["keep_recent_count"]
-        did = await put_away(
+        did = await archive_messages(
             session, tenant, ports, keep_recent_count=keep, done=job.id, remember={"last_auto_commit_at": now}
         )
         if did.archived:
@@ -33,7 +33,7 @@ async def auto_commit(job: Job, ports: Ports) -> None:
     await tenant.commit(Commit(done=job.id))
 
 
-async def scan_idle(ports: Ports) -> int:
+async def enqueue_idle(ports: Ports) -> int:
     """Leave a job for some sessions nobody has spoken in for the time their policy names; returns how many."""
     found = await ports.ledger.idle_sessions(now=ports.clock.now(), limit=SCANNED_MAX)
     for caller, session_id in found:

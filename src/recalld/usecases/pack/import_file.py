@@ -16,13 +16,13 @@ from recalld.rules.encoding import decode
 from recalld.rules.media import HEAD_BYTES, is_binary, media_type
 from recalld.rules.pack_format import is_private
 from recalld.rules.transcript_header import transcript_header
-from recalld.usecases.tree.shape import PARSE_INLINE_BYTES_MAX, Shaped, put_file, shape
+from recalld.usecases.tree.prepare import PARSE_INLINE_BYTES_MAX, PreparedFile, prepare, put_file
 
 NO_RECORD = PackRecord("", 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class PackedFile:
     """A file with what its pack tells of it. ``at_once``: it is parsed and indexed in the commit that stores it, not by the
     worker; ``quiet``: its directory's tiers came with it."""
 
@@ -35,32 +35,32 @@ class Arrival:
     quiet: bool
 
 
-async def put_of(arrival: Arrival, ports: Ports) -> PutFile:
+async def put_of(file: PackedFile, ports: Ports) -> PutFile:
     """The operation that stores it."""
-    uri, data = arrival.uri, arrival.data
-    record = arrival.record or NO_RECORD
+    uri, data = file.uri, file.data
+    record = file.record or NO_RECORD
     media = media_type(uri.name, data[:HEAD_BYTES])
     if is_unindexed(uri):
-        whole = Shaped(arrival.hash, media, None, (), parsed=True)
+        whole = PreparedFile(file.hash, media, None, (), parsed=True)
         put = await put_file(uri, data, whole, ports, mode=WriteMode.UPSERT)
-        return replace(put, source=arrival.source, tiers=Tiers("") if is_private(uri) else None)
-    if arrival.at_once and (len(data) <= PARSE_INLINE_BYTES_MAX or not is_binary(data[:HEAD_BYTES])):
-        shaped = await shape(uri, data, ports)
+        return replace(put, source=file.source, tiers=Tiers("") if is_private(uri) else None)
+    if file.at_once and (len(data) <= PARSE_INLINE_BYTES_MAX or not is_binary(data[:HEAD_BYTES])):
+        prepared = await prepare(uri, data, ports)
     else:
-        shaped = Shaped(arrival.hash, media, None, None, parsed=False)
+        prepared = PreparedFile(file.hash, media, None, None, parsed=False)
     put = await put_file(
         uri,
         data,
-        shaped,
+        prepared,
         ports,
         mode=WriteMode.UPSERT,
-        tags=record.tags if arrival.record is not None else None,
+        tags=record.tags if file.record is not None else None,
     )
     at, speaker = (
-        (put.event_at, put.speaker) if shaped.document is not None else await ports.compute.run(_said, data, uri.name)
+        (put.event_at, put.speaker) if prepared.document is not None else await ports.compute.run(_said, data, uri.name)
     )
     told = record.updated_at or None
-    return replace(put, source=arrival.source, event_at=told if at is None else at, speaker=speaker)
+    return replace(put, source=file.source, event_at=told if at is None else at, speaker=speaker)
 
 
 def is_unindexed(uri: Uri) -> bool:

@@ -16,7 +16,7 @@ from recalld.ports.model import Child, Model, Writer
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.generation_cache_key import FAILED, cache_key, generator_id
 from recalld.rules.sidecar import refreshed
-from recalld.usecases.tree.shape import parse
+from recalld.usecases.tree.prepare import parse
 
 from .bill import cost, open_bill
 

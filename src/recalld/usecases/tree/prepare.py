@@ -26,7 +26,7 @@ PARSE_INLINE_BYTES_MAX = 32_768
 
 
 @dataclass(frozen=True, slots=True)
-class Shaped:
+class PreparedFile:
     """A file ready to be stored. ``chunks`` None: too long to index now. ``parsed``: the worker has nothing to add."""
 
     hash: str
@@ -36,22 +36,22 @@ class Shaped:
     parsed: bool
 
 
-async def shape(uri: Uri, data: bytes, ports: Ports) -> Shaped:
+async def prepare(uri: Uri, data: bytes, ports: Ports) -> PreparedFile:
     """Parse and cut a file that a caller writes."""
-    return await ports.compute.run(_shape, uri, data, ports)
+    return await ports.compute.run(_prepare, uri, data, ports)
 
 
-def _shape(uri: Uri, data: bytes, ports: Ports) -> Shaped:
+def _prepare(uri: Uri, data: bytes, ports: Ports) -> PreparedFile:
     digest = hashlib.sha256(data).hexdigest()
     media = media_type(uri.name, data[:4096])
     if len(data) > INLINE_INDEX_CHARS_MAX:
-        return Shaped(digest, media, None, None, parsed=False)
+        return PreparedFile(digest, media, None, None, parsed=False)
     if len(data) <= PARSE_INLINE_BYTES_MAX or is_binary(data[:HEAD_BYTES]):
         # What is binary is described, not read, whatever its size.
         document, parsed = parse(uri, data, ports), True
     else:
         document, parsed = Document(media, decode(data).text), False
-    return Shaped(digest, media, document, chunks_of_file(uri, document), parsed)
+    return PreparedFile(digest, media, document, chunks_of_file(uri, document), parsed)
 
 
 def parse(uri: Uri, data: bytes, ports: Ports) -> Document:
@@ -64,7 +64,7 @@ def parse(uri: Uri, data: bytes, ports: Ports) -> Document:
 async def put_file(
     uri: Uri,
     data: bytes,
-    shaped: Shaped,
+    prepared: PreparedFile,
     ports: Ports,
     *,
     mode: WriteMode,
@@ -76,16 +76,16 @@ async def put_file(
     small = len(data) <= INLINE_BYTES_MAX
     if not small and not stored:
         await ports.blobs.put(data)
-    head = transcript_header(shaped.document.text, uri.name) if shaped.document is not None else None
+    head = transcript_header(prepared.document.text, uri.name) if prepared.document is not None else None
     return PutFile(
         uri,
         mode,
-        shaped.hash,
+        prepared.hash,
         len(data),
-        shaped.media,
+        prepared.media,
         data=data if small else None,
-        chunks=shaped.chunks,
-        tiers=await tiers_of(uri, shaped, ports),
+        chunks=prepared.chunks,
+        tiers=await tiers_of(uri, prepared, ports),
         tags=tags,
         expect=expect,
         event_at=head.at if head is not None else None,
@@ -95,27 +95,27 @@ async def put_file(
 
 async def append_file(uri: Uri, old: bytes, more: bytes, ports: Ports) -> PutFile:
     """The operation that adds ``more`` behind the bytes ``old`` that a file must still have."""
-    seen, shaped, tail = await ports.compute.run(_shape_append, uri, old, more, ports)
-    put = await put_file(uri, more, shaped, ports, mode=WriteMode.REPLACE, expect=seen, stored=True)
+    seen, prepared, tail = await ports.compute.run(_prepare_append, uri, old, more, ports)
+    put = await put_file(uri, more, prepared, ports, mode=WriteMode.REPLACE, expect=seen, stored=True)
     return replace(put, size=len(old) + len(more), data=None, appended=more, tail=tail)
 
 
-def _shape_append(uri: Uri, old: bytes, more: bytes, ports: Ports) -> tuple[str, Shaped, bool]:
+def _prepare_append(uri: Uri, old: bytes, more: bytes, ports: Ports) -> tuple[str, PreparedFile, bool]:
     """The hash of ``old``, the file as it will be, and whether its chunks are those of ``more`` alone: a long file is cut as a
     whole by a job, and until then what was added stands behind what is indexed already."""
     seen, whole = hashlib.sha256(old).hexdigest(), old + more
     if len(whole) <= PARSE_INLINE_BYTES_MAX or context_type(uri) is ContextType.MEMORY:
-        return seen, _shape(uri, whole, ports), False
+        return seen, _prepare(uri, whole, ports), False
     before, added = _plain(old), _plain(more)
     if before is None or added is None:
-        return seen, _shape(uri, whole, ports), False
+        return seen, _prepare(uri, whole, ports), False
     media = media_type(uri.name, whole[:4096])
     chunks = tuple(
         replace(c, start=c.start + len(before), end=c.end + len(before))
         for c in chunks_of_file(uri, Document(media, added))
     )
     head = Document(media, before[:HEAD_CHARS])
-    return seen, Shaped(hashlib.sha256(whole).hexdigest(), media, head, chunks, parsed=False), True
+    return seen, PreparedFile(hashlib.sha256(whole).hexdigest(), media, head, chunks, parsed=False), True
 
 
 def _plain(data: bytes) -> str | None:
@@ -127,11 +127,11 @@ def _plain(data: bytes) -> str | None:
     return None if "\x00" in text else text.removeprefix("\ufeff")
 
 
-async def tiers_of(uri: Uri, shaped: Shaped, ports: Ports) -> Tiers | None:
+async def tiers_of(uri: Uri, prepared: PreparedFile, ports: Ports) -> Tiers | None:
     """L0/L1 at once where the document was parsed, else None: the worker will make them."""
-    if shaped.document is None or not shaped.parsed:
+    if prepared.document is None or not prepared.parsed:
         return None
-    return await ports.model.tiers_of_document(uri.name, shaped.document)
+    return await ports.model.tiers_of_document(uri.name, prepared.document)
 
 
 def text_of(data: bytes, uri: Uri) -> str:

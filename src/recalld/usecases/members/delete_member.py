@@ -17,7 +17,7 @@ ENTRIES_PER_COMMIT = 2_000
 _USERS = Uri(("user",))
 
 
-async def begin(account: str, user: str, caller: Caller, ports: Ports) -> str:
+async def begin_deletion(account: str, user: str, caller: Caller, ports: Ports) -> str:
     """Shut a member out (``user`` "": the account) and promise its removal, in one commit; returns the task's id.
 
     Raises ``NotFound``, ``Denied``, and ``Conflict`` while it is being removed already.
@@ -33,7 +33,7 @@ async def begin(account: str, user: str, caller: Caller, ports: Ports) -> str:
     return task
 
 
-async def leave(job: Job, ports: Ports) -> None:
+async def delete_member(job: Job, ports: Ports) -> None:
     """Remove the trees, then forget the member and end the task. Done twice it does the same thing once."""
     account, user = str(job.payload["account"]), str(job.payload["user"])
     spaces = [user] if user else [one.user for one in await ports.ledger.partitions() if one.account == account]

@@ -13,8 +13,8 @@ from recalld.ports.ledger import Tenant
 from recalld.rules.address import session_of
 from recalld.rules.chunks import chunks_of_file
 from recalld.rules.own_text import chunks_of_own_text
-from recalld.usecases.tree.shape import parse
-from recalld.usecases.tree.write import FOLLOWING
+from recalld.usecases.tree.prepare import parse
+from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 PAGE = 200
 
@@ -30,7 +30,7 @@ async def revive(job: Job, ports: Ports) -> None:
             after = nodes[-1].id
     except NotFound:
         pass  # removed again: there is nothing to index
-    await tenant.commit(Commit((), FOLLOWING, done=job.id))
+    await tenant.commit(Commit((), FOLLOW_UP_JOBS, done=job.id))
 
 
 async def _index(node: Node, tenant: Tenant, ports: Ports) -> None:

@@ -22,7 +22,7 @@ from recalld.rules.ovgitignore import ignoring
 from recalld.rules.snapshots import changes, oid_of, path_of, tree_oid
 from recalld.usecases.retrying import key_of, retrying
 
-from .trees import trees_of
+from .tree_reader import trees_of
 
 
 @dataclass(frozen=True, slots=True)

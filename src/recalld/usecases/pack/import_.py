@@ -13,19 +13,19 @@ from recalld.domain.commit import Commit, MakeDir, Op, PutFile, SetTags, SetTier
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.job import NewJob
 from recalld.domain.node import Node
-from recalld.domain.pack import Brought, OnConflict, VectorMode
+from recalld.domain.pack import ImportedPack, OnConflict, VectorMode
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.pack_format import refused, taken, target_of
 from recalld.rules.pack_mapping import PackLayout, moved_source, tiers_of
-from recalld.usecases.tree.write import FOLLOWING
+from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
-from .arrive import Arrival, job_after, put_of
 from .export import must_administer
-from .talk import bring_talk
-from .verify import Verified, check_talk, check_vectors, open_pack, pack_layout
+from .import_file import PackedFile, job_after, put_of
+from .sessions import import_session
+from .verify import Verified, check_sessions, check_vectors, open_pack, pack_layout
 
 NODES_MAX = 1_000_000
 WEIGHT_PER_COMMIT = 2 * 1024 * 1024
@@ -36,11 +36,11 @@ AT_ONCE_BYTES_MAX = 1024 * 1024
 """A pack up to this is findable when its import is acknowledged; what is larger is parsed and indexed by the worker."""
 OPS_PER_COMMIT = 32
 LEFT_OUT_SHOWN = 100
-EMBED = FOLLOWING[1:]
+EMBED = FOLLOW_UP_JOBS[1:]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PackImportRequest:
     """How a pack is to be brought."""
 
     path: Path
@@ -48,36 +48,38 @@ class Wish:
     vector_mode: VectorMode = VectorMode.AUTO
 
 
-async def bring(wish: Wish, parent: Uri, caller: Caller, ports: Ports) -> Brought:
+async def import_pack(request: PackImportRequest, parent: Uri, caller: Caller, ports: Ports) -> ImportedPack:
     """Import a pack below ``parent``. Raises ``Invalid`` for what does not verify, ``Conflict`` for what is there
     already, both before anything is changed."""
-    pack = await open_pack(wish.path, ports)
+    pack = await open_pack(request.path, ports)
     try:
-        return await _bring(pack, target_of(pack.manifest, parent), wish, caller, ports)
+        return await _import(pack, target_of(pack.manifest, parent), request, caller, ports)
     finally:
         await ports.compute.run(pack.reader.close)
 
 
-async def restore(wish: Wish, caller: Caller, ports: Ports) -> Brought:
+async def restore(request: PackImportRequest, caller: Caller, ports: Ports) -> ImportedPack:
     """Put a backup back into the caller's account, every user's tree to that user. Raises ``Denied`` for a plain user."""
     must_administer(caller)
-    pack = await open_pack(wish.path, ports)
+    pack = await open_pack(request.path, ports)
     try:
         if not pack.manifest.is_backup:
             raise refused(f"it is no backup but a pack of {pack.manifest.root.uri}", "import it")
-        return await _bring(pack, Uri(), wish, replace(caller, role=Role.ROOT, peer=""), ports)
+        return await _import(pack, Uri(), request, replace(caller, role=Role.ROOT, peer=""), ports)
     finally:
         await ports.compute.run(pack.reader.close)
 
 
-async def _bring(pack: Verified, target: Uri, wish: Wish, caller: Caller, ports: Ports) -> Brought:
-    check_vectors(pack.manifest, wish.vector_mode, ports)
+async def _import(
+    pack: Verified, target: Uri, request: PackImportRequest, caller: Caller, ports: Ports
+) -> ImportedPack:
+    check_vectors(pack.manifest, request.vector_mode, ports)
     layout = await ports.compute.run(pack_layout, pack.manifest, target)
-    await check_talk(layout.talks.values(), pack, caller, ports)
+    await check_sessions(layout.sessions.values(), pack, caller, ports)
     present = await _present(target, caller, ports)
-    _check_conflicts(layout, present, target, wish.on_conflict)
-    bringing = _Bringing(pack, layout, present, target, wish.on_conflict, caller, ports)
-    return await bringing.all()
+    _check_conflicts(layout, present, target, request.on_conflict)
+    importing = _PackImport(pack, layout, present, target, request.on_conflict, caller, ports)
+    return await importing.all()
 
 
 async def _present(target: Uri, caller: Caller, ports: Ports) -> dict[Uri, Node]:
@@ -99,7 +101,7 @@ def _check_conflicts(layout: PackLayout, present: Mapping[Uri, Node], target: Ur
     if on_conflict is OnConflict.FAIL:
         if target in present and len(target.parts) > (3 if target.parts[:1] == ("user",) else 1):
             raise taken(target)
-        for uri in (*layout.files.values(), *layout.private.values(), *layout.talks):
+        for uri in (*layout.files.values(), *layout.private.values(), *layout.sessions):
             if uri in present:
                 raise taken(uri)
     files = (*layout.files.values(), *layout.outputs.values(), *layout.private.values())
@@ -116,7 +118,7 @@ def _check_conflicts(layout: PackLayout, present: Mapping[Uri, Node], target: Ur
 
 
 @dataclass(slots=True)
-class _Bringing:
+class _PackImport:
     """An import under way. ``seq``: the log's entry of the last commit."""
 
     pack: Verified
@@ -132,22 +134,24 @@ class _Bringing:
     owners: dict[str, Tenant] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
 
-    async def all(self) -> Brought:
+    async def all(self) -> ImportedPack:
         """Directories, talk, files, then the tiers of directories from the deepest up."""
         self.hashes = {e.path: e.sha256 for e in self.pack.manifest.entries}
         await self._make_directories()
         sessions = messages = 0
-        for talk in self.sorted.talks.values():
-            messages += await bring_talk(talk, self.pack, replace(self.caller, user=talk.uri.parts[1]), self.ports)
+        for session_files in self.sorted.sessions.values():
+            messages += await import_session(
+                session_files, self.pack, replace(self.caller, user=session_files.uri.parts[1]), self.ports
+            )
             sessions += 1
         await self._write(self.sorted.outputs)
         await self._write(self.sorted.private)
         await self._write(self.sorted.files)
         await self._set_tiers()
         for tenant in self.owners.values():
-            await tenant.commit(Commit(jobs=FOLLOWING))
+            await tenant.commit(Commit(jobs=FOLLOW_UP_JOBS))
         left_out = self.sorted.left_out
-        return Brought(
+        return ImportedPack(
             self.target,
             self.files,
             self.kept,
@@ -196,16 +200,16 @@ class _Bringing:
             ):
                 await self._store(held)
                 held, weight = [], 0
-            put = await put_of(await self._arrival(path, uri, at_once), self.ports)
+            put = await put_of(await self._file(path, uri, at_once), self.ports)
             held.append(put)
             weight += put.size + (len(put.chunks or ()) + 1) * WEIGHT_OF_CHUNK
         if held:
             await self._store(held)
 
-    async def _arrival(self, path: str, uri: Uri, at_once: bool) -> Arrival:
+    async def _file(self, path: str, uri: Uri, at_once: bool) -> PackedFile:
         data = await self.ports.compute.run(self.pack.read, path)
         record, quiet = self.pack.records.get(path), uri.parent in self.sorted.sidecars
-        return Arrival(uri, data, self.hashes[path], record, self._source(path), at_once, quiet)
+        return PackedFile(uri, data, self.hashes[path], record, self._source(path), at_once, quiet)
 
     async def _store(self, puts: list[PutFile]) -> None:
         jobs = [job_after(put, quiet=put.uri.parent in self.sorted.sidecars) for put in puts]

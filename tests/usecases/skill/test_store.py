@@ -11,8 +11,8 @@ from recalld.app.skills import SkillVerbs
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
 from recalld.domain.skill import SkillPackage
-from recalld.usecases.skill import take
-from recalld.usecases.skill.look import SkillView
+from recalld.usecases.skill import parse
+from recalld.usecases.skill.queries import SkillView
 from tests.harness import Harness, plant, words
 from tests.live import zipped
 from tests.usecases.conftest import dense_harness, harness
@@ -114,7 +114,7 @@ async def test_too_much_is_refused(harness: Harness, tmp_path: Path, monkeypatch
     folder = plant(tmp_path / "fern", {"SKILL.md": skill(), "a.md": "x" * 200, "b.md": "y"})
     for limit, value in (("ENTRIES_MAX", 2), ("FILE_BYTES_MAX", 150), ("TOTAL_BYTES_MAX", 250)):
         with monkeypatch.context() as lowered:
-            lowered.setattr(take, limit, value)
+            lowered.setattr(parse, limit, value)
             with pytest.raises(Invalid) as refused:
                 await verbs(harness).add(upload=folder)
         assert refused.value.code == "RESOURCE_EXHAUSTED"
@@ -128,7 +128,7 @@ async def test_integrity_of_what_is_too_large_is_refused_and_the_rest_is_shown(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await verbs(harness).keep(SkillPackage(skill(), tuple((f"f{n}.md", b"x") for n in range(5))))
-    monkeypatch.setattr("recalld.usecases.skill.look.ENTRIES_MAX", 5)
+    monkeypatch.setattr("recalld.usecases.skill.queries.ENTRIES_MAX", 5)
     with pytest.raises(Invalid) as refused:
         await verbs(harness).show("fern", SkillView(integrity=True))
     assert refused.value.code == "RESOURCE_EXHAUSTED"

@@ -8,11 +8,11 @@ from recalld.domain.job import Job
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.chunks import chunks_of_file
-from recalld.usecases.tree.shape import parse
-from recalld.usecases.tree.write import FOLLOWING
+from recalld.usecases.tree.prepare import parse
+from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 
-async def reshape(job: Job, ports: Ports) -> None:
+async def reparse(job: Job, ports: Ports) -> None:
     """Parse the file as it is now; if it changes meanwhile, that write has left a job of its own."""
     tenant = ports.ledger.tenant(job.caller, bulk=True)
     uri = Uri.parse(str(job.payload["uri"]))
@@ -25,4 +25,4 @@ async def reshape(job: Job, ports: Ports) -> None:
     chunks = await ports.compute.run(chunks_of_file, uri, document)
     tiers = await ports.model.tiers_of_document(uri.name, document)
     change = SetChunks(node.id, node.version, chunks, tiers, quiet=bool(job.payload.get("quiet")))
-    await tenant.commit(Commit((change,), FOLLOWING, done=job.id))
+    await tenant.commit(Commit((change,), FOLLOW_UP_JOBS, done=job.id))

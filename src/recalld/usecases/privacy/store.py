@@ -33,7 +33,7 @@ ENTRIES_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class PrivacyWish:
+class PrivacyUpdate:
     """New values. ``labels`` None: those it has stay. ``merge``: what the version in force has beside them stays; ``without``:
     the field of it that goes."""
 
@@ -82,24 +82,24 @@ async def version(uri: Uri, number: int, caller: Caller, ports: Ports) -> Privac
     return await _version(uri, number, ports.ledger.tenant(caller))
 
 
-async def upsert(uri: Uri, wish: PrivacyWish, caller: Caller, ports: Ports) -> PrivacyConfig:
+async def upsert(uri: Uri, update: PrivacyUpdate, caller: Caller, ports: Ports) -> PrivacyConfig:
     """Add a version and put it in force, making the document if it is new. Raises ``Invalid``."""
 
     async def attempt() -> PrivacyConfig:
-        return await _upsert(uri, wish, ports.ledger.tenant(caller), ports)
+        return await _upsert(uri, update, ports.ledger.tenant(caller), ports)
 
     return await retrying(attempt, key_of(caller.account, uri), ports=ports, codes=OVERTAKEN)
 
 
-async def _upsert(uri: Uri, wish: PrivacyWish, tenant: Tenant, ports: Ports) -> PrivacyConfig:
+async def _upsert(uri: Uri, update: PrivacyUpdate, tenant: Tenant, ports: Ports) -> PrivacyConfig:
     now = iso(ports.clock.now())
     old, expect = await _meta(uri, tenant)
     latest = old.latest + 1 if old is not None else 1
     if latest > VERSIONS_MAX:
         raise Invalid(f"{uri} has {VERSIONS_MAX} versions", remedy="use another key", code="RESOURCE_EXHAUSTED")
-    labels = wish.labels if wish.labels is not None or old is None else old.labels
-    values = await _values(uri, wish, old, tenant)
-    made = PrivacyVersion(latest, values, wish.change_reason, labels, now)
+    labels = update.labels if update.labels is not None or old is None else old.labels
+    values = await _values(uri, update, old, tenant)
+    made = PrivacyVersion(latest, values, update.change_reason, labels, now)
     began = old.created_at if old is not None else now
     meta = PrivacyMeta(uri.parent.name, uri.name, latest, latest, labels, began, now)
     puts = (
@@ -113,15 +113,15 @@ async def _upsert(uri: Uri, wish: PrivacyWish, tenant: Tenant, ports: Ports) -> 
     return PrivacyConfig(meta, made)
 
 
-async def _values(uri: Uri, wish: PrivacyWish, old: PrivacyMeta | None, tenant: Tenant) -> dict[str, Any]:
-    if wish.without and old is None:
+async def _values(uri: Uri, update: PrivacyUpdate, old: PrivacyMeta | None, tenant: Tenant) -> dict[str, Any]:
+    if update.without and old is None:
         raise _missing(uri)
-    if old is None or not (wish.merge or wish.without):
-        return dict(wish.values)
+    if old is None or not (update.merge or update.without):
+        return dict(update.values)
     former = (await _version(uri, old.active, tenant)).values
-    if wish.without and wish.without not in former:
+    if update.without and update.without not in former:
         raise _missing(uri)
-    return {name: value for name, value in {**former, **wish.values}.items() if name != wish.without}
+    return {name: value for name, value in {**former, **update.values}.items() if name != update.without}
 
 
 async def activate(uri: Uri, number: int, caller: Caller, ports: Ports) -> PrivacyConfig:

@@ -12,17 +12,17 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.hit import Hit
 from recalld.domain.node import Entry, Node
-from recalld.domain.skill import SKILL_FILE, Skill, SkillFacts, SkillHit, SkillShown
+from recalld.domain.skill import SKILL_FILE, Skill, SkillDetails, SkillFacts, SkillHit
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Reader, Tenant
 from recalld.rules.encoding import decode
 from recalld.rules.skill import read_skill
 from recalld.rules.skill_form import facts_from, revision_of
-from recalld.usecases.tree.shape import text_of
+from recalld.usecases.tree.prepare import text_of
 
-from .keep import missing_skill
-from .take import ENTRIES_MAX, FILE_BYTES_MAX, TOTAL_BYTES_MAX
+from .parse import ENTRIES_MAX, FILE_BYTES_MAX, TOTAL_BYTES_MAX
+from .store import missing_skill
 
 FILES_SHOWN = 1_000
 NODES_MAX = 100_000
@@ -61,7 +61,7 @@ async def find_skill(roots: Sequence[Uri], name: str, caller: Caller, ports: Por
     raise missing_skill(name)
 
 
-async def show_skill(skill: Skill, view: SkillView, caller: Caller, ports: Ports) -> SkillShown:
+async def show_skill(skill: Skill, view: SkillView, caller: Caller, ports: Ports) -> SkillDetails:
     """A skill with what ``view`` asks for. Raises ``NotFound``; ``Invalid`` (``RESOURCE_EXHAUSTED``) for integrity of
     what is too large."""
     tenant = ports.ledger.tenant(caller)
@@ -77,7 +77,7 @@ async def show_skill(skill: Skill, view: SkillView, caller: Caller, ports: Ports
         _check_integrity(nodes)
     wanted = view.content if view.content is not None else view.level in (None, 2)
     data = await tenant.read(node.uri) if wanted else b""
-    return SkillShown(
+    return SkillDetails(
         skill,
         abstract=tiers.abstract if tiers is not None else "",
         overview=tiers.overview if tiers is not None and view.level != 0 else "",

@@ -12,7 +12,7 @@ from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
 from recalld.rules.snapshots import changes, path_of
 
-from .trees import LINE_MAX, along, head_of, refer, trees_of
+from .tree_reader import LINE_MAX, along, head_of, refer, trees_of
 
 
 async def log(

@@ -12,7 +12,7 @@ from recalld.rules.pack_format import DENSE, FILES, MANIFEST, META, RECORDS, con
 
 
 @dataclass(slots=True)
-class PackMaker:
+class PackWriter:
     """Synchronous, as the archive is: use it where waiting may happen."""
 
     root: PackRoot

@@ -12,7 +12,7 @@ from recalld.app.housekeeping import Housekeeping
 from recalld.domain.errors import Conflict
 from recalld.domain.session import Session
 from recalld.infra.watchdog import Watchdog
-from recalld.usecases.session.auto import scan_idle
+from recalld.usecases.session.auto_commit import enqueue_idle
 from tests.harness import Harness, harness_at
 
 POLICY = {"pending_token_threshold": 10_000, "message_count_threshold": 3, "idle_timeout_seconds": 60}
@@ -92,12 +92,12 @@ async def test_an_idle_session_with_a_policy_is_committed(harness: Harness) -> N
     await harness.say("other", "no policy")
     await harness.settle()
     harness.clock.advance(30.0)
-    assert await scan_idle(harness.ports) == 0
+    assert await enqueue_idle(harness.ports) == 0
     harness.clock.advance(61.0)
-    assert await scan_idle(harness.ports) == 1
+    assert await enqueue_idle(harness.ports) == 1
     assert await commits(harness) == 1
     assert (await harness.engine.session("other")).commit_count == 0
-    assert await scan_idle(harness.ports) == 0
+    assert await enqueue_idle(harness.ports) == 0
 
 
 async def test_housekeeping_looks_for_idle_sessions_unless_told_not_to(harness: Harness) -> None:

@@ -17,7 +17,7 @@ from recalld.rules.pack_format import is_private
 from recalld.rules.pack_mapping import NO_PLACE, record_json
 from recalld.rules.sidecar import render
 from recalld.usecases.tree.read import walk as walk_views
-from recalld.usecases.tree.views import is_view, view_text
+from recalld.usecases.tree.session_files import is_view, view_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Item:
     abstracts: tuple[str, ...] = ()
 
 
-async def gather(root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
+async def collect(root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
     """Everything below ``root`` in pre-order, one file's bytes at a time. What vanishes meanwhile is left out, and so are
     private values but of a whole account. Raises
     ``NotFound``, ``Invalid`` for a file or for more than a pack holds."""
