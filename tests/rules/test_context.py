@@ -6,11 +6,21 @@ import pytest
 
 from recalld.domain.errors import Invalid
 from recalld.domain.uri import Uri
-from recalld.rules.context import CATEGORIES, Found, category, choose, is_profile, order, origin, places, quotas_of
+from recalld.rules.context import (
+    CATEGORIES,
+    Candidate,
+    category,
+    choose,
+    is_profile,
+    order,
+    origin,
+    quotas_of,
+    targets_of,
+)
 
 
-def found(name: str, kind: str = "resources", score: float = 0.5, whose: str = "self") -> Found:
-    return Found(Uri(("resources", name)), kind, score, whose, {"abstract": "short"})
+def found(name: str, kind: str = "resources", score: float = 0.5, whose: str = "self") -> Candidate:
+    return Candidate(Uri(("resources", name)), kind, score, whose, {"abstract": "short"})
 
 
 def test_quotas_hold_by_category() -> None:
@@ -59,7 +69,7 @@ def test_less_than_is_shown_moves_nothing() -> None:
 
 @pytest.mark.parametrize("kind", ["", *CATEGORIES])
 def test_no_category_lies_among_sessions_secrets_or_other_peers(kind: str) -> None:
-    for place in places(kind, "ana", "bot"):
+    for place in targets_of(kind, "ana", "bot"):
         assert not {"sessions", "privacy"} & set(place.parts)
         assert place.parts[2:3] != ("peers",) or place.parts[3] == "bot"
 

@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recalld.domain.uri import Uri
-from recalld.rules.context import Found
+from recalld.rules.context import Candidate
 from recalld.rules.extractive_digest import digest
-from recalld.rules.quoted import DIGEST_HEAD, unquoted
+from recalld.rules.recall_markup import DIGEST_HEAD, strip_recalled
 
 
-def found(name: str, abstract: str, score: float = 0.4) -> Found:
-    return Found(Uri(("resources", name)), "resources", score, "self", {"abstract": abstract})
+def found(name: str, abstract: str, score: float = 0.4) -> Candidate:
+    return Candidate(Uri(("resources", name)), "resources", score, "self", {"abstract": abstract})
 
 
 def test_bullets_cite_where_their_words_come_from() -> None:
@@ -38,4 +38,4 @@ def test_what_was_found_surely_is_told_though_it_shares_no_word() -> None:
 
 def test_a_digest_is_not_captured_again() -> None:
     told, _ = digest([found("tea", "Ana drinks oolong tea at dawn.")], "oolong", 6)
-    assert unquoted(f"{told}\nthanks") == "thanks"
+    assert strip_recalled(f"{told}\nthanks") == "thanks"

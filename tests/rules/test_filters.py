@@ -7,14 +7,14 @@ import pytest
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.query import Query
-from recalld.rules.asking import ask
 from recalld.rules.filters import IGNORED, check_heeded
+from recalld.rules.search_request import parse_query
 
 ANA, NOW = Caller(user="ana"), 1_715_169_600.0
 
 
 def asked(given: dict[str, Any], **more: Any) -> Query:
-    return ask("q", ANA, NOW, filter=given, **more)
+    return parse_query("q", ANA, NOW, filter=given, **more)
 
 
 def must(field: str, *values: object, **more: object) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from recalld.domain.session import Message
 from recalld.domain.uri import Uri
 from recalld.rules.chunks import chunks_of_message
 from recalld.rules.own_text import chunks_of_own_text, own_text
-from recalld.rules.quoted import render
+from recalld.rules.recall_markup import render
 
 BLOCK = render([ContextEntry(Uri(("resources", "x")), "resources", 0.5, "abstract", "zanzibar cloves")])
 

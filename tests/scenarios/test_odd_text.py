@@ -10,7 +10,7 @@ import pytest
 from recalld.adapters.catalog import change_feed
 from recalld.domain.errors import Invalid
 from recalld.rules import tokens
-from recalld.rules.scripts import former_letters_of
+from recalld.rules.unicode_scripts import former_letters_of
 from tests.harness import Harness, plant
 
 

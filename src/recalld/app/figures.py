@@ -8,10 +8,10 @@ from typing import Any
 from recalld.domain.caller import Caller
 from recalld.domain.report import VectorCount
 from recalld.ports.bundle import Ports
-from recalld.rules.asking import ask
 from recalld.rules.filters import check_heeded
 from recalld.rules.memory_stats import MemoryStats
-from recalld.usecases.find.scroll import Piece, scroll
+from recalld.rules.search_request import parse_query
+from recalld.usecases.find.pagination import ChunkEntry, scroll
 from recalld.usecases.tree.memory_stats import count_memories
 
 _EVERYTHING = "everything"
@@ -29,18 +29,20 @@ class FigureVerbs:
         """The caller's own memories in figures."""
         return await count_memories(self._caller, self._ports, category=category)
 
-    async def pieces(self, uri: str = "", *, cursor: str = "", limit: int = 100) -> tuple[list[Piece], str]:
+    async def pieces(self, uri: str = "", *, cursor: str = "", limit: int = 100) -> tuple[list[ChunkEntry], str]:
         """Pieces of the index (below ``uri``) and the cursor to go on with ("" = none are left)."""
-        query = ask(_EVERYTHING, self._caller, self._ports.clock.now(), target_uri=uri, level=(0, 1, 2))
+        query = parse_query(_EVERYTHING, self._caller, self._ports.clock.now(), target_uri=uri, level=(0, 1, 2))
         return await scroll(query, cursor, limit, self._caller, self._ports)
 
     def ignored(self, filter: Mapping[str, Any]) -> tuple[str, ...]:
         """Parts of a filter object that ``count`` is not narrowed by. Raises ``Invalid``."""
-        return ask(_EVERYTHING, self._caller, self._ports.clock.now(), filter=filter).ignored
+        return parse_query(_EVERYTHING, self._caller, self._ports.clock.now(), filter=filter).ignored
 
     async def count(self, uri: str = "", filter: Mapping[str, Any] | None = None) -> int:
         """How many pieces can be found below ``uri`` that the wire's filter object lets through."""
-        query = ask(_EVERYTHING, self._caller, self._ports.clock.now(), target_uri=uri, level=(0, 1, 2), filter=filter)
+        query = parse_query(
+            _EVERYTHING, self._caller, self._ports.clock.now(), target_uri=uri, level=(0, 1, 2), filter=filter
+        )
         if self._ports.strict_filters:
             check_heeded(query)
         return (await self._ports.catalog.resolve_scope(self._caller, query)).size if query.limit else 0

@@ -11,9 +11,9 @@ from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.address import context_type, resolve
-from recalld.rules.asking import instant
 from recalld.rules.lines import line_range
 from recalld.rules.memory_footer import strip
+from recalld.rules.search_request import instant
 from recalld.rules.snapshots import place, tracked
 from recalld.usecases.history import undo as undoing
 from recalld.usecases.history import versions as past

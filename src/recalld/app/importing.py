@@ -12,7 +12,7 @@ from recalld.domain.job import QueueCount, Task, TaskStatus
 from recalld.domain.report import Added
 from recalld.ports.bundle import Ports
 from recalld.ports.source import Choice
-from recalld.rules.asking import tag
+from recalld.rules.search_request import tag
 from recalld.usecases.add import accept as adding
 
 

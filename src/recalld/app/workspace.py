@@ -28,14 +28,14 @@ from recalld.domain.uri import Uri, bad_uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import SESSIONS_MAX, Reader
 from recalld.rules.address import resolve
-from recalld.rules.asking import ask
 from recalld.rules.ids import check_session_id
 from recalld.rules.lines import Page
 from recalld.rules.openviking_json import message_json
+from recalld.rules.search_request import parse_query
 from recalld.usecases.context import assemble as assembling
 from recalld.usecases.find.find import find
-from recalld.usecases.find.light import in_light_of
 from recalld.usecases.find.search import search
+from recalld.usecases.find.session_expansion import expand_with_session
 from recalld.usecases.maintenance.cancel import cancel
 from recalld.usecases.session.append import append, new_config
 from recalld.usecases.session.commit import commit
@@ -239,8 +239,8 @@ class Workspace(Importing):
     # ---------------------------------------------------------------- recall
     async def find(self, query: str, **options: Any) -> Answer:
         """Recall. Options: target_uri, context_type, limit, score_threshold, level, tags, since, until, time_field,
-        filter (see ``rules/asking.ask``)."""
-        asked = ask(query, self.caller, self._ports.clock.now(), **options)
+        filter (see ``rules/search_request.parse_query``)."""
+        asked = parse_query(query, self.caller, self._ports.clock.now(), **options)
         return await find(asked, self.caller, self._ports, deadline_s=self._recall_s())
 
     def _recall_s(self) -> float:
@@ -249,21 +249,21 @@ class Workspace(Importing):
 
     async def search(self, query: str, *, session_id: str = "", **options: Any) -> Answer:
         """``find`` whose question is read in the light of the session's latest turns."""
-        asked = ask(query, self.caller, self._ports.clock.now(), **options)
+        asked = parse_query(query, self.caller, self._ports.clock.now(), **options)
         if not session_id:
             return await search(asked, self.caller, self._ports, deadline_s=self._recall_s())
         clock, deadline_s = self._ports.clock, self._recall_s()
         end = clock.monotonic() + deadline_s
         tenant = self._ports.ledger.tenant(self.caller)
-        text, missing = await in_light_of(asked.text, session_id, tenant, within_s=deadline_s / 4)
+        text, missing = await expand_with_session(asked.text, session_id, tenant, within_s=deadline_s / 4)
         left_s = max(end - clock.monotonic(), deadline_s / 2)
         answer = await search(replace(asked, text=text), self.caller, self._ports, deadline_s=left_s)
         return replace(answer, degraded=tuple(sorted({*answer.degraded, *missing}))) if missing else answer
 
     async def assemble(self, query: str, **options: Any) -> ContextBlock:
-        """The wire's mode=context; options are the fields of ``usecases/context/assemble.Wish`` with URIs as texts."""
+        """The wire's mode=context; options are the fields of ``usecases/context/assemble.ContextRequest`` with URIs as texts."""
         exclude = tuple(self._uri(u) for u in options.pop("exclude", ()))
-        wish = assembling.Wish(query, exclude=exclude, **options)
+        wish = assembling.ContextRequest(query, exclude=exclude, **options)
         return await assembling.assemble(wish, self.caller, self._ports, deadline_s=self._recall_s())
 
     async def count(self, uri: str = "") -> int:

@@ -14,9 +14,9 @@ from recalld.domain.uri import Uri
 
 from .blocks import blanked, is_base64
 from .moments import read_moment
-from .scripts import CJK, UNSPACED
 from .tokens import terms
 from .transcript_header import ROLES, transcript_header
+from .unicode_scripts import CJK, UNSPACED
 
 CHUNKS_MAX = 2_000
 """Per node. A longer text is cut into longer chunks, never cut off."""

@@ -32,7 +32,7 @@ QUOTA_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Candidate:
     """A candidate with its texts by tier: ``abstract``, ``overview`` and ``full`` ("" = none)."""
 
     uri: Uri
@@ -66,7 +66,7 @@ def is_profile(uri: Uri) -> bool:
     return uri.parts[-2:] == ("memories", "profile.md")
 
 
-def places(kind: str, user: str, peer: str) -> tuple[Uri, ...]:
+def targets_of(kind: str, user: str, peer: str) -> tuple[Uri, ...]:
     """Where entries of a category lie for this user and the acting peer; ``kind`` "" = all categories together."""
     mine = Uri(("user", user))
     acting = (mine / "peers" / peer,) if peer else ()
@@ -77,7 +77,7 @@ def places(kind: str, user: str, peer: str) -> tuple[Uri, ...]:
     if kind:
         return tuple(own / "memories" / kind for own in (mine, *acting))
     memories = tuple(own / "memories" for own in (mine, *acting))
-    return *memories, *places("resources", user, peer), *places("skills", user, peer)
+    return *memories, *targets_of("resources", user, peer), *targets_of("skills", user, peer)
 
 
 def quotas_of(given: Mapping[str, int] | None, purpose: str) -> dict[str, int] | None:
@@ -103,7 +103,7 @@ def check_detail(detail: Mapping[str, str], tiers: Sequence[str]) -> None:
             raise _bad("detail", tier, ", ".join(("auto", *tiers)))
 
 
-def choose(found: Sequence[Found], quotas: Mapping[str, int] | None, limit: int) -> list[Found]:
+def choose(found: Sequence[Candidate], quotas: Mapping[str, int] | None, limit: int) -> list[Candidate]:
     """Best first within each category's quota, or the best ``limit`` of all."""
     ranked = sorted(found, key=order)
     if quotas is None:
@@ -117,7 +117,7 @@ def choose(found: Sequence[Found], quotas: Mapping[str, int] | None, limit: int)
     return chosen
 
 
-def order(one: Found) -> tuple[float, int, int, str]:
+def order(one: Candidate) -> tuple[float, int, int, str]:
     """A block's order: descending score as it is shown (two digits), then the acting peer's before one's own before other
     peers', then category, then address. Evidence that shifts a score by less than is shown moves nothing, so that an
     equal question gives an equal block and what a model has cached of it holds."""

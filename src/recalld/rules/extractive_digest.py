@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .context import Found
-from .quoted import DIGEST_HEAD, disarmed
+from .context import Candidate
+from .recall_markup import DIGEST_HEAD, escape_markup
 from .sentences import fit, sentences
 from .tokens import query_terms
 
@@ -17,7 +17,7 @@ _SENTENCES_MAX = 40
 _SENTENCES_TOLD = 2
 
 
-def digest(chosen: Sequence[Found], question: str, bullets_max: int) -> tuple[str, str]:
+def digest(chosen: Sequence[Candidate], question: str, bullets_max: int) -> tuple[str, str]:
     """(digest, status): ok, empty (nothing was found) or no_relevant (nothing found speaks of what was asked)."""
     if not chosen:
         return "", "empty"
@@ -26,7 +26,7 @@ def digest(chosen: Sequence[Found], question: str, bullets_max: int) -> tuple[st
     return ("\n".join([DIGEST_HEAD, *bullets]), "ok") if bullets else ("", "no_relevant")
 
 
-def _bullet(one: Found, asked: set[str]) -> str:
+def _bullet(one: Candidate, asked: set[str]) -> str:
     text = one.texts.get("full") or one.texts.get("overview") or one.texts.get("abstract") or ""
     said = [" ".join(s.split()) for s in sentences(text[:_READ_CHARS_MAX], _SENTENCES_MAX)]
     worth = [len(asked & set(query_terms(s))) for s in said]
@@ -35,4 +35,4 @@ def _bullet(one: Found, asked: set[str]) -> str:
     best = sorted(range(len(said)), key=lambda i: (-worth[i], i))[:_SENTENCES_TOLD]
     told = " ".join(said[i].lstrip("#>-* ") for i in sorted(best) if worth[i] or i == best[0])
     cite = f" [{one.uri}]"
-    return f"- {fit(disarmed(told), max(40, BULLET_CHARS_MAX - len(cite) - 2))}{cite}"
+    return f"- {fit(escape_markup(told), max(40, BULLET_CHARS_MAX - len(cite) - 2))}{cite}"

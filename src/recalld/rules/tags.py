@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from recalld.domain.errors import Invalid
 
-from .asking import tag
+from .search_request import tag
 
 
 def tags_of(texts: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import Stemmer
 
-from .scripts import CJK, MARKS, UNSPACED, former_letters_of, letters_of
+from .unicode_scripts import CJK, MARKS, UNSPACED, former_letters_of, letters_of
 
 BLOCK_CHARS = 4_096
 """Text is taken in blocks of this size: no single call into C holds the interpreter for long."""

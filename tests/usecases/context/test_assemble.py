@@ -14,7 +14,7 @@ from recalld.domain.query import Query
 from recalld.domain.report import ContextBlock
 from recalld.ports.embedder import Embedder
 from recalld.ports.index import SearchScope
-from recalld.usecases.context.assemble import Wish, assemble
+from recalld.usecases.context.assemble import ContextRequest, assemble
 from tests.harness import Harness, words
 
 TEA = "viking://user/default/memories/preferences/tea.md"
@@ -202,11 +202,11 @@ async def test_an_event_rises_to_its_full_text(harness: Harness) -> None:
 
 async def test_a_digest_cites_and_off_means_none(harness: Harness) -> None:
     await stocked(harness)
-    told = await harness.engine.assemble("which tea does Ana prefer", rewrite="on")
-    assert told.stats["rewrite"] == "ok"
-    assert told.digest.startswith("OpenViking memory digest:\n- ")
-    assert f"[{TEA}]" in told.digest
-    assert told.rendered
+    digest_text = await harness.engine.assemble("which tea does Ana prefer", rewrite="on")
+    assert digest_text.stats["rewrite"] == "ok"
+    assert digest_text.digest.startswith("OpenViking memory digest:\n- ")
+    assert f"[{TEA}]" in digest_text.digest
+    assert digest_text.rendered
     for given in ("off", "auto"):
         block = await harness.engine.assemble("which tea does Ana prefer", rewrite=given)
         assert (block.digest, block.stats["rewrite"]) == ("", "off")
@@ -215,11 +215,13 @@ async def test_a_digest_cites_and_off_means_none(harness: Harness) -> None:
 async def test_a_scope_that_fails_is_named_and_the_others_answer(harness: Harness) -> None:
     await stocked(harness)
     ports = replace(harness.ports, catalog=Broken(harness.ports.catalog, "preferences"))  # type: ignore[arg-type]
-    block = await assemble(Wish("oolong tea", purpose="coding"), Caller(), ports, deadline_s=5)
+    block = await assemble(ContextRequest("oolong tea", purpose="coding"), Caller(), ports, deadline_s=5)
     assert [e["scope"] for e in block.stats["retrieval_errors"]] == ["preferences"]
     assert block.entries
     with pytest.raises(Busy):
-        await assemble(Wish("oolong", quotas={"preferences": 1}, all_peers=False), Caller(), ports, deadline_s=5)
+        await assemble(
+            ContextRequest("oolong", quotas={"preferences": 1}, all_peers=False), Caller(), ports, deadline_s=5
+        )
 
 
 class Broken:
@@ -285,7 +287,7 @@ async def test_the_question_is_embedded_once_for_all_scopes(dense_harness: Harne
     assert embedder is not None
     asked = Counting(embedder)
     ports = replace(dense_harness.ports, embedder=asked)
-    await assemble(Wish("oolong tea", purpose="coding"), Caller(), ports, deadline_s=5)
+    await assemble(ContextRequest("oolong tea", purpose="coding"), Caller(), ports, deadline_s=5)
     assert asked.calls == 1
 
 

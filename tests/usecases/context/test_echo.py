@@ -7,7 +7,7 @@ from tests.harness import Harness
 TEA = "viking://user/default/memories/preferences/tea.md"
 
 
-async def told(harness: Harness) -> str:
+async def digest_text(harness: Harness) -> str:
     await harness.write(TEA, "Ana prefers zanzibar oolong since 3 March 2024.")
     await harness.settle()
     block = await harness.engine.assemble("which oolong does Ana prefer", rewrite="on")
@@ -17,14 +17,14 @@ async def told(harness: Harness) -> str:
 
 
 async def test_a_quotation_is_not_found_as_talk(harness: Harness) -> None:
-    await harness.say("s", await told(harness))
+    await harness.say("s", await digest_text(harness))
     assert await harness.found("zanzibar oolong") == [TEA]
     (message,) = await harness.found("Lisbon")
     assert "/sessions/s/messages/" in message
 
 
 async def test_a_hit_shows_a_messages_own_words_however_much_it_quotes(harness: Harness) -> None:
-    said = (await told(harness)).replace("zanzibar", "zanzibar " * 900, 1)
+    said = (await digest_text(harness)).replace("zanzibar", "zanzibar " * 900, 1)
     await harness.say("s", said)
     (hit,) = (await harness.engine.find("Lisbon")).hits
     assert "Lisbon" in hit.abstract
@@ -32,7 +32,7 @@ async def test_a_hit_shows_a_messages_own_words_however_much_it_quotes(harness: 
 
 
 async def test_a_quotation_makes_no_memory(harness: Harness) -> None:
-    await harness.say("s", await told(harness))
+    await harness.say("s", await digest_text(harness))
     await harness.commit("s")
     await harness.settle()
     memories = await harness.texts_below("viking://~/memories/events")
@@ -43,7 +43,7 @@ async def test_a_quotation_makes_no_memory(harness: Harness) -> None:
 
 
 async def test_the_message_itself_is_kept_as_it_came(harness: Harness) -> None:
-    said = await told(harness)
+    said = await digest_text(harness)
     await harness.say("s", said)
     context = await harness.engine.session_context("s")
     assert context.messages[0]["parts"][0]["text"] == said

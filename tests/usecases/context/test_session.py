@@ -15,7 +15,7 @@ from recalld.domain.errors import Busy, Corrupt
 from recalld.domain.uri import Uri
 from recalld.ports.ledger import Tenant
 from recalld.rules.recall_log import KEY
-from recalld.usecases.context.assemble import Wish, assemble
+from recalld.usecases.context.assemble import ContextRequest, assemble
 from tests.harness import Harness
 
 TEA = "viking://user/default/memories/preferences/tea.md"
@@ -127,7 +127,7 @@ class Ledger:
 async def test_a_log_that_fails_takes_nothing_from_the_answer(harness: Harness, fails: str) -> None:
     await stocked(harness)
     ports = replace(harness.ports, ledger=Ledger(harness.ports.ledger, fails))  # type: ignore[arg-type]
-    block = await assemble(Wish("oolong tea", session_id="s", dedup_turns=5), Caller(), ports, deadline_s=5)
+    block = await assemble(ContextRequest("oolong tea", session_id="s", dedup_turns=5), Caller(), ports, deadline_s=5)
     assert [str(e.uri) for e in block.entries] == [TEA]
     assert block.stats["dedup"]["status"] == "failed"
     assert block.stats["query_expansion"] == ("failed" if fails == "session" else "used")
@@ -136,7 +136,7 @@ async def test_a_log_that_fails_takes_nothing_from_the_answer(harness: Harness, 
 async def test_a_text_that_cannot_be_read_leaves_its_abstract(harness: Harness) -> None:
     await stocked(harness)
     ports = replace(harness.ports, ledger=Ledger(harness.ports.ledger, "read"))  # type: ignore[arg-type]
-    block = await assemble(Wish("oolong tea", detail={"preferences": "full"}), Caller(), ports, deadline_s=5)
+    block = await assemble(ContextRequest("oolong tea", detail={"preferences": "full"}), Caller(), ports, deadline_s=5)
     assert [(str(e.uri), e.detail) for e in block.entries] == [(TEA, "abstract")]
     assert block.degraded == ("texts",)
 

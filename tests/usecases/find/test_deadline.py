@@ -15,8 +15,8 @@ from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.usecases.find import find as finding
 from recalld.usecases.find import recall
-from recalld.usecases.find.light import RECENT_MAX, in_light_of
 from recalld.usecases.find.search import search
+from recalld.usecases.find.session_expansion import RECENT_MAX, expand_with_session
 from tests.usecases.find.test_find import ANA, SearchHarness, uri
 
 DEADLINE_S = 0.3
@@ -67,7 +67,7 @@ async def test_a_part_that_is_late_or_full_is_done_without(harness: SearchHarnes
         case "lexicon":
             ports.lexicon = Like(ports.lexicon, match=trouble)
         case "vectors":
-            ports.vectors = Like(ports.vectors, space=trouble)
+            ports.vectors = Like(ports.vectors, refresh=trouble)
         case "space":
             inner = ports.vectors
 
@@ -147,12 +147,12 @@ class Tenant:
 @pytest.mark.parametrize("count", [1, 5, 100_000])
 async def test_a_session_is_read_for_its_latest_turns_alone(count: int) -> None:
     tenant: Any = Tenant(count)
-    assert await in_light_of("where is it?", "s", tenant, within_s=1.0) == ("where is it? the grey heron", ())
+    assert await expand_with_session("where is it?", "s", tenant, within_s=1.0) == ("where is it? the grey heron", ())
     assert tenant.read[0] <= RECENT_MAX
-    assert await in_light_of("where is it?", "other", tenant, within_s=1.0) == ("where is it?", ())
+    assert await expand_with_session("where is it?", "other", tenant, within_s=1.0) == ("where is it?", ())
 
 
 @pytest.mark.parametrize("trouble", [never, full])
 async def test_a_session_that_cannot_be_read_is_done_without(trouble: Any) -> None:
     tenant: Any = Like(Tenant(3), session=trouble)
-    assert await in_light_of("where is it?", "s", tenant, within_s=0.02) == ("where is it?", ("session",))
+    assert await expand_with_session("where is it?", "s", tenant, within_s=0.02) == ("where is it?", ("session",))

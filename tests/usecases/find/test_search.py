@@ -12,7 +12,7 @@ from recalld.domain.errors import Upstream
 from recalld.domain.hit import Answer
 from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
-from recalld.usecases.find.search import LOOKED_AT_MAX, search
+from recalld.usecases.find.search import RERANKED_MAX, search
 from tests.harness import Harness
 
 ROOT = "viking://resources/birds"
@@ -55,12 +55,12 @@ async def birds(harness: Harness) -> Harness:
 
 async def test_the_rerankers_order_and_relevance_are_the_answers(birds: Harness) -> None:
     reranker = Reranker("b07")
-    fused = await asked(birds, None, limit=LOOKED_AT_MAX)
+    fused = await asked(birds, None, limit=RERANKED_MAX)
     wanted = next(hit.uri for hit in fused.hits[3:])
     reranker.wanted = wanted.name
     answer = await asked(birds, reranker)
     assert [(hit.uri, hit.score) for hit in answer.hits] == [(wanted, 0.9)]
-    assert reranker.asked == [LOOKED_AT_MAX]
+    assert reranker.asked == [RERANKED_MAX]
     assert answer.degraded == ()
 
 
@@ -79,20 +79,20 @@ async def test_an_empty_answer_needs_no_second_look(birds: Harness) -> None:
     assert (answer.hits, reranker.asked) == ((), [])
 
 
-@pytest.mark.parametrize("limit", [LOOKED_AT_MAX, LOOKED_AT_MAX + 5, 30])
+@pytest.mark.parametrize("limit", [RERANKED_MAX, RERANKED_MAX + 5, 30])
 async def test_a_limit_beyond_what_is_looked_at_is_filled_in_fused_order(birds: Harness, limit: int) -> None:
     fused = await asked(birds, None, limit=limit)
     reranker = Reranker("")  # all of them
     answer = await asked(birds, reranker, limit=limit)
     assert [hit.uri for hit in answer.hits] == [hit.uri for hit in fused.hits]
     assert len(answer.hits) == limit
-    assert reranker.asked == [LOOKED_AT_MAX]
+    assert reranker.asked == [RERANKED_MAX]
     scores = [hit.score for hit in answer.hits]
     assert scores == sorted(scores, reverse=True)
 
 
 async def test_those_left_out_by_the_second_look_make_room_for_others(birds: Harness) -> None:
     first = (await asked(birds, None, limit=1)).hits[0].uri
-    answer = await asked(birds, Reranker(first.name), limit=LOOKED_AT_MAX + 1)
+    answer = await asked(birds, Reranker(first.name), limit=RERANKED_MAX + 1)
     fused = await asked(birds, None, limit=30)
-    assert [hit.uri for hit in answer.hits] == [first, *(hit.uri for hit in fused.hits[LOOKED_AT_MAX:])]
+    assert [hit.uri for hit in answer.hits] == [first, *(hit.uri for hit in fused.hits[RERANKED_MAX:])]

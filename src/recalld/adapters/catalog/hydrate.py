@@ -12,7 +12,7 @@ from recalld.adapters.sqlite.database.sql import node_at, only
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
 from recalld.ports.index import HitRecord
-from recalld.rules.quoted import unquoted
+from recalld.rules.recall_markup import strip_recalled
 
 MESSAGE_CHARS_MAX = 2_000
 QUOTING_CHARS_MAX = 65_536
@@ -52,7 +52,7 @@ def hydrate(c: apsw.Connection, nodes: Sequence[int]) -> list[HitRecord]:
             uri=uri,
             type=_type_of(uri, kind),
             kind=kind,
-            abstract=unquoted(text)[:MESSAGE_CHARS_MAX] if kind == _KIND_MESSAGE else abstract,
+            abstract=strip_recalled(text)[:MESSAGE_CHARS_MAX] if kind == _KIND_MESSAGE else abstract,
             overview=overview,
             tags=tuple(orjson.loads(tags)) if tags != "[]" else (),
             session_id=uri.parts[3] if kind == _KIND_MESSAGE and len(uri.parts) > 3 else "",

@@ -21,7 +21,7 @@ from recalld.surfaces.http.models.monitor import (
 )
 from recalld.surfaces.http.models.resource import CountQuery, CountResult
 from recalld.surfaces.http.route import Verb
-from recalld.usecases.find.scroll import Piece
+from recalld.usecases.find.pagination import ChunkEntry
 
 _STATS = "/api/v1/stats"
 _DEBUG = "/api/v1/debug/vector"
@@ -73,7 +73,7 @@ async def count(call: Call, query: Annotated[CountQuery, Query()]) -> dict[str, 
     return {"count": counted}
 
 
-def _record(piece: Piece, account: str) -> dict[str, Any]:
+def _record(piece: ChunkEntry, account: str) -> dict[str, Any]:
     parts = piece.uri.parts
     return {
         "id": str(piece.id),

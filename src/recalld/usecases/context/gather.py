@@ -12,12 +12,12 @@ from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.address import session_of
-from recalld.rules.asking import ask
-from recalld.rules.context import MEMORIES, OTHER, PENALTIES, Found, category, is_profile, origin, places
+from recalld.rules.context import MEMORIES, OTHER, PENALTIES, Candidate, category, is_profile, origin, targets_of
+from recalld.rules.search_request import parse_query
 from recalld.usecases.find.find import find
 
-from .once import Once
-from .wish import Wish
+from .memoized_embedder import MemoizedEmbedder
+from .request import ContextRequest
 
 SCORE_MIN = 0.1
 OVERFETCH = 4
@@ -40,7 +40,7 @@ class Search:
 class Gathered:
     """``found``: candidates, each address once; ``searched``: hits by category before anything was left out."""
 
-    found: dict[Uri, Found] = field(default_factory=dict)
+    found: dict[Uri, Candidate] = field(default_factory=dict)
     searched: dict[str, int] = field(default_factory=dict)
     seen: set[Uri] = field(default_factory=set)
     degraded: set[str] = field(default_factory=set)
@@ -48,26 +48,26 @@ class Gathered:
     ignored: tuple[str, ...] = ()
 
 
-def searches(wish: Wish, quotas: Mapping[str, int] | None, caller: Caller, spare: int) -> list[Search]:
+def searches(request: ContextRequest, quotas: Mapping[str, int] | None, caller: Caller, spare: int) -> list[Search]:
     """What to look for where. ``spare``: how many more than can be taken."""
     peers = (Uri(("user", caller.user, "peers")),)
     if quotas is None:
-        planned = [Search("all", places("", caller.user, caller.peer), wish.limit + spare)]
-        wanted = wish.limit
+        planned = [Search("all", targets_of("", caller.user, caller.peer), request.limit + spare)]
+        wanted = request.limit
     else:
         planned = [
-            Search(kind, places(kind, caller.user, caller.peer), count + spare)
+            Search(kind, targets_of(kind, caller.user, caller.peer), count + spare)
             for kind, count in quotas.items()
             if count > 0
         ]
         wanted = sum(quotas.get(kind, 0) for kind in MEMORIES)
-    if wish.all_peers and wanted:
+    if request.all_peers and wanted:
         planned.append(Search("peers", peers, min(OVERFETCH * wanted + spare, PEER_HITS_MAX)))
     return planned
 
 
 async def gather(
-    wish: Wish,
+    request: ContextRequest,
     queries: Sequence[str],
     planned: Sequence[Search],
     skip: frozenset[str],
@@ -80,63 +80,65 @@ async def gather(
 
     A scope that fails is named in ``errors`` and the others answer; raises its ``Busy`` or ``Upstream`` only if all did.
     """
-    base = _base(wish, caller, ports)
-    asking = replace(
+    base = _base(request, caller, ports)
+    memoized = replace(
         ports,
-        embedder=Once(ports.embedder) if ports.embedder is not None else None,
-        former=Once(ports.former) if ports.former is not None else None,
+        embedder=MemoizedEmbedder(ports.embedder) if ports.embedder is not None else None,
+        former=MemoizedEmbedder(ports.former) if ports.former is not None else None,
     )
-    into = Gathered(ignored=base.ignored)
+    gathered = Gathered(ignored=base.ignored)
     until = ports.clock.monotonic() + deadline_s
     failed: Busy | Upstream | None = None
     answered = 0
     for text in queries:
         for search in planned:
-            seer = replace(caller, peer="") if search.scope == "peers" else caller
+            viewer = replace(caller, peer="") if search.scope == "peers" else caller
             query = replace(base, text=text, targets=search.targets, limit=search.limit)
             left_s = max(0.05, until - ports.clock.monotonic())
             try:
-                answer = await find(query, seer, asking, deadline_s=left_s)
+                answer = await find(query, viewer, memoized, deadline_s=left_s)
             except (Busy, Upstream) as error:
                 failed = error
-                into.errors.append({"scope": search.scope, "code": error.code, "message": error.message})
+                gathered.errors.append({"scope": search.scope, "code": error.code, "message": error.message})
                 continue
             answered += 1
-            into.degraded.update(answer.degraded)
-            _take(answer.hits, wish, skip, caller, into)
+            gathered.degraded.update(answer.degraded)
+            _take(answer.hits, request, skip, caller, gathered)
     if failed is not None and not answered:
         raise failed
-    return into
+    return gathered
 
 
-def _base(wish: Wish, caller: Caller, ports: Ports) -> Query:
-    query = ask(wish.query, caller, ports.clock.now(), **wish.narrow)
+def _base(request: ContextRequest, caller: Caller, ports: Ports) -> Query:
+    query = parse_query(request.query, caller, ports.clock.now(), **request.narrow)
     if query.targets:
         raise Invalid(
             "a filter on uri does not go with a context block",
             remedy="leave it out; quotas choose what is recalled",
             details={"field": "filter"},
         )
-    score_min = SCORE_MIN if wish.score_min is None else wish.score_min
-    return replace(query, score_min=score_min, messages=False, exclude_session=wish.session_id)
+    score_min = SCORE_MIN if request.score_min is None else request.score_min
+    return replace(query, score_min=score_min, messages=False, exclude_session=request.session_id)
 
 
-def _take(hits: Sequence[Hit], wish: Wish, skip: frozenset[str], caller: Caller, into: Gathered) -> None:
-    penalties = PENALTIES | dict(wish.penalties or {})
-    score_min = SCORE_MIN if wish.score_min is None else wish.score_min
+def _take(
+    hits: Sequence[Hit], request: ContextRequest, skip: frozenset[str], caller: Caller, gathered: Gathered
+) -> None:
+    penalties = PENALTIES | dict(request.penalties or {})
+    score_min = SCORE_MIN if request.score_min is None else request.score_min
     for hit in hits:
         is_dir = hit.uri.name in _SIDECARS
         uri = hit.uri.parent if is_dir else hit.uri
         kind, whose = category(uri), origin(uri, caller.user, caller.peer)
         if session_of(uri) or (whose == "other_peer" and kind not in (*MEMORIES, OTHER)):
             continue
-        if uri not in into.seen:
-            into.seen.add(uri)
-            into.searched[kind] = into.searched.get(kind, 0) + 1
+        if uri not in gathered.seen:
+            gathered.seen.add(uri)
+            gathered.searched[kind] = gathered.searched.get(kind, 0) + 1
         score = hit.score - (penalties.get(kind, 0.0) if whose == "other_peer" else 0.0)
-        known = into.found.get(uri)
-        if score <= score_min or uri in wish.exclude or is_profile(uri) or str(uri) in skip:
+        known = gathered.found.get(uri)
+        if score <= score_min or uri in request.exclude or is_profile(uri) or str(uri) in skip:
             continue
         if known is None or score > known.score:
             texts = known.texts if known is not None else {"abstract": "" if is_dir else hit.abstract}
-            into.found[uri] = Found(uri, kind, score, whose, texts, is_dir)
+            gathered.found[uri] = Candidate(uri, kind, score, whose, texts, is_dir)

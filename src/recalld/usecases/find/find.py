@@ -15,13 +15,13 @@ from recalld.rules.filters import check_heeded
 from recalld.rules.rank import Ranked, best_per_entry, rank
 from recalld.rules.ranking_params import CUT, DEFAULT
 
-from .answer import hits_of
+from .hits import hits_of
 from .plan import plan
-from .recall import asking, ready, recall, rows_of
+from .recall import embedding_query, prepare_rows, recall, rows_of
 
-SPARE_S = 0.3
+RESERVE_S = 0.3
 """Kept of the deadline, or half of it, for ranking and reading what was found."""
-SPARE = 10
+EXTRA_HITS = 10
 """Kept beyond the limit, for when hits fall out because another one already says the same."""
 
 
@@ -34,21 +34,21 @@ async def find(query: Query, caller: Caller, ports: Ports, *, deadline_s: float)
     """
     if ports.strict_filters:
         check_heeded(query)
-    begun = asyncio.get_running_loop().time()
+    started_at = asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout_at(begun + deadline_s):
-            return await _find(query, caller, ports, begun, deadline_s)
+        async with asyncio.timeout_at(started_at + deadline_s):
+            return await _find(query, caller, ports, started_at, deadline_s)
     except TimeoutError:
         raise Upstream(
             "the index did not answer in time", remedy="ask again in a moment", code="DEADLINE_EXCEEDED"
         ) from None
 
 
-async def _find(query: Query, caller: Caller, ports: Ports, begun: float, deadline_s: float) -> Answer:
+async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, deadline_s: float) -> Answer:
     # Parts that wait as long as they may leave time for what comes after them.
-    end, spare = begun + deadline_s, min(SPARE_S, deadline_s / 2)
-    searched, ranked_by = end - spare, end - spare / 2
-    ports, late = await _serving(query, caller, ports, begun + deadline_s / 4)
+    end, reserve_s = started_at + deadline_s, min(RESERVE_S, deadline_s / 2)
+    search_end, rank_end = end - reserve_s, end - reserve_s / 2
+    ports, degraded = await _serving(query, caller, ports, started_at + deadline_s / 4)
     clock, stages = ports.clock, []
     since = clock.monotonic()
 
@@ -60,23 +60,23 @@ async def _find(query: Query, caller: Caller, ports: Ports, begun: float, deadli
         since = now
 
     planned = plan(query)
-    async with asking(planned, ports, end=searched) as asked:
+    async with embedding_query(planned, ports, end=search_end) as embedding_task:
         scope = await ports.catalog.resolve_scope(caller, query, linger_s=ports.linger_s(planned.text))
         stage("plan", f"{len(planned.terms)} terms, {scope.size} chunks in scope")
         if not scope.size or query.limit < 1:
             return Answer((), (), tuple(stages), query.ignored)
-        found = await recall(planned, scope, asked, ports, end=searched)
-    table, evidence = await rows_of(scope, found, ports, end=ranked_by)
+        results = await recall(planned, scope, embedding_task, ports, end=search_end)
+    table, evidence = await rows_of(scope, results, ports, end=rank_end)
     stage("recall", f"{len(evidence.row)} postings, {evidence.vector_count} vectors")
-    rows, entry, prepared = await ready(table, ports, end=ranked_by)
+    rows, entry, prepared = await prepare_rows(table, ports, end=rank_end)
     ranked = rank(query.text, rows, evidence, DEFAULT, prepared)
     cut = CUT if query.score_min is None else query.score_min
-    best = best_per_entry(entry, ranked.total, query.limit + SPARE)
+    best = best_per_entry(entry, ranked.total, query.limit + EXTRA_HITS)
     best = best[ranked.score(best) > cut]
     stage("rank", f"{len(best)} entries above {cut:g}")
-    hits, unread = await _load(best, query.limit, scope, table, ranked, ports, end - spare / 4)
+    hits, unread = await _load(best, query.limit, scope, table, ranked, ports, end - reserve_s / 4)
     stage("load", f"{len(hits)} hits")
-    return Answer(hits, tuple(sorted({*late, *found.degraded, *unread})), tuple(stages), query.ignored)
+    return Answer(hits, tuple(sorted({*degraded, *results.degraded, *unread})), tuple(stages), query.ignored)
 
 
 async def _serving(query: Query, caller: Caller, ports: Ports, end: float) -> tuple[Ports, tuple[str, ...]]:

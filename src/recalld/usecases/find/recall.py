@@ -38,7 +38,7 @@ NEIGHBOURS = 4
 
 
 @dataclass(slots=True)
-class Found:
+class SearchResults:
     """What the searches brought (None: late, failed or not there) and the parts that were missing. ``table``: all rows of a
     reach that is scored in full, ``cosines`` theirs; ``dense``: the best of a larger one; ``index``: where
     vectors are looked for; ``former``: terms that only older chunks can hold."""
@@ -54,7 +54,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QueryEmbedding:
     """A question's vector, None if there is none, and what was missing."""
 
     vector: Scores | None = None
@@ -62,11 +62,11 @@ class Asked:
 
 
 @asynccontextmanager
-async def asking(plan: Plan, ports: Ports, *, end: float) -> AsyncIterator[asyncio.Task[Asked]]:
+async def embedding_query(plan: Plan, ports: Ports, *, end: float) -> AsyncIterator[asyncio.Task[QueryEmbedding]]:
     """The question's vector on its way, while the block finds out where to look; called off when the block ends."""
     try:
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(_embedded(plan, ports, end))
+            task = group.create_task(_embed(plan, ports, end))
             try:
                 yield task
             finally:
@@ -75,56 +75,63 @@ async def asking(plan: Plan, ports: Ports, *, end: float) -> AsyncIterator[async
         raise several.exceptions[0] from None
 
 
-async def recall(plan: Plan, scope: SearchScope, asked: asyncio.Task[Asked], ports: Ports, *, end: float) -> Found:
+async def recall(
+    plan: Plan, scope: SearchScope, embedding_task: asyncio.Task[QueryEmbedding], ports: Ports, *, end: float
+) -> SearchResults:
     """Search both ways. Raises ``Upstream`` only when neither answered."""
-    found = Found(await ports.catalog.table(scope) if scope.size <= FULL_SCORING_ROWS_MAX else None)
+    results = SearchResults(await ports.catalog.table(scope) if scope.size <= FULL_SCORING_ROWS_MAX else None)
     try:
         async with asyncio.TaskGroup() as group:
             # Beside what takes longest, which goes on here: a task that ends is heard of two turns of the loop later.
-            group.create_task(_lexical(plan, scope, ports, found, end))
-            if found.table is not None:
-                group.create_task(ready(found.table, ports, end=end))
-            await _dense(plan, scope, asked, ports, found, end)
+            group.create_task(_lexical(plan, scope, ports, results, end))
+            if results.table is not None:
+                group.create_task(prepare_rows(results.table, ports, end=end))
+            await _dense(plan, scope, embedding_task, ports, results, end)
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
-    if found.lexical is None and found.vector is None:
+    if results.lexical is None and results.vector is None:
         raise Upstream("neither full text nor vectors answered in time", remedy="ask again in a moment")
-    return found
+    return results
 
 
-async def _lexical(plan: Plan, scope: SearchScope, ports: Ports, found: Found, end: float) -> None:
+async def _lexical(plan: Plan, scope: SearchScope, ports: Ports, results: SearchResults, end: float) -> None:
     if LEXICON in ports.derived.rebuilding:
-        found.degraded += (LEXICON,)
+        results.degraded += (LEXICON,)
         return
     try:
         async with asyncio.timeout_at(end):
-            found.lexical = await ports.lexicon.match(scope, plan.terms, plan.phrase)
-            found.former = plan.former
+            results.lexical = await ports.lexicon.match(scope, plan.terms, plan.phrase)
+            results.former = plan.former
     except Corrupt:
         ports.derived.suspects.add(LEXICON)  # rebuilt by the store's housekeeping
-        found.degraded += (LEXICON,)
+        results.degraded += (LEXICON,)
     except (Busy, Upstream, TimeoutError):
-        found.degraded += (LEXICON,)
+        results.degraded += (LEXICON,)
 
 
-async def _embedded(plan: Plan, ports: Ports, end: float) -> Asked:
+async def _embed(plan: Plan, ports: Ports, end: float) -> QueryEmbedding:
     embedder = ports.embedder
     if embedder is None or not plan.text.strip():
-        return Asked()
+        return QueryEmbedding()
     since = ports.clock.monotonic()
     try:
         async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + ports.deadlines.embed_s, end)):
             vector = (await embedder.embed([plan.text], query=True))[0]
     except (Busy, Upstream, Invalid, TimeoutError):
         # Invalid: an extra that is not installed. Recall answers all the same, and says what it lacks.
-        return Asked(degraded=("embedder",))
+        return QueryEmbedding(degraded=("embedder",))
     finally:
         ports.stages.took("embed", ports.clock.monotonic() - since)
-    return Asked(vector if vector.any() else None)
+    return QueryEmbedding(vector if vector.any() else None)
 
 
 async def _dense(
-    plan: Plan, scope: SearchScope, asked: asyncio.Task[Asked], ports: Ports, found: Found, end: float
+    plan: Plan,
+    scope: SearchScope,
+    embedding_task: asyncio.Task[QueryEmbedding],
+    ports: Ports,
+    results: SearchResults,
+    end: float,
 ) -> None:
     if ports.embedder is None:
         return
@@ -132,67 +139,69 @@ async def _dense(
     try:
         async with asyncio.timeout_at(end):  # while the question's vector is on its way
             model, linger_s = ports.embedder.fingerprint, ports.linger_s(plan.text)
-            found.index = await ports.vectors.refresh(scope.partition_ids, model, linger_s=linger_s)
+            results.index = await ports.vectors.refresh(scope.partition_ids, model, linger_s=linger_s)
     except Corrupt:
         ports.derived.suspects.add(VECTORS)
         missing = (VECTORS,)
     except (Busy, Upstream, TimeoutError):
         missing = (VECTORS,)
-    question = await asked
-    found.degraded += question.degraded
-    if question.vector is not None and found.index is not None:
+    embedding = await embedding_task
+    results.degraded += embedding.degraded
+    if embedding.vector is not None and results.index is not None:
         try:
             async with asyncio.timeout_at(end):
-                await _compared(question.vector, scope, found.index, found)
+                await _compare(embedding.vector, scope, results.index, results)
         except (Busy, Upstream, TimeoutError):
             missing = (VECTORS,)
-    found.degraded += missing
+    results.degraded += missing
 
 
-async def _compared(vector: Scores, scope: SearchScope, index: VectorIndex, found: Found) -> None:
-    if found.table is not None:
-        found.cosines = await index.cosines(vector, found.table.ids)
+async def _compare(vector: Scores, scope: SearchScope, index: VectorIndex, results: SearchResults) -> None:
+    if results.table is not None:
+        results.cosines = await index.cosines(vector, results.table.ids)
     else:
-        found.dense = await index.search(scope, vector, hits_max=DENSE_HITS)
-    found.vector = vector
+        results.dense = await index.search(scope, vector, hits_max=DENSE_HITS)
+    results.vector = vector
 
 
-async def rows_of(scope: SearchScope, found: Found, ports: Ports, *, end: float) -> tuple[ChunkTable, Evidence]:
+async def rows_of(
+    scope: SearchScope, results: SearchResults, ports: Ports, *, end: float
+) -> tuple[ChunkTable, Evidence]:
     """The rows to rank and what is known about them: all of a small scope, the candidates and their neighbours of a
     large one."""
-    table, cosines = found.table, found.cosines
+    table, cosines = results.table, results.cosines
     if table is None:
-        table = await ports.catalog.table(scope, _candidates(found), around=NEIGHBOURS)
+        table = await ports.catalog.table(scope, _candidates(results), around=NEIGHBOURS)
         try:
             async with asyncio.timeout_at(end):
-                cosines = await _asked(table.ids, found)
+                cosines = await _cosines(table.ids, results)
         except (Busy, Upstream, TimeoutError):
-            found.degraded += ("vectors",)
-    evidence = _evidence(table.ids, found.lexical, cosines, found.former)
+            results.degraded += ("vectors",)
+    evidence = _evidence(table.ids, results.lexical, cosines, results.former)
     model = ports.embedder
     return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
 
 
-async def ready(table: ChunkTable, ports: Ports, *, end: float) -> tuple[RankRows, Ids, RowFeatures]:
+async def prepare_rows(table: ChunkTable, ports: Ports, *, end: float) -> tuple[RankRows, Ids, RowFeatures]:
     """A table's rows as ranking wants them, and which entry each belongs to: made once for each table however many ask of it.
 
     Where no thread computes them in time they are made here, a moment of the loop for one table: nothing else is needed.
     """
-    kept: tuple[RankRows, Ids, RowFeatures] | None = table.cache.get("rank")
-    if kept is not None:
-        return kept
+    cached: tuple[RankRows, Ids, RowFeatures] | None = table.cache.get("rank")
+    if cached is not None:
+        return cached
     try:
-        async with asyncio.timeout_at(end), table.cache.setdefault("turn", asyncio.Lock()):
-            kept = table.cache.get("rank")
-            if kept is None:
-                kept = await ports.compute.run(_made_ready, table)
+        async with asyncio.timeout_at(end), table.cache.setdefault("lock", asyncio.Lock()):
+            cached = table.cache.get("rank")
+            if cached is None:
+                cached = await ports.compute.run(_prepare, table)
     except (Busy, TimeoutError):
-        kept = table.cache.get("rank") or _made_ready(table)
-    table.cache["rank"] = kept
-    return kept
+        cached = table.cache.get("rank") or _prepare(table)
+    table.cache["rank"] = cached
+    return cached
 
 
-def _made_ready(table: ChunkTable) -> tuple[RankRows, Ids, RowFeatures]:
+def _prepare(table: ChunkTable) -> tuple[RankRows, Ids, RowFeatures]:
     rows = RankRows(
         table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
     )
@@ -201,10 +210,10 @@ def _made_ready(table: ChunkTable) -> tuple[RankRows, Ids, RowFeatures]:
     return rows, entry, prepare(rows, DEFAULT)
 
 
-def _candidates(found: Found) -> Ids:
-    parts: list[Ids] = [found.dense.ids] if found.dense is not None else []
-    if found.lexical is not None and len(found.lexical.chunk):
-        lexical = found.lexical
+def _candidates(results: SearchResults) -> Ids:
+    parts: list[Ids] = [results.dense.ids] if results.dense is not None else []
+    if results.lexical is not None and len(results.lexical.chunk):
+        lexical = results.lexical
         ids, member = np.unique(lexical.chunk, return_inverse=True)
         worth = np.bincount(member, idf(lexical.document_frequency, lexical.chunks)[lexical.term])
         if len(ids) > CANDIDATES_MAX:
@@ -213,10 +222,10 @@ def _candidates(found: Found) -> Ids:
     return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
 
 
-async def _asked(ids: Ids, found: Found) -> Cosines | None:
-    if found.vector is None or found.index is None or not len(ids):
+async def _cosines(ids: Ids, results: SearchResults) -> Cosines | None:
+    if results.vector is None or results.index is None or not len(ids):
         return None
-    return await found.index.cosines(found.vector, ids)
+    return await results.index.cosines(results.vector, ids)
 
 
 def _evidence(

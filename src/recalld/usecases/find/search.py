@@ -16,8 +16,8 @@ from recalld.rules.ranking_params import CUT
 
 from .find import find
 
-LOOKED_AT_MAX = 20
-SPARE_S = 0.1
+RERANKED_MAX = 20
+RESERVE_S = 0.1
 """Kept of the deadline for what comes after the second look, in a crowd."""
 
 
@@ -31,21 +31,21 @@ async def search(query: Query, caller: Caller, ports: Ports, *, deadline_s: floa
         return await find(query, caller, ports, deadline_s=deadline_s)
     end = ports.clock.monotonic() + deadline_s
     # Beyond what is looked at: as many more as may be left out.
-    wide = replace(query, limit=LOOKED_AT_MAX + (query.limit if query.limit > LOOKED_AT_MAX else 0))
+    wide = replace(query, limit=RERANKED_MAX + (query.limit if query.limit > RERANKED_MAX else 0))
     answer = await find(wide, caller, ports, deadline_s=deadline_s)
     since = ports.clock.monotonic()
-    left_s = min(ports.deadlines.rerank_s, end - since - SPARE_S)
-    looked = answer.hits[:LOOKED_AT_MAX]
-    relevances = await _relevances(query.text, looked, ports.reranker, left_s)
+    left_s = min(ports.deadlines.rerank_s, end - since - RESERVE_S)
+    head = answer.hits[:RERANKED_MAX]
+    relevances = await _relevances(query.text, head, ports.reranker, left_s)
     ports.stages.took("rerank", ports.clock.monotonic() - since)
     if relevances is None:
         return replace(answer, hits=answer.hits[: query.limit], degraded=tuple(sorted({*answer.degraded, "reranker"})))
     cut = CUT if query.score_min is None else query.score_min
-    scored = [replace(hit, score=worth) for hit, worth in zip(looked, relevances, strict=True) if worth > cut]
+    scored = [replace(hit, score=relevance) for hit, relevance in zip(head, relevances, strict=True) if relevance > cut]
     scored.sort(key=lambda hit: -hit.score)
     least = scored[-1].score if scored else math.inf
-    others = (replace(hit, score=min(hit.score, least)) for hit in answer.hits[LOOKED_AT_MAX:])
-    return replace(answer, hits=(*scored, *others)[: query.limit])
+    rest = (replace(hit, score=min(hit.score, least)) for hit in answer.hits[RERANKED_MAX:])
+    return replace(answer, hits=(*scored, *rest)[: query.limit])
 
 
 async def _relevances(text: str, hits: tuple[Hit, ...], reranker: Reranker, seconds: float) -> list[float] | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from recalld.rules.asking import LIMIT_MAX as HITS_MAX
+from recalld.rules.search_request import LIMIT_MAX as HITS_MAX
 from recalld.surfaces.http.models.envelope import Model, Strict, Told
 
 LIMIT_MAX = 10_000

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from recalld.domain.session import Message
 
-from .quoted import unquoted
+from .recall_markup import strip_recalled
 
 TURNS = 2
 TURN_CHARS_MAX = 200
@@ -17,26 +17,26 @@ _POINTING = frozenset(
 )
 
 
-def widen(query: str, recent: Sequence[Message]) -> str:
+def expand_query(query: str, recent: Sequence[Message]) -> str:
     """Add the latest user turns to a question that leans on them: short, or pointing at something said before.
 
     A question that stands on its own is left alone: words of the talk would only pull it away from its subject.
     """
     words = query.lower().split()
     leans = len(words) <= SHORT_WORDS and (len(words) <= 2 or any(w.strip("?.,!") in _POINTING for w in words))
-    return " ".join([query, *_said(query, recent)[-TURNS:]]) if leans else query
+    return " ".join([query, *_user_turns(query, recent)[-TURNS:]]) if leans else query
 
 
-def widenings(query: str, recent: Sequence[Message]) -> tuple[str, ...]:
+def expanded_queries(query: str, recent: Sequence[Message]) -> tuple[str, ...]:
     """Up to three questions, the caller's own words first: a question that leans on the talk is also asked with the
     latest user turns beside it, and the latest of these is asked alone."""
-    wide = widen(query, recent)
+    wide = expand_query(query, recent)
     if wide == query:
         return (query,)
-    return tuple(dict.fromkeys((query, wide, _said(query, recent)[-1])))
+    return tuple(dict.fromkeys((query, wide, _user_turns(query, recent)[-1])))
 
 
-def _said(query: str, recent: Sequence[Message]) -> list[str]:
+def _user_turns(query: str, recent: Sequence[Message]) -> list[str]:
     """What users said in their own words, each turn cut, without the question itself."""
-    turns = [unquoted(m.text[:TURN_CHARS_READ]).strip() for m in recent if m.role == "user"]
+    turns = [strip_recalled(m.text[:TURN_CHARS_READ]).strip() for m in recent if m.role == "user"]
     return [turn[:TURN_CHARS_MAX] for turn in turns if turn and turn != query.strip()]

@@ -11,7 +11,7 @@ from recalld.domain.uri import Uri
 from recalld.ports.index import ChunkTable, HitRecord, Ids
 from recalld.rules.rank import Ranked
 
-from .quotes import settle
+from .dedupe_quotes import dedupe_quotes
 
 _TIER = 2
 _DIRECTORY = 0
@@ -30,18 +30,18 @@ def hits_of(
         if int(table.node[row]) in by_node
     ]
     if not targeted and any(each.quotes for each in loaded):
-        pairs = _settled(pairs, by_node, table)
+        pairs = _deduped(pairs, by_node, table)
     return tuple(_hit(row, score, by_node[int(table.node[row])], table, ranked) for row, score in pairs)
 
 
-def _settled(
+def _deduped(
     pairs: list[tuple[int, float]], by_node: dict[int, HitRecord], table: ChunkTable
 ) -> list[tuple[int, float]]:
     rows = {int(table.node[row]): row for row, _ in reversed(pairs)}
     scores = {int(table.node[row]): score for row, score in reversed(pairs)}
     nodes = list(dict.fromkeys(int(table.node[row]) for row, _ in pairs))
     quoted = {node: by_node[node].quoted for node in nodes}
-    return [(rows[node], score) for node, score in settle(nodes, [scores[n] for n in nodes], quoted)]
+    return [(rows[node], score) for node, score in dedupe_quotes(nodes, [scores[n] for n in nodes], quoted)]
 
 
 def _hit(row: int, score: float, node: HitRecord, table: ChunkTable, ranked: Ranked) -> Hit:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from recalld.domain.errors import Busy, Upstream
-from recalld.usecases.context.once import Once
+from recalld.usecases.context.memoized_embedder import MemoizedEmbedder
 
 
 class Model:
@@ -36,7 +36,7 @@ class Model:
 
 async def test_each_text_is_embedded_once() -> None:
     model = Model()
-    once = Once(model)
+    once = MemoizedEmbedder(model)
     answers: list[Any] = await asyncio.gather(*(once.embed([t], query=True) for t in ("a", "b", "a")))
     assert model.calls == 2
     assert all(a.shape == (1, 2) for a in answers)
@@ -45,7 +45,7 @@ async def test_each_text_is_embedded_once() -> None:
 
 async def test_what_failed_is_not_tried_again() -> None:
     model = Model(Busy("full"))
-    once = Once(model)
+    once = MemoizedEmbedder(model)
     with pytest.raises(Busy):
         await once.embed(["a"], query=True)
     with pytest.raises(Upstream):
@@ -55,7 +55,7 @@ async def test_what_failed_is_not_tried_again() -> None:
 
 async def test_what_was_too_late_is_not_waited_for_again() -> None:
     model = Model(gate=asyncio.Event())
-    once = Once(model)
+    once = MemoizedEmbedder(model)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(once.embed(["a"], query=True), 0)
     first = asyncio.ensure_future(once.embed(["b"], query=True))

@@ -9,13 +9,13 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.node import ContextType
 from recalld.domain.query import TimeRange
-from recalld.rules.asking import ask
+from recalld.rules.search_request import parse_query
 
 ANA, NOW = Caller(user="ana"), 1_715_169_600.0
 
 
 def test_a_full_request_is_understood() -> None:
-    query = ask(
+    query = parse_query(
         "q",
         ANA,
         NOW,
@@ -50,13 +50,13 @@ def test_a_full_request_is_understood() -> None:
 )
 def test_what_is_wrong_is_named(field: str, options: dict[str, object]) -> None:
     with pytest.raises(Invalid) as refused:
-        ask("q", ANA, NOW, **options)  # type: ignore[arg-type]
+        parse_query("q", ANA, NOW, **options)  # type: ignore[arg-type]
     assert refused.value.details["field"] == field
 
 
 def test_an_empty_question_is_refused() -> None:
     with pytest.raises(Invalid):
-        ask("  ", ANA, NOW)
+        parse_query("  ", ANA, NOW)
 
 
 def test_the_filter_object_narrows_the_query() -> None:
@@ -67,7 +67,7 @@ def test_the_filter_object_narrows_the_query() -> None:
             {"op": "range", "field": "created_at", "gte": 5},
         ],
     }
-    query = ask("q", ANA, NOW, filter=given)
+    query = parse_query("q", ANA, NOW, filter=given)
     assert query.types == (ContextType.MEMORY,)
     assert query.times == (TimeRange("created_at", 5.0, inf),)
 
@@ -81,7 +81,7 @@ def test_the_filter_object_narrows_the_query() -> None:
     ],
 )
 def test_a_filter_narrows_the_targets_and_never_widens_them(target: str, wanted: str, left: list[str]) -> None:
-    found = ask("q", ANA, NOW, target_uri=target, filter={"op": "must", "field": "uri", "conds": [wanted]})
+    found = parse_query("q", ANA, NOW, target_uri=target, filter={"op": "must", "field": "uri", "conds": [wanted]})
     assert [str(t) for t in found.targets] == left
 
 
@@ -94,7 +94,7 @@ def test_a_filter_narrows_the_targets_and_never_widens_them(target: str, wanted:
     ],
 )
 def test_conditions_that_exclude_each_other_find_nothing(asked: dict[str, Any], field: str, value: object) -> None:
-    assert ask("q", ANA, NOW, **asked, filter={"op": "must", "field": field, "conds": [value]}).limit == 0
+    assert parse_query("q", ANA, NOW, **asked, filter={"op": "must", "field": field, "conds": [value]}).limit == 0
 
 
 DAY = 1_704_067_200.0  # 2024-01-01
@@ -113,7 +113,7 @@ RANGES = [
 
 @pytest.mark.parametrize(("bounds", "low", "high"), RANGES)
 def test_a_range_is_bounded_as_its_words_say(bounds: dict[str, Any], low: float, high: float) -> None:
-    query = ask("q", ANA, NOW, filter={"op": "range", "field": "updated_at", **bounds})
+    query = parse_query("q", ANA, NOW, filter={"op": "range", "field": "updated_at", **bounds})
     assert query.times == (TimeRange("updated_at", low, high),)
 
 
@@ -122,7 +122,7 @@ def test_times_narrow_each_other_and_each_has_its_own_field() -> None:
         {"op": "range", "field": "updated_at", "gte": NOW - 30 * 86_400},
         {"op": "range", "field": "created_at", "lte": NOW},
     ]
-    query = ask("q", ANA, NOW, since="7d", filter={"op": "and", "conds": conds})
+    query = parse_query("q", ANA, NOW, since="7d", filter={"op": "and", "conds": conds})
     assert query.times == (
         TimeRange("updated_at", NOW - 7 * 86_400, inf),
         TimeRange("updated_at", NOW - 30 * 86_400, inf),
@@ -132,4 +132,4 @@ def test_times_narrow_each_other_and_each_has_its_own_field() -> None:
 
 def test_ranges_that_exclude_each_other_are_no_fault() -> None:
     conds = [{"op": "range", "field": "updated_at", "gte": 9}, {"op": "range", "field": "updated_at", "lt": 5}]
-    assert len(ask("q", ANA, NOW, filter={"op": "and", "conds": conds}).times) == 2
+    assert len(parse_query("q", ANA, NOW, filter={"op": "and", "conds": conds}).times) == 2

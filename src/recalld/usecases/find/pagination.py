@@ -21,7 +21,7 @@ _SIDECARS = {0: ".abstract.md", 1: ".overview.md"}
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ChunkEntry:
     """One chunk of the index: its number, and the entry it belongs to as a find would show it."""
 
     id: int
@@ -33,7 +33,7 @@ class Piece:
     tags: tuple[str, ...]
 
 
-async def scroll(query: Query, cursor: str, limit: int, caller: Caller, ports: Ports) -> tuple[list[Piece], str]:
+async def scroll(query: Query, cursor: str, limit: int, caller: Caller, ports: Ports) -> tuple[list[ChunkEntry], str]:
     """Up to ``limit`` pieces in the order they were made, and where to go on ("" = that was all).
 
     ``cursor``: "" to begin. A piece whose entry went while this was read is left out. Raises ``Invalid`` for a cursor
@@ -44,7 +44,7 @@ async def scroll(query: Query, cursor: str, limit: int, caller: Caller, ports: P
     ids, more = _page(scope, after, limit)
     table = await ports.catalog.table(scope, ids)
     loaded = {each.node_id: each for each in await ports.catalog.hydrate(scope, table.node.tolist())}
-    pieces: list[Piece] = []
+    entries: list[ChunkEntry] = []
     for row in range(len(table.ids)):
         node = loaded.get(int(table.node[row]))
         if node is None:
@@ -53,8 +53,10 @@ async def scroll(query: Query, cursor: str, limit: int, caller: Caller, ports: P
         level = int(table.level[row]) if tier else 2
         uri = Uri((*node.uri.parts, _SIDECARS[level])) if tier and node.kind == _DIRECTORY else node.uri
         abstract = node.overview if tier and level == 1 else node.abstract
-        pieces.append(Piece(int(table.ids[row]), uri, node.type, level, float(table.at[row]), abstract, node.tags))
-    return pieces, str(int(ids[-1])) if more else ""
+        entries.append(
+            ChunkEntry(int(table.ids[row]), uri, node.type, level, float(table.at[row]), abstract, node.tags)
+        )
+    return entries, str(int(ids[-1])) if more else ""
 
 
 def _after(cursor: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 
-def settle(
+def dedupe_quotes(
     nodes: Sequence[int], scores: Sequence[float], quoted: Mapping[int, Sequence[int]]
 ) -> list[tuple[int, float]]:
     """(node, score) best first, from nodes in that order; ``quoted``: per memory, the messages it was made from.

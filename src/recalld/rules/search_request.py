@@ -25,7 +25,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _TAG = re.compile(r"[^=\s]{1,64}=[^=]{1,256}")
 
 
-def ask(
+def parse_query(
     text: str,
     caller: Caller,
     now: float,

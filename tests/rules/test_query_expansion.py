@@ -5,8 +5,8 @@ import pytest
 from recalld.domain.report import ContextEntry
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
-from recalld.rules.quoted import render
-from recalld.rules.widen import widen, widenings
+from recalld.rules.query_expansion import expand_query, expanded_queries
+from recalld.rules.recall_markup import render
 
 
 def said(text: str, role: str = "user") -> Message:
@@ -18,21 +18,21 @@ TALK = [said("I like tea"), said("Which one?", "assistant"), said("oolong from T
 
 @pytest.mark.parametrize("query", ["what about it?", "and this", "price?"])
 def test_a_leaning_question_takes_the_users_latest_turns(query: str) -> None:
-    assert widen(query, TALK) == f"{query} I like tea oolong from Taiwan"
-    assert widenings(query, TALK) == (query, f"{query} I like tea oolong from Taiwan", "oolong from Taiwan")
+    assert expand_query(query, TALK) == f"{query} I like tea oolong from Taiwan"
+    assert expanded_queries(query, TALK) == (query, f"{query} I like tea oolong from Taiwan", "oolong from Taiwan")
 
 
 @pytest.mark.parametrize("query", ["which harbour has the deepest water", "how do we deploy on Tuesdays"])
 def test_a_question_that_stands_alone_is_left_alone(query: str) -> None:
-    assert widen(query, TALK) == query
-    assert widenings(query, TALK) == (query,)
+    assert expand_query(query, TALK) == query
+    assert expanded_queries(query, TALK) == (query,)
 
 
 @pytest.mark.parametrize("talk", [[], [said("hm", "assistant")], [said("what about it?")], [said("  ")]])
 def test_without_anything_said_there_is_nothing_to_add(talk: list[Message]) -> None:
-    assert widenings("what about it?", talk) == ("what about it?",)
+    assert expanded_queries("what about it?", talk) == ("what about it?",)
 
 
 def test_what_was_recalled_to_the_user_does_not_widen() -> None:
     block = render([ContextEntry(Uri(("resources", "x")), "resources", 0.5, "abstract", "zanzibar " * 90)])
-    assert widen("what about it?", [said(f"{block}\noolong")]) == "what about it? oolong"
+    assert expand_query("what about it?", [said(f"{block}\noolong")]) == "what about it? oolong"

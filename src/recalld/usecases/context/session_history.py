@@ -11,10 +11,10 @@ from recalld.domain.errors import NotFound, RecalldError
 from recalld.domain.report import ContextEntry
 from recalld.domain.session import Message, Session
 from recalld.ports.ledger import Reader, Tenant
+from recalld.rules.query_expansion import expanded_queries
 from recalld.rules.recall_log import RecallLog, log_of
-from recalld.rules.widen import widenings
 
-from .wish import Wish
+from .request import ContextRequest
 
 READ_WITHIN_S = 5.0
 WRITE_WITHIN_S = 1.0
@@ -22,7 +22,7 @@ RECENT_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class SessionHistory:
     """``queries``: what to ask, the caller's own words first; ``expansion`` and ``dedup``: how reading went; ``log``
     None: nothing is remembered of what was given."""
 
@@ -32,42 +32,48 @@ class Past:
     log: RecallLog | None = None
 
 
-async def past_of(wish: Wish, tenant: Tenant, *, deadline_s: float) -> Past:
+async def read_history(request: ContextRequest, tenant: Tenant, *, deadline_s: float) -> SessionHistory:
     """Read what is asked for. A session that is not there, or cannot be read in time, changes nothing but what is said
     about it: recall goes on with the question alone."""
-    alone = Past((wish.query,))
-    if not wish.session_id or not (wish.query_expansion or wish.dedup_turns):
-        return alone
+    query_only = SessionHistory((request.query,))
+    if not request.session_id or not (request.query_expansion or request.dedup_turns):
+        return query_only
     try:
         async with asyncio.timeout(min(READ_WITHIN_S, deadline_s)):
-            session, recent = await tenant.at_once(lambda reader: _read(wish, reader))
+            session, recent = await tenant.at_once(lambda reader: _read(request, reader))
     except NotFound:
-        return replace(alone, dedup="no_session" if wish.dedup_turns else "off")
+        return replace(query_only, dedup="no_session" if request.dedup_turns else "off")
     except (RecalldError, TimeoutError):
-        return Past(alone.queries, "failed" if wish.query_expansion else "off", "failed" if wish.dedup_turns else "off")
-    queries = widenings(wish.query, recent)
-    log = log_of(session) if wish.dedup_turns else None
-    return Past(queries, "used" if len(queries) > 1 else "off", "off" if log is None else "ok", log)
+        return SessionHistory(
+            query_only.queries,
+            "failed" if request.query_expansion else "off",
+            "failed" if request.dedup_turns else "off",
+        )
+    queries = expanded_queries(request.query, recent)
+    log = log_of(session) if request.dedup_turns else None
+    return SessionHistory(queries, "used" if len(queries) > 1 else "off", "off" if log is None else "ok", log)
 
 
-def _read(wish: Wish, reader: Reader) -> tuple[Session, list[Message]]:
+def _read(request: ContextRequest, reader: Reader) -> tuple[Session, list[Message]]:
     """The session and, if they are to widen the question, its latest messages, archived ones included."""
-    session = reader.session(wish.session_id)
-    if not wish.query_expansion:
+    session = reader.session(request.session_id)
+    if not request.query_expansion:
         return session, []
     after = max(-1, session.total_message_count - RECENT_MAX - 1)
     return session, reader.messages(session.id, after=after, limit=RECENT_MAX)
 
 
-async def remember(wish: Wish, past: Past, given: Sequence[ContextEntry], tenant: Tenant) -> str:
+async def record_recall(
+    request: ContextRequest, history: SessionHistory, entries: Sequence[ContextEntry], tenant: Tenant
+) -> str:
     """Note what was given, durably, and return how that went. What cannot be noted is merely given again."""
-    if past.log is None or not given:
-        return past.dedup
-    shown = tuple((str(one.uri), one.detail) for one in given)
-    noted = Commit((NoteRecall(wish.session_id, past.log.turn, shown),))
+    if history.log is None or not entries:
+        return history.dedup
+    pairs = tuple((str(one.uri), one.detail) for one in entries)
+    commit = Commit((NoteRecall(request.session_id, history.log.turn, pairs),))
     try:
         async with asyncio.timeout(WRITE_WITHIN_S):
-            await tenant.commit(noted)
+            await tenant.commit(commit)
     except (RecalldError, TimeoutError):
         return "failed"
-    return past.dedup
+    return history.dedup

@@ -17,22 +17,22 @@ _HEAD = re.compile(rf"^{DIGEST_HEAD}[ \t]*(?:\n|$)", re.MULTILINE)
 
 def render(entries: Sequence[ContextEntry]) -> str:
     """The block a client puts before a model: quoted data, never instructions, in the order of ``entries``."""
-    return "\n".join(line(e) for e in entries)
+    return "\n".join(render_entry(e) for e in entries)
 
 
-def line(entry: ContextEntry) -> str:
+def render_entry(entry: ContextEntry) -> str:
     """One entry. Marks of the block inside a body are disarmed, so that no text can close or open one."""
     uri = html.escape(str(entry.uri))
     head = f'<memory uri="{uri}" type="{entry.category}" score="{entry.score:.2f}" detail="{entry.detail}"'
-    return f"{head}/>" if entry.detail == "uri" else f"{head}>\n{disarmed(entry.text)}\n</memory>"
+    return f"{head}/>" if entry.detail == "uri" else f"{head}>\n{escape_markup(entry.text)}\n</memory>"
 
 
-def disarmed(text: str) -> str:
+def escape_markup(text: str) -> str:
     """``text`` with a backslash before every mark of a block."""
     return text.replace("<memory", "\\<memory").replace("</memory", "\\</memory")
 
 
-def unquoted(text: str) -> str:
+def strip_recalled(text: str) -> str:
     """``text`` without the blocks and digests that were rendered here: what somebody said, not what they were told.
 
     Text without any is returned as it is; a block without its end is left alone. Linear in the text's length."""
@@ -40,26 +40,26 @@ def unquoted(text: str) -> str:
 
 
 def _without_blocks(text: str) -> str:
-    kept: list[str] = []
+    parts: list[str] = []
     at = 0
     while (opened := _OPEN.search(text, at)) is not None:
         end = opened if opened[0].endswith("/>") else _CLOSE.search(text, opened.end())
         if end is None:
             break  # nothing after it is closed either
-        kept.append(text[at : opened.start()])
+        parts.append(text[at : opened.start()])
         at = end.end()
         at += text.startswith("\n", at)
-    return "".join([*kept, text[at:]]) if at else text
+    return "".join([*parts, text[at:]]) if at else text
 
 
 def _without_digests(text: str) -> str:
     if DIGEST_HEAD not in text:
         return text
-    kept: list[str] = []
+    parts: list[str] = []
     at = 0
     while (head := _HEAD.search(text, at)) is not None:
-        kept.append(text[at : head.start()])
+        parts.append(text[at : head.start()])
         at = head.end()
         while (bullet := _BULLET.match(text, at)) is not None:
             at = bullet.end()
-    return "".join([*kept, text[at:]])
+    return "".join([*parts, text[at:]])

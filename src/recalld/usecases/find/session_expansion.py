@@ -6,13 +6,15 @@ import asyncio
 
 from recalld.domain.errors import Busy, NotFound, Upstream
 from recalld.ports.ledger import Tenant
-from recalld.rules.widen import widen
+from recalld.rules.query_expansion import expand_query
 
 RECENT_MAX = 12
 """Messages looked at: the latest, however many the session has."""
 
 
-async def in_light_of(text: str, session_id: str, tenant: Tenant, *, within_s: float) -> tuple[str, tuple[str, ...]]:
+async def expand_with_session(
+    text: str, session_id: str, tenant: Tenant, *, within_s: float
+) -> tuple[str, tuple[str, ...]]:
     """The question with the latest user turns beside it if it leans on them, and what was missing: a session that cannot be
     read in time changes nothing else. One that is not there says nothing."""
     try:
@@ -24,4 +26,4 @@ async def in_light_of(text: str, session_id: str, tenant: Tenant, *, within_s: f
         return text, ()
     except (Busy, Upstream, TimeoutError):
         return text, ("session",)
-    return widen(text, recent), ()
+    return expand_query(text, recent), ()

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recalld.domain.uri import Uri
-from recalld.rules.context import Found
-from recalld.rules.ladder import pack
+from recalld.rules.context import Candidate
 from recalld.rules.openviking_json import tokens
-from recalld.rules.quoted import render
+from recalld.rules.recall_markup import render
+from recalld.rules.tier_packing import pack
 
 BODY = st.text("word 字", max_size=300)
 
 
-def found(name: str, kind: str = "resources", *, is_dir: bool = False, **texts: str) -> Found:
-    return Found(Uri(("resources", name)), kind, 0.5, "self", {"abstract": "short", **texts}, is_dir)
+def found(name: str, kind: str = "resources", *, is_dir: bool = False, **texts: str) -> Candidate:
+    return Candidate(Uri(("resources", name)), kind, 0.5, "self", {"abstract": "short", **texts}, is_dir)
 
 
 def details(entries: list[Any]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from recalld.domain.errors import Invalid
 from recalld.domain.uri import Uri
 from recalld.rules.context import check_detail
-from recalld.rules.ladder import TIERS
+from recalld.rules.tier_packing import TIERS
 
 LIMIT_MAX = 1_000
 TOKENS_MAX = 32_000
@@ -18,13 +18,13 @@ BULLETS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ContextRequest:
     """The wire's fields of mode=context.
 
     ``quotas``: by category, None = the purpose's or a flat search of ``limit``; ``detail`` pins tiers by category;
     ``score_min``: None = the default cut; ``dedup_turns``: entries given to the session within as many turns are left
-    out; ``rewrite``: off, on or auto; ``narrow``: further options of ``rules/asking.ask`` (context_type, level, tags,
-    since, until, time_field, filter); ``ignored``: names of fields that were sent and have no effect.
+    out; ``rewrite``: off, on or auto; ``narrow``: further options of ``parse_query`` (context_type, level, tags, since,
+    until, time_field, filter); ``ignored``: names of fields that were sent and have no effect.
     """
 
     query: str
@@ -46,19 +46,19 @@ class Wish:
     ignored: tuple[str, ...] = ()
 
 
-def check(wish: Wish) -> None:
+def check(request: ContextRequest) -> None:
     """Every number within its bounds, every word a known one. Raises ``Invalid`` naming the field."""
-    check_detail(wish.detail or {}, TIERS)
+    check_detail(request.detail or {}, TIERS)
     bounds = {
-        "max_tokens": (wish.max_tokens, 1, TOKENS_MAX),
-        "limit": (wish.limit, 1, LIMIT_MAX),
-        "dedup_turns": (wish.dedup_turns, 0, TURNS_MAX),
-        "rewrite_max_bullets": (wish.rewrite_max_bullets, 1, BULLETS_MAX),
+        "max_tokens": (request.max_tokens, 1, TOKENS_MAX),
+        "limit": (request.limit, 1, LIMIT_MAX),
+        "dedup_turns": (request.dedup_turns, 0, TURNS_MAX),
+        "rewrite_max_bullets": (request.rewrite_max_bullets, 1, BULLETS_MAX),
     }
     for name, (given, low, high) in bounds.items():
         if not low <= given <= high:
             raise Invalid(f"{name} {given} is out of range", remedy=f"{low} to {high}", details={"field": name})
-    if wish.rewrite not in {"off", "on", "auto"}:
+    if request.rewrite not in {"off", "on", "auto"}:
         raise Invalid(
-            f"rewrite {wish.rewrite[:40]!r} is unknown", remedy="off, on or auto", details={"field": "rewrite"}
+            f"rewrite {request.rewrite[:40]!r} is unknown", remedy="off, on or auto", details={"field": "rewrite"}
         )
