@@ -16,10 +16,10 @@ from recalld.app.build import open_ports
 from recalld.app.config import load_config
 from recalld.app.engine import Engine
 from recalld.app.housekeeping import Housekeeping
-from recalld.app.worker import run_job
+from recalld.app.worker_loop import run_job
 from recalld.domain.caller import Caller
 from recalld.domain.job import Job, QueueCount, Task
-from recalld.domain.report import Added, Appended, Committed
+from recalld.domain.results import Added, Appended, Committed
 from recalld.infra.tripwire import Tripwire
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import Ports

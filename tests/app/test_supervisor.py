@@ -86,7 +86,7 @@ class Owner:
 async def supervised(mode: str, *, stuck_s: float = 60) -> AsyncIterator[tuple[Owner, Supervisor]]:
     owner = Owner()
     config = Config(worker=WorkerConfig(stuck_s=stuck_s))
-    arguments = [str(HERE / "pretend_worker.py"), mode]
+    arguments = [str(HERE / "fake_worker.py"), mode]
     supervisor = Supervisor(config, cast(Ledger, owner), QuickClock(), arguments=arguments)
     running = asyncio.ensure_future(supervisor.supervise())
     try:
@@ -154,7 +154,7 @@ async def test_no_worker_is_started_for_a_store_that_is_shut() -> None:
 def test_a_worker_does_not_outlive_a_server_that_is_killed() -> None:
     environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
     server = subprocess.Popen(
-        [sys.executable, str(HERE / "pretend_server.py")], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, str(HERE / "fake_server.py")], stdout=subprocess.PIPE, text=True, env=environment
     )
     assert server.stdout is not None
     told = next(line for line in server.stdout if line.startswith("worker "))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from recalld.app.engine import Engine
-from recalld.app.talk import TalkVerbs
+from recalld.app.sessions import SessionOperations
 from recalld.domain.caller import Caller
 from recalld.ports.bundle import Ports
 from tests.contract.ledger_harness import sound
@@ -161,7 +161,7 @@ async def _holds(harness: Harness, accepted: Accepted) -> None:
         stored = [m.id for m in await tenant.messages("talk")]
         assert stored[: len(accepted.said)] == accepted.said
         assert len(stored) == len(set(stored)) <= len(accepted.said) + 1
-        outputs = await harness.engine.verbs(TalkVerbs).tool_results("talk")
+        outputs = await harness.engine.facade(SessionOperations).tool_results("talk")
         assert {f["message_id"] for f in outputs} == set(stored[len(SAID) : len(SAID) + 1])
         for facts in outputs:
             assert await harness.engine.read(facts["storage_uri"]) == OUTPUT

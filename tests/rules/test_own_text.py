@@ -1,6 +1,6 @@
 """What a message itself says, apart from what was recalled to its speaker."""
 
-from recalld.domain.report import ContextEntry
+from recalld.domain.results import ContextEntry
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
 from recalld.rules.chunks import chunks_of_message

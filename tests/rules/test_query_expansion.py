@@ -2,7 +2,7 @@
 
 import pytest
 
-from recalld.domain.report import ContextEntry
+from recalld.domain.results import ContextEntry
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
 from recalld.rules.query_expansion import expand_query, expanded_queries

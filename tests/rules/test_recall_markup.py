@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recalld.domain.report import ContextEntry
+from recalld.domain.results import ContextEntry
 from recalld.domain.uri import Uri
 from recalld.rules.recall_markup import render, render_entry, strip_recalled
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from recalld.app.config import ServerConfig, load_config
-from recalld.app.worker import run_job
+from recalld.app.worker_loop import run_job
 from recalld.domain.errors import Denied, Invalid
 from recalld.rules.keys import compose, derived
 from recalld.surfaces.http.app import VERBS

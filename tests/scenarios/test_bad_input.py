@@ -20,7 +20,7 @@ from recalld.adapters.sqlite.database.store import Store
 from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
-from recalld.app.worker import run_job
+from recalld.app.worker_loop import run_job
 from recalld.domain.errors import Conflict, RecalldError, Upstream
 from recalld.domain.policy import UPLOAD_BYTES_MAX
 from recalld.surfaces.http.app import create_app

@@ -12,8 +12,8 @@ import pytest
 from recalld.app import admin
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
-from recalld.app.skills import SkillVerbs
-from recalld.app.snapshots import SnapshotVerbs
+from recalld.app.skills import SkillOperations
+from recalld.app.snapshots import SnapshotOperations
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.mcp import arguments, past
 from recalld.surfaces.mcp.desk import Desk
@@ -57,7 +57,7 @@ async def made(engine: Engine) -> Engine:
         await engine.write(f"{FILES}/{n}.md", f"amber {n}")
     for n in range(3):
         await engine.write(f"{FILES}/1.md", f"amber once more {n}")
-        await engine.verbs(SnapshotVerbs).commit(f"{n}")
+        await engine.facade(SnapshotOperations).commit(f"{n}")
         part = {
             "type": "tool",
             "tool_id": f"c{n}",
@@ -69,7 +69,7 @@ async def made(engine: Engine) -> Engine:
         await engine.say(f"s{n}", [{"role": "user", "content": "I live in Lisbon."}])
         await engine.session_commit(f"s{n}")
         skill = f"---\nname: skill-{n}\ndescription: Does {n}\n---\nBody\n"
-        await engine.verbs(SkillVerbs).add(skill)
+        await engine.facade(SkillOperations).add(skill)
     await engine.wait()
     return engine
 

@@ -147,7 +147,7 @@ def embedded(tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, asked
                 assert time.monotonic() < until, f"asked only {[one.path for one in fake.seen]}"
                 time.sleep(0.02)
             told |= {f"{name} again": _told(store, VERBS[name], tmp_path) for name in ("task", "readiness", "find")}
-            told["ports"] = repr(store._inner._ports) + repr(store._inner.config) + repr(store._inner.findings())
+            told["ports"] = repr(store._inner._ports) + repr(store._inner.config) + repr(store._inner.health_snapshot())
             assert leaking(data) == []
         if fault != "refused":
             assert any(leaks(str(one.headers)) for one in fake.seen)  # it was sent, so it could come back

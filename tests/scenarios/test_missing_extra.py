@@ -9,7 +9,7 @@ import pytest
 
 from recalld.adapters.embedder import e5, minilm
 from recalld.app.housekeeping import Housekeeping
-from recalld.app.worker import run_job
+from recalld.app.worker_loop import run_job
 from recalld.infra.watchdog import Watchdog
 from tests.harness import harness_at
 

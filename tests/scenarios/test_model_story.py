@@ -15,9 +15,9 @@ from pydantic import TypeAdapter
 
 from recalld.app.config import ServerConfig, load_config
 from recalld.app.housekeeping import Housekeeping
-from recalld.app.tending import TendingVerbs
-from recalld.app.usage import UsageVerbs
-from recalld.app.worker import run_job
+from recalld.app.tags_index import IndexOperations
+from recalld.app.usage import UsageOperations
+from recalld.app.worker_loop import run_job
 from recalld.domain.caller import Caller
 from recalld.infra.watchdog import Watchdog
 from recalld.surfaces.http.app import create_app
@@ -232,7 +232,7 @@ async def test_tokens_are_capped_by_the_estimate_before_a_call(tmp_path: Path) -
         await harness.write(HERON, "The heron stood still.")
         await settled(harness)
         assert fake.seen == []
-        costs = await harness.engine.verbs(UsageVerbs).costs(1)
+        costs = await harness.engine.facade(UsageOperations).costs(1)
         assert costs.budget.state == "daily budget used up"
         assert sum(row.refused for row in costs.rows) >= 1
 
@@ -278,7 +278,7 @@ async def test_an_embedder_behind_a_network_is_counted_too(tmp_path: Path) -> No
     async with provider() as fake, harness_at(tmp_path, embedder={**section, "base_url": fake.url}) as harness:
         await harness.write(HERON, "The heron stood still.")
         await harness.settle()
-        (row,) = (await harness.engine.verbs(UsageVerbs).costs(1)).rows
+        (row,) = (await harness.engine.facade(UsageOperations).costs(1)).rows
         assert (row.provider, row.operation, row.calls) == ("openai:e", "embed", len(fake.seen))
         assert row.tokens_in > 0
 
@@ -287,7 +287,7 @@ async def test_a_house_without_a_writer_counts_and_leaves_nothing(harness: Harne
     await harness.write(HERON, "The heron stood still.")
     await harness.settle()
     assert (await harness.queue("enrich")).done == 0
-    costs = await harness.engine.verbs(UsageVerbs).costs(7)
+    costs = await harness.engine.facade(UsageOperations).costs(7)
     assert (costs.rows, costs.budget.state) == ([], "not_configured")
 
 
@@ -312,7 +312,9 @@ async def test_a_text_the_model_could_not_read_is_taken_up_by_a_reindex(tmp_path
         await harness.write(OWN, "My own notes on storks.")
         await harness.settle()
         fake.says = says
-        await harness.engine.verbs(TendingVerbs).reindex("viking://user/default/resources", mode="semantic_and_vectors")
+        await harness.engine.facade(IndexOperations).reindex(
+            "viking://user/default/resources", mode="semantic_and_vectors"
+        )
         await harness.settle()
         assert await abstract(harness, OWN) == "zanzibar Name: own.md"
 

@@ -18,17 +18,17 @@ from typing import Any
 import pytest
 
 import recalld.app
-from recalld.app.admin import AdminVerbs
-from recalld.app.figures import FigureVerbs
-from recalld.app.history import HistoryVerbs
-from recalld.app.locations import LocationVerbs
-from recalld.app.packs import PackVerbs
-from recalld.app.privacy import PrivacyVerbs
-from recalld.app.skills import SkillVerbs
-from recalld.app.snapshots import SnapshotVerbs
-from recalld.app.talk import TalkVerbs
-from recalld.app.tending import TendingVerbs
-from recalld.app.usage import UsageVerbs
+from recalld.app.admin import AdminOperations
+from recalld.app.default_locations import LocationOperations
+from recalld.app.history import HistoryOperations
+from recalld.app.packs import PackOperations
+from recalld.app.privacy import PrivacyOperations
+from recalld.app.sessions import SessionOperations
+from recalld.app.skills import SkillOperations
+from recalld.app.snapshots import SnapshotOperations
+from recalld.app.stats import StatsOperations
+from recalld.app.tags_index import IndexOperations
+from recalld.app.usage import UsageOperations
 from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Invalid, NotFound
@@ -57,19 +57,19 @@ TALK: tuple[Act, ...] = (
     lambda w: w.session_delete("s"),
 )
 PRIVATE: tuple[Act, ...] = (
-    lambda w: w.verbs(PrivacyVerbs).upsert("skill", "fern", {"n": 9}),
+    lambda w: w.facade(PrivacyOperations).upsert("skill", "fern", {"n": 9}),
     lambda w: w.rm("viking://~/privacy/skill/fern", recursive=True),
 )
 SKILLS: tuple[Act, ...] = (
-    lambda w: w.verbs(SkillVerbs).add(SKILL.replace("Water it", "Water it twice")),
-    lambda w: w.verbs(SkillVerbs).remove("fern"),
+    lambda w: w.facade(SkillOperations).add(SKILL.replace("Water it", "Water it twice")),
+    lambda w: w.facade(SkillOperations).remove("fern"),
 )
 MEMBERS: tuple[Act, ...] = (
-    lambda w: w.verbs(AdminVerbs).set_account(w.caller.account, {"theirs": 1}),
-    lambda w: w.verbs(AdminVerbs).set_member(w.caller.account, "ana", {"theirs": 1}),
+    lambda w: w.facade(AdminOperations).set_account(w.caller.account, {"theirs": 1}),
+    lambda w: w.facade(AdminOperations).set_member(w.caller.account, "ana", {"theirs": 1}),
 )
-PLACES: tuple[Act, ...] = (lambda w: w.verbs(LocationVerbs).choose({"skill_uri": "viking://agent/skills"}),)
-SAVED: tuple[Act, ...] = (*TREE[:1], lambda w: w.verbs(SnapshotVerbs).commit("theirs"))
+PLACES: tuple[Act, ...] = (lambda w: w.facade(LocationOperations).choose({"skill_uri": "viking://agent/skills"}),)
+SAVED: tuple[Act, ...] = (*TREE[:1], lambda w: w.facade(SnapshotOperations).commit("theirs"))
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Case:
 
 
 def _verbs(kind: Any, name: str, *args: Any, **more: Any) -> Act:
-    return lambda w: getattr(w.verbs(kind), name)(*args, **more)
+    return lambda w: getattr(w.facade(kind), name)(*args, **more)
 
 
 def _own(name: str, *args: Any, **more: Any) -> Act:
@@ -90,21 +90,21 @@ def _own(name: str, *args: Any, **more: Any) -> Act:
 
 
 def _account(name: str, *args: Any, **more: Any) -> Act:
-    return lambda w: getattr(w.verbs(AdminVerbs), name)(w.caller.account, *args, **more)
+    return lambda w: getattr(w.facade(AdminOperations), name)(w.caller.account, *args, **more)
 
 
 async def _created(w: Workspace, uri: str) -> int:
     """The seq of the entry that made a file, whatever became of it; 0 if the log knows of none."""
-    page = await w.verbs(HistoryVerbs).log(ops=["create"], limit=1_000)
+    page = await w.facade(HistoryOperations).log(ops=["create"], limit=1_000)
     return next((e.seq for e in page.entries if e.uri == uri), 0)
 
 
 async def _undo_creation(w: Workspace) -> Any:
-    return await w.verbs(HistoryVerbs).undo(seq=await _created(w, OTHER))
+    return await w.facade(HistoryOperations).undo(seq=await _created(w, OTHER))
 
 
 async def _restore_first(w: Workspace) -> Any:
-    return await w.verbs(HistoryVerbs).restore(DIR, str(await _created(w, OTHER)))
+    return await w.facade(HistoryOperations).restore(DIR, str(await _created(w, OTHER)))
 
 
 CASES: dict[str, Case] = {
@@ -142,59 +142,63 @@ CASES: dict[str, Case] = {
     "Workspace.session_delete": Case(_own("session_delete", "s"), TALK[:2]),
     "Workspace.session_used": Case(_own("session_used", "s", skills=1), TALK),
     "Workspace.tasks": Case(_own("tasks"), TALK[1:2]),
-    "AdminVerbs.account": Case(_account("account"), MEMBERS),
-    "AdminVerbs.members": Case(_account("members", limit=10), MEMBERS),
-    "AdminVerbs.member": Case(_account("member", "ana"), MEMBERS),
-    "AdminVerbs.enrol": Case(_account("enrol", "ben", role="user", seed=None, settings={}), MEMBERS, answers=False),
-    "AdminVerbs.remove_member": Case(_account("remove_member", "ana"), MEMBERS),
-    "AdminVerbs.set_account": Case(_account("set_account", {"mine": 1}), MEMBERS),
-    "AdminVerbs.set_member": Case(_account("set_member", "ana", {"mine": 1}), MEMBERS),
-    "AdminVerbs.renew_key": Case(_account("renew_key", "ana", seed=None), MEMBERS, answers=False),
-    "HistoryVerbs.log": Case(_verbs(HistoryVerbs, "log"), answers=False),
-    "HistoryVerbs.versions": Case(_verbs(HistoryVerbs, "versions", NOTE), answers=False),
-    "HistoryVerbs.read_at": Case(_verbs(HistoryVerbs, "read_at", NOTE, "999999999")),
-    "HistoryVerbs.diff": Case(_verbs(HistoryVerbs, "diff", NOTE, since="1", to="999999999"), answers=False),
-    "HistoryVerbs.restore": Case(_restore_first, TREE, answers=False),
-    "HistoryVerbs.undo": Case(_undo_creation, TREE, answers=False),
-    "FigureVerbs.memories": Case(_verbs(FigureVerbs, "memories")),
-    "FigureVerbs.count": Case(_verbs(FigureVerbs, "count", DIR)),
-    "FigureVerbs.vectors": Case(_verbs(FigureVerbs, "vectors"), TREE[:1], answers=False),
-    "LocationVerbs.locations": Case(_verbs(LocationVerbs, "locations"), PLACES),
-    "LocationVerbs.choose": Case(_verbs(LocationVerbs, "choose", {"resource_uri": "viking://resources/in"}), PLACES),
-    "LocationVerbs.reset": Case(_verbs(LocationVerbs, "reset"), PLACES),
-    "PackVerbs.fetch": Case(_verbs(PackVerbs, "fetch", NOTE), answers=False),
-    "PrivacyVerbs.categories": Case(_verbs(PrivacyVerbs, "categories"), PRIVATE),
-    "PrivacyVerbs.targets": Case(_verbs(PrivacyVerbs, "targets", "skill"), PRIVATE),
-    "PrivacyVerbs.config": Case(_verbs(PrivacyVerbs, "config", "skill", "fern"), PRIVATE),
-    "PrivacyVerbs.versions": Case(_verbs(PrivacyVerbs, "versions", "skill", "fern"), PRIVATE),
-    "PrivacyVerbs.version": Case(_verbs(PrivacyVerbs, "version", "skill", "fern", 1), PRIVATE),
-    "PrivacyVerbs.upsert": Case(_verbs(PrivacyVerbs, "upsert", "skill", "fern", {"n": 2}), PRIVATE),
-    "PrivacyVerbs.activate": Case(_verbs(PrivacyVerbs, "activate", "skill", "fern", 1), PRIVATE),
-    "PrivacyVerbs.tree": Case(_verbs(PrivacyVerbs, "tree"), PRIVATE),
-    "PrivacyVerbs.fields": Case(_verbs(PrivacyVerbs, "fields", "skill", "fern"), PRIVATE),
-    "PrivacyVerbs.field": Case(_verbs(PrivacyVerbs, "field", "skill", "fern", "n"), PRIVATE),
-    "PrivacyVerbs.resolve": Case(_verbs(PrivacyVerbs, "resolve", "viking://~/privacy/skill/fern/n"), PRIVATE),
-    "PrivacyVerbs.remove_field": Case(_verbs(PrivacyVerbs, "remove_field", "skill", "fern", "n"), PRIVATE),
-    "PrivacyVerbs.remove": Case(_verbs(PrivacyVerbs, "remove", "skill", "fern"), PRIVATE),
-    "SkillVerbs.add": Case(_verbs(SkillVerbs, "add", SKILL.replace("it.", "it now.")), SKILLS),
-    "SkillVerbs.show": Case(_verbs(SkillVerbs, "show", "fern", SkillView()), SKILLS[1:]),
-    "SkillVerbs.remove": Case(_verbs(SkillVerbs, "remove", "fern"), SKILLS[:1], answers=False),
-    "SkillVerbs.list": Case(_verbs(SkillVerbs, "list"), SKILLS),
-    "SnapshotVerbs.commit": Case(_verbs(SnapshotVerbs, "commit", "mine"), SAVED, answers=False),
-    "SnapshotVerbs.log": Case(_verbs(SnapshotVerbs, "log"), SAVED, answers=False),
-    "SnapshotVerbs.ignore": Case(_verbs(SnapshotVerbs, "ignore"), SAVED),
-    "SnapshotVerbs.set_ignore": Case(_verbs(SnapshotVerbs, "set_ignore", "*.tmp"), SAVED),
-    "TalkVerbs.configure": Case(_verbs(TalkVerbs, "configure", "s", {"a": 1}), TALK),
-    "TalkVerbs.extract": Case(_verbs(TalkVerbs, "extract", "s"), TALK[:1], answers=False),
-    "TalkVerbs.tool_results": Case(_verbs(TalkVerbs, "tool_results", "s"), TALK),
-    "TendingVerbs.attributes": Case(_verbs(TendingVerbs, "attributes", NOTE)),
-    "TendingVerbs.set_tags": Case(
-        _verbs(TendingVerbs, "set_tags", DIR, ["a=1"], recursive=True), TREE[:2], answers=False
+    "AdminOperations.account": Case(_account("account"), MEMBERS),
+    "AdminOperations.members": Case(_account("members", limit=10), MEMBERS),
+    "AdminOperations.member": Case(_account("member", "ana"), MEMBERS),
+    "AdminOperations.enrol": Case(
+        _account("enrol", "ben", role="user", seed=None, settings={}), MEMBERS, answers=False
     ),
-    "TendingVerbs.consistency": Case(_verbs(TendingVerbs, "consistency", DIR), TREE[1:2]),
-    "TendingVerbs.would_prune": Case(_verbs(TendingVerbs, "would_prune", DIR), TREE[:1], answers=False),
-    "TendingVerbs.reindex": Case(_verbs(TendingVerbs, "reindex", "viking://~"), TREE[:1], answers=False),
-    "UsageVerbs.costs": Case(_verbs(UsageVerbs, "costs", 1), TREE[:1]),
+    "AdminOperations.remove_member": Case(_account("remove_member", "ana"), MEMBERS),
+    "AdminOperations.set_account": Case(_account("set_account", {"mine": 1}), MEMBERS),
+    "AdminOperations.set_member": Case(_account("set_member", "ana", {"mine": 1}), MEMBERS),
+    "AdminOperations.renew_key": Case(_account("renew_key", "ana", seed=None), MEMBERS, answers=False),
+    "HistoryOperations.log": Case(_verbs(HistoryOperations, "log"), answers=False),
+    "HistoryOperations.versions": Case(_verbs(HistoryOperations, "versions", NOTE), answers=False),
+    "HistoryOperations.read_at": Case(_verbs(HistoryOperations, "read_at", NOTE, "999999999")),
+    "HistoryOperations.diff": Case(_verbs(HistoryOperations, "diff", NOTE, since="1", to="999999999"), answers=False),
+    "HistoryOperations.restore": Case(_restore_first, TREE, answers=False),
+    "HistoryOperations.undo": Case(_undo_creation, TREE, answers=False),
+    "StatsOperations.memories": Case(_verbs(StatsOperations, "memories")),
+    "StatsOperations.count": Case(_verbs(StatsOperations, "count", DIR)),
+    "StatsOperations.vectors": Case(_verbs(StatsOperations, "vectors"), TREE[:1], answers=False),
+    "LocationOperations.locations": Case(_verbs(LocationOperations, "locations"), PLACES),
+    "LocationOperations.choose": Case(
+        _verbs(LocationOperations, "choose", {"resource_uri": "viking://resources/in"}), PLACES
+    ),
+    "LocationOperations.reset": Case(_verbs(LocationOperations, "reset"), PLACES),
+    "PackOperations.fetch": Case(_verbs(PackOperations, "fetch", NOTE), answers=False),
+    "PrivacyOperations.categories": Case(_verbs(PrivacyOperations, "categories"), PRIVATE),
+    "PrivacyOperations.targets": Case(_verbs(PrivacyOperations, "targets", "skill"), PRIVATE),
+    "PrivacyOperations.config": Case(_verbs(PrivacyOperations, "config", "skill", "fern"), PRIVATE),
+    "PrivacyOperations.versions": Case(_verbs(PrivacyOperations, "versions", "skill", "fern"), PRIVATE),
+    "PrivacyOperations.version": Case(_verbs(PrivacyOperations, "version", "skill", "fern", 1), PRIVATE),
+    "PrivacyOperations.upsert": Case(_verbs(PrivacyOperations, "upsert", "skill", "fern", {"n": 2}), PRIVATE),
+    "PrivacyOperations.activate": Case(_verbs(PrivacyOperations, "activate", "skill", "fern", 1), PRIVATE),
+    "PrivacyOperations.tree": Case(_verbs(PrivacyOperations, "tree"), PRIVATE),
+    "PrivacyOperations.fields": Case(_verbs(PrivacyOperations, "fields", "skill", "fern"), PRIVATE),
+    "PrivacyOperations.field": Case(_verbs(PrivacyOperations, "field", "skill", "fern", "n"), PRIVATE),
+    "PrivacyOperations.resolve": Case(_verbs(PrivacyOperations, "resolve", "viking://~/privacy/skill/fern/n"), PRIVATE),
+    "PrivacyOperations.remove_field": Case(_verbs(PrivacyOperations, "remove_field", "skill", "fern", "n"), PRIVATE),
+    "PrivacyOperations.remove": Case(_verbs(PrivacyOperations, "remove", "skill", "fern"), PRIVATE),
+    "SkillOperations.add": Case(_verbs(SkillOperations, "add", SKILL.replace("it.", "it now.")), SKILLS),
+    "SkillOperations.show": Case(_verbs(SkillOperations, "show", "fern", SkillView()), SKILLS[1:]),
+    "SkillOperations.remove": Case(_verbs(SkillOperations, "remove", "fern"), SKILLS[:1], answers=False),
+    "SkillOperations.list": Case(_verbs(SkillOperations, "list"), SKILLS),
+    "SnapshotOperations.commit": Case(_verbs(SnapshotOperations, "commit", "mine"), SAVED, answers=False),
+    "SnapshotOperations.log": Case(_verbs(SnapshotOperations, "log"), SAVED, answers=False),
+    "SnapshotOperations.ignore": Case(_verbs(SnapshotOperations, "ignore"), SAVED),
+    "SnapshotOperations.set_ignore": Case(_verbs(SnapshotOperations, "set_ignore", "*.tmp"), SAVED),
+    "SessionOperations.configure": Case(_verbs(SessionOperations, "configure", "s", {"a": 1}), TALK),
+    "SessionOperations.extract": Case(_verbs(SessionOperations, "extract", "s"), TALK[:1], answers=False),
+    "SessionOperations.tool_results": Case(_verbs(SessionOperations, "tool_results", "s"), TALK),
+    "IndexOperations.attributes": Case(_verbs(IndexOperations, "attributes", NOTE)),
+    "IndexOperations.set_tags": Case(
+        _verbs(IndexOperations, "set_tags", DIR, ["a=1"], recursive=True), TREE[:2], answers=False
+    ),
+    "IndexOperations.consistency": Case(_verbs(IndexOperations, "consistency", DIR), TREE[1:2]),
+    "IndexOperations.would_prune": Case(_verbs(IndexOperations, "would_prune", DIR), TREE[:1], answers=False),
+    "IndexOperations.reindex": Case(_verbs(IndexOperations, "reindex", "viking://~"), TREE[:1], answers=False),
+    "UsageOperations.costs": Case(_verbs(UsageOperations, "costs", 1), TREE[:1]),
 }
 OTHERWISE = {
     "Workspace.find": "reads the index through caches that follow the log; tests/usecases/find",
@@ -203,29 +207,29 @@ OTHERWISE = {
     "Workspace.task": "one read",
     "Workspace.cancel": "one operation of the writer; tests/usecases/maintenance/test_cancel.py",
     "Workspace.wait": "waits for others by its nature",
-    "AdminVerbs.make_account": "one operation, then the first member's folders",
-    "AdminVerbs.accounts": "one read of all accounts, those of other cases among them",
-    "AdminVerbs.remove_account": "as remove_member",
-    "AdminVerbs.set_role": "one operation of the writer",
-    "FigureVerbs.pieces": "one page of the index",
-    "SkillVerbs.store": "what add calls",
-    "SkillVerbs.packages": "does not touch the store",
-    "SkillVerbs.usable": "does not touch the store",
-    "SkillVerbs.of_answer": "reads what find gave",
-    "SkillVerbs.judge": "does not touch the store",
-    "TalkVerbs.tool_result": "one read of what never changes",
-    "TalkVerbs.search_tool_result": "one read of what never changes",
+    "AdminOperations.make_account": "one operation, then the first member's folders",
+    "AdminOperations.accounts": "one read of all accounts, those of other cases among them",
+    "AdminOperations.remove_account": "as remove_member",
+    "AdminOperations.set_role": "one operation of the writer",
+    "StatsOperations.pieces": "one page of the index",
+    "SkillOperations.store": "what add calls",
+    "SkillOperations.packages": "does not touch the store",
+    "SkillOperations.usable": "does not touch the store",
+    "SkillOperations.of_answer": "reads what find gave",
+    "SkillOperations.judge": "does not touch the store",
+    "SessionOperations.tool_result": "one read of what never changes",
+    "SessionOperations.search_tool_result": "one read of what never changes",
     **dict.fromkeys(
-        (f"PackVerbs.{name}" for name in ("export", "backup", "import_pack", "restore")),
+        (f"PackOperations.{name}" for name in ("export", "backup", "import_pack", "restore")),
         "many commits or reads by design; tests/usecases/pack/test_interrupted.py",
     ),
     **dict.fromkeys(
-        (f"SnapshotVerbs.{name}" for name in ("show", "show_file", "versions", "diff", "diff_paths")),
+        (f"SnapshotOperations.{name}" for name in ("show", "show_file", "versions", "diff", "diff_paths")),
         "reads what never changes: places in the log",
     ),
-    "SnapshotVerbs.restore": "many commits by design, each on a condition; tests/usecases/snapshot",
-    "HistoryVerbs.seq_of": "one read",
-    **dict.fromkeys(("ImportVerbs.add", "Importing.add"), "tests/usecases/add"),
+    "SnapshotOperations.restore": "many commits by design, each on a condition; tests/usecases/snapshot",
+    "HistoryOperations.seq_of": "one read",
+    **dict.fromkeys(("ImportOperations.add", "Importing.add"), "tests/usecases/add"),
 }
 
 
@@ -244,14 +248,14 @@ def plain(value: Any, account: str) -> Any:
 async def furnished(harness: Harness, number: int) -> Workspace:
     """An account of its own with one of everything."""
     name = f"acc{number:04d}"
-    root = AdminVerbs(harness.ports, Caller("default", "root", Role.ROOT))
+    root = AdminOperations(harness.ports, Caller("default", "root", Role.ROOT))
     await root.make_account(name, "ana", seed=None, settings={})
     w = Workspace(harness.ports, Caller(name, "ana", Role.ADMIN), 5.0)
     await w.write(NOTE, "one\n")
     await w.write(OTHER, "two\n")
     await w.say("s", [{"role": "user", "content": f"message {i}", "id": f"m{i}"} for i in range(3)])
-    await w.verbs(PrivacyVerbs).upsert("skill", "fern", {"n": 1})
-    await w.verbs(SkillVerbs).add(SKILL)
+    await w.facade(PrivacyOperations).upsert("skill", "fern", {"n": 1})
+    await w.facade(SkillOperations).add(SKILL)
     return w
 
 
@@ -272,7 +276,7 @@ async def state(w: Workspace) -> Any:
     found["settings"] = (
         member and member.settings,
         account and account.settings,
-        await w.verbs(SnapshotVerbs).ignore(),
+        await w.facade(SnapshotOperations).ignore(),
     )
     return plain(found, w.caller.account)
 
@@ -348,7 +352,9 @@ def verbs_of_app() -> set[str]:
         loaded = importlib.import_module(f"recalld.app.{module.name}")
         for kind in vars(loaded).values():
             named = inspect.isclass(kind) and kind.__module__ == loaded.__name__
-            if named and (kind is Workspace or (kind.__name__.endswith("Verbs") and not kind.__name__.startswith("_"))):
+            if named and (
+                kind is Workspace or (kind.__name__.endswith("Operations") and not kind.__name__.startswith("_"))
+            ):
                 found |= {
                     f"{kind.__name__}.{name}"
                     for name, call in vars(kind).items()

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from recalld.app.admin import AdminVerbs
-from recalld.app.locations import LocationVerbs
-from recalld.app.privacy import PrivacyVerbs
-from recalld.app.snapshots import SnapshotVerbs
-from recalld.app.talk import TalkVerbs
-from recalld.app.tending import TendingVerbs
+from recalld.app.admin import AdminOperations
+from recalld.app.default_locations import LocationOperations
+from recalld.app.privacy import PrivacyOperations
+from recalld.app.sessions import SessionOperations
+from recalld.app.snapshots import SnapshotOperations
+from recalld.app.tags_index import IndexOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, ConfigureSession, NoteRecall
 from recalld.domain.errors import Conflict, Invalid, NotFound
@@ -28,13 +28,13 @@ ADMIN = Caller("acme", "ana", Role.ADMIN)
 
 
 async def test_settings_of_an_account_that_two_change_are_both_there(harness: Harness) -> None:
-    await AdminVerbs(harness.ports, ROOT).make_account("acme", "ana", seed=None, settings={"z": 0})
-    mine = AdminVerbs(harness.ports, ADMIN)
+    await AdminOperations(harness.ports, ROOT).make_account("acme", "ana", seed=None, settings={"z": 0})
+    mine = AdminOperations(harness.ports, ADMIN)
     met, at = True, 0
     while met:
         await mine.set_account("acme", {"z": 0, "a": None, "b": None})
         told, met = await interleaved(
-            lambda ports: AdminVerbs(ports, ADMIN).set_account("acme", {"a": 1}),
+            lambda ports: AdminOperations(ports, ADMIN).set_account("acme", {"a": 1}),
             lambda: mine.set_account("acme", {"b": 2}),
             harness.ports,
             at,
@@ -46,8 +46,8 @@ async def test_settings_of_an_account_that_two_change_are_both_there(harness: Ha
 
 
 async def test_settings_of_a_member_that_two_change_are_both_there(harness: Harness) -> None:
-    await AdminVerbs(harness.ports, ROOT).make_account("acme", "ana", seed=None, settings={})
-    mine = AdminVerbs(harness.ports, ADMIN)
+    await AdminOperations(harness.ports, ROOT).make_account("acme", "ana", seed=None, settings={})
+    mine = AdminOperations(harness.ports, ADMIN)
     await asyncio.gather(*(mine.set_member("acme", "ana", {f"k{i}": i}) for i in range(8)))
     assert (await mine.member("acme", "ana")).settings == {f"k{i}": i for i in range(8)}
     with pytest.raises(NotFound):
@@ -55,7 +55,7 @@ async def test_settings_of_a_member_that_two_change_are_both_there(harness: Harn
 
 
 async def test_places_chosen_one_by_one_are_all_chosen(harness: Harness) -> None:
-    verbs = harness.engine.verbs(LocationVerbs)
+    verbs = harness.engine.facade(LocationOperations)
     await asyncio.gather(
         verbs.choose({"resource_uri": "viking://resources/inbox"}), verbs.choose({"skill_uri": "viking://agent/skills"})
     )
@@ -69,10 +69,10 @@ async def test_places_chosen_one_by_one_are_all_chosen(harness: Harness) -> None
 async def test_tags_added_by_two_are_all_there(harness: Harness) -> None:
     for at in range(4):
         await harness.write(NOTE, "tea")
-        await harness.engine.verbs(TendingVerbs).set_tags(NOTE, [])
+        await harness.engine.facade(IndexOperations).set_tags(NOTE, [])
         _, met = await interleaved(
-            lambda ports: TendingVerbs(ports, Caller()).set_tags(NOTE, ["a=1"], mode="append"),
-            lambda: harness.engine.verbs(TendingVerbs).set_tags(NOTE, ["b=2"], mode="append"),
+            lambda ports: IndexOperations(ports, Caller()).set_tags(NOTE, ["a=1"], mode="append"),
+            lambda: harness.engine.facade(IndexOperations).set_tags(NOTE, ["b=2"], mode="append"),
             harness.ports,
             at,
         )
@@ -85,7 +85,7 @@ async def test_a_file_removed_while_its_folder_is_tagged_does_not_stop_the_other
     await harness.write(NOTE, "tea")
     await harness.write("viking://resources/notes/b.md", "coffee")
     told, _ = await interleaved(
-        lambda ports: TendingVerbs(ports, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
+        lambda ports: IndexOperations(ports, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
         lambda: harness.engine.rm(NOTE),
         harness.ports,
         2,
@@ -97,7 +97,7 @@ async def test_a_file_removed_while_its_folder_is_tagged_does_not_stop_the_other
 async def test_a_file_moved_within_the_folder_meanwhile_is_tagged_where_it_is(harness: Harness) -> None:
     await harness.write(NOTE, "tea")
     await interleaved(
-        lambda ports: TendingVerbs(ports, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
+        lambda ports: IndexOperations(ports, Caller()).set_tags("viking://resources/notes", ["a=1"], recursive=True),
         lambda: harness.engine.mv(NOTE, "viking://resources/notes/sub/tea.md"),
         harness.ports,
         2,
@@ -107,7 +107,7 @@ async def test_a_file_moved_within_the_folder_meanwhile_is_tagged_where_it_is(ha
 
 async def test_tags_of_two_together_do_not_exceed_the_limit(harness: Harness) -> None:
     await harness.write(NOTE, "tea")
-    verbs = harness.engine.verbs(TendingVerbs)
+    verbs = harness.engine.facade(IndexOperations)
     await verbs.set_tags(NOTE, [f"k{i}=v" for i in range(TAGS_MAX - 1)])
     await verbs.set_tags(NOTE, ["last=v"], mode="append")
     with pytest.raises(Invalid):
@@ -136,15 +136,15 @@ async def test_a_setting_that_is_no_longer_as_expected_is_not_replaced(harness: 
 async def test_a_session_that_is_learnt_from_twice_at_once_counts_its_memories_once(harness: Harness) -> None:
     say = "My favourite tea is oolong and I was born in Oslo on 3 May 1990."
     await harness.say("once", say)
-    learnt = await harness.engine.verbs(TalkVerbs).extract("once")
+    learnt = await harness.engine.facade(SessionOperations).extract("once")
     assert learnt
     counts = (await harness.engine.session("once")).memories_extracted
     for at in range(12):
         name = f"twice{at}"
         await harness.say(name, say)
         _, met = await interleaved(
-            lambda ports, name=name: TalkVerbs(ports, Caller()).extract(name),  # type: ignore[misc]
-            lambda name=name: harness.engine.verbs(TalkVerbs).extract(name),  # type: ignore[misc]
+            lambda ports, name=name: SessionOperations(ports, Caller()).extract(name),  # type: ignore[misc]
+            lambda name=name: harness.engine.facade(SessionOperations).extract(name),  # type: ignore[misc]
             harness.ports,
             at,
         )
@@ -157,7 +157,7 @@ ONCE = "My favourite tea is oolong and I was born in Oslo on 3 May 1990."
 
 async def _counted_once(harness: Harness) -> dict[str, int]:
     await harness.say("alone", ONCE)
-    await harness.engine.verbs(TalkVerbs).extract("alone")
+    await harness.engine.facade(SessionOperations).extract("alone")
     counts = (await harness.engine.session("alone")).memories_extracted
     assert counts
     return counts
@@ -168,7 +168,7 @@ async def test_an_archive_is_learnt_from_when_newer_talk_was_before_its_job_ran(
     await harness.say("s", ONCE)
     await harness.engine.session_commit("s")
     await harness.say("s", "My sister Clara adopted a grey cat named Miso on Friday 3 May 2024.")
-    newer = await harness.engine.verbs(TalkVerbs).extract("s")
+    newer = await harness.engine.facade(SessionOperations).extract("s")
     assert newer
     await harness.settle()
     assert sum((await harness.engine.session("s")).memories_extracted.values()) == len(newer) + sum(counts.values())
@@ -182,7 +182,7 @@ async def test_a_session_that_is_learnt_from_while_it_is_archived_counts_its_mem
         await harness.say(name, ONCE)
         _, met = await interleaved(
             lambda ports, name=name: commit(name, 0, {}, Caller(), ports),  # type: ignore[misc]
-            lambda name=name: harness.engine.verbs(TalkVerbs).extract(name),  # type: ignore[misc]
+            lambda name=name: harness.engine.facade(SessionOperations).extract(name),  # type: ignore[misc]
             harness.ports,
             at,
         )
@@ -204,7 +204,7 @@ async def test_live_talk_is_counted_once_when_it_is_archived_and_learnt_from_mea
             await harness.settle()
 
         _, met = await interleaved(
-            lambda ports, name=name: TalkVerbs(ports, Caller()).extract(name),  # type: ignore[misc]
+            lambda ports, name=name: SessionOperations(ports, Caller()).extract(name),  # type: ignore[misc]
             archived,
             harness.ports,
             at,
@@ -216,7 +216,7 @@ async def test_live_talk_is_counted_once_when_it_is_archived_and_learnt_from_mea
 
 
 async def test_twelve_snapshots_at_once_follow_each_other(harness: Harness) -> None:
-    verbs = harness.engine.verbs(SnapshotVerbs)
+    verbs = harness.engine.facade(SnapshotOperations)
     await harness.write(NOTE, "tea")
 
     async def one(i: int) -> None:
@@ -229,20 +229,20 @@ async def test_twelve_snapshots_at_once_follow_each_other(harness: Harness) -> N
 
 
 async def test_twenty_versions_of_a_private_value_at_once_are_all_kept(harness: Harness) -> None:
-    verbs = harness.engine.verbs(PrivacyVerbs)
+    verbs = harness.engine.facade(PrivacyOperations)
     await asyncio.gather(*(verbs.upsert("skill", "fern", {"n": i}) for i in range(20)))
     assert await verbs.versions("skill", "fern") == list(range(1, 21))
 
 
 async def test_a_private_value_removed_meanwhile_begins_anew(harness: Harness) -> None:
     for at in range(3):
-        await harness.engine.verbs(PrivacyVerbs).upsert("skill", "fern", {"n": 1})
+        await harness.engine.facade(PrivacyOperations).upsert("skill", "fern", {"n": 1})
 
         async def verb(ports: Ports) -> object:
-            return await PrivacyVerbs(replace(ports), Caller()).upsert("skill", "fern", {"n": 2})
+            return await PrivacyOperations(replace(ports), Caller()).upsert("skill", "fern", {"n": 2})
 
         await interleaved(
             verb, lambda: harness.engine.rm("viking://~/privacy/skill/fern", recursive=True), harness.ports, at
         )
-        assert (await harness.engine.verbs(PrivacyVerbs).config("skill", "fern")).current.values == {"n": 2}
+        assert (await harness.engine.facade(PrivacyOperations).config("skill", "fern")).current.values == {"n": 2}
         await harness.engine.rm("viking://~/privacy/skill/fern", recursive=True)

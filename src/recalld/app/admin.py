@@ -1,4 +1,4 @@
-"""Verbs of administration: accounts, their members, their keys and settings. Every verb checks who may call it."""
+"""Administration of accounts, members, keys and settings. Every method checks the role of its caller."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Removal:
     task_id: str
 
 
-class AdminVerbs:
+class AdminOperations:
     """What root does everywhere and admins do in their own account. All verbs raise ``Denied`` for anybody else."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:

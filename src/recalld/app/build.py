@@ -32,10 +32,10 @@ from recalld.ports.reranker import Reranker
 
 from .config import Config, EmbedderConfig, RerankerConfig
 from .guard import METERED, Guard, GuardedEmbedder, GuardedModel, GuardedReranker
+from .job_registry import POLICIES
 from .meter import Meter
 from .plugins import load, load_all, make
 from .stages import StageTimes
-from .table import POLICIES
 
 COMPUTE_RUNNING_MAX = 2
 BULK_DEADLINE_S = 120.0
@@ -63,10 +63,10 @@ async def open_ports(config: Config) -> AsyncIterator[Ports]:
         former = _former(await ports.vectors.serving_model(), ports.embedder)
         if former is not None:
             stack.push_async_callback(former.close)
-        care = maintenance(ledger)
-        if care is not None:
-            await care.rebuild()  # tells what a start before this one did not finish
-        yield replace(ports, former=former, derived=ledger.derived, maintenance=care)
+        store_maintenance = maintenance(ledger)
+        if store_maintenance is not None:
+            await store_maintenance.rebuild()  # tells what a start before this one did not finish
+        yield replace(ports, former=former, derived=ledger.derived, maintenance=store_maintenance)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from recalld.domain.caller import Caller
 from recalld.domain.job import QueueCount
-from recalld.domain.report import Readiness
+from recalld.domain.results import Readiness
 from recalld.infra.background import background
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import Ports
@@ -17,12 +17,12 @@ from recalld.ports.ledger import Usage
 from recalld.ports.registry import Registry
 
 from .build import open_ports
-from .care import check
 from .config import Config, load_config
-from .findings import Findings
+from .health_snapshot import HealthSnapshot
 from .housekeeping import Housekeeping
+from .store_maintenance import check
 from .supervisor import Supervisor
-from .worker import work
+from .worker_loop import work
 from .workspace import Workspace
 
 WorkerPlace = Literal["inside", "beside", "none"]
@@ -108,9 +108,9 @@ class Engine(Workspace):
         """From what was last measured; touches nothing that can block."""
         return self._housekeeping.readiness()
 
-    def findings(self) -> Findings:
+    def health_snapshot(self) -> HealthSnapshot:
         """Everything last measured; touches nothing that can block."""
-        return self._housekeeping.findings()
+        return self._housekeeping.health_snapshot()
 
     async def check(self, *, repair: bool = False, contents: bool = True) -> list[str]:
         """What is wrong with the store, one sentence a fault; mended where ``repair``. ``contents``: every content and blob

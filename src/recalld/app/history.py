@@ -22,7 +22,7 @@ from recalld.usecases.tree.prepare import text_of
 LIMIT_MAX = 1_000
 
 
-class HistoryVerbs:
+class HistoryOperations:
     """URIs are texts (``~`` understood). A moment is a log position (``1234``) or a time (``10m`` ago, ``2026-05-01T10:00Z``)."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:

@@ -8,7 +8,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, RecalldError, Upstream
 from recalld.domain.job import QueueCount
-from recalld.domain.report import Readiness, VectorCount
+from recalld.domain.results import Readiness, VectorCount
 from recalld.infra.logs import get_logger
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import Ports
@@ -18,10 +18,10 @@ from recalld.usecases.maintenance.bill import DAY, USED_UP
 from recalld.usecases.maintenance.enrich import take_up
 from recalld.usecases.session.auto_commit import enqueue_idle
 
-from .care import StoreCare
 from .config import Config
-from .findings import Findings, ModelFinding
 from .guard import METERED, GuardedEmbedder, GuardedModel, GuardedReranker
+from .health_snapshot import HealthSnapshot, ModelHealth
+from .store_maintenance import StoreMaintenance
 from .usage import NOT_CONFIGURED, OK, budget_today, day_of, embedding_today, spent_today
 
 PROBE_EVERY_S = 10.0
@@ -59,7 +59,7 @@ class Housekeeping:
         self._config = config
         self._watchdog = watchdog
         self._worker: Watched | None = None
-        self._care = StoreCare(ports)
+        self._maintenance = StoreMaintenance(ports)
         self._store = "initializing"
         self._embedding = "initializing"
         self._guarded = isinstance(ports.embedder, GuardedEmbedder)
@@ -88,7 +88,7 @@ class Housekeeping:
     async def round(self) -> None:
         """Probe, and sweep and look for idle sessions if it is time."""
         await self._probe()
-        await self._care.round()
+        await self._maintenance.round()
         now = self._ports.clock.monotonic()
         if self._config.session.idle_commit and now - self._scanned_at >= self._config.session.idle_check_s:
             self._scanned_at = now
@@ -99,7 +99,7 @@ class Housekeeping:
                 await self._sweep()
             except RecalldError as failed:
                 log.warning("sweeping goes on at the next sweep", error=str(failed))
-            await self._care.verify()
+            await self._maintenance.verify()
             await self._take_up()
 
     async def _put_idle_away(self) -> None:
@@ -188,19 +188,19 @@ class Housekeeping:
         """As its calls' costs tell, since a worker process makes them: the budget first, that holds until the next day."""
         return state_of(self._ports.writer) if self._budget in {OK, NOT_CONFIGURED} else self._budget
 
-    def findings(self) -> Findings:
+    def health_snapshot(self) -> HealthSnapshot:
         """Everything last measured."""
         ports = self._ports
-        models = [ModelFinding("embedder", ports.embedder.name if ports.embedder else "none", self._embedding)]
+        models = [ModelHealth("embedder", ports.embedder.name if ports.embedder else "none", self._embedding)]
         if ports.former is not None:
-            models.append(ModelFinding("former embedder", ports.former.name, "ok"))
+            models.append(ModelHealth("former embedder", ports.former.name, "ok"))
         models.append(
-            ModelFinding("reranker", ports.reranker.name if ports.reranker else "none", state_of(ports.reranker))
+            ModelHealth("reranker", ports.reranker.name if ports.reranker else "none", state_of(ports.reranker))
         )
-        models.append(ModelFinding("model", ports.model.name, "ok"))
+        models.append(ModelHealth("model", ports.model.name, "ok"))
         if ports.writer is not None:
-            models.append(ModelFinding("writer", ports.writer.name, self._writer_state()))
-        return Findings(
+            models.append(ModelHealth("writer", ports.writer.name, self._writer_state()))
+        return HealthSnapshot(
             readiness=self.readiness(),
             lateness=self._watchdog.lateness(),
             queues=tuple(self._queues),
@@ -231,7 +231,7 @@ class Housekeeping:
             **({"model": self._writer_state()} if self._ports.writer is not None else {}),
             "worker": self._worker.state() if self._worker is not None else "ok",
             "queue": "ok" if oldest < OLDEST_JOB_S else f"the oldest job waits for {oldest:.0f} s",
-            **self._care.states(),
+            **self._maintenance.states(),
             "loop": "ok" if late < LOOP_LATE_S else f"late by {late * 1000:.0f} ms",
         }
         reasons = tuple(f"{part}: {said}" for part, said in checks.items() if said not in WELL)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recalld.domain.caller import Caller
 from recalld.domain.job import QueueCount, Task, TaskStatus
-from recalld.domain.report import Added
+from recalld.domain.results import Added
 from recalld.ports.bundle import Ports
 from recalld.ports.source import Choice
 from recalld.rules.search_request import tag

@@ -21,8 +21,8 @@ from recalld.usecases.tree.alias import read_with_alias
 Word = TypeVar("Word", bound=StrEnum)
 
 
-class PackVerbs:
-    """Verbs bound to a caller; reached by ``workspace.verbs(PackVerbs)``."""
+class PackOperations:
+    """Operations bound to a caller, created by ``workspace.facade(PackOperations)``."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._ports = ports

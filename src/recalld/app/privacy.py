@@ -16,8 +16,8 @@ from recalld.usecases.privacy import store
 from recalld.usecases.privacy.store import PrivacyUpdate, place_of
 
 
-class PrivacyVerbs:
-    """Verbs bound to a caller, whose own values these are; reached as ``workspace.verbs(PrivacyVerbs)``. All raise
+class PrivacyOperations:
+    """Operations on the private values of a caller, created by ``workspace.facade(PrivacyOperations)``. All raise
     ``NotFound`` for what is not there and ``Invalid`` for what is no name."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:

@@ -38,7 +38,7 @@ def current() -> Request:
 
 
 class working_for:
-    """Verbs called in the block work for ``request``."""
+    """Operations called in the block work for ``request``."""
 
     def __init__(self, request: Request) -> None:
         self._request = request

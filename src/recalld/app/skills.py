@@ -29,14 +29,14 @@ from recalld.usecases.skill import parse
 from recalld.usecases.skill.queries import SkillView, find_skill, list_skills, show_skill, skills_of_hits
 from recalld.usecases.skill.store import SkillInput, remove_skill, store_skill
 
-from .locations import LocationVerbs
+from .default_locations import LocationOperations
 
 LIMIT_MAX, LISTED_MAX = 10_000, 100_000
 AGENT_SKILLS = Uri(("agent", "skills"))
 
 
-class SkillVerbs:
-    """Verbs bound to a caller, reached as ``workspace.verbs(SkillVerbs)``. ``target_uri`` names a directory of skills:
+class SkillOperations:
+    """Operations bound to a caller, created by ``workspace.facade(SkillOperations)``. ``target_uri`` names a directory of skills:
     ``viking://~/skills`` or ``viking://agent/skills``; "" = the caller's own, then the agent's."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:
@@ -100,7 +100,7 @@ class SkillVerbs:
         if update:
             root = (await self._named(update, target_uri)).root
         else:
-            place = target_uri or (await LocationVerbs(self._ports, self._caller).locations()).skill_uri
+            place = target_uri or (await LocationOperations(self._ports, self._caller).locations()).skill_uri
             root = self.roots(place)[0]
         return await store_skill(SkillInput(package, root, update, source, watched), self._caller, self._ports)
 

@@ -23,7 +23,7 @@ LOG_MAX = 1_000
 AUTHOR_NAME, AUTHOR_EMAIL = "viking-bot", "bot@viking.local"
 
 
-class SnapshotVerbs:
+class SnapshotOperations:
     """Paths are URIs, or paths from the account's root; references are branches, oids or their beginnings."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:

@@ -15,7 +15,7 @@ from recalld.infra.logs import get_logger
 from recalld.ports.clock import Clock
 from recalld.ports.ledger import Ledger
 
-from . import handover
+from . import worker_settings
 from .config import Config
 
 BACKOFF_S = 0.5
@@ -38,7 +38,7 @@ class Supervisor:
         self._ledger = ledger
         self._clock = clock
         self._arguments = tuple(arguments)
-        self._greeting, self._secrets = handover.packed(config), handover.secrets(config)
+        self._greeting, self._secrets = worker_settings.encode_settings(config), worker_settings.secret_values(config)
         self._stuck_s = config.worker.stuck_s
         self._status = 1
         self.pid = 0

@@ -83,8 +83,8 @@ def day_of(today: list[Spent], provider: str, policy: DayPolicy) -> Day:
     return Day(provider, USED_UP if policy.reached(calls, tokens) else OK, tokens, calls, policy)
 
 
-class UsageVerbs:
-    """Verbs bound to a caller, reached as ``workspace.verbs(UsageVerbs)``."""
+class UsageOperations:
+    """Operations bound to a caller, created by ``workspace.facade(UsageOperations)``."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._ports = ports

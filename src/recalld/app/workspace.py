@@ -14,7 +14,7 @@ from recalld.domain.hit import Answer
 from recalld.domain.job import QueueCount, Task
 from recalld.domain.node import Entry, Node
 from recalld.domain.query import Query
-from recalld.domain.report import (
+from recalld.domain.results import (
     Appended,
     Committed,
     ContextBlock,
@@ -44,22 +44,22 @@ from recalld.usecases.tree import alias, edit, match, mkdir_rm_mv_cp, read, writ
 
 from . import request
 from .importing import Importing
-from .waiting import until_quiet
+from .wait_idle import wait_until_idle
 
 V = TypeVar("V")
 _ARCHIVE_ID = re.compile(r"archive_(\d{3,})")
 
 
 class Workspace(Importing):
-    """Verbs bound to a caller. URIs are texts (``viking://...``, ``~`` understood); errors are ``domain.errors``."""
+    """The operations of one caller. URIs are texts (``viking://...``, ``~`` understood); errors are ``domain.errors``."""
 
     def __init__(self, ports: Ports, caller: Caller, recall_deadline_s: float) -> None:
         self._ports = ports
         self.caller = caller
         self._recall_deadline_s = recall_deadline_s
 
-    def verbs(self, kind: Callable[[Ports, Caller], V]) -> V:
-        """Further verbs as the same caller: skills, packs and whatever else has a file of its own in ``app``."""
+    def facade(self, kind: Callable[[Ports, Caller], V]) -> V:
+        """Further operations as the same caller: ``SkillOperations``, ``PackOperations`` and the other facades of ``app``."""
         return kind(self._ports, self.caller)
 
     def resolve(self, text: str) -> Uri:
@@ -379,7 +379,7 @@ class Workspace(Importing):
 
         A request that waits gives its place among the others back first.
         """
-        await until_quiet(self._ports, self.caller, timeout_s=timeout_s, task_id=task_id)
+        await wait_until_idle(self._ports, self.caller, timeout_s=timeout_s, task_id=task_id)
         return await self._ports.ledger.queues()
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from .document import Chunk, Tiers
 from .job import NewJob, TaskStatus
-from .leaving import DropMember as DropMember
-from .leaving import DropWork as DropWork
-from .leaving import ForgetEntries as ForgetEntries
-from .leaving import MarkLeaving as MarkLeaving
+from .member_removal import DropMember as DropMember
+from .member_removal import DropWork as DropWork
+from .member_removal import ForgetEntries as ForgetEntries
+from .member_removal import MarkLeaving as MarkLeaving
 from .node import Node
 from .session import Message, Session
 from .snapshot import Snapshot

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from recalld.domain.report import ContextEntry
+from recalld.domain.results import ContextEntry
 
 DIGEST_HEAD = "OpenViking memory digest:"
 _OPEN = re.compile(r'<memory uri="[^"\n]{0,8192}"[^<>\n]{0,400}>')

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from recalld.domain.report import ContextEntry
+from recalld.domain.results import ContextEntry
 from recalld.domain.uri import Uri
 
 from .context import Candidate

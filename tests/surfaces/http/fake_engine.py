@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recalld.app.findings import Findings, ModelFinding
+from recalld.app.health_snapshot import HealthSnapshot, ModelHealth
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Receipt, WriteMode
 from recalld.domain.errors import Conflict, Invalid, NotFound
@@ -14,7 +14,7 @@ from recalld.domain.histogram import Histogram
 from recalld.domain.hit import Answer, Hit, Source
 from recalld.domain.job import QueueCount, Task, TaskStatus
 from recalld.domain.node import ContextType, Entry, Kind, Node
-from recalld.domain.report import (
+from recalld.domain.results import (
     Added,
     Appended,
     Committed,
@@ -227,7 +227,7 @@ class FakeWorkspace:
         )
         return ContextBlock((entry,), "<memory>Ana likes tea</memory>", {"used_tokens": 5}, self.state.degraded)
 
-    def verbs(self, kind: type) -> FakeWorkspace:
+    def facade(self, kind: type) -> FakeWorkspace:
         return self
 
     async def vectors(self) -> VectorCount:
@@ -341,15 +341,15 @@ class FakeEngine(FakeWorkspace):
     async def readiness(self) -> Readiness:
         return self.state_of_health
 
-    def findings(self) -> Findings:
-        return Findings(
+    def health_snapshot(self) -> HealthSnapshot:
+        return HealthSnapshot(
             self.state_of_health,
             Lateness(1, 0.0, 0.0, 0.0, 0.0, 2, 3, (3, *[0] * len(BOUNDS_S)), 0.25),
             (QueueCount("embed", 4, 1, self.dead_jobs, 5, 12.5),),
             Usage(10, 20, 30, 40, 50, 60, 70, 80, 90, 2, "store"),
             0.002,
             1.5,
-            (ModelFinding("embedder", "static", "ok"),),
+            (ModelHealth("embedder", "static", "ok"),),
             1,
             stages={"rank": Histogram([0, 2, *[0] * (len(BOUNDS_S) - 1)], 0.004)},
         )

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from recalld.app.config import ServerConfig
-from recalld.domain.report import Readiness, VectorCount
+from recalld.domain.results import Readiness, VectorCount
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.exposition import Exposition
 from recalld.surfaces.http.tally import Tally

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from recalld.domain.report import Readiness
+from recalld.domain.results import Readiness
 from tests.surfaces.http.fake_engine import FakeEngine
 
 PARTS = ("queue", "vikingdb", "models", "lock", "retrieval", "filesystem")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from recalld import __version__
-from recalld.domain.report import Readiness, VectorCount
+from recalld.domain.results import Readiness, VectorCount
 from tests.surfaces.http.fake_engine import FakeEngine
 
 

@@ -13,7 +13,7 @@ import pytest
 from recalld.adapters.model.extractive import ExtractiveModel
 from recalld.adapters.source.folder import FolderSource
 from recalld.adapters.source.selection import SourceSettings
-from recalld.app.worker import run_job
+from recalld.app.worker_loop import run_job
 from recalld.domain.document import Document, Tiers
 from recalld.domain.job import TaskStatus
 from recalld.ports.source import UPLOAD_NOTE, Found, Skipped

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from recalld.adapters.model.extractive import ExtractiveModel
-from recalld.app.worker import run_job
+from recalld.app.worker_loop import run_job
 from recalld.domain.commit import Commit, Receipt
 from recalld.domain.document import Document, Tiers
 from recalld.domain.errors import NotFound

@@ -11,7 +11,7 @@ import pytest
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Invalid
 from recalld.domain.query import Query
-from recalld.domain.report import ContextBlock
+from recalld.domain.results import ContextBlock
 from recalld.ports.embedder import Embedder
 from recalld.ports.index import SearchScope
 from recalld.usecases.context.assemble import ContextRequest, assemble

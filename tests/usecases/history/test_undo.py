@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recalld.app.history import HistoryVerbs
-from recalld.app.tending import TendingVerbs
+from recalld.app.history import HistoryOperations
+from recalld.app.tags_index import IndexOperations
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Move, Remove, SetTags, WriteMode
 from recalld.domain.errors import Conflict, NotFound
@@ -19,8 +19,8 @@ from tests.harness import Harness, plant
 A = "viking://resources/notes/a.md"
 
 
-def history(harness: Harness) -> HistoryVerbs:
-    return harness.engine.verbs(HistoryVerbs)
+def history(harness: Harness) -> HistoryOperations:
+    return harness.engine.facade(HistoryOperations)
 
 
 async def last(harness: Harness) -> int:
@@ -191,8 +191,8 @@ async def test_a_taken_address_is_not_overwritten(harness: Harness) -> None:
 
 async def test_tags_go_back(harness: Harness) -> None:
     await harness.write(A, "one")
-    await harness.engine.verbs(TendingVerbs).set_tags(A, ["team=red"])
-    await harness.engine.verbs(TendingVerbs).set_tags(A, ["team=blue"])
+    await harness.engine.facade(IndexOperations).set_tags(A, ["team=red"])
+    await harness.engine.facade(IndexOperations).set_tags(A, ["team=blue"])
     await history(harness).undo()
     assert (await harness.engine.stat(A)).tags == ("team=red",)
 
@@ -205,14 +205,14 @@ async def test_nothing_done_is_said(harness: Harness) -> None:
 async def test_what_is_as_it_was_before_already_is_not_called_changed(harness: Harness) -> None:
     for name in ("a", "b", "c"):
         await harness.write(f"viking://resources/notes/{name}.md", "one")
-    await harness.engine.verbs(TendingVerbs).set_tags(A, ["team=red"])
+    await harness.engine.facade(IndexOperations).set_tags(A, ["team=red"])
     ports = harness.ports.ledger.tenant(Caller())
     a, b, c = (Uri(("resources", "notes", f"{name}.md")) for name in ("a", "b", "c"))
     two = await put_file(a, b"two", await prepare(a, b"two", harness.ports), harness.ports, mode=WriteMode.REPLACE)
     await ports.commit(Commit((two, SetTags(a, ("team=blue",)), Move(b, Uri(("resources", "b.md"))), Remove(c))))
     seq = await last(harness)
     await harness.write(A, "one")
-    await harness.engine.verbs(TendingVerbs).set_tags(A, ["team=red"])
+    await harness.engine.facade(IndexOperations).set_tags(A, ["team=red"])
     await harness.engine.mv("viking://resources/b.md", str(b))
     done = await history(harness).undo(seq=seq)
     assert done.plan.kept == ()

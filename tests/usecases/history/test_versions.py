@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recalld.adapters.sqlite.history import changes
-from recalld.app.history import HistoryVerbs
+from recalld.app.history import HistoryOperations
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Conflict, Denied, NotFound
 from tests.harness import Harness
@@ -13,8 +13,8 @@ from tests.harness import Harness
 A, B = "viking://resources/a.md", "viking://resources/b.md"
 
 
-def history(harness: Harness) -> HistoryVerbs:
-    return harness.engine.verbs(HistoryVerbs)
+def history(harness: Harness) -> HistoryOperations:
+    return harness.engine.facade(HistoryOperations)
 
 
 async def test_versions_are_listed_newest_first_with_their_sizes(harness: Harness) -> None:
@@ -100,7 +100,7 @@ async def test_a_restore_can_be_undone(harness: Harness) -> None:
 async def test_nobody_reads_the_past_of_another_user(harness: Harness) -> None:
     mine = "viking://~/memories/events/secret.md"
     await harness.write(mine, "hidden")
-    other = harness.engine.as_caller(Caller("default", "ben")).verbs(HistoryVerbs)
+    other = harness.engine.as_caller(Caller("default", "ben")).facade(HistoryOperations)
     for call in (
         lambda: other.versions("viking://user/default/memories/events/secret.md"),
         lambda: other.read_at("viking://user/default/memories/events/secret.md", "1m"),

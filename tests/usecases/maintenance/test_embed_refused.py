@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from recalld.app.tending import TendingVerbs
+from recalld.app.tags_index import IndexOperations
 from recalld.domain.errors import Upstream
-from recalld.domain.report import VectorCount
+from recalld.domain.results import VectorCount
 from tests.fakes.provider import WIDTH, Asked, Provider, provider
 from tests.harness import Harness, harness_at
 
@@ -54,7 +54,7 @@ async def test_one_refused_text_leaves_its_neighbours_their_vectors(tmp_path: Pa
             usage = await harness.engine.usage()
             assert usage.vectors == usage.chunks  # one of them all zeros, so that it is not sent again
             assert usage.embedded == VectorCount(usage.chunks - 1, usage.chunks, {"content_filter": 1})
-            report = await harness.engine.verbs(TendingVerbs).consistency("viking://~")
+            report = await harness.engine.facade(IndexOperations).consistency("viking://~")
             assert (report.missing, report.refused) == (0, {"content_filter": 1})
             assert (await harness.queue("embed")).dead == 0
             asked = len(fake.seen)

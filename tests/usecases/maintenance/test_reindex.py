@@ -6,8 +6,8 @@ import apsw
 import pytest
 
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
-from recalld.app.tending import TendingVerbs
-from recalld.app.worker import run_job
+from recalld.app.tags_index import IndexOperations
+from recalld.app.worker_loop import run_job
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
 from recalld.domain.job import TaskStatus
@@ -17,8 +17,8 @@ A, B, DIR = "viking://resources/d/a.md", "viking://resources/d/sub/b.md", "vikin
 MINE = "viking://user/default/resources/d/a.md"
 
 
-def verbs(harness: Harness) -> TendingVerbs:
-    return harness.engine.as_caller(Caller(role=Role.ROOT)).verbs(TendingVerbs)
+def verbs(harness: Harness) -> IndexOperations:
+    return harness.engine.as_caller(Caller(role=Role.ROOT)).facade(IndexOperations)
 
 
 async def two_files(harness: Harness) -> None:
@@ -147,7 +147,7 @@ async def test_pruning_tells_what_it_would_delete_and_deletes_it(harness: Harnes
 async def test_a_plain_user_reindexes_only_what_is_the_users_own(harness: Harness) -> None:
     await harness.write(A, "shared")
     await harness.write(MINE, "mine")
-    plain = harness.engine.as_caller(Caller()).verbs(TendingVerbs)
+    plain = harness.engine.as_caller(Caller()).facade(IndexOperations)
     with pytest.raises(Denied):
         await plain.reindex(A)
     assert (await plain.reindex(MINE)).object_type == "file"

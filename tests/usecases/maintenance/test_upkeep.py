@@ -9,7 +9,7 @@ from pathlib import Path
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.adapters.model.extractive import ExtractiveModel
 from recalld.adapters.sqlite.ledger import trash
-from recalld.app.worker import run_job
+from recalld.app.worker_loop import run_job
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
 from recalld.ports.model import Child

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recalld.app.admin import AdminVerbs
-from recalld.app.snapshots import SnapshotVerbs
-from recalld.app.tending import TendingVerbs
+from recalld.app.admin import AdminOperations
+from recalld.app.snapshots import SnapshotOperations
+from recalld.app.tags_index import IndexOperations
 from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit
@@ -24,7 +24,7 @@ def traces(folder: Path, mark: str) -> list[str]:
 
 
 async def erased(harness: Harness, *, account: bool) -> None:
-    admin = AdminVerbs(harness.ports, Caller("default", "root", Role.ROOT))
+    admin = AdminOperations(harness.ports, Caller("default", "root", Role.ROOT))
     await admin.make_account("acme", "ben", seed=None, settings={})
     await admin.enrol("acme", "ana", role="user", seed=None, settings={})
     w = Workspace(harness.ports, Caller("acme", "ana", Role.ADMIN), 5.0)
@@ -35,11 +35,11 @@ async def erased(harness: Harness, *, account: bool) -> None:
     await w.write("viking://~/memories/notes/large.md", f"{MARK} large " * 9_000)
     await w.write("viking://~/memories/notes/large.md", f"{MARK} grown", mode="append")
     await w.write("viking://~/memories/notes/gone.md", f"{MARK} removed before")
-    await w.verbs(TendingVerbs).set_tags(note, [f"place={MARK}"])
+    await w.facade(IndexOperations).set_tags(note, [f"place={MARK}"])
     await w.rm("viking://~/memories/notes/gone.md")
     await w.say("s", [{"role": "user", "content": f"My dog is called {MARK} and I moved to Lisbon in March 2024."}])
     await w.session_commit("s")
-    await w.verbs(SnapshotVerbs).commit("all of it")
+    await w.facade(SnapshotOperations).commit("all of it")
     late = NewJob("no such kind", "late", {"text": MARK})
     await harness.ports.ledger.tenant(w.caller).commit(Commit((), (late,)))
     await harness.settle()

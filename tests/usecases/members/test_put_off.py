@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.app.admin import AdminVerbs
-from recalld.app.worker import run_job
+from recalld.app.admin import AdminOperations
+from recalld.app.worker_loop import run_job
 from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit
@@ -19,9 +19,9 @@ TOMORROW_S = 80_000.0
 STEP_S = 10.0
 
 
-async def begun(harness: Harness) -> tuple[AdminVerbs, Job]:
+async def begun(harness: Harness) -> tuple[AdminOperations, Job]:
     """A member with an embedding under way."""
-    admin = AdminVerbs(harness.ports, Caller("default", "root", Role.ROOT))
+    admin = AdminOperations(harness.ports, Caller("default", "root", Role.ROOT))
     await admin.make_account("acme", "ben", seed=None, settings={})
     await admin.enrol("acme", "ana", role="user", seed=None, settings={})
     await Workspace(harness.ports, Caller("acme", "ana", Role.USER), 5.0).write(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from recalld.app.packs import PackVerbs
+from recalld.app.packs import PackOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, Receipt
 from recalld.domain.errors import Busy, NotFound
@@ -60,8 +60,8 @@ async def there(tmp_path: Path) -> AsyncIterator[Harness]:
         yield made
 
 
-def packs(harness: Harness) -> PackVerbs:
-    return harness.engine.as_caller(ROOT).verbs(PackVerbs)
+def packs(harness: Harness) -> PackOperations:
+    return harness.engine.as_caller(ROOT).facade(PackOperations)
 
 
 async def furnish(harness: Harness) -> None:
@@ -119,7 +119,7 @@ async def test_an_export_that_ends_early_leaves_no_file(harness: Harness) -> Non
 
     ports = replace(harness.ports, ledger=Vanishing(harness.ports.ledger, 0))
     with pytest.raises(Busy):
-        await PackVerbs(ports, ROOT).export(DOCS)
+        await PackOperations(ports, ROOT).export(DOCS)
     assert list(harness.ports.uploads.glob("pack_*")) == []
 
 
@@ -137,7 +137,7 @@ async def test_what_vanishes_while_it_is_packed_is_left_out(harness: Harness) ->
             return await self.inner.read(uri)
 
     ports = replace(harness.ports, ledger=Vanishing(harness.ports.ledger, 0))
-    pack = await PackVerbs(ports, ROOT).export(DOCS)
+    pack = await PackOperations(ports, ROOT).export(DOCS)
     with zipfile.ZipFile(pack.path) as archive:
         listed = [e["path"] for e in json.loads(archive.read("docs/_ovpack/manifest.json"))["entries"]]
     assert "part0/page.md" in listed

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from recalld.app.packs import PackVerbs
+from recalld.app.packs import PackOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Invalid, RecalldError
 from tests.harness import Harness
@@ -21,8 +21,8 @@ MANIFEST = "docs/_ovpack/manifest.json"
 Members = dict[str, bytes]
 
 
-def packs(harness: Harness) -> PackVerbs:
-    return harness.engine.as_caller(Caller(role=Role.ROOT)).verbs(PackVerbs)
+def packs(harness: Harness) -> PackOperations:
+    return harness.engine.as_caller(Caller(role=Role.ROOT)).facade(PackOperations)
 
 
 async def members(harness: Harness) -> Members:

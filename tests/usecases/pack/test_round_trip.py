@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from recalld.app.packs import PackVerbs
-from recalld.app.privacy import PrivacyVerbs
+from recalld.app.packs import PackOperations
+from recalld.app.privacy import PrivacyOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, SetTags
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
@@ -31,8 +31,8 @@ async def there(tmp_path: Path) -> AsyncIterator[Harness]:
         yield made
 
 
-def packs(harness: Harness, caller: Caller = ROOT) -> PackVerbs:
-    return harness.engine.as_caller(caller).verbs(PackVerbs)
+def packs(harness: Harness, caller: Caller = ROOT) -> PackOperations:
+    return harness.engine.as_caller(caller).facade(PackOperations)
 
 
 async def furnish(harness: Harness) -> None:
@@ -257,7 +257,7 @@ async def test_private_values_leave_in_a_backup_alone_and_are_found_by_nothing(
     harness: Harness, there: Harness
 ) -> None:
     me = harness.engine.as_caller(Caller())
-    await me.verbs(PrivacyVerbs).upsert("skill", "mailer", {"token": "opensesame"})
+    await me.facade(PrivacyOperations).upsert("skill", "mailer", {"token": "opensesame"})
     await me.write("viking://~/memories/preferences/me/tea.md", "oolong")
     await harness.settle()
     with pytest.raises(Invalid, match="private"):
@@ -268,13 +268,15 @@ async def test_private_values_leave_in_a_backup_alone_and_are_found_by_nothing(
     backup = await packs(harness).backup()
     await packs(there).restore(backup.path)
     await there.settle()
-    kept = await there.engine.as_caller(Caller()).verbs(PrivacyVerbs).config("skill", "mailer")
+    kept = await there.engine.as_caller(Caller()).facade(PrivacyOperations).config("skill", "mailer")
     assert kept.current.values == {"token": "opensesame"}
     assert await there.found("opensesame") == []
 
 
 async def test_private_values_are_not_brought_by_a_pack_of_a_user(harness: Harness, there: Harness) -> None:
-    await harness.engine.as_caller(Caller()).verbs(PrivacyVerbs).upsert("skill", "mailer", {"token": "opensesame"})
+    await (
+        harness.engine.as_caller(Caller()).facade(PrivacyOperations).upsert("skill", "mailer", {"token": "opensesame"})
+    )
     backup = await packs(harness).backup()
     with zipfile.ZipFile(backup.path) as archive:
         found = {name: archive.read(name) for name in archive.namelist()}
@@ -291,4 +293,4 @@ async def test_private_values_are_not_brought_by_a_pack_of_a_user(harness: Harne
         archive.writestr("default/_ovpack/manifest.json", json.dumps(manifest))
     did = await packs(there).import_pack(backup.path, "viking://user", on_conflict="overwrite")
     assert any("private" in one for one in did.left_out)
-    assert await there.engine.as_caller(Caller()).verbs(PrivacyVerbs).categories() == []
+    assert await there.engine.as_caller(Caller()).facade(PrivacyOperations).categories() == []

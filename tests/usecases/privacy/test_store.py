@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from recalld.app.privacy import PrivacyVerbs
+from recalld.app.privacy import PrivacyOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, PutFile, SetChunks, SetTiers, WriteMode
 from recalld.domain.document import Chunk, Tiers
@@ -18,8 +18,8 @@ from tests.usecases.conftest import dense_harness, harness
 __all__ = ["dense_harness", "harness"]
 
 
-def verbs(harness: Harness, user: str = "default") -> PrivacyVerbs:
-    return harness.engine.as_caller(Caller("default", user, Role.USER)).verbs(PrivacyVerbs)
+def verbs(harness: Harness, user: str = "default") -> PrivacyOperations:
+    return harness.engine.as_caller(Caller("default", user, Role.USER)).facade(PrivacyOperations)
 
 
 async def test_of_several_at_once_each_has_a_version_of_its_own(harness: Harness) -> None:

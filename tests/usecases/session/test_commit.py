@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from recalld.app.worker import run_job
+from recalld.app.worker_loop import run_job
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.job import TaskStatus
 from tests.harness import Harness

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recalld.app.talk import TalkVerbs
+from recalld.app.sessions import SessionOperations
 from recalld.domain.errors import NotFound
 from tests.harness import Harness
 
@@ -96,7 +96,7 @@ async def test_events_carry_the_sessions_tags_or_those_of_their_commit(harness: 
 
 async def test_what_is_learnt_at_once_is_found_and_the_messages_stay_live(harness: Harness) -> None:
     await harness.say("s", FACT)
-    (one,) = await harness.engine.verbs(TalkVerbs).extract("s")
+    (one,) = await harness.engine.facade(SessionOperations).extract("s")
     assert (one.type, "Lisbon" in one.abstract) == ("events", True)
     assert str(one.uri) in await harness.found("Lisbon nurse")
     session = await harness.engine.session("s")
@@ -105,8 +105,8 @@ async def test_what_is_learnt_at_once_is_found_and_the_messages_stay_live(harnes
 
 async def test_what_was_learnt_at_once_is_not_learnt_again(harness: Harness) -> None:
     await harness.say("s", FACT)
-    await harness.engine.verbs(TalkVerbs).extract("s")
-    assert await harness.engine.verbs(TalkVerbs).extract("s") == []
+    await harness.engine.facade(SessionOperations).extract("s")
+    assert await harness.engine.facade(SessionOperations).extract("s") == []
     await harness.say("s", OTHER)
     await harness.commit("s")
     assert await memories(harness) == {"own": 2, "peers": 0}
@@ -115,7 +115,7 @@ async def test_what_was_learnt_at_once_is_not_learnt_again(harness: Harness) -> 
 
 async def test_a_session_that_is_not_there_teaches_nothing(harness: Harness) -> None:
     with pytest.raises(NotFound):
-        await harness.engine.verbs(TalkVerbs).extract("never")
+        await harness.engine.facade(SessionOperations).extract("never")
 
 
 async def test_tokens_within_the_keep_window_are_not_pending(harness: Harness) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recalld.app.talk import TalkVerbs
+from recalld.app.sessions import SessionOperations
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid, NotFound
 from tests.harness import Harness
@@ -20,8 +20,8 @@ def message(output: str = LONG, **more: Any) -> dict[str, Any]:
     return {"role": "assistant", "id": "m-1", "parts": [part], **more}
 
 
-def verbs(harness: Harness) -> TalkVerbs:
-    return harness.engine.verbs(TalkVerbs)
+def verbs(harness: Harness) -> SessionOperations:
+    return harness.engine.facade(SessionOperations)
 
 
 async def shown(harness: Harness, session: str = "s") -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ async def test_an_output_that_is_not_there_is_not_found(harness: Harness, output
 async def test_an_output_is_its_users_alone(harness: Harness) -> None:
     await harness.say("s", message())
     (facts,) = await verbs(harness).tool_results("s")
-    bob = harness.engine.as_caller(Caller(user="bob")).verbs(TalkVerbs)
+    bob = harness.engine.as_caller(Caller(user="bob")).facade(SessionOperations)
     with pytest.raises(NotFound):
         await bob.tool_result("s", facts["tool_result_id"])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recalld.app.skills import SkillVerbs
+from recalld.app.skills import SkillOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
 from recalld.domain.skill import SkillPackage
@@ -26,8 +26,8 @@ def skill(name: str = "fern", body: str = "Do it.") -> str:
     return f"---\nname: {name}\ndescription: Waters the {name} on the balcony.\n---\n\n{body}\n"
 
 
-def verbs(harness: Harness, caller: Caller | None = None) -> SkillVerbs:
-    return harness.engine.as_caller(caller or Caller()).verbs(SkillVerbs)
+def verbs(harness: Harness, caller: Caller | None = None) -> SkillOperations:
+    return harness.engine.as_caller(caller or Caller()).facade(SkillOperations)
 
 
 async def test_adding_is_one_commit_and_what_it_acknowledged_is_found(harness: Harness) -> None:

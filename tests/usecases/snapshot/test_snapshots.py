@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from recalld.app.snapshots import SnapshotVerbs
+from recalld.app.snapshots import SnapshotOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, Remove
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound, Upstream
@@ -20,8 +20,8 @@ HOUR_S = 3_600.0
 ADMIN = Caller(role=Role.ADMIN)
 
 
-def verbs(harness: Harness, caller: Caller | None = None) -> SnapshotVerbs:
-    return SnapshotVerbs(harness.ports, caller or Caller())
+def verbs(harness: Harness, caller: Caller | None = None) -> SnapshotOperations:
+    return SnapshotOperations(harness.ports, caller or Caller())
 
 
 async def snap(harness: Harness, message: str = "a snapshot", **more: Any) -> Snapshot:

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from recalld.app.worker import run_job
+from recalld.app.worker_loop import run_job
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.policy import WRITE_BYTES_MAX
-from recalld.domain.report import Operation
+from recalld.domain.results import Operation
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.usecases.tree.edit import edit

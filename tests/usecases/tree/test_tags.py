@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.app.tending import TendingVerbs
+from recalld.app.tags_index import IndexOperations
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, Invalid, NotFound
 from recalld.rules.memory_footer import attach
@@ -13,8 +13,8 @@ from tests.harness import Harness
 A, B = "viking://resources/d/a.md", "viking://resources/d/b.md"
 
 
-def verbs(harness: Harness) -> TendingVerbs:
-    return harness.engine.verbs(TendingVerbs)
+def verbs(harness: Harness) -> IndexOperations:
+    return harness.engine.facade(IndexOperations)
 
 
 async def test_a_tagged_file_is_found_by_its_tag(harness: Harness) -> None:
@@ -75,4 +75,4 @@ async def test_a_memory_tells_its_fields_and_anything_else_does_not(harness: Har
     assert (await verbs(harness).attributes(memory)).memory == {"event_name": "x", "version": 1}
     assert (await verbs(harness).attributes(A)).memory is None
     with pytest.raises(Denied):
-        await harness.engine.as_caller(Caller(user="bob")).verbs(TendingVerbs).attributes(memory)
+        await harness.engine.as_caller(Caller(user="bob")).facade(IndexOperations).attributes(memory)

@@ -16,7 +16,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.history import LogEntry
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Node
-from recalld.domain.report import Consistency, VectorCount
+from recalld.domain.results import Consistency, VectorCount
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.link import Link, Verb

@@ -49,4 +49,4 @@ def serve(
 @app.command(hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def work(ctx: typer.Context) -> None:
     """Run a worker for a server; servers start it by themselves."""
-    raise typer.Exit(int(importlib.import_module("recalld.app.work").main(list(ctx.args)) or 0))
+    raise typer.Exit(int(importlib.import_module("recalld.app.worker_process").main(list(ctx.args)) or 0))

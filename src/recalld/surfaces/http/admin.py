@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from recalld.app.admin import AdminVerbs
+from recalld.app.admin import AdminOperations
 from recalld.domain.errors import Denied, Invalid
 from recalld.domain.member import Account, Member
 from recalld.rules.openviking_json import iso
@@ -126,13 +126,13 @@ def _unserved(what: str, remedy: str) -> Invalid:
     return Invalid(what, remedy=remedy, code="UNIMPLEMENTED")
 
 
-def _verbs(call: Call) -> AdminVerbs:
+def _verbs(call: Call) -> AdminOperations:
     if call.front.settings.mode == "dev":
         raise Denied(
             "Admin API requires api_key mode or trusted mode: in dev mode nobody proves who they are",
             remedy="set server.root_api_key and start again",
         )
-    return call.workspace.verbs(AdminVerbs)
+    return call.workspace.facade(AdminOperations)
 
 
 def _given(body: models.AccountSettingsBody | models.UserSettingsBody) -> set[str]:

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from recalld.app.history import HistoryVerbs
+from recalld.app.history import HistoryOperations
 from recalld.domain.errors import Invalid
-from recalld.domain.report import Operation
+from recalld.domain.results import Operation
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.tree import (
@@ -31,7 +31,7 @@ _INLINE_CHARS = 64 * 1024
 async def read(call: Call, query: Annotated[ReadQuery, Query()]) -> str:
     """A file's text (L2), whole or some of its lines, as it is or as it was ``at`` a moment."""
     if query.at:
-        past = call.workspace.verbs(HistoryVerbs)
+        past = call.workspace.facade(HistoryOperations)
         return await past.read_at(query.uri, query.at, offset=query.offset, limit=query.limit, raw=query.raw)
     return await call.workspace.read(query.uri, offset=query.offset, limit=query.limit, raw=query.raw)
 

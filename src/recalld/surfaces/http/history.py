@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from recalld.app.history import HistoryVerbs
+from recalld.app.history import HistoryOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.history import (
     FileVersion,
@@ -146,8 +146,8 @@ async def restore(call: Call, body: HistoryRestoreBody) -> dict[str, Any]:
     }
 
 
-def _verbs(call: Call) -> HistoryVerbs:
-    return call.workspace.verbs(HistoryVerbs)
+def _verbs(call: Call) -> HistoryOperations:
+    return call.workspace.facade(HistoryOperations)
 
 
 VERBS = (

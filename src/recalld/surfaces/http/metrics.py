@@ -18,7 +18,7 @@ from recalld.surfaces.http.route import Deadline, Verb
 from recalld.surfaces.http.tally import GONE, Tally
 
 if TYPE_CHECKING:
-    from recalld.app.findings import Findings
+    from recalld.app.health_snapshot import HealthSnapshot
 
 _WELL = frozenset({"ok", "not_configured"})
 
@@ -35,7 +35,7 @@ async def metrics(call: Call) -> Response:
         _connections(out, call.front.connections)
     _pools(out)
     if call.front.engine is not None:
-        found = call.front.engine.findings()
+        found = call.front.engine.health_snapshot()
         _health(out, found)
         _stages(out, found)
         _providers(out, found)
@@ -104,7 +104,7 @@ def _pools(out: Exposition) -> None:
     )
 
 
-def _health(out: Exposition, found: Findings) -> None:
+def _health(out: Exposition, found: HealthSnapshot) -> None:
     ready = found.readiness
     out.gauge("recalld_ready", "1: everything is well, 0: degraded.", [(NONE, ready.state == "ready")])
     out.gauge(
@@ -125,7 +125,7 @@ def _health(out: Exposition, found: Findings) -> None:
     )
 
 
-def _stages(out: Exposition, found: Findings) -> None:
+def _stages(out: Exposition, found: HealthSnapshot) -> None:
     out.histogram(
         "recalld_recall_stage_seconds",
         "What the steps of a recall take; embed goes on beside plan and recall.",
@@ -134,7 +134,7 @@ def _stages(out: Exposition, found: Findings) -> None:
     )
 
 
-def _providers(out: Exposition, found: Findings) -> None:
+def _providers(out: Exposition, found: HealthSnapshot) -> None:
     out.counter(
         "recalld_provider_calls_total",
         "Calls to a provider; refused: not made, since it was not to be asked.",
@@ -174,7 +174,7 @@ def _providers(out: Exposition, found: Findings) -> None:
     )
 
 
-def _jobs(out: Exposition, found: Findings) -> None:
+def _jobs(out: Exposition, found: HealthSnapshot) -> None:
     queues = found.queues
     out.gauge(
         "recalld_jobs",
@@ -195,7 +195,7 @@ def _jobs(out: Exposition, found: Findings) -> None:
     )
 
 
-def _store(out: Exposition, found: Findings) -> None:
+def _store(out: Exposition, found: HealthSnapshot) -> None:
     out.gauge("recalld_store_probe_seconds", "What the last real write and read took.", [(NONE, found.probe_s)])
     out.gauge("recalld_store_probe_age_seconds", "Since the last good write and read.", [(NONE, found.measured_ago_s)])
     usage = found.usage
@@ -215,7 +215,7 @@ def _store(out: Exposition, found: Findings) -> None:
     out.gauge("recalld_store_bytes", "What the store takes on disk.", [({"part": k}, n) for k, n in sizes.items()])
 
 
-def _vectors(out: Exposition, found: Findings) -> None:
+def _vectors(out: Exposition, found: HealthSnapshot) -> None:
     seen = found.readiness.vectors
     if seen is None:
         return

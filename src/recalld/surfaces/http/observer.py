@@ -12,7 +12,7 @@ from recalld.surfaces.http.route import Verb
 from recalld.surfaces.http.tally import Tally
 
 if TYPE_CHECKING:
-    from recalld.app.findings import Findings
+    from recalld.app.health_snapshot import HealthSnapshot
 
 _AT = "/api/v1/observer"
 _SEARCHES = "/api/v1/search/"
@@ -23,37 +23,37 @@ Rows = list[tuple[object, ...]]
 
 async def queue(call: Call) -> dict[str, Any]:
     """Background work of all users: how much waits, how long already, how much was given up."""
-    return _queue(call.engine.findings(), call.front.tally)
+    return _queue(call.engine.health_snapshot(), call.front.tally)
 
 
 async def vikingdb(call: Call) -> dict[str, Any]:
     """The index: pieces and vectors."""
-    return _vikingdb(call.engine.findings(), call.front.tally)
+    return _vikingdb(call.engine.health_snapshot(), call.front.tally)
 
 
 async def models(call: Call) -> dict[str, Any]:
     """The models in use."""
-    return _models(call.engine.findings(), call.front.tally)
+    return _models(call.engine.health_snapshot(), call.front.tally)
 
 
 async def lock(call: Call) -> dict[str, Any]:
     """The one writer, and the pools that could keep a request waiting. There are no locks on paths."""
-    return _lock(call.engine.findings(), call.front.tally)
+    return _lock(call.engine.health_snapshot(), call.front.tally)
 
 
 async def retrieval(call: Call) -> dict[str, Any]:
     """Searches since the start, and what could slow the next one."""
-    return _retrieval(call.engine.findings(), call.front.tally)
+    return _retrieval(call.engine.health_snapshot(), call.front.tally)
 
 
 async def filesystem(call: Call) -> dict[str, Any]:
     """The store on disk."""
-    return _filesystem(call.engine.findings(), call.front.tally)
+    return _filesystem(call.engine.health_snapshot(), call.front.tally)
 
 
 async def system(call: Call) -> dict[str, Any]:
     """All parts at once, and every reason for not being in full health."""
-    found = call.engine.findings()
+    found = call.engine.health_snapshot()
     parts = {name: look(found, call.front.tally) for name, look in _PARTS.items()}
     dead = sum(q.dead for q in found.queues)
     errors = [*found.readiness.reasons, *([f"queue: {dead} jobs were given up"] if dead else [])]
@@ -62,13 +62,13 @@ async def system(call: Call) -> dict[str, Any]:
     return {"healthy": well, "is_healthy": well, "errors": errors, "components": parts}
 
 
-def _queue(found: Findings, _: Tally) -> dict[str, Any]:
+def _queue(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
     rows: Rows = [(q.kind, q.pending, q.running, q.done, q.dead, f"{q.oldest_s:.0f} s") for q in found.queues]
     told = _table(("Queue", "Pending", "Running", "Done", "Given up", "Oldest"), rows)
     return _observed("queue", _well(found, "queue", "worker"), any(q.dead for q in found.queues), told)
 
 
-def _vikingdb(found: Findings, _: Tally) -> dict[str, Any]:
+def _vikingdb(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
     usage = found.usage
     rows: Rows = (
         [] if usage is None else [("pieces", usage.chunks), ("vectors", usage.vectors), ("messages", usage.messages)]
@@ -76,12 +76,12 @@ def _vikingdb(found: Findings, _: Tally) -> dict[str, Any]:
     return _plain("vikingdb", _well(found, "store"), _table(("Index", "Count"), rows))
 
 
-def _models(found: Findings, _: Tally) -> dict[str, Any]:
+def _models(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
     rows: Rows = [(m.role, m.name, m.state) for m in found.models]
     return _plain("models", all(m.state in _WELL for m in found.models), _table(("Model", "Name", "State"), rows))
 
 
-def _lock(found: Findings, _: Tally) -> dict[str, Any]:
+def _lock(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
     rows: Rows = [(p.name, p.running, p.running_max, p.waiting, p.waiting_max) for p in pools()]
     full = any(p.waiting >= p.waiting_max > 1 for p in pools())
     told = _table(("Pool", "Running", "at most", "Waiting", "at most"), rows)
@@ -89,7 +89,7 @@ def _lock(found: Findings, _: Tally) -> dict[str, Any]:
     return _plain("lock", _well(found, "store") and not full, note + told)
 
 
-def _retrieval(found: Findings, tally: Tally) -> dict[str, Any]:
+def _retrieval(found: HealthSnapshot, tally: Tally) -> dict[str, Any]:
     rows: Rows = [
         (route.removeprefix(_SEARCHES), one.requests, one.failed, f"{one.took.seconds / one.requests * 1000:.1f} ms")
         for (_, route), one in tally.routes().items()
@@ -99,7 +99,7 @@ def _retrieval(found: Findings, tally: Tally) -> dict[str, Any]:
     return _plain("retrieval", _well(found, "store", "embedding", "loop"), told)
 
 
-def _filesystem(found: Findings, _: Tally) -> dict[str, Any]:
+def _filesystem(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
     usage = found.usage
     rows: Rows = [] if usage is None else [
         ("entries", usage.nodes),
@@ -112,7 +112,7 @@ def _filesystem(found: Findings, _: Tally) -> dict[str, Any]:
     return _plain("filesystem", _well(found, "store"), _table(("Store", "Size"), rows))
 
 
-_PARTS: dict[str, Callable[[Findings, Tally], dict[str, Any]]] = {
+_PARTS: dict[str, Callable[[HealthSnapshot, Tally], dict[str, Any]]] = {
     "queue": _queue,
     "vikingdb": _vikingdb,
     "models": _models,
@@ -122,7 +122,7 @@ _PARTS: dict[str, Callable[[Findings, Tally], dict[str, Any]]] = {
 }
 
 
-def _well(found: Findings, *checks: str) -> bool:
+def _well(found: HealthSnapshot, *checks: str) -> bool:
     return all(found.readiness.checks.get(check, "ok") in _WELL for check in checks)
 
 

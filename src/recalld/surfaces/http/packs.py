@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from starlette.responses import Response
 
-from recalld.app.packs import PackVerbs
+from recalld.app.packs import PackOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.pack import ImportedPack
 from recalld.ports.source import UPLOAD_NOTE
@@ -34,26 +34,26 @@ async def download(call: Call, query: Annotated[DownloadQuery, Query()]) -> Resp
     uri = call.front.tickets.take(query.token).uri if query.token else query.uri
     if not uri:
         raise Invalid("uri is needed", remedy="name the file to download", details={"field": "uri"})
-    found = await call.workspace.verbs(PackVerbs).fetch(uri)
+    found = await call.workspace.facade(PackOperations).fetch(uri)
     return send_pieces(found.pieces, found.name, found.size)
 
 
 async def export(call: Call, body: ExportBody) -> Response:
     """A directory and everything below as one zip: texts, tags, summaries, sessions with their messages."""
-    made = await call.workspace.verbs(PackVerbs).export(body.uri, include_vectors=body.include_vectors)
+    made = await call.workspace.facade(PackOperations).export(body.uri, include_vectors=body.include_vectors)
     return await send_file(made.path, made.name, made.size, call.front.disk, _ZIP)
 
 
 async def backup(call: Call, body: BackupBody | None = None) -> Response:
     """All of the account, every user's tree, as one zip. For administrators."""
-    made = await call.workspace.verbs(PackVerbs).backup(include_vectors=body is not None and body.include_vectors)
+    made = await call.workspace.facade(PackOperations).backup(include_vectors=body is not None and body.include_vectors)
     return await send_file(made.path, made.name, made.size, call.front.disk, _ZIP)
 
 
 async def bring(call: Call, body: ImportBody) -> dict[str, Any]:
     """Put an uploaded pack below ``parent``. All of it is verified before anything is changed."""
     path = await _upload(call, body.temp_file_id)
-    done = await call.workspace.verbs(PackVerbs).import_pack(
+    done = await call.workspace.facade(PackOperations).import_pack(
         path, body.parent, on_conflict=body.on_conflict or "fail", vector_mode=body.vector_mode or "auto"
     )
     await call.front.disk.run(_discard, path)
@@ -63,7 +63,7 @@ async def bring(call: Call, body: ImportBody) -> dict[str, Any]:
 async def restore(call: Call, body: RestoreBody) -> dict[str, Any]:
     """Put an uploaded backup back, every user's tree to that user. For administrators."""
     path = await _upload(call, body.temp_file_id)
-    done = await call.workspace.verbs(PackVerbs).restore(
+    done = await call.workspace.facade(PackOperations).restore(
         path, on_conflict=body.on_conflict or "fail", vector_mode=body.vector_mode or "auto"
     )
     await call.front.disk.run(_discard, path)

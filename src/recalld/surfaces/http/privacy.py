@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from recalld.app.privacy import PrivacyVerbs
+from recalld.app.privacy import PrivacyOperations
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.privacy import PrivacyConfig, PrivacyField
 from recalld.surfaces.http.call import Call
@@ -35,22 +35,22 @@ _DIGITS_MAX = 9
 
 async def categories(call: Call) -> list[str]:
     """The categories in which the caller keeps private values."""
-    return await call.workspace.verbs(PrivacyVerbs).categories()
+    return await call.workspace.facade(PrivacyOperations).categories()
 
 
 async def targets(call: Call, category: str) -> list[str]:
     """The keys of a category."""
-    return await call.workspace.verbs(PrivacyVerbs).targets(category)
+    return await call.workspace.facade(PrivacyOperations).targets(category)
 
 
 async def config(call: Call, category: str, key: str) -> dict[str, Any]:
     """The values in force, and what is known of them."""
-    return _shown(await call.workspace.verbs(PrivacyVerbs).config(category, key))
+    return _shown(await call.workspace.facade(PrivacyOperations).config(category, key))
 
 
 async def versions(call: Call, category: str, key: str) -> list[int]:
     """The versions there are, oldest first."""
-    return await call.workspace.verbs(PrivacyVerbs).versions(category, key)
+    return await call.workspace.facade(PrivacyOperations).versions(category, key)
 
 
 async def version(call: Call, category: str, key: str, number: str) -> dict[str, Any]:
@@ -59,12 +59,12 @@ async def version(call: Call, category: str, key: str, number: str) -> dict[str,
         raise NotFound(
             f"Privacy config version not found: {number[:40]}", remedy="versions are numbers, from 1", details={}
         )
-    return asdict(await call.workspace.verbs(PrivacyVerbs).version(category, key, int(number)))
+    return asdict(await call.workspace.facade(PrivacyOperations).version(category, key, int(number)))
 
 
 async def upsert(call: Call, category: str, key: str, body: PrivacyBody) -> dict[str, Any]:
     """Store values as a new version and put it in force."""
-    kept = await call.workspace.verbs(PrivacyVerbs).upsert(
+    kept = await call.workspace.facade(PrivacyOperations).upsert(
         category, key, body.values, change_reason=body.change_reason, labels=body.labels
     )
     return _shown(kept)
@@ -72,12 +72,12 @@ async def upsert(call: Call, category: str, key: str, body: PrivacyBody) -> dict
 
 async def activate(call: Call, category: str, key: str, body: ActivateBody) -> dict[str, Any]:
     """Put another version in force."""
-    return _shown(await call.workspace.verbs(PrivacyVerbs).activate(category, key, body.version))
+    return _shown(await call.workspace.facade(PrivacyOperations).activate(category, key, body.version))
 
 
 async def patch(call: Call, category: str, key: str, body: PrivacyPatch) -> dict[str, Any]:
     """Store new values of some fields as a new version in force; the other fields stay."""
-    kept = await call.workspace.verbs(PrivacyVerbs).upsert(
+    kept = await call.workspace.facade(PrivacyOperations).upsert(
         category, key, body.values, change_reason=body.change_reason, labels=body.labels, merge=True
     )
     return _shown(kept)
@@ -86,24 +86,26 @@ async def patch(call: Call, category: str, key: str, body: PrivacyPatch) -> dict
 async def tree(call: Call, query: Annotated[TreeQuery, Query()]) -> dict[str, Any]:
     """Every document and its fields, without values."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for config, found in await call.workspace.verbs(PrivacyVerbs).tree(query.category):
+    for config, found in await call.workspace.facade(PrivacyOperations).tree(query.category):
         rows.setdefault(config.meta.category, []).append(_fields(config, found))
     return {"categories": [{"category": name, "targets": held} for name, held in rows.items()]}
 
 
 async def fields(call: Call, category: str, key: str) -> dict[str, Any]:
     """The fields of a document, without values."""
-    return _fields(*await call.workspace.verbs(PrivacyVerbs).fields(category, key))
+    return _fields(*await call.workspace.facade(PrivacyOperations).fields(category, key))
 
 
 async def field(call: Call, category: str, key: str, query: Annotated[FieldQuery, Query()]) -> dict[str, Any]:
     """One field: how it is referred to, and with ``reveal`` its value."""
-    return _value(*await call.workspace.verbs(PrivacyVerbs).field(category, key, query.field), reveal=query.reveal)
+    return _value(
+        *await call.workspace.facade(PrivacyOperations).field(category, key, query.field), reveal=query.reveal
+    )
 
 
 async def resolve(call: Call, body: SelectorBody) -> dict[str, Any]:
     """The value an address stands for."""
-    return _value(*await call.workspace.verbs(PrivacyVerbs).resolve(body.selector), reveal=True)
+    return _value(*await call.workspace.facade(PrivacyOperations).resolve(body.selector), reveal=True)
 
 
 async def remove_field(call: Call, category: str, key: str, query: Annotated[FieldQuery, Query()]) -> dict[str, Any]:
@@ -118,7 +120,7 @@ async def remove(call: Call, category: str, key: str) -> dict[str, Any]:
 
 async def remove_selected(call: Call, body: SelectorBody) -> dict[str, Any]:
     """Delete the field or document an address stands for."""
-    return await _removed(call, *call.workspace.verbs(PrivacyVerbs).selected(body.selector))
+    return await _removed(call, *call.workspace.facade(PrivacyOperations).selected(body.selector))
 
 
 async def later(call: Call) -> dict[str, Any]:
@@ -131,7 +133,7 @@ async def later(call: Call) -> dict[str, Any]:
 
 
 async def _removed(call: Call, category: str, key: str, name: str) -> dict[str, Any]:
-    verbs = call.workspace.verbs(PrivacyVerbs)
+    verbs = call.workspace.facade(PrivacyOperations)
     version = None
     if name:
         version = (await verbs.remove_field(category, key, name)).meta.active

@@ -13,7 +13,7 @@ from fastapi import Query
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, Invalid, RecalldError, Upstream
 from recalld.domain.policy import LEFT_OUT_MAX, UPLOAD_BYTES_MAX
-from recalld.domain.report import Added
+from recalld.domain.results import Added
 from recalld.surfaces.http import shapes
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.resource import AddBody, AddResult, UploadQuery, UploadResult

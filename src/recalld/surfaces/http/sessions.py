@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from recalld.app.talk import TalkVerbs
+from recalld.app.sessions import SessionOperations
 from recalld.domain.errors import Invalid
-from recalld.domain.report import Appended
+from recalld.domain.results import Appended
 from recalld.domain.session import Session
 from recalld.rules.openviking_json import iso, session_meta
 from recalld.surfaces.http.call import Call
@@ -62,7 +62,10 @@ async def configure(call: Call, session_id: str, body: ConfigBody) -> dict[str, 
         for name, part in parts.items()
         if name in body.model_fields_set
     }
-    return {"session_id": session_id, **_settings(await call.workspace.verbs(TalkVerbs).configure(session_id, changes))}
+    return {
+        "session_id": session_id,
+        **_settings(await call.workspace.facade(SessionOperations).configure(session_id, changes)),
+    }
 
 
 async def sessions(call: Call, query: Annotated[SessionsQuery, Query()]) -> list[Any]:
@@ -122,7 +125,7 @@ async def commit(call: Call, session_id: str, body: CommitBody | None = None) ->
 
 async def extract(call: Call, session_id: str) -> list[Any]:
     """Learn from the live messages at once and leave them live; a later commit does not learn the same again."""
-    found = await call.workspace.verbs(TalkVerbs).extract(session_id)
+    found = await call.workspace.facade(SessionOperations).extract(session_id)
     return [{"uri": str(one.uri), "memory_type": one.type, "abstract": one.abstract} for one in found]
 
 

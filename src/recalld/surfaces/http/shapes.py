@@ -10,7 +10,7 @@ from typing import Any
 from recalld.domain.hit import Answer, Hit
 from recalld.domain.job import QueueCount, Task
 from recalld.domain.node import ContextType, Entry, Node
-from recalld.domain.report import ContextBlock, GrepReport, VectorCount, Written
+from recalld.domain.results import ContextBlock, GrepReport, VectorCount, Written
 from recalld.domain.uri import Uri
 from recalld.rules.address import context_type
 from recalld.rules.openviking_json import iso

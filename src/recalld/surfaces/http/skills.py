@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Query
 
-from recalld.app.skills import SkillVerbs
+from recalld.app.skills import SkillOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.skill import SKILL_FILE, Finding, Skill, SkillDetails, SkillHit, SkillPackage, StoredSkill
@@ -54,7 +54,7 @@ async def add(call: Call, body: SkillBody) -> dict[str, Any]:
 
 async def _several(call: Call, body: SkillBody) -> dict[str, Any]:
     """The skills of an upload (or of ``data``): told, or those that were named stored. All are looked at before any is kept."""
-    verbs = call.workspace.verbs(SkillVerbs)
+    verbs = call.workspace.facade(SkillOperations)
     packages = await _packages(call, body, verbs)
     offered = [await verbs.usable(package) for package in packages]
     told: dict[str, Any] = {
@@ -78,7 +78,7 @@ async def _several(call: Call, body: SkillBody) -> dict[str, Any]:
     }
 
 
-async def _packages(call: Call, body: SkillBody, verbs: SkillVerbs) -> Sequence[SkillPackage]:
+async def _packages(call: Call, body: SkillBody, verbs: SkillOperations) -> Sequence[SkillPackage]:
     if body.data is not None:
         return [verbs.package(body.data)]
     upload = await call.front.disk.run(open_upload, call.engine.upload_dir, body.temp_file_id or "", call.caller)
@@ -92,14 +92,14 @@ async def update(call: Call, name: str, body: SkillBody) -> dict[str, Any]:
 
 async def skills(call: Call, query: Annotated[SkillsQuery, Query()]) -> dict[str, Any]:
     """The caller's skills, then the agent's, by name."""
-    verbs = call.workspace.verbs(SkillVerbs)
+    verbs = call.workspace.facade(SkillOperations)
     found = call.cut(await verbs.list(query.target_uri or "", limit=query.node_limit + 1), query.node_limit)
     return _roots(verbs, query.target_uri) | {"skills": [_summary(s) for s in found], "total": len(found)}
 
 
 async def find(call: Call, body: SkillsFindBody) -> dict[str, Any]:
     """The skills that fit a task, best first."""
-    verbs = call.workspace.verbs(SkillVerbs)
+    verbs = call.workspace.facade(SkillOperations)
     target = body.target_uri or ""
     answer = await call.workspace.find(
         body.query,
@@ -116,7 +116,7 @@ async def find(call: Call, body: SkillsFindBody) -> dict[str, Any]:
 
 async def validate(call: Call, body: SkillCheckBody) -> dict[str, Any]:
     """Judge a ``SKILL.md`` without storing it."""
-    verbs = call.workspace.verbs(SkillVerbs)
+    verbs = call.workspace.facade(SkillOperations)
     root = verbs.roots(body.target_uri or "")[0]
     facts, findings = await verbs.judge(body.data, body.skill_dir_name or "")
     told = [*findings]
@@ -143,13 +143,13 @@ async def skill(call: Call, name: str, query: Annotated[SkillQuery, Query()]) ->
     view = SkillView(
         query.level, query.include_content, query.include_files, query.include_integrity, query.include_source
     )
-    shown = await call.workspace.verbs(SkillVerbs).show(name, view, query.target_uri or "")
+    shown = await call.workspace.facade(SkillOperations).show(name, view, query.target_uri or "")
     return _shown(shown, integrity=query.include_integrity, source=query.include_source)
 
 
 async def remove(call: Call, name: str, query: Annotated[SkillPlaceQuery, Query()]) -> dict[str, Any]:
     """Delete a skill with its files, and the private values kept for it."""
-    gone = await call.workspace.verbs(SkillVerbs).remove(name, query.target_uri or "")
+    gone = await call.workspace.facade(SkillOperations).remove(name, query.target_uri or "")
     return {
         "name": gone.skill.name,
         "uri": str(gone.skill.uri),
@@ -164,7 +164,7 @@ async def _keep(call: Call, body: SkillBody, update_name: str) -> dict[str, Any]
     if body.temp_file_id and body.data is None:
         upload = await call.front.disk.run(open_upload, call.engine.upload_dir, body.temp_file_id, call.caller)
     before = await call.engine.queues() if body.wait else []
-    kept = await call.workspace.verbs(SkillVerbs).add(
+    kept = await call.workspace.facade(SkillOperations).add(
         body.data,
         upload=upload.path if upload is not None else None,
         filename=upload.filename if upload is not None else "",
@@ -201,7 +201,7 @@ def _kept(kept: StoredSkill, queues: dict[str, Any] | None) -> dict[str, Any]:
     return shown | ({"warnings": [f"left out {s}" for s in kept.skipped[:100]]} if kept.skipped else {})
 
 
-def _roots(verbs: SkillVerbs, target: str | None) -> dict[str, Any]:
+def _roots(verbs: SkillOperations, target: str | None) -> dict[str, Any]:
     roots = [str(root) for root in verbs.roots(target or "")]
     return {"root_uri": roots[0]} if target else {"root_uris": roots}
 

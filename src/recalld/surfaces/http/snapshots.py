@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from starlette.responses import Response
 
-from recalld.app.snapshots import SnapshotVerbs
+from recalld.app.snapshots import SnapshotOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.snapshot import Change, Restored, Snapshot
 from recalld.rules.snapshots import uri_of
@@ -148,8 +148,8 @@ async def delete_ignore(call: Call) -> dict[str, Any]:
     return {"size": 0}
 
 
-def _verbs(call: Call) -> SnapshotVerbs:
-    return call.workspace.verbs(SnapshotVerbs)
+def _verbs(call: Call) -> SnapshotOperations:
+    return call.workspace.facade(SnapshotOperations)
 
 
 def _paths(call: Call) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Query
 
-from recalld.app.figures import FigureVerbs
+from recalld.app.stats import StatsOperations
 from recalld.domain.errors import Invalid
 from recalld.rules.openviking_json import iso
 from recalld.surfaces.http import shapes
@@ -30,7 +30,7 @@ _FILTER_CHARS_MAX = 10_000
 
 async def memories(call: Call, query: Annotated[MemoriesQuery, Query()]) -> dict[str, Any]:
     """The caller's own memories in figures; age is told from the last change, since reading leaves no trace."""
-    found = await call.workspace.verbs(FigureVerbs).memories(query.category or "")
+    found = await call.workspace.facade(StatsOperations).memories(query.category or "")
     return {
         "total_memories": found.total,
         "by_category": found.by_category,
@@ -57,14 +57,14 @@ async def session(call: Call, session_id: str) -> dict[str, Any]:
 
 async def scroll(call: Call, query: Annotated[ScrollQuery, Query()]) -> dict[str, Any]:
     """Pieces of the index in the order they were made, without their vectors."""
-    figures = call.workspace.verbs(FigureVerbs)
+    figures = call.workspace.facade(StatsOperations)
     pieces, cursor = await figures.pieces(query.uri, cursor=query.cursor or "", limit=query.limit)
     return {"records": [_record(piece, call.caller.account) for piece in pieces], "next_cursor": cursor or None}
 
 
 async def count(call: Call, query: Annotated[CountQuery, Query()]) -> dict[str, Any]:
     """How many pieces the caller can find (below ``uri``, let through by ``filter``); without either, how many have a vector."""
-    given, figures = _filter(query.filter), call.workspace.verbs(FigureVerbs)
+    given, figures = _filter(query.filter), call.workspace.facade(StatsOperations)
     if given is None:
         made = None if query.uri else await figures.vectors()
         return {"count": await call.workspace.count(query.uri), **({"vectors": shapes.vectors(made)} if made else {})}

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from recalld.app.tending import TendingVerbs
+from recalld.app.tags_index import IndexOperations
 from recalld.domain.errors import Invalid, Upstream
 from recalld.domain.job import TaskStatus
-from recalld.domain.report import Consistency, Reindexing
+from recalld.domain.results import Consistency, Reindexing
 from recalld.rules.address import context_type
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.tending import (
@@ -29,7 +29,7 @@ _API = "/api/v1"
 
 async def attrs(call: Call, query: Annotated[UriQuery, Query()]) -> dict[str, Any]:
     """A node's tags; of a memory file also its fields."""
-    found = await call.workspace.verbs(TendingVerbs).attributes(query.uri)
+    found = await call.workspace.facade(IndexOperations).attributes(query.uri)
     shown: dict[str, Any] = {"tags": list(found.tags)}
     if found.memory is not None:
         shown["memory"] = found.memory
@@ -38,7 +38,7 @@ async def attrs(call: Call, query: Annotated[UriQuery, Query()]) -> dict[str, An
 
 async def set_tags(call: Call, body: TagsBody) -> dict[str, Any]:
     """Set tags of a node, with ``recursive`` of everything below it too; what has them already is skipped."""
-    did = await call.workspace.verbs(TendingVerbs).set_tags(
+    did = await call.workspace.facade(IndexOperations).set_tags(
         body.uri, body.tags, mode=body.mode, recursive=body.recursive
     )
     return {
@@ -57,7 +57,7 @@ async def set_tags(call: Call, body: TagsBody) -> dict[str, Any]:
 
 async def reindex(call: Call, body: ReindexBody) -> dict[str, Any]:
     """Make the index of a subtree anew; with ``wait`` until its vectors are there as well."""
-    verbs = call.workspace.verbs(TendingVerbs)
+    verbs = call.workspace.facade(IndexOperations)
     if body.dry_run:
         if body.mode != "prune_orphans":
             raise Invalid(
@@ -97,7 +97,7 @@ def _told(began: Reindexing, status: str) -> dict[str, Any]:
 
 async def consistency(call: Call, body: ConsistencyBody) -> dict[str, Any]:
     """Whether what lies at and below an address can be found; what was just imported may still be on its way."""
-    found = await call.workspace.verbs(TendingVerbs).consistency(body.uri)
+    found = await call.workspace.facade(IndexOperations).consistency(body.uri)
     return _consistency(found)
 
 

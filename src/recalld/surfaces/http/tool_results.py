@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from recalld.app.talk import TalkVerbs
+from recalld.app.sessions import SessionOperations
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.session import (
     OutputMatches,
@@ -25,7 +25,7 @@ _UNIT = "unicode_code_point"
 
 async def tool_results(call: Call, session_id: str, query: Annotated[OutputsQuery, Query()]) -> dict[str, Any]:
     """Which there are, newest first."""
-    verbs = call.workspace.verbs(TalkVerbs)
+    verbs = call.workspace.facade(SessionOperations)
     found = await verbs.tool_results(session_id, tool_name=query.tool_name or "", limit=query.limit + 1)
     return {"tool_results": call.cut(found, query.limit)}
 
@@ -34,7 +34,7 @@ async def tool_result(
     call: Call, session_id: str, tool_result_id: str, query: Annotated[OutputQuery, Query()]
 ) -> dict[str, Any]:
     """A stretch of one."""
-    verbs = call.workspace.verbs(TalkVerbs)
+    verbs = call.workspace.facade(SessionOperations)
     found = await verbs.tool_result(session_id, tool_result_id, offset=query.offset, limit=query.limit)
     shown: dict[str, Any] = {
         "tool_result_id": found.id,
@@ -52,7 +52,7 @@ async def search_tool_result(
     call: Call, session_id: str, tool_result_id: str, query: Annotated[OutputSearchQuery, Query()]
 ) -> dict[str, Any]:
     """Where a word stands in one, whatever its case."""
-    found = await call.workspace.verbs(TalkVerbs).search_tool_result(
+    found = await call.workspace.facade(SessionOperations).search_tool_result(
         session_id, tool_result_id, query.q, limit=query.limit + 1, context_chars=query.context_chars
     )
     matches = [{"offset": at, "offset_unit": _UNIT, "snippet": text} for at, text in call.cut(found, query.limit)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from recalld.app.usage import UsageVerbs
+from recalld.app.usage import UsageOperations
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.usage import UsageQuery, UsageResult
 from recalld.surfaces.http.route import Verb
@@ -14,7 +14,7 @@ from recalld.surfaces.http.route import Verb
 
 async def usage(call: Call, query: Annotated[UsageQuery, Query()]) -> dict[str, Any]:
     """Calls and tokens by day, provider and purpose: of the caller's account, for root of every account."""
-    found = await call.workspace.verbs(UsageVerbs).costs(query.days)
+    found = await call.workspace.facade(UsageOperations).costs(query.days)
     rows, day = found.rows, found.budget
     return {
         "days": query.days,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recalld.app.locations import Locations, LocationVerbs
+from recalld.app.default_locations import LocationOperations, Locations
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.admin import LocationsBody, LocationsShown
 from recalld.surfaces.http.route import Verb
@@ -14,18 +14,18 @@ _AT = "/api/v1/user-settings/add-locations"
 
 async def locations(call: Call) -> dict[str, Any]:
     """Where imports and skills go when they are not told."""
-    return _shown(await call.workspace.verbs(LocationVerbs).locations())
+    return _shown(await call.workspace.facade(LocationOperations).locations())
 
 
 async def choose_locations(call: Call, body: LocationsBody) -> dict[str, Any]:
     """Choose where imports and skills go when they are not told; null takes a choice back."""
     changes = body.model_dump(include=body.model_fields_set - {"telemetry"})
-    return _shown(await call.workspace.verbs(LocationVerbs).choose(changes))
+    return _shown(await call.workspace.facade(LocationOperations).choose(changes))
 
 
 async def reset_locations(call: Call) -> dict[str, Any]:
     """Take both choices back."""
-    return _shown(await call.workspace.verbs(LocationVerbs).reset())
+    return _shown(await call.workspace.facade(LocationOperations).reset())
 
 
 def _shown(found: Locations) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recalld.app.history import HistoryVerbs
+from recalld.app.history import HistoryOperations
 from recalld.domain.history import MoveBack, RemoveCreated, RestoreRemoved, Retag, Step, WriteBack
 from recalld.rules.openviking_json import iso
 from recalld.rules.snapshots import uri_of
@@ -15,7 +15,7 @@ SHOWN = 50
 
 async def history(desk: Desk, asked: args.History) -> str:
     """List the versions of a file, or without uri the latest changes; use it before undo or restore."""
-    verbs = desk.workspace.verbs(HistoryVerbs)
+    verbs = desk.workspace.facade(HistoryOperations)
     if asked.uri:
         versions = await verbs.versions(asked.uri, before=asked.before, limit=asked.limit + 1)
         more = versions[asked.limit - 1].seq if len(versions) > asked.limit else 0
@@ -34,7 +34,9 @@ def _more(before: int) -> list[str]:
 
 async def undo(desk: Desk, asked: args.Undo) -> str:
     """Take back a change by its number (seq) or cause; with neither, this user's last one. dry_run only tells."""
-    done = await desk.workspace.verbs(HistoryVerbs).undo(seq=asked.seq or 0, cause=asked.cause, dry_run=asked.dry_run)
+    done = await desk.workspace.facade(HistoryOperations).undo(
+        seq=asked.seq or 0, cause=asked.cause, dry_run=asked.dry_run
+    )
     lines = [_line(step) for step in done.plan.steps[:SHOWN]]
     if len(done.plan.steps) > SHOWN:
         lines.append(f"and {len(done.plan.steps) - SHOWN} more")
@@ -59,7 +61,7 @@ def _line(step: Step) -> str:
 
 async def restore(desk: Desk, asked: args.Restore) -> str:
     """Bring a file, or all files below a directory, back to a moment: an age (10m), a time, or a number of its history."""
-    done = await desk.workspace.verbs(HistoryVerbs).restore(asked.uri, asked.at)
+    done = await desk.workspace.facade(HistoryOperations).restore(asked.uri, asked.at)
     lines = [f"wrote {uri_of(one.path)}" for one in done.write] + [f"removed {uri_of(one.path)}" for one in done.delete]
     if not lines:
         return f"{asked.uri} is as it was then."

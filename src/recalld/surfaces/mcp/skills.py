@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from recalld.app.skills import SkillVerbs
+from recalld.app.skills import SkillOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.skill import SkillPackage, StoredSkill
 
@@ -25,7 +25,7 @@ _UPLOAD_FIRST = (
 async def add_skill(desk: Desk, asked: args.AddSkill) -> str:
     """Add a skill: the text of a SKILL.md as data, or a folder, zip or file as path. Of several skills in one path those
     named by skills are added; list_only shows them and adds nothing."""
-    verbs = desk.workspace.verbs(SkillVerbs)
+    verbs = desk.workspace.facade(SkillOperations)
     if asked.data and asked.path:
         raise Invalid("data and path were both given", remedy="give one of them", details={"field": "path"})
     if asked.data:
@@ -39,7 +39,7 @@ async def add_skill(desk: Desk, asked: args.AddSkill) -> str:
     return await _from_path(desk, verbs, asked)
 
 
-async def _from_path(desk: Desk, verbs: SkillVerbs, asked: args.AddSkill) -> str:
+async def _from_path(desk: Desk, verbs: SkillOperations, asked: args.AddSkill) -> str:
     path, name = Path(asked.path), ""
     if desk.opened is not None:
         if not _UPLOAD.fullmatch(asked.path):
@@ -56,11 +56,11 @@ async def _from_path(desk: Desk, verbs: SkillVerbs, asked: args.AddSkill) -> str
     return _told([await verbs.store(package, target_uri=asked.target_uri) for package in found.values()])
 
 
-async def _row(verbs: SkillVerbs, where: str, package: SkillPackage) -> str:
+async def _row(verbs: SkillOperations, where: str, package: SkillPackage) -> str:
     return f"- [{where or '.'}] {await _judged(verbs, package.text)}"
 
 
-async def _judged(verbs: SkillVerbs, text: str) -> str:
+async def _judged(verbs: SkillOperations, text: str) -> str:
     facts, findings = await verbs.judge(text)
     if facts is None:
         return "cannot be used: " + "; ".join(f.message for f in findings if f.error)

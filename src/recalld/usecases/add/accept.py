@@ -12,7 +12,7 @@ from recalld.domain.commit import Commit, MakeDir, NewTask
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.job import Lane, NewJob
 from recalld.domain.node import Node
-from recalld.domain.report import Added
+from recalld.domain.results import Added
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant

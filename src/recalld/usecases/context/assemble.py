@@ -8,7 +8,7 @@ from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Corrupt, Denied, Invalid, NotFound, Upstream
-from recalld.domain.report import ContextBlock
+from recalld.domain.results import ContextBlock
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.context import CATEGORIES, MEMORIES, ORIGINS, OTHER, PENALTIES, Candidate, choose, quotas_of

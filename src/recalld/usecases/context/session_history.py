@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from recalld.domain.commit import Commit, NoteRecall
 from recalld.domain.errors import NotFound, RecalldError
-from recalld.domain.report import ContextEntry
+from recalld.domain.results import ContextEntry
 from recalld.domain.session import Message, Session
 from recalld.ports.ledger import Reader, Tenant
 from recalld.rules.query_expansion import expanded_queries

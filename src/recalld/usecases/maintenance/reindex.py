@@ -12,7 +12,7 @@ from recalld.domain.errors import Corrupt, Denied, Invalid, NotFound
 from recalld.domain.job import Job, NewJob, TaskStatus
 from recalld.domain.node import ContextType, Node
 from recalld.domain.policy import REINDEXED_FILES_MAX
-from recalld.domain.report import Reindexing
+from recalld.domain.results import Reindexing
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant

@@ -12,7 +12,7 @@ from recalld.domain.commit import INLINE_BYTES_MAX, Append, Commit, NewMessage, 
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.job import Lane, NewJob
 from recalld.domain.policy import DOCUMENT_BYTES_MAX, TalkPolicy
-from recalld.domain.report import Appended
+from recalld.domain.results import Appended
 from recalld.domain.session import BATCH_MESSAGES_MAX
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports

@@ -9,7 +9,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import ArchiveMessages, Commit, ConfigureSession
 from recalld.domain.errors import Busy, Conflict, Invalid
 from recalld.domain.job import Lane, NewJob
-from recalld.domain.report import Committed
+from recalld.domain.results import Committed
 from recalld.domain.session import Message, Session
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant

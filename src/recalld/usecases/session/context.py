@@ -7,7 +7,7 @@ from functools import partial
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
-from recalld.domain.report import SessionContext
+from recalld.domain.results import SessionContext
 from recalld.domain.session import Archive, Message
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Reader

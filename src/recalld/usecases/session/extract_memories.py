@@ -20,7 +20,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import NotFound
 from recalld.domain.job import Job, TaskStatus
 from recalld.domain.policy import ABSTRACT_CHARS_MAX
-from recalld.domain.report import Remembered
+from recalld.domain.results import Remembered
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports

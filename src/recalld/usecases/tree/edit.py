@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Conflict, Invalid
-from recalld.domain.report import Written
+from recalld.domain.results import Written
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.address import SIDECARS, check_write

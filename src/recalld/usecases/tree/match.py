@@ -10,7 +10,7 @@ from itertools import islice
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Kind, Node
-from recalld.domain.report import GrepReport, LineMatch
+from recalld.domain.results import GrepReport, LineMatch
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant

@@ -6,7 +6,7 @@ from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid, NotFound
-from recalld.domain.report import ToolResult
+from recalld.domain.results import ToolResult
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant

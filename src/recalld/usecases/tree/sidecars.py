@@ -8,7 +8,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, SetTiers
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
-from recalld.domain.report import Written
+from recalld.domain.results import Written
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant

@@ -9,7 +9,7 @@ from recalld.domain.commit import Commit, SetTags
 from recalld.domain.errors import Denied, Invalid
 from recalld.domain.node import ContextType, Kind, Node
 from recalld.domain.policy import TAGGED_NODES_MAX, TAGS_MAX
-from recalld.domain.report import Attributes, Tagged
+from recalld.domain.results import Attributes, Tagged
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant

@@ -11,7 +11,7 @@ from recalld.domain.commit import Commit, PutFile, Receipt, WriteMode
 from recalld.domain.errors import Invalid
 from recalld.domain.job import Lane, NewJob
 from recalld.domain.policy import BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WRITE_BYTES_MAX
-from recalld.domain.report import Operation, Written
+from recalld.domain.results import Operation, Written
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant

@@ -14,7 +14,7 @@ import apsw
 from recalld.adapters.sqlite.database.sql import only
 from recalld.domain.caller import Caller
 from recalld.domain.node import Node
-from recalld.domain.report import Consistency, MissingRecord
+from recalld.domain.results import Consistency, MissingRecord
 from recalld.domain.uri import Uri
 from recalld.rules.address import is_message, session_of
 

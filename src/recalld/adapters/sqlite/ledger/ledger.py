@@ -21,7 +21,7 @@ from recalld.domain.history import LogEntry
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.node import Entry, Node
 from recalld.domain.policy import JobPolicy
-from recalld.domain.report import Consistency, VectorCount
+from recalld.domain.results import Consistency, VectorCount
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.offload import Pool

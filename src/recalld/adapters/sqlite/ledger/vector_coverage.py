@@ -10,7 +10,7 @@ import orjson
 from recalld.adapters.sqlite.database.sql import every, only
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Embedded
-from recalld.domain.report import VectorCount
+from recalld.domain.results import VectorCount
 
 from . import rows
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from recalld.app import worker as working
-from recalld.app.table import POLICIES, STEPS, Step
-from recalld.app.worker import run_job, work
+from recalld.app import worker_loop as working
+from recalld.app.job_registry import POLICIES, STEPS, Step
+from recalld.app.worker_loop import run_job, work
 from recalld.domain.commit import Commit, NewTask
 from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, NotFound, Upstream
 from recalld.domain.job import Job, Lane, NewJob, TaskStatus

@@ -11,7 +11,7 @@ from recalld.domain.policy import JobPolicy
 from recalld.infra.logs import get_logger
 from recalld.ports.bundle import Ports
 
-from .table import POLICIES, STEPS
+from .job_registry import POLICIES, STEPS
 
 PERMANENT = (Invalid, Denied, NotFound, Corrupt)
 WAIT_S_MIN, WAIT_S_MAX = 1.0, 86_400.0

@@ -11,19 +11,19 @@ from recalld.ports.bundle import Ports
 
 from . import request
 
-LOOK_MIN_S = 0.01
-LOOK_MAX_S = 0.25
+POLL_MIN_S = 0.01
+POLL_MAX_S = 0.25
 """While jobs end one after another, one who waits looks no more often than this."""
 
 
-async def until_quiet(ports: Ports, caller: Caller, *, timeout_s: float | None, task_id: str) -> None:
+async def wait_until_idle(ports: Ports, caller: Caller, *, timeout_s: float | None, task_id: str) -> None:
     """Until no job of this caller (or of one task) is left. Raises ``Upstream`` DEADLINE_EXCEEDED; the work goes on."""
     request.current().leave()
     if not await ports.ledger.tenant(caller).pending(task_id=task_id):
         return
     try:
         async with asyncio.timeout(timeout_s) as limit:
-            await _look(ports, caller, task_id)
+            await _poll(ports, caller, task_id)
     except TimeoutError as late:
         if not limit.expired():
             raise
@@ -31,12 +31,12 @@ async def until_quiet(ports: Ports, caller: Caller, *, timeout_s: float | None, 
         raise deadline_exceeded("waiting for background work", timeout_s or 0.0, remedy) from late
 
 
-async def _look(ports: Ports, caller: Caller, task_id: str) -> None:
+async def _poll(ports: Ports, caller: Caller, task_id: str) -> None:
     tenant = ports.ledger.tenant(caller)
-    step = LOOK_MIN_S
+    step = POLL_MIN_S
     async with aclosing(tenant.endings()) as endings:
         async for _ in endings:
             if not await tenant.pending(task_id=task_id):
                 return
             await ports.clock.sleep(step)
-            step = min(step * 1.5, LOOK_MAX_S)
+            step = min(step * 1.5, POLL_MAX_S)

@@ -1,4 +1,4 @@
-"""Verbs that tend the tree: attributes and tags, the index made anew, and whether it is whole."""
+"""Tags and attributes, reindexing, and the consistency of the index."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
-from recalld.domain.report import Attributes, Consistency, Reindexing, Tagged
+from recalld.domain.results import Attributes, Consistency, Reindexing, Tagged
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.address import resolve
@@ -17,7 +17,7 @@ from recalld.usecases.tree import tags as tagging
 MISSING_SHOWN_MAX = 100
 
 
-class TendingVerbs:
+class IndexOperations:
     """The tree of one caller. Addresses are texts."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:

@@ -15,7 +15,7 @@ def housekeeping(harness: Harness) -> Housekeeping:
 
 
 async def test_before_the_first_round_nothing_is_known(harness: Harness) -> None:
-    found = housekeeping(harness).findings()
+    found = housekeeping(harness).health_snapshot()
     assert (found.usage, found.queues, found.measured_ago_s) == (None, (), math.inf)
     assert found.readiness.state == "degraded"
 
@@ -25,7 +25,7 @@ async def test_a_round_measures_and_counts(harness: Harness) -> None:
     await harness.settle()
     keeper = housekeeping(harness)
     await keeper.round()
-    found = keeper.findings()
+    found = keeper.health_snapshot()
     assert found.usage is not None
     assert found.usage.chunks >= 1
     assert found.measured_ago_s == 0.0
@@ -40,15 +40,15 @@ async def test_a_round_measures_and_counts(harness: Harness) -> None:
 async def test_the_store_is_counted_once_a_minute_and_probed_each_time(harness: Harness) -> None:
     keeper = housekeeping(harness)
     await keeper.round()
-    first = keeper.findings().usage
+    first = keeper.health_snapshot().usage
     await harness.write("viking://resources/a.md", "text")
     harness.clock.advance(COUNT_EVERY_S - 1)
     await keeper.round()
-    assert keeper.findings().usage == first
-    assert keeper.findings().measured_ago_s == 0.0
+    assert keeper.health_snapshot().usage == first
+    assert keeper.health_snapshot().measured_ago_s == 0.0
     harness.clock.advance(1)
     await keeper.round()
-    again = keeper.findings().usage
+    again = keeper.health_snapshot().usage
     assert first is not None
     assert again is not None
     assert again.nodes > first.nodes
@@ -59,6 +59,6 @@ async def test_jobs_are_told_by_kind_with_the_age_of_the_oldest(harness: Harness
     harness.clock.advance(30)
     keeper = housekeeping(harness)
     await keeper.round()
-    queues = {q.kind: q for q in keeper.findings().queues}
+    queues = {q.kind: q for q in keeper.health_snapshot().queues}
     assert queues["tiers"].pending >= 1
     assert queues["tiers"].oldest_s >= 30

@@ -1,4 +1,4 @@
-"""The owner's care for its store: damaged indexes are rebuilt, contents verified, in slices beside the work."""
+"""Maintenance of the store: rebuilds damaged indexes and verifies contents, in short slices."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ VERIFY_SLICE_BYTES = 8 << 20
 VERIFY_BYTES_MAX = 64 << 20
 """Of contents read in an hour."""
 PARTS = (LEXICON, VECTORS)
-log = get_logger("recalld.care")
+log = get_logger("recalld.maintenance")
 
 
-class StoreCare:
+class StoreMaintenance:
     """``states`` only reads what the last round found."""
 
     def __init__(self, ports: Ports) -> None:
@@ -38,54 +38,54 @@ class StoreCare:
 
     async def round(self) -> None:
         """Rebuild what was found damaged, for some seconds at most."""
-        care = self._ports.maintenance
-        if care is None:
+        maintenance = self._ports.maintenance
+        if maintenance is None:
             return
         async with self._turn:
-            await self._rebuild(care)
+            await self._rebuild(maintenance)
 
-    async def _rebuild(self, care: Maintenance) -> None:
+    async def _rebuild(self, maintenance: Maintenance) -> None:
         try:
             for part in await self._found():
-                await care.recreate(part)
+                await maintenance.recreate(part)
             until = self._ports.clock.monotonic() + REBUILD_S
-            before = VECTORS in care.derived.rebuilding
-            while await care.rebuild() and self._ports.clock.monotonic() < until:
+            before = VECTORS in maintenance.derived.rebuilding
+            while await maintenance.rebuild() and self._ports.clock.monotonic() < until:
                 pass
-            if before and VECTORS not in care.derived.rebuilding:
+            if before and VECTORS not in maintenance.derived.rebuilding:
                 await embed_all(self._ports)
             self._failed.clear()
         except (Busy, Upstream) as late:
             log.info("rebuilding goes on in the next round", error=str(late))
         except Corrupt as damaged:
-            self._failed = dict.fromkeys(care.derived.rebuilding or {STORE}, damaged.message)
+            self._failed = dict.fromkeys(maintenance.derived.rebuilding or {STORE}, damaged.message)
 
     async def _found(self) -> list[str]:
         """Parts to be made again. One that is damaged again soon after is left as it is: its disk is the fault."""
-        care, now = self._ports.maintenance, self._ports.clock.monotonic()
-        if care is None or not care.derived.suspects:
+        maintenance, now = self._ports.maintenance, self._ports.clock.monotonic()
+        if maintenance is None or not maintenance.derived.suspects:
             return []
-        parts = set(care.derived.suspects)
-        care.derived.suspects.clear()
+        parts = set(maintenance.derived.suspects)
+        maintenance.derived.suspects.clear()
         if STORE in parts and now - self._examined_at >= EXAMINE_EVERY_S:
             self._examined_at = now
-            parts |= await care.examine()
+            parts |= await maintenance.examine()
         found = [p for p in PARTS if p in parts and now - self._recreated_at[p] >= EXAMINE_EVERY_S]
         self._recreated_at.update(dict.fromkeys(found, now))
         return found
 
     async def verify(self) -> None:
         """The hour's share of reading every content once a day."""
-        care, taken = self._ports.maintenance, 0
-        if care is None:
+        maintenance, taken = self._ports.maintenance, 0
+        if maintenance is None:
             return
         try:
             while taken < VERIFY_BYTES_MAX:
-                done = await care.verify_today(bytes_max=VERIFY_SLICE_BYTES)
+                done = await maintenance.verify_today(bytes_max=VERIFY_SLICE_BYTES)
                 taken += max(done.bytes, VERIFY_SLICE_BYTES // 8)
                 if not done.contents or not done.after:
                     break
-            self._damaged = await care.damaged()
+            self._damaged = await maintenance.damaged()
         except (Busy, Upstream, Corrupt) as late:
             log.warning("contents are verified later", error=str(late))
 
@@ -110,32 +110,32 @@ class StoreCare:
 async def check(ports: Ports, *, repair: bool, contents: bool) -> list[str]:
     """See ``engine.Engine.check``."""
     found: list[str] = []
-    care = ports.maintenance
-    damaged = await care.examine() if care is not None else frozenset()
+    maintenance = ports.maintenance
+    damaged = await maintenance.examine() if maintenance is not None else frozenset()
     for part in sorted(damaged):
         found.append(
             f"the index {part} is damaged" + (" (rebuilt)" if repair else "; it is derived: --repair rebuilds it")
         )
-        if repair and care is not None:
-            await care.recreate(part)
-    if repair and care is not None:
-        while await care.rebuild():
+        if repair and maintenance is not None:
+            await maintenance.recreate(part)
+    if repair and maintenance is not None:
+        while await maintenance.rebuild():
             pass
         if VECTORS in damaged:
             await embed_all(ports)
     found += await ports.ledger.check(repair=repair)
-    if repair and found and care is not None:
-        await care.vacuum()
-    if care is not None and contents:
-        found += await _check_contents(care)
+    if repair and found and maintenance is not None:
+        await maintenance.vacuum()
+    if maintenance is not None and contents:
+        found += await _check_contents(maintenance)
     return found
 
 
-async def _check_contents(care: Maintenance) -> list[str]:
+async def _check_contents(maintenance: Maintenance) -> list[str]:
     found: list[str] = []
     after = ""
     while True:
-        done = await care.verify(after=after, bytes_max=VERIFY_SLICE_BYTES)
+        done = await maintenance.verify(after=after, bytes_max=VERIFY_SLICE_BYTES)
         found += done.damaged
         after = done.after
         if not after:

@@ -8,14 +8,14 @@ from typing import Any
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, ConfigureSession
 from recalld.domain.errors import Invalid
-from recalld.domain.report import Remembered, ToolResult
+from recalld.domain.results import Remembered, ToolResult
 from recalld.domain.session import Session
 from recalld.ports.bundle import Ports
 from recalld.usecases.session.extract_memories import extract_now
 from recalld.usecases.tree import outputs
 
 
-class TalkVerbs:
+class SessionOperations:
     """Sessions of one caller."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:

@@ -24,7 +24,7 @@ class Locations:
     skill_uri: str
 
 
-class LocationVerbs:
+class LocationOperations:
     """The caller's own setting."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from recalld.domain.histogram import Histogram
 from recalld.domain.job import QueueCount
-from recalld.domain.report import Readiness
+from recalld.domain.results import Readiness
 from recalld.infra.watchdog import Lateness
 from recalld.ports.ledger import Spent, Usage
 
@@ -15,7 +15,7 @@ from .guard import GuardState
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFinding:
+class ModelHealth:
     """One model: what it is for, its name, and the word ok or what is wrong with it."""
 
     role: str
@@ -24,7 +24,7 @@ class ModelFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class HealthSnapshot:
     """The last measurements, all at hand.
 
     ``usage`` None and ``probe_s`` 0: nothing was measured yet. ``measured_ago_s``: the age of the last good write and
@@ -38,7 +38,7 @@ class Findings:
     usage: Usage | None
     probe_s: float
     measured_ago_s: float
-    models: tuple[ModelFinding, ...]
+    models: tuple[ModelHealth, ...]
     worker_starts: int
     providers: tuple[GuardState, ...] = ()
     spent: tuple[Spent, ...] = ()

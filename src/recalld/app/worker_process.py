@@ -14,9 +14,9 @@ from recalld.infra.link import Link
 
 from .build import build_worker
 from .config import Config
-from .handover import unpacked
 from .supervisor import WORKER
-from .worker import work
+from .worker_loop import work
+from .worker_settings import decode_settings
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     processor.one_blas_thread()
     follow_parent()
     sock, settings = inherited_socket()
-    config = unpacked(settings)
+    config = decode_settings(settings)
     step_back(config.worker.nice)
     log = logs.setup(level=config.log.level, json=config.log.format == "json")
     try:

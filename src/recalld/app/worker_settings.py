@@ -19,27 +19,27 @@ SECRET_CHARS_MIN = 4
 """A shorter value is found in too many places to tell where it came from."""
 
 
-def packed(config: Config) -> bytes:
+def encode_settings(config: Config) -> bytes:
     """The settings as JSON, paths absolute: the worker stands in another folder."""
     settings = config.model_copy(update={"data": config.folder.absolute()}).model_dump(exclude={"server"})
     return orjson.dumps(_plain(settings))
 
 
-def unpacked(data: bytes) -> Config:
+def decode_settings(data: bytes) -> Config:
     """The settings back."""
     return Config(**orjson.loads(data))
 
 
-def secrets(config: Config) -> frozenset[str]:
+def secret_values(config: Config) -> frozenset[str]:
     """Every key and password in the settings, the root key too."""
-    return frozenset(one for one in _secrets(config.model_dump()) if len(one) >= SECRET_CHARS_MIN)
+    return frozenset(one for one in _secret_values(config.model_dump()) if len(one) >= SECRET_CHARS_MIN)
 
 
-def _secrets(value: Any) -> Iterator[str]:
+def _secret_values(value: Any) -> Iterator[str]:
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
     for part in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
-        yield from _secrets(part)
+        yield from _secret_values(part)
 
 
 def _plain(value: Any) -> Any:

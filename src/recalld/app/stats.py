@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recalld.domain.caller import Caller
-from recalld.domain.report import VectorCount
+from recalld.domain.results import VectorCount
 from recalld.ports.bundle import Ports
 from recalld.rules.filters import check_heeded
 from recalld.rules.memory_stats import MemoryStats
@@ -18,8 +18,8 @@ _EVERYTHING = "everything"
 """A query has to have words; what only counts or lists does not look at them."""
 
 
-class FigureVerbs:
-    """Verbs bound to a caller, reached as ``workspace.verbs(FigureVerbs)``."""
+class StatsOperations:
+    """Operations bound to a caller, created by ``workspace.facade(StatsOperations)``."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._ports = ports

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recalld.app import handover
+from recalld.app import worker_settings
 from recalld.app.config import Config, load_config
 from recalld.domain.errors import Invalid
 
@@ -20,9 +20,9 @@ def config(**more: Any) -> Config:
 
 
 def test_the_worker_has_the_providers_keys_and_not_the_root_key() -> None:
-    packed = handover.packed(config())
+    packed = worker_settings.encode_settings(config())
     assert ROOT.encode() not in packed
-    there = handover.unpacked(packed)
+    there = worker_settings.decode_settings(packed)
     assert there.embedder.options() == {"api_key": KEY, "model": "m", "dimensions": 8}
     assert there.server.root_api_key is None
     assert there.folder == Path("some/where").absolute()
@@ -30,12 +30,12 @@ def test_the_worker_has_the_providers_keys_and_not_the_root_key() -> None:
 
 def test_settings_of_every_section_arrive() -> None:
     given = config(worker={"nice": 3}, session={"tool_output_chars_max": 7}, log={"format": "json"})
-    there = handover.unpacked(handover.packed(given))
+    there = worker_settings.decode_settings(worker_settings.encode_settings(given))
     assert (there.worker, there.session, there.log) == (given.worker, given.session, given.log)
 
 
 def test_all_secrets_are_known() -> None:
-    assert handover.secrets(config()) == {KEY, ROOT}
+    assert worker_settings.secret_values(config()) == {KEY, ROOT}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.app.test_supervisor import Owner, QuickClock
 
 async def live() -> None:
     owner = Owner()
-    worker = str(Path(__file__).with_name("pretend_worker.py"))
+    worker = str(Path(__file__).with_name("fake_worker.py"))
     supervisor = Supervisor(Config(), cast(Ledger, owner), QuickClock(), arguments=[worker, "asks"])
     async with asyncio.TaskGroup() as group:
         group.create_task(supervisor.supervise())
