@@ -37,7 +37,7 @@ from recalld.rules.transcript_header import epoch_of
 from recalld.usecases.find import find as find_module
 from recalld.usecases.find.plan import plan
 from recalld.usecases.find.recall import recall, rows_of
-from tests.shelf import Shelf
+from tests.index_builder import IndexBuilder
 
 SETS = ("locomo", "beam-100K", "cranfield", "drcd", "cosqa", "metatool", "bfcl")
 
@@ -57,7 +57,7 @@ class Bench:
     """One data set in one index."""
 
     name: str
-    shelf: Shelf
+    builder: IndexBuilder
     ports: Any
     item_of: dict[int, str]
     scopes: list[tuple[Any, Caller, tuple[Uri, ...]]]
@@ -66,8 +66,8 @@ class Bench:
 
 async def fill(name: str, mode: str, embedder: Any, loaders: Any) -> Bench:
     data = loaders.load(name, "dev")
-    shelf, item_of, scopes = Shelf(), {}, []
-    with shelf.c:
+    builder, item_of, scopes = IndexBuilder(), {}, []
+    with builder.c:
         for scope in data.scopes:
             user, base = slug(scope.id), Uri(("resources", "eval", slug(scope.id)))
             talk = mode == "session" and scope.items[0].kind == "message"
@@ -77,7 +77,7 @@ async def fill(name: str, mode: str, embedder: Any, loaders: Any) -> Bench:
                     for i in members:
                         it = scope.items[i]
                         turns.append((slug(it.id), it.speaker, it.text, epoch_of(it.time) or 0.0 if it.time else 0.0))
-                    for node, i in zip(shelf.talk(user, slug(folder), turns), members, strict=True):
+                    for node, i in zip(builder.add_turns(user, slug(folder), turns), members, strict=True):
                         item_of[node] = scope.items[i].id
             else:
                 for it in scope.items:
@@ -86,35 +86,35 @@ async def fill(name: str, mode: str, embedder: Any, loaders: Any) -> Bench:
                         path[-1] += ".md"
                     head = f"{it.speaker}: " if it.speaker else ""
                     when = f"[{it.time}] " if it.time else ""
-                    item_of[shelf.file(Uri((*base.parts, *path)), when + head + it.text)] = it.id
+                    item_of[builder.file(Uri((*base.parts, *path)), when + head + it.text)] = it.id
             scopes.append((scope, Caller(user=user), () if talk else (base,)))
-    ports = ports_of(shelf, embedder)
+    ports = ports_of(builder, embedder)
     if embedder is not None:
-        await embed_all(shelf, embedder)
-    return Bench(name, shelf, ports, item_of, scopes, data.main_categories)
+        await embed_all(builder, embedder)
+    return Bench(name, builder, ports, item_of, scopes, data.main_categories)
 
 
-def ports_of(shelf: Shelf, embedder: Any) -> Any:
+def ports_of(builder: IndexBuilder, embedder: Any) -> Any:
     clock = SimpleNamespace(monotonic=time.perf_counter)
     return SimpleNamespace(
-        catalog=SqliteCatalog(shelf),
-        lexicon=Fts5Lexicon(shelf),
-        vectors=ExactVectors(shelf),
+        catalog=SqliteCatalog(builder),
+        lexicon=Fts5Lexicon(builder),
+        vectors=ExactVectors(builder),
         embedder=embedder,
         former=None,
         deadlines=Deadlines(embed_s=60),
         reranker=None,
-        compute=shelf.pool,
+        compute=builder.pool,
         clock=clock,
     )
 
 
-async def embed_all(shelf: Shelf, embedder: Any) -> None:
-    ids = list(shelf.texts)
+async def embed_all(builder: IndexBuilder, embedder: Any) -> None:
+    ids = list(builder.texts)
     for s in range(0, len(ids), 256):
         part = ids[s : s + 256]
-        vectors = await embedder.embed([shelf.texts[i] for i in part])
-        shelf.vectors(embedder.fingerprint, embedder.width, dict(zip(part, vectors, strict=True)))
+        vectors = await embedder.embed([builder.texts[i] for i in part])
+        builder.vectors(embedder.fingerprint, embedder.width, dict(zip(part, vectors, strict=True)))
 
 
 async def gather(bench: Bench) -> list[tuple[Any, Any, Any, Any]]:
@@ -166,7 +166,7 @@ async def measure_find(
             ids = []
             for hit in answer.hits:
                 if hit.uri not in nodes:
-                    nodes[hit.uri] = bench.shelf.at(hit.uri)
+                    nodes[hit.uri] = bench.builder.at(hit.uri)
                 ids.append(bench.item_of[nodes[hit.uri]])
             rows.append(metrics.per_query(ids, q.gold))
     return {k: metrics.mean(rows, k) for k in ("recall@1", "recall@5", "recall@10", "recall@20", "ndcg@10")}, wall, cpu
@@ -197,7 +197,7 @@ async def main() -> None:
         bench = await fill(name, x.mode, embedder, loaders)
         filled = time.perf_counter() - t
         gathered = await gather(bench)
-        chunks = bench.shelf.c.execute("SELECT count(*) FROM chunk").fetchone()[0]
+        chunks = bench.builder.c.execute("SELECT count(*) FROM chunk").fetchone()[0]
         each = 1e3 * (time.perf_counter() - t - filled) / len(gathered)
         print(f"{name} {x.mode} chunks {chunks} fill {filled:.1f} s, {each:.2f} ms a question")
         for spec in x.set or [""]:

@@ -18,7 +18,7 @@ from recalld.adapters.vectors import exact
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.domain.caller import Caller
 from recalld.domain.query import Query
-from tests.shelf import Shelf
+from tests.index_builder import IndexBuilder
 
 WIDTH, STEPS, SMALL = 16, 200, 20
 
@@ -37,9 +37,9 @@ async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pyte
     """Beyond the size up to which everything is scored: candidates by the 4-bit index, neighbours by the catalog."""
     monkeypatch.setattr(sqlite, "FULL_SCORING_ROWS_MAX", SMALL)
     monkeypatch.setattr(exact, "FILTERED_EXACT_MAX", SMALL)
-    shelf = Shelf(file=tmp_path / "store.db")
+    builder = IndexBuilder(file=tmp_path / "store.db")
     readers = Readers(tmp_path / "store.db", count=4)
-    catalog, vectors = SqliteCatalog(readers), ExactVectors(readers, shelf.pool, exact_max=SMALL)
+    catalog, vectors = SqliteCatalog(readers), ExactVectors(readers, builder.pool, exact_max=SMALL)
     lexicon = Fts5Lexicon(readers, cached_postings_max=500)
     rows = np.random.default_rng(0).standard_normal((STEPS * 10, WIDTH)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -47,9 +47,9 @@ async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pyte
 
     def grow(step: int) -> None:
         turns = [(f"m{step}-{k}", f"speaker {step}", f"word{k} of{step}", float(step)) for k in range(10)]
-        shelf.talk("ana", "s", turns)
-        ids = [r[0] for r in shelf.c.execute("SELECT id FROM chunk ORDER BY id DESC LIMIT 10")]
-        shelf.vectors("m", WIDTH, dict(zip(ids, rows[step * 10 :], strict=False)))
+        builder.add_turns("ana", "s", turns)
+        ids = [r[0] for r in builder.c.execute("SELECT id FROM chunk ORDER BY id DESC LIMIT 10")]
+        builder.vectors("m", WIDTH, dict(zip(ids, rows[step * 10 :], strict=False)))
 
     async def ask(k: int) -> int:
         asked = 0
@@ -71,7 +71,7 @@ async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pyte
     async with asyncio.TaskGroup() as group:
         asking = [group.create_task(ask(k)) for k in range(8)]
         for step in range(1, STEPS):
-            await shelf.pool.run(grow, step)
+            await builder.pool.run(grow, step)
         growing = False
     readers.close()
     assert sum(task.result() for task in asking) > STEPS

@@ -12,23 +12,25 @@ from recalld.adapters.lexicon.memory import MemoryLexicon
 from recalld.domain.uri import Uri
 from recalld.ports.index import SearchScope
 from recalld.rules.tokens import query_terms, terms
-from tests.shelf import LivePartition, Shelf
+from tests.index_builder import IndexBuilder, LivePartition
 
 
 class Filled:
     """A lexicon with texts of two owners in it; ``ask`` gives postings as {text number: {term: count}}."""
 
     def __init__(self, kind: str) -> None:
-        self.shelf, self.memory = Shelf(), MemoryLexicon()
-        self.lexicon: Any = Fts5Lexicon(self.shelf) if kind == "fts5" else self.memory
+        self.builder, self.memory = IndexBuilder(), MemoryLexicon()
+        self.lexicon: Any = Fts5Lexicon(self.builder) if kind == "fts5" else self.memory
         self.ids: dict[int, list[int]] = {}
 
     def write(self, user: str, texts: list[str]) -> int:
-        partition_id = self.shelf.partition_id(user)
+        partition_id = self.builder.partition_id(user)
         known = set(self.ids.get(partition_id, []))
         start = len(known)
-        self.shelf.talk(user, "s", [(f"m{start + i}", "user", text, 0.0) for i, text in enumerate(texts)])
-        rows = [r[0] for r in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))]
+        self.builder.add_turns(user, "s", [(f"m{start + i}", "user", text, 0.0) for i, text in enumerate(texts)])
+        rows = [
+            r[0] for r in self.builder.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))
+        ]
         for chunk, text in zip(sorted(set(rows) - known), texts, strict=True):
             self.memory.put(partition_id, {chunk: (*terms(" 1 January 1970"), *terms(text))})
         self.ids[partition_id] = rows
@@ -121,10 +123,10 @@ async def test_common_terms_only_rescore_what_rarer_ones_found() -> None:
 
 async def test_removed_text_is_not_found() -> None:
     filled = Filled("fts5")
-    partition_id = filled.shelf.partition_id("")
+    partition_id = filled.builder.partition_id("")
     here = Uri(("resources", "a.txt"))
-    filled.shelf.file(here, "red apple")
-    filled.shelf.file(here, "green pear")
-    filled.ids[partition_id] = [r[0] for r in filled.shelf.c.execute("SELECT id FROM chunk")]
+    filled.builder.file(here, "red apple")
+    filled.builder.file(here, "green pear")
+    filled.ids[partition_id] = [r[0] for r in filled.builder.c.execute("SELECT id FROM chunk")]
     assert (await filled.ask("apple", filled.scope(partition_id))).ids.tolist() == []
     assert len((await filled.ask("pear", filled.scope(partition_id))).ids) == 1

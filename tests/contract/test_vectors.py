@@ -11,7 +11,7 @@ from recalld.adapters.vectors import exact
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.adapters.vectors.memory import MemoryVectors
 from recalld.ports.index import DenseMatches, SearchScope, VectorIndex
-from tests.shelf import Shelf
+from tests.index_builder import IndexBuilder
 
 WIDTH = 16
 
@@ -25,13 +25,19 @@ class Filled:
     """Chunks of two owners with vectors; both stores hold the same."""
 
     def __init__(self, kind: str, **options: Any) -> None:
-        self.shelf, self.memory = Shelf(), MemoryVectors()
-        self.vectors: Any = self.memory if kind == "memory" else ExactVectors(self.shelf, self.shelf.pool, **options)
+        self.builder, self.memory = IndexBuilder(), MemoryVectors()
+        self.vectors: Any = (
+            self.memory if kind == "memory" else ExactVectors(self.builder, self.builder.pool, **options)
+        )
 
     def write(self, user: str, rows: np.ndarray, model: str = "m") -> SearchScope:
-        self.shelf.talk(user, "s", [(f"m{i}-{len(self.shelf.texts)}", "user", "word", 0.0) for i in range(len(rows))])
-        partition_id = self.shelf.partition_id(user)
-        ids = [r[0] for r in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))]
+        self.builder.add_turns(
+            user, "s", [(f"m{i}-{len(self.builder.texts)}", "user", "word", 0.0) for i in range(len(rows))]
+        )
+        partition_id = self.builder.partition_id(user)
+        ids = [
+            r[0] for r in self.builder.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))
+        ]
         self.put(dict(zip(ids[-len(rows) :], rows, strict=True)), model)
         return SearchScope((partition_id,), (np.array(ids, np.int64),), (), 0)
 
@@ -42,7 +48,7 @@ class Filled:
         return await index.search(scope, vector, hits_max=hits_max)
 
     def put(self, rows: dict[int, np.ndarray], model: str = "m") -> None:
-        self.shelf.vectors(model, WIDTH, rows)
+        self.builder.vectors(model, WIDTH, rows)
         self.memory.put(model, rows)
 
 
@@ -127,15 +133,15 @@ async def test_vectors_of_deleted_chunks_are_evicted(
     filled, rows = Filled("exact", exact_max=exact_max), unit(rewrites + 20)
     scope = filled.write("ana", rows[:20])
     for n in range(rewrites):
-        filled.shelf.drop_chunks(
-            filled.shelf.c.execute("SELECT node FROM chunk ORDER BY id LIMIT 1 OFFSET 10").fetchone()[0]
+        filled.builder.drop_chunks(
+            filled.builder.c.execute("SELECT node FROM chunk ORDER BY id LIMIT 1 OFFSET 10").fetchone()[0]
         )
         scope = filled.write("ana", rows[20 + n : 21 + n])
         await filled.vectors.refresh(scope.partition_ids, "m")
     (cached,) = filled.vectors._cache.values()
     assert cached.matrix.count <= 3 * 20 + rewrites // 3
     assert (cached.index is None) == (exact_max > 20)
-    live_ids = np.array([r[0] for r in filled.shelf.c.execute("SELECT id FROM chunk ORDER BY id")], np.int64)
+    live_ids = np.array([r[0] for r in filled.builder.c.execute("SELECT id FROM chunk ORDER BY id")], np.int64)
     found = await filled.search(SearchScope(scope.partition_ids, (live_ids,), (), 0), rows[rewrites + 19])
     assert found.ids[np.argmax(found.scores)] == live_ids[-1]
     assert set(found.ids.tolist()) <= set(live_ids.tolist())

@@ -16,7 +16,7 @@ from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.domain.uri import Uri
 from recalld.ports.index import LexicalMatches, SearchScope
 from recalld.rules.tokens import query_terms
-from tests.shelf import LivePartition, Shelf
+from tests.index_builder import IndexBuilder, LivePartition
 
 WORDS = ("red", "green", "apple", "猫", "小猫", "鱼")
 TEXT = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join)
@@ -40,17 +40,20 @@ def _plain(found: LexicalMatches) -> object:
 
 
 async def _run(steps: list[tuple[str, str]]) -> None:
-    shelf = Shelf()
-    kept = Fts5Lexicon(shelf)
-    partition_ids = shelf.partition_id(""), shelf.partition_id("ana")
+    builder = IndexBuilder()
+    kept = Fts5Lexicon(builder)
+    partition_ids = builder.partition_id(""), builder.partition_id("ana")
     for number, (what, text) in enumerate(steps):
         if what == "say":
-            shelf.talk("ana", "s", [(f"m{number}", "user", text, 0.0)])
+            builder.add_turns("ana", "s", [(f"m{number}", "user", text, 0.0)])
         elif what != "ask":
-            shelf.file(Uri(("resources", what)), text)
+            builder.file(Uri(("resources", what)), text)
         ids = [
             np.array(
-                [row[0] for row in shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))]
+                [
+                    row[0]
+                    for row in builder.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))
+                ]
             )
             for partition_id in partition_ids
         ]
@@ -59,9 +62,9 @@ async def _run(steps: list[tuple[str, str]]) -> None:
         asked = query_terms(text)
         terms = tuple(dict.fromkeys(asked))
         assert _plain(await kept.match(scope, terms, asked)) == _plain(
-            await Fts5Lexicon(shelf).match(scope, terms, asked)
+            await Fts5Lexicon(builder).match(scope, terms, asked)
         )
-    shelf.pool.close()
+    builder.pool.close()
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,8 +79,8 @@ class Counting:
     """A lexicon over one owner's talk and files, and the terms it had to fetch."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.shelf = Shelf()
-        self.lexicon = Fts5Lexicon(self.shelf)
+        self.builder = IndexBuilder()
+        self.lexicon = Fts5Lexicon(self.builder)
         self.fetched: list[str] = []
         fetch = fts5._fetch
 
@@ -89,9 +92,10 @@ class Counting:
 
     async def ask(self, term: str) -> tuple[LexicalMatches, list[int]]:
         """What was found, and the ids of all chunks there are."""
-        partition_id = self.shelf.partition_id("")
+        partition_id = self.builder.partition_id("")
         ids = [
-            row[0] for row in self.shelf.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))
+            row[0]
+            for row in self.builder.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))
         ]
         chunks = np.array(ids, np.int64)
         return await self.lexicon.match(
@@ -103,12 +107,12 @@ class Counting:
 def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
     made = Counting(monkeypatch)
     yield made
-    made.shelf.pool.close()
+    made.builder.pool.close()
 
 
 async def test_additions_and_removals_keep_the_cached_postings(counting: Counting) -> None:
     for number in range(6):
-        counting.shelf.file(Uri(("resources", "a.txt")), f"red apple number{number}")  # in place of the one before
+        counting.builder.file(Uri(("resources", "a.txt")), f"red apple number{number}")  # in place of the one before
         found, ids = await counting.ask("red")
         assert found.chunk.tolist() == ids
         assert found.document_frequency.tolist() == [len(ids)]
@@ -118,7 +122,7 @@ async def test_additions_and_removals_keep_the_cached_postings(counting: Countin
 async def test_cached_postings_outlive_a_full_delta(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posting_delta, "ROWS_MAX", 3)
     for number in range(12):
-        counting.shelf.file(Uri(("resources", f"{number}.txt")), "red apple")
+        counting.builder.file(Uri(("resources", f"{number}.txt")), "red apple")
         found, ids = await counting.ask("red")
         assert found.chunk.tolist() == ids
     assert counting.fetched == ["red"]
@@ -128,10 +132,10 @@ async def test_a_change_larger_than_a_delta_is_fetched_again(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(posting_delta, "ROWS_MAX", 3)
-    counting.shelf.file(Uri(("resources", "first.txt")), "red apple")
+    counting.builder.file(Uri(("resources", "first.txt")), "red apple")
     await counting.ask("red")
     for number in range(12):
-        counting.shelf.file(Uri(("resources", f"{number}.txt")), "red apple")
+        counting.builder.file(Uri(("resources", f"{number}.txt")), "red apple")
     found, ids = await counting.ask("red")
     assert found.chunk.tolist() == ids
     assert counting.fetched == ["red", "red"]
@@ -143,6 +147,6 @@ async def test_a_mostly_deleted_posting_list_is_fetched_again(
     monkeypatch.setattr(posting_delta, "ROWS_MAX", 3)
     monkeypatch.setattr("recalld.adapters.lexicon.posting_list.GROWN_MIN", 4)
     for number in range(30):
-        counting.shelf.file(Uri(("resources", "a.txt")), f"red apple number{number}")
+        counting.builder.file(Uri(("resources", "a.txt")), f"red apple number{number}")
         await counting.ask("red")
     assert 2 <= len(counting.fetched) < 10

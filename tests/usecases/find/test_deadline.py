@@ -45,7 +45,7 @@ class Like:
 async def harness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SearchHarness:
     harness = SearchHarness(embedder=HashEmbedder(HashSettings()))
     for n in range(30):
-        harness.shelf.file(uri(f"resources/{n}.md"), f"heron number {n} stood by the water")
+        harness.builder.file(uri(f"resources/{n}.md"), f"heron number {n} stood by the water")
     await harness.embed()
     if request.param == "large":
         for module in (recall, finding):
@@ -119,7 +119,7 @@ async def test_which_model_serves_is_asked_within_the_deadline(
 async def test_a_reranker_does_not_lengthen_it(harness: SearchHarness) -> None:
     harness.ports.reranker = SimpleNamespace(rerank=never)
     harness.ports.deadlines = Deadlines(rerank_s=60.0)
-    harness.ports.vectors = Like(harness.ports.vectors, space=never)
+    harness.ports.vectors = Like(harness.ports.vectors, refresh=never)
     async with asyncio.timeout(3 * DEADLINE_S):
         clock = SimpleNamespace(monotonic=asyncio.get_running_loop().time)
         harness.ports.clock = clock

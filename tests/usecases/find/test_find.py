@@ -28,7 +28,7 @@ from recalld.ports.bundle import no_linger
 from recalld.ports.maintenance import DerivedState
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.usecases.find.find import find
-from tests.shelf import Shelf
+from tests.index_builder import IndexBuilder
 
 ANA = Caller(user="ana")
 WORDS = [
@@ -46,14 +46,16 @@ def uri(text: str) -> Uri:
 class SearchHarness:
     """A shelf with real adapters over it."""
 
-    shelf: Shelf = field(default_factory=Shelf)
+    builder: IndexBuilder = field(default_factory=IndexBuilder)
     embedder: Any = None
     now: float = 0.0
 
     def __post_init__(self) -> None:
         self.ports: Any = SimpleNamespace(
-            catalog=SqliteCatalog(self.shelf), lexicon=Fts5Lexicon(self.shelf), vectors=ExactVectors(self.shelf, self.shelf.pool),
-            embedder=self.embedder, former=None, linger_s=no_linger, reranker=None, deadlines=Deadlines(), compute=self.shelf.pool,
+            catalog=SqliteCatalog(self.builder), lexicon=Fts5Lexicon(self.builder),
+            vectors=ExactVectors(self.builder, self.builder.pool),
+            embedder=self.embedder, former=None, linger_s=no_linger, reranker=None, deadlines=Deadlines(),
+            compute=self.builder.pool,
             stages=StageTimes(),
             strict_filters=False,
             clock=SimpleNamespace(monotonic=lambda: self.now),
@@ -61,11 +63,11 @@ class SearchHarness:
         )  # fmt: skip
 
     async def embed(self) -> None:
-        ids = list(self.shelf.texts)
+        ids = list(self.builder.texts)
         for start in range(0, len(ids), 64):
             part = ids[start : start + 64]
-            rows = await self.embedder.embed([self.shelf.texts[i] for i in part])
-            self.shelf.vectors(self.embedder.fingerprint, self.embedder.width, dict(zip(part, rows, strict=True)))
+            rows = await self.embedder.embed([self.builder.texts[i] for i in part])
+            self.builder.vectors(self.embedder.fingerprint, self.embedder.width, dict(zip(part, rows, strict=True)))
 
     async def ask(self, text: str, caller: Caller = ANA, **asked: Any) -> Answer:
         return await find(Query(text, **asked), caller, self.ports, deadline_s=5.0)
@@ -81,9 +83,9 @@ def sentence(seed: int, words: int = 12) -> str:
 @pytest.fixture(params=["lexical", "vectors"])
 async def harness(request: pytest.FixtureRequest) -> SearchHarness:
     made = SearchHarness(embedder=HashEmbedder(HashSettings()) if request.param == "vectors" else None)
-    made.shelf.talk("ana", "s1", [(f"m{i}", ("Ana", "Bob")[i % 2], sentence(i), float(i)) for i in range(40)])
+    made.builder.add_turns("ana", "s1", [(f"m{i}", ("Ana", "Bob")[i % 2], sentence(i), float(i)) for i in range(40)])
     for i in range(40):
-        made.shelf.file(uri(f"resources/d{i % 4}/f{i}.md"), sentence(100 + i, 60))
+        made.builder.file(uri(f"resources/d{i % 4}/f{i}.md"), sentence(100 + i, 60))
     if made.embedder:
         await made.embed()
     return made
@@ -102,25 +104,25 @@ async def test_an_exact_quote_of_a_file_comes_first(harness: SearchHarness, seed
 
 
 async def test_chinese_is_found_by_its_own_words(harness: SearchHarness) -> None:
-    harness.shelf.talk("ana", "s2", [("zh", "user", "昨天我和小明去北京吃了烤鸭，味道很好", 1.0)])
+    harness.builder.add_turns("ana", "s2", [("zh", "user", "昨天我和小明去北京吃了烤鸭，味道很好", 1.0)])
     assert (await harness.uris("小明在北京吃了什么烤鸭"))[0] == "user/ana/sessions/s2/messages/zh.md"
 
 
 async def test_what_was_just_written_is_found(harness: SearchHarness) -> None:
     await harness.uris("zymurgy")
-    harness.shelf.talk("ana", "s1", [("new", "Ana", "zymurgy is my hobby", 99.0)])
+    harness.builder.add_turns("ana", "s1", [("new", "Ana", "zymurgy is my hobby", 99.0)])
     assert (await harness.uris("zymurgy hobby"))[0] == "user/ana/sessions/s1/messages/new.md"
 
 
 async def test_what_was_removed_is_not_found(harness: SearchHarness) -> None:
-    harness.shelf.file(uri("resources/x/a.md"), "zymurgy is brewing")
+    harness.builder.file(uri("resources/x/a.md"), "zymurgy is brewing")
     assert "resources/x/a.md" in await harness.uris("zymurgy brewing")
-    harness.shelf.remove(uri("resources/x"))
+    harness.builder.remove(uri("resources/x"))
     assert "resources/x/a.md" not in await harness.uris("zymurgy brewing")
 
 
 async def test_another_users_words_are_never_found(harness: SearchHarness) -> None:
-    harness.shelf.talk("bob", "s9", [("b", "user", "zymurgy is my secret", 1.0)])
+    harness.builder.add_turns("bob", "s9", [("b", "user", "zymurgy is my secret", 1.0)])
     assert not any(u.startswith("user/bob") for u in await harness.uris("zymurgy secret", limit=100))
 
 
@@ -146,7 +148,7 @@ async def test_limit_is_kept_and_a_smaller_answer_is_the_beginning_of_a_larger(
 
 
 async def test_a_long_file_is_one_hit(harness: SearchHarness) -> None:
-    harness.shelf.file(uri("resources/long.md"), "zymurgy brewing notes. " * 400)
+    harness.builder.file(uri("resources/long.md"), "zymurgy brewing notes. " * 400)
     found = await harness.uris("zymurgy brewing", limit=50)
     assert found.count("resources/long.md") == 1
 
@@ -187,11 +189,11 @@ async def test_a_turn_is_shown_with_its_text_and_its_source(harness: SearchHarne
 
 async def test_a_directorys_tiers_are_found_by_their_own_address() -> None:
     harness = SearchHarness()
-    node = harness.shelf.at(uri("resources/guide"))
-    c, partition_id = harness.shelf.c, harness.shelf.partition_id("")
+    node = harness.builder.at(uri("resources/guide"))
+    c, partition_id = harness.builder.c, harness.builder.partition_id("")
     c.execute("INSERT INTO tier VALUES (?, 1, 'about zymurgy', 'zymurgy at length', 'x')", (node,))
     tiers = Tiers("about zymurgy", "zymurgy at length")
-    harness.shelf._chunks(
+    harness.builder._chunks(
         partition_id, node, 1, 2, chunks_of_tiers(uri("resources/guide"), tiers), node, 0, 0.0, "", "zymurgy at length"
     )
     hits = {(str(h.uri), h.level, h.abstract) for h in (await harness.ask("zymurgy", levels=(0, 1))).hits}
@@ -205,9 +207,11 @@ async def test_a_directorys_tiers_are_found_by_their_own_address() -> None:
 
 async def test_a_message_that_a_memory_quotes_takes_no_second_place() -> None:
     harness = SearchHarness()
-    harness.shelf.talk("ana", "s1", [("m1", "user", "zymurgy is my hobby", 1.0), ("m2", "user", "zymurgy is fun", 2.0)])
+    harness.builder.add_turns(
+        "ana", "s1", [("m1", "user", "zymurgy is my hobby", 1.0), ("m2", "user", "zymurgy is fun", 2.0)]
+    )
     source = '{"messages": ["viking://user/ana/sessions/s1/messages/m1.md"]}'
-    harness.shelf.file(uri("user/ana/memories/events/e.md"), "zymurgy is my hobby", source=source)
+    harness.builder.file(uri("user/ana/memories/events/e.md"), "zymurgy is my hobby", source=source)
     found = await harness.uris("zymurgy hobby")
     assert set(found) == {"user/ana/memories/events/e.md", "user/ana/sessions/s1/messages/m2.md"}
     assert "user/ana/sessions/s1/messages/m1.md" in await harness.uris("zymurgy hobby", targets=(uri("user/ana"),))
@@ -216,11 +220,11 @@ async def test_a_message_that_a_memory_quotes_takes_no_second_place() -> None:
 async def test_a_memory_names_its_best_source_first_and_takes_that_messages_place() -> None:
     harness = SearchHarness()
     turns = [("m1", "user", "the weather was fine", 1.0), ("m2", "user", "zymurgy is my hobby", 2.0)]
-    harness.shelf.talk("ana", "s1", turns)
-    harness.shelf.talk("ana", "s2", [("x", "user", "zymurgy is a long word for brewing", 2.0)])
+    harness.builder.add_turns("ana", "s1", turns)
+    harness.builder.add_turns("ana", "s2", [("x", "user", "zymurgy is a long word for brewing", 2.0)])
     alone = (await harness.ask("zymurgy hobby")).hits[0]
     quoted = [f"viking://user/ana/sessions/s1/messages/{m}.md" for m in ("m1", "m2")]
-    harness.shelf.file(
+    harness.builder.file(
         uri("user/ana/memories/events/e.md"),
         "the weather was fine and much else was said about this and that " * 3 + "zymurgy",
         source=json.dumps({"messages": quoted}),
@@ -274,7 +278,7 @@ class Gone:
 
 async def test_without_full_text_vectors_answer_alone() -> None:
     harness = SearchHarness(embedder=HashEmbedder(HashSettings()))
-    harness.shelf.talk("ana", "s1", [(f"m{i}", "user", sentence(i), float(i)) for i in range(20)])
+    harness.builder.add_turns("ana", "s1", [(f"m{i}", "user", sentence(i), float(i)) for i in range(20)])
     await harness.embed()
     harness.ports.lexicon = Gone()
     answer = await harness.ask(sentence(5))
@@ -284,7 +288,7 @@ async def test_without_full_text_vectors_answer_alone() -> None:
 
 async def test_with_neither_search_it_is_an_error_not_an_empty_answer() -> None:
     harness = SearchHarness()
-    harness.shelf.talk("ana", "s1", [("m", "user", "word", 0.0)])
+    harness.builder.add_turns("ana", "s1", [("m", "user", "word", 0.0)])
     harness.ports.lexicon = Gone()
     with pytest.raises(Upstream):
         await harness.ask("word")

@@ -31,14 +31,14 @@ class LivePartition:
     live_ids: Ids
 
 
-class Shelf:
+class IndexBuilder:
     """One account's index, in memory or in a file. Addresses are parts of a path; directories are made as needed."""
 
     def __init__(self, account: str = "default", *, file: Path | None = None) -> None:
         self.c = apsw.Connection(":memory:") if file is None else connect(file, readonly=False)
         for script in MIGRATIONS.values():
             self.c.execute(script)
-        self.pool = Pool("shelf", running_max=1, waiting_max=64)
+        self.pool = Pool("index-builder", running_max=1, waiting_max=64)
         self.account = account
         self.seq = 0
         self.texts: dict[int, str] = {}
@@ -114,7 +114,7 @@ class Shelf:
         )
         return node
 
-    def talk(self, user: str, session: str, turns: Iterable[tuple[str, str, str, float]]) -> list[int]:
+    def add_turns(self, user: str, session: str, turns: Iterable[tuple[str, str, str, float]]) -> list[int]:
         """Append turns (id, speaker, text, at) to a session."""
         directory = self.at(Uri(("user", user, "sessions", session, "messages")))
         group = self.at(Uri(("user", user, "sessions", session)))
