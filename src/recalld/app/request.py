@@ -14,8 +14,8 @@ class Request(Protocol):
         """Seconds of the request's deadline that passed before its work began."""
         ...
 
-    def leave(self) -> None:
-        """From here on it only waits for background work: give its place back, and let the deadline of waiting hold."""
+    def release_slot(self) -> None:
+        """From here on the request only waits for background work: release its slot and apply the wait timeout."""
         ...
 
 
@@ -24,7 +24,7 @@ class _Alone:
 
     queued_s = 0.0
 
-    def leave(self) -> None:
+    def release_slot(self) -> None:
         pass
 
 

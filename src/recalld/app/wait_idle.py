@@ -18,7 +18,7 @@ POLL_MAX_S = 0.25
 
 async def wait_until_idle(ports: Ports, caller: Caller, *, timeout_s: float | None, task_id: str) -> None:
     """Until no job of this caller (or of one task) is left. Raises ``Upstream`` DEADLINE_EXCEEDED; the work goes on."""
-    request.current().leave()
+    request.current().release_slot()
     if not await ports.ledger.tenant(caller).pending(task_id=task_id):
         return
     try:
@@ -27,7 +27,7 @@ async def wait_until_idle(ports: Ports, caller: Caller, *, timeout_s: float | No
     except TimeoutError as late:
         if not limit.expired():
             raise
-        remedy = "the work goes on; ask again later or allow more time"
+        remedy = "the work goes on; try again later or allow more time"
         raise deadline_exceeded("waiting for background work", timeout_s or 0.0, remedy) from late
 
 

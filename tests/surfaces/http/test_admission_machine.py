@@ -1,4 +1,4 @@
-"""Admission under every order in which callers come, give up, leave early and leave: nothing is lost, nobody holds too much."""
+"""Admission under every order of arrivals, cancellations, early and late releases: no slot is lost, no caller exceeds its share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from recalld.domain.errors import Busy
-from recalld.surfaces.http.admission import Gate, Limits, Place
+from recalld.surfaces.http.admission import ConcurrencyLimiter, Limits, Slot
 
 LIMITS = Limits(running_max=3, waiting_max=4, caller_running_max=2, caller_waiting_max=2)
 CALLERS = st.sampled_from(["ana", "ben", "cat"])
@@ -20,18 +20,18 @@ CALLERS = st.sampled_from(["ana", "ben", "cat"])
 class Request:
     """One request at the gate: waits, is inside, or has ended."""
 
-    def __init__(self, gate: Gate, caller: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, limiter: ConcurrencyLimiter, caller: str, loop: asyncio.AbstractEventLoop) -> None:
         self.caller = caller
-        self.place: Place | None = None
+        self.slot: Slot | None = None
         self.inside = False
         self.refused = False
         self._leave = asyncio.Event()
-        self._gate = gate
+        self._limiter = limiter
         self.task = loop.create_task(self._run())
 
     async def _run(self) -> None:
         try:
-            async with self._gate.entered(self.caller) as self.place:
+            async with self._limiter.slot(self.caller) as self.slot:
                 self.inside = True
                 try:
                     await self._leave.wait()
@@ -43,14 +43,14 @@ class Request:
     def leave(self) -> None:
         self._leave.set()
 
-    def leave_early(self) -> None:
-        assert self.place is not None
-        self.place.leave()
+    def release_early(self) -> None:
+        assert self.slot is not None
+        self.slot.release()
         self.inside = False
 
     @property
     def waits(self) -> bool:
-        return not self.task.done() and self.place is None
+        return not self.task.done() and self.slot is None
 
 
 class AdmissionMachine(RuleBasedStateMachine):
@@ -61,7 +61,7 @@ class AdmissionMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.gate = Gate("recall", LIMITS)
+        self.limiter = ConcurrencyLimiter("recall", LIMITS)
         self.all: list[Request] = []
 
     def turn(self, count: int = 1) -> None:
@@ -72,7 +72,7 @@ class AdmissionMachine(RuleBasedStateMachine):
 
     @rule(target=requests, callers=st.lists(CALLERS, min_size=1, max_size=4))
     def come(self, callers: list[str]) -> Any:
-        came = [Request(self.gate, caller, self.loop) for caller in callers]
+        came = [Request(self.limiter, caller, self.loop) for caller in callers]
         self.all += came
         return multiple(*came)
 
@@ -85,7 +85,7 @@ class AdmissionMachine(RuleBasedStateMachine):
         request.leave()
 
     @rule(leaver=consumes(requests))
-    def all_give_up_as_a_place_is_handed_over(self, leaver: Request) -> None:
+    def all_are_cancelled_as_a_slot_is_handed_over(self, leaver: Request) -> None:
         leaver.leave()
         self.turn()
         for one in self.all:
@@ -95,7 +95,7 @@ class AdmissionMachine(RuleBasedStateMachine):
     @rule(request=requests)
     def stop_working_and_wait(self, request: Request) -> None:
         if request.inside:
-            request.leave_early()
+            request.release_early()
 
     @rule(count=st.integers(1, 4))
     def let_the_loop_turn(self, count: int) -> None:
@@ -104,22 +104,22 @@ class AdmissionMachine(RuleBasedStateMachine):
     @invariant()
     def no_limit_is_passed(self) -> None:
         inside = [one for one in self.all if one.inside]
-        assert self.gate.crowd.running <= LIMITS.running_max
+        assert self.limiter.load.running <= LIMITS.running_max
         assert max(Counter(one.caller for one in inside).values(), default=0) <= LIMITS.caller_running_max
-        assert 0 <= self.gate.crowd.waiting <= LIMITS.waiting_max
+        assert 0 <= self.limiter.load.waiting <= LIMITS.waiting_max
 
     @rule()
     def when_all_is_quiet_the_books_are_right(self) -> None:
         self.turn(12)
         inside = Counter(one.caller for one in self.all if one.inside)
         waiting = Counter(one.caller for one in self.all if one.waits)
-        assert self.gate.crowd.running == inside.total()
+        assert self.limiter.load.running == inside.total()
         # Those who gave up or left are counted nowhere.
-        assert self.gate.crowd.waiting == waiting.total()
+        assert self.limiter.load.waiting == waiting.total()
         assert max(waiting.values(), default=0) <= LIMITS.caller_waiting_max
         if inside.total() < LIMITS.running_max:
             for caller in waiting:
-                assert inside[caller] == LIMITS.caller_running_max, f"{caller} waits beside a free place"
+                assert inside[caller] == LIMITS.caller_running_max, f"{caller} waits although a slot is free"
 
     def teardown(self) -> None:
         try:
@@ -127,7 +127,7 @@ class AdmissionMachine(RuleBasedStateMachine):
                 request.leave()
             self.turn(8 * len(self.all) + 8)
             assert all(one.task.done() for one in self.all)
-            assert self.gate.crowd[:2] == (0, 0)
+            assert self.limiter.load[:2] == (0, 0)
             for one in self.all:
                 assert one.refused or one.task.cancelled() or one.task.exception() is None
         finally:
@@ -139,15 +139,15 @@ TestAdmission = AdmissionMachine.TestCase
 
 
 async def test_a_caller_with_many_requests_passes_the_place_on_to_the_others_one() -> None:
-    gate = Gate("recall", Limits(1, 100, 1, 100))
+    limiter = ConcurrencyLimiter("recall", Limits(1, 100, 1, 100))
     order: list[str] = []
 
-    async def visit(caller: str) -> None:
-        async with gate.entered(caller):
+    async def request(caller: str) -> None:
+        async with limiter.slot(caller):
             order.append(caller)
             await asyncio.sleep(0)
 
-    many = [asyncio.ensure_future(visit("ana")) for _ in range(50)]
+    many = [asyncio.ensure_future(request("ana")) for _ in range(50)]
     await asyncio.sleep(0)
-    await asyncio.gather(visit("ben"), visit("cat"), *many)
+    await asyncio.gather(request("ben"), request("cat"), *many)
     assert max(order.index("ben"), order.index("cat")) <= 4

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from recalld.surfaces.http import multipart, resources
-from recalld.surfaces.http.admission import Admission, Class, Limits
+from recalld.surfaces.http.admission import Admission, Limits, RequestClass
 from recalld.surfaces.http.app import Application
 from recalld.surfaces.http.uploads import UploadQuota, finish
 from tests.surfaces.http.fake_engine import FakeEngine
@@ -166,7 +166,7 @@ async def test_a_full_disk_refuses_an_upload_in_words(
 
 async def test_an_upload_has_a_place_among_bulk_work_and_takes_none_of_others(app: Application) -> None:
     before, let_go = app.front.admission, asyncio.Event()
-    app.front.admission = Admission({one: Limits(1, 0, 1, 0) for one in Class if one is not Class.OPEN})
+    app.front.admission = Admission({one: Limits(1, 0, 1, 0) for one in RequestClass if one is not RequestClass.OPEN})
     parts = [FILE + b"x", b"\r\n--b--\r\n"]
 
     async def slow() -> Any:
@@ -175,7 +175,7 @@ async def test_an_upload_has_a_place_among_bulk_work_and_takes_none_of_others(ap
         return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
 
     first = asyncio.ensure_future(posted(app, UPLOAD, slow, FORM))
-    while not app.front.admission.crowds()["bulk"].running:
+    while not app.front.admission.loads()["bulk"].running:
         await asyncio.sleep(0)
 
     async def receive() -> dict[str, Any]:

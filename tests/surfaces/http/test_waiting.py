@@ -12,7 +12,7 @@ import pytest
 
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine, Workspace
-from recalld.surfaces.http.admission import LIMITS, Admission, Class, Limits
+from recalld.surfaces.http.admission import LIMITS, Admission, Limits, RequestClass
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.mcp.mount import Mcp
 
@@ -28,7 +28,9 @@ async def app(tmp_path: Path) -> AsyncIterator[Application]:
     async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none") as engine:
         settings = ServerConfig(request_deadline_s=2.0, wait_deadline_s=30.0)
         app = create_app(engine, settings, guests={"/mcp": Mcp})
-        app.front.admission = Admission({one: Limits(1, 1, 1, 1) for one in LIMITS} | {Class.WAIT: Limits(2, 0, 1, 0)})
+        app.front.admission = Admission(
+            {one: Limits(1, 1, 1, 1) for one in LIMITS} | {RequestClass.WAIT: Limits(2, 0, 1, 0)}
+        )
         yield app
         app.front.close()
 
@@ -41,7 +43,7 @@ async def http(app: Application) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def until_waiting(app: Application, count: int) -> None:
-    while app.front.admission.crowds()["wait"].running < count or app.front.admission.crowds()["capture"].running:
+    while app.front.admission.loads()["wait"].running < count or app.front.admission.loads()["ingest"].running:
         await asyncio.sleep(0.001)
 
 
@@ -84,8 +86,8 @@ async def test_a_wait_ends_at_its_own_deadline_and_the_work_goes_on(app: Applica
     late = await http.post("/api/v1/content/write", json=WRITE | {"timeout": 0.05}, headers=ANA)
     assert late.status_code == 504
     assert "the work goes on" in late.json()["error"]["message"]
-    crowds = app.front.admission.crowds()
-    assert all(crowd[:2] == (0, 0) for crowd in crowds.values())
+    loads = app.front.admission.loads()
+    assert all(load[:2] == (0, 0) for load in loads.values())
 
 
 async def test_a_wait_without_a_timeout_ends_at_the_servers(app: Application, http: httpx.AsyncClient) -> None:
@@ -127,12 +129,12 @@ async def test_one_who_gets_no_place_in_time_is_told_that_nothing_was_begun(
     short.front.admission = app.front.admission
     transport = httpx.ASGITransport(app=short)
     async with (
-        app.front.admission.entered(Class.RECALL, "cat"),
+        app.front.admission.slot(RequestClass.RECALL, "cat"),
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
     ):
         refused = await client.post("/api/v1/search/find", json={"query": "tea"}, headers=BOB)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-    assert "nothing was begun" in refused.json()["error"]["message"]
+    assert "nothing was started" in refused.json()["error"]["message"]
     short.front.close()
 
 
@@ -151,9 +153,9 @@ async def test_a_find_has_what_is_left_of_its_deadline_after_waiting_for_its_pla
     patient.front.admission = admission
     transport = httpx.ASGITransport(app=patient, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        async with admission.entered(Class.RECALL, "cat"):
+        async with admission.slot(RequestClass.RECALL, "cat"):
             asking = asyncio.ensure_future(client.post("/api/v1/search/find", json={"query": "tea"}, headers=BOB))
-            while not admission.crowds()["recall"].waiting:
+            while not admission.loads()["recall"].waiting:
                 await asyncio.sleep(0.001)
             await asyncio.sleep(0.05)
         await asking

@@ -17,7 +17,7 @@ from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine, Workspace
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.body import JSON_BYTES_MAX, VALUES_MAX
-from recalld.surfaces.http.budget import Budget
+from recalld.surfaces.http.memory_budget import MemoryBudget
 from recalld.surfaces.mcp.mount import Mcp
 
 NOTE = "viking://resources/note.md"
@@ -105,7 +105,7 @@ async def test_a_message_and_its_answer_count_while_they_are_in_memory(
 ) -> None:
     text = "tea and biscuits\n" * 20_000
     told(await http.post("/mcp", content=calls("write", uri=NOTE, content=text)))
-    app.front.memory = Budget(total=64 * 1024)
+    app.front.memory = MemoryBudget(total=64 * 1024)
     refused = [
         await http.post("/mcp", content=calls("write", uri=NOTE, content=text + "more")),
         await http.post("/mcp", content=calls("read", uris=NOTE)),
@@ -113,7 +113,7 @@ async def test_a_message_and_its_answer_count_while_they_are_in_memory(
     assert [(one.status_code, one.headers["retry-after"]) for one in refused] == [(503, "1")] * 2
     assert "memory" in refused[1].json()["error"]["message"]
     assert "recalld is" in told(await http.post("/mcp", content=calls("health")))
-    assert app.front.memory.held == 0
+    assert app.front.memory.reserved == 0
 
 
 async def test_a_large_answer_leaves_in_slices(app: Application, http: httpx.AsyncClient) -> None:
@@ -138,7 +138,7 @@ async def test_a_tool_ends_when_its_client_has_left(app: Application, monkeypatc
     sent = await exchanged(app, calls("find", query="x"), [began])
     assert ended.is_set()
     assert sent == []
-    assert app.front.memory.held == 0
+    assert app.front.memory.reserved == 0
 
 
 async def exchanged(app: Application, message: bytes, then_leaves: list[asyncio.Event]) -> list[Message]:

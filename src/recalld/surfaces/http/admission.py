@@ -1,8 +1,8 @@
-"""Who may come in now: limits on what runs and what waits, for each class of request and each caller.
+"""Admission control: limits on running and queued requests, per request class and per caller.
 
-Classes do not take each other's places, so no storm of questions keeps a message from being recorded. Within a class callers
-take turns and none holds more than a quarter of the places. Waiting for background work holds no place of a class that does
-work; it is counted in a class of its own.
+Each class has its own slots, so a burst of searches cannot starve writes. Within a class callers are served in turn, and no
+caller holds more than a quarter of the slots. A request that waits for background work is counted in a class of its own and
+holds no slot of a class that does work.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import NamedTuple
 from recalld.domain.errors import Busy
 
 
-class Class(Enum):
-    """What a request is for. CAPTURE: messages and writes; RECALL: questions and reading; BULK: imports, uploads and packs;
-    WAIT: waiting for background work; ADMIN: the rest; OPEN: never kept waiting (health, metrics)."""
+class RequestClass(Enum):
+    """What a request is for. INGEST: messages and writes; RECALL: searches and reads; BULK: imports, uploads and packs;
+    WAIT: waiting for background work; ADMIN: the rest; OPEN: not limited (health, metrics)."""
 
-    CAPTURE = "capture"
+    INGEST = "ingest"
     RECALL = "recall"
     BULK = "bulk"
     ADMIN = "admin"
@@ -32,8 +32,8 @@ class Class(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``running_max`` requests run, ``caller_running_max`` of one caller at most; ``waiting_max`` wait for their turn,
-    ``caller_waiting_max`` of one caller at most. So that no caller can hold a class alone, the share of one is a quarter."""
+    """At most ``running_max`` requests run, ``caller_running_max`` of one caller; at most ``waiting_max`` are queued,
+    ``caller_waiting_max`` of one caller. The share of one caller is a quarter, so no caller fills a class alone."""
 
     running_max: int
     waiting_max: int
@@ -42,11 +42,11 @@ class Limits:
 
 
 LIMITS = {
-    Class.CAPTURE: Limits(256, 512, 64, 192),
-    Class.RECALL: Limits(256, 256, 64, 64),
-    Class.BULK: Limits(32, 128, 8, 56),
-    Class.ADMIN: Limits(64, 128, 16, 48),
-    Class.WAIT: Limits(256, 0, 64, 0),
+    RequestClass.INGEST: Limits(256, 512, 64, 192),
+    RequestClass.RECALL: Limits(256, 256, 64, 64),
+    RequestClass.BULK: Limits(32, 128, 8, 56),
+    RequestClass.ADMIN: Limits(64, 128, 16, 48),
+    RequestClass.WAIT: Limits(256, 0, 64, 0),
 }
 RETRY_AFTER_S = 1.0
 _BULK = ("resources", "pack", "snapshot")
@@ -56,46 +56,46 @@ _READS = ("search", "tasks", *_RECORDS)
 _WAITS = ("/api/v1/system/wait",)
 
 
-def class_of(method: str, path: str) -> Class:
-    """What a route is for, told from its method and its path's pattern."""
+def request_class(method: str, path: str) -> RequestClass:
+    """The class of a route, from its method and its path pattern."""
     group = path.split("/")[3] if path.startswith("/api/v1/") else ""
     if not group:
-        return Class.OPEN
+        return RequestClass.OPEN
     if path in _WAITS:
-        return Class.WAIT
+        return RequestClass.WAIT
     if path in _BULK_PATHS or (group in _BULK and method != "GET"):
-        return Class.BULK
+        return RequestClass.BULK
     if group == "search" or path.endswith("/find") or (method == "GET" and group in (*_READS, *_BULK)):
-        return Class.RECALL
-    return Class.CAPTURE if group in _RECORDS else Class.ADMIN
+        return RequestClass.RECALL
+    return RequestClass.INGEST if group in _RECORDS else RequestClass.ADMIN
 
 
-class Crowd(NamedTuple):
-    """How full a class is, and how many were sent away since the start."""
+class Load(NamedTuple):
+    """Requests of a class that run and that are queued now, and the number rejected since the start."""
 
     running: int
     waiting: int
-    refused: int
+    rejected: int
 
 
-class Place:
-    """What a request holds while it runs. Leaving is idempotent: a request that goes on to wait for background work leaves
-    early, since waiting needs no place."""
+class Slot:
+    """A slot that a running request holds. ``release`` is idempotent: a request that goes on to wait for background work
+    releases its slot early, since waiting needs none."""
 
-    def __init__(self, leave: Callable[[], None] | None = None) -> None:
-        self._leave = leave
+    def __init__(self, release: Callable[[], None] | None = None) -> None:
+        self._release = release
 
-    def leave(self) -> None:
-        """Give the place to the next request."""
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
+    def release(self) -> None:
+        """Pass the slot to the next queued request."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
 
 
-class Gate:
-    """One class's admission. All on one loop, so nothing needs a lock.
+class ConcurrencyLimiter:
+    """Limits one class. All calls come from one event loop, so no lock is needed.
 
-    Invariant: while a place is free, whoever waits has its caller's share in use.
+    Invariant: while a slot is free, every queued request belongs to a caller that has its full share in use.
     """
 
     def __init__(self, name: str, limits: Limits) -> None:
@@ -103,38 +103,38 @@ class Gate:
         self._limits = limits
         self._running: dict[str, int] = {}
         self._total = 0
-        self._refused = 0
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        self._count = 0
+        self._rejected = 0
+        self._waiters: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting = 0
 
     @property
-    def crowd(self) -> Crowd:
-        """See ``Crowd``."""
-        return Crowd(self._total, self._count, self._refused)
+    def load(self) -> Load:
+        """See ``Load``."""
+        return Load(self._total, self._waiting, self._rejected)
 
     @asynccontextmanager
-    async def entered(self, caller: str, within_s: float | None = None) -> AsyncIterator[Place]:
-        """Hold a place while the block runs, after waiting for it no longer than ``within_s``.
+    async def slot(self, caller: str, within_s: float | None = None) -> AsyncIterator[Slot]:
+        """Hold a slot while the block runs, after waiting for it at most ``within_s``.
 
-        Raises ``Busy``: see ``enter``.
+        Raises ``Busy``: see ``acquire``.
         """
-        place = await self.enter(caller, within_s)
+        slot = await self.acquire(caller, within_s)
         try:
-            yield place
+            yield slot
         finally:
-            place.leave()
+            slot.release()
 
-    async def enter(self, caller: str, within_s: float | None = None) -> Place:
-        """A place, held until it is left, after waiting for it no longer than ``within_s``.
+    async def acquire(self, caller: str, within_s: float | None = None) -> Slot:
+        """Return a slot to be released by the caller, after waiting for it at most ``within_s``.
 
-        Raises ``Busy`` at once when too many wait already, and when no place came free in time: nothing has begun then.
+        Raises ``Busy`` at once when the queue is full, and when no slot became free in time. No work was started then.
         """
         if self._is_free_for(caller):
             self._take(caller)
         else:
-            self._check(caller)
+            self._check_queue(caller)
             await self._wait(caller, within_s)
-        return Place(lambda: self._leave(caller))
+        return Slot(lambda: self._release(caller))
 
     def _is_free_for(self, caller: str) -> bool:
         limits = self._limits
@@ -144,49 +144,49 @@ class Gate:
         self._total += 1
         self._running[caller] = self._running.get(caller, 0) + 1
 
-    def _check(self, caller: str) -> None:
-        mine = len(self._waiting.get(caller, ()))
+    def _check_queue(self, caller: str) -> None:
+        mine = len(self._waiters.get(caller, ()))
         if mine >= self._limits.caller_waiting_max:
-            self._refused += 1
+            self._rejected += 1
             raise Busy(
-                f"{mine + self._running.get(caller, 0)} {self._name} requests of this caller are under way",
+                f"{mine + self._running.get(caller, 0)} {self._name} requests of this caller are in progress",
                 retry_after_s=RETRY_AFTER_S,
                 code="RESOURCE_EXHAUSTED",
             )
-        if self._count >= self._limits.waiting_max:
-            self._refused += 1
-            raise Busy(f"{self._count} {self._name} requests wait already", retry_after_s=RETRY_AFTER_S)
+        if self._waiting >= self._limits.waiting_max:
+            self._rejected += 1
+            raise Busy(f"too many queued {self._name} requests ({self._waiting})", retry_after_s=RETRY_AFTER_S)
 
     async def _wait(self, caller: str, within_s: float | None) -> None:
         try:
             async with asyncio.timeout(within_s) as limit:
-                await self._turn(caller)
+                await self._wait_for_slot(caller)
         except TimeoutError:
             if not limit.expired():
                 raise
-            self._refused += 1
+            self._rejected += 1
             raise Busy(
-                f"no place among the {self._name} requests came free in {within_s:g} s",
-                remedy=f"nothing was begun; retry in {RETRY_AFTER_S:g} s",
+                f"no slot for {self._name} requests became free in {within_s:g} s",
+                remedy=f"nothing was started; retry in {RETRY_AFTER_S:g} s",
                 retry_after_s=RETRY_AFTER_S,
             ) from None
 
-    async def _turn(self, caller: str) -> None:
-        """Wait until a place is handed over."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(caller, deque()).append(turn)
-        self._count += 1
+    async def _wait_for_slot(self, caller: str) -> None:
+        """Return once a slot has been handed over."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(caller, deque()).append(waiter)
+        self._waiting += 1
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._leave(caller)  # the place was handed over at the moment of leaving
+            if waiter.done() and not waiter.cancelled():
+                self._release(caller)  # the slot was handed over in the moment of the cancellation
             else:
-                self._forget(caller, turn)
+                self._remove_waiter(caller, waiter)
             raise
 
-    def _leave(self, caller: str) -> None:
-        """Give a place back, and hand over what is free."""
+    def _release(self, caller: str) -> None:
+        """Free a slot and hand free slots over."""
         self._total -= 1
         self._running[caller] -= 1
         if not self._running[caller]:
@@ -194,42 +194,42 @@ class Gate:
         self._hand_over()
 
     def _hand_over(self) -> None:
-        """Give free places to the callers who wait, in turns; callers whose share is in use are passed over."""
-        while (caller := next((c for c in self._waiting if self._is_free_for(c)), None)) is not None:
-            turns = self._waiting.pop(caller)
-            turn = turns.popleft()
-            if turns:
-                self._waiting[caller] = turns  # behind the others
-            self._count -= 1
-            if not turn.done():
+        """Give free slots to the callers in the queue in turn. Callers that use their full share are skipped."""
+        while (caller := next((c for c in self._waiters if self._is_free_for(c)), None)) is not None:
+            waiters = self._waiters.pop(caller)
+            waiter = waiters.popleft()
+            if waiters:
+                self._waiters[caller] = waiters  # behind the others
+            self._waiting -= 1
+            if not waiter.done():
                 self._take(caller)
-                turn.set_result(None)
+                waiter.set_result(None)
 
-    def _forget(self, caller: str, turn: asyncio.Future[None]) -> None:
-        turns = self._waiting.get(caller)
-        if turns is not None and turn in turns:
-            turns.remove(turn)
-            self._count -= 1
-            if not turns:
-                del self._waiting[caller]
+    def _remove_waiter(self, caller: str, waiter: asyncio.Future[None]) -> None:
+        waiters = self._waiters.get(caller)
+        if waiters is not None and waiter in waiters:
+            waiters.remove(waiter)
+            self._waiting -= 1
+            if not waiters:
+                del self._waiters[caller]
 
 
 class Admission:
-    """The gates of all classes."""
+    """The limiters of all classes."""
 
-    def __init__(self, limits: Mapping[Class, Limits] = LIMITS) -> None:
-        self._gates = {one: Gate(one.value, most) for one, most in limits.items()}
+    def __init__(self, limits: Mapping[RequestClass, Limits] = LIMITS) -> None:
+        self._limiters = {kind: ConcurrencyLimiter(kind.value, bounds) for kind, bounds in limits.items()}
 
-    def entered(self, one: Class, caller: str, within_s: float | None = None) -> AbstractAsyncContextManager[Place]:
-        """A place for a request of this class. Raises ``Busy``; see ``Gate.entered``."""
-        gate = self._gates.get(one)
-        return nullcontext(Place()) if gate is None else gate.entered(caller, within_s)
+    def slot(self, kind: RequestClass, caller: str, within_s: float | None = None) -> AbstractAsyncContextManager[Slot]:
+        """A slot for a request of this class. Raises ``Busy``; see ``ConcurrencyLimiter.slot``."""
+        limiter = self._limiters.get(kind)
+        return nullcontext(Slot()) if limiter is None else limiter.slot(caller, within_s)
 
-    async def enter(self, one: Class, caller: str, within_s: float | None = None) -> Place:
-        """The same, held until it is left."""
-        gate = self._gates.get(one)
-        return Place() if gate is None else await gate.enter(caller, within_s)
+    async def acquire(self, kind: RequestClass, caller: str, within_s: float | None = None) -> Slot:
+        """A slot that the caller releases. Raises ``Busy``; see ``ConcurrencyLimiter.acquire``."""
+        limiter = self._limiters.get(kind)
+        return Slot() if limiter is None else await limiter.acquire(caller, within_s)
 
-    def crowds(self) -> dict[str, Crowd]:
-        """How full every class is."""
-        return {one.value: gate.crowd for one, gate in self._gates.items()}
+    def loads(self) -> dict[str, Load]:
+        """The load of every class, by its name."""
+        return {kind.value: limiter.load for kind, limiter in self._limiters.items()}

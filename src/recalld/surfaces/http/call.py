@@ -22,9 +22,9 @@ from recalld.infra.offload import Pool
 from recalld.rules.address import resolve
 from recalld.rules.roles import check_root_key
 from recalld.surfaces.http.admission import Admission
-from recalld.surfaces.http.budget import Budget
 from recalld.surfaces.http.caller import Identity, dev_caller, key_caller, key_of, standing, trusted_caller
 from recalld.surfaces.http.connections import Connections
+from recalld.surfaces.http.memory_budget import MemoryBudget
 from recalld.surfaces.http.tally import Tally
 from recalld.surfaces.http.tickets import Ticket, Tickets, worthless
 from recalld.surfaces.http.uploads import UploadQuota
@@ -65,7 +65,7 @@ class Front:
     tally: Tally = field(default_factory=Tally)
     tickets: Tickets = field(default_factory=Tickets)
     admission: Admission = field(default_factory=Admission)
-    memory: Budget = field(default_factory=Budget)
+    memory: MemoryBudget = field(default_factory=MemoryBudget)
     connections: Connections | None = None
     uploads: UploadQuota = field(init=False)
 

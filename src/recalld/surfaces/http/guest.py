@@ -13,16 +13,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recalld.domain.errors import Invalid, RecalldError
 from recalld.infra.background import CancelledBy
-from recalld.surfaces.http.admission import Class
+from recalld.surfaces.http.admission import RequestClass
 from recalld.surfaces.http.body import read_body, read_json
-from recalld.surfaces.http.budget import Held
 from recalld.surfaces.http.call import Call, Front
 from recalld.surfaces.http.crossorigin import base_url
 from recalld.surfaces.http.errors import of_error
+from recalld.surfaces.http.lifetime import SMALL_BYTES, RequestLifetime, RequestPolicy
+from recalld.surfaces.http.memory_budget import MemoryReservation
 from recalld.surfaces.http.reply import JsonBytes
 from recalld.surfaces.http.route import LOOK_AFTER_S
 from recalld.surfaces.http.uploads import open_upload
-from recalld.surfaces.http.visit import SMALL_BYTES, Terms, Visit
 
 if TYPE_CHECKING:
     from recalld.app.engine import Engine, Workspace
@@ -52,18 +52,18 @@ class HttpContext:
         Raises ``Invalid`` and ``Busy`` before anything was sent.
         """
         caller = workspace.caller
-        with self._front.memory.holding(f"{caller.account}/{caller.user}") as held:
+        with self._front.memory.reservation(f"{caller.account}/{caller.user}") as memory:
             try:
-                message = await self._message(scope, receive, held)
+                message = await self._message(scope, receive, memory)
                 response = await self._answered(scope, receive, message, answer)
             except ClientDisconnect:
                 return  # nobody is left to be told
             if len(response.body) > SMALL_BYTES:
-                held.take(len(response.body))
+                memory.reserve(len(response.body))
             await response(scope, receive, send)
 
-    async def _message(self, scope: Scope, receive: Receive, held: Held) -> bytes:
-        data = await read_body(Request(scope, receive), counted=held.take)
+    async def _message(self, scope: Scope, receive: Receive, memory: MemoryReservation) -> bytes:
+        data = await read_body(Request(scope, receive), counted=memory.reserve)
         if not data.strip():
             return data
         text, value = await read_json(data, self._front.codec)
@@ -107,22 +107,22 @@ class HttpContext:
         return f"{base_url(scope, self._front.settings)}/api/v1/resources/temp_upload?token={token}"
 
     @asynccontextmanager
-    async def place(self, workspace: Workspace, kind: str, waits: bool) -> AsyncIterator[None]:
-        """A place among the requests of a class (a ``Class``'s value) while the block runs, under their deadline if it is not
-        to wait for background work. Raises ``Busy`` where none is free."""
+    async def slot(self, workspace: Workspace, kind: str, waits: bool) -> AsyncIterator[None]:
+        """Hold a slot of a request class (``kind``: the value of a ``RequestClass``) while the block runs, under the deadline of
+        requests, or with ``waits`` under that of background work. Raises ``Busy`` when no slot is free."""
         caller, settings = workspace.caller, self._front.settings
-        recalls = Class(kind) is Class.RECALL
-        terms = Terms(
+        recalls = RequestClass(kind) is RequestClass.RECALL
+        policy = RequestPolicy(
             f"mcp.{kind}",
-            Class(kind),
+            RequestClass(kind),
             admission_s=settings.recall_deadline_s / 2 if recalls else settings.request_deadline_s,
             deadline_s=settings.request_deadline_s,
             wait_s=settings.wait_deadline_s,
             changes=not recalls,
         )
         async with (
-            Visit(self._front.admission, terms) as visit,
-            visit.working(f"{caller.account}/{caller.user}", waits=waits),
+            RequestLifetime(self._front.admission, policy) as lifetime,
+            lifetime.running(f"{caller.account}/{caller.user}", waits=waits),
         ):
             yield
 

@@ -64,20 +64,20 @@ def _requests(out: Exposition, tally: Tally) -> None:
 
 
 def _admission(out: Exposition, admission: Admission) -> None:
-    crowds = admission.crowds()
+    loads = admission.loads()
     out.gauge(
         "recalld_admission",
-        "Requests of a class that run and that wait to be let in.",
+        "Requests of a class that run and that are queued.",
         [
             ({"class": name, "state": state}, count)
-            for name, crowd in crowds.items()
-            for state, count in (("running", crowd.running), ("waiting", crowd.waiting))
+            for name, load in loads.items()
+            for state, count in (("running", load.running), ("waiting", load.waiting))
         ],
     )
     out.counter(
         "recalld_admission_refused_total",
-        "Requests sent away because too many were there.",
-        [({"class": name}, crowd.refused) for name, crowd in crowds.items()],
+        "Requests rejected because too many were running and queued.",
+        [({"class": name}, load.rejected) for name, load in loads.items()],
     )
 
 

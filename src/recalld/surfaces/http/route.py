@@ -22,13 +22,13 @@ from starlette.types import Receive, Scope, Send
 from recalld.app.config import ServerConfig
 from recalld.domain.errors import RecalldError
 from recalld.infra.background import CancelledBy
-from recalld.surfaces.http.admission import Class, class_of
+from recalld.surfaces.http.admission import RequestClass, request_class
 from recalld.surfaces.http.body import check_media_type, decode_at_once, decode_json, read_body
 from recalld.surfaces.http.call import ROUTE, Call, Front, fresh_id
 from recalld.surfaces.http.errors import invalid_parameters, of_error
+from recalld.surfaces.http.lifetime import RequestLifetime, RequestPolicy
 from recalld.surfaces.http.models.envelope import Told
 from recalld.surfaces.http.reply import JsonBytes, failure, success
-from recalld.surfaces.http.visit import Terms, Visit
 
 
 class Deadline(Enum):
@@ -92,56 +92,56 @@ class Handling:
         self._verb = verb
         self._front = front
         self._arguments = Arguments(verb.handler)
-        self._terms = _terms(verb, front.settings)
+        self._policy = _policy(verb, front.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         scope[ROUTE] = self._verb.path
         call = Call(scope, receive, front=self._front, with_peer=self._verb.peer)
-        async with Visit(self._front.admission, self._terms) as visit:
+        async with RequestLifetime(self._front.admission, self._policy) as lifetime:
             try:
-                response = await self._answer(call, visit, started)
-                visit.hold(len(response.body) if isinstance(response, JsonBytes) else 0)
+                response = await self._answer(call, lifetime, started)
+                lifetime.reserve(len(response.body) if isinstance(response, JsonBytes) else 0)
             except RecalldError as error:
                 response = failure(*of_error(error))
             except ClientDisconnect:
                 return  # nobody is left to be told
-            # Sent while the place is held: who reads slowly takes from their own share.
+            # Sent while the slot is held: a slow reader uses up its own share.
             await response(scope, receive, send)
 
-    async def _answer(self, call: Call, visit: Visit, started: float) -> Response:
+    async def _answer(self, call: Call, lifetime: RequestLifetime, started: float) -> Response:
         if not self._verb.open:
             await self._front.opened()
-            await self._identify(call, visit)  # a bad identity is refused before the body is read
-            visit.count(self._front.memory, _who(call, self._verb))
+            await self._identify(call, lifetime)  # a bad identity is refused before the body is read
+            lifetime.track_memory(self._front.memory, _who(call, self._verb))
         typed = not self._verb.reads and check_media_type(call)
-        arguments, body = await self._arguments.of(call, visit, typed=typed)
+        arguments, body = await self._arguments.of(call, lifetime, typed=typed)
         if self._verb.reads:  # and hears of a client who left by itself
-            return await self._handled(call, visit, arguments, body, started)
+            return await self._handled(call, lifetime, arguments, body, started)
         with CancelledBy(lambda: _left(call), LOOK_AFTER_S) as gone:
             try:
-                return await self._handled(call, visit, arguments, body, started)
+                return await self._handled(call, lifetime, arguments, body, started)
             except asyncio.CancelledError:
                 if not gone.fired:
                     raise
         await gone.forgive()
         raise ClientDisconnect
 
-    async def _identify(self, call: Call, visit: Visit) -> None:
+    async def _identify(self, call: Call, lifetime: RequestLifetime) -> None:
         token = call.query_params.get("token", "") if self._verb.ticket else ""
         if token:
-            await visit.prepared(call.identify_by_ticket(token, sending=self._verb.ticket == "send"))
+            await lifetime.prepare(call.identify_by_ticket(token, sending=self._verb.ticket == "send"))
         elif call.looks_up:
-            await visit.prepared(call.identify())
+            await lifetime.prepare(call.identify())
         else:
             await call.identify()
 
     async def _handled(
-        self, call: Call, visit: Visit, arguments: dict[str, Any], body: BaseModel | None, started: float
+        self, call: Call, lifetime: RequestLifetime, arguments: dict[str, Any], body: BaseModel | None, started: float
     ) -> Response:
         asked = body if body is not None else arguments.get("query")
         waits = bool(getattr(asked, "wait", False))
-        async with visit.working(_who(call, self._verb), waits=waits):
+        async with lifetime.running(_who(call, self._verb), waits=waits):
             result = await self._verb.handler(call, **arguments)
             if isinstance(result, Response):
                 result.headers.update(call.answer_headers)
@@ -152,15 +152,15 @@ class Handling:
             )
 
 
-def _terms(verb: Verb, settings: ServerConfig) -> Terms:
-    kind = Class.OPEN if verb.open else class_of(verb.method, verb.path)
+def _policy(verb: Verb, settings: ServerConfig) -> RequestPolicy:
+    kind = RequestClass.OPEN if verb.open else request_class(verb.method, verb.path)
     deadlines = {
         Deadline.RECALL: settings.recall_deadline_s * _RECALL_GRACE,
         Deadline.REQUEST: settings.request_deadline_s,
         Deadline.NONE: None,
     }
     recall = verb.deadline is Deadline.RECALL
-    return Terms(
+    return RequestPolicy(
         verb.operation,
         kind,
         # A find needs the other half for its work.
@@ -205,7 +205,9 @@ class Arguments:
                 options = get_args(hint) or (hint,)
                 self._body = (name, options[0], len(options) > 1)
 
-    async def of(self, call: Call, visit: Visit, *, typed: bool = False) -> tuple[dict[str, Any], BaseModel | None]:
+    async def of(
+        self, call: Call, lifetime: RequestLifetime, *, typed: bool = False
+    ) -> tuple[dict[str, Any], BaseModel | None]:
         """Arguments by name, and the body among them. ``typed``: its headers told of a body, and its type is one that is read.
         Raises ``Invalid`` with every problem listed."""
         values: dict[str, Any] = {name: call.path_params[name] for name in self._path}
@@ -215,13 +217,13 @@ class Arguments:
         if self._body is None:
             return values, None
         name, model, optional = self._body
-        data = await read_body(call, counted=visit.hold)
-        visit.arrived()
+        data = await read_body(call, counted=lifetime.reserve)
+        lifetime.received()
         if not typed:
             check_media_type(call, has_body=bool(data))
         done, given = decode_at_once(data) if data.strip() else (True, None)
         if not done:
-            given = await visit.prepared(decode_json(data, call.front.codec))
+            given = await lifetime.prepare(decode_json(data, call.front.codec))
         if given is None and optional:
             return values, None
         body = _fit(model, given if data.strip() else {}, "body")

@@ -21,8 +21,7 @@ class Desk:
     ``opened`` None: the agent is on this machine, so paths are read from its disk and there are no uploads.
     ``ticket``: makes an address from which a file can be fetched once without a key (None: there is no server).
     ``upload_ticket``: makes an address where a file can be sent once without a key, to be imported as it says.
-    ``place``: holds a place among the server's requests of a class while a tool runs, without end if it is
-    to wait (on stdio there is nobody else).
+    ``slot``: holds a slot of a request class while a tool runs (on stdio there are no other requests).
     """
 
     engine: Engine
@@ -30,7 +29,7 @@ class Desk:
     opened: Callable[[str], Awaitable[tuple[Path, str]]] | None = None
     ticket: Callable[[str], str] | None = None
     upload_ticket: Callable[[Mapping[str, Any]], str] | None = None
-    place: Callable[[str, bool], AbstractAsyncContextManager[None]] = lambda _, __: nullcontext()
+    slot: Callable[[str, bool], AbstractAsyncContextManager[None]] = lambda _, __: nullcontext()
 
 
 def later(what: str, remedy: str) -> RecalldError:

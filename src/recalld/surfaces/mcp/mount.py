@@ -54,8 +54,8 @@ class HttpContext(Protocol):
         """Where a file can be sent once without a key, to be imported as ``wish`` says."""
         ...
 
-    def place(self, workspace: Workspace, kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
-        """A place among the requests of a class, under their deadline if it is not to wait. Entering it raises ``Busy``."""
+    def slot(self, workspace: Workspace, kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
+        """Hold a slot of a request class, under the deadline of requests unless ``waits``. Entering it raises ``Busy``."""
         ...
 
     async def off_loop(self, work: Callable[[], Any]) -> Any:
@@ -98,10 +98,10 @@ class Mcp:
         def upload_ticket(wish: Mapping[str, Any]) -> str:
             return self._context.upload_ticket(scope, workspace, wish)
 
-        def place(kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
-            return self._context.place(workspace, kind, waits)
+        def slot(kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
+            return self._context.slot(workspace, kind, waits)
 
-        return Desk(engine, workspace, opened, ticket, upload_ticket, place)
+        return Desk(engine, workspace, opened, ticket, upload_ticket, slot)
 
     def _refused(self, error: RecalldError, code: int) -> Response:
         status, headers = self._context.refusal(error)

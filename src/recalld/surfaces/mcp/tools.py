@@ -15,8 +15,7 @@ from .desk import Desk
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool: what it takes and what it runs; its description is the run's docstring. ``kind``: the class of requests among
-    which it has its place."""
+    """A tool: what it takes and what it runs; its description is the run's docstring. ``kind``: its request class."""
 
     kind: str
     name: str
@@ -35,20 +34,20 @@ TOOLS: tuple[Tool, ...] = (
     Tool("recall", "read", args.Read, recall.read),
     Tool("recall", "list", args.List, recall.list_),
     Tool("recall", "tree", args.Tree, recall.tree),
-    Tool("capture", "remember", args.Remember, change.remember),
-    Tool("capture", "write", args.Write, change.write),
-    Tool("capture", "edit", args.Edit, change.edit),
+    Tool("ingest", "remember", args.Remember, change.remember),
+    Tool("ingest", "write", args.Write, change.write),
+    Tool("ingest", "edit", args.Edit, change.edit),
     Tool("bulk", "add_resource", args.AddResource, change.add_resource),
-    Tool("capture", "add_skill", args.AddSkill, skills.add_skill),
+    Tool("ingest", "add_skill", args.AddSkill, skills.add_skill),
     Tool("recall", "download", args.Download, fetch.download),
     Tool("open", "list_watches", args.Nothing, change.list_watches),
     Tool("open", "cancel_watch", args.CancelWatch, change.cancel_watch),
     Tool("recall", "grep", args.Grep, recall.grep),
     Tool("recall", "glob", args.Glob, recall.glob),
-    Tool("capture", "forget", args.Forget, change.forget),
+    Tool("ingest", "forget", args.Forget, change.forget),
     Tool("recall", "history", args.History, past.history),
-    Tool("capture", "undo", args.Undo, past.undo),
-    Tool("capture", "restore", args.Restore, past.restore),
+    Tool("ingest", "undo", args.Undo, past.undo),
+    Tool("ingest", "restore", args.Restore, past.restore),
     Tool("open", "health", args.Nothing, recall.health),
 )
 _BY_NAME = {tool.name: tool for tool in TOOLS}
@@ -61,7 +60,7 @@ async def call(desk: Desk, name: str, given: dict[str, Any]) -> tuple[str, bool]
         if tool is None:
             raise Invalid(f"there is no tool {name[:80]!r}", remedy="tools/list names them")
         asked = args.checked(tool.takes, given)
-        async with desk.place(tool.kind, getattr(asked, "wait", False)):
+        async with desk.slot(tool.kind, getattr(asked, "wait", False)):
             return await tool.run(desk, asked), False
     except RecalldError as error:
         return f"Error [{error.code}]: {error}", True

@@ -1,4 +1,4 @@
-"""A tool has its place among the server's requests: one too many is told at once, and none runs without end."""
+"""A tool holds a slot of the server's requests: one too many is rejected at once, and each has a deadline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine, Workspace
-from recalld.surfaces.http.admission import LIMITS, Admission, Class, Limits
+from recalld.surfaces.http.admission import LIMITS, Admission, Limits, RequestClass
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.mcp.mount import Mcp
 from recalld.surfaces.mcp.tools import TOOLS
@@ -49,13 +49,13 @@ def never(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_tool_too_many_is_refused_and_other_classes_go_on(app: Application, never: None) -> None:
     there = [asyncio.ensure_future(call(app, FIND)) for _ in range(2)]
-    while app.front.admission.crowds()["recall"].waiting < 1:
+    while app.front.admission.loads()["recall"].waiting < 1:
         await asyncio.sleep(0.001)
     assert (await call(app, FIND)).startswith("Error [RESOURCE_EXHAUSTED]")
     assert "viking://resources/a.md" in await call(app, WRITE)
     assert [told.split(":")[0] for told in await asyncio.gather(*there)] == ["Error [DEADLINE_EXCEEDED]"] * 2
-    assert app.front.admission.crowds()["recall"][:2] == (0, 0)
+    assert app.front.admission.loads()["recall"][:2] == (0, 0)
 
 
 def test_every_tool_has_a_class() -> None:
-    assert {tool.kind for tool in TOOLS} <= {one.value for one in Class}
+    assert {tool.kind for tool in TOOLS} <= {one.value for one in RequestClass}

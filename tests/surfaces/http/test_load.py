@@ -1,4 +1,4 @@
-"""What a crowd and impatient clients meet at the routes."""
+"""Routes under load, and clients that go away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from recalld.surfaces.http import route
-from recalld.surfaces.http.admission import Admission, Class, Limits, class_of
+from recalld.surfaces.http.admission import Admission, Limits, RequestClass, request_class
 from recalld.surfaces.http.app import VERBS, Application
 from tests.surfaces.http.fake_engine import FakeEngine, FakeWorkspace
 from tests.surfaces.http.raw import posted
@@ -49,7 +49,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
 async def narrow(app: Application) -> AsyncIterator[Application]:
     """One request of each class at a time, one more may wait."""
     before = app.front.admission
-    app.front.admission = Admission({one: Limits(1, 1, 1, 1) for one in (Class.RECALL, Class.CAPTURE)})
+    app.front.admission = Admission({one: Limits(1, 1, 1, 1) for one in (RequestClass.RECALL, RequestClass.INGEST)})
     yield app
     app.front.admission = before
 
@@ -106,24 +106,24 @@ async def test_the_work_of_a_client_who_left_is_ended(
     left.set()
     assert await asking == 0
     assert slow.cut_off == 1
-    assert app.front.admission.crowds()["recall"][:2] == (0, 0)
+    assert app.front.admission.loads()["recall"][:2] == (0, 0)
 
 
 @pytest.mark.parametrize(
     ("route", "wanted"),
     [
-        ("POST /api/v1/sessions/{session_id}/messages", Class.CAPTURE),
-        ("POST /api/v1/search/search", Class.RECALL),
-        ("GET /api/v1/content/read", Class.RECALL),
-        ("POST /api/v1/resources", Class.BULK),
-        ("POST /api/v1/content/batch-write", Class.BULK),
-        ("GET /api/v1/observer/queue", Class.ADMIN),
-        ("GET /health", Class.OPEN),
-        ("GET /api/v1/tasks/{task_id}", Class.RECALL),
-        ("POST /api/v1/system/wait", Class.WAIT),
+        ("POST /api/v1/sessions/{session_id}/messages", RequestClass.INGEST),
+        ("POST /api/v1/search/search", RequestClass.RECALL),
+        ("GET /api/v1/content/read", RequestClass.RECALL),
+        ("POST /api/v1/resources", RequestClass.BULK),
+        ("POST /api/v1/content/batch-write", RequestClass.BULK),
+        ("GET /api/v1/observer/queue", RequestClass.ADMIN),
+        ("GET /health", RequestClass.OPEN),
+        ("GET /api/v1/tasks/{task_id}", RequestClass.RECALL),
+        ("POST /api/v1/system/wait", RequestClass.WAIT),
     ],
 )
-def test_a_route_has_the_class_of_what_it_is_for(route: str, wanted: Class) -> None:
+def test_a_route_has_the_class_of_what_it_is_for(route: str, wanted: RequestClass) -> None:
     method, path = route.split()
     assert any((verb.method, verb.path) == (method, path) for verb in VERBS)
-    assert class_of(method, path) is wanted
+    assert request_class(method, path) is wanted
