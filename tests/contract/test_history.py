@@ -222,7 +222,7 @@ async def test_a_crowd_that_reads_the_past_is_told_to_wait(
     harness: LedgerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await harness.do(put("resources/a.md"))
-    monkeypatch.setattr(reading, "FOLDS_WAITING_MAX", 1)
+    monkeypatch.setattr(reading, "REPLAYS_WAITING_MAX", 1)
     one = past(harness)
     told = await asyncio.gather(*(files_at(one, 3) for _ in range(4)), return_exceptions=True)
     assert [isinstance(answer, Busy) for answer in told] == [False, False, False, True]

@@ -228,7 +228,7 @@ async def test_removed_directories_do_not_hide_stale_ones(
     harness: LedgerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    monkeypatch.setattr(background_queries, "STALE_LOOKED_AT", 5)
+    monkeypatch.setattr(background_queries, "STALE_SCANNED_MAX", 5)
     await harness.do(*(put(f"resources/old/{n}/a.md") for n in range(20)))
     await harness.do(Remove(at("resources/old"), recursive=True))
     await harness.do(put("resources/new/a.md"))

@@ -91,7 +91,7 @@ async def _seen(tenant: Tenant, actor: int) -> State:
     return state
 
 
-def _told(actor: int, state: State) -> State:
+def _translated_errors(actor: int, state: State) -> State:
     files = {name: text_of(actor, number) for name, number in state["files"].items()}
     return {**state, "files": files, "next": 0}
 
@@ -108,7 +108,7 @@ async def _after(folder: Path, states: list[State], told: _Round) -> tuple[list[
                 state, count = applied(state, steps), count + 1
             seen = await _seen(ledger.tenant(CALLER), actor)
             possible = [state, *([applied(state, told.begun[actor])] if actor in told.begun else [])]
-            match = [s for s in possible if _told(actor, s) == seen]
+            match = [s for s in possible if _translated_errors(actor, s) == seen]
             assert match, f"actor {actor}: {seen} is none of {possible}"
             # Numbers are not used again, whether the last commit happened or not.
             found.append({**match[0], "next": possible[-1]["next"]})

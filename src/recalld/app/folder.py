@@ -18,7 +18,7 @@ def check_there(data: Path) -> None:
     except FileNotFoundError:
         empty = True
     except OSError as refused:
-        raise connection.unusable(data, refused) from refused
+        raise connection.data_dir_error(data, refused) from refused
     if empty:
         raise NotFound(f"there is no store in {data}", remedy="give its folder with --data")
 
@@ -28,9 +28,9 @@ def begin_new_store(data: Path) -> int:
 
     Raises ``Conflict`` if the database is there, or if another process has the folder open.
     """
-    lock = connection.hold(data)
+    lock = connection.lock_data_dir(data)
     try:
-        return data_dir.begin_again(data / FILE_NAME)
+        return data_dir.reset_data_dir(data / FILE_NAME)
     finally:
         os.close(lock)
 

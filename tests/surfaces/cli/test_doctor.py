@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import pytest
 
-from recalld.adapters.sqlite.database.connection import hold
+from recalld.adapters.sqlite.database.connection import lock_data_dir
 from recalld.app.engine import Engine
 from recalld.infra.offload import LoopThread
 from recalld.surfaces.cli.main import main
@@ -66,7 +66,7 @@ def test_a_store_that_is_well_is_counted(doctor: Doctor, store: Path) -> None:
 
 
 def test_a_store_in_use_is_a_warning(doctor: Doctor, store: Path) -> None:
-    lock = hold(store)
+    lock = lock_data_dir(store)
     code, found = doctor()
     os.close(lock)
     assert (code, found["store"]["level"]) == (0, "warn")

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import pytest
 
-from recalld.adapters.sqlite.database.connection import hold
+from recalld.adapters.sqlite.database.connection import lock_data_dir
 from recalld.app.engine import Engine
 from recalld.surfaces.cli.main import main
 
@@ -64,7 +64,7 @@ def test_for_people_it_says_what_helps(store: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_store_in_use_is_left_alone(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    held = hold(store)
+    held = lock_data_dir(store)
     try:
         code, told = fsck(store, capsys)
     finally:

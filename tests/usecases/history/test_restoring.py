@@ -56,7 +56,7 @@ async def test_a_restored_file_that_grew_can_be_removed_again_after_it_was_index
 async def test_a_restored_large_directory_can_be_removed_again_after_it_was_taken_back(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trash, "REVIVED_AT_ONCE", 2)
+    monkeypatch.setattr(trash, "RESTORED_INLINE_MAX", 2)
     for n in range(6):
         await harness.write(f"viking://resources/notes/n{n}.md", f"about herons {n}")
     await harness.settle()
@@ -88,7 +88,7 @@ async def test_what_was_looked_up_of_one_removal_cleans_nothing_of_the_next(harn
     await harness.engine.rm("viking://resources/d", recursive=True)
     ledger = harness.ports.ledger
     assert isinstance(ledger, SqliteLedger)
-    looked_up = await ledger.readers.read(lambda c: trash.dirty(c, 100))
+    looked_up = await ledger.readers.read(lambda c: trash.next_uncleaned(c, 100))
     assert looked_up is not None
     await harness.engine.facade(HistoryOperations).undo()
     await harness.engine.mv(kept, moved)

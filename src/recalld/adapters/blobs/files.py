@@ -101,8 +101,8 @@ class FileBlobs:
 
     def _put(self, data: bytes) -> str:
         hash_ = hashlib.sha256(data).hexdigest()
-        with _told(), self._locked(fcntl.LOCK_SH):
-            if self._renew(hash_):
+        with _translated_errors(), self._locked(fcntl.LOCK_SH):
+            if self._touch(hash_):
                 return hash_
             place = self._place(hash_)
             self._make_folders(place)
@@ -112,14 +112,14 @@ class FileBlobs:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                self._settle(temp, place)
+                self._publish(temp, place)
             except OSError:
                 temp.unlink(missing_ok=True)
                 raise
         return hash_
 
     def _put_file(self, path: Path) -> str:
-        with _told():
+        with _translated_errors():
             digest = hashlib.sha256()
             with path.open("rb") as file:
                 while block := file.read(BLOCK_BYTES):
@@ -127,7 +127,7 @@ class FileBlobs:
                 os.fsync(file.fileno())
             hash_ = digest.hexdigest()
             with self._locked(fcntl.LOCK_SH):
-                if self._renew(hash_):
+                if self._touch(hash_):
                     path.unlink()
                     return hash_
                 place = self._place(hash_)
@@ -135,10 +135,10 @@ class FileBlobs:
                 # Its age counts from here: an old upload must not be swept before a commit names it.
                 os.utime(path)
                 tighten(path)
-                self._settle(path, place)
+                self._publish(path, place)
         return hash_
 
-    def _renew(self, hash_: str) -> bool:
+    def _touch(self, hash_: str) -> bool:
         """True if it is there already; young again, so that no sweep takes it before its commit comes."""
         try:
             os.utime(self._place(hash_))
@@ -148,7 +148,7 @@ class FileBlobs:
         self._sync_folders(self._place(hash_))
         return True
 
-    def _settle(self, temp: Path, place: Path) -> None:
+    def _publish(self, temp: Path, place: Path) -> None:
         temp.replace(place)
         self._sync_folders(place)
 
@@ -217,7 +217,7 @@ class FileBlobs:
 
     def _set_aside(self, hashes: Sequence[str], before: float) -> int:
         moved = 0
-        with _told(), self._locked(fcntl.LOCK_EX):
+        with _translated_errors(), self._locked(fcntl.LOCK_EX):
             make_folder(self._aside)
             for hash_ in hashes:
                 place = self._place(hash_)
@@ -246,14 +246,14 @@ class FileBlobs:
         try:
             self._make_folders(place)
             os.utime(aside)
-            self._settle(aside, place)
+            self._publish(aside, place)
         except FileNotFoundError:
             return place.exists()  # another reader took it back
         return True
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     """A disk's refusal in our words."""
     try:
         yield

@@ -20,11 +20,11 @@ class MemoryBlobs:
 
     async def put(self, data: bytes) -> str:
         """See ``ports.blobs.Blobs``."""
-        return self._keep(data)
+        return self._store(data)
 
     async def put_file(self, path: Path) -> str:
         """See ``ports.blobs.Blobs``."""
-        return self._keep(_taken(path))
+        return self._store(_read_and_unlink(path))
 
     async def get(self, hash: str) -> bytes:
         """See ``ports.blobs.Blobs``."""
@@ -74,13 +74,13 @@ class MemoryBlobs:
         self._held.update({h: self._aside.pop(h) for h in found})
         return len(found)
 
-    def _keep(self, data: bytes) -> str:
+    def _store(self, data: bytes) -> str:
         hash_ = hashlib.sha256(data).hexdigest()
         self._held[hash_] = bytes(data)
         return hash_
 
 
-def _taken(path: Path) -> bytes:
+def _read_and_unlink(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as failed:

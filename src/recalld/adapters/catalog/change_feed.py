@@ -9,7 +9,7 @@ import apsw
 import numpy as np
 import orjson
 
-from recalld.adapters.sqlite.database.sql import only
+from recalld.adapters.sqlite.database.sql import fetch_one
 
 from .arrays import Column, Ids
 
@@ -84,14 +84,14 @@ class ChunkPage:
 
 def partitions_of(c: apsw.Connection, users: Sequence[tuple[str, str]]) -> dict[tuple[str, str], PartitionRow]:
     """The index spaces of (account, user), user "" for what the account shares; who has none is left out."""
-    found = orjson.loads(only(c, _PARTITIONS, (orjson.dumps(users).decode(),))[0])
+    found = orjson.loads(fetch_one(c, _PARTITIONS, (orjson.dumps(users).decode(),))[0])
     return {(account, user): PartitionRow(*row) for account, user, *row in found}
 
 
 def nodes_after(c: apsw.Connection, partition_id: int, seq: int, node: int) -> NodePage | None:
     """The next page of nodes in order of (seq, id) after this place; None at the end."""
     at = {"owner": partition_id, "seq": seq, "id": node, "most": PAGE_ROWS}
-    packed, named, tags, turn_names, there = only(c, _NODE_PAGE, at)
+    packed, named, tags, turn_names, there = fetch_one(c, _NODE_PAGE, at)
     if packed is None:
         return None
     return NodePage(
@@ -105,7 +105,7 @@ def nodes_after(c: apsw.Connection, partition_id: int, seq: int, node: int) -> N
 
 def chunks_after(c: apsw.Connection, partition_id: int, chunk: int) -> ChunkPage | None:
     """The next page of chunks with larger ids; None at the end."""
-    packed, said = only(c, _CHUNK_PAGE, {"owner": partition_id, "id": chunk, "most": PAGE_ROWS})
+    packed, said = fetch_one(c, _CHUNK_PAGE, {"owner": partition_id, "id": chunk, "most": PAGE_ROWS})
     if packed is None:
         return None
     columns = _numbers(packed, CHUNK_COLUMNS)
@@ -119,7 +119,7 @@ def chunks_after(c: apsw.Connection, partition_id: int, chunk: int) -> ChunkPage
 
 def existing_nodes(c: apsw.Connection, nodes: Sequence[int]) -> Column:
     """Which of these nodes have a row yet: removed ones keep theirs until they are purged."""
-    (packed,) = only(
+    (packed,) = fetch_one(
         c,
         "SELECT group_concat(n.id) FROM json_each(?) w JOIN node n ON n.id = w.value",
         (orjson.dumps(nodes).decode(),),

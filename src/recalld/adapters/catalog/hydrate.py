@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import orjson
 
-from recalld.adapters.sqlite.database.sql import node_at, only
+from recalld.adapters.sqlite.database.sql import fetch_one, node_at
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
 from recalld.ports.index import HitRecord
@@ -34,7 +34,7 @@ SELECT (SELECT json_group_array(json_array(start, parent, name, gone) ORDER BY s
 def hydrate(c: apsw.Connection, nodes: Sequence[int]) -> list[HitRecord]:
     """In the order given; nodes that are gone, or below something gone, are left out."""
     wanted = orjson.dumps(list(dict.fromkeys(nodes))).decode()
-    above, rows = only(c, _HIT_RECORDS, (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX))
+    above, rows = fetch_one(c, _HIT_RECORDS, (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX))
     account, paths = _paths(orjson.loads(above))
     message_nodes: dict[Uri, int] = {}
     found: dict[int, HitRecord] = {}

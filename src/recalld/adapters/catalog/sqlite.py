@@ -11,7 +11,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from recalld.adapters.sqlite.database.sql import node_at, only
+from recalld.adapters.sqlite.database.sql import fetch_one, node_at
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.query import Query
@@ -281,4 +281,4 @@ def _document(c: apsw.Connection, caller: Caller, top: Uri) -> int:
     """The imported document that the original keeps at an address where nothing is, 0 if there is none."""
     other = document_at(top)
     node = node_at(c, caller.account, other.parts) if other is not None else 0
-    return node if node and only(c, _IMPORTED, (node,))[0] else 0
+    return node if node and fetch_one(c, _IMPORTED, (node,))[0] else 0

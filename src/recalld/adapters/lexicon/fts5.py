@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from recalld.adapters.sqlite.database.sql import only
+from recalld.adapters.sqlite.database.sql import fetch_one
 from recalld.ports.index import Ids, LexicalMatches, Scores, SearchScope
 from recalld.rules.partition_terms import qualified_term
 
@@ -196,12 +196,14 @@ def _fetch(c: apsw.Connection, requests: Sequence[tuple[int, str, int]]) -> list
         qualified_term(partition_id, term) for partition_id, term, _ in requests if not is_prefix_term(term)
     ]
     packed = (
-        orjson.loads(only(c, _OCCURRENCES, (orjson.dumps(all_postings).decode(), most + 1))[0]) if all_postings else {}
+        orjson.loads(fetch_one(c, _OCCURRENCES, (orjson.dumps(all_postings).decode(), most + 1))[0])
+        if all_postings
+        else {}
     )
     for partition_id, term, places in requests:
         if is_prefix_term(term):
             first = qualified_term(partition_id, term)
-            packed[first] = only(c, _PREFIX_OCCURRENCES, (first, first + chr(0x10FFFF), places + 1))[0]
+            packed[first] = fetch_one(c, _PREFIX_OCCURRENCES, (first, first + chr(0x10FFFF), places + 1))[0]
     names = [qualified_term(partition_id, term) for partition_id, term, _ in requests]
     return [_posting_list(c, name, packed[name], places) for name, (_, _, places) in zip(names, requests, strict=True)]
 

@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from recalld.adapters.sqlite.database.sql import only
+from recalld.adapters.sqlite.database.sql import fetch_one
 from recalld.ports.index import Ids
 
 ROWS_MAX = 500
@@ -51,7 +51,7 @@ def extents_of(c: apsw.Connection, partition_ids: Sequence[int]) -> list[Extent]
     """In order, as this read transaction sees them."""
     found = {
         partition_id: Extent(*row)
-        for partition_id, *row in orjson.loads(only(c, _EXTENTS, (orjson.dumps(partition_ids).decode(),))[0])
+        for partition_id, *row in orjson.loads(fetch_one(c, _EXTENTS, (orjson.dumps(partition_ids).decode(),))[0])
     }
     return [found.get(partition_id, Extent(0, 0, 0, 0, 0)) for partition_id in partition_ids]
 
@@ -83,7 +83,9 @@ class PostingDelta:
             self._last = max(self._last, extent.latest)
             return True
         spare = ROWS_MAX - len(self._lengths)
-        new_chunks = orjson.loads(only(c, _NEW_CHUNKS, (partition_id, self._last, extent.latest, max(spare, 0) + 1))[0])
+        new_chunks = orjson.loads(
+            fetch_one(c, _NEW_CHUNKS, (partition_id, self._last, extent.latest, max(spare, 0) + 1))[0]
+        )
         if len(new_chunks) > spare or sum(list(self._lengths.values())) > TERMS_MAX:
             return False
         for chunk, terms in new_chunks:

@@ -11,7 +11,7 @@ import apsw
 import numpy as np
 import orjson
 
-from recalld.adapters.sqlite.database.sql import WANTED_TO, only
+from recalld.adapters.sqlite.database.sql import WANTED_TO, fetch_one
 from recalld.infra.together import Together
 from recalld.ports.compute import Compute
 from recalld.ports.index import FULL_SCORING_ROWS_MAX, Cosines, DenseMatches, Ids, Scores, SearchScope
@@ -129,7 +129,7 @@ class ExactVectors:
     async def serving_model(self, partition_ids: Sequence[int] = ()) -> str:
         """See ``ports.index.Vectors``."""
         requests = orjson.dumps(list(partition_ids)).decode()
-        (found,) = await self._store.read(lambda c: only(c, _SERVING, (requests,)))
+        (found,) = await self._store.read(lambda c: fetch_one(c, _SERVING, (requests,)))
         return str(found)
 
     # ------------------------------------------------------------------ inside
@@ -156,7 +156,7 @@ class ExactVectors:
         if model is None:
             return False
         for _ in range(PAGES_AT_ONCE):
-            found = orjson.loads(only(c, _NEWEST, (orjson.dumps(partition_ids).decode(), model[0]))[0])
+            found = orjson.loads(fetch_one(c, _NEWEST, (orjson.dumps(partition_ids).decode(), model[0]))[0])
             behind = [
                 partition_id
                 for partition_id, epoch, _, newest in found
@@ -178,7 +178,7 @@ class ExactVectors:
         for key, live_ids in chunks.items():
             cached = self._cache.get(key)
             if cached is not None and cached.is_mostly_deleted(live_ids):
-                (packed,) = only(c, _LIVE_CHUNKS, key)
+                (packed,) = fetch_one(c, _LIVE_CHUNKS, key)
                 self._put(
                     key, cached.without_deleted(np.array(orjson.loads(f"[{packed or ''}]"), np.int64), self._exact_max)
                 )

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recalld.adapters.sqlite.database.connection import hold
+from recalld.adapters.sqlite.database.connection import lock_data_dir
 from recalld.app.config import Config, ServerConfig
 from recalld.app.engine import Engine
 from recalld.app.folder import check_there, loose_files
@@ -186,7 +186,7 @@ def store(folder: Path, config: Config, state: dict[str, object] | None) -> Find
     """Opens, is of our version, verifies. A store that a server has open is judged by that server."""
     try:
         check_there(folder)
-        os.close(hold(folder))
+        os.close(lock_data_dir(folder))
     except NotFound:
         return Finding("store", OK, "not made yet; the first start makes it")
     except Conflict as held:

@@ -25,7 +25,7 @@ from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 from .purge import NODES_PER_SLICE, SLICES_MAX
 
 MODES = ("vectors_only", "semantic_and_vectors", "prune_orphans")
-TOLD_EVERY = 50
+LOG_EVERY = 50
 WARNINGS_MAX = 20
 
 
@@ -93,7 +93,7 @@ async def reindex(job: Job, ports: Ports) -> None:
     else:
         nodes = await _nodes(uri, bool(options["recursive"]), tally, tenant)
         for index, node in enumerate(nodes):
-            if index % TOLD_EVERY == 0:
+            if index % LOG_EVERY == 0:
                 told = f"reindexing {index} of {len(nodes)}"
                 await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage=told),)))
             await _rebuild(node, mode, tally, tenant, ports)

@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recalld.adapters.sqlite.database.append_streams import SEGMENT_BYTES, grow, grown, inline, let_go
+from recalld.adapters.sqlite.database.append_streams import (
+    SEGMENT_BYTES,
+    append_version,
+    drop_versions,
+    find_version,
+    inline_bytes,
+)
 from recalld.adapters.sqlite.database.connection import connect
 from recalld.adapters.sqlite.database.migration import migrate
 from recalld.domain.errors import Corrupt
@@ -40,7 +46,7 @@ def flat(c: apsw.Connection, data: bytes, *, outside: bool = False) -> None:
 
 
 def append(c: apsw.Connection, old: bytes, more: bytes) -> bytes:
-    grow(c, sha(old), sha(old + more), len(old) + len(more), more)
+    append_version(c, sha(old), sha(old + more), len(old) + len(more), more)
     return old + more
 
 
@@ -48,8 +54,8 @@ def stored(c: apsw.Connection, data: bytes, front: bytes = b"") -> bytes | None:
     kept = c.execute("SELECT data FROM blob WHERE hash = ?", (sha(data),)).fetchone()
     if kept is not None:
         return kept[0]  # type: ignore[no-any-return]
-    found = grown(c, sha(data))
-    return None if found is None else found.whole(front)
+    found = find_version(c, sha(data))
+    return None if found is None else found.assemble(front)
 
 
 def segment_bytes(c: apsw.Connection) -> int:
@@ -71,7 +77,7 @@ def test_three_hundred_appends_cost_their_lines(c: apsw.Connection) -> None:
         data = append(c, data, b"%06d" % i + b"x" * 1_000 + b"\n")
     assert segment_bytes(c) <= len(data)
     assert len(c.execute("SELECT start FROM segment").fetchall()) <= len(data) // SEGMENT_BYTES * 2 + 2
-    assert inline(c, sha(data)) == data
+    assert inline_bytes(c, sha(data)) == data
 
 
 def test_small_ones_stay_flat(c: apsw.Connection) -> None:
@@ -85,7 +91,7 @@ def test_a_content_of_the_blob_store_is_gone_on_from_without_a_copy(c: apsw.Conn
     flat(c, front, outside=True)
     data = append(c, append(c, front, b"one"), b"two")
     assert (segment_bytes(c), stored(c, data, front)) == (6, data)
-    assert inline(c, sha(data)) is None
+    assert inline_bytes(c, sha(data)) is None
 
 
 def test_going_on_from_an_older_version_leaves_the_newer_one_alone(c: apsw.Connection) -> None:
@@ -102,10 +108,10 @@ def test_what_is_let_go_leaves_no_bytes_behind(c: apsw.Connection) -> None:
     flat(c, base)
     first = append(c, base, b"1" * 100)
     secret = append(c, first, b"secret" * 100)
-    assert let_go(c, [sha(secret)]) == 1
+    assert drop_versions(c, [sha(secret)]) == 1
     assert stored(c, first) == first
     assert segment_bytes(c) == len(first)
-    assert let_go(c, [sha(first)]) == 1
+    assert drop_versions(c, [sha(first)]) == 1
     assert segment_bytes(c) == 0
     assert not c.execute("SELECT 1 FROM stream").fetchall()
 
@@ -114,7 +120,7 @@ def test_after_the_newest_went_the_stream_goes_on(c: apsw.Connection) -> None:
     base = b"b" * 3_000
     flat(c, base)
     first = append(c, base, b"1" * 100)
-    let_go(c, [sha(append(c, first, b"2" * 100))])
+    drop_versions(c, [sha(append(c, first, b"2" * 100))])
     third = append(c, first, b"3" * 100)
     assert stored(c, third) == third
     assert len(c.execute("SELECT 1 FROM stream").fetchall()) == 1
@@ -126,7 +132,7 @@ def test_bytes_that_do_not_verify_are_not_shown(c: apsw.Connection) -> None:
     data = append(c, base, b"more")
     c.execute("UPDATE segment SET data = zeroblob(length(data))")
     with pytest.raises(Corrupt):
-        inline(c, sha(data))
+        inline_bytes(c, sha(data))
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.binary(max_size=3_000), st.booleans()), max_size=25))
@@ -145,7 +151,7 @@ def test_any_history_of_appends_and_of_letting_go(steps: list[tuple[int, bytes, 
     for which, more, drop in steps:
         chosen = living[which % len(living)]
         if drop and len(living) > 1:
-            let_go(c, [sha(chosen)])
+            drop_versions(c, [sha(chosen)])
             living = [data for data in living if data != chosen or stored(c, data) is not None]
         else:
             living.append(append(c, chosen, more))

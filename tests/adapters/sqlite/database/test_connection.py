@@ -5,7 +5,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from recalld.adapters.sqlite.database.connection import connect, failure_of
+from recalld.adapters.sqlite.database.connection import connect, to_domain_error
 from recalld.adapters.sqlite.database.migration import migrate
 from recalld.adapters.sqlite.database.schema import MIGRATIONS, SCHEMA_VERSION
 from recalld.domain.errors import Busy, Conflict, Corrupt, RecalldError, Upstream
@@ -69,6 +69,6 @@ def test_a_commit_is_on_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
     ],
 )
 def test_failures_of_the_store_have_a_family_and_a_remedy(refused: apsw.Error, family: type[RecalldError]) -> None:
-    failure = failure_of(refused, Path("recalld.db"))
+    failure = to_domain_error(refused, Path("recalld.db"))
     assert isinstance(failure, family)
     assert failure.remedy

@@ -10,8 +10,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from recalld.adapters.sqlite.database.connection import hold, unusable
-from recalld.adapters.sqlite.database.data_dir import begin_again, own_files, prepare
+from recalld.adapters.sqlite.database.connection import data_dir_error, lock_data_dir
+from recalld.adapters.sqlite.database.data_dir import own_files, prepare_data_dir, reset_data_dir
 from recalld.adapters.sqlite.database.store import Store
 from recalld.domain.errors import Conflict, Corrupt, Denied, Invalid, RecalldError, Upstream
 from recalld.infra.private import open_to_others
@@ -88,7 +88,7 @@ def test_a_new_store_can_be_begun_and_keeps_what_was_there(data: Path) -> None:
     blob = a_blob(data)
     (data / "recalld.db").unlink()
     os.utime(blob, (1, 1))
-    assert begin_again(data / "recalld.db") == 1
+    assert reset_data_dir(data / "recalld.db") == 1
     aside = data / "lost+found" / blob.name
     assert aside.read_bytes() == b"content"
     assert aside.stat().st_mtime > 1_000  # its 30 days begin now
@@ -97,7 +97,7 @@ def test_a_new_store_can_be_begun_and_keeps_what_was_there(data: Path) -> None:
 
 def test_a_database_that_is_there_is_never_set_aside(data: Path) -> None:
     with pytest.raises(Conflict, match="something in it"):
-        begin_again(data / "recalld.db")
+        reset_data_dir(data / "recalld.db")
 
 
 # ------------------------------------------------------------------ who may read it
@@ -175,14 +175,14 @@ def test_a_folder_that_is_a_file_is_refused_in_words(tmp_path: Path) -> None:
     ("number", "family"), [(13, Denied), (1, Denied), (30, Upstream), (17, Invalid), (28, Upstream), (2, Upstream)]
 )
 def test_what_a_folder_refuses_has_a_family_and_a_remedy(number: int, family: type[RecalldError]) -> None:
-    failure = unusable(Path("/data"), OSError(number, os.strerror(number)))
+    failure = data_dir_error(Path("/data"), OSError(number, os.strerror(number)))
     assert isinstance(failure, family)
     assert failure.remedy
 
 
 def test_a_folder_that_cannot_be_made_is_refused_in_words() -> None:
     with pytest.raises(Upstream, match="/proc/recalld cannot be used"):
-        hold(Path("/proc/recalld"))
+        lock_data_dir(Path("/proc/recalld"))
 
 
 def damaged_header(data: bytes) -> bytes:
@@ -199,7 +199,7 @@ def test_a_damaged_file_is_refused_in_words_and_unlocked(data: Path, damage: obj
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
     with pytest.raises(Corrupt, match="damaged|cut short"):
         Store(path)
-    os.close(hold(data))
+    os.close(lock_data_dir(data))
 
 
 def test_a_last_page_that_lacks_some_bytes_is_no_reason_not_to_start(data: Path) -> None:
@@ -219,5 +219,5 @@ def test_what_a_killed_backup_left_is_removed_at_the_start(data: Path) -> None:
     left = [data / "uploads" / "pack_1.ovpack.part", data / "uploads" / "upload_1.part"]
     for path in (*left, data / "uploads" / "upload_2.md"):
         path.write_bytes(b"whole accounts")
-    prepare(data / "recalld.db")
+    prepare_data_dir(data / "recalld.db")
     assert [p.name for p in (data / "uploads").iterdir()] == ["upload_2.md"]

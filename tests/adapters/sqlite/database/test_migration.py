@@ -12,10 +12,10 @@ from recalld.adapters.sqlite.database.connection import connect
 from recalld.adapters.sqlite.database.migration import (
     copies,
     copy_of,
-    mend_tables,
     migrate,
     recreate_lexicon,
     recreate_vectors,
+    restore_missing_tables,
 )
 from recalld.adapters.sqlite.database.schema import MIGRATIONS, SCHEMA_VERSION
 from recalld.adapters.sqlite.database.store import Store
@@ -165,17 +165,17 @@ def test_a_disposable_table_that_is_missing_is_made_again(path: Path, name: str)
         c.execute(f"DROP TABLE {name}").fetchall()
     c.close()
     c = connect(path, readonly=False)
-    assert name in mend_tables(c, path)
+    assert name in restore_missing_tables(c, path)
     assert shape(c) == before
-    assert mend_tables(c, path) == []
+    assert restore_missing_tables(c, path) == []
 
 
 @pytest.mark.parametrize("name", ["node_place", "vector_follow", "job_is_due"])
 def test_a_missing_index_or_trigger_is_made_again(path: Path, name: str) -> None:
     c = connect(path, readonly=False)
     c.execute(f"DROP {'TRIGGER' if name == 'job_is_due' else 'INDEX'} {name}").fetchall()
-    assert mend_tables(c, path) == [name]
-    assert mend_tables(c, path) == []
+    assert restore_missing_tables(c, path) == [name]
+    assert restore_missing_tables(c, path) == []
 
 
 @pytest.mark.parametrize("name", ["node", "blob", "log", "message", "meta", "owner"])
@@ -183,14 +183,14 @@ def test_a_missing_table_with_content_is_refused_by_name(path: Path, name: str) 
     c = connect(path, readonly=False)
     c.execute(f"DROP TABLE {name}").fetchall()
     with pytest.raises(Corrupt, match=f"lacks {name} "):
-        mend_tables(c, path)
+        restore_missing_tables(c, path)
 
 
 def test_a_missing_column_is_refused_by_name(path: Path) -> None:
     c = connect(path, readonly=False)
     c.execute("ALTER TABLE session DROP COLUMN config").fetchall()
     with pytest.raises(Corrupt, match=r"lacks session\.config "):
-        mend_tables(c, path)
+        restore_missing_tables(c, path)
 
 
 # ------------------------------------------------------------------ derived data made again

@@ -9,7 +9,7 @@ import pytest
 
 from recalld.adapters.sqlite.database.connection import connect
 from recalld.adapters.sqlite.database.migration import migrate
-from recalld.adapters.sqlite.database.nfc_names import compose_names
+from recalld.adapters.sqlite.database.nfc_names import normalize_names
 from recalld.adapters.sqlite.database.schema import MIGRATIONS, SCHEMA_VERSION
 from tests.harness import harness_at
 
@@ -57,4 +57,4 @@ async def test_two_spellings_of_one_name_stay_two_files(tmp_path: Path) -> None:
 def test_a_new_store_has_nothing_to_compose(tmp_path: Path) -> None:
     c = connect(tmp_path / "new.db", readonly=False)
     assert not migrate(c, tmp_path / "new.db")
-    assert compose_names(c) == 0
+    assert normalize_names(c) == 0

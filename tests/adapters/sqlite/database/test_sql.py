@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from recalld.adapters.sqlite.database.schema import MIGRATIONS
-from recalld.adapters.sqlite.database.sql import last_at, node_at
+from recalld.adapters.sqlite.database.sql import deepest_node, node_at
 from tests.counted import steps
 
 BESIDE = 2_000
@@ -40,23 +40,23 @@ def test_a_way_leads_to_its_node(store: apsw.Connection) -> None:
 
 
 def test_the_last_node_on_a_way_says_how_far_it_goes(store: apsw.Connection) -> None:
-    assert last_at(store, "acme", ("user", "ada", "notes")) == (4, 3, 0)
-    assert last_at(store, "acme", ("user", "ada", "notes", "a.md", "deeper")) == (5, 4, 1)
-    assert last_at(store, "acme", ("nowhere", "at", "all")) == (1, 0, 0)
-    assert last_at(store, "other", ("user",)) is None
+    assert deepest_node(store, "acme", ("user", "ada", "notes")) == (4, 3, 0)
+    assert deepest_node(store, "acme", ("user", "ada", "notes", "a.md", "deeper")) == (5, 4, 1)
+    assert deepest_node(store, "acme", ("nowhere", "at", "all")) == (1, 0, 0)
+    assert deepest_node(store, "other", ("user",)) is None
 
 
 def test_what_is_gone_is_no_way(store: apsw.Connection) -> None:
     store.execute("UPDATE node SET gone = 9 WHERE id = 4")
     assert node_at(store, "acme", ("user", "ada", "notes", "a.md")) == 0
-    assert last_at(store, "acme", ("user", "ada", "notes", "a.md")) == (3, 2, 0)
+    assert deepest_node(store, "acme", ("user", "ada", "notes", "a.md")) == (3, 2, 0)
 
 
-@pytest.mark.parametrize("look", [node_at, last_at])
+@pytest.mark.parametrize("look", [node_at, deepest_node])
 def test_entries_beside_the_way_cost_nothing(store: apsw.Connection, look: Callable[..., object]) -> None:
-    way = ("user", "ada", "notes", "a.md")
-    alone = steps(store, lambda: look(store, "acme", way))
+    json_path = ("user", "ada", "notes", "a.md")
+    alone = steps(store, lambda: look(store, "acme", json_path))
     for number in range(BESIDE):
         _add(store, 2, f"user{number}")
         _add(store, 4, f"{number}.md", 1)
-    assert steps(store, lambda: look(store, "acme", way)) < 2 * alone
+    assert steps(store, lambda: look(store, "acme", json_path)) < 2 * alone

@@ -156,7 +156,7 @@ async def test_captures_do_not_starve_bulk_for_ever(store: Store, monkeypatch: p
         await asyncio.sleep(0)
         held.release()
         await asyncio.gather(*calls)
-    assert order.index("bulk") <= store_module.BULK_PASSED_OVER_MAX + 1
+    assert order.index("bulk") <= store_module.BULK_SKIPPED_MAX + 1
 
 
 async def test_a_full_queue_says_busy_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,8 +188,8 @@ async def test_a_full_disk_refuses_writes_and_reads_go_on(store: Store) -> None:
 
 
 async def test_the_write_ahead_log_stays_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "FOLD_PAGES", 50)
-    monkeypatch.setattr(store_module, "FOLD_PAGES_MAX", 200)
+    monkeypatch.setattr(store_module, "CHECKPOINT_PAGES", 50)
+    monkeypatch.setattr(store_module, "CHECKPOINT_PAGES_FORCED", 200)
     for n in range(150):
         await store.write(put(f"k{n % 10}", b"x" * 100_000))
     wal = store.path.with_name(store.path.name + "-wal")
@@ -199,7 +199,7 @@ async def test_the_write_ahead_log_stays_bounded(store: Store, monkeypatch: pyte
 
 async def test_folding_empties_the_write_ahead_log(store: Store) -> None:
     await store.write(put("a", b"x" * 100_000))
-    await store.fold()
+    await store.checkpoint()
     assert store.path.with_name(store.path.name + "-wal").stat().st_size == 0
 
 

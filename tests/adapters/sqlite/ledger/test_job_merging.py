@@ -10,8 +10,8 @@ import pytest
 
 from recalld.adapters.sqlite.database.schema import MIGRATIONS
 from recalld.adapters.sqlite.ledger import job_queue
-from recalld.adapters.sqlite.ledger.job_wakeups import Wakes
-from recalld.adapters.sqlite.ledger.transaction import Pen
+from recalld.adapters.sqlite.ledger.job_wakeups import JobWakeups
+from recalld.adapters.sqlite.ledger.transaction import WriteTx
 from recalld.domain.caller import Caller
 from recalld.domain.job import Lane, NewJob
 
@@ -27,10 +27,10 @@ def c() -> Iterator[apsw.Connection]:
     c.close()
 
 
-def asked(c: apsw.Connection, job: NewJob, at: float) -> Pen:
-    pen = Pen(c, Caller(), at, "")
-    job_queue.enqueue(pen, job)
-    return pen
+def asked(c: apsw.Connection, job: NewJob, at: float) -> WriteTx:
+    tx = WriteTx(c, Caller(), at, "")
+    job_queue.enqueue(tx, job)
+    return tx
 
 
 def row(c: apsw.Connection) -> tuple[object, ...]:
@@ -45,8 +45,8 @@ def test_a_job_that_waits_already_is_not_written_again(c: apsw.Connection) -> No
 
 
 def test_workers_are_told_of_a_new_job_alone(c: apsw.Connection) -> None:
-    assert asked(c, EMBED, 10.0).outcome.wakes
-    assert not asked(c, EMBED, 20.0).outcome.wakes
+    assert asked(c, EMBED, 10.0).result.jobs_changed
+    assert not asked(c, EMBED, 20.0).result.jobs_changed
 
 
 @pytest.mark.parametrize(
@@ -62,16 +62,16 @@ def test_what_the_later_one_betters_is_taken_and_told(
     c: apsw.Connection, later: NewJob, expected: tuple[object, ...]
 ) -> None:
     asked(c, NewJob("embed", "embed", delay_s=40.0), 10.0)
-    assert asked(c, later, 20.0).outcome.wakes
+    assert asked(c, later, 20.0).result.jobs_changed
     assert row(c) == expected
 
 
 async def test_delayed_calls_at_about_one_time_are_one() -> None:
-    wakes = Wakes()
+    wakes = JobWakeups()
     loop = asyncio.get_running_loop()
     made: list[float] = []
     at = loop.call_at
     loop.call_at = lambda when, *rest, **more: (made.append(when), at(when, *rest, **more))[1]  # type: ignore[method-assign]
     for _ in range(100):
-        wakes.tell(30.0)
+        wakes.notify(30.0)
     assert 1 <= len(made) <= 3

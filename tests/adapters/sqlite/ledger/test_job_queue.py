@@ -121,11 +121,11 @@ def test_a_lease_that_is_undone_has_given_nobody_a_turn(c: apsw.Connection) -> N
 def test_who_had_the_last_turn_is_remembered_for_a_bounded_number_of_users(
     c: apsw.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_leases, "TURNS_KEPT", 10)
+    monkeypatch.setattr(job_leases, "TURNS_REMEMBERED", 10)
     for user in range(60):
         put(c, f"u{user}", "once")
         (job,) = lease(c, 1)
-        job_queue.give_up(c, job.id)
+        job_queue.remove_running(c, job.id)
     assert c.execute("SELECT count(*) FROM turn").fetchone()[0] <= 20
 
 
@@ -137,7 +137,7 @@ def test_users_take_turns_across_leases_and_lanes(c: apsw.Connection) -> None:
     for _ in range(4):
         (job,) = lease(c, 1)
         order.append(job.caller.user)
-        job_queue.give_up(c, job.id)
+        job_queue.remove_running(c, job.id)
     assert order == ["ben", "ana", "ben", "ana"]
 
 
@@ -146,7 +146,7 @@ def test_counts_of_who_waits_follow_whatever_becomes_of_a_job(c: apsw.Connection
     put(c, "ana", "two")
     put(c, "ben", "one", lane="interactive")
     (first,) = lease(c, 1)  # ben's
-    job_queue.give_back(c, first.id, NOW)
+    job_queue.requeue(c, first.id, NOW)
     lease(c, 1, lanes=("bulk",))
     c.execute("UPDATE job SET lane = 'interactive' WHERE user = 'ana' AND state = 'pending'")
     assert waiting(c) == waiting_counted(c)

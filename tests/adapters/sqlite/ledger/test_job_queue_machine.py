@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from recalld.adapters.sqlite.database.schema import MIGRATIONS
 from recalld.adapters.sqlite.ledger import job_leases, job_queue
-from recalld.adapters.sqlite.ledger.transaction import Pen
+from recalld.adapters.sqlite.ledger.transaction import WriteTx
 from recalld.domain.caller import Caller
 from recalld.domain.job import Job, Lane, NewJob
 from recalld.domain.policy import JobPolicy
@@ -61,8 +61,8 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.c.execute("SELECT count(*) FROM job").fetchone() == (0,)
         self.c.close()
 
-    def _pen(self, caller: Caller) -> Pen:
-        return Pen(self.c, caller, self.now, "test")
+    def _pen(self, caller: Caller) -> WriteTx:
+        return WriteTx(self.c, caller, self.now, "test")
 
     def _lease(self, worker: str, jobs_max: int, *lanes: str) -> list[Job]:
         ready = self._ready(lanes)

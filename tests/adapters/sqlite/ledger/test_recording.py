@@ -6,7 +6,7 @@ import apsw
 
 from recalld.adapters.sqlite.database.schema import MIGRATIONS
 from recalld.adapters.sqlite.ledger import sessions
-from recalld.adapters.sqlite.ledger.transaction import Pen
+from recalld.adapters.sqlite.ledger.transaction import WriteTx
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Append, NewMessage
 from recalld.domain.session import Message
@@ -22,11 +22,11 @@ def _store() -> apsw.Connection:
     return c
 
 
-def _say(c: apsw.Connection, session: str, *ids: str) -> Pen:
-    pen = Pen(c, Caller("acme", "ada"), 1.0, "")
+def _say(c: apsw.Connection, session: str, *ids: str) -> WriteTx:
+    tx = WriteTx(c, Caller("acme", "ada"), 1.0, "")
     said = tuple(NewMessage(Message(id_, "user", (), "words"), (), "") for id_ in ids)
-    sessions.append(pen, Append(session, said))
-    return pen
+    sessions.append(tx, Append(session, said))
+    return tx
 
 
 def test_what_was_said_before_and_elsewhere_costs_nothing() -> None:
@@ -44,6 +44,6 @@ def test_the_same_message_twice_is_one() -> None:
     c = _store()
     first = _say(c, "talk", "a", "b", "a")
     again = _say(c, "talk", "b", "c")
-    assert (first.outcome.messages_added, first.outcome.messages_seen) == (2, 1)
-    assert (again.outcome.messages_added, again.outcome.messages_seen) == (1, 1)
+    assert (first.result.messages_added, first.result.messages_seen) == (2, 1)
+    assert (again.result.messages_added, again.result.messages_seen) == (1, 1)
     c.close()

@@ -14,7 +14,7 @@ import apsw
 
 from recalld.domain.errors import Corrupt
 
-from .sql import every, only
+from .sql import fetch_all, fetch_one
 
 SEGMENT_BYTES = 16_384
 """Segments are filled up to this before another begins: 8 MiB have 512."""
@@ -23,14 +23,14 @@ FLAT_BYTES_MAX = 1_024
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
+class StreamVersion:
     """A version: the content ``base`` of the blob store ("" = none), then ``data``."""
 
     hash: str
     base: str
     data: bytes = b""
 
-    def whole(self, front: bytes) -> bytes:
+    def assemble(self, front: bytes) -> bytes:
         """All its bytes; ``front`` are those of ``base``. Raises ``Corrupt`` where they do not verify."""
         data = front + self.data
         if self.base == self.hash:
@@ -40,7 +40,7 @@ class Grown:
         return data
 
 
-def grown(c: apsw.Connection, hash_: str) -> Grown | None:
+def find_version(c: apsw.Connection, hash_: str) -> StreamVersion | None:
     """The version with this hash; None: there is none."""
     found = c.execute(
         "SELECT g.size, s.id, s.base, s.begins FROM grown g JOIN stream s ON s.id = g.stream WHERE g.hash = ?", (hash_,)
@@ -48,53 +48,53 @@ def grown(c: apsw.Connection, hash_: str) -> Grown | None:
     if found is None:
         return None
     size, stream, base, begins = found
-    segments = every(c, "SELECT data FROM segment WHERE stream = ? AND start < ? ORDER BY start", (stream, size))
-    return Grown(hash_, base, b"".join(data for (data,) in segments)[: size - begins])
+    segments = fetch_all(c, "SELECT data FROM segment WHERE stream = ? AND start < ? ORDER BY start", (stream, size))
+    return StreamVersion(hash_, base, b"".join(data for (data,) in segments)[: size - begins])
 
 
-async def whole_of(
+async def read_content(
     hash_: str,
-    read: Callable[[Callable[[apsw.Connection], Grown | None]], Awaitable[Grown | None]],
+    read: Callable[[Callable[[apsw.Connection], StreamVersion | None]], Awaitable[StreamVersion | None]],
     get: Callable[[str], Awaitable[bytes]],
 ) -> bytes:
     """The bytes of a content that does not lie in the ledger as it is: ``read`` reads the store, ``get`` the blob store. Raises
     ``Corrupt``."""
-    it = await read(lambda c: grown(c, hash_)) or Grown(hash_, hash_)
-    return it.whole(await get(it.base) if it.base else b"")
+    version = await read(lambda c: find_version(c, hash_)) or StreamVersion(hash_, hash_)
+    return version.assemble(await get(version.base) if version.base else b"")
 
 
-def inline(c: apsw.Connection, hash_: str) -> bytes | None:
+def inline_bytes(c: apsw.Connection, hash_: str) -> bytes | None:
     """A version's bytes where none of them lie in the blob store, else None. Raises ``Corrupt``."""
-    found = grown(c, hash_)
-    return None if found is None or found.base else found.whole(b"")
+    found = find_version(c, hash_)
+    return None if found is None or found.base else found.assemble(b"")
 
 
-def grow(c: apsw.Connection, old: str, new: str, size: int, more: bytes) -> None:
-    """Store the content ``new`` of ``size`` bytes, which is the content ``old`` and ``more`` behind it. ``old`` is there."""
-    if every(c, "SELECT 1 FROM blob WHERE hash = ?1 UNION ALL SELECT 1 FROM grown WHERE hash = ?1", (new,)):
+def append_version(c: apsw.Connection, old: str, new: str, size: int, appended: bytes) -> None:
+    """Store the content ``new`` of ``size`` bytes, which is the content ``old`` and ``appended`` behind it. ``old`` is there."""
+    if fetch_all(c, "SELECT 1 FROM blob WHERE hash = ?1 UNION ALL SELECT 1 FROM grown WHERE hash = ?1", (new,)):
         return
-    had = size - len(more)
+    old_size = size - len(appended)
     found = c.execute(
         "SELECT s.id, s.size FROM grown g JOIN stream s ON s.id = g.stream WHERE g.hash = ?", (old,)
     ).fetchone()
-    if found is not None and found[1] == had:
+    if found is not None and found[1] == old_size:
         stream = int(found[0])
     elif found is not None:
-        stream = _fork(c, int(found[0]), had)
+        stream = _fork(c, int(found[0]), old_size)
     else:
-        kept = c.execute("SELECT data FROM blob WHERE hash = ?", (old,)).fetchone()
-        data = b"" if not had else None if kept is None else kept[0]
+        flat = c.execute("SELECT data FROM blob WHERE hash = ?", (old,)).fetchone()
+        data = b"" if not old_size else None if flat is None else flat[0]
         if data is not None and size <= FLAT_BYTES_MAX:
-            c.execute("INSERT INTO blob (hash, size, data) VALUES (?, ?, ?)", (new, size, bytes(data) + more))
+            c.execute("INSERT INTO blob (hash, size, data) VALUES (?, ?, ?)", (new, size, bytes(data) + appended))
             return
-        stream = _begin(c, old, had, data)
-    _extend(c, stream, had, more)
+        stream = _begin(c, old, old_size, data)
+    _extend(c, stream, old_size, appended)
     c.execute("INSERT INTO grown (hash, size, stream) VALUES (?, ?, ?)", (new, size, stream))
 
 
-def _begin(c: apsw.Connection, old: str, had: int, data: bytes | None) -> int:
+def _begin(c: apsw.Connection, old: str, old_size: int, data: bytes | None) -> int:
     outside = data is None
-    values = (old if outside else "", had if outside else 0, had if outside else 0)
+    values = (old if outside else "", old_size if outside else 0, old_size if outside else 0)
     c.execute("INSERT INTO stream (base, begins, size) VALUES (?, ?, ?)", values)
     stream = int(c.last_insert_rowid())
     if data:
@@ -102,32 +102,34 @@ def _begin(c: apsw.Connection, old: str, had: int, data: bytes | None) -> int:
     return stream
 
 
-def _fork(c: apsw.Connection, stream: int, had: int) -> int:
+def _fork(c: apsw.Connection, stream: int, old_size: int) -> int:
     """Another stream with the first bytes of one that has gone on otherwise."""
-    base, begins = only(c, "SELECT base, begins FROM stream WHERE id = ?", (stream,))
+    base, begins = fetch_one(c, "SELECT base, begins FROM stream WHERE id = ?", (stream,))
     c.execute("INSERT INTO stream (base, begins, size) VALUES (?, ?, ?)", (base, begins, begins))
-    made = int(c.last_insert_rowid())
-    segments = every(c, "SELECT data FROM segment WHERE stream = ? AND start < ? ORDER BY start", (stream, had))
-    _extend(c, made, begins, b"".join(data for (data,) in segments)[: had - begins])
-    return made
+    fork = int(c.last_insert_rowid())
+    segments = fetch_all(
+        c, "SELECT data FROM segment WHERE stream = ? AND start < ? ORDER BY start", (stream, old_size)
+    )
+    _extend(c, fork, begins, b"".join(data for (data,) in segments)[: old_size - begins])
+    return fork
 
 
-def _extend(c: apsw.Connection, stream: int, at: int, more: bytes) -> None:
+def _extend(c: apsw.Connection, stream: int, at: int, appended: bytes) -> None:
     last = c.execute(
         "SELECT start, data FROM segment WHERE stream = ? ORDER BY start DESC LIMIT 1", (stream,)
     ).fetchone()
-    if last is not None and len(last[1]) + len(more) <= SEGMENT_BYTES:
-        c.execute("UPDATE segment SET data = ? WHERE stream = ? AND start = ?", (last[1] + more, stream, last[0]))
-    elif more:
-        c.execute("INSERT INTO segment (stream, start, data) VALUES (?, ?, ?)", (stream, at, more))
-    c.execute("UPDATE stream SET size = ? WHERE id = ?", (at + len(more), stream))
+    if last is not None and len(last[1]) + len(appended) <= SEGMENT_BYTES:
+        c.execute("UPDATE segment SET data = ? WHERE stream = ? AND start = ?", (last[1] + appended, stream, last[0]))
+    elif appended:
+        c.execute("INSERT INTO segment (stream, start, data) VALUES (?, ?, ?)", (stream, at, appended))
+    c.execute("UPDATE stream SET size = ? WHERE id = ?", (at + len(appended), stream))
 
 
-def let_go(c: apsw.Connection, hashes: list[str]) -> int:
+def drop_versions(c: apsw.Connection, hashes: list[str]) -> int:
     """Drop versions that no node has, and the bytes that no other version needs; returns how many went."""
     gone = 0
     for hash_ in hashes:
-        found = every(
+        found = fetch_all(
             c,
             "DELETE FROM grown WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM node WHERE hash = grown.hash) RETURNING stream",
             (hash_,),
@@ -139,7 +141,7 @@ def let_go(c: apsw.Connection, hashes: list[str]) -> int:
 
 
 def _shorten(c: apsw.Connection, stream: int) -> None:
-    (size,) = only(c, "SELECT coalesce(max(size), -1) FROM grown WHERE stream = ?", (stream,))
+    (size,) = fetch_one(c, "SELECT coalesce(max(size), -1) FROM grown WHERE stream = ?", (stream,))
     c.execute("DELETE FROM segment WHERE stream = ? AND start >= ?", (stream, size))
     if size < 0:
         c.execute("DELETE FROM stream WHERE id = ?", (stream,))

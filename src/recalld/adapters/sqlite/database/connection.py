@@ -12,15 +12,22 @@ import apsw
 from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, RecalldError, Upstream
 from recalld.infra.private import make_folder, tighten_open
 
-WAL_KEPT_BYTES = 16 << 20
+WAL_SIZE_LIMIT_BYTES = 16 << 20
 BUSY_MS = 2_000
 PAGE_CACHE_KIB = 16_384
 READER_CACHE_KIB = 4_096
 MMAP_BYTES = 32 << 20
 """For readers, whose cost is copying pages. The writer has its page cache: a second map would only count twice."""
-BROKEN = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.NoMemError, apsw.ReadOnlyError)
+STORE_FAILURES = (
+    apsw.FullError,
+    apsw.IOError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.NoMemError,
+    apsw.ReadOnlyError,
+)
 """What says that the store, not the call, has failed."""
-LOCK = "lock"
+LOCK_FILE = "lock"
 
 
 def connect(path: Path, *, readonly: bool) -> apsw.Connection:
@@ -43,7 +50,7 @@ def connect(path: Path, *, readonly: bool) -> apsw.Connection:
         "synchronous = FULL",
         "foreign_keys = 0",
         "wal_autocheckpoint = 0",
-        f"journal_size_limit = {WAL_KEPT_BYTES}",
+        f"journal_size_limit = {WAL_SIZE_LIMIT_BYTES}",
         # What is deleted is overwritten in the file, not only forgotten.
         "secure_delete = 1",
     ):
@@ -51,21 +58,21 @@ def connect(path: Path, *, readonly: bool) -> apsw.Connection:
     return c
 
 
-def check_whole(c: apsw.Connection, path: Path) -> None:
+def check_not_truncated(c: apsw.Connection, path: Path) -> None:
     """Refuse a file that has lost whole pages. Raises ``Corrupt``."""
     wal = path.with_name(f"{path.name}-wal")
     if wal.exists() and wal.stat().st_size:
         return  # pages that the file lacks may be in it
     size, pages = int(str(c.pragma("page_size"))), int(str(c.pragma("page_count")))
-    held = path.stat().st_size
-    if pages * size - held >= size:
+    size_bytes = path.stat().st_size
+    if pages * size - size_bytes >= size:
         raise Corrupt(
-            f"{path} is cut short: it holds {held:,} of {pages * size:,} bytes",
+            f"{path} is cut short: it holds {size_bytes:,} of {pages * size:,} bytes",
             remedy="restore a backup; a copy of this file may still be read in part by sqlite3 with .recover",
         )
 
 
-def hold(folder: Path) -> int:
+def lock_data_dir(folder: Path) -> int:
     """Lock a data folder (made if missing, mode 0700) for this process; the lock goes with the process, however it ends.
 
     Raises ``Conflict`` while another process has it; ``Invalid``, ``Denied`` and ``Upstream`` where the folder cannot be
@@ -73,19 +80,19 @@ def hold(folder: Path) -> int:
     """
     try:
         make_folder(folder)
-        file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as refused:
-        raise unusable(folder, refused) from refused
+        raise data_dir_error(folder, refused) from refused
     tighten_open(file)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as held:
+    except BlockingIOError as locked:
         os.close(file)
         raise Conflict(
             f"another recalld has {folder} open",
             remedy="stop it, or give this one another data folder",
             code="FAILED_PRECONDITION",
-        ) from held
+        ) from locked
     except OSError as refused:
         os.close(file)
         raise Upstream(
@@ -95,7 +102,7 @@ def hold(folder: Path) -> int:
     return file
 
 
-def unusable(folder: Path, refused: OSError) -> RecalldError:
+def data_dir_error(folder: Path, refused: OSError) -> RecalldError:
     """Why a data folder cannot be used, in one sentence."""
     if refused.errno in {errno.EACCES, errno.EPERM}:
         return Denied(
@@ -119,7 +126,7 @@ def unusable(folder: Path, refused: OSError) -> RecalldError:
     )
 
 
-def failure_of(refused: apsw.Error, path: Path) -> RecalldError:
+def to_domain_error(refused: apsw.Error, path: Path) -> RecalldError:
     """What a failure of the store means to its callers."""
     if isinstance(refused, apsw.FullError):
         return Upstream("the disk is full: nothing was written", remedy="free some space; reading goes on meanwhile")
@@ -142,10 +149,10 @@ def failure_of(refused: apsw.Error, path: Path) -> RecalldError:
     return Upstream(f"{path} could not be used: {refused}", remedy="check the disk and the folder's permissions")
 
 
-def translated(failure: BaseException | None, path: Path) -> BaseException | None:
+def translate_error(failure: BaseException | None, path: Path) -> BaseException | None:
     """What SQLite refused to one call alone, in our words; any other failure as it is."""
     if not isinstance(failure, apsw.Error):
         return failure
-    ours = failure_of(failure, path)
+    ours = to_domain_error(failure, path)
     ours.__cause__ = failure
     return ours

@@ -13,7 +13,7 @@ from recalld.domain.errors import Conflict, Corrupt
 from recalld.infra.logs import get_logger
 from recalld.infra.private import OTHERS, make_folder, private_opener, tighten
 
-from .connection import LOCK, unusable
+from .connection import LOCK_FILE, data_dir_error
 from .migration import copies
 
 BLOBS = "blobs"
@@ -26,37 +26,41 @@ OWN_FOLDERS = (BLOBS, UPLOADS, LOST_AND_FOUND)
 log = get_logger("recalld.store")
 
 
-def prepare(path: Path) -> None:
+def prepare_data_dir(path: Path) -> None:
     """Make ready for opening the store ``path``, in a folder that is locked for this process. Blocking.
 
     Makes the file if this is a new store, closes what is the store's own to others, removes what a killed process left
     half sent. Raises ``Corrupt`` if the database is missing while there is content that belongs to one, ``Denied`` and
     ``Upstream`` where the file cannot be used.
     """
-    check_not_lost(path)
+    check_database_present(path)
     try:
         with open(path, "ab", opener=private_opener):
             pass  # SQLite gives its other files the mode of this one
     except OSError as refused:
-        raise unusable(path, refused) from refused
-    _close_to_others(path)
+        raise data_dir_error(path, refused) from refused
+    _restrict_permissions(path)
     for half in (path.parent / UPLOADS).glob("*.part"):
         half.unlink(missing_ok=True)
 
 
-def check_not_lost(path: Path) -> None:
+def check_database_present(path: Path) -> None:
     """Refuse to take a folder whose database has gone for a new store. Raises ``Corrupt``."""
     if not is_empty(path):
         return
     folder = path.parent
     wal = path.with_name(f"{path.name}-wal")
-    left = sum(1 for _ in content_files(folder / BLOBS))
+    contents = sum(1 for _ in content_files(folder / BLOBS))
     state = "empty" if path.exists() else "missing"
-    kept = copies(path)
-    if left == 0 and not kept and (not wal.exists() or wal.stat().st_size == 0):
+    backups = copies(path)
+    if contents == 0 and not backups and (not wal.exists() or wal.stat().st_size == 0):
         return
-    what = f"{left} files of content lie in {folder / BLOBS}" if left else f"{(kept or [wal])[-1].name} is there"
-    back = f"put it back from a backup{f' or from {kept[-1].name}' if kept else ''}"
+    what = (
+        f"{contents} files of content lie in {folder / BLOBS}"
+        if contents
+        else f"{(backups or [wal])[-1].name} is there"
+    )
+    back = f"put it back from a backup{f' or from {backups[-1].name}' if backups else ''}"
     raise Corrupt(
         f"{path} is {state}, but {what}: this is not a new store",
         remedy=f"{back}; to begin an empty store and keep the files in {LOST_AND_FOUND}/ for 30 days, "
@@ -72,7 +76,7 @@ def is_empty(path: Path) -> bool:
     except FileNotFoundError:
         return True
     except OSError as refused:
-        raise unusable(path.parent, refused) from refused
+        raise data_dir_error(path.parent, refused) from refused
     wal = path.with_name(f"{path.name}-wal")
     if wal.exists() and wal.stat().st_size > 0:
         return False  # tables may be in it
@@ -91,7 +95,7 @@ def content_files(blobs: Path) -> Iterator[Path]:
     return (p for p in blobs.glob("*/*/*") if not p.name.startswith("."))
 
 
-def begin_again(path: Path) -> int:
+def reset_data_dir(path: Path) -> int:
     """Set everything aside that belonged to a database which has gone, so that an empty store can begin in this folder;
     returns how many files. The folder must be locked for this process. Raises ``Conflict`` if the database is there."""
     if not is_empty(path):
@@ -118,7 +122,7 @@ def own_files(folder: Path) -> Iterator[Path]:
     """Everything in a data folder that is recalld's: the folder, the database and its companions, and all below its own
     folders."""
     yield folder
-    yield folder / LOCK
+    yield folder / LOCK_FILE
     yield from folder.glob("recalld.db*")
     for name in OWN_FOLDERS:
         top = folder / name
@@ -127,7 +131,7 @@ def own_files(folder: Path) -> Iterator[Path]:
             yield from top.rglob("*")
 
 
-def _close_to_others(path: Path) -> None:
+def _restrict_permissions(path: Path) -> None:
     """Take away what others may do with the folder and what is in it. Warns once where that is refused.
 
     Walks all contents only if the folder itself was open: else nobody could come to them.
@@ -137,7 +141,7 @@ def _close_to_others(path: Path) -> None:
     refused = [str(p) for p in folder.glob(f"{path.name}*") if not tighten(p)]
     if was_open:
         refused += [str(p) for p in own_files(folder) if p != folder and not tighten(p)]
-        if not _shared(folder):
+        if not _is_shared(folder):
             refused += [] if tighten(folder) else [str(folder)]
         else:
             log.warning(
@@ -153,12 +157,12 @@ def _close_to_others(path: Path) -> None:
         )
 
 
-def _shared(folder: Path) -> bool:
+def _is_shared(folder: Path) -> bool:
     """True for a folder that holds more than recalld's files, or that is meant for all (as /tmp is)."""
-    own = {LOCK, *OWN_FOLDERS}
+    own = {LOCK_FILE, *OWN_FOLDERS}
     return bool(folder.stat().st_mode & stat.S_ISVTX) or any(
         p.name not in own and not p.name.startswith("recalld.") for p in folder.iterdir()
     )
 
 
-__all__ = ["BLOBS", "LOST_AND_FOUND", "UPLOADS", "begin_again", "prepare"]
+__all__ = ["BLOBS", "LOST_AND_FOUND", "UPLOADS", "reset_data_dir", "prepare_data_dir"]

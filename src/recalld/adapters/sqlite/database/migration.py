@@ -13,8 +13,8 @@ from recalld.domain.errors import Conflict, Corrupt, Upstream
 from recalld.infra.logs import get_logger
 from recalld.infra.private import private_opener
 
-from .connection import failure_of
-from .nfc_names import compose_names
+from .connection import to_domain_error
+from .nfc_names import normalize_names
 from .schema import MIGRATIONS, SCHEMA_VERSION
 
 SPARE_BYTES = 64 << 20
@@ -23,9 +23,9 @@ DISPOSABLE = frozenset({"spent", "made", "job_done", "unembedded", "tier", "vect
 """Tables whose loss costs work or figures, and no content: made again empty where they are missing."""
 REBUILD_LEXICON = "rebuild_lexicon"
 """In ``meta``: the last chunk that full text holds again, while it is being rebuilt."""
-RELIST = "listed_to"
+BACKFILL_CURSOR = "listed_to"
 """In ``meta``: the last chunk that was looked at for a missing vector, while chunks are being listed for embedding."""
-_BESIDE: Mapping[int, Callable[[apsw.Connection], object]] = {5: compose_names}
+_CODE_STEPS: Mapping[int, Callable[[apsw.Connection], object]] = {5: normalize_names}
 """What a step does beside its statements, in the same transaction."""
 FULL_TEXT = ("fts", "fts_row", "fts_place")
 log = get_logger("recalld.store")
@@ -68,8 +68,8 @@ def migrate(
         with c:
             for _ in c.execute(steps[step]):
                 pass
-            if step in _BESIDE and version:
-                _BESIDE[step](c)
+            if step in _CODE_STEPS and version:
+                _CODE_STEPS[step](c)
             c.execute(f"PRAGMA user_version = {step}")
     return 0 < version < newest
 
@@ -115,7 +115,7 @@ def _copy(c: apsw.Connection, path: Path, version: int, free_bytes: Callable[[Pa
     except (apsw.Error, OSError) as failed:
         part.unlink(missing_ok=True)
         if isinstance(failed, apsw.Error):
-            raise failure_of(failed, path) from failed
+            raise to_domain_error(failed, path) from failed
         raise Upstream(
             f"{path} could not be copied before its migration: {failed.strerror}", remedy="check the disk"
         ) from failed
@@ -131,7 +131,7 @@ def _sync(path: Path) -> None:
 
 
 # ------------------------------------------------------------------ the tables of a version
-def mend_tables(c: apsw.Connection, path: Path) -> list[str]:
+def restore_missing_tables(c: apsw.Connection, path: Path) -> list[str]:
     """Make what is missing of this version's tables and can be made again; returns its names.
 
     Indexes and disposable tables are made again, full text and vectors listed for rebuilding. Raises ``Corrupt`` where a
@@ -156,7 +156,7 @@ def mend_tables(c: apsw.Connection, path: Path) -> list[str]:
             remedy="restore a backup, or export it with the version that wrote it",
         )
     if lacking:
-        _make_again(c, lacking, wanted, damaged=bool(set(lacking) & _shadows(wanted)))
+        _recreate(c, lacking, wanted, damaged=bool(set(lacking) & _shadows(wanted)))
         log.warning("tables or indexes were missing and were made again", names=lacking)
     return lacking
 
@@ -170,7 +170,7 @@ def _shadows(wanted: Shape) -> set[str]:
     return {name for name in wanted if name.startswith("fts_") and name not in FULL_TEXT}
 
 
-def _make_again(c: apsw.Connection, lacking: list[str], wanted: Shape, *, damaged: bool) -> None:
+def _recreate(c: apsw.Connection, lacking: list[str], wanted: Shape, *, damaged: bool) -> None:
     with c:
         if any(name.startswith("fts") for name in lacking):
             recreate_lexicon(c, damaged=damaged)
@@ -179,12 +179,12 @@ def _make_again(c: apsw.Connection, lacking: list[str], wanted: Shape, *, damage
                 if wanted[name][0] == kind and wanted[name][1] and not name.startswith("fts"):
                     c.execute(wanted[name][1]).fetchall()
         if {"vector", "unembedded"} & set(lacking):
-            relist(c)
+            restart_backfill(c)
 
 
-def relist(c: apsw.Connection) -> None:
+def restart_backfill(c: apsw.Connection) -> None:
     """Have every chunk without a vector listed for embedding again."""
-    c.execute("INSERT OR REPLACE INTO meta VALUES (?, 0)", (RELIST,)).fetchall()
+    c.execute("INSERT OR REPLACE INTO meta VALUES (?, 0)", (BACKFILL_CURSOR,)).fetchall()
 
 
 def recreate_lexicon(c: apsw.Connection, *, damaged: bool = False) -> None:
@@ -210,7 +210,7 @@ def recreate_vectors(c: apsw.Connection, *, damaged: bool = False) -> None:
         c.execute(sql).fetchall()
     # Caches follow vectors by id within an epoch: ids begin again.
     c.execute("UPDATE owner SET epoch = epoch + 1").fetchall()
-    relist(c)
+    restart_backfill(c)
 
 
 def _drop(c: apsw.Connection, name: str, damaged: bool) -> None:

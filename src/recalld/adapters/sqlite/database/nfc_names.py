@@ -10,10 +10,10 @@ import apsw
 
 from recalld.infra.logs import get_logger
 
-from .sql import every
+from .sql import fetch_all
 
 CAUSE = "migration: names composed"
-_FOREIGN = (
+_NON_ASCII_NAMES = (
     "SELECT id, parent, name, kind FROM node WHERE id > ? AND gone = 0 AND parent <> 0 AND name GLOB '*[^ -~]*' "
     "ORDER BY id LIMIT ?"
 )
@@ -23,37 +23,37 @@ WITH RECURSIVE up(id, parent, name) AS (
   UNION ALL SELECT n.id, n.parent, n.name FROM up JOIN node n ON n.id = up.parent)
 SELECT name FROM up"""
 PAGE = 10_000
-TOLD_EVERY = 20_000
+LOG_EVERY = 20_000
 """Names, about a second."""
 log = get_logger("recalld.store")
 DIRECTORY = 0
-Paths = dict[int, list[str]]
+PathCache = dict[int, list[str]]
 """Names above and of a directory, outermost (the account's) first."""
 
 
-def compose_names(c: apsw.Connection) -> int:
+def normalize_names(c: apsw.Connection) -> int:
     """Rename every node whose name is not composed, as a move in the log; returns how many. A name that a neighbour has
     already gets ``_1``, ``_2`` ... before its ending. A million names that are composed cost a second."""
-    done = after = told = 0
-    paths: Paths = {}
-    while page := every(c, _FOREIGN, (after, PAGE)):
+    done = after = logged = 0
+    paths: PathCache = {}
+    while page := fetch_all(c, _NON_ASCII_NAMES, (after, PAGE)):
         for node, parent, name, kind in page:
             composed = unicodedata.normalize("NFC", name)
             if composed != name:
-                _rename(c, node, parent, name, _free(c, parent, composed), paths)
+                _rename(c, node, parent, name, _unused_name(c, parent, composed), paths)
                 done += 1
                 if kind == DIRECTORY or len(paths) > PAGE:
                     paths.clear()
         after = page[-1][0]
-        if done - told >= TOLD_EVERY:
-            told = done
+        if done - logged >= LOG_EVERY:
+            logged = done
             log.info("names are being composed", renamed=done)
     if done:
         log.info("names have been composed", renamed=done)
     return done
 
 
-def _free(c: apsw.Connection, parent: int, name: str) -> str:
+def _unused_name(c: apsw.Connection, parent: int, name: str) -> str:
     stem, dot, ending = name.rpartition(".")
     if not stem.strip("."):
         stem, dot, ending = name, "", ""
@@ -64,7 +64,7 @@ def _free(c: apsw.Connection, parent: int, name: str) -> str:
     return candidate
 
 
-def _rename(c: apsw.Connection, node: int, parent: int, former: str, name: str, paths: Paths) -> None:
+def _rename(c: apsw.Connection, node: int, parent: int, former: str, name: str, paths: PathCache) -> None:
     if parent not in paths:
         paths[parent] = [str(n) for (n,) in c.execute(_ABOVE, (parent,))][::-1]
     account, *above = paths[parent]

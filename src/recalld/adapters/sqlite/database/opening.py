@@ -6,23 +6,23 @@ from pathlib import Path
 
 import apsw
 
-from .connection import check_whole, connect, failure_of
-from .data_dir import prepare
-from .migration import mend_tables, migrate, remove_copies
+from .connection import check_not_truncated, connect, to_domain_error
+from .data_dir import prepare_data_dir
+from .migration import migrate, remove_copies, restore_missing_tables
 
 
-def open_owned(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
+def open_primary(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
     """The writer's and the folder's connection to a store, made if it is new and brought to this version if it is old.
 
     Raises what ``Store`` does. Blocking.
     """
-    prepare(path)
+    prepare_data_dir(path)
     opened: list[apsw.Connection] = []
     try:
         opened.append(connect(path, readonly=False))
-        check_whole(opened[0], path)
+        check_not_truncated(opened[0], path)
         migrated = migrate(opened[0], path)
-        mend_tables(opened[0], path)
+        restore_missing_tables(opened[0], path)
         opened.append(connect(path, readonly=False))
         if not migrated:
             remove_copies(path)
@@ -30,6 +30,6 @@ def open_owned(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
         for c in opened:
             c.close(True)
         if isinstance(failed, apsw.Error):
-            raise failure_of(failed, path) from failed
+            raise to_domain_error(failed, path) from failed
         raise
     return opened[0], opened[1]

@@ -16,14 +16,14 @@ import apsw
 from recalld.domain.errors import Closed, Invalid, RecalldError, deadline_exceeded
 from recalld.infra.offload import Pool
 
-from .connection import connect, failure_of
+from .connection import connect, to_domain_error
 
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]
 
 READ_MAX_S = 30.0
 """A read that takes longer is interrupted, whatever deadline its request has."""
-STEPS_BETWEEN_LOOKS = 50_000
+STEPS_BETWEEN_CHECKS = 50_000
 """Steps of SQLite's machine (about a millisecond) between two looks at whether a statement should go on: each look takes the
 interpreter, so that short statements should have none."""
 SCANS_RUNNING_MAX = 2
@@ -31,93 +31,93 @@ SCANS_WAITING_MAX = 64
 
 
 @dataclass(eq=False, slots=True)
-class _Reading(Generic[T]):
-    """One read on its way. ``left``: its caller waits no more. ``end``: when its statements are interrupted."""
+class _Read(Generic[T]):
+    """One read on its way. ``abandoned``: its caller waits no more. ``end``: when its statements are interrupted."""
 
     work: Work[T]
     limit_s: float | None
-    left: bool = False
+    abandoned: bool = False
     end: float = inf
 
     @property
-    def is_over(self) -> bool:
+    def should_stop(self) -> bool:
         """True once going on is of no use."""
-        return self.left or time.monotonic() >= self.end
+        return self.abandoned or time.monotonic() >= self.end
 
 
-class _Line:
+class _Reader:
     """A read-only connection, and the read it is used for now."""
 
     def __init__(self, path: Path) -> None:
         self.connection = connect(path, readonly=True)
-        self.reading: _Reading[Any] | None = None
-        self.connection.set_progress_handler(self._is_over, STEPS_BETWEEN_LOOKS)
+        self.reading: _Read[Any] | None = None
+        self.connection.set_progress_handler(self._should_stop, STEPS_BETWEEN_CHECKS)
 
-    def _is_over(self) -> bool:
-        return self.reading is not None and self.reading.is_over
+    def _should_stop(self) -> bool:
+        return self.reading is not None and self.reading.should_stop
 
 
-class _Lines:
+class _ReaderPool:
     """Connections of one purpose, one for each thread of a bounded pool."""
 
     def __init__(self, path: Path, name: str, *, count: int, waiting_max: int) -> None:
         self._path = path
         self._pool = Pool(name, running_max=count, waiting_max=waiting_max)
-        self._free: queue.SimpleQueue[_Line] = queue.SimpleQueue()
-        self._running: set[_Reading[Any]] = set()
+        self._idle: queue.SimpleQueue[_Reader] = queue.SimpleQueue()
+        self._running: set[_Read[Any]] = set()
 
-    async def read(self, work: Work[T], limit_s: float | None, *, alone: bool = False) -> T:
-        reading = _Reading(work, limit_s)
+    async def read(self, work: Work[T], limit_s: float | None, *, fresh: bool = False) -> T:
+        reading = _Read(work, limit_s)
         try:
-            return await self._pool.run(self._run, reading, alone=alone)
+            return await self._pool.run(self._run, reading, fresh=fresh)
         except asyncio.CancelledError:
-            reading.left = True
+            reading.abandoned = True
             raise
 
-    def _run(self, reading: _Reading[T], *, alone: bool) -> T:
-        line: _Line | None = None
+    def _run(self, reading: _Read[T], *, fresh: bool) -> T:
+        reader: _Reader | None = None
         self._running.add(reading)
         try:
-            line = self._line(alone)
+            reader = self._acquire(fresh)
             if reading.limit_s is not None:
                 reading.end = time.monotonic() + reading.limit_s
-            with line.connection:
-                line.reading = reading
+            with reader.connection:
+                reader.reading = reading
                 try:
-                    result = reading.work(line.connection)
+                    result = reading.work(reader.connection)
                 finally:
-                    line.reading = None
+                    reader.reading = None
             return result
         except apsw.InterruptError as late:
             raise _interrupted("a read of the store", reading) from late
         except apsw.Error as failed:
-            raise failure_of(failed, self._path) from failed
+            raise to_domain_error(failed, self._path) from failed
         except OverflowError as large:
             raise Invalid("a number is too large for the store", remedy="stay below 2**63") from large
         finally:
             self._running.discard(reading)
-            if line is not None and alone:
-                line.connection.close()
-            elif line is not None:
-                self._free.put(line)
+            if reader is not None and fresh:
+                reader.connection.close()
+            elif reader is not None:
+                self._idle.put(reader)
 
-    def _line(self, alone: bool) -> _Line:
+    def _acquire(self, fresh: bool) -> _Reader:
         try:
-            return _Line(self._path) if alone else self._free.get_nowait()
+            return _Reader(self._path) if fresh else self._idle.get_nowait()
         except queue.Empty:
-            return _Line(self._path)
+            return _Reader(self._path)
 
     def close(self) -> None:
         """End what runs, then close every connection."""
         for reading in list(self._running):
-            reading.left = True
+            reading.abandoned = True
         self._pool.close()
-        while not self._free.empty():
-            self._free.get_nowait().connection.close()
+        while not self._idle.empty():
+            self._idle.get_nowait().connection.close()
 
 
-def _interrupted(what: str, reading: _Reading[Any]) -> RecalldError:
-    if reading.left or reading.limit_s is None:
+def _interrupted(what: str, reading: _Read[Any]) -> RecalldError:
+    if reading.abandoned or reading.limit_s is None:
         return Closed(f"{what} was interrupted", remedy="its caller left, or the store is closing")
     return deadline_exceeded(what, reading.limit_s, "ask for less at once: a smaller folder, a lower limit")
 
@@ -131,8 +131,8 @@ class Readers:
 
     def __init__(self, path: Path, *, count: int, waiting_max: int = 256) -> None:
         self._path = path
-        self._lines = _Lines(path, "readers", count=count, waiting_max=waiting_max)
-        self._scans = _Lines(path, "scans", count=SCANS_RUNNING_MAX, waiting_max=SCANS_WAITING_MAX)
+        self._reads = _ReaderPool(path, "readers", count=count, waiting_max=waiting_max)
+        self._scans = _ReaderPool(path, "scans", count=SCANS_RUNNING_MAX, waiting_max=SCANS_WAITING_MAX)
 
     @property
     def path(self) -> Path:
@@ -142,18 +142,18 @@ class Readers:
     async def read(self, work: Work[T], *, limit_s: float = READ_MAX_S) -> T:
         """Run ``work`` inside one read transaction. Raises ``Busy`` when too many wait, ``Closed``, ``Corrupt``, and ``Upstream``
         (``DEADLINE_EXCEEDED``) when it takes longer than ``limit_s``."""
-        return await self._lines.read(work, limit_s)
+        return await self._reads.read(work, limit_s)
 
     async def scan(self, work: Work[T], *, limit_s: float | None = READ_MAX_S) -> T:
         """The same on a connection of its own, for what looks at more than an answer needs: searches by pattern, counts, long
         listings. ``limit_s`` None: housekeeping, which ends only with its caller or the store."""
         return await self._scans.read(work, limit_s)
 
-    async def read_alone(self, work: Work[T]) -> T:
+    async def read_on_new_connection(self, work: Work[T]) -> T:
         """The same on a new connection: integrity checks of FTS5 trip over what a connection in use remembers."""
-        return await self._scans.read(work, None, alone=True)
+        return await self._scans.read(work, None, fresh=True)
 
     def close(self) -> None:
         """End running reads, then close every connection."""
-        self._lines.close()
+        self._reads.close()
         self._scans.close()

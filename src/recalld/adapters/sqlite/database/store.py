@@ -19,9 +19,9 @@ from recalld.domain.errors import Busy, Closed, deadline_exceeded
 from recalld.infra.logs import get_logger
 from recalld.infra.offload import Strand
 
-from .connection import BROKEN, BUSY_MS, failure_of, hold, translated
-from .opening import open_owned
-from .readers import STEPS_BETWEEN_LOOKS, Readers, Work
+from .connection import BUSY_MS, STORE_FAILURES, lock_data_dir, to_domain_error, translate_error
+from .opening import open_primary
+from .readers import STEPS_BETWEEN_CHECKS, Readers, Work
 
 T = TypeVar("T")
 
@@ -29,13 +29,13 @@ SLICE_S = 0.005
 CAPTURES_PER_COMMIT = 256
 CAPTURES_WAITING_MAX = 4_096
 BULK_WAITING_MAX = 512
-BULK_PASSED_OVER_MAX = 8
+BULK_SKIPPED_MAX = 8
 """Commits in a row that captures may fill alone; then one bulk call goes with them."""
-FOLD_PAGES = 4_096
+CHECKPOINT_PAGES = 4_096
 """Pages in the write-ahead log (16 MB) from which it is folded back, beside the writer."""
-FOLD_PAGES_MAX = 4 * FOLD_PAGES
+CHECKPOINT_PAGES_FORCED = 4 * CHECKPOINT_PAGES
 """From here the writer folds by itself before it goes on: the log stays bounded whatever the load."""
-FOLD_WAIT_MS = 100
+CHECKPOINT_WAIT_MS = 100
 CLOSE_WAIT_S = 30.0
 WRITE_MAX_S = 30.0
 log = get_logger("recalld.store")
@@ -52,7 +52,7 @@ class _Call(Generic[T]):
     result: T | None = None
     failure: BaseException | None = None
 
-    def settle(self) -> None:
+    def resolve(self) -> None:
         """Give the caller its result; a caller that has gone does not hear of it."""
         if self.future is None or self.future.done():
             return
@@ -77,7 +77,7 @@ class _Savepoint:
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if isinstance(failure, (*BROKEN, apsw.InterruptError)):
+        if isinstance(failure, (*STORE_FAILURES, apsw.InterruptError)):
             return False
         if self._c.get_autocommit():
             # SQLite ends the whole transaction on some failures: there is no savepoint left to go back to.
@@ -102,7 +102,7 @@ class _Trial:
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if failure is None or isinstance(failure, BROKEN):
+        if failure is None or isinstance(failure, STORE_FAILURES):
             return False
         self.failure = failure
         if not self._c.get_autocommit():
@@ -119,27 +119,27 @@ class Store(Readers):
         Raises ``Conflict`` if it is open elsewhere or newer, ``Corrupt`` if it is damaged or its database has gone,
         ``Invalid``, ``Denied`` and ``Upstream`` where the folder cannot be used.
         """
-        self._lock_file = hold(path.parent)
+        self._lock_file = lock_data_dir(path.parent)
         try:
-            self._writer, self._folder = open_owned(path)
+            self._writer, self._checkpointer = open_primary(path)
         except BaseException:
             os.close(self._lock_file)
             raise
         super().__init__(path, count=readers)
         self._captures: deque[_Call[Any]] = deque()
         self._bulk: deque[_Call[Any]] = deque()
-        self._folds: deque[_Call[Any]] = deque()
+        self._checkpoints: deque[_Call[Any]] = deque()
         self._ready = threading.Condition()
         self._closing = False
-        self._passed_over = 0
-        self._forced = False
-        self._long = threading.Event()
+        self._bulk_skipped = 0
+        self._force_queued = False
+        self._wal_is_long = threading.Event()
         self._call: _Call[Any] | None = None
         self._call_end = inf
         self._writer.set_wal_hook(self._note_wal)
-        self._writer.set_progress_handler(self._is_late, STEPS_BETWEEN_LOOKS)
-        self._fold_strand = Strand("folder", self._fold_loop)
-        self._write_strand = Strand("writer", self._write_loop)
+        self._writer.set_progress_handler(self._is_overdue, STEPS_BETWEEN_CHECKS)
+        self._checkpoint_thread = Strand("checkpointer", self._checkpoint_loop)
+        self._write_thread = Strand("writer", self._write_loop)
 
     async def write(self, work: Work[T], *, bulk: bool = False, limit_s: float | None = WRITE_MAX_S) -> T:
         """Run ``work`` in the next commit; returns once that is on disk.
@@ -149,27 +149,27 @@ class Store(Readers):
         have its work done. Raises ``Busy``, ``Closed``, and ``Upstream`` when the disk refuses the commit or ``work`` takes
         longer than ``limit_s``: then nothing of it was done.
         """
-        lane, most = (self._bulk, BULK_WAITING_MAX) if bulk else (self._captures, CAPTURES_WAITING_MAX)
-        return await self._enqueue(lane, most, work, limit_s)
+        queue, most = (self._bulk, BULK_WAITING_MAX) if bulk else (self._captures, CAPTURES_WAITING_MAX)
+        return await self._enqueue(queue, most, work, limit_s)
 
-    async def fold(self) -> None:
+    async def checkpoint(self) -> None:
         """Fold the write-ahead log back fully, as far as readers let it go."""
-        await self._enqueue(self._folds, BULK_WAITING_MAX, _truncate, None)
+        await self._enqueue(self._checkpoints, BULK_WAITING_MAX, _truncate, None)
 
     async def vacuum(self) -> None:
         """Write the file anew without free and lost pages. Writers wait meanwhile."""
-        await self._enqueue(self._folds, BULK_WAITING_MAX, _vacuum, None)
+        await self._enqueue(self._checkpoints, BULK_WAITING_MAX, _vacuum, None)
 
-    async def _enqueue(self, lane: deque[_Call[Any]], most: int, work: Work[T], limit_s: float | None) -> T:
+    async def _enqueue(self, queue: deque[_Call[Any]], most: int, work: Work[T], limit_s: float | None) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         call = _Call(work, loop, future, limit_s)
         with self._ready:
             if self._closing:
                 raise Closed("the store is shut", remedy="open it again")
-            if len(lane) >= most:
+            if len(queue) >= most:
                 raise Busy("the store's writer is saturated", retry_after_s=0.5)
-            lane.append(call)
+            queue.append(call)
             self._ready.notify()
         return await future
 
@@ -185,15 +185,15 @@ class Store(Readers):
                 return
             self._closing = True
             self._ready.notify()
-        written = self._write_strand.stop(wait_s=CLOSE_WAIT_S)
+        written = self._write_thread.stop(wait_s=CLOSE_WAIT_S)
         if not written:
             self._writer.interrupt()
-            written = self._write_strand.stop(wait_s=CLOSE_WAIT_S)
-        self._long.set()
-        folded = self._fold_strand.stop(wait_s=CLOSE_WAIT_S)
+            written = self._write_thread.stop(wait_s=CLOSE_WAIT_S)
+        self._wal_is_long.set()
+        checkpointed = self._checkpoint_thread.stop(wait_s=CLOSE_WAIT_S)
         super().close()
-        if folded:
-            self._folder.close()
+        if checkpointed:
+            self._checkpointer.close()
         if not written:
             # A connection is one thread's at a time: it stays with the writer, and so does the lock.
             log.error("the store's writer did not end", seconds=CLOSE_WAIT_S, path=str(self._path))
@@ -209,36 +209,36 @@ class Store(Readers):
     def _write_loop(self, stopping: threading.Event) -> None:
         while True:
             with self._ready:
-                while not self._captures and not self._bulk and not self._folds:
+                while not self._captures and not self._bulk and not self._checkpoints:
                     if self._closing:
                         return
                     self._ready.wait(0.5)
             if self._captures or self._bulk:
                 self._commit_batch()
-            while self._folds:
-                self._fold_for(self._folds.popleft())
+            while self._checkpoints:
+                self._run_checkpoint(self._checkpoints.popleft())
 
     def _commit_batch(self) -> None:
         first = [self._captures.popleft() for _ in range(min(len(self._captures), CAPTURES_PER_COMMIT))]
         only_bulk = not first
         done = first or [self._bulk.popleft()]
         try:
-            if not self._commit_together(done, only_bulk):
-                self._commit_apart(done)
+            if not self._commit_at_once(done, only_bulk):
+                self._commit_separately(done)
         except apsw.Error as refused:
             if not self._writer.get_autocommit():
                 self._writer.execute("ROLLBACK")
             for call in done:
-                call.result, call.failure = None, failure_of(refused, self._path)
+                call.result, call.failure = None, to_domain_error(refused, self._path)
         for call in done:
             if isinstance(call.failure, apsw.InterruptError) and call.limit_s is not None:
                 call.failure = deadline_exceeded(
                     "a change of the store", call.limit_s, "nothing was done; change less at once"
                 )
-            call.failure = translated(call.failure, self._path)
-        _settle(done)
+            call.failure = translate_error(call.failure, self._path)
+        _resolve_by_loop(done)
 
-    def _commit_together(self, done: list[_Call[Any]], only_bulk: bool) -> bool:
+    def _commit_at_once(self, done: list[_Call[Any]], only_bulk: bool) -> bool:
         """Run all without savepoints, at each of which full text would write out what it has gathered; False: one failed,
         and nothing was done."""
         trial = _Trial(self._writer)
@@ -246,7 +246,7 @@ class Store(Readers):
         with trial:
             end = time.monotonic() + SLICE_S
             for call in done:
-                self._do(call)
+                self._run(call)
             self._run_bulk(done, end, had_one=only_bulk)
         if trial.failure is None:
             self._writer.execute("COMMIT")
@@ -256,7 +256,7 @@ class Store(Readers):
             done[0].result, done[0].failure = None, trial.failure
         return trial.failure is None or len(done) == 1
 
-    def _commit_apart(self, done: list[_Call[Any]]) -> None:
+    def _commit_separately(self, done: list[_Call[Any]]) -> None:
         """One after the other, so that a failure is undone alone; once more without those that were interrupted, since that
         may end the whole transaction."""
         while left := [call for call in done if not isinstance(call.failure, apsw.InterruptError)]:
@@ -266,7 +266,7 @@ class Store(Readers):
                 for call in left:
                     call.result = call.failure = None
                     with _Savepoint(self._writer, call):
-                        self._do(call)
+                        self._run(call)
             if trial.failure is None:
                 self._writer.execute("COMMIT")
                 return
@@ -274,7 +274,7 @@ class Store(Readers):
                 raise trial.failure
             self._call.failure = trial.failure
 
-    def _do(self, call: _Call[Any]) -> None:
+    def _run(self, call: _Call[Any]) -> None:
         self._call = call
         self._call_end = inf if call.limit_s is None else time.monotonic() + call.limit_s
         try:
@@ -282,69 +282,69 @@ class Store(Readers):
         finally:
             self._call_end = inf
 
-    def _is_late(self) -> bool:
+    def _is_overdue(self) -> bool:
         return time.monotonic() >= self._call_end
 
     def _run_bulk(self, done: list[_Call[Any]], end: float, *, had_one: bool) -> None:
         """Bulk calls until the slice is used up, or until captures wait; captures alone cannot starve them for ever."""
         late = bool(self._captures) or time.monotonic() >= end
-        if self._bulk and late and not had_one and self._passed_over < BULK_PASSED_OVER_MAX:
-            self._passed_over += 1
+        if self._bulk and late and not had_one and self._bulk_skipped < BULK_SKIPPED_MAX:
+            self._bulk_skipped += 1
             return
-        self._passed_over = 0
+        self._bulk_skipped = 0
         while self._bulk and not (had_one and (self._captures or time.monotonic() >= end)):
             done.append(self._bulk.popleft())
-            self._do(done[-1])
+            self._run(done[-1])
             had_one = True
 
     # ------------------------------------------------------------------ the write-ahead log
     def _note_wal(self, c: apsw.Connection, name: str, pages: int) -> int:
-        if pages > FOLD_PAGES:
-            self._long.set()
-        if pages > FOLD_PAGES_MAX:
-            self._fold_by_writer()
+        if pages > CHECKPOINT_PAGES:
+            self._wal_is_long.set()
+        if pages > CHECKPOINT_PAGES_FORCED:
+            self._queue_forced_checkpoint()
         return apsw.SQLITE_OK
 
-    def _fold_loop(self, stopping: threading.Event) -> None:
+    def _checkpoint_loop(self, stopping: threading.Event) -> None:
         """Fold a long log beside the writer, who then does the little that came meanwhile: the log can begin anew."""
         while not stopping.is_set():
-            self._long.wait()
-            self._long.clear()
+            self._wal_is_long.wait()
+            self._wal_is_long.clear()
             if stopping.is_set() or self._closing:
                 return
             try:
-                self._folder.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             except apsw.Error:
                 continue  # a full disk: the log is kept, and folded when the next commit asks again
             with self._ready:
                 if not self._closing:
-                    self._folds.append(_nobodys(_passive))
+                    self._checkpoints.append(_detached(_passive))
                     self._ready.notify()
 
-    def _fold_by_writer(self) -> None:
+    def _queue_forced_checkpoint(self) -> None:
         with self._ready:
-            if not self._forced:
-                self._forced = True
-                self._folds.append(_nobodys(self._force))
+            if not self._force_queued:
+                self._force_queued = True
+                self._checkpoints.append(_detached(self._forced_checkpoint))
 
-    def _force(self, c: apsw.Connection) -> None:
+    def _forced_checkpoint(self, c: apsw.Connection) -> None:
         """Fold even if that means waiting a moment, for the folder's thread or for readers of old pages."""
-        self._forced = False
-        c.set_busy_timeout(FOLD_WAIT_MS)
+        self._force_queued = False
+        c.set_busy_timeout(CHECKPOINT_WAIT_MS)
         try:
             c.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
         finally:
             c.set_busy_timeout(BUSY_MS)
 
-    def _fold_for(self, call: _Call[Any]) -> None:
+    def _run_checkpoint(self, call: _Call[Any]) -> None:
         try:
             call.result = call.work(self._writer)
         except apsw.Error as refused:
-            call.failure = failure_of(refused, self._path)
-        _settle([call])
+            call.failure = to_domain_error(refused, self._path)
+        _resolve_by_loop([call])
 
 
-def _nobodys(work: Work[None]) -> _Call[None]:
+def _detached(work: Work[None]) -> _Call[None]:
     """A call whose outcome nobody waits for."""
     return _Call(work, None, None)
 
@@ -362,7 +362,7 @@ def _vacuum(c: apsw.Connection) -> None:
     _truncate(c)
 
 
-def _settle(done: list[_Call[Any]]) -> None:
+def _resolve_by_loop(done: list[_Call[Any]]) -> None:
     """One wake-up a loop, however many callers wait there."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Call[Any]]] = {}
     for call in done:
@@ -370,11 +370,11 @@ def _settle(done: list[_Call[Any]]) -> None:
             by_loop.setdefault(call.loop, []).append(call)
     for loop, calls in by_loop.items():
         try:
-            loop.call_soon_threadsafe(_settle_all, calls)
+            loop.call_soon_threadsafe(_resolve_all, calls)
         except RuntimeError:
             continue  # the loop has been closed: nobody waits there any more
 
 
-def _settle_all(calls: list[_Call[Any]]) -> None:
+def _resolve_all(calls: list[_Call[Any]]) -> None:
     for call in calls:
-        call.settle()
+        call.resolve()

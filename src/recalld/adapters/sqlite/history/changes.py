@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import orjson
 
-from recalld.adapters.sqlite.database.sql import every, node_at, only
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one, node_at
 from recalld.domain.caller import Caller
 from recalld.domain.history import DERIVED, FileVersion, LogEntry, LogFilter, LogPage, NodeState
 from recalld.domain.node import Kind
@@ -39,8 +39,8 @@ def log_page(c: apsw.Connection, caller: Caller, wanted: LogFilter, before: int,
     )
     for scanned, row in enumerate(rows, 1):
         last = row[0]
-        asked = row[3] in wanted.ops if wanted.ops else row[3] not in DERIVED
-        entry = _entry(row) if row[-1] and asked else None
+        selected = row[3] in wanted.ops if wanted.ops else row[3] not in DERIVED
+        entry = _entry(row) if row[-1] and selected else None
         if entry is not None and _matches(entry, wanted, caller):
             found.append(entry)
         if len(found) == limit or scanned == SCANNED_MAX:
@@ -51,7 +51,9 @@ def log_page(c: apsw.Connection, caller: Caller, wanted: LogFilter, before: int,
 
 def _sentences(c: apsw.Connection, nodes: Sequence[int]) -> dict[int, str]:
     wanted = orjson.dumps(sorted(set(nodes))).decode()
-    return dict(every(c, "SELECT t.node, t.abstract FROM json_each(?) w JOIN tier t ON t.node = w.value", (wanted,)))
+    return dict(
+        fetch_all(c, "SELECT t.node, t.abstract FROM json_each(?) w JOIN tier t ON t.node = w.value", (wanted,))
+    )
 
 
 def _visible(caller: Caller) -> dict[str, object]:
@@ -79,7 +81,7 @@ def entries_of(c: apsw.Connection, caller: Caller, commit: int, cause: str, limi
         sql = (
             f"SELECT {_COLUMNS} FROM log WHERE cause = :cause AND cause <> '' AND {_VISIBLE} ORDER BY seq LIMIT :limit"
         )
-        found = every(c, sql, {**values, "cause": cause})
+        found = fetch_all(c, sql, {**values, "cause": cause})
     else:
         named = c.execute("SELECT txn FROM log WHERE seq = ?", (commit,)).fetchone()
         if named is None:
@@ -88,7 +90,7 @@ def entries_of(c: apsw.Connection, caller: Caller, commit: int, cause: str, limi
         first = named[0] or commit
         end = c.execute("SELECT seq FROM log WHERE seq > ? AND txn <> ? LIMIT 1", (first, first)).fetchone()
         sql = f"SELECT {_COLUMNS} FROM log WHERE seq >= :first AND seq < :end AND {_VISIBLE} ORDER BY seq LIMIT :limit"
-        found = every(c, sql, {**values, "first": first, "end": end[0] if end else 1 << 62})
+        found = fetch_all(c, sql, {**values, "first": first, "end": end[0] if end else 1 << 62})
     entries = [_entry(row) for row in found]
     return [e for e in entries if _matches(e, LogFilter(), caller)]
 
@@ -99,26 +101,26 @@ _CHILDREN = "SELECT id FROM node WHERE parent = ? AND gone = 0 LIMIT ?"
 def states(c: apsw.Connection, account: str, nodes: Sequence[int]) -> dict[int, NodeState]:
     """How nodes stand now; those that are erased have no state."""
     wanted = orjson.dumps(list(nodes)).decode()
-    found = every(
+    found = fetch_all(
         c,
         "SELECT n.id, n.kind, n.hash, n.tags, n.source, n.gone, EXISTS (SELECT 1 FROM trash t WHERE t.node = n.id AND t.erase = 0) "
         "FROM json_each(?) w JOIN node n ON n.id = w.value",
         (wanted,),
     )
-    made = {}
+    result = {}
     for id_, kind, hash_, tags, source, gone, kept in found:
-        uri = _place(c, account, id_, even_gone=bool(gone))
+        uri = _uri_of(c, account, id_, even_gone=bool(gone))
         alive = uri is not None and not gone
-        children = every(c, _CHILDREN, (id_, CHILDREN_MAX)) if alive and KINDS[kind] is Kind.DIRECTORY else []
+        children = fetch_all(c, _CHILDREN, (id_, CHILDREN_MAX)) if alive and KINDS[kind] is Kind.DIRECTORY else []
         below = tuple(child for (child,) in children)
         restorable = bool(gone and kept)
-        made[id_] = NodeState(
+        result[id_] = NodeState(
             id_, KINDS[kind], alive, restorable, uri, hash_, tuple(orjson.loads(tags)), orjson.loads(source), below
         )
-    return made
+    return result
 
 
-def _place(c: apsw.Connection, account: str, node: int, *, even_gone: bool) -> Uri | None:
+def _uri_of(c: apsw.Connection, account: str, node: int, *, even_gone: bool) -> Uri | None:
     """Where a node lies; with ``even_gone`` it may itself be removed, but nothing above it."""
     parts: list[str] = []
     at, first = node, even_gone
@@ -140,11 +142,11 @@ def place_at(c: apsw.Connection, account: str, node: int, seq: int) -> Uri | Non
         found = c.execute(_SHAPED, (node, seq)).fetchone()
         if found is None or found[0] == "remove":
             return None
-        told = orjson.loads(found[1])
-        if told["parent"] == 0:
-            return Uri(tuple(reversed(parts))) if told["name"] == account else None
-        parts.append(str(told["name"]))
-        node = int(told["parent"])
+        data = orjson.loads(found[1])
+        if data["parent"] == 0:
+            return Uri(tuple(reversed(parts))) if data["name"] == account else None
+        parts.append(str(data["name"]))
+        node = int(data["parent"])
     return None
 
 
@@ -162,10 +164,10 @@ def occupants(c: apsw.Connection, account: str, uris: Sequence[Uri]) -> dict[Uri
 
 def seq_at(c: apsw.Connection, at: float) -> int:
     """The seq of the last entry made at or before a moment (by halving: entries are in order of time but for clock changes)."""
-    low, high = 0, int(only(c, "SELECT coalesce(max(seq), 0) FROM log")[0])
+    low, high = 0, int(fetch_one(c, "SELECT coalesce(max(seq), 0) FROM log")[0])
     while low < high:
         middle = (low + high + 1) // 2
-        (when,) = only(c, "SELECT at FROM log WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (middle,))
+        (when,) = fetch_one(c, "SELECT at FROM log WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (middle,))
         low, high = (middle, high) if when <= at else (low, middle - 1)
     return low
 
@@ -175,8 +177,10 @@ def versions(c: apsw.Connection, caller: Caller, uri: Uri, before: int, limit: i
     if not tracked(uri.parts, caller):
         return []
     living = node_at(c, caller.account, uri.parts)
-    nodes = {node for (node,) in every(c, _MADE_THERE, (caller.account, str(uri)))} | ({living} if living else set())
-    found = every(
+    nodes = {node for (node,) in fetch_all(c, _CREATED_AT, (caller.account, str(uri)))} | (
+        {living} if living else set()
+    )
+    found = fetch_all(
         c,
         f"SELECT {_OF_LOG} FROM json_each(:nodes) w JOIN log l ON l.node = w.value WHERE l.account = :account "
         "AND l.op IN ('create', 'write', 'move', 'remove', 'restore') AND (:before = 0 OR l.seq < :before) "
@@ -186,8 +190,8 @@ def versions(c: apsw.Connection, caller: Caller, uri: Uri, before: int, limit: i
     entries = [_entry(row) for row in found]
     entries += [e for e in _removed_above(c, uri, sorted(nodes - {living})) if not before or e.seq < before]
     entries = sorted(entries, key=lambda e: -e.seq)[:limit]
-    held = [_held(c, e) for e in entries]
-    sizes = _sizes(c, held)
+    hashes = [_hash_after(c, e) for e in entries]
+    sizes = _sizes(c, hashes)
     return [
         FileVersion(
             e.seq,
@@ -202,11 +206,11 @@ def versions(c: apsw.Connection, caller: Caller, uri: Uri, before: int, limit: i
             not h or h in sizes,
             e.node == living,
         )
-        for e, h in zip(entries, held, strict=True)
+        for e, h in zip(entries, hashes, strict=True)
     ]
 
 
-_MADE_THERE = "SELECT node FROM log WHERE account = ? AND uri = ? AND op = 'create' AND instr(uri, '/sessions/') = 0"
+_CREATED_AT = "SELECT node FROM log WHERE account = ? AND uri = ? AND op = 'create' AND instr(uri, '/sessions/') = 0"
 _OF_LOG = ", ".join(f"l.{column}" for column in _COLUMNS.split(", "))
 
 
@@ -214,7 +218,7 @@ def _removed_above(c: apsw.Connection, uri: Uri, nodes: Sequence[int]) -> list[L
     """Entries that removed a directory and with it one of these nodes, as entries about that node."""
     found = []
     for node in nodes:
-        rows = every(
+        rows = fetch_all(
             c,
             "WITH RECURSIVE up(id, parent, gone) AS (SELECT id, parent, gone FROM node WHERE id = ? UNION ALL "
             f"SELECT n.id, n.parent, n.gone FROM up JOIN node n ON n.id = up.parent) SELECT {_OF_LOG} FROM up "
@@ -225,7 +229,7 @@ def _removed_above(c: apsw.Connection, uri: Uri, nodes: Sequence[int]) -> list[L
     return found
 
 
-def _held(c: apsw.Connection, entry: LogEntry) -> str:
+def _hash_after(c: apsw.Connection, entry: LogEntry) -> str:
     """The hash a file has after an entry; a move changes nothing of it."""
     if entry.op != "move":
         return entry.after
@@ -240,7 +244,7 @@ def _sizes(c: apsw.Connection, hashes: Sequence[str]) -> dict[str, int]:
     """Sizes of the contents that are still kept."""
     wanted = orjson.dumps(sorted(set(hashes))).decode()
     return dict(
-        every(
+        fetch_all(
             c,
             "SELECT b.hash, b.size FROM json_each(?1) w JOIN blob b ON b.hash = w.value "
             "UNION ALL SELECT g.hash, g.size FROM json_each(?1) w JOIN grown g ON g.hash = w.value",

@@ -16,8 +16,8 @@ from typing import Any, Protocol, TypeVar
 import apsw
 import orjson
 
-from recalld.adapters.sqlite.database.append_streams import grown
-from recalld.adapters.sqlite.database.sql import only
+from recalld.adapters.sqlite.database.append_streams import find_version
+from recalld.adapters.sqlite.database.sql import fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Corrupt, Invalid, NotFound
 from recalld.domain.history import FileVersion, LogEntry, LogFilter, LogPage, NodesNow
@@ -28,15 +28,15 @@ from recalld.ports.history import Past, Visit
 from recalld.rules.snapshots import OID_CHARS_MIN, is_oid, tracked
 
 from . import changes
-from .log_replay import SHAPING, Fold
+from .log_replay import SHAPING, LogReplay
 
 T = TypeVar("T")
 PAGE = 5_000
 """Log entries one read looks at: some ten milliseconds of one reader."""
 FILES_MAX = 2_000_000
 """Files that one traversal returns, over all its points."""
-FOLDS_RUNNING_MAX = 2
-FOLDS_WAITING_MAX = 16
+REPLAYS_RUNNING_MAX = 2
+REPLAYS_WAITING_MAX = 16
 _COLUMNS = "oid, branch, seq, at, parent, message, author, tree, paths, rules"
 
 
@@ -55,8 +55,8 @@ class SqliteHistory:
         self._store = store
         self._blobs = blobs
         # A fold holds a whole tree in memory: few at a time, and not many waiting.
-        self._turn = asyncio.Semaphore(FOLDS_RUNNING_MAX)
-        self._asking = 0
+        self._semaphore = asyncio.Semaphore(REPLAYS_RUNNING_MAX)
+        self._admitted = 0
 
     def past(self, caller: Caller) -> Past:
         """See ``ports.history.History``."""
@@ -71,16 +71,16 @@ class SqliteHistory:
         return await self._blobs.get(hash_)
 
     @asynccontextmanager
-    async def folding(self) -> AsyncIterator[None]:
+    async def replay_slot(self) -> AsyncIterator[None]:
         """A place among those that fold. Raises ``Busy``."""
-        if self._asking >= FOLDS_RUNNING_MAX + FOLDS_WAITING_MAX:
+        if self._admitted >= REPLAYS_RUNNING_MAX + REPLAYS_WAITING_MAX:
             raise Busy("too many snapshots are being read at once", retry_after_s=2.0)
-        self._asking += 1
+        self._admitted += 1
         try:
-            async with self._turn:
+            async with self._semaphore:
                 yield
         finally:
-            self._asking -= 1
+            self._admitted -= 1
 
 
 class SqlitePast:
@@ -135,19 +135,19 @@ class SqlitePast:
 
     async def walk(self, points: Sequence[int], under: Sequence[Uri], visit: Visit) -> None:
         """See ``ports.history.Past``."""
-        tops, shown = _apart([uri.parts for uri in under]), 0
-        async with self._history.folding():
-            fold = Fold(await self._restored())
-            seen = self._seen(await self._living_users())
+        tops, shown = _disjoint([uri.parts for uri in under]), 0
+        async with self._history.replay_slot():
+            replay = LogReplay(await self._restored())
+            is_visible = self._visibility(await self._living_users())
 
             def show(point: int, _: apsw.Connection) -> int:
-                files = fold.files(tops, seen)
+                files = replay.files(tops, is_visible)
                 visit(point, files)
                 return len(files)
 
             for point in sorted(set(points)):
-                while fold.seq < point:
-                    await self._history.read(partial(_advance, account=self.caller.account, fold=fold, to=point))
+                while replay.seq < point:
+                    await self._history.read(partial(_advance, account=self.caller.account, replay=replay, to=point))
                 # On a reader's thread too: no page of the log is read meanwhile, but the loop goes on.
                 shown += await self._history.read(partial(show, point))
                 if shown > FILES_MAX:
@@ -157,7 +157,7 @@ class SqlitePast:
                         code="RESOURCE_EXHAUSTED",
                     )
 
-    def _seen(self, living: frozenset[int]) -> Callable[[Sequence[str], int], bool]:
+    def _visibility(self, living: frozenset[int]) -> Callable[[Sequence[str], int], bool]:
         """What the caller sees of a tree: what snapshots track, of users who are still there."""
         return lambda parts, node: (
             tracked(parts, self.caller) and (len(parts) != 2 or parts[0] != "user" or node in living)
@@ -182,9 +182,9 @@ class SqlitePast:
             "SELECT EXISTS (SELECT 1 FROM log WHERE node = :node AND account = :account AND after = :hash)",
             {"hash": version.hash, "node": version.node, "account": self.caller.account},
         )
-        grew = await self._history.read(lambda c: grown(c, version.hash)) if named[0][0] else None
+        grew = await self._history.read(lambda c: find_version(c, version.hash)) if named[0][0] else None
         if grew is not None:
-            return grew.whole(await self._history.blob(grew.base) if grew.base else b"")
+            return grew.assemble(await self._history.blob(grew.base) if grew.base else b"")
         found = await self._rows("SELECT data FROM blob WHERE hash = ?", (version.hash,)) if named[0][0] else []
         if not found:
             raise NotFound(
@@ -215,7 +215,7 @@ class SqlitePast:
         account = self.caller.account
 
         def work(c: apsw.Connection) -> NodesNow:
-            end = int(only(c, "SELECT coalesce(max(seq), 0) FROM log")[0])
+            end = int(fetch_one(c, "SELECT coalesce(max(seq), 0) FROM log")[0])
             return NodesNow(changes.states(c, account, nodes), changes.occupants(c, account, uris), end)
 
         return await self._history.read(work)
@@ -243,20 +243,20 @@ class SqlitePast:
         return await self._history.read(lambda c: list(c.execute(sql, values)))
 
 
-def _advance(c: apsw.Connection, account: str, fold: Fold, to: int) -> None:
+def _advance(c: apsw.Connection, account: str, replay: LogReplay, to: int) -> None:
     """Fold the next page of the log; at most as far as ``to``."""
-    last = min(fold.seq + PAGE, to)
+    last = min(replay.seq + PAGE, to)
     wanted = ",".join("?" * len(SHAPING))
     for entry in c.execute(
         f"SELECT seq, op, node, after, detail FROM log WHERE seq > ? AND seq <= ? AND account = ? AND op IN ({wanted}) "
         "ORDER BY seq",
-        (fold.seq, last, account, *SHAPING),
+        (replay.seq, last, account, *SHAPING),
     ):
-        fold.apply(entry)
-    fold.seq = last
+        replay.apply(entry)
+    replay.seq = last
 
 
-def _apart(tops: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def _disjoint(tops: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Paths without those that lie below another of them, so that no file is met twice."""
     return [top for top in set(tops) if not any(top != t and top[: len(t)] == t for t in tops)]
 

@@ -23,7 +23,7 @@ Tracked = Callable[[Sequence[str], int], bool]
 """Whether a path is shown, and the node there."""
 
 
-class Fold:
+class LogReplay:
     """One account's tree after entry ``seq``. Messages are left out; directories are known by what lies in them."""
 
     def __init__(self, restored: frozenset[int] = frozenset()) -> None:
@@ -31,8 +31,8 @@ class Fold:
         self.seq = 0
         self._restored = restored
         self._root = 0
-        self._place: dict[int, tuple[int, str]] = {}
-        self._below: dict[int, dict[str, int]] = {}
+        self._position: dict[int, tuple[int, str]] = {}
+        self._children: dict[int, dict[str, int]] = {}
         self._hash: dict[int, str] = {}
 
     def apply(self, entry: Entry) -> None:
@@ -44,40 +44,40 @@ class Fold:
                 self._create(node, after, orjson.loads(detail))
             case "write":
                 self._hash[node] = after
-            case "move" if node in self._place:
-                told = orjson.loads(detail)
+            case "move" if node in self._position:
+                data = orjson.loads(detail)
                 self._unlink(node)
-                self._link(node, told["parent"], told["name"])
-            case "remove" if node in self._place:
+                self._link(node, data["parent"], data["name"])
+            case "remove" if node in self._position:
                 self._unlink(node)
                 if node not in self._restored:
                     self._drop(node)
-            case "restore" if node in self._place:
-                told = orjson.loads(detail)
-                self._link(node, told["parent"], told["name"])
+            case "restore" if node in self._position:
+                data = orjson.loads(detail)
+                self._link(node, data["parent"], data["name"])
 
-    def _create(self, node: int, after: str, told: dict[str, int | str]) -> None:
-        if told["kind"] == _MESSAGE:
+    def _create(self, node: int, after: str, data: dict[str, int | str]) -> None:
+        if data["kind"] == _MESSAGE:
             return
-        if len(self._place) >= NODES_MAX:
+        if len(self._position) >= NODES_MAX:
             raise Invalid(
                 f"the account has held more than {NODES_MAX} entries at once",
                 remedy="snapshots serve smaller accounts; export the tree as a pack",
                 code="RESOURCE_EXHAUSTED",
             )
-        if told["kind"] != _DIRECTORY:
+        if data["kind"] != _DIRECTORY:
             self._hash[node] = after
-        if told["parent"] == 0:
+        if data["parent"] == 0:
             self._root = node
-        self._link(node, int(told["parent"]), str(told["name"]))
+        self._link(node, int(data["parent"]), str(data["name"]))
 
     def _link(self, node: int, parent: int, name: str) -> None:
-        self._place[node] = (parent, name)
-        self._below.setdefault(parent, {})[name] = node
+        self._position[node] = (parent, name)
+        self._children.setdefault(parent, {})[name] = node
 
     def _unlink(self, node: int) -> None:
-        parent, name = self._place[node]
-        siblings = self._below.get(parent, {})
+        parent, name = self._position[node]
+        siblings = self._children.get(parent, {})
         if siblings.get(name) == node:
             del siblings[name]
 
@@ -85,9 +85,9 @@ class Fold:
         doomed = [top]
         while doomed:
             node = doomed.pop()
-            self._place.pop(node, None)
+            self._position.pop(node, None)
             self._hash.pop(node, None)
-            doomed += self._below.pop(node, {}).values()
+            doomed += self._children.pop(node, {}).values()
 
     def files(self, under: Sequence[tuple[str, ...]], tracked: Tracked) -> Files:
         """Every tracked file at or below these paths (none = everywhere)."""
@@ -95,18 +95,18 @@ class Fold:
         for top in under or ((),):
             node = self._find(top, tracked)
             if node:
-                self._gather(node, top, tracked, found)
+                self._collect(node, top, tracked, found)
         return found
 
     def _find(self, path: tuple[str, ...], tracked: Tracked) -> int:
         at = self._root
         for depth, name in enumerate(path, 1):
-            at = self._below.get(at, {}).get(name, 0)
+            at = self._children.get(at, {}).get(name, 0)
             if not at or not tracked(path[:depth], at):
                 return 0
         return at
 
-    def _gather(self, top: int, path: tuple[str, ...], tracked: Tracked, found: Files) -> None:
+    def _collect(self, top: int, path: tuple[str, ...], tracked: Tracked, found: Files) -> None:
         todo = [(top, path)]
         while todo:
             node, parts = todo.pop()
@@ -116,4 +116,4 @@ class Fold:
             if hash_ is not None:
                 found["/".join(parts)] = Version(node, hash_)
             else:
-                todo += [(below, (*parts, name)) for name, below in self._below.get(node, {}).items()]
+                todo += [(below, (*parts, name)) for name, below in self._children.get(node, {}).items()]

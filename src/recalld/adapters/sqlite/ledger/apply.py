@@ -26,9 +26,9 @@ from . import (
     trash,
     tree,
 )
-from .transaction import Outcome, Pen
+from .transaction import CommitResult, WriteTx
 
-APPLY: dict[type, Callable[[Pen, Any], None]] = {
+APPLY: dict[type, Callable[[WriteTx, Any], None]] = {
     ops.MakeDir: tree.make_dir,
     ops.Anchor: tree.anchor,
     ops.PutFile: tree.put_file,
@@ -57,23 +57,23 @@ APPLY: dict[type, Callable[[Pen, Any], None]] = {
     ops.MarkSnapshot: snapshots.mark,
     ops.SetIgnore: snapshots.set_ignore,
     ops.CountCost: llm_tier_queries.count_cost,
-    ops.KeepMade: llm_tier_queries.keep_made,
+    ops.KeepMade: llm_tier_queries.cache_tiers,
 }
 
 
-def apply(c: apsw.Connection, caller: Caller, commit: Commit, at: float) -> Outcome:
+def apply(c: apsw.Connection, caller: Caller, commit: Commit, at: float) -> CommitResult:
     """Do all of it or raise; the caller's savepoint undoes what was begun."""
     for op in commit.ops:
         for uri in addresses(op):
             rows.check_access(caller, uri)
-    pen = Pen(c, caller, at, commit.cause)
+    tx = WriteTx(c, caller, at, commit.cause)
     if commit.done:
-        job_queue.finish(pen, commit.done)
+        job_queue.finish(tx, commit.done)
     for op in commit.ops:
-        APPLY[type(op)](pen, op)
+        APPLY[type(op)](tx, op)
     for job in commit.jobs:
-        job_queue.enqueue(pen, job)
-    return pen.outcome
+        job_queue.enqueue(tx, job)
+    return tx.result
 
 
 def addresses(op: Op) -> tuple[Uri, ...]:
@@ -88,19 +88,19 @@ def addresses(op: Op) -> tuple[Uri, ...]:
     return ()
 
 
-def receipt(outcome: Outcome) -> Receipt:
+def receipt(result: CommitResult) -> Receipt:
     """What the caller gets."""
     return Receipt(
-        outcome.seq,
-        tuple(outcome.created),
-        tuple(outcome.updated),
-        tuple(outcome.unchanged),
-        outcome.removed,
-        outcome.stale,
-        tuple(outcome.nodes),
-        outcome.messages_added,
-        outcome.messages_seen,
-        outcome.session,
-        outcome.archive,
-        outcome.archived,
+        result.seq,
+        tuple(result.created),
+        tuple(result.updated),
+        tuple(result.unchanged),
+        result.removed,
+        result.stale,
+        tuple(result.nodes),
+        result.messages_added,
+        result.messages_seen,
+        result.session,
+        result.archive,
+        result.archived,
     )

@@ -14,7 +14,7 @@ from recalld.rules.tags import merged
 
 from . import rows
 from .rows import Row
-from .transaction import Pen, existing
+from .transaction import WriteTx, existing
 
 
 def changes(found: Row, tags: Sequence[str] | None, source: dict[str, Any] | None) -> dict[str, Any]:
@@ -28,9 +28,9 @@ def changes(found: Row, tags: Sequence[str] | None, source: dict[str, Any] | Non
     return changed
 
 
-def set_tags(pen: Pen, op: SetTags) -> None:
+def set_tags(tx: WriteTx, op: SetTags) -> None:
     """See ``commit.SetTags``."""
-    found = existing(pen, op.uri)
+    found = existing(tx, op.uri)
     if found is None and op.optional:
         return
     if found is None:
@@ -40,16 +40,16 @@ def set_tags(pen: Pen, op: SetTags) -> None:
     if len(tags) > TAGS_MAX:
         raise Invalid(f"{len(tags)} tags on one entry", remedy=f"at most {TAGS_MAX}", details={"field": "tags"})
     if tags == had:
-        pen.outcome.unchanged.append(op.uri)
+        tx.result.unchanged.append(op.uri)
         return
-    seq = pen.log("tags", found.id, op.uri, detail={"tags": [had, tags]})
-    pen.c.execute("UPDATE node SET tags = ?, seq = ? WHERE id = ?", (json.dumps(tags), seq, found.id))
-    pen.outcome.updated.append(op.uri)
+    seq = tx.log("tags", found.id, op.uri, detail={"tags": [had, tags]})
+    tx.c.execute("UPDATE node SET tags = ?, seq = ? WHERE id = ?", (json.dumps(tags), seq, found.id))
+    tx.result.updated.append(op.uri)
 
 
-def set_attributes(pen: Pen, op: SetAttributes) -> None:
+def set_attributes(tx: WriteTx, op: SetAttributes) -> None:
     """See ``commit.SetAttributes``."""
-    found = existing(pen, op.uri)
+    found = existing(tx, op.uri)
     if found is None:
         raise rows.missing(op.uri)
     if op.expect_tags is not None and list(op.expect_tags) != json.loads(found.tags):
@@ -59,17 +59,19 @@ def set_attributes(pen: Pen, op: SetAttributes) -> None:
             code="ABORTED",
             details={"uri": str(op.uri), "retryable": True},
         )
-    done = give(pen, op.uri, found, op.tags, op.source)
-    (pen.outcome.updated if done else pen.outcome.unchanged).append(op.uri)
+    done = update_attributes(tx, op.uri, found, op.tags, op.source)
+    (tx.result.updated if done else tx.result.unchanged).append(op.uri)
 
 
-def give(pen: Pen, uri: Uri, found: Row, tags: Sequence[str] | None, source: dict[str, Any] | None) -> bool:
+def update_attributes(
+    tx: WriteTx, uri: Uri, found: Row, tags: Sequence[str] | None, source: dict[str, Any] | None
+) -> bool:
     """Give an entry these tags and this origin (None: they stay); False if it has them already."""
     changed = changes(found, tags, source)
     if not changed:
         return False
-    seq = pen.log("attrs", found.id, uri, detail=changed)
-    pen.c.execute(
+    seq = tx.log("attrs", found.id, uri, detail=changed)
+    tx.c.execute(
         "UPDATE node SET tags = coalesce(?, tags), source = coalesce(?, source), seq = ? WHERE id = ?",
         (
             None if tags is None else json.dumps(list(tags)),

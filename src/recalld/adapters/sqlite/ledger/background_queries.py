@@ -10,8 +10,8 @@ from typing import Any
 import apsw
 import orjson
 
-from recalld.adapters.sqlite.database.append_streams import let_go
-from recalld.adapters.sqlite.database.sql import WANTED_TO, every, only
+from recalld.adapters.sqlite.database.append_streams import drop_versions
+from recalld.adapters.sqlite.database.sql import WANTED_TO, fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.commit import PutVectors
 from recalld.domain.document import Tiers
@@ -24,18 +24,18 @@ from recalld.rules.encoding import decode
 from . import rows, vector_coverage
 from .rows import SELECT_NODE
 from .snapshots import NEEDED
-from .transaction import Pen
-from .trash import BELOW
+from .transaction import WriteTx
+from .trash import SUBTREE_CTE
 from .tree_queries import NOT_MESSAGES
 
-STALE_LOOKED_AT = 5_000
+STALE_SCANNED_MAX = 5_000
 OLDEST_SHARE = 4
 
 
 def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int) -> list[StaleDir]:
     """See ``ports.ledger.Ledger.stale_dirs``."""
     partition_id = rows.partition_of(c, caller.account, caller.user)
-    paths = rows.Paths(c, caller.account)
+    paths = rows.PathResolver(c, caller.account)
     found: list[tuple[int, tuple[str, ...], int, int]] = []
     # What was removed stays stale until it is purged: it must not take the place of what lives.
     for node, stale in c.execute(
@@ -44,7 +44,7 @@ def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int)
         path = paths.of(node)
         if path is not None:
             found.append((len(path), path, node, stale))
-            if len(found) == STALE_LOOKED_AT:
+            if len(found) == STALE_SCANNED_MAX:
                 break
     found.sort(key=lambda f: (-f[0], f[1]))
     return [_stale_dir(c, node, Uri(path), stale, entries_max) for _, path, node, stale in found[:limit]]
@@ -52,7 +52,7 @@ def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int)
 
 def _stale_dir(c: apsw.Connection, node: int, uri: Uri, stale: int, entries_max: int) -> StaleDir:
     shown = f"n.parent = ? AND n.gone = 0 AND n.name NOT LIKE '.%' AND {NOT_MESSAGES}"
-    total = only(c, f"SELECT count(*) FROM node n WHERE {shown}", (node,))[0]
+    total = fetch_one(c, f"SELECT count(*) FROM node n WHERE {shown}", (node,))[0]
     entries = tuple(
         rows.node_from(v, Uri((*uri.parts, v[1])))
         for v in c.execute(f"{SELECT_NODE} WHERE {shown} ORDER BY n.kind <> 0, n.name LIMIT ?", (node, entries_max))
@@ -66,13 +66,13 @@ def tiered(c: apsw.Connection, caller: Caller, node: int, entries_max: int) -> S
     found = node_by_id(c, caller, node)
     if found is None:
         return None
-    (stale,) = only(c, "SELECT stale FROM node WHERE id = ?", (node,))
+    (stale,) = fetch_one(c, "SELECT stale FROM node WHERE id = ?", (node,))
     return _stale_dir(c, node, found.uri, stale, entries_max)
 
 
 def node_by_id(c: apsw.Connection, caller: Caller, node: int) -> Node | None:
     """A living node of the caller's account."""
-    path = rows.Paths(c, caller.account).of(node)
+    path = rows.PathResolver(c, caller.account).of(node)
     if path is None or not rows.may_see(caller, Uri(path)):
         return None
     return rows.load(c, node, Uri(path))
@@ -88,20 +88,20 @@ def unembedded(c: apsw.Connection, caller: Caller, fingerprint: str, limit: int)
     """(chunk, node, level, start, end, text or None, kind, hash) of chunks to embed, the newest first. Where there are more, the
     oldest are a quarter of them: what goes on coming does not keep these waiting for ever."""
     partition_id = rows.partition_of(c, caller.account, caller.user)
-    found = every(c, f"{_UNEMBEDDED} ORDER BY u.chunk DESC LIMIT ?", (partition_id, fingerprint, limit))
+    found = fetch_all(c, f"{_UNEMBEDDED} ORDER BY u.chunk DESC LIMIT ?", (partition_id, fingerprint, limit))
     if len(found) < limit:
         return found
-    oldest = every(c, f"{_UNEMBEDDED} ORDER BY u.chunk LIMIT ?", (partition_id, fingerprint, limit // OLDEST_SHARE))
+    oldest = fetch_all(c, f"{_UNEMBEDDED} ORDER BY u.chunk LIMIT ?", (partition_id, fingerprint, limit // OLDEST_SHARE))
     newest = found[: limit - len(oldest)]
     return newest + [row for row in reversed(oldest) if not newest or row[0] < newest[-1][0]]
 
 
-def outside(c: apsw.Connection, hashes: set[str]) -> list[str]:
+def in_blob_store(c: apsw.Connection, hashes: set[str]) -> list[str]:
     """Those of them whose bytes lie in the blob store."""
     return [
         h
         for h in hashes
-        if every(
+        if fetch_all(
             c,
             "SELECT 1 FROM blob WHERE hash = ?1 AND data IS NULL AND size > 0 UNION ALL SELECT 1 FROM grown WHERE hash = ?1",
             (h,),
@@ -112,17 +112,17 @@ def outside(c: apsw.Connection, hashes: set[str]) -> list[str]:
 def chunk_rows(c: apsw.Connection, found: list[tuple[Any, ...]], blobs: dict[str, bytes]) -> list[ChunkRow]:
     """The chunks' words, every node's text read once. ``blobs``: bytes that lie outside the ledger."""
     texts: dict[tuple[int, bool], str] = {}
-    made = []
+    result = []
     for chunk, node, level, start, end, own, kind, hash_ in found:
         if own is not None:
-            made.append(ChunkRow(chunk, node, level, own))
+            result.append(ChunkRow(chunk, node, level, own))
             continue
         key = (node, level < 2)
         if key not in texts:
             texts[key] = "" if level < 2 else _text(c, node, kind, hash_, blobs)
         text = _tier_text(c, node, level) if level < 2 else texts[key][start:end]
-        made.append(ChunkRow(chunk, node, level, text))
-    return made
+        result.append(ChunkRow(chunk, node, level, text))
+    return result
 
 
 def _tier_text(c: apsw.Connection, node: int, level: int) -> str:
@@ -142,15 +142,15 @@ def _text(c: apsw.Connection, node: int, kind: int, hash_: str, blobs: dict[str,
     return decode(bytes(found[0])).text
 
 
-def put_vectors(pen: Pen, op: PutVectors) -> None:
+def put_vectors(tx: WriteTx, op: PutVectors) -> None:
     """See ``commit.PutVectors``."""
-    found = pen.c.execute(
+    found = tx.c.execute(
         "SELECT id, width, EXISTS (SELECT 1 FROM meta WHERE key = 'wanted_model' AND value = fingerprint) FROM model "
         "WHERE fingerprint = ?",
         (op.fingerprint,),
     ).fetchone()
     if found is None:
-        pen.outcome.stale += len(op.rows)
+        tx.result.stale += len(op.rows)
         return
     model, width, wanted = found
     for one in op.rows:
@@ -160,19 +160,19 @@ def put_vectors(pen: Pen, op: PutVectors) -> None:
                 remedy="the model does not do what its settings say: correct its width",
             )
     chunks = orjson.dumps([one.chunk_id for one in op.rows]).decode()
-    pen.c.execute(
+    tx.c.execute(
         "INSERT OR REPLACE INTO vector (owner, chunk, model, data) SELECT k.owner, k.id, ?1, substr(?2, 1 + w.key * ?3, ?3) "
         "FROM json_each(?4) w JOIN chunk k ON k.id = w.value ORDER BY w.key",
         (model, b"".join(one.data for one in op.rows), 2 * width, chunks),
     )
-    pen.outcome.stale += len(op.rows) - pen.c.changes()
-    vector_coverage.note_refused(pen.c, model, op.rows)
+    tx.result.stale += len(op.rows) - tx.c.changes()
+    vector_coverage.note_refused(tx.c, model, op.rows)
     if wanted:
-        pen.c.execute("DELETE FROM unembedded WHERE chunk IN (SELECT value FROM json_each(?))", (chunks,))
-    serve(pen.c)
+        tx.c.execute("DELETE FROM unembedded WHERE chunk IN (SELECT value FROM json_each(?))", (chunks,))
+    switch_serving_model(tx.c)
 
 
-def serve(c: apsw.Connection) -> None:
+def switch_serving_model(c: apsw.Connection) -> None:
     """Have recall search with the wanted model's vectors if all chunks of the day it was wanted have one, or if no other model
     has any. Until then each index space changes over by itself (``vectors/exact``)."""
     c.execute(
@@ -195,7 +195,7 @@ def drop_vectors(c: apsw.Connection, limit: int) -> int:
     return int(c.changes())
 
 
-def want(c: apsw.Connection, fingerprint: str, width: int) -> bool:
+def set_wanted_model(c: apsw.Connection, fingerprint: str, width: int) -> bool:
     """Name the model every chunk needs a vector of; True if chunks are still to be listed for it."""
     before = c.execute("SELECT value FROM meta WHERE key = 'wanted_model'").fetchone()
     if before is None or before[0] != fingerprint:
@@ -206,8 +206,8 @@ def want(c: apsw.Connection, fingerprint: str, width: int) -> bool:
             c.execute("INSERT OR IGNORE INTO model (fingerprint, width) VALUES (?, ?)", (fingerprint, width))
             c.execute("INSERT INTO meta VALUES ('listed_to', 0)")
             c.execute("INSERT OR REPLACE INTO meta SELECT 'wanted_to', coalesce(max(id), 0) FROM chunk")
-            serve(c)
-    return bool(every(c, "SELECT 1 FROM meta WHERE key = 'listed_to'"))
+            switch_serving_model(c)
+    return bool(fetch_all(c, "SELECT 1 FROM meta WHERE key = 'listed_to'"))
 
 
 def list_unembedded(c: apsw.Connection, limit: int) -> bool:
@@ -221,7 +221,7 @@ def list_unembedded(c: apsw.Connection, limit: int) -> bool:
     page = [k for (k,) in c.execute("SELECT id FROM chunk WHERE id > ? ORDER BY id LIMIT ?", (found[0], limit))]
     if not page:
         c.execute("DELETE FROM meta WHERE key = 'listed_to'")
-        serve(c)
+        switch_serving_model(c)
         return False
     c.execute(
         "INSERT OR IGNORE INTO unembedded SELECT k.id, k.owner FROM chunk k WHERE k.id > ? AND k.id <= ? AND NOT EXISTS "
@@ -238,7 +238,7 @@ def partitions(c: apsw.Connection) -> list[Caller]:
     return [Caller(account, user) for account, user in c.execute("SELECT account, user FROM owner ORDER BY id")]
 
 
-_WHOLE_FRONT = """
+_HAS_FIRST_CHUNK = """
 SELECT 1 FROM (SELECT k.previous FROM chunk k WHERE k.node = s.id AND k.level = 2 ORDER BY k.id LIMIT 1) f
 WHERE f.previous = 0 OR EXISTS (SELECT 1 FROM chunk p WHERE p.id = f.previous)"""
 """True of a node whose first chunk is there: chunks are deleted from the first on, so one that lacks its forerunner is what an
@@ -252,39 +252,39 @@ def unindexed(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: i
     top = rows.find(c, caller.account, uri)
     if not top:
         raise rows.missing(uri)
-    found = every(
+    found = fetch_all(
         c,
-        f"{BELOW} SELECT id FROM s WHERE kind <> 0 AND id > ?2 AND NOT EXISTS ({_WHOLE_FRONT}) ORDER BY id LIMIT ?3",
+        f"{SUBTREE_CTE} SELECT id FROM s WHERE kind <> 0 AND id > ?2 AND NOT EXISTS ({_HAS_FIRST_CHUNK}) ORDER BY id LIMIT ?3",
         (top, after, limit),
     )
-    paths = rows.Paths(c, caller.account)
+    paths = rows.PathResolver(c, caller.account)
     placed = [(node, paths.of(node)) for (node,) in found]
     return [rows.load(c, node, Uri(path)) for node, path in placed if path is not None and not rows.is_private(path)]
 
 
-def forgettable(c: apsw.Connection, before: float, limit: int) -> tuple[list[str], int]:
+def unreferenced_contents(c: apsw.Connection, before: float, limit: int) -> tuple[list[str], int]:
     """Hashes that no node has, no log entry since ``before`` names, nor a snapshot may need (``snapshots.NEEDED``):
     counted from the log, not beside it. What the log says of erased nodes keeps nothing. Also the log's end then."""
-    (end,) = only(c, "SELECT coalesce(max(seq), 0) FROM log")
-    young = "FROM log WHERE at >= :before AND EXISTS (SELECT 1 FROM node WHERE id = log.node)"
+    (end,) = fetch_one(c, "SELECT coalesce(max(seq), 0) FROM log")
+    recent = "FROM log WHERE at >= :before AND EXISTS (SELECT 1 FROM node WHERE id = log.node)"
     sql = (
         f"WITH {NEEDED} SELECT * FROM (SELECT hash FROM blob UNION ALL SELECT hash FROM grown) EXCEPT SELECT hash FROM node "
-        f"EXCEPT SELECT base FROM stream WHERE base <> '' EXCEPT SELECT after {young} "
-        f"EXCEPT SELECT before {young} EXCEPT SELECT after FROM needed LIMIT :limit"
+        f"EXCEPT SELECT base FROM stream WHERE base <> '' EXCEPT SELECT after {recent} "
+        f"EXCEPT SELECT before {recent} EXCEPT SELECT after FROM needed LIMIT :limit"
     )
     return [h for (h,) in c.execute(sql, {"before": before, "limit": limit})], int(end)
 
 
-def forget(c: apsw.Connection, found: tuple[list[str], int], now: float) -> int:
+def drop_contents(c: apsw.Connection, found: tuple[list[str], int], now: float) -> int:
     """Drop contents; one that was taken up since they were found stays. Returns how many went.
 
     Those whose bytes lie in the blob folder are put on the list of what may be deleted there.
     """
-    named = {h for pair in every(c, "SELECT before, after FROM log WHERE seq > ?", (found[1],)) for h in pair}
+    named = {h for pair in fetch_all(c, "SELECT before, after FROM log WHERE seq > ?", (found[1],)) for h in pair}
     hashes = [h for h in found[0] if h not in named]
-    gone = let_go(c, hashes)
+    gone = drop_versions(c, hashes)
     for hash_ in hashes:
-        dropped = every(
+        dropped = fetch_all(
             c,
             "DELETE FROM blob WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM node WHERE hash = blob.hash AND hash <> '') "
             "AND NOT EXISTS (SELECT 1 FROM stream WHERE base = blob.hash AND base <> '') RETURNING data IS NULL",
@@ -296,7 +296,7 @@ def forget(c: apsw.Connection, found: tuple[list[str], int], now: float) -> int:
     return gone
 
 
-def forget_tasks(c: apsw.Connection, ended_before: float, failed_before: float) -> int:
+def drop_ended_tasks(c: apsw.Connection, ended_before: float, failed_before: float) -> int:
     """Drop tasks that ended long ago (failed ones are kept longer); returns how many."""
     c.execute(
         "DELETE FROM task WHERE (status IN ('completed', 'cancelled') AND updated < ?) OR (status = 'failed' AND updated < ?)",
@@ -305,7 +305,7 @@ def forget_tasks(c: apsw.Connection, ended_before: float, failed_before: float) 
     return int(c.changes())
 
 
-def name_store(c: apsw.Connection) -> None:
+def assign_store_id(c: apsw.Connection) -> None:
     """Give a new store its id."""
     c.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (secrets.token_hex(16),))
 
@@ -322,9 +322,9 @@ def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
     """See ``ports.ledger.Ledger.usage``."""
 
     def one(sql: str) -> Any:
-        return only(c, sql)[0]
+        return fetch_one(c, sql)[0]
 
-    nodes, messages = only(c, _NODES)
+    nodes, messages = fetch_one(c, _NODES)
     wal = path.with_name(path.name + "-wal")
     return Usage(
         nodes=nodes,

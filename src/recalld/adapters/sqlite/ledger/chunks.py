@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import apsw
 import orjson
 
-from recalld.adapters.sqlite.database.sql import every, only
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.document import Chunk
 from recalld.rules.partition_terms import qualified_term
 
-from .transaction import Pen
+from .transaction import WriteTx
 
 KIND_FILE, KIND_MESSAGE, KIND_TIER = 0, 1, 2
 RECLAIM_MIN = 2_000
@@ -22,7 +22,7 @@ MERGE_PAGES = 16
 
 
 def insert_chunks(
-    pen: Pen,
+    tx: WriteTx,
     node: int,
     partition_id: int,
     version: int,
@@ -35,7 +35,7 @@ def insert_chunks(
     speaker: str,
 ) -> int:
     """Add a node's chunks behind ``previous`` in their group; returns the last one's id (``previous`` if none)."""
-    c, added = pen.c, []
+    c, added = tx.c, []
     for chunk in chunks:
         c.execute(
             'INSERT INTO chunk (owner, node, version, level, kind, start, "end", length, "group", previous, at, speaker, '
@@ -72,12 +72,12 @@ def index_chunk(c: apsw.Connection, chunk: int, partition_id: int, terms: Sequen
 
 def last_chunk(c: apsw.Connection, node: int) -> int:
     """Id of the last chunk of a file's text, 0 if it has none."""
-    return int(only(c, "SELECT coalesce(max(id), 0) FROM chunk WHERE node = ? AND level = 2", (node,))[0])
+    return int(fetch_one(c, "SELECT coalesce(max(id), 0) FROM chunk WHERE node = ? AND level = 2", (node,))[0])
 
 
-def same_chunks(c: apsw.Connection, node: int, chunks: Sequence[Chunk]) -> tuple[int, int]:
+def matching_chunks(c: apsw.Connection, node: int, chunks: Sequence[Chunk]) -> tuple[int, int]:
     """How many of ``chunks``, from the first on, a file has already, and the id of the last of these (0 = none)."""
-    kept = last = 0
+    matching = last = 0
     found = c.execute(
         'SELECT id, start, "end", asks, terms, text FROM chunk WHERE node = ? AND level = 2 ORDER BY id', (node,)
     )
@@ -85,8 +85,8 @@ def same_chunks(c: apsw.Connection, node: int, chunks: Sequence[Chunk]) -> tuple
         here = [chunk.start, chunk.end, int(chunk.asks), " ".join(chunk.terms), chunk.text or None]
         if chunk.level != 2 or values != here:
             break
-        kept, last = kept + 1, id_
-    return kept, last
+        matching, last = matching + 1, id_
+    return matching, last
 
 
 def delete_chunks(
@@ -95,7 +95,7 @@ def delete_chunks(
     """Remove a node's chunks of these levels (-1: all, else at most so many, from the first on) behind the chunk ``after`` with
     all that hangs on them; returns how many."""
     marks = ",".join("?" * len(levels))
-    found = every(
+    found = fetch_all(
         c,
         f"SELECT id, owner, length FROM chunk WHERE node = ? AND id > ? AND level IN ({marks}) ORDER BY id LIMIT ?",
         (node, after, *levels, most),
@@ -114,7 +114,7 @@ def delete_chunks(
     for partition_id in {partition_id for _, partition_id, _ in found}:
         lengths = [length for _, whose, length in found if whose == partition_id]
         count(c, partition_id, -len(lengths), -sum(lengths))
-    dropped(c, len(found))
+    count_dead_entries(c, len(found))
     return len(found)
 
 
@@ -123,7 +123,7 @@ def count(c: apsw.Connection, partition_id: int, chunks: int, terms: int) -> Non
     c.execute("UPDATE owner SET chunks = chunks + ?, terms = terms + ? WHERE id = ?", (chunks, terms, partition_id))
 
 
-def dropped(c: apsw.Connection, entries: int) -> None:
+def count_dead_entries(c: apsw.Connection, entries: int) -> None:
     """Remember how much of the full text is dead: it is reclaimed when that is worth it."""
     if entries:
         c.execute(
@@ -134,28 +134,30 @@ def dropped(c: apsw.Connection, entries: int) -> None:
 
 def repartition_chunks(c: apsw.Connection, node: int, partition_id: int) -> int:
     """Bring a node's chunks into another index space; returns how many."""
-    found = every(c, "SELECT id, owner, length, terms FROM chunk WHERE node = ? AND owner <> ?", (node, partition_id))
+    found = fetch_all(
+        c, "SELECT id, owner, length, terms FROM chunk WHERE node = ? AND owner <> ?", (node, partition_id)
+    )
     for chunk, before, length, terms in found:
         c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
         index_chunk(c, chunk, partition_id, terms.split())
         c.execute("UPDATE chunk SET owner = ? WHERE id = ?", (partition_id, chunk))
         c.execute("UPDATE unembedded SET owner = ? WHERE chunk = ?", (partition_id, chunk))
         # Vectors are followed by id: they come anew to the space they join.
-        rows = every(c, "DELETE FROM vector WHERE chunk = ? RETURNING model, data", (chunk,))
+        rows = fetch_all(c, "DELETE FROM vector WHERE chunk = ? RETURNING model, data", (chunk,))
         for model, data in rows:
             c.execute(
                 "INSERT INTO vector (owner, chunk, model, data) VALUES (?,?,?,?)", (partition_id, chunk, model, data)
             )
         count(c, before, -1, -length)
         count(c, partition_id, 1, length)
-    dropped(c, len(found))
+    count_dead_entries(c, len(found))
     return len(found)
 
 
-def copy_chunks(pen: Pen, source: int, to: int, partition_id: int) -> None:
+def copy_chunks(tx: WriteTx, source: int, to: int, partition_id: int) -> None:
     """Give a copied file its source's chunks and vectors."""
-    c = pen.c
-    found = every(
+    c = tx.c
+    found = fetch_all(
         c,
         'SELECT id, level, kind, start, "end", length, at, speaker, asks, terms, text FROM chunk WHERE node = ? ORDER BY id',
         (source,),
@@ -181,13 +183,13 @@ def copy_chunks(pen: Pen, source: int, to: int, partition_id: int) -> None:
         count(c, partition_id, 1, length)
 
 
-def dead_text(c: apsw.Connection, now: float) -> bool:
+def should_reclaim(c: apsw.Connection, now: float) -> bool:
     """True when there is dead full text and it is time to reclaim it: at once where little lives, or a quarter as much is
     dead; else once a day, so that removed words do not stay in the file."""
-    kept = dict(every(c, "SELECT key, value FROM meta WHERE key IN ('fts_dropped', 'fts_reclaimed')"))
-    living = only(c, "SELECT coalesce(sum(chunks), 0) FROM owner")[0]
-    due = living <= RECLAIM_SMALL or now - kept.get("fts_reclaimed", 0.0) >= RECLAIM_EVERY_S
-    gone = kept.get("fts_dropped", 0)
+    meta = dict(fetch_all(c, "SELECT key, value FROM meta WHERE key IN ('fts_dropped', 'fts_reclaimed')"))
+    living = fetch_one(c, "SELECT coalesce(sum(chunks), 0) FROM owner")[0]
+    due = living <= RECLAIM_SMALL or now - meta.get("fts_reclaimed", 0.0) >= RECLAIM_EVERY_S
+    gone = meta.get("fts_dropped", 0)
     return bool(gone > max(RECLAIM_MIN, living // 4) or (gone > 0 and due))
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import apsw
 
-from recalld.adapters.sqlite.database.append_streams import Grown, whole_of
-from recalld.adapters.sqlite.database.sql import every
+from recalld.adapters.sqlite.database.append_streams import StreamVersion, read_content
+from recalld.adapters.sqlite.database.sql import fetch_all
 from recalld.domain.errors import Corrupt
 
 NAMED_MAX = 3
@@ -18,23 +18,23 @@ CONTENTS_MAX = 2_000
 
 async def bytes_to_embed(
     hash_: str,
-    read: Callable[[Callable[[apsw.Connection], Grown | None]], Awaitable[Grown | None]],
+    read: Callable[[Callable[[apsw.Connection], StreamVersion | None]], Awaitable[StreamVersion | None]],
     get: Callable[[str], Awaitable[bytes]],
 ) -> bytes:
     """A content's bytes; none if it is damaged: its readers are told, and what lies beside it is embedded all the same."""
     try:
-        return await whole_of(hash_, read, get)
+        return await read_content(hash_, read, get)
     except Corrupt:
         return b""
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ContentCheck:
     """A content of the ledger: whether it verifies, None where its bytes lie elsewhere; ``grown``: a version of a stream."""
 
     hash: str
     size: int
-    whole: bool | None
+    is_intact: bool | None
     grown: bool
 
 
@@ -44,31 +44,33 @@ _CONTENTS = (
 )
 
 
-def contents_after(c: apsw.Connection, after: str, bytes_max: int) -> tuple[list[Looked], str]:
+def contents_after(c: apsw.Connection, after: str, bytes_max: int) -> tuple[list[ContentCheck], str]:
     """The next contents by hash, and the hash after which to go on, "" at the end."""
-    found: list[Looked] = []
-    taken = 0
+    found: list[ContentCheck] = []
+    bytes_read = 0
     for hash_, size, data, is_grown in c.execute(_CONTENTS, (after,)):
         elsewhere = is_grown or (data is None and size)
-        whole = None if elsewhere else hashlib.sha256(data or b"").hexdigest() == hash_
-        found.append(Looked(str(hash_), int(size), whole, bool(is_grown)))
-        taken += int(size)
-        if taken >= bytes_max or len(found) >= CONTENTS_MAX:
+        is_intact = None if elsewhere else hashlib.sha256(data or b"").hexdigest() == hash_
+        found.append(ContentCheck(str(hash_), int(size), is_intact, bool(is_grown)))
+        bytes_read += int(size)
+        if bytes_read >= bytes_max or len(found) >= CONTENTS_MAX:
             return found, str(hash_)
     return found, ""
 
 
-def remember(c: apsw.Connection, whole: Sequence[str], damaged: Sequence[tuple[str, bool]], now: float) -> None:
+def record_damage(
+    c: apsw.Connection, is_intact: Sequence[str], damaged: Sequence[tuple[str, bool]], now: float
+) -> None:
     """Keep the list of damaged contents: hash and whether it is missing."""
-    c.executemany("DELETE FROM damaged WHERE hash = ?", [(h,) for h in whole])
+    c.executemany("DELETE FROM damaged WHERE hash = ?", [(h,) for h in is_intact])
     c.executemany(
         "INSERT OR REPLACE INTO damaged (hash, at, missing) VALUES (?, ?, ?)", [(h, now, int(m)) for h, m in damaged]
     )
 
 
-def names_of(c: apsw.Connection, hash_: str) -> str:
+def uris_of(c: apsw.Connection, hash_: str) -> str:
     """Where a content is (or was): addresses from the log."""
-    living = every(
+    living = fetch_all(
         c,
         "SELECT DISTINCT l.uri FROM node n JOIN log l ON l.node = n.id AND l.after = n.hash WHERE n.hash = ? AND n.gone = 0 "
         "LIMIT ?",
@@ -76,5 +78,5 @@ def names_of(c: apsw.Connection, hash_: str) -> str:
     )
     if living:
         return ", ".join(str(uri) for (uri,) in living)
-    past = every(c, "SELECT uri FROM log WHERE after = ? ORDER BY seq DESC LIMIT 1", (hash_,))
+    past = fetch_all(c, "SELECT uri FROM log WHERE after = ? ORDER BY seq DESC LIMIT 1", (hash_,))
     return f"an earlier version of {past[0][0]}" if past else f"an unnamed file ({hash_[:12]}…)"

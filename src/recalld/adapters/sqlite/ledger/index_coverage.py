@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from recalld.adapters.sqlite.database.sql import only
+from recalld.adapters.sqlite.database.sql import fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.node import Node
 from recalld.domain.results import Consistency, MissingRecord
@@ -91,7 +91,7 @@ def _below(c: apsw.Connection, caller: Caller, uri: Uri) -> list[int]:
 
 
 def _look_at(c: apsw.Connection, caller: Caller, page: str) -> tuple[int, list[MissingRecord], int, dict[str, int]]:
-    paths, expected = rows.Paths(c, caller.account), 0
+    paths, expected = rows.PathResolver(c, caller.account), 0
     missing: list[MissingRecord] = []
     for id_, level, there in c.execute(f"{_PAGE} {_TEXTS} UNION ALL {_MESSAGES} UNION ALL {_TIERS}", (page,)):
         path = paths.of(id_)
@@ -99,7 +99,7 @@ def _look_at(c: apsw.Connection, caller: Caller, page: str) -> tuple[int, list[M
             continue
         expected += 1
         missing += [] if there else [MissingRecord(Uri(path), id_, level)]
-    return expected, missing, only(c, _DEAD, (page,))[0], vector_coverage.refused_below(c, page)
+    return expected, missing, fetch_one(c, _DEAD, (page,))[0], vector_coverage.refused_below(c, page)
 
 
 def _indexable(caller: Caller, uri: Uri) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import apsw
 
-from recalld.adapters.sqlite.database.sql import every, only
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 
 from .chunks import index_chunk
 
-Fault = tuple[str, str, str]
-FAULTS: tuple[Fault, ...] = (
+Check = tuple[str, str, str]
+CHECKS: tuple[Check, ...] = (
     ("chunks without a node", "chunk WHERE node NOT IN (SELECT id FROM node)", "DELETE FROM "),
     ("vectors without a chunk", "vector WHERE chunk NOT IN (SELECT id FROM chunk)", "DELETE FROM "),
     ("entries to embed without a chunk", "unembedded WHERE chunk NOT IN (SELECT id FROM chunk)", "DELETE FROM "),
@@ -28,80 +28,80 @@ FAULTS: tuple[Fault, ...] = (
         "",
     ),
 )
-_FORGOTTEN = "FROM node n LEFT JOIN log l ON l.seq = n.gone WHERE n.gone > 0 AND n.id NOT IN (SELECT node FROM trash)"
+_UNLISTED = "FROM node n LEFT JOIN log l ON l.seq = n.gone WHERE n.gone > 0 AND n.id NOT IN (SELECT node FROM trash)"
 
 
 def check(c: apsw.Connection, repair: bool) -> list[str]:
     """See ``ports.ledger.Ledger.check``. What cannot be mended here is only said."""
-    said = _page_faults(c, repair)
+    problems = _page_faults(c, repair)
     try:
-        return said + _table_faults(c, repair) + _index_faults(c, repair) + _talk_faults(c, repair)
+        return problems + _table_faults(c, repair) + _index_faults(c, repair) + _session_faults(c, repair)
     except apsw.CorruptError as damaged:
         # What cannot be read cannot be compared. Derived parts are examined, and rebuilt, before this.
-        return [*said, f"the store is damaged: {damaged}"]
+        return [*problems, f"the store is damaged: {damaged}"]
 
 
 def _page_faults(c: apsw.Connection, repair: bool) -> list[str]:
     """What SQLite finds wrong with its pages; indexes of tables are made again."""
     try:
-        said = [str(r[0]) for r in c.execute("PRAGMA quick_check(5)") if r[0] != "ok"]
+        problems = [str(r[0]) for r in c.execute("PRAGMA quick_check(5)") if r[0] != "ok"]
     except apsw.CorruptError as damaged:
-        said = [str(damaged)]
-    if said and repair:
+        problems = [str(damaged)]
+    if problems and repair:
         try:
             c.execute("REINDEX").fetchall()
         except apsw.Error as refused:
-            said.append(f"indexes could not be made again: {refused}")
-    return [f"the store's pages: {fault}" for fault in said]
+            problems.append(f"indexes could not be made again: {refused}")
+    return [f"the store's pages: {fault}" for fault in problems]
 
 
 def _table_faults(c: apsw.Connection, repair: bool) -> list[str]:
     """What the tables' rows say of each other."""
-    said = []
-    for what, where, mend in FAULTS:
-        count = only(c, f"SELECT count(*) FROM {where}")[0]
+    problems = []
+    for what, where, repair_sql in CHECKS:
+        count = fetch_one(c, f"SELECT count(*) FROM {where}")[0]
         if count:
-            said.append(f"{count} {what}" + (" (removed)" if repair and mend else ""))
-            if repair and mend:
-                c.execute(mend + where)
-    forgotten = every(c, f"SELECT n.id, l.at {_FORGOTTEN}")
-    if forgotten:
-        said.append(f"{len(forgotten)} removed nodes that are not listed" + (" (listed)" if repair else ""))
+            problems.append(f"{count} {what}" + (" (removed)" if repair and repair_sql else ""))
+            if repair and repair_sql:
+                c.execute(repair_sql + where)
+    unlisted = fetch_all(c, f"SELECT n.id, l.at {_UNLISTED}")
+    if unlisted:
+        problems.append(f"{len(unlisted)} removed nodes that are not listed" + (" (listed)" if repair else ""))
         if repair:
-            c.execute(f"INSERT INTO trash (node, at) SELECT n.id, coalesce(l.at, 0) {_FORGOTTEN}")
-    for partition_id, chunks, terms, real, real_terms in every(
+            c.execute(f"INSERT INTO trash (node, at) SELECT n.id, coalesce(l.at, 0) {_UNLISTED}")
+    for partition_id, chunks, terms, real, real_terms in fetch_all(
         c,
         "SELECT o.id, o.chunks, o.terms, count(k.id), coalesce(sum(k.length), 0) "
         "FROM owner o LEFT JOIN chunk k ON k.owner = o.id GROUP BY o.id",
     ):
         if (chunks, terms) != (real, real_terms):
-            said.append(
+            problems.append(
                 f"index space {partition_id} counts {chunks} chunks and has {real}" + (" (corrected)" if repair else "")
             )
             if repair:
                 c.execute("UPDATE owner SET chunks = ?, terms = ? WHERE id = ?", (real, real_terms, partition_id))
-    return said
+    return problems
 
 
 def _index_faults(c: apsw.Connection, repair: bool) -> list[str]:
     """Full-text entries and chunks stand for each other one to one."""
-    said = []
-    ghosts = every(c, "SELECT id FROM fts_docsize WHERE id NOT IN (SELECT id FROM chunk)")
-    lost = every(c, "SELECT id, owner, terms FROM chunk WHERE id NOT IN (SELECT id FROM fts_docsize)")
-    if ghosts:
-        said.append(f"{len(ghosts)} full-text entries without a chunk" + (" (removed)" if repair else ""))
+    problems = []
+    orphans = fetch_all(c, "SELECT id FROM fts_docsize WHERE id NOT IN (SELECT id FROM chunk)")
+    lost = fetch_all(c, "SELECT id, owner, terms FROM chunk WHERE id NOT IN (SELECT id FROM fts_docsize)")
+    if orphans:
+        problems.append(f"{len(orphans)} full-text entries without a chunk" + (" (removed)" if repair else ""))
     if lost:
-        said.append(f"{len(lost)} chunks without a full-text entry" + (" (indexed anew)" if repair else ""))
-    for (chunk,) in ghosts if repair else ():
+        problems.append(f"{len(lost)} chunks without a full-text entry" + (" (indexed anew)" if repair else ""))
+    for (chunk,) in orphans if repair else ():
         c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
     for chunk, partition_id, terms in lost if repair else ():
         index_chunk(c, chunk, partition_id, terms.split())
-    return said
+    return problems
 
 
-def _talk_faults(c: apsw.Connection, repair: bool) -> list[str]:
+def _session_faults(c: apsw.Connection, repair: bool) -> list[str]:
     """A session counts its living messages that no archive has."""
-    wrong = every(
+    wrong = fetch_all(
         c,
         "SELECT s.node, count(m.node), coalesce(sum(m.tokens), 0) FROM session s LEFT JOIN (message m JOIN node n "
         "ON n.id = m.node AND n.gone = 0) ON m.session = s.node AND m.archive = 0 GROUP BY s.node "

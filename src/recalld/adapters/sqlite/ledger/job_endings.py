@@ -11,7 +11,7 @@ ENDINGS_S = 2.0
 """Jobs also end in ways that wake nobody: their last lease runs out, their user leaves."""
 
 
-class Endings:
+class JobEndings:
     """All on one loop, so nothing needs a lock."""
 
     def __init__(self) -> None:

@@ -10,19 +10,19 @@ from heapq import heapify, heappop, heappush
 
 import apsw
 
-from recalld.adapters.sqlite.database.sql import every, only
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.caller import Caller, Role
 from recalld.domain.job import Job, Lane
 from recalld.domain.policy import JobPolicy
 
-from .job_queue import bury, give_back
+from .job_queue import dead_letter, requeue
 
-DUE_AT_ONCE = 200
+DUE_MAX = 200
 """Jobs put off whose time has come that one lease makes due, a few milliseconds of the writer; the next lease goes on."""
-BURIED_AT_ONCE = 50
+DEAD_LETTERS_MAX = 50
 ROUNDS_MAX = 3
 SPARE_USERS = 8
-TURNS_KEPT = 10_000
+TURNS_REMEMBERED = 10_000
 """Turns for which it is remembered who had them."""
 _EARLIER = (
     "SELECT 1 FROM job e WHERE e.state IN ('pending', 'running') AND e.lane = j.lane AND e.account = j.account "
@@ -45,33 +45,33 @@ def lease(
     lanes: Sequence[str],
 ) -> list[Job]:
     """See ``ports.ledger.Ledger.lease``. Costs what it takes: jobs that are due, and users who have any, come from indexes."""
-    expired, later, ready = only(c, _ANY, {"now": now})
+    expired, later, ready = fetch_one(c, _ANY, {"now": now})
     if expired:
-        for (id_,) in every(c, "SELECT id FROM job WHERE state = 'running' AND lease_until < ?", (now,)):
-            give_back(c, id_, now)
+        for (id_,) in fetch_all(c, "SELECT id FROM job WHERE state = 'running' AND lease_until < ?", (now,)):
+            requeue(c, id_, now)
     if expired or later:
         c.execute(
             "UPDATE job SET due = 1 WHERE id IN (SELECT id FROM job INDEXED BY job_later WHERE state = 'pending' AND due = 0 "
             "AND not_before <= ? ORDER BY not_before LIMIT ?)",
-            (now, DUE_AT_ONCE),
+            (now, DUE_MAX),
         )
     if not (expired or later or ready):
         return []
-    running = every(c, "SELECT account, user FROM job WHERE state = 'running'")
-    taking = _Taking(c, now, policies, worker, jobs_max, now + lease_s, Counter(running))
+    running = fetch_all(c, "SELECT account, user FROM job WHERE state = 'running'")
+    run = _LeaseRun(c, now, policies, worker, jobs_max, now + lease_s, Counter(running))
     for lane in (Lane.INTERACTIVE, Lane.BULK):
         if not lanes or lane in lanes:
-            taking.take_from(lane)
-    return taking.leased
+            run.take_from(lane)
+    return run.leased
 
 
-_Who = tuple[str, str]
+_UserKey = tuple[str, str]
 """Account and user."""
 
 
 @dataclass(slots=True)
-class _Taking:
-    """One lease under way. ``busy``: how many jobs of each user are running."""
+class _LeaseRun:
+    """One lease under way. ``running``: how many jobs of each user are running."""
 
     c: apsw.Connection
     now: float
@@ -79,38 +79,40 @@ class _Taking:
     worker: str
     jobs_max: int
     until: float
-    busy: Counter[_Who]
+    running: Counter[_UserKey]
     leased: list[Job] = field(default_factory=list)
-    buried: int = 0
+    dead_lettered: int = 0
 
     def take_from(self, lane: Lane) -> None:
         """The user with the fewest running jobs first, then who has waited longest for a turn, then the oldest job."""
         for _ in range(ROUNDS_MAX):
             # Whoever has nothing running comes before all others: among so many there are enough of them.
-            most = self.jobs_max + len(self.busy) + SPARE_USERS
-            found = every(
+            limit = self.jobs_max + len(self.running) + SPARE_USERS
+            found = fetch_all(
                 self.c,
                 "SELECT account, user, served, since FROM turn WHERE lane = ? AND ready > 0 ORDER BY served, since LIMIT ?",
-                (str(lane), most),
+                (str(lane), limit),
             )
-            heap = [(self.busy[account, user], served, since, account, user) for account, user, served, since in found]
+            heap = [
+                (self.running[account, user], served, since, account, user) for account, user, served, since in found
+            ]
             heapify(heap)
-            put_off = 0
+            postponed = 0
             while heap and not self.is_full:
                 _, _, since, account, user = heappop(heap)
                 job = _ready(self.c, lane, account, user)
                 if job is not None:
                     served = self._take(job)
-                    heappush(heap, (self.busy[account, user], served, since, account, user))
-                elif not self.busy[account, user]:
-                    put_off += _put_off(self.c, lane, account, user)
-            if self.is_full or not put_off:
+                    heappush(heap, (self.running[account, user], served, since, account, user))
+                elif not self.running[account, user]:
+                    postponed += _postpone(self.c, lane, account, user)
+            if self.is_full or not postponed:
                 return
 
     @property
     def is_full(self) -> bool:
         """True once as much was done as one lease should."""
-        return len(self.leased) >= self.jobs_max or self.buried >= BURIED_AT_ONCE
+        return len(self.leased) >= self.jobs_max or self.dead_lettered >= DEAD_LETTERS_MAX
 
     def _take(self, found: Job) -> int:
         """Lease it, or declare it dead; returns the number of its user's turn."""
@@ -118,23 +120,23 @@ class _Taking:
         # By attempts alone: time also passes while no server runs, or while others' work comes first.
         if found.attempt >= policy.attempts_max:
             waited = f"given up after {found.attempt} attempts in {self.now - found.created_at:.0f} s"
-            bury(self.c, found.id, found.task_id, waited, self.now)
-            self.buried += 1
+            dead_letter(self.c, found.id, found.task_id, waited, self.now)
+            self.dead_lettered += 1
             return 0
         # Counted before the work: a worker that dies of a job must not meet it for ever.
         self.c.execute(
             "UPDATE job SET state = 'running', attempts = attempts + 1, worker = ?, lease_until = ? WHERE id = ?",
             (self.worker, self.until, found.id),
         )
-        who = found.caller.account, found.caller.user
-        self.busy[who] += 1
+        user_key = found.caller.account, found.caller.user
+        self.running[user_key] += 1
         self.leased.append(replace(found, attempt=found.attempt + 1))
-        return _had_turn(self.c, *who)
+        return _record_turn(self.c, *user_key)
 
 
-def _had_turn(c: apsw.Connection, account: str, user: str) -> int:
+def _record_turn(c: apsw.Connection, account: str, user: str) -> int:
     """Number a user's turn. Users who had theirs long ago and want nothing are forgotten: they would be first anyway."""
-    (number,) = only(
+    (number,) = fetch_one(
         c,
         "INSERT INTO meta VALUES ('turns', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1 RETURNING value",
     )
@@ -142,7 +144,7 @@ def _had_turn(c: apsw.Connection, account: str, user: str) -> int:
     c.execute(
         "DELETE FROM turn WHERE (account, user, lane) IN "
         "(SELECT account, user, lane FROM turn WHERE ready = 0 AND served < ? LIMIT 4)",
-        (number - TURNS_KEPT,),
+        (number - TURNS_REMEMBERED,),
     )
     return int(number)
 
@@ -162,7 +164,7 @@ def _ready(c: apsw.Connection, lane: Lane, account: str, user: str) -> Job | Non
     return Job(id_, kind, key, Caller(account, user, Role(role)), json.loads(payload), lane, attempts, created, task_id)
 
 
-def _put_off(c: apsw.Connection, lane: Lane, account: str, user: str) -> int:
+def _postpone(c: apsw.Connection, lane: Lane, account: str, user: str) -> int:
     """A user's due jobs that wait behind one whose time has not come: until then they are not looked at again.
 
     Returns how many.
@@ -172,6 +174,6 @@ def _put_off(c: apsw.Connection, lane: Lane, account: str, user: str) -> int:
         f"(SELECT max(e.not_before) {_EARLIER.removeprefix('SELECT 1')} AND e.due = 0) AS until "
         "FROM job j INDEXED BY job_due WHERE j.state = 'pending' AND j.due = 1 AND j.lane = ? AND j.account = ? "
         "AND j.user = ? ORDER BY j.created, j.id LIMIT ?) w WHERE job.id = w.job AND w.until IS NOT NULL",
-        (str(lane), account, user, DUE_AT_ONCE),
+        (str(lane), account, user, DUE_MAX),
     )
     return int(c.changes())

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import apsw
 
-from recalld.adapters.sqlite.database.sql import every
+from recalld.adapters.sqlite.database.sql import fetch_all
 
-NEWER_PAYLOAD = (
+MERGED_PAYLOAD = (
     "CASE WHEN coalesce(json_extract(excluded.payload, '$.quiet'), 0) AND NOT coalesce(json_extract(payload, '$.quiet'), 0) "
     "THEN payload ELSE excluded.payload END"
 )
-CHANGES = (
+MERGE_CHANGES_JOB = (
     "excluded.not_before < not_before OR excluded.payload <> payload OR (excluded.lane = 'interactive' AND lane <> 'interactive') "
     "OR (task = '' AND excluded.task <> '')"
 )
 """Whether the pending job becomes another by it. Mostly not (every message asks for the same upkeep): then no row, and no page
 of its indexes, is written."""
-KEEP_TASK = "task = CASE WHEN task = '' THEN excluded.task ELSE task END"
+MERGED_TASK = "task = CASE WHEN task = '' THEN excluded.task ELSE task END"
 
 
-def own_key(c: apsw.Connection, key: str, task: str) -> str:
+def pending_key(c: apsw.Connection, key: str, task: str) -> str:
     """The key under which a job waits: one of its own where the pending job of this key ends another task than ``task``."""
     if not task:
         return key
-    there = every(c, "SELECT task FROM job WHERE key = ? AND state = 'pending'", (key,))
+    there = fetch_all(c, "SELECT task FROM job WHERE key = ? AND state = 'pending'", (key,))
     return f"{key}~{task}" if there and there[0][0] not in {"", task} else key

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 import apsw
 
-from recalld.adapters.sqlite.database.sql import every, only
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.commit import NewTask, UpdateTask
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.job import Job, NewJob, QueueCount, Task, TaskStatus
 from recalld.domain.policy import JobPolicy
 
-from .job_merging import CHANGES, KEEP_TASK, NEWER_PAYLOAD, own_key
-from .transaction import Pen
+from .job_merging import MERGE_CHANGES_JOB, MERGED_PAYLOAD, MERGED_TASK, pending_key
+from .transaction import WriteTx
 
 ERROR_CHARS_MAX = 500
 ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
@@ -23,60 +23,61 @@ _ENDED_SQL = ", ".join(f"'{s}'" for s in ENDED)
 TASK_COLUMNS = "id, type, status, created, updated, resource, stage, meta, result, error"
 
 
-def enqueue(pen: Pen, job: NewJob) -> None:
+def enqueue(tx: WriteTx, job: NewJob) -> None:
     """Add a job, or fold it into the pending one of its key (which may then run sooner, in the better lane, with the newer
     payload; quietly only if both would). Where each has a task of its own, both are done."""
-    caller = pen.caller
-    key = own_key(pen.c, f"{caller.account}/{caller.user}/{job.key}", job.task_id)
-    pen.c.execute(
+    caller = tx.caller
+    key = pending_key(tx.c, f"{caller.account}/{caller.user}/{job.key}", job.task_id)
+    tx.c.execute(
         "INSERT INTO job (kind, key, account, user, role, payload, lane, created, not_before, task, due) "
         "VALUES (?,?,?,?,?,?,?,?,?,?,?) "
         "ON CONFLICT (key) WHERE state = 'pending' DO UPDATE SET not_before = min(not_before, excluded.not_before), "
-        f"payload = {NEWER_PAYLOAD}, lane = CASE WHEN excluded.lane = 'interactive' THEN 'interactive' ELSE lane END, {KEEP_TASK} "
-        f"WHERE {CHANGES}",
+        f"payload = {MERGED_PAYLOAD}, {MERGED_TASK}, "
+        "lane = CASE WHEN excluded.lane = 'interactive' THEN 'interactive' ELSE lane END "
+        f"WHERE {MERGE_CHANGES_JOB}",
         (
             job.kind, key, caller.account, caller.user, str(caller.role),
-            json.dumps(job.payload, ensure_ascii=False), str(job.lane), pen.at, pen.at + job.delay_s, job.task_id, job.delay_s <= 0,
+            json.dumps(job.payload, ensure_ascii=False), str(job.lane), tx.at, tx.at + job.delay_s, job.task_id, job.delay_s <= 0,
         ),
     )  # fmt: skip
-    if pen.c.changes():  # else whoever works has been told of it already
-        pen.outcome.wakes = True
+    if tx.c.changes():  # else whoever works has been told of it already
+        tx.result.jobs_changed = True
 
 
-def finish(pen: Pen, job_id: int) -> None:
+def finish(tx: WriteTx, job_id: int) -> None:
     """Take a completed job off the queue. Raises ``Conflict`` ``ABORTED`` if it is not held any more."""
-    kind = pen.c.execute("DELETE FROM job WHERE id = ? AND state = 'running' RETURNING kind", (job_id,)).fetchone()
+    kind = tx.c.execute("DELETE FROM job WHERE id = ? AND state = 'running' RETURNING kind", (job_id,)).fetchone()
     if kind is None:
         raise Conflict(
             f"job {job_id} is not held any more", remedy="its lease was lost or it was cancelled", code="ABORTED"
         )
-    pen.c.execute("INSERT INTO job_done VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET count = count + 1", kind)
-    pen.outcome.wakes = True
+    tx.c.execute("INSERT INTO job_done VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET count = count + 1", kind)
+    tx.result.jobs_changed = True
 
 
-def give_up(c: apsw.Connection, job_id: int) -> None:
+def remove_running(c: apsw.Connection, job_id: int) -> None:
     """Take a running job off the queue without counting it as done."""
     c.execute("DELETE FROM job WHERE id = ? AND state = 'running'", (job_id,))
 
 
-def give_back(c: apsw.Connection, job_id: int, not_before: float, error: str = "", *, counts: bool = True) -> None:
+def requeue(c: apsw.Connection, job_id: int, not_before: float, error: str = "", *, counts: bool = True) -> None:
     """Make a running job pending again; if another of its key is waiting already, that one does for both, unless each has a
     task of its own. ``counts`` False: the attempt was none.
 
     It comes back under a new number, so that who held it before cannot end it any more.
     """
-    held = every(c, "SELECT key, task FROM job WHERE id = ? AND state = 'running'", (job_id,))
-    key = own_key(c, *held[0]) if held else ""
+    held = fetch_all(c, "SELECT key, task FROM job WHERE id = ? AND state = 'running'", (job_id,))
+    key = pending_key(c, *held[0]) if held else ""
     c.execute(
         "INSERT INTO job (kind, key, account, user, role, payload, lane, attempts, created, not_before, error, task) "
         "SELECT kind, ?, account, user, role, payload, lane, max(attempts - ?, 0), created, ?, ?, task FROM job "
-        f"WHERE id = ? AND state = 'running' ON CONFLICT (key) WHERE state = 'pending' DO UPDATE SET {KEEP_TASK}",
+        f"WHERE id = ? AND state = 'running' ON CONFLICT (key) WHERE state = 'pending' DO UPDATE SET {MERGED_TASK}",
         (key, not counts, not_before, error[:ERROR_CHARS_MAX], job_id),
     )
-    give_up(c, job_id)
+    remove_running(c, job_id)
 
 
-def bury(c: apsw.Connection, job_id: int, task: str, error: str, now: float) -> None:
+def dead_letter(c: apsw.Connection, job_id: int, task: str, error: str, now: float) -> None:
     """Declare a job dead; its task fails with the same words."""
     c.execute(
         "UPDATE job SET state = 'dead', worker = '', error = ? WHERE id = ? AND state <> 'dead'",
@@ -117,18 +118,18 @@ def retry(
 ) -> None:
     """See ``ports.ledger.Ledger.retry``."""
     if not counts:
-        give_back(c, job.id, now + delay_s, error, counts=False)
+        requeue(c, job.id, now + delay_s, error, counts=False)
     elif permanent or job.attempt >= policy.attempts_max:
-        bury(c, job.id, job.task_id, error, now)
+        dead_letter(c, job.id, job.task_id, error, now)
     else:
-        give_back(c, job.id, now + delay_s, error)
+        requeue(c, job.id, now + delay_s, error)
 
 
 def release(c: apsw.Connection, worker: str, now: float, *, counts: bool) -> int:
     """See ``ports.ledger.Ledger.release``."""
-    held = every(c, "SELECT id FROM job WHERE state = 'running' AND worker = ?", (worker,))
+    held = fetch_all(c, "SELECT id FROM job WHERE state = 'running' AND worker = ?", (worker,))
     for (id_,) in held:
-        give_back(c, id_, now, counts=counts)
+        requeue(c, id_, now, counts=counts)
     return len(held)
 
 
@@ -150,7 +151,7 @@ def counts(c: apsw.Connection, now: float) -> list[QueueCount]:
 def pending(c: apsw.Connection, caller: Caller, task_id: str, due: bool) -> int:
     """See ``ports.ledger.Tenant.pending``."""
     # Better words may be put off for a day: nobody who waits for content waits for them.
-    (count,) = only(
+    (count,) = fetch_one(
         c,
         "SELECT count(*) FROM job WHERE state IN ('pending', 'running') AND kind <> 'enrich' AND account = ? AND user = ? "
         "AND (? = '' OR task = ?) AND (NOT ? OR state = 'running' OR due = 1)",
@@ -159,22 +160,22 @@ def pending(c: apsw.Connection, caller: Caller, task_id: str, due: bool) -> int:
     return int(count)
 
 
-def new_task(pen: Pen, op: NewTask) -> None:
+def new_task(tx: WriteTx, op: NewTask) -> None:
     """See ``commit.NewTask``."""
-    if pen.c.execute("SELECT 1 FROM task WHERE id = ?", (op.id,)).fetchone():
+    if tx.c.execute("SELECT 1 FROM task WHERE id = ?", (op.id,)).fetchone():
         raise Conflict(f"task {op.id} exists already", remedy="choose another id", code="ALREADY_EXISTS")
     if op.alone:
-        _must_be_alone(pen, op)
-    pen.c.execute(
+        _must_be_alone(tx, op)
+    tx.c.execute(
         "INSERT INTO task (id, account, user, type, status, resource, meta, created, updated) VALUES (?,?,?,?,'pending',?,?,?,?)",
-        (op.id, pen.caller.account, pen.caller.user, op.type, op.resource_id, json.dumps(op.meta), pen.at, pen.at),
+        (op.id, tx.caller.account, tx.caller.user, op.type, op.resource_id, json.dumps(op.meta), tx.at, tx.at),
     )
 
 
-def _must_be_alone(pen: Pen, op: NewTask) -> None:
-    found = pen.c.execute(
+def _must_be_alone(tx: WriteTx, op: NewTask) -> None:
+    found = tx.c.execute(
         f"SELECT id FROM task WHERE account = ? AND type = ? AND resource = ? AND status NOT IN ({_ENDED_SQL})",
-        (pen.caller.account, op.type, op.resource_id),
+        (tx.caller.account, op.type, op.resource_id),
     ).fetchone()
     if found is not None:
         raise Conflict(
@@ -184,14 +185,14 @@ def _must_be_alone(pen: Pen, op: NewTask) -> None:
         )
 
 
-def update_task(pen: Pen, op: UpdateTask) -> None:
+def update_task(tx: WriteTx, op: UpdateTask) -> None:
     """See ``commit.UpdateTask``."""
-    pen.c.execute(
+    tx.c.execute(
         f"UPDATE task SET status = ?, stage = ?, result = coalesce(?, result), error = ?, updated = ? "
         f"WHERE id = ? AND account = ? AND user = ? AND status NOT IN ({_ENDED_SQL})",
         (
             str(op.status), op.stage, None if op.result is None else json.dumps(op.result, ensure_ascii=False),
-            op.error[:ERROR_CHARS_MAX], pen.at, op.id, pen.caller.account, pen.caller.user,
+            op.error[:ERROR_CHARS_MAX], tx.at, op.id, tx.caller.account, tx.caller.user,
         ),
     )  # fmt: skip
 

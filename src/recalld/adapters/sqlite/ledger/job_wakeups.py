@@ -7,34 +7,34 @@ from collections.abc import AsyncIterator
 from math import ceil
 
 WAKE_S = 1.0
-TOGETHER_S = 0.02
+TIMER_SLOT_S = 0.02
 """Delayed calls within so long of each other are one: a server that takes hundreds of changes a second keeps a few timers."""
 
 
-class Wakes:
-    """Used from one loop. A follower hears of every ``tell``, and looks once a second by itself."""
+class JobWakeups:
+    """Used from one loop. A follower hears of every ``notify``, and looks once a second by itself."""
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Event] = set()
         self._later: set[int] = set()
 
-    def tell(self, delay_s: float = 0.0) -> None:
+    def notify(self, delay_s: float = 0.0) -> None:
         """Wake all followers; again after a delay, where a job becomes ready only then."""
         for event in self._listeners:
             event.set()
         if delay_s > 0:
             loop = asyncio.get_running_loop()
-            slot = ceil((loop.time() + delay_s) / TOGETHER_S)
+            slot = ceil((loop.time() + delay_s) / TIMER_SLOT_S)
             if slot not in self._later:
                 self._later.add(slot)
-                loop.call_at(slot * TOGETHER_S, self._tell_at, slot)
+                loop.call_at(slot * TIMER_SLOT_S, self._notify_at, slot)
 
-    def _tell_at(self, slot: int) -> None:
+    def _notify_at(self, slot: int) -> None:
         self._later.discard(slot)
-        self.tell()
+        self.notify()
 
     async def follow(self) -> AsyncIterator[None]:
-        """Yields at once, then at every ``tell`` and at least every second."""
+        """Yields at once, then at every ``notify`` and at least every second."""
         event = asyncio.Event()
         self._listeners.add(event)
         try:

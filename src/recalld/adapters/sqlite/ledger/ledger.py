@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import apsw
 
-from recalld.adapters.sqlite.database.append_streams import whole_of
+from recalld.adapters.sqlite.database.append_streams import read_content
 from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.sqlite.database.schema import SCHEMA_VERSION
 from recalld.adapters.sqlite.database.store import WRITE_MAX_S, Store
@@ -47,13 +47,13 @@ from . import (
     vector_coverage,
 )
 from .content_verification import bytes_to_embed
-from .job_endings import Endings
-from .job_wakeups import Wakes
+from .job_endings import JobEndings
+from .job_wakeups import JobWakeups
 from .read_transaction import SqliteReader
-from .transaction import Pen
+from .transaction import WriteTx
 
 T = TypeVar("T")
-RELIST_PAGE, LISTED_AT_ONCE = 500, 2_000
+BACKFILL_PAGE, LISTED_BY_READERS_MAX = 500, 2_000
 FILE_NAME = "recalld.db"
 
 
@@ -68,7 +68,7 @@ async def open_ledger(
         lifecycle.close()
         raise
     ledger = SqliteLedger(store, blobs, clock, policies or {}, lifecycle)
-    await store.write(background_queries.name_store)
+    await store.write(background_queries.assign_store_id)
     return ledger
 
 
@@ -89,8 +89,8 @@ class SqliteLedger:
         self.blobs = blobs
         self.clock = clock
         self._policies = policies
-        self._wakes = Wakes()
-        self.endings = Endings()
+        self._wakeups = JobWakeups()
+        self.endings = JobEndings()
         self.derived = DerivedState()
 
     @property
@@ -124,9 +124,9 @@ class SqliteLedger:
         """The same for maintenance, which has no limit: on a connection that no request waits for."""
         return await self._readers.scan(work, limit_s=None)
 
-    def woken(self, delay_s: float = 0.0) -> None:
+    def wake_workers(self, delay_s: float = 0.0) -> None:
         """Tell who waits for jobs; again after a delay, where one becomes ready only then."""
-        self._wakes.tell(delay_s)
+        self._wakeups.notify(delay_s)
 
     # ------------------------------------------------------------------ jobs
     async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:
@@ -147,17 +147,17 @@ class SqliteLedger:
             lambda c: job_queue.retry(c, job, policy, error, now, delay_s, permanent=permanent, counts=counts),
             bulk=True,
         )
-        self.woken(delay_s)
+        self.wake_workers(delay_s)
         self.endings.ended(job.caller)
 
     async def release(self, *, worker: str, counts: bool = True) -> int:
         now = self.clock.now()
         count = await self.write(lambda c: job_queue.release(c, worker, now, counts=counts), bulk=True)
-        self.woken()
+        self.wake_workers()
         return count
 
     def wake(self) -> AsyncIterator[None]:
-        return self._wakes.follow()
+        return self._wakeups.follow()
 
     async def queues(self) -> list[QueueCount]:
         now = self.clock.now()
@@ -180,7 +180,7 @@ class SqliteLedger:
         if data is not None:
             return data
         try:
-            return await whole_of(node.hash, self._readers.read, self.blobs.get)
+            return await read_content(node.hash, self._readers.read, self.blobs.get)
         except Corrupt as lost:
             raise damaged_file(node, lost.message) from lost
 
@@ -191,21 +191,21 @@ class SqliteLedger:
         return await self._readers.read(lambda c: background_queries.tiered(c, caller, node_id, entries_max))
 
     async def made(self, key: str) -> Tiers | None:
-        return await self._readers.read(lambda c: llm_tier_queries.made(c, key))
+        return await self._readers.read(lambda c: llm_tier_queries.cached_tiers(c, key))
 
     async def spent(self, *, since: str, account: str = "", whole: bool = False) -> list[Spent]:
         return await self._readers.read(lambda c: llm_tier_queries.spent(c, since, account, whole))
 
     async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
         found = await self._readers.read(lambda c: background_queries.unembedded(c, caller, fingerprint, limit))
-        large = await self._readers.read(lambda c: background_queries.outside(c, {f[7] for f in found if f[7]}))
+        large = await self._readers.read(lambda c: background_queries.in_blob_store(c, {f[7] for f in found if f[7]}))
         blobs = {h: await bytes_to_embed(h, self._readers.read, self.blobs.get) for h in large}
         return await self._readers.read(lambda c: background_queries.chunk_rows(c, found, blobs))
 
     async def want(self, fingerprint: str, width: int) -> None:
-        if not await self.write(lambda c: background_queries.want(c, fingerprint, width)):
+        if not await self.write(lambda c: background_queries.set_wanted_model(c, fingerprint, width)):
             return
-        while await self.write(lambda c: background_queries.list_unembedded(c, RELIST_PAGE), bulk=True):
+        while await self.write(lambda c: background_queries.list_unembedded(c, BACKFILL_PAGE), bulk=True):
             pass
 
     async def partitions(self) -> list[Caller]:
@@ -223,10 +223,12 @@ class SqliteLedger:
     async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
         at, caller = self.clock.now(), Caller(account, "")
         # The subtree is walked by a reader: the writer is given what is left to do, and looks at that alone.
-        nodes = await self._readers.read(lambda c: move_copy.left_behind(c, account, node_id, chunks_max))
+        nodes = await self._readers.read(lambda c: move_copy.to_repartition(c, account, node_id, chunks_max))
         if not nodes:
             return 0
-        return await self.write(lambda c: move_copy.reown(Pen(c, caller, at, "reown"), nodes, chunks_max), bulk=True)
+        return await self.write(
+            lambda c: move_copy.repartition(WriteTx(c, caller, at, "reown"), nodes, chunks_max), bulk=True
+        )
 
     async def prune(self, *, keep_s: float) -> int:
         return await retention.prune(self, now=self.clock.now(), keep_s=keep_s)
@@ -244,11 +246,11 @@ class SqliteLedger:
     async def check(self, *, repair: bool = False) -> list[str]:
         if repair:
             return await self.write(lambda c: integrity_check.check(c, True), bulk=True, limit_s=None)
-        return await self._readers.read_alone(lambda c: integrity_check.check(c, False))
+        return await self._readers.read_on_new_connection(lambda c: integrity_check.check(c, False))
 
     async def checkpoint(self) -> None:
         if isinstance(self._readers, Store):
-            await self._readers.fold()
+            await self._readers.checkpoint()
 
     async def close(self) -> None:
         if self._lifecycle is None:
@@ -270,15 +272,15 @@ class SqliteTenant:
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         return await self._ledger.readers.read(work)
 
-    async def _look(self, most: int, work: Callable[[apsw.Connection], T]) -> T:
+    async def _read_many(self, most: int, work: Callable[[apsw.Connection], T]) -> T:
         """Read up to so many entries: many of them not beside what is answered at once."""
-        return await (self._ledger.readers.scan if most > LISTED_AT_ONCE else self._ledger.readers.read)(work)
+        return await (self._ledger.readers.scan if most > LISTED_BY_READERS_MAX else self._ledger.readers.read)(work)
 
     async def stat(self, uri: Uri) -> Node:
         return await self._read(lambda c: tree_queries.stat(c, self.caller, uri))
 
     async def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]:
-        return await self._look(
+        return await self._read_many(
             nodes_max, lambda c: tree_queries.walk(c, self.caller, uri, depth_max, nodes_max, hidden)
         )
 
@@ -306,19 +308,19 @@ class SqliteTenant:
         return await self._ledger.readers.scan(lambda c: tree_queries.count_entries(c, self.caller, uri))
 
     async def names(self, uri: Uri, *, nodes_max: int) -> list[Entry]:
-        return await self._look(nodes_max, lambda c: tree_queries.names(c, self.caller, uri, nodes_max))
+        return await self._read_many(nodes_max, lambda c: tree_queries.names(c, self.caller, uri, nodes_max))
 
     async def size(self, uri: Uri) -> int:
         return await self._ledger.readers.scan(lambda c: tree_queries.size(c, self.caller, uri))
 
     async def commit(self, commit: Commit) -> Receipt:
         at = self._ledger.clock.now()
-        outcome = await self._ledger.write(lambda c: apply.apply(c, self.caller, commit, at), bulk=self._bulk)
+        result = await self._ledger.write(lambda c: apply.apply(c, self.caller, commit, at), bulk=self._bulk)
         if commit.done:
             self._ledger.endings.ended(self.caller)
-        if outcome.wakes:
-            self._ledger.woken(max((j.delay_s for j in commit.jobs), default=0.0))
-        return apply.receipt(outcome)
+        if result.jobs_changed:
+            self._ledger.wake_workers(max((j.delay_s for j in commit.jobs), default=0.0))
+        return apply.receipt(result)
 
     async def session(self, session_id: str) -> Session:
         return await self._read(lambda c: sessions.session(c, self.caller, session_id))
@@ -376,4 +378,4 @@ class SqliteTenant:
 
     # Last, because below it the word list means this method.
     async def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:
-        return await self._look(limit, lambda c: tree_queries.list_dir(c, self.caller, uri, limit, hidden))
+        return await self._read_many(limit, lambda c: tree_queries.list_dir(c, self.caller, uri, limit, hidden))

@@ -14,10 +14,10 @@ from recalld.rules.address import context_type, session_of
 from recalld.rules.generation_cache_key import FAILED, KEPT
 
 from . import rows
-from .transaction import Pen
+from .transaction import WriteTx
 
-LOOKED_AT = 20_000
-SAID_CHARS_MAX = 300
+SCANNED_MAX = 20_000
+ERROR_CHARS_MAX = 300
 _UNWRITTEN = (
     "SELECT n.id FROM node n JOIN tier t ON t.node = n.id WHERE n.owner = :owner AND n.gone = 0 AND n.kind < 2 AND ("
     "t.made_by NOT IN (:by, :failed, :kept, 'caller') AND substr(t.made_by, 1, 7) <> 'caller:' "
@@ -28,13 +28,13 @@ _UNWRITTEN = (
 def unwritten(c: apsw.Connection, caller: Caller, by: str, limit: int) -> list[int]:
     """See ``ports.ledger.Ledger.unwritten``."""
     partition_id = rows.partition_of(c, caller.account, caller.user)
-    paths = rows.Paths(c, caller.account)
+    paths = rows.PathResolver(c, caller.account)
     found: list[tuple[int, tuple[str, ...], int]] = []
     for (node,) in c.execute(_UNWRITTEN, {"owner": partition_id, "by": by, "failed": by + FAILED, "kept": KEPT}):
         path = paths.of(node)
         if path and _is_resource(path):
             found.append((-len(path), path, node))
-            if len(found) == LOOKED_AT:
+            if len(found) == SCANNED_MAX:
                 break
     return [node for _, _, node in sorted(found)[:limit]]
 
@@ -49,36 +49,36 @@ def _is_resource(path: tuple[str, ...]) -> bool:
     return shown and context_type(uri) is ContextType.RESOURCE and not session_of(uri) and not rows.is_private(path)
 
 
-def made(c: apsw.Connection, key: str) -> Tiers | None:
+def cached_tiers(c: apsw.Connection, key: str) -> Tiers | None:
     """See ``ports.ledger.Ledger.made``."""
     found = c.execute("SELECT abstract, overview FROM made WHERE key = ?", (key,)).fetchone()
     return Tiers(*found) if found else None
 
 
-def keep_made(pen: Pen, op: KeepMade) -> None:
+def cache_tiers(tx: WriteTx, op: KeepMade) -> None:
     """See ``commit.KeepMade``."""
-    pen.c.execute(
+    tx.c.execute(
         "INSERT OR REPLACE INTO made (key, account, user, abstract, overview, at) VALUES (?,?,?,?,?,?)",
-        (op.key, pen.caller.account, pen.caller.user, op.tiers.abstract, op.tiers.overview, pen.at),
+        (op.key, tx.caller.account, tx.caller.user, op.tiers.abstract, op.tiers.overview, tx.at),
     )
 
 
-def forget_made(c: apsw.Connection, before: float, limit: int) -> int:
+def drop_cached_tiers(c: apsw.Connection, before: float, limit: int) -> int:
     """Drop what was made before that moment: what is in use lies in the tiers. Returns how many went."""
     c.execute("DELETE FROM made WHERE key IN (SELECT key FROM made WHERE at < ? LIMIT ?)", (before, limit))
     return int(c.changes())
 
 
-def count_cost(pen: Pen, op: CountCost) -> None:
+def count_cost(tx: WriteTx, op: CountCost) -> None:
     """See ``commit.CountCost``."""
-    pen.c.execute(
+    tx.c.execute(
         "INSERT INTO spent (day, account, provider, operation, calls, tokens_in, tokens_out, refused, said, at) "
         "VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, "
         "tokens_in = tokens_in + excluded.tokens_in, tokens_out = tokens_out + excluded.tokens_out, "
         "refused = refused + excluded.refused, said = excluded.said, at = excluded.at",
         (
-            op.day, pen.caller.account, op.provider, op.operation, op.calls, op.tokens_in, op.tokens_out, op.refused,
-            op.said[:SAID_CHARS_MAX], pen.at,
+            op.day, tx.caller.account, op.provider, op.operation, op.calls, op.tokens_in, op.tokens_out, op.refused,
+            op.said[:ERROR_CHARS_MAX], tx.at,
         ),
     )  # fmt: skip
 

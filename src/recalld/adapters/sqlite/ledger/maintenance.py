@@ -6,9 +6,14 @@ from functools import partial
 
 import apsw
 
-from recalld.adapters.sqlite.database.append_streams import whole_of
-from recalld.adapters.sqlite.database.migration import REBUILD_LEXICON, RELIST, recreate_lexicon, recreate_vectors
-from recalld.adapters.sqlite.database.sql import every, only
+from recalld.adapters.sqlite.database.append_streams import read_content
+from recalld.adapters.sqlite.database.migration import (
+    BACKFILL_CURSOR,
+    REBUILD_LEXICON,
+    recreate_lexicon,
+    recreate_vectors,
+)
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.adapters.sqlite.database.store import Store
 from recalld.domain.errors import Corrupt
 from recalld.infra.logs import get_logger
@@ -16,11 +21,11 @@ from recalld.ports.maintenance import LEXICON, VECTORS, DerivedState, Verified
 
 from . import background_queries
 from .chunks import index_chunk
-from .content_verification import Looked, contents_after, names_of, remember
-from .ledger import RELIST_PAGE, SqliteLedger
+from .content_verification import ContentCheck, contents_after, record_damage, uris_of
+from .ledger import BACKFILL_PAGE, SqliteLedger
 
 PASS_EVERY_S = 24 * 3_600.0
-FILLED_AT_ONCE = 100
+FILLED_MAX = 100
 """Chunks one slice of rebuilding full text takes: about 5 ms."""
 CURSOR, PASS_BEGAN = "verified_to", "verify_began"
 READS = {
@@ -61,27 +66,27 @@ class SqliteMaintenance:
     async def verify(self, *, after: str, bytes_max: int) -> Verified:
         """See ``ports.maintenance.Maintenance``."""
         found, then = await self._ledger.scan(lambda c: contents_after(c, after, bytes_max))
-        whole = [one.hash for one in found if one.whole]
-        damaged = [(one.hash, False) for one in found if one.whole is False]
-        for one in [one for one in found if one.whole is None]:
+        intact = [one.hash for one in found if one.is_intact]
+        damaged = [(one.hash, False) for one in found if one.is_intact is False]
+        for one in [one for one in found if one.is_intact is None]:
             missing = await self._missing(one)
             if missing is None:
-                whole.append(one.hash)
+                intact.append(one.hash)
             else:
                 damaged.append((one.hash, missing))
         if damaged or await self.damaged():
             now = self._ledger.clock.now()
-            await self._store.write(lambda c: remember(c, whole, damaged, now), bulk=True)
-        said = await self._ledger.scan(lambda c: tuple(_sentence(c, h, missing) for h, missing in damaged))
-        for sentence in said:
+            await self._store.write(lambda c: record_damage(c, intact, damaged, now), bulk=True)
+        sentences = await self._ledger.scan(lambda c: tuple(_sentence(c, h, missing) for h, missing in damaged))
+        for sentence in sentences:
             log.error("content is damaged", what=sentence)
-        return Verified(len(found), sum(one.size for one in found), said, then)
+        return Verified(len(found), sum(one.size for one in found), sentences, then)
 
-    async def _missing(self, one: Looked) -> bool | None:
+    async def _missing(self, one: ContentCheck) -> bool | None:
         """Whether a damaged content is missing altogether; None: it verifies."""
         try:
             if one.grown:
-                await whole_of(one.hash, self._ledger.scan, self._ledger.blobs.get)
+                await read_content(one.hash, self._ledger.scan, self._ledger.blobs.get)
                 return None
             async for _ in self._ledger.blobs.pieces(one.hash):
                 pass
@@ -96,26 +101,26 @@ class SqliteMaintenance:
         if not after:
             if 0 <= now - began < PASS_EVERY_S:  # a clock that was set back begins anew
                 return Verified(0, 0, (), "")
-            await self._store.write(partial(_keep, key=PASS_BEGAN, value=now), bulk=True)
+            await self._store.write(partial(_set_meta, key=PASS_BEGAN, value=now), bulk=True)
         done = await self.verify(after=after, bytes_max=bytes_max)
-        await self._store.write(partial(_keep, key=CURSOR, value=done.after), bulk=True)
+        await self._store.write(partial(_set_meta, key=CURSOR, value=done.after), bulk=True)
         return done
 
     async def damaged(self) -> int:
         """See ``ports.maintenance.Maintenance``."""
         # What retention let go meanwhile is no loss any more.
         count = "SELECT count(*) FROM damaged WHERE hash IN (SELECT hash FROM blob UNION ALL SELECT hash FROM grown)"
-        return int((await self._ledger.scan(lambda c: only(c, count)))[0])
+        return int((await self._ledger.scan(lambda c: fetch_one(c, count)))[0])
 
     # ------------------------------------------------------------------ what is derived
     async def examine(self) -> frozenset[str]:
         """See ``ports.maintenance.Maintenance``."""
-        return frozenset([part for part in READS if not await self._reads(part)])
+        return frozenset([part for part in READS if not await self._is_readable(part)])
 
-    async def _reads(self, part: str) -> bool:
+    async def _is_readable(self, part: str) -> bool:
         try:
             for sql in READS[part]:
-                await self._store.read_alone(partial(only, sql=sql))
+                await self._store.read_on_new_connection(partial(fetch_one, sql=sql))
         except Corrupt as damaged:
             log.error("a derived index is damaged and will be rebuilt", part=part, error=damaged.message)
             return False
@@ -134,11 +139,11 @@ class SqliteMaintenance:
     async def rebuild(self) -> bool:
         """See ``ports.maintenance.Maintenance``."""
         waiting = await self._store.read(_to_rebuild)
-        if LEXICON in waiting and not await self._store.write(lambda c: fill_lexicon(c, FILLED_AT_ONCE), bulk=True):
+        if LEXICON in waiting and not await self._store.write(lambda c: fill_lexicon(c, FILLED_MAX), bulk=True):
             waiting.discard(LEXICON)
             log.info("full text has been rebuilt")
         if VECTORS in waiting and not await self._store.write(
-            lambda c: background_queries.list_unembedded(c, RELIST_PAGE), bulk=True
+            lambda c: background_queries.list_unembedded(c, BACKFILL_PAGE), bulk=True
         ):
             waiting.discard(VECTORS)
         self.derived.rebuilding.clear()
@@ -152,10 +157,10 @@ class SqliteMaintenance:
 
 def fill_lexicon(c: apsw.Connection, limit: int) -> bool:
     """Index the next chunks again; False: full text is complete, and what was remembered of the old one is forgotten."""
-    found = every(c, "SELECT value FROM meta WHERE key = ?", (REBUILD_LEXICON,))
+    found = fetch_all(c, "SELECT value FROM meta WHERE key = ?", (REBUILD_LEXICON,))
     if not found:
         return False
-    page = every(c, "SELECT id, owner, terms FROM chunk WHERE id > ? ORDER BY id LIMIT ?", (found[0][0], limit))
+    page = fetch_all(c, "SELECT id, owner, terms FROM chunk WHERE id > ? ORDER BY id LIMIT ?", (found[0][0], limit))
     if not page:
         c.execute("DELETE FROM meta WHERE key = ?", (REBUILD_LEXICON,))
         c.execute("UPDATE owner SET epoch = epoch + 1")
@@ -170,18 +175,18 @@ def fill_lexicon(c: apsw.Connection, limit: int) -> bool:
 
 
 def _to_rebuild(c: apsw.Connection) -> set[str]:
-    keys = {k for (k,) in c.execute("SELECT key FROM meta WHERE key IN (?, ?)", (REBUILD_LEXICON, RELIST))}
-    return {part for part, key in ((LEXICON, REBUILD_LEXICON), (VECTORS, RELIST)) if key in keys}
+    keys = {k for (k,) in c.execute("SELECT key FROM meta WHERE key IN (?, ?)", (REBUILD_LEXICON, BACKFILL_CURSOR))}
+    return {part for part, key in ((LEXICON, REBUILD_LEXICON), (VECTORS, BACKFILL_CURSOR)) if key in keys}
 
 
 def _cursor(c: apsw.Connection) -> tuple[str, float]:
-    found = dict(every(c, "SELECT key, value FROM meta WHERE key IN (?, ?)", (CURSOR, PASS_BEGAN)))
+    found = dict(fetch_all(c, "SELECT key, value FROM meta WHERE key IN (?, ?)", (CURSOR, PASS_BEGAN)))
     return str(found.get(CURSOR, "")), float(found.get(PASS_BEGAN, 0.0))
 
 
-def _keep(c: apsw.Connection, key: str, value: object) -> None:
+def _set_meta(c: apsw.Connection, key: str, value: object) -> None:
     c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def _sentence(c: apsw.Connection, hash_: str, missing: bool) -> str:
-    return f"the content of {names_of(c, hash_)} is {'missing' if missing else 'damaged'}"
+    return f"the content of {uris_of(c, hash_)} is {'missing' if missing else 'damaged'}"

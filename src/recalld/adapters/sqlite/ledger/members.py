@@ -7,7 +7,7 @@ from recalld.domain.commit import DropMember, DropWork, ForgetEntries, MarkLeavi
 from recalld.domain.errors import Conflict, NotFound
 from recalld.rules.roles import check_governs, last_admin
 
-from .transaction import Pen
+from .transaction import WriteTx
 
 _ACTIVE = "SELECT 1 FROM task WHERE id = ? AND status IN ('pending', 'running', 'cancelling')"
 _OTHER_ADMIN = (
@@ -22,10 +22,10 @@ _END_TASKS = (
 )
 
 
-def mark_leaving(pen: Pen, op: MarkLeaving) -> None:
+def mark_leaving(tx: WriteTx, op: MarkLeaving) -> None:
     """See ``commit.MarkLeaving``."""
-    check_governs(pen.caller, op.account)
-    there = pen.c.execute(
+    check_governs(tx.caller, op.account)
+    there = tx.c.execute(
         "SELECT deleting, role FROM member WHERE account = ? AND user = ? AND key_hash <> ''"
         if op.user
         else "SELECT deleting, '' FROM account WHERE id = ? AND ? = ''",
@@ -38,7 +38,7 @@ def mark_leaving(pen: Pen, op: MarkLeaving) -> None:
             remedy=f"list the {what}s that there are",
             details={"type": what, "resource": name},
         )
-    if there[0] and pen.c.execute(_ACTIVE, (there[0],)).fetchone():
+    if there[0] and tx.c.execute(_ACTIVE, (there[0],)).fetchone():
         raise Conflict(
             "its removal is in progress",
             remedy="wait until its task has ended",
@@ -46,31 +46,31 @@ def mark_leaving(pen: Pen, op: MarkLeaving) -> None:
             details={"task_id": there[0]},
         )
     who = {"account": op.account, "user": op.user, "task": op.task}
-    if there[1] == Role.ADMIN and pen.caller.role is not Role.ROOT and not pen.c.execute(_OTHER_ADMIN, who).fetchone():
+    if there[1] == Role.ADMIN and tx.caller.role is not Role.ROOT and not tx.c.execute(_OTHER_ADMIN, who).fetchone():
         raise last_admin(op.account, op.user)
     if not op.user:
-        pen.c.execute("UPDATE account SET deleting = :task WHERE id = :account", who)
-    pen.c.execute(f"UPDATE member SET deleting = :task WHERE {_THESE}", who)
+        tx.c.execute("UPDATE account SET deleting = :task WHERE id = :account", who)
+    tx.c.execute(f"UPDATE member SET deleting = :task WHERE {_THESE}", who)
     # What has begun runs to its end before anything is removed (usecases/members/delete_member); what has not never will.
-    _drop_waiting(pen, who)
+    _drop_waiting(tx, who)
 
 
-def drop_work(pen: Pen, op: DropWork) -> None:
+def drop_work(tx: WriteTx, op: DropWork) -> None:
     """See ``commit.DropWork``."""
-    check_governs(pen.caller, op.account)
-    marked = _marked(pen, op.account, op.user)
+    check_governs(tx.caller, op.account)
+    marked = _marked(tx, op.account, op.user)
     if marked:
-        _drop_waiting(pen, {"account": op.account, "user": op.user, "task": marked})
+        _drop_waiting(tx, {"account": op.account, "user": op.user, "task": marked})
 
 
-def _drop_waiting(pen: Pen, who: dict[str, str]) -> None:
-    pen.c.execute(f"{_END_TASKS} AND id IN (SELECT task FROM job WHERE {_THESE} AND {_WAITING})", who | {"at": pen.at})
-    pen.c.execute(f"DELETE FROM job WHERE {_THESE} AND {_WAITING}", who)
+def _drop_waiting(tx: WriteTx, who: dict[str, str]) -> None:
+    tx.c.execute(f"{_END_TASKS} AND id IN (SELECT task FROM job WHERE {_THESE} AND {_WAITING})", who | {"at": tx.at})
+    tx.c.execute(f"DELETE FROM job WHERE {_THESE} AND {_WAITING}", who)
 
 
-def _marked(pen: Pen, account: str, user: str) -> str:
+def _marked(tx: WriteTx, account: str, user: str) -> str:
     """The task that removes a member or an account; "" where none does."""
-    found = pen.c.execute(
+    found = tx.c.execute(
         "SELECT deleting FROM member WHERE account = ? AND user = ? AND deleting <> ''"
         if user
         else "SELECT deleting FROM account WHERE id = ? AND ? = '' AND deleting <> ''",
@@ -87,26 +87,26 @@ WHERE seq BETWEEN :first AND :last AND account = :account AND substr(uri, 1, len
   AND uri <> :top || node"""
 
 
-def forget_entries(pen: Pen, op: ForgetEntries) -> None:
+def forget_entries(tx: WriteTx, op: ForgetEntries) -> None:
     """See ``commit.ForgetEntries``."""
-    check_governs(pen.caller, op.account)
-    if _marked(pen, op.account, op.user):
+    check_governs(tx.caller, op.account)
+    if _marked(tx, op.account, op.user):
         top = f"viking://user/{op.user}/" if op.user else "viking://"
-        pen.c.execute(_FORGET, {"top": top, "account": op.account, "first": op.first, "last": op.last})
+        tx.c.execute(_FORGET, {"top": top, "account": op.account, "first": op.first, "last": op.last})
 
 
-def drop(pen: Pen, op: DropMember) -> None:
+def drop(tx: WriteTx, op: DropMember) -> None:
     """See ``commit.DropMember``."""
-    check_governs(pen.caller, op.account)
-    marked = _marked(pen, op.account, op.user)
+    check_governs(tx.caller, op.account)
+    marked = _marked(tx, op.account, op.user)
     if not marked:
         return
     who = {"account": op.account, "user": op.user, "task": marked}
-    pen.c.execute(f"DELETE FROM member WHERE {_THESE}", who)
-    pen.c.execute(f"DELETE FROM made WHERE {_THESE}", who)
-    pen.c.execute(f"DELETE FROM task WHERE {_THESE} AND id <> :task", who)
-    pen.c.execute(f"DELETE FROM job WHERE {_THESE} AND state <> 'running' AND kind NOT IN ('purge', 'leave')", who)
+    tx.c.execute(f"DELETE FROM member WHERE {_THESE}", who)
+    tx.c.execute(f"DELETE FROM made WHERE {_THESE}", who)
+    tx.c.execute(f"DELETE FROM task WHERE {_THESE} AND id <> :task", who)
+    tx.c.execute(f"DELETE FROM job WHERE {_THESE} AND state <> 'running' AND kind NOT IN ('purge', 'leave')", who)
     if not op.user:
-        pen.c.execute("DELETE FROM account WHERE id = :account", who)
-        pen.c.execute("DELETE FROM snapshot WHERE account = :account", who)
-        pen.c.execute("DELETE FROM meta WHERE key = 'ovgitignore/' || :account", who)
+        tx.c.execute("DELETE FROM account WHERE id = :account", who)
+        tx.c.execute("DELETE FROM snapshot WHERE account = :account", who)
+        tx.c.execute("DELETE FROM meta WHERE key = 'ovgitignore/' || :account", who)

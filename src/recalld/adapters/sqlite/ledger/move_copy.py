@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import apsw
 
-from recalld.adapters.sqlite.database.sql import every, only
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.commit import Copy, Move
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.job import NewJob
@@ -16,22 +16,22 @@ from . import job_relocation, rows
 from .chunks import copy_chunks, repartition_chunks
 from .job_queue import enqueue
 from .rows import DIRECTORY, Row
-from .transaction import Pen, existing
+from .transaction import WriteTx, existing
 
-REOWN_AT_ONCE = 100
+REPARTITION_INLINE_MAX = 100
 """A move brings this many chunks over itself, some ten milliseconds of the writer; a job does the rest in slices."""
 COPY_NODES_MAX = 2_000
 COPY_CHUNKS_MAX = 5_000
 """A copy is one transaction: about half a second for as much as this."""
 
 
-def move(pen: Pen, op: Move) -> None:
+def move(tx: WriteTx, op: Move) -> None:
     """See ``commit.Move``."""
-    rows.check_whole(pen.caller, op.source)
-    found = existing(pen, op.source)
+    rows.check_no_hidden_peers(tx.caller, op.source)
+    found = existing(tx, op.source)
     if found is None:
         raise rows.missing(op.source)
-    there = existing(pen, op.to)
+    there = existing(tx, op.to)
     if there is not None and there.kind == DIRECTORY and found.kind != DIRECTORY:
         raise Invalid(
             f"{op.to} is a directory", remedy="name the file's new address itself", details={"uri": str(op.to)}
@@ -45,44 +45,45 @@ def move(pen: Pen, op: Move) -> None:
         )
     if op.to.under(op.source):
         raise Invalid(f"{op.to} lies inside {op.source}", remedy="choose a target outside it")
-    parent = pen.directory(op.to.parent)
-    seq = pen.log("move", found.id, op.to, detail={"from": str(op.source), "parent": parent, "name": op.to.name})
-    pen.c.execute("UPDATE node SET parent = ?, name = ?, seq = ? WHERE id = ?", (parent, op.to.name, seq, found.id))
-    pen.mark_stale(found.parent, op.source.parent)
-    pen.mark_stale(parent, op.to.parent)
-    job_relocation.follow(pen, op.source, op.to, stay=False)
-    partition_id = pen.partition_id(op.to)
+    parent = tx.directory(op.to.parent)
+    seq = tx.log("move", found.id, op.to, detail={"from": str(op.source), "parent": parent, "name": op.to.name})
+    tx.c.execute("UPDATE node SET parent = ?, name = ?, seq = ? WHERE id = ?", (parent, op.to.name, seq, found.id))
+    tx.mark_stale(found.parent, op.source.parent)
+    tx.mark_stale(parent, op.to.parent)
+    job_relocation.follow(tx, op.source, op.to, stay=False)
+    partition_id = tx.partition_id(op.to)
     if partition_id != found.partition_id:
-        pen.bump_epoch(partition_id, found.partition_id)
-        if reown(pen, foreign(pen.c, found.id, partition_id, REOWN_AT_ONCE + 1), REOWN_AT_ONCE + 1) > REOWN_AT_ONCE:
-            enqueue(pen, NewJob("reown", f"reown:{found.id}", {"node": found.id}))
-    pen.outcome.updated.append(op.to)
+        tx.bump_epoch(partition_id, found.partition_id)
+        most = REPARTITION_INLINE_MAX + 1
+        if repartition(tx, outside_partition(tx.c, found.id, partition_id, most), most) >= most:
+            enqueue(tx, NewJob("reown", f"reown:{found.id}", {"node": found.id}))
+    tx.result.updated.append(op.to)
 
 
-def reown(pen: Pen, nodes: Sequence[int], chunks_max: int) -> int:
+def repartition(tx: WriteTx, nodes: Sequence[int], chunks_max: int) -> int:
     """Bring nodes with up to ``chunks_max`` of their chunks into the index spaces of the places they are at now; returns
     how many rows were brought over."""
-    paths = rows.Paths(pen.c, pen.caller.account)
+    paths = rows.PathResolver(tx.c, tx.caller.account)
     done = 0
     for node in nodes:
-        found, path = rows.row(pen.c, node), paths.of(node)
+        found, path = rows.row(tx.c, node), paths.of(node)
         if found is None or path is None or done >= chunks_max:
             continue
-        partition_id = pen.partition_id(Uri(path))
+        partition_id = tx.partition_id(Uri(path))
         if found.partition_id == partition_id:
             continue
         if not done:
-            pen.log("reown", node, Uri(path))
-        done += max(repartition_chunks(pen.c, node, partition_id), 1)
-        pen.c.execute("UPDATE node SET owner = ?, seq = ? WHERE id = ?", (partition_id, pen.outcome.seq, node))
-        pen.c.execute("UPDATE session SET owner = ? WHERE node = ?", (partition_id, node))
+            tx.log("reown", node, Uri(path))
+        done += max(repartition_chunks(tx.c, node, partition_id), 1)
+        tx.c.execute("UPDATE node SET owner = ?, seq = ? WHERE id = ?", (partition_id, tx.result.seq, node))
+        tx.c.execute("UPDATE session SET owner = ? WHERE node = ?", (partition_id, node))
         if found.partition_id == 0 and found.kind == DIRECTORY:
-            pen.mark_stale(node, Uri(path))  # restored: its summary's chunks were deleted while it was removed
-        pen.bump_epoch(partition_id, found.partition_id)
+            tx.mark_stale(node, Uri(path))  # restored: its summary's chunks were deleted while it was removed
+        tx.bump_epoch(partition_id, found.partition_id)
     return done
 
 
-def foreign(c: apsw.Connection, top: int, partition_id: int, most: int) -> list[int]:
+def outside_partition(c: apsw.Connection, top: int, partition_id: int, most: int) -> list[int]:
     """Up to ``most`` nodes of a subtree that are in another index space than ``partition_id``."""
     found = c.execute(
         "WITH RECURSIVE s(id, owner) AS (SELECT id, owner FROM node WHERE id = ? UNION ALL SELECT n.id, n.owner "
@@ -92,18 +93,18 @@ def foreign(c: apsw.Connection, top: int, partition_id: int, most: int) -> list[
     return [int(node) for (node,) in found]
 
 
-def left_behind(c: apsw.Connection, account: str, top: int, most: int) -> list[int]:
+def to_repartition(c: apsw.Connection, account: str, top: int, most: int) -> list[int]:
     """Nodes below ``top`` that are not yet in the index space of its place."""
-    path = rows.Paths(c, account).of(top)
+    path = rows.PathResolver(c, account).of(top)
     if path is None:
         return []
-    return foreign(c, top, rows.partition_of(c, account, rows.partition_key(Uri(path))), most)
+    return outside_partition(c, top, rows.partition_of(c, account, rows.partition_key(Uri(path))), most)
 
 
-def too_much(pen: Pen, top: int) -> bool:
+def exceeds_copy_limits(tx: WriteTx, top: int) -> bool:
     """True if copying a subtree would hold up every other writer."""
-    found = every(
-        pen.c,
+    found = fetch_all(
+        tx.c,
         "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0 "
         "LIMIT ?) SELECT (SELECT count(*) FROM chunk k WHERE k.node = s.id) FROM s",
         (top, COPY_NODES_MAX + 1),
@@ -111,9 +112,9 @@ def too_much(pen: Pen, top: int) -> bool:
     return len(found) > COPY_NODES_MAX or sum(chunks for (chunks,) in found) > COPY_CHUNKS_MAX
 
 
-def holds_talk(pen: Pen, top: int) -> bool:
+def contains_messages(tx: WriteTx, top: int) -> bool:
     """True if recorded messages or sessions lie in a subtree."""
-    found = pen.c.execute(
+    found = tx.c.execute(
         "WITH RECURSIVE s(id, kind) AS (SELECT id, kind FROM node WHERE id = ? UNION ALL SELECT n.id, n.kind "
         "FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0) "
         "SELECT 1 FROM s WHERE kind = 2 OR id IN (SELECT node FROM session) LIMIT 1",
@@ -122,15 +123,15 @@ def holds_talk(pen: Pen, top: int) -> bool:
     return bool(found.fetchall())
 
 
-def copy(pen: Pen, op: Copy) -> None:
+def copy(tx: WriteTx, op: Copy) -> None:
     """See ``commit.Copy``."""
-    rows.check_whole(pen.caller, op.source)
-    found = existing(pen, op.source)
+    rows.check_no_hidden_peers(tx.caller, op.source)
+    found = existing(tx, op.source)
     if found is None:
         raise rows.missing(op.source)
     if found.kind == DIRECTORY and not op.recursive:
         raise Conflict(f"{op.source} is a directory", remedy="copy it with recursive", code="FAILED_PRECONDITION")
-    if existing(pen, op.to) is not None:
+    if existing(tx, op.to) is not None:
         raise Conflict(
             f"Already exists: {op.to}",
             remedy="choose another target",
@@ -139,35 +140,35 @@ def copy(pen: Pen, op: Copy) -> None:
         )
     if op.to.under(op.source):
         raise Invalid(f"{op.to} lies inside {op.source}", remedy="choose a target outside it")
-    if too_much(pen, found.id):
+    if exceeds_copy_limits(tx, found.id):
         raise Invalid(
             f"{op.source} holds too much to copy at once",
             remedy=f"copy directories of at most {COPY_NODES_MAX} entries and {COPY_CHUNKS_MAX} chunks, part by part",
         )
-    if holds_talk(pen, found.id):
+    if contains_messages(tx, found.id):
         raise Conflict(
             f"{op.source} holds recorded talk, which is said once",
             remedy="copy memories or resources; export the session instead",
             code="FAILED_PRECONDITION",
         )
-    todo = [(found, op.to, pen.directory(op.to.parent))]
+    todo = [(found, op.to, tx.directory(op.to.parent))]
     while todo:
         one, to, parent = todo.pop()
-        node = _copy_one(pen, one, to, parent)
-        for (below,) in every(pen.c, "SELECT name FROM node WHERE parent = ? AND gone = 0", (one.id,)):
-            entry = rows.child(pen.c, one.id, below)
+        node = _copy_one(tx, one, to, parent)
+        for (below,) in fetch_all(tx.c, "SELECT name FROM node WHERE parent = ? AND gone = 0", (one.id,)):
+            entry = rows.child(tx.c, one.id, below)
             if entry is not None:
                 todo.append((entry, to / below, node))
-    pen.mark_stale(pen.directory(op.to.parent), op.to.parent)
-    job_relocation.follow(pen, op.source, op.to, stay=True)
-    pen.outcome.created.append(op.to)
+    tx.mark_stale(tx.directory(op.to.parent), op.to.parent)
+    job_relocation.follow(tx, op.source, op.to, stay=True)
+    tx.result.created.append(op.to)
 
 
-def _copy_one(pen: Pen, one: Row, to: Uri, parent: int) -> int:
-    size, media, event_at, speaker = only(
-        pen.c, "SELECT size, media, event_at, speaker FROM node WHERE id = ?", (one.id,)
+def _copy_one(tx: WriteTx, one: Row, to: Uri, parent: int) -> int:
+    size, media, event_at, speaker = fetch_one(
+        tx.c, "SELECT size, media, event_at, speaker FROM node WHERE id = ?", (one.id,)
     )
-    node = pen.insert(
+    node = tx.insert(
         parent,
         to,
         one.kind,
@@ -179,9 +180,9 @@ def _copy_one(pen: Pen, one: Row, to: Uri, parent: int) -> int:
         tags=one.tags,
         source=one.source,
     )
-    pen.c.execute("INSERT INTO tier SELECT ?, 1, abstract, overview, made_by FROM tier WHERE node = ?", (node, one.id))
+    tx.c.execute("INSERT INTO tier SELECT ?, 1, abstract, overview, made_by FROM tier WHERE node = ?", (node, one.id))
     if one.kind == DIRECTORY:
-        pen.mark_stale(node, to)
+        tx.mark_stale(node, to)
     else:
-        copy_chunks(pen, one.id, node, pen.partition_id(to))
+        copy_chunks(tx, one.id, node, tx.partition_id(to))
     return node

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import apsw
 import orjson
 
-from recalld.adapters.sqlite.database.sql import every
+from recalld.adapters.sqlite.database.sql import fetch_all
 from recalld.domain.errors import RecalldError
 from recalld.infra.logs import get_logger
 from recalld.ports.blobs import SHARDS, Blobs
@@ -18,12 +18,12 @@ from . import background_queries, chunks, llm_tier_queries, trash
 
 T = TypeVar("T")
 PRUNE_PAGE = 100
-SWEEP_PAGE = 200
-TASK_KEPT_S = 24 * 3_600.0
-FAILED_KEPT_S = 7 * 24 * 3_600.0
-ORPHAN_S = 3_600.0
+GARBAGE_PAGE = 200
+TASK_RETENTION_S = 24 * 3_600.0
+FAILED_TASK_RETENTION_S = 7 * 24 * 3_600.0
+ORPHAN_AGE_S = 3_600.0
 """A blob file that no commit has named for this long never will be."""
-ASIDE_KEPT_S = 30 * 24 * 3_600.0
+ASIDE_RETENTION_S = 30 * 24 * 3_600.0
 log = get_logger("recalld.store")
 
 
@@ -49,42 +49,45 @@ async def prune(store: Store, *, now: float, keep_s: float) -> int:
     """See ``ports.ledger.Ledger.prune``."""
     gone = 0
     await trash.erase_expired(store, now - keep_s)
-    while (found := await store.scan(lambda c: background_queries.forgettable(c, now - keep_s, PRUNE_PAGE)))[0]:
-        step = await store.write(partial(background_queries.forget, found=found, now=now), bulk=True)
+    while (found := await store.scan(lambda c: background_queries.unreferenced_contents(c, now - keep_s, PRUNE_PAGE)))[
+        0
+    ]:
+        step = await store.write(partial(background_queries.drop_contents, found=found, now=now), bulk=True)
         if not step:
             break
         gone += step
     while await store.write(lambda c: background_queries.drop_vectors(c, PRUNE_PAGE), bulk=True):
         pass
-    await store.write(lambda c: background_queries.forget_tasks(c, now - TASK_KEPT_S, now - FAILED_KEPT_S), bulk=True)
-    while await store.write(lambda c: llm_tier_queries.forget_made(c, now - keep_s, PRUNE_PAGE), bulk=True):
+    ended, failed = now - TASK_RETENTION_S, now - FAILED_TASK_RETENTION_S
+    await store.write(lambda c: background_queries.drop_ended_tasks(c, ended, failed), bulk=True)
+    while await store.write(lambda c: llm_tier_queries.drop_cached_tiers(c, now - keep_s, PRUNE_PAGE), bulk=True):
         pass
     await _reclaim(store, now)
-    await sweep(store)
+    await collect_garbage(store)
     return gone
 
 
 async def _reclaim(store: Store, now: float) -> None:
-    if not await store.read(lambda c: chunks.dead_text(c, now)):
+    if not await store.read(lambda c: chunks.should_reclaim(c, now)):
         return
     more = await store.write(partial(chunks.reclaim, first=True, now=now), bulk=True)
     while more:
         more = await store.write(partial(chunks.reclaim, first=False, now=now), bulk=True)
 
 
-async def sweep(store: Store) -> None:
+async def collect_garbage(store: Store) -> None:
     """Delete blob files that this store's retention let go; set those aside that it never named, for 30 days.
 
     Another store may need the latter: this one may be an older copy, or stand in for one that was lost.
     """
     unknown_count = 0
     for shard in SHARDS:
-        old = await store.blobs.old(shard, older_than_s=ORPHAN_S)
-        for start in range(0, len(old), SWEEP_PAGE):
-            page = old[start : start + SWEEP_PAGE]
-            released, unknown = await store.read(partial(_fates, hashes=page))
+        old = await store.blobs.old(shard, older_than_s=ORPHAN_AGE_S)
+        for start in range(0, len(old), GARBAGE_PAGE):
+            page = old[start : start + GARBAGE_PAGE]
+            released, unknown = await store.read(partial(_classify, hashes=page))
             if released:
-                gone = await store.blobs.remove(released, older_than_s=ORPHAN_S)
+                gone = await store.blobs.remove(released, older_than_s=ORPHAN_AGE_S)
                 await store.write(partial(_forget_released, hashes=gone), bulk=True)
             if unknown:
                 unknown_count += await _set_aside(store.blobs, unknown)
@@ -97,7 +100,7 @@ async def sweep(store: Store) -> None:
 
 async def _set_aside(blobs: Blobs, hashes: Sequence[str]) -> int:
     try:
-        return await blobs.set_aside(hashes, older_than_s=ORPHAN_S)
+        return await blobs.set_aside(hashes, older_than_s=ORPHAN_AGE_S)
     except RecalldError as refused:
         log.warning("content files that this store never named stay where they are", error=str(refused))
         return 0
@@ -105,28 +108,30 @@ async def _set_aside(blobs: Blobs, hashes: Sequence[str]) -> int:
 
 async def _expire(store: Store) -> None:
     """Delete what was set aside long ago; what the store names by now (its database was restored) is put back instead."""
-    old = await store.blobs.aside(older_than_s=ASIDE_KEPT_S)
-    for start in range(0, len(old), SWEEP_PAGE):
-        page = old[start : start + SWEEP_PAGE]
-        known = await store.read(partial(_named, hashes=page))
+    old = await store.blobs.aside(older_than_s=ASIDE_RETENTION_S)
+    for start in range(0, len(old), GARBAGE_PAGE):
+        page = old[start : start + GARBAGE_PAGE]
+        known = await store.read(partial(_referenced, hashes=page))
         await store.blobs.take_back(sorted(known))
         await store.blobs.drop_aside([h for h in page if h not in known])
 
 
-def _fates(c: apsw.Connection, hashes: Sequence[str]) -> tuple[list[str], list[str]]:
+def _classify(c: apsw.Connection, hashes: Sequence[str]) -> tuple[list[str], list[str]]:
     """Of these, what retention let go, and what this store never named."""
-    rows = every(
+    rows = fetch_all(
         c,
         "SELECT w.value, EXISTS (SELECT 1 FROM released WHERE hash = w.value) FROM json_each(?) w "
         "WHERE NOT EXISTS (SELECT 1 FROM blob WHERE hash = w.value AND data IS NULL)",
         (orjson.dumps(hashes).decode(),),
     )
-    return [h for h, let_go in rows if let_go], [h for h, let_go in rows if not let_go]
+    return [h for h, was_released in rows if was_released], [h for h, was_released in rows if not was_released]
 
 
-def _named(c: apsw.Connection, hashes: Sequence[str]) -> set[str]:
-    asked = orjson.dumps(hashes).decode()
-    found = every(c, "SELECT hash FROM blob WHERE data IS NULL AND hash IN (SELECT value FROM json_each(?))", (asked,))
+def _referenced(c: apsw.Connection, hashes: Sequence[str]) -> set[str]:
+    hashes_json = orjson.dumps(hashes).decode()
+    found = fetch_all(
+        c, "SELECT hash FROM blob WHERE data IS NULL AND hash IN (SELECT value FROM json_each(?))", (hashes_json,)
+    )
     return {h for (h,) in found}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import orjson
 
-from recalld.adapters.sqlite.database.sql import node_at, only
+from recalld.adapters.sqlite.database.sql import fetch_one, node_at
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, NotFound
 from recalld.domain.node import Kind, Node
@@ -96,7 +96,7 @@ WITH RECURSIVE up(id, parent, name, gone) AS (
 SELECT json_group_array(json_array(id, parent, name, gone)) FROM up"""
 
 
-class Paths:
+class PathResolver:
     """Addresses of living nodes of one account, walked up once and remembered for the length of one call."""
 
     def __init__(self, c: apsw.Connection, account: str) -> None:
@@ -109,7 +109,7 @@ class Paths:
         """Segments from the account's root; None if the node, or anything above it, is gone or another account's."""
         if node in self._known:
             return self._known[node]
-        above = {id_: place for id_, *place in orjson.loads(only(self._c, _ABOVE, (node,))[0])}
+        above = {id_: place for id_, *place in orjson.loads(fetch_one(self._c, _ABOVE, (node,))[0])}
         chain: list[tuple[int, str]] = []
         at = node
         while at not in self._known:
@@ -157,7 +157,7 @@ def check_access(caller: Caller, uri: Uri) -> None:
         )
 
 
-def check_whole(caller: Caller, uri: Uri) -> None:
+def check_no_hidden_peers(caller: Caller, uri: Uri) -> None:
     """Refuse a change that would reach into what a peer's view hides. Raises ``Denied``."""
     if caller.peer and uri.parts in {("user", caller.user), ("user", caller.user, "peers")}:
         raise Denied(

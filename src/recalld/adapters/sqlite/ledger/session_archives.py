@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from recalld.adapters.sqlite.database.sql import every, only
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.commit import ArchiveMessages, FinishArchive, NewTask
 from recalld.domain.session import Archive
@@ -14,53 +14,53 @@ from recalld.domain.uri import Uri
 
 from .job_queue import enqueue, new_task
 from .sessions import count_extracted, node_of, uri_of
-from .transaction import Pen
+from .transaction import WriteTx
 
 COLUMNS = "number, created, messages, state, abstract, overview, error, task"
 
 
-def archive_messages(pen: Pen, op: ArchiveMessages) -> None:
+def archive_messages(tx: WriteTx, op: ArchiveMessages) -> None:
     """See ``commit.ArchiveMessages``."""
-    node = node_of(pen.c, pen.caller, op.session_id)
-    number = only(pen.c, "SELECT commits FROM session WHERE node = ?", (node,))[0] + 1
-    pen.c.execute(
+    node = node_of(tx.c, tx.caller, op.session_id)
+    number = fetch_one(tx.c, "SELECT commits FROM session WHERE node = ?", (node,))[0] + 1
+    tx.c.execute(
         "UPDATE message SET archive = ? WHERE session = ? AND archive = 0 AND ordinal <= ? "
         "AND EXISTS (SELECT 1 FROM node n WHERE n.id = message.node AND n.gone = 0)",
         (number, node, op.last_ordinal),
     )
-    count = pen.c.changes()
+    count = tx.c.changes()
     if not count:
         return
-    (tokens,) = only(pen.c, "SELECT sum(tokens) FROM message WHERE session = ? AND archive = ?", (node, number))
-    pen.c.execute(
+    (tokens,) = fetch_one(tx.c, "SELECT sum(tokens) FROM message WHERE session = ? AND archive = ?", (node, number))
+    tx.c.execute(
         "UPDATE session SET commits = ?, live = live - ?, live_tokens = live_tokens - ?, keep_recent = ?, last_commit = ?, "
         "updated = ? WHERE node = ?",
-        (number, count, tokens, op.keep_recent_count, pen.at, pen.at, node),
+        (number, count, tokens, op.keep_recent_count, tx.at, tx.at, node),
     )
-    uri = uri_of(pen.caller, op.session_id)
-    pen.c.execute(
+    uri = uri_of(tx.caller, op.session_id)
+    tx.c.execute(
         "INSERT INTO archive (session, number, created, messages, task) VALUES (?,?,?,?,?)",
-        (node, number, pen.at, count, op.task_id),
+        (node, number, tx.at, count, op.task_id),
     )
-    pen.log("archive", node, uri, detail={"number": number, "messages": count, "last_ordinal": op.last_ordinal})
-    new_task(pen, NewTask(op.task_id, op.task_type, op.session_id, {"archive": number}))
-    enqueue(pen, op.job)
-    pen.outcome.archive, pen.outcome.archived = number, count
+    tx.log("archive", node, uri, detail={"number": number, "messages": count, "last_ordinal": op.last_ordinal})
+    new_task(tx, NewTask(op.task_id, op.task_type, op.session_id, {"archive": number}))
+    enqueue(tx, op.job)
+    tx.result.archive, tx.result.archived = number, count
 
 
-def finish_archive(pen: Pen, op: FinishArchive) -> None:
+def finish_archive(tx: WriteTx, op: FinishArchive) -> None:
     """See ``commit.FinishArchive``."""
-    node = node_of(pen.c, pen.caller, op.session_id)
+    node = node_of(tx.c, tx.caller, op.session_id)
     state = "failed" if op.error else "done"
-    pen.c.execute(
+    tx.c.execute(
         "UPDATE archive SET state = ?, abstract = ?, overview = ?, error = ? WHERE session = ? AND number = ? "
         "AND state = 'pending'",
         (state, op.tiers.abstract, op.tiers.overview, op.error, node, op.number),
     )
-    if not pen.c.changes():
-        pen.outcome.stale += 1
+    if not tx.c.changes():
+        tx.result.stale += 1
         return
-    count_extracted(pen, node, op.extracted)
+    count_extracted(tx, node, op.extracted)
 
 
 def archives(c: apsw.Connection, caller: Caller, session_id: str, *, latest: bool = False) -> list[Archive]:
@@ -68,7 +68,7 @@ def archives(c: apsw.Connection, caller: Caller, session_id: str, *, latest: boo
     node, base = node_of(c, caller, session_id), uri_of(caller, session_id)
     done = "SELECT number FROM archive WHERE session = ?1 AND state = 'done' ORDER BY number DESC LIMIT 1"
     since = f"AND number >= coalesce(({done}), 0) " if latest else ""
-    found = every(c, f"SELECT {COLUMNS} FROM archive WHERE session = ?1 {since}ORDER BY number", (node,))
+    found = fetch_all(c, f"SELECT {COLUMNS} FROM archive WHERE session = ?1 {since}ORDER BY number", (node,))
     return [_archive(values, base) for values in found]
 
 
@@ -86,7 +86,7 @@ def archive(c: apsw.Connection, caller: Caller, session_id: str, number: int, ta
 def failed(c: apsw.Connection, caller: Caller, session_id: str) -> int:
     """See ``ports.ledger.Tenant.failed_archives``."""
     node = node_of(c, caller, session_id)
-    return int(only(c, "SELECT count(*) FROM archive WHERE session = ? AND state = 'failed'", (node,))[0])
+    return int(fetch_one(c, "SELECT count(*) FROM archive WHERE session = ? AND state = 'failed'", (node,))[0])
 
 
 def _archive(values: tuple[Any, ...], base: Uri) -> Archive:

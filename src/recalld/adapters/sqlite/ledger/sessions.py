@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import orjson
 
-from recalld.adapters.sqlite.database.sql import AT, every, only, way
+from recalld.adapters.sqlite.database.sql import PATH_CTE, fetch_all, fetch_one, json_path
 from recalld.domain.caller import Caller
 from recalld.domain.commit import (
     Append,
@@ -29,7 +29,7 @@ from . import rows
 from .chunks import KIND_MESSAGE, insert_chunks
 from .job_queue import enqueue
 from .rows import MESSAGE
-from .transaction import Pen
+from .transaction import WriteTx
 from .tree import put_file
 
 MESSAGE_COLUMNS = "id, role, parts, text, created_at, at, peer_id, turn_id, kind, source_ids, ordinal, archive, tokens"
@@ -43,7 +43,7 @@ SESSION_COLUMNS = (
 def idle_sessions(c: apsw.Connection, now: float, limit: int) -> list[tuple[Caller, str]]:
     """See ``ports.ledger.Ledger.idle_sessions``; those silent for longest first."""
     idle_s = "json_extract(s.config, '$.auto_commit_policy.idle_timeout_seconds')"
-    found = every(
+    found = fetch_all(
         c,
         "SELECT o.account, o.user, s.name FROM session s CROSS JOIN owner o ON o.id = s.owner CROSS JOIN node n ON n.id = s.node "
         f"WHERE s.live > 0 AND s.config <> '{{}}' AND n.gone = 0 AND {idle_s} IS NOT NULL AND s.last_message + {idle_s} < ? "
@@ -77,10 +77,10 @@ def session(c: apsw.Connection, caller: Caller, session_id: str) -> Session:
 
 
 def _at(c: apsw.Connection, node: int, uri: Uri) -> Session:
-    return _session(c, only(c, f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node,)), uri)
+    return _session(c, fetch_one(c, f"SELECT {SESSION_COLUMNS} FROM session WHERE node = ?", (node,)), uri)
 
 
-_KEPT = """
+_RECENT_TOKENS = """
 SELECT t.session, sum(t.tokens) FROM (
   SELECT m.session, m.tokens, row_number() OVER (PARTITION BY m.session ORDER BY m.ordinal DESC) AS place
   FROM json_each(?) w CROSS JOIN message m ON m.session = w.value AND m.archive = 0
@@ -92,15 +92,15 @@ def sessions(c: apsw.Connection, caller: Caller, limit: int, offset: int = 0) ->
     """See ``ports.ledger.Tenant.sessions``."""
     partition_id = rows.partition_of(c, caller.account, caller.user)
     top = rows.find(c, caller.account, Uri(("user", caller.user, "sessions")))
-    found = every(
+    found = fetch_all(
         c,
         f"SELECT n.name, s.{SESSION_COLUMNS.replace(', ', ', s.')} FROM session s CROSS JOIN node n ON n.id = s.node "
         "WHERE s.owner = ? AND n.parent = ? AND n.gone = 0 ORDER BY s.updated DESC, s.node DESC LIMIT ? OFFSET ?",
         (partition_id, top, limit, offset),
     )
     keeping = [v[1] for v in found if v[8]]
-    kept = dict(every(c, _KEPT, (orjson.dumps(keeping).decode(),))) if keeping else {}
-    return [_session_from(v[1:], uri_of(caller, v[0]), v[6] - kept.get(v[1], 0)) for v in found]
+    recent_tokens = dict(fetch_all(c, _RECENT_TOKENS, (orjson.dumps(keeping).decode(),))) if keeping else {}
+    return [_session_from(v[1:], uri_of(caller, v[0]), v[6] - recent_tokens.get(v[1], 0)) for v in found]
 
 
 def _session(c: apsw.Connection, found: tuple[Any, ...], uri: Uri) -> Session:
@@ -111,56 +111,58 @@ def _session(c: apsw.Connection, found: tuple[Any, ...], uri: Uri) -> Session:
 
 
 def _session_from(found: tuple[Any, ...], uri: Uri, pending: int) -> Session:
-    _, created, updated, live, total, _, commits, keep, committed, said, contexts, skills, extracted, config = found
+    _, created, updated, live, total, _, commits, keep, committed, last_message, contexts, skills, extracted, config = (
+        found
+    )
     return Session(
-        uri.name, uri, created, updated, live, total, pending, commits, keep, committed, said, contexts, skills,
+        uri.name, uri, created, updated, live, total, pending, commits, keep, committed, last_message, contexts, skills,
         json.loads(extracted), json.loads(config),
     )  # fmt: skip
 
 
 def _tokens_outside(c: apsw.Connection, session: int, keep: int, tokens: int) -> int:
     """Tokens of live messages but for the newest ``keep``."""
-    (kept,) = only(
+    (recent_tokens,) = fetch_one(
         c,
         "SELECT coalesce(sum(tokens), 0) FROM (SELECT m.tokens FROM message m JOIN node n ON n.id = m.node "
         "WHERE m.session = ? AND m.archive = 0 AND n.gone = 0 ORDER BY m.ordinal DESC LIMIT ?)",
         (session, keep),
     )
-    return tokens - int(kept)
+    return tokens - int(recent_tokens)
 
 
-def open_session(pen: Pen, op: OpenSession) -> None:
+def open_session(tx: WriteTx, op: OpenSession) -> None:
     """See ``commit.OpenSession``."""
-    uri = uri_of(pen.caller, op.session_id)
-    if _living(pen, uri):
+    uri = uri_of(tx.caller, op.session_id)
+    if _live_session(tx, uri):
         if not op.exist_ok:
             raise Conflict(
                 f"Session already exists: {op.session_id}", remedy="use it, or choose another id", code="ALREADY_EXISTS",
                 details={"resource": op.session_id, "type": "session"},
             )  # fmt: skip
     else:
-        _make(pen, op.session_id, op.config)
-    pen.outcome.session = session(pen.c, pen.caller, op.session_id)
+        _create(tx, op.session_id, op.config)
+    tx.result.session = session(tx.c, tx.caller, op.session_id)
 
 
-def _living(pen: Pen, uri: Uri) -> int:
+def _live_session(tx: WriteTx, uri: Uri) -> int:
     """The node of the session at an address, 0 if there is none (or only a bare directory)."""
-    node = rows.find(pen.c, pen.caller.account, uri)
-    return node if pen.c.execute("SELECT 1 FROM session WHERE node = ?", (node,)).fetchone() else 0
+    node = rows.find(tx.c, tx.caller.account, uri)
+    return node if tx.c.execute("SELECT 1 FROM session WHERE node = ?", (node,)).fetchone() else 0
 
 
-def _make(pen: Pen, session_id: str, config: dict[str, object]) -> int:
-    uri = uri_of(pen.caller, session_id)
-    node = pen.directory(uri)
-    pen.directory(uri / "messages")
-    pen.c.execute(
+def _create(tx: WriteTx, session_id: str, config: dict[str, object]) -> int:
+    uri = uri_of(tx.caller, session_id)
+    node = tx.directory(uri)
+    tx.directory(uri / "messages")
+    tx.c.execute(
         "INSERT INTO session (node, owner, name, created, updated, config) VALUES (?,?,?,?,?,?)",
-        (node, pen.partition_id(uri), session_id, pen.at, pen.at, json.dumps(config, ensure_ascii=False)),
+        (node, tx.partition_id(uri), session_id, tx.at, tx.at, json.dumps(config, ensure_ascii=False)),
     )
     return node
 
 
-_END = f"""{AT}
+_END = f"""{PATH_CTE}
 SELECT s.node, coalesce(f.id, 0), coalesce(o.id, 0), s.next_ordinal, s.last_chunk,
   (SELECT json_group_array(m.id) FROM json_each(?4) said CROSS JOIN message m ON m.session = s.node AND m.id = said.value)
 FROM at CROSS JOIN session s ON s.node = at.id LEFT JOIN owner o ON o.account = ?2 AND o.user = ?3
@@ -173,8 +175,8 @@ _GROW = (
 
 
 @dataclass(slots=True)
-class _Tail:
-    """Where a session's talk goes on, kept while messages are appended and written back once. ``said``: ids that it has."""
+class _AppendState:
+    """Where a session's talk goes on, kept while messages are appended and written back once. ``known_ids``: ids that it has."""
 
     node: int
     folder: int
@@ -182,70 +184,76 @@ class _Tail:
     partition_id: int
     ordinal: int
     last_chunk: int
-    said: set[str]
+    known_ids: set[str]
     added: int = 0
     tokens: int = 0
 
 
-def append(pen: Pen, op: Append) -> None:
+def append(tx: WriteTx, op: Append) -> None:
     """See ``commit.Append``."""
-    uri = uri_of(pen.caller, op.session_id)
+    uri = uri_of(tx.caller, op.session_id)
     ids = orjson.dumps([message.message.id for message in op.messages]).decode()
-    where = (way(pen.caller.account, uri.parts), pen.caller.account, rows.partition_key(uri), ids)
-    end = pen.c.execute(_END, where).fetchone()
+    where = (json_path(tx.caller.account, uri.parts), tx.caller.account, rows.partition_key(uri), ids)
+    end = tx.c.execute(_END, where).fetchone()
     if end is None:
-        _make(pen, op.session_id, op.config)
-        end = only(pen.c, _END, where)
-    node, folder, partition_id, ordinal, last_chunk, said = end
-    pen.knows(uri, partition_id)
+        _create(tx, op.session_id, op.config)
+        end = fetch_one(tx.c, _END, where)
+    node, folder, partition_id, ordinal, last_chunk, known_ids = end
+    tx.remember_partition(uri, partition_id)
     base = uri / "messages"
-    tail = _Tail(
-        node, folder or pen.directory(base), base, pen.partition_id(uri), ordinal, last_chunk, set(orjson.loads(said))
+    state = _AppendState(
+        node,
+        folder or tx.directory(base),
+        base,
+        tx.partition_id(uri),
+        ordinal,
+        last_chunk,
+        set(orjson.loads(known_ids)),
     )
     for message in op.messages:
-        _append_one(pen, message, tail)
-    pen.outcome.messages_added += tail.added
-    pen.outcome.messages_seen += len(op.messages) - tail.added
-    now = pen.outcome.session = _grown(pen, tail, uri)
-    if op.due is not None and tail.added and due(now, pen.at):
-        enqueue(pen, op.due)
+        _append_one(tx, message, state)
+    tx.result.messages_added += state.added
+    tx.result.messages_seen += len(op.messages) - state.added
+    now = tx.result.session = _store_appended(tx, state, uri)
+    if op.due is not None and state.added and due(now, tx.at):
+        enqueue(tx, op.due)
 
 
-def _grown(pen: Pen, tail: _Tail, uri: Uri) -> Session:
+def _store_appended(tx: WriteTx, state: _AppendState, uri: Uri) -> Session:
     """The session after what was appended."""
-    if not tail.added:
-        return _at(pen.c, tail.node, uri)
-    values = (tail.ordinal, tail.last_chunk, tail.added, tail.tokens, pen.at, pen.at, tail.node)
-    return _session(pen.c, only(pen.c, _GROW, values), uri)
+    if not state.added:
+        return _at(tx.c, state.node, uri)
+    values = (state.ordinal, state.last_chunk, state.added, state.tokens, tx.at, tx.at, state.node)
+    return _session(tx.c, fetch_one(tx.c, _GROW, values), uri)
 
 
-def _append_one(pen: Pen, new: NewMessage, tail: _Tail) -> None:
+def _append_one(tx: WriteTx, new: NewMessage, state: _AppendState) -> None:
     message = new.message
-    if message.id in tail.said:
+    if message.id in state.known_ids:
         return
-    tail.said.add(message.id)
+    state.known_ids.add(message.id)
     speaker = message.peer_id or message.role
-    node = pen.insert(
-        tail.folder, Uri((*tail.base.parts, f"{message.id}.md")), MESSAGE, size=len(message.text.encode()),
+    node = tx.insert(
+        state.folder, Uri((*state.base.parts, f"{message.id}.md")), MESSAGE, size=len(message.text.encode()),
         media="text/markdown", event_at=message.at, speaker=speaker,
     )  # fmt: skip
-    pen.c.execute(
+    tx.c.execute(
         f"INSERT INTO message (node, session, {MESSAGE_COLUMNS}) VALUES ({','.join('?' * 15)})",
         (
-            node, tail.node, message.id, message.role, json.dumps(message.parts, ensure_ascii=False), message.text,
+            node, state.node, message.id, message.role, json.dumps(message.parts, ensure_ascii=False), message.text,
             message.created_at, message.at, message.peer_id, message.turn_id, message.kind,
-            json.dumps(message.source_message_ids), tail.ordinal, 0, message.tokens,
+            json.dumps(message.source_message_ids), state.ordinal, 0, message.tokens,
         ),
     )  # fmt: skip
-    tail.last_chunk = insert_chunks(
-        pen, node, tail.partition_id, 1, new.chunks, kind=KIND_MESSAGE, group=tail.node, previous=tail.last_chunk,
+    state.last_chunk = insert_chunks(
+        tx, node, state.partition_id, 1, new.chunks, kind=KIND_MESSAGE, group=state.node, previous=state.last_chunk,
         at=message.at, speaker=speaker,
     )  # fmt: skip
     for file in new.attached:
-        put_file(pen, file)
-    tail.ordinal += 1
-    tail.added += 1
-    tail.tokens += message.tokens
+        put_file(tx, file)
+    state.ordinal += 1
+    state.added += 1
+    state.tokens += message.tokens
 
 
 def messages(
@@ -262,7 +270,7 @@ def messages(
     node = node_of(c, caller, session_id)
     # Written out, so that either question is one range of an index of its own.
     part = "" if archive is None else "AND m.archive = :archive "
-    found = every(
+    found = fetch_all(
         c,
         f"SELECT {OF_MESSAGE} FROM message m CROSS JOIN node n ON n.id = m.node WHERE m.session = :node {part}"
         f"AND m.ordinal > :after AND n.gone = 0 ORDER BY m.ordinal {'DESC' if newest else 'ASC'} LIMIT :limit",
@@ -290,19 +298,19 @@ def message_from(found: tuple[Any, ...]) -> Message:
     )  # fmt: skip
 
 
-def count_extracted(pen: Pen, node: int, more: dict[str, int]) -> None:
+def count_extracted(tx: WriteTx, node: int, more: dict[str, int]) -> None:
     """Add to how many memories of each type were made of a session."""
-    extracted = json.loads(only(pen.c, "SELECT extracted FROM session WHERE node = ?", (node,))[0])
+    extracted = json.loads(fetch_one(tx.c, "SELECT extracted FROM session WHERE node = ?", (node,))[0])
     for kind, count in more.items():
         extracted[kind] = extracted.get(kind, 0) + count
-    pen.c.execute("UPDATE session SET extracted = ? WHERE node = ?", (json.dumps(extracted), node))
+    tx.c.execute("UPDATE session SET extracted = ? WHERE node = ?", (json.dumps(extracted), node))
 
 
-def configure(pen: Pen, op: ConfigureSession) -> None:
+def configure(tx: WriteTx, op: ConfigureSession) -> None:
     """See ``commit.ConfigureSession``."""
-    node = node_of(pen.c, pen.caller, op.session_id)
-    told, archives = only(pen.c, "SELECT config, commits FROM session WHERE node = ?", (node,))
-    config = json.loads(told)
+    node = node_of(tx.c, tx.caller, op.session_id)
+    config_json, archives = fetch_one(tx.c, "SELECT config, commits FROM session WHERE node = ?", (node,))
+    config = json.loads(config_json)
     moved_on = op.archives is not None and op.archives != archives
     if moved_on or any(config.get(key) != value for key, value in op.expect.items()):
         what = "was committed" if moved_on else "has other settings"
@@ -312,31 +320,31 @@ def configure(pen: Pen, op: ConfigureSession) -> None:
             code="ABORTED",
             details={"resource": op.session_id, "retryable": True},
         )
-    _set_config(pen, node, {k: v for k, v in {**config, **op.config}.items() if v is not None})
+    _set_config(tx, node, {k: v for k, v in {**config, **op.config}.items() if v is not None})
     if op.extracted:
-        count_extracted(pen, node, op.extracted)
-    pen.outcome.session = _at(pen.c, node, uri_of(pen.caller, op.session_id))
+        count_extracted(tx, node, op.extracted)
+    tx.result.session = _at(tx.c, node, uri_of(tx.caller, op.session_id))
 
 
-def _set_config(pen: Pen, node: int, config: dict[str, Any]) -> None:
-    pen.c.execute(
+def _set_config(tx: WriteTx, node: int, config: dict[str, Any]) -> None:
+    tx.c.execute(
         "UPDATE session SET config = ?, updated = ? WHERE node = ?",
-        (json.dumps(config, ensure_ascii=False), pen.at, node),
+        (json.dumps(config, ensure_ascii=False), tx.at, node),
     )
 
 
-def note_recall(pen: Pen, op: NoteRecall) -> None:
+def note_recall(tx: WriteTx, op: NoteRecall) -> None:
     """See ``commit.NoteRecall``."""
-    node = node_of(pen.c, pen.caller, op.session_id)
-    now = _at(pen.c, node, uri_of(pen.caller, op.session_id))
-    _set_config(pen, node, {**now.config, KEY: log_of(now).after(op.given, op.turn)})
+    node = node_of(tx.c, tx.caller, op.session_id)
+    now = _at(tx.c, node, uri_of(tx.caller, op.session_id))
+    _set_config(tx, node, {**now.config, KEY: log_of(now).after(op.given, op.turn)})
 
 
-def mark_used(pen: Pen, op: MarkUsed) -> None:
+def mark_used(tx: WriteTx, op: MarkUsed) -> None:
     """See ``commit.MarkUsed``."""
-    node = node_of(pen.c, pen.caller, op.session_id)
-    pen.c.execute(
+    node = node_of(tx.c, tx.caller, op.session_id)
+    tx.c.execute(
         "UPDATE session SET contexts_used = contexts_used + ?, skills_used = skills_used + ? WHERE node = ?",
         (len(op.uris), op.skills, node),
     )
-    pen.outcome.session = _at(pen.c, node, uri_of(pen.caller, op.session_id))
+    tx.result.session = _at(tx.c, node, uri_of(tx.caller, op.session_id))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 
-from recalld.adapters.sqlite.database.sql import only
+from recalld.adapters.sqlite.database.sql import fetch_one
 from recalld.domain.commit import MarkSnapshot, SetIgnore
 from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.uri import Uri
 
-from .transaction import Pen
+from .transaction import WriteTx
 
 # The users whose trees live, since which entry of the log: a user of a removed one's name is another.
 _LIVING = (
@@ -37,20 +37,20 @@ the place that an account's newest snapshot names, but for sessions, private val
 snapshot shows those, and what was deleted for good must not live on in one."""
 
 
-def mark(pen: Pen, op: MarkSnapshot) -> None:
+def mark(tx: WriteTx, op: MarkSnapshot) -> None:
     """See ``commit.MarkSnapshot``."""
     new = op.snapshot
-    (end,) = only(pen.c, "SELECT coalesce(max(seq), 0) FROM log")
+    (end,) = fetch_one(tx.c, "SELECT coalesce(max(seq), 0) FROM log")
     if new.seq > end:
         raise Invalid(f"entry {new.seq} lies beyond the log's end", remedy=f"name one up to {end}")
-    head = pen.c.execute(
+    head = tx.c.execute(
         "SELECT oid FROM snapshot WHERE account = ? AND branch = ? ORDER BY seq DESC LIMIT 1",
-        (pen.caller.account, new.branch),
+        (tx.caller.account, new.branch),
     ).fetchone()
     # What lay in a removed directory has no young entry that would keep it from being pruned: look again, without it.
-    cut_off = pen.c.execute(
+    cut_off = tx.c.execute(
         "SELECT 1 FROM log WHERE seq > ? AND account = ? AND op = 'remove' AND before = '' LIMIT 1",
-        (new.seq, pen.caller.account),
+        (new.seq, tx.caller.account),
     ).fetchone()
     if (head[0] if head else "") != new.parent or cut_off:
         raise Conflict(
@@ -60,22 +60,22 @@ def mark(pen: Pen, op: MarkSnapshot) -> None:
             details={"resource": new.branch, "conflict_type": "git_ref_cas", "retryable": True},
         )
     author = {"name": new.author.name, "email": new.author.email}
-    pen.c.execute(
+    tx.c.execute(
         "INSERT INTO snapshot (oid, account, branch, seq, at, parent, message, author, tree, paths, rules) "
         "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
         (
-            new.oid, pen.caller.account, new.branch, new.seq, new.at, new.parent, new.message,
+            new.oid, tx.caller.account, new.branch, new.seq, new.at, new.parent, new.message,
             json.dumps(author, ensure_ascii=False), new.tree, json.dumps(new.paths, ensure_ascii=False), new.ignore,
         ),
     )  # fmt: skip
-    pen.log("snapshot", 0, Uri(), detail={"oid": new.oid, "branch": new.branch, "seq": new.seq})
+    tx.log("snapshot", 0, Uri(), detail={"oid": new.oid, "branch": new.branch, "seq": new.seq})
 
 
-def set_ignore(pen: Pen, op: SetIgnore) -> None:
+def set_ignore(tx: WriteTx, op: SetIgnore) -> None:
     """See ``commit.SetIgnore``."""
-    key = f"ovgitignore/{pen.caller.account}"
+    key = f"ovgitignore/{tx.caller.account}"
     if op.text:
-        pen.c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, op.text))
+        tx.c.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, op.text))
     else:
-        pen.c.execute("DELETE FROM meta WHERE key = ?", (key,))
-    pen.log("ignore", 0, Uri())
+        tx.c.execute("DELETE FROM meta WHERE key = ?", (key,))
+    tx.log("ignore", 0, Uri())

@@ -8,7 +8,7 @@ from typing import Any
 
 import apsw
 
-from recalld.adapters.sqlite.database.sql import last_at
+from recalld.adapters.sqlite.database.sql import deepest_node
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict
@@ -21,7 +21,7 @@ from .rows import DIRECTORY, Row
 
 
 @dataclass(slots=True)
-class Outcome:
+class CommitResult:
     """What a commit has done so far."""
 
     first: int = 0
@@ -37,18 +37,18 @@ class Outcome:
     session: Session | None = None
     archive: int = 0
     archived: int = 0
-    wakes: bool = False
+    jobs_changed: bool = False
 
 
 @dataclass(slots=True)
-class Pen:
+class WriteTx:
     """One commit being written on the writer's connection."""
 
     c: apsw.Connection
     caller: Caller
     at: float
     cause: str
-    outcome: Outcome = field(default_factory=Outcome)
+    result: CommitResult = field(default_factory=CommitResult)
     _partitions: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def log(self, op: str, node: int, uri: Uri, before: str = "", after: str = "", detail: Any = None) -> int:
@@ -58,12 +58,12 @@ class Pen:
             "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             (
                 self.at, self.caller.account, self.caller.user, op, node, str(uri), before, after, self.cause,
-                "" if detail is None else json.dumps(detail, ensure_ascii=False), self.outcome.first,
+                "" if detail is None else json.dumps(detail, ensure_ascii=False), self.result.first,
             ),
         )  # fmt: skip
-        self.outcome.seq = self.c.last_insert_rowid()
-        self.outcome.first = self.outcome.first or self.outcome.seq
-        return self.outcome.seq
+        self.result.seq = self.c.last_insert_rowid()
+        self.result.first = self.result.first or self.result.seq
+        return self.result.seq
 
     def partition_id(self, uri: Uri) -> int:
         """Id of the index space of an address, made if it is new."""
@@ -75,7 +75,7 @@ class Pen:
         self._partitions[key] = found
         return found
 
-    def knows(self, uri: Uri, partition_id: int) -> None:
+    def remember_partition(self, uri: Uri, partition_id: int) -> None:
         """The index space of an address, where a query told it on the way (0: it did not)."""
         self._partitions[self.caller.account, rows.partition_key(uri)] = partition_id
 
@@ -96,7 +96,7 @@ class Pen:
 
     def directory(self, uri: Uri) -> int:
         """Id of the directory at an address, made with all that is missing above it. Raises ``Conflict`` on a file."""
-        at, depth, kind = last_at(self.c, self.caller.account, uri.parts) or (self._account(), 0, DIRECTORY)
+        at, depth, kind = deepest_node(self.c, self.caller.account, uri.parts) or (self._account_root(), 0, DIRECTORY)
         here = Uri(uri.parts[:depth])
         if kind != DIRECTORY:
             raise Conflict(f"{here} is a file", remedy="choose another name", code="FAILED_PRECONDITION")
@@ -107,18 +107,18 @@ class Pen:
                 at = found.id
                 continue
             parent, at = at, self.insert(at, here, DIRECTORY)
-            self._furnish(here, at)
+            self._create_user_dirs(here, at)
             self.mark_stale(at, here)
             self.mark_stale(parent, here.parent)
         return at
 
-    def _account(self) -> int:
+    def _account_root(self) -> int:
         root = self.insert(0, Uri(), DIRECTORY)
         for name in rows.SCOPES:
             self.insert(root, Uri((name,)), DIRECTORY)
         return root
 
-    def _furnish(self, uri: Uri, node: int) -> None:
+    def _create_user_dirs(self, uri: Uri, node: int) -> None:
         """A new user's tree has its areas from the start."""
         if len(uri.parts) == 2 and uri.parts[0] == "user":
             for name in rows.USER_DIRS:
@@ -128,7 +128,7 @@ class Pen:
         """A directory's tiers are behind. What lists users, sessions and what is private have none."""
         p = uri.parts
         if p and p != ("user",) and not rows.is_private(p) and not (p[0] == "user" and "sessions" in p[2:3]):
-            self.c.execute("UPDATE node SET stale = max(stale, ?) WHERE id = ?", (max(self.outcome.seq, 1), node))
+            self.c.execute("UPDATE node SET stale = max(stale, ?) WHERE id = ?", (max(self.result.seq, 1), node))
 
     def set_tier(self, node: int, version: int, tiers: Tiers) -> None:
         """Store a node's L0 and L1."""
@@ -143,7 +143,7 @@ class Pen:
             self.c.execute("UPDATE owner SET epoch = epoch + 1 WHERE id = ?", (partition_id,))
 
 
-def existing(pen: Pen, uri: Uri) -> Row | None:
+def existing(tx: WriteTx, uri: Uri) -> Row | None:
     """The living node at an address."""
-    node = rows.find(pen.c, pen.caller.account, uri)
-    return rows.row(pen.c, node) if node else None
+    node = rows.find(tx.c, tx.caller.account, uri)
+    return rows.row(tx.c, node) if node else None

@@ -15,7 +15,7 @@ import apsw
 import orjson
 
 from recalld.adapters.sqlite.database.readers import Readers
-from recalld.adapters.sqlite.database.sql import every
+from recalld.adapters.sqlite.database.sql import fetch_all
 from recalld.domain.commit import Undelete
 from recalld.domain.errors import Conflict
 from recalld.domain.job import NewJob
@@ -25,34 +25,34 @@ from . import rows
 from .chunks import delete_chunks
 from .job_queue import enqueue
 from .rows import DIRECTORY, MESSAGE, Row
-from .transaction import Pen
+from .transaction import WriteTx
 
 T = TypeVar("T")
 PURGED_CHUNKS_MAX = 50
 """Chunks one slice deletes: about 5 ms."""
 NODES_PER_SLICE = 15
-REVIVED_AT_ONCE = 2_000
+RESTORED_INLINE_MAX = 2_000
 """Nodes that a restore looks at and takes back into their index space itself; a job does the rest in slices."""
 PURGE = NewJob("purge", "purge")
-HANGING = (
+NODE_TABLES = (
     *(("message", "node"), ("session", "node"), ("archive", "session")),
     *(("tier", "node"), ("trash", "node"), ("node", "id")),
 )
 """Tables with rows of a node, and the column that names it there."""
-BELOW = (
+SUBTREE_CTE = (
     "WITH RECURSIVE s(id, owner, kind) AS (SELECT id, owner, kind FROM node WHERE id = ?1 "
     "UNION ALL SELECT n.id, n.owner, n.kind FROM node n JOIN s ON n.parent = s.id AND n.gone = 0)"
 )
 
 
-def throw_away(pen: Pen, node: int, *, erase: bool) -> None:
+def add_to_trash(tx: WriteTx, node: int, *, erase: bool) -> None:
     """Remember a removed subtree's top, and have what was derived from it deleted."""
-    pen.c.execute("INSERT OR REPLACE INTO trash (node, at, erase) VALUES (?, ?, ?)", (node, pen.at, erase))
-    enqueue(pen, PURGE)
+    tx.c.execute("INSERT OR REPLACE INTO trash (node, at, erase) VALUES (?, ?, ?)", (node, tx.at, erase))
+    enqueue(tx, PURGE)
 
 
 @dataclass(frozen=True, slots=True)
-class Dirty:
+class Uncleaned:
     """A removed subtree that still has index rows. ``gone``: the log entry that removed its top; ``nodes``: some below it."""
 
     top: int
@@ -60,16 +60,16 @@ class Dirty:
     nodes: tuple[int, ...]
 
 
-def dirty(c: apsw.Connection, nodes_max: int) -> Dirty | None:
+def next_uncleaned(c: apsw.Connection, nodes_max: int) -> Uncleaned | None:
     """The next subtree to be cleaned; None: all are clean."""
     found = c.execute(
         "SELECT t.node, n.gone FROM trash t JOIN node n ON n.id = t.node WHERE t.cleaned = 0 ORDER BY t.node LIMIT 1"
     ).fetchone()
     if found is None:
         return None
-    sql = f"{BELOW} SELECT id FROM s WHERE id <> ?1 AND owner <> 0 LIMIT ?2"
+    sql = f"{SUBTREE_CTE} SELECT id FROM s WHERE id <> ?1 AND owner <> 0 LIMIT ?2"
     top, gone = found
-    return Dirty(top, gone, tuple(node for (node,) in every(c, sql, (top, nodes_max))))
+    return Uncleaned(top, gone, tuple(node for (node,) in fetch_all(c, sql, (top, nodes_max))))
 
 
 class Writer(Protocol):
@@ -82,7 +82,7 @@ class Writer(Protocol):
 
 async def purge(writer: Writer, readers: Readers, nodes_max: int) -> int:
     """See ``ports.ledger.Ledger.purge``: what is to do is looked up by a reader, and done in slices by the writer."""
-    found = await readers.read(lambda c: dirty(c, nodes_max))
+    found = await readers.read(lambda c: next_uncleaned(c, nodes_max))
     if found is None:
         return await writer.write(lambda c: erase(c, min(nodes_max, NODES_PER_SLICE)), bulk=True)
     for some, last in slices(found.nodes, nodes_max):
@@ -99,12 +99,12 @@ async def erase_expired(writer: Writer, removed_before: float) -> None:
 
 
 def slices(nodes: Sequence[int], nodes_max: int) -> Iterator[tuple[Sequence[int], bool]]:
-    """What ``dirty`` found in slices for ``clean``, each with whether nothing of the subtree comes after it."""
+    """What ``next_uncleaned`` found in slices for ``clean``, each with whether nothing of the subtree comes after it."""
     for start in range(0, max(len(nodes), 1), NODES_PER_SLICE):
         yield nodes[start : start + NODES_PER_SLICE], len(nodes) < nodes_max and start + NODES_PER_SLICE >= len(nodes)
 
 
-def clean(c: apsw.Connection, found: Dirty, nodes: Sequence[int], *, last: bool) -> bool:
+def clean(c: apsw.Connection, found: Uncleaned, nodes: Sequence[int], *, last: bool) -> bool:
     """Delete what was derived from these nodes, and with ``last`` from the top as well; True: all of it is deleted.
 
     A subtree that was restored meanwhile is left alone, also if it was removed once more: it may hold other nodes now."""
@@ -137,7 +137,7 @@ def expire(c: apsw.Connection, removed_before: float) -> None:
 def erase(c: apsw.Connection, nodes_max: int) -> int:
     """Delete up to ``nodes_max`` nodes of what is to be erased, leaves first; returns how many (0: there are none)."""
     doomed: list[int] = []
-    for (top,) in every(c, "SELECT node FROM trash WHERE erase = 1 ORDER BY node LIMIT ?", (nodes_max,)):
+    for (top,) in fetch_all(c, "SELECT node FROM trash WHERE erase = 1 ORDER BY node LIMIT ?", (nodes_max,)):
         doomed += _leaves(c, top, nodes_max - len(doomed))
         if len(doomed) >= nodes_max:
             break
@@ -150,7 +150,7 @@ def erase(c: apsw.Connection, nodes_max: int) -> int:
         c.execute(
             "UPDATE log SET detail = '' WHERE node = ? AND detail <> '' AND op IN ('write', 'attrs', 'tags')", (node,)
         )
-        for table, column in HANGING:
+        for table, column in NODE_TABLES:
             c.execute(f"DELETE FROM {table} WHERE {column} = ?", (node,))
     return len(doomed)
 
@@ -176,34 +176,34 @@ def _children(c: apsw.Connection, node: int, most: int) -> Iterator[int]:
         "SELECT id FROM node WHERE parent = :node AND gone = 0 UNION ALL SELECT id FROM node WHERE parent = :node AND gone > 0 "
         "LIMIT :most"
     )
-    return iter([id_ for (id_,) in every(c, sql, {"node": node, "most": most + 1})])
+    return iter([id_ for (id_,) in fetch_all(c, sql, {"node": node, "most": most + 1})])
 
 
-def undelete(pen: Pen, op: Undelete) -> None:
+def undelete(tx: WriteTx, op: Undelete) -> None:
     """See ``commit.Undelete``."""
-    found = rows.row(pen.c, op.node_id)
-    kept = pen.c.execute("SELECT 1 FROM trash WHERE node = ? AND erase = 0", (op.node_id,)).fetchone()
-    if found is None or kept is None:
+    found = rows.row(tx.c, op.node_id)
+    is_in_trash = tx.c.execute("SELECT 1 FROM trash WHERE node = ? AND erase = 0", (op.node_id,)).fetchone()
+    if found is None or is_in_trash is None:
         raise rows.missing(op.uri)
-    _check_place(pen, op, found)
+    _check_place(tx, op, found)
     detail = {"parent": found.parent, "name": op.uri.name}
-    seq = pen.log("restore", found.id, op.uri, after=found.hash, detail=detail)
-    partition_id = pen.partition_id(op.uri)
-    pen.c.execute("UPDATE node SET gone = 0, seq = ?, owner = ? WHERE id = ?", (seq, partition_id, found.id))
-    pen.c.execute("DELETE FROM trash WHERE node = ?", (found.id,))
+    seq = tx.log("restore", found.id, op.uri, after=found.hash, detail=detail)
+    partition_id = tx.partition_id(op.uri)
+    tx.c.execute("UPDATE node SET gone = 0, seq = ?, owner = ? WHERE id = ?", (seq, partition_id, found.id))
+    tx.c.execute("DELETE FROM trash WHERE node = ?", (found.id,))
     if found.kind == MESSAGE:
-        _count_live(pen, found.id)
-    _take_back(pen, op.uri, found.id, partition_id, seq)
-    pen.bump_epoch(partition_id)
+        _count_live(tx, found.id)
+    _rejoin_partition(tx, op.uri, found.id, partition_id, seq)
+    tx.bump_epoch(partition_id)
     if found.kind == DIRECTORY:
-        pen.mark_stale(found.id, op.uri)
-    pen.mark_stale(found.parent, op.uri.parent)
-    enqueue(pen, NewJob("revive", f"revive:{op.uri}", {"uri": str(op.uri)}))
-    pen.outcome.created.append(op.uri)
+        tx.mark_stale(found.id, op.uri)
+    tx.mark_stale(found.parent, op.uri.parent)
+    enqueue(tx, NewJob("revive", f"revive:{op.uri}", {"uri": str(op.uri)}))
+    tx.result.created.append(op.uri)
 
 
-def _check_place(pen: Pen, op: Undelete, found: Row) -> None:
-    above = rows.Paths(pen.c, pen.caller.account).of(found.parent)
+def _check_place(tx: WriteTx, op: Undelete, found: Row) -> None:
+    above = rows.PathResolver(tx.c, tx.caller.account).of(found.parent)
     if above is None or above != op.uri.parent.parts:
         raise Conflict(
             f"{op.uri.parent} is gone, so {op.uri} cannot be restored",
@@ -211,7 +211,7 @@ def _check_place(pen: Pen, op: Undelete, found: Row) -> None:
             code="FAILED_PRECONDITION",
             details={"uri": str(op.uri)},
         )
-    if rows.child(pen.c, found.parent, op.uri.name) is not None:
+    if rows.child(tx.c, found.parent, op.uri.name) is not None:
         raise Conflict(
             f"Already exists: {op.uri}",
             remedy="move what is there now out of the way",
@@ -220,34 +220,36 @@ def _check_place(pen: Pen, op: Undelete, found: Row) -> None:
         )
 
 
-def _count_live(pen: Pen, node: int) -> None:
-    pen.c.execute(
+def _count_live(tx: WriteTx, node: int) -> None:
+    tx.c.execute(
         "UPDATE session SET live = live + 1, live_tokens = live_tokens + m.tokens FROM message m "
         "WHERE m.node = ? AND m.archive = 0 AND session.node = m.session",
         (node,),
     )
 
 
-def _take_back(pen: Pen, uri: Uri, top: int, partition_id: int, seq: int) -> None:
+def _rejoin_partition(tx: WriteTx, uri: Uri, top: int, partition_id: int, seq: int) -> None:
     """Nodes that were cleaned return to their index space; their directories are summarised again. Of a large subtree a job
     takes back the rest (``carry.reown``): the writer looks at so many nodes and no more."""
-    found = [node for (node,) in every(pen.c, f"{BELOW} SELECT id FROM s LIMIT ?2", (top, REVIVED_AT_ONCE + 1))]
-    ids = orjson.dumps(found[:REVIVED_AT_ONCE]).decode()
+    found = [
+        node for (node,) in fetch_all(tx.c, f"{SUBTREE_CTE} SELECT id FROM s LIMIT ?2", (top, RESTORED_INLINE_MAX + 1))
+    ]
+    ids = orjson.dumps(found[:RESTORED_INLINE_MAX]).decode()
     summarised = uri.parts[2:3] not in (("sessions",), ("privacy",)) or uri.parts[0] != "user"
-    pen.c.execute(
+    tx.c.execute(
         "UPDATE node SET owner = ?1, seq = ?2, stale = CASE WHEN kind = 0 AND ?3 THEN ?2 ELSE 0 END "
         "WHERE id IN (SELECT value FROM json_each(?4)) AND owner <> ?1",
         (partition_id, seq, summarised, ids),
     )
-    pen.c.execute("UPDATE session SET owner = ? WHERE node IN (SELECT value FROM json_each(?))", (partition_id, ids))
-    if len(found) > REVIVED_AT_ONCE:
-        enqueue(pen, NewJob("reown", f"reown:{top}", {"node": top}))
+    tx.c.execute("UPDATE session SET owner = ? WHERE node IN (SELECT value FROM json_each(?))", (partition_id, ids))
+    if len(found) > RESTORED_INLINE_MAX:
+        enqueue(tx, NewJob("reown", f"reown:{top}", {"node": top}))
 
 
 def changed_below(c: apsw.Connection, top: int, since: int) -> bool:
     """True if anyone has changed a node of a living subtree after this log position: what is derived does not count."""
     sql = (
-        f"{BELOW} SELECT 1 FROM s JOIN node n ON n.id = s.id WHERE n.seq > ?2 AND EXISTS (SELECT 1 FROM log l "
+        f"{SUBTREE_CTE} SELECT 1 FROM s JOIN node n ON n.id = s.id WHERE n.seq > ?2 AND EXISTS (SELECT 1 FROM log l "
         "WHERE l.node = n.id AND l.seq > ?2 AND l.op IN ('create', 'write', 'move', 'remove', 'restore', 'tags', 'attrs')) "
         "LIMIT 1"
     )

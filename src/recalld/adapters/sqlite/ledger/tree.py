@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from recalld.adapters.sqlite.database.append_streams import grow
-from recalld.adapters.sqlite.database.sql import every, only
+from recalld.adapters.sqlite.database.append_streams import append_version
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.commit import COUNTED_MAX, Anchor, MakeDir, PutFile, Remove, SetChunks, SetTiers, WriteMode
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Invalid
@@ -15,21 +15,23 @@ from recalld.domain.uri import Uri
 from recalld.rules.sidecar import pin
 
 from . import attributes, job_relocation, rows
-from .chunks import KIND_FILE, KIND_MESSAGE, KIND_TIER, delete_chunks, insert_chunks, last_chunk, same_chunks
+from .chunks import KIND_FILE, KIND_MESSAGE, KIND_TIER, delete_chunks, insert_chunks, last_chunk, matching_chunks
 from .rows import DIRECTORY, FILE, MESSAGE, Row
-from .transaction import Pen, existing
-from .trash import changed_below, throw_away
+from .transaction import WriteTx, existing
+from .trash import add_to_trash, changed_below
 
 TEXT_LEVEL = (2,)
 TIER_LEVELS = (0, 1)
 
 
-def make_dir(pen: Pen, op: MakeDir) -> None:
+def make_dir(tx: WriteTx, op: MakeDir) -> None:
     """See ``commit.MakeDir``."""
-    found = existing(pen, op.uri)
+    found = existing(tx, op.uri)
     there = found is not None or rows.is_namespace(op.uri)
-    welcome = op.exist_ok or (op.same_origin and found is not None and _origin(found.source) == op.source.get("origin"))
-    if there and not (welcome and (found is None or found.kind == DIRECTORY)):
+    acceptable = op.exist_ok or (
+        op.same_origin and found is not None and _origin(found.source) == op.source.get("origin")
+    )
+    if there and not (acceptable and (found is None or found.kind == DIRECTORY)):
         raise Conflict(
             f"Already exists: {op.uri}",
             remedy="choose another name, or use what is there",
@@ -41,19 +43,19 @@ def make_dir(pen: Pen, op: MakeDir) -> None:
                 "retryable": False,
             },
         )
-    node = pen.directory(op.uri)
+    node = tx.directory(op.uri)
     if op.source:
-        pen.c.execute("UPDATE node SET source = ? WHERE id = ?", (json.dumps(op.source), node))
+        tx.c.execute("UPDATE node SET source = ? WHERE id = ?", (json.dumps(op.source), node))
     if op.abstract:
-        pen.set_tier(node, 1, pin(0, op.abstract, _tiers(pen, node)))
-        _tell_parent(pen, node, op.uri)
-    pen.outcome.created += [] if found else [op.uri]
+        tx.set_tier(node, 1, pin(0, op.abstract, _tiers(tx, node)))
+        _mark_parent_stale(tx, node, op.uri)
+    tx.result.created += [] if found else [op.uri]
     if not op.exist_ok:
-        pen.outcome.nodes.append(rows.load(pen.c, node, op.uri))
+        tx.result.nodes.append(rows.load(tx.c, node, op.uri))
 
 
-def _tiers(pen: Pen, node: int) -> Tiers | None:
-    found = pen.c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node,)).fetchone()
+def _tiers(tx: WriteTx, node: int) -> Tiers | None:
+    found = tx.c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node,)).fetchone()
     return Tiers(*found) if found else None
 
 
@@ -61,9 +63,9 @@ def _origin(source: str) -> object:
     return None if source == "{}" else json.loads(source).get("origin")
 
 
-def anchor(pen: Pen, op: Anchor) -> None:
+def anchor(tx: WriteTx, op: Anchor) -> None:
     """See ``commit.Anchor``."""
-    if rows.Paths(pen.c, pen.caller.account).of(op.node_id) != op.uri.parts:
+    if rows.PathResolver(tx.c, tx.caller.account).of(op.node_id) != op.uri.parts:
         raise Conflict(
             f"{op.uri} was moved or removed meanwhile",
             remedy="look where it is now",
@@ -72,15 +74,15 @@ def anchor(pen: Pen, op: Anchor) -> None:
         )
 
 
-def put_file(pen: Pen, op: PutFile) -> None:
+def put_file(tx: WriteTx, op: PutFile) -> None:
     """See ``commit.PutFile``."""
-    parent = pen.directory(op.uri.parent)
-    found = rows.child(pen.c, parent, op.uri.name)
+    parent = tx.directory(op.uri.parent)
+    found = rows.child(tx.c, parent, op.uri.name)
     _check_version(op, found)
     if found is None:
-        _create_file(pen, op, parent)
+        _create_file(tx, op, parent)
     else:
-        _replace_file(pen, op, found)
+        _replace_file(tx, op, found)
 
 
 def _check_version(op: PutFile, found: Row | None) -> None:
@@ -94,44 +96,44 @@ def _check_version(op: PutFile, found: Row | None) -> None:
         )
 
 
-def _create_file(pen: Pen, op: PutFile, parent: int) -> None:
+def _create_file(tx: WriteTx, op: PutFile, parent: int) -> None:
     if op.mode is WriteMode.REPLACE or op.expect:
         raise rows.missing(op.uri)
-    _keep_blob(pen, op)
-    node = pen.insert(
+    _store_content(tx, op)
+    node = tx.insert(
         parent, op.uri, FILE, hash=op.hash, size=op.size, media=op.media, event_at=op.event_at, speaker=op.speaker,
         tags=json.dumps(op.tags or ()), source=json.dumps(op.source, ensure_ascii=False),
     )  # fmt: skip
-    _follow(pen, op, node, pen.partition_id(op.uri), 1, parent)
-    pen.outcome.created.append(op.uri)
+    _index_content(tx, op, node, tx.partition_id(op.uri), 1, parent)
+    tx.result.created.append(op.uri)
 
 
-def _replace_file(pen: Pen, op: PutFile, found: Row) -> None:
+def _replace_file(tx: WriteTx, op: PutFile, found: Row) -> None:
     _check_replace(op, found)
     if found.hash == op.hash:
-        _same_bytes(pen, op, found)
+        _same_bytes(tx, op, found)
         return
-    _keep_blob(pen, op)
+    _store_content(tx, op)
     version = found.version + 1
     source = _source(op, found)
     changed = attributes.changes(found, op.tags, source) or None
-    seq = pen.log("write", found.id, op.uri, before=found.hash, after=op.hash, detail=changed)
-    pen.c.execute(
+    seq = tx.log("write", found.id, op.uri, before=found.hash, after=op.hash, detail=changed)
+    tx.c.execute(
         "UPDATE node SET kept = 0, seq = ?, version = ?, hash = ?, size = ?, media = ?, updated = ?, event_at = ?, speaker = ?, "
         "tags = coalesce(?, tags), source = ? WHERE id = ?",
         (
-            seq, version, op.hash, op.size, op.media, pen.at, op.event_at, op.speaker,
+            seq, version, op.hash, op.size, op.media, tx.at, op.event_at, op.speaker,
             None if op.tags is None else json.dumps(op.tags), json.dumps(source, ensure_ascii=False), found.id,
         ),
     )  # fmt: skip
     replaced = op
-    if op.appended is None or not _keeps(pen, op, found):
-        delete_chunks(pen.c, found.id, levels=sorted({*TEXT_LEVEL, *(k.level for k in op.chunks or ())}))
+    if op.appended is None or not _can_keep_chunks(tx, op, found):
+        delete_chunks(tx.c, found.id, levels=sorted({*TEXT_LEVEL, *(k.level for k in op.chunks or ())}))
     else:
         replaced = replace(op, chunks=())
-        _index(pen, op, found, version)
-    _follow(pen, replaced, found.id, found.partition_id, version, found.parent)
-    pen.outcome.updated.append(op.uri)
+        _update_chunks(tx, op, found, version)
+    _index_content(tx, replaced, found.id, found.partition_id, version, found.parent)
+    tx.result.updated.append(op.uri)
 
 
 def _source(op: PutFile, found: Row) -> dict[str, Any]:
@@ -141,28 +143,28 @@ def _source(op: PutFile, found: Row) -> dict[str, Any]:
     return former if not op.source and {"path", "sha256"} <= former.keys() else op.source
 
 
-def _keeps(pen: Pen, op: PutFile, found: Row) -> bool:
+def _can_keep_chunks(tx: WriteTx, op: PutFile, found: Row) -> bool:
     """Whether chunks of the former version may stand for the same words of this one."""
-    before = only(
-        pen.c, "SELECT count(*) FROM chunk WHERE node = ? AND level = 2 AND speaker <> ?", (found.id, op.speaker)
+    before = fetch_one(
+        tx.c, "SELECT count(*) FROM chunk WHERE node = ? AND level = 2 AND speaker <> ?", (found.id, op.speaker)
     )
     return not before[0] and not rows.is_private(op.uri.parts)
 
 
-def _index(pen: Pen, op: PutFile | SetChunks, found: Row, version: int) -> bool:
+def _update_chunks(tx: WriteTx, op: PutFile | SetChunks, found: Row, version: int) -> bool:
     """Put chunks in place of those that are there, as far as they differ; True if some were or are kept of a former version."""
-    event_at, speaker, before = only(pen.c, "SELECT event_at, speaker, kept FROM node WHERE id = ?", (found.id,))
-    kind, group, previous = _order(pen, found)
+    event_at, speaker, before = fetch_one(tx.c, "SELECT event_at, speaker, kept FROM node WHERE id = ?", (found.id,))
+    kind, group, previous = _chunk_position(tx, found)
     tail = isinstance(op, PutFile) and (op.tail or op.chunks is None)
     chunks = op.chunks or ()
-    kept, last = (0, last_chunk(pen.c, found.id)) if tail else same_chunks(pen.c, found.id, chunks)
+    matching, last = (0, last_chunk(tx.c, found.id)) if tail else matching_chunks(tx.c, found.id, chunks)
     if not tail:
-        delete_chunks(pen.c, found.id, levels=TEXT_LEVEL, after=last)
+        delete_chunks(tx.c, found.id, levels=TEXT_LEVEL, after=last)
     insert_chunks(
-        pen, found.id, found.partition_id, version, chunks[kept:], kind=kind, group=group, previous=last or previous,
-        at=pen.at if event_at is None else event_at, speaker=speaker,
+        tx, found.id, found.partition_id, version, chunks[matching:], kind=kind, group=group, previous=last or previous,
+        at=tx.at if event_at is None else event_at, speaker=speaker,
     )  # fmt: skip
-    pen.c.execute("UPDATE node SET kept = ? WHERE id = ?", (int(last > 0), found.id))
+    tx.c.execute("UPDATE node SET kept = ? WHERE id = ?", (int(last > 0), found.id))
     return bool(before or last)
 
 
@@ -199,29 +201,29 @@ def _check_expected(op: PutFile | Remove, found: Row) -> None:
         )
 
 
-def _same_bytes(pen: Pen, op: PutFile, found: Row) -> None:
+def _same_bytes(tx: WriteTx, op: PutFile, found: Row) -> None:
     """Nothing to do but to remember a new origin or new tags."""
-    attributes.give(pen, op.uri, found, op.tags, op.source or None)
-    pen.outcome.unchanged.append(op.uri)
+    attributes.update_attributes(tx, op.uri, found, op.tags, op.source or None)
+    tx.result.unchanged.append(op.uri)
 
 
-def _keep_blob(pen: Pen, op: PutFile) -> None:
+def _store_content(tx: WriteTx, op: PutFile) -> None:
     if op.appended is not None:
-        grow(pen.c, op.expect, op.hash, op.size, op.appended)
+        append_version(tx.c, op.expect, op.hash, op.size, op.appended)
         return
-    pen.c.execute(
+    tx.c.execute(
         "INSERT INTO blob (hash, size, data) SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM grown WHERE hash = ?1) "
         "ON CONFLICT (hash) DO NOTHING",
         (op.hash, op.size, op.data),
     )
 
 
-def _follow(pen: Pen, op: PutFile, node: int, partition_id: int, version: int, parent: int) -> None:
+def _index_content(tx: WriteTx, op: PutFile, node: int, partition_id: int, version: int, parent: int) -> None:
     """What hangs on a file's content: chunks, tiers, the directory's freshness."""
-    at = pen.at if op.event_at is None else op.event_at
+    at = tx.at if op.event_at is None else op.event_at
     if op.chunks and not rows.is_private(op.uri.parts):
         insert_chunks(
-            pen,
+            tx,
             node,
             partition_id,
             version,
@@ -233,24 +235,24 @@ def _follow(pen: Pen, op: PutFile, node: int, partition_id: int, version: int, p
             speaker=op.speaker,
         )
     if op.tiers is not None:
-        pen.set_tier(node, version, op.tiers)
-    pen.mark_stale(parent, op.uri.parent)
+        tx.set_tier(node, version, op.tiers)
+    tx.mark_stale(parent, op.uri.parent)
 
 
-def set_tiers(pen: Pen, op: SetTiers) -> None:
+def set_tiers(tx: WriteTx, op: SetTiers) -> None:
     """See ``commit.SetTiers``."""
-    read = _as_read(pen, op.node_id, op.version)
+    read = _if_unchanged(tx, op.node_id, op.version)
     if read is None:
         return
     found, path = read
-    before = _tiers(pen, op.node_id)
+    before = _tiers(tx, op.node_id)
     if op.checked and op.own != before:
-        pen.outcome.stale += 1
+        tx.result.stale += 1
         return
-    pen.set_tier(op.node_id, op.version, op.tiers)
-    delete_chunks(pen.c, op.node_id, levels=TIER_LEVELS)
+    tx.set_tier(op.node_id, op.version, op.tiers)
+    delete_chunks(tx.c, op.node_id, levels=TIER_LEVELS)
     insert_chunks(
-        pen,
+        tx,
         op.node_id,
         found.partition_id,
         op.version,
@@ -258,56 +260,56 @@ def set_tiers(pen: Pen, op: SetTiers) -> None:
         kind=KIND_TIER,
         group=op.node_id,
         previous=0,
-        at=pen.at,
+        at=tx.at,
         speaker="",
     )
     if op.seen_seq:
-        pen.c.execute("UPDATE node SET stale = 0 WHERE id = ? AND stale <= ?", (op.node_id, op.seen_seq))
+        tx.c.execute("UPDATE node SET stale = 0 WHERE id = ? AND stale <= ?", (op.node_id, op.seen_seq))
     if path and (before is None or before.abstract != op.tiers.abstract):
-        _tell_parent(pen, op.node_id, Uri(path))
+        _mark_parent_stale(tx, op.node_id, Uri(path))
 
 
-def _as_read(pen: Pen, node: int, version: int) -> tuple[Row, tuple[str, ...]] | None:
+def _if_unchanged(tx: WriteTx, node: int, version: int) -> tuple[Row, tuple[str, ...]] | None:
     """A node and its path if it is still as its reader saw it; else the operation is counted as stale."""
-    found = rows.row(pen.c, node)
-    path = rows.Paths(pen.c, pen.caller.account).of(node)
+    found = rows.row(tx.c, node)
+    path = rows.PathResolver(tx.c, tx.caller.account).of(node)
     if found is None or path is None or found.version != version:
-        pen.outcome.stale += 1
+        tx.result.stale += 1
         return None
-    rows.check_access(pen.caller, Uri(path))
+    rows.check_access(tx.caller, Uri(path))
     return found, path
 
 
-def _tell_parent(pen: Pen, node: int, uri: Uri) -> None:
+def _mark_parent_stale(tx: WriteTx, node: int, uri: Uri) -> None:
     """The directory above shows this node's abstract, which has changed: an entry of its own, since a refresh of the
     directory under way may have seen every entry before."""
-    pen.log("tiers", node, uri)
-    for (parent,) in every(pen.c, "SELECT parent FROM node WHERE id = ?", (node,)):
-        pen.mark_stale(parent, uri.parent)
+    tx.log("tiers", node, uri)
+    for (parent,) in fetch_all(tx.c, "SELECT parent FROM node WHERE id = ?", (node,)):
+        tx.mark_stale(parent, uri.parent)
 
 
-def set_chunks(pen: Pen, op: SetChunks) -> None:
+def set_chunks(tx: WriteTx, op: SetChunks) -> None:
     """See ``commit.SetChunks``."""
-    read = _as_read(pen, op.node_id, op.version)
+    read = _if_unchanged(tx, op.node_id, op.version)
     if read is None:
         return
     found, path = read
-    if _index(pen, replace(op, chunks=()) if rows.is_private(path) else op, found, op.version):
+    if _update_chunks(tx, replace(op, chunks=()) if rows.is_private(path) else op, found, op.version):
         # Caches of the index see by the node's place in the log that other chunks stand for it now.
-        seq = pen.log("index", op.node_id, Uri(path))
-        pen.c.execute("UPDATE node SET seq = ? WHERE id = ?", (seq, op.node_id))
+        seq = tx.log("index", op.node_id, Uri(path))
+        tx.c.execute("UPDATE node SET seq = ? WHERE id = ?", (seq, op.node_id))
     if op.tiers is not None:
-        pen.set_tier(op.node_id, op.version, op.tiers)
+        tx.set_tier(op.node_id, op.version, op.tiers)
         if not op.quiet:
-            _tell_parent(pen, op.node_id, Uri(path))
+            _mark_parent_stale(tx, op.node_id, Uri(path))
 
 
-def _order(pen: Pen, found: Row) -> tuple[int, int, int]:
+def _chunk_position(tx: WriteTx, found: Row) -> tuple[int, int, int]:
     """Kind and group of a node's chunks, and the chunk they follow: a message's follow those of the message before it."""
     if found.kind != MESSAGE:
         return KIND_FILE, found.id, 0
-    session, ordinal = only(pen.c, "SELECT session, ordinal FROM message WHERE node = ?", (found.id,))
-    before = pen.c.execute(
+    session, ordinal = fetch_one(tx.c, "SELECT session, ordinal FROM message WHERE node = ?", (found.id,))
+    before = tx.c.execute(
         "SELECT k.id FROM message m JOIN chunk k ON k.node = m.node WHERE m.session = ? AND m.ordinal < ? "
         "ORDER BY m.ordinal DESC, k.id DESC LIMIT 1",
         (session, ordinal),
@@ -315,16 +317,16 @@ def _order(pen: Pen, found: Row) -> tuple[int, int, int]:
     return KIND_MESSAGE, session, before[0] if before else 0
 
 
-def remove(pen: Pen, op: Remove) -> None:
+def remove(tx: WriteTx, op: Remove) -> None:
     """See ``commit.Remove``."""
-    rows.check_whole(pen.caller, op.uri)
-    found = existing(pen, op.uri)
+    rows.check_no_hidden_peers(tx.caller, op.uri)
+    found = existing(tx, op.uri)
     if found is None:
         return
     _check_expected(op, found)
-    _check_unchanged(pen, op, found)
-    job_relocation.cancel_imports(pen, op.uri)
-    count = count_below(pen, found.id)
+    _check_unchanged(tx, op, found)
+    job_relocation.cancel_imports(tx, op.uri)
+    count = count_below(tx, found.id)
     if found.kind == DIRECTORY and count > 1 and not op.recursive:
         raise Conflict(
             f"{op.uri} is a directory with something in it",
@@ -332,17 +334,17 @@ def remove(pen: Pen, op: Remove) -> None:
             code="FAILED_PRECONDITION",
             details={"uri": str(op.uri)},
         )
-    pen.outcome.removed += count
-    seq = pen.log("remove", found.id, op.uri, before=found.hash)
-    pen.c.execute("UPDATE node SET gone = ?, seq = ? WHERE id = ?", (seq, seq, found.id))
+    tx.result.removed += count
+    seq = tx.log("remove", found.id, op.uri, before=found.hash)
+    tx.c.execute("UPDATE node SET gone = ?, seq = ? WHERE id = ?", (seq, seq, found.id))
     if found.kind == MESSAGE:
-        _forget_live(pen, found.id)
-    pen.mark_stale(found.parent, op.uri.parent)
-    throw_away(pen, found.id, erase=op.erase)
+        _forget_live(tx, found.id)
+    tx.mark_stale(found.parent, op.uri.parent)
+    add_to_trash(tx, found.id, erase=op.erase)
 
 
-def _check_unchanged(pen: Pen, op: Remove, found: Row) -> None:
-    if op.unchanged_since and changed_below(pen.c, found.id, op.unchanged_since):
+def _check_unchanged(tx: WriteTx, op: Remove, found: Row) -> None:
+    if op.unchanged_since and changed_below(tx.c, found.id, op.unchanged_since):
         raise Conflict(
             f"something in {op.uri} has changed meanwhile",
             remedy="look again",
@@ -351,19 +353,19 @@ def _check_unchanged(pen: Pen, op: Remove, found: Row) -> None:
         )
 
 
-def _forget_live(pen: Pen, node: int) -> None:
-    found = pen.c.execute("SELECT session, tokens FROM message WHERE node = ? AND archive = 0", (node,)).fetchone()
+def _forget_live(tx: WriteTx, node: int) -> None:
+    found = tx.c.execute("SELECT session, tokens FROM message WHERE node = ? AND archive = 0", (node,)).fetchone()
     if found:
-        pen.c.execute(
+        tx.c.execute(
             "UPDATE session SET live = live - 1, live_tokens = live_tokens - ? WHERE node = ?", (found[1], found[0])
         )
 
 
-def count_below(pen: Pen, node: int) -> int:
+def count_below(tx: WriteTx, node: int) -> int:
     """Nodes of a subtree, itself included, counted up to a limit."""
     return int(
-        only(
-            pen.c,
+        fetch_one(
+            tx.c,
             "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id "
             "WHERE n.gone = 0 LIMIT ?) SELECT count(*) FROM s",
             (node, COUNTED_MAX),

@@ -8,8 +8,8 @@ from typing import Any
 
 import apsw
 
-from recalld.adapters.sqlite.database.append_streams import inline
-from recalld.adapters.sqlite.database.sql import every, only
+from recalld.adapters.sqlite.database.append_streams import inline_bytes
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Corrupt, Invalid
@@ -76,7 +76,7 @@ def _children(c: apsw.Connection, caller: Caller, node: int, uri: Uri, limit: in
     if caller.peer and uri.parts == ("user", caller.user, "peers"):
         name = caller.peer
     hide = "" if hidden else " AND NOT (n.name LIKE '.%' AND n.kind <> 0)"
-    found = every(
+    found = fetch_all(
         c,
         f"{SELECT_NODE} WHERE n.parent = ? AND n.gone = 0 AND (? = '' OR n.name = ?){hide} "
         "ORDER BY n.kind <> 0, n.name LIMIT ?",
@@ -122,7 +122,7 @@ def content(c: apsw.Connection, node: Node) -> bytes | None:
     if data is not None:
         return None if data[0] is None else verify(node, bytes(data[0]))
     try:
-        return inline(c, node.hash)
+        return inline_bytes(c, node.hash)
     except Corrupt as damaged:
         raise damaged_file(node, damaged.message) from damaged
 
@@ -139,13 +139,13 @@ def size(c: apsw.Connection, caller: Caller, uri: Uri) -> int:
     rows.check_access(caller, uri)
     node = rows.find(c, caller.account, uri)
     below = "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM s JOIN node n ON n.parent = s.id WHERE n.gone = 0)"
-    return int(only(c, f"{below} SELECT count(*) FROM s", (node,))[0]) if node else 0
+    return int(fetch_one(c, f"{below} SELECT count(*) FROM s", (node,))[0]) if node else 0
 
 
 def names(c: apsw.Connection, caller: Caller, uri: Uri, nodes_max: int) -> list[Entry]:
     """See ``ports.ledger.Tenant.names``."""
     top = stat(c, caller, uri)
-    if not top.id or talk_uri(uri):
+    if not top.id or is_message_uri(uri):
         return [Entry(n, n.uri.relative_to(uri)) for n in list_dir(c, caller, uri, nodes_max, False)]
     # Per directory its address and the path below ``uri``: an entry costs one of each, never a walk up.
     places: dict[int, tuple[tuple[str, ...], str]] = {top.id: (uri.parts, "")}
@@ -165,7 +165,7 @@ def names(c: apsw.Connection, caller: Caller, uri: Uri, nodes_max: int) -> list[
 
 def _below(c: apsw.Connection, top: int, most: int) -> list[tuple[int, int, str, int]]:
     columns = "n.id, n.parent, n.name, n.kind"
-    return every(
+    return fetch_all(
         c,
         f"WITH RECURSIVE s(id, parent, name, kind) AS (SELECT {columns} FROM node n WHERE n.parent = ? AND n.gone = 0 "
         f"AND {NOT_MESSAGES} UNION ALL SELECT {columns} FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0 "
@@ -190,18 +190,18 @@ def grep_page(
     top = stat(c, caller, uri)
     if not top.is_dir:
         return ([(top, content(c, top))] if top.id > after else []), 0
-    if talk_uri(uri):
-        page, seen = _talk(c, caller, uri, after, limit)
+    if is_message_uri(uri):
+        page, seen = _message_page(c, caller, uri, after, limit)
         wanted = True
     else:
-        page, seen = _files(c, caller, uri, literal, fold, after, limit)
+        page, seen = _file_page(c, caller, uri, literal, fold, after, limit)
         wanted = not literal.isascii()
-    inside = _inside(c, caller, uri, depth_max, page)
-    found = [(n, data) for n, data in inside if not (literal and wanted and _misses(data, literal, fold))]
+    inside = _under(c, caller, uri, depth_max, page)
+    found = [(n, data) for n, data in inside if not (literal and wanted and _lacks_literal(data, literal, fold))]
     return found, seen
 
 
-def _misses(data: bytes | None, literal: str, fold: bool) -> bool:
+def _lacks_literal(data: bytes | None, literal: str, fold: bool) -> bool:
     """True when bytes certainly do not hold the literal; in another encoding than UTF-8 or escaped it looks different."""
     if data is None or literal.encode() in (data.lower() if fold else data) or b"\x1b" in data or b"\\u" in data:
         return False
@@ -212,11 +212,11 @@ def _misses(data: bytes | None, literal: str, fold: bool) -> bool:
     return True
 
 
-def _inside(
+def _under(
     c: apsw.Connection, caller: Caller, uri: Uri, depth_max: int, page: list[Scanned]
 ) -> Iterator[tuple[Node, bytes | None]]:
-    paths = rows.Paths(c, caller.account)
-    depth, kind = len(uri.parts), Kind.MESSAGE if talk_uri(uri) else Kind.FILE
+    paths = rows.PathResolver(c, caller.account)
+    depth, kind = len(uri.parts), Kind.MESSAGE if is_message_uri(uri) else Kind.FILE
     for id_, parent, name, data, size, hash_ in page:
         above = paths.of(parent)
         if above is None or above[:depth] != uri.parts or len(above) - depth >= depth_max or name.startswith("."):
@@ -226,16 +226,16 @@ def _inside(
             yield Node(id_, at, kind, size=size, hash=hash_, source=NO_SOURCE), data
 
 
-def talk_uri(uri: Uri) -> bool:
+def is_message_uri(uri: Uri) -> bool:
     """True below a session's directory of messages."""
     p = uri.parts
     return len(p) > 4 and p[0] == "user" and p[2] == "sessions" and p[4] == "messages"
 
 
-def _talk(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: int) -> tuple[list[Scanned], int]:
+def _message_page(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: int) -> tuple[list[Scanned], int]:
     """Messages as their pages read: a match may lie in the line that names the speaker."""
     most = min(limit, SCANNED_MESSAGES)
-    found = every(
+    found = fetch_all(
         c,
         f"SELECT n.id, n.parent, n.name, n.gone, {sessions.OF_MESSAGE} FROM message m CROSS JOIN node n ON n.id = m.node "
         "WHERE m.session = ? AND m.ordinal > coalesce((SELECT ordinal FROM message WHERE node = ?), -1) "
@@ -247,7 +247,7 @@ def _talk(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: int) 
     return page, found[-1][0] if len(found) == most else 0
 
 
-def _files(
+def _file_page(
     c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, after: int, limit: int
 ) -> tuple[list[Scanned], int]:
     user = rows.partition_key(uri) if len(uri.parts) > 1 or uri.parts == ("resources",) else None
@@ -260,14 +260,14 @@ def _files(
         "owner": rows.partition_of(c, caller.account, user or ""),
     }
     which = f"n.id > :after AND n.id <= :to AND n.kind = 1 AND n.gone = 0 AND {TEXTUAL}{inside}"
-    sizes = every(
+    sizes = fetch_all(
         c, f"SELECT n.id, n.size FROM node n WHERE {which} ORDER BY n.id LIMIT :limit", values | {"limit": limit}
     )
     taken = _fitting(sizes)
     if taken < len(sizes) or len(sizes) == limit:
         seen = values["to"] = sizes[taken - 1][0]
     else:
-        (newest,) = only(c, "SELECT coalesce(max(id), 0) FROM node")
+        (newest,) = fetch_one(c, "SELECT coalesce(max(id), 0) FROM node")
         seen = values["to"] if newest > values["to"] else 0
     hit = ""
     if literal and literal.isascii():
@@ -276,7 +276,7 @@ def _files(
             f" AND (b.data IS NULL OR instr({'lower(b.data)' if fold else 'b.data'}, :literal) "
             "OR substr(b.data, 1, 2) IN (x'fffe', x'feff'))"
         )
-    page = every(
+    page = fetch_all(
         c,
         "SELECT n.id, n.parent, n.name, b.data, n.size, n.hash FROM node n LEFT JOIN blob b ON b.hash = n.hash "
         f"WHERE {which}{hit} ORDER BY n.id",
@@ -302,7 +302,7 @@ def count_entries(c: apsw.Connection, caller: Caller, uri: Uri) -> int:
         return 0
     if rows.namespace_children(uri, caller) or (caller.peer and uri.parts == ("user", caller.user, "peers")):
         return len(_entries(c, caller, node, NAMESPACE_MAX, False))
-    (found,) = only(
+    (found,) = fetch_one(
         c,
         "SELECT count(*) FROM node n WHERE n.parent = ? AND n.gone = 0 AND NOT (n.name LIKE '.%' AND n.kind <> 0) "
         "AND NOT (? AND n.name = 'messages')",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import apsw
 import orjson
 
-from recalld.adapters.sqlite.database.sql import every, only
+from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Embedded
 from recalld.domain.results import VectorCount
@@ -16,20 +16,20 @@ from . import rows
 
 _WANTED = "model m JOIN meta w ON w.key = 'wanted_model' AND w.value = m.fingerprint"
 # By index space: each is one range of the index, and no vector is read.
-_MADE = f"SELECT coalesce(sum((SELECT count(*) FROM vector v WHERE v.owner = o.id AND v.model = m.id)), 0) FROM owner o, {_WANTED} "
+_DONE = f"SELECT coalesce(sum((SELECT count(*) FROM vector v WHERE v.owner = o.id AND v.model = m.id)), 0) FROM owner o, {_WANTED} "
 _REFUSED = f"SELECT r.why, count(*) FROM refused r JOIN {_WANTED} AND m.id = r.model JOIN chunk k ON k.id = r.chunk "
 
 
 def count(c: apsw.Connection, caller: Caller | None = None) -> VectorCount:
     """Of all index spaces, or of a caller's own and the account's shared one."""
     spaces = sorted(_spaces(c, caller)) if caller is not None else None
-    given = (orjson.dumps(spaces).decode(),)
+    partitions_json = (orjson.dumps(spaces).decode(),)
     among = "" if spaces is None else "WHERE {} IN (SELECT value FROM json_each(?))"
-    binding = () if spaces is None else given
-    refused = dict(every(c, f"{_REFUSED} {among.format('k.owner')} GROUP BY r.why ORDER BY r.why", binding))
-    held = only(c, f"{_MADE} {among.format('o.id')}", binding)[0]
-    wanted = only(c, f"SELECT coalesce(sum(chunks), 0) FROM owner o {among.format('o.id')}", binding)[0]
-    return VectorCount(held - sum(refused.values()), wanted, refused)
+    binding = () if spaces is None else partitions_json
+    refused = dict(fetch_all(c, f"{_REFUSED} {among.format('k.owner')} GROUP BY r.why ORDER BY r.why", binding))
+    embedded = fetch_one(c, f"{_DONE} {among.format('o.id')}", binding)[0]
+    wanted = fetch_one(c, f"SELECT coalesce(sum(chunks), 0) FROM owner o {among.format('o.id')}", binding)[0]
+    return VectorCount(embedded - sum(refused.values()), wanted, refused)
 
 
 def _spaces(c: apsw.Connection, caller: Caller) -> set[int]:
@@ -49,4 +49,4 @@ def note_refused(c: apsw.Connection, model: int, put: Sequence[Embedded]) -> Non
 def refused_below(c: apsw.Connection, page: str) -> dict[str, int]:
     """Refused texts of these nodes by reason."""
     sql = f"{_REFUSED} JOIN json_each(?) p ON p.value = k.node GROUP BY r.why"
-    return dict(every(c, sql, (page,)))
+    return dict(fetch_all(c, sql, (page,)))

@@ -7,7 +7,7 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-_STAND_IN = "a key that nobody was given"
+_PLACEHOLDER_KEY = "a key that nobody was given"
 
 
 @cache
@@ -16,19 +16,19 @@ def _hasher() -> PasswordHasher:
     return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
-def hashed(key: str) -> str:
+def hash_key(key: str) -> str:
     """What is stored of a key."""
     return _hasher().hash(key)
 
 
-def verified(stored: str, key: str) -> bool:
+def verify_key(stored: str, key: str) -> bool:
     """Whether this is the key; "" stands for a member who is not there, and takes as long to refuse."""
     try:
-        return _hasher().verify(stored or _nobodys(), key) and stored != ""
+        return _hasher().verify(stored or _placeholder_hash(), key) and stored != ""
     except (VerificationError, InvalidHashError):
         return False
 
 
 @cache
-def _nobodys() -> str:
-    return hashed(_STAND_IN)
+def _placeholder_hash() -> str:
+    return hash_key(_PLACEHOLDER_KEY)

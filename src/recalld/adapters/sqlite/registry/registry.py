@@ -26,36 +26,36 @@ from . import hashing, rows
 K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
-REMEMBERED_MAX = 4_096
+CACHED_MAX = 4_096
 HASHING_RUNNING_MAX = 1
 HASHING_WAITING_MAX = 64
 """So many keys that nobody knows yet may wait to be looked at: a few seconds' worth; those that are known never wait."""
 
 
-class _Memory(Generic[K, V]):
+class _LruCache(Generic[K, V]):
     """The latest answers, so many at most."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._kept: OrderedDict[K, V] = OrderedDict()
+        self._entries: OrderedDict[K, V] = OrderedDict()
 
     def get(self, key: K) -> V | None:
         """What is remembered of it."""
-        found = self._kept.get(key)
+        found = self._entries.get(key)
         if found is not None:
-            self._kept.move_to_end(key)
+            self._entries.move_to_end(key)
         return found
 
-    def keep(self, key: K, value: V) -> None:
+    def put(self, key: K, value: V) -> None:
         """Remember it; what was not asked for the longest makes room."""
-        self._kept[key] = value
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+        self._entries[key] = value
+        if len(self._entries) > self._most:
+            self._entries.popitem(last=False)
 
     def drop(self, of: Callable[[V], bool]) -> None:
         """Forget every answer that ``of`` names."""
-        for key in [key for key, value in self._kept.items() if of(value)]:
-            del self._kept[key]
+        for key in [key for key, value in self._entries.items() if of(value)]:
+            del self._entries[key]
 
 
 class SqliteRegistry:
@@ -65,12 +65,12 @@ class SqliteRegistry:
         self._readers = readers
         self._clock = clock
         self._pool = Pool("keys", running_max=HASHING_RUNNING_MAX, waiting_max=HASHING_WAITING_MAX)
-        most = REMEMBERED_MAX if isinstance(readers, Store) else 0
-        self._by_key: _Memory[bytes, Member] = _Memory(most)
-        self._wrong: _Memory[bytes, Claim] = _Memory(most)
-        self._by_name: _Memory[tuple[str, str], Member] = _Memory(most)
-        self._nobody: _Memory[tuple[str, str], Claim] = _Memory(most)
-        self._changes = 0
+        most = CACHED_MAX if isinstance(readers, Store) else 0
+        self._by_key: _LruCache[bytes, Member] = _LruCache(most)
+        self._wrong: _LruCache[bytes, Claim] = _LruCache(most)
+        self._by_name: _LruCache[tuple[str, str], Member] = _LruCache(most)
+        self._absent: _LruCache[tuple[str, str], Claim] = _LruCache(most)
+        self._generation = 0
 
     # ------------------------------------------------------------------ who is it
     async def identify(self, key: str) -> Member:
@@ -82,44 +82,44 @@ class SqliteRegistry:
         claimed = claim(key)
         if claimed is None or self._wrong.get(mark) is not None:
             raise wrong_key()
-        seen = self._changes
+        generation = self._generation
         found = await self._readers.read(lambda c: rows.member(c, claimed.account, claimed.user))
         stored = found[1] if found is not None else ""
-        right = await self._pool.run(hashing.verified, stored, key)
-        if seen != self._changes:
+        right = await self._pool.run(hashing.verify_key, stored, key)
+        if generation != self._generation:
             return await self.identify(key)  # something has changed while the key was looked at
         if not right or found is None:
-            self._wrong.keep(mark, claimed)
+            self._wrong.put(mark, claimed)
             raise wrong_key()
         if not found[0].deleting:
-            self._by_key.keep(mark, found[0])
+            self._by_key.put(mark, found[0])
         return found[0]
 
     async def member(self, account: str, user: str) -> Member | None:
         """See ``ports.registry.Registry``."""
         known = self._by_name.get((account, user))
-        if known is not None or self._nobody.get((account, user)) is not None:
+        if known is not None or self._absent.get((account, user)) is not None:
             return known
-        seen = self._changes
+        generation = self._generation
         found = await self._readers.read(lambda c: rows.member(c, account, user))
         if found is None:
-            if seen == self._changes:
-                self._nobody.keep((account, user), Claim(account, user))
+            if generation == self._generation:
+                self._absent.put((account, user), Claim(account, user))
             return None
-        if seen == self._changes and not found[0].deleting:
-            self._by_name.keep((account, user), found[0])
+        if generation == self._generation and not found[0].deleting:
+            self._by_name.put((account, user), found[0])
         return found[0]
 
     def forget(self, account: str, user: str = "") -> None:
         """See ``ports.registry.Registry``."""
-        self._changes += 1
+        self._generation += 1
 
         def gone(one: Member | Claim) -> bool:
             return one.account == account and user in {"", one.user}
 
         self._by_key.drop(gone)
         self._by_name.drop(gone)
-        self._nobody.drop(gone)
+        self._absent.drop(gone)
         self._wrong.drop(gone)
 
     # ------------------------------------------------------------------ what there is
@@ -140,7 +140,7 @@ class SqliteRegistry:
         """See ``ports.registry.Registry``."""
         at = self._clock.now()
         new = Member(account, admin, Role.ADMIN, at, head(key), settings=dict(settings))
-        stored = await self._pool.run(hashing.hashed, key)
+        stored = await self._pool.run(hashing.hash_key, key)
 
         def work(c: apsw.Connection) -> None:
             rows.add_account(c, account, at)
@@ -151,7 +151,7 @@ class SqliteRegistry:
     async def enrol(self, account: str, user: str, *, role: Role, key: str, settings: Mapping[str, Any]) -> None:
         """See ``ports.registry.Registry``."""
         new = Member(account, user, role, self._clock.now(), head(key), settings=dict(settings))
-        stored = await self._pool.run(hashing.hashed, key)
+        stored = await self._pool.run(hashing.hash_key, key)
         await self._write(account, user, lambda c: rows.add_member(c, new, stored))
 
     async def set_role(self, account: str, user: str, role: Role, *, keep_admin: bool = False) -> None:
@@ -160,7 +160,7 @@ class SqliteRegistry:
 
     async def set_key(self, account: str, user: str, key: str) -> None:
         """See ``ports.registry.Registry``."""
-        stored, shown = await self._pool.run(hashing.hashed, key), head(key)
+        stored, shown = await self._pool.run(hashing.hash_key, key), head(key)
         await self._write(
             account, user, lambda c: rows.change_member(c, account, user, key_hash=stored, key_head=shown)
         )
