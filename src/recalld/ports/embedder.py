@@ -1,4 +1,4 @@
-"""Texts to vectors."""
+"""The embedder port: texts to vectors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 class Embedder(Protocol):
     """A model that turns texts into unit vectors.
 
-    ``fingerprint`` names model, version, width, normalisation and prefixes: vectors of different fingerprints are never
-    compared. ``batch_max``: how many texts one call takes. ``floor``/``ceiling``: cosines of unrelated and of equal-in-
-    meaning texts with this model, for calibration.
+    ``fingerprint`` identifies model, version, width, normalisation and prefixes; vectors of different fingerprints are
+    never compared. ``batch_max``: texts per call. ``floor``/``ceiling``: typical cosines of unrelated and of equivalent
+    texts with this model, for calibration.
     """
 
     name: str
@@ -25,10 +25,10 @@ class Embedder(Protocol):
     ceiling: float
 
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
-        """Shape (len(texts), width), unit length, in order; an empty text gives a zero row. Overlong texts are cut.
-        Raises ``Busy`` and ``Upstream``."""
+        """Return unit vectors, shape (len(texts), width), in input order. An empty text gives a zero row; long texts are
+        truncated. Raises ``Busy`` and ``Upstream``."""
         ...
 
     async def close(self) -> None:
-        """Let go of memory, pools and connections."""
+        """Release memory, pools and connections."""
         ...

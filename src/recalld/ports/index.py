@@ -1,4 +1,4 @@
-"""The index: full text (lexicon), vectors and the scope that bounds both to what a caller may see."""
+"""The search index: full text (lexicon), vectors, and the scope that limits both to what a caller may see."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ Rows = NDArray[np.int32]
 Scores = NDArray[np.float32]
 
 FULL_SCORING_ROWS_MAX = 20_000
-"""Scopes up to this size are scored in full; larger ones by candidates."""
+"""Scopes up to this size are scored in full. Larger ones are scored by candidates."""
 
 
 class Partition(Protocol):
-    """One owner's chunks as the catalog knows them."""
+    """One partition of the index: a user's own tree, or what an account shares."""
 
     @property
     def live_ids(self) -> Ids:
-        """Ids of all that stand for something now, ascending: in scope or not."""
+        """Ids of all current chunks, ascending, whether in scope or not."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SearchScope:
-    """Which chunks a query may find, resolved before anything is searched.
+    """Which chunks a query may find, resolved before the search.
 
-    ``partition_ids``: the index spaces to look into. ``chunks``: per owner, ascending ids of every chunk that is alive, visible,
-    inside the targets and of the asked types, levels, tags and times. ``partitions``: per owner, as it goes on living. ``seq``:
-    log position it reflects.
-    ``targeted``: the query named subtrees. ``token`` belongs to the catalog that made it.
+    ``partition_ids``: the partitions to search. ``chunks``: per partition, ascending ids of every chunk that is current,
+    visible, inside the targets and of the requested types, levels, tags and times. ``partitions``: the partitions
+    themselves, which keep following the store. ``seq``: the log position the scope reflects. ``targeted``: the query names
+    subtrees. ``token``: opaque, for the catalog that resolved the scope.
     """
 
     partition_ids: tuple[int, ...]
@@ -50,19 +50,19 @@ class SearchScope:
 
     @property
     def size(self) -> int:
-        """How many chunks can be found."""
+        """Number of chunks in scope."""
         return sum(len(c) for c in self.chunks)
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkTable:
-    """Columns about chunks, one row per id of ``ids`` (ascending): what ranking needs without touching the disk.
+    """Columns about chunks, one row per id of ``ids`` (ascending): everything ranking needs, without disk access.
 
-    ``node``: node id; ``group``: what is read in one go (a session's talk, a folder of turns, else the file);
+    ``node``: node id; ``group``: what is read as one text (a session, a folder of turns, else the file);
     ``previous``/``next``: row index here of the neighbouring chunk in reading order, -1 if none or not in this table;
     ``length``: number of terms; ``at``: epoch seconds; ``kind``: 0 file, 1 message, 2 directory tier; ``speaker``: small
-    integer, the index into ``speakers``, -1 = nobody; ``asks``: ends with a question mark;
-    ``cache``: what was derived from this very table, worth keeping with it.
+    integer, the index into ``speakers``, -1 = none; ``asks``: the text ends with a question mark;
+    ``cache``: values derived from this table, which live as long as it.
     """
 
     ids: Ids
@@ -84,11 +84,11 @@ class ChunkTable:
 class LexicalMatches:
     """Postings of a query's terms inside a scope.
 
-    One posting: term ``term[k]`` (index into ``terms``) stands ``count[k]`` times in chunk ``chunk[k]``; sorted by chunk
-    within a term. ``terms``: the query's distinct terms; ``document_frequency``: per term, in how many of the owners' living chunks
-    it stands (one too common to be fetched: stood, when that was last counted); ``selective``: per term, whether it was used
-    to find (False: it only rescored what others found); ``chunks``/``mean_length``: the owners' number of chunks and mean
-    length; ``phrase``: ids, ascending, that hold all the query's terms in a row.
+    Posting k: term ``term[k]`` (index into ``terms``) occurs ``count[k]`` times in chunk ``chunk[k]``; sorted by chunk
+    within a term. ``terms``: the query's distinct terms. ``document_frequency``: per term, the number of live chunks that
+    contain it, over the partitions (for a term too common to be fetched: as of its last count). ``selective``: per term,
+    True if it selected candidates, False if it only scored candidates of other terms. ``chunks``/``mean_length``: number of
+    chunks of the partitions and their mean length. ``phrase``: ascending ids of chunks that contain the terms in sequence.
     """
 
     terms: tuple[str, ...]
@@ -109,8 +109,8 @@ class LexicalMatches:
 
 @dataclass(frozen=True, slots=True)
 class DenseMatches:
-    """Cosines of a query vector inside a scope: ``ids`` ascending with their ``scores``; exact says whether all are
-    there or only the best ones."""
+    """Cosines of a query vector inside a scope: ``ids`` ascending with their ``scores``. ``exact``: all ids of the scope that
+    have a vector are included, not only the best ones."""
 
     ids: Ids
     scores: Scores
@@ -129,7 +129,7 @@ class Cosines:
 @dataclass(frozen=True, slots=True)
 class HitRecord:
     """What an answer shows of a node. ``abstract``: L0, or a message's own text; ``overview``: L1; ``quotes``: the
-    messages a memory was made from, ``quoted`` their node ids in the same order (0 = gone)."""
+    messages a memory was derived from; ``quoted``: their node ids in the same order (0 = deleted)."""
 
     node_id: int
     uri: Uri
@@ -146,56 +146,66 @@ class HitRecord:
 
 
 class Lexicon(Protocol):
-    """Full-text search over terms made by ``rules/tokens``."""
+    """Full-text search over the terms of ``rules/tokens``."""
 
     async def match(self, scope: SearchScope, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
-        """Terms found in more than 5% of the owners' chunks are not used to find, only to count in what the others found
-        (all common: the two rarest find). ``phrase``: the query's terms in order, () = do not look for a phrase."""
+        """Return the postings of ``terms`` in scope.
+
+        A term in more than 5% of the partitions' chunks selects no candidates; it only scores those of other terms. If
+        all terms are that common, the two rarest select. ``phrase``: the query's terms in order, () = no phrase search.
+        """
         ...
 
 
 class VectorIndex(Protocol):
-    """Stored vectors of some owners and one model, at least as new as when it was asked for."""
+    """Stored vectors of some partitions and one model, at least as new as the call that returned it."""
 
     async def search(self, scope: SearchScope, vector: Scores, *, hits_max: int) -> DenseMatches:
-        """``scope``: of the same owners; ``vector``: float32, unit length. Up to 20,000 chunks of an owner: exact over all;
-        beyond: the best ``hits_max``, rescored exactly. Chunks without a vector of this model are simply absent. Raises
-        ``Busy``."""
+        """Return the nearest chunks of ``scope``, which covers the same partitions. ``vector``: float32, unit length.
+
+        Exact over all chunks up to 20,000 a partition; beyond, the best ``hits_max`` of an approximate index, rescored
+        exactly. Chunks without a vector of this model are absent. Raises ``Busy``.
+        """
         ...
 
     async def cosines(self, vector: Scores, ids: Ids) -> Cosines:
-        """Exact cosines of these chunks (ascending ids). Raises ``Busy``."""
+        """Return exact cosines of these chunks (ascending ids). Raises ``Busy``."""
         ...
 
 
 class Vectors(Protocol):
-    """Nearest neighbours among stored vectors."""
+    """Nearest-neighbour search over stored vectors."""
 
     async def refresh(self, partition_ids: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> VectorIndex:
-        """Vectors of these owners, brought up to the store's end: looking into them waits for the disk no more.
-        ``linger_s``: so long it may wait for others who ask the same. Raises ``Busy``."""
+        """Load the new vectors of these partitions and return an index over all of them, which needs no disk access.
+
+        ``linger_s``: how long the call may wait to be batched with others. Raises ``Busy``.
+        """
         ...
 
     async def serving_model(self, partition_ids: Sequence[int] = ()) -> str:
-        """Fingerprint of the model to search these owners' chunks with: the wanted one once all they had when it was first
-        wanted have had its vectors, the one before until then ("" = none was ever wanted). A chunk that is new since then
-        does not change it back. No ``partition_ids``: all of the store's."""
+        """Return the fingerprint of the model whose vectors are searched in these partitions ("" = no model was ever set).
+
+        It is the configured model once the backfill is complete, i.e. all chunks that existed when it was configured have
+        its vectors; until then it is the previous one. Later chunks do not change it back. No ``partition_ids``: the whole
+        store.
+        """
         ...
 
 
 class Catalog(Protocol):
-    """What is in the index and who may find it, kept in memory and brought up to the log's end at every call."""
+    """What is in the index and who may find it: held in memory, refreshed from the store at every call."""
 
     async def resolve_scope(self, caller: Caller, query: Query, *, linger_s: float = 0.0) -> SearchScope:
-        """Resolve a query's targets, types, levels, tags and times. ``linger_s``: so long it may wait for
-        others who ask too. Raises ``NotFound``/``Denied``/``Invalid`` for targets."""
+        """Resolve a query's targets, types, levels, tags and times. ``linger_s``: how long the call may wait to be batched
+        with others. Raises ``NotFound``, ``Denied`` or ``Invalid`` for targets."""
         ...
 
     async def table(self, scope: SearchScope, ids: Ids | None = None, *, around: int = 0) -> ChunkTable:
-        """Columns for these ids (None: the whole scope) and the ``around`` chunks before and after each in its group; the
-        last line of defence: ids outside the scope are left out."""
+        """Return columns for these ids (None: the whole scope) and for up to ``around`` chunks before and after each in its
+        group. Ids outside the scope are left out, whatever the caller passes."""
         ...
 
     async def hydrate(self, scope: SearchScope, nodes: Sequence[int]) -> list[HitRecord]:
-        """Addresses and texts of these nodes, in order; what has gone meanwhile is left out."""
+        """Return addresses and texts of these nodes, in order. Nodes deleted since the search are left out."""
         ...

@@ -1,4 +1,4 @@
-"""A second look at the best candidates."""
+"""The reranker port: scores the best candidates against the query."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Reranker(Protocol):
     name: str
 
     async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
-        """One relevance in 0..1 per text, in order. Raises ``Busy`` and ``Upstream``."""
+        """Return one relevance in 0..1 per text, in order. Raises ``Busy`` and ``Upstream``."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Release connections."""
         ...

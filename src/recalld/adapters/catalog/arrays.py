@@ -1,4 +1,4 @@
-"""Append-only columns and walks up a tree of row numbers."""
+"""Append-only columns, lookups by sorted id, and flag propagation in a tree of row numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_BITS = np.zeros(0, np.uint8)
 
 
 class Columns:
-    """Named columns of equal length that grow by doubling. A view of a column stays as long as it was when it was taken."""
+    """Named columns of equal length that grow by doubling. A view of a column keeps its length."""
 
     def __init__(self, kinds: Mapping[str, type | str]) -> None:
         self._data: dict[str, Column] = {name: np.zeros(64, kind) for name, kind in kinds.items()}
@@ -24,17 +24,17 @@ class Columns:
         return self._data[name][: self.rows]
 
     def views(self) -> dict[str, Column]:
-        """All columns as they stand: later rows are not in them."""
+        """Return views of all columns, without later rows."""
         return {name: self[name] for name in self._data}
 
     def where(self, keep: NDArray[np.bool_]) -> Columns:
-        """Some of the rows, in columns of their own."""
+        """Return a copy of the selected rows."""
         some = Columns({name: column.dtype.str for name, column in self._data.items()})
         some.extend({name: self[name][keep] for name in self._data})
         return some
 
     def extend(self, values: Mapping[str, Column]) -> None:
-        """Append rows; a column that is not given gets zeros."""
+        """Append rows. A missing column is filled with zeros."""
         more = len(next(iter(values.values())))
         need = self.rows + more
         for name, column in self._data.items():
@@ -47,7 +47,7 @@ class Columns:
 
 
 def row_of(sorted_ids: Ids, wanted: Ids) -> NDArray[np.int32]:
-    """Row of each wanted id in ascending ``sorted_ids``, -1 where it is not there."""
+    """Return the row of each wanted id in ascending ``sorted_ids``, -1 if it is missing."""
     if len(sorted_ids) == 0:
         return np.full(len(wanted), -1, np.int32)
     at = np.searchsorted(sorted_ids, wanted)
@@ -58,8 +58,10 @@ def row_of(sorted_ids: Ids, wanted: Ids) -> NDArray[np.int32]:
 def propagate_flags(
     own: NDArray[np.uint8], parents: NDArray[np.int32], above: NDArray[np.uint8] = NO_BITS
 ) -> NDArray[np.uint8]:
-    """Bits of each row OR'ed with those of all its ancestors (parent -1 = none), by pointer jumping: the number of
-    rounds is the logarithm of the depth. ``above``: of the rows before these, which have inherited theirs."""
+    """Return the flags of each row OR'ed with those of all its ancestors (parent -1 = none).
+
+    Pointer jumping takes log(depth) rounds. ``above``: the propagated flags of the rows before these.
+    """
     flags = np.append(own, np.uint8(0))
     jump = np.append(parents - len(above), np.int32(-1))
     if len(above):

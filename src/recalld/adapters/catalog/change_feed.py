@@ -1,4 +1,4 @@
-"""What the catalog reads from the store: numbers packed by SQLite itself, so that no Python loop meets a row."""
+"""Changes the catalog reads from the store. SQLite packs the numbers, so that no Python code loops over rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recalld.adapters.sqlite.database.sql import fetch_one
 from .arrays import Column, Ids
 
 PAGE_ROWS = 2_000
-"""Parsing a page holds the interpreter: a few milliseconds at most."""
+"""Parsing a page holds the GIL for a few milliseconds at most."""
 FLAGGED_NAMES = ("memories", "skills")
 
 NODE_COLUMNS = ("id", "parent", "kind", "gone", "version", "kept", "seq", "created", "updated")
@@ -25,7 +25,7 @@ def _packed(names: Sequence[str]) -> str:
     return "group_concat(" + " || ',' || ".join(f'"{name}"' for name in names) + ")"
 
 
-# One statement a page, and one row out of it: each crossing into SQLite gives the interpreter up and waits for it again.
+# One statement and one row a page: each call into SQLite releases and re-acquires the GIL.
 _PARTITIONS = """
 SELECT json_group_array(json_array(o.account, o.user, o.id, o.epoch,
   (SELECT coalesce(max(seq), 0) FROM node WHERE owner = o.id), (SELECT coalesce(max(id), 0) FROM chunk WHERE owner = o.id),
@@ -52,8 +52,8 @@ SELECT (SELECT {_packed(CHUNK_COLUMNS)} FROM page),
 
 @dataclass(frozen=True, slots=True)
 class PartitionRow:
-    """An index space and how far the store has come in it: ``seq`` of its last changed nodes, the last ``node`` of that seq
-    (a move gives all its nodes one), ``chunk`` id."""
+    """A partition and the store's position in it: ``seq`` of its last changed nodes, the last ``node`` with that seq (all
+    nodes of a move share one), and the last ``chunk`` id."""
 
     id: int
     epoch: int
@@ -64,18 +64,21 @@ class PartitionRow:
 
 @dataclass(frozen=True, slots=True)
 class NodePage:
-    """Changed nodes: numeric columns, and per id what only few have (names that matter, tags, talk files' names)."""
+    """Changed nodes: numeric columns, and sparse values by id (flagged names, tags, names of turn files).
+
+    ``live_chunks``: (node, chunk) pairs of the nodes that list their chunks.
+    """
 
     columns: dict[str, Column]
     named: dict[str, Column]
     tags: dict[int, str]
     turn_names: dict[int, str]
-    there: Ids
+    live_chunks: Ids
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkPage:
-    """New chunks: numeric columns, and the ids each speaker said. ``cut``: all of one node, whose next ones follow."""
+    """New chunks: numeric columns, and the chunk ids of each speaker. ``cut``: all are of one node, which has more."""
 
     columns: dict[str, Column]
     speakers: dict[str, Column]
@@ -83,15 +86,15 @@ class ChunkPage:
 
 
 def partitions_of(c: apsw.Connection, users: Sequence[tuple[str, str]]) -> dict[tuple[str, str], PartitionRow]:
-    """The index spaces of (account, user), user "" for what the account shares; who has none is left out."""
+    """Return the partitions of (account, user), user "" for the account's shared one. Missing partitions are left out."""
     found = orjson.loads(fetch_one(c, _PARTITIONS, (orjson.dumps(users).decode(),))[0])
     return {(account, user): PartitionRow(*row) for account, user, *row in found}
 
 
 def nodes_after(c: apsw.Connection, partition_id: int, seq: int, node: int) -> NodePage | None:
-    """The next page of nodes in order of (seq, id) after this place; None at the end."""
+    """Return the next page of nodes in order of (seq, id); None at the end."""
     at = {"owner": partition_id, "seq": seq, "id": node, "most": PAGE_ROWS}
-    packed, named, tags, turn_names, there = fetch_one(c, _NODE_PAGE, at)
+    packed, named, tags, turn_names, live_chunks = fetch_one(c, _NODE_PAGE, at)
     if packed is None:
         return None
     return NodePage(
@@ -99,26 +102,26 @@ def nodes_after(c: apsw.Connection, partition_id: int, seq: int, node: int) -> N
         _ids_by_text(named),
         {int(id_): text for id_, text in orjson.loads(tags)},
         {int(id_): text for id_, text in orjson.loads(turn_names)},
-        np.fromstring(there or "", dtype=np.int64, sep=",").reshape(-1, 2),
+        np.fromstring(live_chunks or "", dtype=np.int64, sep=",").reshape(-1, 2),
     )
 
 
 def chunks_after(c: apsw.Connection, partition_id: int, chunk: int) -> ChunkPage | None:
-    """The next page of chunks with larger ids; None at the end."""
-    packed, said = fetch_one(c, _CHUNK_PAGE, {"owner": partition_id, "id": chunk, "most": PAGE_ROWS})
+    """Return the next page of chunks with larger ids; None at the end."""
+    packed, speakers = fetch_one(c, _CHUNK_PAGE, {"owner": partition_id, "id": chunk, "most": PAGE_ROWS})
     if packed is None:
         return None
     columns = _numbers(packed, CHUNK_COLUMNS)
     node = columns["node"]
     full = len(node) == PAGE_ROWS
     if full and node[0] != node[-1]:
-        whole = int(np.flatnonzero(node != node[-1])[-1]) + 1  # a node's chunks stay together
+        whole = int(np.flatnonzero(node != node[-1])[-1]) + 1  # never split a node's chunks
         columns = {name: column[:whole] for name, column in columns.items()}
-    return ChunkPage(columns, _ids_by_text(said), cut=full and bool(node[0] == node[-1]))
+    return ChunkPage(columns, _ids_by_text(speakers), cut=full and bool(node[0] == node[-1]))
 
 
 def existing_nodes(c: apsw.Connection, nodes: Sequence[int]) -> Column:
-    """Which of these nodes have a row yet: removed ones keep theirs until they are purged."""
+    """Return which of these nodes still have a row: a removed node keeps it until it is purged."""
     (packed,) = fetch_one(
         c,
         "SELECT group_concat(n.id) FROM json_each(?) w JOIN node n ON n.id = w.value",
@@ -128,7 +131,7 @@ def existing_nodes(c: apsw.Connection, nodes: Sequence[int]) -> Column:
 
 
 def anchored_parents(c: apsw.Connection, parents: Sequence[int]) -> dict[int, bool]:
-    """For directories outside an owner's own rows: whether their chain of parents is whole up to the root."""
+    """Return, for directories outside a partition, whether their chain of parents is alive up to the root."""
     found: dict[int, bool] = {}
     for start in parents:
         chain = c.execute(
@@ -142,8 +145,8 @@ def anchored_parents(c: apsw.Connection, parents: Sequence[int]) -> dict[int, bo
 
 
 def _numbers(packed: str, names: Sequence[str]) -> dict[str, Column]:
-    # float64 holds every integer below 2**53 exactly, and epoch seconds to the microsecond. Not numpy's own parser, which
-    # takes the interpreter anew for each number.
+    # float64 holds every integer below 2**53 exactly, and epoch seconds to the microsecond. numpy's own parser would take
+    # the GIL for each number.
     values = np.array(orjson.loads(f"[{packed}]"), np.float64).reshape(-1, len(names))
     return {name: values[:, k] for k, name in enumerate(names)}
 

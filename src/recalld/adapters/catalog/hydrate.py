@@ -1,4 +1,4 @@
-"""Addresses and texts of found nodes, in one read."""
+"""Reads the addresses and texts of hits, in one statement."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from recalld.rules.recall_markup import strip_recalled
 
 MESSAGE_CHARS_MAX = 2_000
 QUOTING_CHARS_MAX = 65_536
-"""So much is read of a message that quotes what was recalled, to come to its own words."""
+"""Characters read of a message that contains recalled blocks, to get past them to its own text."""
 _KIND_MESSAGE = 2
-# One statement and one row for all: each crossing into SQLite gives the interpreter up and waits for it again.
+# One statement and one row for all nodes: each call into SQLite releases and re-acquires the GIL.
 _HIT_RECORDS = """
 WITH RECURSIVE wanted(id) AS (SELECT value FROM json_each(?1)),
 up(start, parent, name, gone, depth) AS (
@@ -32,7 +32,7 @@ SELECT (SELECT json_group_array(json_array(start, parent, name, gone) ORDER BY s
 
 
 def hydrate(c: apsw.Connection, nodes: Sequence[int]) -> list[HitRecord]:
-    """In the order given; nodes that are gone, or below something gone, are left out."""
+    """Return records in the order of ``nodes``. Deleted nodes, and nodes below a deleted one, are left out."""
     wanted = orjson.dumps(list(dict.fromkeys(nodes))).decode()
     above, rows = fetch_one(c, _HIT_RECORDS, (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX))
     account, paths = _paths(orjson.loads(above))
@@ -65,7 +65,7 @@ def hydrate(c: apsw.Connection, nodes: Sequence[int]) -> list[HitRecord]:
 
 
 def _paths(above: Sequence[Any]) -> tuple[str, dict[int, Uri]]:
-    """The account they lie in, and addresses of living nodes, from the chain of names above each."""
+    """Return the account of the nodes, and the address of each live one, from the chain of names above it."""
     account = ""
     names: dict[int, list[str]] = {}
     whole: dict[int, Uri] = {}

@@ -1,4 +1,4 @@
-"""One owner's index space in memory: its tree as numbers, its chunks as columns."""
+"""One partition of the index in memory: its tree as numbers, its chunks as columns."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ DEAD, MEMORIES, SKILLS, MARK = 1, 2, 4, 128
 _FLAGS_BY_NAME = {"memories": MEMORIES, "skills": SKILLS}
 _DIGITS = re.compile(r"\d+")
 SPARE_ROWS = 1_000
-"""So few rows are not worth looking at."""
+"""Below this number of rows, dead ones are not looked for."""
 _FOLDER_GROUP_OFFSET = 1 << 40
-"""Groups made here (a folder of turns) are kept apart from node ids by this offset."""
+"""Added to the node id of a folder of turns, so that its group differs from all node ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """A space's chunks at one moment: columns of one length, and speakers by number. Other threads may read them while the
-    space goes on growing; what is put right afterwards (who is gone, which folder's turn follows which) shows in them."""
+    """A view of a partition's chunks: columns of one length, and speakers by number. Other threads may read it while the
+    partition grows; later corrections (deletions, turn order) are visible through existing views."""
 
     columns: Mapping[str, Column]
     speakers: tuple[str, ...]
@@ -65,25 +65,25 @@ class PartitionIndex:
     _linked_stamp: int = -1
     _computed_stamp: int = 0
     _computed: tuple[int, int] = (0, 0)
-    """Rows of nodes and of chunks that were settled and still are."""
+    """Rows of nodes and of chunks whose derived values are up to date."""
     _unfinished: tuple[int, int, int] = (-1, 0, 0)
-    """The node whose chunks go on behind the last page, its version, and the first of these chunks."""
+    """The node whose chunks continue after the last page, its version, and the first of these chunks."""
     _checked_rows: int = 0
-    """Rows held when it was last looked which of them are of use."""
+    """Number of rows at the last search for dead ones."""
 
     @property
     def rows(self) -> int:
-        """Rows held, for the memory budget."""
+        """Number of rows, for the memory budget."""
         return self.nodes.rows + self.chunks.rows
 
     @property
     def is_current(self) -> bool:
-        """False from a change on until it has been worked out what it means."""
+        """False after a change, until ``recompute`` has run."""
         return self._computed_stamp == self.stamp
 
     # ------------------------------------------------------------------ nodes
     def apply_nodes(self, page: NodePage) -> None:
-        """Add and change nodes. Parents may come after their children: ``recompute`` puts the tree together."""
+        """Add and update nodes. Parents may come after their children; ``recompute`` links them."""
         columns = page.columns
         ids = columns["id"].astype(np.int64)
         own = np.where(columns["gone"] > 0, DEAD, 0).astype(np.uint8)
@@ -99,11 +99,11 @@ class PartitionIndex:
         for node in ids[old].tolist():
             self.tags.pop(node, None)
             self.turn_names.pop(node, None)
-        if len(kept := ids[columns["kept"] > 0]):
-            # Of these the chunks that are there stand for what they hold, whatever version they came with.
-            self.chunks["gone"][np.isin(self.chunks["node"], kept) & ~np.isin(self.chunks["id"], page.there[:, 1])] = (
-                True
-            )
+        if len(listed := ids[columns["kept"] > 0]):
+            # Their chunks stay current whatever their version; only listed ones are alive.
+            self.chunks["gone"][
+                np.isin(self.chunks["node"], listed) & ~np.isin(self.chunks["id"], page.live_chunks[:, 1])
+            ] = True
         self.tags.update((node, frozenset(json.loads(text))) for node, text in page.tags.items())
         self.turn_names.update(page.turn_names)
         if len(new):
@@ -116,7 +116,7 @@ class PartitionIndex:
         self.stamp += 1
 
     def _merge_nodes(self, columns: dict[str, NDArray[np.float64]], ids: Ids, own: NDArray[np.uint8], new: Ids) -> None:
-        # A page read in order of change can bring a smaller id after a larger one: sort once more.
+        # A page in order of change may contain a smaller id than a known one: sort again.
         names = ("id", "parent", "kind", "gone", "version", "kept", "created", "updated", "own")
         fresh = {**{k: columns[k][new] for k in names if k in columns}, "id": ids[new], "own": own[new]}
         whole = {k: np.concatenate([self.nodes[k], fresh[k]]) for k in names}
@@ -126,7 +126,7 @@ class PartitionIndex:
         self.nodes.extend({k: v[order] for k, v in whole.items()})
 
     def outside_parents(self) -> list[int]:
-        """Parents of this space's nodes that belong to no row here: the places where it hangs in the account's tree."""
+        """Return parents that have no row here: where the partition is attached to the account's tree."""
         ids, parent, at = self.nodes["id"], self.nodes["parent"], self.nodes["parent_row"]
         known = self._computed[0]
         if np.isin(parent[:known][at[:known] < 0], ids[known:]).any():  # a parent that came after its child
@@ -135,30 +135,33 @@ class PartitionIndex:
         return [int(p) for p in np.unique(parent[known:][at[known:] < 0]) if int(p) not in self.anchored]
 
     def recompute(self, anchored: dict[int, bool]) -> None:
-        """Work out who is reachable and what lies below memories and skills."""
+        """Derive which nodes and chunks are alive, and which are below memories and skills. ``anchored``: outside parents, and
+        whether they are alive."""
         self.anchored.update(anchored)
-        known, knew = self._computed
+        known, known_chunks = self._computed
         own, parent_row, bits = self.nodes["own"][known:].copy(), self.nodes["parent_row"][known:], self.nodes["bits"]
         top = np.flatnonzero(parent_row < 0)
         cut = [p for p, alive in self.anchored.items() if not alive]
         own[top[np.isin(self.nodes["parent"][known:][top], cut)]] |= DEAD
         bits[known:] = propagate_flags(own, parent_row, bits[:known])
         node_row = self.chunks["node_row"]
-        if (node_row[:knew] < 0).any():  # a node that came after its chunks
-            knew = 0
-        node_row[knew:] = row_of(self.nodes["id"], self.chunks["node"][knew:])
-        self.alive = np.concatenate([self.alive[:knew] & ~self.chunks["gone"][:knew], self._alive(knew)])
+        if (node_row[:known_chunks] < 0).any():  # a node that came after its chunks
+            known_chunks = 0
+        node_row[known_chunks:] = row_of(self.nodes["id"], self.chunks["node"][known_chunks:])
+        self.alive = np.concatenate(
+            [self.alive[:known_chunks] & ~self.chunks["gone"][:known_chunks], self._alive(known_chunks)]
+        )
         self.live_ids = self.chunks["id"][self.alive]
         self._computed, self._computed_stamp = (self.nodes.rows, self.chunks.rows), self.stamp
 
     # ----------------------------------------------------------------- chunks
-    def now(self) -> Chunks:
-        """Its chunks as they stand, for other threads."""
+    def view(self) -> Chunks:
+        """Return a view of the chunks for other threads."""
         return Chunks(self.chunks.views(), tuple(self.speakers))
 
     def apply_chunks(self, page: ChunkPage) -> None:
-        """Add chunks. A node's chunks of one level come in one commit: older ones of that level are gone, but for nodes whose
-        pages say which are there."""
+        """Add chunks. One commit brings all chunks of a node's level, so older ones of that level are dead, except for nodes
+        whose pages list the live ones."""
         columns = page.columns
         ids, nodes = columns["id"].astype(np.int64), columns["node"].astype(np.int64)
         if self.chunks.rows and nodes.min() <= self.chunks["node"].max():
@@ -180,13 +183,13 @@ class PartitionIndex:
         self.stamp += 1
 
     def _continues(self, page: ChunkPage) -> bool:
-        """True if a page begins in the middle of a node's chunks."""
+        """Return True if a page starts in the middle of a node's chunks."""
         return (int(page.columns["node"][0]), int(page.columns["version"][0])) == self._unfinished[:2]
 
     # ------------------------------------------------------------------- size
     @property
     def is_mostly_dead(self) -> bool:
-        """True when more is held that has gone than that lives. Asked of a settled space; True once for each doubling."""
+        """True if most rows are dead. Requires a current index; checked once per doubling of the rows."""
         if self.rows < 2 * self._checked_rows + SPARE_ROWS:
             return False
         self._checked_rows = self.rows
@@ -194,12 +197,11 @@ class PartitionIndex:
 
     @property
     def dead_nodes(self) -> Ids:
-        """Ids of nodes that are not reachable any more."""
+        """Ids of nodes that are no longer reachable."""
         return np.asarray(self.nodes["id"][(self.nodes["bits"] & DEAD) > 0])
 
     def compact(self, unpurged: Ids) -> None:
-        """Let go of chunks that others stand for now, and of dead nodes but for ``unpurged`` ones, with their chunks. Has to be
-        settled again."""
+        """Drop replaced chunks, and dead nodes except ``unpurged`` ones, with their chunks. Call ``recompute`` afterwards."""
         nodes, chunks = self.nodes, self.chunks
         keep = ((nodes["bits"] & DEAD) == 0) | np.isin(nodes["id"], unpurged)
         at = chunks["node_row"]
@@ -216,7 +218,7 @@ class PartitionIndex:
         self.stamp += 1
 
     def _alive(self, start: int) -> NDArray[np.bool_]:
-        """Of the chunks from this row on."""
+        """Return which chunks are alive, from this row on."""
         at = self.chunks["node_row"][start:]
         if self.nodes.rows == 0:
             return np.zeros(len(at), np.bool_)
@@ -225,12 +227,12 @@ class PartitionIndex:
         return np.asarray(reachable & (current | (self.chunks["level"][start:] < 2)), np.bool_)
 
     def below(self, tops: Ids) -> NDArray[np.bool_]:
-        """Per node: is it one of ``tops`` or under one."""
+        """Return, per node, whether it is one of ``tops`` or below one."""
         own = np.where(np.isin(self.nodes["id"], tops), MARK, 0).astype(np.uint8)
         return np.asarray(propagate_flags(own, self.nodes["parent_row"]) == MARK, np.bool_)
 
     def link_turns(self) -> None:
-        """Folders of turns read like a session: one group per folder, in order of time and natural name."""
+        """Link folders of turns like a session: one group per folder, in order of time and natural name."""
         if not self.turn_names or self._linked_stamp == self.stamp:
             return
         self._linked_stamp = self.stamp

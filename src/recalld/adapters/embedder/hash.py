@@ -1,4 +1,4 @@
-"""Deterministic vectors from words alone: the in-memory twin, stricter than any model."""
+"""Deterministic vectors from hashed words, for tests; stricter than any model."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class HashEmbedder:
         return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9), np.float32)
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
 
 def _direction(term: str, width: int) -> NDArray[np.float32]:

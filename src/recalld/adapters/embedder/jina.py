@@ -1,4 +1,4 @@
-"""Jina's embedding interface: what a text is for is told by a task."""
+"""Jina's embedding API: a task names the purpose of a text."""
 
 from __future__ import annotations
 

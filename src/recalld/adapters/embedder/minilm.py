@@ -47,7 +47,7 @@ class MinilmEmbedder:
     def __init__(self, settings: MinilmSettings) -> None:
         self._settings = settings
         self.fingerprint = f"minilm-l6-int8/{WEIGHTS_SHA256[:16]}/mean-{settings.tokens_max}/unit"
-        # One strand: the model uses its own threads, and two calls would only slow each other down.
+        # One thread: the model uses its own threads, and two calls would only slow each other down.
         self._pool = Pool("embedder-minilm", running_max=1, waiting_max=16)
         self._loaded: tuple[Any, Any] | None = None
 
@@ -58,7 +58,7 @@ class MinilmEmbedder:
         return await self._pool.run(self._embed, list(texts))
 
     async def close(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
         self._pool.close()
         self._loaded = None
 

@@ -1,4 +1,4 @@
-"""No model: recall is lexical by choice."""
+"""No embedding model: search is lexical only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embedding models behind HTTP: what they have in common. Each vendor's shape is a file of its own beside this one."""
+"""Common code of embedding models behind HTTP. Each vendor's shape has a file of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recalld.rules.budget import batches, cut
 
 
 class RemoteSettings(BaseModel):
-    """What every embedder behind HTTP can be told. ``prefix_*`` go before each text where the model wants that."""
+    """Settings of every embedder behind HTTP. ``prefix_*``: put before each text, for models that need it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,48 +36,48 @@ class RemoteSettings(BaseModel):
 
 
 class Shape(Protocol):
-    """How one vendor writes requests and answers, and what it is when nobody says more."""
+    """How one vendor formats requests and responses, and its defaults."""
 
     @property
     def kind(self) -> str:
-        """The word users write for it."""
+        """Its name in the configuration."""
         ...
 
     @property
     def base_url(self) -> str:
-        """Where its own service is."""
+        """URL of the vendor's service."""
         ...
 
     @property
     def model(self) -> str:
-        """The model taken when none is named."""
+        """The default model."""
         ...
 
     @property
     def widths(self) -> Mapping[str, int]:
-        """Dimensions of the models that are known."""
+        """Dimensions of known models."""
         ...
 
     def headers(self, api_key: str) -> dict[str, str]:
-        """How the key travels."""
+        """Return the headers that carry the key."""
         ...
 
     def request(self, settings: RemoteSettings, model: str, texts: Sequence[str], query: bool) -> tuple[str, Any]:
-        """Path and body of one call."""
+        """Return path and body of one call."""
         ...
 
     def vectors(self, answer: Any) -> Sequence[Any]:
-        """One row of numbers (or base64 of little-endian float32) per text, in order. Raises ``KeyError``, ``TypeError`` or
-        ``ValueError`` for an answer of another shape."""
+        """Return one row of numbers (or base64 of little-endian float32) per text, in order. Raises ``KeyError``,
+        ``TypeError`` or ``ValueError`` for a response of another shape."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ListShape:
-    """The usual shape: one list of texts in, one row for each out.
+    """The usual shape: one list of texts in, one row a text out.
 
     ``texts``: the field they go into; ``dimensions``: the field of the width, "" = not sent; ``purpose``: field and words for
-    questions and for documents; ``always``: what every request says; ``rows``: the vectors of an answer.
+    queries and for documents; ``always``: fields of every request; ``rows``: the vectors of a response.
     """
 
     kind: str
@@ -128,8 +128,8 @@ class RemoteEmbedder:
         self.batch_max = settings.batch_max
         self.floor, self.ceiling = settings.floor, settings.ceiling
         # Not the address: the same model at another address gives the same vectors.
-        told = f"{settings.prefix_query}|{settings.prefix_document}|{settings.tokens_max}"
-        self.fingerprint = f"{shape.kind}/{self._model}/{width}/{told}/unit"
+        options = f"{settings.prefix_query}|{settings.prefix_document}|{settings.tokens_max}"
+        self.fingerprint = f"{shape.kind}/{self._model}/{width}/{options}/unit"
         self._api = JsonApi(f"embedder {self.name}", url, shape.headers(settings.api_key.get_secret_value()))
 
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
@@ -169,5 +169,5 @@ def _numbers(row: Any) -> Any:
 
 
 def by_index(rows: Any) -> Sequence[Any]:
-    """Vectors out of rows that each say whose it is: they may come in any order."""
+    """Return vectors in order of the rows' ``index`` fields, which may come in any order."""
     return [row["embedding"] for row in sorted(rows, key=lambda row: int(row["index"]))]

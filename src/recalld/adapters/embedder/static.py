@@ -31,7 +31,7 @@ class StaticSettings:
 
 
 class StaticEmbedder:
-    """The package wordllama carries the weights; its own loader, which may reach for the network, is never used."""
+    """The package wordllama carries the weights. Its own loader, which may use the network, is never used."""
 
     name = "static"
     width = WIDTH
@@ -53,7 +53,7 @@ class StaticEmbedder:
         return await self._pool.run(self._embed, [t[: self._settings.text_chars_max] for t in texts])
 
     async def close(self) -> None:
-        """Let go of the table."""
+        """Release the table."""
         self._pool.close()
         self._loaded = None
 
@@ -70,8 +70,7 @@ class StaticEmbedder:
 
 
 def _load() -> tuple[NDArray[np.float16], Any]:
-    """The table, read from its file as it is needed, and its tokenizer. Raises ``Upstream`` when the package's files are
-    not what we know."""
+    """Return the memory-mapped table and its tokenizer. Raises ``Upstream`` if the package's files have other checksums."""
     # Heavy: loaded when the first text arrives.
     from tokenizers import Tokenizer
 
@@ -95,8 +94,7 @@ def _load() -> tuple[NDArray[np.float16], Any]:
 
 
 def _table(path: Path) -> NDArray[np.float16]:
-    """The one tensor of a safetensors file (length of the header, header as JSON, data), mapped: only the rows of words
-    that were met take memory."""
+    """Map the one tensor of a safetensors file (header length, header as JSON, data). Only rows that are read take memory."""
     with path.open("rb") as file:
         start = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(start))

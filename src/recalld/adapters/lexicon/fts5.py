@@ -1,4 +1,4 @@
-"""Full text on FTS5: postings come out packed by SQLite, so that no Python loop meets a row."""
+"""Full-text search on FTS5. SQLite returns packed posting lists, so that no Python code loops over rows."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .posting_list import EMPTY, PostingCache, PostingList
 
 T = TypeVar("T")
 SELECTIVE_TERMS_MAX = 12
-"""How many of a query's rarest terms may find."""
+"""How many of a query's rarest terms may select candidates."""
 COMMON_SHARE = 0.05
 COMMON_POSTINGS_MIN = 1_500
-"""A term that stands in fewer places than this always finds, however small the owner's space."""
+"""A term with fewer postings than this always selects candidates, however small the partition."""
 RESCORING_MAX = 3
 PHRASE_TERMS = (3, 32)
 FALLBACK_TERMS = 2
-"""If all terms are common, so many of the rarest find, by presence alone."""
+"""If all terms are common, this many of the rarest select candidates, without counts."""
 CACHED_POSTINGS_MAX = 1_000_000
 DELTAS_MAX = 64
 _OCCURRENCES = (
@@ -48,7 +48,7 @@ class Reader(Protocol):
 
 
 class Fts5Lexicon:
-    """Postings of rare terms are fetched whole and kept while the owner's space only grows; common ones only rescore."""
+    """Posting lists of rare terms are fetched whole and cached while their partition only grows. Common terms only rescore."""
 
     def __init__(self, store: Reader, *, cached_postings_max: int = CACHED_POSTINGS_MAX) -> None:
         self._store = store
@@ -67,7 +67,7 @@ class Fts5Lexicon:
     ) -> LexicalMatches:
         document_frequency = np.zeros(len(terms), np.float32)
         selective = np.zeros(len(terms), np.bool_)
-        places: list[_Postings] = []
+        parts: list[_Postings] = []
         phrases: list[Ids] = []
         extents = extents_of(c, scope.partition_ids)
         per_partition = self._postings(c, scope.partition_ids, extents, terms)
@@ -102,11 +102,11 @@ class Fts5Lexicon:
             more = _concatenate(
                 [self._rescore(c, partition_id, all_postings, postings, terms, selective_terms, k) for k in rescoring]
             )
-            places += [selected, more.where(_is_member(more.chunk, inside))]
+            parts += [selected, more.where(_is_member(more.chunk, inside))]
             if _may_contain_phrase(frequency[[term in phrase for term in terms]], selective_terms, phrase, selected):
                 ids = _phrase(c, partition_id, phrase)
                 phrases.append(ids[_is_member(ids, inside)])
-        joined = _concatenate(places)
+        joined = _concatenate(parts)
         return LexicalMatches(
             terms=terms,
             term=joined.term,
@@ -120,7 +120,7 @@ class Fts5Lexicon:
         )
 
     def _delta(self, c: apsw.Connection, partition_id: int, extent: Extent) -> PostingDelta:
-        """What came since the owner's postings were fetched; they are carried on beside a new one while that is possible."""
+        """Return the terms added since the partition's lists were fetched. A full delta gets a successor, if that can catch up."""
         delta = self._deltas.get(partition_id)
         if delta is None or not delta.catch_up(c, partition_id, extent):
             delta = PostingDelta(extent.epoch, extent.latest) if delta is None else delta.successor()
@@ -134,7 +134,7 @@ class Fts5Lexicon:
     def _postings(
         self, c: apsw.Connection, partition_ids: Sequence[int], extents: Sequence[Extent], terms: tuple[str, ...]
     ) -> list[list[PostingList]]:
-        """Per owner, where each term stands; what has gone may still be among it."""
+        """Return the posting list of each term per partition; it may include deleted chunks."""
         partitions = [
             (partition_id, extent, self._delta(c, partition_id, extent))
             for partition_id, extent in zip(partition_ids, extents, strict=True)
@@ -151,7 +151,9 @@ class Fts5Lexicon:
         fetched = _fetch(c, [(partition_id, term, _postings_max(extent)) for partition_id, term, extent, _ in missing])
         for (partition_id, term, extent, delta), posting in zip(missing, fetched, strict=True):
             found[partition_id, term] = base = posting.up_to(delta, term)
-            if extent.latest >= delta.base:  # else this transaction began before the tail: others may know more
+            if (
+                extent.latest >= delta.base
+            ):  # else this transaction began before the delta: another thread may have more
                 self._cache.put(partition_id, term, delta, base)
         return [
             [found[partition_id, term].merged(delta, term, extent.latest) for term in terms]
@@ -159,7 +161,7 @@ class Fts5Lexicon:
         ]
 
     def _whole_posting_list(self, c: apsw.Connection, partition_id: int, term: str, wanted: bool) -> PostingList:
-        """Every chunk that holds a common term; how often is not asked."""
+        """Return every chunk that contains a common term, with count 1."""
         if not wanted:
             return EMPTY
         ids = _ids(c, f'"{qualified_term(partition_id, term)}"')
@@ -175,7 +177,7 @@ class Fts5Lexicon:
         selective_terms: list[int],
         k: int,
     ) -> _Postings:
-        """Which of the found chunks also hold a common term; how often is not asked."""
+        """Return which of the candidates also contain a common term, with count 1."""
         if postings[k].chunks is not None:
             return all_postings.where(all_postings.term == k)
         selected = " OR ".join(f'"{qualified_term(partition_id, terms[f])}"' for f in selective_terms)
@@ -184,14 +186,14 @@ class Fts5Lexicon:
 
 
 def _postings_max(extent: Extent) -> int:
-    """A term in more places than this is too common to be fetched."""
+    """Return how many postings a fetched term may have: more make it too common."""
     return int(max(COMMON_POSTINGS_MIN, COMMON_SHARE * extent.chunks * 1.5))
 
 
 def _fetch(c: apsw.Connection, requests: Sequence[tuple[int, str, int]]) -> list[PostingList]:
-    """Postings of (owner, term, places at most). One row for all of them: each step of SQLite gives the interpreter up
-    and waits for it again."""
-    most = max((places for _, _, places in requests), default=0)
+    """Return the posting lists of (partition, term, postings at most), read as one row: each step of SQLite releases and
+    re-acquires the GIL."""
+    most = max((postings_max for _, _, postings_max in requests), default=0)
     all_postings = [
         qualified_term(partition_id, term) for partition_id, term, _ in requests if not is_prefix_term(term)
     ]
@@ -200,50 +202,50 @@ def _fetch(c: apsw.Connection, requests: Sequence[tuple[int, str, int]]) -> list
         if all_postings
         else {}
     )
-    for partition_id, term, places in requests:
+    for partition_id, term, postings_max in requests:
         if is_prefix_term(term):
             first = qualified_term(partition_id, term)
-            packed[first] = fetch_one(c, _PREFIX_OCCURRENCES, (first, first + chr(0x10FFFF), places + 1))[0]
+            packed[first] = fetch_one(c, _PREFIX_OCCURRENCES, (first, first + chr(0x10FFFF), postings_max + 1))[0]
     names = [qualified_term(partition_id, term) for partition_id, term, _ in requests]
-    return [_posting_list(c, name, packed[name], places) for name, (_, _, places) in zip(names, requests, strict=True)]
+    return [_posting_list(c, name, packed[name], most) for name, (_, _, most) in zip(names, requests, strict=True)]
 
 
 def _posting_list(c: apsw.Connection, term: str, packed: str | None, postings_max: int) -> PostingList:
     if packed is None:
         return EMPTY
-    places = np.fromstring(packed, dtype=np.int64, sep=",")
-    if len(places) > postings_max:
+    occurrences = np.fromstring(packed, dtype=np.int64, sep=",")
+    if len(occurrences) > postings_max:
         row = c.execute(_CHUNKS_WITH_TERM, (term,)).fetchone()
         document_frequency = int(row[0]) if row else 0
         return PostingList(document_frequency, None, None, document_frequency)
-    ids, counts = np.unique(places, return_counts=True)
+    ids, counts = np.unique(occurrences, return_counts=True)
     return PostingList(len(ids), ids, counts.astype(np.float32), len(ids))
 
 
-def _document_frequency(postings: Sequence[PostingList], live_ids: _Postings) -> Scores:
-    """In how many living chunks each term stands; of common ones: in how many it did when it was last counted."""
-    counted = np.bincount(live_ids.term, minlength=len(postings)).astype(np.float32)
+def _document_frequency(postings: Sequence[PostingList], live: _Postings) -> Scores:
+    """Return the number of live chunks per term; for a common term, the number at its last count."""
+    counted = np.bincount(live.term, minlength=len(postings)).astype(np.float32)
     return np.where([p.chunks is None for p in postings], [p.document_frequency for p in postings], counted).astype(
         np.float32
     )
 
 
 def _selective_terms(postings: Sequence[PostingList], document_frequency: Scores) -> list[int]:
-    """Terms that find: the rarest of those fetched."""
+    """Return the numbers of the rarest fetched terms, which select candidates."""
     fetched = [k for k, p in enumerate(postings) if p.chunks is not None and document_frequency[k]]
     return sorted(fetched, key=lambda k: (document_frequency[k], k))[:SELECTIVE_TERMS_MAX]
 
 
 class _Postings(NamedTuple):
-    """Postings side by side, sorted by chunk within a term: term number, chunk, how often. Kept together because numpy
-    gives the interpreter up at every look, and one look at all costs less than one at each."""
+    """Postings of several terms in parallel arrays, sorted by chunk within a term: term number, chunk, count. One array call
+    on all of them costs less than one on each, because numpy releases the GIL at every call."""
 
     term: NDArray[np.int32]
     chunk: Ids
     counts: NDArray[np.float32]
 
     def where(self, keep: NDArray[np.bool_]) -> _Postings:
-        """Some of them."""
+        """Return the postings selected by a mask."""
         return _Postings(self.term[keep], self.chunk[keep], self.counts[keep])
 
 
@@ -268,20 +270,20 @@ def _concatenate(parts: Sequence[_Postings]) -> _Postings:
 
 
 def _is_member(ids: Ids, inside: Ids) -> NDArray[np.bool_]:
-    """Which of these are in ascending ``inside``."""
+    """Return which ``ids`` are in ascending ``inside``."""
     if not len(inside) or not len(ids):
         return np.zeros(len(ids), np.bool_)
-    filled: NDArray[np.bool_] = inside[np.minimum(np.searchsorted(inside, ids), len(inside) - 1)] == ids
-    return filled
+    member: NDArray[np.bool_] = inside[np.minimum(np.searchsorted(inside, ids), len(inside) - 1)] == ids
+    return member
 
 
 def _may_contain_phrase(
-    document_frequency: Scores, selective_terms: list[int], phrase: tuple[str, ...], found: _Postings
+    document_frequency: Scores, selective_terms: list[int], phrase: tuple[str, ...], selected: _Postings
 ) -> bool:
-    """Only if some chunk holds every finding term is a phrase worth looking for."""
+    """Return False if no candidate contains every selective term: then there is no phrase to search for."""
     if not PHRASE_TERMS[0] <= len(phrase) <= PHRASE_TERMS[1] or not document_frequency.all() or not selective_terms:
         return False
-    terms_per_chunk = np.unique(found.chunk, return_counts=True)[1]
+    terms_per_chunk = np.unique(selected.chunk, return_counts=True)[1]
     return bool(len(terms_per_chunk)) and int(terms_per_chunk.max()) >= len(selective_terms)
 
 

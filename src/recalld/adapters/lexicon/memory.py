@@ -1,4 +1,4 @@
-"""The lexicon in memory, stricter than the real one: terms and reaches that no index could hold are refused."""
+"""An in-memory lexicon for tests, stricter than the real one: it rejects terms and scopes that no index could hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recalld.ports.index import LexicalMatches, SearchScope
 
 
 class MemoryLexicon:
-    """Chunks as lists of terms, per owner; every term finds."""
+    """Chunks as lists of terms, per partition; every term selects candidates."""
 
     def __init__(self) -> None:
         self._chunks: dict[int, dict[int, tuple[str, ...]]] = {}

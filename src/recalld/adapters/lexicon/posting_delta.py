@@ -1,5 +1,4 @@
-"""What came into one owner's space since its postings were fetched: so that a message recorded does not cost every cached
-posting, which with talk all day would mean having none."""
+"""Terms added since the cached posting lists were read, so that appending a message does not invalidate the whole cache."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from recalld.ports.index import Ids
 
 ROWS_MAX = 500
 TERMS_MAX = 8_000
-"""Of all its chunks together, about 2 MB: a tail that would be longer begins anew."""
+"""Over all chunks of a delta, about 2 MB. A longer delta is started again."""
 _UNSPACED_FROM = "\u0e00"
 _EXTENTS = """
 SELECT json_group_array(json_array(o.id, o.chunks, o.terms, o.epoch,
@@ -32,13 +31,13 @@ NO_COUNTS: NDArray[np.float32] = np.zeros(0, np.float32)
 
 
 def is_prefix_term(term: str) -> bool:
-    """A lone character of a script without spaces stands at the beginning of some bigram wherever it stands."""
+    """Return True for a lone character of a script without spaces: it is the prefix of a bigram wherever it occurs."""
     return len(term) == 1 and term >= _UNSPACED_FROM
 
 
 class Extent(NamedTuple):
-    """How much an owner's space holds: chunks, their terms, its epoch, its largest chunk id, and the ``latest`` that any
-    chunk of the store was given: that one never falls."""
+    """Size of a partition: chunks, their terms, its epoch and its largest chunk id. ``latest``: the largest chunk id ever
+    assigned in the store, which never decreases."""
 
     chunks: int
     terms: int
@@ -48,7 +47,7 @@ class Extent(NamedTuple):
 
 
 def extents_of(c: apsw.Connection, partition_ids: Sequence[int]) -> list[Extent]:
-    """In order, as this read transaction sees them."""
+    """Return the extents in order, as this read transaction sees them."""
     found = {
         partition_id: Extent(*row)
         for partition_id, *row in orjson.loads(fetch_one(c, _EXTENTS, (orjson.dumps(partition_ids).decode(),))[0])
@@ -57,12 +56,13 @@ def extents_of(c: apsw.Connection, partition_ids: Sequence[int]) -> list[Extent]
 
 
 class PostingDelta:
-    """Where each term stands in the chunks that came after ``base``. What has gone since stays in it: whoever asks knows what
-    lives. ``stamp`` names it without keeping it alive; ``previous`` is the one it came after, whole up to ``base``, from which
-    postings that were fetched earlier are carried on.
+    """Postings of the chunks added after ``base``. Deleted chunks stay in it: callers filter by live ids.
 
-    Several readers may bring it up to date at once, each as far as its own transaction sees: what one of them puts in
-    twice is the same, so nothing needs a lock.
+    ``stamp`` identifies the delta without keeping it alive. ``previous`` is the delta before it, complete up to ``base``;
+    lists cached with that one are merged with it.
+
+    Several readers may update a delta at once, each as far as its own transaction sees. Adding a chunk twice has no
+    effect, so no lock is needed.
     """
 
     def __init__(self, epoch: int, base: int, previous: PostingDelta | None = None) -> None:
@@ -76,7 +76,7 @@ class PostingDelta:
         self._counts: dict[str, dict[int, int]] = {}
 
     def catch_up(self, c: apsw.Connection, partition_id: int, extent: Extent) -> bool:
-        """Bring it up to ``extent``. False when that would be too much, or when more than additions happened."""
+        """Add the chunks up to ``extent``. Returns False if they are too many, or if more than additions happened."""
         if extent.epoch != self.epoch:
             return False
         if extent.newest <= self._last:
@@ -94,12 +94,12 @@ class PostingDelta:
         return True
 
     def successor(self) -> PostingDelta:
-        """A new one that goes on where this one stands."""
+        """Return a delta that starts where this one ends."""
         self.previous = None
         return PostingDelta(self.epoch, self._last, previous=self)
 
     def postings_of(self, term: str, newest: int) -> tuple[Ids, NDArray[np.float32]]:
-        """Chunks up to ``newest`` that hold a term, ascending, and how often."""
+        """Return ascending ids of chunks up to ``newest`` that contain a term, and its counts."""
         names = [each for each in list(self._counts) if each.startswith(term)] if is_prefix_term(term) else [term]
         counted = [dict(self._counts[each]) for each in names if each in self._counts]
         if not counted:

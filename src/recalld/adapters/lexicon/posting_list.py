@@ -1,4 +1,4 @@
-"""Where terms stand, and those postings that are kept."""
+"""Posting lists and their cache."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from .posting_delta import NO_COUNTS, NO_IDS, PostingDelta
 
 @dataclass(frozen=True, slots=True)
 class PostingList:
-    """Where a term stands in one owner's chunks, those that have gone since among them. ``chunks`` ascending, None: too common
-    to be fetched whole; ``fetched_frequency``: in how many it stood then."""
+    """Posting list of a term in one partition; may include deleted chunks.
+
+    ``chunks``: ascending ids, None for a term too common to be fetched; ``fetched_frequency``: the document frequency when
+    the list was fetched.
+    """
 
     document_frequency: int
     chunks: Ids | None
@@ -25,7 +28,7 @@ class PostingList:
     fetched_frequency: int
 
     def up_to(self, delta: PostingDelta, term: str) -> PostingList:
-        """What of it was there when the tail began."""
+        """Return the part of the list that is older than ``delta``."""
         if self.chunks is None or self.counts is None:
             return PostingList(
                 max(0, self.document_frequency - len(delta.postings_of(term, _ALL)[0])),
@@ -39,7 +42,7 @@ class PostingList:
         return PostingList(old, self.chunks[:old], self.counts[:old], self.fetched_frequency)
 
     def merged(self, delta: PostingDelta, term: str, newest: int) -> PostingList:
-        """This and what the tail has up to a chunk."""
+        """Return the list with the postings of ``delta`` up to chunk ``newest``."""
         chunks, counts = delta.postings_of(term, newest)
         if not len(chunks):
             return self
@@ -51,15 +54,17 @@ class PostingList:
 
 
 GROWN, GROWN_MIN = 2, 100
-"""A posting that has become so many times as large, and so much larger, is fetched anew: part of it has gone by then."""
+"""A list that has grown by this factor and this number is fetched again: part of it is deleted by then."""
 _ALL = 2**63 - 1
 EMPTY = PostingList(0, NO_IDS, NO_COUNTS, 0)
-"""One for all terms that stand nowhere, which most of those asked for do."""
+"""Shared by all terms without postings: most terms of a query have none."""
 
 
 class PostingCache:
-    """Postings by owner and term, of ``postings_max`` places together; the one fetched longest ago goes first. Threads share
-    it: what it holds is counted by one at a time, or the count would drift away from what is there."""
+    """Posting lists by partition and term, at most ``postings_max`` postings; the list fetched first is evicted first.
+
+    Threads share the cache. Only counting needs the lock: concurrent updates would make the count drift.
+    """
 
     def __init__(self, postings_max: int) -> None:
         self._postings_max = postings_max
@@ -68,21 +73,21 @@ class PostingCache:
         self._postings = 0
 
     def get(self, partition_id: int, term: str, delta: PostingDelta) -> PostingList | None:
-        """What was kept beside this tail, or beside the one it came after and is carried on now."""
+        """Return the list cached with this delta, or the one cached with its predecessor, merged with that one."""
         stamp, posting = self._lists.get((partition_id, term), (None, EMPTY))
         if stamp is delta.stamp:
             return posting
-        before = delta.previous
-        if before is None or stamp is not before.stamp:
+        previous = delta.previous
+        if previous is None or stamp is not previous.stamp:
             return None
-        carried = posting.merged(before, term, delta.base)
-        if carried.document_frequency > GROWN * posting.fetched_frequency + GROWN_MIN:
+        merged = posting.merged(previous, term, delta.base)
+        if merged.document_frequency > GROWN * posting.fetched_frequency + GROWN_MIN:
             return None
-        self.put(partition_id, term, delta, carried)
-        return carried
+        self.put(partition_id, term, delta, merged)
+        return merged
 
     def put(self, partition_id: int, term: str, delta: PostingDelta, posting: PostingList) -> None:
-        """Keep it in place of a former one."""
+        """Cache a list, replacing the former one."""
         with self._lock:
             former = self._lists.get((partition_id, term))
             self._lists[partition_id, term] = (delta.stamp, posting)
@@ -93,5 +98,5 @@ class PostingCache:
 
 
 def _weight(posting: PostingList) -> int:
-    """In places of twelve bytes: what it takes to remember that a term stands nowhere, and more where it stands."""
+    """Return the memory of a cached list, in postings of twelve bytes."""
     return 32 if posting is EMPTY else 80 + (0 if posting.chunks is None else len(posting.chunks))

@@ -1,4 +1,4 @@
-"""Cohere's rerank interface, which many gateways speak as well."""
+"""Cohere's rerank API, which many gateways offer too."""
 
 from __future__ import annotations
 

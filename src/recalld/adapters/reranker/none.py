@@ -1,4 +1,4 @@
-"""No second look: the fused order stands."""
+"""No reranker: the fused order stays."""
 
 from __future__ import annotations
 

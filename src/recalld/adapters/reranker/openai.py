@@ -1,5 +1,5 @@
 """Rerank services called "openai" in an ov.conf: ``base_url`` is the whole endpoint, the request names ``model``, ``query`` and
-``documents``. DashScope's compatible mode, vLLM, SiliconFlow and LiteLLM answer it with Cohere's rows."""
+``documents``. DashScope's compatible mode, vLLM, SiliconFlow and LiteLLM respond with Cohere's rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .remote import RemoteReranker, RerankSettings, RerankShape
 
 
 def _rows(answer: Any) -> Sequence[Any]:
-    """Scored rows below ``results``, below ``data``, or below ``output`` as DashScope's own interface has them."""
+    """Return the scored rows: in ``results``, in ``data``, or in ``output`` for DashScope's native API."""
     inner = answer.get("output", answer)
     found: Sequence[Any] = inner["results"] if "results" in inner else inner["data"]
     return found

@@ -1,4 +1,4 @@
-"""Rerankers behind HTTP: one request of a question and its candidates, one relevance each."""
+"""Rerankers behind HTTP: one request with a query and its candidates, one relevance each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEXTS_MAX = 20
 
 
 class RerankSettings(BaseModel):
-    """What every reranker behind HTTP can be told."""
+    """Settings of every reranker behind HTTP."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,8 +30,8 @@ class RerankSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RerankShape:
-    """How one vendor writes requests and answers. ``path``: below ``base_url``; ``texts``: the field of the candidates;
-    ``rows``: where the answer's rows are; ``score``: their field."""
+    """How one vendor formats requests and responses. ``path``: below ``base_url``; ``texts``: the field of the candidates;
+    ``rows``: the rows of a response; ``score``: their field."""
 
     kind: str
     base_url: str

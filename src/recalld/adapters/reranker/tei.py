@@ -1,4 +1,4 @@
-"""Text Embeddings Inference and what speaks like it: a server of one's own, told where it is by ``base_url``."""
+"""Text Embeddings Inference and compatible self-hosted servers, at ``base_url``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A 4-bit index beside a shelf of exact rows: finds candidates, never scores them."""
+"""A 4-bit index beside the exact vectors: it selects candidates and never scores them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .vector_matrix import rows_of
 
 
 class Approximate:
-    """Holds what a shelf holds; lives in memory and is rebuilt in seconds, so nothing of it needs saving. May be asked by
-    other threads while one adds to it."""
+    """Contains the vectors of a matrix. It lives in memory and is rebuilt in seconds, so nothing is saved. Other threads may
+    search while one appends."""
 
     def __init__(self, width: int) -> None:
         self._index: Any = _open(width)
@@ -23,11 +23,11 @@ class Approximate:
 
     @property
     def bytes(self) -> int:
-        """Memory held, about: four bits a number, and two places an id."""
+        """Approximate memory held: four bits a number, and two entries an id."""
         return len(self._ids) * (self._width // 2 + 16)
 
     def append(self, ids: Ids, vectors: NDArray[np.floating]) -> None:
-        """Add vectors, one a row. One that it has stays as it is: a place to look, scored elsewhere."""
+        """Add vectors, one a row. An id that is already known keeps its old vector, which is good enough to select candidates."""
         _, known = rows_of(self._ids, ids)
         new = ids[~known]
         if len(new):
@@ -36,7 +36,7 @@ class Approximate:
             self._ids = np.union1d(self._ids, new)
 
     def nearest(self, vector: Scores, hits_max: int, allowed: Ids | None) -> Ids:
-        """About the nearest ids, unordered; ``allowed`` (all of them held) narrows them."""
+        """Return approximately the nearest ids, unordered; ``allowed`` (all of them known) restricts them."""
         query = np.ascontiguousarray(vector[None, :], dtype=np.float32)
         k = min(hits_max, len(self._ids) if allowed is None else len(allowed))
         if k == 0:
@@ -49,7 +49,7 @@ class Approximate:
 
 
 def _open(width: int) -> Any:
-    # Loaded when an owner first outgrows exact search.
+    # Loaded when a partition first outgrows exact search.
     from turbovec import IdMapIndex
 
     return IdMapIndex(width, 4)

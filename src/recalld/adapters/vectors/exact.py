@@ -1,4 +1,4 @@
-"""Vector search in memory: exact by numpy up to 20,000 chunks of an owner, beyond by a 4-bit index rescored exactly."""
+"""In-memory vector search: exact up to 20,000 chunks of a partition, beyond by a 4-bit index with exact rescoring."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SELECT json_group_array(json_array(o.id, o.epoch, o.chunks,
 FROM json_each(?1) w JOIN owner o ON o.id = w.value"""
 BYTES_MAX = 2_000_000_000
 OVERFETCH = 3
-"""The index's cost grows with what is asked of it: three times the hits hold 98% of the exact ones."""
+"""Candidates per hit: three times the hits contain 98% of the exact ones, and the index's cost grows with the number."""
 FILTERED_EXACT_MAX = 5_000
 _SERVING = f"""
 SELECT coalesce((SELECT value FROM meta WHERE key = 'wanted_model' AND value <> '' AND json_array_length(?1) > 0
@@ -35,9 +35,9 @@ SELECT coalesce((SELECT value FROM meta WHERE key = 'wanted_model' AND value <> 
   (SELECT value FROM meta WHERE key = 'serving_model'), '')"""
 _LIVE_CHUNKS = "SELECT group_concat(chunk) FROM vector WHERE owner = ? AND model = ?"
 SPARE_ROWS = 1_000
-"""So few vectors are not worth looking at which of them are of use."""
+"""Below this number of vectors, deleted ones are not looked for."""
 PAGES_AT_ONCE = 8
-"""Taken by one call of a reader thread: others want it too."""
+"""Loaded by one call of a reader thread, which other calls share."""
 
 
 class Reader(Protocol):
@@ -50,8 +50,11 @@ class Reader(Protocol):
 
 @dataclass(eq=False, slots=True)
 class _PartitionVectors:
-    """One owner's vectors of one model, with the index beside them once they are many. Others read while one thread takes
-    more, so what they read is shown last: ``index`` holds at least what ``view`` does, ``view`` what ``last`` promises."""
+    """One partition's vectors of one model, with an approximate index once they are many.
+
+    Other threads read while one appends, so fields are published in order: ``index`` contains at least the vectors of
+    ``view``, and ``view`` at least those up to ``last``.
+    """
 
     epoch: int
     matrix: VectorMatrix
@@ -60,7 +63,7 @@ class _PartitionVectors:
     last: int = 0
     last_lookup: tuple[Ids, Ids, Positions, Positions] | None = None
     checked_count: int = 0
-    """Vectors held when it was last looked which of them are of use."""
+    """Number of vectors at the last search for deleted ones."""
 
     @property
     def bytes(self) -> int:
@@ -68,11 +71,11 @@ class _PartitionVectors:
         return self.matrix.bytes + (0 if self.index is None else self.index.bytes)
 
     def is_mostly_deleted(self, chunks: int) -> bool:
-        """True when more is held that has gone than the owner's living ``chunks``."""
+        """Return True if more vectors are deleted than the partition has live ``chunks``."""
         return self.matrix.count > max(2 * chunks, 2 * self.checked_count) + SPARE_ROWS
 
     def without_deleted(self, live_ids: Ids, exact_max: int) -> _PartitionVectors:
-        """Another one without what has gone: searches under way go on with this one."""
+        """Return a copy without deleted vectors. Running searches keep using this one."""
         rows = np.flatnonzero(np.isin(self.view.ids, live_ids))
         fresh = VectorMatrix(self.matrix.width)
         cached = _PartitionVectors(self.epoch, fresh, fresh.view)
@@ -81,7 +84,7 @@ class _PartitionVectors:
         return cached
 
     def append(self, page: VectorPage, exact_max: int) -> None:
-        """Take over the next page."""
+        """Append the next page."""
         self.matrix.append(page.ids, page.data)
         view = self.matrix.view
         if self.index is not None:
@@ -94,8 +97,10 @@ class _PartitionVectors:
         self.last = page.last
 
     def find_rows(self, ids: Ids, wanted: Ids) -> tuple[Positions, Positions]:
-        """Rows in ``ids`` of those of ``wanted`` that are there, and which of ``wanted`` these are; both ascending. Questions
-        about one scope come again and again with the same two arrays, so the last answer is kept with them."""
+        """Return the rows in ``ids`` of those ``wanted`` that exist, and their positions in ``wanted``; both ascending.
+
+        Queries of one scope pass the same two arrays again and again, so the last result is cached by their identity.
+        """
         cached = self.last_lookup
         if cached is None or cached[0] is not ids or cached[1] is not wanted:
             at, there = rows_of(ids, wanted)
@@ -105,8 +110,11 @@ class _PartitionVectors:
 
 
 class ExactVectors:
-    """Caches follow the table ``vector`` by id; losing them costs nothing but time. They are brought up to the store's end on
-    its reader threads, for all who wait at once, and looked into on ``compute``'s: never on the loop."""
+    """Caches of the table ``vector``, updated by id; they can be rebuilt at any time.
+
+    Reader threads update them, once for all waiting callers; searches run on the threads of ``compute``. Neither runs on
+    the event loop.
+    """
 
     def __init__(
         self, store: Reader, compute: Compute, *, exact_max: int = FULL_SCORING_ROWS_MAX, bytes_max: int = BYTES_MAX
@@ -119,7 +127,7 @@ class ExactVectors:
         self._cached_bytes: dict[tuple[int, int], int] = {}
         self._bytes = 0
         self._models: dict[str, tuple[int, int]] = {}
-        # Which asks once at a time: caches have one writer, searches read beside it.
+        # One refresh at a time: caches have one writer and many readers.
         self._coalescer = Together(self._refresh)
 
     async def refresh(self, partition_ids: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> ExactIndex:
@@ -128,13 +136,13 @@ class ExactVectors:
 
     async def serving_model(self, partition_ids: Sequence[int] = ()) -> str:
         """See ``ports.index.Vectors``."""
-        requests = orjson.dumps(list(partition_ids)).decode()
-        (found,) = await self._store.read(lambda c: fetch_one(c, _SERVING, (requests,)))
+        ids = orjson.dumps(list(partition_ids)).decode()
+        (found,) = await self._store.read(lambda c: fetch_one(c, _SERVING, (ids,)))
         return str(found)
 
     # ------------------------------------------------------------------ inside
     async def _refresh(self, requests: Sequence[tuple[tuple[int, ...], str]]) -> list[ExactIndex]:
-        """One read for all who wait, or a few where much has come."""
+        """Refresh for all waiting callers in one read, or in a few if there is much to load."""
         wanted = {
             model: sorted({o for partition_ids, m in requests if m == model for o in partition_ids})
             for _, model in requests
@@ -151,7 +159,7 @@ class ExactVectors:
         ]
 
     def _load(self, c: apsw.Connection, partition_ids: Sequence[int], fingerprint: str) -> bool:
-        """A few pages of what these owners' caches lack; True if there may be more."""
+        """Load up to ``PAGES_AT_ONCE`` pages into these partitions' caches. Returns True if there may be more."""
         model = self._model(c, fingerprint)
         if model is None:
             return False
@@ -169,15 +177,15 @@ class ExactVectors:
         return True
 
     def _is_behind(self, key: tuple[int, int], epoch: int, newest: int) -> bool:
-        """True for an owner's cache that is not at the end of what this transaction sees."""
+        """Return True if a partition's cache lacks vectors that this transaction sees."""
         cached = self._cache.get(key)
         return newest > 0 if cached is None else newest > cached.last or cached.epoch != epoch
 
     def _compact(self, c: apsw.Connection, chunks: dict[tuple[int, int], int]) -> None:
-        """Let go of vectors whose chunks have gone, where these are the most."""
-        for key, live_ids in chunks.items():
+        """Evict vectors of deleted chunks where these are the majority."""
+        for key, live_chunks in chunks.items():
             cached = self._cache.get(key)
-            if cached is not None and cached.is_mostly_deleted(live_ids):
+            if cached is not None and cached.is_mostly_deleted(live_chunks):
                 (packed,) = fetch_one(c, _LIVE_CHUNKS, key)
                 self._put(
                     key, cached.without_deleted(np.array(orjson.loads(f"[{packed or ''}]"), np.int64), self._exact_max)
@@ -200,7 +208,7 @@ class ExactVectors:
         return known
 
     def _load_page(self, c: apsw.Connection, partition_ids: Sequence[int], model: tuple[int, int]) -> None:
-        """Take one page for each of these owners."""
+        """Load one page for each of these partitions."""
         for partition_id in partition_ids:
             row = c.execute("SELECT epoch FROM owner WHERE id = ?", (partition_id,)).fetchone()
             epoch = int(row[0]) if row else 0
@@ -243,7 +251,7 @@ class ExactIndex:
             cached = self._cache.get(partition_id)
             if cached is None:
                 continue
-            # Now first: the index holds at least as much.
+            # The view first: the index contains at least as much.
             view, index = cached.view, cached.index
             rows, _ = cached.find_rows(view.ids, inside)
             if index is None or len(rows) <= FILTERED_EXACT_MAX:

@@ -1,4 +1,4 @@
-"""Vectors in memory, stricter than the real ones: a vector that is not of unit length is refused."""
+"""In-memory vectors for tests, stricter than the real ones: a vector that is not of unit length is rejected."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MemoryVectors:
         return MemoryIndex(self._rows.get(fingerprint, {}))
 
     async def serving_model(self, partition_ids: Sequence[int] = ()) -> str:
-        """See ``ports.index.Vectors``: the first model that brought any vectors."""
+        """See ``ports.index.Vectors``: the first model with any vectors."""
         return next(iter(self._rows), "")
 
 

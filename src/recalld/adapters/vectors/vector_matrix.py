@@ -1,4 +1,4 @@
-"""One owner's vectors of one model in memory, in order of chunk id."""
+"""One partition's vectors of one model in memory, in order of chunk id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recalld.ports.index import Ids, Scores
 PAGE_ROWS = 4_000
 ROWS_MIN = 32
 FLOAT32_ROWS_MAX = 50_000
-"""Reading float16 costs numpy eight times what float32 does; beyond this, memory counts more."""
+"""Beyond this, memory matters more than speed: numpy reads float16 eight times as slowly as float32."""
 
 Floats = NDArray[np.floating]
 Positions = NDArray[np.int64]
@@ -22,11 +22,11 @@ Positions = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class MatrixView:
-    """Vectors as they stand at one moment: ``ids`` ascending; that of ``ids[k]`` stands at place ``at[k]`` of ``data`` (None:
-    at k), which has one column for each, or one row where ``row_major``.
+    """An immutable view of a matrix: ``ids`` ascending; the vector of ``ids[k]`` is at position ``at[k]`` of ``data`` (None:
+    at k). ``data`` has one column a vector, or one row a vector if ``row_major``.
 
-    By columns a product with all of them streams through memory: half the time of the same by rows, when the vectors have
-    not stayed in the processor's cache since the last question (0.5 against 1.1 ms for 12,000 of 256 numbers).
+    A product with all columns streams through memory: half the time of the product with rows, when the vectors are not in
+    the CPU cache (0.5 against 1.1 ms for 12,000 vectors of 256 numbers).
     """
 
     ids: Ids
@@ -35,7 +35,7 @@ class MatrixView:
     row_major: bool = False
 
     def cosines(self, vector: Scores, rows: Positions | None = None) -> Scores:
-        """Exact cosines with these ids, by their rows in ``ids`` (None: all)."""
+        """Return exact cosines with the vectors at these rows of ``ids`` (None: all)."""
         if rows is not None and 4 * len(rows) > len(self.ids):
             return self.cosines(vector)[rows]
         columns = self.data if rows is None else self._select(rows)
@@ -44,7 +44,7 @@ class MatrixView:
         return found if rows is not None or self.at is None else found[self.at]
 
     def vectors(self, rows: Positions) -> NDArray[np.float32]:
-        """The vectors of these rows of ``ids``, one a row."""
+        """Return the vectors at these rows of ``ids``, one a row."""
         columns = self._select(rows) if self.row_major else self._select(rows).T
         return np.ascontiguousarray(columns, dtype=np.float32)
 
@@ -54,9 +54,11 @@ class MatrixView:
 
 
 class VectorMatrix:
-    """``view`` is what readers take, replaced as one so that a reader on another thread never sees half a change. Vectors
-    stay where they were put, in the order they came: float32 by columns up to ``FLOAT32_ROWS_MAX`` of them, float16 by
-    rows beyond."""
+    """Append-only vectors: float32 by columns up to ``FLOAT32_ROWS_MAX`` of them, float16 by rows beyond.
+
+    Readers use ``view``, which is replaced as a whole, so that another thread never sees half a change. Vectors stay in
+    order of arrival.
+    """
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -66,10 +68,10 @@ class VectorMatrix:
         self.view = MatrixView(self._ids[:0], None, self._data[:, :0])
 
     def append(self, ids: Ids, data: NDArray[np.float16]) -> None:
-        """Add vectors, one a row; a chunk that comes again replaces its former vector."""
+        """Add vectors, one a row. A repeated chunk id replaces the earlier vector."""
         need, row_major = self._count + len(ids), self.view.row_major
         if need > len(self._ids):
-            # Readers keep the old buffers; what lies beyond their view may change, what lies inside never does.
+            # Readers keep the old buffers. Only the part beyond their view ever changes.
             size = max(need, 2 * len(self._ids))
             self._ids = np.concatenate([self._ids, np.zeros(size - len(self._ids), np.int64)])
             grown = np.zeros((size, self.width) if row_major else (self.width, size), self._data.dtype)
@@ -90,13 +92,13 @@ class VectorMatrix:
         if np.all(np.diff(ids) > 0):
             self.view = MatrixView(ids, None, data, row_major)
             return
-        # The later of two equal ids stands further right: of each, the last one counts.
+        # Of equal ids, the last one counts.
         unique, first = np.unique(ids[::-1], return_index=True)
         self.view = MatrixView(unique, self._count - 1 - first, data, row_major)
 
     @property
     def count(self) -> int:
-        """Vectors held, those among them that others have replaced."""
+        """Number of vectors, including replaced ones."""
         return self._count
 
     @property
@@ -106,7 +108,7 @@ class VectorMatrix:
 
 
 def rows_of(sorted_ids: Ids, wanted: Ids) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Row of each wanted id in ascending ``sorted_ids``, and whether it is there."""
+    """Return the row of each wanted id in ascending ``sorted_ids``, and whether it exists."""
     if len(sorted_ids) == 0:
         return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
     at = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)
@@ -114,7 +116,7 @@ def rows_of(sorted_ids: Ids, wanted: Ids) -> tuple[NDArray[np.int64], NDArray[np
 
 
 class VectorPage(NamedTuple):
-    """Vectors in the order they arrived, one a row, by chunk id; ``last``: the largest vector id."""
+    """Vectors in order of arrival, one a row, with their chunk ids; ``last``: the largest vector id."""
 
     ids: Ids
     data: NDArray[np.float16]
@@ -122,7 +124,7 @@ class VectorPage(NamedTuple):
 
 
 def page_after(c: apsw.Connection, partition_id: int, model: int, last: int, width: int) -> VectorPage | None:
-    """The next page of an owner's vectors; None at the end."""
+    """Return the next page of a partition's vectors; None at the end."""
     rows: list[Any] = c.execute(
         "SELECT id, chunk, data FROM vector WHERE owner = ? AND model = ? AND id > ? ORDER BY id LIMIT ?",
         (partition_id, model, last, PAGE_ROWS),
