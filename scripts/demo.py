@@ -116,7 +116,7 @@ def _converse(out: Console, client: Client) -> tuple[int, int]:
     with _bar(out, "recording", messages) as step:
         said = 0
         for session in sessions:
-            client.say(session["id"], session["messages"])
+            client.append(session["id"], session["messages"])
             said += len(session["messages"])
             step(said)
             tasks.append(client.session_commit(session["id"])["task_id"])

@@ -38,10 +38,10 @@ class Harness:
     clock: MemoryClock
     folder: Path
 
-    async def say(self, session: str, *texts: str | Mapping[str, Any], **more: Any) -> Appended:
+    async def append(self, session: str, *texts: str | Mapping[str, Any], **more: Any) -> Appended:
         """Append messages of a user; a mapping is a complete message."""
         messages = [dict(t) if isinstance(t, Mapping) else {"role": "user", "content": t} for t in texts]
-        return await self.engine.say(session, messages, **more)
+        return await self.engine.append(session, messages, **more)
 
     async def commit(self, session: str, **options: Any) -> Committed:
         """Archive the live messages."""

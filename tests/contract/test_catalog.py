@@ -39,7 +39,7 @@ class CatalogHarness:
         loaded = await self.catalog.hydrate(scope, sorted(set(table.node.tolist())))
         return {str(each.uri).removeprefix("viking://") for each in loaded}
 
-    def say(self, user: str, *texts: str, session: str = "s1") -> list[int]:
+    def append(self, user: str, *texts: str, session: str = "s1") -> list[int]:
         start = len(self.builder.texts)
         return self.builder.add_turns(
             user, session, [(f"m{start + i}", "user", t, float(i)) for i, t in enumerate(texts)]
@@ -88,7 +88,7 @@ async def test_another_users_tree_is_denied_unless_root_names_it(harness: Catalo
 
 
 async def test_sessions_as_target_hold_messages_only(harness: CatalogHarness) -> None:
-    harness.say("ana", "hello")
+    harness.append("ana", "hello")
     harness.builder.file(uri("user/ana/memories/b.md"), "text")
     assert await harness.found(targets=(uri("user/ana/sessions"),)) == {"user/ana/sessions/s1/messages/m0.md"}
 
@@ -123,9 +123,9 @@ async def test_chunks_of_the_same_version_take_each_others_place(harness: Catalo
 
 
 async def test_what_was_just_written_is_there(harness: CatalogHarness) -> None:
-    harness.say("ana", "one")
+    harness.append("ana", "one")
     await harness.found()
-    harness.say("ana", "two")
+    harness.append("ana", "two")
     assert len(await harness.found()) == 2
 
 
@@ -153,7 +153,7 @@ async def test_a_partition_with_a_new_epoch_is_read_again(harness: CatalogHarnes
 async def test_types_are_told_from_the_path(harness: CatalogHarness) -> None:
     for path in ("resources/a.md", "user/ana/memories/x/b.md", "user/ana/skills/c/SKILL.md"):
         harness.builder.file(uri(path), "text")
-    harness.say("ana", "hello")
+    harness.append("ana", "hello")
     assert await harness.found(types=(ContextType.SKILL,)) == {"user/ana/skills/c/SKILL.md"}
     assert await harness.found(types=(ContextType.RESOURCE,)) == {"resources/a.md"}
     assert len(await harness.found(types=(ContextType.MEMORY,))) == 2
@@ -168,7 +168,7 @@ async def test_tags_are_all_asked_for(harness: CatalogHarness) -> None:
 
 async def test_times_bound_files_and_turns(harness: CatalogHarness) -> None:
     harness.builder.file(uri("resources/a.md"), "text", at=100.0)
-    harness.say("ana", "at zero", "at one")
+    harness.append("ana", "at zero", "at one")
     assert await harness.found(since=1.0, until=99.0) == {"user/ana/sessions/s1/messages/m2.md"}
     assert await harness.found(since=100.0) == {"resources/a.md"}
 
@@ -182,8 +182,8 @@ async def test_tiers_are_found_only_when_asked_for(harness: CatalogHarness) -> N
 
 
 async def test_messages_can_be_left_out_wholly_or_by_session(harness: CatalogHarness) -> None:
-    harness.say("ana", "one", session="s1")
-    harness.say("ana", "two", session="s2")
+    harness.append("ana", "one", session="s1")
+    harness.append("ana", "two", session="s2")
     assert await harness.found(messages=False) == set()
     assert await harness.found(exclude_session="s1") == {"user/ana/sessions/s2/messages/m1.md"}
 
@@ -196,7 +196,7 @@ async def test_a_peers_view_hides_other_peers(harness: CatalogHarness) -> None:
 
 
 async def test_turns_know_their_neighbours_and_files_do_not(harness: CatalogHarness) -> None:
-    harness.say("ana", "one", "two", "three")
+    harness.append("ana", "one", "two", "three")
     harness.builder.file(uri("resources/a.md"), "text")
     table = await harness.catalog.table(await harness.catalog.resolve_scope(ANA, Query("q")))
     assert table.previous.tolist() == [-1, 0, 1, -1]
@@ -214,7 +214,7 @@ async def test_a_folder_of_turns_is_read_like_a_session(harness: CatalogHarness)
 
 
 async def test_candidates_come_with_their_neighbours_inside_the_scope(harness: CatalogHarness) -> None:
-    harness.say("ana", *(f"turn {i}" for i in range(12)))
+    harness.append("ana", *(f"turn {i}" for i in range(12)))
     scope = await harness.catalog.resolve_scope(ANA, Query("q"))
     ids = scope.chunks[0]
     table = await harness.catalog.table(scope, ids[[5]], around=2)
@@ -231,7 +231,7 @@ async def test_what_went_after_the_search_is_not_loaded(harness: CatalogHarness)
 
 
 async def test_a_message_is_loaded_with_its_own_text(harness: CatalogHarness) -> None:
-    (node,) = harness.say("ana", "hello there")
+    (node,) = harness.append("ana", "hello there")
     (loaded,) = await harness.catalog.hydrate(await harness.catalog.resolve_scope(ANA, Query("q")), [node])
     assert (loaded.abstract, loaded.session_id, loaded.message_id, loaded.type) == (
         "hello there",
@@ -250,7 +250,7 @@ async def test_the_memory_budget_drops_the_least_recently_used_partition() -> No
     harness = CatalogHarness()
     harness.catalog = SqliteCatalog(harness.builder, rows_max=10)
     for user in ("u1", "u2", "u3"):
-        harness.say(user, *("word",) * 6)
+        harness.append(user, *("word",) * 6)
         assert len(await harness.found(Caller(user=user))) == 6
     assert len(harness.catalog._partitions) <= 2
     assert len(await harness.found(Caller(user="u1"))) == 6

@@ -112,10 +112,10 @@ async def _story(harness: Harness, upload: Path, accepted: Accepted) -> None:
     added = await harness.engine.add(upload, to=f"{base}/manual")
     accepted.imports.append(added.task_id)
     for text in SAID:
-        told = await harness.say("talk", text)
+        told = await harness.append("talk", text)
         accepted.said += told.message_ids
     part = {"type": "tool", "tool_id": "c", "tool_name": "bash", "tool_output": OUTPUT}
-    accepted.said += (await harness.say("talk", {"role": "assistant", "parts": [part]})).message_ids
+    accepted.said += (await harness.append("talk", {"role": "assistant", "parts": [part]})).message_ids
     await harness.settle()
     accepted.archives += (await harness.commit("talk")).archived
     await harness.write(f"{base}/desk/one.md", "# One\n\nrewritten")

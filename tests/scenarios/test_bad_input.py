@@ -375,12 +375,12 @@ async def _set_pages_max(harness: Harness, count: int) -> None:
 async def test_a_full_disk_is_a_clear_refusal_and_nothing_is_lost(wire: Wire) -> None:
     harness = wire.harness
     await harness.write("viking://resources/a.md", "the heron stood still")
-    await harness.say("s", "the stork flew")
+    await harness.append("s", "the stork flew")
     await _set_pages_max(harness, 1)
     body = {"uri": "viking://resources/b.md", "content": "crane " * 10_000}
     assert await wire.refused("POST", "/content/write", json=body) == (503, "UNAVAILABLE")
     with pytest.raises(Upstream, match="disk is full"):
-        await harness.say("s", "words " * 20_000)
+        await harness.append("s", "words " * 20_000)
     assert await harness.found("heron") == ["viking://resources/a.md"]
     assert (await harness.engine.session("s")).message_count == 1
     await _set_pages_max(harness, 1_000_000)

@@ -65,8 +65,8 @@ async def made(engine: Engine) -> Engine:
             "tool_input": {},
             "tool_output": OUTPUT + str(n),
         }
-        await engine.say("s0", [{"role": "assistant", "id": f"m{n}", "parts": [part]}])
-        await engine.say(f"s{n}", [{"role": "user", "content": "I live in Lisbon."}])
+        await engine.append("s0", [{"role": "assistant", "id": f"m{n}", "parts": [part]}])
+        await engine.append(f"s{n}", [{"role": "user", "content": "I live in Lisbon."}])
         await engine.session_commit(f"s{n}")
         skill = f"---\nname: skill-{n}\ndescription: Does {n}\n---\nBody\n"
         await engine.facade(SkillOperations).add(skill)

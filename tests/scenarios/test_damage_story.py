@@ -278,7 +278,7 @@ async def test_what_was_removed_and_purged_is_in_no_file_of_the_folder(tmp_path:
         await engine.write("viking://resources/f.md", "ERASEMEFILE words of the past, changed")
         await engine.write("viking://resources/large.md", "ERASEMELARGE line\n" * 8_000)
         for n in range(20):
-            await engine.say("e", [{"role": "user", "content": f"ERASEMETALK {n} " * 20}])
+            await engine.append("e", [{"role": "user", "content": f"ERASEMETALK {n} " * 20}])
         await engine.wait(timeout_s=60)
         assert left()
         await engine.rm("viking://resources/f.md")

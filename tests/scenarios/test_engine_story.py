@@ -18,7 +18,7 @@ async def test_what_was_told_imported_and_written_is_there_after_a_restart(tmp_p
     )
     async with Engine.open(data, embedder={"kind": "hash"}) as r:
         tripwire.trips.clear()  # the wire is stretched for verbs, not for making the folder
-        await r.say("monday", [{"role": "user", "content": DECISION}])
+        await r.append("monday", [{"role": "user", "content": DECISION}])
         await r.session_commit("monday")
         added = await r.add(docs, wait=True, timeout_s=60)
         await r.write("viking://~/memories/preferences/tea.md", "Ana prefers oolong.")
@@ -39,7 +39,7 @@ async def test_what_was_told_imported_and_written_is_there_after_a_restart(tmp_p
 async def test_work_left_at_closing_is_done_at_the_next_opening(tmp_path: Path, tripwire: Tripwire) -> None:
     async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none") as r:
         tripwire.trips.clear()
-        await r.say("monday", [{"role": "user", "content": DECISION}])
+        await r.append("monday", [{"role": "user", "content": DECISION}])
         task_id = (await r.session_commit("monday")).task_id
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as r:
         tripwire.trips.clear()

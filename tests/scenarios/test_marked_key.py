@@ -71,7 +71,7 @@ def settings(fake: Provider, **kinds: str) -> dict[str, Any]:
 Act = Callable[[Recalld, Path], Any]
 VERBS: dict[str, Act] = {
     "write": lambda r, _: r.write(NOTE, TEXT),
-    "say": lambda r, _: r.say("s", [{"role": "user", "content": "the stork flew"}]),
+    "append": lambda r, _: r.append("s", [{"role": "user", "content": "the stork flew"}]),
     "stat": lambda r, _: r.stat(NOTE),
     "ls": lambda r, _: r.ls("viking://resources"),
     "tree": lambda r, _: r.tree("viking://"),
@@ -201,7 +201,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "write": ("write", NOTE, "--content", TEXT),
     "mkdir": ("mkdir", "viking://resources/d", "-d", "A pond."),
     "session new": ("session", "new", "s"),
-    "session say": ("session", "say", "s", "the stork flew"),
+    "session append": ("session", "append", "s", "the stork flew"),
     "session list": ("session", "list"),
     "session show": ("session", "show", "s"),
     "session context": ("session", "context", "s"),

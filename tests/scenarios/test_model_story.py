@@ -111,7 +111,7 @@ async def test_a_store_at_rest_asks_nothing(tmp_path: Path) -> None:
             plant(tmp_path / "src", {f"d{i % 3}/f{i}.md": f"# File {i}\n\nWords of file {i}." for i in range(9)})
         )
         asked = len(fake.seen)
-        await harness.say("s", "hello there")
+        await harness.append("s", "hello there")
         await harness.settle()
         assert len(fake.seen) == asked
         assert (await harness.queue("enrich")).dead == 0
@@ -134,7 +134,7 @@ async def test_whatever_the_model_does_the_extractive_words_stand_and_are_better
     async with provider(says=says, fault=fault) as fake:
         async with harness_with(tmp_path, fake, deadline_s=0.2) as harness:
             await harness.write(HERON, "The heron stood still by the water.")
-            await harness.say("s", FACT)
+            await harness.append("s", FACT)
             did = await harness.commit("s")
             await settled(harness)
             assert "heron stood still" in await abstract(harness, HERON)
@@ -177,7 +177,7 @@ async def test_a_model_that_talks_nonsense_is_not_asked_again_and_again(tmp_path
 
 async def test_an_archive_is_told_and_learnt_from_by_the_model(tmp_path: Path) -> None:
     async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
-        await harness.say("s", FACT)
+        await harness.append("s", FACT)
         did = await harness.commit("s")
         await harness.settle()
         result = (await harness.engine.task(did.task_id)).result
@@ -194,7 +194,7 @@ async def test_an_archive_is_told_and_learnt_from_by_the_model(tmp_path: Path) -
 
 async def test_peers_words_are_read_apart(tmp_path: Path) -> None:
     async with provider(says=says) as fake, harness_with(tmp_path, fake) as harness:
-        await harness.say("s", FACT, {"role": "user", "content": "Miso is my cat's name.", "peer_id": "mara"})
+        await harness.append("s", FACT, {"role": "user", "content": "Miso is my cat's name.", "peer_id": "mara"})
         await harness.commit("s")
         await harness.settle()
         asked = [s.body["messages"][-1]["content"] for s in fake.seen if "[m0]" in s.body["messages"][-1]["content"]]
@@ -208,7 +208,7 @@ async def test_the_cap_stops_calls_and_says_so_until_the_next_day(tmp_path: Path
             await harness.write(f"{BIRDS}/{name}.md", f"The {name} stood still.")
         await settled(harness)
         assert len(fake.seen) == 2
-        await harness.say("s", FACT)
+        await harness.append("s", FACT)
         did = await harness.commit("s")
         await settled(harness)
         assert len(fake.seen) == 2

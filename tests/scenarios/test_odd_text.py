@@ -49,7 +49,7 @@ async def test_a_large_binary_file_is_not_indexed_as_text(harness: Harness) -> N
 
 
 async def test_a_line_of_messages_jsonl_is_whole_whatever_a_message_holds(harness: Harness) -> None:
-    await harness.say("s", "pasted\u2028from a page\x85and a terminal\x0c", "ok")
+    await harness.append("s", "pasted\u2028from a page\x85and a terminal\x0c", "ok")
     line = await harness.engine.read("viking://~/sessions/s/messages.jsonl", offset=0, limit=1)
     assert json.loads(line)["parts"][0]["text"] == "pasted\u2028from a page\x85and a terminal\x0c"
 
@@ -61,7 +61,7 @@ async def test_grep_counts_lines_as_read_does(harness: Harness) -> None:
 
 
 async def test_a_message_with_an_unknown_time_is_kept_and_named(harness: Harness) -> None:
-    told = await harness.say("s", {"role": "user", "content": "blue door", "created_at": "yesterday"})
+    told = await harness.append("s", {"role": "user", "content": "blue door", "created_at": "yesterday"})
     assert told.unread_times == ("yesterday",)
     assert (await harness.found("blue door"))[0].startswith("viking://user/default/sessions/s")
 
@@ -69,7 +69,7 @@ async def test_a_message_with_an_unknown_time_is_kept_and_named(harness: Harness
 async def test_a_picture_in_a_message_costs_no_tokens_and_hides_no_words(harness: Harness) -> None:
     picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0K" * 40_000}}
     words = {"type": "text", "text": "This chart shows the tidal turbine output."}
-    told = await harness.say("s", {"role": "user", "content": [picture, words]})
+    told = await harness.append("s", {"role": "user", "content": [picture, words]})
     assert told.pending_tokens < 100
     (hit,) = (await harness.engine.find("tidal turbine output")).hits
     assert "iVBOR" not in hit.abstract
@@ -77,7 +77,7 @@ async def test_a_picture_in_a_message_costs_no_tokens_and_hides_no_words(harness
 
 async def test_memories_lie_under_the_day_of_their_own_stamp(harness: Harness) -> None:
     said = "I signed the lease on Elm Street with Greta today."
-    await harness.say("s", {"role": "user", "content": said, "created_at": "2026-05-01T02:00:00+08:00"})
+    await harness.append("s", {"role": "user", "content": said, "created_at": "2026-05-01T02:00:00+08:00"})
     await harness.commit("s")
     await harness.settle()
     assert any(path.startswith("events/2026/05/01/") for path in await harness.texts_below("viking://~/memories"))
@@ -85,7 +85,7 @@ async def test_memories_lie_under_the_day_of_their_own_stamp(harness: Harness) -
 
 @pytest.mark.parametrize("session", ["会话一", "séance", "संवाद", "разговор-1"])
 async def test_a_session_may_be_named_in_any_script(harness: Harness, session: str) -> None:
-    await harness.say(session, "The blue door is on Elm Street.")
+    await harness.append(session, "The blue door is on Elm Street.")
     assert (await harness.found("blue door"))[0].startswith(f"viking://user/default/sessions/{session}")
     assert (await harness.engine.session(session)).id == session
 
@@ -95,7 +95,7 @@ async def test_a_session_may_be_named_in_any_script(harness: Harness, session: s
 )
 async def test_what_cannot_be_an_id_is_refused_in_words(harness: Harness, session: str) -> None:
     with pytest.raises(Invalid, match="is not an identifier"):
-        await harness.say(session, "x")
+        await harness.append(session, "x")
 
 
 async def test_keys_said_in_talk_stand_in_no_memory_and_no_summary(harness: Harness) -> None:
@@ -105,7 +105,7 @@ async def test_keys_said_in_talk_stand_in_no_memory_and_no_summary(harness: Harn
         "sk-proj-Ab3dEf6hIj9kLmN0pQrStUvWxYz12345",
     )
     for key in keys:
-        await harness.say(
+        await harness.append(
             "s", f"I always use my key {key} for deployments in Lisbon since May 2020, remember that please"
         )
     await harness.commit("s")
@@ -122,7 +122,7 @@ async def test_the_beginning_and_the_end_of_a_long_message_are_found_whatever_a_
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(change_feed, "PAGE_ROWS", 3)
-    await harness.say("s", "zebra " + "word " * 2_000 + "heron")
+    await harness.append("s", "zebra " + "word " * 2_000 + "heron")
     await harness.write("viking://resources/a.md", "ibex " + "other " * 3_000 + "okapi")
     for word in ("zebra", "heron", "ibex", "okapi"):
         place = "/a.md" if word in {"ibex", "okapi"} else "/sessions/s/messages/"
@@ -140,7 +140,7 @@ async def test_an_export_in_ascii_is_found_and_grepped_as_what_it_says(harness: 
 
 async def test_a_decision_late_in_a_long_message_becomes_a_memory(harness: Harness) -> None:
     filler = "The weather was mild and the road was long. " * 120
-    await harness.say(
+    await harness.append(
         "s", filler + "I decided to buy the red tractor from Olaf in Bergen for 9000 euros on 4 May 2026."
     )
     await harness.commit("s")

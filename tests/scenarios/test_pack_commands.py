@@ -28,10 +28,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         with Client(urls[0]) as client:
             client.write(f"{DOCS}/tea.md", "Ana drinks oolong at dawn.\n")
             client.write("viking://user/default/memories/preferences/ana/tea.md", "Ana likes oolong.\n")
-            client.say("trip", [{"role": "user", "content": "I moved to Lisbon"}])
+            client.append("trip", [{"role": "user", "content": "I moved to Lisbon"}])
             client.session_commit("trip")
             client.wait()
-            client.say("trip", [{"role": "assistant", "content": "How is it there?"}])
+            client.append("trip", [{"role": "assistant", "content": "How is it there?"}])
             client.wait()
         yield urls
 

@@ -51,7 +51,7 @@ async def test_whatever_the_embedder_does_recall_answers_and_says_so(tmp_path: P
             assert [str(hit.uri) for hit in answer.hits] == [HERON]
             assert answer.degraded == ("embedder",)
         # A second word said meanwhile is found at once all the same, and embedded when the provider is well again.
-        await harness.say("s", "the stork flew")
+        await harness.append("s", "the stork flew")
         assert (await harness.engine.find("stork")).hits[0].abstract == "the stork flew"
 
 

@@ -42,7 +42,7 @@ def test_what_was_written_is_found(store: Recalld) -> None:
 
 
 def test_what_was_said_is_found_before_it_is_committed(store: Recalld) -> None:
-    store.say("trip", [{"role": "user", "content": "I am allergic to hazelnuts."}])
+    store.append("trip", [{"role": "user", "content": "I am allergic to hazelnuts."}])
     assert "hazelnuts" in store.find("allergic to hazelnuts").hits[0].abstract
 
 

@@ -225,7 +225,7 @@ def test_a_write_is_not_repeated_when_the_server_is_busy(wire: Wire, client: Cli
 def test_messages_carry_ids_so_that_a_repeated_append_adds_nothing(wire: Wire, client: Client) -> None:
     added = Canned(200, {"status": "ok", "result": {"added": 1, "message_count": 1, "pending_tokens": 1}})
     wire.put("POST /api/v1/sessions/s/messages/batch", _BUSY, added)
-    client.say("s", [{"role": "user", "content": "hello"}])
+    client.append("s", [{"role": "user", "content": "hello"}])
     first, second = (asked.body["messages"][0]["id"] for asked in wire.asked)
     assert first == second != ""
 
@@ -233,7 +233,7 @@ def test_messages_carry_ids_so_that_a_repeated_append_adds_nothing(wire: Wire, c
 def test_more_than_a_hundred_messages_go_in_several_calls(wire: Wire, client: Client) -> None:
     for count in (100, 100, 50):
         wire.put("POST /api/v1/sessions/s/messages/batch", Canned(200, {"status": "ok", "result": {"added": count}}))
-    assert client.say("s", [{"role": "user", "content": str(n)} for n in range(250)])["added"] == 250
+    assert client.append("s", [{"role": "user", "content": str(n)} for n in range(250)])["added"] == 250
     sent = [message["content"] for asked in wire.asked for message in asked.body["messages"]]
     assert sent == [str(n) for n in range(250)]
 

@@ -52,7 +52,7 @@ TREE: tuple[Act, ...] = (
     lambda w: w.mv(DIR, "viking://resources/m"),
 )
 TALK: tuple[Act, ...] = (
-    lambda w: w.say("s", [{"role": "user", "content": "theirs"}]),
+    lambda w: w.append("s", [{"role": "user", "content": "theirs"}]),
     lambda w: w.session_commit("s"),
     lambda w: w.session_delete("s"),
 )
@@ -134,7 +134,7 @@ CASES: dict[str, Case] = {
     "Workspace.session": Case(_own("session", "s"), TALK),
     "Workspace.session_configure": Case(_own("session_configure", "s", {"a": 1}), TALK),
     "Workspace.sessions": Case(_own("sessions"), TALK),
-    "Workspace.say": Case(_own("say", "s", [{"role": "user", "content": "mine"}]), TALK[:2], answers=False),
+    "Workspace.append": Case(_own("append", "s", [{"role": "user", "content": "mine"}]), TALK[:2], answers=False),
     "Workspace.session_commit": Case(_own("session_commit", "s"), TALK, answers=False),
     "Workspace.session_context": Case(_own("session_context", "s"), TALK),
     "Workspace.archives": Case(_own("archives", "s"), TALK),
@@ -253,7 +253,7 @@ async def furnished(harness: Harness, number: int) -> Workspace:
     w = Workspace(harness.ports, Caller(name, "ana", Role.ADMIN), 5.0)
     await w.write(NOTE, "one\n")
     await w.write(OTHER, "two\n")
-    await w.say("s", [{"role": "user", "content": f"message {i}", "id": f"m{i}"} for i in range(3)])
+    await w.append("s", [{"role": "user", "content": f"message {i}", "id": f"m{i}"} for i in range(3)])
     await w.facade(PrivacyOperations).upsert("skill", "fern", {"n": 1})
     await w.facade(SkillOperations).add(SKILL)
     return w

@@ -74,7 +74,7 @@ def grown(young: dict[str, int], old: dict[str, int]) -> dict[str, tuple[int, in
 async def talk(harness: Harness, messages: int, begin: int = 0) -> None:
     for at in range(begin, begin + messages, 100):
         texts = [f"message {i} tells of amber and birch" for i in range(at, min(at + 100, begin + messages))]
-        await harness.say("long", *texts)
+        await harness.append("long", *texts)
 
 
 @pytest.mark.parametrize("size", [60, pytest.param(20_000, marks=pytest.mark.slow)])
@@ -83,7 +83,7 @@ async def test_a_long_session(harness: Harness, costs: Costs, size: int) -> None
 
     async def look() -> dict[str, int]:
         return await costs.each(
-            append=lambda: harness.say("long", "one more"),
+            append=lambda: harness.append("long", "one more"),
             session=lambda: harness.engine.session("long"),
             sessions=lambda: harness.engine.sessions(),
             context=lambda: harness.engine.session_context("long", token_budget=40),
@@ -101,7 +101,7 @@ async def test_a_session_of_many_commits(harness: Harness, costs: Costs, commits
     """Five times as many archives behind it."""
 
     async def one(number: int) -> None:
-        await harness.say("long", f"turn {number}: I use the quicksilver editor", f"and {number} more")
+        await harness.append("long", f"turn {number}: I use the quicksilver editor", f"and {number} more")
         await harness.commit("long", keep_recent_count=1)
 
     async def look(number: int) -> dict[str, int]:

@@ -135,13 +135,13 @@ async def test_a_setting_that_is_no_longer_as_expected_is_not_replaced(harness: 
 
 async def test_a_session_that_is_learnt_from_twice_at_once_counts_its_memories_once(harness: Harness) -> None:
     say = "My favourite tea is oolong and I was born in Oslo on 3 May 1990."
-    await harness.say("once", say)
+    await harness.append("once", say)
     learnt = await harness.engine.facade(SessionOperations).extract("once")
     assert learnt
     counts = (await harness.engine.session("once")).memories_extracted
     for at in range(12):
         name = f"twice{at}"
-        await harness.say(name, say)
+        await harness.append(name, say)
         _, met = await interleaved(
             lambda ports, name=name: SessionOperations(ports, Caller()).extract(name),  # type: ignore[misc]
             lambda name=name: harness.engine.facade(SessionOperations).extract(name),  # type: ignore[misc]
@@ -156,7 +156,7 @@ ONCE = "My favourite tea is oolong and I was born in Oslo on 3 May 1990."
 
 
 async def _counted_once(harness: Harness) -> dict[str, int]:
-    await harness.say("alone", ONCE)
+    await harness.append("alone", ONCE)
     await harness.engine.facade(SessionOperations).extract("alone")
     counts = (await harness.engine.session("alone")).memories_extracted
     assert counts
@@ -165,9 +165,9 @@ async def _counted_once(harness: Harness) -> dict[str, int]:
 
 async def test_an_archive_is_learnt_from_when_newer_talk_was_before_its_job_ran(harness: Harness) -> None:
     counts = await _counted_once(harness)
-    await harness.say("s", ONCE)
+    await harness.append("s", ONCE)
     await harness.engine.session_commit("s")
-    await harness.say("s", "My sister Clara adopted a grey cat named Miso on Friday 3 May 2024.")
+    await harness.append("s", "My sister Clara adopted a grey cat named Miso on Friday 3 May 2024.")
     newer = await harness.engine.facade(SessionOperations).extract("s")
     assert newer
     await harness.settle()
@@ -179,7 +179,7 @@ async def test_a_session_that_is_learnt_from_while_it_is_archived_counts_its_mem
     counts = await _counted_once(harness)
     for at in range(20):
         name = f"archived{at}"
-        await harness.say(name, ONCE)
+        await harness.append(name, ONCE)
         _, met = await interleaved(
             lambda ports, name=name: commit(name, 0, {}, Caller(), ports),  # type: ignore[misc]
             lambda name=name: harness.engine.facade(SessionOperations).extract(name),  # type: ignore[misc]
@@ -197,7 +197,7 @@ async def test_live_talk_is_counted_once_when_it_is_archived_and_learnt_from_mea
     counts = await _counted_once(harness)
     for at in range(20):
         name = f"live{at}"
-        await harness.say(name, ONCE)
+        await harness.append(name, ONCE)
 
         async def archived(name: str = name) -> None:
             await harness.engine.session_commit(name)

@@ -309,7 +309,7 @@ class Workspace(Importing):
         _positive(limit, "limit")
         return await self._ports.ledger.tenant(self.caller).sessions(limit=limit, offset=offset)
 
-    async def say(
+    async def append(
         self, session_id: str, messages: Sequence[Mapping[str, Any]], *, idempotency_key: str = ""
     ) -> Appended:
         """Append 1 to 100 wire messages (role, content or parts, ...); durable and findable on return."""

@@ -77,7 +77,7 @@ class BlockingWorkspace:
     session = _verb(Workspace.session)
     session_configure = _verb(Workspace.session_configure)
     sessions = _verb(Workspace.sessions)
-    say = _verb(Workspace.say)
+    append = _verb(Workspace.append)
     session_commit = _verb(Workspace.session_commit)  # type: ignore[arg-type]
     session_context = _verb(Workspace.session_context)
     archives = _verb(Workspace.archives)

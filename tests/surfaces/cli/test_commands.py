@@ -269,7 +269,7 @@ def test_waiting_for_an_import_that_fails_ends_with_an_error(
 
 def test_saying_the_same_id_twice_sends_the_same_id(wire: Wire, run: Callable[..., Ran]) -> None:
     wire.ok("POST /api/v1/sessions/s/messages/batch", {"added": 1, "message_count": 1, "pending_tokens": 2})
-    run("session", "say", "s", "hello", "--peer", "mara", "--at", "2026-05-01", "--id", "m1")
+    run("session", "append", "s", "hello", "--peer", "mara", "--at", "2026-05-01", "--id", "m1")
     assert wire.last.body == {
         "messages": [{"id": "m1", "role": "user", "content": "hello", "peer_id": "mara", "created_at": "2026-05-01"}]
     }
@@ -281,7 +281,7 @@ def test_messages_come_from_an_array_or_from_lines(
 ) -> None:
     (tmp_path / "talk").write_text(text)
     wire.ok("POST /api/v1/sessions/s/messages/batch", {"added": 1, "message_count": 1, "pending_tokens": 2})
-    assert run("session", "say", "s", "--from-file", str(tmp_path / "talk")).code == 0
+    assert run("session", "append", "s", "--from-file", str(tmp_path / "talk")).code == 0
     assert wire.last.body["messages"][0]["content"] == "a"
 
 

@@ -61,7 +61,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
 def test_a_session_id_in_any_script_reaches_the_server_whole(
     wire: Wire, run: Callable[..., tuple[int, str]], session: str
 ) -> None:
-    assert run("session", "say", session, "你好")[0] == 3  # this server knows no session
+    assert run("session", "append", session, "你好")[0] == 3  # this server knows no session
     assert unquote(wire.last.path) == f"/api/v1/sessions/{session}/messages/batch"
 
 
@@ -73,14 +73,14 @@ def test_a_decomposed_session_id_is_sent_composed(wire: Wire, run: Callable[...,
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (("session", "say", "a/b", "hi"), "session_id"),
-        (("session", "say", "", "hi"), "session_id"),
+        (("session", "append", "a/b", "hi"), "session_id"),
+        (("session", "append", "", "hi"), "session_id"),
         (("session", "show", ".."), "session_id"),
         (("task", "show", "../x"), "task id"),
-        (("session", "say", "trip", "hi", "--at", "yesterday"), "--at"),
-        (("session", "say", "trip", "hi", "--at", "2026-13-45"), "--at"),
-        (("session", "say", "trip", "hi", "--role", "robot"), "--role"),
-        (("session", "say", "trip", "   "), "empty"),
+        (("session", "append", "trip", "hi", "--at", "yesterday"), "--at"),
+        (("session", "append", "trip", "hi", "--at", "2026-13-45"), "--at"),
+        (("session", "append", "trip", "hi", "--role", "robot"), "--role"),
+        (("session", "append", "trip", "   "), "empty"),
         (("find", ""), "empty"),
         (("find", "x", "--type", "banana"), "--type"),
         (("find", "x", "--threshold", "5"), "threshold"),
@@ -101,7 +101,7 @@ def test_what_cannot_be_meant_is_refused_before_it_is_sent(
 @pytest.mark.parametrize("at", ["2026-05-01", "2026-05-01T10:00:00+08:00", "1709632800"])
 def test_times_that_are_times_are_sent(wire: Wire, run: Callable[..., tuple[int, str]], at: str) -> None:
     wire.ok("POST /api/v1/sessions/trip/messages/batch", SAID)
-    assert run("session", "say", "trip", "hi", "--at", at)[0] == 0
+    assert run("session", "append", "trip", "hi", "--at", at)[0] == 0
     assert wire.last.body["messages"][0]["created_at"] == at
 
 
@@ -110,7 +110,7 @@ def test_times_the_server_could_not_read_are_told(
 ) -> None:
     wire.ok("POST /api/v1/sessions/trip/messages/batch", SAID | {"unread_created_at": ["soon"]})
     (tmp_path / "talk.jsonl").write_text('{"role": "user", "content": "x", "created_at": "soon"}')
-    code, told = run("session", "say", "trip", "--from-file", str(tmp_path / "talk.jsonl"))
+    code, told = run("session", "append", "trip", "--from-file", str(tmp_path / "talk.jsonl"))
     assert (code, "'soon' is not a time" in told) == (0, True)
 
 
@@ -131,7 +131,7 @@ def test_files_of_messages_are_read_as_editors_and_shells_save_them(
 ) -> None:
     wire.ok("POST /api/v1/sessions/trip/messages/batch", SAID)
     (tmp_path / "talk.json").write_bytes(data)
-    assert run("session", "say", "trip", "--from-file", str(tmp_path / "talk.json"))[0] == 0
+    assert run("session", "append", "trip", "--from-file", str(tmp_path / "talk.json"))[0] == 0
     assert [m["content"] for m in wire.last.body["messages"]] == ["café"]
 
 
@@ -140,7 +140,7 @@ def test_a_file_without_messages_is_refused_before_it_is_sent(
     wire: Wire, run: Callable[..., tuple[int, str]], tmp_path: Path, text: str
 ) -> None:
     (tmp_path / "talk.json").write_text(text)
-    code, told = run("session", "say", "trip", "--from-file", str(tmp_path / "talk.json"))
+    code, told = run("session", "append", "trip", "--from-file", str(tmp_path / "talk.json"))
     assert (code, wire.asked, "talk.json holds" in told) == (2, [], True)
 
 
@@ -168,7 +168,7 @@ def test_stdin_that_is_not_utf8_is_said_all_the_same(
 ) -> None:
     wire.ok("POST /api/v1/sessions/trip/messages/batch", SAID)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Größe überprüft".encode("cp1252"))))
-    assert run("session", "say", "trip")[0] == 0
+    assert run("session", "append", "trip")[0] == 0
     assert wire.last.body["messages"][0]["content"] == "Größe überprüft"
 
 

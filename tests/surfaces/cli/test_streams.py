@@ -86,7 +86,7 @@ def test_errors_end_with_their_code_whoever_listens(wire: Wire) -> None:
 
 
 def test_a_closed_stdin_is_an_error_in_a_sentence(wire: Wire) -> None:
-    for words in (("write", "viking://resources/a.md"), ("session", "say", "trip")):
+    for words in (("write", "viking://resources/a.md"), ("session", "append", "trip")):
         done = shell("<&-", *words)
         assert done.returncode == 2
         assert done.stderr.startswith("error: cannot read stdin: ")

@@ -261,11 +261,11 @@ class FakeWorkspace:
     async def sessions(self, *, limit: int = 10_000, offset: int = 0) -> list[Session]:
         return [self._session(name) for name in self.state.sessions][offset : offset + limit]
 
-    async def say(
+    async def append(
         self, session_id: str, messages: Sequence[Mapping[str, Any]], *, idempotency_key: str = ""
     ) -> Appended:
         self._asked(
-            "say",
+            "append",
             session_id=session_id,
             messages=list(messages),
             idempotency_key=idempotency_key,

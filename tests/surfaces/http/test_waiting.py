@@ -106,11 +106,11 @@ async def test_what_never_began_is_not_said_to_go_on(
     forever = asyncio.Event()
     begun: list[str] = []
 
-    async def say(workspace: Workspace, session_id: str, messages: Any, **_: Any) -> Any:
+    async def append(workspace: Workspace, session_id: str, messages: Any, **_: Any) -> Any:
         begun.append(workspace.caller.user)
         await forever.wait()
 
-    monkeypatch.setattr(Workspace, "say", say)
+    monkeypatch.setattr(Workspace, "append", append)
     first = asyncio.ensure_future(http.post(SAY, json=SAID, headers=ANA))
     while not begun:
         await asyncio.sleep(0.001)

@@ -28,7 +28,7 @@ async def stocked(harness: Harness) -> None:
     await harness.write("viking://~/memories/entities/ana.md", "Ana is a friend who drinks tea.")
     for i in range(8):
         await harness.write(f"viking://resources/tea/{i}.md", f"# Tea {i}\n\nOolong tea number {i}. {words(30)}\n")
-    await harness.say("s", "which oolong tea does Ana drink?")
+    await harness.append("s", "which oolong tea does Ana drink?")
     await harness.settle()
 
 
@@ -154,7 +154,7 @@ async def test_a_penalty_can_be_named(harness: Harness) -> None:
 
 
 async def test_messages_stay_out_of_a_peers_view_too(harness: Harness) -> None:
-    await harness.say("s", {"role": "user", "content": "oolong tea it is", "peer_id": "bot"})
+    await harness.append("s", {"role": "user", "content": "oolong tea it is", "peer_id": "bot"})
     for options in ({}, {"quotas": {"events": 5, "resources": 5}}, {"all_peers": False}):
         block = await harness.engine.as_caller(Caller(peer="bot")).assemble("oolong tea", **options)
         assert block.entries == ()

@@ -17,7 +17,7 @@ async def digest_text(harness: Harness) -> str:
 
 
 async def test_a_quotation_is_not_found_as_talk(harness: Harness) -> None:
-    await harness.say("s", await digest_text(harness))
+    await harness.append("s", await digest_text(harness))
     assert await harness.found("zanzibar oolong") == [TEA]
     (message,) = await harness.found("Lisbon")
     assert "/sessions/s/messages/" in message
@@ -25,14 +25,14 @@ async def test_a_quotation_is_not_found_as_talk(harness: Harness) -> None:
 
 async def test_a_hit_shows_a_messages_own_words_however_much_it_quotes(harness: Harness) -> None:
     said = (await digest_text(harness)).replace("zanzibar", "zanzibar " * 900, 1)
-    await harness.say("s", said)
+    await harness.append("s", said)
     (hit,) = (await harness.engine.find("Lisbon")).hits
     assert "Lisbon" in hit.abstract
     assert "zanzibar" not in hit.abstract
 
 
 async def test_a_quotation_makes_no_memory(harness: Harness) -> None:
-    await harness.say("s", await digest_text(harness))
+    await harness.append("s", await digest_text(harness))
     await harness.commit("s")
     await harness.settle()
     memories = await harness.texts_below("viking://~/memories/events")
@@ -44,6 +44,6 @@ async def test_a_quotation_makes_no_memory(harness: Harness) -> None:
 
 async def test_the_message_itself_is_kept_as_it_came(harness: Harness) -> None:
     said = await digest_text(harness)
-    await harness.say("s", said)
+    await harness.append("s", said)
     context = await harness.engine.session_context("s")
     assert context.messages[0]["parts"][0]["text"] == said

@@ -23,7 +23,7 @@ TEA = "viking://user/default/memories/preferences/tea.md"
 
 async def stocked(harness: Harness, turns: int = 1) -> None:
     await harness.write(TEA, "Ana prefers oolong tea.")
-    await harness.say("s", *(f"turn {i}" for i in range(turns)))
+    await harness.append("s", *(f"turn {i}" for i in range(turns)))
     await harness.settle()
 
 
@@ -36,7 +36,7 @@ async def test_what_was_given_is_left_out_until_enough_turns_have_passed(harness
     await stocked(harness)
     assert await given(harness, dedup_turns=2) == [TEA]
     assert await given(harness, dedup_turns=2) == []
-    await harness.say("s", "two", "three", "four")
+    await harness.append("s", "two", "three", "four")
     assert await given(harness, dedup_turns=2) == [TEA]
 
 
@@ -143,7 +143,7 @@ async def test_a_text_that_cannot_be_read_leaves_its_abstract(harness: Harness) 
 
 async def test_a_leaning_question_is_asked_in_up_to_three_ways_its_own_first(harness: Harness) -> None:
     await stocked(harness)
-    await harness.say("s", "I wonder which oolong tea Ana prefers")
+    await harness.append("s", "I wonder which oolong tea Ana prefers")
     block = await harness.engine.assemble("what about it?", session_id="s")
     assert TEA in [str(e.uri) for e in block.entries]
     planned = block.stats["planned_queries"]
@@ -154,7 +154,7 @@ async def test_a_leaning_question_is_asked_in_up_to_three_ways_its_own_first(har
 
 async def test_archived_turns_widen_too(harness: Harness) -> None:
     await stocked(harness)
-    await harness.say("s", "I wonder which oolong tea Ana prefers")
+    await harness.append("s", "I wonder which oolong tea Ana prefers")
     await harness.commit("s")
     await harness.settle()
     assert (await harness.engine.assemble("what about it?", session_id="s")).stats["query_expansion"] == "used"

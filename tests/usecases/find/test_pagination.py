@@ -27,7 +27,7 @@ async def planted(harness: Harness) -> Harness:
     for n in range(7):
         await harness.write(f"viking://resources/docs/{n}.md", f"# Page {n}\n\nabout amber\n")
     await harness.write("viking://~/memories/events/tea.md", "Ana likes tea")
-    await harness.say("s", "we move to Lisbon")
+    await harness.append("s", "we move to Lisbon")
     await harness.settle()
     return harness
 

@@ -82,10 +82,10 @@ async def test_a_removed_tree_comes_back_at_once_before_anything_was_cleaned(har
 
 
 async def test_a_deleted_session_comes_back_with_what_was_said(harness: Harness) -> None:
-    await harness.say("trip", "I saw a heron", "and then an otter")
+    await harness.append("trip", "I saw a heron", "and then an otter")
     await harness.commit("trip")
     await harness.settle()
-    await harness.say("trip", "a third thing about kestrels")
+    await harness.append("trip", "a third thing about kestrels")
     await harness.engine.session_delete("trip")
     await harness.settle()
     with pytest.raises(NotFound):
@@ -97,12 +97,12 @@ async def test_a_deleted_session_comes_back_with_what_was_said(harness: Harness)
     assert (session.message_count, session.commit_count) == (1, 1)
     assert len(await harness.found("kestrels", target_uri="viking://~/sessions")) == 3
     assert await harness.engine.check() == []
-    await harness.say("trip", "a fourth thing")
+    await harness.append("trip", "a fourth thing")
     assert (await harness.engine.session("trip")).message_count == 2
 
 
 async def test_a_forgotten_message_comes_back_and_counts(harness: Harness) -> None:
-    said = await harness.say("trip", "about herons", "about otters")
+    said = await harness.append("trip", "about herons", "about otters")
     await harness.engine.rm(f"viking://~/sessions/trip/messages/{said.message_ids[0]}.md")
     await harness.settle()
     seq = next(e.commit for e in (await history(harness).log(limit=50, ops=["remove"])).entries)

@@ -40,9 +40,9 @@ def settings(fake: Provider) -> dict[str, object]:
 
 async def said(harness: Harness) -> None:
     for number in range(30):
-        await harness.say("s", f"the heron stood still, number {number}")
+        await harness.append("s", f"the heron stood still, number {number}")
         if number == 15:
-            await harness.say("s", f"a word of {POISON}")
+            await harness.append("s", f"a word of {POISON}")
 
 
 async def test_one_refused_text_leaves_its_neighbours_their_vectors(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ async def test_one_refused_text_leaves_its_neighbours_their_vectors(tmp_path: Pa
             assert (report.missing, report.refused) == (0, {"content_filter": 1})
             assert (await harness.queue("embed")).dead == 0
             asked = len(fake.seen)
-            await harness.say("s", "one more")
+            await harness.append("s", "one more")
             await harness.settle()
             assert not any(POISON in str(one.body) for one in fake.seen[asked:])
             assert (await harness.engine.find(POISON)).hits
@@ -70,7 +70,7 @@ async def test_an_embedder_that_refuses_everything_marks_nothing(tmp_path: Path)
         async with harness_at(tmp_path, embedder=settings(fake)) as harness:
             assert isinstance(fake, Picky)
             fake.everything = True
-            await harness.say("s", "the heron stood still")
+            await harness.append("s", "the heron stood still")
             (job,) = [job for job in await harness.lease(8) if job.kind == "embed"]
             from recalld.usecases.maintenance.embed import embed
 

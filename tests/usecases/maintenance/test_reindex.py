@@ -154,7 +154,7 @@ async def test_a_plain_user_reindexes_only_what_is_the_users_own(harness: Harnes
 
 
 async def test_what_makes_no_sense_is_refused(harness: Harness) -> None:
-    await harness.say("s", "hello")
+    await harness.append("s", "hello")
     for uri, options, error in (
         ("viking://resources/never", {}, NotFound),
         ("viking://user/default/sessions/s", {}, Invalid),
@@ -166,7 +166,7 @@ async def test_what_makes_no_sense_is_refused(harness: Harness) -> None:
 
 
 async def test_messages_are_part_of_what_must_be_found(harness: Harness) -> None:
-    await harness.say("s", "the heron stood still")
+    await harness.append("s", "the heron stood still")
     assert (await verbs(harness).consistency("viking://user/default/sessions/s")).expected == 1
     await lose_chunks(harness)
     assert (await verbs(harness).consistency("viking://user/default/sessions")).missing == 1

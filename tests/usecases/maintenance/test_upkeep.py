@@ -100,7 +100,7 @@ async def test_a_users_own_tree_is_refreshed_too(harness: Harness) -> None:
 
 
 async def test_every_chunk_gets_its_vector(dense_harness: Harness) -> None:
-    await dense_harness.say("s", "the heron stood still", "the stork flew")
+    await dense_harness.append("s", "the heron stood still", "the stork flew")
     await dense_harness.write(f"{ROOT}/long.md", words(900))
     await dense_harness.settle()
     usage = await dense_harness.engine.usage()
@@ -108,7 +108,7 @@ async def test_every_chunk_gets_its_vector(dense_harness: Harness) -> None:
 
 
 async def test_without_an_embedder_the_job_ends_and_nothing_is_degraded(harness: Harness) -> None:
-    await harness.say("s", "the heron stood still")
+    await harness.append("s", "the heron stood still")
     await harness.settle()
     assert (await harness.queue("embed")).pending == 0
     assert (await harness.engine.find("heron")).degraded == ()

@@ -37,7 +37,7 @@ async def erased(harness: Harness, *, account: bool) -> None:
     await w.write("viking://~/memories/notes/gone.md", f"{MARK} removed before")
     await w.facade(IndexOperations).set_tags(note, [f"place={MARK}"])
     await w.rm("viking://~/memories/notes/gone.md")
-    await w.say("s", [{"role": "user", "content": f"My dog is called {MARK} and I moved to Lisbon in March 2024."}])
+    await w.append("s", [{"role": "user", "content": f"My dog is called {MARK} and I moved to Lisbon in March 2024."}])
     await w.session_commit("s")
     await w.facade(SnapshotOperations).commit("all of it")
     late = NewJob("no such kind", "late", {"text": MARK})

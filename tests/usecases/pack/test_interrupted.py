@@ -68,10 +68,10 @@ async def furnish(harness: Harness) -> None:
     for n in range(3):
         await harness.write(f"{DOCS}/part{n}/page.md", f"page {n} of oolong " * 1_500)
     for n in range(2):
-        await harness.say("trip", *(f"turn {n} {k}" for k in range(3)))
+        await harness.append("trip", *(f"turn {n} {k}" for k in range(3)))
         await harness.commit("trip")
         await harness.settle()
-    await harness.say("trip", "the last word")
+    await harness.append("trip", "the last word")
     await harness.settle()
 
 

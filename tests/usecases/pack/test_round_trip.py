@@ -88,10 +88,12 @@ async def test_a_pack_is_a_zip_of_the_third_form(harness: Harness) -> None:
 
 
 async def session_files(harness: Harness) -> None:
-    await harness.say("trip", {"role": "user", "content": "I moved to Lisbon in May", "peer_id": "ana"})
+    await harness.append("trip", {"role": "user", "content": "I moved to Lisbon in May", "peer_id": "ana"})
     await harness.commit("trip")
     await harness.settle()
-    await harness.say("trip", {"role": "assistant", "parts": [{"type": "text", "text": "How is the weather there?"}]})
+    await harness.append(
+        "trip", {"role": "assistant", "parts": [{"type": "text", "text": "How is the weather there?"}]}
+    )
 
 
 async def test_a_backup_restores_every_users_tree_and_talk(harness: Harness, there: Harness) -> None:

@@ -17,41 +17,41 @@ async def told(harness: Harness, session: str = "s") -> list[str]:
 
 
 async def test_a_message_is_found_by_the_next_find(harness: Harness) -> None:
-    ids = (await harness.say("s", "the heron stood still")).message_ids
+    ids = (await harness.append("s", "the heron stood still")).message_ids
     assert await harness.found("heron") == [f"viking://user/default/sessions/s/messages/{ids[0]}.md"]
 
 
 async def test_messages_keep_the_order_they_arrived_in(harness: Harness) -> None:
-    await harness.say("s", *[f"number {i}" for i in range(50)])
-    await harness.say("s", "last")
+    await harness.append("s", *[f"number {i}" for i in range(50)])
+    await harness.append("s", "last")
     assert await told(harness) == [*[f"number {i}" for i in range(50)], "last"]
 
 
 async def test_equal_messages_are_separate(harness: Harness) -> None:
-    assert (await harness.say("s", "yes", "yes")).added == 2
-    assert (await harness.say("s", "yes")).message_count == 3
+    assert (await harness.append("s", "yes", "yes")).added == 2
+    assert (await harness.append("s", "yes")).message_count == 3
 
 
 async def test_a_repeated_idempotency_key_adds_nothing(harness: Harness) -> None:
-    first = await harness.say("s", "yes", "yes", idempotency_key="k")
-    again = await harness.say("s", "yes", "yes", idempotency_key="k")
+    first = await harness.append("s", "yes", "yes", idempotency_key="k")
+    again = await harness.append("s", "yes", "yes", idempotency_key="k")
     assert (first.added, again.added, again.message_ids) == (2, 0, first.message_ids)
 
 
 async def test_a_repeated_id_adds_nothing_even_beside_new_ones(harness: Harness) -> None:
     one = {"role": "user", "content": "one", "id": "m-1"}
-    await harness.say("s", one)
-    assert (await harness.say("s", one, "two")).added == 1
+    await harness.append("s", one)
+    assert (await harness.append("s", one, "two")).added == 1
     assert await told(harness) == ["one", "two"]
 
 
 async def test_the_same_id_in_another_session_is_another_message(harness: Harness) -> None:
     one = {"role": "user", "content": "one", "id": "m-1"}
-    assert [(await harness.say(s, one)).added for s in ("s", "t")] == [1, 1]
+    assert [(await harness.append(s, one)).added for s in ("s", "t")] == [1, 1]
 
 
 async def test_ten_appends_at_once_all_arrive(harness: Harness) -> None:
-    await asyncio.gather(*(harness.say("s", f"a{i}", f"b{i}") for i in range(10)))
+    await asyncio.gather(*(harness.append("s", f"a{i}", f"b{i}") for i in range(10)))
     heard = await told(harness)
     assert sorted(heard) == sorted([f"a{i}" for i in range(10)] + [f"b{i}" for i in range(10)])
     assert all(heard.index(f"b{i}") == heard.index(f"a{i}") + 1 for i in range(10))
@@ -63,29 +63,29 @@ async def test_ten_appends_at_once_all_arrive(harness: Harness) -> None:
      "0001-01-01T00:00:00+14:00", "2024-13-45", "1715169600", "", None],
 )  # fmt: skip
 async def test_no_date_reorders_or_refuses_a_message(harness: Harness, stamp: str | None) -> None:
-    await harness.say("s", "first")
-    await harness.say("s", {"role": "user", "content": "second", "created_at": stamp}, "third")
+    await harness.append("s", "first")
+    await harness.append("s", {"role": "user", "content": "second", "created_at": stamp}, "third")
     assert await told(harness) == ["first", "second", "third"]
     assert "second" in (await harness.engine.find("second")).hits[0].abstract
 
 
 async def test_a_client_sees_its_own_date_again(harness: Harness) -> None:
-    await harness.say("s", {"role": "user", "content": "x", "created_at": "2024-05-08"})
+    await harness.append("s", {"role": "user", "content": "x", "created_at": "2024-05-08"})
     assert '"created_at": "2024-05-08"' in await harness.engine.read("viking://~/sessions/s/messages.jsonl")
 
 
 async def test_a_megabyte_is_one_findable_message(harness: Harness) -> None:
     text = words(170_000) + " quicksilver " + words(2_000)
     assert len(text) > 1_000_000
-    ids = (await harness.say("s", text)).message_ids
+    ids = (await harness.append("s", text)).message_ids
     assert await harness.found("quicksilver") == [f"viking://user/default/sessions/s/messages/{ids[0]}.md"]
 
 
 async def test_a_message_beyond_its_limit_is_refused_whole(harness: Harness) -> None:
-    await harness.say("s", "one")
+    await harness.append("s", "one")
     before = await harness.state()
     with pytest.raises(Invalid) as refused:
-        await harness.say("s", "two", "x" * (MESSAGE_BYTES_MAX + 1))
+        await harness.append("s", "two", "x" * (MESSAGE_BYTES_MAX + 1))
     assert (refused.value.code, await harness.state()) == ("RESOURCE_EXHAUSTED", before)
 
 
@@ -99,24 +99,24 @@ async def test_a_message_beyond_its_limit_is_refused_whole(harness: Harness) -> 
 )  # fmt: skip
 async def test_what_is_no_message_is_refused_and_makes_no_session(harness: Harness, message: dict[str, object]) -> None:
     with pytest.raises(Invalid) as refused:
-        await harness.say("s", message)
+        await harness.append("s", message)
     assert (bool(refused.value.remedy), await harness.engine.sessions()) == (True, [])
 
 
 @pytest.mark.parametrize("count", [0, 101])
 async def test_a_call_carries_one_to_a_hundred(harness: Harness, count: int) -> None:
     with pytest.raises(Invalid):
-        await harness.say("s", *["x"] * count)
+        await harness.append("s", *["x"] * count)
 
 
 @pytest.mark.parametrize("session", ["", "a/b", "..", "x" * 129, "a b", "a\x00b", "s\u202e"])
 async def test_a_session_is_named_by_one_plain_segment(harness: Harness, session: str) -> None:
     with pytest.raises(Invalid):
-        await harness.say(session, "x")
+        await harness.append(session, "x")
 
 
 async def test_a_lone_surrogate_is_kept_as_something_readable(harness: Harness) -> None:
-    await harness.say("s", "half \ud83d of a smile")
+    await harness.append("s", "half \ud83d of a smile")
     assert await told(harness) == ["half \ufffd of a smile"]
 
 
@@ -128,7 +128,7 @@ async def test_parts_of_every_kind_are_kept(harness: Harness) -> None:
         {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}},
         {"type": "hologram", "text": "unknown but kept"},
     ]
-    await harness.say("s", {"role": "assistant", "parts": parts})
+    await harness.append("s", {"role": "assistant", "parts": parts})
     for word in ("heron", "stork", "crows", "unknown"):
         assert len(await harness.found(word)) == 1
     assert "viking://user/default/memories/a.md" in await harness.engine.read("viking://~/sessions/s/messages.jsonl")
@@ -136,9 +136,9 @@ async def test_parts_of_every_kind_are_kept(harness: Harness) -> None:
 
 async def test_a_users_tool_results_are_a_message_each(harness: Harness) -> None:
     parts = [{"type": "tool", "tool_name": "t", "tool_output": str(i)} for i in range(3)]
-    assert (await harness.say("s", {"role": "user", "parts": parts})).added == 3
+    assert (await harness.append("s", {"role": "user", "parts": parts})).added == 3
 
 
 async def test_an_empty_message_is_a_message(harness: Harness) -> None:
-    assert (await harness.say("s", "")).message_count == 1
+    assert (await harness.append("s", "")).message_count == 1
     assert await harness.engine.check() == []

@@ -29,9 +29,9 @@ async def commits(harness: Harness) -> int:
 
 async def test_at_the_threshold_nothing_happens_and_beyond_it_the_session_commits_once(harness: Harness) -> None:
     await begin(harness)
-    await harness.say("s", "1", "2", "3")
+    await harness.append("s", "1", "2", "3")
     assert await commits(harness) == 0
-    did = await harness.say("s", "4")
+    did = await harness.append("s", "4")
     assert did.message_count == 4  # the append answers before the commit
     assert await commits(harness) == 1
     session = await harness.engine.session("s")
@@ -42,14 +42,14 @@ async def test_at_the_threshold_nothing_happens_and_beyond_it_the_session_commit
 
 async def test_tokens_beyond_their_threshold_commit_too(harness: Harness) -> None:
     await begin(harness, pending_token_threshold=20)
-    await harness.say("s", "word " * 100)
+    await harness.append("s", "word " * 100)
     assert await commits(harness) == 1
 
 
 async def test_many_writes_beyond_the_threshold_are_one_commit(harness: Harness) -> None:
     await begin(harness, keep_recent_count=2)
     for i in range(8):
-        await harness.say("s", f"{i}")
+        await harness.append("s", f"{i}")
     assert await commits(harness) == 1
     assert (await harness.engine.session("s")).message_count == 2
 
@@ -57,30 +57,30 @@ async def test_many_writes_beyond_the_threshold_are_one_commit(harness: Harness)
 async def test_a_repeated_message_commits_nothing(harness: Harness) -> None:
     await begin(harness, message_count_threshold=0)
     one = {"role": "user", "content": "once", "id": "m"}
-    await harness.say("s", one)
+    await harness.append("s", one)
     assert await commits(harness) == 1
-    await harness.say("s", one)
+    await harness.append("s", one)
     assert (await harness.queue("auto_commit")).pending == 0
 
 
 async def test_within_the_interval_the_next_commit_waits(harness: Harness) -> None:
     await begin(harness, min_commit_interval_seconds=100_000)
-    await harness.say("s", *"abcd")
+    await harness.append("s", *"abcd")
     assert await commits(harness) == 1
-    await harness.say("s", *"efgh")
+    await harness.append("s", *"efgh")
     assert await commits(harness) == 1
 
 
 async def test_a_manual_commit_in_between_leaves_the_job_nothing_to_do(harness: Harness) -> None:
     await begin(harness)
-    await harness.say("s", *"abcd")
+    await harness.append("s", *"abcd")
     await harness.commit("s")
     assert await commits(harness) == 1
 
 
 async def test_a_session_deleted_in_between_leaves_no_dead_job(harness: Harness) -> None:
     await begin(harness)
-    await harness.say("s", *"abcd")
+    await harness.append("s", *"abcd")
     await harness.engine.session_delete("s")
     await harness.settle()
     assert (await harness.queue("auto_commit")).dead == 0
@@ -88,8 +88,8 @@ async def test_a_session_deleted_in_between_leaves_no_dead_job(harness: Harness)
 
 async def test_an_idle_session_with_a_policy_is_committed(harness: Harness) -> None:
     await begin(harness)
-    await harness.say("s", "one")
-    await harness.say("other", "no policy")
+    await harness.append("s", "one")
+    await harness.append("other", "no policy")
     await harness.settle()
     harness.clock.advance(30.0)
     assert await enqueue_idle(harness.ports) == 0
@@ -102,7 +102,7 @@ async def test_an_idle_session_with_a_policy_is_committed(harness: Harness) -> N
 
 async def test_housekeeping_looks_for_idle_sessions_unless_told_not_to(harness: Harness) -> None:
     await begin(harness)
-    await harness.say("s", "one")
+    await harness.append("s", "one")
     await harness.settle()
     harness.clock.advance(120.0)
     quiet = load_config(None, data=harness.folder, session={"idle_commit": False})
@@ -114,7 +114,7 @@ async def test_housekeeping_looks_for_idle_sessions_unless_told_not_to(harness: 
 
 async def test_a_server_may_have_every_new_session_commit_by_itself(tmp_path: Path) -> None:
     async with harness_at(tmp_path / "data", session={"auto_commit": True}) as harness:
-        await harness.say("made", "by a message")
+        await harness.append("made", "by a message")
         asked = await harness.engine.session("asked", auto_create=True)
         named = await harness.engine.session_new("named")
         declined = await harness.engine.session_new("declined", config={"auto_commit_policy": None})
@@ -129,7 +129,7 @@ async def test_a_server_may_have_every_new_session_commit_by_itself(tmp_path: Pa
 
 
 async def test_without_that_setting_no_session_does(harness: Harness) -> None:
-    await harness.say("s", *"abcdefgh")
+    await harness.append("s", *"abcdefgh")
     assert "auto_commit_policy" not in (await harness.engine.session("s")).config
     with pytest.raises(Conflict):
         await begin(harness)

@@ -23,7 +23,7 @@ async def archived(harness: Harness, number: int = 1) -> list[str]:
 
 
 async def test_live_messages_go_into_an_archive(harness: Harness) -> None:
-    await harness.say("s", "one", "two")
+    await harness.append("s", "one", "two")
     did = await harness.commit("s")
     await harness.settle()
     assert did.archived
@@ -34,7 +34,7 @@ async def test_live_messages_go_into_an_archive(harness: Harness) -> None:
 
 
 async def test_a_message_keeps_its_address_and_is_found_when_archived(harness: Harness) -> None:
-    await harness.say("s", "the heron stood still")
+    await harness.append("s", "the heron stood still")
     before = await harness.found("heron", target_uri="viking://~/sessions")
     await harness.commit("s")
     await harness.settle()
@@ -53,7 +53,7 @@ async def test_a_session_never_seen_cannot_be_committed(harness: Harness) -> Non
 
 
 async def test_recent_messages_stay_live_when_asked(harness: Harness) -> None:
-    await harness.say("s", *"abcde")
+    await harness.append("s", *"abcde")
     await harness.commit("s", keep_recent_count=2)
     await harness.settle()
     assert await archived(harness) == ["a", "b", "c"]
@@ -64,14 +64,14 @@ async def test_recent_messages_stay_live_when_asked(harness: Harness) -> None:
 
 async def test_whole_turns_stay_live_when_asked(harness: Harness) -> None:
     for i in range(4):
-        await harness.say("s", {"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"})
+        await harness.append("s", {"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"})
     await harness.commit("s", retention_mode="turn_budget", keep_recent_turn_count=2)
     await harness.settle()
     assert await archived(harness) == ["q0", "a0", "q1", "a1"]
 
 
 async def test_options_of_turns_need_their_mode(harness: Harness) -> None:
-    await harness.say("s", "x")
+    await harness.append("s", "x")
     for options in ({"keep_recent_turn_count": 2}, {"retention_mode": "sometimes"}, {"keep_recent_count": -1}):
         with pytest.raises(Invalid):
             await harness.commit("s", **options)
@@ -79,7 +79,7 @@ async def test_options_of_turns_need_their_mode(harness: Harness) -> None:
 
 
 async def test_two_commits_at_once_lose_and_double_nothing(harness: Harness) -> None:
-    await harness.say("s", *[str(i) for i in range(20)])
+    await harness.append("s", *[str(i) for i in range(20)])
     did = await asyncio.gather(*(harness.commit("s") for _ in range(4)))
     await harness.settle()
     assert sorted(d.archived for d in did) == [False, False, False, True]
@@ -89,13 +89,13 @@ async def test_two_commits_at_once_lose_and_double_nothing(harness: Harness) -> 
 async def test_commits_during_appends_keep_every_message_once(harness: Harness) -> None:
     async def talk(who: int) -> None:
         for i in range(10):
-            await harness.say("s", f"{who}.{i}")
+            await harness.append("s", f"{who}.{i}")
 
     async def put_away() -> None:
         for _ in range(6):
             await harness.commit("s")
 
-    await harness.say("s", "start")
+    await harness.append("s", "start")
     await asyncio.gather(talk(1), talk(2), put_away())
     await harness.commit("s")
     await harness.settle()
@@ -106,7 +106,7 @@ async def test_commits_during_appends_keep_every_message_once(harness: Harness) 
 
 
 async def test_a_decision_becomes_an_event_that_quotes_it(harness: Harness) -> None:
-    ids = (await harness.say("s", "hello there", DECISION)).message_ids
+    ids = (await harness.append("s", "hello there", DECISION)).message_ids
     did = await harness.commit("s")
     await harness.settle()
     memories = await learned(harness)
@@ -122,7 +122,7 @@ async def test_a_decision_becomes_an_event_that_quotes_it(harness: Harness) -> N
 
 
 async def test_a_memory_tells_where_it_comes_from(harness: Harness) -> None:
-    ids = (await harness.say("s", DECISION)).message_ids
+    ids = (await harness.append("s", DECISION)).message_ids
     await harness.commit("s")
     await harness.settle()
     (hit,) = [h for h in (await harness.engine.find("Lisbon")).hits if "memories" in h.uri.parts]
@@ -130,7 +130,7 @@ async def test_a_memory_tells_where_it_comes_from(harness: Harness) -> None:
 
 
 async def test_a_quoted_message_takes_no_second_place_unless_its_session_is_asked(harness: Harness) -> None:
-    ids = (await harness.say("s", DECISION)).message_ids
+    ids = (await harness.append("s", DECISION)).message_ids
     await harness.commit("s")
     await harness.settle()
     message = f"viking://user/default/sessions/s/messages/{ids[0]}.md"
@@ -140,7 +140,7 @@ async def test_a_quoted_message_takes_no_second_place_unless_its_session_is_aske
 
 
 async def test_what_was_learned_is_written_once_however_often_it_is_done(harness: Harness) -> None:
-    await harness.say("s", DECISION)
+    await harness.append("s", DECISION)
     await harness.commit("s")
     job = await harness.lease_of("extract")
     await run_job(job, harness.ports)
@@ -152,7 +152,7 @@ async def test_what_was_learned_is_written_once_however_often_it_is_done(harness
 
 
 async def test_a_worker_lost_before_its_commit_leaves_the_job_to_the_next(harness: Harness) -> None:
-    await harness.say("s", DECISION)
+    await harness.append("s", DECISION)
     did = await harness.commit("s")
     await harness.lease_of("extract")
     await harness.ports.ledger.release(worker="harness")
@@ -162,7 +162,7 @@ async def test_a_worker_lost_before_its_commit_leaves_the_job_to_the_next(harnes
 
 
 async def test_a_session_deleted_before_its_archive_is_read_ends_the_job(harness: Harness) -> None:
-    await harness.say("s", DECISION)
+    await harness.append("s", DECISION)
     did = await harness.commit("s")
     await harness.engine.session_delete("s")
     await harness.settle()
@@ -171,7 +171,7 @@ async def test_a_session_deleted_before_its_archive_is_read_ends_the_job(harness
 
 
 async def test_a_cancelled_extraction_leaves_the_archive_failed_and_its_words_live(harness: Harness) -> None:
-    await harness.say("s", DECISION)
+    await harness.append("s", DECISION)
     did = await harness.commit("s")
     await harness.engine.cancel(did.task_id)
     await harness.settle()

@@ -13,9 +13,9 @@ async def texts(harness: Harness, budget: int = 128_000) -> list[str]:
 
 
 async def test_until_an_archive_is_read_its_messages_are_shown_raw(harness: Harness) -> None:
-    await harness.say("s", "one", "two")
+    await harness.append("s", "one", "two")
     await harness.commit("s")
-    await harness.say("s", "three")
+    await harness.append("s", "three")
     assert await texts(harness) == ["one", "two", "three"]
     await harness.settle()
     shown = await harness.engine.session_context("s")
@@ -25,29 +25,29 @@ async def test_until_an_archive_is_read_its_messages_are_shown_raw(harness: Harn
 
 @pytest.mark.parametrize("budget", [0, 50, 120, 1_000, 128_000])
 async def test_what_is_shown_fits_the_budget(harness: Harness, budget: int) -> None:
-    await harness.say("s", words(100))
+    await harness.append("s", words(100))
     await harness.commit("s")
     await harness.settle()
-    await harness.say("s", *[words(10) for _ in range(30)])
+    await harness.append("s", *[words(10) for _ in range(30)])
     shown = await harness.engine.session_context("s", token_budget=budget)
     assert shown.tokens == shown.active_tokens + shown.archive_tokens <= budget
 
 
 async def test_the_newest_messages_are_the_last_to_go(harness: Harness) -> None:
-    await harness.say("s", *[f"{i} {words(20)}" for i in range(10)])
+    await harness.append("s", *[f"{i} {words(20)}" for i in range(10)])
     shown = await texts(harness, 120)
     assert 0 < len(shown) < 10
     assert shown[-1].startswith("9 ")
 
 
 async def test_a_negative_budget_is_refused(harness: Harness) -> None:
-    await harness.say("s", "x")
+    await harness.append("s", "x")
     with pytest.raises(Invalid):
         await harness.engine.session_context("s", token_budget=-1)
 
 
 async def test_an_archive_is_there_once_it_is_read(harness: Harness) -> None:
-    await harness.say("s", "one")
+    await harness.append("s", "one")
     await harness.commit("s")
     with pytest.raises(NotFound):
         await harness.engine.archive("s", "archive_001")
@@ -74,20 +74,20 @@ async def test_asking_for_a_session_makes_none_unless_told(harness: Harness) -> 
 
 async def test_sessions_are_listed_newest_first(harness: Harness) -> None:
     for name in ("a", "b", "c"):
-        await harness.say(name, "x")
+        await harness.append(name, "x")
         harness.clock.advance(1)
-    await harness.say("a", "y")
+    await harness.append("a", "y")
     assert [s.id for s in await harness.engine.sessions()] == ["a", "c", "b"]
 
 
 async def test_what_was_used_is_counted_and_kept(harness: Harness) -> None:
-    await harness.say("s", "x")
+    await harness.append("s", "x")
     assert await harness.engine.session_used("s", contexts=["viking://resources/a.md"], skills=2) == (1, 2)
     assert await harness.engine.session_used("s", contexts=["viking://~/memories/b.md"]) == (2, 2)
 
 
 async def test_a_deleted_session_is_gone_with_all_it_held(harness: Harness) -> None:
-    await harness.say("s", "the heron stood still")
+    await harness.append("s", "the heron stood still")
     await harness.commit("s")
     await harness.settle()
     await harness.engine.session_delete("s")
@@ -102,8 +102,8 @@ async def test_a_deleted_session_is_gone_with_all_it_held(harness: Harness) -> N
 
 
 async def test_a_name_may_be_used_again_after_its_session_went(harness: Harness) -> None:
-    await harness.say("s", "the heron stood still")
+    await harness.append("s", "the heron stood still")
     await harness.engine.session_delete("s")
-    await harness.say("s", "a new talk")
+    await harness.append("s", "a new talk")
     await harness.settle()
     assert await texts(harness) == ["a new talk"]

@@ -32,7 +32,7 @@ async def memories(harness: Harness) -> dict[str, int]:
 
 async def committed(harness: Harness, policy: dict[str, Any] | None, **options: Any) -> dict[str, Any]:
     await harness.engine.session_new("s", config={"memory_policy": policy} if policy is not None else {})
-    await harness.say("s", FACT, peer())
+    await harness.append("s", FACT, peer())
     did = await harness.commit("s", **options)
     await harness.settle()
     return (await harness.engine.task(did.task_id)).result or {}
@@ -65,7 +65,7 @@ async def test_without_a_policy_of_its_own_a_session_keeps_its_users(harness: Ha
     await committed(harness, None)
     assert await memories(harness) == {"own": 0, "peers": 1}
     await harness.engine.session_new("own", config={"memory_policy": {"self": {"enabled": True}}})
-    await harness.say("own", FACT)
+    await harness.append("own", FACT)
     await harness.commit("own")
     assert (await memories(harness))["own"] == 1
 
@@ -87,7 +87,7 @@ async def test_events_carry_the_sessions_tags_or_those_of_their_commit(harness: 
         ([], (), "Kyoto"),
     ]
     for tags, expected, town in wishes:
-        await harness.say("s", FACT.replace("Lisbon", town))
+        await harness.append("s", FACT.replace("Lisbon", town))
         did = await harness.commit("s", event_tags=tags)
         await harness.settle()
         (uri,) = ((await harness.engine.task(did.task_id)).result or {})["memory_uris"]
@@ -95,7 +95,7 @@ async def test_events_carry_the_sessions_tags_or_those_of_their_commit(harness: 
 
 
 async def test_what_is_learnt_at_once_is_found_and_the_messages_stay_live(harness: Harness) -> None:
-    await harness.say("s", FACT)
+    await harness.append("s", FACT)
     (one,) = await harness.engine.facade(SessionOperations).extract("s")
     assert (one.type, "Lisbon" in one.abstract) == ("events", True)
     assert str(one.uri) in await harness.found("Lisbon nurse")
@@ -104,10 +104,10 @@ async def test_what_is_learnt_at_once_is_found_and_the_messages_stay_live(harnes
 
 
 async def test_what_was_learnt_at_once_is_not_learnt_again(harness: Harness) -> None:
-    await harness.say("s", FACT)
+    await harness.append("s", FACT)
     await harness.engine.facade(SessionOperations).extract("s")
     assert await harness.engine.facade(SessionOperations).extract("s") == []
-    await harness.say("s", OTHER)
+    await harness.append("s", OTHER)
     await harness.commit("s")
     assert await memories(harness) == {"own": 2, "peers": 0}
     assert (await harness.engine.archives("s"))[0].overview
@@ -119,26 +119,26 @@ async def test_a_session_that_is_not_there_teaches_nothing(harness: Harness) -> 
 
 
 async def test_tokens_within_the_keep_window_are_not_pending(harness: Harness) -> None:
-    await harness.say("s", "one two three four", "five six seven eight", "nine ten")
+    await harness.append("s", "one two three four", "five six seven eight", "nine ten")
     whole = (await harness.engine.session("s")).pending_tokens
     assert whole > 0
     await harness.commit("s", keep_recent_count=1)
     assert (await harness.engine.session("s")).pending_tokens == 0
-    did = await harness.say("s", "eleven twelve thirteen")
+    did = await harness.append("s", "eleven twelve thirteen")
     live = await harness.ports.ledger.tenant(harness.engine.caller).messages("s", archive=0)
     assert did.pending_tokens == live[0].tokens
 
 
 async def test_a_session_remembers_how_its_last_commit_kept_turns(harness: Harness) -> None:
     for i in range(5):
-        await harness.say("s", f"question {i}", {"role": "assistant", "content": f"answer {i}"})
+        await harness.append("s", f"question {i}", {"role": "assistant", "content": f"answer {i}"})
     did = await harness.commit("s", retention_mode="turn_budget", keep_recent_turn_count=2)
     assert not did.budget_exceeded
     session = await harness.engine.session("s")
     assert (session.message_count, session.config["keep_recent_turn_count"]) == (4, 2)
     did = await harness.commit("s", retention_mode="turn_budget", retained_message_token_budget=1)
     assert (did.budget_exceeded, (await harness.engine.session("s")).message_count) == (True, 1)
-    await harness.say("s", "more")
+    await harness.append("s", "more")
     await harness.commit("s")
     assert "retention_mode" not in (await harness.engine.session("s")).config
 
@@ -158,7 +158,7 @@ async def test_an_archive_tells_which_memories_came_of_it(harness: Harness) -> N
 
 
 async def test_an_archive_under_work_has_no_diff_yet(harness: Harness) -> None:
-    await harness.say("s", FACT)
+    await harness.append("s", FACT)
     did = await harness.commit("s")
     assert [n.uri.name for n in await harness.engine.ls(did.archive_uri)] == ["messages.jsonl"]
     with pytest.raises(NotFound):

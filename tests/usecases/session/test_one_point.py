@@ -16,7 +16,7 @@ from tests.interleaving import interleaved
 async def test_a_commit_never_empties_a_context(harness: Harness) -> None:
     met, at = True, 0
     while met:
-        await harness.say(f"s{at}", *(f"message {i}" for i in range(10)))
+        await harness.append(f"s{at}", *(f"message {i}" for i in range(10)))
         told, met = await interleaved(
             lambda ports, name=f"s{at}": context(name, 128_000, Caller(), ports),  # type: ignore[misc]
             lambda name=f"s{at}": harness.commit(name),  # type: ignore[misc]
@@ -32,7 +32,7 @@ async def test_views_of_a_session_show_every_message_once(harness: Harness) -> N
     met, at = True, 0
     while met:
         name = f"v{at}"
-        await harness.say(name, "one", "two")
+        await harness.append(name, "one", "two")
         listed, met = await interleaved(
             lambda ports, name=name: Workspace(ports, Caller(), 5.0).tree(f"viking://~/sessions/{name}", depth=9, hidden=True),  # type: ignore[misc]
             lambda name=name: harness.commit(name),  # type: ignore[misc]
@@ -46,7 +46,7 @@ async def test_views_of_a_session_show_every_message_once(harness: Harness) -> N
 
 async def test_what_is_read_at_once_is_of_one_moment(harness: Harness) -> None:
     """The reader's transaction does not see a commit that comes while it lasts."""
-    await harness.say("s", "one")
+    await harness.append("s", "one")
     tenant = harness.ports.ledger.tenant(Caller())
     begun, done = threading.Event(), threading.Event()
 

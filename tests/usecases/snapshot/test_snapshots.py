@@ -61,7 +61,7 @@ async def test_nothing_new_makes_no_snapshot(harness: Harness) -> None:
 
 
 async def test_talk_is_in_no_snapshot(harness: Harness) -> None:
-    await harness.say("s1", "I live in Lisbon.")
+    await harness.append("s1", "I live in Lisbon.")
     assert not (await verbs(harness).commit("talk")).created
 
 

@@ -74,14 +74,14 @@ async def test_a_memorys_trailer_is_seen_only_raw_and_never_found(harness: Harne
 
 
 async def test_a_session_shows_its_messages_as_one_file(harness: Harness) -> None:
-    await harness.say("s", "one", "two")
+    await harness.append("s", "one", "two")
     lines = (await harness.engine.read(f"{SESSION}/messages.jsonl")).splitlines()
     assert [json.loads(line)["parts"][0]["text"] for line in lines] == ["one", "two"]
     assert await names(harness, SESSION) == ["messages.jsonl"]
 
 
 async def test_the_messages_directory_is_hidden_unless_addressed(harness: Harness) -> None:
-    ids = (await harness.say("s", "one")).message_ids
+    ids = (await harness.append("s", "one")).message_ids
     assert "messages" not in await names(harness, SESSION, hidden=True)
     assert all("/messages/" not in str(e.node.uri) for e in await harness.engine.tree("viking://~", depth=9))
     assert await names(harness, f"{SESSION}/messages") == [f"{ids[0]}.md"]
@@ -89,13 +89,13 @@ async def test_the_messages_directory_is_hidden_unless_addressed(harness: Harnes
 
 
 async def test_a_sessions_meta_is_hidden_and_readable(harness: Harness) -> None:
-    await harness.say("s", "one")
+    await harness.append("s", "one")
     assert ".meta.json" in await names(harness, SESSION, hidden=True)
     assert json.loads(await harness.engine.read(f"{SESSION}/.meta.json"))["message_count"] == 1
 
 
 async def test_an_archive_is_a_directory_of_views(harness: Harness) -> None:
-    await harness.say("s", "I decided to move to Lisbon.")
+    await harness.append("s", "I decided to move to Lisbon.")
     await harness.commit("s")
     folder = f"{SESSION}/history/archive_001"
     assert await names(harness, folder) == ["messages.jsonl"]
@@ -111,7 +111,7 @@ async def test_an_archive_is_a_directory_of_views(harness: Harness) -> None:
 
 
 async def test_views_of_nothing_are_not_found(harness: Harness) -> None:
-    await harness.say("s", "one")
+    await harness.append("s", "one")
     for view in ("history", "history/archive_001/messages.jsonl", "history/archive_002", "notes.md"):
         with pytest.raises(NotFound):
             await harness.engine.read(f"{SESSION}/{view}")
@@ -120,7 +120,7 @@ async def test_views_of_nothing_are_not_found(harness: Harness) -> None:
 
 
 async def test_what_belongs_to_a_session_is_not_written_moved_or_copied(harness: Harness) -> None:
-    ids = (await harness.say("s", "one")).message_ids
+    ids = (await harness.append("s", "one")).message_ids
     message = f"{SESSION}/messages/{ids[0]}.md"
     before = await harness.state()
     with pytest.raises((Invalid, Denied)):

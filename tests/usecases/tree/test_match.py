@@ -44,7 +44,7 @@ async def test_a_limit_is_told(harness: Harness) -> None:
 
 
 async def test_messages_are_met_only_where_they_are_addressed(harness: Harness) -> None:
-    ids = (await harness.say("s", "the heron stood still")).message_ids
+    ids = (await harness.append("s", "the heron stood still")).message_ids
     assert await matches(harness, "viking://", "heron") == []
     assert (
         await matches(harness, "viking://~/sessions/s/messages", "heron")
@@ -57,7 +57,7 @@ async def test_messages_are_met_only_where_they_are_addressed(harness: Harness) 
 
 
 async def test_archives_are_searched_as_views(harness: Harness) -> None:
-    await harness.say("s", "the heron stood still")
+    await harness.append("s", "the heron stood still")
     await harness.commit("s")
     await harness.settle()
     found = [u for u, _ in await matches(harness, "viking://~/sessions/s/history", "heron")]
@@ -86,7 +86,7 @@ async def test_names_match_by_glob(harness: Harness, pattern: str, expected: lis
 
 
 async def test_a_sessions_views_match_by_glob_and_its_messages_do_not(harness: Harness) -> None:
-    await harness.say("s", "one")
+    await harness.append("s", "one")
     assert await harness.engine.glob("**/*.jsonl", "viking://~/sessions/s") == [
         "viking://user/default/sessions/s/messages.jsonl"
     ]

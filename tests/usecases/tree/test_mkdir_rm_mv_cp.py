@@ -117,7 +117,7 @@ async def test_a_name_that_was_removed_may_be_used_again(harness: Harness) -> No
 
 
 async def test_a_message_is_forgotten_alone(harness: Harness) -> None:
-    ids = (await harness.say("s", "my pin is 1234", "hello")).message_ids
+    ids = (await harness.append("s", "my pin is 1234", "hello")).message_ids
     await harness.engine.rm(f"viking://~/sessions/s/messages/{ids[0]}.md")
     assert await harness.found("pin 1234") == []
     assert (await harness.engine.session("s")).message_count == 1
@@ -125,7 +125,7 @@ async def test_a_message_is_forgotten_alone(harness: Harness) -> None:
 
 
 async def test_a_session_removed_as_a_directory_is_gone_as_a_session(harness: Harness) -> None:
-    await harness.say("s", "my pin is 1234")
+    await harness.append("s", "my pin is 1234")
     await harness.engine.rm("viking://~/sessions/s", recursive=True)
     assert (await harness.engine.sessions(), await harness.found("pin 1234")) == ([], [])
     with pytest.raises(NotFound):

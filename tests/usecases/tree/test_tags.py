@@ -53,7 +53,7 @@ async def test_tags_that_are_there_already_change_nothing(harness: Harness) -> N
 
 
 async def test_what_cannot_be_tagged_says_so(harness: Harness) -> None:
-    await harness.say("s", "hello")
+    await harness.append("s", "hello")
     with pytest.raises(NotFound):
         await verbs(harness).set_tags("viking://resources/never.md", ["x=1"])
     for uri in ("viking://", "viking://user", "viking://user/default/sessions/s"):

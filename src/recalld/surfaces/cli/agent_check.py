@@ -124,7 +124,7 @@ def _listed(tools: Tools) -> str:
 
 
 def _captured(client: Client, session: str, said: dict[str, Any]) -> str:
-    did = client.say(session, [said])
+    did = client.append(session, [said])
     return f"{did.get('added')} message in session {session}"
 
 

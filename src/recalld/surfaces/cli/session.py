@@ -39,15 +39,15 @@ def new(
     epilog="""
 Examples:
 
-recalld session say trip "I am allergic to peanuts" --peer mara
+recalld session append trip "I am allergic to peanuts" --peer mara
 
-recalld session say trip --role assistant "Noted."
+recalld session append trip --role assistant "Noted."
 
-recalld session say trip --from-file talk.jsonl
+recalld session append trip --from-file talk.jsonl
 """
 )
 @talks
-def say(
+def append(
     call: Call,
     session_id: IdArgument,
     text: Annotated[str | None, typer.Argument(help="What was said; without it, stdin is read.")] = None,
@@ -64,10 +64,10 @@ def say(
         _check_said(role, at)
         words = {"role": role, "content": read_text(None) if text is None else legible(text)}
         if not words["content"].strip():
-            raise Invalid("there is nothing to say: the text is empty", remedy='give it as an argument: say ID "…"')
+            raise Invalid("the text is empty", remedy='give it as an argument: append ID "…"')
         extra = {"peer_id": peer, "created_at": at, "id": message_id}
         messages = [{**words, **{key: value for key, value in extra.items() if value}}]
-    done = call.client.say(session_id, messages)
+    done = call.client.append(session_id, messages)
     call.answer(
         done,
         lambda: tell(f"{done['added']} added; {done['message_count']} live, {done['pending_tokens']} tokens to commit"),

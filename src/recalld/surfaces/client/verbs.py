@@ -226,7 +226,7 @@ class Client(Transport):
         """One session's state. Raises ``NotFound``."""
         return dict(self._get(f"/sessions/{_id(session_id)}").result)
 
-    def say(self, session_id: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def append(self, session_id: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Append messages (role, content, ...) in order; they are durable and findable when this returns.
 
         Each gets an ``id`` if it has none, so that a repeated call adds nothing twice. More than a hundred go in

@@ -85,13 +85,13 @@ async def append(call: Call, session_id: str, body: MessageBody) -> dict[str, An
 
     An ``id`` in the message, or the header ``Idempotency-Key``, makes a repeated call harmless.
     """
-    did = await call.workspace.say(session_id, [_message(body)], idempotency_key=_key(call))
+    did = await call.workspace.append(session_id, [_message(body)], idempotency_key=_key(call))
     return _appended(did)
 
 
 async def append_batch(call: Call, session_id: str, body: BatchMessages) -> dict[str, Any]:
     """Append up to 100 messages in this order, all or none."""
-    did = await call.workspace.say(session_id, [_message(m) for m in body.messages], idempotency_key=_key(call))
+    did = await call.workspace.append(session_id, [_message(m) for m in body.messages], idempotency_key=_key(call))
     return _appended(did) | {"added": did.added}
 
 

@@ -27,7 +27,7 @@ async def remember(desk: Desk, asked: args.Remember) -> str:
             details={"field": "created_at"},
         )
     session_id = f"mcp-store-{uuid4().hex[:12]}"
-    said = await desk.workspace.say(session_id, asked.messages)
+    said = await desk.workspace.append(session_id, asked.messages)
     did = await desk.workspace.session_commit(session_id)
     return f"Stored {said.added} message(s) in session {session_id}; memories follow in task {did.task_id}."
 
