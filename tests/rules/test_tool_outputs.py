@@ -8,19 +8,19 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recalld.domain.policy import TalkPolicy
+from recalld.domain.policy import SessionPolicy
 from recalld.domain.uri import Uri
 from recalld.rules.tool_outputs import Output, is_output_id, matches, preview, set_aside
 
 SESSION = Uri(("user", "ana", "sessions", "s"))
-POLICY = TalkPolicy()
+POLICY = SessionPolicy()
 
 
 def tool(output: object, id_: str = "call_1") -> dict[str, Any]:
     return {"type": "tool", "tool_id": id_, "tool_name": "grep", "tool_output": output}
 
 
-def aside(*parts: dict[str, Any], policy: TalkPolicy = POLICY) -> tuple[list[dict[str, Any]], tuple[Output, ...]]:
+def aside(*parts: dict[str, Any], policy: SessionPolicy = POLICY) -> tuple[list[dict[str, Any]], tuple[Output, ...]]:
     ((raw, outputs),) = set_aside([({"role": "assistant", "parts": list(parts)}, "m1")], SESSION, "now", policy)
     return raw["parts"], outputs
 
@@ -78,7 +78,7 @@ def test_what_is_no_text_is_set_aside_as_json() -> None:
 
 def test_zero_keeps_everything_where_it_is() -> None:
     part = tool("x" * 50_000)
-    assert aside(part, policy=TalkPolicy(output_chars_max=0)) == ([part], ())
+    assert aside(part, policy=SessionPolicy(output_chars_max=0)) == ([part], ())
 
 
 @given(st.text(min_size=1, max_size=5_000), st.integers(0, 3_000))

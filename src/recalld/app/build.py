@@ -20,7 +20,7 @@ from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger, open_
 from recalld.adapters.sqlite.ledger.maintenance import maintenance
 from recalld.adapters.sqlite.registry.registry import SqliteRegistry
 from recalld.adapters.vectors.exact import ExactVectors
-from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, TalkPolicy
+from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, SessionPolicy
 from recalld.infra.link import Link
 from recalld.infra.offload import Pool
 from recalld.ports.blobs import Blobs
@@ -118,7 +118,7 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         stages=StageTimes(),
         uploads=config.folder / UPLOADS,
         linger_s=embedder.linger_s if isinstance(embedder, GuardedEmbedder) else no_linger,
-        talk=_talk(config),
+        session_policy=_session_policy(config),
         deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),
         strict_filters=config.search.strict_filters,
         writer=writer,
@@ -132,9 +132,9 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
     )
 
 
-def _talk(config: Config) -> TalkPolicy:
-    chosen, usual = config.session, TalkPolicy()
-    return TalkPolicy(
+def _session_policy(config: Config) -> SessionPolicy:
+    chosen, usual = config.session, SessionPolicy()
+    return SessionPolicy(
         chosen.tool_output_chars_max,
         chosen.tool_preview_chars,
         chosen.turn_output_chars_max,

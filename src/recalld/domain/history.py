@@ -153,7 +153,7 @@ Step = RemoveCreated | RestoreRemoved | MoveBack | WriteBack | Retag
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SkippedChange:
     """What an undo leaves as it is, and why."""
 
     uri: str
@@ -165,7 +165,7 @@ class UndoPlan:
     """Steps in the order they are to be done, and what is left as it is."""
 
     steps: tuple[Step, ...]
-    kept: tuple[Kept, ...]
+    kept: tuple[SkippedChange, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ REINDEXED_FILES_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class TalkPolicy:
+class SessionPolicy:
     """How talk is recorded, in characters.
 
     Tool outputs longer than ``output_chars_max`` lie in files of their own (0 = never), as do the largest ones of a turn

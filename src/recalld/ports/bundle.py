@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, TalkPolicy
+from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, SessionPolicy
 
 from .archive import Archives
 from .blobs import Blobs
@@ -75,7 +75,7 @@ class Ports:
     linger_s: Callable[[str], float] = no_linger
     deadlines: Deadlines = Deadlines()
     strict_filters: bool = False
-    talk: TalkPolicy = TalkPolicy()
+    session_policy: SessionPolicy = SessionPolicy()
     writer: Writer | None = None
     costs: CostPolicy = CostPolicy()
     days: Mapping[str, DayPolicy] = field(default_factory=dict)

@@ -189,15 +189,15 @@ def score(found: Sequence[str], title: str = "") -> list[float]:
 
 def terms(text: str) -> list[str]:
     """Light index terms: lower-case words without stop words, pairs of neighbouring CJK characters."""
-    made: list[str] = []
+    result: list[str] = []
     for word in _WORD.findall(text):
         if word[0] >= "\u3040":
-            made.extend(word[i : i + 2] for i in range(max(1, len(word) - 1)))
+            result.extend(word[i : i + 2] for i in range(max(1, len(word) - 1)))
         else:
             low = word.lower()
             if low not in _STOP:
-                made.append(low)
-    return [term for term in made if term not in _STOP]
+                result.append(low)
+    return [term for term in result if term not in _STOP]
 
 
 def _score(sentence: str, bag: Counter[str], index: int, whole: Counter[str], norm: float, wanted: set[str]) -> float:

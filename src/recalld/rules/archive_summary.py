@@ -61,8 +61,8 @@ def abstract_of_archive(messages: Sequence[Message]) -> str:
     who = speakers(messages)
     named = ", ".join(who[:3]) + (f" and {len(who) - 3} more" if len(who) > 3 else "")
     lead = fit(f"{when}, {named}, {len(messages)} message{'' if len(messages) == 1 else 's'}", 150)
-    said = _topic(messages, ABSTRACT_CHARS_MAX - len(lead) - 4)
-    return f'{lead}: "{said}"' if said else lead
+    sentence = _topic(messages, ABSTRACT_CHARS_MAX - len(lead) - 4)
+    return f'{lead}: "{sentence}"' if sentence else lead
 
 
 def overview_of_archive(messages: Sequence[Message]) -> str:
@@ -106,19 +106,19 @@ def _scanned(messages: Sequence[Message]) -> Sequence[Message]:
 
 
 def _state(messages: Sequence[Message]) -> list[str]:
-    return [_short(m, said) for m in messages[-3:] if (said := opening(m))]
+    return [_short(m, sentence) for m in messages[-3:] if (sentence := opening(m))]
 
 
 def _topic(messages: Sequence[Message], chars_max: int) -> str:
     """The sentence nearest to what most of the talk is about."""
-    asked = [m for m in _scanned(messages) if m.role != "assistant" or m.peer_id] or messages
-    heard = [
+    user_messages = [m for m in _scanned(messages) if m.role != "assistant" or m.peer_id] or messages
+    candidates = [
         sentence
-        for message in asked[:200]
+        for message in user_messages[:200]
         for sentence in sentences(message.text[: MESSAGE_CHARS_SCANNED_MAX // 4], 3)
         if len(sentence) > 12
     ]
-    found = best(heard[:200], chars_max=max(20, chars_max))
+    found = best(candidates[:200], chars_max=max(20, chars_max))
     return found or (opening(messages[0], max(20, chars_max)) if messages else "")
 
 

@@ -96,8 +96,8 @@ def admit(now: float, standing: Standing, policy: CallPolicy) -> tuple[Standing,
     else:
         entered = standing
     if standing.circuit is not Circuit.CLOSED:
-        kept = standing.circuit if standing.circuit is Circuit.PAUSED else Circuit.HALF_OPEN
-        return replace(entered, circuit=kept), 0.0
+        circuit = standing.circuit if standing.circuit is Circuit.PAUSED else Circuit.HALF_OPEN
+        return replace(entered, circuit=circuit), 0.0
     saved = min(standing.saved + policy.retry_share, policy.retries_saved)
     if not standing.pace:
         return replace(entered, saved=saved), 0.0

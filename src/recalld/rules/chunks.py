@@ -55,7 +55,7 @@ def chunks_of_message(text: str, speaker: str, at: float, created_at: str = "") 
     whose date counts before ``at``'s. Every chunk carries speaker and date ("Ana 8 May 2023") in front. An empty
     message has one chunk: its prefix alone."""
     size = _size(_count(text, 0), CHUNK_WORDS)
-    return _cut(text, 0, len(text), _said_by(speaker, _date_words(at, created_at)), size)
+    return _cut(text, 0, len(text), _speaker_terms(speaker, _date_words(at, created_at)), size)
 
 
 def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
@@ -64,8 +64,8 @@ def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
     text = document.indexable or document.text
     head = transcript_header(text, uri.name)
     if head is not None:
-        said = _said_by(head.speaker, "" if head.at is None else _date_words(head.at, head.stamp))
-        return _cut(text, head.start, len(text), said, _size(_count(text, head.start), CHUNK_WORDS))
+        prefix = _speaker_terms(head.speaker, "" if head.at is None else _date_words(head.at, head.stamp))
+        return _cut(text, head.start, len(text), prefix, _size(_count(text, head.start), CHUNK_WORDS))
     place = terms(" ".join((_path_words(uri), document.title)))
     stretches = list(_stretches(text, document.sections)) if not document.indexable else [(0, len(text), "")]
     size = _size(_count(text, 0), FILE_CHUNK_WORDS)
@@ -181,7 +181,7 @@ def _stretches(text: str, sections: tuple[Section, ...]) -> Iterator[tuple[int, 
 
 
 @lru_cache(maxsize=1_024)
-def _said_by(speaker: str, date: str) -> tuple[str, ...]:
+def _speaker_terms(speaker: str, date: str) -> tuple[str, ...]:
     return terms(f"{'' if speaker in ROLES else speaker} {date}")
 
 

@@ -129,8 +129,8 @@ def _marked(data: bytes, encoding: str) -> Decoded:
     text = data.decode(encoding, "replace")
     if "\ufffd" in text:
         return Decoded(text, encoding, f"some bytes are not {encoding.upper()}; they were replaced")
-    said = "" if encoding == "utf-8" else f"read as {encoding.upper()}"
-    return Decoded(text, encoding, said)
+    note = "" if encoding == "utf-8" else f"read as {encoding.upper()}"
+    return Decoded(text, encoding, note)
 
 
 def _escaped(data: bytes) -> Decoded | None:

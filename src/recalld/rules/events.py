@@ -52,7 +52,7 @@ class _Turn:
     message: Message
     order: int
     window: int
-    said: tuple[Statement, ...]
+    statements: tuple[Statement, ...]
     score: float
 
 
@@ -70,15 +70,15 @@ def events(messages: Sequence[Message]) -> tuple[Event, ...]:
 
 def _decisive_turns(messages: Sequence[Message]) -> list[_Turn]:
     turns: list[_Turn] = []
-    told: set[str] = set()
+    quoted: set[str] = set()
     for order, (message, found) in enumerate(statements_of(messages)):
         by_window: dict[int, list[Statement]] = {}
         for s in found:
-            if s.score >= DECISIVE and s.text.casefold() not in told:
+            if s.score >= DECISIVE and s.text.casefold() not in quoted:
                 by_window.setdefault(s.window, []).append(s)
-        for window, kept in by_window.items():
-            best = sorted(sorted(kept, key=lambda s: -s.score)[:_SENTENCES_PER_TURN], key=kept.index)
-            told.update(s.text.casefold() for s in best)
+        for window, candidates in by_window.items():
+            best = sorted(sorted(candidates, key=lambda s: -s.score)[:_SENTENCES_PER_TURN], key=candidates.index)
+            quoted.update(s.text.casefold() for s in best)
             turns.append(_Turn(message, order, window, tuple(best), max(s.score for s in best)))
     return turns
 
@@ -113,7 +113,7 @@ def _event(group: Sequence[_Turn]) -> Event:
     title = fit(top.text[leading.end() if leading else 0 :] or top.text, _TITLE_CHARS)
     # Two archives may tell of one day in the same words; the mark keeps one from overwriting the other.
     name = f"{slug(title)}_{mark[:6]}"
-    quotes = [quote(turn.message, " ".join(s.text for s in turn.said)) for turn in group]
+    quotes = [quote(turn.message, " ".join(s.text for s in turn.statements)) for turn in group]
     who = ", ".join(dict.fromkeys(speaker(turn.message) for turn in group))
     body = "\n".join(
         [f"# {title}", "", "## Summary", "", f"{day(group[0].message)}, {who}: {top.text}", "", "\n>\n".join(quotes)]
@@ -133,12 +133,14 @@ def _event(group: Sequence[_Turn]) -> Event:
 
 def _best(group: Sequence[_Turn]) -> Statement:
     """The statement that shares most with the others of its event, among the most decisive ones."""
-    heard: Counter[str] = Counter()
+    term_counts: Counter[str] = Counter()
     for turn in group:
-        for said in turn.said:
-            heard.update(set(terms(said.text)))
-    every = [said for turn in group for said in turn.said]
-    return max(every, key=lambda s: (s.score + 0.1 * sum(heard[t] - 1 for t in set(terms(s.text))), -every.index(s)))
+        for one in turn.statements:
+            term_counts.update(set(terms(one.text)))
+    every = [one for turn in group for one in turn.statements]
+    return max(
+        every, key=lambda s: (s.score + 0.1 * sum(term_counts[t] - 1 for t in set(terms(s.text))), -every.index(s))
+    )
 
 
 def slug(title: str) -> str:

@@ -14,25 +14,25 @@ SURE_SCORE = 0.5
 """An entry found this surely is told of even if it shares no word with the question."""
 _READ_CHARS_MAX = 8_000
 _SENTENCES_MAX = 40
-_SENTENCES_TOLD = 2
+_SENTENCES_CITED = 2
 
 
 def digest(chosen: Sequence[Candidate], question: str, bullets_max: int) -> tuple[str, str]:
     """(digest, status): ok, empty (nothing was found) or no_relevant (nothing found speaks of what was asked)."""
     if not chosen:
         return "", "empty"
-    asked = set(query_terms(question))
-    bullets = [b for one in chosen if (b := _bullet(one, asked))][:bullets_max]
+    question_terms = set(query_terms(question))
+    bullets = [b for one in chosen if (b := _bullet(one, question_terms))][:bullets_max]
     return ("\n".join([DIGEST_HEAD, *bullets]), "ok") if bullets else ("", "no_relevant")
 
 
-def _bullet(one: Candidate, asked: set[str]) -> str:
+def _bullet(one: Candidate, question_terms: set[str]) -> str:
     text = one.texts.get("full") or one.texts.get("overview") or one.texts.get("abstract") or ""
-    said = [" ".join(s.split()) for s in sentences(text[:_READ_CHARS_MAX], _SENTENCES_MAX)]
-    worth = [len(asked & set(query_terms(s))) for s in said]
-    if not said or (max(worth) == 0 and one.score < SURE_SCORE):
+    candidates = [" ".join(s.split()) for s in sentences(text[:_READ_CHARS_MAX], _SENTENCES_MAX)]
+    worth = [len(question_terms & set(query_terms(s))) for s in candidates]
+    if not candidates or (max(worth) == 0 and one.score < SURE_SCORE):
         return ""
-    best = sorted(range(len(said)), key=lambda i: (-worth[i], i))[:_SENTENCES_TOLD]
-    told = " ".join(said[i].lstrip("#>-* ") for i in sorted(best) if worth[i] or i == best[0])
+    best = sorted(range(len(candidates)), key=lambda i: (-worth[i], i))[:_SENTENCES_CITED]
+    summary = " ".join(candidates[i].lstrip("#>-* ") for i in sorted(best) if worth[i] or i == best[0])
     cite = f" [{one.uri}]"
-    return f"- {fit(escape_markup(told), max(40, BULLET_CHARS_MAX - len(cite) - 2))}{cite}"
+    return f"- {fit(escape_markup(summary), max(40, BULLET_CHARS_MAX - len(cite) - 2))}{cite}"

@@ -146,13 +146,17 @@ def windows(text: str, chars_max: int = MESSAGE_CHARS_SCANNED_MAX) -> list[str]:
 def _statements(message: Message, window: str, number: int) -> list[Statement]:
     found = sentences(window, MESSAGE_CHARS_SCANNED_MAX)
     # A lecture is no event: whoever explains at length states general things, not what happened.
-    lecture = 0.75 if len(found) > 12 else 0.0
-    told = 1.5 if message.role == "assistant" and not message.peer_id else 0.0
-    made: list[Statement] = []
+    lecture_penalty = 0.75 if len(found) > 12 else 0.0
+    assistant_penalty = 1.5 if message.role == "assistant" and not message.peer_id else 0.0
+    scored: list[Statement] = []
     for i, text in enumerate(found):
         torn = i > 0 and len(found[i - 1]) > _CHARS_MAX and not found[i - 1].endswith(_ENDS)
-        made.append(Statement(message, text, 0.0 if torn else max(0.0, decisive(text) - lecture - told), number))
-    return made
+        scored.append(
+            Statement(
+                message, text, 0.0 if torn else max(0.0, decisive(text) - lecture_penalty - assistant_penalty), number
+            )
+        )
+    return scored
 
 
 def decisive(sentence: str) -> float:

@@ -64,8 +64,8 @@ def narrow_range(query: Query, raw: Mapping[str, Any], instant: Callable[[str, s
     field = str(raw.get("field"))
     if field == "level":
         low, high = _bounds(raw, lambda value, _: _number(value, field))
-        kept = tuple(n for n in (query.levels or _LEVELS) if low <= n <= high)
-        return replace(query, levels=kept) if kept else nothing(query)
+        levels = tuple(n for n in (query.levels or _LEVELS) if low <= n <= high)
+        return replace(query, levels=levels) if levels else nothing(query)
     if field in IGNORED:
         _bounds(raw, lambda value, _: 0.0 if isinstance(value, str) else _number(value, field))
         return ignoring(query, field)

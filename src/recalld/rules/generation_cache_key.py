@@ -19,9 +19,9 @@ def generator_id(name: str, version: str) -> str:
 
 def cache_key(account: str, by: str, parts: Sequence[str]) -> str:
     """The name of what the writer ``by`` makes of this input. Accounts share nothing, not even this."""
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in (account, by, *parts):
         data = part.encode("utf-8", "replace")
         # With its length, so that no two lists of parts are one text.
-        told.update(f"{len(data)}:".encode() + data)
-    return told.hexdigest()
+        digest.update(f"{len(data)}:".encode() + data)
+    return digest.hexdigest()

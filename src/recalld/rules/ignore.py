@@ -125,7 +125,7 @@ def why_skip_file(name: str, size: int, head: bytes) -> str:
     if why or base.startswith((".#", "._")) or base.endswith("~"):
         return why or ("system file" if base.startswith("._") else "temporary file")
     # "MZ" may begin a text; only with the NULs of a header is it a program.
-    signed = next((said for magic, said in _MAGIC if head.startswith(magic)), "")
+    signed = next((kind_name for magic, kind_name in _MAGIC if head.startswith(magic)), "")
     if signed and (b"\x00" in head or head.startswith(b"!<arch>")):
         return signed
     opaque = suffix_of(base) in OPAQUE_SUFFIXES or is_binary(head)

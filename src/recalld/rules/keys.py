@@ -53,8 +53,8 @@ def derived(seed: str, account: str, user: str) -> str:
             remedy=f"1 to {SEED_CHARS_MAX} characters that nobody can guess, or none: then the key is random",
             details={"field": "seed"},
         )
-    told = b"\0".join((_PURPOSE, account.encode(), user.encode()))
-    return hmac.new(seed.encode("utf-8", "surrogatepass"), told, hashlib.sha256).hexdigest()
+    message = b"\0".join((_PURPOSE, account.encode(), user.encode()))
+    return hmac.new(seed.encode("utf-8", "surrogatepass"), message, hashlib.sha256).hexdigest()
 
 
 def head(key: str) -> str:

@@ -34,29 +34,29 @@ class ProposedMemory:
 
 def parse_tiers(answer: str) -> tuple[str, str] | None:
     """Abstract and overview within their limits; None where no abstract can be made out. A missing overview is ""."""
-    said = _without_thoughts(answer)
-    for found in _objects(said):
+    text = _without_thoughts(answer)
+    for found in _objects(text):
         abstract, overview = found.get("abstract"), found.get("overview")
         if isinstance(abstract, str) and abstract.strip():
             return _tiers(abstract, overview if isinstance(overview, str) else "")
     # The answer was cut off inside a string: what was said until then still counts.
-    told = _field(said, "abstract")
-    return _tiers(told, _field(said, "overview")) if told.strip() else None
+    partial = _field(text, "abstract")
+    return _tiers(partial, _field(text, "overview")) if partial.strip() else None
 
 
 def parse_memories(answer: str, known: Container[str], types: Sequence[str]) -> tuple[ProposedMemory, ...] | None:
     """Every item that holds: a type of ``types``, words, and at least one ``known`` message. None: no list was found."""
-    said = _without_thoughts(answer)
+    text = _without_thoughts(answer)
     listed = False
     found: dict[tuple[str, str], ProposedMemory] = {}
-    for candidate in _objects(said):
+    for candidate in _objects(text):
         items = candidate.get("memories")
         listed = listed or isinstance(items, list)
         for item in items if isinstance(items, list) else [candidate]:
             one = _memory(item, known, types)
             if one is not None and len(found) < MEMORIES_MAX:
                 found.setdefault((one.type, one.text), one)
-    empty = re.search(r"\[\s*\]", said) is not None
+    empty = re.search(r"\[\s*\]", text) is not None
     return tuple(found.values()) if found or listed or empty else None
 
 

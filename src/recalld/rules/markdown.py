@@ -99,11 +99,11 @@ def sections(text: str) -> tuple[Section, ...]:
     marks = headings(text) if len(text) <= STRUCTURE_CHARS_MAX else []
     if not marks:
         return (Section("", 0, text),) if text else ()
-    made = [Section("", 0, text[: marks[0].start])] if marks[0].start else []
+    result = [Section("", 0, text[: marks[0].start])] if marks[0].start else []
     for i, mark in enumerate(marks):
         end = marks[i + 1].start if i + 1 < len(marks) else len(text)
-        made.append(Section(mark.title, mark.depth, text[mark.start : end]))
-    return tuple(made)
+        result.append(Section(mark.title, mark.depth, text[mark.start : end]))
+    return tuple(result)
 
 
 def _title(source: str) -> str:

@@ -184,7 +184,7 @@ def media_words(name: str, head: bytes = b"") -> str:
     return _OPAQUE[known][1] if known else "binary file"
 
 
-def shelf(name: str) -> str:
+def media_folder(name: str) -> str:
     """The directory of the account's resources that takes a lone picture, sound or film ("" for anything else)."""
     return _SHELVES.get(media_type(name).partition("/")[0], "")
 

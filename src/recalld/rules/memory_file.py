@@ -36,17 +36,17 @@ class Memory:
     peer_id: str
 
 
-def memory(told: ProposedMemory, by_label: Mapping[str, Message]) -> Memory:
+def memory(proposal: ProposedMemory, by_label: Mapping[str, Message]) -> Memory:
     """The file of one proposal. Its quotations are the messages' own words."""
-    quoted = sorted((by_label[label] for label in told.labels), key=lambda m: m.ordinal)[:QUOTES_MAX]
+    quoted = sorted((by_label[label] for label in proposal.labels), key=lambda m: m.ordinal)[:QUOTES_MAX]
     first = quoted[0]
     ids = tuple(dict.fromkeys(m.id for m in quoted))
-    key = hashlib.sha256("\n".join((told.type, told.title, *ids)).encode("utf-8", "replace")).hexdigest()
-    name, when = f"{slug(told.title)}_{key[:6]}", moment(first)
-    place = f"events/{when:%Y/%m/%d}" if told.type == "events" else told.type
+    key = hashlib.sha256("\n".join((proposal.type, proposal.title, *ids)).encode("utf-8", "replace")).hexdigest()
+    name, when = f"{slug(proposal.title)}_{key[:6]}", moment(first)
+    place = f"events/{when:%Y/%m/%d}" if proposal.type == "events" else proposal.type
     stamp = f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     fields = {
-        "memory_type": _NAMES.get(told.type, told.type),
+        "memory_type": _NAMES.get(proposal.type, proposal.type),
         "version": 1,
         "created_at": stamp,
         "updated_at": stamp,
@@ -54,14 +54,19 @@ def memory(told: ProposedMemory, by_label: Mapping[str, Message]) -> Memory:
         "messages": list(ids),
     }
     return Memory(
-        key[:16], f"{place}/{name}.md", memory_footer.attach(_body(told, quoted), fields), ids, first.at, first.peer_id
+        key[:16],
+        f"{place}/{name}.md",
+        memory_footer.attach(_body(proposal, quoted), fields),
+        ids,
+        first.at,
+        first.peer_id,
     )
 
 
-def _body(told: ProposedMemory, quoted: Sequence[Message]) -> str:
+def _body(proposal: ProposedMemory, quoted: Sequence[Message]) -> str:
     who = ", ".join(dict.fromkeys(map(speaker, quoted)))
-    said = "\n>\n".join(quote(m, " ".join(m.text.split())) for m in quoted)
-    return f"# {told.title}\n\n## Summary\n\n{day(quoted[0])}, {who}: {told.text}\n\n{said}"
+    quotes = "\n>\n".join(quote(m, " ".join(m.text.split())) for m in quoted)
+    return f"# {proposal.title}\n\n## Summary\n\n{day(quoted[0])}, {who}: {proposal.text}\n\n{quotes}"
 
 
 def stretches(messages: Sequence[Message], tokens_max: int = STRETCH_TOKENS) -> list[tuple[Message, ...]]:
@@ -71,10 +76,10 @@ def stretches(messages: Sequence[Message], tokens_max: int = STRETCH_TOKENS) -> 
     for message in (piece for whole in messages for piece in _pieces(whole)):
         by_peer.setdefault(message.peer_id, []).append(message)
     found: list[tuple[Message, ...]] = []
-    for said in by_peer.values():
+    for peer_messages in by_peer.values():
         held: list[Message] = []
         size = 0
-        for message in said:
+        for message in peer_messages:
             weight = tokens(message.text) + MESSAGE_TOKENS
             if held and size + weight > tokens_max:
                 found.append(tuple(held))

@@ -18,16 +18,16 @@ def memory_overview(text: str) -> str:
     for i, one in enumerate(headings[:2]):
         if one[2].strip().rstrip(":").lower() == "summary":
             end = headings[i + 1].start() if i + 1 < len(headings) else len(text)
-            said = text[one.end() : end].strip()
-            if said:
-                return said
+            body = text[one.end() : end].strip()
+            if body:
+                return body
     tree = [f"{'  ' * (len(h[1]) - 1)}- {h[2].strip()}" for h in headings[:HEADINGS_MAX]] if len(headings) > 1 else []
     return "\n".join([*tree, fit(_opening(text), OPENING_CHARS_MAX)]).strip()
 
 
 def _opening(text: str) -> str:
     for paragraph in re.split(r"\n[ \t]*\n", text[:20_000]):
-        said = _HEADING.sub("", paragraph).strip()
-        if said:
-            return said
+        body = _HEADING.sub("", paragraph).strip()
+        if body:
+            return body
     return text.strip()

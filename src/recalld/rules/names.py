@@ -46,9 +46,9 @@ def shorten(name: str, bytes_max: int = SEGMENT_BYTES_MAX) -> str:
         return name
     mark = "_" + hashlib.sha256(raw).hexdigest()[:8]
     stem, dot, ending = name.rpartition(".")
-    tail = f".{ending}" if dot and stem and len(ending.encode("utf-8", "replace")) <= 6 else ""
-    room = bytes_max - len(mark) - len(tail.encode("utf-8", "replace"))
-    return raw[:room].decode("utf-8", "ignore") + mark + tail
+    extension = f".{ending}" if dot and stem and len(ending.encode("utf-8", "replace")) <= 6 else ""
+    stem_bytes_max = bytes_max - len(mark) - len(extension.encode("utf-8", "replace"))
+    return raw[:stem_bytes_max].decode("utf-8", "ignore") + mark + extension
 
 
 def stem(name: str) -> str:

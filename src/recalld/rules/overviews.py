@@ -45,12 +45,12 @@ def of_directory(title: str, entries: Sequence[Listed], total: int) -> str:
     if lead:
         head += [fit(lead, 400), ""]
     head.append(_counted(folders, files, total))
-    room = OVERVIEW_CHARS_MAX - sum(len(line) + 1 for line in head) - _TAIL_CHARS
-    each = max(_LINE_CHARS_MIN, min(_LINE_CHARS, room // max(1, len(entries)) - 12))
-    lines, shown = _fitting(_listing(folders, files, each), room)
+    chars_left = OVERVIEW_CHARS_MAX - sum(len(line) + 1 for line in head) - _TAIL_CHARS
+    each = max(_LINE_CHARS_MIN, min(_LINE_CHARS, chars_left // max(1, len(entries)) - 12))
+    lines, shown = _fitting(_listing(folders, files, each), chars_left)
     hidden = max(total, len(entries)) - shown
-    tail = ["", f"{hidden} more not shown."] if hidden else []
-    return "\n".join(head + lines + tail)
+    footer = ["", f"{hidden} more not shown."] if hidden else []
+    return "\n".join(head + lines + footer)
 
 
 def abstract_of_directory(title: str, entries: Sequence[Listed], total: int) -> str:
@@ -60,18 +60,18 @@ def abstract_of_directory(title: str, entries: Sequence[Listed], total: int) -> 
     lead = first_sentence(_lead(entries) or _only(entries), 150)
     names = [f"{e.name}/" if e.is_dir else e.name for e in entries]
     start = titled(title, lead, 170) if lead else title
-    said = f"{start} Holds " if lead else f"{start}: "
-    room = ABSTRACT_CHARS_MAX - len(said) - len(" and 00000 more.")
+    summary = f"{start} Holds " if lead else f"{start}: "
+    chars_left = ABSTRACT_CHARS_MAX - len(summary) - len(" and 00000 more.")
     shown: list[str] = []
     for name in names:
-        if len(", ".join([*shown, name])) > room:
+        if len(", ".join([*shown, name])) > chars_left:
             break
         shown.append(name)
     hidden = max(total, len(names)) - len(shown)
     if not shown:
         return fit(f"{start} {hidden} entries" if lead else f"{start}: {hidden} entries", ABSTRACT_CHARS_MAX)
     more = f" and {hidden} more" if hidden else ""
-    return fit(f"{said}{', '.join(shown)}{more}.", ABSTRACT_CHARS_MAX)
+    return fit(f"{summary}{', '.join(shown)}{more}.", ABSTRACT_CHARS_MAX)
 
 
 def of_document(name: str, document: Document, abstract: str) -> str:
@@ -81,14 +81,14 @@ def of_document(name: str, document: Document, abstract: str) -> str:
     head = [f"# {title}", "", abstract.removeprefix(f"{title}: ")]
     head += [f"- {key}: {fit(plain(value), 160)}" for key, value in list(document.facts.items())[:6] if value]
     head += [f"- note: {warning}" for warning in document.warnings[:3]]
-    room = OVERVIEW_CHARS_MAX - sum(len(line) + 1 for line in head) - _TAIL_CHARS
+    chars_left = OVERVIEW_CHARS_MAX - sum(len(line) + 1 for line in head) - _TAIL_CHARS
     body = _outline(document)
     if not body:
         body = _opening(document)
-    lines, shown = _fitting(iter(body), room - 1)
+    lines, shown = _fitting(iter(body), chars_left - 1)
     hidden = len(body) - shown
-    tail = [f"{hidden} more not shown."] if hidden else []
-    return fit("\n".join([*head, *([""] if lines else []), *lines, *tail]), OVERVIEW_CHARS_MAX)
+    footer = [f"{hidden} more not shown."] if hidden else []
+    return fit("\n".join([*head, *([""] if lines else []), *lines, *footer]), OVERVIEW_CHARS_MAX)
 
 
 def _lead(entries: Sequence[Listed]) -> str:
@@ -104,14 +104,14 @@ def _only(entries: Sequence[Listed]) -> str:
 
 def _counted(folders: Sequence[Listed], files: Sequence[Listed], total: int) -> str:
     listed = len(folders) + len(files)
-    said = [
+    summary = [
         f"{len(group)} {word if len(group) == 1 else words}"
         for group, word, words in ((folders, "directory", "directories"), (files, "file", "files"))
         if group
     ]
     if total > listed:
-        return f"Holds {total} entries, among them {' and '.join(said)}."
-    return f"Holds {' and '.join(said)}." if said else "Empty."
+        return f"Holds {total} entries, among them {' and '.join(summary)}."
+    return f"Holds {' and '.join(summary)}." if summary else "Empty."
 
 
 def _listing(folders: Sequence[Listed], files: Sequence[Listed], each: int) -> Iterator[str]:
@@ -119,18 +119,18 @@ def _listing(folders: Sequence[Listed], files: Sequence[Listed], each: int) -> I
         if group:
             yield f"\n{heading}"
         for entry in group:
-            said = first_sentence(entry.abstract, each)
+            summary = first_sentence(entry.abstract, each)
             label = f"- `{entry.name}{'/' if entry.is_dir else ''}`"
-            yield f"{label}: {said}" if said else label
+            yield f"{label}: {summary}" if summary else label
 
 
-def _fitting(lines: Iterator[str], room: int) -> tuple[list[str], int]:
-    """The lines that fit ``room`` characters and how many of them are entries (not headings)."""
+def _fitting(lines: Iterator[str], chars_left: int) -> tuple[list[str], int]:
+    """The lines that fit ``chars_left`` characters and how many of them are entries (not headings)."""
     taken: list[str] = []
     entries = 0
     for line in lines:
-        room -= len(line) + 1
-        if room < 0:
+        chars_left -= len(line) + 1
+        if chars_left < 0:
             break
         taken.append(line)
         entries += not line.startswith("\n")
@@ -153,18 +153,18 @@ def _outline(document: Document) -> list[str]:
 
 
 def _headed(section: Section) -> str:
-    said = next(iter(sentences(section.text[:1_500], 1)), "")
-    return f"{section.heading}: {fit(said, 140)}" if said else section.heading
+    summary = next(iter(sentences(section.text[:1_500], 1)), "")
+    return f"{section.heading}: {fit(summary, 140)}" if summary else section.heading
 
 
 def _definitions(document: Document) -> list[str]:
-    made: list[str] = []
+    outline: list[str] = []
     for section in document.sections:
         if section.depth:
-            said = _comment_of(section.text[:1_200])
+            summary = _comment_of(section.text[:1_200])
             label = f"{'  ' * min(4, section.depth - 1)}- `{section.heading}`"
-            made.append(f"{label}: {fit(said, 140)}" if said else label)
-    return made or [f"- `{symbol}`" for symbol in document.symbols[:_SYMBOLS_MAX]]
+            outline.append(f"{label}: {fit(summary, 140)}" if summary else label)
+    return outline or [f"- `{symbol}`" for symbol in document.symbols[:_SYMBOLS_MAX]]
 
 
 def _comment_of(source: str) -> str:
@@ -175,10 +175,10 @@ def _comment_of(source: str) -> str:
         if not mark:
             break
         above.append(mark[1].removesuffix("*/").strip())
-    said = plain(" ".join(above))
-    if not said and (doc := _DOCSTRING.search(source)):
-        said = plain(doc[1] or doc[2])
-    return first_sentence(said, 140)
+    summary = plain(" ".join(above))
+    if not summary and (doc := _DOCSTRING.search(source)):
+        summary = plain(doc[1] or doc[2])
+    return first_sentence(summary, 140)
 
 
 def _opening(document: Document) -> list[str]:

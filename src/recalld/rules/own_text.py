@@ -14,7 +14,7 @@ from .recall_markup import strip_recalled
 
 def own_text(messages: Sequence[Message]) -> tuple[Message, ...]:
     """The same messages with texts of their own words alone; their parts stay as they came."""
-    return tuple(m if (said := strip_recalled(m.text)) == m.text else replace(m, text=said) for m in messages)
+    return tuple(m if (text := strip_recalled(m.text)) == m.text else replace(m, text=text) for m in messages)
 
 
 def chunks_of_own_text(message: Message) -> tuple[Chunk, ...]:

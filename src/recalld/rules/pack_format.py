@@ -52,7 +52,7 @@ def manifest_json(manifest: Manifest) -> bytes:
             "model": manifest.dense.fingerprint,
         }
     scope = root.uri.parts[0] if root.uri.parts else ""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "kind": KIND,
         "format_version": VERSION,
         "generator": _GENERATOR,
@@ -62,11 +62,11 @@ def manifest_json(manifest: Manifest) -> bytes:
         "index": index,
     }
     if scope == "user" and len(root.uri.parts) > 1:
-        told["root"]["user_id"] = root.uri.parts[1]
+        fields["root"]["user_id"] = root.uri.parts[1]
     if manifest.is_backup:
-        told["root"]["package_type"] = "backup"
-        told["scopes"] = list(manifest.scopes)
-    return json.dumps(told, ensure_ascii=False, indent=1).encode()
+        fields["root"]["package_type"] = "backup"
+        fields["scopes"] = list(manifest.scopes)
+    return json.dumps(fields, ensure_ascii=False, indent=1).encode()
 
 
 def _entry_json(entry: PackEntry) -> dict[str, Any]:
@@ -89,28 +89,28 @@ def root_folder(names: Iterable[str]) -> str:
 def read_manifest(data: bytes, folder: str) -> Manifest:
     """The manifest of a pack whose entries lie in ``folder``. Raises ``Invalid`` for anything but a whole version 3."""
     try:
-        told = json.loads(data)
+        fields = json.loads(data)
     except (ValueError, RecursionError) as bad:
         raise refused("its manifest is no JSON") from bad
-    if not isinstance(told, dict) or told.get("kind") != KIND:
+    if not isinstance(fields, dict) or fields.get("kind") != KIND:
         raise refused(f"its manifest is not of kind {KIND}", "is this a pack?")
-    if told.get("format_version") != VERSION:
-        given = str(told.get("format_version"))[:20]
-        raise refused(f"format_version {given} is not {VERSION}", "export it again with a newer version")
-    root, listed = told.get("root"), told.get("entries")
+    if fields.get("format_version") != VERSION:
+        found = str(fields.get("format_version"))[:20]
+        raise refused(f"format_version {found} is not {VERSION}", "export it again with a newer version")
+    root, listed = fields.get("root"), fields.get("entries")
     if not isinstance(root, dict) or root.get("name") != folder:
         raise refused(f"its root is not called {folder[:80]!r}, as its folder is")
     if not isinstance(listed, list) or len(listed) > ZIP_ENTRIES_MAX * 2:
         raise refused("it lists no entries, or too many")
     entries = tuple(_entry(one) for one in listed)
     check_tree(entries)
-    sealed = _sha256(told.get("content_sha256"), "content_sha256")
-    ours = told.get("generator") == _GENERATOR
+    sealed = _sha256(fields.get("content_sha256"), "content_sha256")
+    ours = fields.get("generator") == _GENERATOR
     if ours and sealed != content_hash(entries):
         raise refused("content_sha256 is not that of its entries")
-    records, dense = _index(told.get("index"))
+    records, dense = _index(fields.get("index"))
     uri = _root_uri(root.get("uri"))
-    named = told.get("scopes")
+    named = fields.get("scopes")
     scopes = tuple(s for s in named if isinstance(s, str)) if isinstance(named, list) and not uri.parts else ()
     return Manifest(PackRoot(folder, uri), entries, sealed, *records, dense, scopes, ours)
 
@@ -125,16 +125,16 @@ def _root_uri(text: object) -> Uri:
     return uri
 
 
-def _entry(told: object) -> PackEntry:
-    if not isinstance(told, dict) or told.get("kind") not in ("file", "directory"):
+def _entry(fields: object) -> PackEntry:
+    if not isinstance(fields, dict) or fields.get("kind") not in ("file", "directory"):
         raise refused("an entry is neither file nor directory")
-    path = clean_path(told.get("path"))
-    if told["kind"] == "directory":
+    path = clean_path(fields.get("path"))
+    if fields["kind"] == "directory":
         return PackEntry(path, True)
-    size = told.get("size")
+    size = fields.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise refused(f"the size of {path[:80]!r} is no size")
-    return PackEntry(path, False, size, _sha256(told.get("sha256"), path))
+    return PackEntry(path, False, size, _sha256(fields.get("sha256"), path))
 
 
 def clean_path(path: object) -> str:
@@ -173,8 +173,8 @@ def _sha256(text: object, what: str) -> str:
     return text
 
 
-def _index(told: object) -> tuple[tuple[int, str], DenseIndex | None]:
-    index = told if isinstance(told, Mapping) else {}
+def _index(fields: object) -> tuple[tuple[int, str], DenseIndex | None]:
+    index = fields if isinstance(fields, Mapping) else {}
     records, dense = index.get("records"), index.get("dense")
     count, sealed = 0, ""
     if isinstance(records, Mapping):
@@ -187,10 +187,10 @@ def _index(told: object) -> tuple[tuple[int, str], DenseIndex | None]:
     return (count, sealed), vectors
 
 
-def _count(given: object, what: str) -> int:
-    if not isinstance(given, int) or isinstance(given, bool) or given < 0:
+def _count(found: object, what: str) -> int:
+    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
         raise refused(f"the index says no count of its {what}")
-    return given
+    return found
 
 
 def check_names(manifest: Manifest, sizes: Mapping[str, int]) -> None:
@@ -279,6 +279,6 @@ def taken(uri: Uri) -> Conflict:
     )
 
 
-def refused(said: str, remedy: str = "send it again; if that does not help, export it again") -> Invalid:
+def refused(reason: str, remedy: str = "send it again; if that does not help, export it again") -> Invalid:
     """What does not verify."""
-    return Invalid(f"the pack is refused: {said}", remedy=f"{remedy}; nothing was changed", details={"field": "pack"})
+    return Invalid(f"the pack is refused: {reason}", remedy=f"{remedy}; nothing was changed", details={"field": "pack"})

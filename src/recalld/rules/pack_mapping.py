@@ -42,14 +42,14 @@ def loads(data: bytes, what: str) -> Any:
     """JSON from outside as everything else here can hold it: no lone surrogates, no integers beyond 64 bits, no NaN, not too
     deep. Raises ``Invalid`` naming ``what``."""
     try:
-        told = json.loads(data, parse_int=_integer, parse_constant=_no_number)
+        payload = json.loads(data, parse_int=_integer, parse_constant=_no_number)
         if b"\\u" in data:
-            told = json.loads(json.dumps(told, ensure_ascii=False).encode("utf-8", "replace"))
+            payload = json.loads(json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as bad:
         raise refused(f"{what} is no JSON") from bad
-    if not _is_shallow(told, JSON_DEPTH_MAX):
+    if not _is_shallow(payload, JSON_DEPTH_MAX):
         raise refused(f"{what} is nested deeper than {JSON_DEPTH_MAX} levels")
-    return told
+    return payload
 
 
 def _integer(text: str) -> int | float:
@@ -68,7 +68,7 @@ def _is_shallow(value: Any, levels: int) -> bool:
 
 def record_json(path: str, node: Node, level: int, abstract: str) -> bytes:
     """One index record, a line."""
-    told: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "path": path,
         "level": level,
         "context_type": context_type(node.uri).value,
@@ -79,33 +79,33 @@ def record_json(path: str, node: Node, level: int, abstract: str) -> bytes:
         "updated_at": iso(node.updated_at),
     }
     if node.source:
-        told["source"] = node.source
-    return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        payload["source"] = node.source
+    return json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def read_record(line: bytes, root: Uri) -> PackRecord | None:
     """A record by what it says of its entry: a path below ``root``, or an address there (a sidecar's is its directory's);
     None if it names none. Raises ``Invalid``."""
-    told = loads(line, "an index record")
-    if not isinstance(told, dict):
+    payload = loads(line, "an index record")
+    if not isinstance(payload, dict):
         raise refused("an index record is no object")
-    path, level = _path_of(told, f"{root}/" if root.parts else str(root)), told.get("level", 2)
+    path, level = _path_of(payload, f"{root}/" if root.parts else str(root)), payload.get("level", 2)
     if path is None or level not in (0, 1, 2):
         return None
-    given = told.get("tags") or told.get("search_tags") or ()
+    given = payload.get("tags") or payload.get("search_tags") or ()
     listed = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else ()
     tags = tags_of(t for t in listed if isinstance(t, str) and len(t) <= TAG_CHARS_MAX)
-    updated = told.get("updated_at")
+    updated = payload.get("updated_at")
     at = (
         float(updated)
         if isinstance(updated, int | float) and not isinstance(updated, bool)
         else moment(str(updated or ""), 0.0)
     )
-    return PackRecord(path, int(level), tags[:TAGS_MAX], at if 0 < at < 1e11 else 0.0, _source(told.get("source")))
+    return PackRecord(path, int(level), tags[:TAGS_MAX], at if 0 < at < 1e11 else 0.0, _source(payload.get("source")))
 
 
-def _path_of(told: Mapping[str, Any], root: str) -> str | None:
-    path, uri = told.get("path", told.get("rel_path")), told.get("uri")
+def _path_of(payload: Mapping[str, Any], root: str) -> str | None:
+    path, uri = payload.get("path", payload.get("rel_path")), payload.get("uri")
     if isinstance(path, str):
         return path
     if not isinstance(uri, str) or not f"{uri}/".startswith(root):
@@ -199,16 +199,16 @@ class PackLayout:
         base = Uri(uri.parts[:4])
         if is_dir and len(uri.parts) > 4:
             return  # they come with what lies in them
-        talk = self.sessions.setdefault(base, SessionFiles(base))
+        session = self.sessions.setdefault(base, SessionFiles(base))
         match uri.parts[4:]:
             case ():
                 return
             case ("messages.jsonl",):
-                talk.live = path
+                session.live = path
             case (".meta.json",):
-                talk.meta = path
+                session.meta = path
             case ("history", name, file) if found := _ARCHIVE.fullmatch(name):
-                talk.archives.setdefault(int(found[1]), {})[file] = path
+                session.archives.setdefault(int(found[1]), {})[file] = path
             case ("tool-results", _, "output.txt" | "metadata.json"):
                 self.outputs[path] = uri
             case ("messages", _) | (".abstract.md",) | (".overview.md",) | (".recall_log.json",):
@@ -222,49 +222,49 @@ def lines_of(data: bytes) -> Iterator[dict[str, Any]]:
     for line in data.split(b"\n"):
         if not line.strip():
             continue
-        told = loads(line, "a message")
-        if not isinstance(told, dict):
+        payload = loads(line, "a message")
+        if not isinstance(payload, dict):
             raise refused("a message is no object")
-        yield told
+        yield payload
 
 
-def filled(told: dict[str, Any]) -> dict[str, Any]:
+def filled(payload: dict[str, Any]) -> dict[str, Any]:
     """A message with something in it: who said nothing still has a place in the talk."""
-    return {**told, "parts": [{"type": "text", "text": ""}]} if told.get("parts") == [] else told
+    return {**payload, "parts": [{"type": "text", "text": ""}]} if payload.get("parts") == [] else payload
 
 
 def session_config(data: bytes) -> dict[str, Any]:
     """A session's policies from its ``.meta.json``, as far as they have the form they must have; {} if it is none."""
     try:
-        told = loads(data, "a session's facts")
+        payload = loads(data, "a session's facts")
     except Invalid:
         return {}
-    if not isinstance(told, dict):
+    if not isinstance(payload, dict):
         return {}
-    kept: dict[str, Any] = {}
-    if policy := _memory_policy(told.get("memory_policy")):
-        kept["memory_policy"] = policy
-    auto = told.get("auto_commit_policy")
+    config: dict[str, Any] = {}
+    if policy := _memory_policy(payload.get("memory_policy")):
+        config["memory_policy"] = policy
+    auto = payload.get("auto_commit_policy")
     if isinstance(auto, dict):
         numbers = {k: v for k, v in auto.items() if k in _NUMBERS and isinstance(v, int) and not isinstance(v, bool)}
-        kept["auto_commit_policy"] = {k: v for k, v in numbers.items() if v >= 0}
-    extraction = told.get("memory_extraction_config")
+        config["auto_commit_policy"] = {k: v for k, v in numbers.items() if v >= 0}
+    extraction = payload.get("memory_extraction_config")
     events = extraction.get("events") if isinstance(extraction, dict) else None
     tags = events.get("tags") if isinstance(events, dict) else None
     if isinstance(tags, list) and tags and all(isinstance(t, str) for t in tags):
-        kept["memory_extraction_config"] = {"events": {"tags": tags[:TAGS_MAX]}}
-    return kept
+        config["memory_extraction_config"] = {"events": {"tags": tags[:TAGS_MAX]}}
+    return config
 
 
 def _memory_policy(given: object) -> dict[str, Any]:
     if not isinstance(given, dict):
         return {}
-    kept: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     for part in ("self", "peer", "working_memory"):
         one = given.get(part)
         if isinstance(one, dict) and isinstance(one.get("enabled"), bool):
-            kept[part] = {"enabled": one["enabled"]}
+            config[part] = {"enabled": one["enabled"]}
     types = given.get("memory_types")
     if isinstance(types, list) and all(isinstance(t, str) for t in types):
-        kept["memory_types"] = types[:TAGS_MAX]
-    return kept
+        config["memory_types"] = types[:TAGS_MAX]
+    return config

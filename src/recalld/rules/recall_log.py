@@ -28,19 +28,19 @@ class RecallLog:
             uri for uri, at in self.entries.items() if at["detail"] != "uri" and self.turn - at["turn"] <= turns
         )
 
-    def after(self, given: Sequence[tuple[str, str]], turn: int) -> dict[str, Any]:
+    def after(self, recalled: Sequence[tuple[str, str]], turn: int) -> dict[str, Any]:
         """The log as it is stored once these, (address, detail) each, were given in that turn too: the newest ``URIS_MAX``
         that can still matter. What was given again in a later turn stays as it is."""
         now = max(turn, *(at["turn"] for at in self.entries.values()), 0)
         fresh = {
             uri: {"turn": turn, "detail": detail}
-            for uri, detail in given
+            for uri, detail in recalled
             if uri not in self.entries or self.entries[uri]["turn"] <= turn
         }
         older = {u: at for u, at in self.entries.items() if u not in fresh and now - at["turn"] <= TURNS_MAX}
         newest = sorted(older, key=lambda u: -older[u]["turn"])[: max(0, URIS_MAX - len(fresh))]
-        kept = {**{u: older[u] for u in reversed(newest)}, **dict(list(fresh.items())[:URIS_MAX])}
-        return {"version": VERSION, "updated_turn": now, "entries": kept}
+        entries = {**{u: older[u] for u in reversed(newest)}, **dict(list(fresh.items())[:URIS_MAX])}
+        return {"version": VERSION, "updated_turn": now, "entries": entries}
 
 
 def log_of(session: Session) -> RecallLog:

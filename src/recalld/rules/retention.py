@@ -28,11 +28,11 @@ def last_archived_by_turns(
 ) -> int:
     """The same where whole turns are kept: the newest ``turns`` that fit ``tokens_max``, and at least the newest
     ``tail_min`` messages. A turn begins with a user's message."""
-    keep, _ = kept_turns(messages, turns, tokens_max, tail_min)
+    keep, _ = retained_turns(messages, turns, tokens_max, tail_min)
     return last_archived(messages, min(max(keep, tail_min), len(messages)))
 
 
-def kept_turns(
+def retained_turns(
     messages: Sequence[Message], turns: int = TURNS_DEFAULT, tokens_max: int = TURN_BUDGET_TOKENS, tail_min: int = 1
 ) -> tuple[int, bool]:
     """How many of these messages are kept as whole turns; False: messages before them could be kept too."""
@@ -53,14 +53,14 @@ def kept_turns(
 
 def fit(messages: Sequence[Message], tokens_max: int) -> list[Message]:
     """The newest messages within a budget, in order; the newest one always, unless the budget is 0."""
-    kept: list[Message] = []
+    retained: list[Message] = []
     used = 0
     for message in reversed(messages):
         used += message.tokens
-        if used > tokens_max and (kept or tokens_max == 0):
+        if used > tokens_max and (retained or tokens_max == 0):
             break
-        kept.append(message)
-    return kept[::-1]
+        retained.append(message)
+    return retained[::-1]
 
 
 def due(session: Session, now: float) -> bool:

@@ -170,10 +170,10 @@ def _sliced(line: str) -> Iterator[tuple[str, float]]:
         return
     at = 0
     # Every stretch of this many characters fits, whatever they are.
-    room = SECTION_TOKENS * 4 if line.isascii() else SECTION_TOKENS * 2 // 3
+    chars_max = SECTION_TOKENS * 4 if line.isascii() else SECTION_TOKENS * 2 // 3
     while at < len(line):
-        end = min(len(line), at + room)
-        space = line.rfind(" ", at + room // 2, end) if end < len(line) else -1
+        end = min(len(line), at + chars_max)
+        space = line.rfind(" ", at + chars_max // 2, end) if end < len(line) else -1
         end = space + 1 if space > 0 else end
         yield line[at:end], _tokens(line[at:end])
         at = end

@@ -163,12 +163,12 @@ def fit(text: str, chars_max: int) -> str:
     text = text.strip()
     if len(text) <= chars_max:
         return text
-    room = text[: chars_max + 1]
-    ends = [end.end() for end in _END.finditer(room) if end.end() <= chars_max and not _abbreviates(room, 0, end)]
+    window = text[: chars_max + 1]
+    ends = [end.end() for end in _END.finditer(window) if end.end() <= chars_max and not _abbreviates(window, 0, end)]
     if ends and ends[-1] * 2 > chars_max:
-        return room[: ends[-1]].strip()
-    cut = room[: chars_max - 1]
-    if not _WIDE_CHAR.match(room[chars_max - 1]) and not room[chars_max - 1].isspace():
+        return window[: ends[-1]].strip()
+    cut = window[: chars_max - 1]
+    if not _WIDE_CHAR.match(window[chars_max - 1]) and not window[chars_max - 1].isspace():
         at = max(cut.rfind(" "), _last_wide(cut))
         cut = cut[: at + 1] if at >= chars_max // 3 else cut
     return cut.rstrip(" ,;:、，；：-–—(（") + "…"

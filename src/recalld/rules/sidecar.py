@@ -44,13 +44,15 @@ def pinned(tiers: Tiers | None) -> frozenset[int]:
     )
 
 
-def refreshed(own: Tiers | None, made: Tiers) -> Tiers:
+def refreshed(own: Tiers | None, generated: Tiers) -> Tiers:
     """Newly made tiers, but for what a caller wrote."""
     held = pinned(own)
     if own is None or not held:
-        return made
+        return generated
     return Tiers(
-        own.abstract if 0 in held else made.abstract, own.overview if 1 in held else made.overview, own.made_by
+        own.abstract if 0 in held else generated.abstract,
+        own.overview if 1 in held else generated.overview,
+        own.made_by,
     )
 
 

@@ -94,17 +94,17 @@ def front_matter(block: str) -> tuple[dict[str, Any], Finding | None]:
         for event in yaml.parse(source, Loader=_LOADER):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent) or depth > DEPTH_MAX:
-                said = "refers to another part (*alias)" if depth <= DEPTH_MAX else f"nests deeper than {DEPTH_MAX}"
-                return {}, Finding("yaml", f"the front matter {said}")
+                problem = "refers to another part (*alias)" if depth <= DEPTH_MAX else f"nests deeper than {DEPTH_MAX}"
+                return {}, Finding("yaml", f"the front matter {problem}")
         front = yaml.load(source, Loader=_LOADER)
     except (yaml.YAMLError, ValueError) as bad:
-        return {}, Finding("yaml", _told(bad))
+        return {}, Finding("yaml", _error_text(bad))
     if not isinstance(front, dict):
         return {}, Finding("yaml", "the front matter is no list of key: value lines")
     return {str(key): value for key, value in front.items()}, None
 
 
-def _told(bad: Exception) -> str:
+def _error_text(bad: Exception) -> str:
     mark, problem = getattr(bad, "problem_mark", None), getattr(bad, "problem", None)
     where = f" at line {mark.line + 2}" if mark is not None else ""
     hint = "; put a text that holds a colon in quotes" if problem and "mapping values" in problem else ""
@@ -116,8 +116,8 @@ def _about_name(front: Mapping[str, Any]) -> list[Finding]:
     if not isinstance(name, str) or not name.strip():
         return [Finding("missing", "name is missing", "name")]
     if not _NAME.fullmatch(name.strip()):
-        said = f"name {name[:80]!r} may hold letters A-Z, digits, _ and -, at most {NAME_CHARS_MAX} of them"
-        return [Finding("name", said, "name")]
+        problem = f"name {name[:80]!r} may hold letters A-Z, digits, _ and -, at most {NAME_CHARS_MAX} of them"
+        return [Finding("name", problem, "name")]
     return []
 
 

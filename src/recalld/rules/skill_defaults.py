@@ -30,16 +30,16 @@ def completed(text: str, called: str = "") -> str:
         return text
     front, problem = front_matter(whole[:end]) if end else ({}, None)
     body = whole[end:]
-    if problem is not None or (_given(front, "name") and _given(front, "description")):
+    if problem is not None or (_has(front, "name") and _has(front, "description")):
         return text
     title = next((heading.title for heading in markdown.headings(body)), "")
     prose = next((each for each in paragraphs(body) if _says_something(each)), "")
     missing: dict[str, Any] = {}
-    if not _given(front, "description"):
+    if not _has(front, "description"):
         # A text that nobody has named has to say something; one with a name may be code alone.
         named = str(front.get("name") or "") if body.strip() else ""
         missing["description"] = fit(prose or (named and title) or named, _DESCRIPTION_CHARS)
-    if not _given(front, "name"):
+    if not _has(front, "name"):
         described = missing.get("description") or str(front.get("description"))
         words = described.split() if end else []  # a text without front matter and heading may be anything
         missing["name"] = _name(called or title or " ".join(words[:_WORDS_OF_NAME]))
@@ -49,7 +49,7 @@ def completed(text: str, called: str = "") -> str:
     return f"---\n{added}{_without(whole[:end], missing)}---\n{body if end else _apart(body)}"
 
 
-def _given(front: dict[str, Any], key: str) -> bool:
+def _has(front: dict[str, Any], key: str) -> bool:
     """Whether there is something under it, be it wrong."""
     value = front.get(key)
     return bool(value.strip()) if isinstance(value, str) else value is not None
@@ -58,8 +58,8 @@ def _given(front: dict[str, Any], key: str) -> bool:
 def _without(block: str, keys: dict[str, Any]) -> str:
     """The lines between the two marks, empty ones of these keys left out."""
     inner = block.rstrip("\n").split("\n")[1:-1]
-    kept = [line for line in inner if line.partition(":")[0].strip() not in keys and line.strip() != "{}"]
-    return "".join(f"{line}\n" for line in kept)
+    remaining = [line for line in inner if line.partition(":")[0].strip() not in keys and line.strip() != "{}"]
+    return "".join(f"{line}\n" for line in remaining)
 
 
 def _apart(body: str) -> str:

@@ -22,20 +22,20 @@ _FRONT |= {"allowed_tools": "allowed-tools", "license": "license", "version": "v
 _FOLDERS = {"scripts": "script", "references": "reference", "assets": "asset"}
 
 
-def text_of_object(given: Mapping[str, Any]) -> str:
+def text_of_object(fields: Mapping[str, Any]) -> str:
     """A ``SKILL.md`` from an object: front matter of its known keys, ``content`` (or ``instructions``, ``body``) below;
     what else it holds, such as a tool's input schema, follows as JSON. Raises ``Invalid`` for what is no JSON."""
-    front = {_FRONT[key]: value for key, value in given.items() if key in _FRONT and value not in (None, "", [])}
-    bodies = [str(given[key]) for key in _BODIES if given.get(key)]
-    rest = {k: v for k, v in given.items() if k not in _FRONT and k not in _BODIES and v not in (None, "", [], {})}
+    front = {_FRONT[key]: value for key, value in fields.items() if key in _FRONT and value not in (None, "", [])}
+    bodies = [str(fields[key]) for key in _BODIES if fields.get(key)]
+    rest = {k: v for k, v in fields.items() if k not in _FRONT and k not in _BODIES and v not in (None, "", [], {})}
     try:
         head = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=10_000)
-        tail = f"```json\n{json.dumps(rest, ensure_ascii=False, indent=2)}\n```\n" if rest else ""
+        json_block = f"```json\n{json.dumps(rest, ensure_ascii=False, indent=2)}\n```\n" if rest else ""
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as bad:
         raise Invalid(
             "data holds values that are no JSON", remedy="send texts, lists and objects", details={"field": "data"}
         ) from bad
-    return "\n".join([f"---\n{head}---\n", *(f"{body.strip()}\n" for body in bodies), tail]).rstrip("\n") + "\n"
+    return "\n".join([f"---\n{head}---\n", *(f"{body.strip()}\n" for body in bodies), json_block]).rstrip("\n") + "\n"
 
 
 def abstract_of(facts: SkillFacts) -> str:
@@ -59,9 +59,9 @@ def facts_json(facts: SkillFacts) -> dict[str, Any]:
     }
 
 
-def facts_from(kept: object) -> SkillFacts | None:
+def facts_from(stored: object) -> SkillFacts | None:
     """``facts_json`` read back; None for anything else."""
-    match kept:
+    match stored:
         case {"name": str(name), "description": str(text), "tags": list(tags), "allowed_tools": list(tools)}:
             return SkillFacts(name, text, tuple(map(str, tags)), tuple(map(str, tools)))
     return None

@@ -90,8 +90,8 @@ def within(path: str, tops: Sequence[str]) -> bool:
 def merged(before: Files, state: Files, snapshot: Snapshot) -> Files:
     """A snapshot's files. ``before``: its parent's; ``state``: all that lived at its place in the log."""
     ignored = ignoring(snapshot.ignore)
-    kept = {p: v for p, v in before.items() if not within(p, snapshot.paths)} if snapshot.paths else {}
-    return kept | {p: v for p, v in state.items() if within(p, snapshot.paths) and not ignored(p)}
+    untouched = {p: v for p, v in before.items() if not within(p, snapshot.paths)} if snapshot.paths else {}
+    return untouched | {p: v for p, v in state.items() if within(p, snapshot.paths) and not ignored(p)}
 
 
 def changes(before: Files, after: Files) -> list[Change]:
@@ -118,9 +118,9 @@ def check_branch(name: str) -> str:
 
 def check_words(text: str, field: str, chars_max: int, *, lines: bool = False) -> str:
     """A message, name or address for the record, without blanks around it. Raises ``Invalid``."""
-    said = text.strip()
-    if not said or len(said) > chars_max:
-        raise Invalid(f"{field} has {len(said)} characters", remedy=f"1 to {chars_max}", details={"field": field})
-    if any(not c.isprintable() and not (lines and c in "\n\t\r") for c in said):
+    stripped = text.strip()
+    if not stripped or len(stripped) > chars_max:
+        raise Invalid(f"{field} has {len(stripped)} characters", remedy=f"1 to {chars_max}", details={"field": field})
+    if any(not c.isprintable() and not (lines and c in "\n\t\r") for c in stripped):
         raise Invalid(f"{field} holds control characters", remedy="leave them out", details={"field": field})
-    return said
+    return stripped

@@ -11,15 +11,15 @@ from .search_request import tag
 
 def tags_of(texts: Iterable[str]) -> tuple[str, ...]:
     """The valid ones in order, lower-cased; what is no ``key=value`` is left out, a later value of a key wins."""
-    kept: dict[str, str] = {}
+    by_key: dict[str, str] = {}
     for text in texts:
         try:
             whole = tag(text)
         except Invalid:
             continue
-        kept.pop(whole.partition("=")[0], None)
-        kept[whole.partition("=")[0]] = whole
-    return tuple(kept.values())
+        by_key.pop(whole.partition("=")[0], None)
+        by_key[whole.partition("=")[0]] = whole
+    return tuple(by_key.values())
 
 
 def merged(old: Sequence[str], new: Sequence[str], *, append: bool) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recalld.domain.policy import TalkPolicy
+from recalld.domain.policy import SessionPolicy
 from recalld.domain.uri import Uri
 
 from .openviking_json import clean
@@ -38,7 +38,7 @@ class _Place:
 
 
 def set_aside(
-    messages: Sequence[tuple[dict[str, Any], str]], session: Uri, now: str, policy: TalkPolicy
+    messages: Sequence[tuple[dict[str, Any], str]], session: Uri, now: str, policy: SessionPolicy
 ) -> list[tuple[dict[str, Any], tuple[Output, ...]]]:
     """Wire messages (each with its id) whose long outputs are previews, and what was set aside of each.
 
@@ -77,9 +77,9 @@ def matches(text: str, wanted: str, limit: int, context_chars: int) -> list[tupl
 def preview(text: str, chars_max: int, ref: str) -> str:
     """Beginning and end of a text with a line between them that names the whole; at most ``chars_max`` characters."""
     middle = f"\n[... {len(text)} characters in all, the whole is tool result {ref} ...]\n"
-    room = max(0, chars_max - len(middle))
-    tail = room // 4
-    return (text[: room - tail] + middle + (text[-tail:] if tail else ""))[:chars_max]
+    chars_left = max(0, chars_max - len(middle))
+    end_chars = chars_left // 4
+    return (text[: chars_left - end_chars] + middle + (text[-end_chars:] if end_chars else ""))[:chars_max]
 
 
 def _outputs(index: int, raw: Mapping[str, Any]) -> list[_Place]:
@@ -99,7 +99,7 @@ def _text(output: object) -> str:
     return json.dumps(output, ensure_ascii=False)
 
 
-def _chosen(places: Sequence[_Place], policy: TalkPolicy) -> list[_Place]:
+def _chosen(places: Sequence[_Place], policy: SessionPolicy) -> list[_Place]:
     """Every output above the limit, then the largest ones until the rest of the turn fits."""
     long = [p for p in places if len(p.text) > policy.output_chars_max]
     rest = sorted((p for p in places if len(p.text) <= policy.output_chars_max), key=lambda p: -len(p.text))
@@ -110,7 +110,7 @@ def _chosen(places: Sequence[_Place], policy: TalkPolicy) -> list[_Place]:
     return long
 
 
-def _preview_chars(count: int, policy: TalkPolicy) -> int:
+def _preview_chars(count: int, policy: SessionPolicy) -> int:
     return max(policy.preview_chars_min, min(policy.preview_chars, policy.turn_previews_chars // count))
 
 
@@ -120,12 +120,12 @@ def _without(
     mine = {place.part: place for place in chars if place.message == index}
     if not mine:
         return raw, ()
-    parts, made = list(raw["parts"]), []
+    parts, outputs = list(raw["parts"]), []
     for at, place in mine.items():
         output = _output(parts[at], place, message_id, session, now)
         parts[at] = _stub(parts[at], output, chars[place])
-        made.append(output)
-    return {**raw, "parts": parts}, tuple(made)
+        outputs.append(output)
+    return {**raw, "parts": parts}, tuple(outputs)
 
 
 def _output(part: Mapping[str, Any], place: _Place, message_id: str, session: Uri, now: str) -> Output:

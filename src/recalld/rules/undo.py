@@ -8,13 +8,13 @@ from typing import Any
 
 from recalld.domain.errors import Denied
 from recalld.domain.history import (
-    Kept,
     LogEntry,
     MoveBack,
     NodeState,
     RemoveCreated,
     RestoreRemoved,
     Retag,
+    SkippedChange,
     Step,
     UndoPlan,
     WriteBack,
@@ -45,7 +45,7 @@ def plan_undo(
     for entry in reversed(entries):
         if entry.op in STRUCTURAL:
             planner.structure(entry)
-    return UndoPlan(tuple(planner.collapsed()), tuple(planner.kept))
+    return UndoPlan(tuple(planner.collapsed()), tuple(planner.skipped))
 
 
 def addresses_needed(entries: Sequence[LogEntry]) -> tuple[Uri, ...]:
@@ -61,7 +61,7 @@ class _Planner:
     occupants: Mapping[Uri, int]
     end: int
     steps: list[tuple[int, Step]] = field(default_factory=list)
-    kept: list[Kept] = field(default_factory=list)
+    skipped: list[SkippedChange] = field(default_factory=list)
     left: set[int] = field(default_factory=set)
     """Nodes that the plan removes or moves away from where they are."""
     whole: set[int] = field(default_factory=set)
@@ -74,7 +74,7 @@ class _Planner:
                 self.own.setdefault(entry.node, []).append(entry)
 
     def keep(self, uri: Uri | str, reason: str) -> None:
-        self.kept.append(Kept(str(uri), reason))
+        self.skipped.append(SkippedChange(str(uri), reason))
 
     def contents(self) -> None:
         """Bytes and tags of what was there before and still is."""

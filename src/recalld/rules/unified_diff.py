@@ -66,13 +66,13 @@ def _hunks(a: list[str], b: list[str]) -> Iterator[str]:
         yield f"@@ -{_span(first[1], last[2])} +{_span(first[3], last[4])} @@\n"
         for tag, i1, i2, j1, j2 in group:
             if tag == "equal":
-                yield from (_told(" ", line) for line in a[i1:i2])
+                yield from (_diff_line(" ", line) for line in a[i1:i2])
             else:
-                yield from (_told("-", line) for line in a[i1:i2])
-                yield from (_told("+", line) for line in b[j1:j2])
+                yield from (_diff_line("-", line) for line in a[i1:i2])
+                yield from (_diff_line("+", line) for line in b[j1:j2])
 
 
-def _told(sign: str, line: str) -> str:
+def _diff_line(sign: str, line: str) -> str:
     return f"{sign}{line}" if line.endswith("\n") else f"{sign}{line}\n\\ No newline at end of file\n"
 
 
@@ -86,16 +86,19 @@ def _span(start: int, stop: int) -> str:
 def _blocks(a: list[str], b: list[str]) -> Blocks:
     """Opcodes as ``difflib`` tells them, what both texts begin and end with left to no search."""
     most = min(len(a), len(b))
-    head = next((i for i in range(most) if a[i] != b[i]), most)
-    tail = next((i for i in range(most - head) if a[-1 - i] != b[-1 - i]), most - head)
-    a_end, b_end = len(a) - tail, len(b) - tail
-    blocks: Blocks = [("equal", 0, head, 0, head)] if head else []
-    if (a_end - head) * (b_end - head) > COMPARED_MAX:
-        blocks.append(("replace", head, a_end, head, b_end))
+    common_prefix = next((i for i in range(most) if a[i] != b[i]), most)
+    common_suffix = next((i for i in range(most - common_prefix) if a[-1 - i] != b[-1 - i]), most - common_prefix)
+    a_end, b_end = len(a) - common_suffix, len(b) - common_suffix
+    blocks: Blocks = [("equal", 0, common_prefix, 0, common_prefix)] if common_prefix else []
+    if (a_end - common_prefix) * (b_end - common_prefix) > COMPARED_MAX:
+        blocks.append(("replace", common_prefix, a_end, common_prefix, b_end))
     else:
-        found = difflib.SequenceMatcher(None, a[head:a_end], b[head:b_end]).get_opcodes()
-        blocks += [(tag, i1 + head, i2 + head, j1 + head, j2 + head) for tag, i1, i2, j1, j2 in found]
-    return blocks + ([("equal", a_end, len(a), b_end, len(b))] if tail else [])
+        found = difflib.SequenceMatcher(None, a[common_prefix:a_end], b[common_prefix:b_end]).get_opcodes()
+        blocks += [
+            (tag, i1 + common_prefix, i2 + common_prefix, j1 + common_prefix, j2 + common_prefix)
+            for tag, i1, i2, j1, j2 in found
+        ]
+    return blocks + ([("equal", a_end, len(a), b_end, len(b))] if common_suffix else [])
 
 
 def _grouped(blocks: Blocks) -> Iterator[Blocks]:

@@ -199,13 +199,13 @@ def _check_directory_size(path: Path) -> None:
         with open(path, "rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - _TAIL_BYTES))
-            tail = file.read()
+            ending = file.read()
     except OSError as bad:
         raise _refused(path, "cannot be read", "send it again") from bad
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) < at + 22:
+    at = ending.rfind(b"PK\x05\x06")
+    if at < 0 or len(ending) < at + 22:
         raise _refused(path, "is no readable zip archive, or is cut short", "send it again")
-    if struct.unpack_from("<I", tail, at + 12)[0] > _DIRECTORY_BYTES_MAX:
+    if struct.unpack_from("<I", ending, at + 12)[0] > _DIRECTORY_BYTES_MAX:
         raise _refused(path, "lists too many files", f"split it into archives of at most {ZIP_ENTRIES_MAX} entries")
 
 
@@ -213,8 +213,8 @@ def _damaged(path: Path, name: str) -> Invalid:
     return _refused(path, f"is damaged at {name[:80]!r}", "send it again; if that does not help, pack it again")
 
 
-def _refused(path: Path, said: str, remedy: str) -> Invalid:
-    return Invalid(f"pack {path.name} {said}", remedy=remedy, details={"archive": path.name})
+def _refused(path: Path, problem: str, remedy: str) -> Invalid:
+    return Invalid(f"pack {path.name} {problem}", remedy=remedy, details={"archive": path.name})
 
 
 def _disk(path: Path, bad: OSError) -> Upstream:

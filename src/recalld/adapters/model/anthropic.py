@@ -36,9 +36,9 @@ class AnthropicShape:
 
     def reply(self, answer: Any) -> Reply:
         """See ``remote.ChatShape``."""
-        said = "".join(str(part["text"]) for part in answer["content"] if part.get("type") == "text")
+        text = "".join(str(part["text"]) for part in answer["content"] if part.get("type") == "text")
         usage = answer.get("usage") or {}
-        return Reply(said, int(usage.get("input_tokens") or 0), int(usage.get("output_tokens") or 0))
+        return Reply(text, int(usage.get("input_tokens") or 0), int(usage.get("output_tokens") or 0))
 
 
 def _make(settings: ModelSettings) -> RemoteModel:

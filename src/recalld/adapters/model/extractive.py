@@ -75,8 +75,8 @@ class ExtractiveModel:
 
 def document_tiers(name: str, document: Document) -> Tiers:
     """L0 and L1 of one file, at once."""
-    said = abstracts.abstract(name, document)
-    return Tiers(said, overviews.of_document(name, document, said), NAME)
+    abstract = abstracts.abstract(name, document)
+    return Tiers(abstract, overviews.of_document(name, document, abstract), NAME)
 
 
 def directory_tiers(title: str, children: tuple[Child, ...], total: int) -> Tiers:

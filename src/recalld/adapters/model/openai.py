@@ -53,11 +53,11 @@ class OpenaiShape:
 
     def reply(self, answer: Any) -> Reply:
         """See ``remote.ChatShape``."""
-        said = answer["choices"][0]["message"]["content"] or ""
-        if isinstance(said, list):  # some gateways give the parts of an answer
-            said = "".join(str(part.get("text") or "") for part in said)
+        text = answer["choices"][0]["message"]["content"] or ""
+        if isinstance(text, list):  # some gateways give the parts of an answer
+            text = "".join(str(part.get("text") or "") for part in text)
         usage = answer.get("usage") or {}
-        return Reply(str(said), int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+        return Reply(str(text), int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
 
 
 def _make(settings: OpenaiSettings) -> RemoteModel:

@@ -125,20 +125,20 @@ class RemoteModel:
         await self._api.close()
 
     async def _call(self, prompt: Prompt, form: str, bill: Bill) -> Reply:
-        asked = tokens(prompt.system) + tokens(prompt.user)
-        bill.claim(asked, self.settings.output_tokens_max)
+        estimated = tokens(prompt.system) + tokens(prompt.user)
+        bill.claim(estimated, self.settings.output_tokens_max)
         path, body = self._shape.request(self.settings, self._model, prompt, form)
         try:
             answer = await self._api.post(path, body, deadline_s=self.settings.request_deadline_s)
         except Upstream as failed:
             if failed.details.get("kind") not in BILLED:
-                bill.settle(asked, 0, 0)
+                bill.settle(estimated, 0, 0)
             raise
         try:
             reply = self._shape.reply(answer)
         except (KeyError, IndexError, TypeError, ValueError) as odd:
             raise misshapen(self._api.name, f"gave no words ({type(odd).__name__})") from None
-        bill.settle(asked, reply.tokens_in or asked, reply.tokens_out or tokens(reply.text))
+        bill.settle(estimated, reply.tokens_in or estimated, reply.tokens_out or tokens(reply.text))
         return reply
 
 
@@ -169,25 +169,25 @@ class Billed:
         """See ``ports.model.Model``. Every message has its share of what may be asked about, at its beginning; of very many
         the last ones, since they tell how it ended."""
         most = self._of.settings.input_tokens_max
-        told = messages[-(most // LINE_TOKENS_MIN) :]
-        share = max(LINE_TOKENS_MIN, most // max(1, len(told)) - LINE_TOKENS_MIN)
-        lines = [_line(m, cut(m.text, share)) for m in told]
+        recent = messages[-(most // LINE_TOKENS_MIN) :]
+        share = max(LINE_TOKENS_MIN, most // max(1, len(recent)) - LINE_TOKENS_MIN)
+        lines = [_line(m, cut(m.text, share)) for m in recent]
         return await self._tiers(asking.archive(await self._of.words(), lines=_within(lines, self._of.settings)))
 
     async def memories(self, messages: tuple[Message, ...]) -> tuple[Candidate, ...]:
         """See ``ports.model.Model``. Raises ``Invalid`` where the answer holds no list."""
         lines = [f"[m{at}] {_line(m, m.text)}" for at, m in enumerate(messages)]
         prompt = asking.memories(await self._of.words(), lines=_within(lines, self._of.settings))
-        said = await self._of.ask(prompt, self._bill)
+        answer = await self._of.ask(prompt, self._bill)
         labels = {str(at): m for at, m in enumerate(messages)} | {m.id: m for m in messages}
         labels |= {f"m{at}": m for at, m in enumerate(messages)}
-        found = llm_output_parser.parse_memories(said, labels, MEMORY_TYPES)
+        found = llm_output_parser.parse_memories(answer, labels, MEMORY_TYPES)
         if found is None:
             raise _useless(self.name, "no list of memories")
-        made = {one.path: (told, one) for told in found for one in (memory(told, labels),)}
+        files = {one.path: (proposal, one) for proposal in found for one in (memory(proposal, labels),)}
         return tuple(
-            Candidate(m.key, told.type, m.path, m.text, m.message_ids, m.at, m.peer_id, told.text)
-            for told, m in made.values()
+            Candidate(m.key, proposal.type, m.path, m.text, m.message_ids, m.at, m.peer_id, proposal.text)
+            for proposal, m in files.values()
         )
 
     async def close(self) -> None:

@@ -82,8 +82,8 @@ class CodeParser:
         if root is None:
             if language:
                 warnings.append("too large or too broken to read its definitions: kept as text")
-            said = _leading_comment(decoded.text)
-            return Document(kind, decoded.text, title=title, summary=said, warnings=tuple(warnings))
+            comment = _leading_comment(decoded.text)
+            return Document(kind, decoded.text, title=title, summary=comment, warnings=tuple(warnings))
         found = list(_definitions(root, LANGUAGES[language], self._settings.symbols_max))
         return Document(
             media=kind,
@@ -189,11 +189,11 @@ def _sections(source: bytes, found: list[_Definition]) -> tuple[Section, ...]:
             cuts.append(definition)
     if not cuts:
         return (Section("", 0, source.decode("utf-8", "replace")),) if source else ()
-    made = [Section("", 0, source[: cuts[0].start].decode("utf-8", "replace"))] if cuts[0].start else []
+    result = [Section("", 0, source[: cuts[0].start].decode("utf-8", "replace"))] if cuts[0].start else []
     for i, cut in enumerate(cuts):
         end = cuts[i + 1].start if i + 1 < len(cuts) else len(source)
-        made.append(Section(cut.signature or cut.name, cut.depth, source[cut.start : end].decode("utf-8", "replace")))
-    return tuple(made)
+        result.append(Section(cut.signature or cut.name, cut.depth, source[cut.start : end].decode("utf-8", "replace")))
+    return tuple(result)
 
 
 def _docstring(root: Any, source: bytes) -> str:
@@ -226,15 +226,15 @@ def _leading_comment(text: str) -> str:
             star = (star or opens) and "*/" not in bare
             block.append(bare)
             continue
-        if said := _said(block):
-            return said
+        if comment := _comment_text(block):
+            return comment
         block = []
         if bare and bare not in {"<?php", '"use strict";', "'use strict';"}:
             break
-    return _said(block)
+    return _comment_text(block)
 
 
-def _said(block: list[str]) -> str:
+def _comment_text(block: list[str]) -> str:
     text = _COMMENT_MARKS.sub("", "\n".join(block)).strip()
     return "" if not text or _LICENSE.search(text) else _first_paragraph(text)
 

@@ -86,7 +86,7 @@ class DataParser:
             title=next((top[key] for key in top if key in _TITLES), "")[:120],
             summary=next((top[key] for key in top if key in _SUMMARIES), "")[:600],
             symbols=tuple(keys)[: self._settings.keys_max],
-            indexable=_said(media, decoded.text),
+            indexable=_indexable_text(media, decoded.text),
             facts={"shape": words},
             warnings=tuple(warnings),
         )
@@ -126,7 +126,7 @@ def _notebook(text: str) -> Notebook | None:
         return None  # the structure's own reading says what is wrong with it
 
 
-def _said(media: str, text: str) -> str:
+def _indexable_text(media: str, text: str) -> str:
     """The source with its escapes resolved; "" where there are none."""
     shown = json_unescaped(text) if media in _JSON else unicode_unescaped(text)
     return "" if shown == text else shown

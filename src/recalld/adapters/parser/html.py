@@ -166,10 +166,10 @@ def _sections(source: str) -> tuple[Section, ...]:
         at = _end_of(source, skipped)
     if not marks:
         return (Section("", 0, source),) if source else ()
-    made = [Section("", 0, source[: marks[0][0]])] if marks[0][0] else []
+    result = [Section("", 0, source[: marks[0][0]])] if marks[0][0] else []
     for i, (start, depth, heading) in enumerate(marks):
-        made.append(Section(heading, depth, source[start : marks[i + 1][0] if i + 1 < len(marks) else len(source)]))
-    return tuple(made)
+        result.append(Section(heading, depth, source[start : marks[i + 1][0] if i + 1 < len(marks) else len(source)]))
+    return tuple(result)
 
 
 def _end_of(source: str, skipped: re.Match[str]) -> int:

@@ -61,12 +61,12 @@ class ZipSource:
         """Files in path order. Raises ``Invalid`` when their bytes together pass the limit."""
         for path in sorted(path for path in self._files if path.rsplit("/", 1)[-1] == ".gitignore"):
             self._selection.learn(path.rpartition("/")[0], self._bytes(path, GITIGNORE_BYTES_MAX) or b"")
-        told: set[str] = set()
+        seen: set[str] = set()
         for path in sorted(self._files, key=lambda p: p.split("/")):
             folder, why = self._skipped_folder(path)
             if folder:
-                if folder not in told:
-                    told.add(folder)
+                if folder not in seen:
+                    seen.add(folder)
                     yield Skipped(folder + "/", why)
                 continue
             yield Skipped(path, "a folder has the same name") if path in self._folders else self._judged(path)
@@ -133,8 +133,8 @@ def _checked(infos: list[zipfile.ZipInfo], path: Path) -> tuple[dict[str, zipfil
         raise _too_large(path)
     packed = max(1, path.stat().st_size)
     if total > _RATIO_FROM_BYTES and total / packed > ZIP_RATIO_MAX:
-        said = f"would grow {total // packed}-fold when unpacked"
-        raise _refused(path, said, f"send the files unpacked; archives may grow {ZIP_RATIO_MAX}-fold")
+        problem = f"would grow {total // packed}-fold when unpacked"
+        raise _refused(path, problem, f"send the files unpacked; archives may grow {ZIP_RATIO_MAX}-fold")
     files: dict[str, zipfile.ZipInfo] = {}
     odd: list[Skipped] = []
     for info, name in zip(infos, _names(infos), strict=True):
@@ -165,10 +165,10 @@ def _names(infos: Sequence[zipfile.ZipInfo]) -> list[str]:
     """What the entries are called. Names without the UTF-8 mark are what the packing machine spoke, all of them the same."""
     raws = [_raw_name(info) for info in infos]
     codec = names_codec([raw for raw in raws if raw is not None])
-    told = [
+    raw_names = [
         info.filename if raw is None else raw.decode(codec, "replace") for info, raw in zip(infos, raws, strict=True)
     ]
-    return [unicodedata.normalize("NFC", name).replace("\\", "/") for name in told]
+    return [unicodedata.normalize("NFC", name).replace("\\", "/") for name in raw_names]
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes | None:
@@ -210,13 +210,13 @@ def _check_directory_size(path: Path) -> None:
             file.seek(0, os.SEEK_END)
             end = file.tell()
             file.seek(max(0, end - 65_557))
-            tail = file.read()
+            ending = file.read()
     except OSError as bad:
         raise _refused(path, "cannot be read", "send it again") from bad
-    at = len(tail) - 22 if tail[-22:-18] == b"PK\x05\x06" else tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) < at + 22:
+    at = len(ending) - 22 if ending[-22:-18] == b"PK\x05\x06" else ending.rfind(b"PK\x05\x06")
+    if at < 0 or len(ending) < at + 22:
         raise _refused(path, "is no readable zip archive", "pack it again and send it again")
-    size = struct.unpack_from("<I", tail, at + 12)[0]
+    size = struct.unpack_from("<I", ending, at + 12)[0]
     # 0xFFFFFFFF: the true size stands in the zip64 record; archives that need one are over the limit anyway.
     if size > _DIRECTORY_BYTES_MAX:
         raise _refused(path, "lists too many files", f"split it into archives of at most {ZIP_ENTRIES_MAX} entries")
@@ -226,8 +226,8 @@ def _too_large(path: Path) -> Invalid:
     return _refused(path, f"holds more than {size_words(ZIP_BYTES_MAX)} unpacked", "split it into smaller archives")
 
 
-def _refused(path: Path, said: str, remedy: str) -> Invalid:
-    return Invalid(f"zip archive {path.name} {said}", remedy=remedy, details={"archive": path.name})
+def _refused(path: Path, problem: str, remedy: str) -> Invalid:
+    return Invalid(f"zip archive {path.name} {problem}", remedy=remedy, details={"archive": path.name})
 
 
 plugin = Plugin(kind="source", name="zip", settings=SourceSettings, make=ZipSource)

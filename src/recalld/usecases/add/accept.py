@@ -18,7 +18,7 @@ from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.ports.source import Choice, Found, Skipped
 from recalld.rules.address import import_root
-from recalld.rules.media import shelf, suffix_of
+from recalld.rules.media import media_folder, suffix_of
 from recalld.rules.names import legal, segment, stem
 from recalld.rules.settings import ADD_TARGETS
 
@@ -101,8 +101,8 @@ async def accept(request: ImportRequest, caller: Caller, ports: Ports) -> Added:
             if spot.shared or taken.details.get("conflict_type") not in {"exists", "running"}:
                 raise
             continue
-        told = tuple(f"skipped {s.path}: {s.why}" for s in listing.skipped[:SKIPPED_SHOWN])
-        return Added(spot.root, task_id, told)
+        warnings = tuple(f"skipped {s.path}: {s.why}" for s in listing.skipped[:SKIPPED_SHOWN])
+        return Added(spot.root, task_id, warnings)
     raise Conflict(
         f"there are {SUFFIXES_TRIED} imports named {request.choice.name}",
         remedy="give a place with to",
@@ -240,18 +240,18 @@ async def _as_usual(request: ImportRequest, single: bool, caller: Caller, ports:
         return request
     member = await ports.registry.member(caller.account, caller.user)
     chosen = (member.settings.get(ADD_TARGETS) or {}).get("resource_uri") if member is not None else None
-    if not chosen and single and (kind := shelf(request.choice.name)):
+    if not chosen and single and (kind := media_folder(request.choice.name)):
         chosen = await _day_of(request, Uri(("resources", kind)), ports.ledger.tenant(caller))
     return replace(request, parent=chosen, create_parent=True) if chosen else request
 
 
-async def _day_of(request: ImportRequest, shelf: Uri, tenant: Tenant) -> str:
+async def _day_of(request: ImportRequest, media_folder: Uri, tenant: Tenant) -> str:
     """Today below a directory of media, or the day on which the same origin was imported before."""
-    today = f"{shelf}/{{calendar:today}}"
+    today = f"{media_folder}/{{calendar:today}}"
     if not request.origin:
         return today
     try:
-        there = await tenant.walk(shelf, depth_max=_DATED_DEPTH, nodes_max=NODES_MAX)
+        there = await tenant.walk(media_folder, depth_max=_DATED_DEPTH, nodes_max=NODES_MAX)
     except NotFound:
         return today
     same = (e.node for e in there if e.rel_path.count("/") == _DATED_DEPTH - 1 and _came_from(e.node, request.origin))

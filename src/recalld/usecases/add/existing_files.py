@@ -89,8 +89,8 @@ class ExistingFiles:
 
     def unchanged(self, path: str, digest: str) -> bool:
         """True if every part of that file is there (or was moved elsewhere below), made from these bytes."""
-        made = self.placed(path) or self.files.get(path, ())
-        return bool(made) and all(b.digest == digest and b.parts == len(made) for b in made)
+        imported = self.placed(path) or self.files.get(path, ())
+        return bool(imported) and all(b.digest == digest and b.parts == len(imported) for b in imported)
 
     def emptied(self, gone: Iterable[Uri], root: Uri) -> list[Uri]:
         """The directories below ``root`` that hold nothing once these files are gone, deepest first."""

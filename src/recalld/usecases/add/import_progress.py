@@ -63,15 +63,17 @@ class SourceScan:
     conflicts: list[FileConflict] = field(default_factory=list)
     conflicted: int = 0
     missed: int = 0
-    kept: str = ""
+    keep_reason: str = ""
     kept_paths: list[str] = field(default_factory=list)
 
     def result(self, root: Uri, done: ImportProgress) -> dict[str, Any]:
         """The task's result."""
         notes = [f"{c.path}: {c.why} ({c.uri})" for c in self.conflicts]
-        if self.kept:
+        if self.keep_reason:
             shown = ", ".join(self.kept_paths[:5]) + (", ..." if len(self.kept_paths) > 5 else "")
-            notes.append(f"{len(self.kept_paths)} files are gone at the source and were kept: {self.kept} ({shown})")
+            notes.append(
+                f"{len(self.kept_paths)} files are gone at the source and were kept: {self.keep_reason} ({shown})"
+            )
         warnings = [*notes, *done.warnings, *self.left_out]
         return {
             "status": "success",
@@ -89,7 +91,7 @@ class SourceScan:
             "unchanged": max(0, self.total - self.missed - self.conflicted - done.new - done.changed - done.moved),
             "conflicts": [{"path": c.path, "uri": str(c.uri), "reason": c.why} for c in self.conflicts[:CONFLICTS_MAX]],
             "conflicts_total": len(self.conflicts),
-            "kept_removed": len(self.kept_paths) if self.kept else 0,
+            "kept_removed": len(self.kept_paths) if self.keep_reason else 0,
             "left_out": dict(self.kinds),
             "notes": done.notes,
             "warnings": warnings[:WARNINGS_MAX],

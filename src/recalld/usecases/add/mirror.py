@@ -75,10 +75,10 @@ def moved(existing: ExistingFiles, paths: Sequence[str], new: Mapping[str, str])
     for same_name in (True, False):
         taken = {old for old, _ in pairs}
         for old in paths:
-            made = existing.files[old]
-            if old in taken or not _whole(made):
+            imported = existing.files[old]
+            if old in taken or not _whole(imported):
                 continue
-            free = by_digest.get(made[0].digest, [])
+            free = by_digest.get(imported[0].digest, [])
             to = next((p for p in free if not same_name or _base(p) == _base(old)), None)
             if to is not None:
                 free.remove(to)
@@ -86,8 +86,10 @@ def moved(existing: ExistingFiles, paths: Sequence[str], new: Mapping[str, str])
     return pairs
 
 
-def _whole(made: Sequence[ImportedFile]) -> bool:
-    return all(b.placed and not b.edited and b.digest == made[0].digest and b.parts == len(made) for b in made)
+def _whole(imported: Sequence[ImportedFile]) -> bool:
+    return all(
+        b.placed and not b.edited and b.digest == imported[0].digest and b.parts == len(imported) for b in imported
+    )
 
 
 def _base(path: str) -> str:

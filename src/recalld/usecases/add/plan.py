@@ -200,14 +200,14 @@ def _merge(
 ) -> FilePlan:
     """Lay what a file becomes over what is there: nothing that others wrote there or changed since is written over."""
     ours = {b.node.uri: b for b in existing.placed(path)}
-    kept = {w.uri for w in writes}
-    gone = [b.node for uri, b in ours.items() if uri not in kept and not b.edited]
+    written = {w.uri for w in writes}
+    gone = [b.node for uri, b in ours.items() if uri not in written and not b.edited]
     folders = existing.emptied((n.uri for n in gone), place.root)
-    folders = [f for f in folders if not any(k != f and k.under(f) for k in kept)]
+    folders = [f for f in folders if not any(k != f and k.under(f) for k in written)]
     conflicts = _find_conflicts(path, writes, ours, {*folders, *(n.uri for n in gone)}, place, existing)
     if conflicts:
         return FilePlan(path, FileStatus.CONFLICT, conflicts=tuple(conflicts), blocked=any(c.blocks for c in conflicts))
-    stays = [b for uri, b in ours.items() if uri not in kept and b.edited]
+    stays = [b for uri, b in ours.items() if uri not in written and b.edited]
     foreign = [n for w in writes if (n := existing.nodes.get(w.uri)) is not None and w.uri not in ours]
     if foreign and len(foreign) == len(writes) and all(n.hash == w.hash for n, w in zip(foreign, writes, strict=True)):
         return _adopt(path, foreign, place)

@@ -93,7 +93,7 @@ class _Pass:
     def __init__(self, job: Job, source: Source, listing: list[Found | Skipped], tenant: Tenant, ports: Ports) -> None:
         self.job, self.source, self.listing, self.tenant, self.ports = job, source, listing, tenant, ports
         self.found = [e for e in listing if isinstance(e, Found)]
-        self.seen = SourceScan(len(self.found))
+        self.scan = SourceScan(len(self.found))
         self.done = ImportProgress()
 
     async def run(self) -> None:
@@ -102,9 +102,9 @@ class _Pass:
             return  # cancelled: what is in stays, as a user sees it in the tree
         self.done = ImportProgress.of(task.result)
         for skipped in (e for e in self.listing if isinstance(e, Skipped)):
-            self.seen.left_out.append(f"skipped {skipped.path}: {skipped.why}")
-            self.seen.kinds[skipped.why] += 1
-        self.seen.left_out += case_twins(e.path for e in self.found)
+            self.scan.left_out.append(f"skipped {skipped.path}: {skipped.why}")
+            self.scan.kinds[skipped.why] += 1
+        self.scan.left_out += case_twins(e.path for e in self.found)
         at = await self._survey(Uri.parse(task.resource_id))
         gone = mirror.missing(at.existing, self.listing, self.job.payload.get("left_out") or ())
         moves = await self.ports.compute.run(self._moves, gone, at) if gone else []
@@ -224,12 +224,12 @@ class _Pass:
         if plan.blocked and blocked is not None:
             blocked.append(plan.path)
             return
-        self.seen.files += 1
-        self.seen.conflicts += plan.conflicts
-        self.seen.conflicted += plan.status is FileStatus.CONFLICT
+        self.scan.files += 1
+        self.scan.conflicts += plan.conflicts
+        self.scan.conflicted += plan.status is FileStatus.CONFLICT
         if plan.status is FileStatus.LEFT_OUT:
-            self.seen.missed += 1
-            self.seen.left_out += plan.warnings
+            self.scan.missed += 1
+            self.scan.left_out += plan.warnings
 
     async def _store(self, plans: list[FilePlan], at: _Survey) -> None:
         held: list[Op] = []
@@ -242,7 +242,7 @@ class _Pass:
             for op in ops:
                 weight = len(op.chunks or ()) + 1 if isinstance(op, PutFile) else 1
                 if held and size + weight > CHUNKS_PER_COMMIT:
-                    await self._commit(held, at, f"parsing {self.seen.files}/{self.seen.total}")
+                    await self._commit(held, at, f"parsing {self.scan.files}/{self.scan.total}")
                     held, size = [], 0
                 held.append(op)
                 size += weight
@@ -252,7 +252,7 @@ class _Pass:
             if plan.writes:
                 self.done.warn(plan.warnings)
         if held:
-            await self._commit(held, at, f"parsing {self.seen.files}/{self.seen.total}")
+            await self._commit(held, at, f"parsing {self.scan.files}/{self.scan.total}")
 
     async def _commit(self, ops: Iterable[Op], at: _Survey, stage: str) -> None:
         seen = UpdateTask(self.job.task_id, TaskStatus.RUNNING, stage=stage, result=self.done.progress())
@@ -301,7 +301,7 @@ class _Pass:
         if not gone or not at.place.lineage:
             return False
         decided = mirror.removal(at.existing, gone)
-        self.seen.conflicts += decided.conflicts
+        self.scan.conflicts += decided.conflicts
         why = mirror.why_kept(
             self.listing,
             single=bool(payload["single"]),
@@ -312,7 +312,7 @@ class _Pass:
         if not why and not payload.get("confirmed") and mirror.too_many(len(decided.paths), len(at.existing.files)):
             why = "so many need a confirmation"
         if why:
-            self.seen.kept, self.seen.kept_paths = why, list(decided.paths)
+            self.scan.keep_reason, self.scan.kept_paths = why, list(decided.paths)
             return False
         removes = [Remove(n.uri, expect=n.hash) for n in decided.gone]
         await self._remove_slices(removes, at)
@@ -324,7 +324,7 @@ class _Pass:
 
     async def _remove_slices(self, removes: list[Remove], at: _Survey) -> None:
         """A source file is counted with the last of its entries, in the commit that removes it."""
-        path_of = {b.node.uri: path for path, made in at.existing.files.items() for b in made}
+        path_of = {b.node.uri: path for path, imported in at.existing.files.items() for b in imported}
         last = {path_of[r.uri]: i for i, r in enumerate(removes)}
         for start in range(0, len(removes), REMOVES_PER_COMMIT):
             some = removes[start : start + REMOVES_PER_COMMIT]
@@ -334,7 +334,7 @@ class _Pass:
     # -------------------------------------------------------------- finishing
     async def _finish(self, at: _Survey) -> None:
         done, ports = self.done, self.ports
-        result = self.seen.result(at.root, done)
+        result = self.scan.result(at.root, done)
         if ports.writer is not None:
             result["model"] = {
                 "provider": ports.writer.name,

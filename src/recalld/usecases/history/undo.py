@@ -9,13 +9,13 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Move, Op, PutFile, Remove, SetAttributes, Undelete, WriteMode
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.domain.history import (
-    Kept,
     LogEntry,
     LogFilter,
     MoveBack,
     RemoveCreated,
     RestoreRemoved,
     Retag,
+    SkippedChange,
     Step,
     Undone,
     UndoPlan,
@@ -150,13 +150,13 @@ def _nothing(target: Target, plan: UndoPlan) -> Conflict:
 
 async def _apply(done: Undone, past: Past, caller: Caller, ports: Ports) -> Undone:
     tenant = ports.ledger.tenant(caller)
-    ops, kept = await _operations(done.plan.steps, past, ports)
+    ops, skipped = await _operations(done.plan.steps, past, ports)
     seq = 0
     for some in _slices(ops):
         puts = [op for op in some if isinstance(op, PutFile)]
         jobs = jobs_after(puts) if puts else FOLLOW_UP_JOBS
         seq = (await tenant.commit(Commit(tuple(some), jobs, cause=done.cause))).seq
-    plan = UndoPlan(done.plan.steps, (*done.plan.kept, *kept))
+    plan = UndoPlan(done.plan.steps, (*done.plan.kept, *skipped))
     return Undone(done.of, done.cause, plan, seq)
 
 
@@ -165,9 +165,9 @@ def _slices(ops: Sequence[Op]) -> Iterator[Sequence[Op]]:
         yield ops[start : start + STEPS_PER_COMMIT]
 
 
-async def _operations(steps: Sequence[Step], past: Past, ports: Ports) -> tuple[list[Op], list[Kept]]:
+async def _operations(steps: Sequence[Step], past: Past, ports: Ports) -> tuple[list[Op], list[SkippedChange]]:
     ops: list[Op] = []
-    kept: list[Kept] = []
+    skipped: list[SkippedChange] = []
     for step in steps:
         match step:
             case RemoveCreated(uri, hash_, since):
@@ -183,8 +183,8 @@ async def _operations(steps: Sequence[Step], past: Past, ports: Ports) -> tuple[
                     put = await rewritten(uri, Version(node, hash_), expect, past, ports)
                     ops.append(replace(put, source=source))
                 except NotFound:
-                    kept.append(Kept(str(uri), ERASED))
-    return ops, kept
+                    skipped.append(SkippedChange(str(uri), ERASED))
+    return ops, skipped
 
 
 async def rewritten(uri: Uri, version: Version, expect: str, past: Past, ports: Ports) -> PutFile:

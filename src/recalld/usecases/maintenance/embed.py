@@ -32,19 +32,19 @@ async def embed(job: Job, ports: Ports) -> None:
     """Embed what lacks a vector in the caller's tree and the account's shared one. The last vectors come with the end of the
     job, in one commit."""
     tenant = ports.ledger.tenant(job.caller, bulk=True)
-    made: tuple[Op, ...] = ()
+    results: tuple[Op, ...] = ()
     rounds, wait_s = 0, 0.0
     try:
         if ports.embedder is not None:
             async with aclosing(_pages(job.caller, ports, ports.embedder)) as pages:
                 async for rows, more in pages:
-                    made = await _keep(made, tenant)  # paid for: kept before anything else is asked for
-                    made = await _vectors(rows, ports, ports.embedder)
+                    results = await _keep(results, tenant)  # paid for: kept before anything else is asked for
+                    results = await _vectors(rows, ports, ports.embedder)
                     rounds += 1
                     if rounds >= ROUNDS_MAX:
                         break
                     if more:
-                        made = await _keep(made, tenant)
+                        results = await _keep(results, tenant)
     except Busy as later:
         # A model that is not to be asked now is no failure of this job: it comes back when it said.
         rounds, wait_s = ROUNDS_MAX, max(later.retry_after_s, 1.0)
@@ -52,7 +52,7 @@ async def embed(job: Job, ports: Ports) -> None:
         await _tell(failed, job, ports)
         raise
     again = rounds >= ROUNDS_MAX
-    await tenant.commit(Commit(made, (_again(job, wait_s),) if again else (), done=job.id))
+    await tenant.commit(Commit(results, (_again(job, wait_s),) if again else (), done=job.id))
 
 
 async def _pages(caller: Caller, ports: Ports, embedder: Embedder) -> AsyncGenerator[tuple[list[ChunkRow], bool], None]:
@@ -77,16 +77,16 @@ async def _vectors(rows: list[ChunkRow], ports: Ports, embedder: Embedder) -> tu
     refused = next((one for one in reversed(refusals) if one is not None), None)
     if refused is not None and not await _is_well(embedder):
         raise refused  # it refuses whatever it is sent: that is no fault of the texts
-    made = tuple(
+    results = tuple(
         Embedded(row.id, np.asarray(vector, "<f2").tobytes(), _reason(refusal))
         for row, vector, refusal in zip(rows, vectors, refusals, strict=True)
     )
-    put = PutVectors(embedder.fingerprint, made)
+    put = PutVectors(embedder.fingerprint, results)
     if embedder.name not in ports.days:
         return (put,)
-    asked, said = sum(tokens(r.text) for r in rows), refused.message if refused else ""
+    input_tokens, error = sum(tokens(r.text) for r in rows), refused.message if refused else ""
     day = ports.clock.stamp(DAY)
-    return put, CountCost(day, embedder.name, "embed", calls=calls, tokens_in=asked, said=said)
+    return put, CountCost(day, embedder.name, "embed", calls=calls, tokens_in=input_tokens, said=error)
 
 
 def _reason(refusal: Upstream | None) -> str:
@@ -125,10 +125,10 @@ async def _tell(failed: Upstream, job: Job, ports: Ports) -> None:
         await ports.ledger.tenant(job.caller, bulk=True).commit(Commit((cost,)))
 
 
-async def _keep(made: tuple[Op, ...], tenant: Tenant) -> tuple[Op, ...]:
+async def _keep(results: tuple[Op, ...], tenant: Tenant) -> tuple[Op, ...]:
     """Commit what was made; what is left of it."""
-    if made:
-        await tenant.commit(Commit(made))
+    if results:
+        await tenant.commit(Commit(results))
     return ()
 
 

@@ -28,7 +28,7 @@ RUN_S = 10.0
 """Then the job makes room for others and comes back: a worker has few hands, and a model takes its time."""
 ITS_OWN_FAULT = (400, 413, 422)
 """What a provider answers that is well and can do nothing with this one text."""
-Asked = Document | tuple[Child, ...]
+Content = Document | tuple[Child, ...]
 
 
 async def enrich(job: Job, ports: Ports) -> None:
@@ -84,19 +84,19 @@ async def _node(seen: StaleDir, tree: Caller, writer: Writer, ports: Ports) -> N
     if known is not None:
         await _keep(seen, replace(known, made_by=generator_id(writer.name, writer.version)), (), tree, ports)
         return
-    asked = children if seen.node.is_dir else await _document(seen.node, tree, ports)
-    if not asked:
+    content = children if seen.node.is_dir else await _document(seen.node, tree, ports)
+    if not content:
         # Nothing to be asked about: the words it has are the best there are.
         await _keep(seen, replace(_own(seen), made_by=generator_id(writer.name, writer.version)), (), tree, ports)
         return
-    await _write(seen, asked, key, tree, writer, ports)
+    await _write(seen, content, key, tree, writer, ports)
 
 
-async def _write(seen: StaleDir, asked: Asked, key: str, tree: Caller, writer: Writer, ports: Ports) -> None:
+async def _write(seen: StaleDir, content: Content, key: str, tree: Caller, writer: Writer, ports: Ports) -> None:
     """Ask, and keep the answer with its cost in one commit; a failed call costs too."""
     bill = await open_bill(writer, ports)
     try:
-        tiers = await _tiers(seen, asked, writer.on(bill))
+        tiers = await _tiers(seen, content, writer.on(bill))
     except (Busy, Upstream, Invalid) as failed:
         itself = isinstance(failed, Invalid) or failed_by_itself(failed)
         spent = cost(bill, "tiers", writer, ports, None if itself else failed)
@@ -111,16 +111,16 @@ async def _write(seen: StaleDir, asked: Asked, key: str, tree: Caller, writer: W
     await _keep(seen, tiers, (*spent, KeepMade(key, tiers)), tree, ports)
 
 
-async def _tiers(seen: StaleDir, asked: Asked, model: Model) -> Tiers:
+async def _tiers(seen: StaleDir, content: Content, model: Model) -> Tiers:
     uri = seen.node.uri
-    if isinstance(asked, Document):
-        return await model.tiers_of_document(uri.name, asked)
-    return await model.tiers_of_directory(str(uri), title_of(seen.node), asked, seen.total)
+    if isinstance(content, Document):
+        return await model.tiers_of_document(uri.name, content)
+    return await model.tiers_of_directory(str(uri), title_of(seen.node), content, seen.total)
 
 
-async def _keep(seen: StaleDir, made: Tiers, more: tuple[Op, ...], tree: Caller, ports: Ports) -> None:
+async def _keep(seen: StaleDir, generated: Tiers, more: tuple[Op, ...], tree: Caller, ports: Ports) -> None:
     """As read at its version: a node that has changed meanwhile keeps what it has, and a job of its own."""
-    tiers = refreshed(seen.own, made)
+    tiers = refreshed(seen.own, generated)
     chunks = chunks_of_tiers(seen.node.uri, tiers) if seen.node.is_dir else ()
     change = SetTiers(seen.node.id, seen.node.version, tiers, chunks, seen.seq, checked=True, own=seen.own)
     await ports.ledger.tenant(tree, bulk=True).commit(Commit((change, *more), cause="enrich"))

@@ -94,8 +94,8 @@ async def reindex(job: Job, ports: Ports) -> None:
         nodes = await _nodes(uri, bool(options["recursive"]), tally, tenant)
         for index, node in enumerate(nodes):
             if index % LOG_EVERY == 0:
-                told = f"reindexing {index} of {len(nodes)}"
-                await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage=told),)))
+                stage = f"reindexing {index} of {len(nodes)}"
+                await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage=stage),)))
             await _rebuild(node, mode, tally, tenant, ports)
     if options["tags"]:
         await set_tags(

@@ -44,11 +44,11 @@ def _waits(one: StaleDir, stale: list[StaleDir]) -> bool:
 
 
 async def _tiers(stale: StaleDir, tree: Caller, ports: Ports) -> SetTiers:
-    made = await known_directory(stale, tree, ports)
-    if made is None:
+    generated = await known_directory(stale, tree, ports)
+    if generated is None:
         uri, children = str(stale.node.uri), tuple(map(child_of, stale.entries))
-        made = await ports.model.tiers_of_directory(uri, title_of(stale.node), children, stale.total)
-    tiers = refreshed(stale.own, made)
+        generated = await ports.model.tiers_of_directory(uri, title_of(stale.node), children, stale.total)
+    tiers = refreshed(stale.own, generated)
     return SetTiers(
         stale.node.id,
         stale.node.version,

@@ -46,15 +46,15 @@ async def collect(root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item
             remedy="export its parts one by one",
             details={"field": "uri"},
         )
-    told: set[str] = set()
+    seen_paths: set[str] = set()
     for node in (top, *(e.node for e in entries)):
         if root.parts and is_private(node.uri):
             continue
         try:
             async for item in _items(node, root, caller, ports):
                 # A session's view may show what is stored below it as well: the first one stands.
-                if item.path not in told or not item.path:
-                    told.add(item.path)
+                if item.path not in seen_paths or not item.path:
+                    seen_paths.add(item.path)
                     yield item
         except NotFound:
             continue  # removed since it was listed

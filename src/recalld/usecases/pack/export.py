@@ -88,6 +88,6 @@ async def _vectors(abstracts: list[str], ports: Ports) -> tuple[list[bytes], Den
     rows: list[bytes] = []
     step = min(embedder.batch_max, ABSTRACTS_PER_CALL)
     for start in range(0, len(abstracts), step):
-        made = await embedder.embed(abstracts[start : start + step])
-        rows.append(made.astype("<f4").tobytes())
+        embedded = await embedder.embed(abstracts[start : start + step])
+        rows.append(embedded.astype("<f4").tobytes())
     return rows, DenseIndex(len(abstracts), embedder.width, embedder.fingerprint)

@@ -57,10 +57,12 @@ async def put_of(file: PackedFile, ports: Ports) -> PutFile:
         tags=record.tags if file.record is not None else None,
     )
     at, speaker = (
-        (put.event_at, put.speaker) if prepared.document is not None else await ports.compute.run(_said, data, uri.name)
+        (put.event_at, put.speaker)
+        if prepared.document is not None
+        else await ports.compute.run(_event_of, data, uri.name)
     )
-    told = record.updated_at or None
-    return replace(put, source=file.source, event_at=told if at is None else at, speaker=speaker)
+    updated_at = record.updated_at or None
+    return replace(put, source=file.source, event_at=updated_at if at is None else at, speaker=speaker)
 
 
 def is_unindexed(uri: Uri) -> bool:
@@ -68,7 +70,7 @@ def is_unindexed(uri: Uri) -> bool:
     return bool(session_of(uri)) or is_private(uri)
 
 
-def _said(data: bytes, name: str) -> tuple[float | None, str]:
+def _event_of(data: bytes, name: str) -> tuple[float | None, str]:
     """When and by whom, of a file that is a turn of a talk."""
     if len(data) > PARSE_INLINE_BYTES_MAX or is_binary(data[:HEAD_BYTES]):
         return None, ""

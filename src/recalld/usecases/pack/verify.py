@@ -167,25 +167,25 @@ async def check_sessions(sessions: Iterable[SessionFiles], pack: Verified, calle
 
 
 def _check_messages(pack: Verified, path: str, caller: Caller, now: float) -> None:
-    for told in messages_of(pack, path, caller, now):
+    for message in messages_of(pack, path, caller, now):
         try:
-            message_from(dict(told), "msg_unnamed", now)
-            if told.get("peer_id"):
-                identifier(str(told["peer_id"]), "peer_id")
+            message_from(dict(message), "msg_unnamed", now)
+            if message.get("peer_id"):
+                identifier(str(message["peer_id"]), "peer_id")
         except Invalid as bad:
             raise refused(f"{path[:120]!r}: {bad.message}") from bad
 
 
 def messages_of(pack: Verified, path: str, caller: Caller, now: float) -> list[dict[str, Any]]:
     """A ``messages.jsonl`` as an append takes it: a context part that names no address here names none."""
-    return [_named(filled(told), caller, now) for told in lines_of(pack.read(path))]
+    return [_with_known_uris(filled(message), caller, now) for message in lines_of(pack.read(path))]
 
 
-def _named(told: dict[str, Any], caller: Caller, now: float) -> dict[str, Any]:
-    parts = told.get("parts")
+def _with_known_uris(message: dict[str, Any], caller: Caller, now: float) -> dict[str, Any]:
+    parts = message.get("parts")
     if not isinstance(parts, list):
-        return told
-    return {**told, "parts": [p if _resolves(p, caller, now) else {**p, "uri": ""} for p in parts]}
+        return message
+    return {**message, "parts": [p if _resolves(p, caller, now) else {**p, "uri": ""} for p in parts]}
 
 
 def _resolves(part: object, caller: Caller, now: float) -> bool:

@@ -99,18 +99,18 @@ async def _upsert(uri: Uri, update: PrivacyUpdate, tenant: Tenant, ports: Ports)
         raise Invalid(f"{uri} has {VERSIONS_MAX} versions", remedy="use another key", code="RESOURCE_EXHAUSTED")
     labels = update.labels if update.labels is not None or old is None else old.labels
     values = await _values(uri, update, old, tenant)
-    made = PrivacyVersion(latest, values, update.change_reason, labels, now)
+    new_version = PrivacyVersion(latest, values, update.change_reason, labels, now)
     began = old.created_at if old is not None else now
     meta = PrivacyMeta(uri.parent.name, uri.name, latest, latest, labels, began, now)
     puts = (
-        await _file(uri / version_file(latest), written(made), WriteMode.CREATE, "", ports),
+        await _file(uri / version_file(latest), written(new_version), WriteMode.CREATE, "", ports),
         await _meta_file(uri, meta, expect, ports),
     )
     try:
         await tenant.commit(Commit(puts))
     except NotFound as removed:
         raise Conflict(f"{uri} was removed meanwhile", remedy="try again", code="ABORTED") from removed
-    return PrivacyConfig(meta, made)
+    return PrivacyConfig(meta, new_version)
 
 
 async def _values(uri: Uri, update: PrivacyUpdate, old: PrivacyMeta | None, tenant: Tenant) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from recalld.domain.caller import Caller, identifier
 from recalld.domain.commit import INLINE_BYTES_MAX, Append, Commit, NewMessage, PutFile, WriteMode
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.job import Lane, NewJob
-from recalld.domain.policy import DOCUMENT_BYTES_MAX, TalkPolicy
+from recalld.domain.policy import DOCUMENT_BYTES_MAX, SessionPolicy
 from recalld.domain.results import Appended
 from recalld.domain.session import BATCH_MESSAGES_MAX
 from recalld.domain.uri import Uri
@@ -46,13 +46,13 @@ async def append(
     ids = [_keyed_id(idempotency_key, i) if idempotency_key else f"msg_{ports.clock.token()}" for i in range(len(raw))]
     uri = Uri(("user", caller.user, "sessions", session_id))
     if _short(raw):
-        shaped, large = _shape(raw, ids, uri, caller, now, ports.talk)
+        shaped, large = _shape(raw, ids, uri, caller, now, ports.session_policy)
     else:
-        shaped, large = await ports.compute.run(_shape, raw, ids, uri, caller, now, ports.talk)
+        shaped, large = await ports.compute.run(_shape, raw, ids, uri, caller, now, ports.session_policy)
     for data in large:
         await ports.blobs.put(data)
-    said = Append(session_id, shaped, new_config(ports), auto_commit_job(session_id))
-    receipt = await ports.ledger.tenant(caller).commit(Commit((said,), (EMBED,)))
+    op = Append(session_id, shaped, new_config(ports), auto_commit_job(session_id))
+    receipt = await ports.ledger.tenant(caller).commit(Commit((op,), (EMBED,)))
     session = receipt.session
     if session is None:
         raise NotFound(
@@ -72,7 +72,7 @@ async def append(
 
 def new_config(ports: Ports) -> dict[str, Any]:
     """What a session made without any wishes starts with."""
-    return {"auto_commit_policy": dict(AUTO_COMMIT_DEFAULTS)} if ports.talk.auto_commit else {}
+    return {"auto_commit_policy": dict(AUTO_COMMIT_DEFAULTS)} if ports.session_policy.auto_commit else {}
 
 
 def auto_commit_job(session_id: str) -> NewJob:
@@ -120,14 +120,14 @@ def _with_uri(part: object, caller: Caller, now: float) -> object:
 
 
 def _shape(
-    raw: Sequence[Mapping[str, Any]], ids: list[str], session: Uri, caller: Caller, now: float, talk: TalkPolicy
+    raw: Sequence[Mapping[str, Any]], ids: list[str], session: Uri, caller: Caller, now: float, policy: SessionPolicy
 ) -> tuple[tuple[NewMessage, ...], tuple[bytes, ...]]:
     """Check and cut them all: a batch may be megabytes, so not on the loop. Beside them the bytes that are too large for
     the ledger."""
     named = [m for one, fresh in zip(raw, ids, strict=True) for m in _split_tools(dict(one), fresh, caller, now)]
-    kept = set_aside(named, session, iso(now), talk)
-    files = [tuple(f for output in outputs for f in _files(output, session)) for _, outputs in kept]
-    messages = [message_from(one, id_, now) for (one, _), (_, id_) in zip(kept, named, strict=True)]
+    separated = set_aside(named, session, iso(now), policy)
+    files = [tuple(f for output in outputs for f in _files(output, session)) for _, outputs in separated]
+    messages = [message_from(one, id_, now) for (one, _), (_, id_) in zip(separated, named, strict=True)]
     large = tuple(data for beside in files for put, data in beside if put.data is None)
     return tuple(
         NewMessage(

@@ -69,7 +69,11 @@ async def candidates(allowed: tuple[Message, ...], generation: ArchiveGeneration
     found: list[Candidate] = []
     left: list[Message] = []
     for at, part in enumerate(stretches(allowed)):
-        memories = await _asked(part, writer, generation) if at < STRETCHES_MAX and not generation.unavailable else None
+        memories = (
+            await _memories_of_part(part, writer, generation)
+            if at < STRETCHES_MAX and not generation.unavailable
+            else None
+        )
         if memories is None:
             left += part
         else:
@@ -80,7 +84,7 @@ async def candidates(allowed: tuple[Message, ...], generation: ArchiveGeneration
     return tuple(found)
 
 
-async def _asked(
+async def _memories_of_part(
     part: Sequence[Message], writer: Writer, generation: ArchiveGeneration
 ) -> tuple[Candidate, ...] | None:
     bill = await generation.bill(writer)

@@ -14,7 +14,7 @@ from recalld.domain.session import Message, Session
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.rules.memory_policy import EXTRACTED_TO
-from recalld.rules.retention import TURN_BUDGET_TOKENS, kept_turns, last_archived, last_archived_by_turns
+from recalld.rules.retention import TURN_BUDGET_TOKENS, last_archived, last_archived_by_turns, retained_turns
 
 from .newest import newest
 
@@ -78,13 +78,13 @@ async def _archive_messages(
         return Committed(session.id, False, reason="all_within_keep_window", active_tokens=session.pending_tokens)
     task_id = f"task_{ports.clock.token()}"
     # What the archive holds that was not learnt from yet is certain at this moment alone: afterwards newer talk may be.
-    learnt_to = session.config.get(EXTRACTED_TO)
-    payload = {"session_id": session.id, "event_tags": retention.get("event_tags"), EXTRACTED_TO: learnt_to}
+    extracted_to = session.config.get(EXTRACTED_TO)
+    payload = {"session_id": session.id, "event_tags": retention.get("event_tags"), EXTRACTED_TO: extracted_to}
     job = NewJob("extract", f"extract:{session.id}:{task_id}", payload, lane=Lane.INTERACTIVE, task_id=task_id)
-    kept = {**{name: retention.get(name) for name in RETENTION}, **remember}
+    settings = {**{name: retention.get(name) for name in RETENTION}, **remember}
     ops = (
         ArchiveMessages(session.id, last, keep_recent_count, task_id, job),
-        ConfigureSession(session.id, kept, expect={EXTRACTED_TO: learnt_to}),
+        ConfigureSession(session.id, settings, expect={EXTRACTED_TO: extracted_to}),
     )
     receipt = await tenant.commit(Commit(ops, done=done))
     if not receipt.archive:
@@ -107,7 +107,7 @@ def _decided(newest_ones: Sequence[Message], keep_recent_count: int, retention: 
     """True when what stays live is among these, whatever came before them."""
     if retention.get("retention_mode") != "turn_budget":
         return len(newest_ones) > keep_recent_count
-    _, sure = kept_turns(newest_ones, **_turns(retention))
+    _, sure = retained_turns(newest_ones, **_turns(retention))
     return sure and _last(newest_ones, keep_recent_count, retention) >= 0
 
 
@@ -118,12 +118,12 @@ def _last(live: Sequence[Message], keep_recent_count: int, retention: Mapping[st
 
 
 def _turns(retention: Mapping[str, Any]) -> dict[str, int]:
-    given = {
+    options = {
         "turns": retention.get("keep_recent_turn_count"),
         "tokens_max": retention.get("retained_message_token_budget"),
         "tail_min": retention.get("min_raw_tail_steps"),
     }
-    return {k: int(v) for k, v in given.items() if v is not None}
+    return {k: int(v) for k, v in options.items() if v is not None}
 
 
 def _check(keep_recent_count: int, retention: dict[str, Any]) -> None:

@@ -29,15 +29,15 @@ def _context(session_id: str, token_budget: int, reader: Reader) -> SessionConte
     session = reader.session(session_id)
     archives = reader.archives(session_id, latest=True)
     finished, pending = _split(archives)
-    kept = fit(_raw(reader, session_id, pending, token_budget), token_budget)
-    active = _tokens(kept)
+    recent = fit(_raw(reader, session_id, pending, token_budget), token_budget)
+    active = _tokens(recent)
     overview = finished.overview if finished is not None else ""
     overview_tokens = tokens(overview) if overview else 0
     if overview_tokens > token_budget - active:
         overview, overview_tokens = "", 0
     return SessionContext(
         overview,
-        tuple(message_json(m) for m in kept),
+        tuple(message_json(m) for m in recent),
         active + overview_tokens,
         session.commit_count,
         reader.failed_archives(session_id),

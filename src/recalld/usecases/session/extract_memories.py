@@ -66,11 +66,11 @@ async def extract(job: Job, ports: Ports) -> None:
     policy = await _policy(session, job.caller, ports)
     generation = ArchiveGeneration(ports)
     tiers = await archive_tiers(messages, generation) if policy.working else NO_TIERS
-    allowed = _heard(messages, job.payload.get(EXTRACTED_TO, session.config.get(EXTRACTED_TO)), policy)
+    allowed = _new_messages(messages, job.payload.get(EXTRACTED_TO, session.config.get(EXTRACTED_TO)), policy)
     found = await candidates(allowed, generation) if allowed else ()
     puts, counts = await _memories(found, session, policy, job.payload.get("event_tags"), job.caller, ports)
-    told = await _told(archive, puts, job, tenant, ports)
-    await _settle(job, session, archive, tiers, puts, counts, policy, told, generation, tenant)
+    diff_file = await _diff_file(archive, puts, job, tenant, ports)
+    await _finish(job, session, archive, tiers, puts, counts, policy, diff_file, generation, tenant)
 
 
 async def extract_now(session_id: str, caller: Caller, ports: Ports) -> list[Remembered]:
@@ -87,18 +87,18 @@ async def _extract_now(session_id: str, caller: Caller, ports: Ports) -> list[Re
     session = await tenant.session(session_id)
     live = await ports.compute.run(_quotable, await all_of(tenant, session_id, 0))
     policy = await _policy(session, caller, ports)
-    allowed = _heard(live, session.config.get(EXTRACTED_TO), policy)
+    allowed = _new_messages(live, session.config.get(EXTRACTED_TO), policy)
     found = await ports.model.memories(allowed) if allowed else ()
     puts, counts = await _memories(found, session, policy, None, caller, ports)
     if live:
-        learnt = ConfigureSession(
+        setting = ConfigureSession(
             session_id,
             {EXTRACTED_TO: live[-1].ordinal},
             counts,
             expect={EXTRACTED_TO: session.config.get(EXTRACTED_TO)},
             archives=session.commit_count,  # what is archived meanwhile is learnt by that archive's job
         )
-        await tenant.commit(Commit((*puts, learnt), FOLLOW_UP_JOBS, cause=str(session.uri)))
+        await tenant.commit(Commit((*puts, setting), FOLLOW_UP_JOBS, cause=str(session.uri)))
     return [Remembered(p.uri, memory_type(p.uri), p.tiers.abstract if p.tiers is not None else "") for p in puts]
 
 
@@ -109,16 +109,16 @@ def _quotable(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 async def _policy(session: Session, caller: Caller, ports: Ports) -> MemoryPolicy:
     """The session's own memory policy, else its user's."""
-    given = session.config.get(MEMORY_POLICY)
-    if given is None:
+    raw_policy = session.config.get(MEMORY_POLICY)
+    if raw_policy is None:
         member = await ports.registry.member(caller.account, caller.user)
-        given = member.settings.get(MEMORY_POLICY) if member is not None else None
-    return read_memory_policy(given)
+        raw_policy = member.settings.get(MEMORY_POLICY) if member is not None else None
+    return read_memory_policy(raw_policy)
 
 
-def _heard(messages: Sequence[Message], learnt_to: int | None, policy: MemoryPolicy) -> tuple[Message, ...]:
+def _new_messages(messages: Sequence[Message], extracted_to: int | None, policy: MemoryPolicy) -> tuple[Message, ...]:
     """What memories may be made of: not what was learnt from before (up to that ordinal; None = nothing)."""
-    after = -1 if learnt_to is None else int(learnt_to)
+    after = -1 if extracted_to is None else int(extracted_to)
     return policy.allowed([m for m in messages if m.ordinal > after])
 
 
@@ -137,7 +137,7 @@ async def _memories(
     return puts, _counts(found)
 
 
-async def _told(archive: Archive, puts: Sequence[PutFile], job: Job, tenant: Tenant, ports: Ports) -> PutFile:
+async def _diff_file(archive: Archive, puts: Sequence[PutFile], job: Job, tenant: Tenant, ports: Ports) -> PutFile:
     """The archive's ``memory_diff.json``: every memory that is new or other than before, with its words."""
     changes = []
     for put in puts:
@@ -193,11 +193,11 @@ def _own_tiers(candidate: Candidate) -> Tiers:
         return Tiers(fit(candidate.abstract, ABSTRACT_CHARS_MAX), "", "model")
     lines = [line.strip() for line in split_lines(strip(candidate.text)) if line.strip()]
     quoted = [line[1:].rpartition(" — ")[0].strip() or line[1:].strip() for line in lines if line.startswith(">")]
-    said = quoted or [line.lstrip("# ") for line in lines]
-    return Tiers(" ".join(said)[:ABSTRACT_CHARS_MAX].strip(), "", "extractive")
+    quotes = quoted or [line.lstrip("# ") for line in lines]
+    return Tiers(" ".join(quotes)[:ABSTRACT_CHARS_MAX].strip(), "", "extractive")
 
 
-async def _settle(
+async def _finish(
     job: Job,
     session: Session,
     archive: Archive,
@@ -205,7 +205,7 @@ async def _settle(
     puts: list[PutFile],
     counts: dict[str, int],
     policy: MemoryPolicy,
-    told: PutFile,
+    diff_file: PutFile,
     generation: ArchiveGeneration,
     tenant: Tenant,
 ) -> None:
@@ -222,12 +222,12 @@ async def _settle(
         "agent_memory_skip_reason": "agent evolution is off",
         "token_usage": {"llm": generation.tokens, "embedding": 0, "total": generation.tokens},
         "memory_uris": [str(p.uri) for p in puts],
-        "memory_diff_uri": str(told.uri),
+        "memory_diff_uri": str(diff_file.uri),
     }
     if generation.missing:
         result["degraded"] = list(dict.fromkeys(generation.missing))
     finish = FinishArchive(session.id, archive.number, tiers, counts)
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
     await tenant.commit(
-        Commit((*puts, told, finish, done, *generation.spent), FOLLOW_UP_JOBS, done=job.id, cause=str(archive.uri))
+        Commit((*puts, diff_file, finish, done, *generation.spent), FOLLOW_UP_JOBS, done=job.id, cause=str(archive.uri))
     )

@@ -132,5 +132,5 @@ def _check_sizes(files: Sequence[Found]) -> None:
         )
 
 
-def _too_much(said: str, most: str) -> Invalid:
-    return Invalid(f"too much for a skill: {said}", remedy=most, code="RESOURCE_EXHAUSTED")
+def _too_much(problem: str, most: str) -> Invalid:
+    return Invalid(f"too much for a skill: {problem}", remedy=most, code="RESOURCE_EXHAUSTED")

@@ -68,13 +68,13 @@ async def store_skill(skill_input: SkillInput, caller: Caller, ports: Ports) -> 
 async def remove_skill(skill: Skill, private: Uri | None, caller: Caller, ports: Ports) -> DeletedSkill:
     """Delete a skill and, where there is one, the directory ``private`` of its private values, in one commit."""
     tenant = ports.ledger.tenant(caller)
-    kept = await _present(private, tenant) if private is not None else None
+    private_entries = await _present(private, tenant) if private is not None else None
     ops: list[Op] = [Remove(skill.uri, recursive=True)]
-    if private is not None and kept is not None:
+    if private is not None and private_entries is not None:
         ops.append(Remove(private, recursive=True))
     receipt = await tenant.commit(Commit(tuple(ops), FOLLOW_UP_JOBS))
-    below = 0 if kept is None else len(kept) + 1
-    return DeletedSkill(skill, max(0, receipt.removed - below), kept is not None)
+    below = 0 if private_entries is None else len(private_entries) + 1
+    return DeletedSkill(skill, max(0, receipt.removed - below), private_entries is not None)
 
 
 def missing_skill(name: str) -> NotFound:
@@ -88,15 +88,15 @@ def missing_skill(name: str) -> NotFound:
 
 async def _puts(uri: Uri, facts: SkillFacts, skill_input: SkillInput, ports: Ports) -> list[PutFile]:
     """``SKILL.md`` first, then the files beside it; indexed here as far as that stays quick."""
-    made: list[PutFile] = []
+    puts: list[PutFile] = []
     chunks = 0
     for path, data in ((SKILL_FILE, skill_input.package.text.encode("utf-8", "replace")), *skill_input.package.files):
         at = Uri.parse(str(uri / path))
         put = await put_file(at, data, await prepare(at, data, ports), ports, mode=WriteMode.UPSERT)
         chunks += len(put.chunks or ())
-        made.append(replace(put, chunks=None) if made and chunks > CHUNKS_MAX else put)
+        puts.append(replace(put, chunks=None) if puts and chunks > CHUNKS_MAX else put)
     source = {"skill": facts_json(facts)} | ({"origin": dict(skill_input.source)} if skill_input.source else {})
-    return [replace(made[0], source=source), *made[1:]]
+    return [replace(puts[0], source=source), *puts[1:]]
 
 
 async def _present(uri: Uri, tenant: Tenant) -> list[Entry] | None:
@@ -119,7 +119,7 @@ async def _commit(
     here = next((e.node for e in present or () if e.rel_path == SKILL_FILE), None)
     # What was read decides what is removed: a SKILL.md changed meanwhile begins it anew.
     first = replace(puts[0], mode=WriteMode.CREATE) if here is None else replace(puts[0], expect=here.hash)
-    kept = StoredSkill(
+    stored = StoredSkill(
         Skill(uri, facts),
         len(puts) - 1,
         created=here is None,
@@ -127,9 +127,9 @@ async def _commit(
         skipped=skill_input.package.skipped,
     )
     ops: list[Op] = [Remove(gone, recursive=True) for gone in _outdated(present or (), {p.uri for p in puts})]
-    ops += [MakeDir(uri, exist_ok=True, abstract=abstract_of(facts)), first, *puts[1:], *_task(kept)]
-    await tenant.commit(Commit(tuple(ops), (*_later(puts), *FOLLOW_UP_JOBS), cause=kept.task_id))
-    return kept
+    ops += [MakeDir(uri, exist_ok=True, abstract=abstract_of(facts)), first, *puts[1:], *_task(stored)]
+    await tenant.commit(Commit(tuple(ops), (*_later(puts), *FOLLOW_UP_JOBS), cause=stored.task_id))
+    return stored
 
 
 def _outdated(present: Sequence[Entry], wanted: set[Uri]) -> list[Uri]:
@@ -152,19 +152,19 @@ def _later(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
     )
 
 
-def _task(kept: StoredSkill) -> list[Op]:
+def _task(stored: StoredSkill) -> list[Op]:
     """The work is done with the commit; the task is for those who ask how it ended."""
-    if not kept.task_id:
+    if not stored.task_id:
         return []
-    uri = str(kept.skill.uri)
+    uri = str(stored.skill.uri)
     result = {
         "status": "success",
         "root_uri": uri,
         "uri": uri,
-        "name": kept.skill.name,
-        "auxiliary_files": kept.auxiliary_files,
+        "name": stored.skill.name,
+        "auxiliary_files": stored.auxiliary_files,
     }
     return [
-        NewTask(kept.task_id, "add_skill", uri, {"name": kept.skill.name}),
-        UpdateTask(kept.task_id, TaskStatus.COMPLETED, stage="completed", result=result),
+        NewTask(stored.task_id, "add_skill", uri, {"name": stored.skill.name}),
+        UpdateTask(stored.task_id, TaskStatus.COMPLETED, stage="completed", result=result),
     ]

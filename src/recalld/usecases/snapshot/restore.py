@@ -74,9 +74,9 @@ async def _plan(ref: str, project: Uri, note: Note, past: Past, ports: Ports) ->
     ignored = ignoring(now.ignore)
 
     def think() -> tuple[RestorePlan, bool]:
-        kept = {path: version for path, version in wanted.items() if not ignored(path)}
-        found = changes(living, kept)
-        unchanged = tuple(sorted(path for path in kept if _same(path, kept, living)))
+        selected = {path: version for path, version in wanted.items() if not ignored(path)}
+        found = changes(living, selected)
+        unchanged = tuple(sorted(path for path in selected if _same(path, selected, living)))
         write = tuple(c for c in found if c.after is not None)
         delete = tuple(c for c in found if c.after is None)
         unsaved = any(c.before is not None and not _same(c.path, saved, living) for c in found)

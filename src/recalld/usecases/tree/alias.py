@@ -44,16 +44,16 @@ async def read_tier_with_alias(
         if found is None:
             raise
         try:
-            made = await ports.ledger.tenant(caller).tiers(found.uri)
+            tiers = await ports.ledger.tenant(caller).tiers(found.uri)
         except NotFound:
             raise missing from None
-    return _text(made, level) or not_ready(found.uri, level)
+    return _text(tiers, level) or not_ready(found.uri, level)
 
 
-def _text(made: Tiers | None, level: int) -> str:
-    if made is None:
+def _text(tiers: Tiers | None, level: int) -> str:
+    if tiers is None:
         return ""
-    return made.overview or made.abstract if level else made.abstract
+    return tiers.overview or tiers.abstract if level else tiers.abstract
 
 
 async def _document(uri: Uri, caller: Caller, ports: Ports) -> Node | None:

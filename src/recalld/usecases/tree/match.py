@@ -107,8 +107,8 @@ def _lines(compiled: Pattern, text: str, escaped: bool) -> Iterator[tuple[int, s
     """Matching lines; where a format escapes characters, of what they say as well as of what is written."""
     if not escaped:
         return compiled.lines(text)
-    said = dict(compiled.lines(unicode_unescaped(text)))
-    return iter(sorted((dict(compiled.lines(text)) | said).items()))
+    unescaped = dict(compiled.lines(unicode_unescaped(text)))
+    return iter(sorted((dict(compiled.lines(text)) | unescaped).items()))
 
 
 async def glob(pattern: str, uri: Uri, caller: Caller, ports: Ports, *, limit: int) -> list[str]:

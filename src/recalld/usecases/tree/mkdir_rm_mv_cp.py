@@ -21,8 +21,8 @@ from .write import FOLLOW_UP_JOBS
 async def mkdir(uri: Uri, description: str, caller: Caller, ports: Ports) -> Node:
     """Make a directory; ``description`` becomes its abstract. Raises ``Conflict`` if something is there."""
     check_new_folder(uri)
-    made = MakeDir(uri, abstract=description.strip()[:ABSTRACT_CHARS_MAX].strip())
-    receipt = await ports.ledger.tenant(caller).commit(Commit((made,), FOLLOW_UP_JOBS))
+    op = MakeDir(uri, abstract=description.strip()[:ABSTRACT_CHARS_MAX].strip())
+    receipt = await ports.ledger.tenant(caller).commit(Commit((op,), FOLLOW_UP_JOBS))
     return receipt.nodes[0]
 
 

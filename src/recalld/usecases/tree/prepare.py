@@ -95,9 +95,9 @@ async def put_file(
 
 async def append_file(uri: Uri, old: bytes, more: bytes, ports: Ports) -> PutFile:
     """The operation that adds ``more`` behind the bytes ``old`` that a file must still have."""
-    seen, prepared, tail = await ports.compute.run(_prepare_append, uri, old, more, ports)
+    seen, prepared, is_tail = await ports.compute.run(_prepare_append, uri, old, more, ports)
     put = await put_file(uri, more, prepared, ports, mode=WriteMode.REPLACE, expect=seen, stored=True)
-    return replace(put, size=len(old) + len(more), data=None, appended=more, tail=tail)
+    return replace(put, size=len(old) + len(more), data=None, appended=more, tail=is_tail)
 
 
 def _prepare_append(uri: Uri, old: bytes, more: bytes, ports: Ports) -> tuple[str, PreparedFile, bool]:

@@ -59,8 +59,8 @@ def list_view(uri: Uri, reader: Reader, hidden: bool) -> list[Node] | None:
     rest = uri.parts[4:]
     if not rest:
         names = ["messages.jsonl", ".meta.json", *([".recall_log.json"] if KEY in session.config else [])]
-        kept = [n.uri.name for n in reader.list(uri, limit=10) if n.uri.name == FOLDER]
-        folders = [*(["history"] if session.commit_count else []), *kept]
+        outputs = [n.uri.name for n in reader.list(uri, limit=10) if n.uri.name == FOLDER]
+        folders = [*(["history"] if session.commit_count else []), *outputs]
         return _entries(uri, folders, names, hidden, session.updated_at)
     if rest == ("history",):
         return _entries(uri, [a.id for a in reader.archives(sid)], [], hidden, session.updated_at)
@@ -92,8 +92,8 @@ def missing(uri: Uri) -> NotFound:
 
 def _files_of(archive: Archive) -> list[str]:
     last = {"done": [".done"], "failed": [".failed.json"]}.get(archive.state, [])
-    made = [".abstract.md", ".overview.md"] if archive.state == "done" else []
-    return ["messages.jsonl", ".meta.json", *made, *last]
+    tier_files = [".abstract.md", ".overview.md"] if archive.state == "done" else []
+    return ["messages.jsonl", ".meta.json", *tier_files, *last]
 
 
 def _beside(archive: Archive, reader: Reader) -> list[str]:

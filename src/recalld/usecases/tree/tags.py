@@ -47,10 +47,12 @@ async def set_tags(
     done: dict[Uri, bool] = {}
     for _ in range(ROUNDS_MAX):
         nodes = await _nodes(uri, recursive, tenant)
-        wished = [(node, merged(node.tags, tags, append=append)) for node in nodes if node.uri not in done]
+        pairs = [(node, merged(node.tags, tags, append=append)) for node in nodes if node.uri not in done]
         # What it becomes is decided by the tags that it has when it is changed.
-        changes = [SetTags(n.uri, tags, append=append, optional=n.uri != uri) for n, wish in wished if wish != n.tags]
-        done |= {node.uri: False for node, wish in wished if wish == node.tags}
+        changes = [
+            SetTags(n.uri, tags, append=append, optional=n.uri != uri) for n, new_tags in pairs if new_tags != n.tags
+        ]
+        done |= {node.uri: False for node, new_tags in pairs if new_tags == node.tags}
         for start in range(0, len(changes), NODES_PER_COMMIT):
             receipt = await tenant.commit(Commit(tuple(changes[start : start + NODES_PER_COMMIT])))
             done |= dict.fromkeys(receipt.updated, True) | dict.fromkeys(receipt.unchanged, False)
