@@ -1,4 +1,4 @@
-"""What may stand in a block of recalled text: categories, whose it is, quotas, order."""
+"""Rules of a context block: categories, origins, quotas and order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.uri import Uri
 
 CATEGORIES = ("events", "entities", "preferences", "experiences", "resources", "skills")
-"""What a quota can be given for, in the order of equals."""
+"""Categories with quotas, in the order of ties."""
 MEMORIES = ("events", "entities", "preferences", "experiences")
 OTHER = "memories"
 """Memories of any further kind."""
@@ -26,7 +26,7 @@ PENALTIES = {
     "skills": 0.02,
     "memories": 0.1,
 }
-"""What another peer's entry loses of its score."""
+"""Subtracted from the score of another peer's entry."""
 ORIGINS = ("actor_peer", "self", "other_peer")
 QUOTA_MAX = 1_000
 
@@ -54,7 +54,7 @@ def category(uri: Uri) -> str:
 
 
 def origin(uri: Uri, user: str, peer: str) -> str:
-    """Whose it is: the acting peer's, the caller's own, or another peer's."""
+    """Return the origin of an entry: the acting peer, the caller, or another peer."""
     p = uri.parts
     if p[:3] == ("user", user, "peers") and len(p) > 3:
         return "actor_peer" if p[3] == peer else "other_peer"
@@ -62,12 +62,12 @@ def origin(uri: Uri, user: str, peer: str) -> str:
 
 
 def is_profile(uri: Uri) -> bool:
-    """Profiles are put before a model by other ways; a block never repeats them."""
+    """Return True for a profile, which clients insert by other means; a block never contains it."""
     return uri.parts[-2:] == ("memories", "profile.md")
 
 
 def targets_of(kind: str, user: str, peer: str) -> tuple[Uri, ...]:
-    """Where entries of a category lie for this user and the acting peer; ``kind`` "" = all categories together."""
+    """Return the subtrees of a category for this user and the acting peer; ``kind`` "" = all categories."""
     mine = Uri(("user", user))
     acting = (mine / "peers" / peer,) if peer else ()
     if kind == "resources":
@@ -81,7 +81,7 @@ def targets_of(kind: str, user: str, peer: str) -> tuple[Uri, ...]:
 
 
 def quotas_of(given: Mapping[str, int] | None, purpose: str) -> dict[str, int] | None:
-    """Quotas in force: explicit ones, else the purpose's, else none (a flat search). Raises ``Invalid``."""
+    """Return the effective quotas: explicit ones, else the purpose's, else None (a flat search). Raises ``Invalid``."""
     if purpose and purpose not in PRESETS:
         raise _bad("purpose", purpose, "chat or coding")
     if given is None:
@@ -95,7 +95,7 @@ def quotas_of(given: Mapping[str, int] | None, purpose: str) -> dict[str, int] |
 
 
 def check_detail(detail: Mapping[str, str], tiers: Sequence[str]) -> None:
-    """Pinned tiers are known ones of known categories. Raises ``Invalid``."""
+    """Check that pinned tiers and their categories are known. Raises ``Invalid``."""
     for kind, tier in detail.items():
         if kind not in (*CATEGORIES, OTHER):
             raise _bad("detail", kind, ", ".join((*CATEGORIES, OTHER)))
@@ -104,7 +104,7 @@ def check_detail(detail: Mapping[str, str], tiers: Sequence[str]) -> None:
 
 
 def choose(found: Sequence[Candidate], quotas: Mapping[str, int] | None, limit: int) -> list[Candidate]:
-    """Best first within each category's quota, or the best ``limit`` of all."""
+    """Return candidates best first, within each category's quota, or the best ``limit`` of all."""
     ranked = sorted(found, key=order)
     if quotas is None:
         return ranked[:limit]
@@ -118,9 +118,11 @@ def choose(found: Sequence[Candidate], quotas: Mapping[str, int] | None, limit: 
 
 
 def order(one: Candidate) -> tuple[float, int, int, str]:
-    """A block's order: descending score as it is shown (two digits), then the acting peer's before one's own before other
-    peers', then category, then address. Evidence that shifts a score by less than is shown moves nothing, so that an
-    equal question gives an equal block and what a model has cached of it holds."""
+    """Return the sort key of a block: descending score rounded to two digits, then origin, category and address.
+
+    Smaller score changes do not reorder a block, so the same query gives the same text and the model's prompt cache stays
+    valid.
+    """
     kinds = (*CATEGORIES, OTHER)
     return -round(one.score, 2), ORIGINS.index(one.origin), kinds.index(one.category), str(one.uri)
 

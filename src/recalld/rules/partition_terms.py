@@ -1,4 +1,4 @@
-"""Index terms carry their owner in front, so that a posting list is one owner's alone."""
+"""Index terms are prefixed with their partition, so that a posting list belongs to one partition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A question in the light of the talk it comes from."""
+"""Expands a query with the latest turns of its conversation."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _POINTING = frozenset(
 
 
 def expand_query(query: str, recent: Sequence[Message]) -> str:
-    """Add the latest user turns to a question that leans on them: short, or pointing at something said before.
+    """Return the query with the latest user turns appended, if it depends on them: it is very short, or short with a pronoun.
 
-    A question that stands on its own is left alone: words of the talk would only pull it away from its subject.
+    A self-contained query is returned unchanged: other words would pull it away from its subject.
     """
     words = query.lower().split()
-    leans = len(words) <= SHORT_WORDS and (len(words) <= 2 or any(w.strip("?.,!") in _POINTING for w in words))
-    return " ".join([query, *_user_turns(query, recent)[-TURNS:]]) if leans else query
+    depends = len(words) <= SHORT_WORDS and (len(words) <= 2 or any(w.strip("?.,!") in _POINTING for w in words))
+    return " ".join([query, *_user_turns(query, recent)[-TURNS:]]) if depends else query
 
 
 def expanded_queries(query: str, recent: Sequence[Message]) -> tuple[str, ...]:
-    """Up to three questions, the caller's own words first: a question that leans on the talk is also asked with the
-    latest user turns beside it, and the latest of these is asked alone."""
-    wide = expand_query(query, recent)
-    if wide == query:
+    """Return up to three queries, the caller's own first: a query that depends on the conversation is also run with the
+    latest user turns appended, and the latest of these is run alone."""
+    expanded = expand_query(query, recent)
+    if expanded == query:
         return (query,)
-    return tuple(dict.fromkeys((query, wide, _user_turns(query, recent)[-1])))
+    return tuple(dict.fromkeys((query, expanded, _user_turns(query, recent)[-1])))
 
 
 def _user_turns(query: str, recent: Sequence[Message]) -> list[str]:
-    """What users said in their own words, each turn cut, without the question itself."""
+    """Return the user turns in their own words, truncated, without the query itself."""
     turns = [strip_recalled(m.text[:TURN_CHARS_READ]).strip() for m in recent if m.role == "user"]
     return [turn[:TURN_CHARS_MAX] for turn in turns if turn and turn != query.strip()]

@@ -1,4 +1,4 @@
-"""One pure function from evidence to order: arrays in, arrays out, no loop over rows."""
+"""The ranking function: pure, arrays in and arrays out, without loops over rows."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ _ASSISTANT_REFERENCE = re.compile(
     re.IGNORECASE,
 )
 TABLE_SHARE = 8
-"""A table of all terms and rows is filled if one cell of so many has something in it, else those cells are sorted."""
+"""A dense table of terms and rows is filled if at least one cell in this many is used; otherwise the cells are sorted."""
 SAMPLE_ROWS = 256
 SPARE_ROWS = 8
-"""An entry has a few chunks: so many rows are looked at for each entry that is wanted, more if that was short."""
+"""Rows examined per requested entry, since an entry has a few chunks; more are examined if these do not suffice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one query found. Postings: ``term[k]`` stands ``count[k]`` times in row ``row[k]``; ``idf`` per term;
-    ``cosine`` per row, NaN where there is no vector, None = no vectors at all; ``vector_count``: how many rows have one;
-    ``phrase``: rows that hold all of it;
-    ``floor``/``ceiling``: the model's cosines of unrelated and of equal texts."""
+    """Matches of one query. Postings: ``term[k]`` occurs ``count[k]`` times in row ``row[k]``; ``idf``: per term;
+    ``cosine``: per row, NaN without a vector, None = no vectors at all; ``vector_count``: rows with a vector; ``phrase``:
+    rows that contain the phrase; ``floor``/``ceiling``: the model's cosines of unrelated and of equivalent texts."""
 
     term: Rows
     row: Rows
@@ -44,9 +43,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Per row: the parts of its rank and their sum ``total``. ``coverage``: the share of the query's information that the
-    best row covers; ``closeness``: how near the best vector comes, 0..1 between the model's floor and ceiling (None
-    without vectors)."""
+    """Per row: the parts of its rank and their sum ``total``. ``coverage``: share of the query's information that the best row
+    covers; ``closeness``: the best cosine, 0..1 between the model's floor and ceiling (None without vectors)."""
 
     lexical: Floats
     dense: Floats
@@ -57,15 +55,15 @@ class Ranked:
     closeness: float | None
 
     def score(self, rows: NDArray[np.int64]) -> Floats:
-        """Chance that each of these rows is what was asked for: rises with ``total`` within a query, and from query to
-        query with what is absolute about its best row."""
+        """Return the probability that each row is relevant. It rises with ``total`` within a query, and with coverage and
+        closeness of the best row across queries."""
         c = LEXICAL_ONLY if self.closeness is None else WITH_VECTORS
         best = c.coverage * max(self.coverage, 0.0) ** 0.5 + c.closeness * (self.closeness or 0.0)
         return np.asarray(1.0 / (1.0 + np.exp(-(c.base + c.total * self.total[rows] + best))), np.float64)
 
 
 def idf(document_frequency: NDArray[np.float32], chunks: int) -> Floats:
-    """Information of each term, in nats, from its document frequency."""
+    """Return the information of each term, in nats, from its document frequency."""
     found = document_frequency.astype(np.float64)
     return np.log1p((np.maximum(chunks - found, 0) + 0.5) / (found + 0.5))
 
@@ -73,11 +71,11 @@ def idf(document_frequency: NDArray[np.float32], chunks: int) -> Floats:
 def rank(
     query: str, rows: RankRows, found: Evidence, params: RankingParams = DEFAULT, features: RowFeatures | None = None
 ) -> Ranked:
-    """Score every row. Empty evidence gives zeros; equal rows get equal scores. ``features``: of these rows and weights,
-    made before (None: made here).
+    """Score every row. Empty evidence gives zeros; equal rows get equal scores. ``features``: precomputed for these rows and
+    parameters (None: computed here).
 
-    The whole of it is a few dozen passes over the rows. Each gives the interpreter up and takes it back, which beside other
-    threads costs more than the pass: one more is worth avoiding.
+    The function makes a few dozen array passes. Each releases and re-acquires the GIL, which costs more than the pass when
+    other threads run, so every pass avoided counts.
     """
     features = features or prepare(rows, params)
     lexical = _bm25(rows, found, features, params)
@@ -88,7 +86,7 @@ def rank(
         dense = np.full(len(rows.node), found.floor)
     else:
         dense = _blend(found.cosine, found, features)
-        # A lone row has no span of its own: the model's floor stands in for the worst one.
+        # A single row has no range: the model's floor replaces the worst cosine.
         low = float(dense.min(initial=found.floor))
         high = float(dense.max(initial=low))
         fused += _scaled(dense, low, high, params.dense)
@@ -106,20 +104,20 @@ def rank(
 
 
 def best_per_entry(entry: NDArray[np.int64], total: Floats, most: int) -> NDArray[np.int64]:
-    """Rows of the best chunk of each entry, best first, at most ``most``; ties: the smaller row."""
+    """Return the row of the best chunk of each entry, best first, at most ``most``; ties go to the smaller row."""
     if not len(entry):
         return np.zeros(0, np.int64)
     above = best = np.zeros(0, np.int64)
-    for bar in _bars(total, most):
-        # All that is above some bar, in order: the best of the rest is worse than any of it.
-        above = np.flatnonzero(total > bar)
+    for threshold in _thresholds(total, most):
+        # Rows above a threshold in order: every other row is worse.
+        above = np.flatnonzero(total > threshold)
         best = _best_of_entry(entry, total, above)
         if len(best) >= most:
             return best[:most]
-    worst, looked_at = np.flatnonzero(total == total.min()), 0
-    while len(best) < most and looked_at < len(worst):
-        looked_at = SPARE_ROWS * max(looked_at, most)
-        best = _best_of_entry(entry, total, np.concatenate([above, worst[:looked_at]]))
+    worst, examined = np.flatnonzero(total == total.min()), 0
+    while len(best) < most and examined < len(worst):
+        examined = SPARE_ROWS * max(examined, most)
+        best = _best_of_entry(entry, total, np.concatenate([above, worst[:examined]]))
     return best[:most]
 
 
@@ -129,10 +127,9 @@ def _best_of_entry(entry: NDArray[np.int64], total: Floats, rows: NDArray[np.int
     return order[np.sort(first)]
 
 
-def _bars(total: Floats, most: int) -> Iterator[float]:
-    """Ever lower bars, by a sample: above the first there are some eight rows for each entry that is wanted, above the last
-    all that are better than the worst. Sorting a whole store, or selecting among the thousands that have nothing of a query,
-    would take longer than all else."""
+def _thresholds(total: Floats, most: int) -> Iterator[float]:
+    """Yield falling thresholds from a sample: about eight rows per requested entry are above the first, and all rows better
+    than the worst are above the last. Sorting all rows would take longer than the rest of the ranking."""
     step = len(total) // SAMPLE_ROWS + 1
     sample = np.sort(total[::step])
     above = max(1, SPARE_ROWS * most // step)
@@ -153,13 +150,13 @@ def _bm25(rows: RankRows, found: Evidence, features: RowFeatures, params: Rankin
     place = neighbours.place[found.row]
     has = np.flatnonzero(place >= 0)
     if len(has):
-        # A posting also counts for the rows that have its row as a neighbour: what lies ahead of it has it behind.
+        # A posting also counts for the rows that have its row as a neighbour.
         cell = np.concatenate([cell, (neighbours.near[place[has]] + base[has, None]).ravel()])
         count = np.concatenate([count, (count[has, None] * neighbours.outgoing).ravel()])
     if TABLE_SHARE * len(cell) > terms * n:
         table = _summed(cell, count, terms * (n + 1)).reshape(terms, n + 1)[:, :n]
         return np.asarray(worth @ (table / (table + features.norm)), np.float64)
-    if len(has):  # a row is reached on several ways: each cell once, and not the place of those who are not there
+    if len(has):  # several postings may fall into one cell: sum them, without the cells of missing rows
         cell, at = np.unique(cell, return_inverse=True)
         count = _summed(at, count, len(cell))
         there = np.flatnonzero(cell % (n + 1) < n)
@@ -173,8 +170,7 @@ def _summed(at: NDArray[np.int64], values: Floats, size: int) -> Floats:
 
 
 def _blend(cosine: NDArray[np.float32], found: Evidence, features: RowFeatures) -> Floats:
-    """Cosines with the mixture of each row's vector and its neighbours', had it been made. A row that has no vector yet
-    gets what an average row has."""
+    """Return cosines with the blend of each row's vector and its neighbours'. A row without a vector gets the mean cosine."""
     own = np.append(cosine.astype(np.float64), 0.0)
     if found.vector_count < len(cosine):
         missing = np.flatnonzero(np.isnan(own))
@@ -184,7 +180,7 @@ def _blend(cosine: NDArray[np.float32], found: Evidence, features: RowFeatures) 
 
 
 def _scaled(score: Floats, low: float, high: float, weight: float = 1.0) -> Floats:
-    """From 0 at ``low`` to ``weight`` at ``high``."""
+    """Scale linearly from 0 at ``low`` to ``weight`` at ``high``."""
     span = high - low
     if span <= 1e-12:
         return np.zeros(len(score))
@@ -192,9 +188,11 @@ def _scaled(score: Floats, low: float, high: float, weight: float = 1.0) -> Floa
 
 
 def _bonus(query: str, rows: RankRows, features: RowFeatures, params: RankingParams) -> Floats:
-    """If the question names exactly one of those who talk, that person's turns gain. With an assistant what is remembered
-    is what the user said, unless the question is about the assistant's words. Otherwise never above 0, so that talk has
-    no lead over files."""
+    """Return the query-dependent bonus of each row.
+
+    A query that names exactly one speaker raises that speaker's turns. With an assistant, the user's turns are preferred,
+    unless the query is about the assistant's words. No other bonus is above 0, so turns have no advantage over files.
+    """
     role = "assistant" if features.has_roles and _ASSISTANT_REFERENCE.search(query) else "user"
     bonus = features.prior_for[role]
     named = [k for k, name in enumerate(rows.speakers) if not features.is_role[k] and _names(query, name)]

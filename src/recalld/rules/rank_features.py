@@ -1,4 +1,4 @@
-"""What ranking knows about rows before any question is asked."""
+"""Features of rows that do not depend on the query."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ class RankRows:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Who counts as whose neighbour. ``rows``: those who have one, ascending; ``place``: of every row, where it stands there, -1
-    if it does not; ``near``: of each of ``rows``, the rows 1, 2, ... places after it, then those before it, n where there is
-    none. ``outgoing[k]``: how much of its evidence counts for its ``near[k]`` too; ``incoming[k]``: how much of that one's for it.
-    So a store of short files costs nothing here."""
+    """Neighbours in reading order. Rows without any are left out, so a store of short files costs nothing.
+
+    ``rows``: rows with a neighbour, ascending; ``place``: per row, its index in ``rows``, -1 if absent; ``near``: per entry
+    of ``rows``, the rows 1, 2, ... positions after it, then those before it, n if there is none. ``outgoing[k]``: share of
+    a row's evidence that also counts for its ``near[k]``; ``incoming[k]``: share of that row's evidence that counts for it.
+    """
 
     rows: NDArray[np.int64]
     place: NDArray[np.int64]
@@ -42,7 +44,7 @@ class Neighbours:
     incoming: Floats
 
     def blended(self, column: Floats) -> Floats:
-        """What each row has, and what it takes of its neighbours'. ``column``: with a zero more than there are rows, changed."""
+        """Return ``column`` with the incoming shares added. ``column`` has one extra zero at the end and is modified."""
         if len(self.rows):
             column[self.rows] += column[self.near] @ self.incoming
         return column[:-1]
@@ -50,10 +52,10 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class RowFeatures:
-    """Derived from a rowset and weights alone, worth keeping as long as both.
+    """Derived from rows and parameters alone, and valid as long as both.
 
-    ``norm``: BM25's length norm; ``vector_norm``: length of the mixed vector; ``prior_for``: what a row is worth whatever is
-    asked of the user's words, and of the assistant's; ``member``: number of each row's group.
+    ``norm``: BM25's length norm; ``vector_norm``: length of the blended vector; ``prior_for``: query-independent bonus of
+    each row, for queries about the user's and about the assistant's words; ``member``: group number of each row.
     """
 
     neighbours: Neighbours
@@ -66,7 +68,7 @@ class RowFeatures:
     groups: int
 
     def best_of_group(self, score: Floats) -> Floats:
-        """Each row's group's best score."""
+        """Return the best score of each row's group."""
         if self.groups == len(score):
             return score
         best = np.full(self.groups, -np.inf)
@@ -75,7 +77,7 @@ class RowFeatures:
 
 
 def prepare(rows: RankRows, params: RankingParams) -> RowFeatures:
-    """Neighbours, norms, priors and groups of these rows."""
+    """Return neighbours, norms, priors and groups of these rows."""
     n = len(rows.node)
     neighbours = _neighbours(rows, params)
     _, member = np.unique(rows.group, return_inverse=True)
@@ -99,7 +101,7 @@ def prepare(rows: RankRows, params: RankingParams) -> RowFeatures:
 
 
 def _priors(rows: RankRows, role_rows: NDArray[np.bool_], prior: Floats, params: RankingParams) -> dict[str, Floats]:
-    """Where an assistant talks, what the other one said is worth less."""
+    """Return the priors by role. In a conversation with an assistant, turns of the other role get less."""
     if not role_rows.any():
         return dict.fromkeys(("user", "assistant"), prior)
     at = {name: rows.speakers.index(name) if name in rows.speakers else -2 for name in ("user", "assistant")}
@@ -120,5 +122,5 @@ def _neighbours(rows: RankRows, params: RankingParams) -> Neighbours:
         for _ in range(depth):
             at = link[at]
             columns.append(at)
-    # Who comes after a row takes of it as of one who was there before.
+    # The row after this one receives from it what it receives from a row before.
     return Neighbours(some, place, np.stack(columns, axis=1), np.array([*back, *ahead]), np.array([*ahead, *back]))

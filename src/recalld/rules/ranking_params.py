@@ -1,19 +1,18 @@
-"""Every number that ranking uses, in one place. Found by measurement over talk, chats, documents, code and tools
-(bench/recall_lab.py); docs/recall.md says what each is worth."""
+"""All numbers of the ranking function, fitted on conversations, chats, documents, code and tools (bench/recall_lab.py)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 CUT = 0.1
-"""Hits must score above it when the caller names no threshold."""
+"""Default threshold: hits must score above it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RankingParams:
-    """``back``/``ahead``: how much of the neighbours 1..4 places before and after a chunk also counts as its own.
+    """``back``/``ahead``: share of the evidence of the neighbours 1..4 positions before and after a chunk that counts for it.
 
-    Everything below ``dense`` is on the scale of the fused evidence, whose best chunk has 1.
+    Everything below ``dense`` is on the scale of the fused evidence, where the best chunk has 1.
     """
 
     back: tuple[float, ...] = (0.6, 0.35, 0.2, 0.1)
@@ -22,7 +21,7 @@ class RankingParams:
     b: float = 0.75
     dense: float = 1.0
     neighbour_similarity: float = 0.5
-    """How alike neighbouring chunks' vectors are taken to be when their mixture is brought to unit length."""
+    """Assumed cosine of neighbouring chunks when their blended vector is normalised."""
     group_share: float = 0.2
     speaker: float = 0.2
     role: float = 0.3

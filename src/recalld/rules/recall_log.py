@@ -1,4 +1,4 @@
-"""What a session was already given: entries by turn, so that a block does not say the same again too soon."""
+"""The log of entries recalled for a session, by turn, so that a block does not repeat them too soon."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from recalld.domain.session import Session
 
 KEY = "recall_log"
-"""Under which a session's settings hold it."""
+"""Key of the log in a session's settings."""
 URIS_MAX = 500
 TURNS_MAX = 100
 VERSION = 1
@@ -17,20 +17,20 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class RecallLog:
-    """``turn``: where the session is now; ``entries``: by address, the turn and the tier it was last given in."""
+    """``turn``: the session's current turn; ``entries``: by address, the turn and tier of its last recall."""
 
     turn: int = 0
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def cooled(self, turns: int) -> frozenset[str]:
-        """Addresses given within the last ``turns``; those of which only the address was told are not among them."""
+        """Return addresses recalled within the last ``turns``, except those recalled as a bare address."""
         return frozenset(
             uri for uri, at in self.entries.items() if at["detail"] != "uri" and self.turn - at["turn"] <= turns
         )
 
     def after(self, recalled: Sequence[tuple[str, str]], turn: int) -> dict[str, Any]:
-        """The log as it is stored once these, (address, detail) each, were given in that turn too: the newest ``URIS_MAX``
-        that can still matter. What was given again in a later turn stays as it is."""
+        """Return the log to store after these (address, detail) pairs were recalled in ``turn``: the newest ``URIS_MAX`` that
+        can still matter. An entry of a later turn stays."""
         now = max(turn, *(at["turn"] for at in self.entries.values()), 0)
         fresh = {
             uri: {"turn": turn, "detail": detail}
@@ -44,7 +44,7 @@ class RecallLog:
 
 
 def log_of(session: Session) -> RecallLog:
-    """A session's log; what cannot be read counts as never written."""
+    """Return a session's log. An unreadable log counts as empty."""
     turn = max(session.total_message_count, session.message_count)
     stored = session.config.get(KEY)
     raw = stored.get("entries") if isinstance(stored, Mapping) and stored.get("version") == VERSION else None

@@ -1,4 +1,4 @@
-"""The marks of recalled text: how a block is written, and how it is known again when it comes back in a message."""
+"""The markup of recalled text: renders a block, and removes it when it comes back in a message."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ _HEAD = re.compile(rf"^{DIGEST_HEAD}[ \t]*(?:\n|$)", re.MULTILINE)
 
 
 def render(entries: Sequence[ContextEntry]) -> str:
-    """The block a client puts before a model: quoted data, never instructions, in the order of ``entries``."""
+    """Return the block a client puts before a model: quoted data, in the order of ``entries``."""
     return "\n".join(render_entry(e) for e in entries)
 
 
 def render_entry(entry: ContextEntry) -> str:
-    """One entry. Marks of the block inside a body are disarmed, so that no text can close or open one."""
+    """Return the markup of one entry. Markup inside a body is escaped, so that no text can close or open an entry."""
     uri = html.escape(str(entry.uri))
     head = f'<memory uri="{uri}" type="{entry.category}" score="{entry.score:.2f}" detail="{entry.detail}"'
     return f"{head}/>" if entry.detail == "uri" else f"{head}>\n{escape_markup(entry.text)}\n</memory>"
 
 
 def escape_markup(text: str) -> str:
-    """``text`` with a backslash before every mark of a block."""
+    """Return ``text`` with a backslash before all block markup."""
     return text.replace("<memory", "\\<memory").replace("</memory", "\\</memory")
 
 
 def strip_recalled(text: str) -> str:
-    """``text`` without the blocks and digests that were rendered here: what somebody said, not what they were told.
+    """Return ``text`` without rendered blocks and digests: the author's own words.
 
-    Text without any is returned as it is; a block without its end is left alone. Linear in the text's length."""
+    Text without any is returned unchanged; an unclosed block stays. Linear in the text's length.
+    """
     return _without_digests(_without_blocks(text))
 
 
@@ -45,7 +46,7 @@ def _without_blocks(text: str) -> str:
     while (opened := _OPEN.search(text, at)) is not None:
         end = opened if opened[0].endswith("/>") else _CLOSE.search(text, opened.end())
         if end is None:
-            break  # nothing after it is closed either
+            break  # no later block is closed either
         parts.append(text[at : opened.start()])
         at = end.end()
         at += text.startswith("\n", at)

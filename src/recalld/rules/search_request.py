@@ -1,4 +1,4 @@
-"""A search request as callers write it, turned into a ``Query``."""
+"""Parses the parameters of a search request into a ``Query``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def parse_query(
     time_field: str = "updated_at",
     filter: Mapping[str, Any] | None = None,
 ) -> Query:
-    """Check and resolve every part. Raises ``Invalid`` naming the field."""
+    """Check and resolve every parameter. Raises ``Invalid`` naming the field."""
     if not text.strip():
         raise _bad("query", "it is empty", "say what to look for")
     if not 1 <= limit <= LIMIT_MAX:
@@ -66,25 +66,25 @@ def parse_query(
     return query
 
 
-def targets(given: str | Sequence[str], caller: Caller, now: float) -> tuple[Uri, ...]:
+def targets(value: str | Sequence[str], caller: Caller, now: float) -> tuple[Uri, ...]:
     """Subtrees to search; the root means everywhere and is left out."""
-    texts = [given] if isinstance(given, str) else list(given)
+    texts = [value] if isinstance(value, str) else list(value)
     found = [resolve(t, caller, now) for t in texts if t.strip()]
     return tuple(dict.fromkeys(u for u in found if u.parts))
 
 
-def types(given: str | Sequence[str]) -> tuple[ContextType, ...]:
+def types(value: str | Sequence[str]) -> tuple[ContextType, ...]:
     """``memory``, ``resource``, ``skill``; a text may list several with commas."""
-    words = given.split(",") if isinstance(given, str) else list(given)
+    words = value.split(",") if isinstance(value, str) else list(value)
     try:
         return tuple(dict.fromkeys(ContextType(w.strip()) for w in words if w.strip()))
     except ValueError as bad:
         raise _bad("context_type", str(bad), "memory, resource or skill") from bad
 
 
-def levels(given: Iterable[int]) -> tuple[int, ...]:
+def levels(value: Iterable[int]) -> tuple[int, ...]:
     """0, 1 and 2."""
-    found = tuple(dict.fromkeys(given))
+    found = tuple(dict.fromkeys(value))
     if any(n not in (0, 1, 2) for n in found):
         raise _bad("level", f"{found} holds an unknown level", "0 abstract, 1 overview, 2 text")
     return found
@@ -132,11 +132,11 @@ def _must(query: Query, field: str, values: list[Any], caller: Caller, now: floa
     match field:
         case "context_type":
             wanted = types([str(v) for v in values])
-            kept = tuple(t for t in wanted if not query.types or t in query.types)
-            return replace(query, types=kept) if kept else nothing(query)
+            allowed = tuple(t for t in wanted if not query.types or t in query.types)
+            return replace(query, types=allowed) if allowed else nothing(query)
         case "level":
-            asked = levels(int(v) if str(v) in {"0", "1", "2"} else -1 for v in values)
-            found = tuple(level for level in asked if not query.levels or level in query.levels)
+            wanted_levels = levels(int(v) if str(v) in {"0", "1", "2"} else -1 for v in values)
+            found = tuple(level for level in wanted_levels if not query.levels or level in query.levels)
             return replace(query, levels=found) if found else nothing(query)
         case "tags" | "search_tags":
             return replace(query, tags=(*query.tags, *(tag(str(v)) for v in values)))

@@ -1,4 +1,4 @@
-"""Give every entry of a block the richest tier its budget carries."""
+"""Assigns every entry of a block the richest tier that fits the token budget."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ TIERS = ("uri", "abstract", "overview", "full")
 
 
 def initial_tier(candidate: Candidate, pins: Mapping[str, str]) -> str:
-    """The tier an entry begins with: events and directories overview, all else abstract; a pin decides otherwise."""
+    """Return the tier an entry starts with: overview for events and directories, abstract otherwise; a pin overrides it."""
     return pins.get(candidate.category) or (
         "overview" if candidate.is_dir or candidate.category == "events" else "abstract"
     )
 
 
 def highest_tier(candidate: Candidate, pins: Mapping[str, str]) -> str:
-    """The richest tier an entry may rise to: events full, all else where it began; a pin holds both ends."""
+    """Return the richest tier an entry may get: full for events, the initial one otherwise; a pin fixes both."""
     if candidate.category in pins:
         return pins[candidate.category]
     return "full" if candidate.category == "events" and not candidate.is_dir else initial_tier(candidate, pins)
@@ -33,11 +33,11 @@ def highest_tier(candidate: Candidate, pins: Mapping[str, str]) -> str:
 def pack(
     candidates: Sequence[Candidate], max_tokens: int, pins: Mapping[str, str]
 ) -> tuple[list[ContextEntry], dict[str, Any]]:
-    """Entries in the order given, and the figures of how they were filled.
+    """Return entries in the order given, and statistics.
 
-    First the floor: each entry at its start, one tier lower as long as it is above the cap of a single entry (twice an
-    even share) or above what is left; what does not even fit as an address is dropped. Then, in order, rises to overview
-    and to full under the cap, and at last to full without it.
+    Each entry first gets its initial tier, or the richest lower one that fits the cap of a single entry (twice an even
+    share) and the rest of the budget; an entry whose address does not fit is dropped. Then entries are upgraded in order:
+    to overview and to full under the cap, and at last to full without it.
     """
     budget = _Budget(pins, 2 * max_tokens // max(1, len(candidates)), max_tokens)
     for candidate in candidates:
@@ -62,7 +62,7 @@ def pack(
 
 @dataclass(slots=True)
 class _Budget:
-    """A budget being spent. Each entry counts its own tokens and one for what parts it from the one before."""
+    """The token budget and the assigned tiers. Each entry counts its own tokens and one for the separator."""
 
     pins: Mapping[str, str]
     cap: int
@@ -73,7 +73,7 @@ class _Budget:
 
     @property
     def tokens(self) -> int:
-        """Spent so far; nothing stands before the first entry."""
+        """Tokens used; the first entry has no separator."""
         return max(0, self.used - 1)
 
     def place(self, candidate: Candidate) -> None:
@@ -105,7 +105,7 @@ class _Budget:
 
 
 def _tiers_below(tier: str, candidate: Candidate) -> Iterator[str]:
-    """``tier`` and those below it that say something; the address always does."""
+    """Return ``tier`` and the lower tiers that have a text; the address always has one."""
     return (t for t in reversed(TIERS[: TIERS.index(tier) + 1]) if t == "uri" or candidate.texts.get(t))
 
 

@@ -1,4 +1,4 @@
-"""Text to index terms: one tokeniser for talk, documents, CJK and code."""
+"""The tokenizer: text to index terms, for conversations, documents, CJK and code."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import Stemmer
 from .unicode_scripts import CJK, MARKS, UNSPACED, former_letters_of, letters_of
 
 BLOCK_CHARS = 4_096
-"""Text is taken in blocks of this size: no single call into C holds the interpreter for long."""
+"""Text is read in blocks of this size, so that no single call into C holds the GIL for long."""
 WORD_CHARS_MAX = 64
-"""A longer run is no word (base64, a minified bundle): its head stands for it."""
+"""A longer run (base64, a minified bundle) is represented by its first characters."""
 QUERY_TERMS_MAX = 256
 FORMER_TERMS_MAX = 32
 
@@ -39,10 +39,10 @@ _SINGLE = re.compile(rf"[{CJK}{UNSPACED}]")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W_A-Za-z]+(?:[a-z]+)?")
 _CAMEL = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
 HASH_HEAD = 7
-"""Characters of a hash that people write: git's own short form."""
+"""Length of an abbreviated hash, as in git."""
 PHONE_TAIL = 7
 _HASH = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}")
-# What every such number has, found at the speed of a search for its first digit: most text has none.
+# A cheap test first: most text has no such number.
 _MANY_DIGITS = re.compile(r"[0-9](?:[ \u00a0./()-]{0,4}[0-9]){6}")
 _TWO_DOTS = re.compile(r"[0-9]\.[0-9]{1,5}\.[0-9]")
 _PHONE = re.compile(
@@ -67,7 +67,7 @@ def terms(text: str) -> tuple[str, ...]:
 
 
 def query_terms(text: str) -> tuple[str, ...]:
-    """A question's terms in reading order, repeats kept, at most ``QUERY_TERMS_MAX``; a lone CJK character is itself."""
+    """Return a query's terms in reading order, with repeats, at most ``QUERY_TERMS_MAX``; a lone CJK character is a term."""
     found: list[str] = []
     for term in _walk(text, closing=False):
         found.append(term)
@@ -77,7 +77,7 @@ def query_terms(text: str) -> tuple[str, ...]:
 
 
 def former_terms(text: str) -> tuple[str, ...]:
-    """Terms of a question as chunks hold them that were indexed before letters of every script were folded; () for most."""
+    """Return a query's terms as older chunks spell them, from before letters of all scripts were folded; () for most."""
     if text.isascii():
         return ()
     found: dict[str, None] = {}
@@ -103,8 +103,8 @@ def _walk(text: str, *, closing: bool) -> Iterator[str]:
 
 
 def _numbers(block: str) -> Iterator[str]:
-    """Terms of numbers that are written in several ways: the last digits of what is grouped like a telephone number, with
-    or without the code of its country, and versions with or without a ``v``."""
+    """Yield terms of numbers with several spellings: the last digits of phone numbers, with or without a country code, and
+    versions, with or without a ``v``."""
     if _MANY_DIGITS.search(block) is not None:
         for found in _PHONE.findall(block):
             digits = "".join(c for c in found if c.isdigit())
@@ -116,14 +116,14 @@ def _numbers(block: str) -> Iterator[str]:
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """The text in normal form, block by block, cut at white space where there is some."""
+    """Yield the normalised text block by block, cut at white space if possible."""
     start = 0
     while start < len(text):
         end = start + BLOCK_CHARS
         if end < len(text):
-            tail = text[end - 256 : end]
-            spaces = [m.end() for m in _BREAK.finditer(tail)]
-            end = end - len(tail) + spaces[-1] if spaces else end
+            last = text[end - 256 : end]
+            spaces = [m.end() for m in _BREAK.finditer(last)]
+            end = end - len(last) + spaces[-1] if spaces else end
         block = text[start:end]
         start = end
         yield block if block.isascii() else unicodedata.normalize("NFKC", block).replace("\u2019", "'")
@@ -139,14 +139,14 @@ def _bigrams(run: str, closing: bool) -> Iterator[str]:
             units.append(spelled)
     for first, second in zip(units, units[1:], strict=False):
         yield first + second
-    # The last character closes the run: with it every character begins some term, so that a lone one can be asked for.
+    # The last character is a term too: every character then starts some term, so a lone one can be found by prefix.
     if units and (closing or len(units) == 1):
         yield units[-1]
 
 
 @lru_cache(maxsize=32_768)
 def word_terms(word: str) -> tuple[str, ...]:
-    """The terms of one word as it is written."""
+    """Return the terms of one word."""
     low = word.casefold()
     if low in STOP:
         return ()
@@ -176,7 +176,7 @@ def _spell(low: str) -> str:
 
 
 def _stem(word: str) -> str:
-    # A stemmer is not to be shared between threads and costs less than a microsecond to make.
+    # A stemmer must not be shared between threads; creating one takes less than a microsecond.
     if word.isascii():
         return str(Stemmer.Stemmer("english", 0).stemWord(word)) if len(word) > 2 else word
     if "\u0400" <= word[0] <= "\u04ff":

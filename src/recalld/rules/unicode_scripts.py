@@ -1,4 +1,4 @@
-"""Which scripts are written without spaces, and which marks belong to a letter."""
+"""Scripts written without spaces, combining marks, and the spelling of letters in index terms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Context assembly: ask in the light of the session, find by category, choose, read the tiers, pack, remember."""
+"""Context assembly: expand the query, search by category, choose, read tiers, pack, and log what was recalled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from recalld.rules.memory_overview import memory_overview
 from recalld.rules.recall_markup import render
 from recalld.rules.tier_packing import highest_tier, pack
 
-from .gather import SCORE_MIN, SPARE_MAX, Gathered, gather, searches
+from .gather import EXTRA_MAX, SCORE_MIN, Gathered, gather, searches
 from .request import ContextRequest, check
 from .session_history import SessionHistory, read_history, record_recall
 
@@ -27,23 +27,23 @@ __all__ = ["ContextRequest", "assemble"]
 
 
 async def assemble(request: ContextRequest, caller: Caller, ports: Ports, *, deadline_s: float) -> ContextBlock:
-    """A rendered block of memories, resources and skills that fits ``max_tokens``; messages never enter it.
+    """Return a rendered block of memories, resources and skills that fits ``max_tokens``. It contains no messages.
 
-    Raises ``Invalid`` for a wish that cannot be; ``Busy`` and ``Upstream`` when no search at all answered.
+    Raises ``Invalid`` for an invalid request; ``Busy`` and ``Upstream`` when every search failed.
     """
     check(request)
-    begun = ports.clock.monotonic()
+    started_at = ports.clock.monotonic()
     quotas = quotas_of(request.quotas, request.purpose)
     tenant = ports.ledger.tenant(caller)
     history = await read_history(request, tenant, deadline_s=deadline_s / 2)
-    cooled = history.log.cooled(request.dedup_turns) if history.log is not None else frozenset[str]()
-    spare = min(len(request.exclude) + len(cooled), SPARE_MAX)
-    planned = searches(request, quotas, caller, spare)
-    left_s = deadline_s - (ports.clock.monotonic() - begun)
-    gathered = await gather(request, history.queries, planned, cooled, caller, ports, deadline_s=left_s)
+    recent = history.log.cooled(request.dedup_turns) if history.log is not None else frozenset[str]()
+    extra = min(len(request.exclude) + len(recent), EXTRA_MAX)
+    planned = searches(request, quotas, caller, extra)
+    left_s = deadline_s - (ports.clock.monotonic() - started_at)
+    gathered = await gather(request, history.queries, planned, recent, caller, ports, deadline_s=left_s)
     chosen = choose(list(gathered.found.values()), quotas, request.limit)
     pins = dict(request.detail or {})
-    # Other peers' entries were asked for: their texts are read without this peer's blinkers.
+    # The request includes other peers: read their texts without this peer's restrictions.
     reader = ports.ledger.tenant(replace(caller, peer="")) if request.all_peers else tenant
     full = [await _with_texts(one, pins, reader, gathered.degraded) for one in chosen]
     entries, figures = pack(full, request.max_tokens, pins)
@@ -53,11 +53,11 @@ async def assemble(request: ContextRequest, caller: Caller, ports: Ports, *, dea
     shown = [] if rewritten == "no_relevant" else entries
     status = await record_recall(request, history, shown, tenant)
     stats = _stats(request, quotas, history, gathered) | figures | {"returned": len(entries), "rewrite": rewritten}
-    stats["deduped"] = len({str(uri) for uri in gathered.seen} & cooled)
+    stats["deduped"] = len({str(uri) for uri in gathered.seen} & recent)
     stats["dedup"] = {
         "turns": request.dedup_turns,
         "status": status,
-        "cooled": len(cooled),
+        "cooled": len(recent),
         "turn": history.log.turn if history.log is not None else 0,
     }
     return ContextBlock(
@@ -66,8 +66,10 @@ async def assemble(request: ContextRequest, caller: Caller, ports: Ports, *, dea
 
 
 async def _with_texts(found: Candidate, pins: Mapping[str, str], tenant: Tenant, degraded: set[str]) -> Candidate:
-    """Read what the richer tiers need; an entry that has gone meanwhile, or cannot be read, keeps its abstract. A memory's
-    overview is its own summary."""
+    """Return the candidate with the texts its tiers need. One that was deleted or cannot be read keeps its abstract.
+
+    A memory has no overview tier; its overview is derived from its text.
+    """
     top = highest_tier(found, pins)
     if top in {"uri", "abstract"} and not found.is_dir:
         return found
@@ -90,12 +92,12 @@ async def _with_texts(found: Candidate, pins: Mapping[str, str], tenant: Tenant,
 def _stats(
     request: ContextRequest, quotas: Mapping[str, int] | None, history: SessionHistory, gathered: Gathered
 ) -> dict[str, Any]:
-    whose = [one.origin for one in gathered.found.values()]
+    origins = [one.origin for one in gathered.found.values()]
     stats: dict[str, Any] = {
         "searched": {kind: gathered.searched.get(kind, 0) for kind in (*CATEGORIES, OTHER)},
         "candidates": len(gathered.found),
-        "excluded": len(_named(request, gathered)),
-        "origins": {one: whose.count(one) for one in ORIGINS},
+        "excluded": len(_excluded(request, gathered)),
+        "origins": {one: origins.count(one) for one in ORIGINS},
         "peer_scope": "all" if request.all_peers else "actor",
         "quotas": dict(quotas or {}),
         "max_tokens": request.max_tokens,
@@ -112,6 +114,6 @@ def _stats(
     return stats | ({"ignored": list(request.ignored)} if request.ignored else {})
 
 
-def _named(request: ContextRequest, gathered: Gathered) -> Sequence[object]:
-    """What was found and left out because the caller named it."""
+def _excluded(request: ContextRequest, gathered: Gathered) -> Sequence[object]:
+    """Return the found addresses that the request excludes."""
     return [uri for uri in gathered.seen if uri in request.exclude]

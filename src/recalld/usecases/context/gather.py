@@ -1,4 +1,4 @@
-"""Candidates of a block: one search for each category that may stand in it, and one among all peers."""
+"""Finds the candidates of a block: one search per category, and one over all peers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .request import ContextRequest
 SCORE_MIN = 0.1
 OVERFETCH = 4
 PEER_HITS_MAX = 200
-SPARE_MAX = 60
-"""At most so many are looked for beyond a quota, because what was given before falls out."""
+EXTRA_MAX = 60
+"""Candidates searched beyond a quota, at most: recently recalled entries drop out."""
 _SIDECARS = {".abstract.md", ".overview.md"}
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One of a block's searches: ``scope`` names it in what is told of failures."""
+    """One of a block's searches; ``scope`` names it in error reports."""
 
     scope: str
     targets: tuple[Uri, ...]
@@ -38,7 +38,7 @@ class Search:
 
 @dataclass(slots=True)
 class Gathered:
-    """``found``: candidates, each address once; ``searched``: hits by category before anything was left out."""
+    """``found``: candidates, each address once; ``searched``: hits by category before any were dropped."""
 
     found: dict[Uri, Candidate] = field(default_factory=dict)
     searched: dict[str, int] = field(default_factory=dict)
@@ -48,21 +48,21 @@ class Gathered:
     ignored: tuple[str, ...] = ()
 
 
-def searches(request: ContextRequest, quotas: Mapping[str, int] | None, caller: Caller, spare: int) -> list[Search]:
-    """What to look for where. ``spare``: how many more than can be taken."""
+def searches(request: ContextRequest, quotas: Mapping[str, int] | None, caller: Caller, extra: int) -> list[Search]:
+    """Return the searches of a block. ``extra``: candidates searched beyond each quota."""
     peers = (Uri(("user", caller.user, "peers")),)
     if quotas is None:
-        planned = [Search("all", targets_of("", caller.user, caller.peer), request.limit + spare)]
+        planned = [Search("all", targets_of("", caller.user, caller.peer), request.limit + extra)]
         wanted = request.limit
     else:
         planned = [
-            Search(kind, targets_of(kind, caller.user, caller.peer), count + spare)
+            Search(kind, targets_of(kind, caller.user, caller.peer), count + extra)
             for kind, count in quotas.items()
             if count > 0
         ]
         wanted = sum(quotas.get(kind, 0) for kind in MEMORIES)
     if request.all_peers and wanted:
-        planned.append(Search("peers", peers, min(OVERFETCH * wanted + spare, PEER_HITS_MAX)))
+        planned.append(Search("peers", peers, min(OVERFETCH * wanted + extra, PEER_HITS_MAX)))
     return planned
 
 
@@ -76,9 +76,9 @@ async def gather(
     *,
     deadline_s: float,
 ) -> Gathered:
-    """Ask every query in every scope; the better score of an address counts. ``skip``: addresses already given.
+    """Run every query in every scope; an address keeps its better score. ``skip``: recently recalled addresses.
 
-    A scope that fails is named in ``errors`` and the others answer; raises its ``Busy`` or ``Upstream`` only if all did.
+    A failed search is named in ``errors``. Raises its ``Busy`` or ``Upstream`` only if all searches failed.
     """
     base = _base(request, caller, ports)
     memoized = replace(

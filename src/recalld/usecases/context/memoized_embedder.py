@@ -1,4 +1,4 @@
-"""An embedder that is asked once for each text: the searches of one block all ask the same question."""
+"""An embedder that embeds each text once: all searches of a block share their queries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recalld.ports.embedder import Embedder
 
 
 class MemoizedEmbedder:
-    """``inner`` for the length of one block. What was late or failed once is not waited for again."""
+    """Caches the vectors of ``inner`` for one block, including failures: a text that failed or timed out is not retried."""
 
     def __init__(self, inner: Embedder) -> None:
         self._inner = inner
@@ -27,11 +27,11 @@ class MemoizedEmbedder:
         self.ceiling = inner.ceiling
 
     async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
-        """See ``ports.embedder.Embedder``; one text a call. Raises ``Upstream`` where the first try ended without."""
+        """See ``ports.embedder.Embedder``; one text a call. Raises ``Upstream`` if the first call failed."""
         (text,) = texts
         async with self._lock:
             if text not in self._vectors:
-                self._vectors[text] = None  # stays so if this try is cut short
+                self._vectors[text] = None  # stays None if this call is cancelled
                 self._vectors[text] = await self._inner.embed(texts, query=query)
             vector = self._vectors[text]
         if vector is None:

@@ -1,4 +1,4 @@
-"""What a caller asks of a context block."""
+"""The request for a context block."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ BULLETS_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class ContextRequest:
-    """The wire's fields of mode=context.
+    """The fields of mode=context.
 
     ``quotas``: by category, None = the purpose's or a flat search of ``limit``; ``detail`` pins tiers by category;
-    ``score_min``: None = the default cut; ``dedup_turns``: entries given to the session within as many turns are left
+    ``score_min``: None = the default cut; ``dedup_turns``: entries recalled for the session within that many turns are left
     out; ``rewrite``: off, on or auto; ``narrow``: further options of ``parse_query`` (context_type, level, tags, since,
     until, time_field, filter); ``ignored``: names of fields that were sent and have no effect.
     """
@@ -47,7 +47,7 @@ class ContextRequest:
 
 
 def check(request: ContextRequest) -> None:
-    """Every number within its bounds, every word a known one. Raises ``Invalid`` naming the field."""
+    """Check ranges and enumerations. Raises ``Invalid`` naming the field."""
     check_detail(request.detail or {}, TIERS)
     bounds = {
         "max_tokens": (request.max_tokens, 1, TOKENS_MAX),

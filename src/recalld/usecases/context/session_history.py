@@ -1,4 +1,4 @@
-"""What the asking session knows: its latest turns, and what it was already given. It is never made here."""
+"""Reads a session's latest turns and recall log, and records what was recalled. It never creates a session."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ RECENT_MAX = 12
 
 @dataclass(frozen=True, slots=True)
 class SessionHistory:
-    """``queries``: what to ask, the caller's own words first; ``expansion`` and ``dedup``: how reading went; ``log``
-    None: nothing is remembered of what was given."""
+    """``queries``: the caller's own query first, then its expansions; ``expansion`` and ``dedup``: outcome of reading the
+    session; ``log`` None: recalled entries are not recorded."""
 
     queries: tuple[str, ...]
     expansion: str = "off"
@@ -33,8 +33,8 @@ class SessionHistory:
 
 
 async def read_history(request: ContextRequest, tenant: Tenant, *, deadline_s: float) -> SessionHistory:
-    """Read what is asked for. A session that is not there, or cannot be read in time, changes nothing but what is said
-    about it: recall goes on with the question alone."""
+    """Read what the request needs of its session. If the session is missing or cannot be read in time, the search continues
+    with the query alone, and the status says so."""
     query_only = SessionHistory((request.query,))
     if not request.session_id or not (request.query_expansion or request.dedup_turns):
         return query_only
@@ -55,7 +55,7 @@ async def read_history(request: ContextRequest, tenant: Tenant, *, deadline_s: f
 
 
 def _read(request: ContextRequest, reader: Reader) -> tuple[Session, list[Message]]:
-    """The session and, if they are to widen the question, its latest messages, archived ones included."""
+    """Return the session and, for query expansion, its latest messages, including archived ones."""
     session = reader.session(request.session_id)
     if not request.query_expansion:
         return session, []
@@ -66,7 +66,7 @@ def _read(request: ContextRequest, reader: Reader) -> tuple[Session, list[Messag
 async def record_recall(
     request: ContextRequest, history: SessionHistory, entries: Sequence[ContextEntry], tenant: Tenant
 ) -> str:
-    """Note what was given, durably, and return how that went. What cannot be noted is merely given again."""
+    """Record the recalled entries durably and return the status. Entries that cannot be recorded may be recalled again."""
     if history.log is None or not entries:
         return history.dedup
     pairs = tuple((str(one.uri), one.detail) for one in entries)

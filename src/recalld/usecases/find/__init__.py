@@ -1,1 +1,1 @@
-"""Recall: plan, look in parallel, rank, load."""
+"""Search: plan, search both indexes concurrently, rank, load."""

@@ -1,4 +1,4 @@
-"""A memory and the messages it quotes say the same: the memory stands for both."""
+"""Removes messages that a memory among the hits already quotes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 def dedupe_quotes(
     nodes: Sequence[int], scores: Sequence[float], quoted: Mapping[int, Sequence[int]]
 ) -> list[tuple[int, float]]:
-    """(node, score) best first, from nodes in that order; ``quoted``: per memory, the messages it was made from.
+    """Return (node, score) best first, from nodes in that order; ``quoted``: per memory, the messages it was derived from.
 
-    A quoted message takes no second place. Where it would have come before the memory, the memory takes its place and
-    score: what was found is not pushed down by having been remembered.
+    A quoted message is dropped. If it ranked above the memory, the memory takes its rank and score, so that extracting a
+    memory never lowers the rank of its text.
     """
     rank = {node: k for k, node in enumerate(nodes)}
     place = dict(rank)
@@ -20,6 +20,6 @@ def dedupe_quotes(
             if message in rank and message != node:
                 place[node] = min(place[node], rank[message])
                 place.pop(message, None)
-    # Two memories that quote one message share its place: the one that ranked higher by itself goes first.
+    # Two memories that quote one message share its rank: the one that ranked higher by itself comes first.
     order = sorted(place, key=lambda node: (place[node], rank[node]))
     return [(node, scores[place[node]]) for node in order]

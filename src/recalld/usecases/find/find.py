@@ -1,4 +1,4 @@
-"""Recall: plan, look in parallel, rank, load. Nothing on this route writes."""
+"""Search: plan, search both indexes concurrently, rank, load. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from .plan import plan
 from .recall import embedding_query, prepare_rows, recall, rows_of
 
 RESERVE_S = 0.3
-"""Kept of the deadline, or half of it, for ranking and reading what was found."""
+"""Part of the deadline, at most half of it, reserved for ranking and reading the hits."""
 EXTRA_HITS = 10
-"""Kept beyond the limit, for when hits fall out because another one already says the same."""
+"""Ranked beyond the limit, because duplicates drop out when hits are loaded."""
 
 
 async def find(query: Query, caller: Caller, ports: Ports, *, deadline_s: float) -> Answer:
-    """The best entries for ``query`` that ``caller`` may see, in descending score.
+    """Return the best entries for ``query`` that ``caller`` may see, in descending score.
 
-    Late or failing parts are done without and named in ``degraded``. Raises ``Invalid`` and ``Denied`` for the query,
-    ``Busy`` when readers are saturated, ``Upstream`` when no search answered within ``deadline_s``, of which a little is
-    kept for reading what was found.
+    Parts that are late or fail are skipped and named in ``degraded``. Raises ``Invalid`` and ``Denied`` for the query,
+    ``Busy`` when readers are saturated, and ``Upstream`` when no search finished within ``deadline_s``.
     """
     if ports.strict_filters:
         check_heeded(query)
@@ -45,7 +44,7 @@ async def find(query: Query, caller: Caller, ports: Ports, *, deadline_s: float)
 
 
 async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, deadline_s: float) -> Answer:
-    # Parts that wait as long as they may leave time for what comes after them.
+    # A part that uses all its time still leaves time for the parts after it.
     end, reserve_s = started_at + deadline_s, min(RESERVE_S, deadline_s / 2)
     search_end, rank_end = end - reserve_s, end - reserve_s / 2
     ports, degraded = await _serving(query, caller, ports, started_at + deadline_s / 4)
@@ -80,8 +79,10 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
 
 
 async def _serving(query: Query, caller: Caller, ports: Ports, end: float) -> tuple[Ports, tuple[str, ...]]:
-    """Vectors of two models are never compared: while a new model's are being made for what this question may find, it is
-    asked of the old one."""
+    """Return the ports with the model to search with, and degraded parts.
+
+    While a new model is being backfilled, queries still use the old one; vectors of different models are never mixed.
+    """
     if ports.former is None:
         return ports, ()
     try:
@@ -98,7 +99,7 @@ async def _serving(query: Query, caller: Caller, ports: Ports, end: float) -> tu
 async def _load(
     best: Ids, limit: int, scope: SearchScope, table: ChunkTable, ranked: Ranked, ports: Ports, end: float
 ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
-    """The first ``limit`` entries that are still there and say something of their own, and what was missing."""
+    """Return the first ``limit`` hits that still exist and are no duplicates, and degraded parts."""
     nodes = table.node[best].tolist()
     loaded = await ports.catalog.hydrate(scope, nodes[:limit])
     hits = hits_of(best[:limit], loaded, table, ranked, targeted=scope.targeted)

@@ -1,4 +1,4 @@
-"""Ranked rows to what a caller sees."""
+"""Turns ranked rows into hits."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _SIDECARS = {0: ".abstract.md", 1: ".overview.md"}
 def hits_of(
     best: Ids, loaded: Sequence[HitRecord], table: ChunkTable, ranked: Ranked, *, targeted: bool
 ) -> tuple[Hit, ...]:
-    """Hits in the order of ``best`` (row numbers), what has gone left out. Without a target a message that a memory here
-    already quotes does not take a second place."""
+    """Return hits in the order of ``best`` (row numbers), without deleted nodes. Without a target, a message that a memory
+    among the hits quotes is left out."""
     by_node = {each.node_id: each for each in loaded}
     pairs = [
         (row, score)
@@ -65,15 +65,15 @@ def _hit(row: int, score: float, node: HitRecord, table: ChunkTable, ranked: Ran
 
 
 def _sources(node: HitRecord, table: ChunkTable, ranked: Ranked) -> tuple[Source, ...]:
-    """Where its words come from, best first."""
+    """Return the sources of a hit's text, best first."""
     if node.message_id:
         return (Source(node.uri, node.session_id, node.message_id),)
     if not node.quotes:
         return (Source(node.uri),)
     if len(node.quotes) == 1:
         return (_source(node.quotes[0]),)
-    worth = {q: _best_total(q, table, ranked) for q in node.quoted}
-    order = sorted(range(len(node.quotes)), key=lambda k: -worth[node.quoted[k]])
+    best_total = {q: _best_total(q, table, ranked) for q in node.quoted}
+    order = sorted(range(len(node.quotes)), key=lambda k: -best_total[node.quoted[k]])
     return tuple(_source(node.quotes[k]) for k in order)
 
 

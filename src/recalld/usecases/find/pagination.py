@@ -1,4 +1,4 @@
-"""The index page by page, as one caller may find it."""
+"""Pages through the part of the index that one caller may find."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIDECARS = {0: ".abstract.md", 1: ".overview.md"}
 
 @dataclass(frozen=True, slots=True)
 class ChunkEntry:
-    """One chunk of the index: its number, and the entry it belongs to as a find would show it."""
+    """One chunk of the index: its id, and the entry it belongs to, as a search shows it."""
 
     id: int
     uri: Uri
@@ -34,10 +34,9 @@ class ChunkEntry:
 
 
 async def scroll(query: Query, cursor: str, limit: int, caller: Caller, ports: Ports) -> tuple[list[ChunkEntry], str]:
-    """Up to ``limit`` pieces in the order they were made, and where to go on ("" = that was all).
+    """Return up to ``limit`` chunks in order of id, and the next cursor ("" = no more).
 
-    ``cursor``: "" to begin. A piece whose entry went while this was read is left out. Raises ``Invalid`` for a cursor
-    that none of ours is.
+    ``cursor``: "" to start. Chunks of entries deleted meanwhile are left out. Raises ``Invalid`` for an invalid cursor.
     """
     after = _after(cursor)
     scope = await ports.catalog.resolve_scope(caller, query)
@@ -72,7 +71,8 @@ def _after(cursor: str) -> int:
 
 
 def _page(scope: SearchScope, after: int, limit: int) -> tuple[Ids, bool]:
-    """The first ``limit`` ids above ``after``, ascending, and whether there are more. Cost does not grow with the scope."""
+    """Return the first ``limit`` ids above ``after``, ascending, and whether there are more. The cost does not grow with the
+    scope."""
     parts = []
     for chunks in scope.chunks:
         start = int(np.searchsorted(chunks, after, side="right"))

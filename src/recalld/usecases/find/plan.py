@@ -1,4 +1,4 @@
-"""What a question asks for, in terms the index knows."""
+"""Turns a query into index terms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recalld.rules.tokens import former_terms, query_terms
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``terms``: distinct, in order; ``phrase``: all terms in order, repeats kept."""
+    """``terms``: distinct, in order; ``phrase``: all terms in order, with repeats; ``former``: older spellings among them."""
 
     text: str
     terms: tuple[str, ...]
@@ -20,7 +20,7 @@ class Plan:
 
 
 def plan(query: Query) -> Plan:
-    """Raises ``Invalid`` for an overlong question; one without any term is answered by vectors alone."""
+    """Return the plan of a query; one without terms is answered by vectors alone. Raises ``Invalid`` for a long query."""
     if len(query.text) > QUERY_CHARS_MAX:
         raise Invalid(
             f"the query has {len(query.text)} characters",
@@ -28,6 +28,6 @@ def plan(query: Query) -> Plan:
             details={"field": "query"},
         )
     phrase = query_terms(query.text)
-    # Older chunks hold some letters unfolded: their spelling is looked for as well.
+    # Older chunks contain some letters unfolded: that spelling is searched too.
     former = tuple(term for term in former_terms(query.text) if term not in phrase)
     return Plan(query.text, tuple(dict.fromkeys((*phrase, *former))), phrase, frozenset(former))

@@ -1,6 +1,6 @@
-"""Dense and lexical search side by side, under one deadline; what is late is done without.
+"""Concurrent dense and lexical search under one deadline. Late parts are skipped.
 
-``end`` is a moment of the running loop's clock: what can be done without ends by then, all else with the find itself.
+``end`` is a time of the event loop's clock. Optional parts end by then; required ones end with the search itself.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ NEIGHBOURS = 4
 
 @dataclass(slots=True)
 class SearchResults:
-    """What the searches brought (None: late, failed or not there) and the parts that were missing. ``table``: all rows of a
-    reach that is scored in full, ``cosines`` theirs; ``dense``: the best of a larger one; ``index``: where
-    vectors are looked for; ``former``: terms that only older chunks can hold."""
+    """Results of the searches (None: late, failed or not configured) and the degraded parts.
+
+    ``table``: all rows of a scope that is scored in full, ``cosines``: theirs; ``dense``: the best of a larger scope;
+    ``index``: the vectors searched; ``former``: terms that only older chunks can contain.
+    """
 
     table: ChunkTable | None = None
     lexical: LexicalMatches | None = None
@@ -55,7 +57,7 @@ class SearchResults:
 
 @dataclass(frozen=True, slots=True)
 class QueryEmbedding:
-    """A question's vector, None if there is none, and what was missing."""
+    """A query's vector, None if there is none, and the degraded parts."""
 
     vector: Scores | None = None
     degraded: tuple[str, ...] = ()
@@ -63,7 +65,7 @@ class QueryEmbedding:
 
 @asynccontextmanager
 async def embedding_query(plan: Plan, ports: Ports, *, end: float) -> AsyncIterator[asyncio.Task[QueryEmbedding]]:
-    """The question's vector on its way, while the block finds out where to look; called off when the block ends."""
+    """Embed the query while the block resolves the scope; cancelled when the block ends."""
     try:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(_embed(plan, ports, end))
@@ -78,11 +80,11 @@ async def embedding_query(plan: Plan, ports: Ports, *, end: float) -> AsyncItera
 async def recall(
     plan: Plan, scope: SearchScope, embedding_task: asyncio.Task[QueryEmbedding], ports: Ports, *, end: float
 ) -> SearchResults:
-    """Search both ways. Raises ``Upstream`` only when neither answered."""
+    """Search the lexicon and the vectors. Raises ``Upstream`` only if neither finished."""
     results = SearchResults(await ports.catalog.table(scope) if scope.size <= FULL_SCORING_ROWS_MAX else None)
     try:
         async with asyncio.TaskGroup() as group:
-            # Beside what takes longest, which goes on here: a task that ends is heard of two turns of the loop later.
+            # Run the slowest part inline: a finished task is noticed only two loop iterations later.
             group.create_task(_lexical(plan, scope, ports, results, end))
             if results.table is not None:
                 group.create_task(prepare_rows(results.table, ports, end=end))
@@ -118,7 +120,7 @@ async def _embed(plan: Plan, ports: Ports, end: float) -> QueryEmbedding:
         async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + ports.deadlines.embed_s, end)):
             vector = (await embedder.embed([plan.text], query=True))[0]
     except (Busy, Upstream, Invalid, TimeoutError):
-        # Invalid: an extra that is not installed. Recall answers all the same, and says what it lacks.
+        # Invalid: an extra is not installed. The search continues without vectors and says so.
         return QueryEmbedding(degraded=("embedder",))
     finally:
         ports.stages.took("embed", ports.clock.monotonic() - since)
@@ -137,7 +139,7 @@ async def _dense(
         return
     missing: tuple[str, ...] = ()
     try:
-        async with asyncio.timeout_at(end):  # while the question's vector is on its way
+        async with asyncio.timeout_at(end):  # while the query is being embedded
             model, linger_s = ports.embedder.fingerprint, ports.linger_s(plan.text)
             results.index = await ports.vectors.refresh(scope.partition_ids, model, linger_s=linger_s)
     except Corrupt:
@@ -167,8 +169,8 @@ async def _compare(vector: Scores, scope: SearchScope, index: VectorIndex, resul
 async def rows_of(
     scope: SearchScope, results: SearchResults, ports: Ports, *, end: float
 ) -> tuple[ChunkTable, Evidence]:
-    """The rows to rank and what is known about them: all of a small scope, the candidates and their neighbours of a
-    large one."""
+    """Return the rows to rank and their evidence: all rows of a small scope, candidates and their neighbours of a large
+    one."""
     table, cosines = results.table, results.cosines
     if table is None:
         table = await ports.catalog.table(scope, _candidates(results), around=NEIGHBOURS)
@@ -183,9 +185,9 @@ async def rows_of(
 
 
 async def prepare_rows(table: ChunkTable, ports: Ports, *, end: float) -> tuple[RankRows, Ids, RowFeatures]:
-    """A table's rows as ranking wants them, and which entry each belongs to: made once for each table however many ask of it.
+    """Return a table's rows for ranking, the entry of each, and their features; computed once a table.
 
-    Where no thread computes them in time they are made here, a moment of the loop for one table: nothing else is needed.
+    If no thread computes them in time they are computed on the event loop, which takes a moment, once a table.
     """
     cached: tuple[RankRows, Ids, RowFeatures] | None = table.cache.get("rank")
     if cached is not None:
@@ -205,7 +207,7 @@ def _prepare(table: ChunkTable) -> tuple[RankRows, Ids, RowFeatures]:
     rows = RankRows(
         table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
     )
-    # A directory's tiers are entries of their own; of everything else the best chunk stands for the whole.
+    # A directory's tiers are separate entries; of any other node the best chunk represents the whole.
     entry = table.node * 4 + (table.kind == 2) * (table.level + 1)
     return rows, entry, prepare(rows, DEFAULT)
 
@@ -241,7 +243,7 @@ def _evidence(
     there = ids[at] == lexical.chunk
     phrase = np.flatnonzero(np.isin(ids, lexical.phrase)) if len(lexical.phrase) else none
     worth = idf(lexical.document_frequency, lexical.chunks)
-    if former:  # one that stands nowhere is not a word that was asked for in vain
+    if former:  # a former spelling without postings must not lower the coverage
         worth[
             [
                 term in former and not there

@@ -1,4 +1,4 @@
-"""Find, and a second look at the best hits under what is left of the deadline."""
+"""Search with reranking of the best hits, within the rest of the deadline."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .find import find
 
 RERANKED_MAX = 20
 RESERVE_S = 0.1
-"""Kept of the deadline for what comes after the second look, in a crowd."""
+"""Part of the deadline reserved for the work after reranking, on a loaded server."""
 
 
 async def search(query: Query, caller: Caller, ports: Ports, *, deadline_s: float) -> Answer:
-    """``find``, then the reranker's order and relevances for the best 20; those not above the cut are left out. Further hits
-    that ``query.limit`` asks for follow in fused order, scored no higher than what was looked at.
+    """Return the hits of ``find``, with the best 20 reordered and scored by the reranker; those below the cut are dropped.
 
-    The fused order stands if there is no reranker, or if it is late or fails: then ``degraded`` names it.
+    Hits after the best 20 follow in fused order, scored no higher than the reranked ones. If the reranker is late or
+    fails, the fused order stays and ``degraded`` names it.
     """
     if ports.reranker is None:
         return await find(query, caller, ports, deadline_s=deadline_s)
     end = ports.clock.monotonic() + deadline_s
-    # Beyond what is looked at: as many more as may be left out.
+    # As many hits beyond the reranked ones as may be dropped.
     wide = replace(query, limit=RERANKED_MAX + (query.limit if query.limit > RERANKED_MAX else 0))
     answer = await find(wide, caller, ports, deadline_s=deadline_s)
     since = ports.clock.monotonic()

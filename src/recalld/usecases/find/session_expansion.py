@@ -1,4 +1,4 @@
-"""A question in the light of the session it is asked in."""
+"""Expands a query with the session it belongs to."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from recalld.ports.ledger import Tenant
 from recalld.rules.query_expansion import expand_query
 
 RECENT_MAX = 12
-"""Messages looked at: the latest, however many the session has."""
+"""Latest messages read, however many the session has."""
 
 
 async def expand_with_session(
     text: str, session_id: str, tenant: Tenant, *, within_s: float
 ) -> tuple[str, tuple[str, ...]]:
-    """The question with the latest user turns beside it if it leans on them, and what was missing: a session that cannot be
-    read in time changes nothing else. One that is not there says nothing."""
+    """Return the query, expanded with the latest user turns if it depends on them, and degraded parts.
+
+    A session that cannot be read in time leaves the query as it is. A missing session is not an error.
+    """
     try:
         async with asyncio.timeout(within_s):
             session = await tenant.session(session_id)
