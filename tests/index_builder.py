@@ -15,7 +15,7 @@ from recalld.adapters.sqlite.database.connection import connect
 from recalld.adapters.sqlite.database.schema import MIGRATIONS
 from recalld.domain.document import Chunk, Document, Tiers
 from recalld.domain.uri import Uri
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.ports.index import Ids
 from recalld.rules.chunks import chunks_of_file, chunks_of_message, chunks_of_tiers
 from recalld.rules.partition_terms import qualified_term

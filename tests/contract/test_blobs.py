@@ -13,7 +13,7 @@ import pytest
 from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.blobs.memory import MemoryBlobs
 from recalld.domain.errors import Corrupt, Upstream
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.ports.blobs import Blobs
 
 LARGE = os.urandom(300_000)

@@ -10,7 +10,7 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Closed, Conflict, Invalid
 from recalld.domain.job import NewJob
 from recalld.domain.results import VectorCount
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from tests.contract.ledger_harness import ANA, BEN, TIERS, LedgerHarness, append, at, chunk, open_harness, put, sound
 
 SHARED = Caller("acme", "")

@@ -37,7 +37,7 @@ from recalld.domain.document import Chunk
 from recalld.domain.job import NewJob
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.ports.ledger import Tenant
 
 ACTORS = 4

@@ -18,7 +18,7 @@ from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.clock.system import SystemClock
 from recalld.adapters.sqlite.ledger.ledger import open_ledger
 from recalld.domain.errors import NotFound
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.ports.ledger import Tenant
 from tests.contract.ledger_harness import sound
 from tests.crash.ledger_loop import ACTORS, CALLER, State, Step, applied, folder_of, new_state, session_of, text_of

@@ -122,7 +122,7 @@ def test_each_runs_in_the_context_it_was_set_in() -> None:
 
 
 def test_deadlines_that_were_called_off_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CALLED_OFF_MAX", 50)
+    monkeypatch.setattr(module, "_CANCELLED_MAX", 50)
 
     async def work() -> int:
         loop = asyncio.get_running_loop()
@@ -138,13 +138,13 @@ def test_deadlines_that_were_called_off_are_not_kept(monkeypatch: pytest.MonkeyP
 
 def test_a_busy_loop_sets_few_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
     set_at: list[float] = []
-    honest = Loop._set_alarm
+    honest = Loop._set_timer
 
     def counted(self: Loop, when: float) -> None:
         set_at.append(when)
         honest(self, when)
 
-    monkeypatch.setattr(Loop, "_set_alarm", counted)
+    monkeypatch.setattr(Loop, "_set_timer", counted)
 
     async def work() -> None:
         for _ in range(1_000):

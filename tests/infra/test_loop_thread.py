@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from recalld.domain.errors import Closed, Conflict
-from recalld.infra.offload import LoopThread
+from recalld.infra.thread_pool import LoopThread
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from recalld.domain.errors import Busy
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 
 RUNNING, WAITING = 2, 3
 
@@ -44,15 +44,15 @@ class PoolMachine(RuleBasedStateMachine):
     def opened(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.pool = Pool("machine", running_max=RUNNING, waiting_max=WAITING)
-        self.inside: list[Call] = []
+        self.in_flight: list[Call] = []
 
     def teardown(self) -> None:
         if not hasattr(self, "loop"):
             return
-        for call in self.inside:
+        for call in self.in_flight:
             call.go.set()
-        self.until(lambda: self.pool.inside == 0)
-        for call in self.inside:
+        self.until(lambda: self.pool.in_flight == 0)
+        for call in self.in_flight:
             assert call.task is not None
             self.until(call.task.done)
             assert call.task.cancelled() or bool(call.task.exception()) == call.fails
@@ -68,40 +68,40 @@ class PoolMachine(RuleBasedStateMachine):
 
     def settled(self) -> None:
         """As many run as may, the earliest first."""
-        self.until(lambda: all(call.begun for call in self.inside[:RUNNING]))
+        self.until(lambda: all(call.begun for call in self.in_flight[:RUNNING]))
 
     @rule(fails=st.booleans())
     def call(self, fails: bool) -> None:
         one = Call(fails=fails)
-        full = len(self.inside) == RUNNING + WAITING
+        full = len(self.in_flight) == RUNNING + WAITING
         one.task = self.loop.create_task(self.pool.run(one.work))
         self.loop.run_until_complete(asyncio.sleep(0))
         if full:
             assert isinstance(one.task.exception(), Busy)
             return
-        self.inside.append(one)
+        self.in_flight.append(one)
         self.settled()
 
-    @precondition(lambda self: self.inside)
+    @precondition(lambda self: self.in_flight)
     @rule(data=st.data())
     def caller_leaves(self, data: Any) -> None:
-        at = data.draw(st.integers(0, len(self.inside) - 1))
-        one = self.inside[at]
+        at = data.draw(st.integers(0, len(self.in_flight) - 1))
+        one = self.in_flight[at]
         assert one.task is not None
         one.task.cancel()
         self.until(one.task.done)
         if not one.begun:
-            self.inside.remove(one)  # its place is free at once; a call that has begun keeps its own until it ends
+            self.in_flight.remove(one)  # its place is free at once; a call that has begun keeps its own until it ends
         self.settled()
 
-    @precondition(lambda self: self.inside)
+    @precondition(lambda self: self.in_flight)
     @rule(data=st.data())
     def call_ends(self, data: Any) -> None:
-        one = data.draw(st.sampled_from([call for call in self.inside if call.begun]))
-        before = self.pool.inside
+        one = data.draw(st.sampled_from([call for call in self.in_flight if call.begun]))
+        before = self.pool.in_flight
         one.go.set()
-        self.until(lambda: self.pool.inside == before - 1)
-        self.inside.remove(one)
+        self.until(lambda: self.pool.in_flight == before - 1)
+        self.in_flight.remove(one)
         assert one.task is not None
         self.until(one.task.done)
         if not one.task.cancelled():
@@ -112,9 +112,9 @@ class PoolMachine(RuleBasedStateMachine):
     def bounded(self) -> None:
         if not hasattr(self, "loop"):
             return
-        assert self.pool.inside == len(self.inside)
-        assert sum(call.begun for call in self.inside) == min(RUNNING, len(self.inside))
-        assert self.pool.queued == max(0, len(self.inside) - RUNNING)
+        assert self.pool.in_flight == len(self.in_flight)
+        assert sum(call.begun for call in self.in_flight) == min(RUNNING, len(self.in_flight))
+        assert self.pool.queued == max(0, len(self.in_flight) - RUNNING)
 
 
 TestPool = PoolMachine.TestCase

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.infra.tripwire import OURS, Tripwire
 
 

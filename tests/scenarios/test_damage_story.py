@@ -18,7 +18,7 @@ from recalld.adapters.sqlite.ledger.maintenance import SqliteMaintenance, mainte
 from recalld.app.engine import Engine
 from recalld.domain.commit import INLINE_BYTES_MAX
 from recalld.domain.errors import Corrupt
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 
 pytestmark = pytest.mark.loop_may_block  # the tests damage files themselves
 A, LARGE = "viking://resources/a.md", "viking://resources/large.md"

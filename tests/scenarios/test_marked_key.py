@@ -28,7 +28,7 @@ import typer
 from recalld.app.plugins import load_all
 from recalld.domain.caller import Caller
 from recalld.domain.errors import RecalldError
-from recalld.infra.offload import LoopThread
+from recalld.infra.thread_pool import LoopThread
 from recalld.surfaces import blocking
 from recalld.surfaces.blocking import Recalld
 from recalld.surfaces.cli.main import app, main

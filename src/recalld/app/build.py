@@ -21,8 +21,8 @@ from recalld.adapters.sqlite.ledger.maintenance import maintenance
 from recalld.adapters.sqlite.registry.registry import SqliteRegistry
 from recalld.adapters.vectors.exact import ExactVectors
 from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, SessionPolicy
-from recalld.infra.link import Link
-from recalld.infra.offload import Pool
+from recalld.infra.ipc import Channel
+from recalld.infra.thread_pool import Pool
 from recalld.ports.blobs import Blobs
 from recalld.ports.bundle import Ports, no_linger
 from recalld.ports.embedder import Embedder
@@ -70,12 +70,12 @@ async def open_ports(config: Config) -> AsyncIterator[Ports]:
 
 
 @asynccontextmanager
-async def build_worker(config: Config, link: Link) -> AsyncIterator[Ports]:
+async def build_worker(config: Config, channel: Channel) -> AsyncIterator[Ports]:
     """The ports of a worker process: it reads the store itself and asks the owner to write."""
     async with AsyncExitStack() as stack:
         readers = Readers(config.folder / FILE_NAME, count=2)
         blobs = _blobs(config, stack)
-        ledger = RemoteLedger(link, SqliteLedger(readers, blobs, SystemClock(), POLICIES))
+        ledger = RemoteLedger(channel, SqliteLedger(readers, blobs, SystemClock(), POLICIES))
         stack.callback(readers.close)
         yield _ports(config, stack, ledger, readers, blobs)
 
@@ -90,7 +90,7 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
     compute = Pool("compute", running_max=COMPUTE_RUNNING_MAX, waiting_max=COMPUTE_WAITING_MAX)
     stack.callback(compute.close)
     # Of its own: what an import computes is no neighbour for a search.
-    looking = Pool("vectors", running_max=VECTORS_RUNNING_MAX, waiting_max=VECTORS_WAITING_MAX, spread=True)
+    looking = Pool("vectors", running_max=VECTORS_RUNNING_MAX, waiting_max=VECTORS_WAITING_MAX, allow_all_cpus=True)
     stack.callback(looking.close)
     embedder, reranker = _embedder(config), _reranker(config)
     model, writer = _model(config)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from recalld.domain.caller import Caller
 from recalld.domain.job import QueueCount
 from recalld.domain.results import Readiness
-from recalld.infra.background import background
+from recalld.infra.tasks import background
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Usage

@@ -8,7 +8,7 @@ from pathlib import Path
 from recalld.adapters.sqlite.database import connection, data_dir
 from recalld.adapters.sqlite.ledger.ledger import FILE_NAME
 from recalld.domain.errors import NotFound
-from recalld.infra import private
+from recalld.infra import file_permissions
 
 
 def check_there(data: Path) -> None:
@@ -37,4 +37,4 @@ def begin_new_store(data: Path) -> int:
 
 def loose_files(data: Path) -> list[Path]:
     """Files and folders of a store that other users of this machine may read or write. Blocking."""
-    return list(private.open_to_others(data_dir.own_files(data))) if data.is_dir() else []
+    return list(file_permissions.accessible_to_others(data_dir.own_files(data))) if data.is_dir() else []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from recalld.domain.histogram import Histogram
 from recalld.domain.job import QueueCount
 from recalld.domain.results import Readiness
-from recalld.infra.watchdog import Lateness
+from recalld.infra.watchdog import LoopLag
 from recalld.ports.ledger import Spent, Usage
 
 from .guard import GuardState
@@ -33,7 +33,7 @@ class HealthSnapshot:
     """
 
     readiness: Readiness
-    lateness: Lateness
+    loop_lag: LoopLag
     queues: tuple[QueueCount, ...]
     usage: Usage | None
     probe_s: float

@@ -202,7 +202,7 @@ class Housekeeping:
             models.append(ModelHealth("writer", ports.writer.name, self._writer_state()))
         return HealthSnapshot(
             readiness=self.readiness(),
-            lateness=self._watchdog.lateness(),
+            loop_lag=self._watchdog.lag(),
             queues=tuple(self._queues),
             usage=self._usage,
             probe_s=self._probe_s,
@@ -223,7 +223,7 @@ class Housekeeping:
         """Ready, or degraded with every reason."""
         age = self._ports.clock.monotonic() - self._probed_at
         oldest = max((q.oldest_s for q in self._queues if q.kind not in PATIENT), default=0.0)
-        late = self._watchdog.lateness().p99_s
+        late = self._watchdog.lag().p99_s
         checks = {
             "store": self._store if self._store != "ok" or age < PROBE_OLD_S else f"no answer for {age:.0f} s",
             "embedding": self._embedding_now(),

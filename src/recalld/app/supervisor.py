@@ -7,10 +7,10 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 
-from recalld.adapters.ipc.remote_ledger import push_wakes, serves
+from recalld.adapters.ipc.remote_ledger import handlers, push_wakes
 from recalld.domain.errors import Busy, Closed, Upstream
-from recalld.infra.child import Child, spawn
-from recalld.infra.link import Link
+from recalld.infra.child_process import Child, spawn
+from recalld.infra.ipc import Channel
 from recalld.infra.logs import get_logger
 from recalld.ports.clock import Clock
 from recalld.ports.ledger import Ledger
@@ -82,28 +82,28 @@ class Supervisor:
         self.pid = child.process.pid
         self.starts += 1
         log.info("worker started", pid=self.pid)
-        link = Link(child.sock, serves=serves(self._ledger))
+        channel = Channel(child.sock, handlers=handlers(self._ledger))
         try:
             async with asyncio.TaskGroup() as group:
                 beside = [
-                    group.create_task(push_wakes(self._ledger, link)),
-                    group.create_task(self._watch(link, child)),
+                    group.create_task(push_wakes(self._ledger, channel)),
+                    group.create_task(self._watch(channel, child)),
                 ]
-                await link.run()
+                await channel.run()
                 for task in beside:
                     task.cancel()
         finally:
             self.pid = 0
-            link.close()
+            channel.close()
             self._status = await child.end(GRACE_S)
             log.info("worker ended", pid=child.process.pid, status=self._status)
 
-    async def _watch(self, link: Link, child: Child) -> None:
+    async def _watch(self, channel: Channel, child: Child) -> None:
         """Kill a worker whose loop has stopped turning; one that works at a healthy pace beats every second."""
         while True:
             await self._clock.sleep(self._stuck_s / 4)
-            if link.silent_s > self._stuck_s:
-                log.error("worker is stuck, killing it", pid=child.process.pid, silent_s=round(link.silent_s, 1))
+            if channel.idle_s > self._stuck_s:
+                log.error("worker is stuck, killing it", pid=child.process.pid, idle_s=round(channel.idle_s, 1))
                 child.kill()
                 return
 

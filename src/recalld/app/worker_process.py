@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from recalld.infra import heap, logs, private, processor
-from recalld.infra.background import background
-from recalld.infra.child import FD_VARIABLE, follow_parent, inherited_socket, step_back
-from recalld.infra.link import Link
+from recalld.infra import cpu_affinity, file_permissions, logs, malloc_tuning
+from recalld.infra.child_process import FD_VARIABLE, die_with_parent, inherited_socket, lower_priority
+from recalld.infra.ipc import Channel
+from recalld.infra.tasks import background
 
 from .build import build_worker
 from .config import Config
@@ -24,29 +24,29 @@ def main(arguments: Sequence[str] = ()) -> int:
     if FD_VARIABLE not in os.environ:
         sys.stderr.write("recalld work is started by recalld serve, which has one worker beside it\n")
         return 2
-    os.umask(private.OTHERS)
-    heap.settle()
-    processor.hand_over_soon()
-    processor.one_blas_thread()
-    follow_parent()
+    os.umask(file_permissions.OTHERS)
+    malloc_tuning.tune_malloc()
+    cpu_affinity.shorten_switch_interval()
+    cpu_affinity.limit_blas_threads()
+    die_with_parent()
     sock, settings = inherited_socket()
     config = decode_settings(settings)
-    step_back(config.worker.nice)
+    lower_priority(config.worker.nice)
     log = logs.setup(level=config.log.level, json=config.log.format == "json")
     try:
-        asyncio.run(serve(config, Link(sock)))
+        asyncio.run(serve(config, Channel(sock)))
     finally:
         log.close()
     return 0
 
 
-async def serve(config: Config, link: Link) -> None:
+async def serve(config: Config, channel: Channel) -> None:
     """Do jobs while the link lasts; a fault of the loop itself is logged and the loop started again."""
 
     async def jobs() -> None:
-        async with build_worker(config, link) as ports:
+        async with build_worker(config, channel) as ports:
             await work(ports, name=WORKER, lease_s=config.worker.lease_s, waiting_max=config.worker.model_calls_max)
 
     # When the server has gone or stops, what was running is leased again by the next worker: nothing here is the truth.
     async with background("work", jobs):
-        await link.run()
+        await channel.run()

@@ -14,8 +14,8 @@ import orjson
 
 from recalld.domain.errors import Invalid, Upstream
 
-from .lines import BROKEN, Lines, TooLarge
-from .offload import Pool
+from .http1 import CONNECTION_FAILURES, ConnectionPool, TooLarge
+from .thread_pool import Pool
 
 BODY_BYTES_MAX = 8 << 20
 """A batch of vectors as decimal numbers takes half of it."""
@@ -74,7 +74,7 @@ class JsonApi:
             **headers,
         }
         try:
-            self._lines = Lines(base_url, lines_max=connections_max)
+            self._connections = ConnectionPool(base_url, connections_max=connections_max)
         except ValueError as bad:
             raise Invalid(f"{name}: {bad}", remedy="set its base_url", details={"field": "base_url"}) from bad
         self._decoding = Pool(f"json-{name}", running_max=1, waiting_max=32)
@@ -84,26 +84,26 @@ class JsonApi:
         for a 429 that says so, ``details.retry_after_s``; ``Busy`` when too many bodies wait to be decoded."""
         try:
             async with asyncio.timeout(deadline_s):
-                data = await self._answered(path, _encoded(body))
+                data = await self._send(path, _encoded(body))
                 return await self._decoded(data)
         except TimeoutError as late:
             raise self._failure(Kind.TIMEOUT, f"gave no answer in {deadline_s:g} s") from late
-        except BROKEN as broken:
+        except CONNECTION_FAILURES as broken:
             raise self._failure(Kind.NETWORK, f"could not be asked: {type(broken).__name__} {broken}") from broken
 
     async def close(self) -> None:
         """Drop the connections."""
         self._decoding.close()
-        await self._lines.close()
+        await self._connections.close()
 
-    async def _answered(self, path: str, body: bytes) -> bytes:
+    async def _send(self, path: str, body: bytes) -> bytes:
         try:
-            reply = await self._lines.post(path, self._headers, body, bytes_max=BODY_BYTES_MAX)
+            response = await self._connections.post(path, self._headers, body, bytes_max=BODY_BYTES_MAX)
         except TooLarge as large:
             raise self._failure(Kind.FORMAT, f"wants to send {large}") from large
-        if reply.status >= 300:
-            raise self._refused(reply.status, reply.headers.get("retry-after", ""), reply.body)
-        return reply.body
+        if response.status >= 300:
+            raise self._rejected(response.status, response.headers.get("retry-after", ""), response.body)
+        return response.body
 
     async def _decoded(self, data: bytes) -> Any:
         try:
@@ -111,7 +111,7 @@ class JsonApi:
         except orjson.JSONDecodeError as bad:
             raise self._failure(Kind.FORMAT, "answered something that is no JSON") from bad
 
-    def _refused(self, status: int, retry_after: str, data: bytes) -> Upstream:
+    def _rejected(self, status: int, retry_after: str, data: bytes) -> Upstream:
         kind = _KINDS.get(status, Kind.SERVER if status >= 500 else Kind.REQUEST)
         wait_s = _seconds(retry_after, time.time())
         more: dict[str, float | str] = {} if wait_s is None else {"retry_after_s": min(wait_s, RETRY_AFTER_MAX_S)}
@@ -146,12 +146,12 @@ def _code(refusal: bytes) -> str:
     if len(refusal) > REFUSAL_BYTES_MAX:
         return ""
     try:
-        told = orjson.loads(refusal)
+        payload = orjson.loads(refusal)
     except orjson.JSONDecodeError:
         return ""
-    error = told.get("error", told) if isinstance(told, dict) else None
-    given = [error.get(name) for name in ("code", "type", "status")] if isinstance(error, dict) else []
-    return next((word for word in given if isinstance(word, str) and word in CODES), "")
+    error = payload.get("error", payload) if isinstance(payload, dict) else None
+    words = [error.get(name) for name in ("code", "type", "status")] if isinstance(error, dict) else []
+    return next((word for word in words if isinstance(word, str) and word in CODES), "")
 
 
 def misshapen(name: str, what: str) -> Upstream:

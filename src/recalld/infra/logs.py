@@ -24,7 +24,7 @@ import structlog
 
 from recalld.rules.redact import hidden
 
-from .offload import Strand
+from .thread_pool import DaemonThread
 
 WAITING_MAX = 10_000
 VALUE_CHARS_MAX = 10_000
@@ -103,7 +103,7 @@ class Logs:
         self._written = 0
         self._stream = stream
         self._render = _as_json if json else structlog.dev.ConsoleRenderer(colors=stream.isatty())
-        self._strand = Strand("logs", self._work)
+        self._thread = DaemonThread("logs", self._work)
 
     @property
     def dropped(self) -> int:
@@ -125,7 +125,7 @@ class Logs:
         """Write what waits, then stop. Harmless when called twice."""
         with suppress(queue.Full):
             self._queue.put_nowait(None)
-        self._strand.stop(wait_s)
+        self._thread.stop(wait_s)
         if self in _in_use:
             _in_use.remove(self)
 

@@ -15,7 +15,7 @@ import uvloop
 
 Ts = TypeVarTuple("Ts")
 
-_CALLED_OFF_MAX = 1_000
+_CANCELLED_MAX = 1_000
 """From here on, what was called off is thrown out once it is more than what is still due."""
 
 
@@ -28,9 +28,9 @@ class Loop(uvloop.Loop):
         super().__init__()
         self._due: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._numbers = itertools.count()
-        self._called_off = 0
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = math.inf
+        self._cancelled = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
 
     def time(self) -> float:
         """Seconds of the monotonic clock, now: uvloop's are those of the turn's beginning."""
@@ -48,36 +48,36 @@ class Loop(uvloop.Loop):
         """See ``asyncio.loop.call_at``."""
         handle = asyncio.TimerHandle(when, callback, args, self, context)
         heapq.heappush(self._due, (when, next(self._numbers), handle))
-        if when < self._alarm_at:
-            self._set_alarm(when)
+        if when < self._timer_at:
+            self._set_timer(when)
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Told before a handle is called off. One that has rung already may be counted, which only tidies
         earlier."""
-        self._called_off += 1
-        if self._called_off > max(_CALLED_OFF_MAX, len(self._due) // 2):
+        self._cancelled += 1
+        if self._cancelled > max(_CANCELLED_MAX, len(self._due) // 2):
             self._due = [each for each in self._due if not each[2].cancelled()]
             heapq.heapify(self._due)
-            self._called_off = 0
+            self._cancelled = 0
 
-    def _set_alarm(self, when: float) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm_at = when
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = when
         # The system's timer counts whole milliseconds: rather one late than early.
         wait_s = math.ceil(max(0.0, when - self.time()) * 1000) / 1000
-        self._alarm = super().call_later(wait_s, self._ring)
+        self._timer = super().call_later(wait_s, self._on_timer)
 
-    def _ring(self) -> None:
-        self._alarm, self._alarm_at = None, math.inf
+    def _on_timer(self) -> None:
+        self._timer, self._timer_at = None, math.inf
         now = self.time()
         while self._due and (self._due[0][0] <= now or self._due[0][2].cancelled()):
             _, _, handle = heapq.heappop(self._due)
             if not handle.cancelled():
                 self.call_soon(_run, handle)
         if self._due:
-            self._set_alarm(self._due[0][0])
+            self._set_timer(self._due[0][0])
 
 
 def _run(handle: asyncio.TimerHandle) -> None:

@@ -17,18 +17,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .logs import get_logger
-from .offload import Strand
+from .thread_pool import DaemonThread
 
 BEAT_S = 0.1
 LATE_S = 0.25
-PHOTO_EVERY_S = 10.0
+SAMPLE_INTERVAL_S = 10.0
 WINDOW = 1_024
 FRAMES = 12
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Lateness:
+class LoopLag:
     """How late the loop came to its beats.
 
     ``p50_s``..``max_s`` over the last ``samples`` beats (about 100 s). Since the start: ``stalls`` beats more than 250
@@ -48,20 +48,20 @@ class Lateness:
 
 
 class Watchdog:
-    """Watches the loop it is started on; ``photograph`` gets the loop thread's stack and its lateness so far."""
+    """Watches the loop it is started on; ``on_stall`` gets the loop thread's stack and its lateness so far."""
 
     def __init__(
         self,
         *,
         beat_s: float = BEAT_S,
         late_s: float = LATE_S,
-        photo_every_s: float = PHOTO_EVERY_S,
-        photograph: Callable[[str, float], None] | None = None,
+        sample_interval_s: float = SAMPLE_INTERVAL_S,
+        on_stall: Callable[[str, float], None] | None = None,
     ) -> None:
         self._beat_s = beat_s
         self._late_s = late_s
-        self._photo_every_s = photo_every_s
-        self._photograph = photograph or _log_photo
+        self._sample_interval_s = sample_interval_s
+        self._on_stall = on_stall or _log_stall
         self._window = array("d")
         self._buckets = [0] * (len(BOUNDS_S) + 1)
         self._beats = 0
@@ -70,33 +70,33 @@ class Watchdog:
         self._due = 0.0
         self._thread_id = 0
         self._handle: asyncio.TimerHandle | None = None
-        self._strand: Strand | None = None
+        self._thread: DaemonThread | None = None
 
     def start(self) -> None:
         """Begin to beat on the running loop."""
         if self._handle is None:
             self._thread_id = threading.get_ident()
             self._plan()
-            self._strand = Strand("witness", self._witness)
+            self._thread = DaemonThread("stack-sampler", self._sample_stacks)
 
     def stop(self) -> None:
-        """Stop beating; ``lateness`` still answers. Harmless when called twice."""
+        """Stop beating; ``lag`` still answers. Harmless when called twice."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
-        if self._strand is not None:
-            self._strand.stop()
-            self._strand = None
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread = None
 
-    def lateness(self) -> Lateness:
+    def lag(self) -> LoopLag:
         """What was measured so far (all zero before the first beat)."""
-        seen = sorted(self._window)
-        return Lateness(
-            samples=len(seen),
-            p50_s=_quantile(seen, 0.5),
-            p99_s=_quantile(seen, 0.99),
-            p999_s=_quantile(seen, 0.999),
-            max_s=seen[-1] if seen else 0.0,
+        lags = sorted(self._window)
+        return LoopLag(
+            samples=len(lags),
+            p50_s=_quantile(lags, 0.5),
+            p99_s=_quantile(lags, 0.99),
+            p999_s=_quantile(lags, 0.999),
+            max_s=lags[-1] if lags else 0.0,
             stalls=self._stalls,
             beats=self._beats,
             buckets=tuple(self._buckets),
@@ -120,21 +120,21 @@ class Watchdog:
         self._buckets[bisect_left(BOUNDS_S, late)] += 1
         self._plan()
 
-    def _witness(self, stopping: threading.Event) -> None:
-        seen_due = 0.0
-        next_photo = 0.0
+    def _sample_stacks(self, stopping: threading.Event) -> None:
+        sampled_due = 0.0
+        next_sample = 0.0
         while not stopping.wait(self._beat_s):
             now, due = time.monotonic(), self._due
-            if now - due > self._late_s and due != seen_due and now >= next_photo:
-                seen_due, next_photo = due, now + self._photo_every_s
+            if now - due > self._late_s and due != sampled_due and now >= next_sample:
+                sampled_due, next_sample = due, now + self._sample_interval_s
                 frame = sys._current_frames().get(self._thread_id)
                 if frame is not None:
-                    self._photograph("".join(traceback.format_stack(frame, limit=None)[-FRAMES:]), now - due)
+                    self._on_stall("".join(traceback.format_stack(frame, limit=None)[-FRAMES:]), now - due)
 
 
 def _quantile(ascending: list[float], share: float) -> float:
     return ascending[min(len(ascending) - 1, int(share * len(ascending)))] if ascending else 0.0
 
 
-def _log_photo(stack: str, late_s: float) -> None:
-    get_logger("recalld.watchdog").warning("loop stalled", late_ms=round(late_s * 1000), stack=stack)
+def _log_stall(stack: str, late_s: float) -> None:
+    get_logger("recalld.watchdog").warning("event loop blocked", late_ms=round(late_s * 1000), stack=stack)

@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from recalld.app.engine import Engine, Workspace
 from recalld.domain.caller import Caller
-from recalld.infra.offload import LoopThread
+from recalld.infra.thread_pool import LoopThread
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -13,7 +13,7 @@ from recalld.adapters.ipc.commit_codec import OPS, SLICE_TERMS, PackedCommit, pa
 from recalld.domain.commit import Commit, Op, SetChunks
 from recalld.domain.document import Chunk
 from recalld.domain.job import NewJob
-from recalld.infra.codec import decode, encode
+from recalld.infra.msgpack import decode, encode
 
 # What JSON can hold: payloads and provenance are plain data by contract.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -14,7 +14,7 @@ import pytest
 
 from recalld.adapters.sqlite.database.connection import lock_data_dir
 from recalld.app.engine import Engine
-from recalld.infra.offload import LoopThread
+from recalld.infra.thread_pool import LoopThread
 from recalld.surfaces.cli.main import main
 from tests.fakes.provider import WIDTH, Provider, provider
 

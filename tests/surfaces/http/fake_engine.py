@@ -30,7 +30,7 @@ from recalld.domain.results import (
 )
 from recalld.domain.session import Archive, Session
 from recalld.domain.uri import Uri
-from recalld.infra.watchdog import BOUNDS_S, Lateness
+from recalld.infra.watchdog import BOUNDS_S, LoopLag
 from recalld.ports.ledger import Usage
 from recalld.rules.address import resolve
 
@@ -344,7 +344,7 @@ class FakeEngine(FakeWorkspace):
     def health_snapshot(self) -> HealthSnapshot:
         return HealthSnapshot(
             self.state_of_health,
-            Lateness(1, 0.0, 0.0, 0.0, 0.0, 2, 3, (3, *[0] * len(BOUNDS_S)), 0.25),
+            LoopLag(1, 0.0, 0.0, 0.0, 0.0, 2, 3, (3, *[0] * len(BOUNDS_S)), 0.25),
             (QueueCount("embed", 4, 1, self.dead_jobs, 5, 12.5),),
             Usage(10, 20, 30, 40, 50, 60, 70, 80, 90, 2, "store"),
             0.002,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recalld.domain.errors import Invalid
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.surfaces.http import body as bodies
 from recalld.surfaces.http.app import Application
 from recalld.surfaces.http.body import JSON_BYTES_MAX, VALUES_MAX, decode_json, values_in

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from recalld.domain.errors import Invalid, Upstream
 from recalld.domain.policy import UPLOAD_BYTES_MAX, ZIP_BYTES_MAX, ZIP_ENTRIES_MAX, ZIP_RATIO_MAX
-from recalld.infra.private import make_folder, private_opener
+from recalld.infra.file_permissions import make_folder, private_opener
 
 SLICE_BYTES = 1_048_576
 _DIRECTORY_BYTES_MAX = ZIP_ENTRIES_MAX * 400

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from recalld.domain.errors import Corrupt, Upstream
-from recalld.infra.offload import Pool
-from recalld.infra.private import make_folder, private_opener, tighten
+from recalld.infra.file_permissions import make_folder, private_opener, tighten
+from recalld.infra.thread_pool import Pool
 
 BLOCK_BYTES = 1 << 20
 LOCK_NAME = ".lock"

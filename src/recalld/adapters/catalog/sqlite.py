@@ -16,7 +16,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
-from recalld.infra.together import Together
+from recalld.infra.coalesce import Coalescer
 from recalld.ports.index import FULL_SCORING_ROWS_MAX, ChunkTable, HitRecord, Ids, SearchScope
 from recalld.rules.address import document_at
 
@@ -96,7 +96,7 @@ class SqliteCatalog:
         self._scope_rows = 0
         self._rows = 0
         # One refresh at a time: partitions have one writer.
-        self._coalescer = Together(self._resolve_all)
+        self._coalescer = Coalescer(self._resolve_all)
 
     async def resolve_scope(self, caller: Caller, query: Query, *, linger_s: float = 0.0) -> SearchScope:
         """See ``ports.index.Catalog``. A missing target gives an empty scope."""
@@ -104,7 +104,7 @@ class SqliteCatalog:
             raise Invalid(f"level {query.levels} is unknown", remedy="use 0, 1 or 2", details={"field": "level"})
         # The scope does not depend on the text, so queries with the same filters share it.
         wanted = _ScopeRequest(caller, replace(query, text=""), areas_of(caller, query))
-        return await self._coalescer.ask(wanted, linger_s=linger_s)
+        return await self._coalescer.submit(wanted, linger_s=linger_s)
 
     async def table(self, scope: SearchScope, ids: Ids | None = None, *, around: int = 0) -> ChunkTable:
         """See ``ports.index.Catalog``."""

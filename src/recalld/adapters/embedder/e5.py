@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recalld.domain.errors import Invalid
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.ports.plugin import Plugin
 
 WIDTH = 384

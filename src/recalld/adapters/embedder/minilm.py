@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recalld.domain.errors import Invalid, Upstream
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.ports.plugin import Plugin
 
 WEIGHTS_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"

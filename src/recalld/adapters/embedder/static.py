@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recalld.domain.errors import Invalid, Upstream
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.ports.plugin import Plugin
 
 WEIGHTS = "weights/l2_supercat_256.safetensors"

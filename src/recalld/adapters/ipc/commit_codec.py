@@ -10,9 +10,9 @@ from msgspec import Raw
 from recalld.domain.commit import Commit, Op, PutFile, SetChunks, SetTiers
 from recalld.domain.document import Chunk
 from recalld.domain.job import NewJob
-from recalld.infra.codec import Sum, decode_slices, encode
+from recalld.infra.msgpack import TaggedUnion, decode_slices, encode
 
-OPS = Sum(*get_args(Op))
+OPS = TaggedUnion(*get_args(Op))
 SLICE_TERMS = 10_000
 """Terms decoded in one go: about 2 ms."""
 

@@ -1,6 +1,6 @@
 """The ledger as the worker process sees it: it reads the store itself, and asks the owner to write.
 
-One process writes an embedded store. ``RemoteLedger`` is the worker's end of the link, ``serves`` and ``push_wakes``
+One process writes an embedded store. ``RemoteLedger`` is the worker's end of the link, ``handlers`` and ``push_wakes``
 are the owner's. What the owner applies for the worker goes through the bulk lane, so captures go first.
 """
 
@@ -19,7 +19,7 @@ from recalld.domain.node import Entry, Node
 from recalld.domain.results import Consistency, VectorCount
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
-from recalld.infra.link import Link, Verb
+from recalld.infra.ipc import Channel, Method
 from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Ledger, Reader, Spent, StaleDir, Tenant, Usage
 
 from .commit_codec import PackedCommit, pack, unpack
@@ -27,47 +27,47 @@ from .commit_codec import PackedCommit, pack, unpack
 T = TypeVar("T")
 WAKE = "wake"
 WAKE_S = 1.0
-COMMIT: Verb[Receipt] = Verb("commit", (Caller, PackedCommit), Receipt)
-CANCEL: Verb[Task] = Verb("cancel", (Caller, str), Task)
-LEASE: Verb[list[Job]] = Verb("lease", (str, int, float, tuple[str, ...]), list[Job])
-BEAT: Verb[list[int]] = Verb("beat", (str, tuple[int, ...], float), list[int])
-RETRY: Verb[None] = Verb("retry", (Job, str, float, bool, bool), type(None))
-RELEASE: Verb[int] = Verb("release", (str, bool), int)
-PURGE: Verb[int] = Verb("purge", (int,), int)
-WANT: Verb[None] = Verb("want", (str, int), type(None))
-REOWN: Verb[int] = Verb("reown", (str, int, int), int)
-PRUNE: Verb[int] = Verb("prune", (float,), int)
-PROBE: Verb[float] = Verb("probe", (), float)
-CHECK: Verb[list[str]] = Verb("check", (bool,), list[str])
-CHECKPOINT: Verb[None] = Verb("checkpoint", (), type(None))
+COMMIT: Method[Receipt] = Method("commit", (Caller, PackedCommit), Receipt)
+CANCEL: Method[Task] = Method("cancel", (Caller, str), Task)
+LEASE: Method[list[Job]] = Method("lease", (str, int, float, tuple[str, ...]), list[Job])
+BEAT: Method[list[int]] = Method("beat", (str, tuple[int, ...], float), list[int])
+RETRY: Method[None] = Method("retry", (Job, str, float, bool, bool), type(None))
+RELEASE: Method[int] = Method("release", (str, bool), int)
+PURGE: Method[int] = Method("purge", (int,), int)
+WANT: Method[None] = Method("want", (str, int), type(None))
+REOWN: Method[int] = Method("reown", (str, int, int), int)
+PRUNE: Method[int] = Method("prune", (float,), int)
+PROBE: Method[float] = Method("probe", (), float)
+CHECK: Method[list[str]] = Method("check", (bool,), list[str])
+CHECKPOINT: Method[None] = Method("checkpoint", (), type(None))
 
 
 class RemoteLedger:
     """The worker's ledger. ``reader``: the same store opened for reading."""
 
-    def __init__(self, link: Link, reader: Ledger) -> None:
-        self._link = link
+    def __init__(self, channel: Channel, reader: Ledger) -> None:
+        self._channel = channel
         self._reader = reader
         self._woken = asyncio.Event()
-        link.listen(WAKE, self._woken.set)
+        channel.subscribe(WAKE, self._woken.set)
 
     def tenant(self, caller: Caller, *, bulk: bool = True) -> Tenant:
         """Bind a caller. Every commit of a worker is bulk."""
-        return _RemoteTenant(caller, self._link, self._reader.tenant(caller))
+        return _RemoteTenant(caller, self._channel, self._reader.tenant(caller))
 
     async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:
-        return await self._link.call(LEASE, worker, jobs_max, lease_s, tuple(lanes))
+        return await self._channel.call(LEASE, worker, jobs_max, lease_s, tuple(lanes))
 
     async def beat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
-        return await self._link.call(BEAT, worker, tuple(job_ids), lease_s)
+        return await self._channel.call(BEAT, worker, tuple(job_ids), lease_s)
 
     async def retry(
         self, job: Job, *, error: str, delay_s: float, permanent: bool = False, counts: bool = True
     ) -> None:
-        await self._link.call(RETRY, job, error, delay_s, permanent, counts)
+        await self._channel.call(RETRY, job, error, delay_s, permanent, counts)
 
     async def release(self, *, worker: str, counts: bool = True) -> int:
-        return await self._link.call(RELEASE, worker, counts)
+        return await self._channel.call(RELEASE, worker, counts)
 
     async def wake(self) -> AsyncIterator[None]:
         while True:
@@ -80,28 +80,28 @@ class RemoteLedger:
             self._woken.clear()
 
     async def purge(self, *, nodes_max: int) -> int:
-        return await self._link.call(PURGE, nodes_max)
+        return await self._channel.call(PURGE, nodes_max)
 
     async def want(self, fingerprint: str, width: int) -> None:
-        await self._link.call(WANT, fingerprint, width)
+        await self._channel.call(WANT, fingerprint, width)
 
     async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
-        return await self._link.call(REOWN, account, node_id, chunks_max)
+        return await self._channel.call(REOWN, account, node_id, chunks_max)
 
     async def prune(self, *, keep_s: float) -> int:
-        return await self._link.call(PRUNE, keep_s)
+        return await self._channel.call(PRUNE, keep_s)
 
     async def partitions(self) -> list[Caller]:
         return await self._reader.partitions()
 
     async def probe(self) -> float:
-        return await self._link.call(PROBE)
+        return await self._channel.call(PROBE)
 
     async def check(self, *, repair: bool = False) -> list[str]:
-        return await self._link.call(CHECK, repair)
+        return await self._channel.call(CHECK, repair)
 
     async def checkpoint(self) -> None:
-        await self._link.call(CHECKPOINT)
+        await self._channel.call(CHECKPOINT)
 
     async def queues(self) -> list[QueueCount]:
         return await self._reader.queues()
@@ -138,23 +138,23 @@ class RemoteLedger:
 
     async def close(self) -> None:
         """Close our reading end and hang up; the store itself is the owner's."""
-        self._link.close()
+        self._channel.close()
         await self._reader.close()
 
 
 class _RemoteTenant:
     """Reads here, commits there."""
 
-    def __init__(self, caller: Caller, link: Link, reader: Tenant) -> None:
+    def __init__(self, caller: Caller, channel: Channel, reader: Tenant) -> None:
         self.caller = caller
-        self._link = link
+        self._channel = channel
         self._reader = reader
 
     async def commit(self, commit: Commit) -> Receipt:
-        return await self._link.call(COMMIT, self.caller, pack(commit))
+        return await self._channel.call(COMMIT, self.caller, pack(commit))
 
     async def cancel(self, task_id: str) -> Task:
-        return await self._link.call(CANCEL, self.caller, task_id)
+        return await self._channel.call(CANCEL, self.caller, task_id)
 
     async def stat(self, uri: Uri) -> Node:
         return await self._reader.stat(uri)
@@ -241,8 +241,8 @@ class _RemoteTenant:
         return await self._reader.list(uri, limit=limit, hidden=hidden)
 
 
-def serves(ledger: Ledger) -> Mapping[Verb[Any], Callable[..., Awaitable[Any]]]:
-    """What the owner does for the worker: give this to its end of the ``Link``."""
+def handlers(ledger: Ledger) -> Mapping[Method[Any], Callable[..., Awaitable[Any]]]:
+    """What the owner does for the worker: give this to its end of the ``Channel``."""
 
     async def commit(caller: Caller, packed: PackedCommit) -> Receipt:
         return await ledger.tenant(caller, bulk=True).commit(await unpack(packed))
@@ -291,7 +291,7 @@ def serves(ledger: Ledger) -> Mapping[Verb[Any], Callable[..., Awaitable[Any]]]:
     }
 
 
-async def push_wakes(ledger: Ledger, link: Link) -> None:
-    """Tell the worker of every wake until cancelled: run it beside ``link.run``."""
+async def push_wakes(ledger: Ledger, channel: Channel) -> None:
+    """Tell the worker of every wake until cancelled: run it beside ``channel.run``."""
     async for _ in ledger.wake():
-        await link.notify(WAKE)
+        await channel.notify(WAKE)

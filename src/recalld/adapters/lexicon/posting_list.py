@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recalld.infra.offload import Mutex
+from recalld.infra.thread_pool import Lock
 from recalld.ports.index import Ids
 
 from .posting_delta import NO_COUNTS, NO_IDS, PostingDelta
@@ -69,7 +69,7 @@ class PostingCache:
     def __init__(self, postings_max: int) -> None:
         self._postings_max = postings_max
         self._lists: OrderedDict[tuple[int, str], tuple[object, PostingList]] = OrderedDict()
-        self._lock = Mutex()
+        self._lock = Lock()
         self._postings = 0
 
     def get(self, partition_id: int, term: str, delta: PostingDelta) -> PostingList | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from recalld.domain.document import Document, Tiers
 from recalld.domain.session import Message
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.ports.compute import Compute
 from recalld.ports.model import Candidate, Child
 from recalld.ports.plugin import Plugin

@@ -12,7 +12,7 @@ from recalld.domain.document import Document, Tiers
 from recalld.domain.errors import Invalid, Upstream
 from recalld.domain.session import Message
 from recalld.infra.http import JsonApi, Kind, misshapen
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.ports.model import Bill, Candidate, Child
 from recalld.prompts import asking
 from recalld.prompts.asking import MEMORY_TYPES, Prompt, Words

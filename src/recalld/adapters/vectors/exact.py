@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from recalld.adapters.sqlite.database.sql import WANTED_TO, fetch_one
-from recalld.infra.together import Together
+from recalld.infra.coalesce import Coalescer
 from recalld.ports.compute import Compute
 from recalld.ports.index import FULL_SCORING_ROWS_MAX, Cosines, DenseMatches, Ids, Scores, SearchScope
 
@@ -128,11 +128,11 @@ class ExactVectors:
         self._bytes = 0
         self._models: dict[str, tuple[int, int]] = {}
         # One refresh at a time: caches have one writer and many readers.
-        self._coalescer = Together(self._refresh)
+        self._coalescer = Coalescer(self._refresh)
 
     async def refresh(self, partition_ids: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> ExactIndex:
         """See ``ports.index.Vectors``."""
-        return await self._coalescer.ask((tuple(partition_ids), fingerprint), linger_s=linger_s)
+        return await self._coalescer.submit((tuple(partition_ids), fingerprint), linger_s=linger_s)
 
     async def serving_model(self, partition_ids: Sequence[int] = ()) -> str:
         """See ``ports.index.Vectors``."""

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from recalld import __version__
 from recalld.app.config import ServerConfig
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.rules.origin import ANY
 from recalld.surfaces.http import (
     admin,

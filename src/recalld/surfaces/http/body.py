@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from recalld.domain.errors import Invalid
 from recalld.domain.policy import JSON_DEPTH_MAX
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.rules.encoding import decode, utf8
 from recalld.rules.origin import is_json
 from recalld.surfaces.http.errors import ContentTooLarge, UnsupportedMediaType

@@ -18,7 +18,7 @@ from recalld.app.config import ServerConfig
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Closed, Denied, RecalldError
 from recalld.domain.uri import Uri
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.rules.address import resolve
 from recalld.rules.roles import check_root_key
 from recalld.surfaces.http.admission import Admission

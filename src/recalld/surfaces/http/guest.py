@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request, empty_receive
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recalld.domain.errors import Invalid, RecalldError
-from recalld.infra.background import CancelledBy
+from recalld.infra.tasks import cancel_when
 from recalld.surfaces.http.admission import RequestClass
 from recalld.surfaces.http.body import read_body, read_json
 from recalld.surfaces.http.call import Call, Front
@@ -74,14 +74,14 @@ class HttpContext:
     async def _answered(self, scope: Scope, receive: Receive, message: bytes, answer: ASGIApp) -> JsonBytes:
         call = Request(scope, receive)
         answered = _Answer()
-        with CancelledBy(lambda: _left(call), LOOK_AFTER_S) as gone:
+        with cancel_when(lambda: _left(call), LOOK_AFTER_S) as gone:
             try:
                 await answer(scope, _Heard(message), answered)
                 return answered.response()
             except asyncio.CancelledError:
                 if not gone.fired:
                     raise
-        await gone.forgive()
+        await gone.absorb()
         raise ClientDisconnect
 
     def refusal(self, error: RecalldError) -> tuple[int, dict[str, str]]:

@@ -8,8 +8,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from recalld import __version__
 from recalld.domain.histogram import BOUNDS_S
-from recalld.infra.offload import pools
-from recalld.infra.watchdog import BOUNDS_S as LATENESS_BOUNDS_S
+from recalld.infra.thread_pool import pools
+from recalld.infra.watchdog import BOUNDS_S as LAG_BOUNDS_S
 from recalld.surfaces.http.admission import Admission
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.connections import Connections
@@ -112,11 +112,11 @@ def _health(out: Exposition, found: HealthSnapshot) -> None:
         "One check of /ready.",
         [({"check": c}, s in _WELL) for c, s in sorted(ready.checks.items())],
     )
-    late = found.lateness
+    late = found.loop_lag
     out.histogram(
         "recalld_loop_lateness_seconds",
         "How late the event loop came to its beats, ten a second.",
-        LATENESS_BOUNDS_S,
+        LAG_BOUNDS_S,
         [(NONE, late.buckets, late.total_s)],
     )
     out.counter("recalld_loop_stalls_total", "Beats more than 250 ms late.", [(NONE, late.stalls)])

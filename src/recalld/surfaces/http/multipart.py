@@ -15,8 +15,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from recalld.domain.errors import Invalid, Upstream
-from recalld.infra.offload import Pool
-from recalld.infra.private import make_folder, private_opener
+from recalld.infra.file_permissions import make_folder, private_opener
+from recalld.infra.thread_pool import Pool
 from recalld.surfaces.http.body import check_declared, too_large
 from recalld.surfaces.http.filename import filename_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from recalld.infra.offload import pools
+from recalld.infra.thread_pool import pools
 from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.models.monitor import Observed, SystemObserved
 from recalld.surfaces.http.route import Verb

@@ -9,7 +9,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 
 _HEAD = b'{"status":"ok","result":'
 _TAIL = b',"error":null,"telemetry":null,"profile":null}'

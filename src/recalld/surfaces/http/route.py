@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from recalld.app.config import ServerConfig
 from recalld.domain.errors import RecalldError
-from recalld.infra.background import CancelledBy
+from recalld.infra.tasks import cancel_when
 from recalld.surfaces.http.admission import RequestClass, request_class
 from recalld.surfaces.http.body import check_media_type, decode_at_once, decode_json, read_body
 from recalld.surfaces.http.call import ROUTE, Call, Front, fresh_id
@@ -118,13 +118,13 @@ class Handling:
         arguments, body = await self._arguments.of(call, lifetime, typed=typed)
         if self._verb.reads:  # and hears of a client who left by itself
             return await self._handled(call, lifetime, arguments, body, started)
-        with CancelledBy(lambda: _left(call), LOOK_AFTER_S) as gone:
+        with cancel_when(lambda: _left(call), LOOK_AFTER_S) as gone:
             try:
                 return await self._handled(call, lifetime, arguments, body, started)
             except asyncio.CancelledError:
                 if not gone.fired:
                     raise
-        await gone.forgive()
+        await gone.absorb()
         raise ClientDisconnect
 
     async def _identify(self, call: Call, lifetime: RequestLifetime) -> None:

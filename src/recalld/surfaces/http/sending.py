@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 
 SLICE_BYTES = 262_144
 BYTES = "application/octet-stream"

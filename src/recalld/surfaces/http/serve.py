@@ -20,9 +20,9 @@ import uvicorn
 
 from recalld.app.config import Config, ServerConfig
 from recalld.domain.errors import Conflict, Denied, Invalid, RecalldError
-from recalld.infra import files, heap, processor
+from recalld.infra import cpu_affinity, fd_limit, malloc_tuning
+from recalld.infra.file_permissions import OTHERS
 from recalld.infra.logs import get_logger, setup
-from recalld.infra.private import OTHERS
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.connection import Connection
 from recalld.surfaces.http.connections import BACKLOG, Bounds, Connections, bounds, files_wanted
@@ -55,10 +55,10 @@ def run(
     in one sentence with its remedy.
     """
     os.umask(OTHERS)  # what this process makes is its user's alone
-    heap.settle()
-    files.settle(files_wanted(config.server.connections_max))
-    processor.hand_over_soon()
-    chosen = processor.keep_to_one() if config.server.one_processor else None
+    malloc_tuning.tune_malloc()
+    fd_limit.raise_limit(files_wanted(config.server.connections_max))
+    cpu_affinity.shorten_switch_interval()
+    chosen = cpu_affinity.pin_process() if config.server.one_processor else None
     logs = setup(level=config.log.level, json=config.log.format == "json")
     try:
         if chosen is not None:
@@ -124,13 +124,13 @@ async def _with_engine(app: Application, config: Config, serving: asyncio.Task[N
 def _engine_type() -> type[Engine]:
     """Loaded here, on a pool's thread: it brings the libraries a listening port should not wait for."""
     loaded: type[Engine] = importlib.import_module("recalld.app.engine").Engine
-    processor.one_blas_thread()
+    cpu_affinity.limit_blas_threads()
     return loaded
 
 
 def _bounds(server: ServerConfig) -> Bounds:
     """What this process can keep; says so in the log where that is less than what was asked for."""
-    allowed = files.limit()
+    allowed = fd_limit.limit()
     bound = bounds(server.connections_max, server.connections_per_address_max, allowed)
     if bound.total < server.connections_max:
         _log.warning(

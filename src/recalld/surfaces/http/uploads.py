@@ -19,7 +19,7 @@ import orjson
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Denied, Invalid
-from recalld.infra.private import private_opener
+from recalld.infra.file_permissions import private_opener
 
 TTL_S = 12 * 3_600.0
 _ID = re.compile(r"(?:upload_[0-9a-f]{32}(?:\.[A-Za-z0-9]{1,16}){0,2}|shared_[0-9]{13}-[0-9a-f]{32})")

@@ -14,7 +14,7 @@ from recalld.adapters.sqlite.database.connection import data_dir_error, lock_dat
 from recalld.adapters.sqlite.database.data_dir import own_files, prepare_data_dir, reset_data_dir
 from recalld.adapters.sqlite.database.store import Store
 from recalld.domain.errors import Conflict, Corrupt, Denied, Invalid, RecalldError, Upstream
-from recalld.infra.private import open_to_others
+from recalld.infra.file_permissions import accessible_to_others
 
 pytestmark = pytest.mark.loop_may_block  # no loop here
 
@@ -160,7 +160,7 @@ def test_a_folder_whose_modes_cannot_be_changed_opens_and_warns_once(
     monkeypatch.setattr(Path, "chmod", refuse)
     Store(data / "recalld.db").close()
     assert caplog.text.count("its modes cannot be changed") == 1
-    assert "data" in {p.name for p in open_to_others(own_files(data))}
+    assert "data" in {p.name for p in accessible_to_others(own_files(data))}
 
 
 # ------------------------------------------------------------------ what cannot be opened

@@ -16,7 +16,7 @@ from recalld.adapters.sqlite.database.connection import connect
 from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.sqlite.database.store import Store
 from recalld.domain.errors import Closed, Invalid, Upstream
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 
 ENDLESS = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n) SELECT max(k) FROM n"
 

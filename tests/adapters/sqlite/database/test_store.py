@@ -14,7 +14,7 @@ from recalld.adapters.sqlite.database import store as store_module
 from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.sqlite.database.store import Store
 from recalld.domain.errors import Busy, Closed, Conflict, NotFound, Upstream
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, RecalldError, Upstream
-from recalld.infra.private import make_folder, tighten_open
+from recalld.infra.file_permissions import make_folder, tighten_open
 
 WAL_SIZE_LIMIT_BYTES = 16 << 20
 BUSY_MS = 2_000

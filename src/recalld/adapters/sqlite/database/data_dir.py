@@ -10,8 +10,8 @@ from pathlib import Path
 import apsw
 
 from recalld.domain.errors import Conflict, Corrupt
+from recalld.infra.file_permissions import OTHERS, make_folder, private_opener, tighten
 from recalld.infra.logs import get_logger
-from recalld.infra.private import OTHERS, make_folder, private_opener, tighten
 
 from .connection import LOCK_FILE, data_dir_error
 from .migration import copies

@@ -10,8 +10,8 @@ from pathlib import Path
 import apsw
 
 from recalld.domain.errors import Conflict, Corrupt, Upstream
+from recalld.infra.file_permissions import private_opener
 from recalld.infra.logs import get_logger
-from recalld.infra.private import private_opener
 
 from .connection import to_domain_error
 from .nfc_names import normalize_names

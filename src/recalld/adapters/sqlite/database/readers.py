@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from recalld.domain.errors import Closed, Invalid, RecalldError, deadline_exceeded
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 
 from .connection import connect, to_domain_error
 

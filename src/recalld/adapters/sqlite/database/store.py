@@ -17,7 +17,7 @@ import apsw
 
 from recalld.domain.errors import Busy, Closed, deadline_exceeded
 from recalld.infra.logs import get_logger
-from recalld.infra.offload import Strand
+from recalld.infra.thread_pool import DaemonThread
 
 from .connection import BUSY_MS, STORE_FAILURES, lock_data_dir, to_domain_error, translate_error
 from .opening import open_primary
@@ -138,8 +138,8 @@ class Store(Readers):
         self._call_end = inf
         self._writer.set_wal_hook(self._note_wal)
         self._writer.set_progress_handler(self._is_overdue, STEPS_BETWEEN_CHECKS)
-        self._checkpoint_thread = Strand("checkpointer", self._checkpoint_loop)
-        self._write_thread = Strand("writer", self._write_loop)
+        self._checkpoint_thread = DaemonThread("checkpointer", self._checkpoint_loop)
+        self._write_thread = DaemonThread("writer", self._write_loop)
 
     async def write(self, work: Work[T], *, bulk: bool = False, limit_s: float | None = WRITE_MAX_S) -> T:
         """Run ``work`` in the next commit; returns once that is on disk.

@@ -24,7 +24,7 @@ from recalld.domain.policy import JobPolicy
 from recalld.domain.results import Consistency, VectorCount
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
 from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Reader, Spent, StaleDir, Tenant, Usage

@@ -17,7 +17,7 @@ from recalld.adapters.sqlite.database.store import Store
 from recalld.domain.caller import Role
 from recalld.domain.errors import Conflict, Denied
 from recalld.domain.member import Account, Member
-from recalld.infra.offload import Pool
+from recalld.infra.thread_pool import Pool
 from recalld.ports.clock import Clock
 from recalld.rules.keys import Claim, claim, digest, head
 

@@ -20,7 +20,7 @@ def limit() -> int:
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
-def settle(wanted: int) -> int:
+def raise_limit(wanted: int) -> int:
     """For a server: raise the limit to ``wanted``, as far as the system allows a process to raise its own; returns what holds
     then. A higher limit is left alone."""
     if sys.platform != "win32" and limit() < wanted:

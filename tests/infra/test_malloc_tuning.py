@@ -12,13 +12,13 @@ import pytest
 _PROGRAM = """
 import sys
 from pathlib import Path
-from recalld.infra import heap
+from recalld.infra import malloc_tuning
 
 def own_kb():
     return int(Path("/proc/self/status").read_text(encoding="ascii").split("RssAnon:")[1].split()[0])
 
 if sys.argv[1] == "settled":
-    assert heap.settle()
+    assert malloc_tuning.tune_malloc()
 before = own_kb()
 passing, staying = [], []
 for _ in range(500):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from recalld.domain.errors import Busy
-from recalld.infra.together import Together
+from recalld.infra.coalesce import Coalescer
 
 
 class Desk:
@@ -18,7 +18,7 @@ class Desk:
         self.calls: list[list[str]] = []
         self.fails = fails
         self.open = asyncio.Semaphore(0)
-        self.together: Together[str, str] = Together(self._answer)
+        self.together: Coalescer[str, str] = Coalescer(self._answer)
 
     async def _answer(self, questions: Sequence[str]) -> list[str]:
         self.calls.append(list(questions))
@@ -37,9 +37,9 @@ async def _turn() -> None:
 async def test_who_comes_while_a_call_is_under_way_shares_the_next_one() -> None:
     desk = Desk()
     async with asyncio.TaskGroup() as group:
-        first = group.create_task(desk.together.ask("a"))
+        first = group.create_task(desk.together.submit("a"))
         await _turn()
-        later = [group.create_task(desk.together.ask(q)) for q in "bcd"]
+        later = [group.create_task(desk.together.submit(q)) for q in "bcd"]
         await _turn()
         desk.open.release()
         await _turn()
@@ -50,9 +50,9 @@ async def test_who_comes_while_a_call_is_under_way_shares_the_next_one() -> None
 
 async def test_who_asks_for_the_others_may_leave() -> None:
     desk = Desk()
-    first = asyncio.ensure_future(desk.together.ask("a"))
+    first = asyncio.ensure_future(desk.together.submit("a"))
     await _turn()
-    second, third = (asyncio.ensure_future(desk.together.ask(q)) for q in "bc")
+    second, third = (asyncio.ensure_future(desk.together.submit(q)) for q in "bc")
     desk.open.release()
     await first
     await _turn()
@@ -66,11 +66,11 @@ async def test_who_asks_for_the_others_may_leave() -> None:
 
 async def test_the_next_call_begins_when_the_last_one_has_ended_whoever_left() -> None:
     desk = Desk()
-    first = asyncio.ensure_future(desk.together.ask("a"))
+    first = asyncio.ensure_future(desk.together.submit("a"))
     await _turn()
     first.cancel()
     await _turn()
-    second = asyncio.ensure_future(desk.together.ask("b"))
+    second = asyncio.ensure_future(desk.together.submit("b"))
     await _turn()
     assert desk.calls == [["a"]]
     desk.open.release()
@@ -83,13 +83,13 @@ async def test_the_next_call_begins_when_the_last_one_has_ended_whoever_left() -
 async def test_all_who_were_asked_for_hear_in_the_same_turn_of_the_loop() -> None:
     desk, turn, heard = Desk(), 0, set()
 
-    async def ask(question: str) -> None:
-        await desk.together.ask(question)
+    async def submit(question: str) -> None:
+        await desk.together.submit(question)
         heard.add(turn)
 
     async with asyncio.TaskGroup() as group:
         for n in range(50):
-            group.create_task(ask(str(n)))
+            group.create_task(submit(str(n)))
         await _turn()
         desk.open.release()
         desk.open.release()
@@ -105,7 +105,7 @@ async def test_an_outage_is_heard_of_by_all_after_one_call() -> None:
             raise Busy("full")
 
     desk = Down()
-    told = await asyncio.gather(*(desk.together.ask(q) for q in "abc"), return_exceptions=True)
+    told = await asyncio.gather(*(desk.together.submit(q) for q in "abc"), return_exceptions=True)
     assert [type(each) for each in told] == [Busy] * 3
     assert desk.calls == [["a", "b", "c"]]
 
@@ -116,17 +116,17 @@ async def test_a_question_that_fails_the_call_does_not_fail_the_others() -> None
             raise ValueError("bad")
         return list(questions)
 
-    together: Together[str, str] = Together(answer)
+    together: Coalescer[str, str] = Coalescer(answer)
     asked = ["a", "b", "bad", "c", "d"]
-    told = await asyncio.gather(*(together.ask(q) for q in asked), return_exceptions=True)
+    told = await asyncio.gather(*(together.submit(q) for q in asked), return_exceptions=True)
     assert [q if isinstance(q, str) else type(q) for q in told] == ["a", "b", ValueError, "c", "d"]
 
 
 async def test_who_left_while_waiting_is_not_asked_for() -> None:
     desk = Desk()
-    first = asyncio.ensure_future(desk.together.ask("a"))
+    first = asyncio.ensure_future(desk.together.submit("a"))
     await _turn()
-    second, third = (asyncio.ensure_future(desk.together.ask(q)) for q in "bc")
+    second, third = (asyncio.ensure_future(desk.together.submit(q)) for q in "bc")
     await _turn()
     second.cancel()
     await _turn()
@@ -137,15 +137,15 @@ async def test_who_left_while_waiting_is_not_asked_for() -> None:
 
 
 async def test_the_patient_wait_for_company_and_the_impatient_take_them_along(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recalld.infra.together.RESTS", 1_000_000)
+    monkeypatch.setattr("recalld.infra.coalesce.REST_FACTOR", 1_000_000)
     desk = Desk()
     for _ in range(9):
         desk.open.release()
-    assert await desk.together.ask("a", linger_s=60.0) == "a 1"  # nothing has been asked for yet
-    patient = [asyncio.ensure_future(desk.together.ask(q, linger_s=60.0)) for q in "bc"]
+    assert await desk.together.submit("a", linger_s=60.0) == "a 1"  # nothing has been asked for yet
+    patient = [asyncio.ensure_future(desk.together.submit(q, linger_s=60.0)) for q in "bc"]
     await asyncio.sleep(0.02)
     assert desk.calls == [["a"]]
-    assert await desk.together.ask("d") == "d 2"
+    assert await desk.together.submit("d") == "d 2"
     assert [await each for each in patient] == ["b 2", "c 2"]
     assert desk.calls == [["a"], ["b", "c", "d"]]
 
@@ -158,8 +158,8 @@ async def test_the_patient_wait_no_longer_than_the_rest_or_their_patience_lasts(
         desk.open.release()
     for number in range(1, 4):
         async with asyncio.timeout(5):
-            assert await desk.together.ask("a", linger_s=60.0) == f"a {number}"
-    monkeypatch.setattr("recalld.infra.together.RESTS", 1_000_000)
-    assert await desk.together.ask("a") == "a 4"
+            assert await desk.together.submit("a", linger_s=60.0) == f"a {number}"
+    monkeypatch.setattr("recalld.infra.coalesce.REST_FACTOR", 1_000_000)
+    assert await desk.together.submit("a") == "a 4"
     async with asyncio.timeout(5):
-        assert await desk.together.ask("a", linger_s=0.01) == "a 5"
+        assert await desk.together.submit("a", linger_s=0.01) == "a 5"

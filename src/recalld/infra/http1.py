@@ -25,7 +25,7 @@ _KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 """An answer that takes minutes: whether the other side is still there is asked after so many seconds, where the system can."""
 
 
-class Broken(Exception):
+class ConnectionBroken(Exception):
     """No whole answer came."""
 
 
@@ -33,8 +33,8 @@ class TooLarge(Exception):
     """The answer is, or says it will be, larger than it may."""
 
 
-BROKEN = (
-    Broken,
+CONNECTION_FAILURES = (
+    ConnectionBroken,
     httpcore2.NetworkError,
     httpcore2.ProtocolError,
     httpcore2.ProxyError,
@@ -43,7 +43,7 @@ BROKEN = (
 """What a request raises when no whole answer came."""
 
 
-class Reply(NamedTuple):
+class Response(NamedTuple):
     """An answer, whole. Names of ``headers`` are in small letters."""
 
     status: int
@@ -51,56 +51,56 @@ class Reply(NamedTuple):
     body: bytes
 
 
-class Lines:
-    """At most ``lines_max`` requests at once; one more waits, under its caller's deadline. A kept connection that turns out to
-    be closed before any answer is replaced at once. Follows the proxies of the environment.
+class ConnectionPool:
+    """At most ``connections_max`` requests at once; further ones wait, within their callers' deadlines. An idle connection that
+    turns out to be closed before any response is replaced once. Uses the proxies of the environment.
 
     Raises ``ValueError`` for an address that is none.
     """
 
-    def __init__(self, base_url: str, *, lines_max: int) -> None:
+    def __init__(self, base_url: str, *, connections_max: int) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-            raise ValueError(f"{_without_password(base_url)!r} is no http or https address")
+            raise ValueError(f"{_redact_password(base_url)!r} is no http or https address")
         self._base_url = base_url.rstrip("/") + "/"
         self._path = parts.path.rstrip("/") + "/"
         self._whole = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._host, self._port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         self._named = parts.netloc.rpartition("@")[2]
-        self._trusted = _trusted() if parts.scheme == "https" else None
-        self._places = asyncio.Semaphore(lines_max)
-        self._idle: list[_Line] = []
+        self._ssl_context = _ssl_context() if parts.scheme == "https" else None
+        self._slots = asyncio.Semaphore(connections_max)
+        self._idle: list[Connection] = []
         self._timer: asyncio.TimerHandle | None = None
         proxy = _proxy(parts.scheme, parts.hostname)
         self._proxied = None
         if proxy is not None:
             self._proxied = httpcore2.AsyncConnectionPool(
-                ssl_context=self._trusted, proxy=proxy, max_connections=lines_max
+                ssl_context=self._ssl_context, proxy=proxy, max_connections=connections_max
             )
 
-    async def post(self, path: str, headers: Mapping[str, str], body: bytes, *, bytes_max: int) -> Reply:
+    async def post(self, path: str, headers: Mapping[str, str], body: bytes, *, bytes_max: int) -> Response:
         """Send it to ``path`` below the address, "" = the address as it was given; returns what comes back.
 
-        Raises one of ``BROKEN``, and ``TooLarge`` beyond ``bytes_max``.
+        Raises one of ``CONNECTION_FAILURES``, and ``TooLarge`` beyond ``bytes_max``.
         """
         sent = {"Host": self._named, "Content-Length": str(len(body)), **headers}
-        async with self._places:
+        async with self._slots:
             if self._proxied is not None:
                 url = self._base_url + path.lstrip("/") if path else self._base_url.rstrip("/")
-                return await _through(self._proxied, url, sent, body, bytes_max)
+                return await _post_via_proxy(self._proxied, url, sent, body, bytes_max)
             request = _head(self._target(path), sent) + body
-            kept = self._kept()
-            if kept is not None:
+            idle = self._take_idle()
+            if idle is not None:
                 try:
-                    return await self._ask(kept, request, bytes_max)
-                except Broken:
-                    if kept.heard:
+                    return await self._send(idle, request, bytes_max)
+                except ConnectionBroken:
+                    if idle.responded:
                         raise
                     # Closed on the way, before a byte of an answer: it was never read. Once more, on a connection of now.
-            return await self._ask(await self._opened(), request, bytes_max)
+            return await self._send(await self._connect(), request, bytes_max)
 
     @property
-    def kept(self) -> int:
+    def idle(self) -> int:
         """Connections that wait for the next request."""
         return len(self._idle)
 
@@ -115,66 +115,66 @@ class Lines:
     def _target(self, path: str) -> str:
         return self._path + path.lstrip("/") if path else self._whole
 
-    async def _ask(self, line: _Line, request: bytes, bytes_max: int) -> Reply:
+    async def _send(self, connection: Connection, request: bytes, bytes_max: int) -> Response:
         try:
-            return await line.ask(request, bytes_max)
+            return await connection.send(request, bytes_max)
         finally:
-            if line.open:
-                line.idle_since = asyncio.get_running_loop().time()
-                self._idle.append(line)
+            if connection.open:
+                connection.idle_since = asyncio.get_running_loop().time()
+                self._idle.append(connection)
                 self._expire_later()
-            elif not line.heard:
+            elif not connection.responded:
                 # Silence on one: whatever keeps connections on the way may have forgotten all that were quiet as long.
                 self._drop(len(self._idle))
 
-    def _kept(self) -> _Line | None:
+    def _take_idle(self) -> Connection | None:
         """The connection used last, if it is open and was used a moment ago."""
         self._expire()
         while self._idle:
-            line = self._idle.pop()
-            if line.open:
-                return line
+            connection = self._idle.pop()
+            if connection.open:
+                return connection
         return None
 
-    async def _opened(self) -> _Line:
+    async def _connect(self) -> Connection:
         try:
-            _, opened = await asyncio.get_running_loop().create_connection(
-                _Line, self._host, self._port, ssl=self._trusted
+            _, connection = await asyncio.get_running_loop().create_connection(
+                Connection, self._host, self._port, ssl=self._ssl_context
             )
         except OSError as failed:  # a certificate nobody vouches for, too
-            raise Broken(str(failed)) from failed
-        return opened
+            raise ConnectionBroken(str(failed)) from failed
+        return connection
 
     def _expire(self) -> None:
         """Hang up what was quiet for ``IDLE_MAX_S``: the oldest stand first."""
         until = asyncio.get_running_loop().time() - IDLE_MAX_S
-        self._drop(sum(1 for line in self._idle if line.idle_since <= until or not line.open))
+        self._drop(sum(1 for connection in self._idle if connection.idle_since <= until or not connection.open))
 
     def _drop(self, count: int) -> None:
-        for line in self._idle[:count]:
-            line.close()
+        for connection in self._idle[:count]:
+            connection.close()
         del self._idle[:count]
 
     def _expire_later(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(IDLE_MAX_S + 0.01, self._ring)
+            self._timer = asyncio.get_running_loop().call_later(IDLE_MAX_S + 0.01, self._on_timer)
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         self._expire()
         if self._idle:
             self._expire_later()
 
 
-class _Line(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection, and one request after the other on it. What is not as it should be ends it."""
 
     def __init__(self) -> None:
         self.idle_since = 0.0
-        self.heard = False
+        self.responded = False
         """Whether anything came in answer to the last request."""
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[Reply] | None = None
+        self._answer: asyncio.Future[Response] | None = None
         self._begin(0)
 
     @property
@@ -182,20 +182,20 @@ class _Line(asyncio.Protocol):
         """Whether it can be asked (again)."""
         return self._transport is not None and not self._transport.is_closing() and self._answer is None
 
-    async def ask(self, request: bytes, bytes_max: int) -> Reply:
+    async def send(self, request: bytes, bytes_max: int) -> Response:
         """Send a whole request and return the whole answer. Given up, or failed, it leaves the connection closed."""
         transport = self._transport
         if transport is None or transport.is_closing():
-            raise Broken("the connection was closed")
+            raise ConnectionBroken("the connection was closed")
         self._begin(bytes_max)
-        self.heard = False
-        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self.responded = False
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._answer = answer
         try:
             transport.write(request)
             return await answer
         except RuntimeError as closed:  # uvloop, of a transport that closed a moment ago
-            raise Broken(str(closed)) from closed
+            raise ConnectionBroken(str(closed)) from closed
         finally:
             if not answer.done() or answer.cancelled() or answer.exception() is not None:
                 transport.abort()
@@ -214,10 +214,10 @@ class _Line(asyncio.Protocol):
         self._headed = False
         self._body = bytearray()
 
-    def _end(self, outcome: Reply | Exception) -> None:
+    def _end(self, outcome: Response | Exception) -> None:
         if self._answer is None or self._answer.done():
             return
-        if isinstance(outcome, Reply):
+        if isinstance(outcome, Response):
             self._answer.set_result(outcome)
         else:
             self._answer.set_exception(outcome)
@@ -235,17 +235,17 @@ class _Line(asyncio.Protocol):
         if self._answer is None or self._answer.done():  # nobody asked for that
             self.close()
             return
-        self.heard = True
+        self.responded = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as bad:
-            self._end(Broken(f"that is no HTTP: {bad}"))
+            self._end(ConnectionBroken(f"that is no HTTP: {bad}"))
 
     def connection_lost(self, failed: Exception | None) -> None:
         # Without a length, an answer ends with its connection.
         if self._headed and failed is None and not {"content-length", "transfer-encoding"} & self._headers.keys():
             self.on_message_complete()
-        self._end(Broken(str(failed or "the other side hung up")))
+        self._end(ConnectionBroken(str(failed or "the other side hung up")))
 
     # ------------------------------------------------------------------ from the parser
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -273,39 +273,42 @@ class _Line(asyncio.Protocol):
             return
         if not self._parser.should_keep_alive():
             self.close()
-        self._end(Reply(self._parser.get_status_code(), self._headers, bytes(self._body)))
+        self._end(Response(self._parser.get_status_code(), self._headers, bytes(self._body)))
 
 
 def _head(target: str, headers: Mapping[str, str]) -> bytes:
-    lines = [f"POST {quote(target, safe=_TARGET)} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if any(mark in line for line in lines for mark in "\r\n\0"):
-        raise Broken("a header holds a line break: check the api_key")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+    header_lines = [
+        f"POST {quote(target, safe=_TARGET)} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    if any(mark in connection for connection in header_lines for mark in "\r\n\0"):
+        raise ConnectionBroken("a header holds a line break: check the api_key")
+    return "\r\n".join([*header_lines, "", ""]).encode("latin-1", "replace")
 
 
 _TARGET = "!#$%&'()*+,/:;=?@[]~"
 """Beside letters and digits, what an address may hold as it is."""
 
 
-async def _through(
+async def _post_via_proxy(
     proxied: httpcore2.AsyncConnectionPool, url: str, headers: Mapping[str, str], body: bytes, bytes_max: int
-) -> Reply:
+) -> Response:
     async with proxied.stream("POST", url, headers=list(headers.items()), content=body) as response:
         data = bytearray()
         async for part in response.aiter_stream():
             data += part
             if len(data) > bytes_max:
                 raise TooLarge(f"more than {bytes_max >> 20} MB")
-        told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return Reply(response.status, told, bytes(data))
+        response_headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        return Response(response.status, response_headers, bytes(data))
 
 
-def _without_password(url: str) -> str:
+def _redact_password(url: str) -> str:
     before, at, after = url.rpartition("@")
     return f"{before.partition('://')[0]}://...@{after}" if at else url
 
 
-def _trusted() -> ssl.SSLContext:
+def _ssl_context() -> ssl.SSLContext:
     """Who is believed: the authorities that come with the library, and the system's (or SSL_CERT_FILE's)."""
     context = httpcore2.default_ssl_context()
     context.load_default_certs()

@@ -12,13 +12,13 @@ import uvloop
 
 from recalld.domain import errors
 from recalld.domain.caller import Caller, Role
-from recalld.infra.link import Link, Verb
+from recalld.infra.ipc import Channel, Method
 
-DOUBLE: Verb[int] = Verb("double", (int,), int)
-WHO: Verb[Caller] = Verb("who", (Caller, tuple[str, ...]), Caller)
-FAIL: Verb[None] = Verb("fail", (str,), type(None))
-ECHO: Verb[bytes] = Verb("echo", (bytes,), bytes)
-UNKNOWN: Verb[int] = Verb("unknown", (), int)
+DOUBLE: Method[int] = Method("double", (int,), int)
+WHO: Method[Caller] = Method("who", (Caller, tuple[str, ...]), Caller)
+FAIL: Method[None] = Method("fail", (str,), type(None))
+ECHO: Method[bytes] = Method("echo", (bytes,), bytes)
+UNKNOWN: Method[int] = Method("unknown", (), int)
 
 FAILURES: dict[str, errors.RecalldError] = {
     "Invalid": errors.Invalid("bad", remedy="mend", code="INVALID_URI", details={"uri": "x", "keys": ["a", "b"]}),
@@ -52,10 +52,12 @@ SERVED = {DOUBLE: double, WHO: who, FAIL: fail, ECHO: echo}
 
 
 @asynccontextmanager
-async def pair(serves: dict[Verb, Callable[..., Awaitable[object]]], **limits: int) -> AsyncIterator[tuple[Link, Link]]:
+async def pair(
+    handlers: dict[Method, Callable[..., Awaitable[object]]], **limits: int
+) -> AsyncIterator[tuple[Channel, Channel]]:
     """(owner, worker): two ends in one loop; both have ended when the block has."""
     here, there = socket.socketpair()
-    owner, worker = Link(here, serves=serves, **limits), Link(there, **limits)
+    owner, worker = Channel(here, handlers=handlers, **limits), Channel(there, **limits)
     async with asyncio.TaskGroup() as group:
         group.create_task(owner.run())
         group.create_task(worker.run())
@@ -114,9 +116,9 @@ async def test_a_bug_in_one_verb_leaves_the_others_alone() -> None:
     async def broken(number: int) -> int:
         return number // 0
 
-    async with pair({**SERVED, Verb("broken", (int,), int): broken}) as (_, worker):
+    async with pair({**SERVED, Method("broken", (int,), int): broken}) as (_, worker):
         with pytest.raises(errors.Corrupt, match="ZeroDivisionError"):
-            await worker.call(Verb("broken", (int,), int), 1)
+            await worker.call(Method("broken", (int,), int), 1)
         assert await worker.call(DOUBLE, 1) == 2
 
 
@@ -154,8 +156,8 @@ async def test_a_call_on_a_closed_link_is_told() -> None:
 async def test_notices_reach_their_taker_and_others_are_ignored() -> None:
     here, there = socket.socketpair()
     woken = asyncio.Event()
-    owner, worker = Link(here), Link(there)
-    worker.listen("wake", woken.set)
+    owner, worker = Channel(here), Channel(there)
+    worker.subscribe("wake", woken.set)
     async with asyncio.TaskGroup() as group:
         group.create_task(owner.run())
         group.create_task(worker.run())
@@ -169,23 +171,23 @@ async def test_notices_reach_their_taker_and_others_are_ignored() -> None:
 
 async def test_a_stream_out_of_step_ends_the_link_instead_of_eating_memory() -> None:
     here, there = socket.socketpair()
-    link = Link(here)
+    channel = Channel(here)
     there.sendall(b"\xff\xff\xff\xff garbage")
     async with asyncio.timeout(5):
-        await link.run()
+        await channel.run()
     with pytest.raises(errors.Closed):
-        await link.call(DOUBLE, 1)
+        await channel.call(DOUBLE, 1)
     there.close()
 
 
 async def test_a_peer_that_beats_is_not_silent() -> None:
     here, there = socket.socketpair()
-    owner, worker = Link(here), Link(there, beat_s=0.01)
+    owner, worker = Channel(here), Channel(there, beat_s=0.01)
     async with asyncio.TaskGroup() as group:
         group.create_task(owner.run())
         group.create_task(worker.run())
-        before = owner.silent_s
-        while owner.silent_s >= before:
+        before = owner.idle_s
+        while owner.idle_s >= before:
             await asyncio.sleep(0)
         worker.close()
 
@@ -194,13 +196,13 @@ def test_telling_an_end_that_has_just_gone_is_no_failure() -> None:
     async def story() -> None:
         here, there = socket.socketpair()
         there.setblocking(False)
-        link = Link(here, beat_s=0.001)
+        channel = Channel(here, beat_s=0.001)
         async with asyncio.TaskGroup() as group:
-            group.create_task(link.run())
+            group.create_task(channel.run())
             await asyncio.get_running_loop().sock_recv(there, 1)  # the first beat: it is connected
             there.close()
             for _ in range(1_000):
-                await link.notify("anything")
+                await channel.notify("anything")
 
     # The servers' loop: it treats writing to what has gone otherwise than asyncio's own.
     uvloop.run(story())

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from recalld.domain.errors import Busy, Closed
-from recalld.infra.offload import Pool, PoolState, Strand, pools
+from recalld.infra.thread_pool import DaemonThread, Pool, PoolState, pools
 
 
 async def test_a_call_runs_on_a_named_thread_of_the_pool() -> None:
@@ -27,14 +27,14 @@ async def test_beyond_running_and_waiting_the_next_call_is_refused_at_once() -> 
     async with asyncio.TaskGroup() as group:
         group.create_task(pool.run(go.wait))
         group.create_task(pool.run(go.wait))
-        while pool.inside < 2:
+        while pool.in_flight < 2:
             await asyncio.sleep(0)
         with pytest.raises(Busy) as refused:
             await pool.run(go.wait)
         go.set()
     pool.close()
     assert refused.value.retry_after_s == 0.25
-    assert pool.inside == 0
+    assert pool.in_flight == 0
 
 
 async def test_a_caller_that_gives_up_frees_its_waiting_place() -> None:
@@ -42,11 +42,11 @@ async def test_a_caller_that_gives_up_frees_its_waiting_place() -> None:
     go = threading.Event()
     running = asyncio.ensure_future(pool.run(go.wait))
     waiting = asyncio.ensure_future(pool.run(go.wait))
-    while pool.inside < 2:
+    while pool.in_flight < 2:
         await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    assert pool.inside == 1
+    assert pool.in_flight == 1
     go.set()
     assert await running
     pool.close()
@@ -60,7 +60,7 @@ async def test_callers_who_gave_up_leave_nothing_in_the_queue() -> None:
         pass
 
     running = asyncio.ensure_future(pool.run(go.wait))
-    while pool.inside < 1:
+    while pool.in_flight < 1:
         await asyncio.sleep(0)
     for _ in range(50):
         argument = Argument()
@@ -73,7 +73,7 @@ async def test_callers_who_gave_up_leave_nothing_in_the_queue() -> None:
         del waiting
     await asyncio.sleep(0)
     gc.collect()
-    assert (pool.inside, pool.queued) in {(1, 0), (1, 1)}  # the thread may not have taken its own yet
+    assert (pool.in_flight, pool.queued) in {(1, 0), (1, 1)}  # the thread may not have taken its own yet
     assert [k for k, ref in enumerate(large) if ref() is not None] == []
     go.set()
     assert await running
@@ -123,7 +123,7 @@ async def test_closing_tells_those_who_wait_and_lets_those_who_run_end() -> None
     go.set()
     assert await running == "done"
     closing.join()
-    assert pool.inside == 0
+    assert pool.in_flight == 0
 
 
 async def test_a_freed_place_is_free_before_its_caller_hears_of_it() -> None:
@@ -172,7 +172,7 @@ def test_a_strand_ends_when_told() -> None:
         stopping.wait()
         ended.set()
 
-    strand = Strand("x", duty)
+    strand = DaemonThread("x", duty)
     strand.stop()
     strand.stop()
     assert ended.is_set()

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from recalld.domain.errors import Busy, Closed, Conflict
 
-from .processor import anywhere
+from .cpu_affinity import unpinned
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,11 +25,11 @@ T = TypeVar("T")
 class _Call:
     """One call on its way: where it came from and what to do."""
 
-    __slots__ = ("act", "context", "future", "loop", "over")
+    __slots__ = ("context", "function", "future", "loop", "on_done")
 
-    def __init__(self, act: Callable[[], Any], over: Callable[[], None]) -> None:
-        self.act = act
-        self.over = over
+    def __init__(self, function: Callable[[], Any], on_done: Callable[[], None]) -> None:
+        self.function = function
+        self.on_done = on_done
         self.context = contextvars.copy_context()
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
@@ -37,22 +37,22 @@ class _Call:
     def work(self) -> None:
         """On a thread: do it and tell."""
         try:
-            result = self.context.run(self.act)
+            result = self.context.run(self.function)
         except StopIteration as odd:
             # A future cannot carry it.
-            self.tell(None, RuntimeError(f"a call ended in StopIteration: {odd}"))
+            self.deliver(None, RuntimeError(f"a call ended in StopIteration: {odd}"))
         except BaseException as raised:  # noqa: BLE001 - whatever it is, it is raised where the call was made
-            self.tell(None, raised)
+            self.deliver(None, raised)
         else:
-            self.tell(result, None)
+            self.deliver(result, None)
 
-    def tell(self, result: object, failure: BaseException | None) -> None:
+    def deliver(self, result: object, failure: BaseException | None) -> None:
         """From any thread: end the wait, unless the loop has gone."""
         with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._settle, result, failure)
+            self.loop.call_soon_threadsafe(self._resolve, result, failure)
 
-    def _settle(self, result: object, failure: BaseException | None) -> None:
-        self.over()
+    def _resolve(self, result: object, failure: BaseException | None) -> None:
+        self.on_done()
         if self.future.done():
             return  # nobody waits any more
         if failure is None:
@@ -73,11 +73,11 @@ class Pool:
     """
 
     def __init__(
-        self, name: str, *, running_max: int, waiting_max: int, retry_after_s: float = 0.5, spread: bool = False
+        self, name: str, *, running_max: int, waiting_max: int, retry_after_s: float = 0.5, allow_all_cpus: bool = False
     ) -> None:
-        """``spread``: its work does without the interpreter for long, so it may use every processor."""
+        """``allow_all_cpus``: its work does without the interpreter for long, so it may use every processor."""
         self.name = name
-        self._where = anywhere if spread else nullcontext
+        self._where = unpinned if allow_all_cpus else nullcontext
         self.running_max = running_max
         self.waiting_max = waiting_max
         self._retry_after_s = retry_after_s
@@ -85,14 +85,14 @@ class Pool:
         # One token for each call in the deque, or a thread on its way to one; False tells a thread to end.
         self._tokens: SimpleQueue[bool] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._inside = 0
+        self._in_flight = 0
         self._closed = threading.Event()
         _open_pools[id(self)] = self
 
     @property
-    def inside(self) -> int:
+    def in_flight(self) -> int:
         """How many calls run or wait now."""
-        return self._inside
+        return self._in_flight
 
     @property
     def queued(self) -> int:
@@ -105,12 +105,12 @@ class Pool:
         Raises ``Busy``, ``Closed`` and whatever the call raises.
         """
         if self._closed.is_set():
-            raise self._shut()
-        if self._inside >= self.running_max + self.waiting_max:
+            raise self._closed_error()
+        if self._in_flight >= self.running_max + self.waiting_max:
             raise Busy(f"{self.name} is saturated", retry_after_s=self._retry_after_s)
-        self._inside += 1
+        self._in_flight += 1
         # As many threads as were ever needed at once.
-        if len(self._threads) < min(self._inside, self.running_max):
+        if len(self._threads) < min(self._in_flight, self.running_max):
             self._start_one()
         one = _Call(partial(call, *args, **kwargs), self._leave)
         self._calls.append(one)
@@ -119,7 +119,7 @@ class Pool:
             one
         ):  # closed meanwhile by another thread: no thread would come for it
             self._leave()
-            raise self._shut()
+            raise self._closed_error()
         try:
             result: T = await one.future
         except asyncio.CancelledError:
@@ -140,10 +140,10 @@ class Pool:
         return True
 
     def _leave(self) -> None:
-        self._inside -= 1
+        self._in_flight -= 1
 
-    def _shut(self) -> Closed:
-        return Closed(f"pool {self.name} is shut", remedy="the server is stopping; ask again after its restart")
+    def _closed_error(self) -> Closed:
+        return Closed(f"pool {self.name} is closed", remedy="the server is stopping; try again after its restart")
 
     def _start_one(self) -> None:
         name = f"recalld-{self.name}_{len(self._threads)}"
@@ -170,7 +170,7 @@ class Pool:
         _open_pools.pop(id(self), None)
         with suppress(IndexError):
             while True:
-                self._calls.popleft().tell(None, self._shut())
+                self._calls.popleft().deliver(None, self._closed_error())
         for _ in self._threads:
             self._tokens.put(False)
         for thread in self._threads:
@@ -198,8 +198,8 @@ def pools() -> list[PoolState]:
         pool = reference()
         if pool is None:
             continue
-        running = min(pool.inside, pool.running_max)
-        now = (running, pool.inside - running, pool.running_max, pool.waiting_max)
+        running = min(pool.in_flight, pool.running_max)
+        now = (running, pool.in_flight - running, pool.running_max, pool.waiting_max)
         before = states.get(pool.name)
         states[pool.name] = PoolState(
             pool.name, *(now if before is None else map(sum, zip(before[1:], now, strict=True)))
@@ -207,7 +207,7 @@ def pools() -> list[PoolState]:
     return [states[name] for name in sorted(states)]
 
 
-class Mutex:
+class Lock:
     """``with`` it on pools' threads around a few lines that touch memory alone: never around I/O or another wait."""
 
     def __init__(self) -> None:
@@ -220,15 +220,15 @@ class Mutex:
         self._lock.release()
 
 
-class Strand:
+class DaemonThread:
     """One daemon thread with one duty that lasts as long as its owner.
 
-    ``duty`` is called once with the event that tells it to end; ``stop`` sets it and waits at most ``wait_s``.
+    ``target`` is called once with the event that tells it to end; ``stop`` sets it and waits at most ``wait_s``.
     """
 
-    def __init__(self, name: str, duty: Callable[[threading.Event], None]) -> None:
+    def __init__(self, name: str, target: Callable[[threading.Event], None]) -> None:
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=duty, args=(self._stopping,), name=f"recalld-{name}", daemon=True)
+        self._thread = threading.Thread(target=target, args=(self._stopping,), name=f"recalld-{name}", daemon=True)
         self._thread.start()
 
     def stop(self, wait_s: float = 1.0) -> bool:
@@ -249,7 +249,7 @@ class LoopThread:
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=f"recalld-{name}", daemon=True)
-        self._held: list[tuple[asyncio.Event, Future[None]]] = []
+        self._contexts: list[tuple[asyncio.Event, Future[None]]] = []
         self._closed = False
         self._thread.start()
 
@@ -276,7 +276,7 @@ class LoopThread:
         entered: Future[T] = Future()
         leave = asyncio.Event()
 
-        async def hold() -> None:
+        async def keep_open() -> None:
             try:
                 async with context as value:
                     entered.set_result(value)
@@ -286,13 +286,13 @@ class LoopThread:
                     entered.set_exception(failure)
                 raise
 
-        held = asyncio.run_coroutine_threadsafe(hold(), self._loop)
+        finished = asyncio.run_coroutine_threadsafe(keep_open(), self._loop)
         try:
             value = entered.result()
         except BaseException:
-            held.cancel()  # an interrupted wait (Ctrl-C); no effect on what has failed by itself
+            finished.cancel()  # an interrupted wait (Ctrl-C); no effect on what has failed by itself
             raise
-        self._held.append((leave, held))
+        self._contexts.append((leave, finished))
         return value
 
     def close(self) -> None:
@@ -302,10 +302,10 @@ class LoopThread:
         self._check_outside()
         self._closed = True
         try:
-            while self._held:
-                leave, held = self._held.pop()
+            while self._contexts:
+                leave, finished = self._contexts.pop()
                 self._loop.call_soon_threadsafe(leave.set)
-                held.result()
+                finished.result()
         finally:
             asyncio.run_coroutine_threadsafe(self._loop.shutdown_asyncgens(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)

@@ -40,7 +40,7 @@ def tighten_open(file: int) -> None:
         try:
             os.fchmod(file, FILE_MODE)
         except OSError:
-            return  # a file system without modes: ``open_to_others`` tells of it
+            return  # a file system without modes: ``accessible_to_others`` tells of it
 
 
 def tighten(path: Path) -> bool:
@@ -57,7 +57,7 @@ def tighten(path: Path) -> bool:
         return False
 
 
-def open_to_others(paths: Iterator[Path]) -> Iterator[Path]:
+def accessible_to_others(paths: Iterator[Path]) -> Iterator[Path]:
     """Those of ``paths`` that group or others may read or write."""
     for path in paths:
         try:

@@ -1,7 +1,7 @@
 """Typed values to bytes and back, for what crosses between our own processes: msgpack, a closed table, no pickle.
 
 A value is always decoded as the type both sides agreed on beforehand; bytes never name a class to build, except inside
-a ``Sum``, whose members are listed.
+a ``TaggedUnion``, whose members are listed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from recalld.domain.errors import Corrupt
 T = TypeVar("T")
 
 
-class Sum:
+class TaggedUnion:
     """A closed union of dataclasses, told apart by class name."""
 
     def __init__(self, *members: type) -> None:
@@ -55,8 +55,8 @@ def encode(value: object) -> msgspec.Raw:
     """
     try:
         return msgspec.Raw(_encoder.encode(value))
-    except (TypeError, OverflowError, RecursionError, UnicodeEncodeError) as foreign:
-        raise Corrupt(f"{type(value).__name__} cannot cross: {foreign}", remedy="send plain data") from foreign
+    except (TypeError, OverflowError, RecursionError, UnicodeEncodeError) as unsupported:
+        raise Corrupt(f"{type(value).__name__} cannot cross: {unsupported}", remedy="send plain data") from unsupported
 
 
 def decode(kind: type[T], data: msgspec.Raw | bytes) -> T:

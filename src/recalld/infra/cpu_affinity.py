@@ -15,14 +15,14 @@ _allowed: set[int] = set()
 """What this process may use; empty while nothing was narrowed."""
 
 
-def keep_to_one() -> int | None:
+def pin_process() -> int | None:
     """For a server, before its threads start: have them all run on one processor, whose number is returned. Does nothing (None)
     where there is only one, or where the system cannot do that.
 
     One thread at a time has Python's interpreter. On several processors the thread that waits for it is woken on another one at
     every moment it is free, mostly to find it taken again: a third of a busy server's processor time (decision 0012). On one
     processor it runs when the other one sleeps or has had its turn. Work that does without the interpreter for long is done
-    ``anywhere``, and so are other processes.
+    ``unpinned``, and so are other processes.
     """
     try:
         allowed = os.sched_getaffinity(0)
@@ -37,31 +37,31 @@ def keep_to_one() -> int | None:
     return chosen
 
 
-def hand_over_soon() -> None:
+def shorten_switch_interval() -> None:
     """For a server and its worker: a computing thread lets the loop have the interpreter (decisions 0009 and 0011)."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
-def one_blas_thread() -> None:
+def limit_blas_threads() -> None:
     """For a server and its worker, once numpy is loaded: two BLAS threads cost eight times the processor time of one at the
     sizes that are computed here."""
     threadpool_limits(limits=1, user_api="blas")
 
 
 @contextmanager
-def anywhere() -> Iterator[None]:
+def unpinned() -> Iterator[None]:
     """The calling thread, and what it starts, may use every processor that the process may."""
     if not _allowed:
         yield
         return
     here = os.sched_getaffinity(0)
-    _use(_allowed)
+    _set_affinity(_allowed)
     try:
         yield
     finally:
-        _use(here)
+        _set_affinity(here)
 
 
-def _use(processors: set[int]) -> None:
+def _set_affinity(processors: set[int]) -> None:
     with suppress(OSError):  # they were taken from this process meanwhile: the system has given it others
         os.sched_setaffinity(0, processors)

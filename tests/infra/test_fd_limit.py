@@ -9,9 +9,9 @@ import pytest
 
 SCRIPT = """
 import resource
-from recalld.infra import files
+from recalld.infra import fd_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
-print(files.settle({wanted}), files.limit())
+print(fd_limit.raise_limit({wanted}), fd_limit.limit())
 """
 
 

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from recalld.domain.errors import Busy
-from recalld.infra.together import Together
+from recalld.infra.coalesce import Coalescer
 from tests.virtual import VirtualLoop
 
 POISON = "poison"
 
 
-class TogetherMachine(RuleBasedStateMachine):
+class CoalescerMachine(RuleBasedStateMachine):
     """``asked``: tasks that wait, each with its question and how many calls had begun when it came."""
 
     @initialize(seed=st.integers(0, 1_000))
     def opened(self, seed: int) -> None:
         self.loop = VirtualLoop(seed)
-        self.together: Together[tuple[int, str], int] = Together(self._work)
+        self.together: Coalescer[tuple[int, str], int] = Coalescer(self._work)
         self.calls = 0
         self.running: asyncio.Future[None] | None = None
         self.count = 0
@@ -66,11 +66,11 @@ class TogetherMachine(RuleBasedStateMachine):
         self.loop.close()
 
     @rule(word=st.sampled_from(("a", "b", "b", POISON)), linger_s=st.sampled_from((0.0, 0.0, 5.0)))
-    def ask(self, word: str, linger_s: float) -> None:
+    def submit(self, word: str, linger_s: float) -> None:
         self.count += 1
         question = (self.count, word)
-        self.rests_until = max(self.rests_until, self.together._rested_at)
-        task = self.loop.create_task(self.together.ask(question, linger_s=linger_s))
+        self.rests_until = max(self.rests_until, self.together._resting_until)
+        task = self.loop.create_task(self.together.submit(question, linger_s=linger_s))
         self.asked[task] = (question, self.calls)
         self.turns()
 
@@ -109,5 +109,5 @@ class TogetherMachine(RuleBasedStateMachine):
             assert self.rests_until > self.loop.time(), "only patience lets work rest"
 
 
-TestTogether = TogetherMachine.TestCase
-TestTogether.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestCoalescer = CoalescerMachine.TestCase
+TestCoalescer.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -15,7 +15,7 @@ _SETTINGS = (
 )
 
 
-def settle() -> bool:
+def tune_malloc() -> bool:
     """For a process that runs for weeks; before its threads start. Does nothing (False) where the C library is not GNU's.
 
     Left alone, it gives each thread a heap of its own, and takes from the heap what a query needs for a moment, next to what

@@ -11,7 +11,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from recalld.app.engine import Engine
-from recalld.infra import processor
+from recalld.infra import cpu_affinity
 
 
 @contextmanager
@@ -39,7 +39,7 @@ async def test_an_application_that_embeds_the_engine_is_left_as_it_is(tmp_path: 
 
 def test_a_server_computes_with_one_thread_and_hands_the_interpreter_over_soon() -> None:
     with as_it_was():
-        processor.hand_over_soon()
-        processor.one_blas_thread()
-        assert sys.getswitchinterval() == pytest.approx(processor.SWITCH_INTERVAL_S)
+        cpu_affinity.shorten_switch_interval()
+        cpu_affinity.limit_blas_threads()
+        assert sys.getswitchinterval() == pytest.approx(cpu_affinity.SWITCH_INTERVAL_S)
         assert blas_threads() == {1}

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from recalld.domain.errors import Invalid
-from recalld.infra.child import GREETING_BYTES_MAX, Child, cleared, spawn
+from recalld.infra.child_process import GREETING_BYTES_MAX, Child, child_environment, spawn
 
 TELLS = """
 import os, sys
-from recalld.infra.child import inherited_socket
+from recalld.infra.child_process import inherited_socket
 sock, greeting = inherited_socket()
 names = sorted(name for name in os.environ if "KEY" in name)
 sock.sendall(repr((greeting, os.getcwd(), "" in sys.path or os.getcwd() in sys.path, names)).encode())
@@ -57,4 +57,4 @@ async def test_a_greeting_has_a_limit() -> None:
 
 def test_the_environment_a_child_needs_stays() -> None:
     given = {"PATH": "/bin", "LANG": "C.UTF-8", "HTTPS_PROXY": "http://proxy", "recalld_model__api_key": "k"}
-    assert cleared(given, ()) == {"PATH": "/bin", "LANG": "C.UTF-8", "HTTPS_PROXY": "http://proxy"}
+    assert child_environment(given, ()) == {"PATH": "/bin", "LANG": "C.UTF-8", "HTTPS_PROXY": "http://proxy"}

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 
 from .logs import get_logger
 
-log = get_logger("recalld.background")
+log = get_logger("recalld.tasks")
 RESTART_S = 1.0
 
 
 @asynccontextmanager
 async def background(name: str, run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     """Keep ``run`` going while the block lasts: started again a second after it fails or ends, cancelled at the end."""
-    task = asyncio.create_task(_keep(name, run), name=name)
+    task = asyncio.create_task(_restart_forever(name, run), name=name)
     try:
         yield
     finally:
@@ -23,7 +23,7 @@ async def background(name: str, run: Callable[[], Awaitable[None]]) -> AsyncIter
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
+async def _restart_forever(name: str, run: Callable[[], Awaitable[None]]) -> None:
     while True:
         task = asyncio.ensure_future(run())
         try:
@@ -36,31 +36,31 @@ async def _keep(name: str, run: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(RESTART_S)
 
 
-class CancelledBy:
-    """Cancel the block's own task when ``sign`` returns: whoever waits for the block's result has gone.
+class cancel_when:
+    """Cancel the block's own task when ``condition`` returns: whoever waits for the block's result has gone.
 
-    ``sign`` is not even called in the first ``after_s`` seconds, since most blocks have ended by then. ``fired`` tells why the
-    block was cancelled; call ``forgive`` before going on after that.
+    ``condition`` is not even called in the first ``after_s`` seconds, since most blocks have ended by then. ``fired`` tells why the
+    block was cancelled; call ``absorb`` before going on after that.
     """
 
-    def __init__(self, sign: Callable[[], Awaitable[None]], after_s: float) -> None:
-        self._sign = sign
+    def __init__(self, condition: Callable[[], Awaitable[None]], after_s: float) -> None:
+        self._condition = condition
         self._after_s = after_s
         self._block: asyncio.Task[object] | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self.fired = False
 
-    def __enter__(self) -> CancelledBy:
+    def __enter__(self) -> cancel_when:
         self._block = asyncio.current_task()
         self._timer = asyncio.get_running_loop().call_later(self._after_s, self._begin)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
 
-    async def forgive(self) -> None:
+    async def absorb(self) -> None:
         """Take the cancellation back, whether it has struck yet or not."""
         try:
             await asyncio.sleep(0)
@@ -70,10 +70,10 @@ class CancelledBy:
             self._block.uncancel()
 
     def _begin(self) -> None:
-        self._watch = asyncio.get_running_loop().create_task(self._wait())
+        self._watcher = asyncio.get_running_loop().create_task(self._wait())
 
     async def _wait(self) -> None:
-        await self._sign()
+        await self._condition()
         self.fired = True
         if self._block is not None:
             self._block.cancel()

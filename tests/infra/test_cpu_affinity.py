@@ -15,20 +15,20 @@ pytestmark = pytest.mark.skipif(
 
 SCRIPT = """
 import asyncio, json, os, subprocess, sys
-from recalld.infra import processor
-from recalld.infra.offload import Pool
+from recalld.infra import cpu_affinity
+from recalld.infra.thread_pool import Pool
 
 here = lambda: sorted(os.sched_getaffinity(0))
 before = here()
-with processor.anywhere():
+with cpu_affinity.unpinned():
     nothing_narrowed = here()
-chosen = processor.keep_to_one()
+chosen = cpu_affinity.pin_process()
 
 async def main():
-    close, spread = (Pool(n, running_max=1, waiting_max=1, spread=n == "spread") for n in ("close", "spread"))
+    close, spread = (Pool(n, running_max=1, waiting_max=1, allow_all_cpus=n == "spread") for n in ("close", "spread"))
     said = {"before": before, "nothing_narrowed": nothing_narrowed, "chosen": chosen, "after": here()}
     said |= {"close": await close.run(here), "spread": await spread.run(here), "again": here()}
-    with processor.anywhere():
+    with cpu_affinity.unpinned():
         child = [sys.executable, "-c", "import os; print(sorted(os.sched_getaffinity(0)))"]
         said["child"] = json.loads(subprocess.run(child, capture_output=True, text=True).stdout)
     close.close(), spread.close()
@@ -48,7 +48,9 @@ def test_threads_share_one_processor_but_for_those_that_need_more() -> None:
 
 
 def test_where_there_is_one_processor_nothing_is_done() -> None:
-    script = "import os; from recalld.infra import processor; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
-    script += "; print(processor.keep_to_one())"
+    script = (
+        "import os; from recalld.infra import cpu_affinity; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
+    )
+    script += "; print(cpu_affinity.pin_process())"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "None"

@@ -21,8 +21,8 @@ import msgspec
 from recalld.domain import errors
 from recalld.domain.errors import Busy, Closed, Corrupt, RecalldError
 
-from .codec import decode, encode
 from .logs import get_logger
+from .msgpack import decode, encode
 
 T = TypeVar("T")
 FRAME_BYTES_MAX = 256 * 1024 * 1024
@@ -30,7 +30,7 @@ FRAME_BYTES_MAX = 256 * 1024 * 1024
 CALLS_MAX = 64
 BEAT_S = 1.0
 _LENGTH = struct.Struct(">I")
-_LOG = get_logger("recalld.link")
+_LOG = get_logger("recalld.ipc")
 _FAMILIES: dict[str, type[RecalldError]] = {
     family.__name__: family
     for family in (
@@ -47,7 +47,7 @@ _FAMILIES: dict[str, type[RecalldError]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verb(Generic[T]):
+class Method(Generic[T]):
     """One thing the other side can be asked: a name, its parameters' types in order and its result's type."""
 
     name: str
@@ -60,7 +60,7 @@ Handler = Callable[..., Awaitable[Any]]
 
 class _Call(msgspec.Struct, tag="call", array_like=True):
     id: int
-    verb: str
+    method: str
     arguments: list[msgspec.Raw]
 
 
@@ -86,40 +86,40 @@ class _Notice(msgspec.Struct, tag="notice", array_like=True):
 _frames = msgspec.msgpack.Decoder(_Call | _Reply | _Failure | _Notice)
 
 
-class Link:
+class Channel:
     """One end. ``run`` reads until the other end closes; calls and notices may be made from any task meanwhile.
 
-    ``serves``: verb -> coroutine function, given the decoded arguments.
+    ``handlers``: verb -> coroutine function, given the decoded arguments.
     """
 
     def __init__(
         self,
         sock: socket.socket,
         *,
-        serves: Mapping[Verb[Any], Handler] | None = None,
+        handlers: Mapping[Method[Any], Handler] | None = None,
         calls_max: int = CALLS_MAX,
         beat_s: float = BEAT_S,
         frame_bytes_max: int = FRAME_BYTES_MAX,
     ) -> None:
         self._sock = sock
-        self._serves = {verb.name: (verb, handler) for verb, handler in (serves or {}).items()}
-        self._takers: dict[str, Callable[[], None]] = {}
+        self._handlers = {method.name: (method, handler) for method, handler in (handlers or {}).items()}
+        self._subscribers: dict[str, Callable[[], None]] = {}
         self._calls_max = calls_max
         self._beat_s = beat_s
         self._frame_bytes_max = frame_bytes_max
         self._ids = count(1)
-        self._open: dict[int, asyncio.Future[msgspec.Raw]] = {}
-        self._places = asyncio.Semaphore(calls_max)
+        self._pending: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._slots = asyncio.Semaphore(calls_max)
         self._serving = 0
-        self._heard = time.monotonic()
+        self._last_frame_at = time.monotonic()
         self._closed = False
         self._writer: asyncio.StreamWriter | None = None
         self._connected = asyncio.Event()
 
     @property
-    def silent_s(self) -> float:
+    def idle_s(self) -> float:
         """Seconds since the last frame from the other end (which sends one every second while its loop turns)."""
-        return time.monotonic() - self._heard
+        return time.monotonic() - self._last_frame_at
 
     async def run(self) -> None:
         """Serve until the other end closes or breaks the protocol; then every open call raises ``Closed``."""
@@ -135,24 +135,24 @@ class Link:
         finally:
             self.close()
 
-    async def call(self, verb: Verb[T], *arguments: Any) -> T:
+    async def call(self, method: Method[T], *arguments: Any) -> T:
         """Ask the other end. Raises what it raised, ``Closed`` when it has gone; waits while ``calls_max`` are open."""
         packed = [encode(argument) for argument in arguments]
-        async with self._places:
+        async with self._slots:
             await self._connected.wait()
             number = next(self._ids)
             future = asyncio.get_running_loop().create_future()
-            self._open[number] = future
+            self._pending[number] = future
             try:
-                await self._send(_Call(number, verb.name, packed))
-                value: T = decode(verb.result, await future)
+                await self._send(_Call(number, method.name, packed))
+                value: T = decode(method.result, await future)
             finally:
-                self._open.pop(number, None)
+                self._pending.pop(number, None)
         return value
 
-    def listen(self, name: str, taker: Callable[[], None]) -> None:
-        """Call ``taker`` (plain and quick) whenever the other end sends this notice; others are ignored."""
-        self._takers[name] = taker
+    def subscribe(self, name: str, callback: Callable[[], None]) -> None:
+        """Call ``callback`` (plain and quick) whenever the other end sends this notice; others are ignored."""
+        self._subscribers[name] = callback
 
     async def notify(self, name: str) -> None:
         """Tell the other end something that needs no answer; nothing happens if it has gone."""
@@ -168,9 +168,9 @@ class Link:
             self._writer.close()
         else:
             self._sock.close()
-        for future in self._open.values():
+        for future in self._pending.values():
             if not future.done():
-                future.set_exception(_gone())
+                future.set_exception(_peer_closed())
 
     async def _beat(self) -> None:
         while True:
@@ -182,82 +182,82 @@ class Link:
         size = len(memoryview(data))
         if size > self._frame_bytes_max:
             raise errors.Invalid(
-                f"a message of {size} bytes is larger than the {self._frame_bytes_max} a link carries",
+                f"a message of {size} bytes is larger than the {self._frame_bytes_max} a channel carries",
                 remedy="send it in smaller commits",
             )
         # The other end may have gone before our reader has seen it; uvloop calls writing to that a bug of ours.
         if self._closed or self._writer is None or self._writer.is_closing():
-            raise _gone()
+            raise _peer_closed()
         # One write, so that frames of several tasks never interleave. drain() holds us while the other end is behind.
         self._writer.write(_LENGTH.pack(size) + bytes(data))
         try:
             await self._writer.drain()
         except ConnectionError as gone:
-            raise _gone() from gone
+            raise _peer_closed() from gone
 
     async def _read(self, reader: asyncio.StreamReader, group: asyncio.TaskGroup) -> None:
         while True:
             try:
                 (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
                 if size > self._frame_bytes_max:
-                    _LOG.error("link out of step", frame_bytes=size)
+                    _LOG.error("ipc channel out of step", frame_bytes=size)
                     return
                 frame = _frames.decode(await reader.readexactly(size))
             except (asyncio.IncompleteReadError, ConnectionError):
-                return  # the other end has gone: the normal end of a link
+                return  # the other end has gone: the normal end
             except (msgspec.DecodeError, ValueError) as broken:
-                _LOG.error("link out of step", error=str(broken))
+                _LOG.error("ipc channel out of step", error=str(broken))
                 return
-            self._heard = time.monotonic()
-            self._take(frame, group)
+            self._last_frame_at = time.monotonic()
+            self._dispatch(frame, group)
 
-    def _take(self, frame: _Call | _Reply | _Failure | _Notice, group: asyncio.TaskGroup) -> None:
+    def _dispatch(self, frame: _Call | _Reply | _Failure | _Notice, group: asyncio.TaskGroup) -> None:
         match frame:
             case _Call():
                 self._serving += 1
-                group.create_task(self._answer(frame))
+                group.create_task(self._reply(frame))
             case _Reply(number, value):
-                future = self._open.get(number)
+                future = self._pending.get(number)
                 if future is not None and not future.done():
                     future.set_result(value)
             case _Failure():
-                future = self._open.get(frame.id)
+                future = self._pending.get(frame.id)
                 if future is not None and not future.done():
-                    future.set_exception(_raised(frame))
-            case _Notice(name) if name in self._takers:
-                self._takers[name]()
+                    future.set_exception(_to_error(frame))
+            case _Notice(name) if name in self._subscribers:
+                self._subscribers[name]()
 
-    async def _answer(self, asked: _Call) -> None:
+    async def _reply(self, request: _Call) -> None:
         try:
-            reply: _Reply | _Failure = _Reply(asked.id, await self._serve(asked))
+            reply: _Reply | _Failure = _Reply(request.id, await self._serve(request))
         except RecalldError as failed:
-            reply = _failure(asked.id, failed)
-        except Exception as bug:  # noqa: BLE001 - a bug in one verb must not end the link of all others; it is told and logged
-            _LOG.exception("a verb failed", verb=asked.verb)
-            reply = _failure(asked.id, Corrupt(f"{asked.verb} failed: {type(bug).__name__}: {bug}"))
+            reply = _failure(request.id, failed)
+        except Exception as bug:  # noqa: BLE001 - a bug in one method must not close the channel for all others; it is logged
+            _LOG.exception("a method failed", method=request.method)
+            reply = _failure(request.id, Corrupt(f"{request.method} failed: {type(bug).__name__}: {bug}"))
         finally:
             self._serving -= 1
         try:
             await self._send(reply)
         except Closed:
-            return  # nobody is left to tell
+            return  # the caller has gone
         except RecalldError as unsendable:
-            await self._send(_failure(asked.id, unsendable))
+            await self._send(_failure(request.id, unsendable))
 
-    async def _serve(self, asked: _Call) -> msgspec.Raw:
+    async def _serve(self, request: _Call) -> msgspec.Raw:
         if self._serving > self._calls_max:
-            raise Busy("the other process asks too much at once", retry_after_s=0.2)
-        found = self._serves.get(asked.verb)
+            raise Busy("the other process sends too many calls at once", retry_after_s=0.2)
+        found = self._handlers.get(request.method)
         if found is None:
-            raise Corrupt(f"verb {asked.verb} is not served here", remedy="both processes must be one version")
-        verb, handler = found
-        if len(asked.arguments) != len(verb.parameters):
-            raise Corrupt(f"{verb.name} takes {len(verb.parameters)} arguments, got {len(asked.arguments)}")
-        given = [decode(kind, data) for kind, data in zip(verb.parameters, asked.arguments, strict=True)]
-        return encode(await handler(*given))
+            raise Corrupt(f"method {request.method} is not served here", remedy="both processes must be one version")
+        method, handler = found
+        if len(request.arguments) != len(method.parameters):
+            raise Corrupt(f"{method.name} takes {len(method.parameters)} arguments, got {len(request.arguments)}")
+        arguments = [decode(kind, data) for kind, data in zip(method.parameters, request.arguments, strict=True)]
+        return encode(await handler(*arguments))
 
 
-def _gone() -> Closed:
+def _peer_closed() -> Closed:
     return Closed("the other process has gone", remedy="it is being restarted; try again")
 
 
@@ -267,7 +267,7 @@ def _failure(number: int, error: RecalldError) -> _Failure:
     return _Failure(number, type(error).__name__, error.code, error.message, error.remedy, details, retry_after_s)
 
 
-def _raised(frame: _Failure) -> RecalldError:
+def _to_error(frame: _Failure) -> RecalldError:
     family = _FAMILIES.get(frame.family, Corrupt)
     if family is Busy:
         return Busy(frame.message, retry_after_s=frame.retry_after_s, remedy=frame.remedy, code=frame.code)

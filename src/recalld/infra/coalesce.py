@@ -8,14 +8,14 @@ from typing import Generic, TypeVar
 
 from recalld.domain.errors import Busy, Closed, Corrupt, Upstream
 
-RESTS = 4
-SHARED = (Busy, Closed, Corrupt, Upstream)
+REST_FACTOR = 4
+SHARED_FAILURES = (Busy, Closed, Corrupt, Upstream)
 """Failures of what is asked, not of a question: all who were asked for hear of them."""
 A = TypeVar("A")
 R = TypeVar("R")
 
 
-class Together(Generic[A, R]):
+class Coalescer(Generic[A, R]):
     """Asks for ``work`` one at a time, each time on behalf of all who came since it last began.
 
     What an answer rests on is therefore never older than its question, and a crowd costs as many calls as fit one after
@@ -33,26 +33,26 @@ class Together(Generic[A, R]):
         itself: no caller's deadline bounds it."""
         self._work = work
         self._waiting: list[tuple[A, asyncio.Future[R]]] = []
-        self._pressing = False
-        self._serving: asyncio.Task[None] | None = None
-        self._rested_at = 0.0
+        self._urgent = False
+        self._task: asyncio.Task[None] | None = None
+        self._resting_until = 0.0
 
-    async def ask(self, question: A, *, linger_s: float = 0.0) -> R:
-        """Its answer. Raises what ``work`` raises: for this question alone, unless it is one of ``SHARED``."""
+    async def submit(self, item: A, *, linger_s: float = 0.0) -> R:
+        """Its answer. Raises what ``work`` raises: for this question alone, unless it is one of ``SHARED_FAILURES``."""
         loop = asyncio.get_running_loop()
-        mine: asyncio.Future[R] = loop.create_future()
-        self._waiting.append((question, mine))
+        future: asyncio.Future[R] = loop.create_future()
+        self._waiting.append((item, future))
         try:
-            if (rest_s := min(linger_s, self._rested_at - loop.time())) > 0:
-                await asyncio.wait([mine], timeout=rest_s)
-            if not mine.done():
-                self._pressing = True
-                if self._serving is None:
-                    self._serving = loop.create_task(self._serve())
-            return await mine
+            if (rest_s := min(linger_s, self._resting_until - loop.time())) > 0:
+                await asyncio.wait([future], timeout=rest_s)
+            if not future.done():
+                self._urgent = True
+                if self._task is None:
+                    self._task = loop.create_task(self._serve())
+            return await future
         except asyncio.CancelledError:
-            mine.cancel()
-            self._waiting = [each for each in self._waiting if each[1] is not mine]
+            future.cancel()
+            self._waiting = [each for each in self._waiting if each[1] is not future]
             raise
 
     async def _serve(self) -> None:
@@ -60,39 +60,39 @@ class Together(Generic[A, R]):
         loop = asyncio.get_running_loop()
         group: list[tuple[A, asyncio.Future[R]]] = []
         try:
-            while self._pressing and self._waiting:
-                self._pressing = False
+            while self._urgent and self._waiting:
+                self._urgent = False
                 group, self._waiting = self._waiting, []
                 begun = loop.time()
-                await self._answer(group)
+                await self._run(group)
                 now = loop.time()
-                self._rested_at = now + RESTS * (now - begun)
+                self._resting_until = now + REST_FACTOR * (now - begun)
         finally:
-            self._serving = None
+            self._task = None
             for _, future in group:
                 future.cancel()  # only when this task was cancelled, with its loop: otherwise all are done
 
-    async def _answer(self, group: list[tuple[A, asyncio.Future[R]]]) -> None:
+    async def _run(self, group: list[tuple[A, asyncio.Future[R]]]) -> None:
         group = [each for each in group if not each[1].done()]
         if not group:
             return
         try:
-            answers = await self._work([question for question, _ in group])
-            if len(answers) != len(group):
-                raise RuntimeError(f"{len(group)} questions had {len(answers)} answers")
+            results = await self._work([item for item, _ in group])
+            if len(results) != len(group):
+                raise RuntimeError(f"{len(group)} questions had {len(results)} answers")
         except Exception as failure:  # noqa: BLE001 - whatever it is, it is raised where the question was asked
-            if len(group) == 1 or isinstance(failure, SHARED):
+            if len(group) == 1 or isinstance(failure, SHARED_FAILURES):
                 for _, future in group:
                     _fail(future, failure)
                 return
             # One of the questions is to blame: the others are asked without it.
             half = len(group) // 2
-            await self._answer(group[:half])
-            await self._answer(group[half:])
+            await self._run(group[:half])
+            await self._run(group[half:])
             return
-        for (_, future), answer in zip(group, answers, strict=True):
+        for (_, future), result in zip(group, results, strict=True):
             if not future.done():
-                future.set_result(answer)
+                future.set_result(result)
 
 
 def _fail(future: asyncio.Future[R], failure: Exception) -> None:

@@ -9,7 +9,7 @@ import pytest
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Corrupt
 from recalld.domain.uri import Uri
-from recalld.infra.codec import Sum, decode, encode
+from recalld.infra.msgpack import TaggedUnion, decode, encode
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ def test_enums_come_back_as_enums() -> None:
 
 
 def test_a_sum_gives_back_the_member_it_was_given() -> None:
-    table = Sum(Known, Caller)
+    table = TaggedUnion(Known, Caller)
     for value in (Known(Uri(("x",)), b"", 0.0), Caller("a", "b")):
         assert table.unpack(table.pack(value)) == value
 
 
 def test_a_class_outside_the_table_cannot_be_sent() -> None:
     with pytest.raises(Corrupt, match="Stranger"):
-        Sum(Known).pack(Stranger("x"))
+        TaggedUnion(Known).pack(Stranger("x"))
 
 
 def test_a_name_outside_the_table_cannot_be_received() -> None:
     with pytest.raises(Corrupt, match="Stranger"):
-        Sum(Known).unpack(("Stranger", encode(Stranger("x"))))
+        TaggedUnion(Known).unpack(("Stranger", encode(Stranger("x"))))
 
 
 def test_bytes_of_another_shape_are_corrupt() -> None:

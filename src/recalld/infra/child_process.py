@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from recalld.domain.errors import Closed, Invalid
 
-from .processor import anywhere
+from .cpu_affinity import unpinned
 
 FD_VARIABLE = "_RECALLD_LINK_FD"
 WORKING_FOLDER = "/"
@@ -65,14 +65,14 @@ async def spawn(arguments: Sequence[str], greeting: bytes = b"", secrets: Collec
         try:
             ours.setblocking(False)  # a socket's own buffer is larger than any greeting
             ours.send(_LENGTH.pack(len(greeting)) + greeting)
-            with anywhere():
+            with unpinned():
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     "-P",
                     *arguments,
                     stdin=asyncio.subprocess.DEVNULL,
                     cwd=WORKING_FOLDER,
-                    env={**cleared(os.environ, secrets), FD_VARIABLE: str(theirs.fileno())},
+                    env={**child_environment(os.environ, secrets), FD_VARIABLE: str(theirs.fileno())},
                     pass_fds=(theirs.fileno(),),
                     # Ctrl-C at a terminal is for the parent: it hangs up when it has finished what it accepted.
                     start_new_session=True,
@@ -83,7 +83,7 @@ async def spawn(arguments: Sequence[str], greeting: bytes = b"", secrets: Collec
     return Child(process, ours)
 
 
-def cleared(environment: Mapping[str, str], secrets: Collection[str]) -> dict[str, str]:
+def child_environment(environment: Mapping[str, str], secrets: Collection[str]) -> dict[str, str]:
     """An environment without this program's settings, and without variables whose value holds one of ``secrets``."""
     return {
         name: value
@@ -113,7 +113,7 @@ def _exactly(sock: socket.socket, count: int) -> bytes:
     return data
 
 
-def follow_parent() -> None:
+def die_with_parent() -> None:
     """In the child: be killed when the parent dies, where the system can do that (else the closed socket tells)."""
     if sys.platform == "linux":
         parent = os.getppid()
@@ -122,7 +122,7 @@ def follow_parent() -> None:
             os.kill(os.getpid(), signal.SIGKILL)  # it died before we asked
 
 
-def step_back(nice: int) -> None:
+def lower_priority(nice: int) -> None:
     """In the child: let everything else on the machine go first."""
     with suppress(OSError):
         os.nice(nice)

@@ -13,10 +13,17 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from recalld.infra.lines import BROKEN, HEAD_BYTES_MAX, Broken, Lines, Reply, TooLarge
+from recalld.infra.http1 import (
+    CONNECTION_FAILURES,
+    HEAD_BYTES_MAX,
+    ConnectionBroken,
+    ConnectionPool,
+    Response,
+    TooLarge,
+)
 
 # A key and a certificate for localhost, made for these tests and good for nothing else.
-LOCALHOST = Path(__file__).parents[1] / "doubles" / "localhost.pem"
+LOCALHOST = Path(__file__).parents[1] / "fakes" / "localhost.pem"
 
 
 @dataclass
@@ -63,7 +70,7 @@ async def other(*, tls: bool = False, one_each: bool = False) -> AsyncIterator[O
         server.close()
 
 
-async def said(lines: Lines, path: str = "ask") -> bytes:
+async def said(lines: ConnectionPool, path: str = "ask") -> bytes:
     reply = await lines.post(path, {"X-Key": "k"}, b"{}", bytes_max=1_000)
     assert reply.status == 200
     return reply.body
@@ -71,7 +78,7 @@ async def said(lines: Lines, path: str = "ask") -> bytes:
 
 async def test_one_connection_serves_one_request_after_the_other() -> None:
     async with other() as there:
-        lines = Lines(f"http://127.0.0.1:{there.port}/v1/", lines_max=8)
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}/v1/", connections_max=8)
         assert [await said(lines) for _ in range(5)] == [b"well"] * 5
         await lines.close()
     assert there.connections == 1
@@ -83,7 +90,7 @@ async def test_one_connection_serves_one_request_after_the_other() -> None:
 async def test_no_more_connections_than_places() -> None:
     async with other() as there:
         there.gate.clear()
-        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=3)
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=3)
         asked = [asyncio.ensure_future(said(lines)) for _ in range(9)]
         while len(there.heads) < 3:
             await asyncio.sleep(0.001)
@@ -98,7 +105,7 @@ async def test_no_more_connections_than_places() -> None:
 async def test_a_request_given_up_frees_its_place() -> None:
     async with other() as there:
         there.gate.clear()
-        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await said(lines)
@@ -109,7 +116,7 @@ async def test_a_request_given_up_frees_its_place() -> None:
 
 async def test_a_kept_connection_that_was_closed_is_replaced() -> None:
     async with other(one_each=True) as there:
-        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
         for _ in range(3):
             assert await said(lines) == b"well"
             await asyncio.sleep(0.02)  # the news that the other side hung up has come
@@ -119,11 +126,11 @@ async def test_a_kept_connection_that_was_closed_is_replaced() -> None:
 
 async def test_a_certificate_is_believed_when_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     async with other(tls=True) as there:
-        stranger = Lines(f"https://localhost:{there.port}", lines_max=1)
-        with pytest.raises(Broken, match="CERTIFICATE_VERIFY_FAILED"):
+        stranger = ConnectionPool(f"https://localhost:{there.port}", connections_max=1)
+        with pytest.raises(ConnectionBroken, match="CERTIFICATE_VERIFY_FAILED"):
             await said(stranger)
         monkeypatch.setenv("SSL_CERT_FILE", str(LOCALHOST))
-        known = Lines(f"https://localhost:{there.port}", lines_max=1)
+        known = ConnectionPool(f"https://localhost:{there.port}", connections_max=1)
         assert await said(known) == b"well"
         await stranger.close()
         await known.close()
@@ -133,7 +140,8 @@ async def test_a_proxy_of_the_environment_is_used_and_bypassed(monkeypatch: pyte
     async with other() as proxy, other() as there:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        far, near = Lines("http://far.example/v1", lines_max=1), Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        far = ConnectionPool("http://far.example/v1", connections_max=1)
+        near = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
         assert [await said(far), await said(near)] == [b"well", b"well"]
         await far.close()
         await near.close()
@@ -144,20 +152,20 @@ async def test_a_proxy_of_the_environment_is_used_and_bypassed(monkeypatch: pyte
 @pytest.mark.parametrize("url", ["", "ftp://a.example", "a.example/v1", "http://", "http://a.example:x"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="."):
-        Lines(url, lines_max=1)
+        ConnectionPool(url, connections_max=1)
 
 
 async def test_nobody_there_is_broken() -> None:
     async with other() as there:
         port = there.port
-    lines = Lines(f"http://127.0.0.1:{port}", lines_max=1)
-    with pytest.raises(BROKEN):
+    lines = ConnectionPool(f"http://127.0.0.1:{port}", connections_max=1)
+    with pytest.raises(CONNECTION_FAILURES):
         await said(lines)
     await lines.close()
 
 
 @asynccontextmanager
-async def saying(*parts: bytes, hang_up: bool = True) -> AsyncIterator[Lines]:
+async def saying(*parts: bytes, hang_up: bool = True) -> AsyncIterator[ConnectionPool]:
     """Lines to a server that answers whatever it is asked with these bytes, one piece after the other."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -170,7 +178,7 @@ async def saying(*parts: bytes, hang_up: bool = True) -> AsyncIterator[Lines]:
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    lines = Lines(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", lines_max=1)
+    lines = ConnectionPool(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections_max=1)
     try:
         yield lines
     finally:
@@ -178,7 +186,7 @@ async def saying(*parts: bytes, hang_up: bool = True) -> AsyncIterator[Lines]:
         server.close()
 
 
-async def asked(lines: Lines) -> Reply:
+async def asked(lines: ConnectionPool) -> Response:
     async with asyncio.timeout(5):
         return await lines.post("ask", {}, b"{}", bytes_max=10)
 
@@ -215,7 +223,7 @@ async def test_an_answer_may_come_in_any_form(parts: list[bytes]) -> None:
 )
 async def test_what_is_no_whole_answer_is_broken(parts: list[bytes]) -> None:
     async with saying(*parts) as lines:
-        with pytest.raises(BROKEN):
+        with pytest.raises(CONNECTION_FAILURES):
             await asked(lines)
 
 
@@ -245,8 +253,8 @@ async def test_an_answer_nobody_asked_for_is_given_to_nobody() -> None:
 @pytest.mark.parametrize("value", ["k\r\nX-Evil: 1", "k\nX-Evil: 1", "k\0"])
 async def test_a_key_with_a_line_break_is_never_sent(value: str) -> None:
     async with other() as there:
-        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
-        with pytest.raises(Broken, match="line break"):
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
+        with pytest.raises(ConnectionBroken, match="line break"):
             await lines.post("ask", {"X-Key": value}, b"{}", bytes_max=10)
         assert await said(lines) == b"well"
         await lines.close()
@@ -255,7 +263,7 @@ async def test_a_key_with_a_line_break_is_never_sent(value: str) -> None:
 
 async def test_an_address_is_written_as_addresses_are() -> None:
     async with other() as there:
-        lines = Lines(f"http://127.0.0.1:{there.port}/a b", lines_max=1)
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}/a b", connections_max=1)
         assert await said(lines, "ü?x=1 2") == b"well"
         await lines.close()
     assert there.heads[0].startswith("POST /a%20b/%C3%BC?x=1%202 HTTP/1.1\r\n")
@@ -264,7 +272,7 @@ async def test_an_address_is_written_as_addresses_are() -> None:
 def test_under_the_servers_own_loop_a_closed_connection_is_replaced() -> None:
     async def ask_after_it_closed() -> None:
         async with other(one_each=True) as there:
-            lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+            lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
             for _ in range(3):
                 assert await said(lines) == b"well"
                 await asyncio.sleep(0.02)
@@ -316,9 +324,9 @@ async def forgetful(*, hangs_up: bool) -> AsyncIterator[Forgetful]:
 
 
 async def test_connections_that_were_quiet_for_long_are_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recalld.infra.lines.IDLE_MAX_S", 0.05)
+    monkeypatch.setattr("recalld.infra.http1.IDLE_MAX_S", 0.05)
     async with forgetful(hangs_up=False) as there:
-        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=8)
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=8)
         await asyncio.gather(*(said(lines) for _ in range(8)))
         there.forgets = True
         await asyncio.sleep(0.1)
@@ -329,19 +337,19 @@ async def test_connections_that_were_quiet_for_long_are_not_used_again(monkeypat
 
 
 async def test_a_quiet_connection_is_given_back_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recalld.infra.lines.IDLE_MAX_S", 0.02)
+    monkeypatch.setattr("recalld.infra.http1.IDLE_MAX_S", 0.02)
     async with other() as there:
-        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
         await said(lines)
         async with asyncio.timeout(5):
-            while lines.kept:
+            while lines.idle:
                 await asyncio.sleep(0.01)
         await lines.close()
 
 
 async def test_a_kept_connection_closed_before_its_answer_is_replaced_at_once() -> None:
     async with forgetful(hangs_up=True) as there:
-        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
         await said(lines)
         there.forgets = True
         assert await said(lines) == b"well"
@@ -351,9 +359,9 @@ async def test_a_kept_connection_closed_before_its_answer_is_replaced_at_once() 
 
 async def test_a_new_connection_that_breaks_is_not_tried_again() -> None:
     async with saying() as lines:
-        with pytest.raises(BROKEN):
+        with pytest.raises(CONNECTION_FAILURES):
             await asked(lines)
-        with pytest.raises(BROKEN):
+        with pytest.raises(CONNECTION_FAILURES):
             await asked(lines)
 
 
@@ -370,9 +378,9 @@ async def test_an_answer_that_breaks_in_the_middle_is_not_asked_for_again() -> N
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    lines = Lines(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", lines_max=1)
+    lines = ConnectionPool(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections_max=1)
     await said(lines)
-    with pytest.raises(Broken):
+    with pytest.raises(ConnectionBroken):
         await said(lines)
     assert served == 2
     await lines.close()
@@ -381,7 +389,7 @@ async def test_an_answer_that_breaks_in_the_middle_is_not_asked_for_again() -> N
 
 async def test_silence_on_one_kept_connection_is_not_waited_for_on_the_others() -> None:
     async with forgetful(hangs_up=False) as there:
-        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=8)
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=8)
         await asyncio.gather(*(said(lines) for _ in range(8)))
         there.forgets = True
         with pytest.raises(TimeoutError):
@@ -394,7 +402,7 @@ async def test_silence_on_one_kept_connection_is_not_waited_for_on_the_others() 
 
 async def test_an_address_can_be_the_whole_endpoint() -> None:
     async with other() as there:
-        lines = Lines(f"http://127.0.0.1:{there.port}/v1/rerank?version=2", lines_max=1)
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}/v1/rerank?version=2", connections_max=1)
         assert await said(lines, "") == b"well"
         await lines.close()
     assert there.heads[0].startswith("POST /v1/rerank?version=2 HTTP/1.1\r\n")
@@ -402,7 +410,7 @@ async def test_an_address_can_be_the_whole_endpoint() -> None:
 
 async def test_connections_ask_after_the_other_side_while_they_are_quiet() -> None:
     async with other() as there:
-        lines = Lines(f"http://127.0.0.1:{there.port}", lines_max=1)
+        lines = ConnectionPool(f"http://127.0.0.1:{there.port}", connections_max=1)
         await lines.post("x", {}, b"{}", bytes_max=100)
         (line,) = lines._idle
         sock = line._transport.get_extra_info("socket")  # type: ignore[union-attr]
