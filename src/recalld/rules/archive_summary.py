@@ -1,4 +1,4 @@
-"""L0 and L1 of an archived stretch of talk: when, who, what about; every line a quotation."""
+"""L0 and L1 of a session archive: dates, speakers, topic; every line is a quotation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECTIONS: Final = (
     "Errors & Corrections",
     "Open Issues",
 )
-"""The wire's seven, in its order."""
+"""OpenViking's seven sections, in its order."""
 
 _PER_SECTION_MAX: Final = 6
 _QUOTE_CHARS: Final = 180
@@ -110,7 +110,7 @@ def _state(messages: Sequence[Message]) -> list[str]:
 
 
 def _topic(messages: Sequence[Message], chars_max: int) -> str:
-    """The sentence nearest to what most of the talk is about."""
+    """Return the sentence closest to the main topic of the messages."""
     user_messages = [m for m in _scanned(messages) if m.role != "assistant" or m.peer_id] or messages
     candidates = [
         sentence

@@ -60,7 +60,7 @@ def chunks_of_message(text: str, speaker: str, at: float, created_at: str = "") 
 
 def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
     """Chunks of a file: along its sections if it has several, each carrying path words, title and heading in front.
-    A file that is one turn of a talk is cut like a message. Offsets are into ``indexable`` (or ``text``)."""
+    A file with a transcript header is cut like a message. Offsets are into ``indexable`` (or ``text``)."""
     text = document.indexable or document.text
     head = transcript_header(text, uri.name)
     if head is not None:
@@ -74,7 +74,7 @@ def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
         prefix = _prefix((*place, *terms(heading[:200])))
         found += _cut(text, start, end, prefix, size)
     if document.indexable:
-        # The node's own text is not what was cut: each chunk keeps its words, for whoever embeds them.
+        # The node's own text is not what was cut: each chunk carries its text for the embedder.
         found = [replace(c, text=text[c.start : c.end]) for c in found]
     return tuple(found)
 
@@ -128,7 +128,7 @@ def _units(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     for match in _UNIT.finditer(text, start, end):
         begin, stop = match.span()
         if stop - begin >= _ENCODED_CHARS_MIN:
-            # Encoded bytes are no words: their head stands for them.
+            # Encoded bytes are not words: only their head is indexed.
             yield from _units_around(text, begin, stop)
             continue
         while stop - begin > _UNIT_CHARS_MAX:

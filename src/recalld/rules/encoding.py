@@ -69,7 +69,7 @@ def utf8(data: bytes) -> str | None:
 
 def settings_text(data: bytes) -> str:
     """The text of a settings file: UTF-8 with or without a byte order mark, or UTF-16 with one (PowerShell's ``>``).
-    Raises ``UnicodeDecodeError`` for anything else: a guess is no setting."""
+    Raises ``UnicodeDecodeError`` for anything else: a guess is not a setting."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding)

@@ -1,4 +1,4 @@
-"""A digest of recalled entries: their own sentences, chosen and cited; nothing is rewritten."""
+"""A digest of recalled entries: selected and cited sentences, nothing is rewritten."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .tokens import query_terms
 
 BULLET_CHARS_MAX = 500
 SURE_SCORE = 0.5
-"""An entry found this surely is told of even if it shares no word with the question."""
+"""An entry with this score is included even if it shares no word with the query."""
 _READ_CHARS_MAX = 8_000
 _SENTENCES_MAX = 40
 _SENTENCES_CITED = 2
 
 
 def digest(chosen: Sequence[Candidate], question: str, bullets_max: int) -> tuple[str, str]:
-    """(digest, status): ok, empty (nothing was found) or no_relevant (nothing found speaks of what was asked)."""
+    """(digest, status): ok, empty (nothing was found) or no_relevant (no sentence matches the query)."""
     if not chosen:
         return "", "empty"
     question_terms = set(query_terms(question))

@@ -1,4 +1,4 @@
-"""What in a conversation is worth quoting: statements with names, numbers, dates, decisions and preferences."""
+"""Sentences of a conversation worth quoting: statements with names, numbers, dates, decisions and preferences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WINDOWS_MAX: Final = 4_000
 """Of one archive: 6 to 12 million characters, up to half a minute."""
 QUOTE_CHARS_MAX: Final = 400
 DECISIVE: Final = 2.0
-"""Score from which a sentence is kept: two independent signs that it states a fact."""
+"""Lowest score of a quoted sentence: two independent signs that it states a fact."""
 
 _CHAT = re.compile(
     r"(?:hi|hey|hello|yo|thanks?|thank you|thx|ok(?:ay)?|sure|yes|yep|yeah|no|nope|cool|great|nice|wow|awesome|"
@@ -95,7 +95,7 @@ class Statement:
 
 
 def speaker(message: Message) -> str:
-    """Who says it: the peer if one is named, else the role."""
+    """Return the peer if one is named, else the role."""
     return message.peer_id or message.role or "someone"
 
 
@@ -105,7 +105,7 @@ def day(message: Message) -> str:
 
 
 def moment(message: Message) -> datetime:
-    """When it was said, at the offset of its own stamp."""
+    """Return the message's time at the offset of its own stamp."""
     return at_offset_of(message.created_at, message.at)
 
 
@@ -145,7 +145,7 @@ def windows(text: str, chars_max: int = MESSAGE_CHARS_SCANNED_MAX) -> list[str]:
 
 def _statements(message: Message, window: str, number: int) -> list[Statement]:
     found = sentences(window, MESSAGE_CHARS_SCANNED_MAX)
-    # A lecture is no event: whoever explains at length states general things, not what happened.
+    # Long explanations state general things, not what happened.
     lecture_penalty = 0.75 if len(found) > 12 else 0.0
     assistant_penalty = 1.5 if message.role == "assistant" and not message.peer_id else 0.0
     scored: list[Statement] = []
@@ -198,5 +198,5 @@ def opening(message: Message, chars_max: int = 160) -> str:
 
 
 def speakers(messages: Sequence[Message]) -> list[str]:
-    """Who spoke, in order of first words."""
+    """Return the speakers in order of their first message."""
     return list(dict.fromkeys(speaker(message) for message in messages))

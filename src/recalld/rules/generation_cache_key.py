@@ -1,4 +1,4 @@
-"""How what a language model made is named: whose it is, and of which input, so that nothing is asked twice."""
+"""Cache keys of generated text, by account, generator and input, so that the same input is generated once."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from typing import Final
 
 FAILED: Final = "!failed"
-"""After a writer's mark: it was asked and said nothing of use; the words are the extractive tier's."""
+"""Suffix of a generator id: the model gave no usable answer, the text is the extractive tier's."""
 KEPT: Final = "extractive!kept"
-"""Mark of tiers that stay extractive, since their import had planned all the tokens it may."""
+"""Generator id of tiers that stay extractive because their import used up its token budget."""
 
 
 def generator_id(name: str, version: str) -> str:
-    """What stands in ``Tiers.made_by``: a writer and the version of its prompts."""
+    """Return the value of ``Tiers.made_by``: a writer and the version of its prompts."""
     return f"{'_'.join(name.split())}@{version}"
 
 
 def cache_key(account: str, by: str, parts: Sequence[str]) -> str:
-    """The name of what the writer ``by`` makes of this input. Accounts share nothing, not even this."""
+    """Return the cache key of what ``by`` generates from these inputs. Accounts never share an entry."""
     digest = hashlib.sha256()
     for part in (account, by, *parts):
         data = part.encode("utf-8", "replace")
-        # With its length, so that no two lists of parts are one text.
+        # Length-prefixed, so that different lists never hash to the same bytes.
         digest.update(f"{len(data)}:".encode() + data)
     return digest.hexdigest()

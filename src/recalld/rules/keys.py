@@ -50,7 +50,7 @@ def derived(seed: str, account: str, user: str) -> str:
     if not seed or len(seed) > SEED_CHARS_MAX:
         raise Invalid(
             f"a seed of {len(seed)} characters",
-            remedy=f"1 to {SEED_CHARS_MAX} characters that nobody can guess, or none: then the key is random",
+            remedy=f"1 to {SEED_CHARS_MAX} characters that are hard to guess, or omit it for a random key",
             details={"field": "seed"},
         )
     message = b"\0".join((_PURPOSE, account.encode(), user.encode()))

@@ -1,4 +1,4 @@
-"""What a language model said, read with patience: JSON out of prose and fences, cut answers, one bad item among good ones."""
+"""A tolerant parser of language model output: JSON within prose or fences, truncated answers, single bad items."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DECODER = json.JSONDecoder(strict=False)
 
 @dataclass(frozen=True, slots=True)
 class ProposedMemory:
-    """One proposed memory as the model told it; ``labels``: messages it quotes, all of them known."""
+    """One memory proposed by the model; ``labels``: the known messages it quotes."""
 
     type: str
     title: str
@@ -33,19 +33,19 @@ class ProposedMemory:
 
 
 def parse_tiers(answer: str) -> tuple[str, str] | None:
-    """Abstract and overview within their limits; None where no abstract can be made out. A missing overview is ""."""
+    """Return abstract and overview within their limits; None without an abstract. A missing overview is ""."""
     text = _without_thoughts(answer)
     for found in _objects(text):
         abstract, overview = found.get("abstract"), found.get("overview")
         if isinstance(abstract, str) and abstract.strip():
             return _tiers(abstract, overview if isinstance(overview, str) else "")
-    # The answer was cut off inside a string: what was said until then still counts.
+    # The answer was truncated inside a string: use what is there.
     partial = _field(text, "abstract")
     return _tiers(partial, _field(text, "overview")) if partial.strip() else None
 
 
 def parse_memories(answer: str, known: Container[str], types: Sequence[str]) -> tuple[ProposedMemory, ...] | None:
-    """Every item that holds: a type of ``types``, words, and at least one ``known`` message. None: no list was found."""
+    """Return every valid item: a type of ``types``, text, and at least one ``known`` message. None: no list was found."""
     text = _without_thoughts(answer)
     listed = False
     found: dict[tuple[str, str], ProposedMemory] = {}

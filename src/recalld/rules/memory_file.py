@@ -1,4 +1,4 @@
-"""A memory that a language model proposed, as a file: place, name and quotations are ours, only its sentence is the model's."""
+"""A memory proposed by a language model as a file: recalld sets path, name and quotations, the model only the sentence."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def _body(proposal: ProposedMemory, quoted: Sequence[Message]) -> str:
 
 
 def stretches(messages: Sequence[Message], tokens_max: int = STRETCH_TOKENS) -> list[tuple[Message, ...]]:
-    """Messages in stretches short enough for one question, in order, never two peers' in one; nothing is left out: a long
-    message comes as several pieces of the same id."""
+    """Split messages into batches for one prompt each, in order and by peer. Nothing is dropped: a long message
+    becomes several pieces with the same id."""
     by_peer: dict[str, list[Message]] = {}
     for message in (piece for whole in messages for piece in _pieces(whole)):
         by_peer.setdefault(message.peer_id, []).append(message)

@@ -1,4 +1,4 @@
-"""The hidden last lines of a memory file: its fields as JSON in a comment, invisible to readers."""
+"""The footer of a memory file: its fields as JSON in an HTML comment."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _CLOSE = "\n-->"
 
 
 def attach(body: str, fields: Mapping[str, Any]) -> str:
-    """``body`` followed by the trailer; a trailer already there is replaced."""
+    """Return ``body`` with the footer appended; an existing footer is replaced."""
     # A ">" could end the comment early, whatever stands before it.
     packed = json.dumps(dict(fields), ensure_ascii=False, sort_keys=True).replace(">", "\\u003e")
     return f"{strip(body)}\n\n{_OPEN}{packed}{_CLOSE}"
 
 
 def strip(text: str) -> str:
-    """The text without its trailer; text without one is returned as it is."""
+    """Return the text without its footer."""
     at = _start(text)
     return text if at < 0 else text[:at].removesuffix("\n").removesuffix("\n")
 
 
 def read(text: str) -> dict[str, Any]:
-    """The trailer's fields; {} when there is none or it is not a JSON object."""
+    """Return the footer's fields; {} if there is none or it is not a JSON object."""
     at = _start(text)
     if at < 0:
         return {}

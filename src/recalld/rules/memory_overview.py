@@ -1,4 +1,4 @@
-"""The overview tier of a memory: its own summary, or its headings and how it begins."""
+"""The overview tier of a memory: its own summary, or its headings and first paragraph."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _HEADING = re.compile(r"^(#{1,6})[ \t]+([^\n]{1,200})$", re.MULTILINE)
 
 
 def memory_overview(text: str) -> str:
-    """What stands under the heading Summary, if it leads the text; else the tree of headings and the first paragraph, at
-    most 400 characters of it."""
+    """Return the section Summary if it comes first, else the heading outline and at most 400 characters of the first
+    paragraph."""
     headings = list(_HEADING.finditer(text))
     for i, one in enumerate(headings[:2]):
         if one[2].strip().rstrip(":").lower() == "summary":

@@ -1,4 +1,4 @@
-"""What may be remembered of a session: its memory policy, read once and asked of every message and memory."""
+"""A session's memory policy: which messages and memory types are extracted."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from .tags import tags_of
 TYPES = ("profile", "preferences", "entities", "events", "identity", "soul")
 """Types in force where a policy names none."""
 DIFF_FILE = "memory_diff.json"
-"""Beside an archive's messages: which memories came of them."""
+"""File next to an archive's messages: the memories extracted from them."""
 EXTRACTED_TO = "extracted_to"
-"""The session's setting that holds the ordinal up to which its live messages were learnt from at once. A commit hands it to
-the archive's job as it is then."""
+"""Session setting: the ordinal up to which memories were extracted from live messages. A commit passes its current value to
+the archive's job."""
 _IMPLIED = {"experiences": ("cases", "trajectories")}
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryPolicy:
-    """``own``: memories of the user's talk; ``peers``: of messages with a peer; ``working``: an overview of the archive."""
+    """``own``: extract from the user's messages; ``peers``: from messages with a peer;
+    ``working``: write an overview of the archive."""
 
     own: bool = True
     peers: bool = True
@@ -31,14 +32,14 @@ class MemoryPolicy:
     types: frozenset[str] = frozenset(TYPES)
 
     def allowed(self, messages: Sequence[Message]) -> tuple[Message, ...]:
-        """The messages memories may be made of."""
+        """Return the messages that memories may be extracted from."""
         if not self.types:
             return ()
         return tuple(m for m in messages if (self.peers if m.peer_id else self.own))
 
 
 def read_memory_policy(policy: Mapping[str, Any] | None) -> MemoryPolicy:
-    """A wire ``memory_policy`` with what it leaves out at its usual value."""
+    """Parse the API's ``memory_policy``; missing parts get their defaults."""
     given = policy or {}
     named = given.get("memory_types")
     types = frozenset(TYPES) if named is None else frozenset(n for t in named for n in (t, *_IMPLIED.get(t, ())))
@@ -60,7 +61,7 @@ def memory_type(uri: Uri) -> str:
 
 
 def memory_diff(archive: Uri, trace_id: str, at: str, changes: Sequence[tuple[Uri, str | None, str]]) -> dict[str, Any]:
-    """What an archive changed among memories, as the wire tells it. ``changes``: address, text before (None: there was
+    """What an archive changed among memories, in the API's form. ``changes``: address, text before (None: there was
     none) and after; what stayed as it was is left out."""
     adds = [
         {"uri": str(u), "memory_type": memory_type(u), "after": after} for u, before, after in changes if before is None

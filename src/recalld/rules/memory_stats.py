@@ -1,4 +1,4 @@
-"""A user's memories in figures."""
+"""Statistics of a user's memories."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOT_ABOVE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class MemoryStats:
-    """How many memories, of which kinds, and how old: ``cold``, ``warm`` and ``hot`` by the time of their last change."""
+    """Counts of memories by category and age; ``cold``, ``warm`` and ``hot`` follow from the last change."""
 
     total: int
     by_category: dict[str, int]
@@ -28,21 +28,20 @@ class MemoryStats:
 
 
 def category_of(path: str) -> str:
-    """What a file below ``memories`` is: its first folder, or ``profile`` for ``profile.md``."""
+    """Return a memory's category: its first folder below ``memories``, or ``profile`` for ``profile.md``."""
     first = path.split("/", 1)[0]
     return first.removesuffix(".md") if "/" not in path else first
 
 
 def hotness(age_days: float) -> float:
-    """1 for what changed just now, half of it every seven days."""
+    """Return 1 for a change right now, half of that every seven days."""
     return float(2.0 ** (-max(0.0, age_days) / HALF_LIFE_DAYS))
 
 
 def memory_stats(memories: Iterable[tuple[str, float, float]], now: float, category: str = "") -> MemoryStats:
-    """Count memories, each given as its path below ``memories`` and the times it was made and last changed.
+    """Count memories, each given as its path below ``memories``, its creation time and the time of its last change.
 
-    ``category``: count these alone. What is asked for by no one is not known here (reading leaves no trace), so age is
-    told from the last change.
+    ``category``: count only these. Reads are not recorded, so age is measured from the last change.
     """
     kinds: Counter[str] = Counter()
     heat: Counter[str] = Counter()

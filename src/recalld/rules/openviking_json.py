@@ -1,4 +1,4 @@
-"""Messages as the wire writes them."""
+"""Messages, sessions and archives in the JSON of the OpenViking-compatible API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tokens(text: str) -> int:
     """Estimated tokens: 1.5 a CJK character, 2 an astral one, a quarter any other; rounded up."""
     wide = astral = 0
     if not text.isascii():
-        # Slice by slice: one search through megabytes would hold the interpreter for all of them.
+        # In slices: one regex search through megabytes would hold the GIL for all of them.
         for start in range(0, len(text), _SLICE_CHARS):
             some = text[start : start + _SLICE_CHARS]
             wide, astral = wide + len(_WIDE.findall(some)), astral + len(_ASTRAL.findall(some))
@@ -46,7 +46,7 @@ def iso(at: float) -> str:
 
 @lru_cache(maxsize=4_096)
 def _second(at: int) -> str:
-    """A listing's entries were mostly made within a few seconds."""
+    """Cached: the entries of one listing are mostly created within a few seconds."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
@@ -73,7 +73,7 @@ def _stamp(given: object) -> str:
 
 
 def message_from(raw: dict[str, Any], fresh_id: str, now: float) -> Message:
-    """Read one wire message. Raises ``Invalid`` naming the field."""
+    """Parse one message of the API. Raises ``Invalid`` naming the field."""
     role = raw.get("role")
     if not isinstance(role, str) or not role.strip() or len(role) > 64:
         raise _bad("role", "give the speaker's role, such as user or assistant")
@@ -148,7 +148,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
         return part
     if kind in {"context", "tool"} or is_media(kind):
         return part
-    # An unknown kind is kept as text: nothing a client captured may be lost.
+    # An unknown kind is stored as text: nothing a client sends may be lost.
     return {"type": "text", "text": str(part.get("text") or plain_of(part))}
 
 
@@ -169,7 +169,7 @@ def _cleaned(value: Any, depth: int = 0) -> Any:
 
 
 def text_of(parts: tuple[dict[str, Any], ...]) -> str:
-    """What a reader sees of a message."""
+    """Return the readable text of a message."""
     lines = []
     for part in parts:
         match part.get("type"):
@@ -216,7 +216,7 @@ def message_page(message: Message) -> str:
 
 
 def session_meta(session: Session, account: str, user: str) -> dict[str, Any]:
-    """A session as the wire's GET shows it."""
+    """Return a session as the API's GET shows it."""
     config = session.config
     return {
         "session_id": session.id,

@@ -1,4 +1,4 @@
-"""A message's own words: what is indexed and learnt of it, without what was recalled to its speaker."""
+"""A message's own text, without recalled blocks quoted in it: the part that is indexed and extracted from."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .recall_markup import strip_recalled
 
 
 def own_text(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The same messages with texts of their own words alone; their parts stay as they came."""
+    """Return the messages with recalled blocks removed from their texts; their parts are unchanged."""
     return tuple(m if (text := strip_recalled(m.text)) == m.text else replace(m, text=text) for m in messages)
 
 
 def chunks_of_own_text(message: Message) -> tuple[Chunk, ...]:
-    """Chunks of what the message itself says. Where something was left out, each chunk carries its words: the offsets
-    are not those of the stored text."""
+    """Return chunks of the message's own text. If something was removed, each chunk carries its text, since its offsets
+    do not refer to the stored text."""
     (own,) = own_text((message,))
     chunks = chunks_of_message(own.text, own.peer_id or own.role, own.at, own.created_at)
     return chunks if own is message else tuple(replace(c, text=own.text[c.start : c.end]) for c in chunks)

@@ -38,7 +38,7 @@ def content_hash(entries: Iterable[PackEntry]) -> str:
 
 
 def manifest_json(manifest: Manifest) -> bytes:
-    """The manifest as it stands in the archive."""
+    """Return the manifest as stored in the archive."""
     root = manifest.root
     index: dict[str, Any] = {
         "records": {"path": f"{META}/{RECORDS}", "count": manifest.records, "sha256": manifest.records_sha256}
@@ -91,7 +91,7 @@ def read_manifest(data: bytes, folder: str) -> Manifest:
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError) as bad:
-        raise refused("its manifest is no JSON") from bad
+        raise refused("its manifest is not JSON") from bad
     if not isinstance(fields, dict) or fields.get("kind") != KIND:
         raise refused(f"its manifest is not of kind {KIND}", "is this a pack?")
     if fields.get("format_version") != VERSION:
@@ -133,7 +133,7 @@ def _entry(fields: object) -> PackEntry:
         return PackEntry(path, True)
     size = fields.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise refused(f"the size of {path[:80]!r} is no size")
+        raise refused(f"the size of {path[:80]!r} is not a size")
     return PackEntry(path, False, size, _sha256(fields.get("sha256"), path))
 
 
@@ -189,7 +189,7 @@ def _index(fields: object) -> tuple[tuple[int, str], DenseIndex | None]:
 
 def _count(found: object, what: str) -> int:
     if not isinstance(found, int) or isinstance(found, bool) or found < 0:
-        raise refused(f"the index says no count of its {what}")
+        raise refused(f"the index does not count its {what}")
     return found
 
 
@@ -251,7 +251,7 @@ def is_private(uri: Uri) -> bool:
 
 
 def check_exportable(uri: Uri) -> None:
-    """Raises ``Invalid`` for what is no subtree of its own."""
+    """Raises ``Invalid`` for what is not a subtree of its own."""
     p = uri.parts
     if not p or p == ("user",):
         raise Invalid(
@@ -280,5 +280,5 @@ def taken(uri: Uri) -> Conflict:
 
 
 def refused(reason: str, remedy: str = "send it again; if that does not help, export it again") -> Invalid:
-    """What does not verify."""
+    """Return the error for a pack that does not verify."""
     return Invalid(f"the pack is refused: {reason}", remedy=f"{remedy}; nothing was changed", details={"field": "pack"})

@@ -1,4 +1,4 @@
-"""What the files of a pack mean: index records, sidecars, and a session's talk, read from outside and taken in bounds."""
+"""The meaning of a pack's files: index records, sidecars and sessions, parsed from untrusted input within limits."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _NUMBERS = frozenset(
 
 
 def loads(data: bytes, what: str) -> Any:
-    """JSON from outside as everything else here can hold it: no lone surrogates, no integers beyond 64 bits, no NaN, not too
+    """Parse untrusted JSON into values that every store accepts: no lone surrogates, no integers beyond 64 bits, no NaN, not too
     deep. Raises ``Invalid`` naming ``what``."""
     try:
         payload = json.loads(data, parse_int=_integer, parse_constant=_no_number)
         if b"\\u" in data:
             payload = json.loads(json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as bad:
-        raise refused(f"{what} is no JSON") from bad
+        raise refused(f"{what} is not JSON") from bad
     if not _is_shallow(payload, JSON_DEPTH_MAX):
         raise refused(f"{what} is nested deeper than {JSON_DEPTH_MAX} levels")
     return payload
@@ -88,7 +88,7 @@ def read_record(line: bytes, root: Uri) -> PackRecord | None:
     None if it names none. Raises ``Invalid``."""
     payload = loads(line, "an index record")
     if not isinstance(payload, dict):
-        raise refused("an index record is no object")
+        raise refused("an index record is not an object")
     path, level = _path_of(payload, f"{root}/" if root.parts else str(root)), payload.get("level", 2)
     if path is None or level not in (0, 1, 2):
         return None
@@ -161,7 +161,7 @@ class SessionFiles:
 
 @dataclass(slots=True)
 class PackLayout:
-    """A pack's entries by what becomes of them, paths as in the pack. ``restoring``: it is a backup."""
+    """A pack's entries grouped by how they are imported, paths as in the pack. ``restoring``: it is a backup."""
 
     restoring: bool = False
     files: dict[str, Uri] = field(default_factory=dict)
@@ -173,7 +173,7 @@ class PackLayout:
     left_out: list[str] = field(default_factory=list)
 
     def take(self, path: str, uri: Uri, is_dir: bool) -> None:
-        """Put one entry where it belongs."""
+        """Assign one entry to its group."""
         if is_private(uri):
             self._take_private(path, uri, is_dir)
         elif session_of(uri):
@@ -189,7 +189,7 @@ class PackLayout:
 
     def _take_private(self, path: str, uri: Uri, is_dir: bool) -> None:
         if is_dir or uri.name in SIDECARS:
-            return  # directories come with what lies in them, and nothing is said of what they hold
+            return  # directories come with what lies in them, and they have no tiers
         if self.restoring:
             self.private[path] = uri
         else:
@@ -212,7 +212,7 @@ class PackLayout:
             case ("tool-results", _, "output.txt" | "metadata.json"):
                 self.outputs[path] = uri
             case ("messages", _) | (".abstract.md",) | (".overview.md",) | (".recall_log.json",):
-                return  # made anew from the messages, or of no use to another store
+                return  # rebuilt from the messages, or useless to another store
             case _:
                 self.left_out.append(f"{path}: sessions keep messages and archives only")
 
@@ -224,17 +224,17 @@ def lines_of(data: bytes) -> Iterator[dict[str, Any]]:
             continue
         payload = loads(line, "a message")
         if not isinstance(payload, dict):
-            raise refused("a message is no object")
+            raise refused("a message is not an object")
         yield payload
 
 
 def filled(payload: dict[str, Any]) -> dict[str, Any]:
-    """A message with something in it: who said nothing still has a place in the talk."""
+    """Return the message with an empty text part if it has none, so that it keeps its position."""
     return {**payload, "parts": [{"type": "text", "text": ""}]} if payload.get("parts") == [] else payload
 
 
 def session_config(data: bytes) -> dict[str, Any]:
-    """A session's policies from its ``.meta.json``, as far as they have the form they must have; {} if it is none."""
+    """A session's policies from its ``.meta.json``, as far as they are valid; {} if it is not JSON."""
     try:
         payload = loads(data, "a session's facts")
     except Invalid:

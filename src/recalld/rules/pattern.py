@@ -84,7 +84,7 @@ def literal_of(pattern: str) -> str:
         if atom in {"(", ")", "|"} or (atom[0] == "[" and len(atom) == 1):
             return ""
         if atom[0] in "*?{":
-            # What stands before may be absent: it is no part of the run.
+            # The part before may be absent, so it is not part of the run.
             runs += [runs.pop()[:-1], ""]
         elif _is_plain(atom):
             runs[-1] += atom[-1]

@@ -15,7 +15,7 @@ VERSIONS_MAX = 9_999
 VALUES_BYTES_MAX = 65_536
 REASON_CHARS_MAX = 1_000
 RESERVED = frozenset({"tree", "resolve", "scan"})
-"""Categories that routes of their own stand in the way of."""
+"""Categories whose names are taken by routes."""
 _NAME = re.compile(r"[A-Za-z0-9_@][A-Za-z0-9_.@-]{0,127}")
 _VERSION_FILE = re.compile(r"v(\d{4})\.json")
 
@@ -43,11 +43,13 @@ def version_of(name: str) -> int:
 
 
 def written(value: PrivacyMeta | PrivacyVersion) -> bytes:
-    """A file's bytes. Raises ``Invalid`` for what is no JSON or too large."""
+    """A file's bytes. Raises ``Invalid`` for what is not JSON or is too large."""
     try:
         data = (json.dumps(asdict(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
     except (TypeError, ValueError, RecursionError) as bad:
-        raise Invalid("values hold what is no JSON", remedy="send texts, numbers, lists and objects") from bad
+        raise Invalid(
+            "values contain something that is not JSON", remedy="send texts, numbers, lists and objects"
+        ) from bad
     if len(data) > VALUES_BYTES_MAX:
         raise Invalid(
             f"values come to {len(data)} bytes",
@@ -79,4 +81,4 @@ def _read(data: bytes, kind: type) -> dict[str, Any]:
 
 
 def _unreadable() -> Corrupt:
-    return Corrupt("a file of private values is not as it was written", remedy="send the values anew")
+    return Corrupt("a file of private values is not as it was written", remedy="send the values again")

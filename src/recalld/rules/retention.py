@@ -78,7 +78,7 @@ def due(session: Session, now: float) -> bool:
 
 
 def idle(session: Session, now: float) -> bool:
-    """True when a session with a policy has messages to put away and nobody has spoken for the policy's time."""
+    """True when a session with a policy has live messages and none was added for the policy's idle time."""
     policy = auto_commit_policy(session)
     if not policy or session.message_count <= policy["keep_recent_count"]:
         return False

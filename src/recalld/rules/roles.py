@@ -1,4 +1,4 @@
-"""What a role may do beyond its own data: who administers what, and where the root key is let in."""
+"""What a role may do beyond its own data: what each may administer, and where the root key is accepted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ROOT_BELOW = ("system/backend", "system/sync", "admin", "observer", "console", 
 
 
 def root_key_may(method: str, path: str) -> bool:
-    """Whether the root key is let in here. It administers the server; tenants' data is for tenants' keys."""
+    """Whether the root key is accepted here. It administers the server; tenants' data is for tenants' keys."""
     if path in _ROOT_PATHS:
         return True
     if method != "GET" and _is_below(path, f"{_API}/tasks"):
@@ -22,7 +22,7 @@ def root_key_may(method: str, path: str) -> bool:
 
 
 def check_root_key(method: str, path: str) -> None:
-    """Raises ``Denied`` where the root key is not let in."""
+    """Raises ``Denied`` where the root key is not accepted."""
     if not root_key_may(method, path):
         raise Denied(
             "The root key does not open tenants' data",

@@ -125,7 +125,7 @@ def _block(held: list[str], fenced: bool) -> tuple[str, bool]:
 
 
 def _opens_forever(text: str) -> int:
-    """Offset of a fence that never closes (the text's length if all close): better cut than 30 MB in one piece."""
+    """Offset of a fence that never closes (the text's length if all close): cutting it beats 30 MB in one piece."""
     opened = -1
     for line in lines(text):
         if line.fenced and opened < 0:

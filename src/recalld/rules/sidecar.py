@@ -68,7 +68,7 @@ def body_of(text: str, uri: str) -> str:
 
 
 def not_ready(uri: Uri, level: int) -> str:
-    """What stands for a tier that is not made yet."""
+    """Return the placeholder of a tier that does not exist yet."""
     return (
         f"# {uri} [Directory abstract is not ready]" if level == 0 else f"# {uri}\n\n[Directory overview is not ready]"
     )

@@ -70,7 +70,7 @@ def skill_name(name: str) -> str:
     """Check the name a skill is asked for by and return it. Raises ``Invalid``."""
     if not _NAME.fullmatch(name):
         raise Invalid(
-            f"{name[:80]!r} is no skill's name",
+            f"{name[:80]!r} is not a skill name",
             remedy=f"letters A-Z, digits, _ and -, at most {NAME_CHARS_MAX}",
             details={"field": "name"},
         )
@@ -100,7 +100,7 @@ def front_matter(block: str) -> tuple[dict[str, Any], Finding | None]:
     except (yaml.YAMLError, ValueError) as bad:
         return {}, Finding("yaml", _error_text(bad))
     if not isinstance(front, dict):
-        return {}, Finding("yaml", "the front matter is no list of key: value lines")
+        return {}, Finding("yaml", "the front matter is not a list of key: value lines")
     return {str(key): value for key, value in front.items()}, None
 
 

@@ -36,7 +36,7 @@ def completed(text: str, called: str = "") -> str:
     prose = next((each for each in paragraphs(body) if _says_something(each)), "")
     missing: dict[str, Any] = {}
     if not _has(front, "description"):
-        # A text that nobody has named has to say something; one with a name may be code alone.
+        # A text without a name needs prose; one with a name may be code only.
         named = str(front.get("name") or "") if body.strip() else ""
         missing["description"] = fit(prose or (named and title) or named, _DESCRIPTION_CHARS)
     if not _has(front, "name"):

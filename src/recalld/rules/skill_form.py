@@ -24,7 +24,7 @@ _FOLDERS = {"scripts": "script", "references": "reference", "assets": "asset"}
 
 def text_of_object(fields: Mapping[str, Any]) -> str:
     """A ``SKILL.md`` from an object: front matter of its known keys, ``content`` (or ``instructions``, ``body``) below;
-    what else it holds, such as a tool's input schema, follows as JSON. Raises ``Invalid`` for what is no JSON."""
+    what else it holds, such as a tool's input schema, follows as JSON. Raises ``Invalid`` for what is not JSON."""
     front = {_FRONT[key]: value for key, value in fields.items() if key in _FRONT and value not in (None, "", [])}
     bodies = [str(fields[key]) for key in _BODIES if fields.get(key)]
     rest = {k: v for k, v in fields.items() if k not in _FRONT and k not in _BODIES and v not in (None, "", [], {})}
@@ -33,7 +33,7 @@ def text_of_object(fields: Mapping[str, Any]) -> str:
         json_block = f"```json\n{json.dumps(rest, ensure_ascii=False, indent=2)}\n```\n" if rest else ""
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as bad:
         raise Invalid(
-            "data holds values that are no JSON", remedy="send texts, lists and objects", details={"field": "data"}
+            "data contains values that are not JSON", remedy="send texts, lists and objects", details={"field": "data"}
         ) from bad
     return "\n".join([f"---\n{head}---\n", *(f"{body.strip()}\n" for body in bodies), json_block]).rstrip("\n") + "\n"
 

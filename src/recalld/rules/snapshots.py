@@ -109,7 +109,7 @@ def check_branch(name: str) -> str:
     """A branch's name, unchanged. Raises ``Invalid``."""
     if not _BRANCH.fullmatch(name) or ".." in name or "//" in name or name.endswith("/"):
         raise Invalid(
-            f"branch {name[:60]!r} is no name",
+            f"branch {name[:60]!r} is not a valid name",
             remedy="use letters, digits and _ . - / , up to 128 characters",
             details={"field": "branch"},
         )

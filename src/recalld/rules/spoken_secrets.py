@@ -14,7 +14,7 @@ _NAMES = (
     r"(?:api[_ -]?key|access[_ -]?key|secret[_ -]?key|private[_ -]?key|client[_ -]?secret|secret|token|passw(?:or)?d|"
     r"passphrase|credentials?)"
 )
-# A value that is no word.
+# A value that is not a word.
 _VALUE = (
     r"""(?=[^\s"'`,;]{0,80}[\d!$%^&*+=/@#])[^\s"'`,;]{6,}"""  # six characters with a digit or a sign among them
     r"|[A-Za-z0-9_+/=-]{20,}"

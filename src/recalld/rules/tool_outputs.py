@@ -1,4 +1,4 @@
-"""Long tool outputs: which lie in files of their own, and what their messages show instead."""
+"""Long tool outputs: which are stored as separate files, and the previews that replace them in messages."""
 
 from __future__ import annotations
 

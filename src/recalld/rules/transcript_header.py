@@ -1,4 +1,4 @@
-"""Small files that are one turn of a talk: "[2023-05-08T13:56] Caroline: text"."""
+"""The header of a file that holds one message of a transcript: "[2023-05-08T13:56] Caroline: text"."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROLE = re.compile(r"\s*(user|assistant|system|tool)[:：]\s", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class TranscriptHeader:
-    """Who said it ("" = not told), when (epoch seconds, None = not told), where the words begin, and the
+    """The speaker ("" = unknown), the time (epoch seconds, None = unknown), where the text begins, and the
     stamp as written."""
 
     speaker: str
@@ -27,10 +27,10 @@ class TranscriptHeader:
 
 
 def transcript_header(text: str, name: str = "") -> TranscriptHeader | None:
-    """Read the head of a turn: a stamp in brackets with or without a speaker, or a role; None if there is neither.
+    """Parse a time stamp in brackets, with or without a speaker, or a role; return None if there is neither.
 
-    A bare "Name: text" is no head: descriptions of tools and glossaries look the same. ``name``: the file's name ("" = a
-    message's own text). A role begins a turn in prose only: in YAML ``user: www-data`` is a setting.
+    A bare "Name: text" is not a header: tool descriptions and glossaries look the same. ``name``: the file's name ("" = a
+    message's own text). A role starts a message in prose only: in YAML ``user: www-data`` is a setting.
     """
     head = text[:HEAD_CHARS_MAX]
     stamped = _STAMPED.match(head)

@@ -1,4 +1,4 @@
-"""A unified diff of two texts that ends in time whatever the texts are."""
+"""A unified diff of two texts with bounded running time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DIFF_CHARS_MAX = 20 * 1024 * 1024
 LINES_MAX = 100_000
 COMPARED_MAX = 4_000_000
 """Lines before times lines after, what both begin and end with left out: beyond it difflib could take minutes, and what
-lies between is told as replaced as a whole."""
+lies between is reported as replaced as a whole."""
 CONTEXT_LINES = 3
 
 Blocks = list[tuple[str, int, int, int, int]]
@@ -84,7 +84,7 @@ def _span(start: int, stop: int) -> str:
 
 
 def _blocks(a: list[str], b: list[str]) -> Blocks:
-    """Opcodes as ``difflib`` tells them, what both texts begin and end with left to no search."""
+    """Return ``difflib`` opcodes; the common prefix and suffix are not searched."""
     most = min(len(a), len(b))
     common_prefix = next((i for i in range(most) if a[i] != b[i]), most)
     common_suffix = next((i for i in range(most - common_prefix) if a[-1 - i] != b[-1 - i]), most - common_prefix)

@@ -1,4 +1,4 @@
-"""Read, decide, commit on a condition: the one way to change what was read before, whoever else changes it meanwhile."""
+"""Optimistic retry: read, decide, commit on a condition, and try again if another commit came first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RETRIED = frozenset({"ABORTED"})
 async def retrying(attempt: Callable[[], Awaitable[T]], *keys: str, ports: Ports, codes: frozenset[str] = RETRIED) -> T:
     """Run ``attempt``, which reads, decides and commits on the condition that what it read still holds, once it is the turn
     of ``keys``. A ``Conflict`` of ``codes`` means that another commit came between: it is run again, with fresh reads.
-    Each such commit is somebody else's progress, so there is nothing to back off from.
+    Each lost attempt is another caller's progress, so there is no backoff.
 
     Raises what ``attempt`` raises otherwise, ``Busy`` when the turn does not come in time, and the last ``Conflict``
     (``CONFLICT``, retryable) when the thing kept changing all that time.

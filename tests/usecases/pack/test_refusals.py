@@ -93,7 +93,7 @@ REFUSED: dict[str, Callable[[Members], Any]] = {
     "a file changed": lambda found: found.update({"docs/files/tea.md": b"Ana drinks coffee at dawn."}),
     "records changed": lambda found: found.update({"docs/_ovpack/index_records.jsonl": b"{}\n"}),
     "no manifest": lambda found: found.pop(MANIFEST),
-    "a manifest that is no JSON": lambda found: found.update({MANIFEST: b"{"}),
+    "a manifest that is not JSON": lambda found: found.update({MANIFEST: b"{"}),
 }
 
 
@@ -146,7 +146,7 @@ async def test_a_pack_is_imported_and_a_backup_restored(harness: Harness, tmp_pa
     await members(harness)
     pack, backup = await packs(harness).export(DOCS), await packs(harness).backup()
     state = await harness.state()
-    with pytest.raises(Invalid, match="no backup"):
+    with pytest.raises(Invalid, match="not a backup"):
         await packs(harness).restore(pack.path)
     with pytest.raises(Invalid, match="restore"):
         await packs(harness).import_pack(backup.path, "viking://resources")

@@ -32,7 +32,7 @@ def verbs(harness: Harness, caller: Caller | None = None) -> SkillOperations:
 
 async def test_adding_is_one_commit_and_what_it_acknowledged_is_found(harness: Harness) -> None:
     package = SkillPackage(skill(), (("can.md", b"# The blue can\n"), ("scripts/pour.py", b"print(1)\n")))
-    await verbs(harness).keep(package)
+    await verbs(harness).store(package)
     assert await harness.found("water the fern on the balcony", context_type="skill", limit=1) == [
         f"{OWN}/fern/SKILL.md"
     ]
@@ -53,14 +53,14 @@ async def test_what_is_refused_leaves_the_skill_as_it_was(harness: Harness) -> N
         await verbs(harness).add(skill("moss"), update="moss")
     # Two files that cannot both be there: the whole commit is undone.
     with pytest.raises(Conflict):
-        await verbs(harness).keep(SkillPackage(skill(body="new"), (("a", b"1"), ("a/b", b"2"))))
+        await verbs(harness).store(SkillPackage(skill(body="new"), (("a", b"1"), ("a/b", b"2"))))
     assert await harness.state() == before
     assert await harness.texts_below(f"{OWN}/fern") == {"SKILL.md": skill()}
 
 
 async def test_of_several_at_once_one_stands_whole(harness: Harness) -> None:
     packages = [SkillPackage(skill(body=f"way {n}"), ((f"only{n}.md", b"x"),)) for n in range(4)]
-    await asyncio.gather(*(verbs(harness).keep(p) for p in packages))
+    await asyncio.gather(*(verbs(harness).store(p) for p in packages))
     texts = await harness.texts_below(f"{OWN}/fern")
     (winner,) = [n for n in range(4) if texts["SKILL.md"] == skill(body=f"way {n}")]
     assert set(texts) == {"SKILL.md", f"only{winner}.md"}
@@ -68,17 +68,17 @@ async def test_of_several_at_once_one_stands_whole(harness: Harness) -> None:
 
 async def test_the_same_again_changes_no_file(harness: Harness) -> None:
     package = SkillPackage(skill(), (("can.md", b"# Can\n"),))
-    first = await verbs(harness).keep(package)
+    first = await verbs(harness).store(package)
     uri = f"{OWN}/fern/can.md"
     version = (await harness.engine.stat(uri)).version
-    second = await verbs(harness).keep(package)
+    second = await verbs(harness).store(package)
     assert (first.created, second.created) == (True, False)
     assert (await harness.engine.stat(uri)).version == version
 
 
 async def test_a_long_appendix_is_indexed_by_a_job(harness: Harness) -> None:
     pages = tuple((f"page{n}.md", words(20_000, of=(f"page{n}", "amber")).encode()) for n in range(4))
-    await verbs(harness).keep(SkillPackage(skill(), pages))
+    await verbs(harness).store(SkillPackage(skill(), pages))
     assert await harness.found("water the fern on the balcony", limit=1) == [f"{OWN}/fern/SKILL.md"]
     assert await harness.found("page3") == []
     await harness.settle()
@@ -127,7 +127,7 @@ async def test_too_much_is_refused(harness: Harness, tmp_path: Path, monkeypatch
 async def test_integrity_of_what_is_too_large_is_refused_and_the_rest_is_shown(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await verbs(harness).keep(SkillPackage(skill(), tuple((f"f{n}.md", b"x") for n in range(5))))
+    await verbs(harness).store(SkillPackage(skill(), tuple((f"f{n}.md", b"x") for n in range(5))))
     monkeypatch.setattr("recalld.usecases.skill.queries.ENTRIES_MAX", 5)
     with pytest.raises(Invalid) as refused:
         await verbs(harness).show("fern", SkillView(integrity=True))

@@ -18,7 +18,7 @@ from recalld.infra.file_permissions import make_folder, private_opener
 SLICE_BYTES = 1_048_576
 _DIRECTORY_BYTES_MAX = ZIP_ENTRIES_MAX * 400
 _RATIO_FROM_BYTES = 1_000_000
-"""Small archives of zeros compress a thousandfold and harm nobody."""
+"""Small archives of zeros compress a thousandfold and do no harm."""
 _RATIO_WRITTEN_MAX = ZIP_RATIO_MAX // 2
 _TRIED_BYTES_MIN = 262_144
 _TAIL_BYTES = 65_557
@@ -125,7 +125,7 @@ class ZipReader:
         try:
             self._zip = zipfile.ZipFile(path)
         except (*_READ_ERRORS, ValueError) as bad:
-            raise _refused(path, "is no readable zip archive", "pack it again and send it again") from bad
+            raise _refused(path, "is not a readable zip archive", "pack it again and send it again") from bad
         try:
             self._files = _checked(self._zip.infolist(), path)
         except Invalid:
@@ -204,7 +204,7 @@ def _check_directory_size(path: Path) -> None:
         raise _refused(path, "cannot be read", "send it again") from bad
     at = ending.rfind(b"PK\x05\x06")
     if at < 0 or len(ending) < at + 22:
-        raise _refused(path, "is no readable zip archive, or is cut short", "send it again")
+        raise _refused(path, "is not a readable zip archive, or is truncated", "send it again")
     if struct.unpack_from("<I", ending, at + 12)[0] > _DIRECTORY_BYTES_MAX:
         raise _refused(path, "lists too many files", f"split it into archives of at most {ZIP_ENTRIES_MAX} entries")
 

@@ -56,7 +56,7 @@ class ExtractiveModel:
         return await self._compute.run(directory_tiers, name, children, total)
 
     async def tiers_of_archive(self, messages: tuple[Message, ...]) -> Tiers:
-        """L0 and L1 of a stretch of talk. Raises ``Busy``."""
+        """Return L0 and L1 of consecutive messages. Raises ``Busy``."""
         if self._compute is None or len(messages) <= _ARCHIVE_MESSAGES_AT_ONCE:
             return archive_tiers(messages)
         return await self._compute.run(archive_tiers, messages)

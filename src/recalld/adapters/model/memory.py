@@ -66,7 +66,7 @@ class MemoryModel:
         if self._closed:
             raise Closed("this model is closed")
         if not holds:
-            raise Invalid(f"the model was asked wrongly: {fact}", remedy="mend the caller")
+            raise Invalid(f"the model was called incorrectly: {fact}", remedy="fix the caller")
 
 
 plugin = Plugin(kind="model", name="memory", settings=MemoryModelSettings, make=MemoryModel)

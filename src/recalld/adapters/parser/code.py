@@ -211,7 +211,7 @@ def _docstring(root: Any, source: bytes) -> str:
 
 
 def _leading_comment(text: str) -> str:
-    """The first comment block that is no licence, shebang or editor line; "" if code comes first."""
+    """Return the first comment block that is not a licence, shebang or editor line; "" if code comes first."""
     block: list[str] = []
     star = False
     for line in split_lines(text[:8_000])[:120]:

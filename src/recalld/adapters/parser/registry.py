@@ -23,7 +23,7 @@ class ParserSet:
     """Chooses among parsers; later ones win, so a plugin can take a format over. Safe to share between threads."""
 
     def __init__(self, parsers: Iterable[Parser], *, text: Parser | None = None, binary: Parser | None = None) -> None:
-        """``text`` and ``binary`` take what nobody claims (default: plain text and opaque)."""
+        """``text`` and ``binary`` are used for files that no other parser claims (default: plain text and opaque)."""
         self._text: Parser = text or TextParser()
         self._binary: Parser = binary or OpaqueParser()
         self._by_suffix: dict[str, Parser] = {}

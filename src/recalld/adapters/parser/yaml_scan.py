@@ -11,7 +11,7 @@ EVENTS_MAX = 40_000
 
 
 class Unreadable(ValueError):
-    """The text is no YAML, or nested deeper than asked for. The message says which."""
+    """The text is not YAML, or is nested deeper than the limit. The message says which."""
 
 
 @cache

@@ -24,7 +24,7 @@ from .selection import GITIGNORE_BYTES_MAX, Selection, SourceSettings
 
 _DIRECTORY_BYTES_MAX = ZIP_ENTRIES_MAX * 400
 _RATIO_FROM_BYTES = 1_000_000
-"""Small archives of zeros compress a thousandfold and harm nobody."""
+"""Small archives of zeros compress a thousandfold and do no harm."""
 _SLICE_BYTES = 1_048_576
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _SYSTEM_FILES = frozenset((".DS_Store", "Thumbs.db", "desktop.ini"))
@@ -46,7 +46,7 @@ class ZipSource:
         try:
             self._zip = zipfile.ZipFile(settings.path)
         except (*_READ_ERRORS, ValueError) as bad:
-            raise _refused(settings.path, "is no readable zip archive", "pack it again and send it again") from bad
+            raise _refused(settings.path, "is not a readable zip archive", "pack it again and send it again") from bad
         try:
             self._files, self._odd = _checked(self._zip.infolist(), settings.path)
         except Invalid:
@@ -172,7 +172,7 @@ def _names(infos: Sequence[zipfile.ZipInfo]) -> list[str]:
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes | None:
-    """The bytes of a name that nobody says the encoding of; None where it is known."""
+    """Return the raw bytes of a name whose encoding is not declared; None if it is known."""
     if info.flag_bits & _UTF8_NAME or info.filename.isascii():
         return None
     try:
@@ -215,7 +215,7 @@ def _check_directory_size(path: Path) -> None:
         raise _refused(path, "cannot be read", "send it again") from bad
     at = len(ending) - 22 if ending[-22:-18] == b"PK\x05\x06" else ending.rfind(b"PK\x05\x06")
     if at < 0 or len(ending) < at + 22:
-        raise _refused(path, "is no readable zip archive", "pack it again and send it again")
+        raise _refused(path, "is not a readable zip archive", "pack it again and send it again")
     size = struct.unpack_from("<I", ending, at + 12)[0]
     # 0xFFFFFFFF: the true size stands in the zip64 record; archives that need one are over the limit anyway.
     if size > _DIRECTORY_BYTES_MAX:

@@ -16,15 +16,15 @@ class FileSource:
     """A set of one."""
 
     def __init__(self, settings: SourceSettings) -> None:
-        """Raises ``Invalid`` when the path is no regular file."""
+        """Raises ``Invalid`` unless the path is a regular file."""
         if not settings.path.is_file():
-            raise Invalid(f"{settings.path} is no file", remedy="give the path of an existing file or folder")
+            raise Invalid(f"{settings.path} is not a file", remedy="give the path of an existing file or folder")
         self._path = settings.path
         self._name = settings.choice.name or settings.path.name
         self._selection = Selection(settings.choice)
 
     def entries(self) -> Iterator[Found | Skipped]:
-        """The file, or why it is no document."""
+        """Yield the file, or why it is skipped."""
         try:
             size = self._path.stat().st_size
             with open(self._path, "rb") as file:

@@ -20,9 +20,9 @@ class FolderSource:
     """Every readable document below a folder."""
 
     def __init__(self, settings: SourceSettings) -> None:
-        """Raises ``Invalid`` when the path is no folder."""
+        """Raises ``Invalid`` unless the path is a folder."""
         if not settings.path.is_dir():
-            raise Invalid(f"{settings.path} is no folder", remedy="give the path of an existing folder")
+            raise Invalid(f"{settings.path} is not a folder", remedy="give the path of an existing folder")
         self._root = settings.path.resolve()
         self._selection = Selection(settings.choice)
 
@@ -93,7 +93,7 @@ class FolderSource:
 
     def _head(self, path: str, count: int) -> bytes | None:
         try:
-            # Non-blocking: a pipe that somebody called .gitignore must not hold the walk.
+            # Non-blocking: a pipe named .gitignore must not block the traversal.
             with open(os.open(self._root / path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 return file.read(count) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
         except OSError:
@@ -107,7 +107,7 @@ class FolderSource:
 
 
 def _is_utf8(path: str) -> bool:
-    """Names that are no UTF-8 come from the system as lone surrogates."""
+    """Names that are not UTF-8 come from the operating system as lone surrogates."""
     return path.isascii() or not any("\ud800" <= char <= "\udfff" for char in path)
 
 

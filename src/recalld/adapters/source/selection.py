@@ -1,4 +1,4 @@
-"""Which paths an import takes: .gitignore files, include and exclude patterns, and what is no document."""
+"""Which paths an import takes: .gitignore files, include and exclude patterns, and files that are not documents."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Selection:
         self._learned: dict[str, GitIgnoreSpec] = {}
 
     def learn(self, folder: str, gitignore: bytes) -> None:
-        """Take a folder's .gitignore; ``folder`` "" is the root. Lines that are no patterns are passed over."""
+        """Take a folder's .gitignore; ``folder`` "" is the root. Lines that are not patterns are ignored."""
         lines = []
         for line in split_lines(decode(gitignore[:GITIGNORE_BYTES_MAX]).text):
             try:
@@ -87,7 +87,7 @@ class Selection:
         )
 
     def _git_ignores(self, path: str) -> bool:
-        """The nearest .gitignore that speaks of a path decides."""
+        """The nearest .gitignore with a matching pattern decides."""
         parts = path.rstrip("/").split("/")
         for depth in range(len(parts) - 1, -1, -1):
             folder = "/".join(parts[:depth])

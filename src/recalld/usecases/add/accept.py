@@ -1,4 +1,4 @@
-"""Accept an import: look at all of it, refuse it whole or promise it durably, and answer at once."""
+"""Accept an import: list its files, refuse it as a whole or enqueue it durably, and answer at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DATED_DEPTH = 4
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """An import as its caller asks for it. ``origin``: the same words at the next import of the same thing ("" = unknown).
+    """Options of an import. ``origin``: the same words at the next import of the same thing ("" = unknown).
     ``ours``: the upload is deleted when the import has ended.
 
     What an earlier import of the origin brought and the source no longer has is removed, unless ``keep_removed``; ``left_out``
@@ -97,7 +97,7 @@ async def accept(request: ImportRequest, caller: Caller, ports: Ports) -> Added:
         try:
             await tenant.commit(_promise(request, listing, spot, task_id, ports))
         except Conflict as taken:
-            # Somebody else's import took the place between the look and the commit: the next name is tried.
+            # Another import took the place between the check and the commit: try the next name.
             if spot.shared or taken.details.get("conflict_type") not in {"exists", "running"}:
                 raise
             continue

@@ -1,4 +1,4 @@
-"""What lies at an import's place already: which of it earlier imports of the same origin brought, and what was changed since."""
+"""Files already at an import's place: which came from earlier imports of the same origin, and which were changed since."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lineages(source: Mapping[str, Any]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class ImportedFile:
-    """A file that an import brought. ``placed``: it is where the import put it (a user may have moved it)."""
+    """A file from an earlier import. ``placed``: it is where the import put it (a user may have moved it)."""
 
     node: Node
     path: str
@@ -66,7 +66,7 @@ class ExistingFiles:
     @classmethod
     def of(cls, entries: Iterable[Entry], root: Uri, lineage: str, *, legacy: bool) -> ExistingFiles:
         """Read a listing below ``root``. ``legacy``: files that name no lineage are this origin's, brought by a version that
-        recorded the origin at the place alone. An import without an origin goes by paths only, whoever brought them."""
+        recorded the origin at the place alone. An import without an origin goes by paths only, whichever import they came from."""
         files: dict[str, list[ImportedFile]] = {}
         nodes: dict[Uri, Node] = {}
         held: Counter[Uri] = Counter()

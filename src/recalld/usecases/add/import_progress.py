@@ -1,4 +1,4 @@
-"""How far an import is: counted in the commits that do the work, so that a worker that dies counts nothing twice."""
+"""Progress of an import, updated in the commits that do the work, so that a crashed worker counts nothing twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTES_MAX = 20
 
 @dataclass(slots=True)
 class ImportProgress:
-    """What was done so far, kept in the task. ``new``, ``changed``, ``moved``, ``removed`` in source files, ``written`` in
+    """What was done so far, stored in the task. ``new``, ``changed``, ``moved``, ``removed`` in source files, ``written`` in
     entries of the tree; ``planned``: tokens a language model will take for them, in ``calls``; ``kept``: files for which there
     was no room any more; ``warnings`` of the files that were written, ``notes`` how often each was given."""
 
@@ -54,7 +54,7 @@ class ImportProgress:
 
 @dataclass(slots=True)
 class SourceScan:
-    """What one look at the source found and did not change; found again by the next attempt."""
+    """What one scan of the source found; the next attempt finds it again."""
 
     total: int = 0
     files: int = 0

@@ -1,4 +1,4 @@
-"""An origin imported again: what it no longer has goes, what only moved keeps its node, what was changed here stays."""
+"""Re-import of an origin: files it no longer has are removed, moved files keep their node, files changed here stay."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from .mirror import FileConflict
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where an import goes and how. ``stems``: per path without its ending, how many files and folders have it: a
-    directory of sections takes that name only where nobody else has it. ``lineage``: the origin, as files record it. ``exact``:
+    directory of sections takes that name only where it is free. ``lineage``: the origin, as files record it. ``exact``:
     the one file of this import stands at ``root`` itself."""
 
     root: Uri
@@ -226,7 +226,7 @@ def _merge(
 
 
 def _adopt(path: str, there: list[Node], place: Place) -> FilePlan:
-    """The same bytes are there already, and not from this origin: they stay whoever's they are; what another origin brought
+    """The same bytes are there already, and not from this origin: they stay as they are; what another origin imported
     is from now on this one's as well."""
     remarks: list[tuple[Node, dict[str, Any], tuple[str, ...] | None]] = []
     for node in there:

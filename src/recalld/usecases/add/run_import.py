@@ -1,4 +1,4 @@
-"""Do an import: file by file, in commits small enough that nobody waits for them; done again, it does only what is left.
+"""Run an import: file by file, in commits small enough not to delay others; a second run does only what is left.
 
 First what moved at the source moves here, then what is new or changed is written, and only when all of it is in, what the
 source no longer has goes. Every commit is refused unless the place is still where it was (``Anchor``) and each file still is as
@@ -71,7 +71,7 @@ async def _import(job: Job, upload: Path, ports: Ports) -> None:
 
 
 def _may_look_again(changed: Conflict | NotFound | Invalid) -> bool:
-    """False for what another look does not heal: a lease that was lost, an input that is wrong."""
+    """False for errors that a retry cannot fix: a lost lease, invalid input."""
     if isinstance(changed, Conflict):
         return changed.code != "ABORTED" or "uri" in changed.details
     return "uri" in changed.details or "resource" in changed.details
@@ -88,7 +88,7 @@ class _Survey:
 
 
 class _Pass:
-    """One look at the place, and all that follows from it."""
+    """One pass over the place, and all changes that follow from it."""
 
     def __init__(self, job: Job, source: Source, listing: list[Found | Skipped], tenant: Tenant, ports: Ports) -> None:
         self.job, self.source, self.listing, self.tenant, self.ports = job, source, listing, tenant, ports

@@ -38,7 +38,7 @@ PAGE = 200
 COMMITS_LOOKED_AT = 2_000
 PREFIX = "undo:"
 BACKGROUND = ("viking://", "enrich", "reown", "enrol", "leave", PREFIX)
-"""Causes of commits that nobody would call the last thing they did."""
+"""Causes of background commits, which are not a user's last change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ async def undo(target: Target, caller: Caller, ports: Ports, *, dry_run: bool) -
 
 
 async def last_change(past: Past, caller: Caller) -> Target:
-    """The caller's newest change that is not undone yet: not what was said in a session, and nothing a job did.
+    """The caller's newest change that is not undone yet: neither a session's messages nor a job's commit.
     Raises ``NotFound`` if there is none among the last ones."""
     undone: set[str] = set()
     before = looked_at = 0

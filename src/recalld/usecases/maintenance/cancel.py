@@ -9,7 +9,7 @@ from recalld.ports.bundle import Ports
 
 
 async def cancel(task_id: str, caller: Caller, ports: Ports) -> Task:
-    """Ask a task to stop. Raises ``NotFound``; ``Conflict`` if it has ended or is of a type that is done to its end."""
+    """Request a task to stop. Raises ``NotFound``; ``Conflict`` if it has ended or its type cannot be cancelled."""
     tenant = ports.ledger.tenant(caller)
     task = await tenant.task(task_id)
     if task.type not in CANCELLABLE:

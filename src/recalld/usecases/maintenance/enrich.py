@@ -1,4 +1,4 @@
-"""Better abstracts and overviews by a language model, bottom-up, for what already has extractive ones."""
+"""Replace extractive abstracts and overviews by a language model's, bottom-up."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from recalld.usecases.tree.prepare import parse
 from .bill import cost, open_bill
 
 ENRICH = NewJob("enrich", "enrich", delay_s=1.0)
-"""What follows where tiers were made by the extractive model and a writer is there to better them. Folded by key."""
+"""Follow-up job where tiers are extractive and a writer is configured. Merged by key."""
 ENTRIES_MAX = 200
 NODES_PER_RUN = 40
 RUN_S = 10.0
-"""Then the job makes room for others and comes back: a worker has few hands, and a model takes its time."""
+"""Then the job yields and is rescheduled: workers are few and model calls are slow."""
 ITS_OWN_FAULT = (400, 413, 422)
-"""What a provider answers that is well and can do nothing with this one text."""
+"""Statuses of a healthy provider that cannot process this one text."""
 Content = Document | tuple[Child, ...]
 
 
 async def enrich(job: Job, ports: Ports) -> None:
     """Have the writer write for the caller's tree; the account's shared one has a job of its own, so that two users' jobs never
-    ask about the same. A writer that is not to be asked now, or whose budget is used up, is no failure of this job: it comes
-    back when it may. Raises ``Upstream``: the job is tried again."""
+    ask about the same. A writer that is not available now, or whose budget is used up, does not fail this job: it is
+    rescheduled. Raises ``Upstream``: the job is tried again."""
     again: tuple[NewJob, ...] = ()
     if ports.writer is not None:
         if job.caller.user:
@@ -57,7 +57,7 @@ async def _hand_on(tree: Caller, writer: Writer, ports: Ports) -> bool:
 
 
 async def take_up(ports: Ports) -> int:
-    """Leave the job wherever something is to be written and nobody has asked: a writer was configured, its prompts changed.
+    """Enqueue the job wherever tiers are outdated: a writer was configured or its prompts changed.
     Returns for how many trees."""
     writer = ports.writer
     if writer is None:
@@ -66,7 +66,7 @@ async def take_up(ports: Ports) -> int:
 
 
 async def _tree(tree: Caller, until: float, writer: Writer, ports: Ports) -> bool:
-    """One pass, deepest first, so that a directory hears of its children's new abstracts; True: there is more to do."""
+    """One pass, deepest first, so that a directory sees its children's new abstracts; True: there is more to do."""
     found = await ports.ledger.unwritten(tree, by=generator_id(writer.name, writer.version), limit=NODES_PER_RUN + 1)
     for node_id in found[:NODES_PER_RUN]:
         if ports.clock.monotonic() >= until:
@@ -86,14 +86,14 @@ async def _node(seen: StaleDir, tree: Caller, writer: Writer, ports: Ports) -> N
         return
     content = children if seen.node.is_dir else await _document(seen.node, tree, ports)
     if not content:
-        # Nothing to be asked about: the words it has are the best there are.
+        # Nothing to summarise: the existing text is final.
         await _keep(seen, replace(_own(seen), made_by=generator_id(writer.name, writer.version)), (), tree, ports)
         return
     await _write(seen, content, key, tree, writer, ports)
 
 
 async def _write(seen: StaleDir, content: Content, key: str, tree: Caller, writer: Writer, ports: Ports) -> None:
-    """Ask, and keep the answer with its cost in one commit; a failed call costs too."""
+    """Call the model and store the answer with its usage in one commit; a failed call is recorded too."""
     bill = await open_bill(writer, ports)
     try:
         tiers = await _tiers(seen, content, writer.on(bill))

@@ -1,4 +1,4 @@
-"""Clean up behind what was removed or moved, in slices that nobody notices."""
+"""Delete what removals and moves left behind, in short slices."""
 
 from __future__ import annotations
 

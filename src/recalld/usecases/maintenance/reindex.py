@@ -1,4 +1,4 @@
-"""Make a subtree's index anew from its content: chunks (and with them vectors), tiers if asked for, tags on the way."""
+"""Rebuild a subtree's index from its content: chunks (and with them vectors), tiers if asked for, tags on the way."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def _nodes(uri: Uri, recursive: bool, tally: _Tally, tenant: Tenant) -> li
 
 
 async def _rebuild(node: Node, mode: str, tally: _Tally, tenant: Tenant, ports: Ports) -> None:
-    """A node that is gone, or is written anew meanwhile, has nothing left to rebuild: that write indexed it."""
+    """A node removed or rewritten meanwhile needs no rebuild: that write indexed it."""
     tally.scanned += 1
     try:
         change = await (_of_directory if node.is_dir else _of_file)(node, mode, tenant, ports)
@@ -145,8 +145,8 @@ async def _of_file(node: Node, mode: str, tenant: Tenant, ports: Ports) -> SetCh
     if not chunks:
         return None
     # A memory's abstract is what it quotes: it is not made from its file.
-    anew = mode == "semantic_and_vectors" and context_type(node.uri) is not ContextType.MEMORY
-    tiers = await ports.model.tiers_of_document(node.uri.name, document) if anew else None
+    rebuild_tiers = mode == "semantic_and_vectors" and context_type(node.uri) is not ContextType.MEMORY
+    tiers = await ports.model.tiers_of_document(node.uri.name, document) if rebuild_tiers else None
     return SetChunks(node.id, node.version, chunks, tiers)
 
 

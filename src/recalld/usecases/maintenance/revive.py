@@ -20,7 +20,7 @@ PAGE = 200
 
 
 async def revive(job: Job, ports: Ports) -> None:
-    """Go through the restored subtree in the order its nodes were made; done again, it does what is left."""
+    """Index the restored subtree in the order its nodes were created; a second run does what is left."""
     uri, after = Uri.parse(str(job.payload["uri"])), 0
     tenant = ports.ledger.tenant(job.caller, bulk=True)
     try:
@@ -29,7 +29,7 @@ async def revive(job: Job, ports: Ports) -> None:
                 await _index(node, tenant, ports)
             after = nodes[-1].id
     except NotFound:
-        pass  # removed again: there is nothing to index
+        pass  # removed again: nothing to index
     await tenant.commit(Commit((), FOLLOW_UP_JOBS, done=job.id))
 
 

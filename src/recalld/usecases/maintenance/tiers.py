@@ -1,4 +1,4 @@
-"""Keep directories' abstracts and overviews true: bottom-up, every stale directory once however many children changed."""
+"""Refresh stale directories' abstracts and overviews, bottom-up, each once however many children changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remove a member, or a whole account: shut out at once, removed when its last work has ended."""
+"""Delete a member or an account: access ends at once, data is removed when its running jobs have ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _USERS = Uri(("user",))
 
 
 async def begin_deletion(account: str, user: str, caller: Caller, ports: Ports) -> str:
-    """Shut a member out (``user`` "": the account) and promise its removal, in one commit; returns the task's id.
+    """Revoke access of a member (``user`` "": the account) and enqueue its deletion, in one commit; return the task's id.
 
     Raises ``NotFound``, ``Denied``, and ``Conflict`` while it is being removed already.
     """
@@ -34,7 +34,7 @@ async def begin_deletion(account: str, user: str, caller: Caller, ports: Ports) 
 
 
 async def delete_member(job: Job, ports: Ports) -> None:
-    """Remove the trees, then forget the member and end the task. Done twice it does the same thing once."""
+    """Remove the trees, then forget the member and end the task. Idempotent."""
     account, user = str(job.payload["account"]), str(job.payload["user"])
     spaces = [user] if user else [one.user for one in await ports.ledger.partitions() if one.account == account]
     await _wait_for_work(account, spaces, job, ports)
@@ -56,7 +56,7 @@ def _removals(tops: Sequence[Uri]) -> tuple[Remove, ...]:
 
 
 async def _wait_for_work(account: str, spaces: Sequence[str], job: Job, ports: Ports) -> None:
-    """What had begun before could make anew what is removed here. Raises ``Busy`` while there is some.
+    """Raise ``Busy`` while jobs of the member are pending: they could recreate what is removed here.
 
     What of it waits again by now is taken back: a provider's used-up budget puts it off for a day. What the others' shared
     tree has put off makes nothing of the member's.
@@ -67,4 +67,4 @@ async def _wait_for_work(account: str, spaces: Sequence[str], job: Job, ports: P
         caller = Caller(account, name)
         own = int((account, name) == (job.caller.account, job.caller.user))
         if await ports.ledger.tenant(caller).pending(due=True) > own:
-            raise Busy(f"work of {account}/{name} is under way", retry_after_s=5.0, remedy="it is waited for")
+            raise Busy(f"work of {account}/{name} is under way", retry_after_s=5.0, remedy="the deletion waits for it")

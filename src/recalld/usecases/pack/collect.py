@@ -1,4 +1,4 @@
-"""What of a subtree goes into a pack, met one by one: directories, files, sidecars, and sessions as their views."""
+"""The entries of a subtree that go into a pack, one by one: directories, files, sidecars, and sessions as files."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ async def _pack(root: PackRoot, caller: Caller, ports: Ports, vectors: bool) -> 
         rows, dense = await _vectors(abstracts, ports) if vectors else ([], None)
         size = await ports.compute.run(maker.close, rows, dense)
     except BaseException:
-        await ports.compute.run(writer.abandon)  # cancelled too: a file that nobody will fetch must not stay
+        await ports.compute.run(writer.abandon)  # also on cancellation: the file would never be fetched
         raise
     return Packed(path, f"{root.name}.ovpack", size, len(maker.entries))
 

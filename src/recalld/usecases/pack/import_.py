@@ -1,5 +1,5 @@
-"""Bring a verified pack into the tree, in commits small enough that nobody waits for them. Done again with overwrite it
-does what is left."""
+"""Import a verified pack into the tree, in commits small enough not to delay others. A second run with overwrite does
+what is left."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EMBED = FOLLOW_UP_JOBS[1:]
 
 @dataclass(frozen=True, slots=True)
 class PackImportRequest:
-    """How a pack is to be brought."""
+    """Options of a pack import."""
 
     path: Path
     on_conflict: OnConflict = OnConflict.FAIL
@@ -64,7 +64,7 @@ async def restore(request: PackImportRequest, caller: Caller, ports: Ports) -> I
     pack = await open_pack(request.path, ports)
     try:
         if not pack.manifest.is_backup:
-            raise refused(f"it is no backup but a pack of {pack.manifest.root.uri}", "import it")
+            raise refused(f"it is not a backup but a pack of {pack.manifest.root.uri}", "import it")
         return await _import(pack, Uri(), request, replace(caller, role=Role.ROOT, peer=""), ports)
     finally:
         await ports.compute.run(pack.reader.close)
@@ -83,7 +83,7 @@ async def _import(
 
 
 async def _present(target: Uri, caller: Caller, ports: Ports) -> dict[Uri, Node]:
-    """What lies at the target and below, namespace roots that nobody has written to left out."""
+    """What lies at the target and below, except namespace roots that were never written to."""
     tenant = ports.ledger.tenant(caller)
     try:
         top = await tenant.stat(target)
@@ -119,7 +119,7 @@ def _check_conflicts(layout: PackLayout, present: Mapping[Uri, Node], target: Ur
 
 @dataclass(slots=True)
 class _PackImport:
-    """An import under way. ``seq``: the log's entry of the last commit."""
+    """A running import. ``seq``: the log's entry of the last commit."""
 
     pack: Verified
     sorted: PackLayout
@@ -135,7 +135,7 @@ class _PackImport:
     hashes: dict[str, str] = field(default_factory=dict)
 
     async def all(self) -> ImportedPack:
-        """Directories, talk, files, then the tiers of directories from the deepest up."""
+        """Import directories, sessions, files, then the tiers of directories from the deepest up."""
         self.hashes = {e.path: e.sha256 for e in self.pack.manifest.entries}
         await self._make_directories()
         sessions = messages = 0
@@ -163,7 +163,7 @@ class _PackImport:
         )
 
     def _tenant(self, uri: Uri) -> Tenant:
-        """The hand that writes a user's tree is that user's: the work that follows is done for whom it is."""
+        """Return the tenant of the user whose tree this is: follow-up jobs belong to that user."""
         user = uri.parts[1] if len(uri.parts) > 1 and uri.parts[0] == "user" else self.caller.user
         if user not in self.owners:
             self.owners[user] = self.ports.ledger.tenant(replace(self.caller, user=user), bulk=True)

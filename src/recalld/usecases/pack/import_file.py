@@ -1,4 +1,4 @@
-"""One file of a pack as what a commit stores, and what is left to do for it."""
+"""One file of a pack as a commit operation, and its follow-up job."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_RECORD = PackRecord("", 2)
 
 @dataclass(frozen=True, slots=True)
 class PackedFile:
-    """A file with what its pack tells of it. ``at_once``: it is parsed and indexed in the commit that stores it, not by the
+    """A file with its record in the pack. ``at_once``: it is parsed and indexed in the commit that stores it, not by the
     worker; ``quiet``: its directory's tiers came with it."""
 
     uri: Uri
@@ -71,7 +71,7 @@ def is_unindexed(uri: Uri) -> bool:
 
 
 def _event_of(data: bytes, name: str) -> tuple[float | None, str]:
-    """When and by whom, of a file that is a turn of a talk."""
+    """Return time and speaker of a file with a transcript header."""
     if len(data) > PARSE_INLINE_BYTES_MAX or is_binary(data[:HEAD_BYTES]):
         return None, ""
     head = transcript_header(decode(data).text, name)
@@ -79,7 +79,7 @@ def _event_of(data: bytes, name: str) -> tuple[float | None, str]:
 
 
 def job_after(put: PutFile, *, quiet: bool) -> NewJob | None:
-    """What the worker still has to do for it."""
+    """Return the job that the worker still has to do for it."""
     if is_unindexed(put.uri) or (put.chunks is not None and put.tiers is not None):
         return None
     return NewJob("shape", f"shape:{put.uri}", {"uri": str(put.uri), "quiet": quiet}, lane=Lane.BULK)

@@ -1,4 +1,4 @@
-"""A pack's session as a session: real messages with their ids, archives in their order with their tiers."""
+"""Import a pack's sessions: messages with their ids, archives in order with their tiers."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ ERROR_CHARS_MAX = 500
 
 
 async def import_session(session_files: SessionFiles, pack: Verified, caller: Caller, ports: Ports) -> int:
-    """Bring one session of the caller; returns how many messages were new. Messages the session has are passed over, and
-    so are archives it has: a second run goes on where the first one ended."""
+    """Import one session of the caller; return how many messages were new. Messages and archives that exist are skipped,
+    so a second run continues where the first one ended."""
     tenant, sid = ports.ledger.tenant(caller), session_files.uri.name
     await tenant.commit(Commit((OpenSession(sid, exist_ok=True),)))
     session = await tenant.session(sid)
@@ -89,7 +89,7 @@ def _batch(raw: list[dict[str, Any]], start: int) -> list[dict[str, Any]]:
 
 
 async def _archive(sid: str, files: dict[str, str], pack: Verified, tenant: Tenant, ports: Ports) -> None:
-    """Put what is live away, finished as it was: what was learnt from it comes with the pack and is not learnt again."""
+    """Archive the live messages as finished: extracted memories come with the pack and are not extracted again."""
     session, live = await tenant.session(sid), await tenant.messages(sid, archive=0, limit=1, newest=True)
     if not live:
         return
@@ -114,7 +114,7 @@ async def _archive(sid: str, files: dict[str, str], pack: Verified, tenant: Tena
 
 
 async def _diff(session: Uri, number: int, data: bytes, ports: Ports) -> PutFile:
-    """What was learnt from an archive, stored beside it as it came."""
+    """Return the operation that stores an archive's memory diff unchanged."""
     uri = session / f"history/archive_{number:03d}" / DIFF_FILE
     prepared = PreparedFile(hashlib.sha256(data).hexdigest(), "application/json", None, (), parsed=True)
     return await put_file(uri, data, prepared, ports, mode=WriteMode.UPSERT)

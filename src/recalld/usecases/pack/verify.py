@@ -1,4 +1,4 @@
-"""Look at all of a pack before anything of it is believed: contents, hashes, talk. Nothing is written here."""
+"""Verify a whole pack before anything is imported: contents, hashes, sessions. Nothing is written here."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BYTES_PER_CALL = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A pack that is what it says it is. ``records``: by path, the one of its highest level."""
+    """A verified pack. ``records``: by path, the one of its highest level."""
 
     reader: ArchiveReader
     manifest: Manifest
@@ -120,8 +120,8 @@ def _records(reader: ArchiveReader, manifest: Manifest) -> dict[str, PackRecord]
 
 
 def check_vectors(manifest: Manifest, mode: VectorMode, ports: Ports) -> None:
-    """Vectors are always made anew, and from the same model they come out the same; ``require`` asks that a pack's own be
-    of that model. Raises ``Conflict``."""
+    """Vectors are always recomputed; the same model gives the same ones. ``require`` refuses a pack whose vectors are not of
+    this store's model. Raises ``Conflict``."""
     if mode is not VectorMode.REQUIRE:
         return
     ours = ports.embedder.fingerprint if ports.embedder is not None else ""

@@ -1,4 +1,4 @@
-"""Keep private values: plain files below ``viking://user/{me}/privacy``, never indexed, each change one commit."""
+"""Store private values: plain files below ``viking://user/{me}/privacy``, never indexed, each change one commit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PrivacyUpdate:
 
 
 def place_of(caller: Caller, category: str | None = None, key: str | None = None) -> Uri:
-    """Where a caller's private values lie. Raises ``Invalid`` for what is no name."""
+    """Where a caller's private values lie. Raises ``Invalid`` for an invalid name."""
     uri = Uri(("user", caller.user, "privacy"))
     if category is not None:
         uri = uri / privacy_name(category, "category")

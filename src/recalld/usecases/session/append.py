@@ -35,7 +35,7 @@ async def append(
 
     A message with an ``id`` the session already has is counted, not added. An ``idempotency_key`` names every message of
     this call that has no id, so that a repeated call adds nothing; without both, equal messages are separate. Long tool
-    outputs become files of the session in the same commit, and so does the job of a session that commits by itself.
+    outputs become files of the session in the same commit, and so does the auto-commit job.
     """
     check_session_id(session_id)
     if not raw or len(raw) > BATCH_MESSAGES_MAX:
@@ -71,17 +71,17 @@ async def append(
 
 
 def new_config(ports: Ports) -> dict[str, Any]:
-    """What a session made without any wishes starts with."""
+    """Return the initial settings of a session created without any."""
     return {"auto_commit_policy": dict(AUTO_COMMIT_DEFAULTS)} if ports.session_policy.auto_commit else {}
 
 
 def auto_commit_job(session_id: str) -> NewJob:
-    """Has a session commit by itself; folded while one waits."""
+    """Return the job that commits a session automatically; a pending one is merged."""
     return NewJob("auto_commit", f"auto_commit:{session_id}", {"session_id": session_id}, lane=Lane.INTERACTIVE)
 
 
 def _short(raw: Sequence[Mapping[str, Any]]) -> bool:
-    """One message of a few plain words: what there is to do takes 0.1 ms, going elsewhere with it more."""
+    """True for one short plain message: preparing it takes 0.1 ms, less than a thread hop."""
     text = raw[0].get("content")
     return len(raw) == 1 and "parts" not in raw[0] and isinstance(text, str) and len(text) <= SHORT_CHARS_MAX
 
@@ -92,7 +92,7 @@ def _keyed_id(key: str, index: int) -> str:
 
 
 def _split_tools(raw: dict[str, Any], fresh: str, caller: Caller, now: float) -> list[tuple[dict[str, Any], str]]:
-    """Each message with its id. A user message made only of several tool parts is one message a part, as the wire has it."""
+    """Each message with its id. A user message made only of several tool parts is one message a part, as in the API."""
     parts = raw.get("parts")
     if isinstance(parts, list):
         raw["parts"] = parts = [_with_uri(p, caller, now) for p in parts]

@@ -1,4 +1,4 @@
-"""An archive's words: the language model's where there is one and it answers in time, the extractive ones otherwise."""
+"""Tiers and memories of an archive: by the language model if it answers in time, else by the extractive model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from recalld.rules.memory_file import stretches
 from recalld.usecases.maintenance.bill import cost, open_bill
 
 STRETCHES_MAX = 12
-"""Stretches of one archive that the language model reads; of a longer one the rest is read without it."""
+"""Batches of one archive that the language model reads; the extractive model reads the rest."""
 
 
 @dataclass(slots=True)
 class ArchiveGeneration:
-    """One archive on its way. ``spent``: what goes into its commit; ``missing``: why parts were done without the model."""
+    """State of generating one archive. ``spent``: usage records for its commit; ``missing``: why parts
+    were generated without the model."""
 
     ports: Ports
     spent: list[CountCost] = field(default_factory=list)
@@ -28,7 +29,7 @@ class ArchiveGeneration:
     unavailable: bool = False
 
     async def bill(self, writer: Writer) -> Bill:
-        """What is left of the day, less what this archive took and has not committed yet."""
+        """Return the day's remaining budget, less this archive's uncommitted usage."""
         bill = await open_bill(writer, self.ports)
         bill.tokens_left -= self.tokens
         bill.calls_left -= sum(one.calls for one in self.spent)
@@ -40,7 +41,7 @@ class ArchiveGeneration:
         return sum(one.tokens_in + one.tokens_out for one in self.spent)
 
     def record_failure(self, failed: Busy | Upstream | Invalid) -> None:
-        """Go on without the model for this part; for the rest as well, unless it was only this answer that was of no use."""
+        """Continue without the model for this part; for the rest as well, unless only this answer was unusable."""
         self.unavailable = self.unavailable or not isinstance(failed, Invalid)
         self.missing.append(f"model: {failed.message}")
 
@@ -62,7 +63,7 @@ async def archive_tiers(messages: tuple[Message, ...], generation: ArchiveGenera
 
 
 async def candidates(allowed: tuple[Message, ...], generation: ArchiveGeneration) -> tuple[Candidate, ...]:
-    """Memories of what was heard. Every peer's words are read apart from others', so that none speaks of another."""
+    """Return memories of these messages. Each peer's messages are read separately, so that memories never mix peers."""
     ports, writer = generation.ports, generation.ports.writer
     if writer is None or generation.unavailable:
         return await ports.model.memories(allowed)
@@ -79,7 +80,9 @@ async def candidates(allowed: tuple[Message, ...], generation: ArchiveGeneration
         else:
             found += memories
     if left:
-        missed = {piece.id for piece in left}  # of a long message perhaps one piece of several: it is read again whole
+        missed = {
+            piece.id for piece in left
+        }  # perhaps one of several pieces of a long message, which is then read again as a whole
         found += await ports.model.memories(tuple(m for m in allowed if m.id in missed))
     return tuple(found)
 

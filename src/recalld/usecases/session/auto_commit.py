@@ -1,4 +1,4 @@
-"""Sessions that commit by themselves: one job a session, made by the write that exceeded its policy or when it fell idle."""
+"""Auto-commit: one job per session, created by the write that exceeded its policy or when the session went idle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCANNED_MAX = 16
 
 
 async def auto_commit(job: Job, ports: Ports) -> None:
-    """Put a session's messages away if its policy still says so; what follows is a task like that of any commit."""
+    """Archive a session's messages if its policy still requires it; what follows is the same task as for any commit."""
     tenant = ports.ledger.tenant(job.caller)
     try:
         session = await tenant.session(str(job.payload["session_id"]))
@@ -34,7 +34,7 @@ async def auto_commit(job: Job, ports: Ports) -> None:
 
 
 async def enqueue_idle(ports: Ports) -> int:
-    """Leave a job for some sessions nobody has spoken in for the time their policy names; returns how many."""
+    """Enqueue jobs for up to ``SCANNED_MAX`` sessions idle longer than their policy allows; return how many."""
     found = await ports.ledger.idle_sessions(now=ports.clock.now(), limit=SCANNED_MAX)
     for caller, session_id in found:
         await ports.ledger.tenant(caller).commit(Commit(jobs=(auto_commit_job(session_id),)))

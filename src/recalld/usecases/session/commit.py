@@ -1,4 +1,4 @@
-"""Commit a session, phase one: archive its live messages in the request and leave a job that learns from them."""
+"""Commit a session, phase one: archive its live messages in the request and enqueue the extraction job."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .newest import newest
 
 KEEP_RECENT_MAX = 10_000
 RETENTION = ("retention_mode", "keep_recent_turn_count", "retained_message_token_budget", "min_raw_tail_steps")
-"""How whole turns are kept; the session remembers what its last commit said."""
+"""Retention by whole turns; the session stores the values of its last commit."""
 TRIES_MAX = 100
 
 
 async def commit(
     session_id: str, keep_recent_count: int, retention: dict[str, Any], caller: Caller, ports: Ports
 ) -> Committed:
-    """Put messages away and leave a job; a second commit at the same moment finds nothing to do. ``retention``: the fields
+    """Archive messages and enqueue the job; a concurrent second commit finds nothing to do. ``retention``: the fields
     of ``RETENTION``, and ``event_tags`` (None: the session's own)."""
     _check(keep_recent_count, retention)
     tenant = ports.ledger.tenant(caller)
@@ -46,7 +46,7 @@ async def archive_messages(
     done: int = 0,
 ) -> Committed:
     """One commit for all of it. ``remember``: further settings the session keeps; ``done``: the job this completes.
-    Raises ``Busy`` when it went on being learnt from all the while."""
+    Raises ``Busy`` if concurrent extractions keep winning."""
     for _ in range(TRIES_MAX):
         try:
             return await _archive_messages(
@@ -56,7 +56,7 @@ async def archive_messages(
             if changed.details.get("resource") != session.id:
                 raise
             session = await tenant.session(session.id)
-    raise Busy(f"the session {session.id} is being learnt from by many at once", retry_after_s=1.0)
+    raise Busy(f"the session {session.id} is being processed by several requests at once", retry_after_s=1.0)
 
 
 async def _archive_messages(
@@ -77,7 +77,7 @@ async def _archive_messages(
     if last < 0:
         return Committed(session.id, False, reason="all_within_keep_window", active_tokens=session.pending_tokens)
     task_id = f"task_{ports.clock.token()}"
-    # What the archive holds that was not learnt from yet is certain at this moment alone: afterwards newer talk may be.
+    # Only now is it certain which archived messages were not extracted from yet; later ones may be by then.
     extracted_to = session.config.get(EXTRACTED_TO)
     payload = {"session_id": session.id, "event_tags": retention.get("event_tags"), EXTRACTED_TO: extracted_to}
     job = NewJob("extract", f"extract:{session.id}:{task_id}", payload, lane=Lane.INTERACTIVE, task_id=task_id)

@@ -1,4 +1,4 @@
-"""Commit a session, phase two: the archive's tiers, and memories that quote what was said."""
+"""Commit a session, phase two: the archive's tiers, and memories that quote its messages."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def extract(job: Job, ports: Ports) -> None:
 
 
 async def extract_now(session_id: str, caller: Caller, ports: Ports) -> list[Remembered]:
-    """Memories of the live messages, which stay live; what was learnt once is not learnt again by a later commit."""
+    """Memories of the live messages, which stay live; a later commit does not extract from them again."""
     return await retrying(
         lambda: _extract_now(session_id, caller, ports),
         key_of(caller.account, f"{caller.user}/{session_id}"),
@@ -96,14 +96,14 @@ async def _extract_now(session_id: str, caller: Caller, ports: Ports) -> list[Re
             {EXTRACTED_TO: live[-1].ordinal},
             counts,
             expect={EXTRACTED_TO: session.config.get(EXTRACTED_TO)},
-            archives=session.commit_count,  # what is archived meanwhile is learnt by that archive's job
+            archives=session.commit_count,  # messages archived meanwhile are left to that archive's job
         )
         await tenant.commit(Commit((*puts, setting), FOLLOW_UP_JOBS, cause=str(session.uri)))
     return [Remembered(p.uri, memory_type(p.uri), p.tiers.abstract if p.tiers is not None else "") for p in puts]
 
 
 def _quotable(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """What may be quoted: each message's own words, without the keys and passwords in them."""
+    """Return the quotable text of each message, without recalled blocks, keys and passwords."""
     return hidden(own_text(messages))
 
 
@@ -117,7 +117,7 @@ async def _policy(session: Session, caller: Caller, ports: Ports) -> MemoryPolic
 
 
 def _new_messages(messages: Sequence[Message], extracted_to: int | None, policy: MemoryPolicy) -> tuple[Message, ...]:
-    """What memories may be made of: not what was learnt from before (up to that ordinal; None = nothing)."""
+    """Return the messages to extract from: those after the ordinal ``extracted_to`` (None: all) that the policy allows."""
     after = -1 if extracted_to is None else int(extracted_to)
     return policy.allowed([m for m in messages if m.ordinal > after])
 
@@ -130,7 +130,7 @@ async def _memories(
     caller: Caller,
     ports: Ports,
 ) -> tuple[list[PutFile], dict[str, int]]:
-    """Those of them that the policy lets be kept, and how many of each type."""
+    """Return the memories that the policy allows, and how many of each type."""
     found = tuple(c for c in proposed if c.type in policy.types)
     tagged = event_tags(session.config, tags)
     puts = [await _memory(c, session, tagged if c.type == "events" else (), ports, caller) for c in found]
@@ -138,7 +138,7 @@ async def _memories(
 
 
 async def _diff_file(archive: Archive, puts: Sequence[PutFile], job: Job, tenant: Tenant, ports: Ports) -> PutFile:
-    """The archive's ``memory_diff.json``: every memory that is new or other than before, with its words."""
+    """The archive's ``memory_diff.json``: every memory that is new or changed, with its text."""
     changes = []
     for put in puts:
         try:
@@ -188,7 +188,7 @@ async def _memory(
 
 
 def _own_tiers(candidate: Candidate) -> Tiers:
-    """A memory's abstract: the one it brings, else what it quotes, without the marks of its form."""
+    """Return a memory's abstract: the proposed one, else its quotations without Markdown."""
     if candidate.abstract:
         return Tiers(fit(candidate.abstract, ABSTRACT_CHARS_MAX), "", "model")
     lines = [line.strip() for line in split_lines(strip(candidate.text)) if line.strip()]

@@ -1,4 +1,4 @@
-"""Messages of a session from its end, or page by page: what that costs follows what is wanted, not how long the session is."""
+"""Messages of a session from its end, or page by page: the cost depends on how many are needed, not on the session's length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE = 5_000
 
 
 def newest(reader: Reader, session_id: str, archive: int, enough: Callable[[Sequence[Message]], bool]) -> list[Message]:
-    """The newest messages of an archive (0: the live ones), in order: so many that they are ``enough``, or all."""
+    """The newest messages of an archive (0: the live ones), in order: until ``enough`` returns True, or all."""
     count = FIRST
     while True:
         found = reader.messages(session_id, archive=archive, limit=count, newest=True)
@@ -23,7 +23,7 @@ def newest(reader: Reader, session_id: str, archive: int, enough: Callable[[Sequ
 
 
 async def all_of(tenant: Tenant, session_id: str, archive: int) -> list[Message]:
-    """All messages of an archive, in order. No reader is held for longer than a page takes."""
+    """All messages of an archive, in order. A reader is held for one page at a time."""
     found: list[Message] = []
     while True:
         after = found[-1].ordinal if found else -1

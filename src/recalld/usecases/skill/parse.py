@@ -1,4 +1,4 @@
-"""Skills out of what was sent: a text, an object, a zip, a folder or one file."""
+"""Parse skills from a text, an object, a zip, a folder or one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look at skills: list them, show one, tell which of them a search has found."""
+"""Read skills: list them, show one, map search hits to skills."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _check_integrity(nodes: Sequence[Node]) -> None:
     sizes = [n.size for n in nodes if not n.is_dir]
     if len(nodes) > ENTRIES_MAX or max(sizes, default=0) > FILE_BYTES_MAX or sum(sizes) > TOTAL_BYTES_MAX:
         raise Invalid(
-            "the skill is too large to be told whole",
+            "the skill is too large to be described in full",
             remedy=f"at most {ENTRIES_MAX} entries, {FILE_BYTES_MAX} bytes a file and {TOTAL_BYTES_MAX} in all; "
             "ask without include_integrity",
             code="RESOURCE_EXHAUSTED",

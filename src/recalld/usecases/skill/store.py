@@ -1,4 +1,4 @@
-"""Keep a skill: its ``SKILL.md`` and everything beside it, in one commit."""
+"""Store a skill: its ``SKILL.md`` and all other files, in one commit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 OVERTAKEN = frozenset({"ABORTED", "ALREADY_EXISTS"})
 CHUNKS_MAX = 400
-"""Pieces indexed in the commit itself; the rest is indexed by jobs, so that nobody waits for a long appendix."""
+"""Pieces indexed in the commit itself; jobs index the rest, so that long appendices do not delay the commit."""
 NODES_MAX = 10_000
 
 
@@ -40,7 +40,7 @@ class SkillInput:
 
 
 async def store_skill(skill_input: SkillInput, caller: Caller, ports: Ports) -> StoredSkill:
-    """Store a skill, its files replacing those it had. Raises ``Invalid`` (``SKILL_INVALID`` for what is no skill),
+    """Store a skill, its files replacing those it had. Raises ``Invalid`` (``SKILL_INVALID`` for what is not a skill),
     ``NotFound`` where ``must_be`` names nothing, ``Conflict`` if it keeps changing."""
     facts = await ports.compute.run(checked_skill, skill_input.package.text)
     if skill_input.must_be and facts.name != skill_input.must_be:
@@ -117,7 +117,7 @@ async def _commit(
     ports: Ports,
 ) -> StoredSkill:
     here = next((e.node for e in present or () if e.rel_path == SKILL_FILE), None)
-    # What was read decides what is removed: a SKILL.md changed meanwhile begins it anew.
+    # What was read decides what is removed: a SKILL.md changed meanwhile restarts the attempt.
     first = replace(puts[0], mode=WriteMode.CREATE) if here is None else replace(puts[0], expect=here.hash)
     stored = StoredSkill(
         Skill(uri, facts),
@@ -153,7 +153,7 @@ def _later(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
 
 
 def _task(stored: StoredSkill) -> list[Op]:
-    """The work is done with the commit; the task is for those who ask how it ended."""
+    """The commit completes the work; the task only reports its result."""
     if not stored.task_id:
         return []
     uri = str(stored.skill.uri)

@@ -1,4 +1,4 @@
-"""Record a snapshot: read what changed since the one before, then one commit that names the place in the log.
+"""Create a snapshot: read what changed since the one before, then one commit that names the place in the log.
 
 Safe against a crash at any instant: the contents a snapshot needs were durable when they were written, and its row and its
 log entry are one commit; before it nothing exists that could be half. From that commit on ``prune`` keeps every content the
@@ -54,7 +54,7 @@ async def _tried(note: Note, under: Sequence[Uri], caller: Caller, ports: Ports,
 
 async def _record(note: Note, under: Sequence[Uri], caller: Caller, ports: Ports, even_if_same: bool) -> Recorded:
     past = ports.history.past(caller)
-    # The head first: whoever names a place after it is noticed, and this place lies behind the head's.
+    # Read the head first: a snapshot created after it is detected, and this one's position follows the head's.
     head = await past.head(note.branch)
     draft = await present(note, head, tuple(path_of(uri) for uri in under), past, ports)
     before, after, ignored = await _compared(head, draft, under, past)

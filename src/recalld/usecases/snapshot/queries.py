@@ -1,4 +1,4 @@
-"""Look at snapshots: a branch's line, one snapshot, a file as it was, where one path has changed."""
+"""Read snapshots: a branch's log, one snapshot, a file in a snapshot, where one path changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bring files back as a snapshot has them: forwards, by writing them anew; no branch ever goes back.
+"""Restore files as a snapshot has them, by writing them again; no branch ever goes back.
 
 Safe against a crash at any instant. What is about to be overwritten or deleted is in a snapshot first: the branch's newest
 one, or one made for that before anything is touched. Then come ordinary commits, each whole; a restore that was cut short
@@ -146,7 +146,7 @@ async def _removed_if_empty(directory: Uri, cause: str, tenant: Tenant) -> bool:
             return False
         await tenant.commit(Commit((Remove(directory),), FOLLOW_UP_JOBS, cause=cause))
     except (Conflict, Denied, NotFound):
-        return False  # somebody has put something there, it is an area's root, or it has gone already
+        return False  # something was added there, it is an area's root, or it was removed already
     return True
 
 

@@ -65,7 +65,7 @@ async def lineage(snapshot: Snapshot | None, past: Past) -> tuple[Snapshot, ...]
                 break
     if chain[-1].paths and chain[-1].parent:
         raise Invalid(
-            f"the last {LINE_MAX} snapshots of branch {snapshot.branch} speak of single paths only",
+            f"the last {LINE_MAX} snapshots of branch {snapshot.branch} cover single paths only",
             remedy="make a snapshot of everything",
             code="RESOURCE_EXHAUSTED",
         )

@@ -1,4 +1,4 @@
-"""Documents read at the address the original gives them. Nothing is listed, written or removed by such an address."""
+"""Documents read at the address that OpenViking gives them. Nothing is listed, written or removed by such an address."""
 
 from __future__ import annotations
 

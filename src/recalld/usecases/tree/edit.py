@@ -1,4 +1,4 @@
-"""Replace a text in a file by another, whoever else changes the file at the same moment."""
+"""Replace a text in a file, safe against concurrent changes."""
 
 from __future__ import annotations
 

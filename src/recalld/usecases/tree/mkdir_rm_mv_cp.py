@@ -28,7 +28,7 @@ async def mkdir(uri: Uri, description: str, caller: Caller, ports: Ports) -> Nod
 
 async def remove(uri: Uri, recursive: bool, caller: Caller, ports: Ports) -> Receipt:
     """Tombstone a subtree. Of a session only whole sessions, single messages (with their tool outputs) and single tool
-    outputs can go. Missing is no error."""
+    outputs can go. A missing node is not an error."""
     check_remove(uri)
     tenant = ports.ledger.tenant(caller)
     output = len(uri.parts) == 6 and uri.parts[4] == FOLDER
@@ -36,7 +36,7 @@ async def remove(uri: Uri, recursive: bool, caller: Caller, ports: Ports) -> Rec
         raise Denied(f"{uri} is a view of its session", remedy="delete the session, or single messages of it")
     outputs = await outputs_of(uri, tenant) if is_message(uri) else []
     removals = (Remove(uri, recursive), *(Remove(beside, recursive=True) for beside in outputs))
-    # The writer counts up to a limit, so that nobody waits for it to count a large subtree.
+    # The writer counts up to a limit, so that a large subtree does not block it.
     size = await tenant.size(uri) if recursive else 0
     receipt = await tenant.commit(Commit(removals, FOLLOW_UP_JOBS))
     return replace(receipt, removed=max(receipt.removed, size)) if receipt.removed >= COUNTED_MAX else receipt

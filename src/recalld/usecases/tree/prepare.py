@@ -1,4 +1,4 @@
-"""Bytes to what a commit stores: document, tiers and chunks, computed away from the loop."""
+"""Prepare bytes for a commit: document, tiers and chunks, computed off the event loop."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from recalld.rules.memory_footer import strip
 from recalld.rules.transcript_header import transcript_header
 
 HEAD_CHARS = 4_096
-"""Of a long file so much is looked at to see whether it is one turn of a talk."""
+"""Characters of a long file that are searched for a transcript header."""
 PARSE_INLINE_BYTES_MAX = 32_768
-"""Parsers may hold the interpreter for a whole call: larger bytes are cut as plain text now and parsed by the worker."""
+"""Parsers may hold the GIL for a whole call: larger files are cut as plain text now and parsed by the worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def _prepare(uri: Uri, data: bytes, ports: Ports) -> PreparedFile:
 
 
 def parse(uri: Uri, data: bytes, ports: Ports) -> Document:
-    """A file as a document; a memory's trailer is for programs, neither summarised nor found."""
+    """A file as a document; a memory's footer is neither summarised nor indexed."""
     if context_type(uri) is ContextType.MEMORY:
         data = strip(data.decode("utf-8", "replace")).encode()
     return ports.parser.parse(uri.name, data)
@@ -135,7 +135,7 @@ async def tiers_of(uri: Uri, prepared: PreparedFile, ports: Ports) -> Tiers | No
 
 
 def text_of(data: bytes, uri: Uri) -> str:
-    """A file's text for a reader. Raises ``Invalid`` for what is no text."""
+    """A file's text for a reader. Raises ``Invalid`` for what is not text."""
     if b"\x00" in data[:HEAD_BYTES] and is_binary(data[:HEAD_BYTES]):
         raise Invalid(f"{uri} is not text", remedy="download it instead", details={"uri": str(uri)})
     return decode(data).text

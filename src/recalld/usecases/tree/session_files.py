@@ -1,4 +1,4 @@
-"""A session's files, rendered when asked for: messages.jsonl, .meta.json and its archives. Nothing of it is stored twice."""
+"""A session's virtual files, rendered on read: messages.jsonl, .meta.json and its archives. Nothing is stored twice."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from recalld.rules.tool_outputs import FOLDER
 
 ARCHIVE_FILES = ("messages.jsonl", ".abstract.md", ".overview.md", ".meta.json", ".done", ".failed.json")
 _DIFF = "memory_diff.json"
-"""The one file of an archive that is stored."""
+"""The only stored file of an archive."""
 _OF_THE_TREE = ("messages", FOLDER)
-"""What of a session are nodes."""
+"""Children of a session that are nodes."""
 
 
 def is_view(uri: Uri) -> bool:

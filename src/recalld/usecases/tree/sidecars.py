@@ -1,4 +1,4 @@
-"""Write a directory's abstract or overview: kept until the caller changes it, never replaced by a refresh."""
+"""Write a directory's abstract or overview: it stays until the caller changes it; a refresh never replaces it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def _replace(uri: Uri, change: Callable[[str], str], tenant: Tenant) -> Wr
 
 
 def only_replaced(uri: Uri) -> Invalid:
-    """What is said of every other way to write one."""
+    """Return the error for every other way to write one."""
     return Invalid(
         f"{uri} can only be replaced, once it exists",
         remedy="wait until the directory is summarised, then write with mode replace",
