@@ -147,7 +147,7 @@ async def main() -> None:
     for a, n in zip(all_x[1::2], names, strict=True):
         p = chance(a, final)
         above = [(p > cut).sum() * DEPTH / len(p) for cut in (0.1, 0.35)]
-        print(f"strangers in {n:12} a question: {above[0]:.1f} above 0.1, {above[1]:.2f} above 0.35")
+        print(f"foreign queries in {n:12} a question: {above[0]:.1f} above 0.1, {above[1]:.2f} above 0.35")
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ async def fill(name: str, mode: str, embedder: Any, loaders: Any) -> Bench:
     with builder.c:
         for scope in data.scopes:
             user, base = slug(scope.id), Uri(("resources", "eval", slug(scope.id)))
-            talk = mode == "session" and scope.items[0].kind == "message"
-            if talk:
+            is_session = mode == "session" and scope.items[0].kind == "message"
+            if is_session:
                 for folder, members in scope.groups().items():
                     turns = []
                     for i in members:
@@ -87,7 +87,7 @@ async def fill(name: str, mode: str, embedder: Any, loaders: Any) -> Bench:
                     head = f"{it.speaker}: " if it.speaker else ""
                     when = f"[{it.time}] " if it.time else ""
                     item_of[builder.file(Uri((*base.parts, *path)), when + head + it.text)] = it.id
-            scopes.append((scope, Caller(user=user), () if talk else (base,)))
+            scopes.append((scope, Caller(user=user), () if is_session else (base,)))
     ports = ports_of(builder, embedder)
     if embedder is not None:
         await embed_all(builder, embedder)

@@ -1,4 +1,4 @@
-"""A small filler: puts talk and files into an index as the ledger does, for tests and measurements of recall."""
+"""Builds an index of messages and files as the ledger does, for tests and measurements of search."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LivePartition:
 
 
 class IndexBuilder:
-    """One account's index, in memory or in a file. Addresses are parts of a path; directories are made as needed."""
+    """One account's index, in memory or in a file. Addresses are parts of a path; missing directories are created."""
 
     def __init__(self, account: str = "default", *, file: Path | None = None) -> None:
         self.c = apsw.Connection(":memory:") if file is None else connect(file, readonly=False)
@@ -49,14 +49,14 @@ class IndexBuilder:
         return await self.pool.run(fn, self.c)
 
     def partition_id(self, user: str) -> int:
-        """Id of an index space."""
+        """Return the id of a partition."""
         self.c.execute("INSERT OR IGNORE INTO owner (account, user) VALUES (?, ?)", (self.account, user))
         return int(
             self.c.execute("SELECT id FROM owner WHERE account = ? AND user = ?", (self.account, user)).fetchone()[0]
         )
 
     def at(self, uri: Uri) -> int:
-        """The directory at this address, made if it is missing."""
+        """Return the directory at this address, created if missing."""
         node, partition_id = self.root, self.partition_id("")
         for depth, name in enumerate(uri.parts):
             if uri.parts[0] == "user" and depth == 1:

@@ -51,9 +51,7 @@ def test_every_operation_says_what_it_does(kind: type) -> None:
 
 
 NOUNS = "account agent archive blob caller chunk commit fingerprint hit job lane ledger level memory message node "
-NOUNS += (
-    "overview abstract owner plugin pool receipt resource rule session skill tenant tier uri worker watchdog tripwire"
-)
+NOUNS += "overview abstract partition plugin pool receipt resource rule session skill tenant tier uri worker watchdog tripwire"
 
 
 @pytest.mark.parametrize("noun", NOUNS.split())

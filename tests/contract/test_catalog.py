@@ -1,4 +1,4 @@
-"""What the catalog promises: who may find what, and what is still there."""
+"""The contract of a catalog: who may find what, and what still exists."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class CatalogHarness:
         self.builder = IndexBuilder()
         self.catalog = SqliteCatalog(self.builder)
 
-    async def found(self, caller: Caller = ANA, **asked: Any) -> set[str]:
-        scope = await self.catalog.resolve_scope(caller, Query("q", **asked))
+    async def found(self, caller: Caller = ANA, **filters: Any) -> set[str]:
+        scope = await self.catalog.resolve_scope(caller, Query("q", **filters))
         table = await self.catalog.table(scope)
         loaded = await self.catalog.hydrate(scope, sorted(set(table.node.tolist())))
         return {str(each.uri).removeprefix("viking://") for each in loaded}
@@ -263,8 +263,8 @@ async def test_cached_scopes_are_bounded_by_their_rows(
     for n in range(10):
         harness.builder.file(uri(f"resources/{n}.md"), "text")
     for depth in range(6):
-        asked = {"targets": (uri("resources"),), "since": float(-depth)}
-        assert len(await harness.found(**asked)) == 10
+        filters = {"targets": (uri("resources"),), "since": float(-depth)}
+        assert len(await harness.found(**filters)) == 10
     assert len(harness.catalog._snapshots) == 2
     harness.builder.file(uri("resources/more.md"), "text")
     assert len(await harness.found(targets=(uri("resources"),), since=-5.0)) == 11
@@ -272,7 +272,7 @@ async def test_cached_scopes_are_bounded_by_their_rows(
 
 
 async def test_a_replaced_snapshot_is_freed_at_once(harness: CatalogHarness) -> None:
-    """Without waiting for the collector: with talk all day there is a new one for every question, of megabytes."""
+    """Without waiting for the GC: on a busy server every query brings a new snapshot of megabytes."""
     harness.builder.file(uri("resources/a.md"), "text")
     gc.collect()
     gc.disable()

@@ -1,4 +1,4 @@
-"""An index is searched while it grows: four threads read what one of them is bringing up to date."""
+"""An index is searched while it grows: four threads read what one of them updates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def hasty() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_growing_index_is_never_seen_half_updated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the size up to which everything is scored: candidates by the 4-bit index, neighbours by the catalog."""
     monkeypatch.setattr(sqlite, "FULL_SCORING_ROWS_MAX", SMALL)
     monkeypatch.setattr(exact, "FILTERED_EXACT_MAX", SMALL)
@@ -52,20 +52,20 @@ async def test_nobody_sees_an_index_half_grown(tmp_path: Path, monkeypatch: pyte
         builder.vectors("m", WIDTH, dict(zip(ids, rows[step * 10 :], strict=False)))
 
     async def ask(k: int) -> int:
-        asked = 0
+        queries = 0
         while growing:
             scope = await catalog.resolve_scope(Caller(user="ana"), Query("q"))
             index = await vectors.refresh(scope.partition_ids, "m")
-            found = await index.search(scope, rows[(k + asked) % len(rows)], hits_max=5)
-            words = await lexicon.match(scope, ("word1", f"of{asked % STEPS}", "nowhere"), ())
+            found = await index.search(scope, rows[(k + queries) % len(rows)], hits_max=5)
+            words = await lexicon.match(scope, ("word1", f"of{queries % STEPS}", "nowhere"), ())
             table = await catalog.table(scope, np.union1d(found.ids, words.chunk), around=4)
             near = await index.cosines(rows[0], table.ids)
             assert not np.isnan(near.scores[np.isin(table.ids, found.ids)]).any()
             assert np.isin(found.ids, np.concatenate(scope.chunks)).all()
             assert np.isin(found.ids, table.ids).all()
             assert np.isin(words.chunk, table.ids).all()
-            asked += 1
-        return asked
+            queries += 1
+        return queries
 
     grow(0)
     async with asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""What every lexicon promises."""
+"""The contract of a lexicon."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.index_builder import IndexBuilder, LivePartition
 
 
 class Filled:
-    """A lexicon with texts of two owners in it; ``ask`` gives postings as {text number: {term: count}}."""
+    """A lexicon with texts of two partitions; ``ask`` returns postings as {text number: {term: count}}."""
 
     def __init__(self, kind: str) -> None:
         self.builder, self.memory = IndexBuilder(), MemoryLexicon()
@@ -43,8 +43,8 @@ class Filled:
         )
 
     async def ask(self, text: str, scope: SearchScope) -> Any:
-        asked = query_terms(text)
-        return await self.lexicon.match(scope, tuple(dict.fromkeys(asked)), asked)
+        query = query_terms(text)
+        return await self.lexicon.match(scope, tuple(dict.fromkeys(query)), query)
 
 
 @pytest.fixture(params=["fts5", "memory"])

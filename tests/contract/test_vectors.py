@@ -1,4 +1,4 @@
-"""What every vector store promises."""
+"""The contract of a vector index."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def unit(n: int, seed: int = 0) -> np.ndarray:
 
 
 class Filled:
-    """Chunks of two owners with vectors; both stores hold the same."""
+    """Chunks of two partitions with vectors; both stores hold the same."""
 
     def __init__(self, kind: str, **options: Any) -> None:
         self.builder, self.memory = IndexBuilder(), MemoryVectors()
@@ -104,8 +104,8 @@ async def test_a_newer_vector_takes_the_place_of_an_older_one(filled: Filled) ->
 async def test_cosines_of_named_chunks(filled: Filled) -> None:
     rows = unit(5)
     scope = filled.write("ana", rows)
-    asked = np.append(scope.chunks[0][1:3], 9_999)
-    got = await (await filled.vectors.refresh(scope.partition_ids, "m")).cosines(rows[0], asked)
+    wanted = np.append(scope.chunks[0][1:3], 9_999)
+    got = await (await filled.vectors.refresh(scope.partition_ids, "m")).cosines(rows[0], wanted)
     assert np.allclose(got.scores[:2], rows[1:3] @ rows[0], atol=2e-3)
     assert np.isnan(got.scores[2])
     assert got.vector_count == 2

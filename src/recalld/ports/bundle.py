@@ -27,7 +27,7 @@ from .turns import Turns
 
 
 def no_linger(text: str) -> float:
-    """No patience: the question's vector is there in no time."""
+    """Return 0: a local embedder needs no lingering."""
     return 0.0
 
 
@@ -37,8 +37,7 @@ class Ports:
 
     ``former``: the model whose vectors serve until those of ``embedder`` are complete (None: there is no such model here).
 
-    ``linger_s``: while this question is being embedded, how many seconds what is done meanwhile may wait to be done for several
-    at once.
+    ``linger_s(query)``: how long index lookups may wait to be batched while the query is being embedded.
 
     ``model`` answers at once and costs nothing; ``writer``: the language model that betters its words later (None: there is
     none), within ``costs``. ``days``: what embedder and reranker may cost, by name, where they answer over a

@@ -1,4 +1,4 @@
-"""A lexicon that remembers answers like one that has just been opened, whatever was written and removed meanwhile."""
+"""A lexicon with a cache answers like a new one, whatever was written and removed meanwhile."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _plain(found: LexicalMatches) -> object:
 
 async def _run(steps: list[tuple[str, str]]) -> None:
     builder = IndexBuilder()
-    kept = Fts5Lexicon(builder)
+    lexicon = Fts5Lexicon(builder)
     partition_ids = builder.partition_id(""), builder.partition_id("ana")
     for number, (what, text) in enumerate(steps):
         if what == "say":
@@ -59,10 +59,10 @@ async def _run(steps: list[tuple[str, str]]) -> None:
         ]
         chunks = tuple(each.astype(np.int64) for each in ids)
         scope = SearchScope(partition_ids, chunks, tuple(map(LivePartition, chunks)), 0)
-        asked = query_terms(text)
-        terms = tuple(dict.fromkeys(asked))
-        assert _plain(await kept.match(scope, terms, asked)) == _plain(
-            await Fts5Lexicon(builder).match(scope, terms, asked)
+        query = query_terms(text)
+        terms = tuple(dict.fromkeys(query))
+        assert _plain(await lexicon.match(scope, terms, query)) == _plain(
+            await Fts5Lexicon(builder).match(scope, terms, query)
         )
     builder.pool.close()
 
@@ -76,7 +76,7 @@ def test_cached_postings_answer_like_fetched_ones(steps: list[tuple[str, str]], 
 
 
 class Counting:
-    """A lexicon over one owner's talk and files, and the terms it had to fetch."""
+    """A lexicon over one partition, and the terms it had to fetch."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.builder = IndexBuilder()
@@ -84,9 +84,9 @@ class Counting:
         self.fetched: list[str] = []
         fetch = fts5._fetch
 
-        def counted(c: apsw.Connection, asked: Sequence[tuple[int, str, int]]) -> list[fts5.PostingList]:
-            self.fetched.extend(term for _, term, _ in asked)
-            return fetch(c, asked)
+        def counted(c: apsw.Connection, requests: Sequence[tuple[int, str, int]]) -> list[fts5.PostingList]:
+            self.fetched.extend(term for _, term, _ in requests)
+            return fetch(c, requests)
 
         patch.setattr(fts5, "_fetch", counted)
 
@@ -105,9 +105,9 @@ class Counting:
 
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
-    made = Counting(monkeypatch)
-    yield made
-    made.builder.pool.close()
+    built = Counting(monkeypatch)
+    yield built
+    built.builder.pool.close()
 
 
 async def test_additions_and_removals_keep_the_cached_postings(counting: Counting) -> None:

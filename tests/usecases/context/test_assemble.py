@@ -285,10 +285,10 @@ async def test_the_question_is_embedded_once_for_all_scopes(dense_harness: Harne
     await stocked(dense_harness)
     embedder = dense_harness.ports.embedder
     assert embedder is not None
-    asked = Counting(embedder)
-    ports = replace(dense_harness.ports, embedder=asked)
+    counting = Counting(embedder)
+    ports = replace(dense_harness.ports, embedder=counting)
     await assemble(ContextRequest("oolong tea", purpose="coding"), Caller(), ports, deadline_s=5)
-    assert asked.calls == 1
+    assert counting.calls == 1
 
 
 class Counting:

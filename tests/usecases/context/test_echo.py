@@ -1,4 +1,4 @@
-"""What was recalled to somebody is not captured again as if they had said it."""
+"""Recalled text in a message is not ingested again as the user's own words."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ async def test_a_quotation_is_not_found_as_talk(harness: Harness) -> None:
 
 
 async def test_a_hit_shows_a_messages_own_words_however_much_it_quotes(harness: Harness) -> None:
-    said = (await digest_text(harness)).replace("zanzibar", "zanzibar " * 900, 1)
-    await harness.append("s", said)
+    text = (await digest_text(harness)).replace("zanzibar", "zanzibar " * 900, 1)
+    await harness.append("s", text)
     (hit,) = (await harness.engine.find("Lisbon")).hits
     assert "Lisbon" in hit.abstract
     assert "zanzibar" not in hit.abstract
@@ -43,7 +43,7 @@ async def test_a_quotation_makes_no_memory(harness: Harness) -> None:
 
 
 async def test_the_message_itself_is_kept_as_it_came(harness: Harness) -> None:
-    said = await digest_text(harness)
-    await harness.append("s", said)
+    text = await digest_text(harness)
+    await harness.append("s", text)
     context = await harness.engine.session_context("s")
-    assert context.messages[0]["parts"][0]["text"] == said
+    assert context.messages[0]["parts"][0]["text"] == text

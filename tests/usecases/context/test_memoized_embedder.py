@@ -15,7 +15,7 @@ from recalld.usecases.context.memoized_embedder import MemoizedEmbedder
 
 
 class Model:
-    """Fails as told, else answers; counts its calls."""
+    """Fails on request and counts its calls."""
 
     name, width, fingerprint, batch_max, floor, ceiling = "m", 2, "m:1", 8, 0.0, 1.0
 

@@ -1,4 +1,4 @@
-"""A block in the light of a session: it is widened by what was said, and does not say the same too soon."""
+"""A block for a session: its query is expanded by recent turns, and recent entries are not repeated."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ async def harness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     return harness
 
 
-async def asked(harness: SearchHarness) -> Answer:
+async def find_within_deadline(harness: SearchHarness) -> Answer:
     """Fails when the find takes much longer than its deadline."""
     async with asyncio.timeout(10 * DEADLINE_S):
         return await finding.find(Query("heron by the water"), ANA, harness.ports, deadline_s=DEADLINE_S)
@@ -79,7 +79,7 @@ async def test_a_part_that_is_late_or_full_is_done_without(harness: SearchHarnes
             ports.compute = Like(ports.compute, run=trouble)
         case _:
             ports.embedder = Like(ports.embedder, embed=trouble)
-    answer = await asked(harness)
+    answer = await find_within_deadline(harness)
     assert len(answer.hits) == 10
     assert answer.degraded == {"space": ("vectors",), "compute": ()}.get(part, (part,))
 
@@ -93,7 +93,7 @@ async def test_cosines_of_candidates_are_done_without(harness: SearchHarness, tr
         return Like(await inner.refresh(*partition_ids, **rest), cosines=trouble)
 
     harness.ports.vectors = Like(inner, refresh=refresh)
-    answer = await asked(harness)
+    answer = await find_within_deadline(harness)
     assert len(answer.hits) == 10
     assert answer.degraded == ("vectors",)
 
@@ -102,7 +102,7 @@ async def test_cosines_of_candidates_are_done_without(harness: SearchHarness, tr
 async def test_what_nothing_can_be_found_without_raises_in_time(harness: SearchHarness, verb: str) -> None:
     harness.ports.catalog = Like(harness.ports.catalog, **{verb: never})
     with pytest.raises(Upstream, match="in time"):
-        await asked(harness)
+        await find_within_deadline(harness)
 
 
 async def test_which_model_serves_is_asked_within_the_deadline(
@@ -112,7 +112,7 @@ async def test_which_model_serves_is_asked_within_the_deadline(
     harness.ports.former = harness.ports.embedder
     for trouble in (never, full):
         harness.ports.vectors = Like(harness.ports.vectors, serving_model=trouble)
-        answer = await asked(harness)
+        answer = await find_within_deadline(harness)
         assert (len(answer.hits), answer.degraded) == (10, ("vectors",))
 
 

@@ -44,7 +44,7 @@ def uri(text: str) -> Uri:
 
 @dataclass
 class SearchHarness:
-    """A shelf with real adapters over it."""
+    """Real adapters over an index in memory."""
 
     builder: IndexBuilder = field(default_factory=IndexBuilder)
     embedder: Any = None
@@ -69,11 +69,11 @@ class SearchHarness:
             rows = await self.embedder.embed([self.builder.texts[i] for i in part])
             self.builder.vectors(self.embedder.fingerprint, self.embedder.width, dict(zip(part, rows, strict=True)))
 
-    async def ask(self, text: str, caller: Caller = ANA, **asked: Any) -> Answer:
-        return await find(Query(text, **asked), caller, self.ports, deadline_s=5.0)
+    async def ask(self, text: str, caller: Caller = ANA, **filters: Any) -> Answer:
+        return await find(Query(text, **filters), caller, self.ports, deadline_s=5.0)
 
-    async def uris(self, text: str, caller: Caller = ANA, **asked: Any) -> list[str]:
-        return [str(h.uri).removeprefix("viking://") for h in (await self.ask(text, caller, **asked)).hits]
+    async def uris(self, text: str, caller: Caller = ANA, **filters: Any) -> list[str]:
+        return [str(h.uri).removeprefix("viking://") for h in (await self.ask(text, caller, **filters)).hits]
 
 
 def sentence(seed: int, words: int = 12) -> str:
@@ -82,13 +82,13 @@ def sentence(seed: int, words: int = 12) -> str:
 
 @pytest.fixture(params=["lexical", "vectors"])
 async def harness(request: pytest.FixtureRequest) -> SearchHarness:
-    made = SearchHarness(embedder=HashEmbedder(HashSettings()) if request.param == "vectors" else None)
-    made.builder.add_turns("ana", "s1", [(f"m{i}", ("Ana", "Bob")[i % 2], sentence(i), float(i)) for i in range(40)])
+    built = SearchHarness(embedder=HashEmbedder(HashSettings()) if request.param == "vectors" else None)
+    built.builder.add_turns("ana", "s1", [(f"m{i}", ("Ana", "Bob")[i % 2], sentence(i), float(i)) for i in range(40)])
     for i in range(40):
-        made.builder.file(uri(f"resources/d{i % 4}/f{i}.md"), sentence(100 + i, 60))
-    if made.embedder:
-        await made.embed()
-    return made
+        built.builder.file(uri(f"resources/d{i % 4}/f{i}.md"), sentence(100 + i, 60))
+    if built.embedder:
+        await built.embed()
+    return built
 
 
 @pytest.mark.parametrize("seed", [3, 17, 31])
@@ -301,16 +301,16 @@ async def test_the_way_to_the_answer_is_told_in_stages(harness: SearchHarness) -
 async def test_what_each_stage_took_is_counted(harness: SearchHarness) -> None:
     for word in ("amber", "basin"):
         await harness.ask(word)
-    asked = ["embed"] if harness.embedder else []
+    embed = ["embed"] if harness.embedder else []
     assert {name: took.count for name, took in harness.ports.stages.so_far().items()} == dict.fromkeys(
-        ["plan", *asked, "recall", "rank", "load"], 2
+        ["plan", *embed, "recall", "rank", "load"], 2
     )
 
 
 async def test_a_reach_too_large_to_score_whole_gives_the_same_best_hits(
     harness: SearchHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = [" ".join(sentence(s).split()[:6]) for s in range(0, 40, 5)]
-    whole = [(await harness.uris(q, limit=3))[0] for q in asked]
+    queries = [" ".join(sentence(s).split()[:6]) for s in range(0, 40, 5)]
+    whole = [(await harness.uris(q, limit=3))[0] for q in queries]
     monkeypatch.setattr("recalld.usecases.find.recall.FULL_SCORING_ROWS_MAX", 10)
-    assert [(await harness.uris(q, limit=3))[0] for q in asked] == whole
+    assert [(await harness.uris(q, limit=3))[0] for q in queries] == whole

@@ -19,7 +19,7 @@ ROOT = "viking://resources/birds"
 
 
 class Reranker:
-    """Prefers what names ``wanted``; late or broken if told so."""
+    """Prefers what names ``wanted``; late or failing on request."""
 
     name = "fake"
 
@@ -27,10 +27,10 @@ class Reranker:
         self.wanted = wanted
         self.late = late
         self.failing = failing
-        self.asked: list[int] = []
+        self.batch_sizes: list[int] = []
 
     async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
-        self.asked.append(len(texts))
+        self.batch_sizes.append(len(texts))
         if self.late:
             await asyncio.Event().wait()
         if self.failing:
@@ -41,7 +41,7 @@ class Reranker:
         """Nothing to close."""
 
 
-async def asked(harness: Harness, reranker: Reranker | None, *, limit: int = 3) -> Answer:
+async def searched(harness: Harness, reranker: Reranker | None, *, limit: int = 3) -> Answer:
     ports = replace(harness.ports, reranker=reranker, deadlines=Deadlines(rerank_s=0.05))
     return await search(Query("heron by the water", limit=limit), harness.engine.caller, ports, deadline_s=5.0)
 
@@ -55,19 +55,19 @@ async def birds(harness: Harness) -> Harness:
 
 async def test_the_rerankers_order_and_relevance_are_the_answers(birds: Harness) -> None:
     reranker = Reranker("b07")
-    fused = await asked(birds, None, limit=RERANKED_MAX)
+    fused = await searched(birds, None, limit=RERANKED_MAX)
     wanted = next(hit.uri for hit in fused.hits[3:])
     reranker.wanted = wanted.name
-    answer = await asked(birds, reranker)
+    answer = await searched(birds, reranker)
     assert [(hit.uri, hit.score) for hit in answer.hits] == [(wanted, 0.9)]
-    assert reranker.asked == [RERANKED_MAX]
+    assert reranker.batch_sizes == [RERANKED_MAX]
     assert answer.degraded == ()
 
 
 @pytest.mark.parametrize("trouble", ["late", "failing"])
 async def test_without_it_the_fused_order_stands_and_the_answer_says_so(birds: Harness, trouble: str) -> None:
-    answer = await asked(birds, Reranker("b07", **{trouble: True}))
-    fused = await asked(birds, None)
+    answer = await searched(birds, Reranker("b07", **{trouble: True}))
+    fused = await searched(birds, None)
     assert [hit.uri for hit in answer.hits] == [hit.uri for hit in fused.hits]
     assert answer.degraded == ("reranker",)
 
@@ -76,23 +76,23 @@ async def test_an_empty_answer_needs_no_second_look(birds: Harness) -> None:
     reranker = Reranker("b07")
     ports = replace(birds.ports, reranker=reranker)
     answer = await search(Query("nothing like that at all"), birds.engine.caller, ports, deadline_s=5.0)
-    assert (answer.hits, reranker.asked) == ((), [])
+    assert (answer.hits, reranker.batch_sizes) == ((), [])
 
 
 @pytest.mark.parametrize("limit", [RERANKED_MAX, RERANKED_MAX + 5, 30])
 async def test_a_limit_beyond_what_is_looked_at_is_filled_in_fused_order(birds: Harness, limit: int) -> None:
-    fused = await asked(birds, None, limit=limit)
+    fused = await searched(birds, None, limit=limit)
     reranker = Reranker("")  # all of them
-    answer = await asked(birds, reranker, limit=limit)
+    answer = await searched(birds, reranker, limit=limit)
     assert [hit.uri for hit in answer.hits] == [hit.uri for hit in fused.hits]
     assert len(answer.hits) == limit
-    assert reranker.asked == [RERANKED_MAX]
+    assert reranker.batch_sizes == [RERANKED_MAX]
     scores = [hit.score for hit in answer.hits]
     assert scores == sorted(scores, reverse=True)
 
 
 async def test_those_left_out_by_the_second_look_make_room_for_others(birds: Harness) -> None:
-    first = (await asked(birds, None, limit=1)).hits[0].uri
-    answer = await asked(birds, Reranker(first.name), limit=RERANKED_MAX + 1)
-    fused = await asked(birds, None, limit=30)
+    first = (await searched(birds, None, limit=1)).hits[0].uri
+    answer = await searched(birds, Reranker(first.name), limit=RERANKED_MAX + 1)
+    fused = await searched(birds, None, limit=30)
     assert [hit.uri for hit in answer.hits] == [first, *(hit.uri for hit in fused.hits[RERANKED_MAX:])]

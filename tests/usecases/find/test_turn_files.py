@@ -1,4 +1,4 @@
-"""A folder of files that are turns of a talk is read like the talk: each knows who said it and what came before."""
+"""A folder of turn files is read like a session: each has a speaker and a previous turn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recalld.domain.query import Query
 from recalld.domain.uri import Uri
 from tests.harness import Harness
 
-# Written in another order than they were said.
+# Not in order of time.
 TALK = {
     "t2.md": "[2023-05-08T13:57] Ben: Two jars of lingonberry jam.",
     "t1.md": "[2023-05-08T13:56] Ana: What did you bring to the harvest festival in Tartu?",
@@ -29,10 +29,10 @@ async def test_turns_know_their_speaker_and_their_neighbours(harness: Harness, t
     else:
         for name, text in TALK.items():
             await harness.write(f"viking://resources/talk/{name}", text)
-    asked = Query("jam", targets=(Uri.parse("viking://resources/talk"),), levels=(2,))
-    table = await harness.ports.catalog.table(await harness.ports.catalog.resolve_scope(harness.engine.caller, asked))
-    said = [table.speakers[speaker] for speaker in table.speaker]
-    in_time = sorted(range(len(said)), key=lambda row: table.at[row])
-    assert [said[row] for row in in_time] == ["Ana", "Ben", "Ana"]
+    query = Query("jam", targets=(Uri.parse("viking://resources/talk"),), levels=(2,))
+    table = await harness.ports.catalog.table(await harness.ports.catalog.resolve_scope(harness.engine.caller, query))
+    speakers = [table.speakers[speaker] for speaker in table.speaker]
+    in_time = sorted(range(len(speakers)), key=lambda row: table.at[row])
+    assert [speakers[row] for row in in_time] == ["Ana", "Ben", "Ana"]
     assert [int(table.previous[row]) for row in in_time] == [-1, in_time[0], in_time[1]]
     assert len(set(table.group.tolist())) == 1
