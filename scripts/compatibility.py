@@ -15,8 +15,8 @@ from typing import Any
 
 from starlette.routing import compile_path
 
-from recalld.surfaces.http.app import VERBS
-from recalld.surfaces.http.fringe import REFUSED
+from recalld.surfaces.http.app import ENDPOINTS
+from recalld.surfaces.http.unsupported_routes import UNSUPPORTED
 
 DOCS = Path(__file__).parents[1] / "docs"
 DATA = DOCS / "compatibility.toml"
@@ -58,7 +58,7 @@ def lines(data: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 def served() -> set[str]:
     """Every route that is served, with the names in braces left out."""
-    return {nameless(f"{verb.method} {verb.path}") for verb in VERBS} | BESIDE
+    return {nameless(f"{endpoint.method} {endpoint.path}") for endpoint in ENDPOINTS} | BESIDE
 
 
 def nameless(route: str) -> str:
@@ -69,7 +69,7 @@ def nameless(route: str) -> str:
 def refused(route: str) -> bool:
     """True if this route is among those that answer 501."""
     path = route.split(" ", 1)[1].replace("{}", "x")
-    return any(compile_path(pattern)[0].match(path) for pattern in REFUSED)
+    return any(compile_path(pattern)[0].match(path) for pattern in UNSUPPORTED)
 
 
 def problems(data: dict[str, Any], here: set[str]) -> list[str]:

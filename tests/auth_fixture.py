@@ -13,7 +13,7 @@ import orjson
 
 from recalld.app.config import ServerConfig
 from recalld.surfaces.http.app import create_app
-from recalld.surfaces.http.guest import Guests
+from recalld.surfaces.http.mounts import MountedApps
 from tests.harness import Harness, harness_at
 
 ROOT_KEY = "root-key-of-the-tests"
@@ -93,12 +93,12 @@ class Place:
 
 
 @asynccontextmanager
-async def place_at(folder: Path, *, guests: Guests | None = None, **server: Any) -> AsyncIterator[Place]:
+async def place_at(folder: Path, *, mounted_apps: MountedApps | None = None, **server: Any) -> AsyncIterator[Place]:
     """Open it; ``server`` are settings, by default those of api_key mode."""
     settings = ServerConfig(**(server or {"root_api_key": ROOT_KEY}))
     async with harness_at(folder) as harness:
-        app = create_app(harness.engine, settings, guests=guests)
+        app = create_app(harness.engine, settings, mounted_apps=mounted_apps)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
             yield Place(harness, http)
-        app.front.close()
+        app.app_state.close()

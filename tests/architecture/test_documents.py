@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from recalld.app.config import Config
 from recalld.domain.commit import Op
 from recalld.surfaces.cli.lazy import COMMANDS
-from recalld.surfaces.http.app import VERBS
+from recalld.surfaces.http.app import ENDPOINTS
 from tests.architecture.project import DOCS, ROOT, documents, rel
 
 # Started by servers, not by people.
@@ -34,7 +34,7 @@ def test_every_setting_is_in_the_documents(key: str) -> None:
     assert f"`{key}`" in (DOCS / "configuration.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("route", sorted({f"{verb.method} {verb.path}" for verb in VERBS}))
+@pytest.mark.parametrize("route", sorted({f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS}))
 def test_every_route_is_in_the_documents(route: str) -> None:
     assert route in documents()
 

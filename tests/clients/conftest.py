@@ -25,11 +25,11 @@ async def http(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[httpx.AsyncC
     """All routes and the tools, over an engine of their own that does its background work by itself."""
     async with Engine.open(tmp_path / "data", embedder={"kind": "hash"}) as engine:
         tripwire.trips.clear()  # the wire is stretched for requests, not for making the folder
-        app = create_app(engine, ServerConfig(), guests={"/mcp": Mcp})
+        app = create_app(engine, ServerConfig(), mounted_apps={"/mcp": Mcp})
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as wire:
             yield wire
-        app.front.close()
+        app.app_state.close()
 
 
 @pytest.fixture(scope="module")

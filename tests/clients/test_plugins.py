@@ -142,7 +142,7 @@ async def test_what_comes_too_early_is_kept_and_sent_again() -> None:
         early = Plugin(wire, bearer())
         assert (await early.refused("POST", "/sessions/cc-1/messages/batch", {"messages": [turn("x")]})).kept
         assert (await early.refused("POST", "/sessions/cc-1/commit", {})).kept
-    app.front.close()
+    app.app_state.close()
 
 
 async def test_claude_code_lives_through_a_session(claude: Plugin) -> None:

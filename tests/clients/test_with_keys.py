@@ -71,7 +71,7 @@ MODES: dict[str, dict[str, Any]] = {
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     async with AsyncExitStack() as stack:
         made = await stack.enter_async_context(
-            place_at(tmp_path / "data", guests={"/mcp": Mcp}, **MODES[request.param])
+            place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}, **MODES[request.param])
         )
         if request.param == "trusted":
             made.keys["acme/ana"] = ROOT_KEY  # the gateway's: it names the user beside it

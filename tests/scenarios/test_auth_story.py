@@ -13,7 +13,7 @@ from recalld.app.config import ServerConfig, load_config
 from recalld.app.worker_loop import run_job
 from recalld.domain.errors import Denied, Invalid
 from recalld.rules.keys import compose, derived
-from recalld.surfaces.http.app import VERBS
+from recalld.surfaces.http.app import ENDPOINTS
 from recalld.surfaces.http.models.envelope import envelope_of
 from recalld.surfaces.http.serve import listen
 from recalld.surfaces.mcp.mount import Mcp
@@ -26,16 +26,16 @@ NOTE = "viking://~/memories/events/note.md"
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place_at(tmp_path / "data", guests={"/mcp": Mcp}) as made:
+    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as made:
         await made.people("acme/ana", "acme/bob", "other/eve")
         yield made
 
 
 def documented(method: str, pattern: str, answer: Answer) -> Any:
     """The result, held to what the document promises."""
-    (verb,) = [v for v in VERBS if (v.method, v.path) == (method, API + pattern)]
-    assert answer.status == verb.status, answer.text
-    TypeAdapter(envelope_of(verb.result)).validate_json(answer.raw, strict=True)
+    (endpoint,) = [v for v in ENDPOINTS if (v.method, v.path) == (method, API + pattern)]
+    assert answer.status == endpoint.status, answer.text
+    TypeAdapter(envelope_of(endpoint.result)).validate_json(answer.raw, strict=True)
     return answer.result
 
 

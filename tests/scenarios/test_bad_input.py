@@ -71,7 +71,7 @@ async def wired(harness: Harness) -> AsyncIterator[Wire]:
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
         yield Wire(harness, http)
-    app.front.close()
+    app.app_state.close()
 
 
 @pytest.fixture

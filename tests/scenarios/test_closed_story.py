@@ -20,7 +20,7 @@ USERS = "/admin/accounts/acme/users"
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place_at(tmp_path / "data", guests={"/mcp": Mcp}) as made:
+    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as made:
         await made.people("acme/ana", "acme/bob", "default/owner")
         await made.ask("acme/bob", "POST", "/content/write", json={"uri": NOTE, "content": "words", "mode": "replace"})
         yield made
@@ -141,7 +141,9 @@ async def test_a_gateways_key_acts_as_the_user_it_names_alone(tmp_path: Path) ->
     gate = {"X-API-Key": ROOT_KEY}
     bob = {**gate, "X-OpenViking-Account": "acme", "X-OpenViking-User": "bob"}
     eve = {**bob, "X-OpenViking-User": "eve"}
-    async with place_at(tmp_path / "data", guests={"/mcp": Mcp}, auth_mode="trusted", root_api_key=ROOT_KEY) as place:
+    async with place_at(
+        tmp_path / "data", mounted_apps={"/mcp": Mcp}, auth_mode="trusted", root_api_key=ROOT_KEY
+    ) as place:
         body = {"uri": NOTE, "content": "Bob's words", "mode": "replace"}
         assert (await place.ask("no", "POST", "/content/write", json=body, headers=bob)).status == 200
         theirs = "viking://user/bob/memories/notes/a.md"

@@ -54,7 +54,7 @@ async def ana(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[Agent]:
             agent = Agent(http)
             await agent("/content/write", uri=TEA, content="Ana prefers oolong tea in the morning.")
             yield agent
-        app.front.close()
+        app.app_state.close()
 
 
 async def test_recall_capture_recall(ana: Agent) -> None:

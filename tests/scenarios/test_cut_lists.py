@@ -81,7 +81,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(engine, ServerConfig())
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
             yield client
-        app.front.close()
+        app.app_state.close()
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ async def rooted(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
             for user in ("ben", "cleo", "dora"):
                 await client.post(f"{API}/admin/accounts/acme/users", json={"user_id": user, "role": "user"})
             yield client
-        app.front.close()
+        app.app_state.close()
 
 
 async def asked(http: httpx.AsyncClient, route: str, **more: Any) -> tuple[list[Any], str | None]:
@@ -192,7 +192,7 @@ async def test_a_history_over_mcp_says_how_to_go_on(tmp_path: Path, uri: str) ->
 def test_every_route_that_has_a_limit_is_looked_at() -> None:
     app = create_app(None, ServerConfig())
     document = app.openapi()
-    app.front.close()
+    app.app_state.close()
     limited = set()
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

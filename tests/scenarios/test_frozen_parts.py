@@ -39,7 +39,7 @@ async def client_at(folder: Path, **settings: Any) -> AsyncIterator[httpx.AsyncC
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as http:
             yield http
-        app.front.close()
+        app.app_state.close()
 
 
 @contextmanager

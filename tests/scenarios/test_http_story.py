@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
 from recalld.infra.tripwire import Tripwire
-from recalld.surfaces.http.app import VERBS, create_app
+from recalld.surfaces.http.app import ENDPOINTS, create_app
 from recalld.surfaces.http.models.envelope import envelope_of
 
 API = "/api/v1"
@@ -30,9 +30,9 @@ class Client:
     async def __call__(self, method: str, path: str, **request: Any) -> Any:
         answer = await self.http.request(method, API + path, **request)
         assert answer.status_code == 200, answer.text
-        for verb in VERBS:
-            if verb.method == method and verb.path == API + path.split("?")[0]:
-                TypeAdapter(envelope_of(verb.result)).validate_json(answer.content, strict=True)
+        for endpoint in ENDPOINTS:
+            if endpoint.method == method and endpoint.path == API + path.split("?")[0]:
+                TypeAdapter(envelope_of(endpoint.result)).validate_json(answer.content, strict=True)
         return answer.json()["result"]
 
     async def refused(self, method: str, path: str, **request: Any) -> tuple[int, str]:
@@ -58,7 +58,7 @@ async def client(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[Client]:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
             yield Client(http)
-        app.front.close()
+        app.app_state.close()
 
 
 def zipped(files: Mapping[str, str | bytes]) -> bytes:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
-from recalld.surfaces.http.app import VERBS, create_app
+from recalld.surfaces.http.app import ENDPOINTS, create_app
 from recalld.surfaces.http.models.envelope import envelope_of
 
 API = "/api/v1"
@@ -31,10 +31,10 @@ class Api:
     async def __call__(self, method: str, path: str, **request: Any) -> Any:
         answer = await self._http.request(method, API + path, **request)
         assert answer.status_code == 200, answer.text
-        (verb,) = [
-            v for v in VERBS if v.method == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", v.path), API + path)
+        (endpoint,) = [
+            v for v in ENDPOINTS if v.method == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", v.path), API + path)
         ]
-        TypeAdapter(envelope_of(verb.result)).validate_json(answer.content, strict=True)
+        TypeAdapter(envelope_of(endpoint.result)).validate_json(answer.content, strict=True)
         return answer.json()["result"]
 
     async def refused(self, method: str, path: str, **request: Any) -> tuple[int, str]:
@@ -50,7 +50,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
             transport=httpx.ASGITransport(app=app), base_url="http://localhost", timeout=60
         ) as http:
             yield Api(http)
-        app.front.close()
+        app.app_state.close()
 
 
 def tool_message(output: str = OUTPUT) -> dict[str, Any]:

@@ -265,7 +265,7 @@ async def test_the_store_s_owner_is_told_what_it_cost(tmp_path: Path) -> None:
             TypeAdapter(envelope_of(UsageResult)).validate_json(answer.content, strict=True)
             result = answer.json()["result"]
             assert (await http.get("/api/v1/stats/usage", params={"days": 0})).status_code == 400
-        app.front.close()
+        app.app_state.close()
         (row,) = result["rows"]
         assert (row["provider"], row["operation"], row["calls"]) == ("openai:m", "tiers", len(fake.seen))
         assert (row["tokens_in"], row["tokens_out"]) == (10 * len(fake.seen), 5 * len(fake.seen))

@@ -82,7 +82,7 @@ async def test_bad_pages_and_filters_are_refused(client: Client) -> None:
 
 async def test_the_figures_are_those_of_this_store(client: Client) -> None:
     await planted(client)
-    engine = client.http._transport.app.front.engine  # type: ignore[attr-defined]
+    engine = client.http._transport.app.app_state.engine  # type: ignore[attr-defined]
     keeper = Housekeeping(engine._ports, engine.config, Watchdog())
     await keeper.round()
     engine._housekeeping = keeper

@@ -15,7 +15,7 @@ TEA = "viking://user/ana/memories/preferences/ana/tea.md"
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place_at(tmp_path / "data", guests={"/mcp": Mcp}) as made:
+    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as made:
         await made.people("acme/boss", "acme/ana", "acme/bob", "other/eve")
         body = {"uri": TEA, "content": "Ana likes oolong."}
         assert (await made.ask("acme/ana", "POST", "/content/write", json=body)).status == 200

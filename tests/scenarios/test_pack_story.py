@@ -24,11 +24,11 @@ DOCS = "viking://resources/docs"
 async def http(tmp_path: Any, tripwire: Tripwire) -> Any:
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
         tripwire.trips.clear()
-        app = create_app(engine, ServerConfig(), guests={"/mcp": Mcp})
+        app = create_app(engine, ServerConfig(), mounted_apps={"/mcp": Mcp})
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as client:
             yield client
-        app.front.close()
+        app.app_state.close()
 
 
 async def write(http: httpx.AsyncClient, uri: str, content: str) -> None:

@@ -62,7 +62,7 @@ async def test_a_strict_server_refuses_such_a_filter(tmp_path: Path) -> None:
                 assert await strict.refused(method, path, **request) == (400, "INVALID_FILTER")
             narrow = {"query": "q", "filter": NARROW["conds"][1]}
             assert (await strict("POST", "/search/find", json=narrow))["total"] == 0
-        app.front.close()
+        app.app_state.close()
 
 
 DOCS = {
@@ -89,7 +89,7 @@ async def test_a_document_is_read_at_the_address_the_original_gives_it(client: C
         await client("GET", "/content/read", params={"uri": ALIAS, "offset": 2, "limit": 1})
         == "The lorry leaves at noon.\n"
     )
-    engine: Engine = client.http._transport.app.front.engine  # type: ignore[attr-defined]
+    engine: Engine = client.http._transport.app.app_state.engine  # type: ignore[attr-defined]
     assert (await engine.read_page(ALIAS, chars_max=1_000)).text == DOCS["deploy.md"]  # as the tool read asks
     assert (await client.http.get("/api/v1/content/download", params={"uri": ALIAS})).text == DOCS["deploy.md"]
     for target in (ALIAS, f"{AT}/deploy"):

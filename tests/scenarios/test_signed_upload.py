@@ -18,7 +18,7 @@ SENT = {"file": ("manual.md", b"# The boiler\n\nTurn the red valve.\n")}
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place_at(tmp_path / "data", guests={"/mcp": Mcp}) as made:
+    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as made:
         await made.people("acme/ana", "acme/bob")
         yield made
 

@@ -38,7 +38,7 @@ async def told(client: Client, method: str, path: str, pattern: str, **request: 
     """A success, checked against the route's model."""
     answer = await client.http.request(method, API + path, **request)
     assert answer.status_code == 200, answer.text
-    verbs = [v for v in (*skills.VERBS, *privacy.VERBS) if (v.method, v.path) == (method, API + pattern)]
+    verbs = [v for v in (*skills.ENDPOINTS, *privacy.ENDPOINTS) if (v.method, v.path) == (method, API + pattern)]
     TypeAdapter(envelope_of(verbs[0].result)).validate_json(answer.content, strict=True)
     return answer.json()["result"]
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
 from recalld.infra.tripwire import Tripwire
-from recalld.surfaces.http.app import VERBS, create_app
+from recalld.surfaces.http.app import ENDPOINTS, create_app
 from recalld.surfaces.http.models.envelope import envelope_of
 
 API = "/api/v1"
@@ -29,9 +29,9 @@ class Client:
     async def __call__(self, method: str, path: str, **request: Any) -> Any:
         answer = await self.http.request(method, f"{API}/snapshot/{path}", **request)
         assert answer.status_code == 200, answer.text
-        for verb in VERBS:
-            if verb.method == method and verb.path == f"{API}/snapshot/{path}":
-                TypeAdapter(envelope_of(verb.result)).validate_json(answer.content, strict=True)
+        for endpoint in ENDPOINTS:
+            if endpoint.method == method and endpoint.path == f"{API}/snapshot/{path}":
+                TypeAdapter(envelope_of(endpoint.result)).validate_json(answer.content, strict=True)
         return answer.json()["result"]
 
     async def refused(self, method: str, path: str, **request: Any) -> tuple[int, dict[str, Any]]:
@@ -59,7 +59,7 @@ async def client(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[Client]:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
             yield Client(http)
-        app.front.close()
+        app.app_state.close()
 
 
 async def test_a_mistake_is_seen_compared_and_undone(client: Client) -> None:
@@ -162,4 +162,4 @@ async def test_snapshots_are_there_after_a_restart(tmp_path: Path, tripwire: Tri
                 shown = await http.get(f"{API}/snapshot/show", params={"target_ref": oids[0], "path": A})
                 assert shown.text == "turn 0\n"
                 assert len(await client("GET", "log")) == turn + 1
-            app.front.close()
+            app.app_state.close()

@@ -23,12 +23,12 @@ def built() -> Iterator[Application]:
     """Built once: what differs between tests is the engine behind it."""
     app = create_app(None, ServerConfig())
     yield app
-    app.front.close()
+    app.app_state.close()
 
 
 @pytest.fixture
 def app(built: Application, engine: FakeEngine) -> Application:
-    built.front.engine = engine  # type: ignore[assignment]
+    built.app_state.engine = engine  # type: ignore[assignment]
     return built
 
 

@@ -10,10 +10,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from recalld.domain.uri import Uri
-from recalld.surfaces.http.app import VERBS, Application
-from recalld.surfaces.http.fringe import Refusal
+from recalld.surfaces.http.app import ENDPOINTS, Application
+from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.envelope import ErrorEnvelope, envelope_of
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.unsupported_routes import UnsupportedRoute
 from tests.surfaces.http.fake_engine import FakeEngine
 
 FILE = "viking://resources/docs/a.md"
@@ -76,7 +76,7 @@ GOOD: dict[str, tuple[dict[str, str], dict[str, Any] | None]] = {
 def test_every_core_route_is_there() -> None:
     wanted = set(CORE.strip().splitlines())
     assert len(wanted) == 29
-    assert wanted <= {f"{v.method} {v.path}" for v in VERBS}
+    assert wanted <= {f"{v.method} {v.path}" for v in ENDPOINTS}
 
 
 FACETS = {
@@ -102,10 +102,10 @@ FACET_TAGS = {"admin", "log", "pack", "privacy-configs", "skills", "snapshot", "
 """The same for whole families of routes."""
 
 
-def enveloped() -> list[Verb]:
+def enveloped() -> list[Endpoint]:
     return [
         v
-        for v in VERBS
+        for v in ENDPOINTS
         if v.media == "application/json"
         and v.handler.__name__ not in {"temp_upload", "add", "cancel"}
         and v.operation not in FACETS
@@ -113,36 +113,44 @@ def enveloped() -> list[Verb]:
     ]
 
 
-@pytest.mark.parametrize("verb", enveloped(), ids=lambda v: f"{v.method} {v.path}")
-async def test_answers_are_what_the_document_says(http: httpx.AsyncClient, engine: FakeEngine, verb: Verb) -> None:
+@pytest.mark.parametrize("endpoint", enveloped(), ids=lambda v: f"{v.method} {v.path}")
+async def test_answers_are_what_the_document_says(
+    http: httpx.AsyncClient, engine: FakeEngine, endpoint: Endpoint
+) -> None:
     engine.state.files[Uri.parse(FILE)] = b"hello"
     engine.state.folders.add(Uri.parse("viking://resources/docs"))
     engine.state.sessions["s"] = []
-    if verb.operation == "sessions.create":
+    if endpoint.operation == "sessions.create":
         engine.state.sessions.clear()
-    params, body = GOOD.get(verb.operation, ({}, None))
+    params, body = GOOD.get(endpoint.operation, ({}, None))
     path = (
-        verb.path.format(session_id="s", task_id="task_1", archive_id="archive_001") if "{" in verb.path else verb.path
+        endpoint.path.format(session_id="s", task_id="task_1", archive_id="archive_001")
+        if "{" in endpoint.path
+        else endpoint.path
     )
-    answer = await http.request(verb.method, path, params=params, json=body)
+    answer = await http.request(endpoint.method, path, params=params, json=body)
     assert answer.status_code == 200, answer.text
-    TypeAdapter(verb.result if verb.bare else envelope_of(verb.result)).validate_json(answer.content, strict=True)
+    TypeAdapter(endpoint.result if endpoint.bare else envelope_of(endpoint.result)).validate_json(
+        answer.content, strict=True
+    )
 
 
-@pytest.mark.parametrize("verb", [v for v in VERBS if v.path.startswith("/api")], ids=lambda v: f"{v.method} {v.path}")
-async def test_every_route_refuses_in_the_documented_envelope(http: httpx.AsyncClient, verb: Verb) -> None:
-    path = re.sub(r"\{\w+\}", "x", verb.path)
-    answer = await http.request(verb.method, path, headers={"X-OpenViking-User": "no/user"}, content=b"[")
+@pytest.mark.parametrize(
+    "endpoint", [v for v in ENDPOINTS if v.path.startswith("/api")], ids=lambda v: f"{v.method} {v.path}"
+)
+async def test_every_route_refuses_in_the_documented_envelope(http: httpx.AsyncClient, endpoint: Endpoint) -> None:
+    path = re.sub(r"\{\w+\}", "x", endpoint.path)
+    answer = await http.request(endpoint.method, path, headers={"X-OpenViking-User": "no/user"}, content=b"[")
     assert answer.status_code == 400
     ErrorEnvelope.model_validate_json(answer.content, strict=True)
 
 
 async def test_the_document_holds_every_route_with_answers_and_errors(http: httpx.AsyncClient) -> None:
     spec = (await http.get("/openapi.json")).json()
-    served = [verb for verb in VERBS if not verb.later]
-    for verb in served:
-        operation = spec["paths"][verb.path][verb.method.lower()]
-        assert {str(verb.status), "default"} == set(operation["responses"]), verb.path
+    served = [endpoint for endpoint in ENDPOINTS if not endpoint.later]
+    for endpoint in served:
+        operation = spec["paths"][endpoint.path][endpoint.method.lower()]
+        assert {str(endpoint.status), "default"} == set(operation["responses"]), endpoint.path
         assert operation["summary"]
         assert operation["description"]
     ids = [op["operationId"] for path in spec["paths"].values() for op in path.values()]
@@ -172,6 +180,6 @@ async def test_an_unused_documentation_route_is_not_there(http: httpx.AsyncClien
 
 
 def test_routes_are_tried_busiest_first(app: Application) -> None:
-    served = [r for r in app.router.routes if not isinstance(r.endpoint, Refusal)]  # type: ignore[attr-defined]
+    served = [r for r in app.router.routes if not isinstance(r.endpoint, UnsupportedRoute)]  # type: ignore[attr-defined]
     assert served[-1].path.startswith("/docs")  # type: ignore[attr-defined]
-    assert VERBS[0].operation == "search.find"
+    assert ENDPOINTS[0].operation == "search.find"

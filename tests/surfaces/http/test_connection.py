@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 
 from recalld.surfaces.http import connection as bounded
 from recalld.surfaces.http.connection import HEAD_BYTES_MAX, Connection
-from recalld.surfaces.http.connections import SPARE, Bounds, Connections
+from recalld.surfaces.http.connections import HEALTH_ONLY_MAX, Bounds, Connections
 from recalld.surfaces.http.reply import JsonBytes
 
 HEAD = b"GET /a HTTP/1.1\r\nHost: x\r\n"
@@ -312,7 +312,7 @@ async def test_many_silent_ones_do_not_keep_anybody_out() -> None:
         for _ in range(60):
             await listener.line()
         assert await status(await listener.line(HEAD + b"\r\n")) == 200
-        assert len(listener.connections) <= 4 + SPARE
+        assert len(listener.connections) <= 4 + HEALTH_ONLY_MAX
 
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"

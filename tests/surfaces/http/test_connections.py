@@ -6,11 +6,11 @@ import pytest
 
 from recalld.surfaces.http.connections import (
     FILES_RESERVED,
+    HEALTH_ONLY_MAX,
     LINGERING_MAX,
-    SPARE,
+    Admittance,
     Bounds,
     Connections,
-    Standing,
     bounds,
     files_wanted,
 )
@@ -25,11 +25,11 @@ class Silent:
         self.evicted = True
 
 
-def come(connections: Connections, host: str, *, works: bool = False) -> tuple[Silent, Standing]:
+def come(connections: Connections, host: str, *, mark_busy: bool = False) -> tuple[Silent, Admittance]:
     one = Silent()
     standing = connections.admit(one, host)
-    if works:
-        connections.works(one)
+    if mark_busy:
+        connections.mark_busy(one)
     return one, standing
 
 
@@ -38,16 +38,16 @@ def test_one_address_makes_room_for_itself_and_for_nobody_else() -> None:
     other, _ = come(there, "10.0.0.2")
     first, _ = come(there, "10.0.0.1")
     come(there, "10.0.0.1")
-    assert come(there, "10.0.0.1")[1] is Standing.ADMITTED
+    assert come(there, "10.0.0.1")[1] is Admittance.ADMITTED
     assert (first.evicted, other.evicted) == (True, False)
 
 
 def test_an_address_whose_connections_are_all_busy_is_asked_for_health_alone() -> None:
     there = Connections(Bounds(10, 2))
     for _ in range(2):
-        come(there, "10.0.0.1", works=True)
-    assert come(there, "10.0.0.1")[1] is Standing.SPARE
-    assert come(there, "10.0.0.2")[1] is Standing.ADMITTED
+        come(there, "10.0.0.1", mark_busy=True)
+    assert come(there, "10.0.0.1")[1] is Admittance.HEALTH_ONLY
+    assert come(there, "10.0.0.2")[1] is Admittance.ADMITTED
 
 
 @pytest.mark.parametrize("newcomer", ["10.0.0.66", "10.0.0.9"])
@@ -56,7 +56,7 @@ def test_who_opens_many_connections_closes_their_own(newcomer: str) -> None:
     others = [come(there, f"10.0.0.{n}")[0] for n in range(1, 5)]
     many = [come(there, "10.0.0.66")[0] for _ in range(8)]
     for _ in range(3):
-        assert come(there, newcomer)[1] is Standing.ADMITTED
+        assert come(there, newcomer)[1] is Admittance.ADMITTED
     assert [one.evicted for one in others] == [False] * 4
     assert [one.evicted for one in many] == [True] * 3 + [False] * 5
 
@@ -65,7 +65,7 @@ def test_a_proxy_on_this_machine_keeps_its_connections_before_an_address_that_fi
     there = Connections(Bounds(12, 4))
     proxied = [come(there, "127.0.0.1")[0] for _ in range(8)]
     many = [come(there, "10.0.0.66")[0] for _ in range(4)]
-    assert come(there, "10.0.0.9")[1] is Standing.ADMITTED
+    assert come(there, "10.0.0.9")[1] is Admittance.ADMITTED
     assert [one.evicted for one in proxied] == [False] * 8
     assert many[0].evicted
 
@@ -73,19 +73,19 @@ def test_a_proxy_on_this_machine_keeps_its_connections_before_an_address_that_fi
 def test_among_addresses_alike_the_longest_silence_makes_room() -> None:
     there = Connections(Bounds(3, 3))
     first, second, third = (come(there, f"10.0.0.{n}")[0] for n in range(3))
-    there.works(first)
-    there.rests(first)
+    there.mark_busy(first)
+    there.mark_idle(first)
     come(there, "10.0.0.9")
     assert (first.evicted, second.evicted, third.evicted) == (False, True, False)
 
 
 def test_whose_connections_are_all_busy_loses_none_of_them() -> None:
     there = Connections(Bounds(4, 4))
-    busy = [come(there, "10.0.0.66", works=True)[0] for _ in range(3)]
+    busy = [come(there, "10.0.0.66", mark_busy=True)[0] for _ in range(3)]
     silent, _ = come(there, "10.0.0.1")
-    assert come(there, "10.0.0.66", works=True)[1] is Standing.ADMITTED
+    assert come(there, "10.0.0.66", mark_busy=True)[1] is Admittance.ADMITTED
     assert silent.evicted
-    assert come(there, "10.0.0.1")[1] is Standing.SPARE
+    assert come(there, "10.0.0.1")[1] is Admittance.HEALTH_ONLY
     assert not any(one.evicted for one in busy)
 
 
@@ -93,7 +93,7 @@ def test_whose_connections_are_all_busy_loses_none_of_them() -> None:
 def test_this_machines_own_addresses_may_have_all(host: str) -> None:
     there = Connections(Bounds(10, 2))
     for _ in range(10):
-        assert come(there, host, works=True)[1] is Standing.ADMITTED
+        assert come(there, host, mark_busy=True)[1] is Admittance.ADMITTED
 
 
 def test_a_network_of_ipv6_counts_as_one_address() -> None:
@@ -102,18 +102,18 @@ def test_a_network_of_ipv6_counts_as_one_address() -> None:
     for n in (2, 3):
         come(there, f"2001:db8::{n}")
     assert first.evicted
-    assert come(there, "2001:db8:0:1::1")[1] is Standing.ADMITTED
+    assert come(there, "2001:db8:0:1::1")[1] is Admittance.ADMITTED
 
 
 def test_beyond_the_spare_ones_a_newcomer_is_refused_until_another_leaves() -> None:
     there = Connections(Bounds(2, 2))
-    busy = [come(there, "127.0.0.1", works=True)[0] for _ in range(2 + SPARE)]
-    assert come(there, "127.0.0.1")[1] is Standing.REFUSED
+    busy = [come(there, "127.0.0.1", mark_busy=True)[0] for _ in range(2 + HEALTH_ONLY_MAX)]
+    assert come(there, "127.0.0.1")[1] is Admittance.REFUSED
     assert there.counts["refused"] == 1
     for one in busy:
-        there.lost(one)
+        there.remove(one)
     assert len(there) == 0
-    assert come(there, "127.0.0.1")[1] is Standing.ADMITTED
+    assert come(there, "127.0.0.1")[1] is Admittance.ADMITTED
 
 
 def test_only_so_many_refused_ones_linger() -> None:
@@ -126,7 +126,7 @@ def test_connections_stay_below_the_files(files: int) -> None:
     found = bounds(1000, 256, files)
     assert found.address <= found.total <= 1000
     if files >= 256:
-        assert found.total + SPARE + LINGERING_MAX + found.backlog + FILES_RESERVED <= files
+        assert found.total + HEALTH_ONLY_MAX + LINGERING_MAX + found.backlog + FILES_RESERVED <= files
 
 
 def test_all_that_were_asked_for_are_kept_where_files_suffice() -> None:

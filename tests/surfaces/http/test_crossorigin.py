@@ -11,11 +11,11 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from recalld.app.config import ServerConfig
-from recalld.surfaces.http.app import VERBS, Application, create_app
+from recalld.surfaces.http.app import ENDPOINTS, Application, create_app
 from recalld.surfaces.http.crossorigin import TARGET, Policy, base_url
-from recalld.surfaces.http.fringe import REFUSED
-from recalld.surfaces.http.guest import HttpContext
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.endpoint import Endpoint
+from recalld.surfaces.http.mounts import HttpContext
+from recalld.surfaces.http.unsupported_routes import UNSUPPORTED
 from tests.surfaces.http.fake_engine import FakeEngine
 
 EVIL = "https://evil.example"
@@ -45,25 +45,25 @@ def made(engine: FakeEngine) -> Iterator[Callable[..., Application]]:
     apps: list[Application] = []
 
     def make(**settings: Any) -> Application:
-        app = create_app(engine, ServerConfig(**settings), guests={"/mcp": _lent})  # type: ignore[arg-type]
+        app = create_app(engine, ServerConfig(**settings), mounted_apps={"/mcp": _lent})  # type: ignore[arg-type]
         apps.append(app)
         return app
 
     yield make
     for app in apps:
-        app.front.close()
+        app.app_state.close()
 
 
 @pytest.fixture(scope="module")
 def dev() -> Iterator[Application]:
-    app = create_app(None, ServerConfig(), guests={"/mcp": _lent})
+    app = create_app(None, ServerConfig(), mounted_apps={"/mcp": _lent})
     yield app
-    app.front.close()
+    app.app_state.close()
 
 
 @pytest.fixture
 async def http(dev: Application, engine: FakeEngine) -> AsyncIterator[httpx.AsyncClient]:
-    dev.front.engine = engine  # type: ignore[assignment]
+    dev.app_state.engine = engine  # type: ignore[assignment]
     transport = httpx.ASGITransport(app=dev, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:1933") as client:
         yield client
@@ -78,8 +78,8 @@ async def ask(app: Application, headers: dict[str, str], request: tuple[str, str
 
 def places() -> list[tuple[str, str]]:
     """Every route of the table, those that are refused for good, the other surface's and the documents."""
-    served = [(verb.method, _filled(verb.path)) for verb in VERBS]
-    refused = [("POST", _filled(path)) for path in REFUSED]
+    served = [(endpoint.method, _filled(endpoint.path)) for endpoint in ENDPOINTS]
+    refused = [("POST", _filled(path)) for path in UNSUPPORTED]
     more = [("POST", "/mcp"), ("GET", "/mcp"), ("DELETE", "/mcp"), ("GET", "/openapi.json"), ("GET", "/docs/page.js")]
     return [*served, *refused, *more, ("GET", "/nowhere"), ("PUT", "/health")]
 
@@ -196,8 +196,8 @@ async def test_every_route_is_reached_by_those_who_may(http: httpx.AsyncClient, 
         assert answer.status_code not in {421, 415}, name
 
 
-def _reads_json(verb: Verb) -> bool:
-    return not verb.reads
+def _reads_json(endpoint: Endpoint) -> bool:
+    return not endpoint.reads
 
 
 FOREIGN_TYPES = (
@@ -208,28 +208,28 @@ FOREIGN_TYPES = (
 )
 
 
-@pytest.mark.parametrize("verb", [v for v in VERBS if _reads_json(v)], ids=lambda v: f"{v.method} {v.path}")
-async def test_a_body_that_is_not_json_is_415_on_every_json_route(http: httpx.AsyncClient, verb: Verb) -> None:
-    path = _filled(verb.path)
+@pytest.mark.parametrize("endpoint", [v for v in ENDPOINTS if _reads_json(v)], ids=lambda v: f"{v.method} {v.path}")
+async def test_a_body_that_is_not_json_is_415_on_every_json_route(http: httpx.AsyncClient, endpoint: Endpoint) -> None:
+    path = _filled(endpoint.path)
     for kind in FOREIGN_TYPES:
-        answer = await http.request(verb.method, path, content=b"{}", headers={"Content-Type": kind})
+        answer = await http.request(endpoint.method, path, content=b"{}", headers={"Content-Type": kind})
         assert (answer.status_code, _header_at_fault(answer)) == (415, "Content-Type"), kind
     for page in ({"Origin": "http://localhost:1933"}, {"Sec-Fetch-Site": "same-origin"}):
-        untyped = await http.request(verb.method, path, content=b"{}", headers=page)
+        untyped = await http.request(endpoint.method, path, content=b"{}", headers=page)
         assert untyped.status_code == 415, page
-    chunked = await http.request(verb.method, path, content=_chunks(b"{}"), headers={"Content-Type": "text/plain"})
+    chunked = await http.request(endpoint.method, path, content=_chunks(b"{}"), headers={"Content-Type": "text/plain"})
     assert chunked.status_code == 415
 
 
-@pytest.mark.parametrize("verb", [v for v in VERBS if _reads_json(v)], ids=lambda v: f"{v.method} {v.path}")
-async def test_json_of_every_kind_and_no_body_at_all_are_taken(http: httpx.AsyncClient, verb: Verb) -> None:
-    path = _filled(verb.path)
+@pytest.mark.parametrize("endpoint", [v for v in ENDPOINTS if _reads_json(v)], ids=lambda v: f"{v.method} {v.path}")
+async def test_json_of_every_kind_and_no_body_at_all_are_taken(http: httpx.AsyncClient, endpoint: Endpoint) -> None:
+    path = _filled(endpoint.path)
     for kind in ("application/json", "application/json; charset=latin-1", "application/merge-patch+json", ""):
         headers = {"Content-Type": kind} if kind else {}
-        answer = await http.request(verb.method, path, content=b"{}", headers=headers)
+        answer = await http.request(endpoint.method, path, content=b"{}", headers=headers)
         assert answer.status_code != 415, kind
     for headers in ({}, {"Content-Type": "text/plain"}, {"Origin": "http://localhost:1933"}):
-        empty = await http.request(verb.method, path, headers=headers)
+        empty = await http.request(endpoint.method, path, headers=headers)
         assert empty.status_code != 415, headers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from recalld.surfaces.http.app import VERBS, Application
+from recalld.surfaces.http.app import ENDPOINTS, Application
 from tests.surfaces.http.test_crossorigin import EVIL, places
 
 PAGES = ("/docs", "/docs/page.js", "/docs/page.css")
@@ -47,7 +47,11 @@ async def test_the_docs_page_has_nothing_inline_and_all_it_names_is_served(http:
 
 def test_every_route_that_sends_bytes_is_known(app: Application) -> None:
     """Each of them names a download (``sending.attachment``); ``/snapshot/show`` does with a path."""
-    media = {f"{verb.method} {verb.path}": verb.media for verb in VERBS if verb.media != "application/json"}
+    media = {
+        f"{endpoint.method} {endpoint.path}": endpoint.media
+        for endpoint in ENDPOINTS
+        if endpoint.media != "application/json"
+    }
     assert set(media) == {
         "GET /api/v1/content/download",
         "POST /api/v1/pack/export",

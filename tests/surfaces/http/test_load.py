@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from recalld.surfaces.http import route
+from recalld.surfaces.http import endpoint
 from recalld.surfaces.http.admission import Admission, Limits, RequestClass, request_class
-from recalld.surfaces.http.app import VERBS, Application
+from recalld.surfaces.http.app import ENDPOINTS, Application
 from tests.surfaces.http.fake_engine import FakeEngine, FakeWorkspace
 from tests.surfaces.http.raw import posted
 
@@ -48,10 +48,10 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
 @pytest.fixture
 async def narrow(app: Application) -> AsyncIterator[Application]:
     """One request of each class at a time, one more may wait."""
-    before = app.front.admission
-    app.front.admission = Admission({one: Limits(1, 1, 1, 1) for one in (RequestClass.RECALL, RequestClass.INGEST)})
+    before = app.app_state.admission
+    app.app_state.admission = Admission({one: Limits(1, 1, 1, 1) for one in (RequestClass.RECALL, RequestClass.INGEST)})
     yield app
-    app.front.admission = before
+    app.app_state.admission = before
 
 
 async def ask(http: httpx.AsyncClient, slow: Slow, begun: int) -> asyncio.Task[httpx.Response]:
@@ -90,7 +90,7 @@ async def test_a_storm_of_questions_keeps_no_message_out(
 async def test_the_work_of_a_client_who_left_is_ended(
     app: Application, engine: FakeEngine, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(route, "LOOK_AFTER_S", 0.0)
+    monkeypatch.setattr(endpoint, "DISCONNECT_CHECK_AFTER_S", 0.0)
     left = asyncio.Event()
     messages = [{"type": "http.request", "body": b'{"query":"where"}', "more_body": False}]
 
@@ -106,7 +106,7 @@ async def test_the_work_of_a_client_who_left_is_ended(
     left.set()
     assert await asking == 0
     assert slow.cut_off == 1
-    assert app.front.admission.loads()["recall"][:2] == (0, 0)
+    assert app.app_state.admission.loads()["recall"][:2] == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -125,5 +125,5 @@ async def test_the_work_of_a_client_who_left_is_ended(
 )
 def test_a_route_has_the_class_of_what_it_is_for(route: str, wanted: RequestClass) -> None:
     method, path = route.split()
-    assert any((verb.method, verb.path) == (method, path) for verb in VERBS)
+    assert any((endpoint.method, endpoint.path) == (method, path) for endpoint in ENDPOINTS)
     assert request_class(method, path) is wanted

@@ -37,7 +37,7 @@ def test_callers_share_the_whole_and_one_alone_has_no_more_than_its_share() -> N
 
 
 async def test_bodies_on_their_way_are_bounded(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app.front, "memory", MemoryBudget(3_000_000, 3_000_000))
+    monkeypatch.setattr(app.app_state, "memory", MemoryBudget(3_000_000, 3_000_000))
     let_go = asyncio.Event()
 
     async def upload() -> int:
@@ -53,23 +53,23 @@ async def test_bodies_on_their_way_are_bounded(app: Application, monkeypatch: py
         return await posted(app, SAY, receive, [(b"content-type", b"application/json")])
 
     first = asyncio.ensure_future(upload())
-    while app.front.memory.reserved < 2_000_000:
+    while app.app_state.memory.reserved < 2_000_000:
         await asyncio.sleep(0)
     assert await upload() == 429
     let_go.set()
     assert await first == 400
-    assert app.front.memory.reserved == 0
+    assert app.app_state.memory.reserved == 0
 
 
 async def test_an_answer_is_counted_until_it_has_been_read(
     app: Application, engine: FakeEngine, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.front, "memory", MemoryBudget(1_500_000, 1_500_000))
+    monkeypatch.setattr(app.app_state, "memory", MemoryBudget(1_500_000, 1_500_000))
     engine.state.files[Uri.parse("viking://resources/a.md")] = b"x" * 1_000_000
     reading = {"params": {"uri": "viking://resources/a.md"}}
-    with app.front.memory.reservation("default/default") as other:
+    with app.app_state.memory.reservation("default/default") as other:
         other.reserve(1_000_000)
         refused = await http.get("/api/v1/content/read", **reading)  # type: ignore[arg-type]
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "RESOURCE_EXHAUSTED")
     assert (await http.get("/api/v1/content/read", **reading)).status_code == 200  # type: ignore[arg-type]
-    assert app.front.memory.reserved == 0
+    assert app.app_state.memory.reserved == 0

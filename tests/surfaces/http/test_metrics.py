@@ -14,7 +14,7 @@ from recalld.app.config import ServerConfig
 from recalld.domain.results import Readiness, VectorCount
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.exposition import Exposition
-from recalld.surfaces.http.tally import Tally
+from recalld.surfaces.http.request_counters import RequestCounters
 from tests.surfaces.http.fake_engine import FakeEngine
 
 _SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
@@ -24,7 +24,7 @@ _SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\
 async def fresh(engine: FakeEngine) -> AsyncIterator[Application]:
     app = create_app(engine, ServerConfig())  # type: ignore[arg-type]
     yield app
-    app.front.close()
+    app.app_state.close()
 
 
 def client_of(app: Application) -> httpx.AsyncClient:
@@ -97,7 +97,7 @@ async def test_vectors_are_counted_where_there_is_an_embedder(fresh: Application
 
 
 async def test_figures_are_there_before_the_store_is(fresh: Application) -> None:
-    fresh.front.engine = None
+    fresh.app_state.engine = None
     async with client_of(fresh) as http:
         found = samples((await http.get("/metrics")).text)
     assert not [key for key in found if "store" in key]
@@ -108,15 +108,15 @@ async def test_turned_off_they_are_not_there(engine: FakeEngine) -> None:
     app = create_app(engine, ServerConfig(metrics=False))  # type: ignore[arg-type]
     async with client_of(app) as http:
         answer = await http.get("/metrics")
-    app.front.close()
+    app.app_state.close()
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/plain; charset=utf-8")
 
 
 def test_the_tally_does_not_grow_with_what_clients_invent() -> None:
-    tally = Tally()
+    counters = RequestCounters()
     for n in range(1_000):
-        tally.add(f"METHOD{n}", "", 405, 0.001)
-    assert len(tally.routes()) == 1
+        counters.add(f"METHOD{n}", "", 405, 0.001)
+    assert len(counters.routes()) == 1
 
 
 def test_labels_cannot_break_out_of_their_line() -> None:
@@ -138,12 +138,12 @@ def test_buckets_add_up() -> None:
 
 
 async def test_another_surfaces_requests_are_counted_under_its_path(engine: FakeEngine) -> None:
-    async def guest(scope: Scope, receive: Receive, send: Send) -> None:
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
         await Response(status_code=202)(scope, receive, send)
 
-    app = create_app(engine, ServerConfig(), guests={"/mcp": lambda _: guest})  # type: ignore[arg-type]
+    app = create_app(engine, ServerConfig(), mounted_apps={"/mcp": lambda _: mounted})  # type: ignore[arg-type]
     async with client_of(app) as http:
         await http.post("/mcp")
         found = samples((await http.get("/metrics")).text)
-    app.front.close()
+    app.app_state.close()
     assert found['recalld_http_requests_total{method="POST",route="/mcp",status="202"}'] == 1

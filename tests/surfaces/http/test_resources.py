@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from recalld.domain.policy import UPLOAD_BYTES_MAX
-from recalld.surfaces.http import resources, route
+from recalld.surfaces.http import endpoint, resources
 from recalld.surfaces.http.app import Application
 from recalld.surfaces.http.uploads import TTL_S
 from tests.surfaces.http.fake_engine import FakeEngine
@@ -104,7 +104,7 @@ async def test_an_upload_that_takes_its_time_arrives_whole(
     app: Application, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever looks after clients that leave must not take what this one still sends."""
-    monkeypatch.setattr(route, "LOOK_AFTER_S", 0.0)
+    monkeypatch.setattr(endpoint, "DISCONNECT_CHECK_AFTER_S", 0.0)
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.md"\r\n\r\n'
     parts = [head, *[b"x" * 1_000] * 20, b"\r\n--b--\r\n"]
     left = asyncio.Event()

@@ -12,8 +12,8 @@ from tests.surfaces.http.fake_engine import FakeEngine
 AT = "/api/v1/search"
 
 
-def options_of(engine: FakeEngine, verb: str) -> dict[str, Any]:
-    return next(how for name, how in engine.state.asked if name == verb)
+def options_of(engine: FakeEngine, endpoint: str) -> dict[str, Any]:
+    return next(how for name, how in engine.state.asked if name == endpoint)
 
 
 async def test_hits_have_exactly_six_keys_and_are_listed_by_type(http: httpx.AsyncClient) -> None:

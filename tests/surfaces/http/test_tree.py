@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from recalld.domain.uri import Uri
-from recalld.surfaces.http.shapes import cut
+from recalld.surfaces.http.serializers import cut
 from tests.surfaces.http.fake_engine import FakeEngine
 
 AT = "/api/v1/fs"

@@ -71,7 +71,7 @@ async def test_every_byte_of_a_form_counts(app: Application, engine: FakeEngine,
 async def test_what_a_user_sent_and_did_not_import_is_bounded(
     app: Application, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.front, "uploads", UploadQuota(10_000))
+    monkeypatch.setattr(app.app_state, "uploads", UploadQuota(10_000))
     assert (await send(http, b"x" * 6_000, ANA)).status_code == 200
     refused = await send(http, b"x" * 6_000, ANA)
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "RESOURCE_EXHAUSTED")
@@ -83,7 +83,7 @@ async def test_what_a_user_sent_and_did_not_import_is_bounded(
 async def test_what_was_imported_counts_no_more(
     app: Application, http: httpx.AsyncClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.front, "uploads", UploadQuota(10_000))
+    monkeypatch.setattr(app.app_state, "uploads", UploadQuota(10_000))
     sent = await send(http, b"x" * 6_000, ANA)
     upload_id = sent.json()["result"]["temp_file_id"]
     for name in lying(engine):
@@ -95,7 +95,7 @@ async def test_what_was_imported_counts_no_more(
 async def test_uploads_side_by_side_count_together(
     app: Application, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.front, "uploads", UploadQuota(2_500_000))
+    monkeypatch.setattr(app.app_state, "uploads", UploadQuota(2_500_000))
 
     async def upload() -> int:
         parts = [FILE, *[b"x" * 100_000] * 10, b"\r\n--b--\r\n"]
@@ -117,7 +117,7 @@ async def test_uploads_side_by_side_count_together(
 async def test_an_upload_that_was_given_up_counts_no_more(
     app: Application, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.front, "uploads", UploadQuota(10_000))
+    monkeypatch.setattr(app.app_state, "uploads", UploadQuota(10_000))
     messages: list[dict[str, Any]] = [
         {"type": "http.request", "body": FILE + b"x" * 9_000, "more_body": True},
         {"type": "http.disconnect"},
@@ -133,7 +133,7 @@ async def test_an_upload_that_was_given_up_counts_no_more(
 async def test_an_upload_that_has_just_ended_is_not_counted_twice(
     app: Application, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.front, "uploads", UploadQuota(10_000))
+    monkeypatch.setattr(app.app_state, "uploads", UploadQuota(10_000))
     named, seen = threading.Event(), threading.Event()
 
     def finished(*given: Any) -> None:
@@ -165,8 +165,10 @@ async def test_a_full_disk_refuses_an_upload_in_words(
 
 
 async def test_an_upload_has_a_place_among_bulk_work_and_takes_none_of_others(app: Application) -> None:
-    before, let_go = app.front.admission, asyncio.Event()
-    app.front.admission = Admission({one: Limits(1, 0, 1, 0) for one in RequestClass if one is not RequestClass.OPEN})
+    before, let_go = app.app_state.admission, asyncio.Event()
+    app.app_state.admission = Admission(
+        {one: Limits(1, 0, 1, 0) for one in RequestClass if one is not RequestClass.OPEN}
+    )
     parts = [FILE + b"x", b"\r\n--b--\r\n"]
 
     async def slow() -> Any:
@@ -175,7 +177,7 @@ async def test_an_upload_has_a_place_among_bulk_work_and_takes_none_of_others(ap
         return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
 
     first = asyncio.ensure_future(posted(app, UPLOAD, slow, FORM))
-    while not app.front.admission.loads()["bulk"].running:
+    while not app.app_state.admission.loads()["bulk"].running:
         await asyncio.sleep(0)
 
     async def receive() -> dict[str, Any]:
@@ -184,7 +186,7 @@ async def test_an_upload_has_a_place_among_bulk_work_and_takes_none_of_others(ap
     assert await posted(app, UPLOAD, receive, FORM) == 429
     let_go.set()
     assert await first == 200
-    app.front.admission = before
+    app.app_state.admission = before
 
 
 def test_whose_uploads_lie_there_is_read_once(tmp_path: Path) -> None:

@@ -27,12 +27,12 @@ async def app(tmp_path: Path) -> AsyncIterator[Application]:
     """One request of each class at a time; nobody does the background work."""
     async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none") as engine:
         settings = ServerConfig(request_deadline_s=2.0, wait_deadline_s=30.0)
-        app = create_app(engine, settings, guests={"/mcp": Mcp})
-        app.front.admission = Admission(
+        app = create_app(engine, settings, mounted_apps={"/mcp": Mcp})
+        app.app_state.admission = Admission(
             {one: Limits(1, 1, 1, 1) for one in LIMITS} | {RequestClass.WAIT: Limits(2, 0, 1, 0)}
         )
         yield app
-        app.front.close()
+        app.app_state.close()
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def http(app: Application) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def until_waiting(app: Application, count: int) -> None:
-    while app.front.admission.loads()["wait"].running < count or app.front.admission.loads()["ingest"].running:
+    while app.app_state.admission.loads()["wait"].running < count or app.app_state.admission.loads()["ingest"].running:
         await asyncio.sleep(0.001)
 
 
@@ -86,18 +86,18 @@ async def test_a_wait_ends_at_its_own_deadline_and_the_work_goes_on(app: Applica
     late = await http.post("/api/v1/content/write", json=WRITE | {"timeout": 0.05}, headers=ANA)
     assert late.status_code == 504
     assert "the work goes on" in late.json()["error"]["message"]
-    loads = app.front.admission.loads()
+    loads = app.app_state.admission.loads()
     assert all(load[:2] == (0, 0) for load in loads.values())
 
 
 async def test_a_wait_without_a_timeout_ends_at_the_servers(app: Application, http: httpx.AsyncClient) -> None:
-    impatient = create_app(app.front.engine, ServerConfig(wait_deadline_s=0.05))
+    impatient = create_app(app.app_state.engine, ServerConfig(wait_deadline_s=0.05))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=impatient), base_url="http://127.0.0.1") as client:
         for path, body in (("/api/v1/content/write", WRITE), ("/api/v1/system/wait", {})):
             late = await client.post(path, json=body, headers=ANA)
             assert late.status_code == 504
             assert "the work goes on" in late.json()["error"]["message"]
-    impatient.front.close()
+    impatient.app_state.close()
 
 
 async def test_what_never_began_is_not_said_to_go_on(
@@ -125,32 +125,32 @@ async def test_what_never_began_is_not_said_to_go_on(
 async def test_one_who_gets_no_place_in_time_is_told_that_nothing_was_begun(
     app: Application, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = create_app(app.front.engine, ServerConfig(request_deadline_s=30.0, recall_deadline_s=0.2))
-    short.front.admission = app.front.admission
+    short = create_app(app.app_state.engine, ServerConfig(request_deadline_s=30.0, recall_deadline_s=0.2))
+    short.app_state.admission = app.app_state.admission
     transport = httpx.ASGITransport(app=short)
     async with (
-        app.front.admission.slot(RequestClass.RECALL, "cat"),
+        app.app_state.admission.slot(RequestClass.RECALL, "cat"),
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
     ):
         refused = await client.post("/api/v1/search/find", json={"query": "tea"}, headers=BOB)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert "nothing was started" in refused.json()["error"]["message"]
-    short.front.close()
+    short.app_state.close()
 
 
 async def test_a_find_has_what_is_left_of_its_deadline_after_waiting_for_its_place(
     app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[float] = []
-    admission = app.front.admission
+    admission = app.app_state.admission
 
     async def find(asked: Any, caller: Any, ports: Any, *, deadline_s: float) -> Any:
         given.append(deadline_s)
         raise AssertionError
 
     monkeypatch.setattr("recalld.app.workspace.find", find)
-    patient = create_app(app.front.engine, ServerConfig(recall_deadline_s=2.0))
-    patient.front.admission = admission
+    patient = create_app(app.app_state.engine, ServerConfig(recall_deadline_s=2.0))
+    patient.app_state.admission = admission
     transport = httpx.ASGITransport(app=patient, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         async with admission.slot(RequestClass.RECALL, "cat"):
@@ -159,5 +159,5 @@ async def test_a_find_has_what_is_left_of_its_deadline_after_waiting_for_its_pla
                 await asyncio.sleep(0.001)
             await asyncio.sleep(0.05)
         await asking
-    patient.front.close()
+    patient.app_state.close()
     assert 1.0 <= given[0] <= 1.95

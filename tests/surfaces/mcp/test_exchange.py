@@ -27,9 +27,9 @@ JSON = {"Accept": "application/json, text/event-stream", "Content-Type": "applic
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[Application]:
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
-        app = create_app(engine, ServerConfig(), guests={"/mcp": Mcp})
+        app = create_app(engine, ServerConfig(), mounted_apps={"/mcp": Mcp})
         yield app
-        app.front.close()
+        app.app_state.close()
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ async def test_a_message_and_its_answer_count_while_they_are_in_memory(
 ) -> None:
     text = "tea and biscuits\n" * 20_000
     told(await http.post("/mcp", content=calls("write", uri=NOTE, content=text)))
-    app.front.memory = MemoryBudget(total=64 * 1024)
+    app.app_state.memory = MemoryBudget(total=64 * 1024)
     refused = [
         await http.post("/mcp", content=calls("write", uri=NOTE, content=text + "more")),
         await http.post("/mcp", content=calls("read", uris=NOTE)),
@@ -113,7 +113,7 @@ async def test_a_message_and_its_answer_count_while_they_are_in_memory(
     assert [(one.status_code, one.headers["retry-after"]) for one in refused] == [(503, "1")] * 2
     assert "memory" in refused[1].json()["error"]["message"]
     assert "recalld is" in told(await http.post("/mcp", content=calls("health")))
-    assert app.front.memory.reserved == 0
+    assert app.app_state.memory.reserved == 0
 
 
 async def test_a_large_answer_leaves_in_slices(app: Application, http: httpx.AsyncClient) -> None:
@@ -138,7 +138,7 @@ async def test_a_tool_ends_when_its_client_has_left(app: Application, monkeypatc
     sent = await exchanged(app, calls("find", query="x"), [began])
     assert ended.is_set()
     assert sent == []
-    assert app.front.memory.reserved == 0
+    assert app.app_state.memory.reserved == 0
 
 
 async def exchanged(app: Application, message: bytes, then_leaves: list[asyncio.Event]) -> list[Message]:

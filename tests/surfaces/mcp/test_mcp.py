@@ -46,12 +46,12 @@ class Agent:
 async def http(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[httpx.AsyncClient]:
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
         tripwire.trips.clear()  # the wire is stretched for requests, not for making the folder
-        app = create_app(engine, ServerConfig(), guests={"/mcp": Mcp})
+        app = create_app(engine, ServerConfig(), mounted_apps={"/mcp": Mcp})
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app=app), base_url="http://localhost", timeout=60
         ) as http:
             yield http
-        app.front.close()
+        app.app_state.close()
 
 
 @pytest.fixture
@@ -149,10 +149,10 @@ async def test_wrong_methods_bodies_and_names_are_refused(http: httpx.AsyncClien
 
 
 async def test_before_the_store_is_open_a_call_may_be_repeated() -> None:
-    app = create_app(None, ServerConfig(), guests={"/mcp": Mcp})
+    app = create_app(None, ServerConfig(), mounted_apps={"/mcp": Mcp})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as http:
         answer = await http.post("/mcp", json={}, headers=ACCEPT)
-    app.front.close()
+    app.app_state.close()
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 

@@ -24,10 +24,10 @@ WRITE = {"name": "write", "arguments": {"uri": "viking://resources/a.md", "conte
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[Application]:
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
-        app = create_app(engine, ServerConfig(request_deadline_s=0.2), guests={"/mcp": Mcp})
-        app.front.admission = Admission({one: Limits(1, 1, 1, 1) for one in LIMITS})
+        app = create_app(engine, ServerConfig(request_deadline_s=0.2), mounted_apps={"/mcp": Mcp})
+        app.app_state.admission = Admission({one: Limits(1, 1, 1, 1) for one in LIMITS})
         yield app
-        app.front.close()
+        app.app_state.close()
 
 
 async def call(app: Application, asked: dict[str, Any]) -> str:
@@ -49,12 +49,12 @@ def never(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_tool_too_many_is_refused_and_other_classes_go_on(app: Application, never: None) -> None:
     there = [asyncio.ensure_future(call(app, FIND)) for _ in range(2)]
-    while app.front.admission.loads()["recall"].waiting < 1:
+    while app.app_state.admission.loads()["recall"].waiting < 1:
         await asyncio.sleep(0.001)
     assert (await call(app, FIND)).startswith("Error [RESOURCE_EXHAUSTED]")
     assert "viking://resources/a.md" in await call(app, WRITE)
     assert [told.split(":")[0] for told in await asyncio.gather(*there)] == ["Error [DEADLINE_EXCEEDED]"] * 2
-    assert app.front.admission.loads()["recall"][:2] == (0, 0)
+    assert app.app_state.admission.loads()["recall"][:2] == (0, 0)
 
 
 def test_every_tool_has_a_class() -> None:

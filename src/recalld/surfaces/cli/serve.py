@@ -40,8 +40,8 @@ def serve(
     place = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
     try:
         settings = importlib.import_module("recalld.app.config").load_config(config, data=data, server=place or None)
-        guests = {"/mcp": importlib.import_module("recalld.surfaces.mcp.mount").Mcp}
-        importlib.import_module("recalld.surfaces.http.serve").run(settings, guests=guests)
+        mounted_apps = {"/mcp": importlib.import_module("recalld.surfaces.mcp.mount").Mcp}
+        importlib.import_module("recalld.surfaces.http.serve").run(settings, mounted_apps=mounted_apps)
     except RecalldError as error:
         raise typer.Exit(report(error, as_json=False)) from error
 

@@ -1,4 +1,4 @@
-"""The HTTP application: the route table, the frame around it, and the documents that describe it."""
+"""The HTTP application: the route table, the middleware around it, and the documents that describe it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from recalld.rules.origin import ANY
 from recalld.surfaces.http import (
     admin,
     content,
-    fringe,
     history,
     metrics,
     observer,
@@ -34,22 +33,23 @@ from recalld.surfaces.http import (
     snapshots,
     stats,
     system,
+    tags_index,
     tasks,
-    tending,
     tool_results,
     tree,
+    unsupported_routes,
     usage,
     user_settings,
 )
-from recalld.surfaces.http.call import REQUEST_ID, Front
 from recalld.surfaces.http.cors import Cors
 from recalld.surfaces.http.crossorigin import CrossOriginProtection
-from recalld.surfaces.http.document import openapi
+from recalld.surfaces.http.endpoint import Endpoint, EndpointApp
 from recalld.surfaces.http.errors import of_status
-from recalld.surfaces.http.frame import Frame, Named, OnRequest, Seen
-from recalld.surfaces.http.guest import Guests, HttpContext
+from recalld.surfaces.http.middleware import MountedApp, OnRequest, RequestMiddleware, RequestRecord
+from recalld.surfaces.http.mounts import HttpContext, MountedApps
+from recalld.surfaces.http.openapi import openapi_document
 from recalld.surfaces.http.reply import failure, plain
-from recalld.surfaces.http.route import Handling, Verb
+from recalld.surfaces.http.request import REQUEST_ID, AppState
 
 if TYPE_CHECKING:
     from recalld.app.engine import Engine
@@ -68,54 +68,56 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-"""A page runs what this server sends and nothing else, and nobody shows it within a page of their own."""
+"""A page runs only scripts of this server and cannot be framed."""
 _log = logging.getLogger("recalld.http")
 _EXPOSED = (
     *("X-Request-ID", "X-Process-Time", "X-Recalld-Degraded", "Deprecation", "Link", "Retry-After"),
     *("X-Snapshot-Oid", "X-Snapshot-Size", "X-Recalld-Truncated", "X-Recalld-Ignored"),
 )
 
-VERBS: tuple[Verb, ...] = (
-    *search.VERBS,
-    *sessions.VERBS,
-    *tool_results.VERBS,
-    *content.VERBS,
-    *system.VERBS,
-    *tree.VERBS,
-    *tasks.VERBS,
-    *tending.VERBS,
-    *history.VERBS,
-    *resources.VERBS,
-    *skills.VERBS,
-    *packs.VERBS,
-    *privacy.VERBS,
-    *snapshots.VERBS,
-    *metrics.VERBS,
-    *observer.VERBS,
-    *stats.VERBS,
-    *usage.VERBS,
-    *admin.VERBS,
-    *user_settings.VERBS,
-    *fringe.VERBS,
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *search.ENDPOINTS,
+    *sessions.ENDPOINTS,
+    *tool_results.ENDPOINTS,
+    *content.ENDPOINTS,
+    *system.ENDPOINTS,
+    *tree.ENDPOINTS,
+    *tasks.ENDPOINTS,
+    *tags_index.ENDPOINTS,
+    *history.ENDPOINTS,
+    *resources.ENDPOINTS,
+    *skills.ENDPOINTS,
+    *packs.ENDPOINTS,
+    *privacy.ENDPOINTS,
+    *snapshots.ENDPOINTS,
+    *metrics.ENDPOINTS,
+    *observer.ENDPOINTS,
+    *stats.ENDPOINTS,
+    *usage.ENDPOINTS,
+    *admin.ENDPOINTS,
+    *user_settings.ENDPOINTS,
+    *unsupported_routes.ENDPOINTS,
 )
 """Every route, the busiest first: they are tried in this order."""
 
 
 class Application(FastAPI):
-    """FastAPI with our routes, and the frame around everything, the handler of unforeseen errors included."""
+    """FastAPI with our routes and the middleware around everything, the handler of unexpected errors included."""
 
-    front: Front
+    app_state: AppState
     on_request: OnRequest | None = None
 
     def build_middleware_stack(self) -> ASGIApp:
         """Starlette's stack: what FastAPI adds serves its own routes, and ours are not run by it (``route.py``)."""
-        checked = CrossOriginProtection(Starlette.build_middleware_stack(self), self.front.settings)
-        return Frame(checked, self.on_request)
+        checked = CrossOriginProtection(Starlette.build_middleware_stack(self), self.app_state.settings)
+        return RequestMiddleware(checked, self.on_request)
 
     def openapi(self) -> dict[str, Any]:
         """The document of our routes, made once. Slow the first time: call it on a pool."""
         if self.openapi_schema is None:
-            self.openapi_schema = openapi(VERBS, title=self.title, version=self.version, summary=self.summary or "")
+            self.openapi_schema = openapi_document(
+                ENDPOINTS, title=self.title, version=self.version, summary=self.summary or ""
+            )
         return self.openapi_schema
 
 
@@ -124,15 +126,15 @@ def create_app(
     settings: ServerConfig,
     *,
     on_request: OnRequest | None = None,
-    guests: Guests | None = None,
+    mounted_apps: MountedApps | None = None,
 ) -> Application:
     """Build the application.
 
-    ``engine`` None: it is still being opened, set ``app.front.engine`` when it is; until then all but /health and
+    ``engine`` None: it is still being opened, set ``app.app_state.engine`` when it is; until then all but /health and
     /ready answer 503. ``on_request`` is called after every request and must not block.
-    ``guests``: applications of other surfaces by path, each made with the context that identifies callers.
+    ``mounted_apps``: applications of other surfaces by path, each made with the context that identifies callers.
 
-    The caller closes ``app.front`` when the application has ended.
+    The caller closes ``app.app_state`` when the application has ended.
     """
     codec = Pool("http-codec", running_max=2, waiting_max=64)
     disk = Pool("http-disk", running_max=4, waiting_max=64)
@@ -145,16 +147,16 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.front = Front(settings, codec, disk, scan, engine)
-    app.on_request = _counting(app.front, on_request)
-    for verb in VERBS:
-        app.router.routes.append(Route(verb.path, Handling(verb, app.front), methods=[verb.method]))
-    for path, guest in (guests or {}).items():
+    app.app_state = AppState(settings, codec, disk, scan, engine)
+    app.on_request = _counting(app.app_state, on_request)
+    for endpoint in ENDPOINTS:
+        app.router.routes.append(Route(endpoint.path, EndpointApp(endpoint, app.app_state), methods=[endpoint.method]))
+    for path, mount in (mounted_apps or {}).items():
         app.router.routes.append(
-            Route(path, Named(path, guest(HttpContext(app.front))), methods=["GET", "POST", "DELETE"])
+            Route(path, MountedApp(path, mount(HttpContext(app.app_state))), methods=["GET", "POST", "DELETE"])
         )
     app.router.routes += _documents(app)
-    app.router.routes += fringe.refusals()
+    app.router.routes += unsupported_routes.unsupported_routes()
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(
@@ -171,18 +173,20 @@ def create_app(
 
 def _documents(app: Application) -> list[Route]:
     async def document(_: Request) -> Response:
-        return plain(await app.front.codec.run(app.openapi), headers={"Cache-Control": "no-cache"})
+        return plain(await app.app_state.codec.run(app.openapi), headers={"Cache-Control": "no-cache"})
 
     async def page(request: Request) -> Response:
         name, media = _PAGES[request.scope["path"]]
-        return Response(await app.front.disk.run((_STATIC / name).read_bytes), headers=_PAGE_HEADERS, media_type=media)
+        return Response(
+            await app.app_state.disk.run((_STATIC / name).read_bytes), headers=_PAGE_HEADERS, media_type=media
+        )
 
     return [Route("/openapi.json", document), *(Route(path, page) for path in _PAGES)]
 
 
-def _counting(front: Front, then: OnRequest | None) -> OnRequest:
-    def seen(one: Seen) -> None:
-        front.tally.add(one.method, one.route, one.status, one.seconds)
+def _counting(app_state: AppState, then: OnRequest | None) -> OnRequest:
+    def seen(one: RequestRecord) -> None:
+        app_state.counters.add(one.method, one.route, one.status, one.seconds)
         if then is not None:
             then(one)
 
@@ -190,7 +194,7 @@ def _counting(front: Front, then: OnRequest | None) -> OnRequest:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """What the router refuses by itself, in the envelope."""
+    """Errors of the router, in the envelope."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     messages = {
         404: f"Not found: {request.url.path} is no route of this server; GET /docs lists them",
@@ -199,8 +203,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if status == 405:
         headers["Allow"] = ", ".join(_methods(request))
-    told, problem, _ = of_status(status, messages.get(status, "Request refused"))
-    return failure(told, problem, headers)
+    code, problem, _ = of_status(status, messages.get(status, "Request refused"))
+    return failure(code, problem, headers)
 
 
 def _methods(request: Request) -> list[str]:
@@ -215,7 +219,7 @@ def _methods(request: Request) -> list[str]:
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    """A bug of ours: the caller gets a number to report, the log gets the trace."""
+    """An unexpected error: the caller gets a request id to report, the log gets the traceback."""
     request_id = request.scope.get(REQUEST_ID, "")
     _log.error("request %s %s %s failed", request_id, request.method, request.url.path, exc_info=error)
     details: dict[str, Any] = {"request_id": request_id}

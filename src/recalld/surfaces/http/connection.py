@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from recalld.domain.errors import Busy
-from recalld.surfaces.http.connections import Connections, Standing
+from recalld.surfaces.http.connections import Admittance, Connections
 from recalld.surfaces.http.errors import Failure, of_error
 from recalld.surfaces.http.protocol import Protocol
 from recalld.surfaces.http.reply import NO_STORE, NOSNIFF, failure
@@ -50,7 +50,7 @@ class Connection(Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._all = connections
-        self._spare = False
+        self._health_only = False
         self._in_head = True
         self._closing = False
         self._unread = 0
@@ -65,18 +65,18 @@ class Connection(Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See ``asyncio.Protocol``."""
         super().connection_made(transport)
-        standing = self._all.admit(self, self.client[0] if self.client else "")
-        if standing is Standing.REFUSED:
+        admittance = self._all.admit(self, self.client[0] if self.client else "")
+        if admittance is Admittance.REFUSED:
             self._refuse(_full(), briefly=True)
             return
-        if standing is Standing.SPARE:
-            self._spare = True
+        if admittance is Admittance.HEALTH_ONLY:
+            self._health_only = True
             self.app = partial(_health_alone, self.app)
         self._expect(HEAD_S, self._head_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""
-        self._all.lost(self)
+        self._all.remove(self)
         self._expect(None)
         if self._stuck is not None:
             self._stuck.cancel()
@@ -118,7 +118,7 @@ class Connection(Protocol):
         self._send_patience = min(PATIENCE_S, self._send_patience - waited_s + SENT_BYTES / RATE_BYTES_S)
 
     def evict(self) -> None:
-        """See ``connections.Member``."""
+        """See ``connections.TrackedConnection``."""
         self.transport.abort()
 
     # --------------------------------------------------------------- the parser's side
@@ -137,10 +137,10 @@ class Connection(Protocol):
         self._in_head, self._unread, self._drained = False, 0, 0
         self._read_patience = PATIENCE_S
         self._expect(None)
-        self._all.works(self)
+        self._all.mark_busy(self)
         super().on_headers_complete()
         self.cycle.transport = _Outlet(self)  # type: ignore[assignment]
-        if self._spare:
+        if self._health_only:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -159,7 +159,7 @@ class Connection(Protocol):
         self._in_head, self._unread = True, 0
         self._expect(None)
         if self.cycle.response_complete:
-            self._all.rests(self)
+            self._all.mark_idle(self)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -172,7 +172,7 @@ class Connection(Protocol):
         if pipelined or self.transport.is_closing():
             return
         if self._in_head:
-            self._all.rests(self)
+            self._all.mark_idle(self)
         else:
             self._expect(DRAIN_S, self._rest_late)
 
@@ -199,7 +199,7 @@ class Connection(Protocol):
         if self.cycle is not None and not self.cycle.response_complete:  # an earlier request is still being answered
             self._expect(HEAD_S, self._head_late)
             return
-        self._all.too_slow("head")
+        self._all.count_slow("head")
         if self._unread:
             self._refuse(_late("the request's head"))
         else:
@@ -211,7 +211,7 @@ class Connection(Protocol):
         if self.flow.read_paused or cycle.waiting_for_100_continue:  # the client waits for us
             self._expect(PATIENCE_S, self._body_late)
             return
-        self._all.too_slow("body")
+        self._all.count_slow("body")
         begun, cycle.disconnected = cycle.response_started, True
         cycle.message_event.set()  # whoever reads the body hears that nobody is there
         if begun:
@@ -221,7 +221,7 @@ class Connection(Protocol):
 
     def _reader_late(self) -> None:
         self._stuck = None
-        self._all.too_slow("reading")
+        self._all.count_slow("reading")
         self.transport.abort()
 
     def _rest_late(self) -> None:
@@ -258,7 +258,7 @@ class Connection(Protocol):
         """Say that no more comes from here, and listen a little longer: closing at once would reset the connection, and the
         answer with it."""
         self._closing = True
-        self._all.rests(self)
+        self._all.mark_idle(self)
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
         try:

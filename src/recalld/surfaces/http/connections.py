@@ -13,7 +13,7 @@ from typing import Protocol
 from recalld.infra.logs import get_logger
 
 _log = get_logger("recalld.connections")
-SPARE = 16
+HEALTH_ONLY_MAX = 16
 """Connections beyond the bound that are still asked whether the server is healthy; nothing else is answered there."""
 LINGERING_MAX = 16
 """Connections that are refused, but kept for a moment so that the client hears it."""
@@ -24,7 +24,7 @@ CONNECTIONS_MIN = 8
 LOG_EVERY_S = 10.0
 
 
-class Member(Protocol):
+class TrackedConnection(Protocol):
     """A connection, as far as it is counted."""
 
     def evict(self) -> None:
@@ -32,11 +32,11 @@ class Member(Protocol):
         ...
 
 
-class Standing(Enum):
+class Admittance(Enum):
     """ADMITTED: as any other; SPARE: health alone is answered; REFUSED: told so and closed."""
 
     ADMITTED = "admitted"
-    SPARE = "spare"
+    HEALTH_ONLY = "health_only"
     REFUSED = "refused"
 
 
@@ -53,13 +53,13 @@ class Bounds:
 def bounds(total: int, address: int, files: int) -> Bounds:
     """What can be kept where a process may have ``files`` open: more connections than files would lock everybody out."""
     backlog = min(BACKLOG, max(CONNECTIONS_MIN, (files - FILES_RESERVED) // 3))
-    most = max(CONNECTIONS_MIN, min(total, files - FILES_RESERVED - SPARE - LINGERING_MAX - backlog))
+    most = max(CONNECTIONS_MIN, min(total, files - FILES_RESERVED - HEALTH_ONLY_MAX - LINGERING_MAX - backlog))
     return Bounds(most, min(address, most), backlog)
 
 
 def files_wanted(total: int) -> int:
     """The limit of files at which ``total`` connections can all be kept."""
-    return total + FILES_RESERVED + SPARE + LINGERING_MAX + BACKLOG
+    return total + FILES_RESERVED + HEALTH_ONLY_MAX + LINGERING_MAX + BACKLOG
 
 
 class Connections:
@@ -70,13 +70,13 @@ class Connections:
     def __init__(self, bounds: Bounds, now: Callable[[], float] = time.monotonic) -> None:
         self._bounds = bounds
         self._now = now
-        self._open: dict[Member, str] = {}
-        self._silent: dict[str, OrderedDict[Member, int]] = {}
+        self._open: dict[TrackedConnection, str] = {}
+        self._idle: dict[str, OrderedDict[TrackedConnection, int]] = {}
         """By address, the one that has been silent for longest first; the number tells whose silence began before."""
-        self._silences = 0
+        self._idle_count = 0
         self._of: Counter[str] = Counter()
         self._local: set[str] = set()
-        self._lingering: set[Member] = set()
+        self._lingering: set[TrackedConnection] = set()
         self._counts: Counter[str] = Counter()
         self._logged: dict[str, tuple[float, int]] = {}
 
@@ -88,81 +88,81 @@ class Connections:
         """Since the start: connections refused, evicted, and hung up on because their client was too slow."""
         return {what: self._counts[what] for what in ("refused", "evicted", "slow")}
 
-    def admit(self, member: Member, host: str) -> Standing:
+    def admit(self, connection: TrackedConnection, host: str) -> Admittance:
         """Count a new connection, which is silent so far."""
-        address, local = _group(host)
+        address, local = _address_group(host)
         mine = not local and self._of[address] >= self._bounds.address
         if (mine or len(self._open) >= self._bounds.total) and not self._make_room(address if mine else ""):
-            if len(self._open) >= self._bounds.total + SPARE:
-                self._note("refused", address)
-                return Standing.REFUSED
-            standing = Standing.SPARE
+            if len(self._open) >= self._bounds.total + HEALTH_ONLY_MAX:
+                self._count("refused", address)
+                return Admittance.REFUSED
+            admittance = Admittance.HEALTH_ONLY
         else:
-            standing = Standing.ADMITTED
-        self._open[member] = address
+            admittance = Admittance.ADMITTED
+        self._open[connection] = address
         self._of[address] += 1
         if local:
             self._local.add(address)
-        self.rests(member)
-        return standing
+        self.mark_idle(connection)
+        return admittance
 
-    def may_linger(self, member: Member) -> bool:
+    def may_linger(self, connection: TrackedConnection) -> bool:
         """Whether a refused connection may stay until its client has heard that."""
         if len(self._lingering) >= LINGERING_MAX:
             return False
-        self._lingering.add(member)
+        self._lingering.add(connection)
         return True
 
-    def works(self, member: Member) -> None:
+    def mark_busy(self, connection: TrackedConnection) -> None:
         """A request is under way."""
-        address = self._open.get(member)
-        silent = self._silent.get(address) if address is not None else None
-        if address is not None and silent is not None:
-            silent.pop(member, None)
-            if not silent:
-                del self._silent[address]
+        address = self._open.get(connection)
+        idle = self._idle.get(address) if address is not None else None
+        if address is not None and idle is not None:
+            idle.pop(connection, None)
+            if not idle:
+                del self._idle[address]
 
-    def rests(self, member: Member) -> None:
+    def mark_idle(self, connection: TrackedConnection) -> None:
         """No request is under way any more."""
-        address = self._open.get(member)
+        address = self._open.get(connection)
         if address is not None:
-            self._silences += 1
-            self._silent.setdefault(address, OrderedDict()).setdefault(member, self._silences)
+            self._idle_count += 1
+            self._idle.setdefault(address, OrderedDict()).setdefault(connection, self._idle_count)
 
-    def lost(self, member: Member) -> None:
+    def remove(self, connection: TrackedConnection) -> None:
         """The connection has gone."""
-        self._lingering.discard(member)
-        self.works(member)
-        address = self._open.pop(member, None)
+        self._lingering.discard(connection)
+        self.mark_busy(connection)
+        address = self._open.pop(connection, None)
         if address is not None:
             self._of[address] -= 1
             if not self._of[address]:
                 del self._of[address]
                 self._local.discard(address)
 
-    def too_slow(self, what: str) -> None:
+    def count_slow(self, what: str) -> None:
         """A client was hung up on: it did not send, or did not read, what was due."""
-        self._note("slow", what)
+        self._count("slow", what)
 
     def _make_room(self, address: str) -> bool:
         """Close a silent connection of this address, or where none is named of the one that uses most of what it may have."""
         if not address:
-            address = max(self._silent, key=self._use, default="")
-        silent = self._silent.get(address)
-        if not silent:
+            address = max(self._idle, key=self._use, default="")
+        idle = self._idle.get(address)
+        if not idle:
             return False
-        found = next(iter(silent))
-        self._note("evicted", address)
-        self.lost(found)
+        found = next(iter(idle))
+        self._count("evicted", address)
+        self.remove(found)
         found.evict()
         return True
 
     def _use(self, address: str) -> tuple[float, int]:
         """How much of what it may have an address uses; of two alike, whose silence is older."""
         most = self._bounds.total if address in self._local else self._bounds.address
-        return self._of[address] / most, -next(iter(self._silent[address].values()))
+        return self._of[address] / most, -next(iter(self._idle[address].values()))
 
-    def _note(self, what: str, where: str) -> None:
+    def _count(self, what: str, where: str) -> None:
         """Count it, and say so in the log now and then: who attacks writes no log of ours."""
         self._counts[what] += 1
         last, count = self._logged.get(what, (-LOG_EVERY_S, 0))
@@ -179,7 +179,7 @@ _SENTENCES = {
 }
 
 
-def _group(host: str) -> tuple[str, bool]:
+def _address_group(host: str) -> tuple[str, bool]:
     """What counts as one address (of IPv6 a network of 64 bits), and whether it is this machine's own: a proxy may stand
     there, and everybody with it."""
     try:

@@ -11,8 +11,8 @@ from fastapi import Query
 from recalld.app.history import HistoryOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.results import Operation
-from recalld.surfaces.http import shapes
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http import serializers
+from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.tree import (
     BatchBody,
     BatchOperation,
@@ -22,34 +22,34 @@ from recalld.surfaces.http.models.tree import (
     WriteBody,
     WriteResult,
 )
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/content"
 _INLINE_CHARS = 64 * 1024
 
 
-async def read(call: Call, query: Annotated[ReadQuery, Query()]) -> str:
+async def read(request: ApiRequest, query: Annotated[ReadQuery, Query()]) -> str:
     """A file's text (L2), whole or some of its lines, as it is or as it was ``at`` a moment."""
     if query.at:
-        past = call.workspace.facade(HistoryOperations)
+        past = request.workspace.facade(HistoryOperations)
         return await past.read_at(query.uri, query.at, offset=query.offset, limit=query.limit, raw=query.raw)
-    return await call.workspace.read(query.uri, offset=query.offset, limit=query.limit, raw=query.raw)
+    return await request.workspace.read(query.uri, offset=query.offset, limit=query.limit, raw=query.raw)
 
 
-async def abstract(call: Call, query: Annotated[UriQuery, Query()]) -> str:
+async def abstract(request: ApiRequest, query: Annotated[UriQuery, Query()]) -> str:
     """A directory's abstract (L0); of a file: of the directory it lies in."""
-    return await call.workspace.abstract(query.uri)
+    return await request.workspace.abstract(query.uri)
 
 
-async def overview(call: Call, query: Annotated[UriQuery, Query()]) -> str:
+async def overview(request: ApiRequest, query: Annotated[UriQuery, Query()]) -> str:
     """A directory's overview (L1)."""
-    return await call.workspace.overview(query.uri)
+    return await request.workspace.overview(query.uri)
 
 
-async def write(call: Call, body: WriteBody) -> dict[str, Any]:
+async def write(request: ApiRequest, body: WriteBody) -> dict[str, Any]:
     """Write a file; when this answers the next search sees it. ``wait`` also waits for the summaries above it."""
-    before = await call.engine.queues() if body.wait else []
-    did = await call.workspace.write(
+    before = await request.engine.queues() if body.wait else []
+    did = await request.workspace.write(
         body.uri,
         body.content,
         mode=body.mode,
@@ -57,25 +57,25 @@ async def write(call: Call, body: WriteBody) -> dict[str, Any]:
         wait=body.wait,
         timeout_s=body.timeout,
     )
-    waited = shapes.progress(before, await call.engine.queues()) if body.wait else None
-    return shapes.written(call.expand(body.uri), did, body.mode, waited)
+    waited = serializers.progress(before, await request.engine.queues()) if body.wait else None
+    return serializers.written(request.expand(body.uri), did, body.mode, waited)
 
 
-async def batch_write(call: Call, body: BatchBody) -> dict[str, Any]:
+async def batch_write(request: ApiRequest, body: BatchBody) -> dict[str, Any]:
     """Write up to 256 files below one directory in one commit: all or none."""
     size = sum(len(o.content or o.content_base64 or "") for o in body.operations)
     if size <= _INLINE_CHARS:
-        operations = _operations(call, body.operations)
+        operations = _operations(request, body.operations)
     else:
-        operations = await call.front.codec.run(_operations, call, body.operations)
-    before = await call.engine.queues() if body.wait else []
-    did = await call.workspace.write_many(body.root_uri, operations, wait=body.wait, timeout_s=body.timeout)
-    waited = shapes.progress(before, await call.engine.queues()) if body.wait else None
-    return shapes.batch(call.expand(body.root_uri), did, waited)
+        operations = await request.app_state.codec.run(_operations, request, body.operations)
+    before = await request.engine.queues() if body.wait else []
+    did = await request.workspace.write_many(body.root_uri, operations, wait=body.wait, timeout_s=body.timeout)
+    waited = serializers.progress(before, await request.engine.queues()) if body.wait else None
+    return serializers.batch(request.expand(body.root_uri), did, waited)
 
 
-def _operations(call: Call, asked: list[BatchOperation]) -> list[Operation]:
-    return [call.workspace.operation(o.uri, _bytes(o), o.mode) for o in asked]
+def _operations(request: ApiRequest, asked: list[BatchOperation]) -> list[Operation]:
+    return [request.workspace.operation(o.uri, _bytes(o), o.mode) for o in asked]
 
 
 def _bytes(operation: BatchOperation) -> bytes:
@@ -93,10 +93,10 @@ def _bytes(operation: BatchOperation) -> bytes:
         ) from bad
 
 
-VERBS = (
-    Verb("GET", f"{_AT}/read", read, str, "Read a file"),
-    Verb("GET", f"{_AT}/abstract", abstract, str, "A directory in a sentence"),
-    Verb("GET", f"{_AT}/overview", overview, str, "A directory on a page"),
-    Verb("POST", f"{_AT}/write", write, WriteResult, "Write a file"),
-    Verb("POST", f"{_AT}/batch-write", batch_write, BatchResult, "Write many files"),
+ENDPOINTS = (
+    Endpoint("GET", f"{_AT}/read", read, str, "Read a file"),
+    Endpoint("GET", f"{_AT}/abstract", abstract, str, "A directory in a sentence"),
+    Endpoint("GET", f"{_AT}/overview", overview, str, "A directory on a page"),
+    Endpoint("POST", f"{_AT}/write", write, WriteResult, "Write a file"),
+    Endpoint("POST", f"{_AT}/batch-write", batch_write, BatchResult, "Write many files"),
 )

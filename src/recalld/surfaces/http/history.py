@@ -20,7 +20,7 @@ from recalld.domain.history import (
 )
 from recalld.rules.openviking_json import iso
 from recalld.rules.snapshots import uri_of
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.history import (
     ContentDiffQuery,
     ContentDiffResult,
@@ -33,15 +33,15 @@ from recalld.surfaces.http.models.history import (
     UndoBody,
     UndoResult,
 )
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.request import ApiRequest
 
 _API = "/api/v1"
 
 
-async def log(call: Call, query: Annotated[LogQuery, Query()]) -> dict[str, Any]:
+async def log(request: ApiRequest, query: Annotated[LogQuery, Query()]) -> dict[str, Any]:
     """What was changed, newest first: who, when, what, and why."""
     ops = (query.op,) if query.op else ()
-    page = await _verbs(call).log(
+    page = await _verbs(request).log(
         before=query.before, after=query.after, limit=query.limit, under=query.under, ops=ops, actor=query.actor
     )
     entries = [_entry(e, page.sentences.get(e.node) if "/memories/" in e.uri else None) for e in page.entries]
@@ -67,14 +67,14 @@ def _entry(entry: LogEntry, sentence: str | None) -> dict[str, Any]:
     return shown
 
 
-async def undo(call: Call, body: UndoBody) -> dict[str, Any]:
+async def undo(request: ApiRequest, body: UndoBody) -> dict[str, Any]:
     """Take back a change by one more change, wherever nothing else has happened since; what has changed is kept and named."""
     if sum(bool(one) for one in (body.seq, body.cause, body.archive_uri)) > 1:
         raise Invalid("give one of seq, cause and archive_uri", details={"field": "seq"})
-    cause = str(call.workspace.resolve(body.archive_uri)) if body.archive_uri else body.cause
-    done = await _verbs(call).undo(seq=body.seq or 0, cause=cause, dry_run=body.dry_run)
+    cause = str(request.workspace.resolve(body.archive_uri)) if body.archive_uri else body.cause
+    done = await _verbs(request).undo(seq=body.seq or 0, cause=cause, dry_run=body.dry_run)
     if body.wait and not body.dry_run:
-        await call.workspace.wait(timeout_s=body.timeout)
+        await request.workspace.wait(timeout_s=body.timeout)
     return undone(done)
 
 
@@ -103,11 +103,11 @@ def undone(done: Undone) -> dict[str, Any]:
     return shown
 
 
-async def history(call: Call, query: Annotated[HistoryQuery, Query()]) -> dict[str, Any]:
+async def history(request: ApiRequest, query: Annotated[HistoryQuery, Query()]) -> dict[str, Any]:
     """The versions of one file, newest first, with or without snapshots."""
-    found = await _verbs(call).versions(query.uri, before=query.before, limit=query.limit)
+    found = await _verbs(request).versions(query.uri, before=query.before, limit=query.limit)
     more = found[-1].seq if len(found) == query.limit else None
-    return {"uri": str(call.expand(query.uri)), "versions": [_version(one) for one in found], "next": more}
+    return {"uri": str(request.expand(query.uri)), "versions": [_version(one) for one in found], "next": more}
 
 
 def _version(one: FileVersion) -> dict[str, Any]:
@@ -124,36 +124,36 @@ def _version(one: FileVersion) -> dict[str, Any]:
     }
 
 
-async def diff(call: Call, query: Annotated[ContentDiffQuery, Query()]) -> dict[str, Any]:
+async def diff(request: ApiRequest, query: Annotated[ContentDiffQuery, Query()]) -> dict[str, Any]:
     """How a file differs between two moments, as a unified diff."""
-    found = await _verbs(call).diff(query.uri, since=query.from_, to=query.to, raw=query.raw)
+    found = await _verbs(request).diff(query.uri, since=query.from_, to=query.to, raw=query.raw)
     return {
-        "uri": str(call.expand(query.uri)),
+        "uri": str(request.expand(query.uri)),
         "from": found.old.seq if found.old else None,
         "to": found.new.seq if found.new else None,
         "diff_text": found.text,
     }
 
 
-async def restore(call: Call, body: HistoryRestoreBody) -> dict[str, Any]:
+async def restore(request: ApiRequest, body: HistoryRestoreBody) -> dict[str, Any]:
     """Make a file, or every file below a directory, what it was at a moment, by writing forwards."""
-    done = await _verbs(call).restore(body.uri, body.at, dry_run=body.dry_run)
+    done = await _verbs(request).restore(body.uri, body.at, dry_run=body.dry_run)
     return {
-        "uri": str(call.expand(body.uri)),
+        "uri": str(request.expand(body.uri)),
         "dry_run": body.dry_run,
         "written": [uri_of(one.path) for one in done.write],
         "removed": [uri_of(one.path) for one in done.delete],
     }
 
 
-def _verbs(call: Call) -> HistoryOperations:
-    return call.workspace.facade(HistoryOperations)
+def _verbs(request: ApiRequest) -> HistoryOperations:
+    return request.workspace.facade(HistoryOperations)
 
 
-VERBS = (
-    Verb("GET", f"{_API}/log", log, LogResult, "List changes"),
-    Verb("POST", f"{_API}/log/undo", undo, UndoResult, "Take a change back"),
-    Verb("GET", f"{_API}/fs/history", history, HistoryResult, "List a file's versions"),
-    Verb("POST", f"{_API}/fs/history/restore", restore, HistoryRestoreResult, "Bring back what was at a moment"),
-    Verb("GET", f"{_API}/content/diff", diff, ContentDiffResult, "Compare a file at two moments"),
+ENDPOINTS = (
+    Endpoint("GET", f"{_API}/log", log, LogResult, "List changes"),
+    Endpoint("POST", f"{_API}/log/undo", undo, UndoResult, "Take a change back"),
+    Endpoint("GET", f"{_API}/fs/history", history, HistoryResult, "List a file's versions"),
+    Endpoint("POST", f"{_API}/fs/history/restore", restore, HistoryRestoreResult, "Bring back what was at a moment"),
+    Endpoint("GET", f"{_API}/content/diff", diff, ContentDiffResult, "Compare a file at two moments"),
 )

@@ -11,11 +11,11 @@ from recalld.domain.histogram import BOUNDS_S
 from recalld.infra.thread_pool import pools
 from recalld.infra.watchdog import BOUNDS_S as LAG_BOUNDS_S
 from recalld.surfaces.http.admission import Admission
-from recalld.surfaces.http.call import Call
 from recalld.surfaces.http.connections import Connections
+from recalld.surfaces.http.endpoint import Deadline, Endpoint
 from recalld.surfaces.http.exposition import MEDIA, NONE, Exposition
-from recalld.surfaces.http.route import Deadline, Verb
-from recalld.surfaces.http.tally import GONE, Tally
+from recalld.surfaces.http.request import ApiRequest
+from recalld.surfaces.http.request_counters import GONE, RequestCounters
 
 if TYPE_CHECKING:
     from recalld.app.health_snapshot import HealthSnapshot
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 _WELL = frozenset({"ok", "not_configured"})
 
 
-async def metrics(call: Call) -> Response:
+async def metrics(request: ApiRequest) -> Response:
     """Everything that is counted, in Prometheus' text format; 404 if ``server.metrics`` is false."""
-    if not call.front.settings.metrics:
+    if not request.app_state.settings.metrics:
         return PlainTextResponse("metrics are off: set server.metrics = true\n", status_code=404)
     out = Exposition()
     out.gauge("recalld_info", "The version that answers.", [({"version": __version__}, 1)])
-    _requests(out, call.front.tally)
-    _admission(out, call.front.admission)
-    if call.front.connections is not None:
-        _connections(out, call.front.connections)
+    _requests(out, request.app_state.counters)
+    _admission(out, request.app_state.admission)
+    if request.app_state.connections is not None:
+        _connections(out, request.app_state.connections)
     _pools(out)
-    if call.front.engine is not None:
-        found = call.front.engine.health_snapshot()
+    if request.app_state.engine is not None:
+        found = request.app_state.engine.health_snapshot()
         _health(out, found)
         _stages(out, found)
         _providers(out, found)
@@ -44,8 +44,8 @@ async def metrics(call: Call) -> Response:
     return Response(out.text(), media_type=MEDIA)
 
 
-def _requests(out: Exposition, tally: Tally) -> None:
-    routes = [({"method": m, "route": r or "none"}, t) for (m, r), t in tally.routes().items()]
+def _requests(out: Exposition, counters: RequestCounters) -> None:
+    routes = [({"method": m, "route": r or "none"}, t) for (m, r), t in counters.routes().items()]
     out.counter(
         "recalld_http_requests_total",
         "Requests by route and status; gone: the client left before an answer began.",
@@ -228,8 +228,8 @@ def _vectors(out: Exposition, found: HealthSnapshot) -> None:
     )
 
 
-VERBS = (
-    Verb(
+ENDPOINTS = (
+    Endpoint(
         "GET",
         "/metrics",
         metrics,

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from recalld.infra.thread_pool import pools
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.monitor import Observed, SystemObserved
-from recalld.surfaces.http.route import Verb
-from recalld.surfaces.http.tally import Tally
+from recalld.surfaces.http.request import ApiRequest
+from recalld.surfaces.http.request_counters import RequestCounters
 
 if TYPE_CHECKING:
     from recalld.app.health_snapshot import HealthSnapshot
@@ -21,40 +21,40 @@ _MIB = 1024 * 1024
 Rows = list[tuple[object, ...]]
 
 
-async def queue(call: Call) -> dict[str, Any]:
+async def queue(request: ApiRequest) -> dict[str, Any]:
     """Background work of all users: how much waits, how long already, how much was given up."""
-    return _queue(call.engine.health_snapshot(), call.front.tally)
+    return _queue(request.engine.health_snapshot(), request.app_state.counters)
 
 
-async def vikingdb(call: Call) -> dict[str, Any]:
+async def vikingdb(request: ApiRequest) -> dict[str, Any]:
     """The index: pieces and vectors."""
-    return _vikingdb(call.engine.health_snapshot(), call.front.tally)
+    return _vikingdb(request.engine.health_snapshot(), request.app_state.counters)
 
 
-async def models(call: Call) -> dict[str, Any]:
+async def models(request: ApiRequest) -> dict[str, Any]:
     """The models in use."""
-    return _models(call.engine.health_snapshot(), call.front.tally)
+    return _models(request.engine.health_snapshot(), request.app_state.counters)
 
 
-async def lock(call: Call) -> dict[str, Any]:
+async def lock(request: ApiRequest) -> dict[str, Any]:
     """The one writer, and the pools that could keep a request waiting. There are no locks on paths."""
-    return _lock(call.engine.health_snapshot(), call.front.tally)
+    return _lock(request.engine.health_snapshot(), request.app_state.counters)
 
 
-async def retrieval(call: Call) -> dict[str, Any]:
+async def retrieval(request: ApiRequest) -> dict[str, Any]:
     """Searches since the start, and what could slow the next one."""
-    return _retrieval(call.engine.health_snapshot(), call.front.tally)
+    return _retrieval(request.engine.health_snapshot(), request.app_state.counters)
 
 
-async def filesystem(call: Call) -> dict[str, Any]:
+async def filesystem(request: ApiRequest) -> dict[str, Any]:
     """The store on disk."""
-    return _filesystem(call.engine.health_snapshot(), call.front.tally)
+    return _filesystem(request.engine.health_snapshot(), request.app_state.counters)
 
 
-async def system(call: Call) -> dict[str, Any]:
+async def system(request: ApiRequest) -> dict[str, Any]:
     """All parts at once, and every reason for not being in full health."""
-    found = call.engine.health_snapshot()
-    parts = {name: look(found, call.front.tally) for name, look in _PARTS.items()}
+    found = request.engine.health_snapshot()
+    parts = {name: look(found, request.app_state.counters) for name, look in _PARTS.items()}
     dead = sum(q.dead for q in found.queues)
     errors = [*found.readiness.reasons, *([f"queue: {dead} jobs were given up"] if dead else [])]
     # "healthy" is what the LangChain tools look for.
@@ -62,13 +62,13 @@ async def system(call: Call) -> dict[str, Any]:
     return {"healthy": well, "is_healthy": well, "errors": errors, "components": parts}
 
 
-def _queue(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
+def _queue(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
     rows: Rows = [(q.kind, q.pending, q.running, q.done, q.dead, f"{q.oldest_s:.0f} s") for q in found.queues]
     told = _table(("Queue", "Pending", "Running", "Done", "Given up", "Oldest"), rows)
     return _observed("queue", _well(found, "queue", "worker"), any(q.dead for q in found.queues), told)
 
 
-def _vikingdb(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
+def _vikingdb(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
     usage = found.usage
     rows: Rows = (
         [] if usage is None else [("pieces", usage.chunks), ("vectors", usage.vectors), ("messages", usage.messages)]
@@ -76,12 +76,12 @@ def _vikingdb(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
     return _plain("vikingdb", _well(found, "store"), _table(("Index", "Count"), rows))
 
 
-def _models(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
+def _models(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
     rows: Rows = [(m.role, m.name, m.state) for m in found.models]
     return _plain("models", all(m.state in _WELL for m in found.models), _table(("Model", "Name", "State"), rows))
 
 
-def _lock(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
+def _lock(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
     rows: Rows = [(p.name, p.running, p.running_max, p.waiting, p.waiting_max) for p in pools()]
     full = any(p.waiting >= p.waiting_max > 1 for p in pools())
     told = _table(("Pool", "Running", "at most", "Waiting", "at most"), rows)
@@ -89,17 +89,17 @@ def _lock(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
     return _plain("lock", _well(found, "store") and not full, note + told)
 
 
-def _retrieval(found: HealthSnapshot, tally: Tally) -> dict[str, Any]:
+def _retrieval(found: HealthSnapshot, counters: RequestCounters) -> dict[str, Any]:
     rows: Rows = [
         (route.removeprefix(_SEARCHES), one.requests, one.failed, f"{one.took.seconds / one.requests * 1000:.1f} ms")
-        for (_, route), one in tally.routes().items()
+        for (_, route), one in counters.routes().items()
         if route.startswith(_SEARCHES)
     ]
     told = _table(("Search", "Asked", "Failed", "Mean"), rows)
     return _plain("retrieval", _well(found, "store", "embedding", "loop"), told)
 
 
-def _filesystem(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
+def _filesystem(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
     usage = found.usage
     rows: Rows = [] if usage is None else [
         ("entries", usage.nodes),
@@ -112,7 +112,7 @@ def _filesystem(found: HealthSnapshot, _: Tally) -> dict[str, Any]:
     return _plain("filesystem", _well(found, "store"), _table(("Store", "Size"), rows))
 
 
-_PARTS: dict[str, Callable[[HealthSnapshot, Tally], dict[str, Any]]] = {
+_PARTS: dict[str, Callable[[HealthSnapshot, RequestCounters], dict[str, Any]]] = {
     "queue": _queue,
     "vikingdb": _vikingdb,
     "models": _models,
@@ -145,12 +145,12 @@ def _table(heads: Sequence[str], rows: Rows) -> str:
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-VERBS = (
-    Verb("GET", f"{_AT}/queue", queue, Observed, "Background work"),
-    Verb("GET", f"{_AT}/vikingdb", vikingdb, Observed, "The index"),
-    Verb("GET", f"{_AT}/models", models, Observed, "The models"),
-    Verb("GET", f"{_AT}/lock", lock, Observed, "The writer and the pools"),
-    Verb("GET", f"{_AT}/retrieval", retrieval, Observed, "Searches"),
-    Verb("GET", f"{_AT}/filesystem", filesystem, Observed, "The store on disk"),
-    Verb("GET", f"{_AT}/system", system, SystemObserved, "All parts"),
+ENDPOINTS = (
+    Endpoint("GET", f"{_AT}/queue", queue, Observed, "Background work"),
+    Endpoint("GET", f"{_AT}/vikingdb", vikingdb, Observed, "The index"),
+    Endpoint("GET", f"{_AT}/models", models, Observed, "The models"),
+    Endpoint("GET", f"{_AT}/lock", lock, Observed, "The writer and the pools"),
+    Endpoint("GET", f"{_AT}/retrieval", retrieval, Observed, "Searches"),
+    Endpoint("GET", f"{_AT}/filesystem", filesystem, Observed, "The store on disk"),
+    Endpoint("GET", f"{_AT}/system", system, SystemObserved, "All parts"),
 )

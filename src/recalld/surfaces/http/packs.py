@@ -12,7 +12,8 @@ from recalld.app.packs import PackOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.pack import ImportedPack
 from recalld.ports.source import UPLOAD_NOTE
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.downloads import BYTES, send_file, send_pieces
+from recalld.surfaces.http.endpoint import Deadline, Endpoint
 from recalld.surfaces.http.models.pack import (
     BackupBody,
     BroughtResult,
@@ -21,57 +22,58 @@ from recalld.surfaces.http.models.pack import (
     ImportBody,
     RestoreBody,
 )
-from recalld.surfaces.http.route import Deadline, Verb
-from recalld.surfaces.http.sending import BYTES, send_file, send_pieces
+from recalld.surfaces.http.request import ApiRequest
 from recalld.surfaces.http.uploads import open_upload
 
 _AT = "/api/v1/pack"
 _ZIP = "application/zip"
 
 
-async def download(call: Call, query: Annotated[DownloadQuery, Query()]) -> Response:
+async def download(request: ApiRequest, query: Annotated[DownloadQuery, Query()]) -> Response:
     """A file's bytes as stored, sidecars and session views as they read. With ``token`` no key is asked for."""
-    uri = call.front.tickets.take(query.token).uri if query.token else query.uri
+    uri = request.app_state.tickets.take(query.token).uri if query.token else query.uri
     if not uri:
         raise Invalid("uri is needed", remedy="name the file to download", details={"field": "uri"})
-    found = await call.workspace.facade(PackOperations).fetch(uri)
+    found = await request.workspace.facade(PackOperations).fetch(uri)
     return send_pieces(found.pieces, found.name, found.size)
 
 
-async def export(call: Call, body: ExportBody) -> Response:
+async def export(request: ApiRequest, body: ExportBody) -> Response:
     """A directory and everything below as one zip: texts, tags, summaries, sessions with their messages."""
-    made = await call.workspace.facade(PackOperations).export(body.uri, include_vectors=body.include_vectors)
-    return await send_file(made.path, made.name, made.size, call.front.disk, _ZIP)
+    made = await request.workspace.facade(PackOperations).export(body.uri, include_vectors=body.include_vectors)
+    return await send_file(made.path, made.name, made.size, request.app_state.disk, _ZIP)
 
 
-async def backup(call: Call, body: BackupBody | None = None) -> Response:
+async def backup(request: ApiRequest, body: BackupBody | None = None) -> Response:
     """All of the account, every user's tree, as one zip. For administrators."""
-    made = await call.workspace.facade(PackOperations).backup(include_vectors=body is not None and body.include_vectors)
-    return await send_file(made.path, made.name, made.size, call.front.disk, _ZIP)
+    made = await request.workspace.facade(PackOperations).backup(
+        include_vectors=body is not None and body.include_vectors
+    )
+    return await send_file(made.path, made.name, made.size, request.app_state.disk, _ZIP)
 
 
-async def bring(call: Call, body: ImportBody) -> dict[str, Any]:
+async def bring(request: ApiRequest, body: ImportBody) -> dict[str, Any]:
     """Put an uploaded pack below ``parent``. All of it is verified before anything is changed."""
-    path = await _upload(call, body.temp_file_id)
-    done = await call.workspace.facade(PackOperations).import_pack(
+    path = await _upload(request, body.temp_file_id)
+    done = await request.workspace.facade(PackOperations).import_pack(
         path, body.parent, on_conflict=body.on_conflict or "fail", vector_mode=body.vector_mode or "auto"
     )
-    await call.front.disk.run(_discard, path)
+    await request.app_state.disk.run(_discard, path)
     return _told(done)
 
 
-async def restore(call: Call, body: RestoreBody) -> dict[str, Any]:
+async def restore(request: ApiRequest, body: RestoreBody) -> dict[str, Any]:
     """Put an uploaded backup back, every user's tree to that user. For administrators."""
-    path = await _upload(call, body.temp_file_id)
-    done = await call.workspace.facade(PackOperations).restore(
+    path = await _upload(request, body.temp_file_id)
+    done = await request.workspace.facade(PackOperations).restore(
         path, on_conflict=body.on_conflict or "fail", vector_mode=body.vector_mode or "auto"
     )
-    await call.front.disk.run(_discard, path)
+    await request.app_state.disk.run(_discard, path)
     return _told(done)
 
 
-async def _upload(call: Call, upload_id: str) -> Path:
-    return (await call.front.disk.run(open_upload, call.engine.upload_dir, upload_id, call.caller)).path
+async def _upload(request: ApiRequest, upload_id: str) -> Path:
+    return (await request.app_state.disk.run(open_upload, request.engine.upload_dir, upload_id, request.caller)).path
 
 
 def _discard(path: Path) -> None:
@@ -93,10 +95,12 @@ def _told(done: ImportedPack) -> dict[str, Any]:
     }
 
 
-VERBS = (
-    Verb("GET", "/api/v1/content/download", download, bytes, "Download a file", bare=True, ticket="fetch", media=BYTES),
-    Verb("POST", f"{_AT}/export", export, bytes, "Export a directory", Deadline.NONE, bare=True, media=_ZIP),
-    Verb("POST", f"{_AT}/import", bring, BroughtResult, "Import a pack", Deadline.NONE),
-    Verb("POST", f"{_AT}/backup", backup, bytes, "Back up the account", Deadline.NONE, bare=True, media=_ZIP),
-    Verb("POST", f"{_AT}/restore", restore, BroughtResult, "Restore a backup", Deadline.NONE),
+ENDPOINTS = (
+    Endpoint(
+        "GET", "/api/v1/content/download", download, bytes, "Download a file", bare=True, ticket="fetch", media=BYTES
+    ),
+    Endpoint("POST", f"{_AT}/export", export, bytes, "Export a directory", Deadline.NONE, bare=True, media=_ZIP),
+    Endpoint("POST", f"{_AT}/import", bring, BroughtResult, "Import a pack", Deadline.NONE),
+    Endpoint("POST", f"{_AT}/backup", backup, bytes, "Back up the account", Deadline.NONE, bare=True, media=_ZIP),
+    Endpoint("POST", f"{_AT}/restore", restore, BroughtResult, "Restore a backup", Deadline.NONE),
 )

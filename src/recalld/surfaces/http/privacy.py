@@ -11,7 +11,7 @@ from fastapi import Query
 from recalld.app.privacy import PrivacyOperations
 from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.privacy import PrivacyConfig, PrivacyField
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.privacy import (
     ActivateBody,
     FieldQuery,
@@ -26,104 +26,106 @@ from recalld.surfaces.http.models.privacy import (
     SelectorBody,
     TreeQuery,
 )
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/privacy-configs"
 _ONE = f"{_AT}/{{category}}/{{key}}"
 _DIGITS_MAX = 9
 
 
-async def categories(call: Call) -> list[str]:
+async def categories(request: ApiRequest) -> list[str]:
     """The categories in which the caller keeps private values."""
-    return await call.workspace.facade(PrivacyOperations).categories()
+    return await request.workspace.facade(PrivacyOperations).categories()
 
 
-async def targets(call: Call, category: str) -> list[str]:
+async def targets(request: ApiRequest, category: str) -> list[str]:
     """The keys of a category."""
-    return await call.workspace.facade(PrivacyOperations).targets(category)
+    return await request.workspace.facade(PrivacyOperations).targets(category)
 
 
-async def config(call: Call, category: str, key: str) -> dict[str, Any]:
+async def config(request: ApiRequest, category: str, key: str) -> dict[str, Any]:
     """The values in force, and what is known of them."""
-    return _shown(await call.workspace.facade(PrivacyOperations).config(category, key))
+    return _shown(await request.workspace.facade(PrivacyOperations).config(category, key))
 
 
-async def versions(call: Call, category: str, key: str) -> list[int]:
+async def versions(request: ApiRequest, category: str, key: str) -> list[int]:
     """The versions there are, oldest first."""
-    return await call.workspace.facade(PrivacyOperations).versions(category, key)
+    return await request.workspace.facade(PrivacyOperations).versions(category, key)
 
 
-async def version(call: Call, category: str, key: str, number: str) -> dict[str, Any]:
+async def version(request: ApiRequest, category: str, key: str, number: str) -> dict[str, Any]:
     """One version."""
     if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS_MAX):
         raise NotFound(
             f"Privacy config version not found: {number[:40]}", remedy="versions are numbers, from 1", details={}
         )
-    return asdict(await call.workspace.facade(PrivacyOperations).version(category, key, int(number)))
+    return asdict(await request.workspace.facade(PrivacyOperations).version(category, key, int(number)))
 
 
-async def upsert(call: Call, category: str, key: str, body: PrivacyBody) -> dict[str, Any]:
+async def upsert(request: ApiRequest, category: str, key: str, body: PrivacyBody) -> dict[str, Any]:
     """Store values as a new version and put it in force."""
-    kept = await call.workspace.facade(PrivacyOperations).upsert(
+    kept = await request.workspace.facade(PrivacyOperations).upsert(
         category, key, body.values, change_reason=body.change_reason, labels=body.labels
     )
     return _shown(kept)
 
 
-async def activate(call: Call, category: str, key: str, body: ActivateBody) -> dict[str, Any]:
+async def activate(request: ApiRequest, category: str, key: str, body: ActivateBody) -> dict[str, Any]:
     """Put another version in force."""
-    return _shown(await call.workspace.facade(PrivacyOperations).activate(category, key, body.version))
+    return _shown(await request.workspace.facade(PrivacyOperations).activate(category, key, body.version))
 
 
-async def patch(call: Call, category: str, key: str, body: PrivacyPatch) -> dict[str, Any]:
+async def patch(request: ApiRequest, category: str, key: str, body: PrivacyPatch) -> dict[str, Any]:
     """Store new values of some fields as a new version in force; the other fields stay."""
-    kept = await call.workspace.facade(PrivacyOperations).upsert(
+    kept = await request.workspace.facade(PrivacyOperations).upsert(
         category, key, body.values, change_reason=body.change_reason, labels=body.labels, merge=True
     )
     return _shown(kept)
 
 
-async def tree(call: Call, query: Annotated[TreeQuery, Query()]) -> dict[str, Any]:
+async def tree(request: ApiRequest, query: Annotated[TreeQuery, Query()]) -> dict[str, Any]:
     """Every document and its fields, without values."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for config, found in await call.workspace.facade(PrivacyOperations).tree(query.category):
+    for config, found in await request.workspace.facade(PrivacyOperations).tree(query.category):
         rows.setdefault(config.meta.category, []).append(_fields(config, found))
     return {"categories": [{"category": name, "targets": held} for name, held in rows.items()]}
 
 
-async def fields(call: Call, category: str, key: str) -> dict[str, Any]:
+async def fields(request: ApiRequest, category: str, key: str) -> dict[str, Any]:
     """The fields of a document, without values."""
-    return _fields(*await call.workspace.facade(PrivacyOperations).fields(category, key))
+    return _fields(*await request.workspace.facade(PrivacyOperations).fields(category, key))
 
 
-async def field(call: Call, category: str, key: str, query: Annotated[FieldQuery, Query()]) -> dict[str, Any]:
+async def field(request: ApiRequest, category: str, key: str, query: Annotated[FieldQuery, Query()]) -> dict[str, Any]:
     """One field: how it is referred to, and with ``reveal`` its value."""
     return _value(
-        *await call.workspace.facade(PrivacyOperations).field(category, key, query.field), reveal=query.reveal
+        *await request.workspace.facade(PrivacyOperations).field(category, key, query.field), reveal=query.reveal
     )
 
 
-async def resolve(call: Call, body: SelectorBody) -> dict[str, Any]:
+async def resolve(request: ApiRequest, body: SelectorBody) -> dict[str, Any]:
     """The value an address stands for."""
-    return _value(*await call.workspace.facade(PrivacyOperations).resolve(body.selector), reveal=True)
+    return _value(*await request.workspace.facade(PrivacyOperations).resolve(body.selector), reveal=True)
 
 
-async def remove_field(call: Call, category: str, key: str, query: Annotated[FieldQuery, Query()]) -> dict[str, Any]:
+async def remove_field(
+    request: ApiRequest, category: str, key: str, query: Annotated[FieldQuery, Query()]
+) -> dict[str, Any]:
     """Put a version without this field in force; earlier ones keep it."""
-    return await _removed(call, category, key, query.field)
+    return await _removed(request, category, key, query.field)
 
 
-async def remove(call: Call, category: str, key: str) -> dict[str, Any]:
+async def remove(request: ApiRequest, category: str, key: str) -> dict[str, Any]:
     """Delete a document with all its versions."""
-    return await _removed(call, category, key, "")
+    return await _removed(request, category, key, "")
 
 
-async def remove_selected(call: Call, body: SelectorBody) -> dict[str, Any]:
+async def remove_selected(request: ApiRequest, body: SelectorBody) -> dict[str, Any]:
     """Delete the field or document an address stands for."""
-    return await _removed(call, *call.workspace.facade(PrivacyOperations).selected(body.selector))
+    return await _removed(request, *request.workspace.facade(PrivacyOperations).selected(body.selector))
 
 
-async def later(call: Call) -> dict[str, Any]:
+async def later(request: ApiRequest) -> dict[str, Any]:
     """Not served: nothing searches content for private values, and single fields are changed with PATCH."""
     raise Invalid(
         "Content is not searched for private values here, and no single field is put",
@@ -132,8 +134,8 @@ async def later(call: Call) -> dict[str, Any]:
     )
 
 
-async def _removed(call: Call, category: str, key: str, name: str) -> dict[str, Any]:
-    verbs = call.workspace.facade(PrivacyOperations)
+async def _removed(request: ApiRequest, category: str, key: str, name: str) -> dict[str, Any]:
+    verbs = request.workspace.facade(PrivacyOperations)
     version = None
     if name:
         version = (await verbs.remove_field(category, key, name)).meta.active
@@ -176,22 +178,22 @@ def _shown(kept: PrivacyConfig) -> dict[str, Any]:
     }
 
 
-VERBS = (
-    Verb("POST", f"{_AT}/scan", later, dict[str, Any], "Scan for values (501)", later=True),
-    Verb("PUT", f"{_ONE}/field", later, dict[str, Any], "Change one field (501)", later=True),
-    Verb("GET", f"{_AT}/tree", tree, PrivacyTreeResult, "List all private values by field"),
-    Verb("POST", f"{_AT}/resolve", resolve, PrivacyValueResult, "Read the value a reference stands for"),
-    Verb("DELETE", f"{_AT}/selector", remove_selected, PrivacyRemovedResult, "Delete what a reference stands for"),
-    Verb("GET", f"{_ONE}/fields", fields, PrivacyFieldsResult, "List the fields of private values"),
-    Verb("GET", f"{_ONE}/field", field, PrivacyValueResult, "Read one field"),
-    Verb("DELETE", f"{_ONE}/field", remove_field, PrivacyRemovedResult, "Delete one field"),
-    Verb("PATCH", _ONE, patch, PrivacyResult, "Store some fields of private values"),
-    Verb("DELETE", _ONE, remove, PrivacyRemovedResult, "Delete private values"),
-    Verb("GET", _AT, categories, list[str], "List categories of private values"),
-    Verb("GET", f"{_AT}/{{category}}", targets, list[str], "List the keys of a category"),
-    Verb("GET", _ONE, config, PrivacyResult, "Read private values"),
-    Verb("POST", _ONE, upsert, PrivacyResult, "Store private values"),
-    Verb("GET", f"{_ONE}/versions", versions, list[int], "List versions"),
-    Verb("GET", f"{_ONE}/versions/{{number}}", version, PrivacyVersionResult, "Read a version"),
-    Verb("POST", f"{_ONE}/activate", activate, PrivacyResult, "Put a version in force"),
+ENDPOINTS = (
+    Endpoint("POST", f"{_AT}/scan", later, dict[str, Any], "Scan for values (501)", later=True),
+    Endpoint("PUT", f"{_ONE}/field", later, dict[str, Any], "Change one field (501)", later=True),
+    Endpoint("GET", f"{_AT}/tree", tree, PrivacyTreeResult, "List all private values by field"),
+    Endpoint("POST", f"{_AT}/resolve", resolve, PrivacyValueResult, "Read the value a reference stands for"),
+    Endpoint("DELETE", f"{_AT}/selector", remove_selected, PrivacyRemovedResult, "Delete what a reference stands for"),
+    Endpoint("GET", f"{_ONE}/fields", fields, PrivacyFieldsResult, "List the fields of private values"),
+    Endpoint("GET", f"{_ONE}/field", field, PrivacyValueResult, "Read one field"),
+    Endpoint("DELETE", f"{_ONE}/field", remove_field, PrivacyRemovedResult, "Delete one field"),
+    Endpoint("PATCH", _ONE, patch, PrivacyResult, "Store some fields of private values"),
+    Endpoint("DELETE", _ONE, remove, PrivacyRemovedResult, "Delete private values"),
+    Endpoint("GET", _AT, categories, list[str], "List categories of private values"),
+    Endpoint("GET", f"{_AT}/{{category}}", targets, list[str], "List the keys of a category"),
+    Endpoint("GET", _ONE, config, PrivacyResult, "Read private values"),
+    Endpoint("POST", _ONE, upsert, PrivacyResult, "Store private values"),
+    Endpoint("GET", f"{_ONE}/versions", versions, list[int], "List versions"),
+    Endpoint("GET", f"{_ONE}/versions/{{number}}", version, PrivacyVersionResult, "Read a version"),
+    Endpoint("POST", f"{_ONE}/activate", activate, PrivacyResult, "Put a version in force"),
 )

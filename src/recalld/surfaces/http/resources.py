@@ -14,11 +14,11 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Denied, Invalid, RecalldError, Upstream
 from recalld.domain.policy import LEFT_OUT_MAX, UPLOAD_BYTES_MAX
 from recalld.domain.results import Added
-from recalld.surfaces.http import shapes
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http import serializers
+from recalld.surfaces.http.endpoint import Deadline, Endpoint
 from recalld.surfaces.http.models.resource import AddBody, AddResult, UploadQuery, UploadResult
 from recalld.surfaces.http.multipart import Received, not_stored, receive_file
-from recalld.surfaces.http.route import Deadline, Verb
+from recalld.surfaces.http.request import ApiRequest
 from recalld.surfaces.http.uploads import finish, new_id, open_upload
 
 _AT = "/api/v1/resources"
@@ -46,48 +46,48 @@ _FORM = {
 }
 
 
-async def temp_upload(call: Call, query: Annotated[UploadQuery, Query()]) -> dict[str, Any]:
+async def temp_upload(request: ApiRequest, query: Annotated[UploadQuery, Query()]) -> dict[str, Any]:
     """Send a file to be added by ``POST /resources``; its id is good for twelve hours. At most 512 MiB.
 
     With a ``token`` that the tool ``add_resource`` gave no key is needed, and the file is imported at once.
     """
-    ticket = call.front.tickets.take(query.token, sending=True) if query.token else None
-    caller = call.caller
-    upload_id = await _received(call, caller)
+    ticket = request.app_state.tickets.take(query.token, sending=True) if query.token else None
+    caller = request.caller
+    upload_id = await _received(request, caller)
     if ticket is None:
         return {"temp_file_id": upload_id}
-    await call.check_ticket(ticket)  # receiving takes its time
-    upload = await call.front.disk.run(open_upload, call.engine.upload_dir, upload_id, caller)
-    did = await call.workspace.add(upload.path, name=upload.filename, keep_source=False, **ticket.wish)
+    await request.check_ticket(ticket)  # receiving takes its time
+    upload = await request.app_state.disk.run(open_upload, request.engine.upload_dir, upload_id, caller)
+    did = await request.workspace.add(upload.path, name=upload.filename, keep_source=False, **ticket.options)
     return _added(did, waited=False)
 
 
-async def _received(call: Call, caller: Caller) -> str:
+async def _received(request: ApiRequest, caller: Caller) -> str:
     """Take a file in as this caller's; its id."""
-    front = call.front
-    folder = call.engine.upload_dir
+    app_state = request.app_state
+    folder = request.engine.upload_dir
     part = folder / f"{new_id('', shared=False)}.part"
-    quota = front.uploads
+    quota = app_state.uploads
     async with quota.turn(caller):
-        lying = await front.scan.run(quota.lying, folder, caller)
-        quota.check(caller, lying, _declared(call))
+        lying = await app_state.scan.run(quota.lying, folder, caller)
+        quota.check(caller, lying, _declared(request))
     with quota.coming(caller, lying) as counted:
-        received = await receive_file(call, part, bytes_max=UPLOAD_BYTES_MAX, pool=front.disk, counted=counted)
+        received = await receive_file(request, part, bytes_max=UPLOAD_BYTES_MAX, pool=app_state.disk, counted=counted)
         try:
-            return await _kept(call, caller, part, received)
+            return await _kept(request, caller, part, received)
         except RecalldError:
-            await front.disk.run(part.unlink, True)
+            await app_state.disk.run(part.unlink, True)
             raise
 
 
-def _declared(call: Call) -> int:
-    declared = call.headers.get("content-length", "")
+def _declared(request: ApiRequest) -> int:
+    declared = request.headers.get("content-length", "")
     return min(int(declared), UPLOAD_BYTES_MAX) if declared.isdecimal() else 0
 
 
-async def _kept(call: Call, caller: Caller, part: Path, received: Received) -> str:
+async def _kept(request: ApiRequest, caller: Caller, part: Path, received: Received) -> str:
     """Check what came with a file, and give it its id."""
-    front, folder = call.front, part.parent
+    app_state, folder = request.app_state, part.parent
     mode = received.fields.get("upload_mode", "local")
     telemetry = received.fields.get("telemetry", "false").lower()
     problems = {
@@ -101,17 +101,17 @@ async def _kept(call: Call, caller: Caller, part: Path, received: Received) -> s
                 problem, remedy="send a file with something in it, and fields as documented", details={"field": field}
             )
     upload_id = new_id(received.filename, shared=mode == "shared")
-    async with front.uploads.turn(caller):
+    async with app_state.uploads.turn(caller):
         # Others of this user may have ended since this one began.
-        front.uploads.check(caller, await front.scan.run(front.uploads.lying, folder, caller))
+        app_state.uploads.check(caller, await app_state.scan.run(app_state.uploads.lying, folder, caller))
         try:
-            await front.disk.run(finish, part, upload_id, _base(received.filename), caller)
+            await app_state.disk.run(finish, part, upload_id, _base(received.filename), caller)
         except OSError as refused:
             raise not_stored(refused) from refused
     return upload_id  # and nobody's turn comes before this upload has left those that come
 
 
-async def add(call: Call, body: AddBody) -> dict[str, Any]:
+async def add(request: ApiRequest, body: AddBody) -> dict[str, Any]:
     """Import an upload below ``viking://resources`` (or ``to``/``parent``): parsed, summarised and indexed in the
     background, or with ``wait`` before this answers.
 
@@ -123,9 +123,9 @@ async def add(call: Call, body: AddBody) -> dict[str, Any]:
     in one piece.
     """
     _check(body)
-    folder = call.engine.upload_dir
-    upload = await call.front.disk.run(open_upload, folder, body.temp_file_id or "", call.caller)
-    did = await call.workspace.add(
+    folder = request.engine.upload_dir
+    upload = await request.app_state.disk.run(open_upload, folder, body.temp_file_id or "", request.caller)
+    did = await request.workspace.add(
         upload.path,
         name=_name(body.source_name, upload.filename),
         to=body.to or "",
@@ -181,7 +181,7 @@ def _added(did: Added, waited: bool) -> dict[str, Any]:
                 details={"task_id": did.task_id, "root_uri": str(did.root_uri)},
             )
     warnings = [*shown["warnings"], *ended.get("warnings", ())]
-    return shown | {"queue_status": shapes.queues(())} | ended | {"warnings": warnings}
+    return shown | {"queue_status": serializers.queues(())} | ended | {"warnings": warnings}
 
 
 def _check(body: AddBody) -> None:
@@ -267,8 +267,8 @@ def _base(filename: str) -> str:
     return Path(filename.replace("\\", "/")).name
 
 
-VERBS = (
-    Verb(
+ENDPOINTS = (
+    Endpoint(
         "POST",
         f"{_AT}/temp_upload",
         temp_upload,
@@ -279,5 +279,5 @@ VERBS = (
         ticket="send",
         extra=_FORM,
     ),
-    Verb("POST", _AT, add, AddResult, "Import"),
+    Endpoint("POST", _AT, add, AddResult, "Import"),
 )

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from recalld.domain.errors import Invalid
-from recalld.surfaces.http import shapes
-from recalld.surfaces.http.block import block_options
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http import serializers
+from recalld.surfaces.http.context_params import context_options
+from recalld.surfaces.http.endpoint import Deadline, Endpoint
 from recalld.surfaces.http.models.search import (
     BlockResult,
     ContextFields,
@@ -22,7 +22,7 @@ from recalld.surfaces.http.models.search import (
     RecallBody,
     SearchBody,
 )
-from recalld.surfaces.http.route import Deadline, Verb
+from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/search"
 _RECALL_QUOTAS = {"events": 10, "entities": 10, "preferences": 3, "experiences": 0}
@@ -32,20 +32,20 @@ _TOKENS_MAX = 32_000
 _SUCCESSOR = {"Deprecation": "true", "Link": f'<{_AT}/search>; rel="successor-version"'}
 
 
-async def find(call: Call, body: FindBody) -> dict[str, Any]:
+async def find(request: ApiRequest, body: FindBody) -> dict[str, Any]:
     """Answer a question with the best memories, resources and skills, each list in descending score."""
     _check_question(body)
-    found = await call.workspace.find(body.query, **_find_options(body))
-    call.degraded(found.degraded)
-    call.ignored(found.ignored)
-    return shapes.answer(found, provenance=body.include_provenance)
+    found = await request.workspace.find(body.query, **_find_options(body))
+    request.degraded(found.degraded)
+    request.ignored(found.ignored)
+    return serializers.answer(found, provenance=body.include_provenance)
 
 
-async def search(call: Call, body: SearchBody) -> dict[str, Any]:
+async def search(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
     """Find within a session (its latest turns widen the question), or with ``mode`` context a block for a model."""
     _check_question(body)
     if body.mode == "context":
-        return await _context(call, body)
+        return await _context(request, body)
     given = sorted(name for name in _given(body) if name in ContextFields.model_fields)
     if given:
         raise Invalid(
@@ -53,21 +53,21 @@ async def search(call: Call, body: SearchBody) -> dict[str, Any]:
             remedy="add mode: context, or leave it out",
             details={"fields": given},
         )
-    found = await call.workspace.search(body.query, session_id=body.session_id or "", **_find_options(body))
-    call.degraded(found.degraded)
-    call.ignored(found.ignored)
-    return shapes.answer(found, provenance=body.include_provenance)
+    found = await request.workspace.search(body.query, session_id=body.session_id or "", **_find_options(body))
+    request.degraded(found.degraded)
+    request.ignored(found.ignored)
+    return serializers.answer(found, provenance=body.include_provenance)
 
 
-async def recall(call: Call, body: RecallBody) -> dict[str, Any]:
+async def recall(request: ApiRequest, body: RecallBody) -> dict[str, Any]:
     """The older form of ``/search/search`` with ``mode`` context."""
-    call.answer_headers.update(_SUCCESSOR)
+    request.answer_headers.update(_SUCCESSOR)
     _check_query(body.query)
     options = _recall_options(body)
-    found = await call.workspace.assemble(body.query, **block_options(options))
-    call.degraded(found.degraded)
-    call.ignored(found.ignored)
-    shown = shapes.block(found)
+    found = await request.workspace.assemble(body.query, **context_options(options))
+    request.degraded(found.degraded)
+    request.ignored(found.ignored)
+    shown = serializers.block(found)
     if body.render is False:
         shown["rendered"] = ""
     shown["stats"]["deprecated"] = {
@@ -79,9 +79,9 @@ async def recall(call: Call, body: RecallBody) -> dict[str, Any]:
     return shown
 
 
-async def grep(call: Call, body: GrepBody) -> dict[str, Any]:
+async def grep(request: ApiRequest, body: GrepBody) -> dict[str, Any]:
     """Lines that match a regular expression (RE2)."""
-    found = await call.workspace.grep(
+    found = await request.workspace.grep(
         body.uri,
         body.pattern,
         exclude=body.exclude_uri or "",
@@ -90,28 +90,28 @@ async def grep(call: Call, body: GrepBody) -> dict[str, Any]:
         depth=body.level_limit,
     )
     if not found.complete:
-        call.truncated(body.node_limit)
-    return shapes.grep(found)
+        request.truncated(body.node_limit)
+    return serializers.grep(found)
 
 
-async def glob(call: Call, body: GlobBody) -> dict[str, Any]:
+async def glob(request: ApiRequest, body: GlobBody) -> dict[str, Any]:
     """Files and directories whose path below ``uri`` matches; ``**`` spans directories."""
-    found = await call.workspace.glob(body.pattern, body.uri, limit=body.node_limit + 1)
-    matches = call.cut(found, body.node_limit)
+    found = await request.workspace.glob(body.pattern, body.uri, limit=body.node_limit + 1)
+    matches = request.cut(found, body.node_limit)
     return {"matches": matches, "count": len(matches), "truncated": len(found) > len(matches)}
 
 
-async def _context(call: Call, body: SearchBody) -> dict[str, Any]:
+async def _context(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
     if body.target_uri:
         raise Invalid(
             "target_uri does not go with a context block",
             remedy="leave it out; quotas choose what is recalled",
             details={"field": "target_uri"},
         )
-    found = await call.workspace.assemble(body.query, **block_options(_given(body)))
-    call.degraded(found.degraded)
-    call.ignored(found.ignored)
-    return shapes.block(found)
+    found = await request.workspace.assemble(body.query, **context_options(_given(body)))
+    request.degraded(found.degraded)
+    request.ignored(found.ignored)
+    return serializers.block(found)
 
 
 def _check_question(body: FindBody) -> None:
@@ -164,12 +164,12 @@ def _recall_options(body: RecallBody) -> dict[str, Any]:
     return options
 
 
-VERBS = (
-    Verb("POST", f"{_AT}/find", find, FindResult, "Find", Deadline.RECALL),
-    Verb(
+ENDPOINTS = (
+    Endpoint("POST", f"{_AT}/find", find, FindResult, "Find", Deadline.RECALL),
+    Endpoint(
         "POST", f"{_AT}/search", search, FindResult | BlockResult, "Find within a session, or assemble", Deadline.RECALL
     ),
-    Verb("POST", f"{_AT}/recall", recall, BlockResult, "Assemble (older form)", Deadline.RECALL, deprecated=True),
-    Verb("POST", f"{_AT}/grep", grep, GrepResult, "Search lines by regular expression"),
-    Verb("POST", f"{_AT}/glob", glob, GlobResult, "Search names by pattern"),
+    Endpoint("POST", f"{_AT}/recall", recall, BlockResult, "Assemble (older form)", Deadline.RECALL, deprecated=True),
+    Endpoint("POST", f"{_AT}/grep", grep, GrepResult, "Search lines by regular expression"),
+    Endpoint("POST", f"{_AT}/glob", glob, GlobResult, "Search names by pattern"),
 )

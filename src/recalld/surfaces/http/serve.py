@@ -26,8 +26,8 @@ from recalld.infra.logs import get_logger, setup
 from recalld.surfaces.http.app import Application, create_app
 from recalld.surfaces.http.connection import Connection
 from recalld.surfaces.http.connections import BACKLOG, Bounds, Connections, bounds, files_wanted
-from recalld.surfaces.http.frame import OnRequest
-from recalld.surfaces.http.guest import Guests
+from recalld.surfaces.http.middleware import OnRequest
+from recalld.surfaces.http.mounts import MountedApps
 
 if TYPE_CHECKING:
     from recalld.app.engine import Engine
@@ -47,9 +47,9 @@ def run(
     *,
     on_request: OnRequest | None = None,
     on_listening: OnListening | None = None,
-    guests: Guests | None = None,
+    mounted_apps: MountedApps | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, with the ``guests`` of ``create_app``.
+    """Serve until SIGTERM or SIGINT, with the ``mounted_apps`` of ``create_app``.
 
     Raises ``Denied`` for a host that is not loopback in dev mode, ``Conflict`` for a port or a data folder in use, each
     in one sentence with its remedy.
@@ -64,7 +64,7 @@ def run(
         if chosen is not None:
             _log.info("threads share a processor", processor=chosen)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(serve(config, on_request=on_request, on_listening=on_listening, guests=guests))
+            runner.run(serve(config, on_request=on_request, on_listening=on_listening, mounted_apps=mounted_apps))
     finally:
         logs.close()
 
@@ -82,12 +82,12 @@ async def serve(
     *,
     on_request: OnRequest | None = None,
     on_listening: OnListening | None = None,
-    guests: Guests | None = None,
+    mounted_apps: MountedApps | None = None,
 ) -> None:
     """The same inside a running loop: returns after a signal, when open requests have ended and all is closed."""
     bound = _bounds(config.server)
     listening = listen(config.server, backlog=bound.backlog)
-    app = create_app(None, config.server, on_request=on_request, guests=guests)
+    app = create_app(None, config.server, on_request=on_request, mounted_apps=mounted_apps)
     server = _Server(_uvicorn_config(app, config.server, bound))
     failed: RecalldError | None = None
     try:
@@ -99,26 +99,26 @@ async def serve(
                     await _with_engine(app, config, serving)
                 except RecalldError as error:  # kept out of the group, so that it rises as itself
                     failed = error
-                    app.front.open(None)
+                    app.app_state.open(None)
                 server.should_exit = True
                 await serving
     finally:
         listening.close()
-        app.front.close()
+        app.app_state.close()
     if failed is not None:
         raise failed
 
 
 async def _with_engine(app: Application, config: Config, serving: asyncio.Task[None]) -> None:
     """Open the data folder behind a port that answers already; close it when the last request has ended."""
-    engine_type = await app.front.disk.run(_engine_type)
+    engine_type = await app.app_state.disk.run(_engine_type)
     async with engine_type.open(config=config, worker="beside") as engine:
         # What start-up left stays for good: without this every full collection walks through it and stalls the loop.
         gc.freeze()
-        app.front.open(engine)
+        app.app_state.open(engine)
         _log.info("ready", data=str(config.folder))
         await serving
-        app.front.engine = None
+        app.app_state.engine = None
 
 
 def _engine_type() -> type[Engine]:
@@ -257,10 +257,10 @@ def _stopped_by_signals(server: _Server) -> Iterator[None]:
 
 
 def _uvicorn_config(app: Application, server: ServerConfig, bound: Bounds) -> uvicorn.Config:
-    app.front.connections = Connections(bound)
+    app.app_state.connections = Connections(bound)
     return uvicorn.Config(
         app,
-        http=partial(Connection, connections=app.front.connections),  # type: ignore[arg-type]
+        http=partial(Connection, connections=app.app_state.connections),  # type: ignore[arg-type]
         backlog=bound.backlog,
         ws="none",
         lifespan="off",

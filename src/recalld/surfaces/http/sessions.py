@@ -11,7 +11,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.results import Appended
 from recalld.domain.session import Session
 from recalld.rules.openviking_json import iso, session_meta
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.session import (
     AppendResult,
     ArchiveResult,
@@ -35,26 +35,26 @@ from recalld.surfaces.http.models.session import (
     UsedBody,
     UsedResult,
 )
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/sessions"
 _ONE = f"{_AT}/{{session_id}}"
 _TURN_FIELDS = ("keep_recent_turn_count", "retained_message_token_budget", "min_raw_tail_steps")
 
 
-async def create(call: Call, body: CreateSession | None = None) -> dict[str, Any]:
+async def create(request: ApiRequest, body: CreateSession | None = None) -> dict[str, Any]:
     """Make a session; an id that exists is refused (409 ALREADY_EXISTS)."""
     asked = body or CreateSession()
-    made = await call.workspace.session_new(asked.session_id or "", config=_config(asked))
+    made = await request.workspace.session_new(asked.session_id or "", config=_config(asked))
     return {
         "session_id": made.id,
         "uri": str(made.uri),
-        "user": {"account_id": call.caller.account, "user_id": call.caller.user},
+        "user": {"account_id": request.caller.account, "user_id": request.caller.user},
         **_settings(made),
     }
 
 
-async def configure(call: Call, session_id: str, body: ConfigBody) -> dict[str, Any]:
+async def configure(request: ApiRequest, session_id: str, body: ConfigBody) -> dict[str, Any]:
     """Replace a session's settings; ``auto_commit_policy`` null: it does not commit by itself any more."""
     parts = {"memory_extraction_config": body.memory_extraction_config, "auto_commit_policy": body.auto_commit_policy}
     changes = {
@@ -64,38 +64,40 @@ async def configure(call: Call, session_id: str, body: ConfigBody) -> dict[str, 
     }
     return {
         "session_id": session_id,
-        **_settings(await call.workspace.facade(SessionOperations).configure(session_id, changes)),
+        **_settings(await request.workspace.facade(SessionOperations).configure(session_id, changes)),
     }
 
 
-async def sessions(call: Call, query: Annotated[SessionsQuery, Query()]) -> list[Any]:
+async def sessions(request: ApiRequest, query: Annotated[SessionsQuery, Query()]) -> list[Any]:
     """The caller's sessions, newest first; go on with ``offset``."""
-    found = await call.workspace.sessions(limit=query.limit + 1, offset=query.offset)
-    return [_listed(s) for s in call.cut(found, query.limit)]
+    found = await request.workspace.sessions(limit=query.limit + 1, offset=query.offset)
+    return [_listed(s) for s in request.cut(found, query.limit)]
 
 
-async def session(call: Call, session_id: str, query: Annotated[SessionQuery, Query()]) -> dict[str, Any]:
+async def session(request: ApiRequest, session_id: str, query: Annotated[SessionQuery, Query()]) -> dict[str, Any]:
     """A session's state; ``auto_create`` makes a missing one."""
-    found = await call.workspace.session(session_id, auto_create=query.auto_create)
-    return session_meta(found, call.caller.account, call.caller.user)
+    found = await request.workspace.session(session_id, auto_create=query.auto_create)
+    return session_meta(found, request.caller.account, request.caller.user)
 
 
-async def append(call: Call, session_id: str, body: MessageBody) -> dict[str, Any]:
+async def append(request: ApiRequest, session_id: str, body: MessageBody) -> dict[str, Any]:
     """Append one message, durable and findable when this answers; a missing session is made.
 
     An ``id`` in the message, or the header ``Idempotency-Key``, makes a repeated call harmless.
     """
-    did = await call.workspace.append(session_id, [_message(body)], idempotency_key=_key(call))
+    did = await request.workspace.append(session_id, [_message(body)], idempotency_key=_key(request))
     return _appended(did)
 
 
-async def append_batch(call: Call, session_id: str, body: BatchMessages) -> dict[str, Any]:
+async def append_batch(request: ApiRequest, session_id: str, body: BatchMessages) -> dict[str, Any]:
     """Append up to 100 messages in this order, all or none."""
-    did = await call.workspace.append(session_id, [_message(m) for m in body.messages], idempotency_key=_key(call))
+    did = await request.workspace.append(
+        session_id, [_message(m) for m in body.messages], idempotency_key=_key(request)
+    )
     return _appended(did) | {"added": did.added}
 
 
-async def commit(call: Call, session_id: str, body: CommitBody | None = None) -> dict[str, Any]:
+async def commit(request: ApiRequest, session_id: str, body: CommitBody | None = None) -> dict[str, Any]:
     """Put a session's messages away and learn from them in the background; watch ``task_id`` for the end of it."""
     asked = body or CommitBody()
     retention = {name: value for name in _TURN_FIELDS if (value := getattr(asked, name)) is not None}
@@ -109,29 +111,29 @@ async def commit(call: Call, session_id: str, body: CommitBody | None = None) ->
         retention["retention_mode"] = asked.retention_mode
     if asked.extraction_metadata is not None and asked.extraction_metadata.event is not None:
         retention["event_tags"] = asked.extraction_metadata.event.tags
-    did = await call.workspace.session_commit(session_id, keep_recent_count=asked.keep_recent_count, **retention)
+    did = await request.workspace.session_commit(session_id, keep_recent_count=asked.keep_recent_count, **retention)
     shown: dict[str, Any] = {
         "session_id": did.session_id,
         "status": "accepted" if did.archived else "skipped",
         "task_id": did.task_id or None,
         "archive_uri": did.archive_uri or None,
         "archived": did.archived,
-        "trace_id": call.id,
+        "trace_id": request.id,
         "estimated_active_tokens": did.active_tokens,
         "budget_exceeded": did.budget_exceeded,
     }
     return shown if did.archived else shown | {"reason": did.reason}
 
 
-async def extract(call: Call, session_id: str) -> list[Any]:
+async def extract(request: ApiRequest, session_id: str) -> list[Any]:
     """Learn from the live messages at once and leave them live; a later commit does not learn the same again."""
-    found = await call.workspace.facade(SessionOperations).extract(session_id)
+    found = await request.workspace.facade(SessionOperations).extract(session_id)
     return [{"uri": str(one.uri), "memory_type": one.type, "abstract": one.abstract} for one in found]
 
 
-async def context(call: Call, session_id: str, query: Annotated[ContextQuery, Query()]) -> dict[str, Any]:
+async def context(request: ApiRequest, session_id: str, query: Annotated[ContextQuery, Query()]) -> dict[str, Any]:
     """A session's past within a token budget: the newest archive's overview and the raw messages since then."""
-    found = await call.workspace.session_context(session_id, token_budget=query.token_budget)
+    found = await request.workspace.session_context(session_id, token_budget=query.token_budget)
     return {
         "latest_archive_overview": found.overview,
         "pre_archive_abstracts": [],
@@ -148,23 +150,23 @@ async def context(call: Call, session_id: str, query: Annotated[ContextQuery, Qu
     }
 
 
-async def archive(call: Call, session_id: str, archive_id: str) -> dict[str, Any]:
+async def archive(request: ApiRequest, session_id: str, archive_id: str) -> dict[str, Any]:
     """A finished archive with its messages; one still being worked on is not there yet (404)."""
-    found, messages = await call.workspace.archive(session_id, archive_id)
+    found, messages = await request.workspace.archive(session_id, archive_id)
     return {"archive_id": found.id, "abstract": found.abstract, "overview": found.overview, "messages": messages}
 
 
-async def delete(call: Call, session_id: str) -> dict[str, Any]:
+async def delete(request: ApiRequest, session_id: str) -> dict[str, Any]:
     """Delete a session with its messages and archives."""
-    await call.workspace.session_delete(session_id)
+    await request.workspace.session_delete(session_id)
     return {"session_id": session_id}
 
 
-async def used(call: Call, session_id: str, body: UsedBody | None = None) -> dict[str, Any]:
+async def used(request: ApiRequest, session_id: str, body: UsedBody | None = None) -> dict[str, Any]:
     """Say which contexts and skills a turn made use of; counts persist."""
     asked = body or UsedBody()
     skills = 0 if asked.skill is None else 1
-    contexts, skills = await call.workspace.session_used(session_id, contexts=asked.contexts or (), skills=skills)
+    contexts, skills = await request.workspace.session_used(session_id, contexts=asked.contexts or (), skills=skills)
     return {"session_id": session_id, "contexts_used": contexts, "skills_used": skills}
 
 
@@ -204,24 +206,24 @@ def _message(body: MessageIn) -> dict[str, Any]:
     }
 
 
-def _key(call: Call) -> str:
-    key = call.headers.get("idempotency-key", "").strip()
+def _key(request: ApiRequest) -> str:
+    key = request.headers.get("idempotency-key", "").strip()
     if len(key) > 256:
         raise Invalid("Idempotency-Key is longer than 256 characters", remedy="send a shorter one")
     return key
 
 
-VERBS = (
-    Verb("POST", f"{_ONE}/messages", append, AppendResult, "Append a message", peer=False),
-    Verb("POST", f"{_ONE}/messages/batch", append_batch, AppendResult, "Append messages", peer=False),
-    Verb("GET", _ONE, session, SessionMeta, "Look at a session", peer=False),
-    Verb("POST", f"{_ONE}/commit", commit, CommitResult, "Commit a session", peer=False),
-    Verb("PATCH", f"{_ONE}/config", configure, SessionConfigured, "Change a session's settings", peer=False),
-    Verb("POST", f"{_ONE}/extract", extract, list[Extracted], "Learn from a session at once", peer=False),
-    Verb("GET", f"{_ONE}/context", context, ContextResult, "A session's past within a budget", peer=False),
-    Verb("POST", _AT, create, SessionCreated, "Make a session", peer=False),
-    Verb("GET", _AT, sessions, list[SessionListed], "List sessions", peer=False),
-    Verb("GET", f"{_ONE}/archives/{{archive_id}}", archive, ArchiveResult, "Read an archive", peer=False),
-    Verb("DELETE", _ONE, delete, SessionGone, "Delete a session", peer=False),
-    Verb("POST", f"{_ONE}/used", used, UsedResult, "Count what was used", peer=False),
+ENDPOINTS = (
+    Endpoint("POST", f"{_ONE}/messages", append, AppendResult, "Append a message", peer=False),
+    Endpoint("POST", f"{_ONE}/messages/batch", append_batch, AppendResult, "Append messages", peer=False),
+    Endpoint("GET", _ONE, session, SessionMeta, "Look at a session", peer=False),
+    Endpoint("POST", f"{_ONE}/commit", commit, CommitResult, "Commit a session", peer=False),
+    Endpoint("PATCH", f"{_ONE}/config", configure, SessionConfigured, "Change a session's settings", peer=False),
+    Endpoint("POST", f"{_ONE}/extract", extract, list[Extracted], "Learn from a session at once", peer=False),
+    Endpoint("GET", f"{_ONE}/context", context, ContextResult, "A session's past within a budget", peer=False),
+    Endpoint("POST", _AT, create, SessionCreated, "Make a session", peer=False),
+    Endpoint("GET", _AT, sessions, list[SessionListed], "List sessions", peer=False),
+    Endpoint("GET", f"{_ONE}/archives/{{archive_id}}", archive, ArchiveResult, "Read an archive", peer=False),
+    Endpoint("DELETE", _ONE, delete, SessionGone, "Delete a session", peer=False),
+    Endpoint("POST", f"{_ONE}/used", used, UsedResult, "Count what was used", peer=False),
 )

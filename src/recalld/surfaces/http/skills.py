@@ -15,8 +15,8 @@ from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.skill import SKILL_FILE, Finding, Skill, SkillDetails, SkillHit, SkillPackage, StoredSkill
 from recalld.rules.skill_form import facts_json, kind_of
-from recalld.surfaces.http import shapes
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http import serializers
+from recalld.surfaces.http.endpoint import Deadline, Endpoint
 from recalld.surfaces.http.models.skill import (
     LIMIT_MAX,
     SkillBody,
@@ -33,7 +33,7 @@ from recalld.surfaces.http.models.skill import (
     SkillsQuery,
     SkillsResult,
 )
-from recalld.surfaces.http.route import Deadline, Verb
+from recalld.surfaces.http.request import ApiRequest
 from recalld.surfaces.http.uploads import open_upload
 from recalld.usecases.skill.queries import SkillView
 
@@ -43,19 +43,19 @@ _OVERSAMPLE = 4
 """A skill's files may answer beside its ``SKILL.md``: so many hits are asked for per skill that is wanted."""
 
 
-async def add(call: Call, body: SkillBody) -> dict[str, Any]:
+async def add(request: ApiRequest, body: SkillBody) -> dict[str, Any]:
     """Store a skill below ``viking://~/skills`` (or ``target_uri``): a ``SKILL.md`` as ``data``, or an upload that
     brings the files beside it along. One of the same name is replaced. It can be found as soon as this answers; its
     task tells of it, or with ``wait`` abstracts and vectors are in as well."""
     if body.list_only or body.skills is not None:
-        return await _several(call, body)
-    return await _keep(call, body, "")
+        return await _several(request, body)
+    return await _keep(request, body, "")
 
 
-async def _several(call: Call, body: SkillBody) -> dict[str, Any]:
+async def _several(request: ApiRequest, body: SkillBody) -> dict[str, Any]:
     """The skills of an upload (or of ``data``): told, or those that were named stored. All are looked at before any is kept."""
-    verbs = call.workspace.facade(SkillOperations)
-    packages = await _packages(call, body, verbs)
+    verbs = request.workspace.facade(SkillOperations)
+    packages = await _packages(request, body, verbs)
     offered = [await verbs.usable(package) for package in packages]
     told: dict[str, Any] = {
         "status": "success",
@@ -71,37 +71,39 @@ async def _several(call: Call, body: SkillBody) -> dict[str, Any]:
         for package in packages
     ]
     if body.wait:
-        await call.workspace.wait(timeout_s=body.timeout)
+        await request.workspace.wait(timeout_s=body.timeout)
     return told | {
         "root_uri": str(kept[-1].skill.root) if kept else None,
         "task_id": kept[-1].task_id if kept else None,
     }
 
 
-async def _packages(call: Call, body: SkillBody, verbs: SkillOperations) -> Sequence[SkillPackage]:
+async def _packages(request: ApiRequest, body: SkillBody, verbs: SkillOperations) -> Sequence[SkillPackage]:
     if body.data is not None:
         return [verbs.package(body.data)]
-    upload = await call.front.disk.run(open_upload, call.engine.upload_dir, body.temp_file_id or "", call.caller)
+    upload = await request.app_state.disk.run(
+        open_upload, request.engine.upload_dir, body.temp_file_id or "", request.caller
+    )
     return list((await verbs.packages(upload.path, upload.filename, chosen=body.skills or ())).values())
 
 
-async def update(call: Call, name: str, body: SkillBody) -> dict[str, Any]:
+async def update(request: ApiRequest, name: str, body: SkillBody) -> dict[str, Any]:
     """Replace a skill and all its files by another of the same name."""
-    return {**await _keep(call, body, name), "action": "update"}
+    return {**await _keep(request, body, name), "action": "update"}
 
 
-async def skills(call: Call, query: Annotated[SkillsQuery, Query()]) -> dict[str, Any]:
+async def skills(request: ApiRequest, query: Annotated[SkillsQuery, Query()]) -> dict[str, Any]:
     """The caller's skills, then the agent's, by name."""
-    verbs = call.workspace.facade(SkillOperations)
-    found = call.cut(await verbs.list(query.target_uri or "", limit=query.node_limit + 1), query.node_limit)
+    verbs = request.workspace.facade(SkillOperations)
+    found = request.cut(await verbs.list(query.target_uri or "", limit=query.node_limit + 1), query.node_limit)
     return _roots(verbs, query.target_uri) | {"skills": [_summary(s) for s in found], "total": len(found)}
 
 
-async def find(call: Call, body: SkillsFindBody) -> dict[str, Any]:
+async def find(request: ApiRequest, body: SkillsFindBody) -> dict[str, Any]:
     """The skills that fit a task, best first."""
-    verbs = call.workspace.facade(SkillOperations)
+    verbs = request.workspace.facade(SkillOperations)
     target = body.target_uri or ""
-    answer = await call.workspace.find(
+    answer = await request.workspace.find(
         body.query,
         target_uri=[str(root) for root in verbs.roots(target)],
         context_type="skill",
@@ -109,14 +111,14 @@ async def find(call: Call, body: SkillsFindBody) -> dict[str, Any]:
         score_threshold=body.score_threshold,
         level=body.level or (),
     )
-    call.degraded(answer.degraded)
+    request.degraded(answer.degraded)
     found = await verbs.of_answer(answer, target, limit=body.limit)
     return _roots(verbs, target) | {"skills": [_hit(hit) for hit in found], "total": len(found)}
 
 
-async def validate(call: Call, body: SkillCheckBody) -> dict[str, Any]:
+async def validate(request: ApiRequest, body: SkillCheckBody) -> dict[str, Any]:
     """Judge a ``SKILL.md`` without storing it."""
-    verbs = call.workspace.facade(SkillOperations)
+    verbs = request.workspace.facade(SkillOperations)
     root = verbs.roots(body.target_uri or "")[0]
     facts, findings = await verbs.judge(body.data, body.skill_dir_name or "")
     told = [*findings]
@@ -138,18 +140,18 @@ async def validate(call: Call, body: SkillCheckBody) -> dict[str, Any]:
     }
 
 
-async def skill(call: Call, name: str, query: Annotated[SkillQuery, Query()]) -> dict[str, Any]:
+async def skill(request: ApiRequest, name: str, query: Annotated[SkillQuery, Query()]) -> dict[str, Any]:
     """One skill with its text and its files; ``include_integrity`` adds every file's sha256 and a revision of them all."""
     view = SkillView(
         query.level, query.include_content, query.include_files, query.include_integrity, query.include_source
     )
-    shown = await call.workspace.facade(SkillOperations).show(name, view, query.target_uri or "")
+    shown = await request.workspace.facade(SkillOperations).show(name, view, query.target_uri or "")
     return _shown(shown, integrity=query.include_integrity, source=query.include_source)
 
 
-async def remove(call: Call, name: str, query: Annotated[SkillPlaceQuery, Query()]) -> dict[str, Any]:
+async def remove(request: ApiRequest, name: str, query: Annotated[SkillPlaceQuery, Query()]) -> dict[str, Any]:
     """Delete a skill with its files, and the private values kept for it."""
-    gone = await call.workspace.facade(SkillOperations).remove(name, query.target_uri or "")
+    gone = await request.workspace.facade(SkillOperations).remove(name, query.target_uri or "")
     return {
         "name": gone.skill.name,
         "uri": str(gone.skill.uri),
@@ -159,12 +161,14 @@ async def remove(call: Call, name: str, query: Annotated[SkillPlaceQuery, Query(
     }
 
 
-async def _keep(call: Call, body: SkillBody, update_name: str) -> dict[str, Any]:
+async def _keep(request: ApiRequest, body: SkillBody, update_name: str) -> dict[str, Any]:
     upload = None
     if body.temp_file_id and body.data is None:
-        upload = await call.front.disk.run(open_upload, call.engine.upload_dir, body.temp_file_id, call.caller)
-    before = await call.engine.queues() if body.wait else []
-    kept = await call.workspace.facade(SkillOperations).add(
+        upload = await request.app_state.disk.run(
+            open_upload, request.engine.upload_dir, body.temp_file_id, request.caller
+        )
+    before = await request.engine.queues() if body.wait else []
+    kept = await request.workspace.facade(SkillOperations).add(
         body.data,
         upload=upload.path if upload is not None else None,
         filename=upload.filename if upload is not None else "",
@@ -174,7 +178,7 @@ async def _keep(call: Call, body: SkillBody, update_name: str) -> dict[str, Any]
         watched=not body.wait,
         keep_source=False,
     )
-    queues = shapes.progress(before, await call.workspace.wait(timeout_s=body.timeout)) if body.wait else None
+    queues = serializers.progress(before, await request.workspace.wait(timeout_s=body.timeout)) if body.wait else None
     return _kept(kept, queues)
 
 
@@ -265,12 +269,12 @@ def _finding(finding: Finding, strict: bool) -> dict[str, Any]:
     return {"severity": "error" if told.pop("error") or strict else "warning", **told}
 
 
-VERBS = (
-    Verb("GET", _AT, skills, SkillsResult, "List skills"),
-    Verb("POST", _AT, add, SkillKeptResult | SkillsOffered, "Add a skill"),
-    Verb("POST", f"{_AT}/find", find, SkillsFoundResult, "Find a skill for a task", Deadline.RECALL),
-    Verb("POST", f"{_AT}/validate", validate, SkillCheckResult, "Judge a SKILL.md"),
-    Verb("GET", f"{_AT}/{{name}}", skill, SkillResult, "Show a skill"),
-    Verb("PUT", f"{_AT}/{{name}}", update, SkillKeptResult, "Replace a skill"),
-    Verb("DELETE", f"{_AT}/{{name}}", remove, SkillGoneResult, "Delete a skill"),
+ENDPOINTS = (
+    Endpoint("GET", _AT, skills, SkillsResult, "List skills"),
+    Endpoint("POST", _AT, add, SkillKeptResult | SkillsOffered, "Add a skill"),
+    Endpoint("POST", f"{_AT}/find", find, SkillsFoundResult, "Find a skill for a task", Deadline.RECALL),
+    Endpoint("POST", f"{_AT}/validate", validate, SkillCheckResult, "Judge a SKILL.md"),
+    Endpoint("GET", f"{_AT}/{{name}}", skill, SkillResult, "Show a skill"),
+    Endpoint("PUT", f"{_AT}/{{name}}", update, SkillKeptResult, "Replace a skill"),
+    Endpoint("DELETE", f"{_AT}/{{name}}", remove, SkillGoneResult, "Delete a skill"),
 )

@@ -11,7 +11,8 @@ from recalld.app.snapshots import SnapshotOperations
 from recalld.domain.errors import Invalid
 from recalld.domain.snapshot import Change, Restored, Snapshot
 from recalld.rules.snapshots import uri_of
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.downloads import BYTES, attachment
+from recalld.surfaces.http.endpoint import Deadline, Endpoint
 from recalld.surfaces.http.models.snapshot import (
     PATHS_MAX,
     CommitBody,
@@ -30,15 +31,14 @@ from recalld.surfaces.http.models.snapshot import (
     VersionsQuery,
     VersionsResult,
 )
-from recalld.surfaces.http.route import Deadline, Verb
-from recalld.surfaces.http.sending import BYTES, attachment
+from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/snapshot"
 
 
-async def commit(call: Call, body: CommitBody) -> dict[str, Any]:
+async def commit(request: ApiRequest, body: CommitBody) -> dict[str, Any]:
     """Record the present state of the tree, or of ``paths``; ``noop`` when nothing has changed there."""
-    did = await _verbs(call).commit(
+    did = await _verbs(request).commit(
         body.message,
         paths=body.paths or (),
         branch=body.branch,
@@ -53,25 +53,27 @@ async def commit(call: Call, body: CommitBody) -> dict[str, Any]:
     }
 
 
-async def log(call: Call, query: Annotated[LogQuery, Query()]) -> list[dict[str, Any]]:
+async def log(request: ApiRequest, query: Annotated[LogQuery, Query()]) -> list[dict[str, Any]]:
     """A branch's snapshots, newest first; with ``paths`` only those that changed something there. Go on with ``before``."""
-    found = await _verbs(call).log(branch=query.branch, limit=query.limit + 1, paths=_paths(call), before=query.before)
-    return [_shown(one) for one in call.cut(found, query.limit)]
+    found = await _verbs(request).log(
+        branch=query.branch, limit=query.limit + 1, paths=_paths(request), before=query.before
+    )
+    return [_shown(one) for one in request.cut(found, query.limit)]
 
 
-async def show(call: Call, query: Annotated[ShowQuery, Query()]) -> Any:
+async def show(request: ApiRequest, query: Annotated[ShowQuery, Query()]) -> Any:
     """What a snapshot says of itself; with ``path`` a file's bytes as they were."""
     if query.path is None:
-        return _shown(await _verbs(call).show(query.target_ref))
-    snapshot, data = await _verbs(call).show_file(query.target_ref, query.path, raw=query.raw)
+        return _shown(await _verbs(request).show(query.target_ref))
+    snapshot, data = await _verbs(request).show_file(query.target_ref, query.path, raw=query.raw)
     headers = {"X-Snapshot-Oid": snapshot.oid, "X-Snapshot-Size": str(len(data))}
     name = query.path.rstrip("/").rpartition("/")[2] or "file"
     return Response(data, media_type=BYTES, headers=headers | attachment(name))
 
 
-async def diff(call: Call, query: Annotated[DiffQuery, Query()]) -> dict[str, Any]:
+async def diff(request: ApiRequest, query: Annotated[DiffQuery, Query()]) -> dict[str, Any]:
     """How a file differs between two snapshots, as a unified diff."""
-    found = await _verbs(call).diff(query.path, since=query.from_ or "", to=query.to, raw=query.raw)
+    found = await _verbs(request).diff(query.path, since=query.from_ or "", to=query.to, raw=query.raw)
     (change,) = found.changes
     return {
         "path": uri_of(change.path),
@@ -82,9 +84,9 @@ async def diff(call: Call, query: Annotated[DiffQuery, Query()]) -> dict[str, An
     }
 
 
-async def diff_paths(call: Call, query: Annotated[DiffPathsQuery, Query()]) -> dict[str, Any]:
+async def diff_paths(request: ApiRequest, query: Annotated[DiffPathsQuery, Query()]) -> dict[str, Any]:
     """Which files differ between two snapshots."""
-    found = await _verbs(call).diff_paths(since=query.from_ or "", to=query.to, paths=_paths(call))
+    found = await _verbs(request).diff_paths(since=query.from_ or "", to=query.to, paths=_paths(request))
     return {
         "from_commit": found.old.oid if found.old else None,
         "to_commit": found.new.oid,
@@ -100,10 +102,10 @@ async def diff_paths(call: Call, query: Annotated[DiffPathsQuery, Query()]) -> d
     }
 
 
-async def versions(call: Call, query: Annotated[VersionsQuery, Query()]) -> dict[str, Any]:
+async def versions(request: ApiRequest, query: Annotated[VersionsQuery, Query()]) -> dict[str, Any]:
     """The snapshots in which a file changed, newest first."""
-    found = await _verbs(call).versions(query.path, branch=query.branch, limit=query.limit + 1, before=query.before)
-    found = call.cut(found, query.limit)
+    found = await _verbs(request).versions(query.path, branch=query.branch, limit=query.limit + 1, before=query.before)
+    found = request.cut(found, query.limit)
     return {
         "path": uri_of(found[0][1].path),
         "versions": [
@@ -117,9 +119,9 @@ async def versions(call: Call, query: Annotated[VersionsQuery, Query()]) -> dict
     }
 
 
-async def restore(call: Call, body: RestoreBody) -> dict[str, Any]:
+async def restore(request: ApiRequest, body: RestoreBody) -> dict[str, Any]:
     """Make the tree, or ``project_dir``, what it was in a snapshot, by writing forwards; the branch gets a new snapshot."""
-    did = await _verbs(call).restore(
+    did = await _verbs(request).restore(
         body.source_commit,
         project_dir=body.project_dir or "",
         branch=body.branch,
@@ -131,30 +133,30 @@ async def restore(call: Call, body: RestoreBody) -> dict[str, Any]:
     return _restored(did, dry_run=body.dry_run)
 
 
-async def read_ignore(call: Call) -> str:
+async def read_ignore(request: ApiRequest) -> str:
     """The account's .ovgitignore ("" if there is none)."""
-    return await _verbs(call).ignore()
+    return await _verbs(request).ignore()
 
 
-async def write_ignore(call: Call, body: IgnoreBody) -> dict[str, Any]:
+async def write_ignore(request: ApiRequest, body: IgnoreBody) -> dict[str, Any]:
     """Say what snapshots leave out from now on: patterns as in a .gitignore, without ``!`` and backslashes."""
-    await _verbs(call).set_ignore(body.content)
+    await _verbs(request).set_ignore(body.content)
     return {"size": len(body.content.encode())}
 
 
-async def delete_ignore(call: Call) -> dict[str, Any]:
+async def delete_ignore(request: ApiRequest) -> dict[str, Any]:
     """Leave nothing out any more; what is not there is no error."""
-    await _verbs(call).set_ignore("")
+    await _verbs(request).set_ignore("")
     return {"size": 0}
 
 
-def _verbs(call: Call) -> SnapshotOperations:
-    return call.workspace.facade(SnapshotOperations)
+def _verbs(request: ApiRequest) -> SnapshotOperations:
+    return request.workspace.facade(SnapshotOperations)
 
 
-def _paths(call: Call) -> list[str]:
+def _paths(request: ApiRequest) -> list[str]:
     """The parameter ``paths``, which may be repeated."""
-    found = [path for path in call.query_params.getlist("paths") if path.strip()]
+    found = [path for path in request.query_params.getlist("paths") if path.strip()]
     if len(found) > PATHS_MAX:
         raise Invalid(f"{len(found)} paths", remedy=f"at most {PATHS_MAX}", details={"field": "paths"})
     return found
@@ -210,15 +212,15 @@ def _addresses(changes: tuple[Change, ...]) -> list[str]:
     return [uri_of(change.path) for change in changes]
 
 
-VERBS = (
-    Verb("POST", f"{_AT}/commit", commit, CommitResult, "Make a snapshot"),
-    Verb("GET", f"{_AT}/log", log, list[SnapshotShown], "List snapshots"),
-    Verb("GET", f"{_AT}/show", show, SnapshotShown, "Show a snapshot, or a file in it"),
-    Verb("GET", f"{_AT}/diff", diff, DiffResult, "Compare a file in two snapshots"),
-    Verb("GET", f"{_AT}/diff-paths", diff_paths, DiffPathsResult, "List what differs between two snapshots"),
-    Verb("GET", f"{_AT}/versions", versions, VersionsResult, "List a file's versions"),
-    Verb("POST", f"{_AT}/restore", restore, RestoreResult, "Bring a snapshot back", Deadline.NONE),
-    Verb("GET", f"{_AT}/ignore", read_ignore, str, "Read .ovgitignore"),
-    Verb("PUT", f"{_AT}/ignore", write_ignore, IgnoreResult, "Write .ovgitignore"),
-    Verb("DELETE", f"{_AT}/ignore", delete_ignore, IgnoreResult, "Remove .ovgitignore"),
+ENDPOINTS = (
+    Endpoint("POST", f"{_AT}/commit", commit, CommitResult, "Make a snapshot"),
+    Endpoint("GET", f"{_AT}/log", log, list[SnapshotShown], "List snapshots"),
+    Endpoint("GET", f"{_AT}/show", show, SnapshotShown, "Show a snapshot, or a file in it"),
+    Endpoint("GET", f"{_AT}/diff", diff, DiffResult, "Compare a file in two snapshots"),
+    Endpoint("GET", f"{_AT}/diff-paths", diff_paths, DiffPathsResult, "List what differs between two snapshots"),
+    Endpoint("GET", f"{_AT}/versions", versions, VersionsResult, "List a file's versions"),
+    Endpoint("POST", f"{_AT}/restore", restore, RestoreResult, "Bring a snapshot back", Deadline.NONE),
+    Endpoint("GET", f"{_AT}/ignore", read_ignore, str, "Read .ovgitignore"),
+    Endpoint("PUT", f"{_AT}/ignore", write_ignore, IgnoreResult, "Write .ovgitignore"),
+    Endpoint("DELETE", f"{_AT}/ignore", delete_ignore, IgnoreResult, "Remove .ovgitignore"),
 )

@@ -10,8 +10,8 @@ from fastapi import Query
 from recalld.app.stats import StatsOperations
 from recalld.domain.errors import Invalid
 from recalld.rules.openviking_json import iso
-from recalld.surfaces.http import shapes
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http import serializers
+from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.monitor import (
     MemoriesQuery,
     MemoriesResult,
@@ -20,7 +20,7 @@ from recalld.surfaces.http.models.monitor import (
     SessionFigures,
 )
 from recalld.surfaces.http.models.resource import CountQuery, CountResult
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.request import ApiRequest
 from recalld.usecases.find.pagination import ChunkEntry
 
 _STATS = "/api/v1/stats"
@@ -28,9 +28,9 @@ _DEBUG = "/api/v1/debug/vector"
 _FILTER_CHARS_MAX = 10_000
 
 
-async def memories(call: Call, query: Annotated[MemoriesQuery, Query()]) -> dict[str, Any]:
+async def memories(request: ApiRequest, query: Annotated[MemoriesQuery, Query()]) -> dict[str, Any]:
     """The caller's own memories in figures; age is told from the last change, since reading leaves no trace."""
-    found = await call.workspace.facade(StatsOperations).memories(query.category or "")
+    found = await request.workspace.facade(StatsOperations).memories(query.category or "")
     return {
         "total_memories": found.total,
         "by_category": found.by_category,
@@ -43,9 +43,9 @@ async def memories(call: Call, query: Annotated[MemoriesQuery, Query()]) -> dict
     }
 
 
-async def session(call: Call, session_id: str) -> dict[str, Any]:
+async def session(request: ApiRequest, session_id: str) -> dict[str, Any]:
     """A session in figures; every message counts as a turn."""
-    found = await call.workspace.session(session_id)
+    found = await request.workspace.session(session_id)
     return {
         "session_id": found.id,
         "total_turns": found.total_message_count,
@@ -55,21 +55,24 @@ async def session(call: Call, session_id: str) -> dict[str, Any]:
     }
 
 
-async def scroll(call: Call, query: Annotated[ScrollQuery, Query()]) -> dict[str, Any]:
+async def scroll(request: ApiRequest, query: Annotated[ScrollQuery, Query()]) -> dict[str, Any]:
     """Pieces of the index in the order they were made, without their vectors."""
-    figures = call.workspace.facade(StatsOperations)
+    figures = request.workspace.facade(StatsOperations)
     pieces, cursor = await figures.pieces(query.uri, cursor=query.cursor or "", limit=query.limit)
-    return {"records": [_record(piece, call.caller.account) for piece in pieces], "next_cursor": cursor or None}
+    return {"records": [_record(piece, request.caller.account) for piece in pieces], "next_cursor": cursor or None}
 
 
-async def count(call: Call, query: Annotated[CountQuery, Query()]) -> dict[str, Any]:
+async def count(request: ApiRequest, query: Annotated[CountQuery, Query()]) -> dict[str, Any]:
     """How many pieces the caller can find (below ``uri``, let through by ``filter``); without either, how many have a vector."""
-    given, figures = _filter(query.filter), call.workspace.facade(StatsOperations)
+    given, figures = _filter(query.filter), request.workspace.facade(StatsOperations)
     if given is None:
         made = None if query.uri else await figures.vectors()
-        return {"count": await call.workspace.count(query.uri), **({"vectors": shapes.vectors(made)} if made else {})}
+        return {
+            "count": await request.workspace.count(query.uri),
+            **({"vectors": serializers.vectors(made)} if made else {}),
+        }
     counted = await figures.count(query.uri, given)
-    call.ignored(figures.ignored(given))
+    request.ignored(figures.ignored(given))
     return {"count": counted}
 
 
@@ -106,9 +109,9 @@ def _filter(text: str | None) -> dict[str, Any] | None:
     return given
 
 
-VERBS = (
-    Verb("GET", f"{_STATS}/memories", memories, MemoriesResult, "Memories in figures"),
-    Verb("GET", f"{_STATS}/sessions/{{session_id}}", session, SessionFigures, "A session in figures", peer=False),
-    Verb("GET", f"{_DEBUG}/scroll", scroll, ScrollResult, "Page through the index"),
-    Verb("GET", f"{_DEBUG}/count", count, CountResult, "Count what can be found"),
+ENDPOINTS = (
+    Endpoint("GET", f"{_STATS}/memories", memories, MemoriesResult, "Memories in figures"),
+    Endpoint("GET", f"{_STATS}/sessions/{{session_id}}", session, SessionFigures, "A session in figures", peer=False),
+    Endpoint("GET", f"{_DEBUG}/scroll", scroll, ScrollResult, "Page through the index"),
+    Endpoint("GET", f"{_DEBUG}/count", count, CountResult, "Count what can be found"),
 )

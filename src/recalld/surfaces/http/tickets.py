@@ -1,5 +1,5 @@
-"""Tickets: addresses that anybody who has one may use once, for a few minutes, without a key: to fetch one file, or to send one
-that is then imported."""
+"""Tickets: addresses that can be used once, for a few minutes, without a key, to fetch one file or to send one that is then
+imported."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from recalld.domain.errors import Denied
 TICKET_S = 600.0
 TICKETS_MAX = 2_000
 CALLER_TICKETS_MAX = 200
-"""Of one user: who asks for too many makes their own oldest worthless, not another's."""
+"""Per user: beyond it the oldest ticket of the same user is dropped."""
 TOKEN_CHARS_MAX = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What one token stands for; ``ends`` on the monotonic clock. ``uri``: what may be fetched ("" = it is for sending);
-    ``wish``: how what is sent is imported; ``standing``: how the caller stood with the server (``caller.standing``) when the
-    ticket was made: it is worth nothing once that has changed."""
+    """What a token stands for; ``ends`` on the monotonic clock.
+
+    ``uri``: the file that may be fetched ("": the ticket is for sending). ``options``: how a sent file is imported.
+    ``credential_version``: that of the caller (``auth.credential_version``); the ticket is invalid once it has changed.
+    """
 
     caller: Caller
     uri: str
     digest: bytes
     ends: float
-    wish: Mapping[str, Any] = field(default_factory=dict)
-    standing: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    credential_version: str = ""
 
 
 @dataclass(slots=True)
@@ -43,8 +45,10 @@ class Tickets:
     now: Callable[[], float] = time.monotonic
     _held: dict[bytes, Ticket] = field(default_factory=dict)
 
-    def issue(self, caller: Caller, uri: str = "", wish: Mapping[str, Any] | None = None, *, standing: str = "") -> str:
-        """A token for one download of ``uri`` as ``caller``, or for one upload imported as ``wish`` says."""
+    def issue(
+        self, caller: Caller, uri: str = "", options: Mapping[str, Any] | None = None, *, credential_version: str = ""
+    ) -> str:
+        """A token for one download of ``uri`` as ``caller``, or for one upload imported as ``options`` says."""
         now = self.now()
         for digest in [d for d, ticket in self._held.items() if ticket.ends <= now]:
             del self._held[digest]
@@ -55,10 +59,10 @@ class Tickets:
             del self._held[next(iter(self._held))]
         token = secrets.token_urlsafe(32)
         digest = _digest(token)
-        self._held[digest] = Ticket(caller, uri, digest, now + TICKET_S, wish or {}, standing)
+        self._held[digest] = Ticket(caller, uri, digest, now + TICKET_S, options or {}, credential_version)
         return token
 
-    def look(self, token: str, *, sending: bool = False) -> Ticket:
+    def peek(self, token: str, *, sending: bool = False) -> Ticket:
         """What a token stands for, without using it up. Raises ``Denied`` for one that is unknown, used, too old or for the
         other thing."""
         digest = _digest(token[:TOKEN_CHARS_MAX])
@@ -70,22 +74,22 @@ class Tickets:
             or sending is bool(ticket.uri)
         ):
             self._held.pop(digest, None)
-            raise worthless()
+            raise invalid_ticket()
         return ticket
 
     def drop(self, ticket: Ticket) -> None:
-        """Make a ticket worthless before it was used."""
+        """Invalidate a ticket before it was used."""
         self._held.pop(ticket.digest, None)
 
     def take(self, token: str, *, sending: bool = False) -> Ticket:
         """Use a token up. Raises ``Denied`` as ``look`` does."""
-        ticket = self.look(token, sending=sending)
+        ticket = self.peek(token, sending=sending)
         del self._held[ticket.digest]
         return ticket
 
 
-def worthless() -> Denied:
-    """The same words whatever is wrong with a ticket."""
+def invalid_ticket() -> Denied:
+    """The same error whatever is wrong with a ticket."""
     return Denied(
         "this address has been used, has expired or never was",
         remedy="ask for a new one; each is good once, for ten minutes, and ends with the key it was made for",

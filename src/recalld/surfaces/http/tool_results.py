@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from recalld.app.sessions import SessionOperations
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.session import (
     OutputMatches,
     OutputQuery,
@@ -16,25 +16,25 @@ from recalld.surfaces.http.models.session import (
     OutputsQuery,
     OutputText,
 )
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/sessions/{session_id}/tool-results"
 _ONE = f"{_AT}/{{tool_result_id}}"
 _UNIT = "unicode_code_point"
 
 
-async def tool_results(call: Call, session_id: str, query: Annotated[OutputsQuery, Query()]) -> dict[str, Any]:
+async def tool_results(request: ApiRequest, session_id: str, query: Annotated[OutputsQuery, Query()]) -> dict[str, Any]:
     """Which there are, newest first."""
-    verbs = call.workspace.facade(SessionOperations)
+    verbs = request.workspace.facade(SessionOperations)
     found = await verbs.tool_results(session_id, tool_name=query.tool_name or "", limit=query.limit + 1)
-    return {"tool_results": call.cut(found, query.limit)}
+    return {"tool_results": request.cut(found, query.limit)}
 
 
 async def tool_result(
-    call: Call, session_id: str, tool_result_id: str, query: Annotated[OutputQuery, Query()]
+    request: ApiRequest, session_id: str, tool_result_id: str, query: Annotated[OutputQuery, Query()]
 ) -> dict[str, Any]:
     """A stretch of one."""
-    verbs = call.workspace.facade(SessionOperations)
+    verbs = request.workspace.facade(SessionOperations)
     found = await verbs.tool_result(session_id, tool_result_id, offset=query.offset, limit=query.limit)
     shown: dict[str, Any] = {
         "tool_result_id": found.id,
@@ -49,18 +49,18 @@ async def tool_result(
 
 
 async def search_tool_result(
-    call: Call, session_id: str, tool_result_id: str, query: Annotated[OutputSearchQuery, Query()]
+    request: ApiRequest, session_id: str, tool_result_id: str, query: Annotated[OutputSearchQuery, Query()]
 ) -> dict[str, Any]:
     """Where a word stands in one, whatever its case."""
-    found = await call.workspace.facade(SessionOperations).search_tool_result(
+    found = await request.workspace.facade(SessionOperations).search_tool_result(
         session_id, tool_result_id, query.q, limit=query.limit + 1, context_chars=query.context_chars
     )
-    matches = [{"offset": at, "offset_unit": _UNIT, "snippet": text} for at, text in call.cut(found, query.limit)]
+    matches = [{"offset": at, "offset_unit": _UNIT, "snippet": text} for at, text in request.cut(found, query.limit)]
     return {"tool_result_id": tool_result_id, "matches": matches}
 
 
-VERBS = (
-    Verb("GET", _AT, tool_results, Outputs, "List long tool outputs", peer=False),
-    Verb("GET", _ONE, tool_result, OutputText, "Read a long tool output", peer=False),
-    Verb("GET", f"{_ONE}/search", search_tool_result, OutputMatches, "Search a long tool output", peer=False),
+ENDPOINTS = (
+    Endpoint("GET", _AT, tool_results, Outputs, "List long tool outputs", peer=False),
+    Endpoint("GET", _ONE, tool_result, OutputText, "Read a long tool output", peer=False),
+    Endpoint("GET", f"{_ONE}/search", search_tool_result, OutputMatches, "Search a long tool output", peer=False),
 )

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from recalld.app.usage import UsageOperations
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.usage import UsageQuery, UsageResult
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.request import ApiRequest
 
 
-async def usage(call: Call, query: Annotated[UsageQuery, Query()]) -> dict[str, Any]:
+async def usage(request: ApiRequest, query: Annotated[UsageQuery, Query()]) -> dict[str, Any]:
     """Calls and tokens by day, provider and purpose: of the caller's account, for root of every account."""
-    found = await call.workspace.facade(UsageOperations).costs(query.days)
+    found = await request.workspace.facade(UsageOperations).costs(query.days)
     rows, day = found.rows, found.budget
     return {
         "days": query.days,
@@ -61,4 +61,4 @@ async def usage(call: Call, query: Annotated[UsageQuery, Query()]) -> dict[str, 
     }
 
 
-VERBS = (Verb("GET", "/api/v1/stats/usage", usage, UsageResult, "What calls to providers cost", peer=False),)
+ENDPOINTS = (Endpoint("GET", "/api/v1/stats/usage", usage, UsageResult, "What calls to providers cost", peer=False),)

@@ -5,27 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from recalld.app.default_locations import LocationOperations, Locations
-from recalld.surfaces.http.call import Call
+from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.http.models.admin import LocationsBody, LocationsShown
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.request import ApiRequest
 
 _AT = "/api/v1/user-settings/add-locations"
 
 
-async def locations(call: Call) -> dict[str, Any]:
+async def locations(request: ApiRequest) -> dict[str, Any]:
     """Where imports and skills go when they are not told."""
-    return _shown(await call.workspace.facade(LocationOperations).locations())
+    return _shown(await request.workspace.facade(LocationOperations).locations())
 
 
-async def choose_locations(call: Call, body: LocationsBody) -> dict[str, Any]:
+async def choose_locations(request: ApiRequest, body: LocationsBody) -> dict[str, Any]:
     """Choose where imports and skills go when they are not told; null takes a choice back."""
     changes = body.model_dump(include=body.model_fields_set - {"telemetry"})
-    return _shown(await call.workspace.facade(LocationOperations).choose(changes))
+    return _shown(await request.workspace.facade(LocationOperations).choose(changes))
 
 
-async def reset_locations(call: Call) -> dict[str, Any]:
+async def reset_locations(request: ApiRequest) -> dict[str, Any]:
     """Take both choices back."""
-    return _shown(await call.workspace.facade(LocationOperations).reset())
+    return _shown(await request.workspace.facade(LocationOperations).reset())
 
 
 def _shown(found: Locations) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def _shown(found: Locations) -> dict[str, Any]:
     return {"override": dict(found.override), "effective": effective}
 
 
-VERBS = (
-    Verb("GET", _AT, locations, LocationsShown, "Where do imports go?"),
-    Verb("PATCH", _AT, choose_locations, LocationsShown, "Choose where imports go"),
-    Verb("DELETE", _AT, reset_locations, LocationsShown, "Let imports go where they usually do"),
+ENDPOINTS = (
+    Endpoint("GET", _AT, locations, LocationsShown, "Where do imports go?"),
+    Endpoint("PATCH", _AT, choose_locations, LocationsShown, "Choose where imports go"),
+    Endpoint("DELETE", _AT, reset_locations, LocationsShown, "Let imports go where they usually do"),
 )

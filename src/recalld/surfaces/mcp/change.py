@@ -71,7 +71,7 @@ async def add_resource(desk: Desk, asked: args.AddResource) -> str:
         return (
             "This server does not read your disk. Send the file (a folder as one zip) to this address, which is good once, for "
             "ten minutes, and needs no key; it is imported at once:\n"
-            f"  curl -F {shlex.quote(f'file=@{asked.path}')} {shlex.quote(desk.upload_ticket(_wish(asked)))}\n"
+            f"  curl -F {shlex.quote(f'file=@{asked.path}')} {shlex.quote(desk.upload_ticket(_import_options(asked)))}\n"
             "Or upload it to /api/v1/resources/temp_upload and call add_resource with the temp_file_id it answers."
         )
     return await _added(desk, asked, Path(asked.path), "")
@@ -94,7 +94,7 @@ async def forget(desk: Desk, asked: args.Forget) -> str:
     return f"Removed {asked.uri}."
 
 
-def _wish(asked: args.AddResource) -> dict[str, Any]:
+def _import_options(asked: args.AddResource) -> dict[str, Any]:
     """How it is imported."""
     tags = asked.tags.split(",") if isinstance(asked.tags, str) else asked.tags or ()
     return {
@@ -106,5 +106,5 @@ def _wish(asked: args.AddResource) -> dict[str, Any]:
 
 
 async def _added(desk: Desk, asked: args.AddResource, path: Path, name: str) -> str:
-    did = await desk.workspace.add(path, name=name, keep_source=desk.opened is None, **_wish(asked))
+    did = await desk.workspace.add(path, name=name, keep_source=desk.opened is None, **_import_options(asked))
     return f"Adding {did.root_uri} in the background (task {did.task_id})."

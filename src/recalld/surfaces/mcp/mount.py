@@ -50,8 +50,8 @@ class HttpContext(Protocol):
         """Where a file can be fetched once without a key."""
         ...
 
-    def upload_ticket(self, scope: Scope, workspace: Workspace, wish: Mapping[str, Any]) -> str:
-        """Where a file can be sent once without a key, to be imported as ``wish`` says."""
+    def upload_ticket(self, scope: Scope, workspace: Workspace, options: Mapping[str, Any]) -> str:
+        """Where a file can be sent once without a key, to be imported as ``options`` says."""
         ...
 
     def slot(self, workspace: Workspace, kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
@@ -95,8 +95,8 @@ class Mcp:
         def ticket(uri: str) -> str:
             return self._context.ticket(scope, workspace, uri)
 
-        def upload_ticket(wish: Mapping[str, Any]) -> str:
-            return self._context.upload_ticket(scope, workspace, wish)
+        def upload_ticket(options: Mapping[str, Any]) -> str:
+            return self._context.upload_ticket(scope, workspace, options)
 
         def slot(kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
             return self._context.slot(workspace, kind, waits)

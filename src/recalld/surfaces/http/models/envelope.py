@@ -27,13 +27,13 @@ class TelemetryAsk(Model):
     summary: bool = True
 
 
-class Told(Model):
+class TelemetryBody(Model):
     """A request body that may ask how its work went."""
 
     telemetry: bool | TelemetryAsk = Field(False, description="true: the envelope says how long the work took")
 
 
-class Strict(Told):
+class Strict(TelemetryBody):
     """A body whose unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from recalld.surfaces.http.models.envelope import Model, Strict, Told
+from recalld.surfaces.http.models.envelope import Model, Strict, TelemetryBody
 
 
 class AddBody(Strict):
@@ -60,7 +60,7 @@ class AddResult(Model):
     warnings: list[str] = []
 
 
-class WaitBody(Told):
+class WaitBody(TelemetryBody):
     """How long to wait; null = as long as it takes."""
 
     timeout: float | None = Field(None, ge=0)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from recalld.rules.search_request import LIMIT_MAX as HITS_MAX
-from recalld.surfaces.http.models.envelope import Model, Strict, Told
+from recalld.surfaces.http.models.envelope import Model, Strict, TelemetryBody
 
 LIMIT_MAX = 10_000
 """Lines of a grep."""
@@ -124,7 +124,7 @@ class RecallBody(Strict):
     rewrite_max_bullets: int = Field(6, ge=1, le=20)
 
 
-class GrepBody(Told):
+class GrepBody(TelemetryBody):
     """A pattern to look for, line by line."""
 
     uri: str
@@ -135,7 +135,7 @@ class GrepBody(Told):
     level_limit: int = Field(10, ge=1, le=64)
 
 
-class GlobBody(Told):
+class GlobBody(TelemetryBody):
     """A pattern of names, relative to ``uri``."""
 
     pattern: str

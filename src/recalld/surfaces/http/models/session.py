@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, StrictInt, field_validator
 
-from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict, Told
+from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict, TelemetryBody
 
 _POLICY_MAX = {
     "pending_token_threshold": 1_000_000,
@@ -100,7 +100,7 @@ class ExtractionMetadata(Model):
     event: EventMetadata | None = None
 
 
-class CreateSession(Told):
+class CreateSession(TelemetryBody):
     """A session to make; without ``session_id`` it gets one."""
 
     session_id: str | None = None
@@ -125,17 +125,17 @@ class MessageIn(Model):
     source_message_ids: list[str] | None = None
 
 
-class MessageBody(MessageIn, Told):
+class MessageBody(MessageIn, TelemetryBody):
     """A message to append."""
 
 
-class BatchMessages(Told):
+class BatchMessages(TelemetryBody):
     """Messages to append in this order."""
 
     messages: list[MessageIn] = Field(max_length=100)
 
 
-class CommitBody(Told):
+class CommitBody(TelemetryBody):
     """How much of a session stays live when it is committed."""
 
     keep_recent_count: int = Field(0, ge=0, le=10_000)
@@ -146,7 +146,7 @@ class CommitBody(Told):
     extraction_metadata: ExtractionMetadata | None = None
 
 
-class UsedBody(Told):
+class UsedBody(TelemetryBody):
     """What a turn made use of."""
 
     contexts: list[str] | None = None

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict, Told
+from recalld.surfaces.http.models.envelope import WHOLE_MAX, Model, Strict, TelemetryBody
 
 LISTED_MAX = 100_000
 
@@ -63,14 +63,14 @@ class RmQuery(Model):
     timeout: float | None = Field(None, ge=0)
 
 
-class MkdirBody(Told):
+class MkdirBody(TelemetryBody):
     """A directory to make."""
 
     uri: str
     description: str | None = None
 
 
-class MvBody(Told):
+class MvBody(TelemetryBody):
     """A subtree to move."""
 
     from_uri: str

@@ -1,4 +1,4 @@
-"""Around every request: its id, how long it took, headers of every answer, and a hook for whoever logs or counts."""
+"""Middleware around every request: its id, its duration, headers of every response, and a hook for logs and counters."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recalld.domain.errors import Invalid
 from recalld.surfaces.http.body import check_media_type
-from recalld.surfaces.http.call import REQUEST_ID, ROUTE, fresh_id
 from recalld.surfaces.http.errors import UnsupportedMediaType, of_error
 from recalld.surfaces.http.reply import NO_STORE, NOSNIFF, failure
+from recalld.surfaces.http.request import REQUEST_ID, ROUTE, fresh_id
 
 _ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One finished request. ``status`` 0: the client went before an answer began; ``route`` is the path's pattern."""
+class RequestRecord:
+    """One finished request. ``status`` 0: the client disconnected before a response began; ``route`` is the path's pattern."""
 
     id: str
     method: str
@@ -32,14 +32,14 @@ class Seen:
     seconds: float
 
 
-OnRequest = Callable[[Seen], None]
+OnRequest = Callable[[RequestRecord], None]
 """Called once after each request, on the loop: it must not block."""
 
 
-class Frame:
+class RequestMiddleware:
     """Pure ASGI: checks or makes ``X-Request-ID``, adds ``X-Process-Time`` and ``nosniff``, reports to ``on_request``.
 
-    An answer that does not say how it may be cached is kept by nobody: nearly all are somebody's.
+    A response without ``Cache-Control`` gets ``no-store``, since nearly all responses are private.
     """
 
     def __init__(self, app: ASGIApp, on_request: OnRequest | None = None) -> None:
@@ -51,24 +51,24 @@ class Frame:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
-        good = len(given) == 1 and _ID.fullmatch(given[0]) is not None
-        request_id = given[0].decode("ascii") if good else str(fresh_id())
+        ids = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        good = len(ids) == 1 and _ID.fullmatch(ids[0]) is not None
+        request_id = ids[0].decode("ascii") if good else str(fresh_id())
         scope[REQUEST_ID] = request_id
-        # Each request runs in a context of its own: nothing has to be unbound.
+        # Each request runs in its own context, so nothing has to be unbound.
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status = 0
 
-        async def framed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 took = time.perf_counter() - started
-                given_headers = list(message.get("headers", ()))
-                if all(name.lower() != b"cache-control" for name, _ in given_headers):
-                    given_headers.append(NO_STORE)
+                headers = list(message.get("headers", ()))
+                if all(name.lower() != b"cache-control" for name, _ in headers):
+                    headers.append(NO_STORE)
                 message["headers"] = [
-                    *given_headers,
+                    *headers,
                     NOSNIFF,
                     (b"x-request-id", request_id.encode("ascii")),
                     (b"x-process-time", f"{took:.6f}".encode("ascii")),
@@ -76,19 +76,19 @@ class Frame:
             await send(message)
 
         try:
-            if given and not good:
-                await failure(*of_error(_bad_id()))(scope, receive, framed)
+            if ids and not good:
+                await failure(*of_error(_bad_id()))(scope, receive, send_with_headers)
             else:
-                await self._app(scope, receive, framed)
+                await self._app(scope, receive, send_with_headers)
         finally:
             if self._on_request is not None:
                 route = scope.get(ROUTE, "")
                 took = time.perf_counter() - started
-                self._on_request(Seen(request_id, scope["method"], scope["path"], route, status, took))
+                self._on_request(RequestRecord(request_id, scope["method"], scope["path"], route, status, took))
 
 
-class Named:
-    """An application of another surface that reads JSON, whose requests are counted under ``route``."""
+class MountedApp:
+    """An application of another surface that reads JSON. Its requests are counted under ``route``."""
 
     def __init__(self, route: str, app: ASGIApp) -> None:
         self._route = route

@@ -1,4 +1,4 @@
-"""Bytes on their way out: named safely, in slices, so that a slow reader costs a slice of memory and no more."""
+"""Downloads, streamed in slices: a slow reader costs one slice of memory."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ BYTES = "application/octet-stream"
 
 
 def attachment(name: str) -> dict[str, str]:
-    """The header that names a download; nothing of ``name`` can end it early."""
+    """The ``Content-Disposition`` header of a download; ``name`` is percent-encoded."""
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"}
 
 
 def send_pieces(pieces: AsyncIterator[bytes], name: str, size: int) -> Response:
-    """A download as it comes. The length is told: a reader knows when it breaks off."""
+    """A streamed download. ``Content-Length`` lets the client detect a truncated transfer."""
     headers = attachment(name) | {"Content-Length": str(size)}
     return StreamingResponse(pieces, media_type=BYTES, headers=headers)
 
 
 async def send_file(path: Path, name: str, size: int, pool: Pool, media: str) -> Response:
-    """A file made for this answer alone. It loses its name before the first byte is sent, so that it cannot stay."""
+    """Send a temporary file. It is unlinked before the first byte is sent, so it cannot be left behind."""
     file = await pool.run(_take, path)
     headers = attachment(name) | {"Content-Length": str(size)}
     return StreamingResponse(_read(file, pool), media_type=media, headers=headers)

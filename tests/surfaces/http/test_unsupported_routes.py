@@ -7,21 +7,21 @@ import re
 import httpx
 import pytest
 
-from recalld.surfaces.http.app import VERBS, Application
-from recalld.surfaces.http.fringe import REFUSED, Refusal
+from recalld.surfaces.http.app import ENDPOINTS, Application
 from recalld.surfaces.http.models.envelope import ErrorEnvelope
+from recalld.surfaces.http.unsupported_routes import UNSUPPORTED, UnsupportedRoute
 
 
 def example(path: str) -> str:
     return re.sub(r"\{\w+:path\}", "a/b", re.sub(r"\{\w+\}", "x", path))
 
 
-@pytest.mark.parametrize("path", REFUSED)
+@pytest.mark.parametrize("path", UNSUPPORTED)
 async def test_a_known_route_that_is_not_served_says_so(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.request("POST", example(path), json={"x": 1})
     problem = ErrorEnvelope.model_validate_json(answer.content, strict=True).error
     assert (answer.status_code, problem.code) == (501, "UNIMPLEMENTED")
-    what, instead = REFUSED[path]
+    what, instead = UNSUPPORTED[path]
     assert problem.message == f"{what} ({instead})"
 
 
@@ -42,9 +42,9 @@ async def test_clients_that_look_for_oauth_by_themselves_go_on_without(http: htt
 
 
 def test_no_served_route_is_looked_up_later_for_it(built: Application) -> None:
-    refusals = [isinstance(route.endpoint, Refusal) for route in built.router.routes]  # type: ignore[attr-defined]
+    refusals = [isinstance(route.endpoint, UnsupportedRoute) for route in built.router.routes]  # type: ignore[attr-defined]
     first = refusals.index(True)
-    assert first >= len(VERBS)
+    assert first >= len(ENDPOINTS)
     assert all(refusals[first:])
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from recalld.domain.caller import Caller
-from recalld.surfaces.http.app import VERBS
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.app import ENDPOINTS
+from recalld.surfaces.http.endpoint import Endpoint
 from recalld.surfaces.mcp.mount import Mcp
 from recalld.surfaces.mcp.tools import TOOLS as MCP_TOOLS
 from tests.auth_fixture import API, Answer, Place, place_at
@@ -33,7 +33,7 @@ SHARED = "SHAREDMARK91c"
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place_at(tmp_path / "data", guests={"/mcp": Mcp}) as made:
+    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as made:
         await made.people("acme/boss", OWNER, "acme/bob", "other/ana")
         yield made
 
@@ -99,11 +99,11 @@ async def belongings(place: Place) -> Any:
     )
 
 
-def requests_of(verb: Verb, ids: dict[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def requests_of(endpoint: Endpoint, ids: dict[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The example requests of a route, filled in."""
-    given = EXAMPLES[f"{verb.method} {verb.path}"]
+    given = EXAMPLES[f"{endpoint.method} {endpoint.path}"]
     for request in given if isinstance(given, list) else [given]:
-        path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda part: PLACES[part[1]], verb.path)
+        path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda part: PLACES[part[1]], endpoint.path)
         yield filled(path, ids), filled(request, ids)
 
 
@@ -130,7 +130,7 @@ def hidden_from(who: str, place: Place) -> list[bytes]:
 
 
 def test_every_route_and_every_tool_has_an_example() -> None:
-    routes = {f"{verb.method} {verb.path}" for verb in VERBS}
+    routes = {f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS}
     assert routes - set(EXAMPLES) == set(), "add a line to tests/surfaces/http/examples.py"
     assert set(EXAMPLES) - routes == set(), "these routes are gone"
     assert {tool.name for tool in MCP_TOOLS} - set(TOOLS) == set(), "add a line to TOOLS in examples.py"
@@ -139,11 +139,13 @@ def test_every_route_and_every_tool_has_an_example() -> None:
 async def test_the_owner_finds_what_was_planted(place: Place, ids: dict[str, str]) -> None:
     """Otherwise the walk below would prove nothing."""
     seen = set()
-    for verb in VERBS:
-        if verb.method == "GET" or verb.path.startswith((f"{API}/search", f"{API}/skills/find", f"{API}/pack/export")):
-            for path, request in requests_of(verb, ids):
-                if MARK.lower().encode() in told(await place.ask(OWNER, verb.method, path, **request)).lower():
-                    seen.add(verb.path.removeprefix(API))
+    for endpoint in ENDPOINTS:
+        if endpoint.method == "GET" or endpoint.path.startswith(
+            (f"{API}/search", f"{API}/skills/find", f"{API}/pack/export")
+        ):
+            for path, request in requests_of(endpoint, ids):
+                if MARK.lower().encode() in told(await place.ask(OWNER, endpoint.method, path, **request)).lower():
+                    seen.add(endpoint.path.removeprefix(API))
     wanted = (
         "/search/find /search/search /search/grep /search/glob /content/read /content/download /fs/tree /fs/attrs /tasks "
         "/sessions/{session_id}/context /sessions/{session_id}/archives/{archive_id} /skills /skills/{name} "
@@ -155,20 +157,20 @@ async def test_the_owner_finds_what_was_planted(place: Place, ids: dict[str, str
 @pytest.mark.parametrize("who", STRANGERS)
 async def test_nobody_else_sees_or_changes_anything(place: Place, ids: dict[str, str], who: str) -> None:
     before = await belongings(place)
-    for verb in VERBS:
-        if who == "acme/boss" and verb.path.startswith(GOVERNING):
+    for endpoint in ENDPOINTS:
+        if who == "acme/boss" and endpoint.path.startswith(GOVERNING):
             continue
-        for path, request in requests_of(verb, ids):
-            answer = await place.ask(who, verb.method, path, **request)
-            asked = f"{who}: {verb.method} {path} {request}"
+        for path, request in requests_of(endpoint, ids):
+            answer = await place.ask(who, endpoint.method, path, **request)
+            asked = f"{who}: {endpoint.method} {path} {request}"
             assert answer.status != 500, f"{asked}: {answer.text[:500]}"
-            if who in {"no", "wrong"} and not (verb.open and "content/download" not in path):
+            if who in {"no", "wrong"} and not (endpoint.open and "content/download" not in path):
                 assert answer.status == 401, f"{asked}: {answer.status}"
                 assert answer.headers["www-authenticate"].startswith("Bearer")
             for secret in hidden_from(who, place):
                 assert secret not in told(answer), f"{asked}: {answer.text[:500]}"
-        if verb.method != "GET":
-            assert await belongings(place) == before, f"{who}: {verb.method} {verb.path}"
+        if endpoint.method != "GET":
+            assert await belongings(place) == before, f"{who}: {endpoint.method} {endpoint.path}"
     await place.settle()
     assert await belongings(place) == before
 

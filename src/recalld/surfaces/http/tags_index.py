@@ -11,8 +11,8 @@ from recalld.domain.errors import Invalid, Upstream
 from recalld.domain.job import TaskStatus
 from recalld.domain.results import Consistency, Reindexing
 from recalld.rules.address import context_type
-from recalld.surfaces.http.call import Call
-from recalld.surfaces.http.models.tending import (
+from recalld.surfaces.http.endpoint import Endpoint
+from recalld.surfaces.http.models.tags_index import (
     AttrsResult,
     ConsistencyBody,
     ConsistencyResult,
@@ -22,23 +22,23 @@ from recalld.surfaces.http.models.tending import (
     TagsResult,
 )
 from recalld.surfaces.http.models.tree import UriQuery
-from recalld.surfaces.http.route import Verb
+from recalld.surfaces.http.request import ApiRequest
 
 _API = "/api/v1"
 
 
-async def attrs(call: Call, query: Annotated[UriQuery, Query()]) -> dict[str, Any]:
+async def attrs(request: ApiRequest, query: Annotated[UriQuery, Query()]) -> dict[str, Any]:
     """A node's tags; of a memory file also its fields."""
-    found = await call.workspace.facade(IndexOperations).attributes(query.uri)
+    found = await request.workspace.facade(IndexOperations).attributes(query.uri)
     shown: dict[str, Any] = {"tags": list(found.tags)}
     if found.memory is not None:
         shown["memory"] = found.memory
     return {"uri": str(found.uri), "context_type": context_type(found.uri).value, "attrs": shown}
 
 
-async def set_tags(call: Call, body: TagsBody) -> dict[str, Any]:
+async def set_tags(request: ApiRequest, body: TagsBody) -> dict[str, Any]:
     """Set tags of a node, with ``recursive`` of everything below it too; what has them already is skipped."""
-    did = await call.workspace.facade(IndexOperations).set_tags(
+    did = await request.workspace.facade(IndexOperations).set_tags(
         body.uri, body.tags, mode=body.mode, recursive=body.recursive
     )
     return {
@@ -55,9 +55,9 @@ async def set_tags(call: Call, body: TagsBody) -> dict[str, Any]:
     }
 
 
-async def reindex(call: Call, body: ReindexBody) -> dict[str, Any]:
+async def reindex(request: ApiRequest, body: ReindexBody) -> dict[str, Any]:
     """Make the index of a subtree anew; with ``wait`` until its vectors are there as well."""
-    verbs = call.workspace.facade(IndexOperations)
+    verbs = request.workspace.facade(IndexOperations)
     if body.dry_run:
         if body.mode != "prune_orphans":
             raise Invalid(
@@ -66,12 +66,12 @@ async def reindex(call: Call, body: ReindexBody) -> dict[str, Any]:
         return await verbs.would_prune(body.uri)
     tags = body.tags.split(",") if isinstance(body.tags, str) else body.tags or ()
     began = await verbs.reindex(body.uri, mode=body.mode, recursive=body.recursive, tags=tags, tag_mode=body.tag_mode)
-    return await _ended(call, began) if body.wait else _told(began, "accepted")
+    return await _ended(request, began) if body.wait else _told(began, "accepted")
 
 
-async def _ended(call: Call, began: Reindexing) -> dict[str, Any]:
-    await call.workspace.wait(task_id=began.task_id)
-    task = await call.workspace.task(began.task_id)
+async def _ended(request: ApiRequest, began: Reindexing) -> dict[str, Any]:
+    await request.workspace.wait(task_id=began.task_id)
+    task = await request.workspace.task(began.task_id)
     if task.status is TaskStatus.CANCELLED:
         return _told(began, "cancelled")
     if task.status is not TaskStatus.COMPLETED or task.result is None:
@@ -81,7 +81,7 @@ async def _ended(call: Call, began: Reindexing) -> dict[str, Any]:
             code="PROCESSING_ERROR",
             details={"task_id": began.task_id},
         )
-    await call.workspace.wait()
+    await request.workspace.wait()
     return task.result
 
 
@@ -95,9 +95,9 @@ def _told(began: Reindexing, status: str) -> dict[str, Any]:
     }
 
 
-async def consistency(call: Call, body: ConsistencyBody) -> dict[str, Any]:
+async def consistency(request: ApiRequest, body: ConsistencyBody) -> dict[str, Any]:
     """Whether what lies at and below an address can be found; what was just imported may still be on its way."""
-    found = await call.workspace.facade(IndexOperations).consistency(body.uri)
+    found = await request.workspace.facade(IndexOperations).consistency(body.uri)
     return _consistency(found)
 
 
@@ -115,10 +115,10 @@ def _consistency(found: Consistency) -> dict[str, Any]:
     }
 
 
-VERBS = (
-    Verb("GET", f"{_API}/fs/attrs", attrs, AttrsResult, "Tags and fields of an entry"),
-    Verb("POST", f"{_API}/fs/attrs/set_tags", set_tags, TagsResult, "Set tags"),
-    Verb("POST", f"{_API}/content/set_tags", set_tags, TagsResult, "Set tags"),
-    Verb("POST", f"{_API}/content/reindex", reindex, ReindexResult, "Make an index anew"),
-    Verb("POST", f"{_API}/system/consistency", consistency, ConsistencyResult, "Is the index whole?"),
+ENDPOINTS = (
+    Endpoint("GET", f"{_API}/fs/attrs", attrs, AttrsResult, "Tags and fields of an entry"),
+    Endpoint("POST", f"{_API}/fs/attrs/set_tags", set_tags, TagsResult, "Set tags"),
+    Endpoint("POST", f"{_API}/content/set_tags", set_tags, TagsResult, "Set tags"),
+    Endpoint("POST", f"{_API}/content/reindex", reindex, ReindexResult, "Make an index anew"),
+    Endpoint("POST", f"{_API}/system/consistency", consistency, ConsistencyResult, "Is the index whole?"),
 )

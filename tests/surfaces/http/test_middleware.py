@@ -22,7 +22,7 @@ from recalld.domain.errors import (
 )
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.http.errors import STATUS
-from recalld.surfaces.http.frame import Seen
+from recalld.surfaces.http.middleware import RequestRecord
 from tests.surfaces.http.fake_engine import FakeEngine
 
 FIND = "/api/v1/search/find"
@@ -146,7 +146,7 @@ async def test_a_handler_that_hangs_ends_at_the_deadline(engine: FakeEngine) -> 
     engine.as_caller = lambda _: type("Hanging", (), {"find": staticmethod(hang)})()  # type: ignore[method-assign,assignment,return-value]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         answer = await client.post(FIND, json={"query": "x"})
-    app.front.close()
+    app.app_state.close()
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "DEADLINE_EXCEEDED")
     assert set(answer.json()["error"]["details"]) == {"operation", "timeout"}
 
@@ -176,7 +176,7 @@ async def test_a_page_whose_origin_is_listed_may_read_the_id(engine: FakeEngine)
     app = create_app(engine, ServerConfig(cors_origins=("http://localhost:5173",)))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         answer = await client.get("/health", headers={"Origin": "http://localhost:5173"})
-    app.front.close()
+    app.app_state.close()
     assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:5173"
     assert "X-Request-ID" in answer.headers["Access-Control-Expose-Headers"]
 
@@ -191,20 +191,20 @@ async def test_before_the_store_is_open_only_health_and_ready_answer(tmp_path: P
             answer = await client.get(path)
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE")
             assert answer.headers["Retry-After"] == "1"
-    app.front.close()
+    app.app_state.close()
 
 
 @pytest.fixture
-async def seen(engine: FakeEngine) -> list[Seen]:
-    seen: list[Seen] = []
+async def seen(engine: FakeEngine) -> list[RequestRecord]:
+    seen: list[RequestRecord] = []
     app = create_app(engine, ServerConfig(), on_request=seen.append)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         await client.get("/api/v1/tasks/nope", headers={"X-Request-ID": "r1"})
-    app.front.close()
+    app.app_state.close()
     return seen
 
 
-async def test_the_hook_is_told_every_request_by_its_route(seen: list[Seen]) -> None:
+async def test_the_hook_gets_every_request_with_its_route(seen: list[RequestRecord]) -> None:
     (one,) = seen
     assert (one.id, one.method, one.route, one.status) == ("r1", "GET", "/api/v1/tasks/{task_id}", 404)
     assert one.seconds > 0

@@ -1,4 +1,4 @@
-"""One request on its way: who asks, what the server has at hand, what the answer will carry beside its result."""
+"""An HTTP request: its caller, the state all requests share, and headers of its response."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from recalld.infra.thread_pool import Pool
 from recalld.rules.address import resolve
 from recalld.rules.roles import check_root_key
 from recalld.surfaces.http.admission import Admission
-from recalld.surfaces.http.caller import Identity, dev_caller, key_caller, key_of, standing, trusted_caller
+from recalld.surfaces.http.auth import Identity, credential_version, dev_caller, key_caller, key_of, trusted_caller
 from recalld.surfaces.http.connections import Connections
 from recalld.surfaces.http.memory_budget import MemoryBudget
-from recalld.surfaces.http.tally import Tally
-from recalld.surfaces.http.tickets import Ticket, Tickets, worthless
+from recalld.surfaces.http.request_counters import RequestCounters
+from recalld.surfaces.http.tickets import Ticket, Tickets, invalid_ticket
 from recalld.surfaces.http.uploads import UploadQuota
 
 if TYPE_CHECKING:  # the port answers before the engine and its libraries are loaded
@@ -37,20 +37,20 @@ REQUEST_ID = "recalld.request_id"
 """Key of the request's id in the ASGI scope."""
 ROUTE = "recalld.route"
 """Key of the matched route's pattern in the ASGI scope."""
-ACQUAINTANCE_S = 0.5
-"""/health waits no longer than this to say whose key it was given."""
+WHOAMI_TIMEOUT_S = 0.5
+"""Longest time that /health takes to identify the caller of a key."""
 
 _RANDOM = random.Random()
 
 
 def fresh_id() -> UUID:
-    """A name for a request. It is no secret, so the system is not asked for it, at which the interpreter would be given up."""
+    """A request id. Not security-sensitive, so it avoids the ``os.urandom`` system call, which releases the GIL."""
     return UUID(int=_RANDOM.getrandbits(128), version=4)
 
 
 @dataclass(slots=True)
-class Front:
-    """What all requests share. ``engine`` is None until the data folder is open.
+class AppState:
+    """State that all requests share. ``engine`` is None until the data folder is open.
 
     ``codec`` decodes and encodes what is large, ``disk`` receives uploads, ``scan`` adds up those that lie there: a slow disk
     holds up no answer.
@@ -62,7 +62,7 @@ class Front:
     scan: Pool
     engine: Engine | None = None
     opening: asyncio.Event = field(default_factory=asyncio.Event)
-    tally: Tally = field(default_factory=Tally)
+    counters: RequestCounters = field(default_factory=RequestCounters)
     tickets: Tickets = field(default_factory=Tickets)
     admission: Admission = field(default_factory=Admission)
     memory: MemoryBudget = field(default_factory=MemoryBudget)
@@ -73,12 +73,12 @@ class Front:
         self.uploads = UploadQuota(self.settings.upload_waiting_bytes_max)
 
     def open(self, engine: Engine | None) -> None:
-        """The data folder is open (None: it cannot be opened): whoever waits for it goes on."""
+        """The data folder is open (None: it cannot be opened). Wakes the requests that wait for it."""
         self.engine = engine
         self.opening.set()
 
     async def opened(self) -> None:
-        """Until the data folder is open, or the deadline of a request has passed; then ``Call.engine`` refuses."""
+        """Until the data folder is open, or the deadline of a request has passed; then ``ApiRequest.engine`` refuses."""
         if self.engine is not None or self.opening.is_set():
             return
         try:
@@ -88,21 +88,21 @@ class Front:
             pass
 
     def close(self) -> None:
-        """Shut the pools; running calls end first."""
+        """Close the pools after their running calls."""
         for pool in (self.codec, self.disk, self.scan):
             pool.close()
 
 
-class Call(Request):
+class ApiRequest(Request):
     """A request and what its handler needs. ``answer_headers`` are sent with the answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, *, front: Front, with_peer: bool) -> None:
+    def __init__(self, scope: Scope, receive: Receive, *, app_state: AppState, with_peer: bool) -> None:
         super().__init__(scope, receive)
-        self.front = front
+        self.app_state = app_state
         self.answer_headers: dict[str, str] = {}
         self._with_peer = with_peer
         self._caller: Caller | None = None
-        self.standing = ""
+        self.credential_version = ""
 
     @property
     def id(self) -> str:
@@ -113,26 +113,26 @@ class Call(Request):
     @property
     def engine(self) -> Engine:
         """The open engine. Raises ``Closed`` while the data folder is still being opened."""
-        if self.front.engine is None:
+        if self.app_state.engine is None:
             raise Closed(
-                "the store is still being opened", remedy="ask again in a second; GET /ready says when it is open"
+                "the store is still being opened", remedy="retry in a second; GET /ready reports when it is open"
             )
-        return self.front.engine
+        return self.app_state.engine
 
     @property
-    def looks_up(self) -> bool:
-        """Whether finding out who calls may have to wait for the store; else headers alone tell."""
-        return self.front.settings.mode != "dev"
+    def needs_lookup(self) -> bool:
+        """Whether identifying the caller may have to wait for the store; in dev mode headers are enough."""
+        return self.app_state.settings.mode != "dev"
 
     async def identify(self) -> Caller:
-        """Find out who calls, and that this caller may come in here. Raises ``Denied``, ``Invalid``, ``Conflict``, ``Busy`` and
+        """Identify the caller and check that it may use this route. Raises ``Denied``, ``Invalid``, ``Conflict``, ``Busy`` and
         ``Closed``."""
-        found = await self._found()
-        self._caller, self.standing = found.caller, found.standing
+        found = await self._identity()
+        self._caller, self.credential_version = found.caller, found.credential_version
         return found.caller
 
-    async def _found(self) -> Identity:
-        settings = self.front.settings
+    async def _identity(self) -> Identity:
+        settings = self.app_state.settings
         path: str = self.scope.get(ROUTE) or self.scope["path"]
         match settings.mode:
             case "api_key":
@@ -148,38 +148,38 @@ class Call(Request):
         return Identity(dev_caller(self.headers, with_peer=self._with_peer))
 
     async def identify_by_ticket(self, token: str, *, sending: bool) -> Caller:
-        """Act as whom a ticket was made for; the handler uses it up, so that a request that is refused before keeps it.
+        """Act as the caller of a ticket. The handler consumes it, so a request that is rejected before does not use it up.
         Raises ``Denied``."""
-        ticket = self.front.tickets.look(token, sending=sending)
+        ticket = self.app_state.tickets.peek(token, sending=sending)
         await self.check_ticket(ticket)
         self._caller = ticket.caller
         return ticket.caller
 
     async def check_ticket(self, ticket: Ticket) -> None:
-        """That whoever a ticket was made for is still there, with the same key and role. Raises ``Denied``."""
-        if self.front.settings.mode == "dev":
+        """Check that the member a ticket was made for still exists, with the same key and role. Raises ``Denied``."""
+        if self.app_state.settings.mode == "dev":
             return
         member = await self.engine.registry.member(ticket.caller.account, ticket.caller.user)
-        if standing(member) != ticket.standing:
-            self.front.tickets.drop(ticket)
-            raise worthless()
+        if credential_version(member) != ticket.credential_version:
+            self.app_state.tickets.drop(ticket)
+            raise invalid_ticket()
 
     @property
     def caller(self) -> Caller:
-        """Who calls, as ``identify`` found. Raises ``Denied`` where nobody has asked: nothing is anybody's by omission."""
+        """The caller that ``identify`` returned. Raises ``Denied`` before that: no handler runs unauthenticated by omission."""
         if self._caller is None:
-            raise Denied("nobody has proved who calls", remedy="send an API key", code="UNAUTHENTICATED")
+            raise Denied("authentication required", remedy="send an API key", code="UNAUTHENTICATED")
         return self._caller
 
-    async def acquaintance(self) -> dict[str, str]:
-        """Whose key a request brings, for routes that are open to everybody; {} where it brings none, a wrong one, or where
-        that cannot be told at once."""
-        settings = self.front.settings
-        if settings.mode != "api_key" or self.front.engine is None or not key_of(self.headers):
+    async def known_caller(self) -> dict[str, str]:
+        """The caller of the request's key, for routes without authentication; {} without a key, with a wrong one, or when the
+        caller cannot be identified at once."""
+        settings = self.app_state.settings
+        if settings.mode != "api_key" or self.app_state.engine is None or not key_of(self.headers):
             return {}
         try:
-            async with asyncio.timeout(ACQUAINTANCE_S):
-                found = await key_caller(self.headers, settings, self.front.engine.registry, with_peer=False)
+            async with asyncio.timeout(WHOAMI_TIMEOUT_S):
+                found = await key_caller(self.headers, settings, self.app_state.engine.registry, with_peer=False)
         except (RecalldError, TimeoutError):
             return {}
         caller = found.caller
@@ -187,7 +187,7 @@ class Call(Request):
 
     @cached_property
     def workspace(self) -> Workspace:
-        """All verbs as this request's caller."""
+        """The workspace of this request's caller."""
         return self.engine.as_caller(self.caller)
 
     def expand(self, uri: str) -> Uri:

@@ -1,4 +1,4 @@
-"""Requests counted by route, status and time taken."""
+"""Counters of requests by route and status, with a histogram of durations."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from recalld.domain.histogram import Histogram
 
 GONE = 0
-"""The status of a request whose client went before an answer began."""
+"""The status of a request whose client disconnected before a response began."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 @dataclass(slots=True)
-class RouteTally:
-    """One route's requests since the start."""
+class RouteCounters:
+    """The requests of one route since the start."""
 
     statuses: dict[int, int] = field(default_factory=dict)
     took: Histogram = field(default_factory=Histogram)
@@ -25,25 +25,25 @@ class RouteTally:
 
     @property
     def failed(self) -> int:
-        """How many of them were our fault."""
+        """How many ended with a server error (501 excepted)."""
         return sum(count for status, count in self.statuses.items() if status >= 500 and status != 501)
 
 
-class Tally:
-    """Counts on the loop. As many entries as there are routes and methods, whatever clients send."""
+class RequestCounters:
+    """Counts on the event loop. There is one entry per route and method, whatever clients send."""
 
     def __init__(self) -> None:
-        self._routes: dict[tuple[str, str], RouteTally] = {}
+        self._routes: dict[tuple[str, str], RouteCounters] = {}
 
     def add(self, method: str, route: str, status: int, seconds: float) -> None:
         """One finished request; ``route`` is its pattern, "" for a path that is none."""
         key = (method if method in _METHODS else "other", route)
-        found = self._routes.get(key)
-        if found is None:
-            found = self._routes[key] = RouteTally()
-        found.statuses[status] = found.statuses.get(status, 0) + 1
-        found.took.add(seconds)
+        route_counters = self._routes.get(key)
+        if route_counters is None:
+            route_counters = self._routes[key] = RouteCounters()
+        route_counters.statuses[status] = route_counters.statuses.get(status, 0) + 1
+        route_counters.took.add(seconds)
 
-    def routes(self) -> dict[tuple[str, str], RouteTally]:
-        """By method and route, in the order they were first asked for."""
+    def routes(self) -> dict[tuple[str, str], RouteCounters]:
+        """By method and route, in the order of their first request."""
         return dict(self._routes)

@@ -1,4 +1,4 @@
-"""What the HTTP server lends to another surface's application: who asks, uploads, and its threads."""
+"""What the HTTP server offers to a mounted application of another surface: authentication, uploads, tickets and threads."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from recalld.domain.errors import Invalid, RecalldError
 from recalld.infra.tasks import cancel_when
 from recalld.surfaces.http.admission import RequestClass
 from recalld.surfaces.http.body import read_body, read_json
-from recalld.surfaces.http.call import Call, Front
 from recalld.surfaces.http.crossorigin import base_url
+from recalld.surfaces.http.endpoint import DISCONNECT_CHECK_AFTER_S
 from recalld.surfaces.http.errors import of_error
 from recalld.surfaces.http.lifetime import SMALL_BYTES, RequestLifetime, RequestPolicy
 from recalld.surfaces.http.memory_budget import MemoryReservation
 from recalld.surfaces.http.reply import JsonBytes
-from recalld.surfaces.http.route import LOOK_AFTER_S
+from recalld.surfaces.http.request import ApiRequest, AppState
 from recalld.surfaces.http.uploads import open_upload
 
 if TYPE_CHECKING:
     from recalld.app.engine import Engine, Workspace
 
-_STANDING = "recalld.standing"
-"""Key in the ASGI scope of how the caller stood when the request came in."""
+_CREDENTIAL_VERSION = "recalld.credential_version"
+"""Key in the ASGI scope of the caller's credential version when the request arrived."""
 
 
 class HttpContext:
-    """Lent once to each guest."""
+    """One for each mounted application."""
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
+    def __init__(self, app_state: AppState) -> None:
+        self._app_state = app_state
 
     async def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
-        """The engine, and the verbs as whoever calls. Raises ``Closed``, ``Denied``, ``Invalid``, ``Conflict`` and ``Busy``."""
-        await self._front.opened()
-        call = Call(scope, empty_receive, front=self._front, with_peer=True)
-        await call.identify()
-        scope[_STANDING] = call.standing
-        return call.engine, call.workspace
+        """The engine, and the workspace of the caller. Raises ``Closed``, ``Denied``, ``Invalid``, ``Conflict`` and ``Busy``."""
+        await self._app_state.opened()
+        request = ApiRequest(scope, empty_receive, app_state=self._app_state, with_peer=True)
+        await request.identify()
+        scope[_CREDENTIAL_VERSION] = request.credential_version
+        return request.engine, request.workspace
 
     async def exchange(self, scope: Scope, receive: Receive, send: Send, workspace: Workspace, answer: ASGIApp) -> None:
-        """Have ``answer`` answer one JSON message. Both are read and sent as those of all routes are: bounded and counted while
-        they are in memory, odd characters replaced; the work ends when its client has left.
+        """Let ``answer`` answer one JSON message. Request and response are treated as those of all routes: bounded, counted while
+        in memory, invalid characters replaced. The work is cancelled when the client disconnects.
 
         Raises ``Invalid`` and ``Busy`` before anything was sent.
         """
         caller = workspace.caller
-        with self._front.memory.reservation(f"{caller.account}/{caller.user}") as memory:
+        with self._app_state.memory.reservation(f"{caller.account}/{caller.user}") as memory:
             try:
                 message = await self._message(scope, receive, memory)
                 response = await self._answered(scope, receive, message, answer)
             except ClientDisconnect:
-                return  # nobody is left to be told
+                return  # the client has disconnected
             if len(response.body) > SMALL_BYTES:
                 memory.reserve(len(response.body))
             await response(scope, receive, send)
@@ -66,22 +66,22 @@ class HttpContext:
         data = await read_body(Request(scope, receive), counted=memory.reserve)
         if not data.strip():
             return data
-        text, value = await read_json(data, self._front.codec)
+        text, value = await read_json(data, self._app_state.codec)
         if isinstance(value, list):
-            raise Invalid("a batch of messages is not taken", remedy="send each message in a request of its own")
+            raise Invalid("a batch of messages is not accepted", remedy="send each message in a request of its own")
         return text
 
     async def _answered(self, scope: Scope, receive: Receive, message: bytes, answer: ASGIApp) -> JsonBytes:
-        call = Request(scope, receive)
-        answered = _Answer()
-        with cancel_when(lambda: _left(call), LOOK_AFTER_S) as gone:
+        request = Request(scope, receive)
+        answered = _CapturedResponse()
+        with cancel_when(lambda: _disconnected(request), DISCONNECT_CHECK_AFTER_S) as disconnect:
             try:
-                await answer(scope, _Heard(message), answered)
+                await answer(scope, _BufferedReceive(message), answered)
                 return answered.response()
             except asyncio.CancelledError:
-                if not gone.fired:
+                if not disconnect.fired:
                     raise
-        await gone.absorb()
+        await disconnect.absorb()
         raise ClientDisconnect
 
     def refusal(self, error: RecalldError) -> tuple[int, dict[str, str]]:
@@ -90,27 +90,29 @@ class HttpContext:
         return status, headers
 
     async def upload(self, scope: Scope, temp_file_id: str) -> tuple[Path, str]:
-        """Where an upload of this caller lies, and its name. Raises ``Invalid`` and ``NotFound``."""
-        call = Call(scope, empty_receive, front=self._front, with_peer=True)
-        caller = await call.identify()
-        found = await self._front.disk.run(open_upload, call.engine.upload_dir, temp_file_id, caller)
-        return found.path, found.filename
+        """The path of an upload of this caller, and its file name. Raises ``Invalid`` and ``NotFound``."""
+        request = ApiRequest(scope, empty_receive, app_state=self._app_state, with_peer=True)
+        caller = await request.identify()
+        upload = await self._app_state.disk.run(open_upload, request.engine.upload_dir, temp_file_id, caller)
+        return upload.path, upload.filename
 
     def ticket(self, scope: Scope, workspace: Workspace, uri: str) -> str:
         """Where the file at ``uri`` can be fetched once, within minutes, without a key."""
-        token = self._front.tickets.issue(workspace.caller, uri, standing=scope[_STANDING])
-        return f"{base_url(scope, self._front.settings)}/api/v1/content/download?token={token}"
+        token = self._app_state.tickets.issue(workspace.caller, uri, credential_version=scope[_CREDENTIAL_VERSION])
+        return f"{base_url(scope, self._app_state.settings)}/api/v1/content/download?token={token}"
 
-    def upload_ticket(self, scope: Scope, workspace: Workspace, wish: Mapping[str, Any]) -> str:
-        """Where a file can be sent once, within minutes, without a key, to be imported as ``wish`` says."""
-        token = self._front.tickets.issue(workspace.caller, wish=wish, standing=scope[_STANDING])
-        return f"{base_url(scope, self._front.settings)}/api/v1/resources/temp_upload?token={token}"
+    def upload_ticket(self, scope: Scope, workspace: Workspace, options: Mapping[str, Any]) -> str:
+        """Where a file can be sent once, within minutes, without a key, to be imported as ``options`` says."""
+        token = self._app_state.tickets.issue(
+            workspace.caller, options=options, credential_version=scope[_CREDENTIAL_VERSION]
+        )
+        return f"{base_url(scope, self._app_state.settings)}/api/v1/resources/temp_upload?token={token}"
 
     @asynccontextmanager
     async def slot(self, workspace: Workspace, kind: str, waits: bool) -> AsyncIterator[None]:
         """Hold a slot of a request class (``kind``: the value of a ``RequestClass``) while the block runs, under the deadline of
         requests, or with ``waits`` under that of background work. Raises ``Busy`` when no slot is free."""
-        caller, settings = workspace.caller, self._front.settings
+        caller, settings = workspace.caller, self._app_state.settings
         recalls = RequestClass(kind) is RequestClass.RECALL
         policy = RequestPolicy(
             f"mcp.{kind}",
@@ -121,18 +123,18 @@ class HttpContext:
             changes=not recalls,
         )
         async with (
-            RequestLifetime(self._front.admission, policy) as lifetime,
+            RequestLifetime(self._app_state.admission, policy) as lifetime,
             lifetime.running(f"{caller.account}/{caller.user}", waits=waits),
         ):
             yield
 
     async def off_loop(self, work: Callable[[], Any]) -> Any:
         """Run ``work`` on a thread."""
-        return await self._front.disk.run(work)
+        return await self._app_state.disk.run(work)
 
 
-class _Heard:
-    """Gives an application a message that has been read already, once; that its client left is told by cancelling it."""
+class _BufferedReceive:
+    """An ASGI receive that returns a body that has been read already. A disconnect is signalled by cancellation."""
 
     def __init__(self, message: bytes) -> None:
         self._message: bytes | None = message
@@ -144,8 +146,8 @@ class _Heard:
         return {"type": "http.request", "body": message, "more_body": False}
 
 
-class _Answer:
-    """Takes an application's whole answer, so that it can be counted and sent in slices."""
+class _CapturedResponse:
+    """An ASGI send that collects a whole response, so that it can be counted and sent in slices."""
 
     def __init__(self) -> None:
         self._start: Message = {}
@@ -163,11 +165,11 @@ class _Answer:
         return response
 
 
-async def _left(call: Request) -> None:
-    """Until the client has gone."""
-    while (await call.receive())["type"] != "http.disconnect":
+async def _disconnected(request: Request) -> None:
+    """Return when the client has disconnected."""
+    while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-Guests = Mapping[str, Callable[[HttpContext], ASGIApp]]
-"""Path -> what makes the application there."""
+MountedApps = Mapping[str, Callable[[HttpContext], ASGIApp]]
+"""Path -> factory of the application mounted there."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from recalld.surfaces.http.models.envelope import Model, Strict, Told
+from recalld.surfaces.http.models.envelope import Model, Strict, TelemetryBody
 
 
 class Attrs(Model):
@@ -78,7 +78,7 @@ class ReindexResult(Model):
     warnings: list[str] | None = None
 
 
-class ConsistencyBody(Told):
+class ConsistencyBody(TelemetryBody):
     """Where to look."""
 
     uri: str

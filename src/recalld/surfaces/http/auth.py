@@ -1,4 +1,4 @@
-"""Who asks, told from a request: by headers alone (dev), by a key (api_key), or by a gateway's word (trusted)."""
+"""Authentication: the caller of a request, by headers alone (dev), by a key (api_key), or as a gateway asserts it (trusted)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _IDENTITY = ("X-OpenViking-Account", "X-OpenViking-User", "X-OpenViking-Role")
 
 
 def dev_caller(headers: Headers, *, with_peer: bool) -> Caller:
-    """The caller in dev mode: nobody proves anything, headers name account, user and peer.
+    """The caller in dev mode, without authentication: headers name account, user and peer.
 
     The role is root so that an *explicit* address of another user works; scope, ``~`` and searches without a target are
-    the named user's. ``with_peer`` False: the peer header is not even looked at (session routes). Raises ``Invalid``.
+    the named user's. ``with_peer`` False: the peer header is ignored (session routes). Raises ``Invalid``.
     """
     account, user = _named(headers, "account") or _DEFAULT, _named(headers, "user") or _DEFAULT
     check_user_name(user)
@@ -34,21 +34,21 @@ def dev_caller(headers: Headers, *, with_peer: bool) -> Caller:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks, and how that member stands at this moment: another standing with every new key, role and removal."""
+    """The caller, and the version of its credentials: it changes with every new key, role and removal."""
 
     caller: Caller
-    standing: str = ""
+    credential_version: str = ""
 
 
-def standing(member: Member | None) -> str:
-    """How a member stands; "" for one without a key."""
+def credential_version(member: Member | None) -> str:
+    """A value that changes with the key, role and removal of a member; "" without a key."""
     if member is None or not member.key_mark:
         return ""
     return f"{member.created_at!r} {member.role} {member.key_mark} {member.deleting}"
 
 
 async def key_caller(headers: Headers, settings: ServerConfig, registry: Registry, *, with_peer: bool) -> Identity:
-    """The caller in api_key mode: whose key it is. What headers say of identity is not even looked at.
+    """The caller in api_key mode: the owner of the key. Identity headers are ignored.
 
     Raises ``Denied`` (``UNAUTHENTICATED``), ``Conflict`` for a member that is being removed, ``Busy``.
     """
@@ -59,7 +59,7 @@ async def key_caller(headers: Headers, settings: ServerConfig, registry: Registr
         return Identity(_checked(_DEFAULT, _DEFAULT, Role.ROOT, peer))
     member = await registry.identify(key)
     _check_stays(member)
-    return Identity(_checked(member.account, member.user, member.role, peer), standing(member))
+    return Identity(_checked(member.account, member.user, member.role, peer), credential_version(member))
 
 
 async def trusted_caller(
@@ -71,7 +71,7 @@ async def trusted_caller(
     *,
     with_peer: bool,
 ) -> Identity:
-    """The caller in trusted mode: whom the gateway before us names. Where a root key is set the gateway must have it.
+    """The caller in trusted mode, as the gateway names it. With a root key configured, the gateway must send it.
 
     Raises ``Denied`` (``UNAUTHENTICATED``), ``Invalid`` for an identity that is missing or contradicts itself,
     ``Conflict`` for a member that is being removed.
@@ -91,17 +91,16 @@ async def trusted_caller(
     else:
         check_user_name(user)
     role = asserted or (member.role if member is not None else Role.USER)
-    return Identity(_checked(account, user, role, caller.peer), standing(member))
+    return Identity(_checked(account, user, role, caller.peer), credential_version(member))
 
 
 def key_of(headers: Headers) -> str:
-    """The key a request brings ("" = none): ``X-API-Key``, else ``Authorization: Bearer``, whose name may be
-    written in any case."""
+    """The request's key ("" = none): ``X-API-Key``, else ``Authorization: Bearer`` (the scheme in any case)."""
     key = headers.get("x-api-key", "").strip()
     if key:
         return key
-    scheme, _, given = headers.get("authorization", "").strip().partition(" ")
-    return given.strip() if scheme.lower() == _BEARER else ""
+    scheme, _, credentials = headers.get("authorization", "").strip().partition(" ")
+    return credentials.strip() if scheme.lower() == _BEARER else ""
 
 
 def is_root_key(key: str, settings: ServerConfig) -> bool:
@@ -118,7 +117,7 @@ def _check_gateway(headers: Headers, settings: ServerConfig) -> None:
 
 
 def _check_single(headers: Headers) -> None:
-    """A name that came twice is a client's before the gateway's: which of them holds must not be a guess."""
+    """Reject a repeated identity header: one of them may come from the client instead of the gateway."""
     for name in _IDENTITY:
         if len(headers.getlist(name)) > 1:
             raise Invalid(f"{name} came twice", remedy="the gateway replaces it, or drops it", details={"field": name})
@@ -143,33 +142,33 @@ def _agreed(headers: Headers, query: QueryParams, what: str) -> str:
     header, field = _named(headers, what), f"{what}_id"
     if len(set(query.getlist(field))) > 1:
         raise Invalid(f"{field} came twice", remedy="send it once", details={"field": field})
-    asked = query.get(field, "").strip()
-    if header and asked and header != asked:
+    parameter = query.get(field, "").strip()
+    if header and parameter and header != parameter:
         raise Invalid(
             f"{field} and X-OpenViking-{what.capitalize()} name two {what}s",
             remedy="send one of them, or the same in both",
             details={"field": field},
         )
-    if not header and not asked:
+    if not header and not parameter:
         raise Invalid(
             f"trusted mode needs an {what}" if what == "account" else f"trusted mode needs a {what}",
             remedy=f"the gateway sends X-OpenViking-{what.capitalize()}",
             details={"field": field},
         )
-    return header or asked
+    return header or parameter
 
 
 def _asserted_role(headers: Headers, settings: ServerConfig) -> Role | None:
-    given = headers.get("x-openviking-role", "").strip()
-    if not given:
+    role = headers.get("x-openviking-role", "").strip()
+    if not role:
         return None
-    if not settings.root_key or given not in {Role.USER, Role.ADMIN}:
+    if not settings.root_key or role not in {Role.USER, Role.ADMIN}:
         raise Invalid(
-            f"X-OpenViking-Role {given[:40]!r} is not taken",
+            f"X-OpenViking-Role {role[:40]!r} is not taken",
             remedy="user or admin, and only where the server has a root key",
             details={"field": "X-OpenViking-Role"},
         )
-    return Role(given)
+    return Role(role)
 
 
 def _named(headers: Headers, what: str) -> str:
