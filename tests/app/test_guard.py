@@ -13,12 +13,12 @@ from recalld.adapters.clock.memory import MemoryClock
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.adapters.model import openai
 from recalld.app.guard import Guard, GuardedEmbedder, GuardedModel
-from recalld.app.meter import Meter
+from recalld.app.usage_meter import UsageMeter
 from recalld.domain.document import Document
 from recalld.domain.errors import Busy, Upstream
 from recalld.domain.policy import DayPolicy
 from recalld.ports.embedder import Embedder
-from recalld.ports.model import Bill
+from recalld.ports.model import CallBudget
 from recalld.rules.breaker import CallPolicy
 from tests.fakes.provider import provider
 
@@ -117,7 +117,7 @@ async def test_a_caller_who_goes_away_at_once_blames_nobody(guard: Guard) -> Non
 
 
 def embedding(inner: Embedder, guard: Guard, clock: MemoryClock) -> GuardedEmbedder:
-    meter = Meter("hash", "question", DayPolicy(), clock)
+    meter = UsageMeter("hash", "question", DayPolicy(), clock)
     return GuardedEmbedder(inner, guard, meter, clock, deadline_s=5.0, bulk_deadline_s=5.0)
 
 
@@ -170,11 +170,11 @@ async def test_a_language_model_is_asked_once_and_put_off_while_it_is_down(clock
     async with provider(fault="500") as fake:
         inner = openai.plugin.make(openai.plugin.settings(base_url=fake.url))
         model = GuardedModel(inner, Guard("model", clock), deadline_s=5.0)
-        bill = Bill(100_000, 100, 60.0)
+        budget = CallBudget(100_000, 100, 60.0)
         for _ in range(POLICY.failures_max):
             with pytest.raises(Upstream):
-                await model.on(bill).tiers_of_document("a.md", Document("text/plain", "words"))
+                await model.on(budget).tiers_of_document("a.md", Document("text/plain", "words"))
         with pytest.raises(Busy):
-            await model.on(bill).tiers_of_document("a.md", Document("text/plain", "words"))
-        assert len(fake.seen) == bill.calls == POLICY.failures_max
+            await model.on(budget).tiers_of_document("a.md", Document("text/plain", "words"))
+        assert len(fake.seen) == budget.calls == POLICY.failures_max
         await model.close()

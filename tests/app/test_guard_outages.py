@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.app.guard import Guard, GuardedEmbedder
-from recalld.app.meter import Meter
+from recalld.app.usage_meter import UsageMeter
 from recalld.domain.errors import Busy, Upstream
 from recalld.domain.policy import DayPolicy
 from tests.virtual import LoopClock, run
@@ -74,7 +74,7 @@ def steady(mood: Mood, seconds: float, *, rate: float = RATE) -> Seen:
     async def main() -> Seen:
         inner, clock, seen = Moody(mood), LoopClock(), Seen()
         guard = Guard("moody", clock)
-        meter = Meter("moody", "question", DayPolicy(), clock)
+        meter = UsageMeter("moody", "question", DayPolicy(), clock)
         embedder = GuardedEmbedder(inner, guard, meter, clock, deadline_s=DEADLINE_S, bulk_deadline_s=60.0)
 
         async def ask(number: int) -> None:

@@ -17,7 +17,7 @@ from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, NotF
 from recalld.domain.job import Job, Lane, NewJob, TaskStatus
 from recalld.domain.policy import JobPolicy
 from recalld.ports.bundle import Ports
-from recalld.ports.model import Bill, Purse
+from recalld.ports.model import CallBudget, DailyUsage
 from tests.harness import Harness
 
 Steps = Callable[..., None]
@@ -296,25 +296,25 @@ async def test_what_waits_for_a_model_runs_side_by_side_and_bulk_two_at_a_time(
     assert largest == most
 
 
-def test_bills_that_are_open_side_by_side_never_spend_more_than_the_day_has() -> None:
-    purse = Purse()
-    purse.know("2026-01-01", 0, 0)
-    bills = [Bill(1_000, 10, 60.0, purse=purse, calls_max=10, tokens_max=1_000) for _ in range(8)]
+def test_concurrent_budgets_never_exceed_the_daily_limit() -> None:
+    daily_usage = DailyUsage()
+    daily_usage.sync("2026-01-01", 0, 0)
+    budgets = [CallBudget(1_000, 10, 60.0, daily_usage=daily_usage, calls_max=10, tokens_max=1_000) for _ in range(8)]
     made = 0
-    for bill in bills:
+    for budget in budgets:
         try:
-            bill.claim(100, 100)
+            budget.reserve(100, 100)
             made += 1
         except Busy:
-            assert bill.refused == 1
-    assert (made, purse.tokens) == (5, 1_000)
-    for bill in bills[:made]:
-        bill.settle(100, 90, 10)
-    assert purse.tokens == 5 * 100
-    purse.know("2026-01-01", 5, 480)  # what was written down of it is nothing new
-    assert (purse.calls, purse.tokens) == (5, 500)
-    bills[0].claim(100, 400)
-    bills[0].let_go()  # it was late: its question counts, the answer that never came does not
-    assert purse.tokens == 600
-    purse.know("2026-01-02", 0, 0)
-    assert purse.tokens == 0
+            assert budget.refused == 1
+    assert (made, daily_usage.tokens) == (5, 1_000)
+    for budget in budgets[:made]:
+        budget.record(100, 90, 10)
+    assert daily_usage.tokens == 5 * 100
+    daily_usage.sync("2026-01-01", 5, 480)  # what was written down of it is nothing new
+    assert (daily_usage.calls, daily_usage.tokens) == (5, 500)
+    budgets[0].reserve(100, 400)
+    budgets[0].release()  # it was late: its question counts, the answer that never came does not
+    assert daily_usage.tokens == 600
+    daily_usage.sync("2026-01-02", 0, 0)
+    assert daily_usage.tokens == 0

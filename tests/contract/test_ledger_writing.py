@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, CountCost, KeepMade, Remove, SetTiers
+from recalld.domain.commit import Commit, KeepMade, RecordUsage, Remove, SetTiers
 from recalld.domain.document import Tiers
 from recalld.rules.generation_cache_key import FAILED, KEPT
 from tests.contract.ledger_harness import ANA, BEN, LedgerHarness, at, put
@@ -102,25 +102,25 @@ async def test_an_answer_is_kept_until_replaced_content_goes(harness: LedgerHarn
 
 async def test_costs_add_up_by_day_account_provider_and_purpose(harness: LedgerHarness) -> None:
     for day, provider in (("2026-01-01", "p"), ("2026-01-02", "p"), ("2026-01-02", "p"), ("2026-01-02", "q")):
-        await harness.do(CountCost(day, provider, "tiers", 1, 10, 5, 2))
+        await harness.do(RecordUsage(day, provider, "tiers", 1, 10, 5, 2))
     await harness.ledger.tenant(Caller("other", "ana")).commit(
-        Commit((CountCost("2026-01-02", "p", "tiers", 1, 100, 50),))
+        Commit((RecordUsage("2026-01-02", "p", "tiers", 1, 100, 50),))
     )
-    rows = await harness.ledger.spent(since="2026-01-02", account="acme")
+    rows = await harness.ledger.provider_usage(since="2026-01-02", account="acme")
     assert [(r.provider, r.calls, r.tokens_in, r.tokens_out, r.refused) for r in rows] == [
         ("p", 2, 20, 10, 4),
         ("q", 1, 10, 5, 2),
     ]
-    assert {r.account for r in await harness.ledger.spent(since="")} == {"acme", "other"}
-    whole = await harness.ledger.spent(since="", whole=True)
+    assert {r.account for r in await harness.ledger.provider_usage(since="")} == {"acme", "other"}
+    whole = await harness.ledger.provider_usage(since="", whole=True)
     assert [(r.day, r.account, r.provider, r.tokens_in) for r in whole] == [("", "", "p", 130), ("", "", "q", 10)]
 
 
 async def test_what_was_wrong_is_told_by_the_last_call_alone(harness: LedgerHarness) -> None:
-    await harness.do(CountCost("2026-01-01", "p", "tiers", 1, said="it is down"))
-    (row,) = await harness.ledger.spent(since="")
+    await harness.do(RecordUsage("2026-01-01", "p", "tiers", 1, said="it is down"))
+    (row,) = await harness.ledger.provider_usage(since="")
     assert (row.said, row.calls, row.at) == ("it is down", 1, harness.clock.now())
     harness.clock.advance(5)
-    await harness.ledger.tenant(Caller("other", "ana")).commit(Commit((CountCost("2026-01-01", "p", "tiers", 1),)))
-    (row,) = await harness.ledger.spent(since="", whole=True)
+    await harness.ledger.tenant(Caller("other", "ana")).commit(Commit((RecordUsage("2026-01-01", "p", "tiers", 1),)))
+    (row,) = await harness.ledger.provider_usage(since="", whole=True)
     assert (row.said, row.calls) == ("", 2)

@@ -15,7 +15,7 @@ from recalld.app.usage import UsageOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Invalid
 from recalld.infra.watchdog import Watchdog
-from recalld.usecases.maintenance.bill import USED_UP
+from recalld.usecases.maintenance.provider_budget import USED_UP
 from tests.fakes.provider import WIDTH, Provider, provider
 from tests.harness import Harness, harness_at
 

@@ -33,9 +33,9 @@ from recalld.ports.reranker import Reranker
 from .config import Config, EmbedderConfig, RerankerConfig
 from .guard import METERED, Guard, GuardedEmbedder, GuardedModel, GuardedReranker
 from .job_registry import POLICIES
-from .meter import Meter
 from .plugins import load, load_all, make
 from .stages import StageTimes
+from .usage_meter import UsageMeter
 
 COMPUTE_RUNNING_MAX = 2
 BULK_DEADLINE_S = 120.0
@@ -163,10 +163,10 @@ def _reranker(config: Config) -> Reranker | None:
     return GuardedReranker(made, guard, meter, deadline_s=section.deadline_s)
 
 
-def _around(part: str, name: str, operation: str, section: EmbedderConfig | RerankerConfig) -> tuple[Guard, Meter]:
+def _around(part: str, name: str, operation: str, section: EmbedderConfig | RerankerConfig) -> tuple[Guard, UsageMeter]:
     """What stands around a provider of vectors or second looks."""
     policy = DayPolicy(section.tokens_per_day_max, section.calls_per_day_max)
-    return Guard(f"{part} {name}", SystemClock()), Meter(name, operation, policy, SystemClock())
+    return Guard(f"{part} {name}", SystemClock()), UsageMeter(name, operation, policy, SystemClock())
 
 
 def _model(config: Config) -> tuple[Model, Writer | None]:

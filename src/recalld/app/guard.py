@@ -19,13 +19,13 @@ from recalld.domain.errors import Busy, RecalldError, Upstream
 from recalld.domain.session import Message
 from recalld.ports.clock import Clock
 from recalld.ports.embedder import Embedder
-from recalld.ports.model import Bill, Candidate, Child, Model, Writer
+from recalld.ports.model import CallBudget, Candidate, Child, Model, Writer
 from recalld.ports.reranker import Reranker
 from recalld.rules import breaker
 from recalld.rules.breaker import CallPolicy, Circuit, Standing
 from recalld.rules.openviking_json import tokens
 
-from .meter import Meter
+from .usage_meter import UsageMeter
 
 T = TypeVar("T")
 RETRY_WAIT_S = 0.05
@@ -218,7 +218,14 @@ class GuardedEmbedder:
     """An embedder behind a guard. Questions keep ``deadline_s`` and are remembered; documents have their jobs' patience."""
 
     def __init__(
-        self, inner: Embedder, guard: Guard, meter: Meter, clock: Clock, *, deadline_s: float, bulk_deadline_s: float
+        self,
+        inner: Embedder,
+        guard: Guard,
+        meter: UsageMeter,
+        clock: Clock,
+        *,
+        deadline_s: float,
+        bulk_deadline_s: float,
     ) -> None:
         self._inner = inner
         self._clock = clock
@@ -253,12 +260,12 @@ class GuardedEmbedder:
     def linger_s(self, text: str) -> float:
         """How long other work on this question may wait for company: a quarter of what embedding one took of late, nothing
         where its vector is known or cannot be had."""
-        if text in self._kept or self.meter.full or self.guard.refuses(self._deadline_s, self._usual_s):
+        if text in self._kept or self.meter.exhausted or self.guard.refuses(self._deadline_s, self._usual_s):
             return 0.0
         return min(COMPANY_S_MAX, COMPANY_SHARE * self._usual_s)
 
     async def _asked(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        self.meter.claim(sum(map(tokens, texts)))
+        self.meter.count(sum(map(tokens, texts)))
         begun = self._clock.monotonic()
         made = await self._inner.embed(texts, query=True)
         took_s = self._clock.monotonic() - begun
@@ -273,7 +280,7 @@ class GuardedEmbedder:
 class GuardedReranker:
     """A reranker behind a guard."""
 
-    def __init__(self, inner: Reranker, guard: Guard, meter: Meter, *, deadline_s: float) -> None:
+    def __init__(self, inner: Reranker, guard: Guard, meter: UsageMeter, *, deadline_s: float) -> None:
         self._inner = inner
         self.guard = guard
         self.meter = meter
@@ -287,7 +294,7 @@ class GuardedReranker:
         )
 
     async def _asked(self, query: str, texts: Sequence[str]) -> list[float]:
-        self.meter.claim(tokens(query) + sum(map(tokens, texts)))
+        self.meter.count(tokens(query) + sum(map(tokens, texts)))
         return await self._inner.rerank(query, texts)
 
     async def close(self) -> None:
@@ -310,9 +317,9 @@ class GuardedModel:
         self._deadline_s = deadline_s
         self.name, self.version = inner.name, inner.version
 
-    def on(self, bill: Bill) -> Model:
+    def on(self, budget: CallBudget) -> Model:
         """See ``ports.model.Writer``."""
-        return _GuardedVerbs(self._inner.on(bill), self.guard, self._deadline_s, self._places)
+        return _GuardedVerbs(self._inner.on(budget), self.guard, self._deadline_s, self._places)
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -9,7 +9,7 @@ from recalld.domain.histogram import Histogram
 from recalld.domain.job import QueueCount
 from recalld.domain.results import Readiness
 from recalld.infra.watchdog import LoopLag
-from recalld.ports.ledger import Spent, Usage
+from recalld.ports.ledger import ProviderUsage, Usage
 
 from .guard import GuardState
 
@@ -29,7 +29,8 @@ class HealthSnapshot:
 
     ``usage`` None and ``probe_s`` 0: nothing was measured yet. ``measured_ago_s``: the age of the last good write and
     read, infinite before the first. ``queues``: jobs by kind, of all users together. ``providers``: what answers over a network.
-    ``spent``: calls and tokens by provider and purpose since the store was made. ``stages``: what recall's steps took, by name.
+    ``provider_usage``: calls and tokens by provider and purpose since
+    the store was made. ``stages``: durations of the steps of a search, by name.
     """
 
     readiness: Readiness
@@ -41,5 +42,5 @@ class HealthSnapshot:
     models: tuple[ModelHealth, ...]
     worker_starts: int
     providers: tuple[GuardState, ...] = ()
-    spent: tuple[Spent, ...] = ()
+    provider_usage: tuple[ProviderUsage, ...] = ()
     stages: Mapping[str, Histogram] = field(default_factory=dict)

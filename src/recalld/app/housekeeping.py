@@ -12,17 +12,17 @@ from recalld.domain.results import Readiness, VectorCount
 from recalld.infra.logs import get_logger
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Spent, Usage
+from recalld.ports.ledger import ProviderUsage, Usage
 from recalld.rules.breaker import Circuit
-from recalld.usecases.maintenance.bill import DAY, USED_UP
 from recalld.usecases.maintenance.enrich import take_up
+from recalld.usecases.maintenance.provider_budget import DAY, USED_UP
 from recalld.usecases.session.auto_commit import enqueue_idle
 
 from .config import Config
 from .guard import METERED, GuardedEmbedder, GuardedModel, GuardedReranker
 from .health_snapshot import HealthSnapshot, ModelHealth
 from .store_maintenance import StoreMaintenance
-from .usage import NOT_CONFIGURED, OK, budget_today, day_of, embedding_today, spent_today
+from .usage import NOT_CONFIGURED, OK, budget_today, day_of, embedding_today, usage_today
 
 PROBE_EVERY_S = 10.0
 PROBE_OLD_S = 60.0
@@ -65,7 +65,7 @@ class Housekeeping:
         self._guarded = isinstance(ports.embedder, GuardedEmbedder)
         self._queues: list[QueueCount] = []
         self._usage: Usage | None = None
-        self._spent: tuple[Spent, ...] = ()
+        self._provider_usage: tuple[ProviderUsage, ...] = ()
         self._budget = OK
         self._documents = OK
         self._unwell: frozenset[str] = frozenset()
@@ -120,7 +120,7 @@ class Housekeeping:
             self._store, self._probed_at = "ok", self._ports.clock.monotonic()
             self._queues = await self._ports.ledger.queues()
             if self._probed_at - self._counted_at >= COUNT_EVERY_S:
-                self._spent = tuple(await self._ports.ledger.spent(since="", whole=True))
+                self._provider_usage = tuple(await self._ports.ledger.provider_usage(since="", whole=True))
                 self._usage, self._counted_at = await self._ports.ledger.usage(), self._probed_at
             await self._count()
         except RecalldError as failed:
@@ -142,13 +142,13 @@ class Housekeeping:
         """Write down what questions cost, and see how the day stands of what all processes were counted."""
         meters = [part.meter for part in (self._ports.embedder, self._ports.reranker) if isinstance(part, METERED)]
         for meter in meters:
-            if costs := meter.taken():
+            if costs := meter.unrecorded():
                 await self._ports.ledger.tenant(NOBODY).commit(Commit(costs))
-                meter.written(costs)
-        today = await spent_today(self._ports)
+                meter.mark_recorded(costs)
+        today = await usage_today(self._ports)
         for meter in meters:
             now = day_of(today, meter.provider, meter.policy)
-            meter.know(self._ports.clock.stamp(DAY), now.calls_today, now.tokens_today)
+            meter.sync(self._ports.clock.stamp(DAY), now.calls_today, now.tokens_today)
         self._budget = budget_today(today, self._ports).state
         self._documents = embedding_today(today, self._ports)
 
@@ -209,7 +209,7 @@ class Housekeeping:
             measured_ago_s=ports.clock.monotonic() - self._probed_at,
             models=tuple(models),
             providers=tuple(part.guard.state for part in self._asked_here() if isinstance(part, GUARDED)),
-            spent=self._spent,
+            provider_usage=self._provider_usage,
             stages=ports.stages.so_far(),
             worker_starts=self._worker.starts if self._worker is not None else 0,
         )
@@ -244,7 +244,7 @@ def state_of(part: object | None) -> str:
         return "not_configured"
     if not isinstance(part, GUARDED):
         return "ok"
-    if isinstance(part, METERED) and part.meter.full:
+    if isinstance(part, METERED) and part.meter.exhausted:
         return USED_UP
     now = part.guard.state
     return "ok" if now.circuit == Circuit.CLOSED else f"{now.circuit.replace('_', ' ')}: {now.reason}"

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from recalld.domain.caller import Caller, Role
 from recalld.domain.policy import CostPolicy, DayPolicy
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Spent
-from recalld.usecases.maintenance.bill import DAY, DAY_S, USED_UP
+from recalld.ports.ledger import ProviderUsage
+from recalld.usecases.maintenance.provider_budget import DAY, DAY_S, USED_UP
 
 SAID_HOLDS_S = 900.0
 """A failed call is tried again sooner than that: where none was, nobody knows any more how the provider is."""
@@ -43,12 +43,12 @@ class Day:
 class Costs:
     """``rows`` by day, account, provider and operation, the oldest first; ``days`` in the order embedder, reranker."""
 
-    rows: list[Spent]
+    rows: list[ProviderUsage]
     budget: Budget
     days: list[Day]
 
 
-def budget(today: list[Spent], writer: str, costs: CostPolicy, now: float) -> Budget:
+def budget(today: list[ProviderUsage], writer: str, costs: CostPolicy, now: float) -> Budget:
     """How the day stands ``now``. ``today``: everybody's rows of it; ``writer``: the language model's name, "" = there is none."""
     mine = [s for s in today if s.provider == writer]
     tokens, calls = sum(s.tokens_in + s.tokens_out for s in mine), sum(s.calls for s in mine)
@@ -59,24 +59,28 @@ def budget(today: list[Spent], writer: str, costs: CostPolicy, now: float) -> Bu
     return Budget(writer, state if writer else NOT_CONFIGURED, tokens, calls, costs)
 
 
-async def spent_today(ports: Ports) -> list[Spent]:
+async def usage_today(ports: Ports) -> list[ProviderUsage]:
     """Everybody's rows of this UTC day; [] where no provider is configured."""
-    return await ports.ledger.spent(since=ports.clock.stamp(DAY)) if ports.writer is not None or ports.days else []
+    return (
+        await ports.ledger.provider_usage(since=ports.clock.stamp(DAY))
+        if ports.writer is not None or ports.days
+        else []
+    )
 
 
-def budget_today(today: list[Spent], ports: Ports) -> Budget:
+def budget_today(today: list[ProviderUsage], ports: Ports) -> Budget:
     """How the language model's day stands now."""
     return budget(today, ports.writer.name if ports.writer is not None else "", ports.costs, ports.clock.now())
 
 
-def embedding_today(today: list[Spent], ports: Ports) -> str:
+def embedding_today(today: list[ProviderUsage], ports: Ports) -> str:
     """How the last batch of documents went: ok, or what the embedder met with."""
     name = ports.embedder.name if ports.embedder is not None else ""
     last = max((s for s in today if s.provider == name and s.operation == "embed"), key=lambda s: s.at, default=None)
     return last.said or OK if last is not None and ports.clock.now() - last.at < SAID_HOLDS_S else OK
 
 
-def day_of(today: list[Spent], provider: str, policy: DayPolicy) -> Day:
+def day_of(today: list[ProviderUsage], provider: str, policy: DayPolicy) -> Day:
     """How a provider's day stands."""
     mine = [s for s in today if s.provider == provider]
     calls, tokens = sum(s.calls for s in mine), sum(s.tokens_in + s.tokens_out for s in mine)
@@ -94,7 +98,7 @@ class UsageOperations:
         """The last ``days`` days, today included: the caller's account, for root every account."""
         first = datetime.fromtimestamp(self._ports.clock.now() - (days - 1) * DAY_S, UTC)
         account = "" if self._caller.role is Role.ROOT else self._caller.account
-        rows = await self._ports.ledger.spent(since=first.strftime(DAY), account=account)
-        today = await spent_today(self._ports)
+        rows = await self._ports.ledger.provider_usage(since=first.strftime(DAY), account=account)
+        today = await usage_today(self._ports)
         stand = [day_of(today, provider, policy) for provider, policy in self._ports.days.items()]
         return Costs(rows, budget_today(today, self._ports), stand)

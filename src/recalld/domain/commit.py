@@ -319,7 +319,7 @@ class SetIgnore:
 
 
 @dataclass(frozen=True, slots=True)
-class CountCost:
+class RecordUsage:
     """Add calls to a provider to the account's row of that UTC day (``YYYY-MM-DD``). ``refused``: calls not made, since the
     day's budget was used up. ``said``: what was wrong with the last call ("" = nothing)."""
 
@@ -344,7 +344,7 @@ class KeepMade:
 Op = (
     MakeDir | Anchor | PutFile | Remove | Undelete | Move | Copy | SetTags | SetAttributes | SetTiers | SetChunks | PutVectors
     | OpenSession | Append | ArchiveMessages | FinishArchive | ConfigureSession | NoteRecall | MarkUsed
-    | NewTask | UpdateTask | MarkSnapshot | SetIgnore | MarkLeaving | DropMember | DropWork | ForgetEntries | CountCost | KeepMade
+    | NewTask | UpdateTask | MarkSnapshot | SetIgnore | MarkLeaving | DropMember | DropWork | ForgetEntries | RecordUsage | KeepMade
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from .history import History
 from .index import Catalog, Lexicon, Vectors
 from .ledger import Ledger
 from .maintenance import DerivedState, Maintenance
-from .model import Model, Purse, Writer
+from .model import DailyUsage, Model, Writer
 from .parser import Parser
 from .registry import Registry
 from .reranker import Reranker
@@ -78,7 +78,7 @@ class Ports:
     writer: Writer | None = None
     costs: CostPolicy = CostPolicy()
     days: Mapping[str, DayPolicy] = field(default_factory=dict)
-    purse: Purse = field(default_factory=Purse)
+    daily_usage: DailyUsage = field(default_factory=DailyUsage)
     derived: DerivedState = field(default_factory=DerivedState)
     maintenance: Maintenance | None = None
     turns: Turns = field(default_factory=Turns)

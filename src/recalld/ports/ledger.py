@@ -46,7 +46,7 @@ class StaleDir:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class ProviderUsage:
     """Calls to a provider in a UTC day. ``day`` and ``account`` "": of all of them together. ``said``: what was wrong with the
     last call, made at ``at`` ("" = nothing)."""
 
@@ -303,7 +303,7 @@ class Ledger(Protocol):
         """What ``KeepMade`` kept under this key."""
         ...
 
-    async def spent(self, *, since: str, account: str = "", whole: bool = False) -> list[Spent]:
+    async def provider_usage(self, *, since: str, account: str = "", whole: bool = False) -> list[ProviderUsage]:
         """Calls to providers since that day ("" = ever), of one account ("" = of all); ``whole``: days and accounts together."""
         ...
 

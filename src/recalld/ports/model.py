@@ -66,26 +66,26 @@ class Model(Protocol):
 
 
 @dataclass(slots=True)
-class Purse:
-    """What this process has spent and promised today, so that bills that are open side by side do not spend the same twice."""
+class DailyUsage:
+    """Usage of this process today, reservations included, shared by all open ``CallBudget`` so that none is used twice."""
 
     day: str = ""
     calls: int = 0
     tokens: int = 0
 
-    def know(self, day: str, calls: int, tokens: int) -> None:
-        """What the ledger says of a day: at least that was spent."""
+    def sync(self, day: str, calls: int, tokens: int) -> None:
+        """Raise the counts to what the ledger has recorded for a day."""
         if day != self.day:
             self.day, self.calls, self.tokens = day, 0, 0
         self.calls, self.tokens = max(self.calls, calls), max(self.tokens, tokens)
 
 
 @dataclass(slots=True)
-class Bill:
-    """What one step's calls to a writer may cost and did cost. ``claim`` before a call, ``settle`` after it.
+class CallBudget:
+    """Limits and usage of one job's calls to a language model. ``reserve`` before a call, ``record`` after it.
 
-    ``wait_s``: how long until the day's budget is a new one. ``refused``: calls not made, since it was used up. ``purse``: what
-    all bills of the process share, within ``calls_max`` and ``tokens_max``; ``held``: promised to an answer under way.
+    ``wait_s``: seconds until the daily budget is reset. ``refused``: calls rejected because it was used up. ``daily_usage``: shared
+    by all budgets of the process, within ``calls_max`` and ``tokens_max``. ``reserved``: tokens reserved for a running call.
     """
 
     tokens_left: int
@@ -95,16 +95,16 @@ class Bill:
     tokens_in: int = 0
     tokens_out: int = 0
     refused: int = 0
-    purse: Purse | None = None
+    daily_usage: DailyUsage | None = None
     calls_max: int = 0
     tokens_max: int = 0
-    held: int = 0
+    reserved: int = 0
 
-    def claim(self, tokens_in: int, tokens_out: int) -> None:
-        """Ask to make a call of about so many tokens; it counts from here on. Raises ``Busy`` where the day has no room."""
-        self.let_go()
-        most = tokens_in + tokens_out
-        if self.calls_left < 1 or most > self.tokens_left or not self._room(most):
+    def reserve(self, tokens_in: int, tokens_out: int) -> None:
+        """Reserve a call of about that many tokens. Raises ``Busy`` when the daily budget does not allow it."""
+        self.release()
+        tokens_max_needed = tokens_in + tokens_out
+        if self.calls_left < 1 or tokens_max_needed > self.tokens_left or not self._fits_day(tokens_max_needed):
             self.refused += 1
             raise Busy(
                 "the daily budget of the language model is used up",
@@ -113,44 +113,46 @@ class Bill:
             )
         self.calls += 1
         self.calls_left -= 1
-        if self.purse is not None:
-            self.purse.calls += 1
-            self.purse.tokens += tokens_out
-            self.held = tokens_out
+        if self.daily_usage is not None:
+            self.daily_usage.calls += 1
+            self.daily_usage.tokens += tokens_out
+            self.reserved = tokens_out
         self._add(tokens_in, 0)
 
-    def settle(self, claimed_in: int, tokens_in: int, tokens_out: int) -> None:
-        """Put what a call really took in the place of what was claimed for its question."""
-        self.let_go()
+    def record(self, claimed_in: int, tokens_in: int, tokens_out: int) -> None:
+        """Replace the reservation by the actual usage of a call."""
+        self.release()
         self._add(tokens_in - claimed_in, tokens_out)
 
-    def let_go(self) -> None:
-        """Give back what was promised to an answer that has ended."""
-        if self.purse is not None:
-            self.purse.tokens -= self.held
-        self.held = 0
+    def release(self) -> None:
+        """Release the tokens reserved for a call that has ended."""
+        if self.daily_usage is not None:
+            self.daily_usage.tokens -= self.reserved
+        self.reserved = 0
 
-    def _room(self, tokens: int) -> bool:
-        purse = self.purse
-        return purse is None or (purse.calls < self.calls_max and purse.tokens + tokens <= self.tokens_max)
+    def _fits_day(self, tokens: int) -> bool:
+        daily_usage = self.daily_usage
+        return daily_usage is None or (
+            daily_usage.calls < self.calls_max and daily_usage.tokens + tokens <= self.tokens_max
+        )
 
     def _add(self, tokens_in: int, tokens_out: int) -> None:
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
         self.tokens_left -= tokens_in + tokens_out
-        if self.purse is not None:
-            self.purse.tokens += tokens_in + tokens_out
+        if self.daily_usage is not None:
+            self.daily_usage.tokens += tokens_in + tokens_out
 
 
 class Writer(Protocol):
-    """A language model behind a network: a ``Model`` for everybody who brings a bill. ``name`` and ``version`` (that of its
-    prompts) mark what it wrote. Its verbs raise ``Busy`` and ``Upstream`` and, for words that are of no use, ``Invalid``."""
+    """A remote language model; ``on`` returns a ``Model`` within a budget. ``name`` and ``version`` (of its prompts) are stored
+    with what it wrote. Methods raise ``Busy``, ``Upstream`` and, for unusable output, ``Invalid``."""
 
     name: str
     version: str
 
-    def on(self, bill: Bill) -> Model:
-        """The model whose calls are written down on this bill, and refused where it has no room."""
+    def on(self, budget: CallBudget) -> Model:
+        """The model with its calls counted against ``budget`` and rejected beyond it."""
         ...
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ from recalld.adapters.model import anthropic, openai
 from recalld.domain.document import Document
 from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.domain.session import Message
-from recalld.ports.model import Bill, Child, Model
+from recalld.ports.model import CallBudget, Child, Model
 from recalld.prompts import asking
 from tests.fakes.provider import Provider, provider
 
@@ -24,10 +24,10 @@ TIERS = json.dumps({"abstract": "About herons.", "overview": "- fishing"})
 
 
 @asynccontextmanager
-async def asked(plugin: Any, fake: Provider, **settings: Any) -> AsyncIterator[tuple[Model, Bill]]:
+async def asked(plugin: Any, fake: Provider, **settings: Any) -> AsyncIterator[tuple[Model, CallBudget]]:
     made = plugin.make(plugin.settings(base_url=fake.url, model="m", api_key="k", **settings))
-    bill = Bill(100_000, 100, 60.0)
-    yield made.on(bill), bill
+    budget = CallBudget(100_000, 100, 60.0)
+    yield made.on(budget), budget
     await made.close()
 
 
@@ -51,11 +51,11 @@ def test_what_is_quoted_cannot_end_its_quotation() -> None:
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda p: p.name)
 async def test_every_vendor_writes_tiers_and_tells_what_they_cost(plugin: Any) -> None:
-    async with provider(says=lambda _: TIERS) as fake, asked(plugin, fake) as (model, bill):
+    async with provider(says=lambda _: TIERS) as fake, asked(plugin, fake) as (model, budget):
         tiers = await model.tiers_of_document("heron.md", HERON)
         assert (tiers.abstract, tiers.overview) == ("About herons.", "- fishing")
         assert tiers.made_by == f"{plugin.name}:m@{asking.VERSION}"
-        assert (bill.calls, bill.tokens_in, bill.tokens_out) == (1, 10, 5)
+        assert (budget.calls, budget.tokens_in, budget.tokens_out) == (1, 10, 5)
     headers = fake.seen[0].headers
     assert headers.get("authorization") == "Bearer k" or (headers["x-api-key"], bool(headers["anthropic-version"])) == (
         "k",
@@ -67,14 +67,14 @@ async def test_every_vendor_writes_tiers_and_tells_what_they_cost(plugin: Any) -
 async def test_a_server_that_knows_no_schema_is_asked_more_simply_and_that_is_remembered() -> None:
     async with (
         provider(says=lambda _: TIERS, forms=("json_object",)) as fake,
-        asked(openai.plugin, fake) as (model, bill),
+        asked(openai.plugin, fake) as (model, budget),
     ):
         await model.tiers_of_document("heron.md", HERON)
         await model.tiers_of_archive(TALK)
         forms = [seen.body.get("response_format", {}).get("type") for seen in fake.seen]
         assert forms == ["json_schema", "json_object", "json_object"]
-        assert bill.calls == 3
-        assert bill.tokens_in == 20
+        assert budget.calls == 3
+        assert budget.tokens_in == 20
 
 
 async def test_a_server_that_knows_no_form_at_all_is_asked_in_words() -> None:
@@ -88,20 +88,20 @@ async def test_a_server_that_knows_no_form_at_all_is_asked_in_words() -> None:
 
 @pytest.mark.parametrize("fault", ["garbage", "500", "429", "401", "reset"])
 async def test_a_broken_answer_is_the_providers_failure(fault: str) -> None:
-    async with provider(fault=fault) as fake, asked(openai.plugin, fake) as (model, bill):
+    async with provider(fault=fault) as fake, asked(openai.plugin, fake) as (model, budget):
         with pytest.raises(Upstream):
             await model.tiers_of_document("heron.md", HERON)
-        assert bill.calls == 1
-        assert (bill.tokens_in > 0) == (fault == "garbage")
+        assert budget.calls == 1
+        assert (budget.tokens_in > 0) == (fault == "garbage")
 
 
 async def test_words_of_no_use_are_told_from_a_broken_provider() -> None:
-    async with provider() as fake, asked(openai.plugin, fake) as (model, bill):
+    async with provider() as fake, asked(openai.plugin, fake) as (model, budget):
         with pytest.raises(Invalid, match="no abstract"):
             await model.tiers_of_document("heron.md", HERON)
         with pytest.raises(Invalid, match="no list"):
             await model.memories(TALK)
-        assert bill.tokens_in == 20
+        assert budget.tokens_in == 20
 
 
 async def test_an_answer_that_was_cut_off_still_counts() -> None:
@@ -139,10 +139,10 @@ async def test_a_directory_too_large_for_one_question_is_told_in_part() -> None:
 async def test_no_call_is_made_that_the_day_has_no_room_for() -> None:
     async with provider(says=lambda _: TIERS) as fake:
         made = openai.plugin.make(openai.plugin.settings(base_url=fake.url))
-        for bill in (Bill(1_000, 100, 60.0), Bill(100_000, 0, 60.0)):
+        for budget in (CallBudget(1_000, 100, 60.0), CallBudget(100_000, 0, 60.0)):
             with pytest.raises(Busy) as full:
-                await made.on(bill).tiers_of_document("heron.md", HERON)
+                await made.on(budget).tiers_of_document("heron.md", HERON)
             assert full.value.retry_after_s == 60.0
-            assert (bill.calls, bill.refused) == (0, 1)
+            assert (budget.calls, budget.refused) == (0, 1)
         await made.close()
         assert fake.seen == []

@@ -20,7 +20,7 @@ from recalld.domain.results import Consistency, VectorCount
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.ipc import Channel, Method
-from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Ledger, Reader, Spent, StaleDir, Tenant, Usage
+from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Ledger, ProviderUsage, Reader, StaleDir, Tenant, Usage
 
 from .commit_codec import PackedCommit, pack, unpack
 
@@ -124,8 +124,8 @@ class RemoteLedger:
     async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
         return await self._reader.unindexed(caller, uri, after=after, limit=limit)
 
-    async def spent(self, *, since: str, account: str = "", whole: bool = False) -> list[Spent]:
-        return await self._reader.spent(since=since, account=account, whole=whole)
+    async def provider_usage(self, *, since: str, account: str = "", whole: bool = False) -> list[ProviderUsage]:
+        return await self._reader.provider_usage(since=since, account=account, whole=whole)
 
     async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
         return await self._reader.unembedded(caller, fingerprint=fingerprint, limit=limit)

@@ -13,7 +13,7 @@ from recalld.domain.errors import Invalid, Upstream
 from recalld.domain.session import Message
 from recalld.infra.http import JsonApi, Kind, misshapen
 from recalld.infra.thread_pool import Pool
-from recalld.ports.model import Bill, Candidate, Child
+from recalld.ports.model import CallBudget, Candidate, Child
 from recalld.prompts import asking
 from recalld.prompts.asking import MEMORY_TYPES, Prompt, Words
 from recalld.rules import llm_output_parser
@@ -96,9 +96,9 @@ class RemoteModel:
         key = settings.api_key.get_secret_value()
         self._api = JsonApi(f"model {self.name}", settings.base_url or shape.base_url, shape.headers(key))
 
-    def on(self, bill: Bill) -> Billed:
+    def on(self, budget: CallBudget) -> BudgetedModel:
         """See ``ports.model.Writer``."""
-        return Billed(self, bill)
+        return BudgetedModel(self, budget)
 
     async def words(self) -> Words:
         """The prompts' fixed words."""
@@ -106,11 +106,11 @@ class RemoteModel:
             self._words = await self._reading.run(asking.load)
         return self._words
 
-    async def ask(self, prompt: Prompt, bill: Bill) -> str:
+    async def ask(self, prompt: Prompt, budget: CallBudget) -> str:
         """The answer's words. A form of answer that this server refuses is not asked for again once another has served."""
         for at in range(self._form, len(self._shape.forms)):
             try:
-                reply = await self._call(prompt, self._shape.forms[at], bill)
+                reply = await self._call(prompt, self._shape.forms[at], budget)
             except Upstream as refused:
                 if refused.details.get("status") in NO_FORM and at + 1 < len(self._shape.forms):
                     continue
@@ -124,30 +124,30 @@ class RemoteModel:
         self._reading.close()
         await self._api.close()
 
-    async def _call(self, prompt: Prompt, form: str, bill: Bill) -> Reply:
+    async def _call(self, prompt: Prompt, form: str, budget: CallBudget) -> Reply:
         estimated = tokens(prompt.system) + tokens(prompt.user)
-        bill.claim(estimated, self.settings.output_tokens_max)
+        budget.reserve(estimated, self.settings.output_tokens_max)
         path, body = self._shape.request(self.settings, self._model, prompt, form)
         try:
             answer = await self._api.post(path, body, deadline_s=self.settings.request_deadline_s)
         except Upstream as failed:
             if failed.details.get("kind") not in BILLED:
-                bill.settle(estimated, 0, 0)
+                budget.record(estimated, 0, 0)
             raise
         try:
             reply = self._shape.reply(answer)
         except (KeyError, IndexError, TypeError, ValueError) as odd:
             raise misshapen(self._api.name, f"gave no words ({type(odd).__name__})") from None
-        bill.settle(estimated, reply.tokens_in or estimated, reply.tokens_out or tokens(reply.text))
+        budget.record(estimated, reply.tokens_in or estimated, reply.tokens_out or tokens(reply.text))
         return reply
 
 
-class Billed:
+class BudgetedModel:
     """See ``ports.model.Model``: the verbs, each one call."""
 
-    def __init__(self, model: RemoteModel, bill: Bill) -> None:
+    def __init__(self, model: RemoteModel, budget: CallBudget) -> None:
         self._of = model
-        self._bill = bill
+        self._budget = budget
         self.name, self.version = model.name, model.version
 
     async def tiers_of_document(self, name: str, document: Document) -> Tiers:
@@ -178,7 +178,7 @@ class Billed:
         """See ``ports.model.Model``. Raises ``Invalid`` where the answer holds no list."""
         lines = [f"[m{at}] {_line(m, m.text)}" for at, m in enumerate(messages)]
         prompt = asking.memories(await self._of.words(), lines=_within(lines, self._of.settings))
-        answer = await self._of.ask(prompt, self._bill)
+        answer = await self._of.ask(prompt, self._budget)
         labels = {str(at): m for at, m in enumerate(messages)} | {m.id: m for m in messages}
         labels |= {f"m{at}": m for at, m in enumerate(messages)}
         found = llm_output_parser.parse_memories(answer, labels, MEMORY_TYPES)
@@ -194,7 +194,7 @@ class Billed:
         """Nothing of its own to let go of."""
 
     async def _tiers(self, prompt: Prompt) -> Tiers:
-        found = llm_output_parser.parse_tiers(await self._of.ask(prompt, self._bill))
+        found = llm_output_parser.parse_tiers(await self._of.ask(prompt, self._budget))
         if found is None:
             raise _useless(self.name, "no abstract")
         return Tiers(*found, generator_id(self.name, self.version))

@@ -24,7 +24,7 @@ from recalld.app.plugins import load, make
 from recalld.domain.document import Document
 from recalld.domain.errors import Conflict, NotFound, RecalldError, Upstream
 from recalld.ports.embedder import Embedder
-from recalld.ports.model import Bill, Writer
+from recalld.ports.model import CallBudget, Writer
 from recalld.ports.reranker import Reranker
 from recalld.surfaces.client import Client
 
@@ -272,7 +272,9 @@ async def _try_writer(config: Config) -> None:
     made: Writer = make("model", config.model.kind, config.model.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
-            await made.on(Bill(ONE_CALL_TOKENS, 3, 0.0)).tiers_of_document("note.md", Document("text/plain", _SENTENCE))
+            await made.on(CallBudget(ONE_CALL_TOKENS, 3, 0.0)).tiers_of_document(
+                "note.md", Document("text/plain", _SENTENCE)
+            )
     finally:
         await made.close()
 

@@ -154,7 +154,7 @@ def _providers(out: Exposition, found: HealthSnapshot) -> None:
         "Tokens of calls to a provider since the store was made, counted once a minute.",
         [
             ({"provider": s.provider, "operation": s.operation, "direction": direction}, count)
-            for s in found.spent
+            for s in found.provider_usage
             for direction, count in (("in", s.tokens_in), ("out", s.tokens_out))
         ],
     )
@@ -163,7 +163,7 @@ def _providers(out: Exposition, found: HealthSnapshot) -> None:
         "Calls by purpose since the store was made, the worker's too; refused: the day's budget was used up.",
         [
             ({"provider": s.provider, "operation": s.operation, "outcome": outcome}, count)
-            for s in found.spent
+            for s in found.provider_usage
             for outcome, count in (("made", s.calls), ("refused", s.refused))
         ],
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import Commit, CountCost, Embedded, Op, PutVectors
+from recalld.domain.commit import Commit, Embedded, Op, PutVectors, RecordUsage
 from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.domain.job import Job, NewJob
 from recalld.ports.bundle import Ports
@@ -18,8 +18,8 @@ from recalld.ports.embedder import Embedder
 from recalld.ports.ledger import ChunkRow, Tenant
 from recalld.rules.openviking_json import tokens
 
-from .bill import DAY, check_day
 from .enrich import failed_by_itself
+from .provider_budget import DAY, check_day
 
 VECTORS_PER_COMMIT = 128
 HARMLESS = "A heron stands by the water."
@@ -86,7 +86,7 @@ async def _vectors(rows: list[ChunkRow], ports: Ports, embedder: Embedder) -> tu
         return (put,)
     input_tokens, error = sum(tokens(r.text) for r in rows), refused.message if refused else ""
     day = ports.clock.stamp(DAY)
-    return put, CountCost(day, embedder.name, "embed", calls=calls, tokens_in=input_tokens, said=error)
+    return put, RecordUsage(day, embedder.name, "embed", calls=calls, tokens_in=input_tokens, said=error)
 
 
 def _reason(refusal: Upstream | None) -> str:
@@ -121,7 +121,7 @@ async def _is_well(embedder: Embedder) -> bool:
 async def _tell(failed: Upstream, job: Job, ports: Ports) -> None:
     """Have readiness know what vectors wait for: the process that is asked does not make these calls."""
     if ports.embedder is not None and ports.embedder.name in ports.days:
-        cost = CountCost(ports.clock.stamp(DAY), ports.embedder.name, "embed", said=failed.message)
+        cost = RecordUsage(ports.clock.stamp(DAY), ports.embedder.name, "embed", said=failed.message)
         await ports.ledger.tenant(job.caller, bulk=True).commit(Commit((cost,)))
 
 

@@ -18,7 +18,7 @@ from recalld.rules.generation_cache_key import FAILED, cache_key, generator_id
 from recalld.rules.sidecar import refreshed
 from recalld.usecases.tree.prepare import parse
 
-from .bill import cost, open_bill
+from .provider_budget import cost, open_budget
 
 ENRICH = NewJob("enrich", "enrich", delay_s=1.0)
 """Follow-up job where tiers are extractive and a writer is configured. Merged by key."""
@@ -94,21 +94,21 @@ async def _node(seen: StaleDir, tree: Caller, writer: Writer, ports: Ports) -> N
 
 async def _write(seen: StaleDir, content: Content, key: str, tree: Caller, writer: Writer, ports: Ports) -> None:
     """Call the model and store the answer with its usage in one commit; a failed call is recorded too."""
-    bill = await open_bill(writer, ports)
+    budget = await open_budget(writer, ports)
     try:
-        tiers = await _tiers(seen, content, writer.on(bill))
+        tiers = await _tiers(seen, content, writer.on(budget))
     except (Busy, Upstream, Invalid) as failed:
         itself = isinstance(failed, Invalid) or failed_by_itself(failed)
-        spent = cost(bill, "tiers", writer, ports, None if itself else failed)
+        usage = cost(budget, "tiers", writer, ports, None if itself else failed)
         if itself:
             own = replace(_own(seen), made_by=generator_id(writer.name, writer.version) + FAILED)
-            await _keep(seen, own, spent, tree, ports)
+            await _keep(seen, own, usage, tree, ports)
             return
-        if spent:
-            await ports.ledger.tenant(tree, bulk=True).commit(Commit(spent))
+        if usage:
+            await ports.ledger.tenant(tree, bulk=True).commit(Commit(usage))
         raise
-    spent = cost(bill, "tiers", writer, ports)
-    await _keep(seen, tiers, (*spent, KeepMade(key, tiers)), tree, ports)
+    usage = cost(budget, "tiers", writer, ports)
+    await _keep(seen, tiers, (*usage, KeepMade(key, tiers)), tree, ports)
 
 
 async def _tiers(seen: StaleDir, content: Content, model: Model) -> Tiers:

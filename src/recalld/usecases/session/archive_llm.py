@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from recalld.domain.commit import CountCost
+from recalld.domain.commit import RecordUsage
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Busy, Invalid, Upstream
 from recalld.domain.session import Message
 from recalld.ports.bundle import Ports
-from recalld.ports.model import Bill, Candidate, Writer
+from recalld.ports.model import CallBudget, Candidate, Writer
 from recalld.rules.memory_file import stretches
-from recalld.usecases.maintenance.bill import cost, open_bill
+from recalld.usecases.maintenance.provider_budget import cost, open_budget
 
 STRETCHES_MAX = 12
 """Batches of one archive that the language model reads; the extractive model reads the rest."""
@@ -20,25 +20,25 @@ STRETCHES_MAX = 12
 
 @dataclass(slots=True)
 class ArchiveGeneration:
-    """State of generating one archive. ``spent``: usage records for its commit; ``missing``: why parts
+    """State of generating one archive. ``usage``: usage records for its commit; ``missing``: why parts
     were generated without the model."""
 
     ports: Ports
-    spent: list[CountCost] = field(default_factory=list)
+    usage: list[RecordUsage] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unavailable: bool = False
 
-    async def bill(self, writer: Writer) -> Bill:
+    async def budget(self, writer: Writer) -> CallBudget:
         """Return the day's remaining budget, less this archive's uncommitted usage."""
-        bill = await open_bill(writer, self.ports)
-        bill.tokens_left -= self.tokens
-        bill.calls_left -= sum(one.calls for one in self.spent)
-        return bill
+        budget = await open_budget(writer, self.ports)
+        budget.tokens_left -= self.tokens
+        budget.calls_left -= sum(one.calls for one in self.usage)
+        return budget
 
     @property
     def tokens(self) -> int:
         """Tokens of all calls, in and out."""
-        return sum(one.tokens_in + one.tokens_out for one in self.spent)
+        return sum(one.tokens_in + one.tokens_out for one in self.usage)
 
     def record_failure(self, failed: Busy | Upstream | Invalid) -> None:
         """Continue without the model for this part; for the rest as well, unless only this answer was unusable."""
@@ -50,14 +50,14 @@ async def archive_tiers(messages: tuple[Message, ...], generation: ArchiveGenera
     """L0 and L1 of an archive."""
     ports, writer = generation.ports, generation.ports.writer
     if writer is not None and messages:
-        bill = await generation.bill(writer)
+        budget = await generation.budget(writer)
         try:
-            tiers = await writer.on(bill).tiers_of_archive(messages)
+            tiers = await writer.on(budget).tiers_of_archive(messages)
         except (Busy, Upstream, Invalid) as failed:
             generation.record_failure(failed)
-            generation.spent += cost(bill, "archive", writer, ports, failed)
+            generation.usage += cost(budget, "archive", writer, ports, failed)
         else:
-            generation.spent += cost(bill, "archive", writer, ports)
+            generation.usage += cost(budget, "archive", writer, ports)
             return tiers
     return await ports.model.tiers_of_archive(messages)
 
@@ -90,12 +90,12 @@ async def candidates(allowed: tuple[Message, ...], generation: ArchiveGeneration
 async def _memories_of_part(
     part: Sequence[Message], writer: Writer, generation: ArchiveGeneration
 ) -> tuple[Candidate, ...] | None:
-    bill = await generation.bill(writer)
+    budget = await generation.budget(writer)
     try:
-        found = await writer.on(bill).memories(tuple(part))
+        found = await writer.on(budget).memories(tuple(part))
     except (Busy, Upstream, Invalid) as failed:
         generation.record_failure(failed)
-        generation.spent += cost(bill, "memories", writer, generation.ports, failed)
+        generation.usage += cost(budget, "memories", writer, generation.ports, failed)
         return None
-    generation.spent += cost(bill, "memories", writer, generation.ports)
+    generation.usage += cost(budget, "memories", writer, generation.ports)
     return found

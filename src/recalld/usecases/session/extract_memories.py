@@ -229,5 +229,5 @@ async def _finish(
     finish = FinishArchive(session.id, archive.number, tiers, counts)
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
     await tenant.commit(
-        Commit((*puts, diff_file, finish, done, *generation.spent), FOLLOW_UP_JOBS, done=job.id, cause=str(archive.uri))
+        Commit((*puts, diff_file, finish, done, *generation.usage), FOLLOW_UP_JOBS, done=job.id, cause=str(archive.uri))
     )

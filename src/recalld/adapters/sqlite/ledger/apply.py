@@ -56,7 +56,7 @@ APPLY: dict[type, Callable[[WriteTx, Any], None]] = {
     ops.ForgetEntries: members.forget_entries,
     ops.MarkSnapshot: snapshots.mark,
     ops.SetIgnore: snapshots.set_ignore,
-    ops.CountCost: llm_tier_queries.count_cost,
+    ops.RecordUsage: llm_tier_queries.record_usage,
     ops.KeepMade: llm_tier_queries.cache_tiers,
 }
 

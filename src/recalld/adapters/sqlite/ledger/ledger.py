@@ -27,7 +27,7 @@ from recalld.domain.uri import Uri
 from recalld.infra.thread_pool import Pool
 from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
-from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Reader, Spent, StaleDir, Tenant, Usage
+from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, ProviderUsage, Reader, StaleDir, Tenant, Usage
 from recalld.ports.maintenance import STORE, DerivedState
 from recalld.rules.contents import damaged_file
 
@@ -193,8 +193,8 @@ class SqliteLedger:
     async def made(self, key: str) -> Tiers | None:
         return await self._readers.read(lambda c: llm_tier_queries.cached_tiers(c, key))
 
-    async def spent(self, *, since: str, account: str = "", whole: bool = False) -> list[Spent]:
-        return await self._readers.read(lambda c: llm_tier_queries.spent(c, since, account, whole))
+    async def provider_usage(self, *, since: str, account: str = "", whole: bool = False) -> list[ProviderUsage]:
+        return await self._readers.read(lambda c: llm_tier_queries.provider_usage(c, since, account, whole))
 
     async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
         found = await self._readers.read(lambda c: background_queries.unembedded(c, caller, fingerprint, limit))

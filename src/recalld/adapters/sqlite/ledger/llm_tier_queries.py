@@ -5,11 +5,11 @@ from __future__ import annotations
 import apsw
 
 from recalld.domain.caller import Caller
-from recalld.domain.commit import CountCost, KeepMade
+from recalld.domain.commit import KeepMade, RecordUsage
 from recalld.domain.document import Tiers
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
-from recalld.ports.ledger import Spent
+from recalld.ports.ledger import ProviderUsage
 from recalld.rules.address import context_type, session_of
 from recalld.rules.generation_cache_key import FAILED, KEPT
 
@@ -69,8 +69,8 @@ def drop_cached_tiers(c: apsw.Connection, before: float, limit: int) -> int:
     return int(c.changes())
 
 
-def count_cost(tx: WriteTx, op: CountCost) -> None:
-    """See ``commit.CountCost``."""
+def record_usage(tx: WriteTx, op: RecordUsage) -> None:
+    """See ``commit.RecordUsage``."""
     tx.c.execute(
         "INSERT INTO spent (day, account, provider, operation, calls, tokens_in, tokens_out, refused, said, at) "
         "VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, "
@@ -83,11 +83,11 @@ def count_cost(tx: WriteTx, op: CountCost) -> None:
     )  # fmt: skip
 
 
-def spent(c: apsw.Connection, since: str, account: str, whole: bool) -> list[Spent]:
-    """See ``ports.ledger.Ledger.spent``."""
+def provider_usage(c: apsw.Connection, since: str, account: str, whole: bool) -> list[ProviderUsage]:
+    """See ``ports.ledger.Ledger.provider_usage``."""
     head, by = ("'', ''", "provider, operation") if whole else ("day, account", "day, account, provider, operation")
     return [
-        Spent(*found)
+        ProviderUsage(*found)
         for found in c.execute(
             f"SELECT {head}, provider, operation, sum(calls), sum(tokens_in), sum(tokens_out), sum(refused), "
             # SQLite takes a bare column from the row that has the max.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from recalld.adapters.clock.memory import MemoryClock
-from recalld.app.meter import Meter
+from recalld.app.usage_meter import UsageMeter
 from recalld.domain.errors import Busy
 from recalld.domain.policy import DayPolicy
-from recalld.usecases.maintenance.bill import DAY
+from recalld.usecases.maintenance.provider_budget import DAY
 
 
 @pytest.fixture
@@ -17,47 +17,47 @@ def clock() -> MemoryClock:
 
 
 def test_a_days_calls_and_tokens_are_counted_and_written_down_once(clock: MemoryClock) -> None:
-    meter = Meter("acme", "question", DayPolicy(), clock)
+    meter = UsageMeter("acme", "question", DayPolicy(), clock)
     for tokens in (3, 4):
-        meter.claim(tokens)
-    (cost,) = costs = meter.taken()
+        meter.count(tokens)
+    (cost,) = costs = meter.unrecorded()
     assert (cost.day, cost.provider, cost.operation) == (clock.stamp(DAY), "acme", "question")
     assert (cost.calls, cost.tokens_in, cost.refused) == (2, 7, 0)
-    meter.claim(1)
-    meter.written(costs)
-    (rest,) = meter.taken()
+    meter.count(1)
+    meter.mark_recorded(costs)
+    (rest,) = meter.unrecorded()
     assert (rest.calls, rest.tokens_in) == (1, 1)
-    meter.written((rest,))
-    assert meter.taken() == ()
+    meter.mark_recorded((rest,))
+    assert meter.unrecorded() == ()
 
 
 @pytest.mark.parametrize("policy", [DayPolicy(calls_max=2), DayPolicy(tokens_max=10)])
 def test_the_budget_holds_for_what_was_written_down_too_and_until_the_next_day(
     clock: MemoryClock, policy: DayPolicy
 ) -> None:
-    meter = Meter("acme", "question", policy, clock)
-    meter.claim(5)
-    meter.written(meter.taken())
-    meter.claim(5)
+    meter = UsageMeter("acme", "question", policy, clock)
+    meter.count(5)
+    meter.mark_recorded(meter.unrecorded())
+    meter.count(5)
     with pytest.raises(Busy) as refused:
-        meter.claim(5)
+        meter.count(5)
     assert refused.value.retry_after_s == pytest.approx(86_400 - clock.now() % 86_400)
-    (cost,) = meter.taken()
+    (cost,) = meter.unrecorded()
     assert (cost.calls, cost.refused) == (1, 1)
-    meter.written((cost,))
+    meter.mark_recorded((cost,))
     clock.advance(86_400)
-    meter.claim(5)
+    meter.count(5)
 
 
 def test_what_other_processes_spent_counts(clock: MemoryClock) -> None:
-    meter = Meter("acme", "question", DayPolicy(calls_max=10), clock)
-    meter.know(clock.stamp(DAY), 10, 0)
-    assert meter.full
-    meter.know("1999-01-01", 0, 0)
-    assert meter.full
+    meter = UsageMeter("acme", "question", DayPolicy(calls_max=10), clock)
+    meter.sync(clock.stamp(DAY), 10, 0)
+    assert meter.exhausted
+    meter.sync("1999-01-01", 0, 0)
+    assert meter.exhausted
 
 
 def test_no_limit_is_no_limit(clock: MemoryClock) -> None:
-    meter = Meter("acme", "question", DayPolicy(), clock)
-    meter.know(clock.stamp(DAY), 10**9, 10**12)
-    meter.claim(10**9)
+    meter = UsageMeter("acme", "question", DayPolicy(), clock)
+    meter.sync(clock.stamp(DAY), 10**9, 10**12)
+    meter.count(10**9)
