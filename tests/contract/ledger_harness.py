@@ -105,7 +105,7 @@ class LedgerHarness:
         await self.ledger.write(lambda c: c.execute(sql, values).fetchall() and None)  # type: ignore[arg-type]
 
     async def finds(self, user: str, term: str) -> list[str]:
-        """Addresses of the chunks that full text finds for a term in one index space, as a search would."""
+        """Addresses of the chunks that full text finds for a term in one partition, as a search would."""
         found = await self.rows(
             "SELECT k.node FROM fts JOIN chunk k ON k.id = fts.rowid JOIN owner o ON o.account = 'acme' AND o.user = ? "
             "WHERE fts MATCH '\"o' || o.id || '_' || ? || '\"' AND k.owner = o.id ORDER BY k.id",

@@ -354,7 +354,7 @@ async def test_a_large_move_between_owners_finishes_as_a_job(harness: LedgerHarn
     await harness.do(Move(at("resources/d"), at("user/ana/resources/d")))
     (job,) = [j for j in await harness.lease(9) if j.kind == "reown"]
     node = int(job.payload["node"])
-    while await harness.ledger.reown(account="acme", node_id=node, chunks_max=40):
+    while await harness.ledger.repartition(account="acme", node_id=node, chunks_max=40):
         pass
     assert await harness.finds("ana", "word599") == ["viking://user/ana/resources/d/599.md"]
     assert await harness.rows("SELECT chunks FROM owner WHERE user = ''") == [(0,)]

@@ -49,7 +49,7 @@ VECTORS_WAITING_MAX = 256
 
 @asynccontextmanager
 async def open_ports(config: Config) -> AsyncIterator[Ports]:
-    """The ports of a store's owner."""
+    """The ports of a store's primary process."""
     async with AsyncExitStack() as stack:
         blobs = _blobs(config, stack)
         ledger = await open_ledger(
@@ -71,7 +71,7 @@ async def open_ports(config: Config) -> AsyncIterator[Ports]:
 
 @asynccontextmanager
 async def build_worker(config: Config, channel: Channel) -> AsyncIterator[Ports]:
-    """The ports of a worker process: it reads the store itself and asks the owner to write."""
+    """The ports of a worker process: it reads the store itself and sends writes to the primary process."""
     async with AsyncExitStack() as stack:
         readers = Readers(config.folder / FILE_NAME, count=2)
         blobs = _blobs(config, stack)

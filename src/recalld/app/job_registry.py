@@ -11,7 +11,7 @@ from recalld.ports.bundle import Ports
 from recalld.usecases.add.run_import import run_import
 from recalld.usecases.maintenance.embed import embed
 from recalld.usecases.maintenance.enrich import enrich
-from recalld.usecases.maintenance.purge import purge, reown
+from recalld.usecases.maintenance.purge import purge, repartition
 from recalld.usecases.maintenance.reindex import reindex
 from recalld.usecases.maintenance.reparse import reparse
 from recalld.usecases.maintenance.revive import revive
@@ -33,7 +33,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "enrich": enrich,
         "shape": reparse,
         "purge": purge,
-        "reown": reown,
+        "reown": repartition,
         "revive": revive,
         "leave": delete_member,
     }

@@ -45,7 +45,7 @@ class Ports:
 
     ``turns``: whose turn it is to change a thing that several want to change at once.
 
-    ``maintenance``: what the store's owner does for the store itself (None: this process is not its owner); ``derived``: what it
+    ``maintenance``: upkeep of the store by its primary process (None in other processes); ``derived``: what it
     and those who search know of full text and vectors.
 
     ``strict_filters``: a filter by what is not known here is refused instead of named.

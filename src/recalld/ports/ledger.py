@@ -227,7 +227,7 @@ class Tenant(Protocol):
         ...
 
     async def vectors(self) -> VectorCount:
-        """How many pieces of the caller's own and the account's shared index space have a vector."""
+        """How many pieces of the caller's own and the account's shared partition have a vector."""
         ...
 
     async def pending(self, *, task_id: str = "", due: bool = False) -> int:
@@ -317,11 +317,11 @@ class Ledger(Protocol):
         ...
 
     async def partitions(self) -> list[Caller]:
-        """Every index space: users' own (account, user) and shared ones (account, "")."""
+        """Every partition: users' own (account, user) and shared ones (account, "")."""
         ...
 
-    async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
-        """Bring up to ``chunks_max`` chunks of a subtree that moved to another index space over to it; 0 = all are there."""
+    async def repartition(self, *, account: str, node_id: int, chunks_max: int) -> int:
+        """Bring up to ``chunks_max`` chunks of a subtree that moved to another partition over to it; 0 = all are there."""
         ...
 
     async def idle_sessions(self, *, now: float, limit: int) -> list[tuple[Caller, str]]:

@@ -1,4 +1,4 @@
-"""What a store's owner does for the store itself: verify contents, sweep files, rebuild what is derived."""
+"""Upkeep of a store by its primary process: verify contents, sweep files, rebuild what is derived."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Verified:
 
 
 class Maintenance(Protocol):
-    """The owner's alone: a worker process has none."""
+    """Only the primary process has one; a worker process has none."""
 
     @property
     def derived(self) -> DerivedState:

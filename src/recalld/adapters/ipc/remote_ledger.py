@@ -1,4 +1,4 @@
-"""The ledger as the worker process sees it: it reads the store itself, and asks the owner to write.
+"""The ledger as the worker process sees it: it reads the store itself, and sends writes to the primary process.
 
 One process writes an embedded store. ``RemoteLedger`` is the worker's end of the link, ``handlers`` and ``push_wakes``
 are the owner's. What the owner applies for the worker goes through the bulk lane, so captures go first.
@@ -85,7 +85,7 @@ class RemoteLedger:
     async def want(self, fingerprint: str, width: int) -> None:
         await self._channel.call(WANT, fingerprint, width)
 
-    async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
+    async def repartition(self, *, account: str, node_id: int, chunks_max: int) -> int:
         return await self._channel.call(REOWN, account, node_id, chunks_max)
 
     async def prune(self, *, keep_s: float) -> int:
@@ -265,8 +265,8 @@ def handlers(ledger: Ledger) -> Mapping[Method[Any], Callable[..., Awaitable[Any
     async def purge(nodes_max: int) -> int:
         return await ledger.purge(nodes_max=nodes_max)
 
-    async def reown(account: str, node_id: int, chunks_max: int) -> int:
-        return await ledger.reown(account=account, node_id=node_id, chunks_max=chunks_max)
+    async def repartition(account: str, node_id: int, chunks_max: int) -> int:
+        return await ledger.repartition(account=account, node_id=node_id, chunks_max=chunks_max)
 
     async def prune(keep_s: float) -> int:
         return await ledger.prune(keep_s=keep_s)
@@ -284,7 +284,7 @@ def handlers(ledger: Ledger) -> Mapping[Method[Any], Callable[..., Awaitable[Any
         PURGE: purge,
         PRUNE: prune,
         WANT: ledger.want,
-        REOWN: reown,
+        REOWN: repartition,
         PROBE: ledger.probe,
         CHECK: check,
         CHECKPOINT: ledger.checkpoint,

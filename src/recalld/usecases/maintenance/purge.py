@@ -20,10 +20,10 @@ async def purge(job: Job, ports: Ports) -> None:
     await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(done=job.id))
 
 
-async def reown(job: Job, ports: Ports) -> None:
-    """Bring the index rows of a subtree that moved to another owner over to it."""
+async def repartition(job: Job, ports: Ports) -> None:
+    """Bring the index rows of a subtree that moved to another partition over to it."""
     node_id = int(job.payload["node"])
     for _ in range(SLICES_MAX):
-        if not await ports.ledger.reown(account=job.caller.account, node_id=node_id, chunks_max=CHUNKS_PER_SLICE):
+        if not await ports.ledger.repartition(account=job.caller.account, node_id=node_id, chunks_max=CHUNKS_PER_SLICE):
             break
     await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(done=job.id))

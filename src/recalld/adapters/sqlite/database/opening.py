@@ -1,4 +1,4 @@
-"""How a store's owner opens its file, in a folder that is locked for it."""
+"""How a store's primary process opens its file, in a folder that is locked for it."""
 
 from __future__ import annotations
 

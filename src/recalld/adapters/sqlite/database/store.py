@@ -111,7 +111,7 @@ class _Trial:
 
 
 class Store(Readers):
-    """The owner's end: reads like anybody, and writes through one thread."""
+    """The primary process's end of a store: reads through readers, and writes through one thread."""
 
     def __init__(self, path: Path, *, readers: int = 4) -> None:
         """Open (and make) a store: waits for the disk, so not on a loop.

@@ -174,7 +174,7 @@ def put_vectors(tx: WriteTx, op: PutVectors) -> None:
 
 def switch_serving_model(c: apsw.Connection) -> None:
     """Have recall search with the wanted model's vectors if all chunks of the day it was wanted have one, or if no other model
-    has any. Until then each index space changes over by itself (``vectors/exact``)."""
+    has any. Until then each partition changes over by itself (``vectors/exact``)."""
     c.execute(
         "INSERT OR REPLACE INTO meta SELECT 'serving_model', w.value FROM meta w WHERE w.key = 'wanted_model' AND w.value <> '' "
         "AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'serving_model' AND value = w.value) AND ("
@@ -234,7 +234,7 @@ def list_unembedded(c: apsw.Connection, limit: int) -> bool:
 
 
 def partitions(c: apsw.Connection) -> list[Caller]:
-    """Every index space as a caller."""
+    """Every partition as a caller."""
     return [Caller(account, user) for account, user in c.execute("SELECT account, user FROM owner ORDER BY id")]
 
 

@@ -119,7 +119,7 @@ def delete_chunks(
 
 
 def count(c: apsw.Connection, partition_id: int, chunks: int, terms: int) -> None:
-    """Keep an index space's counters true."""
+    """Keep a partition's counters true."""
     c.execute("UPDATE owner SET chunks = chunks + ?, terms = terms + ? WHERE id = ?", (chunks, terms, partition_id))
 
 
@@ -133,7 +133,7 @@ def count_dead_entries(c: apsw.Connection, entries: int) -> None:
 
 
 def repartition_chunks(c: apsw.Connection, node: int, partition_id: int) -> int:
-    """Bring a node's chunks into another index space; returns how many."""
+    """Bring a node's chunks into another partition; returns how many."""
     found = fetch_all(
         c, "SELECT id, owner, length, terms FROM chunk WHERE node = ? AND owner <> ?", (node, partition_id)
     )

@@ -76,7 +76,7 @@ def _table_faults(c: apsw.Connection, repair: bool) -> list[str]:
     ):
         if (chunks, terms) != (real, real_terms):
             problems.append(
-                f"index space {partition_id} counts {chunks} chunks and has {real}" + (" (corrected)" if repair else "")
+                f"partition {partition_id} counts {chunks} chunks and has {real}" + (" (corrected)" if repair else "")
             )
             if repair:
                 c.execute("UPDATE owner SET chunks = ?, terms = ? WHERE id = ?", (real, real_terms, partition_id))

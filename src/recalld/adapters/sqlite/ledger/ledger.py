@@ -1,4 +1,4 @@
-"""The ledger on one SQLite file. The owner reads and writes; ``SqliteLedger`` over ``Readers`` alone only reads."""
+"""The ledger on one SQLite file. The primary process reads and writes; ``SqliteLedger`` over ``Readers`` alone only reads."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ FILE_NAME = "recalld.db"
 async def open_ledger(
     folder: Path, *, blobs: Blobs, clock: Clock, readers: int = 4, policies: Mapping[str, JobPolicy] | None = None
 ) -> SqliteLedger:
-    """Open (and make) the store in a data folder as its owner. Raises ``Conflict`` if it is open elsewhere or newer."""
+    """Open (and make) the store in a data folder as its primary process. Raises ``Conflict`` if it is open elsewhere or newer."""
     lifecycle = Pool("store", running_max=1, waiting_max=1)
     try:
         store = await lifecycle.run(Store, folder / FILE_NAME, readers=readers)
@@ -105,10 +105,12 @@ class SqliteLedger:
     async def write(
         self, work: Callable[[apsw.Connection], T], *, bulk: bool = False, limit_s: float | None = WRITE_MAX_S
     ) -> T:
-        """Run ``work`` in the owner's next commit. Raises ``Conflict`` where the store is only read."""
+        """Run ``work`` in the primary process's next commit. Raises ``Conflict`` where the store is only read."""
         if not isinstance(self._readers, Store):
             raise Conflict(
-                "this store is open for reading only", remedy="write through its owner", code="FAILED_PRECONDITION"
+                "this store is open for reading only",
+                remedy="write through its primary process",
+                code="FAILED_PRECONDITION",
             )
         try:
             return await self._readers.write(work, bulk=bulk, limit_s=limit_s)
@@ -220,7 +222,7 @@ class SqliteLedger:
     async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
         return await self._readers.read(lambda c: background_queries.unindexed(c, caller, uri, after, limit))
 
-    async def reown(self, *, account: str, node_id: int, chunks_max: int) -> int:
+    async def repartition(self, *, account: str, node_id: int, chunks_max: int) -> int:
         at, caller = self.clock.now(), Caller(account, "")
         # The subtree is walked by a reader: the writer is given what is left to do, and looks at that alone.
         nodes = await self._readers.read(lambda c: move_copy.to_repartition(c, account, node_id, chunks_max))

@@ -1,4 +1,4 @@
-"""See ``ports.maintenance``: over the owner's store."""
+"""See ``ports.maintenance``: over the primary process's store."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ log = get_logger("recalld.store")
 
 
 def maintenance(ledger: SqliteLedger) -> SqliteMaintenance | None:
-    """For the owner of a store; None for who only reads it."""
+    """For a store's primary process; None for a process that only reads."""
     return SqliteMaintenance(ledger, ledger.readers) if isinstance(ledger.readers, Store) else None
 
 

@@ -1,4 +1,4 @@
-"""Moving and copying subtrees, within an index space and from one to another."""
+"""Moving and copying subtrees, within a partition and from one to another."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def move(tx: WriteTx, op: Move) -> None:
 
 
 def repartition(tx: WriteTx, nodes: Sequence[int], chunks_max: int) -> int:
-    """Bring nodes with up to ``chunks_max`` of their chunks into the index spaces of the places they are at now; returns
+    """Bring nodes with up to ``chunks_max`` of their chunks into the partitions of the places they are at now; returns
     how many rows were brought over."""
     paths = rows.PathResolver(tx.c, tx.caller.account)
     done = 0
@@ -84,7 +84,7 @@ def repartition(tx: WriteTx, nodes: Sequence[int], chunks_max: int) -> int:
 
 
 def outside_partition(c: apsw.Connection, top: int, partition_id: int, most: int) -> list[int]:
-    """Up to ``most`` nodes of a subtree that are in another index space than ``partition_id``."""
+    """Up to ``most`` nodes of a subtree that are in another partition than ``partition_id``."""
     found = c.execute(
         "WITH RECURSIVE s(id, owner) AS (SELECT id, owner FROM node WHERE id = ? UNION ALL SELECT n.id, n.owner "
         "FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0) SELECT id FROM s WHERE owner <> ? LIMIT ?",
@@ -94,7 +94,7 @@ def outside_partition(c: apsw.Connection, top: int, partition_id: int, most: int
 
 
 def to_repartition(c: apsw.Connection, account: str, top: int, most: int) -> list[int]:
-    """Nodes below ``top`` that are not yet in the index space of its place."""
+    """Nodes below ``top`` that are not yet in the partition of its place."""
     path = rows.PathResolver(c, account).of(top)
     if path is None:
         return []

@@ -28,7 +28,7 @@ log = get_logger("recalld.store")
 
 
 class Store(Protocol):
-    """The owner's store."""
+    """The store of the primary process."""
 
     blobs: Blobs
 

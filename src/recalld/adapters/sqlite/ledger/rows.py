@@ -127,7 +127,7 @@ class PathResolver:
 
 
 def partition_key(uri: Uri) -> str:
-    """The user in whose index space an address lies; "" for what the account shares."""
+    """The user in whose partition an address lies; "" for what the account shares."""
     return uri.parts[1] if len(uri.parts) > 1 and uri.parts[0] == "user" else ""
 
 
@@ -137,7 +137,7 @@ def is_private(parts: Sequence[str]) -> bool:
 
 
 def partition_of(c: apsw.Connection, account: str, user: str) -> int:
-    """Id of an index space, 0 if it has none yet."""
+    """Id of a partition, 0 if it has none yet."""
     found = c.execute("SELECT id FROM owner WHERE account = ? AND user = ?", (account, user)).fetchone()
     return int(found[0]) if found else 0
 

@@ -66,7 +66,7 @@ class WriteTx:
         return self.result.seq
 
     def partition_id(self, uri: Uri) -> int:
-        """Id of the index space of an address, made if it is new."""
+        """Id of the partition of an address, made if it is new."""
         key = (self.caller.account, rows.partition_key(uri))
         found = self._partitions.get(key) or rows.partition_of(self.c, *key)
         if not found:
@@ -76,7 +76,7 @@ class WriteTx:
         return found
 
     def remember_partition(self, uri: Uri, partition_id: int) -> None:
-        """The index space of an address, where a query told it on the way (0: it did not)."""
+        """The partition of an address, where a query told it on the way (0: it did not)."""
         self._partitions[self.caller.account, rows.partition_key(uri)] = partition_id
 
     def insert(self, parent: int, uri: Uri, kind: int, **values: Any) -> int:
@@ -138,7 +138,7 @@ class WriteTx:
         )
 
     def bump_epoch(self, *partitions: int) -> None:
-        """Caches of these index spaces must start over."""
+        """Caches of these partitions must start over."""
         for partition_id in set(partitions):
             self.c.execute("UPDATE owner SET epoch = epoch + 1 WHERE id = ?", (partition_id,))
 

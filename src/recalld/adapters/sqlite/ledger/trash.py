@@ -1,7 +1,7 @@
 """What was removed: kept for a while so that it can be restored, then erased; what was derived from it goes at once.
 
 A removed subtree is known by its top, which has a row in ``trash``; nothing below it can be reached. ``clean`` deletes the
-subtree's index rows and takes its nodes out of their index space (owner 0). ``erase`` deletes the nodes themselves.
+subtree's index rows and takes its nodes out of their partition (0). ``erase`` deletes the nodes themselves.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PURGED_CHUNKS_MAX = 50
 """Chunks one slice deletes: about 5 ms."""
 NODES_PER_SLICE = 15
 RESTORED_INLINE_MAX = 2_000
-"""Nodes that a restore looks at and takes back into their index space itself; a job does the rest in slices."""
+"""Nodes that a restore looks at and takes back into their partition itself; a job does the rest in slices."""
 PURGE = NewJob("purge", "purge")
 NODE_TABLES = (
     *(("message", "node"), ("session", "node"), ("archive", "session")),
@@ -73,7 +73,7 @@ def next_uncleaned(c: apsw.Connection, nodes_max: int) -> Uncleaned | None:
 
 
 class Writer(Protocol):
-    """The owner's end of a store."""
+    """The primary process's end of a store."""
 
     async def write(self, work: Callable[[apsw.Connection], T], *, bulk: bool = False) -> T:
         """Run ``work`` in the next commit."""
@@ -122,7 +122,7 @@ def clean(c: apsw.Connection, found: Uncleaned, nodes: Sequence[int], *, last: b
     if last:
         if delete_chunks(c, top, most=left) >= left:
             return False
-        # The top keeps its owner: caches of that index space learn from its row that the subtree is gone.
+        # The top keeps its partition: caches of it learn from its row that the subtree is gone.
         c.execute("UPDATE node SET stale = 0 WHERE id = ?", (top,))
         c.execute("UPDATE session SET owner = 0 WHERE node = ?", (top,))
         c.execute("UPDATE trash SET cleaned = 1 WHERE node = ?", (top,))
@@ -229,8 +229,8 @@ def _count_live(tx: WriteTx, node: int) -> None:
 
 
 def _rejoin_partition(tx: WriteTx, uri: Uri, top: int, partition_id: int, seq: int) -> None:
-    """Nodes that were cleaned return to their index space; their directories are summarised again. Of a large subtree a job
-    takes back the rest (``carry.reown``): the writer looks at so many nodes and no more."""
+    """Nodes that were cleaned return to their partition; their directories are summarised again. Of a large subtree a job
+    takes back the rest (``move_copy.repartition``): the writer looks at so many nodes and no more."""
     found = [
         node for (node,) in fetch_all(tx.c, f"{SUBTREE_CTE} SELECT id FROM s LIMIT ?2", (top, RESTORED_INLINE_MAX + 1))
     ]

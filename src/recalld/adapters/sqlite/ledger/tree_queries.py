@@ -251,7 +251,7 @@ def _file_page(
     c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, after: int, limit: int
 ) -> tuple[list[Scanned], int]:
     user = rows.partition_key(uri) if len(uri.parts) > 1 or uri.parts == ("resources",) else None
-    # The plus keeps SQLite from sorting all of an owner's files for every page: it goes on by id from the last one.
+    # The plus keeps SQLite from sorting all files of a partition for every page: it goes on by id from the last one.
     inside = "" if user is None else " AND +n.owner = :owner"
     values = {
         "after": after,

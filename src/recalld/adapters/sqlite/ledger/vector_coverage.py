@@ -15,13 +15,13 @@ from recalld.domain.results import VectorCount
 from . import rows
 
 _WANTED = "model m JOIN meta w ON w.key = 'wanted_model' AND w.value = m.fingerprint"
-# By index space: each is one range of the index, and no vector is read.
+# By partition: each is one range of the index, and no vector is read.
 _DONE = f"SELECT coalesce(sum((SELECT count(*) FROM vector v WHERE v.owner = o.id AND v.model = m.id)), 0) FROM owner o, {_WANTED} "
 _REFUSED = f"SELECT r.why, count(*) FROM refused r JOIN {_WANTED} AND m.id = r.model JOIN chunk k ON k.id = r.chunk "
 
 
 def count(c: apsw.Connection, caller: Caller | None = None) -> VectorCount:
-    """Of all index spaces, or of a caller's own and the account's shared one."""
+    """Of all partitions, or of a caller's own and the account's shared one."""
     spaces = sorted(_spaces(c, caller)) if caller is not None else None
     partitions_json = (orjson.dumps(spaces).decode(),)
     among = "" if spaces is None else "WHERE {} IN (SELECT value FROM json_each(?))"

@@ -179,7 +179,9 @@ class SqliteRegistry:
     async def _write(self, account: str, user: str, work: Callable[[apsw.Connection], T]) -> T:
         if not isinstance(self._readers, Store):
             raise Conflict(
-                "this store is open for reading only", remedy="write through its owner", code="FAILED_PRECONDITION"
+                "this store is open for reading only",
+                remedy="write through its primary process",
+                code="FAILED_PRECONDITION",
             )
         try:
             return await self._readers.write(work)
