@@ -14,9 +14,9 @@ TEXT = st.text(st.sampled_from("ab cde.!?。！\n#`|-你好数据1 "), max_size=
 
 @given(TEXT, st.text(max_size=80), TEXT)
 def test_an_abstract_is_one_line_of_at_most_256_characters(text: str, title: str, summary: str) -> None:
-    said = abstract("x.md", Document("text/markdown", text, title=title, summary=summary))
-    assert 0 < len(said) <= ABSTRACT_CHARS_MAX
-    assert "\n" not in said
+    result = abstract("x.md", Document("text/markdown", text, title=title, summary=summary))
+    assert 0 < len(result) <= ABSTRACT_CHARS_MAX
+    assert "\n" not in result
 
 
 def test_the_authors_summary_comes_first() -> None:
@@ -36,21 +36,21 @@ def test_the_sentence_most_of_the_text_is_about_is_chosen() -> None:
         "A change in the ledger log is durable before the writer answers. Readers of the tree follow the ledger log. "
         "Bananas are yellow fruits in shops."
     )
-    said = abstract("x.md", Document("text/markdown", text))
-    assert "ledger" in said
-    assert "Bananas" not in said
+    result = abstract("x.md", Document("text/markdown", text))
+    assert "ledger" in result
+    assert "Bananas" not in result
 
 
 def test_chinese_gives_a_chinese_abstract() -> None:
     text = "# 记忆\n\n上下文数据库保存智能体的记忆、资源和技能。检索总是能够回答。记忆由会话产生。"
-    said = abstract("x.md", Document("text/markdown", text, title="记忆"))
-    assert "上下文数据库" in said
-    assert said.endswith("。")
+    result = abstract("x.md", Document("text/markdown", text, title="记忆"))
+    assert "上下文数据库" in result
+    assert result.endswith("。")
 
 
 def test_code_without_words_is_told_by_what_it_defines() -> None:
-    said = abstract("a.py", Document("text/x-python", "class Cart: ...", symbols=("Cart", "Cart.add")))
-    assert said == "a.py: python with Cart, Cart.add"
+    result = abstract("a.py", Document("text/x-python", "class Cart: ...", symbols=("Cart", "Cart.add")))
+    assert result == "a.py: python with Cart, Cart.add"
 
 
 def test_no_sentence_gives_no_best_one() -> None:

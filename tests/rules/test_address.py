@@ -147,7 +147,7 @@ def test_a_message_is_told_by_its_address() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "document"),
+    ("address", "document"),
     [
         ("viking://resources/docs/deploy/deploy.md", "viking://resources/docs/deploy.md"),
         ("viking://resources/docs/deploy", "viking://resources/docs/deploy.md"),
@@ -157,12 +157,12 @@ def test_a_message_is_told_by_its_address() -> None:
         ("viking://user/ana/resources/a", "viking://user/ana/resources/a.md"),
     ],
 )
-def test_the_original_keeps_a_document_in_a_directory_of_its_own(asked: str, document: str) -> None:
-    assert str(document_at(Uri.parse(asked))) == document
+def test_the_original_keeps_a_document_in_a_directory_of_its_own(address: str, document: str) -> None:
+    assert str(document_at(Uri.parse(address))) == document
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "address",
     [
         "viking://resources",
         "viking://resources/resources.md",
@@ -175,5 +175,5 @@ def test_the_original_keeps_a_document_in_a_directory_of_its_own(asked: str, doc
         "viking://agent/skills/a/a.md",
     ],
 )
-def test_no_document_stands_elsewhere(asked: str) -> None:
-    assert document_at(Uri.parse(asked)) is None
+def test_no_document_stands_elsewhere(address: str) -> None:
+    assert document_at(Uri.parse(address)) is None

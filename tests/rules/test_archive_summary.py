@@ -13,13 +13,13 @@ DAY = 86_400.0
 MAY_8 = 1_683_554_160.0
 
 
-def said(id: str, text: str, *, role: str = "user", at: float = MAY_8) -> Message:
+def msg(id: str, text: str, *, role: str = "user", at: float = MAY_8) -> Message:
     return Message(id, role, (), text, at=at)
 
 
 MESSAGES = st.lists(
     st.builds(
-        said,
+        msg,
         st.text("m123", min_size=1, max_size=5),
         st.text(max_size=300),
         role=st.sampled_from(["user", "assistant"]),
@@ -27,10 +27,10 @@ MESSAGES = st.lists(
     max_size=30,
 )
 TALK = [
-    said("m1", "I want to plan the launch of Falcon on 3 June."),
-    said("m2", "The config lives in deploy/prod.yaml, we agreed on that.", role="assistant"),
-    said("m3", "Actually the build failed with an error yesterday.", at=MAY_8 + DAY),
-    said("m4", "We still need to book the room for Tuesday.", at=MAY_8 + DAY),
+    msg("m1", "I want to plan the launch of Falcon on 3 June."),
+    msg("m2", "The config lives in deploy/prod.yaml, we agreed on that.", role="assistant"),
+    msg("m3", "Actually the build failed with an error yesterday.", at=MAY_8 + DAY),
+    msg("m4", "We still need to book the room for Tuesday.", at=MAY_8 + DAY),
 ]
 
 

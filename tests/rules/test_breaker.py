@@ -79,10 +79,10 @@ def test_a_probe_that_succeeds_closes_it_and_more_are_let_in_bit_by_bit() -> Non
     together = []
     while True:
         admitted = 0
-        asked, wait = admit(now, standing, POLICY)
+        admitted_state, wait = admit(now, standing, POLICY)
         while not wait and admitted < 100:
-            standing, admitted = asked, admitted + 1
-            asked, wait = admit(now, standing, POLICY)
+            standing, admitted = admitted_state, admitted + 1
+            admitted_state, wait = admit(now, standing, POLICY)
         together.append(admitted)
         if admitted == 100:
             break

@@ -44,11 +44,11 @@ class Breaker(RuleBasedStateMachine):
 
     @rule()
     def begin(self) -> None:
-        asked, wait_s = admit(self.now, self.standing, POLICY)
+        admitted_state, wait_s = admit(self.now, self.standing, POLICY)
         assert wait_s >= 0
         if wait_s == 0:
-            self.under_way.append(asked.epoch)
-        self.standing = asked
+            self.under_way.append(admitted_state.epoch)
+        self.standing = admitted_state
 
     @precondition(lambda self: self.under_way)
     @rule(at=st.integers(0, 50))

@@ -13,10 +13,10 @@ words = st.text(st.sampled_from("ab 你好😀"), max_size=300)
 
 @given(words, st.integers(1, 100))
 def test_a_cut_text_fits_and_loses_nothing_it_need_not(text: str, most: int) -> None:
-    kept = cut(text, most)
-    assert text.startswith(kept)
-    assert tokens(kept) <= most
-    assert kept == text or tokens(text[: len(kept) + 1]) > most
+    shortened = cut(text, most)
+    assert text.startswith(shortened)
+    assert tokens(shortened) <= most
+    assert shortened == text or tokens(text[: len(shortened) + 1]) > most
 
 
 def test_a_text_of_any_length_is_cut_at_once() -> None:

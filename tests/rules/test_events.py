@@ -17,13 +17,13 @@ MAY_8 = 1_683_554_160.0
 FACT = "I moved to Lisbon in May 2020 with my sister Ana."
 
 
-def said(id: str, text: str, *, role: str = "user", peer: str = "", at: float = MAY_8) -> Message:
+def msg(id: str, text: str, *, role: str = "user", peer: str = "", at: float = MAY_8) -> Message:
     return Message(id, role, (), text, at=at, peer_id=peer)
 
 
 MESSAGES = st.lists(
     st.builds(
-        said,
+        msg,
         st.uuids().map(str),
         st.sampled_from(
             [FACT, "Hi!", "We decided to ship on 3 June.", "我们决定下周三发布新版本。", "Why?", "Thanks, Ana!"]
@@ -72,11 +72,11 @@ def test_an_event_belongs_to_one_peer_and_one_day(messages: list[Message]) -> No
 
 
 def test_small_talk_makes_no_event() -> None:
-    assert events([said("1", "Hi! Good to see you!"), said("2", "Thanks, how are you?"), said("3", "Fine, bye!")]) == ()
+    assert events([msg("1", "Hi! Good to see you!"), msg("2", "Thanks, how are you?"), msg("3", "Fine, bye!")]) == ()
 
 
 def test_an_event_begins_with_its_title_and_a_summary() -> None:
-    (event,) = events([said("1", FACT)])
+    (event,) = events([msg("1", FACT)])
     lines = memory_footer.strip(event.text).splitlines()
     assert lines[0] == f"# {FACT}"
     assert lines[2] == "## Summary"
@@ -84,7 +84,7 @@ def test_an_event_begins_with_its_title_and_a_summary() -> None:
 
 
 def test_the_trailer_says_what_it_is_and_where_it_is_from() -> None:
-    (event,) = events([said("m1", FACT)])
+    (event,) = events([msg("m1", FACT)])
     fields = memory_footer.read(event.text)
     assert fields["memory_type"] == "event"
     assert fields["messages"] == ["m1"]
@@ -94,27 +94,29 @@ def test_the_trailer_says_what_it_is_and_where_it_is_from() -> None:
 
 
 def test_neighbouring_facts_of_one_day_are_one_event_and_other_days_another() -> None:
-    talk = [
-        said("1", FACT),
-        said("2", "We adopted a dog called Rex on Sunday."),
-        said("3", "I joined Acme last week.", at=MAY_8 + DAY),
+    messages = [
+        msg("1", FACT),
+        msg("2", "We adopted a dog called Rex on Sunday."),
+        msg("3", "I joined Acme last week.", at=MAY_8 + DAY),
     ]
-    assert [event.message_ids for event in events(talk)] == [("1", "2"), ("3",)]
+    assert [event.message_ids for event in events(messages)] == [("1", "2"), ("3",)]
 
 
 def test_the_same_words_twice_in_an_archive_are_told_once() -> None:
-    assert [event.message_ids for event in events([said("1", FACT), said("2", FACT)])] == [("1",)]
+    assert [event.message_ids for event in events([msg("1", FACT), msg("2", FACT)])] == [("1",)]
 
 
 def test_an_archive_full_of_facts_gives_twenty_events_at_most() -> None:
-    talk = [said(str(i), f"I met Bob number {i} in Paris in 20{i % 100:02d}.", at=MAY_8 + i * DAY) for i in range(200)]
-    assert len(events(talk)) == EVENTS_MAX
+    messages = [
+        msg(str(i), f"I met Bob number {i} in Paris in 20{i % 100:02d}.", at=MAY_8 + i * DAY) for i in range(200)
+    ]
+    assert len(events(messages)) == EVENTS_MAX
 
 
 def test_a_long_message_makes_events_of_all_its_windows_under_keys_of_their_own() -> None:
     facts = [f"I moved to town{i} in May 20{i:02} with my sister Ana." for i in range(12)]
     filler = "The weather was mild and the road was long. " * 80
-    found = events([said("m1", "\n\n".join(f"{filler}{fact}" for fact in facts))])
+    found = events([msg("m1", "\n\n".join(f"{filler}{fact}" for fact in facts))])
     text = "\n".join(event.text for event in found)
     assert [fact for fact in facts if fact not in text] == []
     assert len({event.key for event in found}) == len({event.path for event in found}) == len(found) > 1

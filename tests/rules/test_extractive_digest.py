@@ -14,15 +14,17 @@ def found(name: str, abstract: str, score: float = 0.4) -> Candidate:
 
 
 def test_bullets_cite_where_their_words_come_from() -> None:
-    told, status = digest([found("tea", "It rained. Ana drinks oolong tea at dawn.")], "when does Ana drink oolong", 6)
+    result, status = digest(
+        [found("tea", "It rained. Ana drinks oolong tea at dawn.")], "when does Ana drink oolong", 6
+    )
     assert status == "ok"
-    assert told == f"{DIGEST_HEAD}\n- Ana drinks oolong tea at dawn. [viking://resources/tea]"
+    assert result == f"{DIGEST_HEAD}\n- Ana drinks oolong tea at dawn. [viking://resources/tea]"
 
 
 @given(st.lists(st.text("ab tea.\n", max_size=900), max_size=8), st.integers(1, 20))
 def test_bullets_are_bounded_in_number_and_length(texts: list[str], bullets: int) -> None:
-    told, _ = digest([found(f"f{i}", t) for i, t in enumerate(texts)], "tea", bullets)
-    rows = told.splitlines()[1:]
+    result, _ = digest([found(f"f{i}", t) for i, t in enumerate(texts)], "tea", bullets)
+    rows = result.splitlines()[1:]
     assert len(rows) <= bullets
     assert all(row.startswith("- ") and len(row) <= 500 for row in rows)
 
@@ -37,5 +39,5 @@ def test_what_was_found_surely_is_told_though_it_shares_no_word() -> None:
 
 
 def test_a_digest_is_not_captured_again() -> None:
-    told, _ = digest([found("tea", "Ana drinks oolong tea at dawn.")], "oolong", 6)
-    assert strip_recalled(f"{told}\nthanks") == "thanks"
+    result, _ = digest([found("tea", "Ana drinks oolong tea at dawn.")], "oolong", 6)
+    assert strip_recalled(f"{result}\nthanks") == "thanks"

@@ -22,7 +22,7 @@ from recalld.rules.fact_sentences import (
 )
 
 
-def said(text: str, *, role: str = "user", peer: str = "", at: float = 1_683_554_160.0, id: str = "m1") -> Message:
+def msg(text: str, *, role: str = "user", peer: str = "", at: float = 1_683_554_160.0, id: str = "m1") -> Message:
     return Message(id, role, (), text, at=at, peer_id=peer)
 
 
@@ -65,27 +65,27 @@ def test_chatter_questions_requests_and_code_are_not(sentence: str) -> None:
 @given(st.text(max_size=600))
 def test_any_words_have_a_score(text: str) -> None:
     assert decisive(text) >= -0.5
-    assert all(s.score >= 0 for s in statements(said(text)))
+    assert all(s.score >= 0 for s in statements(msg(text)))
 
 
 def test_an_assistant_must_say_more_than_a_user_to_be_quoted() -> None:
     text = "I started the migration yesterday."
-    assert statements(said(text))[0].score > statements(said(text, role="assistant"))[0].score
+    assert statements(msg(text))[0].score > statements(msg(text, role="assistant"))[0].score
 
 
 def test_a_quotation_names_speaker_day_and_message() -> None:
-    assert quote(said("x", peer="ana", id="msg_7"), "I moved.") == "> I moved. — ana, 2023-05-08, msg_7"
+    assert quote(msg("x", peer="ana", id="msg_7"), "I moved.") == "> I moved. — ana, 2023-05-08, msg_7"
 
 
 def test_speakers_are_peers_before_roles_in_order_of_first_words() -> None:
-    assert speakers([said("a", peer="bo"), said("b"), said("c", peer="bo")]) == ["bo", "user"]
-    assert speaker(said("a")) == "user"
+    assert speakers([msg("a", peer="bo"), msg("b"), msg("c", peer="bo")]) == ["bo", "user"]
+    assert speaker(msg("a")) == "user"
 
 
 @given(st.floats())
 def test_every_time_has_a_day(at: float) -> None:
-    assert len(day(said("x", at=at))) == 10
-    assert moment(said("x", at=at)).tzinfo is not None
+    assert len(day(msg("x", at=at))) == 10
+    assert moment(msg("x", at=at)).tzinfo is not None
 
 
 FACT = "I decided to buy the red tractor from Olaf in Bergen for 9000 euros on 4 May 2026."
@@ -96,13 +96,13 @@ FACT = "I decided to buy the red tractor from Olaf in Bergen for 9000 euros on 4
 )
 @pytest.mark.parametrize("times", [1, 120, 2_000])
 def test_a_fact_is_found_wherever_it_stands_in_a_long_message(filler: str, times: int) -> None:
-    kept = [s.text for s in statements(said(filler * times + "\n\n" + FACT)) if s.score >= DECISIVE]
-    assert any("red tractor" in text for text in kept)
+    quoted = [s.text for s in statements(msg(filler * times + "\n\n" + FACT)) if s.score >= DECISIVE]
+    assert any("red tractor" in text for text in quoted)
 
 
 def test_code_that_runs_over_several_windows_is_not_read_as_prose() -> None:
     text = "```\n" + "I moved to Lisbon in May 2020 with Ana.\n" * 400 + "```\nThanks!"
-    assert [s.text for s in statements(said(text)) if s.score >= DECISIVE] == []
+    assert [s.text for s in statements(msg(text)) if s.score >= DECISIVE] == []
 
 
 @given(st.text(st.sampled_from("ab. \n。"), max_size=400), st.integers(4, 40))
@@ -114,5 +114,5 @@ def test_windows_hold_all_of_a_text_in_order(text: str, size: int) -> None:
 def test_an_archive_of_any_size_ends_and_every_message_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fact_sentences, "WINDOWS_MAX", 4)
     long = "The weather was mild and the road was long. " * 1_000
-    read = [len(found) for _, found in statements_of([said(long), said(long), said(FACT)])]
+    read = [len(found) for _, found in statements_of([msg(long), msg(long), msg(FACT)])]
     assert read[0] > read[1] >= read[2] == 1

@@ -13,7 +13,7 @@ from recalld.rules.search_request import parse_query
 ANA, NOW = Caller(user="ana"), 1_715_169_600.0
 
 
-def asked(given: dict[str, Any], **more: Any) -> Query:
+def query_of(given: dict[str, Any], **more: Any) -> Query:
     return parse_query("q", ANA, NOW, filter=given, **more)
 
 
@@ -23,7 +23,7 @@ def must(field: str, *values: object, **more: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize("field", sorted(IGNORED))
 def test_a_field_that_only_the_original_has_is_ignored_and_named(field: str) -> None:
-    query = asked(must(field, "x"))
+    query = query_of(must(field, "x"))
     assert query.ignored == (field,)
     assert query.limit == 10
 
@@ -35,26 +35,26 @@ def test_what_stands_beside_an_ignored_field_still_narrows() -> None:
         {"op": "range", "field": "active_count", "gte": 3},
         must("name", "b"),
     ]
-    query = asked({"op": "and", "conds": parts})
+    query = query_of({"op": "and", "conds": parts})
     assert query.levels == (2,)
     assert query.ignored == ("name", "active_count")
 
 
 def test_a_depth_beside_an_address_is_ignored_and_named() -> None:
-    query = asked(must("uri", "viking://resources", para="-d=1"))
+    query = query_of(must("uri", "viking://resources", para="-d=1"))
     assert query.ignored == ("para",)
     assert [str(t) for t in query.targets] == ["viking://resources"]
 
 
 @pytest.mark.parametrize(
-    ("bounds", "kept"), [({"gte": 1}, (1, 2)), ({"lt": 2}, (0, 1)), ({"gt": 0, "lte": 1}, (1,)), ({}, (0, 1, 2))]
+    ("bounds", "expected"), [({"gte": 1}, (1, 2)), ({"lt": 2}, (0, 1)), ({"gt": 0, "lte": 1}, (1,)), ({}, (0, 1, 2))]
 )
-def test_a_range_of_levels_narrows(bounds: dict[str, Any], kept: tuple[int, ...]) -> None:
-    assert asked({"op": "range", "field": "level", **bounds}).levels == kept
+def test_a_range_of_levels_narrows(bounds: dict[str, Any], expected: tuple[int, ...]) -> None:
+    assert query_of({"op": "range", "field": "level", **bounds}).levels == expected
 
 
 def test_a_range_without_a_level_finds_nothing() -> None:
-    assert asked({"op": "range", "field": "level", "gt": 2}).limit == 0
+    assert query_of({"op": "range", "field": "level", "gt": 2}).limit == 0
 
 
 @pytest.mark.parametrize(
@@ -78,15 +78,15 @@ def test_a_range_without_a_level_finds_nothing() -> None:
 )
 def test_anything_else_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as refused:
-        asked(given)
+        query_of(given)
     assert refused.value.code == "INVALID_FILTER"
 
 
 def test_a_strict_server_refuses_what_would_be_ignored() -> None:
     with pytest.raises(Invalid) as refused:
-        check_heeded(asked(must("owner_user_id", "ana")))
+        check_heeded(query_of(must("owner_user_id", "ana")))
     assert (refused.value.code, refused.value.details["ignored"]) == ("INVALID_FILTER", ["owner_user_id"])
 
 
 def test_a_strict_server_takes_what_narrows() -> None:
-    check_heeded(asked(must("context_type", "memory")))
+    check_heeded(query_of(must("context_type", "memory")))

@@ -61,7 +61,7 @@ def test_the_day_is_that_of_the_stamp_whatever_it_is_elsewhere() -> None:
 
 def test_an_event_is_filed_and_quoted_on_the_day_of_its_own_stamp() -> None:
     stamp = "2026-05-01T02:00:00+08:00"
-    said = Message(
+    original = Message(
         "m1",
         "user",
         (),
@@ -69,9 +69,9 @@ def test_an_event_is_filed_and_quoted_on_the_day_of_its_own_stamp() -> None:
         created_at=stamp,
         at=epoch_of(stamp) or 0,
     )
-    (event,) = events((said,))
+    (event,) = events((original,))
     assert event.path.startswith("events/2026/05/01/")
     assert "2026-05-01, m1" in event.text
     assert '"created_at": "2026-04-30T18:00:00Z"' in event.text
-    assert day(said) == "2026-05-01"
-    assert {"may", "1"} <= set(chunks_of_message("words", "user", said.at, stamp)[0].terms)
+    assert day(original) == "2026-05-01"
+    assert {"may", "1"} <= set(chunks_of_message("words", "user", original.at, stamp)[0].terms)

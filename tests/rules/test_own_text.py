@@ -15,9 +15,9 @@ def message(text: str) -> Message:
 
 
 def test_a_message_without_quotations_is_cut_as_ever() -> None:
-    said = message("Ana drinks oolong.")
-    assert own_text([said])[0] is said
-    assert chunks_of_own_text(said) == chunks_of_message(said.text, "user", 0.0)
+    original = message("Ana drinks oolong.")
+    assert own_text([original])[0] is original
+    assert chunks_of_own_text(original) == chunks_of_message(original.text, "user", 0.0)
 
 
 def test_what_was_recalled_is_in_no_chunk() -> None:
@@ -27,7 +27,7 @@ def test_what_was_recalled_is_in_no_chunk() -> None:
 
 
 def test_parts_stay_as_they_came() -> None:
-    said = message(f"{BLOCK}\nhello")
-    (own,) = own_text([said])
+    original = message(f"{BLOCK}\nhello")
+    (own,) = own_text([original])
     assert own.text == "hello"
-    assert own.parts == said.parts
+    assert own.parts == original.parts

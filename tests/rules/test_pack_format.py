@@ -86,13 +86,13 @@ FIELDS = (
 @given(st.sampled_from(FIELDS), JSON | st.dictionaries(st.text(max_size=5), JSON, max_size=2), st.booleans())
 def test_a_manifest_of_any_form_is_read_or_refused(at: tuple[Any, ...], value: Any, backup: bool) -> None:
     uri = Uri() if backup else DOCS
-    told = json.loads(manifest_json(replace(manifest(uri, PackEntry("a", False, 1, "0" * 64)), dense=DenseIndex(0, 2))))
-    holder = told
+    pack = json.loads(manifest_json(replace(manifest(uri, PackEntry("a", False, 1, "0" * 64)), dense=DenseIndex(0, 2))))
+    holder = pack
     for key in at[:-1]:
         holder = holder[key]
     holder[at[-1]] = value
     try:
-        found = read_manifest(json.dumps(told).encode(), uri.name or "openviking-backup")
+        found = read_manifest(json.dumps(pack).encode(), uri.name or "openviking-backup")
     except Invalid:
         return
     assert found.root.uri == uri
@@ -136,14 +136,14 @@ def test_nothing_lies_below_a_file() -> None:
 
 
 def test_an_archive_holds_what_its_manifest_lists() -> None:
-    told = manifest(DOCS, PackEntry("a", False, 3, "0" * 64))
+    pack = manifest(DOCS, PackEntry("a", False, 3, "0" * 64))
     good = {"docs/files/a": 3, "docs/_ovpack/manifest.json": 9}
-    check_names(told, good)
+    check_names(pack, good)
     for bad in ({}, {**good, "docs/files/a": 4}, {**good, "docs/files/b": 1}, {**good, "docs/_ovpack/more": 1}):
         with pytest.raises(Invalid):
-            check_names(told, bad)
+            check_names(pack, bad)
     with pytest.raises(Invalid):
-        check_names(replace(told, records=1, dense=DenseIndex(1, 2)), {**good, "docs/_ovpack/dense.f32": 7})
+        check_names(replace(pack, records=1, dense=DenseIndex(1, 2)), {**good, "docs/_ovpack/dense.f32": 7})
 
 
 def test_the_manifest_tells_which_folder_is_the_root() -> None:
@@ -166,8 +166,8 @@ def test_the_manifest_tells_which_folder_is_the_root() -> None:
     ],
 )
 def test_a_pack_goes_where_the_like_of_it_is(root: str, parent: str, target: str) -> None:
-    told = manifest(Uri(tuple(root.split("/"))))
-    assert target_of(told, Uri(tuple(parent.split("/")))) == Uri(tuple(target.split("/")))
+    pack = manifest(Uri(tuple(root.split("/"))))
+    assert target_of(pack, Uri(tuple(parent.split("/")))) == Uri(tuple(target.split("/")))
 
 
 @pytest.mark.parametrize(
@@ -183,9 +183,9 @@ def test_a_pack_goes_where_the_like_of_it_is(root: str, parent: str, target: str
     ],
 )
 def test_a_pack_goes_nowhere_else(root: str, parent: str) -> None:
-    told = manifest(Uri(tuple(p for p in root.split("/") if p)))
+    pack = manifest(Uri(tuple(p for p in root.split("/") if p)))
     with pytest.raises((Invalid, Denied)):
-        target_of(told, Uri(tuple(p for p in parent.split("/") if p)))
+        target_of(pack, Uri(tuple(p for p in parent.split("/") if p)))
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,8 @@ def test_any_line_is_a_record_or_none_or_refused(line: bytes) -> None:
         {}, optional=dict.fromkeys(("path", "level", "tags", "search_tags", "updated_at", "source"), JSON)
     )
 )
-def test_a_record_of_any_form_keeps_bounds(told: dict[str, Any]) -> None:
-    found = read_record(json.dumps(told).encode(), DOCS)
+def test_a_record_of_any_form_keeps_bounds(payload: dict[str, Any]) -> None:
+    found = read_record(json.dumps(payload).encode(), DOCS)
     assert found is None or (found.level in {0, 1, 2} and 0 <= found.updated_at < 1e11 and len(found.tags) <= 64)
 
 
@@ -123,13 +123,13 @@ def test_every_file_goes_where_it_belongs(path: str, what: str) -> None:
 
 
 def test_a_sessions_policies_come_along_and_what_is_none_does_not() -> None:
-    told = {
+    payload = {
         "memory_policy": {"self": {"enabled": False}, "peer": 5, "memory_types": ["events"], "more": 1},
         "auto_commit_policy": {"message_count_threshold": 9, "more": 1, "keep_recent_count": -1},
         "memory_extraction_config": {"events": {"tags": ["a=b"]}},
         "message_count": 3,
     }
-    assert session_config(json.dumps(told).encode()) == {
+    assert session_config(json.dumps(payload).encode()) == {
         "memory_policy": {"self": {"enabled": False}, "memory_types": ["events"]},
         "auto_commit_policy": {"message_count_threshold": 9},
         "memory_extraction_config": {"events": {"tags": ["a=b"]}},
@@ -142,7 +142,7 @@ def test_policies_of_any_form_are_taken_or_left(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "payload"),
     [
         (b'"\\ud800x"', "?x"),
         (b"9" * 30, 1e30),
@@ -155,15 +155,15 @@ def test_policies_of_any_form_are_taken_or_left(data: bytes) -> None:
         (b"\xff", None),
     ],
 )
-def test_what_comes_from_outside_can_be_held_or_is_refused(data: bytes | str, told: Any) -> None:
+def test_what_comes_from_outside_can_be_held_or_is_refused(data: bytes | str, payload: Any) -> None:
     raw = data if isinstance(data, bytes) else data.encode()
-    if told is None:
+    if payload is None:
         with pytest.raises(Invalid):
             loads(raw, "it")
     else:
         found = loads(raw, "it")
-        assert found == told
-        assert orjson.loads(orjson.dumps(found)) == told
+        assert found == payload
+        assert orjson.loads(orjson.dumps(found)) == payload
 
 
 def test_messages_are_lines_of_json() -> None:

@@ -9,11 +9,11 @@ from recalld.rules.query_expansion import expand_query, expanded_queries
 from recalld.rules.recall_markup import render
 
 
-def said(text: str, role: str = "user") -> Message:
+def msg(text: str, role: str = "user") -> Message:
     return Message("m", role, (), text)
 
 
-TALK = [said("I like tea"), said("Which one?", "assistant"), said("oolong from Taiwan")]
+TALK = [msg("I like tea"), msg("Which one?", "assistant"), msg("oolong from Taiwan")]
 
 
 @pytest.mark.parametrize("query", ["what about it?", "and this", "price?"])
@@ -28,11 +28,11 @@ def test_a_question_that_stands_alone_is_left_alone(query: str) -> None:
     assert expanded_queries(query, TALK) == (query,)
 
 
-@pytest.mark.parametrize("talk", [[], [said("hm", "assistant")], [said("what about it?")], [said("  ")]])
-def test_without_anything_said_there_is_nothing_to_add(talk: list[Message]) -> None:
-    assert expanded_queries("what about it?", talk) == ("what about it?",)
+@pytest.mark.parametrize("messages", [[], [msg("hm", "assistant")], [msg("what about it?")], [msg("  ")]])
+def test_without_anything_said_there_is_nothing_to_add(messages: list[Message]) -> None:
+    assert expanded_queries("what about it?", messages) == ("what about it?",)
 
 
 def test_what_was_recalled_to_the_user_does_not_widen() -> None:
     block = render([ContextEntry(Uri(("resources", "x")), "resources", 0.5, "abstract", "zanzibar " * 90)])
-    assert expand_query("what about it?", [said(f"{block}\noolong")]) == "what about it? oolong"
+    assert expand_query("what about it?", [msg(f"{block}\noolong")]) == "what about it? oolong"

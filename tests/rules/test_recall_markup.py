@@ -42,8 +42,8 @@ def test_what_was_not_rendered_here_is_never_made_longer(text: str) -> None:
 
 
 def test_a_digest_goes_with_its_bullets_and_nothing_more() -> None:
-    said = "hello\nOpenViking memory digest:\n- Ana drinks tea [viking://user/a/memories/x.md]\n- buy milk\nbye"
-    assert strip_recalled(said) == "hello\n- buy milk\nbye"
+    text = "hello\nOpenViking memory digest:\n- Ana drinks tea [viking://user/a/memories/x.md]\n- buy milk\nbye"
+    assert strip_recalled(text) == "hello\n- buy milk\nbye"
 
 
 def test_ordinary_text_is_the_same_object_again() -> None:

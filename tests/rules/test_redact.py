@@ -10,7 +10,7 @@ from recalld.rules.redact import redacted
 
 
 @pytest.mark.parametrize(
-    ("said", "secret"),
+    ("text", "secret"),
     [
         ("401 from https://api.example.com: Bearer abcDEF123456.xyz is wrong", "abcDEF123456.xyz"),
         ("clone of https://ana:hunter2@git.example.com/x failed", "hunter2"),
@@ -24,16 +24,16 @@ from recalld.rules.redact import redacted
         ("x" * 480 + " api_key=" + "s" * 60, "sss"),
     ],
 )
-def test_what_looks_like_a_secret_is_hidden(said: str, secret: str) -> None:
-    assert secret not in redacted(said)
-    assert "[REDACTED]" in redacted(said, 10_000)
+def test_what_looks_like_a_secret_is_hidden(text: str, secret: str) -> None:
+    assert secret not in redacted(text)
+    assert "[REDACTED]" in redacted(text, 10_000)
 
 
-@pytest.mark.parametrize("said", ["", "file not found: viking://resources/a.md", "timeout after 30 s; 12 tokens used"])
-def test_what_holds_no_secret_stays(said: str) -> None:
-    assert redacted(said) == said
+@pytest.mark.parametrize("text", ["", "file not found: viking://resources/a.md", "timeout after 30 s; 12 tokens used"])
+def test_what_holds_no_secret_stays(text: str) -> None:
+    assert redacted(text) == text
 
 
 @given(st.text(max_size=5_000))
-def test_an_error_is_cut(said: str) -> None:
-    assert len(redacted(said)) <= 500
+def test_an_error_is_cut(text: str) -> None:
+    assert len(redacted(text)) <= 500

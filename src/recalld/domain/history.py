@@ -165,7 +165,7 @@ class UndoPlan:
     """Steps in the order they are to be done, and what is left as it is."""
 
     steps: tuple[Step, ...]
-    kept: tuple[SkippedChange, ...]
+    skipped: tuple[SkippedChange, ...]
 
 
 @dataclass(frozen=True, slots=True)

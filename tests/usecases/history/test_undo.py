@@ -143,7 +143,7 @@ async def test_what_was_changed_since_an_import_stays_and_is_named(harness: Harn
     await harness.write("viking://resources/birds/own.md", "mine too")
     done = await history(harness).undo(cause=task.id)
     assert sorted(e.rel_path for e in await harness.engine.tree("viking://resources/birds")) == ["a.md", "own.md"]
-    assert "viking://resources/birds/a.md" in {k.uri for k in done.plan.kept}
+    assert "viking://resources/birds/a.md" in {k.uri for k in done.plan.skipped}
 
 
 async def test_a_dry_run_changes_nothing(harness: Harness) -> None:
@@ -215,5 +215,5 @@ async def test_what_is_as_it_was_before_already_is_not_called_changed(harness: H
     await harness.engine.facade(IndexOperations).set_tags(A, ["team=red"])
     await harness.engine.mv("viking://resources/b.md", str(b))
     done = await history(harness).undo(seq=seq)
-    assert done.plan.kept == ()
+    assert done.plan.skipped == ()
     assert [type(s) for s in done.plan.steps] == [RestoreRemoved]

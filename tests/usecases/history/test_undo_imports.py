@@ -67,7 +67,7 @@ async def test_a_re_add_is_undone_and_its_undo_is_undone(harness: Harness, birds
     after = await everything(harness)
     assert after != before
     undone = await harness.engine.facade(HistoryOperations).undo(cause=task.id)
-    assert undone.plan.kept == ()
+    assert undone.plan.skipped == ()
     assert await everything(harness) == before
     await harness.settle()
     assert await everything(harness) == before
@@ -96,7 +96,7 @@ async def test_what_was_written_since_a_re_add_stays_and_is_named(harness: Harne
     await harness.write(f"{TOP}/changed.md", "mine")
     await harness.write(f"{TOP}/removed.md", "mine as well")
     undone = await harness.engine.facade(HistoryOperations).undo(cause=task.id)
-    assert {k.uri for k in undone.plan.kept} == {f"{TOP}/changed.md", f"{TOP}/removed.md"}
+    assert {k.uri for k in undone.plan.skipped} == {f"{TOP}/changed.md", f"{TOP}/removed.md"}
     now = await everything(harness)
     assert {p: v for p, v in now.items() if p not in {"changed.md", "removed.md"}} == {
         p: v for p, v in before.items() if p not in {"changed.md", "removed.md"}

@@ -83,7 +83,7 @@ async def compared(folder: Path, steps: list[tuple[Any, ...]], *, settled: bool)
                 continue
             seq = min(e.seq for e in (await verbs.log(after=end, limit=500)).entries)
             undone = await verbs.undo(seq=seq)
-            assert undone.plan.kept == ()
+            assert undone.plan.skipped == ()
             assert await tree(harness) == before, change
             await verbs.undo(cause=undone.cause)
             assert await tree(harness) == after, change

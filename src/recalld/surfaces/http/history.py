@@ -86,7 +86,7 @@ def undone(done: Undone) -> dict[str, Any]:
         "cause": done.cause,
         "seq": done.seq or None,
         **{kind: list[Any]() for kind in ("written", "removed", "restored", "moved", "tagged")},
-        "kept": [{"uri": one.uri, "reason": one.reason} for one in done.plan.kept],
+        "kept": [{"uri": one.uri, "reason": one.reason} for one in done.plan.skipped],
     }
     for step in done.plan.steps:
         match step:

@@ -40,7 +40,7 @@ async def undo(desk: Desk, asked: args.Undo) -> str:
     lines = [_line(step) for step in done.plan.steps[:SHOWN]]
     if len(done.plan.steps) > SHOWN:
         lines.append(f"and {len(done.plan.steps) - SHOWN} more")
-    lines += [f"kept {one.uri}: {one.reason}" for one in done.plan.kept[:SHOWN]]
+    lines += [f"kept {one.uri}: {one.reason}" for one in done.plan.skipped[:SHOWN]]
     head = "Would be done:" if asked.dry_run else f"Undone (undo the cause {done.cause} to have it back):"
     return "\n".join([head, *lines])
 

@@ -137,14 +137,14 @@ def _cause(target: Target, entries: Sequence[LogEntry]) -> str:
 
 def _nothing(target: Target, plan: UndoPlan) -> Conflict:
     why = (
-        "; ".join(f"{k.uri}: {k.reason}" for k in plan.kept[:3])
+        "; ".join(f"{k.uri}: {k.reason}" for k in plan.skipped[:3])
         or "it is undone already, or it concerns derived data alone"
     )
     return Conflict(
         f"nothing of {target.cause or f'entry {target.seq}'} can be undone ({why})",
         remedy="look at what is there now, and restore single files from their history",
         code="FAILED_PRECONDITION",
-        details={"kept": [{"uri": k.uri, "reason": k.reason} for k in plan.kept[:100]]},
+        details={"kept": [{"uri": k.uri, "reason": k.reason} for k in plan.skipped[:100]]},
     )
 
 
@@ -156,7 +156,7 @@ async def _apply(done: Undone, past: Past, caller: Caller, ports: Ports) -> Undo
         puts = [op for op in some if isinstance(op, PutFile)]
         jobs = jobs_after(puts) if puts else FOLLOW_UP_JOBS
         seq = (await tenant.commit(Commit(tuple(some), jobs, cause=done.cause))).seq
-    plan = UndoPlan(done.plan.steps, (*done.plan.kept, *skipped))
+    plan = UndoPlan(done.plan.steps, (*done.plan.skipped, *skipped))
     return Undone(done.of, done.cause, plan, seq)
 
 
