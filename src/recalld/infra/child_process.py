@@ -1,4 +1,4 @@
-"""A process of our own beside this one: started, joined by a socket, ended for certain."""
+"""A child process connected by a socket, and how to end it reliably."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ WORKING_FOLDER = "/"
 GREETING_BYTES_MAX = 64 << 10
 GREETING_S = 30.0
 SETTINGS = ("RECALLD_", "_RECALLD_", "OPENVIKING_")
-"""How names of variables begin that this program, or its clients, take settings and keys from."""
+"""Prefixes of the environment variables that this program or its clients read settings and keys from."""
 _LENGTH = struct.Struct(">I")
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A running child and our end of the socket to it."""
+    """A running child and our end of its socket."""
 
     process: Process
     sock: socket.socket
 
     def kill(self) -> None:
-        """End it and whatever it started, at once."""
+        """Kill it and whatever it started, at once."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
     async def end(self, grace_s: float) -> int:
-        """Hang up, let it leave by itself for ``grace_s``, then kill it. Returns its exit status (negative: signal)."""
+        """Close the socket, let it exit by itself for ``grace_s``, then kill it. Returns its exit status (negative: signal)."""
         self.sock.close()
         try:
             async with asyncio.timeout(grace_s):
@@ -93,7 +93,7 @@ def child_environment(environment: Mapping[str, str], secrets: Collection[str]) 
 
 
 def inherited_socket() -> tuple[socket.socket, bytes]:
-    """In the child: its end of the socket, and the greeting that stood on it. Raises ``Closed`` if there is none in time."""
+    """In the child: its end of the socket, and the greeting sent on it. Raises ``Closed`` if none arrives in time."""
     sock = socket.socket(fileno=int(os.environ.pop(FD_VARIABLE)))
     sock.settimeout(GREETING_S)
     try:
@@ -114,7 +114,7 @@ def _exactly(sock: socket.socket, count: int) -> bytes:
 
 
 def die_with_parent() -> None:
-    """In the child: be killed when the parent dies, where the system can do that (else the closed socket tells)."""
+    """In the child: be killed when the parent dies, where the system supports that (else the closed socket tells)."""
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -123,6 +123,6 @@ def die_with_parent() -> None:
 
 
 def lower_priority(nice: int) -> None:
-    """In the child: let everything else on the machine go first."""
+    """In the child: run at a lower CPU priority."""
     with suppress(OSError):
         os.nice(nice)

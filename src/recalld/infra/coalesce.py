@@ -1,4 +1,4 @@
-"""Who waits for the same thing is served in one go: a group commit, for reads."""
+"""Coalesces concurrent calls: one call answers everyone who was waiting (group commit, for reads)."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from recalld.domain.errors import Busy, Closed, Corrupt, Upstream
 
 REST_FACTOR = 4
 SHARED_FAILURES = (Busy, Closed, Corrupt, Upstream)
-"""Failures of what is asked, not of a question: all who were asked for hear of them."""
+"""Failures of the dependency, not of one item: all waiting callers get them."""
 A = TypeVar("A")
 R = TypeVar("R")
 
 
 class Coalescer(Generic[A, R]):
-    """Asks for ``work`` one at a time, each time on behalf of all who came since it last began.
+    """Runs ``work`` one call at a time, each on behalf of all items submitted since the last one began.
 
-    What an answer rests on is therefore never older than its question, and a crowd costs as many calls as fit one after
-    the other, not as many as there are people. Bounded by whoever asks: one place for each caller that waits.
+    A result is therefore never based on data older than its submission, and concurrent callers cost as many calls as fit
+    one after the other. The queue is bounded by the callers: one place each.
 
-    The work is a task of its own: a caller that leaves (cancelled, past its deadline) neither ends it nor lets the next one
-    begin beside it, and all who were asked for hear of its answer in the same turn of the loop.
+    The work runs in a task of its own. A cancelled caller neither ends it nor lets the next call begin beside it, and all
+    callers of a batch get their results in the same loop iteration.
 
-    Who has patience waits a little for company: until the work has rested four times as long as it took, or as long as the
-    patience lasts. So work that is short takes a fifth of the time at most, however many ask.
+    Callers may linger up to ``linger_s`` so that calls can be batched; at most 1/5 of the time is spent working, however
+    many callers there are.
     """
 
     def __init__(self, work: Callable[[Sequence[A]], Awaitable[Sequence[R]]]) -> None:
-        """``work``: answers in the order of the questions. It may be asked the same once more, after a failure. It ends by
-        itself: no caller's deadline bounds it."""
+        """``work`` returns results in the order of the items. It may be called with the same items again after a failure.
+        It must end by itself: no caller's deadline bounds it."""
         self._work = work
         self._waiting: list[tuple[A, asyncio.Future[R]]] = []
         self._urgent = False
@@ -38,7 +38,7 @@ class Coalescer(Generic[A, R]):
         self._resting_until = 0.0
 
     async def submit(self, item: A, *, linger_s: float = 0.0) -> R:
-        """Its answer. Raises what ``work`` raises: for this question alone, unless it is one of ``SHARED_FAILURES``."""
+        """The item's result. Raises what ``work`` raises: for this item alone, unless it is one of ``SHARED_FAILURES``."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         self._waiting.append((item, future))
@@ -56,7 +56,7 @@ class Coalescer(Generic[A, R]):
             raise
 
     async def _serve(self) -> None:
-        """Call after call, while there are callers that wait for one."""
+        """Call after call, while callers wait."""
         loop = asyncio.get_running_loop()
         group: list[tuple[A, asyncio.Future[R]]] = []
         try:
@@ -98,6 +98,6 @@ class Coalescer(Generic[A, R]):
 def _fail(future: asyncio.Future[R], failure: Exception) -> None:
     if future.done():
         return
-    if isinstance(failure, StopIteration):  # no future takes one
+    if isinstance(failure, StopIteration):  # a future cannot hold one
         failure = RuntimeError(f"the call raised {failure!r}")
     future.set_exception(failure)

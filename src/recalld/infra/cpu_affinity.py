@@ -1,5 +1,5 @@
-"""How the threads of a process that is ours alone share processors and the interpreter. An application that embeds the engine is
-left as it is: nothing here is called for it."""
+"""CPU affinity and the GIL switch interval of our own processes. Nothing here is called in an application that embeds the
+engine."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from threadpoolctl import threadpool_limits
 
 SWITCH_INTERVAL_S = 0.0005
 _allowed: set[int] = set()
-"""What this process may use; empty while nothing was narrowed."""
+"""The CPUs this process may use; empty while it is not pinned."""
 
 
 def pin_process() -> int | None:
-    """For a server, before its threads start: have them all run on one processor, whose number is returned. Does nothing (None)
+    """For a server, before its threads start: pin the process to one CPU, whose number is returned. Does nothing (None)
     where there is only one, or where the system cannot do that.
 
-    One thread at a time has Python's interpreter. On several processors the thread that waits for it is woken on another one at
-    every moment it is free, mostly to find it taken again: a third of a busy server's processor time (decision 0012). On one
-    processor it runs when the other one sleeps or has had its turn. Work that does without the interpreter for long is done
-    ``unpinned``, and so are other processes.
+    With several CPUs, a thread that waits for the GIL is woken on another CPU at every release, mostly to find the GIL
+    taken again: GIL contention took a third of a busy server's CPU time (decision 0012). On one CPU it runs when the other
+    thread sleeps or has used its switch interval. Work that releases the GIL for long runs ``unpinned``, and so do other
+    processes.
     """
     try:
         allowed = os.sched_getaffinity(0)
@@ -38,19 +38,20 @@ def pin_process() -> int | None:
 
 
 def shorten_switch_interval() -> None:
-    """For a server and its worker: a computing thread lets the loop have the interpreter (decisions 0009 and 0011)."""
+    """For a server and its worker: shorten the GIL switch interval, so that computing threads delay the loop less
+    (decisions 0009 and 0011)."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def limit_blas_threads() -> None:
-    """For a server and its worker, once numpy is loaded: two BLAS threads cost eight times the processor time of one at the
-    sizes that are computed here."""
+    """For a server and its worker, once numpy is loaded: at the sizes computed here, two BLAS threads cost eight times the
+    CPU time of one."""
     threadpool_limits(limits=1, user_api="blas")
 
 
 @contextmanager
 def unpinned() -> Iterator[None]:
-    """The calling thread, and what it starts, may use every processor that the process may."""
+    """Let the calling thread, and what it starts, use every CPU that the process may use."""
     if not _allowed:
         yield
         return

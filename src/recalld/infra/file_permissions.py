@@ -1,4 +1,4 @@
-"""Folders and files that only their owner may read, whatever the umask says."""
+"""Folders and files that only their owner can read, whatever the umask."""
 
 from __future__ import annotations
 

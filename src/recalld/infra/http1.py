@@ -1,8 +1,8 @@
-"""Kept connections to one provider, the one used last taken first.
+"""A pool of HTTP/1.1 connections to one provider; the most recently used is taken first.
 
-General HTTP clients cost 0.3 to 0.6 ms of the loop's time a call, a fifth of all that a crowd of finds takes (decision
-0011). Here a call is one write and what httptools, the server's own parser, makes of the answer. Where the environment names
-a proxy, httpx's engine goes through it.
+General HTTP clients cost 0.3 to 0.6 ms of the loop's time a call, a fifth of the time of many concurrent finds (decision
+0011). Here a call is one write, and httptools, the server's own parser, parses the response. Where the environment names a
+proxy, requests go through httpcore2.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import httptools
 
 HEAD_BYTES_MAX = 64 << 10
 IDLE_MAX_S = 5.0
-"""A kept connection that was quiet for longer is not used again: address translators and balancers forget it without a word."""
+"""A connection that was idle for longer is not reused: NATs and load balancers drop such connections silently."""
 _KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
-"""An answer that takes minutes: whether the other side is still there is asked after so many seconds, where the system can."""
+"""A response may take minutes: TCP keep-alive checks meanwhile that the peer is still there."""
 
 
 class ConnectionBroken(Exception):
-    """No whole answer came."""
+    """No complete response arrived."""
 
 
 class TooLarge(Exception):
-    """The answer is, or says it will be, larger than it may."""
+    """The response is, or declares to be, larger than allowed."""
 
 
 CONNECTION_FAILURES = (
@@ -40,11 +40,11 @@ CONNECTION_FAILURES = (
     httpcore2.ProxyError,
     httpcore2.UnsupportedProtocol,
 )
-"""What a request raises when no whole answer came."""
+"""What a request raises when no complete response arrived."""
 
 
 class Response(NamedTuple):
-    """An answer, whole. Names of ``headers`` are in small letters."""
+    """A complete response. Names of ``headers`` are lower-case."""
 
     status: int
     headers: dict[str, str]
@@ -79,7 +79,7 @@ class ConnectionPool:
             )
 
     async def post(self, path: str, headers: Mapping[str, str], body: bytes, *, bytes_max: int) -> Response:
-        """Send it to ``path`` below the address, "" = the address as it was given; returns what comes back.
+        """Send a POST to ``path`` below the base URL ("": the base URL itself); returns the response.
 
         Raises one of ``CONNECTION_FAILURES``, and ``TooLarge`` beyond ``bytes_max``.
         """
@@ -101,11 +101,11 @@ class ConnectionPool:
 
     @property
     def idle(self) -> int:
-        """Connections that wait for the next request."""
+        """Idle connections."""
         return len(self._idle)
 
     async def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         self._drop(len(self._idle))
         if self._timer is not None:
             self._timer.cancel()
@@ -128,7 +128,7 @@ class ConnectionPool:
                 self._drop(len(self._idle))
 
     def _take_idle(self) -> Connection | None:
-        """The connection used last, if it is open and was used a moment ago."""
+        """The most recently used connection, if it is open and fresh."""
         self._expire()
         while self._idle:
             connection = self._idle.pop()
@@ -141,12 +141,12 @@ class ConnectionPool:
             _, connection = await asyncio.get_running_loop().create_connection(
                 Connection, self._host, self._port, ssl=self._ssl_context
             )
-        except OSError as failed:  # a certificate nobody vouches for, too
+        except OSError as failed:  # an untrusted certificate, too
             raise ConnectionBroken(str(failed)) from failed
         return connection
 
     def _expire(self) -> None:
-        """Hang up what was quiet for ``IDLE_MAX_S``: the oldest stand first."""
+        """Close connections idle for ``IDLE_MAX_S``: the oldest come first."""
         until = asyncio.get_running_loop().time() - IDLE_MAX_S
         self._drop(sum(1 for connection in self._idle if connection.idle_since <= until or not connection.open))
 
@@ -167,7 +167,7 @@ class ConnectionPool:
 
 
 class Connection(asyncio.Protocol):
-    """One connection, and one request after the other on it. What is not as it should be ends it."""
+    """One connection, with one request at a time. Any protocol error closes it."""
 
     def __init__(self) -> None:
         self.idle_since = 0.0
@@ -179,11 +179,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def open(self) -> bool:
-        """Whether it can be asked (again)."""
+        """Whether it can take a request."""
         return self._transport is not None and not self._transport.is_closing() and self._answer is None
 
     async def send(self, request: bytes, bytes_max: int) -> Response:
-        """Send a whole request and return the whole answer. Given up, or failed, it leaves the connection closed."""
+        """Send a complete request and return the complete response. Cancelled or failed, it leaves the connection closed."""
         transport = self._transport
         if transport is None or transport.is_closing():
             raise ConnectionBroken("the connection was closed")
@@ -202,7 +202,7 @@ class Connection(asyncio.Protocol):
             self._answer = None
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._transport is not None:
             self._transport.close()
 
@@ -232,7 +232,7 @@ class Connection(asyncio.Protocol):
                     sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None or self._answer.done():  # nobody asked for that
+        if self._answer is None or self._answer.done():  # an unsolicited response
             self.close()
             return
         self.responded = True
@@ -287,7 +287,7 @@ def _head(target: str, headers: Mapping[str, str]) -> bytes:
 
 
 _TARGET = "!#$%&'()*+,/:;=?@[]~"
-"""Beside letters and digits, what an address may hold as it is."""
+"""Characters beside letters and digits that a request target may hold unquoted."""
 
 
 async def _post_via_proxy(
@@ -309,7 +309,7 @@ def _redact_password(url: str) -> str:
 
 
 def _ssl_context() -> ssl.SSLContext:
-    """Who is believed: the authorities that come with the library, and the system's (or SSL_CERT_FILE's)."""
+    """Trusts the bundled authorities and the system's (or SSL_CERT_FILE's)."""
     context = httpcore2.default_ssl_context()
     context.load_default_certs()
     return context

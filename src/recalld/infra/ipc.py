@@ -1,7 +1,7 @@
-"""Calls between two of our processes over an inherited socket: framed, typed, bounded, both ways at once.
+"""RPC between two of our processes over an inherited socket: framed, typed, bounded, in both directions.
 
-A frame is a 4-byte big-endian length and a msgpack array. Both ends run the same code: each may call verbs the other
-serves, and push notices. Errors of ``domain.errors`` travel with everything they carry and are raised as themselves.
+A frame is a 4-byte big-endian length and a msgpack array. Both ends run the same code: each may call methods the other
+handles, and push notices. Errors of ``domain.errors`` are transferred with all their fields and raised as themselves.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .msgpack import decode, encode
 
 T = TypeVar("T")
 FRAME_BYTES_MAX = 256 * 1024 * 1024
-"""Far above any commit: a stream out of step reads as an absurd length, and that must not be believed."""
+"""Far above any commit. A stream out of step reads as an absurd length, which must not be trusted."""
 CALLS_MAX = 64
 BEAT_S = 1.0
 _LENGTH = struct.Struct(">I")
@@ -48,7 +48,7 @@ _FAMILIES: dict[str, type[RecalldError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Method(Generic[T]):
-    """One thing the other side can be asked: a name, its parameters' types in order and its result's type."""
+    """A method of the other process: name, parameter types in order, and result type."""
 
     name: str
     parameters: tuple[Any, ...]
@@ -89,7 +89,7 @@ _frames = msgspec.msgpack.Decoder(_Call | _Reply | _Failure | _Notice)
 class Channel:
     """One end. ``run`` reads until the other end closes; calls and notices may be made from any task meanwhile.
 
-    ``handlers``: verb -> coroutine function, given the decoded arguments.
+    ``handlers``: method -> coroutine function, called with the decoded arguments.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Channel:
 
     @property
     def idle_s(self) -> float:
-        """Seconds since the last frame from the other end (which sends one every second while its loop turns)."""
+        """Seconds since the last frame from the other end, which sends one every second while its loop runs."""
         return time.monotonic() - self._last_frame_at
 
     async def run(self) -> None:
@@ -136,7 +136,8 @@ class Channel:
             self.close()
 
     async def call(self, method: Method[T], *arguments: Any) -> T:
-        """Ask the other end. Raises what it raised, ``Closed`` when it has gone; waits while ``calls_max`` are open."""
+        """Call a method of the other end. Raises what it raised, ``Closed`` when it has closed; waits while ``calls_max``
+        are open."""
         packed = [encode(argument) for argument in arguments]
         async with self._slots:
             await self._connected.wait()
@@ -151,17 +152,17 @@ class Channel:
         return value
 
     def subscribe(self, name: str, callback: Callable[[], None]) -> None:
-        """Call ``callback`` (plain and quick) whenever the other end sends this notice; others are ignored."""
+        """Call ``callback`` (synchronous and quick) whenever the other end sends this notice; others are ignored."""
         self._subscribers[name] = callback
 
     async def notify(self, name: str) -> None:
-        """Tell the other end something that needs no answer; nothing happens if it has gone."""
+        """Send a notice that needs no reply; nothing happens if the other end has closed."""
         if self._writer is not None and not self._closed:
             with suppress(Closed):
                 await self._send(_Notice(name))
 
     def close(self) -> None:
-        """Hang up. Harmless when called twice."""
+        """Close the channel. May be called twice."""
         self._closed = True
         self._connected.set()
         if self._writer is not None:

@@ -46,15 +46,15 @@ class Logger:
         self._name = name
 
     def debug(self, event: str, **facts: Any) -> None:
-        """For whoever looks for a fault."""
+        """For debugging."""
         self._log("debug", event, facts)
 
     def info(self, event: str, **facts: Any) -> None:
-        """In the course of things."""
+        """Normal operation."""
         self._log("info", event, facts)
 
     def warning(self, event: str, **facts: Any) -> None:
-        """Something is not as it should be; the work goes on."""
+        """Something is wrong; work continues."""
         self._log("warning", event, facts)
 
     def error(self, event: str, **facts: Any) -> None:

@@ -16,13 +16,16 @@ import uvloop
 Ts = TypeVarTuple("Ts")
 
 _CANCELLED_MAX = 1_000
-"""From here on, what was called off is thrown out once it is more than what is still due."""
+"""From here on, cancelled timers are removed once they outnumber half of those in the heap."""
 
 
 class Loop(uvloop.Loop):
-    """A find sets a dozen deadlines, and nearly all are called off. uvloop makes a handle of the system's library for each
-    and closes it again, and gives the interpreter up and takes it back for every one that closes. Here they stand in a heap,
-    as in asyncio's own loop, and one alarm rings for the next."""
+    """uvloop with one timer for all deadlines.
+
+    A find sets a dozen deadlines, and nearly all are cancelled. uvloop creates and closes a libuv handle for each, and
+    releases and re-acquires the GIL for every one that closes. Here they are in a heap, as in asyncio's own loop, and one
+    libuv timer serves the next.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +36,7 @@ class Loop(uvloop.Loop):
         self._timer_at = math.inf
 
     def time(self) -> float:
-        """Seconds of the monotonic clock, now: uvloop's are those of the turn's beginning."""
+        """Seconds of the monotonic clock, now: uvloop's time is that of the iteration's beginning."""
         return time.monotonic()
 
     def call_later(
@@ -53,8 +56,7 @@ class Loop(uvloop.Loop):
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Told before a handle is called off. One that has rung already may be counted, which only tidies
-        earlier."""
+        """Called before a handle is cancelled. A handle that has run may be counted too, which only tidies earlier."""
         self._cancelled += 1
         if self._cancelled > max(_CANCELLED_MAX, len(self._due) // 2):
             self._due = [each for each in self._due if not each[2].cancelled()]

@@ -1,7 +1,7 @@
-"""Typed values to bytes and back, for what crosses between our own processes: msgpack, a closed table, no pickle.
+"""Typed values to msgpack and back, for what crosses between our own processes. No pickle.
 
-A value is always decoded as the type both sides agreed on beforehand; bytes never name a class to build, except inside
-a ``TaggedUnion``, whose members are listed.
+A value is always decoded as the type both sides agreed on; bytes never name a class to build, except inside a
+``TaggedUnion``, whose members are listed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def decode(kind: type[T], data: msgspec.Raw | bytes) -> T:
 
 
 async def decode_slices(kind: type[T], slices: Sequence[msgspec.Raw]) -> list[T]:
-    """Decode one slice after the other, letting others run in between: a large whole must not hold the loop."""
+    """Decode one slice after the other and yield to the loop in between, so that a large value does not block it."""
     decoded = []
     for data in slices:
         decoded.append(decode(kind, data))

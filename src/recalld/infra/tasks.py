@@ -1,4 +1,4 @@
-"""Tasks that live as long as a block of code: each has a parent that ends it and hears of its failure."""
+"""Background tasks that live as long as a block of code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESTART_S = 1.0
 
 @asynccontextmanager
 async def background(name: str, run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Keep ``run`` going while the block lasts: started again a second after it fails or ends, cancelled at the end."""
+    """Keep ``run`` going while the block lasts: restarted a second after it fails or ends, cancelled at the end."""
     task = asyncio.create_task(_restart_forever(name, run), name=name)
     try:
         yield
@@ -37,10 +37,10 @@ async def _restart_forever(name: str, run: Callable[[], Awaitable[None]]) -> Non
 
 
 class cancel_when:
-    """Cancel the block's own task when ``condition`` returns: whoever waits for the block's result has gone.
+    """Cancels the enclosed block when ``condition()`` returns, for example because the client has disconnected.
 
-    ``condition`` is not even called in the first ``after_s`` seconds, since most blocks have ended by then. ``fired`` tells why the
-    block was cancelled; call ``absorb`` before going on after that.
+    ``condition`` is not called in the first ``after_s`` seconds, since most blocks have ended by then. ``fired`` says
+    whether the block was cancelled for that reason; call ``absorb`` before going on after that.
     """
 
     def __init__(self, condition: Callable[[], Awaitable[None]], after_s: float) -> None:
@@ -61,7 +61,7 @@ class cancel_when:
             self._watcher.cancel()
 
     async def absorb(self) -> None:
-        """Take the cancellation back, whether it has struck yet or not."""
+        """Absorb the cancellation, whether it has been raised yet or not."""
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""The one file that names a thread: bounded pools for work that must not run on the loop, and single strands."""
+"""The only module that starts threads: bounded pools for blocking work, and single daemon threads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class _Call:
-    """One call on its way: where it came from and what to do."""
+    """One call: its context, its loop and its function."""
 
     __slots__ = ("context", "function", "future", "loop", "on_done")
 
@@ -47,14 +47,14 @@ class _Call:
             self.deliver(result, None)
 
     def deliver(self, result: object, failure: BaseException | None) -> None:
-        """From any thread: end the wait, unless the loop has gone."""
+        """From any thread: resolve the future, unless the loop is closed."""
         with suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._resolve, result, failure)
 
     def _resolve(self, result: object, failure: BaseException | None) -> None:
         self.on_done()
         if self.future.done():
-            return  # nobody waits any more
+            return  # the caller was cancelled
         if failure is None:
             self.future.set_result(result)
         else:
@@ -64,18 +64,17 @@ class _Call:
 class Pool:
     """A named thread pool for one dependency, used from one loop.
 
-    At most ``running_max`` calls run and ``waiting_max`` wait; one more raises ``Busy`` at once. A caller that gives up
-    (cancelled, past its deadline) takes its waiting call and its arguments out of the queue; a call already running ends by
-    itself and keeps its place until then.
+    At most ``running_max`` calls run and ``waiting_max`` wait; one more raises ``Busy`` at once. A cancelled caller frees
+    its queue slot; a running call is not interrupted, and keeps its slot until it ends.
 
-    Not ``ThreadPoolExecutor``: a find crosses half a dozen times, and its futures, with a lock and a condition each,
-    cost twice as much as the crossing. Here places are counted on the loop alone, so nothing needs a lock.
+    Not ``ThreadPoolExecutor``: a find crosses half a dozen times, and the executor's futures, with a lock and a condition
+    each, cost twice as much as the crossing. Here slots are counted on the loop alone, so nothing needs a lock.
     """
 
     def __init__(
         self, name: str, *, running_max: int, waiting_max: int, retry_after_s: float = 0.5, allow_all_cpus: bool = False
     ) -> None:
-        """``allow_all_cpus``: its work does without the interpreter for long, so it may use every processor."""
+        """``allow_all_cpus``: its work releases the GIL for long, so it may use every CPU."""
         self.name = name
         self._where = unpinned if allow_all_cpus else nullcontext
         self.running_max = running_max
@@ -134,7 +133,7 @@ class Pool:
             self._calls.remove(one)
         except ValueError:
             return False
-        with suppress(Empty):  # then a thread has the token, and finds the call gone
+        with suppress(Empty):  # then a thread has the token, and finds no call
             if not self._tokens.get_nowait():
                 self._tokens.put(False)
         return True
@@ -156,7 +155,7 @@ class Pool:
             while self._tokens.get():
                 try:
                     one = self._calls.popleft()
-                except IndexError:  # its caller gave up
+                except IndexError:  # its caller was cancelled
                     continue
                 one.work()
                 # Held until the next call came, its arguments or result could be large things.
@@ -182,7 +181,7 @@ _open_pools: WeakValueDictionary[int, Pool] = WeakValueDictionary()
 
 
 class PoolState(NamedTuple):
-    """How full a pool is. ``running`` and ``waiting`` are calls now, the others its limits."""
+    """Load of a pool. ``running`` and ``waiting`` are calls now, the others its limits."""
 
     name: str
     running: int
@@ -221,9 +220,9 @@ class Lock:
 
 
 class DaemonThread:
-    """One daemon thread with one duty that lasts as long as its owner.
+    """One daemon thread that runs ``target`` for as long as its owner lives.
 
-    ``target`` is called once with the event that tells it to end; ``stop`` sets it and waits at most ``wait_s``.
+    ``target`` is called once with the event that signals it to end; ``stop`` sets it and waits at most ``wait_s``.
     """
 
     def __init__(self, name: str, target: Callable[[threading.Event], None]) -> None:
@@ -232,7 +231,7 @@ class DaemonThread:
         self._thread.start()
 
     def stop(self, wait_s: float = 1.0) -> bool:
-        """Tell it to end; True once it has. Harmless when called twice."""
+        """Signal it to end; True once it has. May be called twice."""
         self._stopping.set()
         if self._thread is not threading.current_thread():
             self._thread.join(wait_s)
@@ -240,10 +239,10 @@ class DaemonThread:
 
 
 class LoopThread:
-    """One event loop on one named daemon thread, for callers who have no loop of their own.
+    """One event loop on one named daemon thread, for callers without a loop of their own.
 
-    ``call`` and ``enter`` wait for their result. Where a loop already runs they raise ``Conflict``, since waiting there
-    would stop that loop; after ``close`` they raise ``Closed``.
+    ``call`` and ``enter`` wait for their result. Inside a running loop they raise ``Conflict``, since waiting there would
+    block that loop; after ``close`` they raise ``Closed``.
     """
 
     def __init__(self, name: str) -> None:

@@ -1,7 +1,7 @@
-"""The always-on heartbeat: the loop measures its own lateness, a witness photographs who made it late.
+"""Measures event loop lag, always on; a sampler thread records the loop's stack while it is blocked.
 
-The witness does not judge: a thread that measured the loop by itself would be held up by the same GIL and miss the very
-stalls it looks for. It only looks at the stacks when a beat is overdue, as soon as it gets to run.
+The sampler does not measure: it is delayed by the same GIL and would miss the stalls it looks for. It only samples the
+stack when a beat is overdue, as soon as it gets to run.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 @dataclass(frozen=True, slots=True)
 class LoopLag:
-    """How late the loop came to its beats.
+    """Event loop lag.
 
-    ``p50_s``..``max_s`` over the last ``samples`` beats (about 100 s). Since the start: ``stalls`` beats more than 250
-    ms late, ``beats`` all beats, ``total_s`` their lateness added up, ``buckets`` their counts per upper bound in
-    ``BOUNDS_S`` (last: beyond).
+    ``p50_s``..``max_s`` over the last ``samples`` beats (about 100 s). Since the start: ``stalls`` beats more than 250 ms
+    late, ``beats`` all beats, ``total_s`` the sum of their lag, ``buckets`` their counts per upper bound in ``BOUNDS_S``
+    (last: beyond).
     """
 
     samples: int
@@ -48,7 +48,7 @@ class LoopLag:
 
 
 class Watchdog:
-    """Watches the loop it is started on; ``on_stall`` gets the loop thread's stack and its lateness so far."""
+    """Watches the loop it is started on; ``on_stall`` gets the loop thread's stack and its lag so far."""
 
     def __init__(
         self,
@@ -73,14 +73,14 @@ class Watchdog:
         self._thread: DaemonThread | None = None
 
     def start(self) -> None:
-        """Begin to beat on the running loop."""
+        """Start measuring on the running loop."""
         if self._handle is None:
             self._thread_id = threading.get_ident()
             self._plan()
             self._thread = DaemonThread("stack-sampler", self._sample_stacks)
 
     def stop(self) -> None:
-        """Stop beating; ``lag`` still answers. Harmless when called twice."""
+        """Stop measuring; ``lag`` still returns what was measured. May be called twice."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None

@@ -1,4 +1,4 @@
-"""The past: what the tree held at any place in its log."""
+"""History: what the tree held after any entry of its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger: the one place where things become true."""
+"""The ledger: the store of record for the tree, sessions and jobs."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class Tenant(Protocol):
         ...
 
     async def commit(self, commit: Commit) -> Receipt:
-        """Make it true: durable on disk when this returns, or nothing happened and it raised.
+        """Apply a commit: durable on disk when this returns; if it raises, nothing has changed.
 
         Raises ``NotFound``, ``Conflict``, ``Denied``, ``Invalid`` from single operations (the whole commit is undone),
         ``Busy`` when the queue of the writer is full, ``Upstream`` when the disk is full."""
@@ -248,7 +248,7 @@ class Tenant(Protocol):
 
 
 class Ledger(Protocol):
-    """The whole store. Tenants read and write through a bound handle; the rest here is housekeeping."""
+    """The whole store. Callers read and write through a bound ``Tenant``; the rest here is maintenance."""
 
     def tenant(self, caller: Caller, *, bulk: bool = False) -> Tenant:
         """Bind a caller. No I/O. ``bulk``: its commits wait behind all others' (background work; captures go first)."""
@@ -354,15 +354,15 @@ class Ledger(Protocol):
         ...
 
     async def check(self, *, repair: bool = False) -> list[str]:
-        """Consistency: what is wrong, one sentence each (and mended where ``repair``)."""
+        """Integrity check: what is wrong, one sentence each (repaired where ``repair``)."""
         ...
 
     async def checkpoint(self) -> None:
-        """Fold the write-ahead log back, off the loop."""
+        """Checkpoint the store: make its file compact and complete, where the store has such a step."""
         ...
 
     async def close(self) -> None:
-        """Finish what was accepted, fold the log, release the lock. Further calls raise ``Closed``."""
+        """Finish accepted work and release the store. Further calls raise ``Closed``."""
         ...
 
 

@@ -7,12 +7,12 @@ from typing import Protocol
 
 LEXICON, VECTORS = "lexicon", "vectors"
 STORE = "store"
-"""Suspected when nobody knows yet which part it is."""
+"""Suspected until the damaged part is known."""
 
 
 @dataclass(slots=True)
 class DerivedState:
-    """What is known of full text and vectors, shared by those who search and the one who rebuilds. On one loop.
+    """State of full text and vectors, shared by searches and the rebuild. Used on one loop.
 
     ``suspects``: parts that failed with damage since they were last examined. ``rebuilding``: parts that are not complete.
     """
@@ -67,5 +67,5 @@ class Maintenance(Protocol):
         ...
 
     async def vacuum(self) -> None:
-        """Write the database anew without free and lost pages. Writers wait meanwhile."""
+        """Rewrite the database without free and lost pages. Writes wait meanwhile."""
         ...

@@ -1,4 +1,4 @@
-"""The registry: which accounts and members there are, and whose a key is."""
+"""The registry: accounts, members, and the member that a key belongs to."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Contents that grew by appends: every version is the beginning of one stream, so that an append stores what it adds.
+"""Contents that grow by appends: every version is a prefix of one stream, so that an append stores only what it adds.
 
-A stream begins with the bytes of a content in the blob store (``base``) or with none, and goes on in segments. Its versions
-are rows of ``grown``, each with its own hash: how many of the stream's bytes it has is its size. Whoever reads one verifies it.
+A stream begins with the bytes of a content in the blob store (``base``) or with none, and continues in segments. Its
+versions are rows of the table ``grown``, each with its own hash and size. Readers verify the hash.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from recalld.domain.errors import Corrupt
 from .sql import fetch_all, fetch_one
 
 SEGMENT_BYTES = 16_384
-"""Segments are filled up to this before another begins: 8 MiB have 512."""
+"""Segments are filled up to this size before another begins: 8 MiB have 512."""
 FLAT_BYTES_MAX = 1_024
-"""A version up to this is stored as it is."""
+"""A version up to this size is stored whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class StreamVersion:
     data: bytes = b""
 
     def assemble(self, front: bytes) -> bytes:
-        """All its bytes; ``front`` are those of ``base``. Raises ``Corrupt`` where they do not verify."""
+        """All its bytes; ``front`` are those of ``base``. Raises ``Corrupt`` if the hash does not match."""
         data = front + self.data
         if self.base == self.hash:
             return data  # verified by the blob store
@@ -41,7 +41,7 @@ class StreamVersion:
 
 
 def find_version(c: apsw.Connection, hash_: str) -> StreamVersion | None:
-    """The version with this hash; None: there is none."""
+    """The version with this hash, None if there is none."""
     found = c.execute(
         "SELECT g.size, s.id, s.base, s.begins FROM grown g JOIN stream s ON s.id = g.stream WHERE g.hash = ?", (hash_,)
     ).fetchone()
@@ -57,8 +57,8 @@ async def read_content(
     read: Callable[[Callable[[apsw.Connection], StreamVersion | None]], Awaitable[StreamVersion | None]],
     get: Callable[[str], Awaitable[bytes]],
 ) -> bytes:
-    """The bytes of a content that does not lie in the ledger as it is: ``read`` reads the store, ``get`` the blob store. Raises
-    ``Corrupt``."""
+    """The bytes of a content that is not stored whole in the database: ``read`` reads the store, ``get`` the blob store.
+    Raises ``Corrupt``."""
     version = await read(lambda c: find_version(c, hash_)) or StreamVersion(hash_, hash_)
     return version.assemble(await get(version.base) if version.base else b"")
 
@@ -70,7 +70,7 @@ def inline_bytes(c: apsw.Connection, hash_: str) -> bytes | None:
 
 
 def append_version(c: apsw.Connection, old: str, new: str, size: int, appended: bytes) -> None:
-    """Store the content ``new`` of ``size`` bytes, which is the content ``old`` and ``appended`` behind it. ``old`` is there."""
+    """Store the content ``new`` of ``size`` bytes: the existing content ``old`` followed by ``appended``."""
     if fetch_all(c, "SELECT 1 FROM blob WHERE hash = ?1 UNION ALL SELECT 1 FROM grown WHERE hash = ?1", (new,)):
         return
     old_size = size - len(appended)
@@ -103,7 +103,7 @@ def _begin(c: apsw.Connection, old: str, old_size: int, data: bytes | None) -> i
 
 
 def _fork(c: apsw.Connection, stream: int, old_size: int) -> int:
-    """Another stream with the first bytes of one that has gone on otherwise."""
+    """Another stream with the first bytes of one that has been extended differently."""
     base, begins = fetch_one(c, "SELECT base, begins FROM stream WHERE id = ?", (stream,))
     c.execute("INSERT INTO stream (base, begins, size) VALUES (?, ?, ?)", (base, begins, begins))
     fork = int(c.last_insert_rowid())
@@ -126,7 +126,7 @@ def _extend(c: apsw.Connection, stream: int, at: int, appended: bytes) -> None:
 
 
 def drop_versions(c: apsw.Connection, hashes: list[str]) -> int:
-    """Drop versions that no node has, and the bytes that no other version needs; returns how many went."""
+    """Drop versions that no node references, and the bytes that no other version needs; returns how many."""
     gone = 0
     for hash_ in hashes:
         found = fetch_all(

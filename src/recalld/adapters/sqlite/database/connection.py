@@ -1,4 +1,4 @@
-"""A store's file: how it is opened and locked, and what its failures mean."""
+"""Connections to the database file, the lock of its folder, and SQLite's errors as ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUSY_MS = 2_000
 PAGE_CACHE_KIB = 16_384
 READER_CACHE_KIB = 4_096
 MMAP_BYTES = 32 << 20
-"""For readers, whose cost is copying pages. The writer has its page cache: a second map would only count twice."""
+"""For readers, whose cost is copying pages. The writer has its page cache; a memory map would only count twice."""
 STORE_FAILURES = (
     apsw.FullError,
     apsw.IOError,
@@ -26,12 +26,12 @@ STORE_FAILURES = (
     apsw.NoMemError,
     apsw.ReadOnlyError,
 )
-"""What says that the store, not the call, has failed."""
+"""Errors that mean the store has failed, not the call."""
 LOCK_FILE = "lock"
 
 
 def connect(path: Path, *, readonly: bool) -> apsw.Connection:
-    """A connection set up the way every one of ours is. Raises apsw's errors."""
+    """A configured connection. Raises apsw's errors."""
     flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     c = apsw.Connection(str(path), flags=flags, statementcachesize=200)
     c.set_busy_timeout(BUSY_MS)
@@ -73,7 +73,7 @@ def check_not_truncated(c: apsw.Connection, path: Path) -> None:
 
 
 def lock_data_dir(folder: Path) -> int:
-    """Lock a data folder (made if missing, mode 0700) for this process; the lock goes with the process, however it ends.
+    """Lock a data folder (created if missing, mode 0700) for this process. The lock ends with the process, however it ends.
 
     Raises ``Conflict`` while another process has it; ``Invalid``, ``Denied`` and ``Upstream`` where the folder cannot be
     used.
@@ -103,7 +103,7 @@ def lock_data_dir(folder: Path) -> int:
 
 
 def data_dir_error(folder: Path, refused: OSError) -> RecalldError:
-    """Why a data folder cannot be used, in one sentence."""
+    """Why a data folder cannot be used, as an error of ours."""
     if refused.errno in {errno.EACCES, errno.EPERM}:
         return Denied(
             f"this user may not read and write the data folder {folder}: {refused.strerror}",
@@ -127,7 +127,7 @@ def data_dir_error(folder: Path, refused: OSError) -> RecalldError:
 
 
 def to_domain_error(refused: apsw.Error, path: Path) -> RecalldError:
-    """What a failure of the store means to its callers."""
+    """What an error of SQLite means to callers."""
     if isinstance(refused, apsw.FullError):
         return Upstream("the disk is full: nothing was written", remedy="free some space; reading goes on meanwhile")
     if isinstance(refused, apsw.CorruptError | apsw.NotADBError) or "vtable constructor failed" in str(refused):
@@ -150,7 +150,7 @@ def to_domain_error(refused: apsw.Error, path: Path) -> RecalldError:
 
 
 def translate_error(failure: BaseException | None, path: Path) -> BaseException | None:
-    """What SQLite refused to one call alone, in our words; any other failure as it is."""
+    """An SQLite error of a single call as an error of ours; any other exception unchanged."""
     if not isinstance(failure, apsw.Error):
         return failure
     ours = to_domain_error(failure, path)

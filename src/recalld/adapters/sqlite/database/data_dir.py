@@ -1,4 +1,4 @@
-"""A data folder before its store is opened: what must be there, what is left over, who may read it."""
+"""The data folder before its store is opened: required files, leftovers, permissions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .migration import copies
 BLOBS = "blobs"
 """Contents too large for the database."""
 UPLOADS = "uploads"
-"""What was sent and not yet imported."""
+"""Uploaded files that are not imported yet."""
 LOST_AND_FOUND = "lost+found"
-"""Contents that the store never named, kept for a while."""
+"""Contents that the store never referenced, kept for 30 days."""
 OWN_FOLDERS = (BLOBS, UPLOADS, LOST_AND_FOUND)
 log = get_logger("recalld.store")
 
@@ -96,8 +96,9 @@ def content_files(blobs: Path) -> Iterator[Path]:
 
 
 def reset_data_dir(path: Path) -> int:
-    """Set everything aside that belonged to a database which has gone, so that an empty store can begin in this folder;
-    returns how many files. The folder must be locked for this process. Raises ``Conflict`` if the database is there."""
+    """Move everything that belonged to a missing database to ``lost+found``, so that an empty store can be created in this
+    folder; returns how many files. The folder must be locked for this process. Raises ``Conflict`` if the database
+    exists."""
     if not is_empty(path):
         raise Conflict(
             f"{path} is a database with something in it",
@@ -132,9 +133,9 @@ def own_files(folder: Path) -> Iterator[Path]:
 
 
 def _restrict_permissions(path: Path) -> None:
-    """Take away what others may do with the folder and what is in it. Warns once where that is refused.
+    """Remove the permissions of others on the folder and its contents. Logs one warning where that is refused.
 
-    Walks all contents only if the folder itself was open: else nobody could come to them.
+    Visits all contents only if the folder itself was accessible: otherwise they could not be reached.
     """
     folder = path.parent
     was_open = bool(folder.stat().st_mode & OTHERS)

@@ -1,4 +1,4 @@
-"""A store's tables brought up to this version: copied first, one transaction a step, checked at every start."""
+"""Migrates a store's tables to this version: a copy first, one transaction a step, checked at every start."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .nfc_names import normalize_names
 from .schema import MIGRATIONS, SCHEMA_VERSION
 
 SPARE_BYTES = 64 << 20
-"""What a migration may need on the disk beside the copy."""
+"""Free space a migration may need beside the copy."""
 DISPOSABLE = frozenset({"spent", "made", "job_done", "unembedded", "tier", "vector", "refused", "damaged", "released"})
-"""Tables whose loss costs work or figures, and no content: made again empty where they are missing."""
+"""Tables whose loss costs work or statistics, and no content: created empty where they are missing."""
 REBUILD_LEXICON = "rebuild_lexicon"
 """In ``meta``: the last chunk that full text holds again, while it is being rebuilt."""
 BACKFILL_CURSOR = "listed_to"
 """In ``meta``: the last chunk that was looked at for a missing vector, while chunks are being listed for embedding."""
 _CODE_STEPS: Mapping[int, Callable[[apsw.Connection], object]] = {5: normalize_names}
-"""What a step does beside its statements, in the same transaction."""
+"""Code that belongs to a step beside its statements, in the same transaction."""
 FULL_TEXT = ("fts", "fts_row", "fts_place")
 log = get_logger("recalld.store")
 
@@ -86,7 +86,7 @@ def copies(path: Path) -> list[Path]:
 
 
 def remove_copies(path: Path) -> None:
-    """Remove what migrations kept: a start after them has succeeded."""
+    """Remove copies made before migrations: a later start has succeeded."""
     for copy in path.parent.glob(f"{path.name}.schema-*"):
         copy.unlink(missing_ok=True)
         log.info("the copy made before a migration was removed", file=copy.name)
@@ -183,7 +183,7 @@ def _recreate(c: apsw.Connection, lacking: list[str], wanted: Shape, *, damaged:
 
 
 def restart_backfill(c: apsw.Connection) -> None:
-    """Have every chunk without a vector listed for embedding again."""
+    """List every chunk without a vector for embedding again."""
     c.execute("INSERT OR REPLACE INTO meta VALUES (?, 0)", (BACKFILL_CURSOR,)).fetchall()
 
 

@@ -1,4 +1,4 @@
-"""Names of stores made before addresses were composed (NFC): brought to the one spelling that addresses have."""
+"""Brings names of stores made before addresses were NFC to NFC."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ PathCache = dict[int, list[str]]
 
 
 def normalize_names(c: apsw.Connection) -> int:
-    """Rename every node whose name is not composed, as a move in the log; returns how many. A name that a neighbour has
-    already gets ``_1``, ``_2`` ... before its ending. A million names that are composed cost a second."""
+    """Rename every node whose name is not NFC, as a move in the log; returns how many. If a sibling has the name already,
+    ``_1``, ``_2`` ... goes before the extension. Checking a million names takes a second."""
     done = after = logged = 0
     paths: PathCache = {}
     while page := fetch_all(c, _NON_ASCII_NAMES, (after, PAGE)):

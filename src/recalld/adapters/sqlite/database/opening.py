@@ -1,4 +1,4 @@
-"""How a store's primary process opens its file, in a folder that is locked for it."""
+"""How the primary process opens a store's file, in a folder that is locked for it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .migration import migrate, remove_copies, restore_missing_tables
 
 
 def open_primary(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
-    """The writer's and the folder's connection to a store, made if it is new and brought to this version if it is old.
+    """The writer's and the checkpointer's connection to a store, created if it is new and migrated if it is old.
 
-    Raises what ``Store`` does. Blocking.
+    Raises what ``Store`` raises. Blocking.
     """
     prepare_data_dir(path)
     opened: list[apsw.Connection] = []

@@ -1,4 +1,4 @@
-"""Read-only connections to a store: bounded in number, and every read in time."""
+"""Read-only connections to a store: bounded in number, and each read with a time limit."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]
 
 READ_MAX_S = 30.0
-"""A read that takes longer is interrupted, whatever deadline its request has."""
+"""A longer read is interrupted, whatever the deadline of its request."""
 STEPS_BETWEEN_CHECKS = 50_000
-"""Steps of SQLite's machine (about a millisecond) between two looks at whether a statement should go on: each look takes the
-interpreter, so that short statements should have none."""
+"""VM steps of SQLite (about a millisecond) between two checks of whether a statement should go on. Each check acquires the
+GIL, so short statements should have none."""
 SCANS_RUNNING_MAX = 2
 SCANS_WAITING_MAX = 64
 
 
 @dataclass(eq=False, slots=True)
 class _Read(Generic[T]):
-    """One read on its way. ``abandoned``: its caller waits no more. ``end``: when its statements are interrupted."""
+    """One read. ``abandoned``: its caller was cancelled. ``end``: when its statements are interrupted."""
 
     work: Work[T]
     limit_s: float | None
@@ -41,12 +41,12 @@ class _Read(Generic[T]):
 
     @property
     def should_stop(self) -> bool:
-        """True once going on is of no use."""
+        """True once continuing is of no use."""
         return self.abandoned or time.monotonic() >= self.end
 
 
 class _Reader:
-    """A read-only connection, and the read it is used for now."""
+    """A read-only connection, and the read that uses it now."""
 
     def __init__(self, path: Path) -> None:
         self.connection = connect(path, readonly=True)
@@ -58,7 +58,7 @@ class _Reader:
 
 
 class _ReaderPool:
-    """Connections of one purpose, one for each thread of a bounded pool."""
+    """Connections for one purpose, one for each thread of a bounded pool."""
 
     def __init__(self, path: Path, name: str, *, count: int, waiting_max: int) -> None:
         self._path = path
@@ -108,7 +108,7 @@ class _ReaderPool:
             return _Reader(self._path)
 
     def close(self) -> None:
-        """End what runs, then close every connection."""
+        """Interrupt running reads, then close every connection."""
         for reading in list(self._running):
             reading.abandoned = True
         self._pool.close()
@@ -123,10 +123,10 @@ def _interrupted(what: str, reading: _Read[Any]) -> RecalldError:
 
 
 class Readers:
-    """Read-only connections to a store file: a few for what is answered at once, and others for scans.
+    """Read-only connections to a store file: a few for short queries, and others for scans.
 
-    Every read has a time limit, and is interrupted when its caller leaves: between two of SQLite's steps, so that work in
-    Python between statements has to be short.
+    Every read has a time limit, and is interrupted when its caller is cancelled. Interrupts happen between two steps of
+    SQLite, so Python code between statements has to be short.
     """
 
     def __init__(self, path: Path, *, count: int, waiting_max: int = 256) -> None:
@@ -145,15 +145,15 @@ class Readers:
         return await self._reads.read(work, limit_s)
 
     async def scan(self, work: Work[T], *, limit_s: float | None = READ_MAX_S) -> T:
-        """The same on a connection of its own, for what looks at more than an answer needs: searches by pattern, counts, long
-        listings. ``limit_s`` None: housekeeping, which ends only with its caller or the store."""
+        """The same on separate connections, for long reads: searches by pattern, counts, long listings. ``limit_s`` None:
+        maintenance, which ends only with its caller or the store."""
         return await self._scans.read(work, limit_s)
 
     async def read_on_new_connection(self, work: Work[T]) -> T:
-        """The same on a new connection: integrity checks of FTS5 trip over what a connection in use remembers."""
+        """The same on a new connection: FTS5's integrity check fails on state that a used connection caches."""
         return await self._scans.read(work, None, fresh=True)
 
     def close(self) -> None:
-        """End running reads, then close every connection."""
+        """Interrupt running reads, then close every connection."""
         self._reads.close()
         self._scans.close()

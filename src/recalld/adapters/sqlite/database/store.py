@@ -1,4 +1,4 @@
-"""An embedded SQLite store: one writer thread with group commit, a few readers. Functions travel, not connections."""
+"""An embedded SQLite store: one writer thread with group commit, and a few readers. Functions are sent to connections."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ CAPTURES_PER_COMMIT = 256
 CAPTURES_WAITING_MAX = 4_096
 BULK_WAITING_MAX = 512
 BULK_SKIPPED_MAX = 8
-"""Commits in a row that captures may fill alone; then one bulk call goes with them."""
+"""Consecutive commits that foreground writes may fill alone; then one bulk call goes with them."""
 CHECKPOINT_PAGES = 4_096
-"""Pages in the write-ahead log (16 MB) from which it is folded back, beside the writer."""
+"""Pages in the write-ahead log (16 MB) from which it is checkpointed, beside the writer."""
 CHECKPOINT_PAGES_FORCED = 4 * CHECKPOINT_PAGES
-"""From here the writer folds by itself before it goes on: the log stays bounded whatever the load."""
+"""From here the writer checkpoints before it goes on, so the log stays bounded under any load."""
 CHECKPOINT_WAIT_MS = 100
 CLOSE_WAIT_S = 30.0
 WRITE_MAX_S = 30.0
@@ -43,7 +43,7 @@ log = get_logger("recalld.store")
 
 @dataclass(eq=False, slots=True)
 class _Call(Generic[T]):
-    """One function on its way to the writer, and where its result goes."""
+    """A function queued for the writer, and where its result goes."""
 
     work: Work[T]
     loop: asyncio.AbstractEventLoop | None
@@ -53,10 +53,10 @@ class _Call(Generic[T]):
     failure: BaseException | None = None
 
     def resolve(self) -> None:
-        """Give the caller its result; a caller that has gone does not hear of it."""
+        """Resolve the caller's future; nothing happens if the caller was cancelled."""
         if self.future is None or self.future.done():
             return
-        if isinstance(self.failure, StopIteration):  # no future takes one
+        if isinstance(self.failure, StopIteration):  # a future cannot hold one
             self.future.set_exception(RuntimeError(f"the call raised {self.failure!r}"))
         elif self.failure is not None:
             self.future.set_exception(self.failure)
@@ -65,7 +65,7 @@ class _Call(Generic[T]):
 
 
 class _Savepoint:
-    """What a call may undo without undoing the others: its failure stays with it, a broken store's goes to all."""
+    """A savepoint around one call. A failure of the call is undone alone; a failure of the store ends the whole batch."""
 
     def __init__(self, c: apsw.Connection, call: _Call[Any]) -> None:
         self._c = c
@@ -90,7 +90,7 @@ class _Savepoint:
 
 
 class _Trial:
-    """A transaction that is undone, and keeps the reason, when a call in it fails; a broken store's failure goes on."""
+    """A transaction that rolls back, and keeps the exception, when a call in it fails. A failure of the store propagates."""
 
     def __init__(self, c: apsw.Connection) -> None:
         self._c = c
@@ -111,13 +111,13 @@ class _Trial:
 
 
 class Store(Readers):
-    """The primary process's end of a store: reads through readers, and writes through one thread."""
+    """The primary process's end: reads like every process, and writes through one thread."""
 
     def __init__(self, path: Path, *, readers: int = 4) -> None:
-        """Open (and make) a store: waits for the disk, so not on a loop.
+        """Open (or create) a store. Blocks on the disk, so do not call it on an event loop.
 
-        Raises ``Conflict`` if it is open elsewhere or newer, ``Corrupt`` if it is damaged or its database has gone,
-        ``Invalid``, ``Denied`` and ``Upstream`` where the folder cannot be used.
+        Raises ``Conflict`` if the store is open elsewhere or newer, ``Corrupt`` if it is damaged or its database is
+        missing, ``Invalid``, ``Denied`` and ``Upstream`` where the folder cannot be used.
         """
         self._lock_file = lock_data_dir(path.parent)
         try:
@@ -153,11 +153,11 @@ class Store(Readers):
         return await self._enqueue(queue, most, work, limit_s)
 
     async def checkpoint(self) -> None:
-        """Fold the write-ahead log back fully, as far as readers let it go."""
+        """Checkpoint the write-ahead log fully, as far as readers allow, and truncate it."""
         await self._enqueue(self._checkpoints, BULK_WAITING_MAX, _truncate, None)
 
     async def vacuum(self) -> None:
-        """Write the file anew without free and lost pages. Writers wait meanwhile."""
+        """Rewrite the file without free and lost pages. Writes wait meanwhile."""
         await self._enqueue(self._checkpoints, BULK_WAITING_MAX, _vacuum, None)
 
     async def _enqueue(self, queue: deque[_Call[Any]], most: int, work: Work[T], limit_s: float | None) -> T:
@@ -175,11 +175,12 @@ class Store(Readers):
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for the writer."""
+        """Calls queued for the writer."""
         return len(self._captures) + len(self._bulk)
 
     def close(self) -> None:
-        """Commit what waits, fold the log, release the folder: waits for the disk, so not on a loop."""
+        """Commit what is queued, checkpoint the log, release the folder. Blocks on the disk, so do not call it on an event
+        loop."""
         with self._ready:
             if self._closing:
                 return
@@ -239,8 +240,8 @@ class Store(Readers):
         _resolve_by_loop(done)
 
     def _commit_at_once(self, done: list[_Call[Any]], only_bulk: bool) -> bool:
-        """Run all without savepoints, at each of which full text would write out what it has gathered; False: one failed,
-        and nothing was done."""
+        """Run all calls without savepoints, each of which would make FTS5 flush its buffer. False: one failed, and all were
+        undone."""
         trial = _Trial(self._writer)
         self._writer.execute("BEGIN IMMEDIATE")
         with trial:
@@ -251,14 +252,14 @@ class Store(Readers):
         if trial.failure is None:
             self._writer.execute("COMMIT")
         elif isinstance(trial.failure, apsw.InterruptError) and self._call is not None:
-            self._call.failure = trial.failure  # it had its time: the others are done without it
+            self._call.failure = trial.failure  # it exceeded its limit: the others are run without it
         elif len(done) == 1:
             done[0].result, done[0].failure = None, trial.failure
         return trial.failure is None or len(done) == 1
 
     def _commit_separately(self, done: list[_Call[Any]]) -> None:
-        """One after the other, so that a failure is undone alone; once more without those that were interrupted, since that
-        may end the whole transaction."""
+        """Run the calls one after the other, each with its own savepoint. The batch is run again without calls that were
+        interrupted, since an interrupt may end the whole transaction."""
         while left := [call for call in done if not isinstance(call.failure, apsw.InterruptError)]:
             trial = _Trial(self._writer)
             self._writer.execute("BEGIN IMMEDIATE")
@@ -286,7 +287,8 @@ class Store(Readers):
         return time.monotonic() >= self._call_end
 
     def _run_bulk(self, done: list[_Call[Any]], end: float, *, had_one: bool) -> None:
-        """Bulk calls until the slice is used up, or until captures wait; captures alone cannot starve them for ever."""
+        """Bulk calls until the time slice is used up, or until foreground calls wait; foreground calls cannot starve them
+        for ever."""
         late = bool(self._captures) or time.monotonic() >= end
         if self._bulk and late and not had_one and self._bulk_skipped < BULK_SKIPPED_MAX:
             self._bulk_skipped += 1
@@ -306,7 +308,8 @@ class Store(Readers):
         return apsw.SQLITE_OK
 
     def _checkpoint_loop(self, stopping: threading.Event) -> None:
-        """Fold a long log beside the writer, who then does the little that came meanwhile: the log can begin anew."""
+        """Checkpoint a long log beside the writer. The writer then checkpoints the remainder, and the log can be reused
+        from its beginning."""
         while not stopping.is_set():
             self._wal_is_long.wait()
             self._wal_is_long.clear()
@@ -315,7 +318,7 @@ class Store(Readers):
             try:
                 self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             except apsw.Error:
-                continue  # a full disk: the log is kept, and folded when the next commit asks again
+                continue  # a full disk: the log stays, and the next commit that finds it long tries again
             with self._ready:
                 if not self._closing:
                     self._checkpoints.append(_detached(_passive))
@@ -328,7 +331,7 @@ class Store(Readers):
                 self._checkpoints.append(_detached(self._forced_checkpoint))
 
     def _forced_checkpoint(self, c: apsw.Connection) -> None:
-        """Fold even if that means waiting a moment, for the folder's thread or for readers of old pages."""
+        """Checkpoint even if that means waiting a moment, for the checkpoint thread or for readers of old pages."""
         self._force_queued = False
         c.set_busy_timeout(CHECKPOINT_WAIT_MS)
         try:
@@ -345,7 +348,7 @@ class Store(Readers):
 
 
 def _detached(work: Work[None]) -> _Call[None]:
-    """A call whose outcome nobody waits for."""
+    """A call whose result is not awaited."""
     return _Call(work, None, None)
 
 
@@ -363,7 +366,7 @@ def _vacuum(c: apsw.Connection) -> None:
 
 
 def _resolve_by_loop(done: list[_Call[Any]]) -> None:
-    """One wake-up a loop, however many callers wait there."""
+    """Wake each event loop once, however many callers wait on it."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Call[Any]]] = {}
     for call in done:
         if call.loop is not None:
@@ -372,7 +375,7 @@ def _resolve_by_loop(done: list[_Call[Any]]) -> None:
         try:
             loop.call_soon_threadsafe(_resolve_all, calls)
         except RuntimeError:
-            continue  # the loop has been closed: nobody waits there any more
+            continue  # the loop is closed
 
 
 def _resolve_all(calls: list[_Call[Any]]) -> None:

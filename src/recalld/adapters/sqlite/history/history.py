@@ -1,7 +1,6 @@
-"""The past over the embedded store: the log read in pages by its readers, and folded as it is read.
+"""History over the embedded store: log pages are read by the readers and replayed as they are read.
 
-Nothing here writes and nothing is kept beside the log, so there is nothing that a crash could leave behind: what the log
-says after a restart is what the past was.
+Nothing here writes, and there is no state beside the log that a crash could leave inconsistent.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ class SqliteHistory:
 
     @asynccontextmanager
     async def replay_slot(self) -> AsyncIterator[None]:
-        """A place among those that fold. Raises ``Busy``."""
+        """A slot for one replay. Raises ``Busy``."""
         if self._admitted >= REPLAYS_RUNNING_MAX + REPLAYS_WAITING_MAX:
             raise Busy("too many snapshots are being read at once", retry_after_s=2.0)
         self._admitted += 1
@@ -168,7 +167,7 @@ class SqlitePast:
         return frozenset(node for (node,) in found)
 
     async def _living_users(self) -> frozenset[int]:
-        """The users' trees that there are: what a removed user had is nobody's, of the same name or not."""
+        """The users' trees that exist: a removed user's entries belong to no later user of the same name."""
         found = await self._rows(
             "SELECT u.id FROM node r JOIN node t ON t.parent = r.id AND t.name = 'user' AND t.gone = 0 JOIN node u "
             "ON u.parent = t.id AND u.gone = 0 WHERE r.parent = 0 AND r.name = ? AND r.gone = 0",

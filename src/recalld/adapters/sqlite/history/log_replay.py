@@ -1,7 +1,7 @@
-"""The log folded into a tree: entry by entry, as the ledger once applied them.
+"""The log replayed into a tree, entry by entry, as the ledger once applied it.
 
-Five kinds of entry shape the tree; all others concern what hangs on its nodes. A copy is as many ``create`` entries as it
-made nodes. What a ``remove`` cut off comes back only by a ``restore`` of the same node, so erasing it needs no entry.
+Five kinds of entry shape the tree; all others concern attributes of its nodes. A copy is one ``create`` entry for each
+node. What a ``remove`` cut off comes back only by a ``restore`` of the same node, so erasing it needs no entry.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Tracked = Callable[[Sequence[str], int], bool]
 
 
 class LogReplay:
-    """One account's tree after entry ``seq``. Messages are left out; directories are known by what lies in them."""
+    """One account's tree after entry ``seq``. Messages are left out; directories exist through their contents."""
 
     def __init__(self, restored: frozenset[int] = frozenset()) -> None:
-        """``restored``: nodes that any ``restore`` entry names; what was cut off with one of them is kept in mind."""
+        """``restored``: nodes that any ``restore`` entry names; subtrees removed with them are kept in memory."""
         self.seq = 0
         self._restored = restored
         self._root = 0
@@ -36,7 +36,7 @@ class LogReplay:
         self._hash: dict[int, str] = {}
 
     def apply(self, entry: Entry) -> None:
-        """Go one entry on. Raises ``Invalid`` when the account holds more than can be folded."""
+        """Apply one entry. Raises ``Invalid`` when the account holds more than can be replayed."""
         seq, op, node, after, detail = entry
         self.seq = seq
         match op:

@@ -1,4 +1,4 @@
-"""What hangs on an entry beside its bytes: tags, and where it came from. The log says what they were, so that it can be undone."""
+"""Tags and origin of an entry. The log records their former values, so that a change can be undone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .transaction import WriteTx, existing
 
 
 def changes(found: Row, tags: Sequence[str] | None, source: dict[str, Any] | None) -> dict[str, Any]:
-    """What a log entry says of new tags and a new origin (None: they stay): former and new value of each that differs."""
+    """Former and new value of tags and origin where they differ, for the log entry (None: unchanged)."""
     had, came_from = json.loads(found.tags), json.loads(found.source)
     changed: dict[str, Any] = {}
     if tags is not None and list(tags) != had:
@@ -66,7 +66,7 @@ def set_attributes(tx: WriteTx, op: SetAttributes) -> None:
 def update_attributes(
     tx: WriteTx, uri: Uri, found: Row, tags: Sequence[str] | None, source: dict[str, Any] | None
 ) -> bool:
-    """Give an entry these tags and this origin (None: they stay); False if it has them already."""
+    """Set an entry's tags and origin (None: unchanged); False if it has them already."""
     changed = changes(found, tags, source)
     if not changed:
         return False

@@ -85,8 +85,8 @@ _UNEMBEDDED = (
 
 
 def unembedded(c: apsw.Connection, caller: Caller, fingerprint: str, limit: int) -> list[tuple[Any, ...]]:
-    """(chunk, node, level, start, end, text or None, kind, hash) of chunks to embed, the newest first. Where there are more, the
-    oldest are a quarter of them: what goes on coming does not keep these waiting for ever."""
+    """(chunk, node, level, start, end, text or None, kind, hash) of chunks to embed, newest first. If there are more than
+    ``limit``, a quarter are the oldest, so that a steady stream of new chunks does not starve them."""
     partition_id = rows.partition_of(c, caller.account, caller.user)
     found = fetch_all(c, f"{_UNEMBEDDED} ORDER BY u.chunk DESC LIMIT ?", (partition_id, fingerprint, limit))
     if len(found) < limit:
@@ -110,7 +110,7 @@ def in_blob_store(c: apsw.Connection, hashes: set[str]) -> list[str]:
 
 
 def chunk_rows(c: apsw.Connection, found: list[tuple[Any, ...]], blobs: dict[str, bytes]) -> list[ChunkRow]:
-    """The chunks' words, every node's text read once. ``blobs``: bytes that lie outside the ledger."""
+    """The chunks' texts, each node's text read once. ``blobs``: bytes from the blob store."""
     texts: dict[tuple[int, bool], str] = {}
     result = []
     for chunk, node, level, start, end, own, kind, hash_ in found:
@@ -173,8 +173,8 @@ def put_vectors(tx: WriteTx, op: PutVectors) -> None:
 
 
 def switch_serving_model(c: apsw.Connection) -> None:
-    """Have recall search with the wanted model's vectors if all chunks of the day it was wanted have one, or if no other model
-    has any. Until then each partition changes over by itself (``vectors/exact``)."""
+    """Search with the wanted model's vectors once all chunks that existed when it was set have one, or if no other model
+    has any. Until then each partition switches by itself (``vectors/exact``)."""
     c.execute(
         "INSERT OR REPLACE INTO meta SELECT 'serving_model', w.value FROM meta w WHERE w.key = 'wanted_model' AND w.value <> '' "
         "AND NOT EXISTS (SELECT 1 FROM meta WHERE key = 'serving_model' AND value = w.value) AND ("
@@ -211,9 +211,9 @@ def set_wanted_model(c: apsw.Connection, fingerprint: str, width: int) -> bool:
 
 
 def list_unembedded(c: apsw.Connection, limit: int) -> bool:
-    """Put the next page of chunks that lack the wanted model's vector on the list; False: that was the last.
+    """List the next page of chunks that lack the wanted model's vector; False: that was the last.
 
-    How far it has come is kept with the page, so that a start after an interruption goes on from there.
+    The position is stored with the page, so that a restart continues there.
     """
     found = c.execute("SELECT value FROM meta WHERE key = 'listed_to'").fetchone()
     if found is None:
@@ -241,8 +241,8 @@ def partitions(c: apsw.Connection) -> list[Caller]:
 _HAS_FIRST_CHUNK = """
 SELECT 1 FROM (SELECT k.previous FROM chunk k WHERE k.node = s.id AND k.level = 2 ORDER BY k.id LIMIT 1) f
 WHERE f.previous = 0 OR EXISTS (SELECT 1 FROM chunk p WHERE p.id = f.previous)"""
-"""True of a node whose first chunk is there: chunks are deleted from the first on, so one that lacks its forerunner is what an
-interrupted deletion left."""
+"""True of a node whose first chunk exists. Chunks are deleted from the first on, so a chunk without its predecessor is left
+over from an interrupted deletion."""
 
 
 def unindexed(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: int) -> list[Node]:
@@ -263,8 +263,8 @@ def unindexed(c: apsw.Connection, caller: Caller, uri: Uri, after: int, limit: i
 
 
 def unreferenced_contents(c: apsw.Connection, before: float, limit: int) -> tuple[list[str], int]:
-    """Hashes that no node has, no log entry since ``before`` names, nor a snapshot may need (``snapshots.NEEDED``):
-    counted from the log, not beside it. What the log says of erased nodes keeps nothing. Also the log's end then."""
+    """Hashes that no node has, that no log entry since ``before`` names, and that no snapshot may need
+    (``snapshots.NEEDED``), with the log's end. Entries of erased nodes do not count."""
     (end,) = fetch_one(c, "SELECT coalesce(max(seq), 0) FROM log")
     recent = "FROM log WHERE at >= :before AND EXISTS (SELECT 1 FROM node WHERE id = log.node)"
     sql = (
@@ -276,9 +276,9 @@ def unreferenced_contents(c: apsw.Connection, before: float, limit: int) -> tupl
 
 
 def drop_contents(c: apsw.Connection, found: tuple[list[str], int], now: float) -> int:
-    """Drop contents; one that was taken up since they were found stays. Returns how many went.
+    """Delete unreferenced contents; skip any that have become referenced again. Returns how many were deleted.
 
-    Those whose bytes lie in the blob folder are put on the list of what may be deleted there.
+    Those stored in the blob folder are listed for deletion there.
     """
     named = {h for pair in fetch_all(c, "SELECT before, after FROM log WHERE seq > ?", (found[1],)) for h in pair}
     hashes = [h for h in found[0] if h not in named]

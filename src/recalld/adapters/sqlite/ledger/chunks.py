@@ -16,7 +16,7 @@ from .transaction import WriteTx
 KIND_FILE, KIND_MESSAGE, KIND_TIER = 0, 1, 2
 RECLAIM_MIN = 2_000
 RECLAIM_SMALL = 20_000
-"""Chunks up to which all full text is rewritten in a second or two, so that nobody need wait for the day to end."""
+"""Chunks up to which all full text is rewritten in a second or two, so it need not wait for the daily run."""
 RECLAIM_EVERY_S = 24 * 3_600.0
 MERGE_PAGES = 16
 
@@ -124,7 +124,7 @@ def count(c: apsw.Connection, partition_id: int, chunks: int, terms: int) -> Non
 
 
 def count_dead_entries(c: apsw.Connection, entries: int) -> None:
-    """Remember how much of the full text is dead: it is reclaimed when that is worth it."""
+    """Count dead full-text entries; they are reclaimed when that is worth the cost."""
     if entries:
         c.execute(
             "INSERT INTO meta VALUES ('fts_dropped', ?) ON CONFLICT (key) DO UPDATE SET value = value + excluded.value",
@@ -142,7 +142,7 @@ def repartition_chunks(c: apsw.Connection, node: int, partition_id: int) -> int:
         index_chunk(c, chunk, partition_id, terms.split())
         c.execute("UPDATE chunk SET owner = ? WHERE id = ?", (partition_id, chunk))
         c.execute("UPDATE unembedded SET owner = ? WHERE chunk = ?", (partition_id, chunk))
-        # Vectors are followed by id: they come anew to the space they join.
+        # Caches follow vectors by id: they need new ids in the partition they join.
         rows = fetch_all(c, "DELETE FROM vector WHERE chunk = ? RETURNING model, data", (chunk,))
         for model, data in rows:
             c.execute(
@@ -184,8 +184,8 @@ def copy_chunks(tx: WriteTx, source: int, to: int, partition_id: int) -> None:
 
 
 def should_reclaim(c: apsw.Connection, now: float) -> bool:
-    """True when there is dead full text and it is time to reclaim it: at once where little lives, or a quarter as much is
-    dead; else once a day, so that removed words do not stay in the file."""
+    """True when dead full text should be reclaimed: at once where the index is small or a quarter is dead; otherwise daily,
+    so that removed words do not stay in the file."""
     meta = dict(fetch_all(c, "SELECT key, value FROM meta WHERE key IN ('fts_dropped', 'fts_reclaimed')"))
     living = fetch_one(c, "SELECT coalesce(sum(chunks), 0) FROM owner")[0]
     due = living <= RECLAIM_SMALL or now - meta.get("fts_reclaimed", 0.0) >= RECLAIM_EVERY_S
@@ -194,7 +194,7 @@ def should_reclaim(c: apsw.Connection, now: float) -> bool:
 
 
 def reclaim(c: apsw.Connection, *, first: bool, now: float) -> bool:
-    """One slice of a few milliseconds of merging all full text into one segment without what is dead; False: done."""
+    """One slice of a few milliseconds of merging all full text into one segment without dead entries; False: done."""
     if first:  # what dies from here on may lie in segments that are merged already: it waits for the next time
         c.execute("INSERT OR REPLACE INTO meta SELECT 'fts_reclaiming', value FROM meta WHERE key = 'fts_dropped'")
     before = c.total_changes()

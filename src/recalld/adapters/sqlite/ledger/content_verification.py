@@ -1,4 +1,4 @@
-"""Contents are named by the sha256 of their bytes: compared whenever they are read, and by and by without being asked."""
+"""Contents are named by the sha256 of their bytes: compared at every read, and by a slow background pass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def bytes_to_embed(
     read: Callable[[Callable[[apsw.Connection], StreamVersion | None]], Awaitable[StreamVersion | None]],
     get: Callable[[str], Awaitable[bytes]],
 ) -> bytes:
-    """A content's bytes; none if it is damaged: its readers are told, and what lies beside it is embedded all the same."""
+    """A content's bytes; b"" if it is damaged: reading it raises an error, and the rest of the batch is still embedded."""
     try:
         return await read_content(hash_, read, get)
     except Corrupt:
@@ -30,7 +30,7 @@ async def bytes_to_embed(
 
 @dataclass(frozen=True, slots=True)
 class ContentCheck:
-    """A content of the ledger: whether it verifies, None where its bytes lie elsewhere; ``grown``: a version of a stream."""
+    """A content: whether it verifies, None where its bytes lie elsewhere; ``grown``: a version of a stream."""
 
     hash: str
     size: int

@@ -1,5 +1,5 @@
-"""Long looks in many short reads, so that no question waits behind them: whether a subtree is in the index (which records it
-ought to have, and which of those are not there), and what a search by pattern is to scan."""
+"""Long reads split into many short ones, so that no query waits behind them: whether a subtree is indexed, and what a
+search by pattern scans."""
 
 from __future__ import annotations
 
@@ -103,5 +103,5 @@ def _look_at(c: apsw.Connection, caller: Caller, page: str) -> tuple[int, list[M
 
 
 def _indexable(caller: Caller, uri: Uri) -> bool:
-    """What belongs to a session is found by its messages alone."""
+    """Contents of a session are found by its messages alone."""
     return rows.may_see(caller, uri) and (not session_of(uri) or is_message(uri))

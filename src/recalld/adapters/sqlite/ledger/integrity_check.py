@@ -1,4 +1,4 @@
-"""Consistency: what ought to hold between the tables, told and mended."""
+"""Integrity check: what must hold between the tables, reported and repaired."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNLISTED = "FROM node n LEFT JOIN log l ON l.seq = n.gone WHERE n.gone > 0 AND 
 
 
 def check(c: apsw.Connection, repair: bool) -> list[str]:
-    """See ``ports.ledger.Ledger.check``. What cannot be mended here is only said."""
+    """See ``ports.ledger.Ledger.check``. What cannot be repaired here is only reported."""
     problems = _page_faults(c, repair)
     try:
         return problems + _table_faults(c, repair) + _index_faults(c, repair) + _session_faults(c, repair)
@@ -42,7 +42,7 @@ def check(c: apsw.Connection, repair: bool) -> list[str]:
 
 
 def _page_faults(c: apsw.Connection, repair: bool) -> list[str]:
-    """What SQLite finds wrong with its pages; indexes of tables are made again."""
+    """What SQLite finds wrong with its pages; table indexes are rebuilt."""
     try:
         problems = [str(r[0]) for r in c.execute("PRAGMA quick_check(5)") if r[0] != "ok"]
     except apsw.CorruptError as damaged:
@@ -56,7 +56,7 @@ def _page_faults(c: apsw.Connection, repair: bool) -> list[str]:
 
 
 def _table_faults(c: apsw.Connection, repair: bool) -> list[str]:
-    """What the tables' rows say of each other."""
+    """Rows that contradict each other."""
     problems = []
     for what, where, repair_sql in CHECKS:
         count = fetch_one(c, f"SELECT count(*) FROM {where}")[0]
@@ -84,14 +84,14 @@ def _table_faults(c: apsw.Connection, repair: bool) -> list[str]:
 
 
 def _index_faults(c: apsw.Connection, repair: bool) -> list[str]:
-    """Full-text entries and chunks stand for each other one to one."""
+    """Full-text entries and chunks must correspond one to one."""
     problems = []
     orphans = fetch_all(c, "SELECT id FROM fts_docsize WHERE id NOT IN (SELECT id FROM chunk)")
     lost = fetch_all(c, "SELECT id, owner, terms FROM chunk WHERE id NOT IN (SELECT id FROM fts_docsize)")
     if orphans:
         problems.append(f"{len(orphans)} full-text entries without a chunk" + (" (removed)" if repair else ""))
     if lost:
-        problems.append(f"{len(lost)} chunks without a full-text entry" + (" (indexed anew)" if repair else ""))
+        problems.append(f"{len(lost)} chunks without a full-text entry" + (" (indexed again)" if repair else ""))
     for (chunk,) in orphans if repair else ():
         c.execute("DELETE FROM fts WHERE rowid = ?", (chunk,))
     for chunk, partition_id, terms in lost if repair else ():
@@ -100,7 +100,7 @@ def _index_faults(c: apsw.Connection, repair: bool) -> list[str]:
 
 
 def _session_faults(c: apsw.Connection, repair: bool) -> list[str]:
-    """A session counts its living messages that no archive has."""
+    """A session's counters must match its living messages without an archive."""
     wrong = fetch_all(
         c,
         "SELECT s.node, count(m.node), coalesce(sum(m.tokens), 0) FROM session s LEFT JOIN (message m JOIN node n "

@@ -1,4 +1,4 @@
-"""Who waits for the end of whose jobs."""
+"""Notifies callers that wait for their jobs to end."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator
 from recalld.domain.caller import Caller
 
 ENDINGS_S = 2.0
-"""Jobs also end in ways that wake nobody: their last lease runs out, their user leaves."""
+"""Some jobs end without a notification: their last lease expires, or their user is removed."""
 
 
 class JobEndings:
-    """All on one loop, so nothing needs a lock."""
+    """Used on one loop, so nothing needs a lock."""
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], set[asyncio.Event]] = {}
@@ -23,7 +23,7 @@ class JobEndings:
             event.set()
 
     async def of(self, caller: Caller) -> AsyncGenerator[None, None]:
-        """See ``ports.ledger.Tenant.endings``. What ends between two yields is not missed."""
+        """See ``ports.ledger.Tenant.endings``. A job that ends between two yields is not missed."""
         event, owner = asyncio.Event(), (caller.account, caller.user)
         self._waiting.setdefault(owner, set()).add(event)
         try:

@@ -1,4 +1,4 @@
-"""Which jobs a worker gets next: fairly by user, oldest first, never two of one key at once."""
+"""Which jobs a worker leases next: fairly by user, oldest first, never two of one key at once."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from recalld.domain.policy import JobPolicy
 from .job_queue import dead_letter, requeue
 
 DUE_MAX = 200
-"""Jobs put off whose time has come that one lease makes due, a few milliseconds of the writer; the next lease goes on."""
+"""Delayed jobs that one lease makes due, a few milliseconds of the writer; the next lease continues."""
 DEAD_LETTERS_MAX = 50
 ROUNDS_MAX = 3
 SPARE_USERS = 8
 TURNS_REMEMBERED = 10_000
-"""Turns for which it is remembered who had them."""
+"""Leases for which the users' turns are remembered."""
 _EARLIER = (
     "SELECT 1 FROM job e WHERE e.state IN ('pending', 'running') AND e.lane = j.lane AND e.account = j.account "
     "AND e.user = j.user AND (e.created, e.id) < (j.created, j.id) "
@@ -84,7 +84,7 @@ class _LeaseRun:
     dead_lettered: int = 0
 
     def take_from(self, lane: Lane) -> None:
-        """The user with the fewest running jobs first, then who has waited longest for a turn, then the oldest job."""
+        """The user with the fewest running jobs first, then the one whose last turn is longest ago, then the oldest job."""
         for _ in range(ROUNDS_MAX):
             # Whoever has nothing running comes before all others: among so many there are enough of them.
             limit = self.jobs_max + len(self.running) + SPARE_USERS
@@ -115,7 +115,7 @@ class _LeaseRun:
         return len(self.leased) >= self.jobs_max or self.dead_lettered >= DEAD_LETTERS_MAX
 
     def _take(self, found: Job) -> int:
-        """Lease it, or declare it dead; returns the number of its user's turn."""
+        """Lease a job, or dead-letter it; returns the number of its user's turn."""
         policy = self.policies.get(found.kind, JobPolicy())
         # By attempts alone: time also passes while no server runs, or while others' work comes first.
         if found.attempt >= policy.attempts_max:
@@ -135,7 +135,7 @@ class _LeaseRun:
 
 
 def _record_turn(c: apsw.Connection, account: str, user: str) -> int:
-    """Number a user's turn. Users who had theirs long ago and want nothing are forgotten: they would be first anyway."""
+    """Number a user's turn. Users without jobs whose turn is long ago are dropped: they would be first anyway."""
     (number,) = fetch_one(
         c,
         "INSERT INTO meta VALUES ('turns', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1 RETURNING value",
@@ -165,7 +165,7 @@ def _ready(c: apsw.Connection, lane: Lane, account: str, user: str) -> Job | Non
 
 
 def _postpone(c: apsw.Connection, lane: Lane, account: str, user: str) -> int:
-    """A user's due jobs that wait behind one whose time has not come: until then they are not looked at again.
+    """Postpone a user's due jobs that wait behind one that is not due yet.
 
     Returns how many.
     """

@@ -1,4 +1,4 @@
-"""What becomes of a job that meets a pending one of its key."""
+"""How a new job merges with a pending job of the same key."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MERGE_CHANGES_JOB = (
     "excluded.not_before < not_before OR excluded.payload <> payload OR (excluded.lane = 'interactive' AND lane <> 'interactive') "
     "OR (task = '' AND excluded.task <> '')"
 )
-"""Whether the pending job becomes another by it. Mostly not (every message asks for the same upkeep): then no row, and no page
-of its indexes, is written."""
+"""Whether the merge changes the pending job. Mostly it does not (every message enqueues the same maintenance), and then
+neither the row nor its index pages are written."""
 MERGED_TASK = "task = CASE WHEN task = '' THEN excluded.task ELSE task END"
 
 
 def pending_key(c: apsw.Connection, key: str, task: str) -> str:
-    """The key under which a job waits: one of its own where the pending job of this key ends another task than ``task``."""
+    """The key under which a job waits: its own where the pending job of this key belongs to another task than ``task``."""
     if not task:
         return key
     there = fetch_all(c, "SELECT task FROM job WHERE key = ? AND state = 'pending'", (key,))

@@ -1,4 +1,4 @@
-"""Jobs and tasks: enqueue, renew, give back, end. ``leasing`` takes them."""
+"""Jobs and tasks: enqueue, renew, requeue, end. ``job_leases`` leases them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TASK_COLUMNS = "id, type, status, created, updated, resource, stage, meta, resul
 
 
 def enqueue(tx: WriteTx, job: NewJob) -> None:
-    """Add a job, or fold it into the pending one of its key (which may then run sooner, in the better lane, with the newer
-    payload; quietly only if both would). Where each has a task of its own, both are done."""
+    """Add a job, or merge it into the pending one of its key. The merged job runs at the earlier time, in the better lane,
+    with the newer payload; quietly only if both would. Jobs of two tasks are not merged."""
     caller = tx.caller
     key = pending_key(tx.c, f"{caller.account}/{caller.user}/{job.key}", job.task_id)
     tx.c.execute(
@@ -40,7 +40,7 @@ def enqueue(tx: WriteTx, job: NewJob) -> None:
             json.dumps(job.payload, ensure_ascii=False), str(job.lane), tx.at, tx.at + job.delay_s, job.task_id, job.delay_s <= 0,
         ),
     )  # fmt: skip
-    if tx.c.changes():  # else whoever works has been told of it already
+    if tx.c.changes():  # else workers were notified before
         tx.result.jobs_changed = True
 
 
@@ -61,10 +61,10 @@ def remove_running(c: apsw.Connection, job_id: int) -> None:
 
 
 def requeue(c: apsw.Connection, job_id: int, not_before: float, error: str = "", *, counts: bool = True) -> None:
-    """Make a running job pending again; if another of its key is waiting already, that one does for both, unless each has a
-    task of its own. ``counts`` False: the attempt was none.
+    """Make a running job pending again. If another of its key is pending, that one replaces it, unless each has a task of
+    its own. ``counts`` False: the attempt is not counted.
 
-    It comes back under a new number, so that who held it before cannot end it any more.
+    The job gets a new id, so that its former holder can no longer end it.
     """
     held = fetch_all(c, "SELECT key, task FROM job WHERE id = ? AND state = 'running'", (job_id,))
     key = pending_key(c, *held[0]) if held else ""
@@ -78,7 +78,7 @@ def requeue(c: apsw.Connection, job_id: int, not_before: float, error: str = "",
 
 
 def dead_letter(c: apsw.Connection, job_id: int, task: str, error: str, now: float) -> None:
-    """Declare a job dead; its task fails with the same words."""
+    """Move a job to the dead letters; its task fails with the same error."""
     c.execute(
         "UPDATE job SET state = 'dead', worker = '', error = ? WHERE id = ? AND state <> 'dead'",
         (error[:ERROR_CHARS_MAX], job_id),
@@ -150,7 +150,7 @@ def counts(c: apsw.Connection, now: float) -> list[QueueCount]:
 
 def pending(c: apsw.Connection, caller: Caller, task_id: str, due: bool) -> int:
     """See ``ports.ledger.Tenant.pending``."""
-    # Better words may be put off for a day: nobody who waits for content waits for them.
+    # LLM tiers may be postponed for a day; waiting for content does not include them.
     (count,) = fetch_one(
         c,
         "SELECT count(*) FROM job WHERE state IN ('pending', 'running') AND kind <> 'enrich' AND account = ? AND user = ? "

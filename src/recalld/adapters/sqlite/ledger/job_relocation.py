@@ -1,4 +1,4 @@
-"""Jobs about an address, when what lies there moves or is copied."""
+"""Jobs about an address that moves or is copied."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ COLUMNS = "kind, account, user, role, lane, attempts, created, not_before, task"
 
 
 def follow(tx: WriteTx, source: Uri, to: Uri, *, stay: bool) -> None:
-    """Have jobs about an address (``payload.uri``) at or below ``source`` done at the same place below ``to``.
+    """Redirect jobs about an address (``payload.uri``) at or below ``source`` to the same place below ``to``.
 
-    ``stay``: done there as well (a copy). A running job may have read the old address already: it is left to end, and a
-    new one waits behind it.
+    ``stay``: keep the old job as well (a copy). A running job may have read the old address already: it is left to end, and
+    a new one waits behind it.
     """
     found = fetch_all(
         tx.c,
@@ -48,8 +48,8 @@ def follow(tx: WriteTx, source: Uri, to: Uri, *, stay: bool) -> None:
 
 
 def _move_imports(tx: WriteTx, source: Uri, to: Uri) -> None:
-    """Imports into what moves go along. One that runs finds the new address in its task, since the ledger refuses what it
-    would write at the old one (``commit.Anchor``)."""
+    """Imports into what moves move too. A running one finds the new address in its task, since the ledger refuses writes at
+    the old one (``commit.Anchor``)."""
     for job, key, payload, root, task in _imports(tx, source):
         there = str(to) + root[len(str(source)) :]
         tx.c.execute(
@@ -60,7 +60,7 @@ def _move_imports(tx: WriteTx, source: Uri, to: Uri) -> None:
 
 
 def cancel_imports(tx: WriteTx, top: Uri) -> None:
-    """Imports into what is removed are cancelled with it: nothing of them comes back."""
+    """Cancel imports into what is removed."""
     for job, _, _, _, task in _imports(tx, top):
         tx.result.jobs_changed = True
         tx.c.execute("DELETE FROM job WHERE id = ?", (job,))

@@ -1,4 +1,4 @@
-"""Who waits for jobs, and is told when some may have become ready."""
+"""Notifies workers when jobs may have become ready."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from math import ceil
 
 WAKE_S = 1.0
 TIMER_SLOT_S = 0.02
-"""Delayed calls within so long of each other are one: a server that takes hundreds of changes a second keeps a few timers."""
+"""Delayed notifications within this time share one timer, so a server with hundreds of changes a second keeps only a few."""
 
 
 class JobWakeups:
-    """Used from one loop. A follower hears of every ``notify``, and looks once a second by itself."""
+    """Used on one loop. A follower wakes at every ``notify``, and once a second by itself."""
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Event] = set()

@@ -127,7 +127,7 @@ class SqliteLedger:
         return await self._readers.scan(work, limit_s=None)
 
     def wake_workers(self, delay_s: float = 0.0) -> None:
-        """Tell who waits for jobs; again after a delay, where one becomes ready only then."""
+        """Notify workers that jobs may be ready; again after a delay, where one becomes ready only then."""
         self._wakeups.notify(delay_s)
 
     # ------------------------------------------------------------------ jobs

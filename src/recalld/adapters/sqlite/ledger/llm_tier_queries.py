@@ -1,4 +1,4 @@
-"""What a language model has still to write, what it wrote before, and what its calls and others' cost."""
+"""Tiers that a language model has still to write, its earlier outputs, and the cost of provider calls."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def cache_tiers(tx: WriteTx, op: KeepMade) -> None:
 
 
 def drop_cached_tiers(c: apsw.Connection, before: float, limit: int) -> int:
-    """Drop what was made before that moment: what is in use lies in the tiers. Returns how many went."""
+    """Drop outputs generated before that moment: those in use are stored as tiers. Returns how many."""
     c.execute("DELETE FROM made WHERE key IN (SELECT key FROM made WHERE at < ? LIMIT ?)", (before, limit))
     return int(c.changes())
 

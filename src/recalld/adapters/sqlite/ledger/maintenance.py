@@ -99,7 +99,7 @@ class SqliteMaintenance:
         now = self._ledger.clock.now()
         after, began = await self._store.read(_cursor)
         if not after:
-            if 0 <= now - began < PASS_EVERY_S:  # a clock that was set back begins anew
+            if 0 <= now - began < PASS_EVERY_S:  # a clock that was set back starts a new pass
                 return Verified(0, 0, (), "")
             await self._store.write(partial(_set_meta, key=PASS_BEGAN, value=now), bulk=True)
         done = await self.verify(after=after, bytes_max=bytes_max)

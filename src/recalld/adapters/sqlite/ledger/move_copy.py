@@ -19,10 +19,10 @@ from .rows import DIRECTORY, Row
 from .transaction import WriteTx, existing
 
 REPARTITION_INLINE_MAX = 100
-"""A move brings this many chunks over itself, some ten milliseconds of the writer; a job does the rest in slices."""
+"""Chunks re-indexed inside the move's own transaction (about 10 ms); a job does the rest in batches."""
 COPY_NODES_MAX = 2_000
 COPY_CHUNKS_MAX = 5_000
-"""A copy is one transaction: about half a second for as much as this."""
+"""A copy is one transaction, of about half a second at this size."""
 
 
 def move(tx: WriteTx, op: Move) -> None:
@@ -102,7 +102,7 @@ def to_repartition(c: apsw.Connection, account: str, top: int, most: int) -> lis
 
 
 def exceeds_copy_limits(tx: WriteTx, top: int) -> bool:
-    """True if copying a subtree would hold up every other writer."""
+    """True if copying a subtree would block other writers for too long."""
     found = fetch_all(
         tx.c,
         "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0 "
@@ -113,7 +113,7 @@ def exceeds_copy_limits(tx: WriteTx, top: int) -> bool:
 
 
 def contains_messages(tx: WriteTx, top: int) -> bool:
-    """True if recorded messages or sessions lie in a subtree."""
+    """True if messages or sessions lie in a subtree."""
     found = tx.c.execute(
         "WITH RECURSIVE s(id, kind) AS (SELECT id, kind FROM node WHERE id = ? UNION ALL SELECT n.id, n.kind "
         "FROM node n JOIN s ON n.parent = s.id WHERE n.gone = 0) "

@@ -1,4 +1,4 @@
-"""Retention and sweeping, in slices that nobody notices."""
+"""Retention and garbage collection, in short slices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GARBAGE_PAGE = 200
 TASK_RETENTION_S = 24 * 3_600.0
 FAILED_TASK_RETENTION_S = 7 * 24 * 3_600.0
 ORPHAN_AGE_S = 3_600.0
-"""A blob file that no commit has named for this long never will be."""
+"""A blob file that no commit has referenced for this long will not be referenced."""
 ASIDE_RETENTION_S = 30 * 24 * 3_600.0
 log = get_logger("recalld.store")
 
@@ -76,9 +76,9 @@ async def _reclaim(store: Store, now: float) -> None:
 
 
 async def collect_garbage(store: Store) -> None:
-    """Delete blob files that this store's retention let go; set those aside that it never named, for 30 days.
+    """Delete blob files that this store's retention released; move those it never referenced to ``lost+found`` for 30 days.
 
-    Another store may need the latter: this one may be an older copy, or stand in for one that was lost.
+    Another store may need the latter: this one may be an older copy, or replace one that was lost.
     """
     unknown_count = 0
     for shard in SHARDS:
@@ -107,7 +107,8 @@ async def _set_aside(blobs: Blobs, hashes: Sequence[str]) -> int:
 
 
 async def _expire(store: Store) -> None:
-    """Delete what was set aside long ago; what the store names by now (its database was restored) is put back instead."""
+    """Delete what was set aside long ago. A file that the store references by now (its database was restored) is put back
+    instead."""
     old = await store.blobs.aside(older_than_s=ASIDE_RETENTION_S)
     for start in range(0, len(old), GARBAGE_PAGE):
         page = old[start : start + GARBAGE_PAGE]
@@ -117,7 +118,7 @@ async def _expire(store: Store) -> None:
 
 
 def _classify(c: apsw.Connection, hashes: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Of these, what retention let go, and what this store never named."""
+    """Of these hashes: those that retention released, and those that this store never referenced."""
     rows = fetch_all(
         c,
         "SELECT w.value, EXISTS (SELECT 1 FROM released WHERE hash = w.value) FROM json_each(?) w "

@@ -97,16 +97,16 @@ SELECT json_group_array(json_array(id, parent, name, gone)) FROM up"""
 
 
 class PathResolver:
-    """Addresses of living nodes of one account, walked up once and remembered for the length of one call."""
+    """Addresses of living nodes of one account, resolved upwards and cached for the length of one call."""
 
     def __init__(self, c: apsw.Connection, account: str) -> None:
         self._c = c
         self._account = account
-        # Above every account's root is 0, and it is nobody's.
+        # Above every account's root is 0, which belongs to no account.
         self._known: dict[int, tuple[str, ...] | None] = {0: None}
 
     def of(self, node: int) -> tuple[str, ...] | None:
-        """Segments from the account's root; None if the node, or anything above it, is gone or another account's."""
+        """Segments from the account's root; None if the node or one of its ancestors is removed or in another account."""
         if node in self._known:
             return self._known[node]
         above = {id_: place for id_, *place in orjson.loads(fetch_one(self._c, _ABOVE, (node,))[0])}
@@ -132,7 +132,7 @@ def partition_key(uri: Uri) -> str:
 
 
 def is_private(parts: Sequence[str]) -> bool:
-    """True for what a user keeps from every search, whoever would index it: ``user/{uid}/privacy`` and all below."""
+    """True for ``user/{uid}/privacy`` and everything below, which no search may return."""
     return len(parts) > 2 and parts[0] == "user" and parts[2] == "privacy"
 
 
@@ -143,7 +143,7 @@ def partition_of(c: apsw.Connection, account: str, user: str) -> int:
 
 
 def may_see(caller: Caller, uri: Uri) -> bool:
-    """False for another user's tree, asked for by anybody but root, and for what a peer's view hides."""
+    """False for another user's tree (unless the caller is root) and for what a peer's view hides."""
     return (caller.sees_all or partition_key(uri) in {"", caller.user}) and not caller.hides(uri.parts)
 
 
@@ -158,7 +158,7 @@ def check_access(caller: Caller, uri: Uri) -> None:
 
 
 def check_no_hidden_peers(caller: Caller, uri: Uri) -> None:
-    """Refuse a change that would reach into what a peer's view hides. Raises ``Denied``."""
+    """Refuse a change to a directory that holds entries a peer's view hides. Raises ``Denied``."""
     if caller.peer and uri.parts in {("user", caller.user), ("user", caller.user, "peers")}:
         raise Denied(
             f"{uri} holds other peers' trees, which the view of {caller.peer} does not show",

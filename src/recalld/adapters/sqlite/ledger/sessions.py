@@ -176,7 +176,8 @@ _GROW = (
 
 @dataclass(slots=True)
 class _AppendState:
-    """Where a session's talk goes on, kept while messages are appended and written back once. ``known_ids``: ids that it has."""
+    """Where a session continues, updated while messages are appended and written back once. ``known_ids``: message ids it
+    has."""
 
     node: int
     folder: int
@@ -266,7 +267,7 @@ def messages(
     *,
     newest: bool = False,
 ) -> list[Message]:
-    """See ``ports.ledger.Tenant.messages``; forgotten ones are left out."""
+    """See ``ports.ledger.Tenant.messages``; forgotten messages are left out."""
     node = node_of(c, caller, session_id)
     # Written out, so that either question is one range of an index of its own.
     part = "" if archive is None else "AND m.archive = :archive "

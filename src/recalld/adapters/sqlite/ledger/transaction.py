@@ -1,4 +1,4 @@
-"""What every write shares: who writes, when and why; the log; directories made on the way."""
+"""What every write shares: caller, time and cause; the log; directories created on the way."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CommitResult:
 
 @dataclass(slots=True)
 class WriteTx:
-    """One commit being written on the writer's connection."""
+    """One commit in progress on the writer's connection."""
 
     c: apsw.Connection
     caller: Caller
@@ -76,7 +76,7 @@ class WriteTx:
         return found
 
     def remember_partition(self, uri: Uri, partition_id: int) -> None:
-        """The partition of an address, where a query told it on the way (0: it did not)."""
+        """Cache the partition of an address, where an earlier query returned it (0: it did not)."""
         self._partitions[self.caller.account, rows.partition_key(uri)] = partition_id
 
     def insert(self, parent: int, uri: Uri, kind: int, **values: Any) -> int:
@@ -84,7 +84,7 @@ class WriteTx:
         columns = {"hash": "", "size": 0, "media": "", "created": self.at, "updated": self.at, **values}
         names = ", ".join(columns)
         name = uri.name or self.caller.account
-        # Its seq is that of the log entry that comes next: nobody else writes meanwhile.
+        # Its seq is that of the next log entry: there is only one writer.
         self.c.execute(
             f"INSERT INTO node (parent, name, kind, owner, {names}, seq) VALUES ({'?,' * (4 + len(columns))}"
             "1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'log'), 0))",
@@ -95,7 +95,7 @@ class WriteTx:
         return node
 
     def directory(self, uri: Uri) -> int:
-        """Id of the directory at an address, made with all that is missing above it. Raises ``Conflict`` on a file."""
+        """Id of the directory at an address, created with all missing parents. Raises ``Conflict`` on a file."""
         at, depth, kind = deepest_node(self.c, self.caller.account, uri.parts) or (self._account_root(), 0, DIRECTORY)
         here = Uri(uri.parts[:depth])
         if kind != DIRECTORY:
@@ -125,7 +125,7 @@ class WriteTx:
                 self.insert(node, uri / name, DIRECTORY)
 
     def mark_stale(self, node: int, uri: Uri) -> None:
-        """A directory's tiers are behind. What lists users, sessions and what is private have none."""
+        """Mark a directory's tiers as outdated. Lists of users, sessions and private directories have no tiers."""
         p = uri.parts
         if p and p != ("user",) and not rows.is_private(p) and not (p[0] == "user" and "sessions" in p[2:3]):
             self.c.execute("UPDATE node SET stale = max(stale, ?) WHERE id = ?", (max(self.result.seq, 1), node))
@@ -138,7 +138,7 @@ class WriteTx:
         )
 
     def bump_epoch(self, *partitions: int) -> None:
-        """Caches of these partitions must start over."""
+        """Invalidate the caches of these partitions."""
         for partition_id in set(partitions):
             self.c.execute("UPDATE owner SET epoch = epoch + 1 WHERE id = ?", (partition_id,))
 

@@ -1,7 +1,8 @@
-"""What was removed: kept for a while so that it can be restored, then erased; what was derived from it goes at once.
+"""Removed subtrees: kept for a while so that they can be restored, then erased. What was derived from them is deleted at
+once.
 
 A removed subtree is known by its top, which has a row in ``trash``; nothing below it can be reached. ``clean`` deletes the
-subtree's index rows and takes its nodes out of their partition (0). ``erase`` deletes the nodes themselves.
+subtree's index rows and takes its nodes out of their partition (owner 0). ``erase`` deletes the nodes themselves.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PURGED_CHUNKS_MAX = 50
 """Chunks one slice deletes: about 5 ms."""
 NODES_PER_SLICE = 15
 RESTORED_INLINE_MAX = 2_000
-"""Nodes that a restore looks at and takes back into their partition itself; a job does the rest in slices."""
+"""Nodes that a restore itself returns to their partition; a job does the rest in batches."""
 PURGE = NewJob("purge", "purge")
 NODE_TABLES = (
     *(("message", "node"), ("session", "node"), ("archive", "session")),
@@ -46,7 +47,7 @@ SUBTREE_CTE = (
 
 
 def add_to_trash(tx: WriteTx, node: int, *, erase: bool) -> None:
-    """Remember a removed subtree's top, and have what was derived from it deleted."""
+    """Record a removed subtree's top, and enqueue the deletion of what was derived from it."""
     tx.c.execute("INSERT OR REPLACE INTO trash (node, at, erase) VALUES (?, ?, ?)", (node, tx.at, erase))
     enqueue(tx, PURGE)
 
@@ -73,7 +74,7 @@ def next_uncleaned(c: apsw.Connection, nodes_max: int) -> Uncleaned | None:
 
 
 class Writer(Protocol):
-    """The primary process's end of a store."""
+    """The primary's end of a store."""
 
     async def write(self, work: Callable[[apsw.Connection], T], *, bulk: bool = False) -> T:
         """Run ``work`` in the next commit."""
@@ -171,7 +172,7 @@ def _leaves(c: apsw.Connection, top: int, most: int) -> list[int]:
 
 
 def _children(c: apsw.Connection, node: int, most: int) -> Iterator[int]:
-    """Those that were removed one by one before are erased with their directory. Two queries, one for each index."""
+    """Entries that were removed one by one before are erased with their directory. Two queries, one for each index."""
     sql = (
         "SELECT id FROM node WHERE parent = :node AND gone = 0 UNION ALL SELECT id FROM node WHERE parent = :node AND gone > 0 "
         "LIMIT :most"
@@ -229,8 +230,8 @@ def _count_live(tx: WriteTx, node: int) -> None:
 
 
 def _rejoin_partition(tx: WriteTx, uri: Uri, top: int, partition_id: int, seq: int) -> None:
-    """Nodes that were cleaned return to their partition; their directories are summarised again. Of a large subtree a job
-    takes back the rest (``move_copy.repartition``): the writer looks at so many nodes and no more."""
+    """Return cleaned nodes to their partition; their directories are summarised again. A job returns the rest of a large
+    subtree (``move_copy.repartition``)."""
     found = [
         node for (node,) in fetch_all(tx.c, f"{SUBTREE_CTE} SELECT id FROM s LIMIT ?2", (top, RESTORED_INLINE_MAX + 1))
     ]

@@ -178,7 +178,7 @@ def _check_replace(op: PutFile, found: Row) -> None:
     if found.kind == MESSAGE:
         raise Conflict(
             f"{op.uri} is a recorded message",
-            remedy="messages do not change; forget it and say it anew",
+            remedy="messages do not change; forget it and append a new one",
             code="FAILED_PRECONDITION",
         )
     if op.mode is WriteMode.CREATE:

@@ -7,7 +7,7 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-_PLACEHOLDER_KEY = "a key that nobody was given"
+_PLACEHOLDER_KEY = "a key that belongs to no member"
 
 
 @cache
@@ -22,7 +22,7 @@ def hash_key(key: str) -> str:
 
 
 def verify_key(stored: str, key: str) -> bool:
-    """Whether this is the key; "" stands for a member who is not there, and takes as long to refuse."""
+    """Whether this is the key. "" stands for a member that does not exist, and takes as long to refuse."""
     try:
         return _hasher().verify(stored or _placeholder_hash(), key) and stored != ""
     except (VerificationError, InvalidHashError):

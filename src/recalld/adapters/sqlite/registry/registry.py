@@ -1,7 +1,7 @@
-"""The registry in the store's own file, with what was verified remembered in memory.
+"""The registry in the store's own file, with a cache of verified keys in memory.
 
-What is remembered can only be outdated by changes that come through here, or by ``forget``; members that are being
-removed are never remembered, so that the end of their removal needs no telling.
+The cache is invalidated by changes that come through here, or by ``forget``. Members that are being removed are never
+cached, so the end of their removal invalidates nothing.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ T = TypeVar("T")
 CACHED_MAX = 4_096
 HASHING_RUNNING_MAX = 1
 HASHING_WAITING_MAX = 64
-"""So many keys that nobody knows yet may wait to be looked at: a few seconds' worth; those that are known never wait."""
+"""Unknown keys that may wait to be hashed: a few seconds' worth. Known keys never wait."""
 
 
 class _LruCache(Generic[K, V]):
-    """The latest answers, so many at most."""
+    """A least-recently-used cache of bounded size."""
 
     def __init__(self, most: int) -> None:
         self._most = most
