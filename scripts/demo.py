@@ -22,8 +22,8 @@ from rich.table import Table
 from rich.text import Text
 
 from recalld.domain.errors import RecalldError
-from recalld.surfaces.cli.bars import counts
-from recalld.surfaces.cli.folder import packed
+from recalld.surfaces.cli.progress import counts
+from recalld.surfaces.cli.zip_folder import packed
 from recalld.surfaces.cli.render import hits_of, one_line, source_words
 from recalld.surfaces.client import Client
 
@@ -134,7 +134,7 @@ def _await(client: Client, what: str, task_id: str, step: Callable[[dict[str, An
         if time.monotonic() > until:
             raise SystemExit(f"{what} hangs at {task.get('stage') or task['status']}; see {FOLDER / 'server.log'}")
 
-    task = client.task_wait(task_id, seen=seen)
+    task = client.task_wait(task_id, on_state=seen)
     if task["status"] != "completed":
         raise SystemExit(f"{what} {task['status']}: {task.get('error')}")
 

@@ -15,8 +15,8 @@ from recalld.app.engine import Engine
 from recalld.app.skills import SkillOperations
 from recalld.app.snapshots import SnapshotOperations
 from recalld.surfaces.http.app import create_app
-from recalld.surfaces.mcp import arguments, past
-from recalld.surfaces.mcp.desk import Desk
+from recalld.surfaces.mcp import arguments, history
+from recalld.surfaces.mcp.tool_context import ToolContext
 
 API = "/api/v1"
 FILES = "viking://resources/d"
@@ -175,11 +175,11 @@ async def test_snapshots_are_gone_on_with_before_the_last_one(http: httpx.AsyncC
 async def test_a_history_over_mcp_says_how_to_go_on(tmp_path: Path, uri: str) -> None:
     async with Engine.open(tmp_path, embedder={"kind": "none"}) as engine:
         await made(engine)
-        desk = Desk(engine, engine)
-        whole = (await past.history(desk, arguments.History(uri, limit=200))).split("\n")
+        context = ToolContext(engine, engine)
+        whole = (await history.history(context, arguments.History(uri, limit=200))).split("\n")
         told, before = whole[:1], 0
         while len(told) <= len(whole):
-            page = (await past.history(desk, arguments.History(uri, limit=3, before=before))).split("\n")
+            page = (await history.history(context, arguments.History(uri, limit=3, before=before))).split("\n")
             more = page[-1].startswith("[there are more: go on with before=")
             told += page[1:-1] if more else page[1:]
             if not more:

@@ -287,7 +287,7 @@ def test_waiting_for_a_task_ends_when_it_has_ended(wire: Wire, client: Client, p
     for status in ("pending", "running", "completed"):
         wire.ok("GET /api/v1/tasks/t", {"task_id": "t", "status": status})
     seen: list[str] = []
-    assert client.task_wait("t", seen=lambda task: seen.append(task["status"]))["status"] == "completed"
+    assert client.task_wait("t", on_state=lambda task: seen.append(task["status"]))["status"] == "completed"
     assert seen == ["pending", "running", "completed"]
     assert len(pauses) == 2
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from recalld.surfaces.cli.lazy import COMMANDS
+from recalld.surfaces.cli.command_table import COMMANDS
 
 _HEAVY = {
     "fastapi",
@@ -54,7 +54,7 @@ def test_a_client_command_loads_no_server_and_no_engine(words: tuple[str, ...]) 
 
 def test_a_command_loads_only_its_own_module() -> None:
     loaded = _loaded("ls", "--url", "http://127.0.0.1:1")
-    others = {f"recalld.surfaces.cli.{module}" for module in COMMANDS.values()} - {"recalld.surfaces.cli.look"}
+    others = {f"recalld.surfaces.cli.{module}" for module in COMMANDS.values()} - {"recalld.surfaces.cli.browse"}
     assert others & loaded == set()
 
 

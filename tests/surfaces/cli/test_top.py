@@ -6,7 +6,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from recalld.surfaces.cli.figures import read, traffic
+from recalld.surfaces.cli.metrics_client import read, traffic
 from recalld.surfaces.cli.top import facts, view
 
 HEAD = """# HELP recalld_info The version that answers.

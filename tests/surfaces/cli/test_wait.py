@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from recalld.domain.errors import Upstream
-from recalld.surfaces.cli import bars, wait
-from recalld.surfaces.cli.imported import show_import
+from recalld.surfaces.cli import progress, wait
+from recalld.surfaces.cli.import_summary import show_import
 from recalld.surfaces.cli.options import Call
 from recalld.surfaces.cli.render import vectors_words
 
@@ -40,7 +40,7 @@ def test_a_terminal_sees_vectors_counted(monkeypatch: pytest.MonkeyPatch) -> Non
             return None
 
     monkeypatch.setattr(wait, "watched", lambda _: True)
-    monkeypatch.setattr(bars, "vector_bar", Bar)
+    monkeypatch.setattr(progress, "vector_bar", Bar)
     call = Call(False, "", "", "", Slow(3))  # type: ignore[arg-type]
     wait.watch_vectors(call)
     assert [told["made"] for told in shown if told] == [1, 2, 3]
@@ -51,7 +51,7 @@ def test_the_bar_shows_how_many_of_how_many(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
-    with bars.vector_bar() as seen:
+    with progress.vector_bar() as seen:
         seen(None)
         seen({"made": 32, "wanted": 2_028, "refused": {}})
     assert "32 of 2,028" in capsys.readouterr().err

@@ -63,7 +63,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RECALLD_STORE__PATH", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("recalld.surfaces.client.line.CONNECT_PAUSE_S", 0.0)
+    monkeypatch.setattr("recalld.surfaces.client.http_connection.CONNECT_PAUSE_S", 0.0)
     (tmp_path / "a.md").write_text("---\nname: x1\ndescription: d\n---\n# a\n\ntext\n")
     zipfile.ZipFile(tmp_path / "a.ovpack", "w").close()
     (tmp_path / "folder").mkdir()

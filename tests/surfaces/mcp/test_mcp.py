@@ -110,8 +110,8 @@ async def test_what_is_remembered_is_seen_by_nobody_else(ana: Agent, http: httpx
         ("write", {"uri": "viking://resources/../x", "content": ""}, "INVALID_URI"),
         ("read", {"uris": "viking://resources/none.md"}, "NOT_FOUND"),
         ("forget", {"uri": "viking://resources/none.md"}, "NOT_FOUND"),
-        ("cancel_watch", {"to_uri": "viking://resources/x"}, "later release"),
-        ("add_resource", {"path": "https://example.com"}, "later release"),
+        ("cancel_watch", {"to_uri": "viking://resources/x"}, "not implemented"),
+        ("add_resource", {"path": "https://example.com"}, "not implemented"),
         ("fly", {}, "no tool"),
     ],
 )
@@ -135,7 +135,7 @@ async def test_an_upload_becomes_a_resource(ana: Agent) -> None:
 
 async def test_a_local_path_is_answered_with_how_to_upload(ana: Agent) -> None:
     assert "temp_upload" in await ana.told("add_resource", path="/home/ana/notes.md")
-    assert "later release" in await ana.told("list_watches")
+    assert "not implemented" in await ana.told("list_watches")
     assert "recalld is" in await ana.told("health")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from recalld.app.engine import Engine
 from recalld.infra.tripwire import Tripwire
-from recalld.surfaces.mcp.desk import Desk
+from recalld.surfaces.mcp.tool_context import ToolContext
 from recalld.surfaces.mcp.tools import call
 from tests.harness import plant
 from tests.live import zipped
@@ -54,7 +54,7 @@ async def test_an_upload_brings_its_files_along(ana: Agent) -> None:
         ({}, "data or path"),
         ({"data": "x", "path": "y"}, "one of them"),
         ({"data": "x"}, "SKILL_INVALID"),
-        ({"path": "https://example.com/skills.git"}, "later release"),
+        ({"path": "https://example.com/skills.git"}, "not implemented"),
         ({"path": f"upload_{'0' * 32}.zip"}, "PERMISSION_DENIED"),
         ({"data": skill("fern"), "target_uri": "viking://resources"}, "INVALID_URI"),
         ({"data": skill("fern"), "colour": "red"}, "colour"),
@@ -73,24 +73,24 @@ async def test_over_http_no_path_of_the_servers_disk_is_read(ana: Agent, tmp_pat
 
 
 @pytest.fixture
-async def desk(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[Desk]:
+async def context(tmp_path: Path, tripwire: Tripwire) -> AsyncIterator[ToolContext]:
     async with Engine.open(tmp_path / "data", embedder={"kind": "none"}) as engine:
         tripwire.trips.clear()  # the wire is stretched for calls, not for making the folder
-        yield Desk(engine, engine)
+        yield ToolContext(engine, engine)
 
 
-async def test_on_this_machine_several_skills_come_out_of_one_folder(desk: Desk, tmp_path: Path) -> None:
+async def test_on_this_machine_several_skills_come_out_of_one_folder(context: ToolContext, tmp_path: Path) -> None:
     files = {"a/SKILL.md": skill("fern"), "b/SKILL.md": skill("moss"), "b/x/SKILL.md": skill("inner"), "c.md": "# C"}
     folder = str(plant(tmp_path / "skills", files))
-    shown, failed = await call(desk, "add_skill", {"path": folder, "list_only": True})
+    shown, failed = await call(context, "add_skill", {"path": folder, "list_only": True})
     assert (shown.splitlines()[0], failed) == ("Found 2 skill(s):", False)
     assert "- [b] moss: Waters the moss." in shown
-    told, failed = await call(desk, "add_skill", {"path": folder, "skills": ["moss"]})
+    told, failed = await call(context, "add_skill", {"path": folder, "skills": ["moss"]})
     assert (told, failed) == ("Added viking://user/default/skills/moss (1 file(s) beside SKILL.md).", False)
-    _, failed = await call(desk, "add_skill", {"path": folder, "skills": "oak"})
+    _, failed = await call(context, "add_skill", {"path": folder, "skills": "oak"})
     assert failed
     plant(tmp_path / "skills", {"d/SKILL.md": "broken"})
-    refused, failed = await call(desk, "add_skill", {"path": folder})
+    refused, failed = await call(context, "add_skill", {"path": folder})
     assert (failed, "SKILL_INVALID" in refused) == (True, True)
-    below = await desk.workspace.ls("viking://~/skills")
+    below = await context.workspace.ls("viking://~/skills")
     assert [node.uri.name for node in below] == ["moss"]

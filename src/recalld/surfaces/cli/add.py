@@ -14,13 +14,13 @@ from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.policy import LEFT_OUT_MAX
 from recalld.rules.media import size_words
 
-from .folder import Packed, check_file, packed
-from .forecast import forecast, tell
-from .imported import show_import, show_left_out, show_notes
-from .options import Call, talks
-from .render import aside, say
+from .cost_estimate import estimated_cost, show_cost
+from .import_summary import show_import, show_left_out, show_notes
+from .options import Call, with_client
+from .render import echo, note
 from .task import require_completed, watch_import
 from .wait import upload
+from .zip_folder import Packed, check_file, packed
 
 app = typer.Typer()
 FILES_UNASKED_MAX = 5_000
@@ -41,7 +41,7 @@ recalld add ./docs --estimate
 recalld add ./service --to viking://resources/service --exclude "tests/**" --include "*.py"
 """
 )
-@talks
+@with_client
 def add(
     call: Call,
     path: Annotated[str, typer.Argument(help="A folder, a file or a zip on this machine.")],
@@ -103,13 +103,13 @@ def _add_folder(
         if files > FILES_UNASKED_MAX or size > BYTES_UNASKED_MAX:
             _ask(call, f"{much}. Import all of them?", yes=yes)
         if files > FILES_QUIET_MAX and not call.as_json:
-            aside(f"packing {files:,} files ({size_words(size)})")
+            note(f"packing {files:,} files ({size_words(size)})")
 
     with packed(folder, include=place["include"], exclude=place["exclude"], found=found) as pack:
-        return _send(call, pack.zip, name, {**place, **_told(pack)}), pack.skipped
+        return _send(call, pack.zip, name, {**place, **_pack_fields(pack)}), pack.skipped
 
 
-def _told(pack: Packed) -> dict[str, Any]:
+def _pack_fields(pack: Packed) -> dict[str, Any]:
     """What the server has to know of what it does not get, so that it does not take it for gone."""
     left_out, incomplete = pack.left_out, pack.incomplete
     if len(left_out) > LEFT_OUT_MAX:
@@ -120,7 +120,7 @@ def _told(pack: Packed) -> dict[str, Any]:
 def _ask(call: Call, question: str, *, yes: bool) -> None:
     """Ask on a terminal; elsewhere nobody could answer, and what was asked for is done. Ends the command on a no."""
     if not yes and asks(call) and not typer.confirm(question, err=True):
-        aside("nothing was imported")
+        note("nothing was imported")
         raise typer.Exit(1)
 
 
@@ -133,11 +133,11 @@ def _estimate(call: Call, local: Path, include: Sequence[str], exclude: Sequence
     _check_there(local)
     if local.is_dir():
         with packed(local, include=include, exclude=exclude) as pack:
-            found = forecast(call, pack.zip, local.name)
+            found = estimated_cost(call, pack.zip, local.name)
     else:
-        found = forecast(call, local, local.name)
+        found = estimated_cost(call, local, local.name)
     none = "no language model is configured: this import costs nothing"
-    call.answer(found or {"tokens": 0}, lambda: tell(found) if found is not None else say(none))
+    call.answer(found or {"tokens": 0}, lambda: show_cost(found) if found is not None else echo(none))
 
 
 def _check_there(local: Path) -> None:
@@ -152,9 +152,9 @@ def _origin(local: Path) -> str:
 
 def _send(call: Call, file: Path, name: str, place: dict[str, Any]) -> dict[str, Any]:
     _check_there(file)
-    found = forecast(call, file, name)
+    found = estimated_cost(call, file, name)
     if found is not None:
-        tell(found)
+        show_cost(found)
     sent = upload(call, file, f"sending {name}")
     try:
         return call.client.add(temp_file_id=sent, name=name, **place)
@@ -172,6 +172,6 @@ def _show(done: dict[str, Any], skipped: Sequence[tuple[str, str]], *, wait: boo
         show_import(done, skipped, verbose=verbose)
         return
     task = done.get("task_id")
-    say(f"adding {done.get('root_uri')}  (follow: recalld task wait {task}  stop: recalld task cancel {task})")
+    echo(f"adding {done.get('root_uri')}  (follow: recalld task wait {task}  stop: recalld task cancel {task})")
     show_notes(done.get("warnings") or done.get("errors") or [], {}, verbose=verbose)
     show_left_out(skipped, verbose=verbose)

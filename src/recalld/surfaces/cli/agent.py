@@ -14,8 +14,8 @@ from recalld.domain.errors import Invalid
 from .agent_check import Step, steps
 from .agent_files import Put, holds, put, shown
 from .agent_settings import AGENTS, HIDDEN, Agent, Part, Server, agent, environment
-from .options import Call, talks
-from .render import say
+from .options import Call, with_client
+from .render import echo
 
 app = typer.Typer(help="Make an agent use this server: settings for it, and the proof that it works.")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help=", ".join(AGENTS) + ".", show_default=False)]
@@ -30,7 +30,7 @@ recalld agent install claude-code
 recalld agent install codex --write --url https://recall.example.org
 """
 )
-@talks
+@with_client
 def install(
     call: Call,
     name: NameArgument,
@@ -64,7 +64,7 @@ recalld agent check claude-code
 recalld agent check generic --json
 """
 )
-@talks
+@with_client
 def check(call: Call, name: NameArgument) -> None:
     """Prove the round trip: health, tools, capture a message, find it, delete it."""
     chosen, server = agent(name), _server(call)
@@ -75,8 +75,8 @@ def check(call: Call, name: NameArgument) -> None:
             _say_step(step)
     settings = [_known(part) for part in chosen.parts(server)]
     failed = next((step.exit for step in done if not step.ok), 0)
-    told = [{"step": s.name, "ok": s.ok, "says": s.says, "remedy": s.remedy or None} for s in done]
-    result = {"agent": name, "passed": not failed, "steps": told, "settings": settings}
+    results = [{"step": s.name, "ok": s.ok, "says": s.says, "remedy": s.remedy or None} for s in done]
+    result = {"agent": name, "passed": not failed, "steps": results, "settings": settings}
     call.answer(result, lambda: _say_settings(settings, chosen))
     if failed:
         raise typer.Exit(failed)
@@ -111,32 +111,32 @@ def _done(file: Put) -> dict[str, Any]:
 
 def _tell(files: list[Put], chosen: Agent) -> None:
     for file in files:
-        say(f"{'wrote' if file.changed else 'unchanged'}  {file.path}")
+        echo(f"{'wrote' if file.changed else 'unchanged'}  {file.path}")
         if file.backup:
-            say(f"  before: {file.backup}", "dim")
-    say(f"Then {chosen.then}, and: recalld agent check {chosen.name}", "dim")
+            echo(f"  before: {file.backup}", "dim")
+    echo(f"Then {chosen.then}, and: recalld agent check {chosen.name}", "dim")
 
 
 def _show(parts: list[Part], env: dict[str, str], chosen: Agent) -> None:
     for part in parts:
         what = "tools" if part.kind == "mcp" else "read by published plugins"
-        say(f"# {part.path or 'the settings of the agent'} ({what})", "bold")
-        say(shown(part))
+        echo(f"# {part.path or 'the settings of the agent'} ({what})", "bold")
+        echo(shown(part))
     if env:
-        say("# or, for published plugins, in the environment", "bold")
-        say("\n".join(f"export {name}={quote(value)}" for name, value in env.items()) + "\n")
+        echo("# or, for published plugins, in the environment", "bold")
+        echo("\n".join(f"export {name}={quote(value)}" for name, value in env.items()) + "\n")
     if any(part.path for part in parts):
-        say(f"recalld agent install {chosen.name} --write puts this in place.", "dim")
+        echo(f"recalld agent install {chosen.name} --write puts this in place.", "dim")
 
 
 def _say_step(step: Step) -> None:
-    say(f"{'ok' if step.ok else 'failed':<7} {step.name:<11} {step.says}", "green" if step.ok else "red")
+    echo(f"{'ok' if step.ok else 'failed':<7} {step.name:<11} {step.says}", "green" if step.ok else "red")
     if step.remedy:
-        say(f"        try: {step.remedy}")
+        echo(f"        try: {step.remedy}")
 
 
 def _say_settings(settings: list[dict[str, Any]], chosen: Agent) -> None:
     for one in settings:
         if one["path"] is not None:
             state = "installed" if one["installed"] else f"absent: recalld agent install {chosen.name} --write"
-            say(f"{one['kind']:<7} {one['path']}  {state}", "dim")
+            echo(f"{one['kind']:<7} {one['path']}  {state}", "dim")

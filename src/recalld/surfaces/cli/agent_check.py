@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from recalld.domain.errors import RecalldError, Upstream
-from recalld.surfaces.client import Client, Line
+from recalld.surfaces.client import Client, HttpConnection
 
 from .agent_settings import Server
-from .exits import OK, exit_code
+from .exit_codes import OK, exit_code
 
 NEEDED = frozenset({"find", "search", "read", "remember"})
 WITHIN_S = 30.0
@@ -35,36 +35,36 @@ class Tools:
     """The server's tools, spoken to as an agent does."""
 
     def __init__(self, server: Server, pause: Callable[[float], None]) -> None:
-        self._line = Line(server.url.rstrip("/"), pause)
+        self._connection = HttpConnection(server.url.rstrip("/"), pause)
         accept = "application/json, text/event-stream"
         self._headers = {**server.headers, "Accept": accept, "Content-Type": "application/json"}
 
     def close(self) -> None:
         """Drop the connection."""
-        self._line.close()
+        self._connection.close()
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """The result of one call. Raises ``Upstream`` for anything that is none."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-        answer = self._line.send("POST", "/mcp", self._headers, body, WITHIN_S, True)
-        told = _told(answer.body)
-        result = told.get("result")
+        answer = self._connection.send("POST", "/mcp", self._headers, body, WITHIN_S, True)
+        payload = _payload(answer.body)
+        result = payload.get("result")
         if isinstance(result, dict):
             return result
-        error = told.get("error")
+        error = payload.get("error")
         message = error.get("message") if isinstance(error, dict) else f"it answered {answer.status} without a result"
         raise Upstream(f"{method}: {message}", remedy="does --url name a recalld server, and is the key right?")
 
 
-def _told(body: bytes) -> dict[str, Any]:
+def _payload(body: bytes) -> dict[str, Any]:
     """The message in an answer, bare or as the last event of a stream."""
     text = body.decode("utf-8", "replace")
     events = [row[5:] for row in text.splitlines() if row.startswith("data:")]
     try:
-        told = json.loads(events[-1] if events else text)
+        payload = json.loads(events[-1] if events else text)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return payload if isinstance(payload, dict) else {}
 
 
 def steps(server: Server, client: Client) -> Iterator[Step]:
@@ -84,8 +84,8 @@ def steps(server: Server, client: Client) -> Iterator[Step]:
 
 def _talked(client: Client) -> Iterator[Step]:
     session, word = f"agent-check-{uuid.uuid4().hex[:12]}", f"check{uuid.uuid4().hex[:16]}"
-    said = {"role": "user", "content": f"The word of this check is {word}."}
-    captured = _step("capture", "see recalld doctor", lambda: _captured(client, session, said))
+    message = {"role": "user", "content": f"The word of this check is {word}."}
+    captured = _step("capture", "see recalld doctor", lambda: _captured(client, session, message))
     yield captured
     if not captured.ok:
         return
@@ -104,16 +104,16 @@ def _step(name: str, remedy: str, run: Callable[[], str]) -> Step:
 
 
 def _healthy(client: Client) -> str:
-    told = client.health()
-    if told.get("healthy") is not True:
+    payload = client.health()
+    if payload.get("healthy") is not True:
         raise Upstream("it does not say that it is healthy", remedy="see recalld status")
-    return f"{client.url}, version {told.get('version')}"
+    return f"{client.url}, version {payload.get('version')}"
 
 
 def _greeted(tools: Tools) -> str:
     about = {"name": "recalld agent check", "version": "1"}
-    told = tools.ask("initialize", protocolVersion=_PROTOCOL, capabilities={}, clientInfo=about)
-    return f"{(told.get('serverInfo') or {}).get('name')}, protocol {told.get('protocolVersion')}"
+    payload = tools.ask("initialize", protocolVersion=_PROTOCOL, capabilities={}, clientInfo=about)
+    return f"{(payload.get('serverInfo') or {}).get('name')}, protocol {payload.get('protocolVersion')}"
 
 
 def _listed(tools: Tools) -> str:
@@ -123,9 +123,9 @@ def _listed(tools: Tools) -> str:
     return f"{len(names)} tools"
 
 
-def _captured(client: Client, session: str, said: dict[str, Any]) -> str:
-    did = client.append(session, [said])
-    return f"{did.get('added')} message in session {session}"
+def _captured(client: Client, session: str, message: dict[str, Any]) -> str:
+    result = client.append(session, [message])
+    return f"{result.get('added')} message in session {session}"
 
 
 def _found(client: Client, session: str, word: str) -> str:

@@ -44,7 +44,7 @@ def put(part: Part, path: Path) -> Put:
         after = merged(part, before or "", path)
         if before is not None and after == before:
             return Put(path, False)
-        backup = _kept(real) if before is not None else None
+        backup = _backup(real) if before is not None else None
         _replace(real, after)
     except (OSError, UnicodeDecodeError) as error:
         raise Upstream(f"cannot write {path}: {error}", remedy="check its rights and its folder's") from error
@@ -104,9 +104,9 @@ def _merged_toml(part: Part, text: str, path: Path) -> str:
     before = _toml(text, path)
     if _at(before, part.at) == part.value:
         return text
-    kept = _without_table(text, part.at)
-    gap = "" if not kept.strip() else "\n" if kept.endswith("\n") else "\n\n"
-    after = f"{kept}{gap}{_table(part)}"
+    rest = _without_table(text, part.at)
+    gap = "" if not rest.strip() else "\n" if rest.endswith("\n") else "\n\n"
+    after = f"{rest}{gap}{_table(part)}"
     # What cannot be cut out by its headings alone (an inline table, dotted keys) shows here.
     if _at(_toml(after, path), part.at) != part.value or _but(_toml(after, path), part.at) != _but(before, part.at):
         raise _unclear(path, f"{'.'.join(part.at)} is written in a way that cannot be replaced safely")
@@ -124,14 +124,14 @@ def _without_table(text: str, at: Sequence[str]) -> str:
     """The text without the table ``at`` and those below it."""
     name = r"\s*\.\s*".join(f'"?{re.escape(key)}"?' for key in at)
     ours = re.compile(rf"\s*\[\s*{name}\s*(?:\.[^\]]*)?\]\s*(?:#.*)?$")
-    kept: list[str] = []
+    rest: list[str] = []
     inside = False
     for row in text.splitlines(keepends=True):
         if row.lstrip().startswith("["):
             inside = bool(ours.match(row.rstrip("\r\n")))
         if not inside:
-            kept.append(row)
-    return "".join(kept)
+            rest.append(row)
+    return "".join(rest)
 
 
 def _table(part: Part) -> str:
@@ -164,7 +164,7 @@ def _but(tree: dict[str, Any], at: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in {**tree, at[0]: rest}.items() if key != at[0] or rest}
 
 
-def _kept(path: Path) -> Path:
+def _backup(path: Path) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     backup = path.with_name(f"{path.name}.{stamp}.bak")
     number = 1

@@ -1,4 +1,4 @@
-"""The examinations behind ``recalld doctor``: each looks at one thing and says how to mend it."""
+"""The examinations behind ``recalld doctor``: each looks at one thing and suggests how to repair it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _QUESTION = "Who gives food to animals at the port?"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing examined: ``level`` ok, warn or fail; ``says`` what was seen; ``remedy`` how to mend it."""
+    """One thing examined: ``level`` ok, warn or fail; ``says`` what was seen; ``remedy`` how to repair it."""
 
     name: str
     level: str
@@ -64,7 +64,7 @@ def examine(config: Config, client: Client) -> list[Finding]:
         port(config, client.url, state),
         store(folder, config, state),
         model(config),
-        *asked(config),
+        *model_checks(config),
     ]
 
 
@@ -236,7 +236,7 @@ async def _try_embedder(config: Config) -> None:
         raise Upstream(f"{made.name} gives vectors without length", remedy="check embedder.model")
 
 
-def asked(config: Config) -> list[Finding]:
+def model_checks(config: Config) -> list[Finding]:
     """The reranker and the language model, where one is configured: each is asked once, which costs a few hundred tokens."""
     found = []
     if config.reranker.kind != "none":

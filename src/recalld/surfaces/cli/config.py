@@ -11,8 +11,8 @@ import typer
 
 from recalld.app.config import load_config
 
-from .options import Call, talks
-from .render import say
+from .options import Call, with_client
+from .render import echo
 
 app = typer.Typer(help="Show which settings are in force and where they come from.")
 FileOption = Annotated[
@@ -23,7 +23,7 @@ _STARS = "**********"
 
 
 @app.command()
-@talks
+@with_client
 def show(call: Call, config: FileOption = None) -> None:
     """Print every setting as a server started here would see it; keys and other secrets only as stars."""
     settings = _hidden(json.loads(load_config(config).model_dump_json()))
@@ -31,12 +31,12 @@ def show(call: Call, config: FileOption = None) -> None:
 
 
 @app.command()
-@talks
+@with_client
 def path(call: Call, config: FileOption = None) -> None:
     """Print which file the settings come from, and whether it is there."""
     chosen = (config or Path("recalld.toml")).resolve()
     facts = {"path": str(chosen), "exists": chosen.is_file(), "data": str(load_config(config).folder)}
-    call.answer(facts, lambda: say(f"{chosen}" + ("" if facts["exists"] else "  (not there: defaults apply)")))
+    call.answer(facts, lambda: echo(f"{chosen}" + ("" if facts["exists"] else "  (not there: defaults apply)")))
 
 
 def _hidden(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``recalld doctor``: what is well on this machine, what is not, and how to mend it."""
+"""``recalld doctor``: checks of this machine, with a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from recalld.app.config import load_config
 from recalld.infra.logs import on_stderr
 
 from .checks import FAIL, OK, WARN, Finding, examine
-from .exits import RUNTIME
-from .options import Call, talks
+from .exit_codes import RUNTIME
+from .options import Call, with_client
 from .render import style
 
 app = typer.Typer()
@@ -21,13 +21,13 @@ _MARKS = {OK: ("ok  ", "green"), WARN: ("warn", "yellow"), FAIL: ("FAIL", "bold"
 
 
 @app.command(epilog="Ends with 1 if anything fails; warnings alone end with 0.")
-@talks
+@with_client
 def doctor(
     call: Call,
     data: Annotated[Path | None, typer.Option(help="Folder of the store (default ~/.recalld).")] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings (default ./recalld.toml).")] = None,
 ) -> None:
-    """Check disk, store, models, port and clock, and say how to mend each. A reranker and a language model are asked once."""
+    """Check disk, store, models, port and clock, and suggest how to repair each. A reranker and a language model are asked once."""
     with on_stderr():
         findings = examine(load_config(config, data=data), call.client)
     failed = any(finding.level == FAIL for finding in findings)
@@ -42,4 +42,4 @@ def _show(findings: list[Finding]) -> None:
         mark, *styles = _MARKS[finding.level]
         print(style(mark, *styles), f"{finding.name:<9} {finding.says}")
         if finding.remedy:
-            print(f"     {'':<9} mend: {finding.remedy}")
+            print(f"     {'':<9} repair: {finding.remedy}")

@@ -13,8 +13,8 @@ from recalld.app.engine import Engine
 from recalld.app.folder import begin_new_store, check_there
 from recalld.infra.logs import on_stderr
 
-from .exits import RUNTIME
-from .options import Call, talks
+from .exit_codes import RUNTIME
+from .options import Call, with_client
 from .render import style
 
 app = typer.Typer()
@@ -23,7 +23,7 @@ app = typer.Typer()
 @app.command(
     epilog="Stop the server first: one process has a store. Ends with 1 if something is wrong, and stays wrong."
 )
-@talks
+@with_client
 def fsck(
     call: Call,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended, then look again.")] = False,

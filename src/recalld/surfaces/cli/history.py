@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .options import Call, talks
-from .render import aside, say, show_table, size_words
+from .options import Call, with_client
+from .render import echo, note, show_table, size_words
 
 AT = "/api/v1"
 FOREVER = float("inf")
@@ -37,7 +37,7 @@ recalld history viking://resources/notes/today.md
 recalld history --under viking://resources/notes -n 20
 """
 )
-@talks
+@with_client
 def show(
     call: Call,
     uri: Annotated[str | None, typer.Argument(help="A file: its versions. Left out: all changes.")] = None,
@@ -63,9 +63,9 @@ def _show_log(page: dict[str, Any]) -> None:
     if rows:
         show_table(("number", "time (UTC)", "user", "change", "address", "cause"), rows)
     else:
-        aside("no changes")
+        note("no changes")
     if page["next"]:
-        aside(f"more: --before {page['next']}")
+        note(f"more: --before {page['next']}")
 
 
 def _show_versions(found: dict[str, Any]) -> None:
@@ -75,7 +75,7 @@ def _show_versions(found: dict[str, Any]) -> None:
     ]
     show_table(("number", "time (UTC)", "user", "change", "size", ""), rows)
     if found["next"]:
-        aside(f"more: --before {found['next']}")
+        note(f"more: --before {found['next']}")
 
 
 def _state(version: dict[str, Any]) -> str:
@@ -93,7 +93,7 @@ recalld history restore viking://resources/notes/today.md --at 10m
 recalld history restore viking://resources/notes --at 2026-05-01T10:00Z --dry-run
 """
 )
-@talks
+@with_client
 def restore(
     call: Call,
     uri: Annotated[str, typer.Argument(help="A file, or a directory with all files below it.")],
@@ -108,15 +108,15 @@ def restore(
         would = "would be " if dry_run else ""
         for kind, what in (("written", "written"), ("removed", "removed")):
             for one in done[kind][:20]:
-                say(f"{would}{what}  {one}")
+                echo(f"{would}{what}  {one}")
         counts = f"{len(done['written'])} written, {len(done['removed'])} removed"
-        aside(f"would be: {counts}" if dry_run else counts if done["written"] or done["removed"] else "nothing differs")
+        note(f"would be: {counts}" if dry_run else counts if done["written"] or done["removed"] else "nothing differs")
 
     call.answer(done, show_it)
 
 
 @app.command()
-@talks
+@with_client
 def diff(
     call: Call,
     uri: Annotated[str, typer.Argument(help="A file.")],

@@ -10,8 +10,8 @@ import typer
 
 from recalld.domain.errors import Invalid, RecalldError
 
-from .exits import OK, RUNTIME, lenient_output, report
-from .lazy import LazyGroup
+from .command_table import LazyGroup
+from .exit_codes import OK, RUNTIME, lenient_output, report
 from .options import Globals
 from .streams import StandardStreams
 

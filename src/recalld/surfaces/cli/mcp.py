@@ -11,7 +11,7 @@ import typer
 
 from recalld.domain.errors import RecalldError
 
-from .exits import report
+from .exit_codes import report
 
 app = typer.Typer()
 
@@ -44,6 +44,6 @@ def mcp(
 async def _serve(settings: Any) -> None:
     engine_type = importlib.import_module("recalld.app.engine").Engine
     protocol = importlib.import_module("recalld.surfaces.mcp.protocol")
-    desk = importlib.import_module("recalld.surfaces.mcp.desk").Desk
+    context = importlib.import_module("recalld.surfaces.mcp.tool_context").ToolContext
     async with engine_type.open(config=settings) as engine:
-        await protocol.talk(desk(engine, engine))
+        await protocol.serve_stdio(context(engine, engine))

@@ -20,12 +20,12 @@ from recalld.rules.pack_format import BACKUP, MANIFEST, META, read_manifest, roo
 from recalld.surfaces.client import Client
 from recalld.usecases.pack.pack_writer import PackWriter
 
-from .luggage import Luggage
 from .migrate_folder import pack_folder
 from .migrate_server import pack_server
-from .options import Call, talks
+from .migration_pack import MigrationPack
+from .options import Call, with_client
 from .packs import bring, check_pack, show_brought
-from .render import aside
+from .render import note
 
 app = typer.Typer()
 LEFT_OUT_SHOWN = 20
@@ -43,7 +43,7 @@ recalld import-openviking ./data --from-account acme
 recalld import-openviking http://localhost:1944 --api-key KEY --on-conflict overwrite
 """,
 )
-@talks
+@with_client
 def import_openviking(
     call: Call,
     source: Annotated[str, typer.Argument(help="A pack, a data folder, or a server's address.")],
@@ -57,15 +57,15 @@ def import_openviking(
     scopes = _scopes(only or [])
     if source.startswith(("http://", "https://")):
         key = api_key or os.environ.get("OPENVIKING_API_KEY", "")
-        with _luggage() as (luggage, file), Client(source, user=from_user, account=from_account, api_key=key) as there:
-            pack_server(there, scopes, luggage)
-            done = _send(call, luggage, file, on_conflict)
+        with _pack() as (pack, file), Client(source, user=from_user, account=from_account, api_key=key) as there:
+            pack_server(there, scopes, pack)
+            done = _send(call, pack, file, on_conflict)
     else:
         path = Path(source).expanduser()
         if path.is_dir():
-            with _luggage() as (luggage, file):
-                pack_folder(path, from_account, scopes, luggage)
-                done = _send(call, luggage, file, on_conflict)
+            with _pack() as (pack, file):
+                pack_folder(path, from_account, scopes, pack)
+                done = _send(call, pack, file, on_conflict)
         else:
             done = _bring_pack(call, path, on_conflict)
     call.answer(done, lambda: _show(done))
@@ -79,28 +79,28 @@ def _scopes(only: list[str]) -> list[str]:
 
 
 @contextmanager
-def _luggage() -> Iterator[tuple[Luggage, Path]]:
+def _pack() -> Iterator[tuple[MigrationPack, Path]]:
     with tempfile.TemporaryDirectory(prefix="recalld-") as folder:
         file = Path(folder) / f"{BACKUP}.ovpack"
         writer = ZipArchives().create(file)
         try:
-            yield Luggage(PackWriter(PackRoot(BACKUP, Uri()), writer)), file
+            yield MigrationPack(PackWriter(PackRoot(BACKUP, Uri()), writer)), file
         finally:
             writer.abandon()
 
 
-def _send(call: Call, luggage: Luggage, file: Path, on_conflict: str) -> dict[str, Any]:
-    files = sum(1 for entry in luggage.maker.entries if not entry.is_dir)
+def _send(call: Call, pack: MigrationPack, file: Path, on_conflict: str) -> dict[str, Any]:
+    files = sum(1 for entry in pack.maker.entries if not entry.is_dir)
     if not files:
-        why = f" ({luggage.left_out[0]})" if luggage.left_out else ""
+        why = f" ({pack.left_out[0]})" if pack.left_out else ""
         raise Invalid(f"there is nothing to bring{why}", remedy="check the source, the account and --only")
-    size = luggage.maker.close()
+    size = pack.maker.close()
     if size > UPLOAD_BYTES_MAX:
         raise Invalid(
             f"it packs to {size} bytes, over {UPLOAD_BYTES_MAX}", remedy="bring it scope by scope with --only"
         )
     done = bring(call, file, "restore", {"on_conflict": on_conflict})
-    return {**done, "not_read": luggage.left_out, "read": files}
+    return {**done, "not_read": pack.left_out, "read": files}
 
 
 def _bring_pack(call: Call, path: Path, on_conflict: str) -> dict[str, Any]:
@@ -124,6 +124,6 @@ def _show(done: dict[str, Any]) -> None:
     show_brought(done)
     not_read = done.get("not_read") or []
     for one in not_read[:LEFT_OUT_SHOWN]:
-        aside(f"  not read: {one}")
+        note(f"  not read: {one}")
     if len(not_read) > LEFT_OUT_SHOWN:
-        aside(f"  and {len(not_read) - LEFT_OUT_SHOWN} more (all of them with --json)")
+        note(f"  and {len(not_read) - LEFT_OUT_SHOWN} more (all of them with --json)")

@@ -12,18 +12,18 @@ from recalld.domain.policy import UPLOAD_BYTES_MAX
 from recalld.domain.uri import SCOPES
 from recalld.rules.openviking_json import iso
 
-from .luggage import Luggage
+from .migration_pack import MigrationPack
 
 
-def pack_folder(folder: Path, account: str, scopes: Sequence[str], luggage: Luggage) -> None:
+def pack_folder(folder: Path, account: str, scopes: Sequence[str], pack: MigrationPack) -> None:
     """Pack one account's scopes. Raises ``Invalid`` where no account, or more than one, is found."""
     home = _home(folder, account)
     for other in sorted(p.name for p in home.iterdir() if p.is_dir() and p.name not in SCOPES):
-        luggage.leave(other, "no scope that is brought")
+        pack.leave(other, "no scope that is brought")
     for scope in scopes:
         if (home / scope).is_dir():
-            for path, is_dir in _walk(home / scope, home, luggage):
-                _take(path, is_dir, home, luggage)
+            for path, is_dir in _walk(home / scope, home, pack):
+                _take(path, is_dir, home, pack)
 
 
 def _home(folder: Path, account: str) -> Path:
@@ -47,14 +47,14 @@ def _home(folder: Path, account: str) -> Path:
     raise Invalid(f"{folder} holds several accounts: {', '.join(sorted(chosen))}", remedy="choose with --from-account")
 
 
-def _walk(top: Path, home: Path, luggage: Luggage) -> Iterator[tuple[Path, bool]]:
+def _walk(top: Path, home: Path, pack: MigrationPack) -> Iterator[tuple[Path, bool]]:
     yield top, True
-    for at, folders, files in os.walk(top, onerror=lambda bad: luggage.leave(str(bad.filename), "cannot be read")):
+    for at, folders, files in os.walk(top, onerror=lambda bad: pack.leave(str(bad.filename), "cannot be read")):
         folders.sort()
         for name in list(folders):
             path = Path(at, name)
             if path.is_symlink():
-                luggage.leave(path.relative_to(home).as_posix(), "a link")
+                pack.leave(path.relative_to(home).as_posix(), "a link")
                 folders.remove(name)
             else:
                 yield path, True
@@ -62,30 +62,30 @@ def _walk(top: Path, home: Path, luggage: Luggage) -> Iterator[tuple[Path, bool]
             yield Path(at, name), False
 
 
-def _take(path: Path, is_dir: bool, home: Path, luggage: Luggage) -> None:
+def _take(path: Path, is_dir: bool, home: Path, pack: MigrationPack) -> None:
     rel = path.relative_to(home).as_posix()
     if not _is_text(rel):
-        luggage.leave(rel.encode("utf-8", "backslashreplace").decode(), "its name is no UTF-8")
+        pack.leave(rel.encode("utf-8", "backslashreplace").decode(), "its name is no UTF-8")
     elif is_dir:
-        if luggage.fits(rel):
-            luggage.maker.directory(rel)
-    elif (read := _read(path, rel, luggage)) is not None and luggage.fits(rel):
+        if pack.fits(rel):
+            pack.maker.directory(rel)
+    elif (read := _read(path, rel, pack)) is not None and pack.fits(rel):
         data, changed = read
-        luggage.file(rel, data, {"name": path.name, "updated_at": iso(changed)})
+        pack.file(rel, data, {"name": path.name, "updated_at": iso(changed)})
 
 
 def _is_text(name: str) -> bool:
     return not any("\ud800" <= char <= "\udfff" for char in name)
 
 
-def _read(path: Path, rel: str, luggage: Luggage) -> tuple[bytes, float] | None:
+def _read(path: Path, rel: str, pack: MigrationPack) -> tuple[bytes, float] | None:
     """A file's bytes and when they changed; None if it is none."""
     try:
         state = path.lstat()
         if not stat.S_ISREG(state.st_mode) or state.st_size > UPLOAD_BYTES_MAX:
-            luggage.leave(rel, "a link" if path.is_symlink() else "no regular file, or too large")
+            pack.leave(rel, "a link" if path.is_symlink() else "no regular file, or too large")
             return None
         return path.read_bytes(), state.st_mtime
     except OSError as bad:
-        luggage.leave(rel, bad.strerror or "cannot be read")
+        pack.leave(rel, bad.strerror or "cannot be read")
         return None

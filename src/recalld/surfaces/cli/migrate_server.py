@@ -10,7 +10,7 @@ from recalld.domain.errors import Closed, RecalldError, Upstream
 from recalld.domain.uri import SCHEME
 from recalld.surfaces.client import Client
 
-from .luggage import Luggage
+from .migration_pack import MigrationPack
 
 API = "/api/v1"
 LISTED_MAX = 100_000
@@ -19,33 +19,33 @@ _BROKEN = (Closed, Upstream)
 """The server has gone or is too slow: half a workspace must not look like a whole one."""
 
 
-def pack_server(there: Client, scopes: Sequence[str], luggage: Luggage) -> None:
+def pack_server(there: Client, scopes: Sequence[str], pack: MigrationPack) -> None:
     """Pack what the key's user can see. One entry that is refused is left out; a server that goes away ends it all."""
     attrs = True
     for scope in scopes:
-        for entry in _walk(there, f"{SCHEME}{scope}", luggage):
+        for entry in _walk(there, f"{SCHEME}{scope}", pack):
             uri = str(entry["uri"])
             path = uri.removeprefix(SCHEME).strip("/")
             if entry.get("isDir"):
-                if luggage.fits(path):
-                    luggage.maker.directory(path)
+                if pack.fits(path):
+                    pack.maker.directory(path)
                 continue
-            data = _bytes(there, uri, path, luggage)
-            if data is None or not luggage.fits(path):
+            data = _bytes(there, uri, path, pack)
+            if data is None or not pack.fits(path):
                 continue
             tags, attrs = _tags(there, uri) if attrs else ([], False)
-            luggage.file(path, data, {"updated_at": str(entry.get("modTime") or ""), "tags": tags})
+            pack.file(path, data, {"updated_at": str(entry.get("modTime") or ""), "tags": tags})
     if "user" in scopes:
-        _talk(there, luggage)
+        _talk(there, pack)
 
 
-def _walk(there: Client, uri: str, luggage: Luggage) -> Iterator[dict[str, Any]]:
+def _walk(there: Client, uri: str, pack: MigrationPack) -> Iterator[dict[str, Any]]:
     yield {"uri": uri, "isDir": True}
     waiting = [uri]
     met = {uri}
     while waiting:
         at = waiting.pop()
-        for entry in _listed(there, at, luggage):
+        for entry in _listed(there, at, pack):
             child = str(entry.get("uri") or f"{at}/{entry.get('name', '')}").rstrip("/")
             if child in met or not child.startswith(f"{at}/"):
                 continue  # a server must not lead us out of what we walk, nor in circles
@@ -55,19 +55,19 @@ def _walk(there: Client, uri: str, luggage: Luggage) -> Iterator[dict[str, Any]]
                 waiting.append(child)
 
 
-def _listed(there: Client, uri: str, luggage: Luggage) -> list[dict[str, Any]]:
+def _listed(there: Client, uri: str, pack: MigrationPack) -> list[dict[str, Any]]:
     params = {"uri": uri, "output": "original", "show_all_hidden": True, "node_limit": LISTED_MAX}
     try:
         found = there.call("GET", f"{API}/fs/ls", params=params).result
     except _BROKEN:
         raise
     except RecalldError as refused:
-        luggage.leave(uri, refused.message)
+        pack.leave(uri, refused.message)
         return []
     return [entry for entry in found or () if isinstance(entry, dict)]
 
 
-def _bytes(there: Client, uri: str, path: str, luggage: Luggage) -> bytes | None:
+def _bytes(there: Client, uri: str, path: str, pack: MigrationPack) -> bytes | None:
     try:
         return there.fetch(f"{API}/content/download", params={"uri": uri})
     except _BROKEN:
@@ -79,24 +79,24 @@ def _bytes(there: Client, uri: str, path: str, luggage: Luggage) -> bytes | None
     except _BROKEN:
         raise
     except RecalldError:
-        luggage.leave(path, first)
+        pack.leave(path, first)
         return None
 
 
 def _tags(there: Client, uri: str) -> tuple[list[str], bool]:
     """A file's tags, and whether it is worth asking for the next one's."""
     try:
-        told = there.call("GET", f"{API}/fs/attrs", params={"uri": uri}).result
+        payload = there.call("GET", f"{API}/fs/attrs", params={"uri": uri}).result
     except _BROKEN:
         raise
     except RecalldError as refused:
         return [], "is no route" not in refused.message and refused.code != "UNKNOWN"
-    attrs = told.get("attrs") if isinstance(told, dict) else None
+    attrs = payload.get("attrs") if isinstance(payload, dict) else None
     tags = attrs.get("tags") if isinstance(attrs, dict) else None
     return [tag for tag in tags or () if isinstance(tag, str)], True
 
 
-def _talk(there: Client, luggage: Luggage) -> None:
+def _talk(there: Client, pack: MigrationPack) -> None:
     """Sessions that the tree did not show, by their own routes: the messages that are still to be had there."""
     try:
         user = str(there.system_status().get("user") or "default")
@@ -106,19 +106,19 @@ def _talk(there: Client, luggage: Luggage) -> None:
     except _BROKEN:
         raise
     except RecalldError as refused:
-        luggage.leave("sessions", refused.message)
+        pack.leave("sessions", refused.message)
         return
     for one in listed:
         sid = str(one.get("session_id") or one.get("id") or "") if isinstance(one, Mapping) else str(one)
         path = f"user/{user}/sessions/{sid}/messages.jsonl"
-        if not sid or path in luggage.seen:
+        if not sid or path in pack.seen:
             continue
         try:
             messages = there.session_context(sid, token_budget=TOKENS_MAX).get("messages") or []
         except _BROKEN:
             raise
         except RecalldError as refused:
-            luggage.leave(path, refused.message)
+            pack.leave(path, refused.message)
             continue
-        if messages and luggage.fits(path):
-            luggage.file(path, b"".join(json.dumps(m).encode() + b"\n" for m in messages), {})
+        if messages and pack.fits(path):
+            pack.file(path, b"".join(json.dumps(m).encode() + b"\n" for m in messages), {})

@@ -1,4 +1,4 @@
-"""The options every command has, declared once, and what a command does with them."""
+"""The options common to all commands, and the context of a running command."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from recalld.domain.errors import RecalldError, Upstream
 from recalld.surfaces.client import Client
 
 from .address import server_url
-from .exits import print_json, report
-from .render import aside
+from .exit_codes import print_json, report
+from .render import note
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, on one line.", rich_help_panel="Common")]
 UrlOption = Annotated[str, typer.Option(help="Server (RECALLD_URL).", show_default=False, rich_help_panel="Common")]
@@ -45,7 +45,7 @@ class Globals:
 
 @dataclass(slots=True)
 class Call:
-    """One command under way: how to answer, and whom to ask. The connection is made when first used."""
+    """A running command: its output format and its client. The connection is opened when first used."""
 
     as_json: bool
     url: str
@@ -61,7 +61,7 @@ class Call:
             self._client = Client(self.url, user=self.user, account=self.account, api_key=key)
         return self._client
 
-    def stranger(self) -> RecalldError | None:
+    def not_recalld(self) -> RecalldError | None:
         """What is wrong when an answer made no sense: None if it came from a recalld server (or nobody was asked), so that the
         fault is ours."""
         if self._client is None:
@@ -92,10 +92,10 @@ class Call:
             return
         show()
         if truncated:
-            aside(f"only {truncated} are shown; there are more: {more}")
+            note(f"only {truncated} are shown; there are more: {more}")
 
 
-def talks(command: Callable[..., None]) -> Callable[..., None]:
+def with_client(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the common options. Its first parameter is ``call: Call``; the rest are its own."""
     own = inspect.signature(command, eval_str=True)
     names = list(own.parameters)
@@ -111,10 +111,10 @@ def talks(command: Callable[..., None]) -> Callable[..., None]:
             sys.stdout.flush()
             raise typer.Exit(report(error, as_json=call.as_json)) from error
         except (AttributeError, LookupError, TypeError, ValueError) as odd:
-            stranger = call.stranger()
-            if stranger is None:
+            not_recalld = call.not_recalld()
+            if not_recalld is None:
                 raise
-            raise typer.Exit(report(stranger, as_json=call.as_json)) from odd
+            raise typer.Exit(report(not_recalld, as_json=call.as_json)) from odd
         finally:
             call.close()
 

@@ -14,8 +14,8 @@ import typer
 
 from recalld.domain.errors import Conflict, Invalid, Upstream
 
-from .options import Call, talks
-from .render import aside, say, size_words
+from .options import Call, with_client
+from .render import echo, note, size_words
 from .wait import upload, watched
 
 app = typer.Typer()
@@ -29,7 +29,7 @@ PackArgument = Annotated[str, typer.Argument(help="A pack on this machine (.ovpa
 
 
 @app.command(epilog="Example: recalld export viking://resources/docs docs.ovpack")
-@talks
+@with_client
 def export(
     call: Call,
     uri: Annotated[str, typer.Argument(help="The directory to export.")],
@@ -45,7 +45,7 @@ def export(
 
 
 @app.command(epilog="Example: recalld backup monday.ovpack")
-@talks
+@with_client
 def backup(
     call: Call,
     file: Annotated[str, typer.Argument(help="The backup to write, or a folder to put it in.")],
@@ -59,7 +59,7 @@ def backup(
 
 
 @app.command("import", epilog="Example: recalld import docs.ovpack viking://resources")
-@talks
+@with_client
 def import_(
     call: Call,
     file: PackArgument,
@@ -74,7 +74,7 @@ def import_(
 
 
 @app.command(epilog="Example: recalld restore monday.ovpack --on-conflict overwrite")
-@talks
+@with_client
 def restore(
     call: Call,
     file: PackArgument,
@@ -88,7 +88,7 @@ def restore(
 
 
 @app.command(epilog="Example: recalld get viking://resources/docs/plan.pdf ./plan.pdf")
-@talks
+@with_client
 def get(
     call: Call,
     uri: Annotated[str, typer.Argument(help="The file to fetch.")],
@@ -128,13 +128,13 @@ def show_brought(done: dict[str, Any]) -> None:
     """What an import did, and what of the pack has no place here."""
     kept = f", {done['kept']} kept as they were" if done.get("kept") else ""
     talk = f", {done['sessions']} sessions with {done['messages']} new messages" if done.get("sessions") else ""
-    say(f"brought {done.get('files', '?')} files to {done['uri']}{kept}{talk}")
+    echo(f"brought {done.get('files', '?')} files to {done['uri']}{kept}{talk}")
     left_out = done.get("left_out") or []
     for one in left_out:
-        aside(f"  left out: {one}")
+        note(f"  left out: {one}")
     more = int(done.get("left_out_total") or 0) - len(left_out)
     if more > 0:
-        aside(f"  and {more} more")
+        note(f"  and {more} more")
 
 
 def _target(given: str, name: str, force: bool) -> Path:
@@ -149,7 +149,7 @@ def _target(given: str, name: str, force: bool) -> Path:
 def _saved(call: Call, uri: str, target: Path) -> None:
     size = target.stat().st_size
     done = {"uri": uri, "file": str(target), "bytes": size}
-    call.answer(done, lambda: say(f"{uri} -> {target} ({size_words(size)})"))
+    call.answer(done, lambda: echo(f"{uri} -> {target} ({size_words(size)})"))
 
 
 def _save(
@@ -157,7 +157,9 @@ def _save(
 ) -> None:
     """Write a download; the file has its name only when all of it is there."""
     bar = (
-        importlib.import_module("recalld.surfaces.cli.bars").upload_bar(target.name) if watched(call) else nullcontext()
+        importlib.import_module("recalld.surfaces.cli.progress").upload_bar(target.name)
+        if watched(call)
+        else nullcontext()
     )
     with _whole(target) as file, bar as progress:
         call.client.save(method, path, file, params=params, body=body, progress=progress)

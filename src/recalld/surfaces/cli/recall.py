@@ -9,7 +9,7 @@ import typer
 from recalld.domain.errors import Invalid
 from recalld.surfaces.client import legible
 
-from .options import Call, talks
+from .options import Call, with_client
 from .render import show_hits
 
 app = typer.Typer()
@@ -27,7 +27,7 @@ recalld find "退款政策" -u viking://resources/handbook -n 5
 recalld find "where does Mara live" --type memory --after 30d --provenance
 """
 )
-@talks
+@with_client
 def find(
     call: Call,
     query: Annotated[str, typer.Argument(help="What to look for, in your own words.")],

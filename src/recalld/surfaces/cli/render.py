@@ -33,12 +33,12 @@ def style(text: str, *styles: str) -> str:
     return f"\x1b[{';'.join(str(_SGR[name]) for name in styles)}m{shown}\x1b[0m"
 
 
-def say(text: str, *styles: str) -> None:
+def echo(text: str, *styles: str) -> None:
     """One line on stdout."""
     print(style(text, *styles))
 
 
-def aside(text: str) -> None:
+def note(text: str) -> None:
     """One line on stderr: what is not part of the answer."""
     print(text, file=sys.stderr)
 
@@ -58,12 +58,12 @@ def show_hits(result: Mapping[str, Any], degraded: Sequence[str], server_s: floa
         score = style(f"{float(hit['score']):.2f}", "bold", "green")
         print(score, style(f"{kind:<8}", _STYLES.get(kind, "dim")), f"L{hit['level']}", style(str(hit["uri"]), "bold"))
         if hit.get("abstract"):
-            say("     " + one_line(hit["abstract"]), "dim")
+            echo("     " + one_line(hit["abstract"]), "dim")
         for source in sources.get(hit["uri"], [])[:SOURCES_SHOWN]:
             if source.get("uri") != hit["uri"]:
-                say(f"     from {source_words(source)}", "italic")
+                echo(f"     from {source_words(source)}", "italic")
     foot = f"{len(hits)} of {result.get('total', len(hits))} in {server_s * 1000:.0f} ms" if hits else "nothing matched"
-    aside(foot + (f" · without {', '.join(degraded)}" if degraded else ""))
+    note(foot + (f" · without {', '.join(degraded)}" if degraded else ""))
 
 
 def source_words(source: Mapping[str, Any]) -> str:
@@ -110,7 +110,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
             print("\t".join(line))
         return
     widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
-    say("  ".join(f"{name:<{width}}" for name, width in zip(columns, widths, strict=True)), "dim")
+    echo("  ".join(f"{name:<{width}}" for name, width in zip(columns, widths, strict=True)), "dim")
     for line in cells:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
 
@@ -125,10 +125,10 @@ def size_words(size: int) -> str:
     return f"{value:.1f} GB"
 
 
-def vectors_words(told: Mapping[str, Any]) -> str:
+def vectors_words(vectors: Mapping[str, Any]) -> str:
     """``2,027 of 2,028, 1 text refused by the provider (content_filter)``."""
-    words = f"{told['made']:,} of {told['wanted']:,}"
-    refused = told.get("refused") or {}
+    words = f"{vectors['made']:,} of {vectors['wanted']:,}"
+    refused = vectors.get("refused") or {}
     count = sum(refused.values())
     if not count:
         return words

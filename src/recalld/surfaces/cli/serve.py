@@ -10,7 +10,7 @@ import typer
 
 from recalld.domain.errors import RecalldError
 
-from .exits import report
+from .exit_codes import report
 
 app = typer.Typer()
 

@@ -14,11 +14,10 @@ from recalld.rules.moments import read_moment
 from recalld.rules.transcript_header import ROLES
 from recalld.surfaces.client import legible
 
-from .given import read_text
-from .options import Call, talks
-from .render import aside, show_facts, show_table, style
-from .render import say as tell
+from .options import Call, with_client
+from .render import echo, note, show_facts, show_table, style
 from .task import require_completed
+from .text_input import read_text
 from .wait import watch_task
 
 app = typer.Typer(help="Record conversations and turn them into memory.", rich_markup_mode="rich")
@@ -26,13 +25,13 @@ IdArgument = Annotated[str, typer.Argument(help="The session's id.")]
 
 
 @app.command()
-@talks
+@with_client
 def new(
     call: Call, session_id: Annotated[str, typer.Argument(help="Its id (default: the server's choice).")] = ""
 ) -> None:
     """Make a session and print its id."""
-    made = call.client.session_new(session_id)
-    call.answer(made, lambda: print(made["session_id"]))
+    result = call.client.session_new(session_id)
+    call.answer(result, lambda: print(result["session_id"]))
 
 
 @app.command(
@@ -43,10 +42,10 @@ recalld session append trip "I am allergic to peanuts" --peer mara
 
 recalld session append trip --role assistant "Noted."
 
-recalld session append trip --from-file talk.jsonl
+recalld session append trip --from-file messages.jsonl
 """
 )
-@talks
+@with_client
 def append(
     call: Call,
     session_id: IdArgument,
@@ -54,14 +53,14 @@ def append(
     role: Annotated[str, typer.Option(help="user or assistant.")] = "user",
     peer: Annotated[str, typer.Option(help="Who of several people speaks.")] = "",
     at: Annotated[str, typer.Option(help="When it was said: 2026-05-01 or an ISO time.")] = "",
-    message_id: Annotated[str, typer.Option("--id", help="Its id; saying the same id twice adds it once.")] = "",
+    message_id: Annotated[str, typer.Option("--id", help="Its id; appending the same id twice adds it once.")] = "",
     from_file: Annotated[Path | None, typer.Option(help="Messages as a JSON array or JSON lines.")] = None,
 ) -> None:
     """Append to a session (made if missing); durable and findable when this returns."""
     if from_file is not None:
         messages = _messages(from_file)
     else:
-        _check_said(role, at)
+        _check_options(role, at)
         words = {"role": role, "content": read_text(None) if text is None else legible(text)}
         if not words["content"].strip():
             raise Invalid("the text is empty", remedy='give it as an argument: append ID "…"')
@@ -70,13 +69,13 @@ def append(
     done = call.client.append(session_id, messages)
     call.answer(
         done,
-        lambda: tell(f"{done['added']} added; {done['message_count']} live, {done['pending_tokens']} tokens to commit"),
+        lambda: echo(f"{done['added']} added; {done['message_count']} live, {done['pending_tokens']} tokens to commit"),
     )
     for unread in done.get("unread_created_at") or ():
-        aside(f"warning: created_at {unread!r} is not a time; the message has the server's time")
+        note(f"warning: created_at {unread!r} is not a time; the message has the server's time")
 
 
-def _check_said(role: str, at: str) -> None:
+def _check_options(role: str, at: str) -> None:
     if role not in ROLES:
         raise Invalid(f"--role {role!r} is not a role", remedy=f"use one of {', '.join(sorted(ROLES))}")
     if at and read_moment(at) is None:
@@ -111,7 +110,7 @@ def _lines_of(text: str) -> list[Any]:
 
 
 @app.command("list")
-@talks
+@with_client
 def list_(
     call: Call,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most this many.")] = 10_000,
@@ -124,7 +123,7 @@ def list_(
 
 
 @app.command()
-@talks
+@with_client
 def show(call: Call, session_id: IdArgument) -> None:
     """Show a session's state."""
     facts = call.client.session(session_id)
@@ -132,7 +131,7 @@ def show(call: Call, session_id: IdArgument) -> None:
 
 
 @app.command()
-@talks
+@with_client
 def commit(
     call: Call,
     session_id: IdArgument,
@@ -150,14 +149,17 @@ def commit(
 
 def _show_commit(done: dict[str, Any]) -> None:
     if not done.get("archived"):
-        return tell(f"nothing to commit: {done.get('reason')}")
-    made = (done.get("result") or {}).get("memories_extracted") or {}
-    told = ", ".join(f"{count} {kind}" for kind, count in made.items() if count)
-    tell(f"archived as {done.get('archive_uri')}; " + (f"memories: {told}" if told else f"task {done.get('task_id')}"))
+        return echo(f"nothing to commit: {done.get('reason')}")
+    result = (done.get("result") or {}).get("memories_extracted") or {}
+    memories = ", ".join(f"{count} {kind}" for kind, count in result.items() if count)
+    echo(
+        f"archived as {done.get('archive_uri')}; "
+        + (f"memories: {memories}" if memories else f"task {done.get('task_id')}")
+    )
 
 
 @app.command()
-@talks
+@with_client
 def context(
     call: Call,
     session_id: IdArgument,
@@ -171,7 +173,7 @@ def context(
             print(found["latest_archive_overview"], end="\n\n")
         for message in found.get("messages", []):
             print(style(f"{message.get('peer_id') or message['role']}:", "bold"), style(_words(message)))
-        aside(f"{found.get('estimatedTokens', 0)} tokens")
+        note(f"{found.get('estimatedTokens', 0)} tokens")
 
     call.answer(found, show)
 
@@ -182,8 +184,8 @@ def _words(message: dict[str, Any]) -> str:
 
 
 @app.command()
-@talks
+@with_client
 def delete(call: Call, session_id: IdArgument) -> None:
     """Remove a session with its messages."""
     gone = call.client.session_delete(session_id)
-    call.answer(gone, lambda: tell(f"deleted {session_id}"))
+    call.answer(gone, lambda: echo(f"deleted {session_id}"))

@@ -11,10 +11,10 @@ import typer
 from recalld.domain.errors import Invalid
 from recalld.surfaces.client import segment
 
-from .folder import packed
-from .options import Call, talks
-from .render import aside, one_line, say, show_facts, show_table, style
+from .options import Call, with_client
+from .render import echo, note, one_line, show_facts, show_table, style
 from .wait import upload
+from .zip_folder import packed
 
 app = typer.Typer(help="Add, find and look after skills: folders with a SKILL.md.", rich_markup_mode="rich")
 _AT = "/api/v1/skills"
@@ -32,14 +32,14 @@ WaitOption = Annotated[bool, typer.Option("--wait", "-w", help="Until abstracts 
 
 
 @app.command(epilog="Example: recalld skills add ./pdf-forms -p viking://agent/skills")
-@talks
+@with_client
 def add(call: Call, path: PathArgument, place: PlaceOption = "", wait: WaitOption = False) -> None:
     """Add a skill with the files beside it; one of its name is replaced."""
     _send(call, "POST", _AT, path, place, wait)
 
 
 @app.command()
-@talks
+@with_client
 def update(
     call: Call, name: NameArgument, path: PathArgument, place: PlaceOption = "", wait: WaitOption = False
 ) -> None:
@@ -48,7 +48,7 @@ def update(
 
 
 @app.command("list")
-@talks
+@with_client
 def list_(
     call: Call,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")] = 1000,
@@ -61,7 +61,7 @@ def list_(
 
 
 @app.command(epilog='Example: recalld skills find "fill in a tax form"')
-@talks
+@with_client
 def find(
     call: Call,
     query: Annotated[str, typer.Argument(help="The task, in your own words.")],
@@ -83,7 +83,7 @@ def find(
 
 
 @app.command()
-@talks
+@with_client
 def show(
     call: Call,
     name: NameArgument,
@@ -105,11 +105,11 @@ def show(
         "target_uri": place or None,
     }
     shown = call.client.call("GET", _of(name), params=params).result
-    call.answer(shown, lambda: say(shown["content"].rstrip("\n")) if content else _show(shown))
+    call.answer(shown, lambda: echo(shown["content"].rstrip("\n")) if content else _show(shown))
 
 
 @app.command()
-@talks
+@with_client
 def remove(
     call: Call,
     names: Annotated[list[str] | None, typer.Argument(help="Names of skills.")] = None,
@@ -125,11 +125,11 @@ def remove(
         raise Invalid("no skill is named" if not every else "names and --all were both given", remedy="give one")
     chosen = [s["name"] for s in call.client.call("GET", _AT, params=params).result["skills"]] if every else names or []
     gone = [call.client.call("DELETE", _of(name), params=params).result for name in chosen]
-    call.answer(gone, lambda: say("\n".join(f"removed {one['uri']}" for one in gone) or "there was none"))
+    call.answer(gone, lambda: echo("\n".join(f"removed {one['uri']}" for one in gone) or "there was none"))
 
 
 @app.command()
-@talks
+@with_client
 def validate(
     call: Call,
     path: PathArgument,
@@ -164,9 +164,9 @@ def _send(call: Call, method: str, route: str, path: Path, place: str, wait: boo
     done = call.client.call(method, route, body=body, safe=False, timeout_s=_FOREVER).result
 
     def tell() -> None:
-        say(f"{'updated' if done.get('action') == 'update' else 'added'} {done['uri']}")
-        for note in [*done.get("warnings", ()), *(f"left out {p}: {why}" for p, why in left_out)]:
-            aside(f"  note: {note}")
+        echo(f"{'updated' if done.get('action') == 'update' else 'added'} {done['uri']}")
+        for warning in [*done.get("warnings", ()), *(f"left out {p}: {why}" for p, why in left_out)]:
+            note(f"  note: {warning}")
 
     call.answer(done, tell, skipped=[{"path": p, "why": why} for p, why in left_out])
 
@@ -185,8 +185,8 @@ def _text(file: Path) -> str:
 def _show_found(skills: Sequence[Mapping[str, Any]]) -> None:
     for one in skills:
         print(style(f"{float(one['score']):.2f}", "bold", "green"), style(str(one["name"]), "bold"), str(one["uri"]))
-        say("     " + one_line(one["description"]), "dim")
-    aside(f"{len(skills)} found" if skills else "nothing matched")
+        echo("     " + one_line(one["description"]), "dim")
+    note(f"{len(skills)} found" if skills else "nothing matched")
 
 
 def _show(shown: Mapping[str, Any]) -> None:
@@ -202,11 +202,11 @@ def _show(shown: Mapping[str, Any]) -> None:
     text = shown.get("content") or shown.get("overview")
     if text:
         print()
-        say(str(text).rstrip("\n"))
+        echo(str(text).rstrip("\n"))
 
 
 def _show_report(report: Mapping[str, Any]) -> None:
     for finding in [*report["errors"], *report["warnings"]]:
         colour = "red" if finding["severity"] == "error" else "yellow"
         print(style(f"{finding['severity']:<8}", colour), style(str(finding["message"])))
-    say(f"{report['name'] or 'the skill'} {'is fine' if report['valid'] else 'cannot be used'}")
+    echo(f"{report['name'] or 'the skill'} {'is fine' if report['valid'] else 'cannot be used'}")

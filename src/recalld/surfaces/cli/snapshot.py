@@ -11,8 +11,8 @@ import typer
 
 from recalld.domain.errors import Invalid
 
-from .options import Call, talks
-from .render import aside, say, show_facts, show_table, style
+from .options import Call, with_client
+from .render import echo, note, show_facts, show_table, style
 
 app = typer.Typer(help="Snapshots of the tree: record, list, show, compare, restore.")
 AT = "/api/v1/snapshot"
@@ -33,7 +33,7 @@ recalld snapshot commit -m "before the tidy-up"
 recalld snapshot commit -m "the handbook" --paths viking://resources/handbook
 """
 )
-@talks
+@with_client
 def commit(
     call: Call,
     message: Annotated[str, typer.Option("--message", "-m", help="What it is for.")],
@@ -54,14 +54,14 @@ def commit(
 
     def show() -> None:
         if done["result"] == "noop":
-            return say("nothing has changed")
-        say(f"{done['commit_oid'][:OID_SHOWN]}: changed files: {done['changed']}, ignored: {done['ignored']}")
+            return echo("nothing has changed")
+        echo(f"{done['commit_oid'][:OID_SHOWN]}: changed files: {done['changed']}, ignored: {done['ignored']}")
 
     call.answer(done, show)
 
 
 @app.command()
-@talks
+@with_client
 def log(
     call: Call,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="At most this many.")] = 20,
@@ -82,7 +82,7 @@ def _when(one: dict[str, Any]) -> str:
 
 
 @app.command()
-@talks
+@with_client
 def show(
     call: Call,
     ref: RefArgument,
@@ -98,7 +98,7 @@ def show(
     data = call.client.fetch(f"{AT}/show", params={"target_ref": ref, "path": path})
     if out_file is not None:
         _save(data, out_file)
-        call.answer({"path": path, "size": len(data), "file": str(out_file)}, lambda: say(f"wrote {out_file}"))
+        call.answer({"path": path, "size": len(data), "file": str(out_file)}, lambda: echo(f"wrote {out_file}"))
     elif call.as_json:
         call.answer({"path": path, "size": len(data), "content": data.decode("utf-8", "replace")}, lambda: None)
     else:
@@ -115,7 +115,7 @@ def _save(data: bytes, out_file: Path) -> None:
 
 
 @app.command()
-@talks
+@with_client
 def diff(
     call: Call,
     path: Annotated[str, typer.Argument(help="A file: an address, or a path from the account's root.")],
@@ -129,13 +129,13 @@ def diff(
         for line in found["diff_text"].split("\n")[:-1]:
             colour = {"+": ("green",), "-": ("red",), "@": ("cyan",)}.get(line[:1], ())
             print(style(line, *colour))
-        aside(f"{found['path']}: {found['change_type']}")
+        note(f"{found['path']}: {found['change_type']}")
 
     call.answer(found, show)
 
 
 @app.command()
-@talks
+@with_client
 def restore(
     call: Call,
     ref: RefArgument,
@@ -152,18 +152,18 @@ def restore(
 
 def _show_restore(done: dict[str, Any]) -> None:
     if done["result"] == "noop":
-        return say("everything is as it was then")
+        return echo("everything is as it was then")
     if done["result"] == "dry_run":
         for one in done["diff"]["to_write"]:
-            say(f"write   {one['path']}")
+            echo(f"write   {one['path']}")
         for path in done["diff"]["to_delete"]:
-            say(f"remove  {path}")
-        return aside(f"{len(done['diff']['unchanged'])} unchanged")
-    say(f"{done['written']} written, {done['deleted']} removed; snapshot {done['new_commit_oid'][:OID_SHOWN]}")
+            echo(f"remove  {path}")
+        return note(f"{len(done['diff']['unchanged'])} unchanged")
+    echo(f"{done['written']} written, {done['deleted']} removed; snapshot {done['new_commit_oid'][:OID_SHOWN]}")
 
 
 @app.command("ignore-get")
-@talks
+@with_client
 def ignore_get(call: Call) -> None:
     """Print the account's .ovgitignore."""
     text = call.client.call("GET", f"{AT}/ignore").result
@@ -171,7 +171,7 @@ def ignore_get(call: Call) -> None:
 
 
 @app.command("ignore-set")
-@talks
+@with_client
 def ignore_set(
     call: Call,
     content: Annotated[str | None, typer.Option(help="The patterns.")] = None,
@@ -185,12 +185,12 @@ def ignore_set(
     except (OSError, UnicodeDecodeError) as unreadable:
         raise Invalid(f"cannot read {file} as text", remedy="check the path") from unreadable
     done = call.client.call("PUT", f"{AT}/ignore", body={"content": text}).result
-    call.answer(done, lambda: say(f"{done['size']} bytes of patterns"))
+    call.answer(done, lambda: echo(f"{done['size']} bytes of patterns"))
 
 
 @app.command("ignore-delete")
-@talks
+@with_client
 def ignore_delete(call: Call) -> None:
     """Leave nothing out any more."""
     done = call.client.call("DELETE", f"{AT}/ignore").result
-    call.answer(done, lambda: say("removed"))
+    call.answer(done, lambda: echo("removed"))

@@ -9,14 +9,14 @@ import typer
 from recalld import __version__
 from recalld.domain.errors import Denied, NotFound
 
-from .options import Call, talks
-from .render import say, show_facts, vectors_words
+from .options import Call, with_client
+from .render import echo, show_facts, vectors_words
 
 app = typer.Typer()
 
 
 @app.command()
-@talks
+@with_client
 def status(call: Call) -> None:
     """Show how the server is, and as whom we speak to it."""
     ready = call.client.ready()
@@ -31,8 +31,8 @@ def status(call: Call) -> None:
         "checks": ready.get("checks"),
     }
     checks = {f"check {name}": _words(v) for name, v in (facts["checks"] or {}).items() if not isinstance(v, dict)}
-    told = {key: _words(value) for key, value in facts.items() if key != "checks"}
-    call.answer(facts, lambda: show_facts({**told, **checks}))
+    fields = {key: _words(value) for key, value in facts.items() if key != "checks"}
+    call.answer(facts, lambda: show_facts({**fields, **checks}))
 
 
 def _count(call: Call) -> int | None:
@@ -42,8 +42,8 @@ def _count(call: Call) -> int | None:
         return None  # the root key, which opens nobody's data; or an older server, without this route
 
 
-def _vectors(told: Any) -> str | None:
-    return vectors_words(told) if isinstance(told, dict) else None
+def _vectors(fields: Any) -> str | None:
+    return vectors_words(fields) if isinstance(fields, dict) else None
 
 
 def _words(value: Any) -> Any:
@@ -51,7 +51,7 @@ def _words(value: Any) -> Any:
 
 
 @app.command()
-@talks
+@with_client
 def version(call: Call) -> None:
     """Print the version of this program."""
-    call.answer({"version": __version__}, lambda: say(f"recalld {__version__}"))
+    call.answer({"version": __version__}, lambda: echo(f"recalld {__version__}"))

@@ -8,7 +8,7 @@ import sys
 from types import TracebackType
 from typing import Self, TextIO
 
-from .exits import BROKEN_PIPE, INTERRUPTED, RUNTIME
+from .exit_codes import BROKEN_PIPE, INTERRUPTED, RUNTIME
 
 _STANDARD = 3
 """File descriptors 0, 1 and 2."""

@@ -8,10 +8,10 @@ import typer
 
 from recalld.domain.errors import Closed, Upstream
 
-from .exits import INTERRUPTED
-from .imported import show_import
-from .options import Call, talks
-from .render import aside, say, show_facts, show_table
+from .exit_codes import INTERRUPTED
+from .import_summary import show_import
+from .options import Call, with_client
+from .render import echo, note, show_facts, show_table
 from .wait import watch_task, watch_vectors
 
 app = typer.Typer(help="Watch, await and cancel work under way.")
@@ -19,7 +19,7 @@ IdArgument = Annotated[str, typer.Argument(help="The task's id.")]
 
 
 @app.command()
-@talks
+@with_client
 def show(call: Call, task_id: IdArgument) -> None:
     """Show one task."""
     facts = call.client.task(task_id)
@@ -27,7 +27,7 @@ def show(call: Call, task_id: IdArgument) -> None:
 
 
 @app.command("list")
-@talks
+@with_client
 def list_(
     call: Call,
     kind: Annotated[str, typer.Option("--type", help="add_resource, session_commit, ...")] = "",
@@ -45,15 +45,15 @@ def list_(
 
 
 @app.command()
-@talks
+@with_client
 def cancel(call: Call, task_id: IdArgument) -> None:
     """Ask a task to stop."""
     facts = call.client.cancel(task_id)
-    call.answer(facts, lambda: say(f"{task_id} is {facts.get('status', 'cancelling')}"))
+    call.answer(facts, lambda: echo(f"{task_id} is {facts.get('status', 'cancelling')}"))
 
 
 @app.command()
-@talks
+@with_client
 def wait(call: Call, task_id: IdArgument) -> None:
     """Wait until a task has ended; fails if the task failed."""
     task = watch_import(call, task_id, "waiting")
@@ -70,7 +70,7 @@ def watch_import(call: Call, task_id: str, title: str) -> dict[str, Any]:
         if task.get("status") == "completed" and task.get("task_type") == "add_resource":
             watch_vectors(call)
     except KeyboardInterrupt:
-        aside(f"\nThe work goes on in the server. Follow it: {follow}  Stop it: recalld task cancel {task_id}")
+        note(f"\nThe work goes on in the server. Follow it: {follow}  Stop it: recalld task cancel {task_id}")
         raise typer.Exit(INTERRUPTED) from None
     except (Upstream, Closed) as lost:
         raise type(lost)(

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .figures import Figures, buckets_of, means_ms, quantile_ms, read, traffic
-from .options import Call, talks
+from .metrics_client import MetricsSnapshot, buckets_of, means_ms, quantile_ms, read, traffic
+from .options import Call, with_client
 from .render import vectors_words
 
 ROUTES_SHOWN = 12
@@ -16,7 +16,7 @@ app = typer.Typer()
 
 
 @app.command()
-@talks
+@with_client
 def top(
     call: Call,
     every: Annotated[float, typer.Option("--every", "-e", min=0.2, max=60, help="Seconds between two looks.")] = 2.0,
@@ -42,7 +42,7 @@ def top(
             before, looked = now, at
 
 
-def facts(before: Figures, now: Figures, seconds: float) -> dict[str, Any]:
+def facts(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> dict[str, Any]:
     """Everything that is shown, as plain values."""
     lateness = buckets_of(before, now, "recalld_loop_lateness_seconds")
     return {
@@ -69,18 +69,19 @@ def facts(before: Figures, now: Figures, seconds: float) -> dict[str, Any]:
     }
 
 
-def view(before: Figures, now: Figures, seconds: float) -> Any:
+def view(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> Any:
     """The same for people."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    told = facts(before, now, seconds)
-    state = "ready" if told["ready"] else f"degraded: {', '.join(told['not_well']) or 'starting'}"
+    figures = facts(before, now, seconds)
+    state = "ready" if figures["ready"] else f"degraded: {', '.join(figures['not_well']) or 'starting'}"
     head = Text(
-        f"recalld {told['version']}  {state}  loop late p99 {told['loop_late_p99_ms']:.0f} ms, {told['loop_stalls']} stalls  "
-        f"worker started {told['worker_starts']}x",
-        style="green" if told["ready"] else "bold red",
+        f"recalld {figures['version']}  {state}  loop late p99 {figures['loop_late_p99_ms']:.0f} ms, "
+        f"{figures['loop_stalls']} stalls  "
+        f"worker started {figures['worker_starts']}x",
+        style="green" if figures["ready"] else "bold red",
     )
     table = Table(box=None, expand=True)
     for column, side in (
@@ -91,7 +92,7 @@ def view(before: Figures, now: Figures, seconds: float) -> Any:
         ("p99 ms", "right"),
     ):
         table.add_column(column, justify=side)  # type: ignore[arg-type]
-    for one in told["routes"]:
+    for one in figures["routes"]:
         table.add_row(
             one["route"],
             f"{one['per_s']:.1f}",
@@ -100,7 +101,7 @@ def view(before: Figures, now: Figures, seconds: float) -> Any:
             f"{one['p99_ms']:g}",
         )
     lines = [
-        f"{name}: {', '.join(f'{key} {value}' for key, value in told[key_of].items()) or 'none'}"
+        f"{name}: {', '.join(f'{key} {value}' for key, value in figures[key_of].items()) or 'none'}"
         for name, key_of in (
             ("a recall's steps, mean ms", "recall_ms"),
             ("waiting to be let in", "waiting"),
@@ -109,12 +110,12 @@ def view(before: Figures, now: Figures, seconds: float) -> Any:
             ("providers", "providers"),
         )
     ]
-    if told["vectors"]:
-        lines.append(f"vectors: {vectors_words(told['vectors'])}")
+    if figures["vectors"]:
+        lines.append(f"vectors: {vectors_words(figures['vectors'])}")
     return Group(head, table, Text("\n".join(lines)))
 
 
-def _vectors(now: Figures) -> dict[str, Any] | None:
+def _vectors(now: MetricsSnapshot) -> dict[str, Any] | None:
     """None from a server without an embedder, or that has not counted yet."""
     if not list(now.family("recalld_vectors_wanted")):
         return None
@@ -123,11 +124,11 @@ def _vectors(now: Figures) -> dict[str, Any] | None:
     return {"made": made, "wanted": wanted, "refused": refused}
 
 
-def _look(call: Call) -> Figures:
+def _look(call: Call) -> MetricsSnapshot:
     return read(call.client.fetch("/metrics").decode())
 
 
-def _print(before: Figures, now: Figures, seconds: float) -> None:
+def _print(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> None:
     from rich.console import Console
 
     Console().print(view(before, now, seconds))

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Call, talks
-from .render import aside, say
+from .options import Call, with_client
+from .render import echo, note
 
 app = typer.Typer()
 SHOWN = 20
@@ -26,7 +26,7 @@ recalld undo 1234 --dry-run
 recalld undo task_9f2c1e
 """
 )
-@talks
+@with_client
 def undo(
     call: Call,
     change: Annotated[
@@ -56,12 +56,12 @@ def _show(done: dict[str, Any]) -> None:
     lines = [f"{verb:<8}{uri}" for kind, verb in VERBS for uri in done[kind]]
     lines += [f"{'move':<8}{one['from']} to {one['to']}" for one in done["moved"]]
     for line in lines[:SHOWN]:
-        say(line)
+        echo(line)
     if len(lines) > SHOWN:
-        aside(f"and {len(lines) - SHOWN} more")
+        note(f"and {len(lines) - SHOWN} more")
     for one in done["kept"][:SHOWN]:
-        aside(f"kept    {one['uri']}: {one['reason']}")
+        note(f"kept    {one['uri']}: {one['reason']}")
     if done["dry_run"]:
-        aside("nothing was changed: this is what would be done")
+        note("nothing was changed: this is what would be done")
     else:
-        aside(f"done; to have it back: recalld undo {done['cause']}")
+        note(f"done; to have it back: recalld undo {done['cause']}")

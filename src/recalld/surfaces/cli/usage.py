@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Call, talks
-from .render import aside, show_table
+from .options import Call, with_client
+from .render import note, show_table
 
 app = typer.Typer()
 COLUMNS = ("day", "provider", "operation", "calls", "tokens in", "tokens out", "refused")
@@ -23,7 +23,7 @@ recalld usage
 recalld usage --days 30 --json
 """
 )
-@talks
+@with_client
 def usage(
     call: Call,
     days: Annotated[int, typer.Option(min=1, max=366, help="How many days (UTC), today included.")] = 7,
@@ -36,10 +36,10 @@ def usage(
 def _show(found: Mapping[str, Any]) -> None:
     show_table(COLUMNS, (_cells(row) for row in found["rows"]))
     if not found["rows"]:
-        aside("no provider was called")
+        note("no provider was called")
     budget = found["model"]
     for day in (*([budget] if budget["provider"] else []), *found.get("providers", ())):
-        aside(f"today {day['provider']}: {_of(day, 'tokens')}, {_of(day, 'calls')} ({day['state']})")
+        note(f"today {day['provider']}: {_of(day, 'tokens')}, {_of(day, 'calls')} ({day['state']})")
 
 
 def _of(day: Mapping[str, Any], what: str) -> str:

@@ -13,7 +13,7 @@ from recalld.domain.errors import Upstream
 from .options import Call
 
 LOOK_S = 0.5
-_BARS = "recalld.surfaces.cli.bars"
+_BARS = "recalld.surfaces.cli.progress"
 
 
 def upload(call: Call, file: Path, title: str) -> str:
@@ -27,7 +27,7 @@ def watch_task(call: Call, task_id: str, title: str) -> dict[str, Any]:
     """Wait for a task, showing its stage and (where it tells) how far it is; returns it ended."""
     bar = importlib.import_module(_BARS).task_bar(title) if watched(call) else nullcontext()
     with bar as seen:
-        return call.client.task_wait(task_id, seen=seen)
+        return call.client.task_wait(task_id, on_state=seen)
 
 
 def watch_vectors(call: Call) -> None:

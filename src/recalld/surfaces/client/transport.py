@@ -24,7 +24,7 @@ from recalld.domain.errors import (
 from recalld.rules.encoding import decode
 from recalld.rules.redact import HIDDEN
 
-from .line import DEFAULT_URL, Answer, Line, Progress, Upload
+from .http_connection import DEFAULT_URL, Answer, HttpConnection, Progress, Upload
 
 BUSY_ATTEMPTS = 4
 RETRY_PAUSE_MAX_S = 5.0
@@ -114,7 +114,7 @@ class Transport:
             raise Invalid(
                 "the API key holds characters that no key has", remedy="copy it again, without quotes or spaces"
             )
-        self._line = Line(self.url, pause)
+        self._connection = HttpConnection(self.url, pause)
         self._key = api_key
         self._claimed = {"user": user, "account": account} if api_key and (user or account) else {}
         """Who we are to be, until the server has confirmed that the key is theirs."""
@@ -130,7 +130,7 @@ class Transport:
 
     def close(self) -> None:
         """Drop the connection."""
-        self._line.close()
+        self._connection.close()
 
     def call(
         self,
@@ -157,7 +157,7 @@ class Transport:
         seconds = self.timeout_s if timeout_s is None else timeout_s
         may_repeat = method != "POST" if safe is None else safe
         for attempt in range(1, BUSY_ATTEMPTS + 1):
-            answer = self._line.send(method, target, headers, data, seconds, may_repeat)
+            answer = self._connection.send(method, target, headers, data, seconds, may_repeat)
             wait_s = _retry_after_s(answer)
             if wait_s is None or not may_repeat or attempt == BUSY_ATTEMPTS:
                 break
@@ -180,14 +180,14 @@ class Transport:
         self._check_claimed(path)
         data = None if body is None else json.dumps(without_none(body)).encode()
         headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
-        answer = self._line.save(method, path + _query(params or {}), headers, data, file, progress)
+        answer = self._connection.save(method, path + _query(params or {}), headers, data, file, progress)
         if answer.status >= 400:
             raise _error(answer, path, _failure(_json(answer, path), self._key))
 
     def fetch(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
         """A download as it comes, without an envelope. Raises the families of ``domain.errors``."""
         self._check_claimed(path)
-        answer = self._line.send("GET", path + _query(params or {}), self._headers, None, self.timeout_s, True)
+        answer = self._connection.send("GET", path + _query(params or {}), self._headers, None, self.timeout_s, True)
         if answer.status >= 400:
             raise _error(answer, path, _failure(_json(answer, path), self._key))
         return answer.body
@@ -215,21 +215,21 @@ class Transport:
     def _owner(self) -> dict[str, str] | None:
         """Whose key ours is: ``user_id``, ``account_id``, ``role``; None where a key does not say who one is, and from servers
         that do not tell."""
-        told = self._health()
-        if told.get("auth_mode") == "api_key" and "user_id" not in told:
+        health = self._health()
+        if health.get("auth_mode") == "api_key" and "user_id" not in health:
             # A wrong key, or a server that is busy or still opens: this route refuses, or waits until it knows.
             self.call("GET", "/api/v1/system/status")
-            told = self._health()
-        if told.get("auth_mode") != "api_key" or "user_id" not in told:
+            health = self._health()
+        if health.get("auth_mode") != "api_key" or "user_id" not in health:
             return None
-        return {name: str(told.get(name) or "") for name in ("user_id", "account_id", "role")}
+        return {name: str(health.get(name) or "") for name in ("user_id", "account_id", "role")}
 
     def _health(self) -> Mapping[str, Any]:
         try:
-            told = self.call("GET", "/health").result
+            health = self.call("GET", "/health").result
         except NotFound:  # a gateway that passes on the API alone
             return {}
-        return told if isinstance(told, dict) else {}
+        return health if isinstance(health, dict) else {}
 
 
 _OPEN = frozenset({"/health", "/ready", "/metrics"})

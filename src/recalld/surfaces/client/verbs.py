@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from recalld.domain.errors import Invalid, NotFound, Upstream
 
-from .line import Progress, Upload
+from .http_connection import Progress, Upload
 from .transport import Reply, Transport, legible
 
 API = "/api/v1"
@@ -63,10 +63,10 @@ class Client(Transport):
     def vectors(self) -> dict[str, Any] | None:
         """How many of the caller's chunks have a vector; None without an embedder, or from an older server."""
         try:
-            told = self.call("GET", f"{API}/debug/vector/count").result
+            count = self.call("GET", f"{API}/debug/vector/count").result
         except NotFound:
             return None
-        return told.get("vectors") if isinstance(told, dict) else None
+        return count.get("vectors") if isinstance(count, dict) else None
 
     def usage(self, days: int = 7) -> dict[str, Any]:
         """What calls to providers cost in the last days, and the language model's budget of today."""
@@ -309,7 +309,7 @@ class Client(Transport):
             "include": ",".join(include) or None,
             "exclude": ",".join(exclude) or None,
             "tags": list(tags) or None,
-            "args": {field: given for field, given in args.items() if given} or None,
+            "args": {field: value for field, value in args.items() if value} or None,
             "wait": wait,
         }
         return dict(self._post("/resources", body, timeout_s=FOREVER).result)
@@ -327,17 +327,17 @@ class Client(Transport):
         """Ask a task to stop. Raises ``Conflict`` if it has ended."""
         return dict(self._post(f"/tasks/{segment(task_id, 'task id')}/cancel", {}).result)
 
-    def task_wait(self, task_id: str, *, seen: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
-        """Ask until the task has ended (however it ended); ``seen`` is called with every state met."""
-        asked = 0
+    def task_wait(self, task_id: str, *, on_state: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
+        """Ask until the task has ended (however it ended); ``on_state`` is called with every state met."""
+        polls = 0
         while True:
             task = self.task(task_id)
-            if seen is not None:
-                seen(task)
+            if on_state is not None:
+                on_state(task)
             if task["status"] in ENDED:
                 return task
-            self.pause(POLL_S[min(asked, len(POLL_S) - 1)])
-            asked += 1
+            self.pause(POLL_S[min(polls, len(POLL_S) - 1)])
+            polls += 1
 
     # ------------------------------------------------------------------ plumbing
     def _get(self, path: str, **params: Any) -> Reply:

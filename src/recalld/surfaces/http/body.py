@@ -1,4 +1,4 @@
-"""Reading a request's body: counted while it comes, decoded where it cannot hurt."""
+"""Reading a request body: counted while it is received, decoded off the event loop when it is large."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JSON_BYTES_MAX = 24 * 1024 * 1024
 INLINE_BYTES = 64 * 1024
 """JSON up to this is decoded where it arrives; larger bodies are measured and decoded on a pool."""
 VALUES_MAX = 100_000
-"""So many members and elements one body may hold. Decoding holds the interpreter: 8 million empty lists take 4.6 s."""
+"""Members and elements that one body may hold. Decoding holds the GIL: 8 million empty lists take 4.6 s."""
 _SLICE = 64 * 1024
 _COUNTED_BYTES = 256 * 1024
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -56,8 +56,8 @@ async def read_body(
 def check_media_type(request: Request, *, has_body: bool | None = None) -> bool:
     """Refuse a body that does not say that it is JSON; returns whether there is one. Raises ``UnsupportedMediaType``.
 
-    A page of another site can have a browser send any text without asking first, but not as JSON. Only programs leave the type
-    out and name no page: theirs is taken for JSON. ``has_body`` None: told from the headers alone.
+    A page of another site can have a browser send any text without asking first, but not as JSON. A missing type
+    without an origin comes from a program and is read as JSON. ``has_body`` None: told from the headers alone.
     """
     headers = request.headers
     if has_body is None:
@@ -201,7 +201,7 @@ def _deeper_than(value: Any, depth_max: int) -> bool:
 def values_in(data: bytes) -> int:
     """About how many values a JSON text holds: commas and opening brackets outside its strings.
 
-    Slice by slice, so that no single step holds the interpreter for long.
+    Slice by slice, so that no single step holds the GIL for long.
     """
     count = 0
     inside = 0

@@ -177,11 +177,11 @@ class Connection(Protocol):
             self._expect(DRAIN_S, self._rest_late)
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP is refused in the envelope, too."""
+        """Invalid HTTP is answered with the error envelope, too."""
         self._refuse((400, {"code": "INVALID_ARGUMENT", "message": msg, "details": {}}, {}))
 
     def timeout_keep_alive_handler(self) -> None:
-        """Nothing more came."""
+        """The keep-alive time has passed."""
         if not self.transport.is_closing():
             self.close()
 
@@ -208,12 +208,12 @@ class Connection(Protocol):
     def _body_late(self) -> None:
         self._due = None
         cycle = self.cycle
-        if self.flow.read_paused or cycle.waiting_for_100_continue:  # the client waits for us
+        if self.flow.read_paused or cycle.waiting_for_100_continue:  # the client waits for the server
             self._expect(PATIENCE_S, self._body_late)
             return
         self._all.count_slow("body")
         begun, cycle.disconnected = cycle.response_started, True
-        cycle.message_event.set()  # whoever reads the body hears that nobody is there
+        cycle.message_event.set()  # the reader of the body sees the disconnect
         if begun:
             self.transport.abort()
         else:
@@ -295,7 +295,7 @@ class _Outlet:
 
 
 async def _health_alone(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """All connections are busy, but whether the server is healthy can still be asked."""
+    """Answer only health checks, since all connections are busy."""
     if scope["path"] in _FREE:
         await app(scope, receive, send)
     else:

@@ -1,4 +1,4 @@
-"""How many connections there may be, in all and from one address, and which one goes when another comes."""
+"""Limits on open connections, in all and per address, and eviction of idle ones."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from recalld.infra.logs import get_logger
 
 _log = get_logger("recalld.connections")
 HEALTH_ONLY_MAX = 16
-"""Connections beyond the bound that are still asked whether the server is healthy; nothing else is answered there."""
+"""Connections beyond the limit on which only health checks are answered."""
 LINGERING_MAX = 16
-"""Connections that are refused, but kept for a moment so that the client hears it."""
+"""Rejected connections kept open for a moment so that the client reads the response."""
 FILES_RESERVED = 96
-"""Files that are no connections: the store's, a blob or an upload being read, calls to providers."""
+"""Open files other than connections: the store, blobs and uploads, calls to providers."""
 BACKLOG = 2048
 CONNECTIONS_MIN = 8
 LOG_EVERY_S = 10.0
@@ -51,7 +51,7 @@ class Bounds:
 
 
 def bounds(total: int, address: int, files: int) -> Bounds:
-    """What can be kept where a process may have ``files`` open: more connections than files would lock everybody out."""
+    """The limits for a process that may have ``files`` open; connections never use up all files."""
     backlog = min(BACKLOG, max(CONNECTIONS_MIN, (files - FILES_RESERVED) // 3))
     most = max(CONNECTIONS_MIN, min(total, files - FILES_RESERVED - HEALTH_ONLY_MAX - LINGERING_MAX - backlog))
     return Bounds(most, min(address, most), backlog)
@@ -107,7 +107,7 @@ class Connections:
         return admittance
 
     def may_linger(self, connection: TrackedConnection) -> bool:
-        """Whether a refused connection may stay until its client has heard that."""
+        """Whether a rejected connection may stay open until its client has read the response."""
         if len(self._lingering) >= LINGERING_MAX:
             return False
         self._lingering.add(connection)
@@ -141,7 +141,7 @@ class Connections:
                 self._local.discard(address)
 
     def count_slow(self, what: str) -> None:
-        """A client was hung up on: it did not send, or did not read, what was due."""
+        """A connection was closed because its client sent or read too slowly."""
         self._count("slow", what)
 
     def _make_room(self, address: str) -> bool:
@@ -163,7 +163,7 @@ class Connections:
         return self._of[address] / most, -next(iter(self._idle[address].values()))
 
     def _count(self, what: str, where: str) -> None:
-        """Count it, and say so in the log now and then: who attacks writes no log of ours."""
+        """Count an event and log it at most every ``LOG_EVERY_S``, so that an attack does not flood the log."""
         self._counts[what] += 1
         last, count = self._logged.get(what, (-LOG_EVERY_S, 0))
         if self._now() - last >= LOG_EVERY_S:

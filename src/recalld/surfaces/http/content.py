@@ -49,7 +49,7 @@ async def overview(request: ApiRequest, query: Annotated[UriQuery, Query()]) -> 
 async def write(request: ApiRequest, body: WriteBody) -> dict[str, Any]:
     """Write a file; when this answers the next search sees it. ``wait`` also waits for the summaries above it."""
     before = await request.engine.queues() if body.wait else []
-    did = await request.workspace.write(
+    written = await request.workspace.write(
         body.uri,
         body.content,
         mode=body.mode,
@@ -58,7 +58,7 @@ async def write(request: ApiRequest, body: WriteBody) -> dict[str, Any]:
         timeout_s=body.timeout,
     )
     waited = serializers.progress(before, await request.engine.queues()) if body.wait else None
-    return serializers.written(request.expand(body.uri), did, body.mode, waited)
+    return serializers.written(request.expand(body.uri), written, body.mode, waited)
 
 
 async def batch_write(request: ApiRequest, body: BatchBody) -> dict[str, Any]:
@@ -69,13 +69,13 @@ async def batch_write(request: ApiRequest, body: BatchBody) -> dict[str, Any]:
     else:
         operations = await request.app_state.codec.run(_operations, request, body.operations)
     before = await request.engine.queues() if body.wait else []
-    did = await request.workspace.write_many(body.root_uri, operations, wait=body.wait, timeout_s=body.timeout)
+    written = await request.workspace.write_many(body.root_uri, operations, wait=body.wait, timeout_s=body.timeout)
     waited = serializers.progress(before, await request.engine.queues()) if body.wait else None
-    return serializers.batch(request.expand(body.root_uri), did, waited)
+    return serializers.batch(request.expand(body.root_uri), written, waited)
 
 
-def _operations(request: ApiRequest, asked: list[BatchOperation]) -> list[Operation]:
-    return [request.workspace.operation(o.uri, _bytes(o), o.mode) for o in asked]
+def _operations(request: ApiRequest, batch: list[BatchOperation]) -> list[Operation]:
+    return [request.workspace.operation(o.uri, _bytes(o), o.mode) for o in batch]
 
 
 def _bytes(operation: BatchOperation) -> bytes:

@@ -156,8 +156,8 @@ def forwarded_by(scope: Scope, proxies: tuple[str, ...]) -> Forwarded | None:
         elif name == b"x-forwarded-proto":
             scheme = _last(value).lower()
         elif name == b"forwarded":
-            told = dict(_pairs(_last(value)))
-            host, scheme = told.get("host", host), told.get("proto", scheme).lower()
+            parameters = dict(_pairs(_last(value)))
+            host, scheme = parameters.get("host", host), parameters.get("proto", scheme).lower()
     return Forwarded(host, scheme if scheme in {"http", "https"} else "")
 
 

@@ -122,8 +122,8 @@ def invalid_parameters(where: str, problems: Sequence[Mapping[str, Any]]) -> Inv
     listed = [
         {"loc": [where, *p["loc"]], "message": _plain(p["msg"]), "type": p["type"]} for p in problems[:_SHOWN_MAX]
     ]
-    told = "; ".join(f"{'.'.join(str(step) for step in p['loc'])}: {p['message']}" for p in listed)
-    return Invalid(f"Invalid request parameters: {told}", details={"validation_errors": listed})
+    summary = "; ".join(f"{'.'.join(str(step) for step in p['loc'])}: {p['message']}" for p in listed)
+    return Invalid(f"Invalid request parameters: {summary}", details={"validation_errors": listed})
 
 
 def _plain(message: str) -> str:

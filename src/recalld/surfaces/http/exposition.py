@@ -51,8 +51,8 @@ class Exposition:
         self._lines += [f"# HELP {name} {says}", f"# TYPE {name} {kind}"]
 
     def _line(self, name: str, labels: Labels, value: float) -> None:
-        told = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
-        self._lines.append(f"{name}{{{told}}} {_number(value)}" if told else f"{name} {_number(value)}")
+        label_text = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
+        self._lines.append(f"{name}{{{label_text}}} {_number(value)}" if label_text else f"{name} {_number(value)}")
 
 
 def _number(value: float) -> str:

@@ -64,8 +64,8 @@ async def system(request: ApiRequest) -> dict[str, Any]:
 
 def _queue(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
     rows: Rows = [(q.kind, q.pending, q.running, q.done, q.dead, f"{q.oldest_s:.0f} s") for q in found.queues]
-    told = _table(("Queue", "Pending", "Running", "Done", "Given up", "Oldest"), rows)
-    return _observed("queue", _well(found, "queue", "worker"), any(q.dead for q in found.queues), told)
+    table = _table(("Queue", "Pending", "Running", "Done", "Given up", "Oldest"), rows)
+    return _observed("queue", _well(found, "queue", "worker"), any(q.dead for q in found.queues), table)
 
 
 def _vikingdb(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
@@ -84,9 +84,9 @@ def _models(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
 def _lock(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
     rows: Rows = [(p.name, p.running, p.running_max, p.waiting, p.waiting_max) for p in pools()]
     full = any(p.waiting >= p.waiting_max > 1 for p in pools())
-    told = _table(("Pool", "Running", "at most", "Waiting", "at most"), rows)
+    table = _table(("Pool", "Running", "at most", "Waiting", "at most"), rows)
     note = f"one writer, no locks on paths; its last write and read took {found.probe_s * 1000:.1f} ms\n"
-    return _plain("lock", _well(found, "store") and not full, note + told)
+    return _plain("lock", _well(found, "store") and not full, note + table)
 
 
 def _retrieval(found: HealthSnapshot, counters: RequestCounters) -> dict[str, Any]:
@@ -95,8 +95,8 @@ def _retrieval(found: HealthSnapshot, counters: RequestCounters) -> dict[str, An
         for (_, route), one in counters.routes().items()
         if route.startswith(_SEARCHES)
     ]
-    told = _table(("Search", "Asked", "Failed", "Mean"), rows)
-    return _plain("retrieval", _well(found, "store", "embedding", "loop"), told)
+    table = _table(("Search", "Asked", "Failed", "Mean"), rows)
+    return _plain("retrieval", _well(found, "store", "embedding", "loop"), table)
 
 
 def _filesystem(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:

@@ -59,7 +59,7 @@ async def bring(request: ApiRequest, body: ImportBody) -> dict[str, Any]:
         path, body.parent, on_conflict=body.on_conflict or "fail", vector_mode=body.vector_mode or "auto"
     )
     await request.app_state.disk.run(_discard, path)
-    return _told(done)
+    return _shown_import(done)
 
 
 async def restore(request: ApiRequest, body: RestoreBody) -> dict[str, Any]:
@@ -69,7 +69,7 @@ async def restore(request: ApiRequest, body: RestoreBody) -> dict[str, Any]:
         path, on_conflict=body.on_conflict or "fail", vector_mode=body.vector_mode or "auto"
     )
     await request.app_state.disk.run(_discard, path)
-    return _told(done)
+    return _shown_import(done)
 
 
 async def _upload(request: ApiRequest, upload_id: str) -> Path:
@@ -82,7 +82,7 @@ def _discard(path: Path) -> None:
     path.with_name(path.name + UPLOAD_NOTE).unlink(missing_ok=True)
 
 
-def _told(done: ImportedPack) -> dict[str, Any]:
+def _shown_import(done: ImportedPack) -> dict[str, Any]:
     return {
         "uri": str(done.uri),
         "files": done.files,

@@ -64,10 +64,10 @@ async def version(request: ApiRequest, category: str, key: str, number: str) -> 
 
 async def upsert(request: ApiRequest, category: str, key: str, body: PrivacyBody) -> dict[str, Any]:
     """Store values as a new version and put it in force."""
-    kept = await request.workspace.facade(PrivacyOperations).upsert(
+    stored = await request.workspace.facade(PrivacyOperations).upsert(
         category, key, body.values, change_reason=body.change_reason, labels=body.labels
     )
-    return _shown(kept)
+    return _shown(stored)
 
 
 async def activate(request: ApiRequest, category: str, key: str, body: ActivateBody) -> dict[str, Any]:
@@ -77,10 +77,10 @@ async def activate(request: ApiRequest, category: str, key: str, body: ActivateB
 
 async def patch(request: ApiRequest, category: str, key: str, body: PrivacyPatch) -> dict[str, Any]:
     """Store new values of some fields as a new version in force; the other fields stay."""
-    kept = await request.workspace.facade(PrivacyOperations).upsert(
+    stored = await request.workspace.facade(PrivacyOperations).upsert(
         category, key, body.values, change_reason=body.change_reason, labels=body.labels, merge=True
     )
-    return _shown(kept)
+    return _shown(stored)
 
 
 async def tree(request: ApiRequest, query: Annotated[TreeQuery, Query()]) -> dict[str, Any]:
@@ -161,8 +161,8 @@ def _value(config: PrivacyConfig, found: PrivacyField, *, reveal: bool) -> dict[
     return shown | {"value": config.current.values[found.name]} if reveal else shown
 
 
-def _shown(kept: PrivacyConfig) -> dict[str, Any]:
-    meta = kept.meta
+def _shown(stored: PrivacyConfig) -> dict[str, Any]:
+    meta = stored.meta
     return {
         "meta": {
             "category": meta.category,
@@ -173,8 +173,8 @@ def _shown(kept: PrivacyConfig) -> dict[str, Any]:
             "created_at": meta.created_at,
             "updated_at": meta.updated_at,
         },
-        "current": asdict(kept.current),
-        "values": kept.current.values,
+        "current": asdict(stored.current),
+        "values": stored.current.values,
     }
 
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a connection: uvicorn's protocol, and what it leaves out that our checks need."""
+"""HTTP/1.1 on a connection: uvicorn's protocol, extended by what the origin checks need."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Protocol(HttpToolsProtocol):
 
 
 class _Relay:
-    """What a parser calls. ``silent``: it is being told of a head that is known already."""
+    """The callbacks of a parser. ``silent``: the parser repeats a head that was parsed already."""
 
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol

@@ -1,4 +1,4 @@
-"""Answers on the wire: the envelope, written by native code."""
+"""JSON responses and their envelope, encoded by native code."""
 
 from __future__ import annotations
 

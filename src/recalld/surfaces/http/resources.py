@@ -58,8 +58,8 @@ async def temp_upload(request: ApiRequest, query: Annotated[UploadQuery, Query()
         return {"temp_file_id": upload_id}
     await request.check_ticket(ticket)  # receiving takes its time
     upload = await request.app_state.disk.run(open_upload, request.engine.upload_dir, upload_id, caller)
-    did = await request.workspace.add(upload.path, name=upload.filename, keep_source=False, **ticket.options)
-    return _added(did, waited=False)
+    added = await request.workspace.add(upload.path, name=upload.filename, keep_source=False, **ticket.options)
+    return _added(added, waited=False)
 
 
 async def _received(request: ApiRequest, caller: Caller) -> str:
@@ -74,7 +74,7 @@ async def _received(request: ApiRequest, caller: Caller) -> str:
     with quota.coming(caller, lying) as counted:
         received = await receive_file(request, part, bytes_max=UPLOAD_BYTES_MAX, pool=app_state.disk, counted=counted)
         try:
-            return await _kept(request, caller, part, received)
+            return await _store_upload(request, caller, part, received)
         except RecalldError:
             await app_state.disk.run(part.unlink, True)
             raise
@@ -85,7 +85,7 @@ def _declared(request: ApiRequest) -> int:
     return min(int(declared), UPLOAD_BYTES_MAX) if declared.isdecimal() else 0
 
 
-async def _kept(request: ApiRequest, caller: Caller, part: Path, received: Received) -> str:
+async def _store_upload(request: ApiRequest, caller: Caller, part: Path, received: Received) -> str:
     """Check what came with a file, and give it its id."""
     app_state, folder = request.app_state, part.parent
     mode = received.fields.get("upload_mode", "local")
@@ -125,7 +125,7 @@ async def add(request: ApiRequest, body: AddBody) -> dict[str, Any]:
     _check(body)
     folder = request.engine.upload_dir
     upload = await request.app_state.disk.run(open_upload, folder, body.temp_file_id or "", request.caller)
-    did = await request.workspace.add(
+    added = await request.workspace.add(
         upload.path,
         name=_name(body.source_name, upload.filename),
         to=body.to or "",
@@ -149,7 +149,7 @@ async def add(request: ApiRequest, body: AddBody) -> dict[str, Any]:
         incomplete=str(body.args.get("incomplete") or ""),
         as_file=_flag(body.args, "as_file"),
     )
-    return _added(did, body.wait)
+    return _added(added, body.wait)
 
 
 def _name(source: str | None, uploaded: str) -> str:
@@ -159,26 +159,26 @@ def _name(source: str | None, uploaded: str) -> str:
     return f"{source}.zip"
 
 
-def _added(did: Added, waited: bool) -> dict[str, Any]:
+def _added(added: Added, waited: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "status": "success",
-        "root_uri": str(did.root_uri),
-        "task_id": did.task_id,
+        "root_uri": str(added.root_uri),
+        "task_id": added.task_id,
         "errors": [],
-        "warnings": list(did.warnings),
+        "warnings": list(added.warnings),
     }
     if not waited:
         return shown
-    ended = did.result or {}
+    ended = added.result or {}
     match ended.get("status"):
         case "cancelled":
             return shown | {"status": "cancelled"}
         case "failed":
             raise Upstream(
                 f"the import failed: {ended.get('error') or 'no reason was given'}",
-                remedy="mend what it names and add it again",
+                remedy="repair what it names and add it again",
                 code="PROCESSING_ERROR",
-                details={"task_id": did.task_id, "root_uri": str(did.root_uri)},
+                details={"task_id": added.task_id, "root_uri": str(added.root_uri)},
             )
     warnings = [*shown["warnings"], *ended.get("warnings", ())]
     return shown | {"queue_status": serializers.queues(())} | ended | {"warnings": warnings}
@@ -233,7 +233,7 @@ def _is_private(address: str) -> bool:
 
 def _later(what: str, remedy: str, code: str = "UNSUPPORTED_MODE") -> RecalldError:
     """A refusal for good, not a failure: clients try failures again."""
-    return Invalid(f"{what} comes with a later release", remedy=remedy, code=code)
+    return Invalid(f"{what} is not implemented yet", remedy=remedy, code=code)
 
 
 def _list(given: str | list[str] | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Nouns as the wire writes them: plain dicts, ready to be encoded."""
+"""Domain types as the JSON of the API: plain dicts, ready to be encoded."""
 
 from __future__ import annotations
 
@@ -139,35 +139,35 @@ def grep(report: GrepReport) -> dict[str, Any]:
     }
 
 
-def written(uri: Uri, did: Written, mode: str, queues: dict[str, Any] | None) -> dict[str, Any]:
+def written(uri: Uri, result: Written, mode: str, queues: dict[str, Any] | None) -> dict[str, Any]:
     """One file's write. Its directory's tiers follow in the background unless the caller waited."""
     memory = context_type(uri) is ContextType.MEMORY
-    later = "complete" if queues is not None or uri in did.unchanged else "queued"
+    later = "complete" if queues is not None or uri in result.unchanged else "queued"
     shown = {
         "uri": str(uri),
         "root_uri": str(uri.parent),
         "context_type": context_type(uri).value,
         "mode": mode,
-        "written_bytes": did.bytes_written,
+        "written_bytes": result.bytes_written,
         "content_updated": True,
         "semantic_status": "skipped" if memory else later,
-        "vector_status": "complete" if did.indexed else later,
+        "vector_status": "complete" if result.indexed else later,
         "queue_status": queues,
     }
     return shown | {"overview_status": later} if memory else shown
 
 
-def batch(root: Uri, did: Written, queues: dict[str, Any] | None) -> dict[str, Any]:
+def batch(root: Uri, result: Written, queues: dict[str, Any] | None) -> dict[str, Any]:
     """What a batch did, file by file."""
-    later = "complete" if queues is not None or not (did.created or did.updated) else "queued"
+    later = "complete" if queues is not None or not (result.created or result.updated) else "queued"
     return {
         "root_uri": str(root),
-        "created": [str(u) for u in did.created],
-        "updated": [str(u) for u in did.updated],
-        "unchanged": [str(u) for u in did.unchanged],
+        "created": [str(u) for u in result.created],
+        "updated": [str(u) for u in result.updated],
+        "unchanged": [str(u) for u in result.unchanged],
         "queue_status": queues,
         "semantic_status": later,
-        "vector_status": "complete" if did.indexed else later,
+        "vector_status": "complete" if result.indexed else later,
     }
 
 

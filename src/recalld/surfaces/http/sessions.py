@@ -44,8 +44,8 @@ _TURN_FIELDS = ("keep_recent_turn_count", "retained_message_token_budget", "min_
 
 async def create(request: ApiRequest, body: CreateSession | None = None) -> dict[str, Any]:
     """Make a session; an id that exists is refused (409 ALREADY_EXISTS)."""
-    asked = body or CreateSession()
-    made = await request.workspace.session_new(asked.session_id or "", config=_config(asked))
+    options = body or CreateSession()
+    made = await request.workspace.session_new(options.session_id or "", config=_config(options))
     return {
         "session_id": made.id,
         "uri": str(made.uri),
@@ -85,44 +85,46 @@ async def append(request: ApiRequest, session_id: str, body: MessageBody) -> dic
 
     An ``id`` in the message, or the header ``Idempotency-Key``, makes a repeated call harmless.
     """
-    did = await request.workspace.append(session_id, [_message(body)], idempotency_key=_key(request))
-    return _appended(did)
+    result = await request.workspace.append(session_id, [_message(body)], idempotency_key=_key(request))
+    return _appended(result)
 
 
 async def append_batch(request: ApiRequest, session_id: str, body: BatchMessages) -> dict[str, Any]:
     """Append up to 100 messages in this order, all or none."""
-    did = await request.workspace.append(
+    result = await request.workspace.append(
         session_id, [_message(m) for m in body.messages], idempotency_key=_key(request)
     )
-    return _appended(did) | {"added": did.added}
+    return _appended(result) | {"added": result.added}
 
 
 async def commit(request: ApiRequest, session_id: str, body: CommitBody | None = None) -> dict[str, Any]:
     """Put a session's messages away and learn from them in the background; watch ``task_id`` for the end of it."""
-    asked = body or CommitBody()
-    retention = {name: value for name in _TURN_FIELDS if (value := getattr(asked, name)) is not None}
-    if retention and asked.retention_mode is None:
+    options = body or CommitBody()
+    retention = {name: value for name in _TURN_FIELDS if (value := getattr(options, name)) is not None}
+    if retention and options.retention_mode is None:
         raise Invalid(
             f"{', '.join(retention)} needs retention_mode",
             remedy="add retention_mode: turn_budget",
             details={"fields": list(retention)},
         )
-    if asked.retention_mode is not None:
-        retention["retention_mode"] = asked.retention_mode
-    if asked.extraction_metadata is not None and asked.extraction_metadata.event is not None:
-        retention["event_tags"] = asked.extraction_metadata.event.tags
-    did = await request.workspace.session_commit(session_id, keep_recent_count=asked.keep_recent_count, **retention)
+    if options.retention_mode is not None:
+        retention["retention_mode"] = options.retention_mode
+    if options.extraction_metadata is not None and options.extraction_metadata.event is not None:
+        retention["event_tags"] = options.extraction_metadata.event.tags
+    result = await request.workspace.session_commit(
+        session_id, keep_recent_count=options.keep_recent_count, **retention
+    )
     shown: dict[str, Any] = {
-        "session_id": did.session_id,
-        "status": "accepted" if did.archived else "skipped",
-        "task_id": did.task_id or None,
-        "archive_uri": did.archive_uri or None,
-        "archived": did.archived,
+        "session_id": result.session_id,
+        "status": "accepted" if result.archived else "skipped",
+        "task_id": result.task_id or None,
+        "archive_uri": result.archive_uri or None,
+        "archived": result.archived,
         "trace_id": request.id,
-        "estimated_active_tokens": did.active_tokens,
-        "budget_exceeded": did.budget_exceeded,
+        "estimated_active_tokens": result.active_tokens,
+        "budget_exceeded": result.budget_exceeded,
     }
-    return shown if did.archived else shown | {"reason": did.reason}
+    return shown if result.archived else shown | {"reason": result.reason}
 
 
 async def extract(request: ApiRequest, session_id: str) -> list[Any]:
@@ -164,21 +166,21 @@ async def delete(request: ApiRequest, session_id: str) -> dict[str, Any]:
 
 async def used(request: ApiRequest, session_id: str, body: UsedBody | None = None) -> dict[str, Any]:
     """Say which contexts and skills a turn made use of; counts persist."""
-    asked = body or UsedBody()
-    skills = 0 if asked.skill is None else 1
-    contexts, skills = await request.workspace.session_used(session_id, contexts=asked.contexts or (), skills=skills)
+    options = body or UsedBody()
+    skills = 0 if options.skill is None else 1
+    contexts, skills = await request.workspace.session_used(session_id, contexts=options.contexts or (), skills=skills)
     return {"session_id": session_id, "contexts_used": contexts, "skills_used": skills}
 
 
-def _config(asked: CreateSession) -> dict[str, Any]:
+def _config(options: CreateSession) -> dict[str, Any]:
     parts = {
-        "memory_policy": asked.memory_policy,
-        "auto_commit_policy": asked.auto_commit_policy,
-        "memory_extraction_config": asked.memory_extraction_config,
+        "memory_policy": options.memory_policy,
+        "auto_commit_policy": options.auto_commit_policy,
+        "memory_extraction_config": options.memory_extraction_config,
     }
     config = {name: part.model_dump(exclude_none=True) for name, part in parts.items() if part is not None}
     # An explicit null is a wish too: sessions that commit by themselves may be the rule of this server.
-    declined = "auto_commit_policy" in asked.model_fields_set and asked.auto_commit_policy is None
+    declined = "auto_commit_policy" in options.model_fields_set and options.auto_commit_policy is None
     return {**config, "auto_commit_policy": None} if declined else config
 
 
@@ -193,9 +195,13 @@ def _listed(one: Session) -> dict[str, Any]:
     return {"session_id": one.id, "uri": str(one.uri), "is_dir": True, "mod_time": iso(one.updated_at)}
 
 
-def _appended(did: Appended) -> dict[str, Any]:
-    shown = {"session_id": did.session_id, "message_count": did.message_count, "pending_tokens": did.pending_tokens}
-    return shown | ({"unread_created_at": list(did.unread_times)} if did.unread_times else {})
+def _appended(result: Appended) -> dict[str, Any]:
+    shown = {
+        "session_id": result.session_id,
+        "message_count": result.message_count,
+        "pending_tokens": result.pending_tokens,
+    }
+    return shown | ({"unread_created_at": list(result.unread_times)} if result.unread_times else {})
 
 
 def _message(body: MessageIn) -> dict[str, Any]:

@@ -49,7 +49,7 @@ async def add(request: ApiRequest, body: SkillBody) -> dict[str, Any]:
     task tells of it, or with ``wait`` abstracts and vectors are in as well."""
     if body.list_only or body.skills is not None:
         return await _several(request, body)
-    return await _keep(request, body, "")
+    return await _store(request, body, "")
 
 
 async def _several(request: ApiRequest, body: SkillBody) -> dict[str, Any]:
@@ -57,14 +57,14 @@ async def _several(request: ApiRequest, body: SkillBody) -> dict[str, Any]:
     verbs = request.workspace.facade(SkillOperations)
     packages = await _packages(request, body, verbs)
     offered = [await verbs.usable(package) for package in packages]
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "status": "success",
         "skills": [{"name": facts.name, "description": facts.description} for facts in offered],
         "total": len(offered),
     }
     if body.list_only:
-        return told
-    kept = [
+        return result
+    stored = [
         await verbs.store(
             package, target_uri=body.target_uri or "", source=_checked(body.source_metadata), watched=not body.wait
         )
@@ -72,9 +72,9 @@ async def _several(request: ApiRequest, body: SkillBody) -> dict[str, Any]:
     ]
     if body.wait:
         await request.workspace.wait(timeout_s=body.timeout)
-    return told | {
-        "root_uri": str(kept[-1].skill.root) if kept else None,
-        "task_id": kept[-1].task_id if kept else None,
+    return result | {
+        "root_uri": str(stored[-1].skill.root) if stored else None,
+        "task_id": stored[-1].task_id if stored else None,
     }
 
 
@@ -89,7 +89,7 @@ async def _packages(request: ApiRequest, body: SkillBody, verbs: SkillOperations
 
 async def update(request: ApiRequest, name: str, body: SkillBody) -> dict[str, Any]:
     """Replace a skill and all its files by another of the same name."""
-    return {**await _keep(request, body, name), "action": "update"}
+    return {**await _store(request, body, name), "action": "update"}
 
 
 async def skills(request: ApiRequest, query: Annotated[SkillsQuery, Query()]) -> dict[str, Any]:
@@ -121,11 +121,11 @@ async def validate(request: ApiRequest, body: SkillCheckBody) -> dict[str, Any]:
     verbs = request.workspace.facade(SkillOperations)
     root = verbs.roots(body.target_uri or "")[0]
     facts, findings = await verbs.judge(body.data, body.skill_dir_name or "")
-    told = [*findings]
+    result = [*findings]
     if facts is not None and body.skill_dir_name and body.skill_dir_name != facts.name:
-        said = f"the folder is called {body.skill_dir_name[:80]!r}, the skill {facts.name!r}"
-        told.append(Finding("folder_name", said, "name", error=False))
-    errors = [_finding(f, body.strict) for f in told if f.error or body.strict]
+        message = f"the folder is called {body.skill_dir_name[:80]!r}, the skill {facts.name!r}"
+        result.append(Finding("folder_name", message, "name", error=False))
+    errors = [_finding(f, body.strict) for f in result if f.error or body.strict]
     shown = facts_json(facts) if facts is not None else {"name": None, "description": None}
     return {
         "valid": not errors,
@@ -134,7 +134,7 @@ async def validate(request: ApiRequest, body: SkillCheckBody) -> dict[str, Any]:
         "allowed_tools": [],
         **shown,
         "errors": errors,
-        "warnings": [_finding(f, False) for f in told if not f.error and not body.strict],
+        "warnings": [_finding(f, False) for f in result if not f.error and not body.strict],
         "uri": str(root / facts.name) if facts is not None else None,
         "source_path": body.source_path,
     }
@@ -161,14 +161,14 @@ async def remove(request: ApiRequest, name: str, query: Annotated[SkillPlaceQuer
     }
 
 
-async def _keep(request: ApiRequest, body: SkillBody, update_name: str) -> dict[str, Any]:
+async def _store(request: ApiRequest, body: SkillBody, update_name: str) -> dict[str, Any]:
     upload = None
     if body.temp_file_id and body.data is None:
         upload = await request.app_state.disk.run(
             open_upload, request.engine.upload_dir, body.temp_file_id, request.caller
         )
     before = await request.engine.queues() if body.wait else []
-    kept = await request.workspace.facade(SkillOperations).add(
+    stored = await request.workspace.facade(SkillOperations).add(
         body.data,
         upload=upload.path if upload is not None else None,
         filename=upload.filename if upload is not None else "",
@@ -179,7 +179,7 @@ async def _keep(request: ApiRequest, body: SkillBody, update_name: str) -> dict[
         keep_source=False,
     )
     queues = serializers.progress(before, await request.workspace.wait(timeout_s=body.timeout)) if body.wait else None
-    return _kept(kept, queues)
+    return _stored(stored, queues)
 
 
 def _checked(source: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -192,17 +192,17 @@ def _checked(source: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return source
 
 
-def _kept(kept: StoredSkill, queues: dict[str, Any] | None) -> dict[str, Any]:
-    uri = str(kept.skill.uri)
+def _stored(stored: StoredSkill, queues: dict[str, Any] | None) -> dict[str, Any]:
+    uri = str(stored.skill.uri)
     shown: dict[str, Any] = {
         "status": "success",
         "root_uri": uri,
         "uri": uri,
-        "name": kept.skill.name,
-        "auxiliary_files": kept.auxiliary_files,
+        "name": stored.skill.name,
+        "auxiliary_files": stored.auxiliary_files,
     }
-    shown |= {"task_id": kept.task_id} if queues is None else {"queue_status": queues}
-    return shown | ({"warnings": [f"left out {s}" for s in kept.skipped[:100]]} if kept.skipped else {})
+    shown |= {"task_id": stored.task_id} if queues is None else {"queue_status": queues}
+    return shown | ({"warnings": [f"left out {s}" for s in stored.skipped[:100]]} if stored.skipped else {})
 
 
 def _roots(verbs: SkillOperations, target: str | None) -> dict[str, Any]:
@@ -233,7 +233,7 @@ def _hit(hit: SkillHit) -> dict[str, Any]:
 
 
 def _shown(shown: SkillDetails, *, integrity: bool, source: bool) -> dict[str, Any]:
-    told = {
+    result = {
         **_summary(shown.skill),
         "abstract": shown.abstract,
         "overview": shown.overview,
@@ -241,12 +241,12 @@ def _shown(shown: SkillDetails, *, integrity: bool, source: bool) -> dict[str, A
         "content_sha256": shown.content_sha256,
     }
     if shown.files is not None:
-        told["files"] = [_file(shown.skill, node, integrity) for node in shown.files]
+        result["files"] = [_file(shown.skill, node, integrity) for node in shown.files]
     if integrity:
-        told["revision"] = shown.revision
+        result["revision"] = shown.revision
     if source:
-        told["source"] = shown.source or None
-    return told
+        result["source"] = shown.source or None
+    return result
 
 
 def _file(one: Skill, node: Node, integrity: bool) -> dict[str, Any]:
@@ -265,8 +265,8 @@ def _file(one: Skill, node: Node, integrity: bool) -> dict[str, Any]:
 
 
 def _finding(finding: Finding, strict: bool) -> dict[str, Any]:
-    told = asdict(finding)
-    return {"severity": "error" if told.pop("error") or strict else "warning", **told}
+    result = asdict(finding)
+    return {"severity": "error" if result.pop("error") or strict else "warning", **result}
 
 
 ENDPOINTS = (

@@ -38,7 +38,7 @@ _AT = "/api/v1/snapshot"
 
 async def commit(request: ApiRequest, body: CommitBody) -> dict[str, Any]:
     """Record the present state of the tree, or of ``paths``; ``noop`` when nothing has changed there."""
-    did = await _verbs(request).commit(
+    result = await _verbs(request).commit(
         body.message,
         paths=body.paths or (),
         branch=body.branch,
@@ -46,10 +46,10 @@ async def commit(request: ApiRequest, body: CommitBody) -> dict[str, Any]:
         author_email=body.author_email or "",
     )
     return {
-        "result": "created" if did.created else "noop",
-        "commit_oid": did.snapshot.oid if did.snapshot else None,
-        "changed": did.changed,
-        "ignored": did.ignored,
+        "result": "created" if result.created else "noop",
+        "commit_oid": result.snapshot.oid if result.snapshot else None,
+        "changed": result.changed,
+        "ignored": result.ignored,
     }
 
 
@@ -121,7 +121,7 @@ async def versions(request: ApiRequest, query: Annotated[VersionsQuery, Query()]
 
 async def restore(request: ApiRequest, body: RestoreBody) -> dict[str, Any]:
     """Make the tree, or ``project_dir``, what it was in a snapshot, by writing forwards; the branch gets a new snapshot."""
-    did = await _verbs(request).restore(
+    result = await _verbs(request).restore(
         body.source_commit,
         project_dir=body.project_dir or "",
         branch=body.branch,
@@ -130,7 +130,7 @@ async def restore(request: ApiRequest, body: RestoreBody) -> dict[str, Any]:
         author_name=body.author_name or "",
         author_email=body.author_email or "",
     )
-    return _restored(did, dry_run=body.dry_run)
+    return _restored(result, dry_run=body.dry_run)
 
 
 async def read_ignore(request: ApiRequest) -> str:
@@ -179,17 +179,17 @@ def _shown(one: Snapshot) -> dict[str, Any]:
     }
 
 
-def _restored(did: Restored, *, dry_run: bool) -> dict[str, Any]:
-    plan = did.plan
+def _restored(result: Restored, *, dry_run: bool) -> dict[str, Any]:
+    plan = result.plan
     head = plan.head.oid if plan.head else None
-    if dry_run or did.snapshot is None:
+    if dry_run or result.snapshot is None:
         shown = {"result": "dry_run" if dry_run else "noop", "head": head, "source": plan.source.oid}
-        return shown | {"diff": _to_do(did)} if dry_run else shown
+        return shown | {"diff": _to_do(result)} if dry_run else shown
     return {
         "result": "applied",
-        "new_commit_oid": did.snapshot.oid,
+        "new_commit_oid": result.snapshot.oid,
         "source_commit": plan.source.oid,
-        "parent_commit": did.snapshot.parent or None,
+        "parent_commit": result.snapshot.parent or None,
         "written": len(plan.write),
         "deleted": len(plan.delete),
         "unchanged": len(plan.unchanged),
@@ -199,12 +199,12 @@ def _restored(did: Restored, *, dry_run: bool) -> dict[str, Any]:
     }
 
 
-def _to_do(did: Restored) -> dict[str, Any]:
-    write = [{"path": uri_of(c.path), "oid": c.after.hash} for c in did.plan.write if c.after]
+def _to_do(result: Restored) -> dict[str, Any]:
+    write = [{"path": uri_of(c.path), "oid": c.after.hash} for c in result.plan.write if c.after]
     return {
         "to_write": write,
-        "to_delete": _addresses(did.plan.delete),
-        "unchanged": [uri_of(path) for path in did.plan.unchanged],
+        "to_delete": _addresses(result.plan.delete),
+        "unchanged": [uri_of(path) for path in result.plan.unchanged],
     }
 
 

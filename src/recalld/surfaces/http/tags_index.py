@@ -1,4 +1,4 @@
-"""Attributes and tags, the index made anew, and whether it is whole."""
+"""Attributes and tags, reindexing, and the consistency of the index."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ async def attrs(request: ApiRequest, query: Annotated[UriQuery, Query()]) -> dic
 
 async def set_tags(request: ApiRequest, body: TagsBody) -> dict[str, Any]:
     """Set tags of a node, with ``recursive`` of everything below it too; what has them already is skipped."""
-    did = await request.workspace.facade(IndexOperations).set_tags(
+    result = await request.workspace.facade(IndexOperations).set_tags(
         body.uri, body.tags, mode=body.mode, recursive=body.recursive
     )
     return {
-        "uri": str(did.uri),
-        "updated_uris": [str(u) for u in did.updated],
-        "root_uri": str(did.uri),
-        "context_type": context_type(did.uri).value,
-        "tags": list(did.tags),
+        "uri": str(result.uri),
+        "updated_uris": [str(u) for u in result.updated],
+        "root_uri": str(result.uri),
+        "context_type": context_type(result.uri).value,
+        "tags": list(result.tags),
         "mode": body.mode,
-        "success_count": len(did.updated),
-        "skipped_count": did.skipped,
+        "success_count": len(result.updated),
+        "skipped_count": result.skipped,
         "failed_count": 0,
-        "tags_updated": bool(did.updated),
+        "tags_updated": bool(result.updated),
     }
 
 
 async def reindex(request: ApiRequest, body: ReindexBody) -> dict[str, Any]:
-    """Make the index of a subtree anew; with ``wait`` until its vectors are there as well."""
+    """Rebuild the index of a subtree; with ``wait``, return when its vectors are complete as well."""
     verbs = request.workspace.facade(IndexOperations)
     if body.dry_run:
         if body.mode != "prune_orphans":
@@ -66,14 +66,14 @@ async def reindex(request: ApiRequest, body: ReindexBody) -> dict[str, Any]:
         return await verbs.would_prune(body.uri)
     tags = body.tags.split(",") if isinstance(body.tags, str) else body.tags or ()
     began = await verbs.reindex(body.uri, mode=body.mode, recursive=body.recursive, tags=tags, tag_mode=body.tag_mode)
-    return await _ended(request, began) if body.wait else _told(began, "accepted")
+    return await _ended(request, began) if body.wait else _shown_reindexing(began, "accepted")
 
 
 async def _ended(request: ApiRequest, began: Reindexing) -> dict[str, Any]:
     await request.workspace.wait(task_id=began.task_id)
     task = await request.workspace.task(began.task_id)
     if task.status is TaskStatus.CANCELLED:
-        return _told(began, "cancelled")
+        return _shown_reindexing(began, "cancelled")
     if task.status is not TaskStatus.COMPLETED or task.result is None:
         raise Upstream(
             f"reindexing {began.uri} failed: {task.error}",
@@ -85,7 +85,7 @@ async def _ended(request: ApiRequest, began: Reindexing) -> dict[str, Any]:
     return task.result
 
 
-def _told(began: Reindexing, status: str) -> dict[str, Any]:
+def _shown_reindexing(began: Reindexing, status: str) -> dict[str, Any]:
     return {
         "task_id": began.task_id,
         "status": status,
@@ -96,7 +96,7 @@ def _told(began: Reindexing, status: str) -> dict[str, Any]:
 
 
 async def consistency(request: ApiRequest, body: ConsistencyBody) -> dict[str, Any]:
-    """Whether what lies at and below an address can be found; what was just imported may still be on its way."""
+    """Whether everything at and below an address is indexed; a recent import may still be in progress."""
     found = await request.workspace.facade(IndexOperations).consistency(body.uri)
     return _consistency(found)
 

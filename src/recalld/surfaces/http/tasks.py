@@ -33,9 +33,9 @@ async def task(request: ApiRequest, task_id: str) -> dict[str, Any]:
 
 async def tasks(request: ApiRequest, query: Annotated[TasksQuery, Query()]) -> list[Any]:
     """The caller's tasks, newest first; go on with ``offset``."""
-    asked = query.task_type or ""
+    task_type = query.task_type or ""
     list_of = partial(request.workspace.tasks, status=query.status or "", resource_id=query.resource_id or "")
-    types = [t for t in _ADMINISTRATION if asked in {"", t}] if _is_root_key(request) else [asked]
+    types = [t for t in _ADMINISTRATION if task_type in {"", t}] if _is_root_key(request) else [task_type]
     if len(types) == 1:
         found = await list_of(type=types[0], limit=query.limit + 1, offset=query.offset)
     else:

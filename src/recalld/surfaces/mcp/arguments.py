@@ -19,9 +19,9 @@ class Arguments(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ALIASES: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
-    def understood(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def canonical(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         """The same arguments under the names they have here."""
-        return {cls.ALIASES.get(name, name): value for name, value in given.items()}
+        return {cls.ALIASES.get(name, name): value for name, value in arguments.items()}
 
 
 class Find(Arguments, frozen=True):
@@ -94,15 +94,17 @@ class Remember(Arguments, frozen=True):
     messages: list[dict[str, Any]]
 
     @classmethod
-    def understood(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def canonical(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         """One text, under any of the names agents give it, is a message of the user."""
         texts = [
-            name for name in ("messages", "content", "text", "message", "memory") if isinstance(given.get(name), str)
+            name
+            for name in ("messages", "content", "text", "message", "memory")
+            if isinstance(arguments.get(name), str)
         ]
-        if not texts or str(given[texts[0]]).lstrip().startswith("["):
-            return given
-        rest = {name: value for name, value in given.items() if name not in {*texts, "role"}}
-        return {**rest, "messages": [{"role": given.get("role") or "user", "content": given[texts[0]]}]}
+        if not texts or str(arguments[texts[0]]).lstrip().startswith("["):
+            return arguments
+        rest = {name: value for name, value in arguments.items() if name not in {*texts, "role"}}
+        return {**rest, "messages": [{"role": arguments.get("role") or "user", "content": arguments[texts[0]]}]}
 
 
 class Write(Arguments, frozen=True):
@@ -215,11 +217,11 @@ class Restore(Arguments, frozen=True):
     at: str
 
 
-def checked(kind: type[Arguments], given: dict[str, Any]) -> Arguments:
+def checked(kind: type[Arguments], arguments: dict[str, Any]) -> Arguments:
     """The arguments as their struct. What models write where the meaning is plain is taken: ``"5"`` and ``5.0`` for 5, null
     for what is left out, one value for a list of one, another usual name. Raises ``Invalid`` naming the argument."""
     fields = {one.name: one for one in msgspec.structs.fields(kind)}
-    named = kind.understood(given)
+    named = kind.canonical(arguments)
     known = {
         name: _as_list(value) if name in fields and _wants_list(fields[name].type, value) else value
         for name, value in named.items()

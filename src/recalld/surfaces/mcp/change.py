@@ -12,14 +12,14 @@ from recalld.domain.errors import Invalid
 from recalld.rules.openviking_json import unread_times
 
 from . import arguments as args
-from .desk import Desk, later
+from .tool_context import ToolContext, not_implemented
 
 _REMOTE = re.compile(r"(?:https?|ssh|git|tos)://|git@", re.IGNORECASE)
 
 
-async def remember(desk: Desk, asked: args.Remember) -> str:
+async def remember(context: ToolContext, params: args.Remember) -> str:
     """Keep messages of a conversation; memories are made of them in the background."""
-    unread = unread_times(asked.messages)
+    unread = unread_times(params.messages)
     if unread:
         raise Invalid(
             f"created_at {unread[0]!r} is not a time",
@@ -27,84 +27,86 @@ async def remember(desk: Desk, asked: args.Remember) -> str:
             details={"field": "created_at"},
         )
     session_id = f"mcp-store-{uuid4().hex[:12]}"
-    said = await desk.workspace.append(session_id, asked.messages)
-    did = await desk.workspace.session_commit(session_id)
-    return f"Stored {said.added} message(s) in session {session_id}; memories follow in task {did.task_id}."
+    message = await context.workspace.append(session_id, params.messages)
+    result = await context.workspace.session_commit(session_id)
+    return f"Stored {message.added} message(s) in session {session_id}; memories follow in task {result.task_id}."
 
 
-async def write(desk: Desk, asked: args.Write) -> str:
+async def write(context: ToolContext, params: args.Write) -> str:
     """Write a text file; a missing one is made."""
-    did = await desk.workspace.write(
-        asked.uri, asked.content, mode=asked.mode, wait=asked.wait, timeout_s=asked.timeout
+    result = await context.workspace.write(
+        params.uri, params.content, mode=params.mode, wait=params.wait, timeout_s=params.timeout
     )
-    verb = "Created" if did.created else "Updated" if did.updated else "Unchanged:"
-    return f"{verb} {asked.uri} ({did.bytes_written} bytes)."
+    verb = "Created" if result.created else "Updated" if result.updated else "Unchanged:"
+    return f"{verb} {params.uri} ({result.bytes_written} bytes)."
 
 
-async def edit(desk: Desk, asked: args.Edit) -> str:
+async def edit(context: ToolContext, params: args.Edit) -> str:
     """Replace a text in a file by another. The old text must occur once, unless replace_all; line ends may differ."""
-    _, times = await desk.workspace.edit(
-        asked.uri,
-        asked.old_string,
-        asked.new_string,
-        replace_all=asked.replace_all,
-        wait=asked.wait,
-        timeout_s=asked.timeout,
+    _, times = await context.workspace.edit(
+        params.uri,
+        params.old_string,
+        params.new_string,
+        replace_all=params.replace_all,
+        wait=params.wait,
+        timeout_s=params.timeout,
     )
-    return f"Edited {asked.uri} ({times} replacement(s))."
+    return f"Edited {params.uri} ({times} replacement(s))."
 
 
-async def add_resource(desk: Desk, asked: args.AddResource) -> str:
+async def add_resource(context: ToolContext, params: args.AddResource) -> str:
     """Import a file, a folder or a zip."""
-    if asked.watch_interval > 0:
-        raise later("watching a source", "add it again when it has changed")
-    if asked.add_type:
-        raise later(f"add_type {asked.add_type!r}", "leave it out")
-    if asked.temp_file_id and desk.opened is not None:
-        path, name = await desk.opened(asked.temp_file_id)
-        return await _added(desk, asked, path, name)
-    if not asked.path:
+    if params.watch_interval > 0:
+        raise not_implemented("watching a source", "add it again when it has changed")
+    if params.add_type:
+        raise not_implemented(f"add_type {params.add_type!r}", "leave it out")
+    if params.temp_file_id and context.open_upload is not None:
+        path, name = await context.open_upload(params.temp_file_id)
+        return await _start_import(context, params, path, name)
+    if not params.path:
         raise Invalid("path or temp_file_id is needed", remedy="name a file", details={"field": "path"})
-    if _REMOTE.match(asked.path):
-        raise later("fetching web pages and repositories", "download it and add the file")
-    if desk.upload_ticket is not None:
+    if _REMOTE.match(params.path):
+        raise not_implemented("fetching web pages and repositories", "download it and add the file")
+    if context.upload_ticket is not None:
         return (
             "This server does not read your disk. Send the file (a folder as one zip) to this address, which is good once, for "
             "ten minutes, and needs no key; it is imported at once:\n"
-            f"  curl -F {shlex.quote(f'file=@{asked.path}')} {shlex.quote(desk.upload_ticket(_import_options(asked)))}\n"
+            f"  curl -F {shlex.quote(f'file=@{params.path}')} {shlex.quote(context.upload_ticket(_import_options(params)))}\n"
             "Or upload it to /api/v1/resources/temp_upload and call add_resource with the temp_file_id it answers."
         )
-    return await _added(desk, asked, Path(asked.path), "")
+    return await _start_import(context, params, Path(params.path), "")
 
 
-async def list_watches(desk: Desk, asked: args.Nothing) -> str:
+async def list_watches(context: ToolContext, params: args.Nothing) -> str:
     """List watched sources."""
-    return "No watches: watching sources comes with a later release."
+    return "No watches: watching sources is not implemented yet."
 
 
-async def cancel_watch(desk: Desk, asked: args.CancelWatch) -> str:
+async def cancel_watch(context: ToolContext, params: args.CancelWatch) -> str:
     """Stop watching a source."""
-    raise later("watching a source", "there is nothing to cancel")
+    raise not_implemented("watching a source", "there is nothing to cancel")
 
 
-async def forget(desk: Desk, asked: args.Forget) -> str:
+async def forget(context: ToolContext, params: args.Forget) -> str:
     """Remove a file, or with recursive a directory."""
-    await desk.workspace.stat(asked.uri)
-    await desk.workspace.rm(asked.uri, recursive=asked.recursive)
-    return f"Removed {asked.uri}."
+    await context.workspace.stat(params.uri)
+    await context.workspace.rm(params.uri, recursive=params.recursive)
+    return f"Removed {params.uri}."
 
 
-def _import_options(asked: args.AddResource) -> dict[str, Any]:
+def _import_options(params: args.AddResource) -> dict[str, Any]:
     """How it is imported."""
-    tags = asked.tags.split(",") if isinstance(asked.tags, str) else asked.tags or ()
+    tags = params.tags.split(",") if isinstance(params.tags, str) else params.tags or ()
     return {
-        "to": asked.to,
-        "parent": asked.parent,
+        "to": params.to,
+        "parent": params.parent,
         "tags": [tag.strip() for tag in tags if tag.strip()],
-        "origin": str((asked.args or {}).get("origin") or ""),
+        "origin": str((params.args or {}).get("origin") or ""),
     }
 
 
-async def _added(desk: Desk, asked: args.AddResource, path: Path, name: str) -> str:
-    did = await desk.workspace.add(path, name=name, keep_source=desk.opened is None, **_import_options(asked))
-    return f"Adding {did.root_uri} in the background (task {did.task_id})."
+async def _start_import(context: ToolContext, params: args.AddResource, path: Path, name: str) -> str:
+    result = await context.workspace.add(
+        path, name=name, keep_source=context.open_upload is None, **_import_options(params)
+    )
+    return f"Adding {result.root_uri} in the background (task {result.task_id})."

@@ -1,4 +1,4 @@
-"""Lines from a pipe or terminal, read so that whoever waits for the next one can be interrupted."""
+"""Lines from a pipe or terminal, read so that waiting for the next one can be cancelled."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ async def lines(descriptor: int) -> AsyncIterator[str]:
     A thread that reads cannot be cancelled: a program that is to end would wait for its client's next line. Here the loop
     waits, and a read takes what is there.
     """
-    kept = b""
+    rest = b""
     while piece := await _read(descriptor):
-        *whole, kept = (kept + piece).split(b"\n")
+        *whole, rest = (rest + piece).split(b"\n")
         for line in whole:
             yield line.decode("utf-8", "replace")
-    if kept:
-        yield kept.decode("utf-8", "replace")
+    if rest:
+        yield rest.decode("utf-8", "replace")
 
 
 async def _read(descriptor: int) -> bytes:

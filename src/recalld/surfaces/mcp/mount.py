@@ -1,4 +1,4 @@
-"""``/mcp``: an ASGI application for whoever composes the HTTP server."""
+"""``/mcp``: an ASGI application that the HTTP server mounts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recalld.domain.errors import RecalldError
 
-from .desk import Desk
+from .tool_context import ToolContext
 
 if TYPE_CHECKING:
     from recalld.app.engine import Engine, Workspace
 
-_KEY = "recalld.mcp.desk"
+_KEY = "recalld.mcp.tool_context"
 _REFUSED = -32001
 _UNREADABLE = -32700
 _JSON = b"application/json"
@@ -28,7 +28,7 @@ _NEGOTIATED = frozenset({b"content-type", b"accept"})
 
 
 class HttpContext(Protocol):
-    """What the HTTP server lends: who asks, by the rule of all its routes, and its threads."""
+    """What the HTTP server offers: authentication as on all its routes, uploads, tickets and threads."""
 
     async def enter(self, scope: Scope) -> tuple[Engine, Workspace]:
         """The engine, and the verbs as the request's caller. Raises ``RecalldError``."""
@@ -78,18 +78,18 @@ class Mcp:
         except RecalldError as error:
             await self._refused(error, _REFUSED)(scope, receive, send)
             return
-        if scope["method"] == "GET":  # nothing is ever told that was not asked for: there is no stream to listen to
+        if scope["method"] == "GET":  # the server sends no unsolicited messages, so there is no stream
             await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
             return
         scope["headers"] = _plain_headers(scope)
-        scope[_KEY] = self._desk(scope, engine, workspace)
+        scope[_KEY] = self._tool_context(scope, engine, workspace)
         try:
             await self._context.exchange(scope, receive, send, workspace, self._answer)
         except RecalldError as error:
             await self._refused(error, _UNREADABLE)(scope, receive, send)
 
-    def _desk(self, scope: Scope, engine: Engine, workspace: Workspace) -> Desk:
-        async def opened(temp_file_id: str) -> tuple[Path, str]:
+    def _tool_context(self, scope: Scope, engine: Engine, workspace: Workspace) -> ToolContext:
+        async def open_upload(temp_file_id: str) -> tuple[Path, str]:
             return await self._context.upload(scope, temp_file_id)
 
         def ticket(uri: str) -> str:
@@ -101,12 +101,12 @@ class Mcp:
         def slot(kind: str, waits: bool) -> AbstractAsyncContextManager[None]:
             return self._context.slot(workspace, kind, waits)
 
-        return Desk(engine, workspace, opened, ticket, upload_ticket, slot)
+        return ToolContext(engine, workspace, open_upload, ticket, upload_ticket, slot)
 
     def _refused(self, error: RecalldError, code: int) -> Response:
         status, headers = self._context.refusal(error)
-        told = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": str(error)}}
-        return Response(json.dumps(told), status, headers, "application/json")
+        payload = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": str(error)}}
+        return Response(json.dumps(payload), status, headers, "application/json")
 
 
 def _plain_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
@@ -122,7 +122,7 @@ def _plain_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
 
 def _load() -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     protocol = importlib.import_module("recalld.surfaces.mcp.protocol")
-    served = protocol.server(_desk)
+    served = protocol.server(_tool_context)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         await protocol.answer(served, scope, receive, send)
@@ -130,6 +130,6 @@ def _load() -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     return answer
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.scope[_KEY]
-    return desk
+def _tool_context(request: Request) -> ToolContext:
+    tool_context: ToolContext = request.scope[_KEY]
+    return tool_context

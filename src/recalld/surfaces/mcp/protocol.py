@@ -1,4 +1,4 @@
-"""The one module that knows the protocol's library. Slow to import: load it on a pool's thread."""
+"""The only module that imports the MCP library. Slow to import: load it on a pool's thread."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 from recalld import __version__
 
 from .arguments import schema
-from .desk import Desk
 from .lines import lines
+from .tool_context import ToolContext
 from .tools import TOOLS, call
 
 _OPEN = TransportSecuritySettings(enable_dns_rebinding_protection=False)
@@ -33,8 +33,8 @@ def listing() -> types.ListToolsResult:
     )
 
 
-def server(desk_of: Callable[[Any], Desk]) -> Server[Any]:
-    """A server of our tools. ``desk_of`` gets the HTTP request of a call, None on stdio."""
+def server(tool_context_of: Callable[[Any], ToolContext]) -> Server[Any]:
+    """A server of our tools. ``tool_context_of`` gets the HTTP request of a call, None on stdio."""
     tools = listing()
 
     async def list_tools(
@@ -42,8 +42,10 @@ def server(desk_of: Callable[[Any], Desk]) -> Server[Any]:
     ) -> types.ListToolsResult:
         return tools
 
-    async def call_tool(context: ServerRequestContext[Any], asked: types.CallToolRequestParams) -> types.CallToolResult:
-        text, failed = await call(desk_of(context.request), asked.name, asked.arguments or {})
+    async def call_tool(
+        context: ServerRequestContext[Any], params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        text, failed = await call(tool_context_of(context.request), params.name, params.arguments or {})
         return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=failed)
 
     return Server("openviking", version=__version__, on_list_tools=list_tools, on_call_tool=call_tool)
@@ -58,9 +60,9 @@ async def answer(of: Server[Any], scope: Scope, receive: Receive, send: Send) ->
         await manager.handle_request(scope, receive, send)
 
 
-async def talk(desk: Desk) -> None:
-    """Serve stdin and stdout until stdin ends, or nobody reads stdout any more."""
-    served = server(lambda _: desk)
+async def serve_stdio(tool_context: ToolContext) -> None:
+    """Serve stdin and stdout until stdin ends or stdout is closed."""
+    served = server(lambda _: tool_context)
     try:
         async with stdio_server(stdin=_stdin()) as (read, write):
             await served.run(read, write, served.create_initialization_options())

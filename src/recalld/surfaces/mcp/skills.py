@@ -10,7 +10,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.skill import SkillPackage, StoredSkill
 
 from . import arguments as args
-from .desk import Desk, later
+from .tool_context import ToolContext, not_implemented
 
 _REMOTE = re.compile(r"(?:https?|ssh|git|tos)://|git@", re.IGNORECASE)
 _UPLOAD = re.compile(r"(?:upload|shared)_[0-9A-Za-z_.-]+")
@@ -22,38 +22,38 @@ _UPLOAD_FIRST = (
 )
 
 
-async def add_skill(desk: Desk, asked: args.AddSkill) -> str:
+async def add_skill(context: ToolContext, params: args.AddSkill) -> str:
     """Add a skill: the text of a SKILL.md as data, or a folder, zip or file as path. Of several skills in one path those
     named by skills are added; list_only shows them and adds nothing."""
-    verbs = desk.workspace.facade(SkillOperations)
-    if asked.data and asked.path:
+    verbs = context.workspace.facade(SkillOperations)
+    if params.data and params.path:
         raise Invalid("data and path were both given", remedy="give one of them", details={"field": "path"})
-    if asked.data:
-        if asked.list_only:
-            return await _judged(verbs, asked.data)
-        return _told([await verbs.add(asked.data, target_uri=asked.target_uri)])
-    if not asked.path:
+    if params.data:
+        if params.list_only:
+            return await _judged(verbs, params.data)
+        return _summary([await verbs.add(params.data, target_uri=params.target_uri)])
+    if not params.path:
         raise Invalid("data or path is needed", remedy="send the text of a SKILL.md", details={"field": "data"})
-    if _REMOTE.match(asked.path):
-        raise later("fetching skills from repositories", "download them and add the folder")
-    return await _from_path(desk, verbs, asked)
+    if _REMOTE.match(params.path):
+        raise not_implemented("fetching skills from repositories", "download them and add the folder")
+    return await _from_path(context, verbs, params)
 
 
-async def _from_path(desk: Desk, verbs: SkillOperations, asked: args.AddSkill) -> str:
-    path, name = Path(asked.path), ""
-    if desk.opened is not None:
-        if not _UPLOAD.fullmatch(asked.path):
+async def _from_path(context: ToolContext, verbs: SkillOperations, params: args.AddSkill) -> str:
+    path, name = Path(params.path), ""
+    if context.open_upload is not None:
+        if not _UPLOAD.fullmatch(params.path):
             return _UPLOAD_FIRST
-        path, name = await desk.opened(asked.path)
-    chosen = [asked.skills] if isinstance(asked.skills, str) else asked.skills or ()
+        path, name = await context.open_upload(params.path)
+    chosen = [params.skills] if isinstance(params.skills, str) else params.skills or ()
     found = await verbs.packages(path, name, chosen=chosen)
-    if asked.list_only:
+    if params.list_only:
         rows = [await _row(verbs, where, package) for where, package in found.items()]
         return "\n".join([f"Found {len(rows)} skill(s):", *rows])
     # All are looked at before any is kept: of a folder with a broken one nothing is added.
     for package in found.values():
         await verbs.usable(package)
-    return _told([await verbs.store(package, target_uri=asked.target_uri) for package in found.values()])
+    return _summary([await verbs.store(package, target_uri=params.target_uri) for package in found.values()])
 
 
 async def _row(verbs: SkillOperations, where: str, package: SkillPackage) -> str:
@@ -67,9 +67,9 @@ async def _judged(verbs: SkillOperations, text: str) -> str:
     return f"{facts.name}: {facts.description}"
 
 
-def _told(kept: list[StoredSkill]) -> str:
+def _summary(stored: list[StoredSkill]) -> str:
     lines = [
         f"{'Added' if one.created else 'Replaced'} {one.skill.uri} ({one.auxiliary_files} file(s) beside SKILL.md)."
-        for one in kept
+        for one in stored
     ]
-    return "\n".join([*lines, *(f"Left out {said}" for one in kept for said in one.skipped)])
+    return "\n".join([*lines, *(f"Left out {reason}" for one in stored for reason in one.skipped)])

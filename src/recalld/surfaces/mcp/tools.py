@@ -9,8 +9,8 @@ from typing import Any
 from recalld.domain.errors import Invalid, RecalldError
 
 from . import arguments as args
-from . import change, fetch, past, recall, skills
-from .desk import Desk
+from . import change, download, history, recall, skills
+from .tool_context import ToolContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class Tool:
     kind: str
     name: str
     takes: type[args.Arguments]
-    run: Callable[[Desk, Any], Awaitable[str]]
+    run: Callable[[ToolContext, Any], Awaitable[str]]
 
     @property
     def description(self) -> str:
-        """What agents are told."""
+        """The description that agents read."""
         return self.run.__doc__ or ""
 
 
@@ -39,28 +39,28 @@ TOOLS: tuple[Tool, ...] = (
     Tool("ingest", "edit", args.Edit, change.edit),
     Tool("bulk", "add_resource", args.AddResource, change.add_resource),
     Tool("ingest", "add_skill", args.AddSkill, skills.add_skill),
-    Tool("recall", "download", args.Download, fetch.download),
+    Tool("recall", "download", args.Download, download.download),
     Tool("open", "list_watches", args.Nothing, change.list_watches),
     Tool("open", "cancel_watch", args.CancelWatch, change.cancel_watch),
     Tool("recall", "grep", args.Grep, recall.grep),
     Tool("recall", "glob", args.Glob, recall.glob),
     Tool("ingest", "forget", args.Forget, change.forget),
-    Tool("recall", "history", args.History, past.history),
-    Tool("ingest", "undo", args.Undo, past.undo),
-    Tool("ingest", "restore", args.Restore, past.restore),
+    Tool("recall", "history", args.History, history.history),
+    Tool("ingest", "undo", args.Undo, history.undo),
+    Tool("ingest", "restore", args.Restore, history.restore),
     Tool("open", "health", args.Nothing, recall.health),
 )
 _BY_NAME = {tool.name: tool for tool in TOOLS}
 
 
-async def call(desk: Desk, name: str, given: dict[str, Any]) -> tuple[str, bool]:
-    """Run a tool: its text, and whether that text tells of a failure."""
+async def call(context: ToolContext, name: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+    """Run a tool. Returns its text, and whether it failed."""
     try:
         tool = _BY_NAME.get(name)
         if tool is None:
             raise Invalid(f"there is no tool {name[:80]!r}", remedy="tools/list names them")
-        asked = args.checked(tool.takes, given)
-        async with desk.slot(tool.kind, getattr(asked, "wait", False)):
-            return await tool.run(desk, asked), False
+        params = args.checked(tool.takes, arguments)
+        async with context.slot(tool.kind, getattr(params, "wait", False)):
+            return await tool.run(context, params), False
     except RecalldError as error:
         return f"Error [{error.code}]: {error}", True

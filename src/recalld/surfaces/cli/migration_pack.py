@@ -1,4 +1,4 @@
-"""What is packed elsewhere to be brought here."""
+"""A pack built from another store, to be imported here."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from recalld.usecases.pack.pack_writer import PackWriter
 
 
 @dataclass(slots=True)
-class Luggage:
-    """A backup being packed from elsewhere, and what did not go in."""
+class MigrationPack:
+    """A backup being built from another store, and what was left out."""
 
     maker: PackWriter
     left_out: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Luggage:
         return True
 
     def leave(self, path: str, why: str) -> None:
-        """Note what is not brought."""
+        """Record what is not imported."""
         self.left_out.append(f"{path}: {why}")
 
     def file(self, path: str, data: bytes, facts: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection, kept open between calls and made again when it has gone."""
+"""One HTTP/1.1 connection, kept open between calls and reopened when it was closed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, unread."""
+    """A response with its raw body."""
 
     status: int
     headers: Message
@@ -48,10 +48,10 @@ class Upload:
             f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{shown}"\r\n'
             "Content-Type: application/octet-stream\r\n\r\n"
         ).encode()
-        self._tail = f"\r\n--{mark}--\r\n".encode()
+        self._end = f"\r\n--{mark}--\r\n".encode()
         self.headers = {
             "Content-Type": f"multipart/form-data; boundary={mark}",
-            "Content-Length": str(len(self._head) + size + len(self._tail)),
+            "Content-Length": str(len(self._head) + size + len(self._end)),
         }
 
     def pieces(self) -> Iterator[bytes]:
@@ -67,10 +67,10 @@ class Upload:
             sent += len(piece)
             if self._progress is not None:
                 self._progress(sent, self._size)
-        yield self._tail
+        yield self._end
 
 
-class Line:
+class HttpConnection:
     """The connection. ``pause`` waits between attempts to connect."""
 
     def __init__(self, url: str, pause: Callable[[float], None]) -> None:

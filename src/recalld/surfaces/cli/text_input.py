@@ -1,4 +1,4 @@
-"""Texts that a command is given: files and stdin, in whatever encoding they are."""
+"""Text arguments of commands: files and stdin, in any encoding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from recalld.domain.errors import Invalid
 from recalld.rules.encoding import decode
 from recalld.rules.media import HEAD_BYTES, is_binary
 
-from .render import aside
+from .render import note
 
 
 def read_text(path: Path | None) -> str:
@@ -18,7 +18,7 @@ def read_text(path: Path | None) -> str:
     named = "stdin" if path is None else str(path)
     try:
         if path is None and sys.stdin.isatty():
-            aside("reading the text from the terminal; end it with Ctrl-D")
+            note("reading the text from the terminal; end it with Ctrl-D")
         data = sys.stdin.buffer.read() if path is None else path.read_bytes()
     except OSError as unreadable:
         raise Invalid(f"cannot read {named}: {unreadable.strerror}", remedy="check the path") from unreadable
@@ -26,5 +26,5 @@ def read_text(path: Path | None) -> str:
         raise Invalid(f"{named} is not text", remedy="import it instead: recalld add")
     decoded = decode(data)
     if decoded.warning:
-        aside(f"warning: {named}: {decoded.warning}")
+        note(f"warning: {named}: {decoded.warning}")
     return decoded.text

@@ -8,8 +8,8 @@ import typer
 
 from recalld.domain.errors import Invalid
 
-from .options import Call, talks
-from .render import aside, show_entries, show_facts, style
+from .options import Call, with_client
+from .render import note, show_entries, show_facts, style
 
 app = typer.Typer()
 UriArgument = Annotated[str, typer.Argument(help="Address, such as viking://resources/docs or viking://~/memories.")]
@@ -18,7 +18,7 @@ LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most 
 
 
 @app.command()
-@talks
+@with_client
 def ls(
     call: Call,
     uri: UriArgument = "viking://",
@@ -37,7 +37,7 @@ def ls(
 
 
 @app.command()
-@talks
+@with_client
 def tree(
     call: Call,
     uri: UriArgument = "viking://",
@@ -51,7 +51,7 @@ def tree(
 
 
 @app.command()
-@talks
+@with_client
 def stat(call: Call, uri: UriArgument) -> None:
     """Show an entry's facts."""
     facts = call.client.stat(uri)
@@ -59,7 +59,7 @@ def stat(call: Call, uri: UriArgument) -> None:
 
 
 @app.command()
-@talks
+@with_client
 def read(
     call: Call,
     uri: UriArgument,
@@ -73,7 +73,7 @@ def read(
 
 
 @app.command()
-@talks
+@with_client
 def abstract(call: Call, uri: UriArgument) -> None:
     """Print a directory's abstract (L0)."""
     if not call.client.stat(uri).get("isDir"):
@@ -83,7 +83,7 @@ def abstract(call: Call, uri: UriArgument) -> None:
 
 
 @app.command()
-@talks
+@with_client
 def overview(call: Call, uri: UriArgument) -> None:
     """Print a directory's overview (L1)."""
     text = call.client.overview(uri)
@@ -91,7 +91,7 @@ def overview(call: Call, uri: UriArgument) -> None:
 
 
 @app.command(epilog='Example: recalld grep "retry_after" -u viking://resources/docs -i')
-@talks
+@with_client
 def grep(
     call: Call,
     pattern: Annotated[str, typer.Argument(help="Regular expression (RE2), matched line by line.")],
@@ -107,13 +107,13 @@ def grep(
     def show() -> None:
         for match in found["matches"]:
             print(style(f"{match['uri']}", "cyan") + style(f":{match['line']}: {match['content']}"))
-        aside(f"{found['count']} in {found.get('files_scanned', '?')} files")
+        note(f"{found['count']} in {found.get('files_scanned', '?')} files")
 
     call.answer(found, show)
 
 
 @app.command(epilog='Example: recalld glob "**/*.md" -u viking://resources')
-@talks
+@with_client
 def glob(
     call: Call,
     pattern: Annotated[str, typer.Argument(help="Path pattern relative to --uri; ** crosses directories.")],
@@ -122,4 +122,4 @@ def glob(
 ) -> None:
     """Find entries by path."""
     uris = call.client.glob(pattern, uri, limit=limit)
-    call.answer(uris, lambda: print("\n".join(uris)) if uris else aside("nothing matched"))
+    call.answer(uris, lambda: print("\n".join(uris)) if uris else note("nothing matched"))

@@ -1,4 +1,4 @@
-"""Commands by name: the module behind one is imported when it is called, so that each starts fast."""
+"""Commands by name. The module of a command is imported when it is called, so that each starts fast."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ COMMANDS: Mapping[str, str] = {
     "agent": "agent",
     "add": "add",
     "find": "recall",
-    "ls": "look",
-    "tree": "look",
-    "stat": "look",
-    "read": "look",
-    "abstract": "look",
-    "overview": "look",
-    "grep": "look",
-    "glob": "look",
-    "write": "change",
-    "mkdir": "change",
-    "mv": "change",
-    "cp": "change",
-    "rm": "change",
+    "ls": "browse",
+    "tree": "browse",
+    "stat": "browse",
+    "read": "browse",
+    "abstract": "browse",
+    "overview": "browse",
+    "grep": "browse",
+    "glob": "browse",
+    "write": "edit",
+    "mkdir": "edit",
+    "mv": "edit",
+    "cp": "edit",
+    "rm": "edit",
     "undo": "undo",
     "history": "history",
     "session": "session",

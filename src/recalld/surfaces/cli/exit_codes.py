@@ -1,4 +1,4 @@
-"""What a command ends with: an exit code by family of error, and one way of telling it."""
+"""Exit codes by family of error, and the output of errors."""
 
 from __future__ import annotations
 

@@ -8,22 +8,22 @@ from recalld.rules.openviking_json import iso
 from recalld.rules.snapshots import uri_of
 
 from . import arguments as args
-from .desk import Desk
+from .tool_context import ToolContext
 
 SHOWN = 50
 
 
-async def history(desk: Desk, asked: args.History) -> str:
+async def history(context: ToolContext, params: args.History) -> str:
     """List the versions of a file, or without uri the latest changes; use it before undo or restore."""
-    verbs = desk.workspace.facade(HistoryOperations)
-    if asked.uri:
-        versions = await verbs.versions(asked.uri, before=asked.before, limit=asked.limit + 1)
-        more = versions[asked.limit - 1].seq if len(versions) > asked.limit else 0
-        versions = versions[: asked.limit]
+    verbs = context.workspace.facade(HistoryOperations)
+    if params.uri:
+        versions = await verbs.versions(params.uri, before=params.before, limit=params.limit + 1)
+        more = versions[params.limit - 1].seq if len(versions) > params.limit else 0
+        versions = versions[: params.limit]
         lines = [f"{v.seq}  {iso(v.at)}  {v.actor}  {v.op}  {v.size} bytes" for v in versions]
-        head = f"Versions of {asked.uri}, newest first (number, time, user, change):"
+        head = f"Versions of {params.uri}, newest first (number, time, user, change):"
         return "\n".join([head, *lines, *_more(more)])
-    page = await verbs.log(before=asked.before, limit=asked.limit)
+    page = await verbs.log(before=params.before, limit=params.limit)
     lines = [f"{e.commit}  {iso(e.at)}  {e.actor}  {e.op}  {e.uri}" for e in page.entries]
     return "\n".join(["Changes, newest first (number, time, user, change, address):", *lines, *_more(page.next)])
 
@@ -32,16 +32,16 @@ def _more(before: int) -> list[str]:
     return [f"[there are more: go on with before={before}]"] if before else []
 
 
-async def undo(desk: Desk, asked: args.Undo) -> str:
+async def undo(context: ToolContext, params: args.Undo) -> str:
     """Take back a change by its number (seq) or cause; with neither, this user's last one. dry_run only tells."""
-    done = await desk.workspace.facade(HistoryOperations).undo(
-        seq=asked.seq or 0, cause=asked.cause, dry_run=asked.dry_run
+    done = await context.workspace.facade(HistoryOperations).undo(
+        seq=params.seq or 0, cause=params.cause, dry_run=params.dry_run
     )
     lines = [_line(step) for step in done.plan.steps[:SHOWN]]
     if len(done.plan.steps) > SHOWN:
         lines.append(f"and {len(done.plan.steps) - SHOWN} more")
     lines += [f"kept {one.uri}: {one.reason}" for one in done.plan.skipped[:SHOWN]]
-    head = "Would be done:" if asked.dry_run else f"Undone (undo the cause {done.cause} to have it back):"
+    head = "Would be done:" if params.dry_run else f"Undone (undo the cause {done.cause} to have it back):"
     return "\n".join([head, *lines])
 
 
@@ -59,11 +59,11 @@ def _line(step: Step) -> str:
             return f"gave {step.uri} its former tags"
 
 
-async def restore(desk: Desk, asked: args.Restore) -> str:
+async def restore(context: ToolContext, params: args.Restore) -> str:
     """Bring a file, or all files below a directory, back to a moment: an age (10m), a time, or a number of its history."""
-    done = await desk.workspace.facade(HistoryOperations).restore(asked.uri, asked.at)
+    done = await context.workspace.facade(HistoryOperations).restore(params.uri, params.at)
     lines = [f"wrote {uri_of(one.path)}" for one in done.write] + [f"removed {uri_of(one.path)}" for one in done.delete]
     if not lines:
-        return f"{asked.uri} is as it was then."
+        return f"{params.uri} is as it was then."
     more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n".join([f"Restored {asked.uri}:", *lines[:SHOWN], *more])
+    return "\n".join([f"Restored {params.uri}:", *lines[:SHOWN], *more])

@@ -11,9 +11,9 @@ import typer
 from recalld.domain.errors import Conflict, Invalid, NotFound
 from recalld.surfaces.client import legible
 
-from .given import read_text
-from .options import Call, talks
-from .render import say
+from .options import Call, with_client
+from .render import echo
+from .text_input import read_text
 
 app = typer.Typer()
 ASK_ABOVE = 100
@@ -31,7 +31,7 @@ recalld write viking://resources/notes/a.md --content "# A note"
 date | recalld write viking://resources/notes/log.md --append
 """
 )
-@talks
+@with_client
 def write(
     call: Call,
     uri: UriArgument,
@@ -53,7 +53,7 @@ def write(
         )
     done = call.client.write(uri, text, mode="append" if append else mode, wait=wait)
     call.answer(
-        done, lambda: say(f"wrote {done.get('written_bytes', len(text.encode()))} bytes to {done.get('uri', uri)}")
+        done, lambda: echo(f"wrote {done.get('written_bytes', len(text.encode()))} bytes to {done.get('uri', uri)}")
     )
 
 
@@ -66,7 +66,7 @@ def _text(content: str | None, from_file: Path | None) -> str:
 
 
 @app.command()
-@talks
+@with_client
 def mkdir(
     call: Call,
     uri: UriArgument,
@@ -74,19 +74,19 @@ def mkdir(
 ) -> None:
     """Make a directory and its missing parents."""
     made = call.client.mkdir(uri, description=description)
-    call.answer(made, lambda: say(f"made {made.get('uri', uri)}"))
+    call.answer(made, lambda: echo(f"made {made.get('uri', uri)}"))
 
 
 @app.command()
-@talks
+@with_client
 def mv(call: Call, source: UriArgument, to: UriArgument) -> None:
     """Rename or move a subtree."""
     moved = call.client.mv(source, to)
-    call.answer(moved, lambda: say(f"moved {moved.get('from', source)} to {moved.get('to', to)}"))
+    call.answer(moved, lambda: echo(f"moved {moved.get('from', source)} to {moved.get('to', to)}"))
 
 
 @app.command()
-@talks
+@with_client
 def cp(
     call: Call,
     source: UriArgument,
@@ -95,11 +95,11 @@ def cp(
 ) -> None:
     """Copy a file or a subtree."""
     copied = call.client.cp(source, to, recursive=recursive)
-    call.answer(copied, lambda: say(f"copied {copied.get('from', source)} to {copied.get('to', to)}"))
+    call.answer(copied, lambda: echo(f"copied {copied.get('from', source)} to {copied.get('to', to)}"))
 
 
 @app.command()
-@talks
+@with_client
 def rm(
     call: Call,
     uri: UriArgument,
@@ -111,7 +111,7 @@ def rm(
     if recursive and not yes and not call.as_json and sys.stdin.isatty():
         _confirm(call, uri)
     gone = call.client.rm(uri, recursive=recursive, wait=wait)
-    call.answer(gone, lambda: say(_removed(uri, gone)))
+    call.answer(gone, lambda: echo(_removed(uri, gone)))
 
 
 def _removed(uri: str, gone: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class MetricsSnapshot:
     """Samples by family and labels, as of one moment."""
 
     samples: Mapping[tuple[str, Labels], float]
@@ -37,7 +37,7 @@ class Traffic:
     p99_ms: float
 
 
-def read(text: str) -> Figures:
+def read(text: str) -> MetricsSnapshot:
     """Prometheus' text format; what is not understood is passed over."""
     found: dict[tuple[str, Labels], float] = {}
     for line in text.splitlines():
@@ -45,10 +45,10 @@ def read(text: str) -> Figures:
         if match:
             labels = tuple(sorted((key, value) for key, value in _LABEL.findall(match[2] or "")))
             found[match[1], labels] = float(match[3])
-    return Figures(found)
+    return MetricsSnapshot(found)
 
 
-def traffic(before: Figures, now: Figures, seconds: float) -> list[Traffic]:
+def traffic(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> list[Traffic]:
     """Routes that were called meanwhile, the busiest first."""
     routes = {(labels["method"], labels["route"]) for labels, _ in now.family("recalld_http_request_seconds_count")}
     made = [_traffic(before, now, method, route, seconds) for method, route in routes]
@@ -65,7 +65,7 @@ def quantile_ms(buckets: list[tuple[float, float]], share: float) -> float:
     return 1000 * (finite[-1] if bound == float("inf") else bound)
 
 
-def buckets_of(before: Figures, now: Figures, name: str, **labels: str) -> list[tuple[float, float]]:
+def buckets_of(before: MetricsSnapshot, now: MetricsSnapshot, name: str, **labels: str) -> list[tuple[float, float]]:
     """A histogram's cumulative counts between two readings, by upper bound."""
     found = []
     for given, value in now.family(f"{name}_bucket"):
@@ -74,7 +74,7 @@ def buckets_of(before: Figures, now: Figures, name: str, **labels: str) -> list[
     return sorted(found)
 
 
-def means_ms(before: Figures, now: Figures, name: str, label: str) -> dict[str, float]:
+def means_ms(before: MetricsSnapshot, now: MetricsSnapshot, name: str, label: str) -> dict[str, float]:
     """A histogram's means between two readings, by a label's value, to a tenth; what did not happen is left out."""
     found = {}
     for labels, count in now.family(f"{name}_count"):
@@ -85,7 +85,7 @@ def means_ms(before: Figures, now: Figures, name: str, label: str) -> dict[str, 
     return found
 
 
-def _traffic(before: Figures, now: Figures, method: str, route: str, seconds: float) -> Traffic:
+def _traffic(before: MetricsSnapshot, now: MetricsSnapshot, method: str, route: str, seconds: float) -> Traffic:
     def grown(name: str, **labels: str) -> float:
         return now.value(name, **labels) - before.value(name, **labels)
 

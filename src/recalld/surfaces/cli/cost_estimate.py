@@ -1,4 +1,4 @@
-"""What an import will cost where a language model is configured, told before it starts."""
+"""The estimated cost of an import when a language model is configured, shown before it starts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from recalld.domain.errors import NotFound
 from recalld.rules.costs import estimate
 
 from .options import Call
-from .render import aside
+from .render import note
 
 
-def forecast(call: Call, file: Path, name: str) -> dict[str, Any] | None:
+def estimated_cost(call: Call, file: Path, name: str) -> dict[str, Any] | None:
     """The estimate for a file or zip beside today's budget; None where no language model is configured."""
     try:
         budget = call.client.usage(1)["model"]
@@ -36,14 +36,14 @@ def forecast(call: Call, file: Path, name: str) -> dict[str, Any] | None:
     }
 
 
-def tell(found: dict[str, Any]) -> None:
+def show_cost(found: dict[str, Any]) -> None:
     """In a line or two, beside the answer."""
-    aside(
+    note(
         f"{found['provider']}: about {found['tokens']:,} tokens in {found['calls']:,} calls for {found['files']:,} files, "
         f"{found['share_of_day']:.0%} of a day's budget; {found['tokens_left_today']:,} are left today"
     )
     if found["tokens"] > found["tokens_per_import_max"] or found["calls"] > found["calls_per_import_max"]:
-        aside(
+        note(
             f"an import plans at most {found['tokens_per_import_max']:,} tokens and {found['calls_per_import_max']:,} calls: "
             "further files keep extractive abstracts"
         )

@@ -28,12 +28,12 @@ def task_bar(title: str) -> Iterator[Callable[[dict[str, Any]], None]]:
     with Progress(*columns, TimeElapsedColumn(), **_place()) as bar:
         row = bar.add_task(title, total=None, stage="")
 
-        def seen(task: dict[str, Any]) -> None:
+        def update(task: dict[str, Any]) -> None:
             done, total = counts(task)
             stage = task.get("stage") or task.get("status", "")
             bar.update(row, completed=done, total=total or None, stage=stage)
 
-        yield seen
+        yield update
 
 
 @contextmanager
@@ -43,17 +43,17 @@ def vector_bar() -> Iterator[Callable[[dict[str, Any] | None], None]]:
     with Progress(*columns, TimeElapsedColumn(), **_place()) as bar:
         row = bar.add_task("", total=None)
 
-        def seen(told: dict[str, Any] | None) -> None:
-            if told is not None:
-                bar.update(row, completed=told["made"], total=told["wanted"], description=vectors_words(told))
+        def update(vectors: dict[str, Any] | None) -> None:
+            if vectors is not None:
+                bar.update(row, completed=vectors["made"], total=vectors["wanted"], description=vectors_words(vectors))
 
-        yield seen
+        yield update
 
 
 def counts(task: dict[str, Any]) -> tuple[int, int]:
     """(done, total) of a task whose stage tells them ("parsing 3/40"), else (0, 0)."""
-    told = re.search(r"(\d+)/(\d+)", str(task.get("stage") or ""))
-    return (int(told[1]), int(told[2])) if told else (0, 0)
+    match = re.search(r"(\d+)/(\d+)", str(task.get("stage") or ""))
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def _place() -> dict[str, Any]:
