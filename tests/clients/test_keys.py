@@ -19,7 +19,7 @@ NOTE = "viking://~/memories/preferences/note.md"
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def resilient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = {"RECALLD_SERVER__AUTH_MODE": "api_key", "RECALLD_SERVER__ROOT_API_KEY": ROOT_KEY}
     with serving(tmp_path_factory.mktemp("keys") / "data", **DEFAULTS, **settings) as running:
         yield running
@@ -56,9 +56,9 @@ class Ov:
 
 
 @pytest.fixture(scope="module")
-def keys(guarded: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def keys(resilient: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An account with an administrator and a user, made with ``ov --sudo``: a key each."""
-    ov = Ov(guarded.port, tmp_path_factory.mktemp("root") / "home", key=ROOT_KEY, root=ROOT_KEY)
+    ov = Ov(resilient.port, tmp_path_factory.mktemp("root") / "home", key=ROOT_KEY, root=ROOT_KEY)
     made = ov("--sudo", "admin", "create-account", "acme", "--admin", "ana")
     bob = ov("--sudo", "admin", "register-user", "acme", "bob")
     other = ov("--sudo", "admin", "create-account", "globex", "--admin", "eve")
@@ -68,8 +68,8 @@ def keys(guarded: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 
 @pytest.fixture
-def ovs(guarded: Server, keys: dict[str, str], tmp_path: Path) -> dict[str, Ov]:
-    return {name: Ov(guarded.port, tmp_path / name, key=key) for name, key in keys.items()}
+def ovs(resilient: Server, keys: dict[str, str], tmp_path: Path) -> dict[str, Ov]:
+    return {name: Ov(resilient.port, tmp_path / name, key=key) for name, key in keys.items()}
 
 
 def test_a_key_tells_who_asks(ovs: dict[str, Ov]) -> None:
@@ -79,15 +79,15 @@ def test_a_key_tells_who_asks(ovs: dict[str, Ov]) -> None:
         assert ov.told("config", "validate")[0] == 0
 
 
-def test_without_a_key_or_with_a_wrong_one_nothing_is_told(guarded: Server, tmp_path: Path) -> None:
+def test_without_a_key_or_with_a_wrong_one_nothing_is_told(resilient: Server, tmp_path: Path) -> None:
     for number, key in enumerate(("", "not-a-key")):
-        ov = Ov(guarded.port, tmp_path / str(number), key=key)
+        ov = Ov(resilient.port, tmp_path / str(number), key=key)
         assert ov("health")["healthy"] is True
         assert ov.refused("ls", "viking://resources") == "UNAUTHENTICATED"
 
 
-def test_the_root_key_administers_and_reads_nothing(guarded: Server, tmp_path: Path) -> None:
-    ov = Ov(guarded.port, tmp_path / "root", key=ROOT_KEY, root=ROOT_KEY)
+def test_the_root_key_administers_and_reads_nothing(resilient: Server, tmp_path: Path) -> None:
+    ov = Ov(resilient.port, tmp_path / "root", key=ROOT_KEY, root=ROOT_KEY)
     assert ov.refused("ls", "viking://resources") == "PERMISSION_DENIED"
     assert ov("observer", "system")["is_healthy"] is True
 
@@ -105,19 +105,19 @@ def test_users_share_resources_and_nothing_else(ovs: dict[str, Ov]) -> None:
 
 
 def test_an_administrator_renews_a_key_and_the_old_one_is_dead(
-    guarded: Server, ovs: dict[str, Ov], tmp_path: Path
+    resilient: Server, ovs: dict[str, Ov], tmp_path: Path
 ) -> None:
     made = ovs["ana"]("admin", "register-user", "acme", "carl")["user_key"]
     renewed = ovs["ana"]("admin", "regenerate-key", "acme", "carl")["user_key"]
-    assert Ov(guarded.port, tmp_path / "old", key=made).refused("ls", "viking://resources") == "UNAUTHENTICATED"
-    assert Ov(guarded.port, tmp_path / "new", key=renewed)("system", "status")["user"] == "carl"
+    assert Ov(resilient.port, tmp_path / "old", key=made).refused("ls", "viking://resources") == "UNAUTHENTICATED"
+    assert Ov(resilient.port, tmp_path / "new", key=renewed)("system", "status")["user"] == "carl"
     assert ovs["ana"]("admin", "remove-user", "acme", "carl")["status"] == "deleting"
     assert ovs["bob"].refused("admin", "list-users", "acme") == "PERMISSION_DENIED"
     assert ovs["eve"].refused("admin", "list-users", "acme") == "PERMISSION_DENIED"
 
 
-def test_the_sdk_lives_its_whole_story_with_a_key(guarded: Server, keys: dict[str, str], tmp_path: Path) -> None:
-    told = drive("sdk", "sdk_keys.py", tmp_path / "home", f"http://127.0.0.1:{guarded.port}", keys["bob"], ROOT_KEY)
+def test_the_sdk_lives_its_whole_story_with_a_key(resilient: Server, keys: dict[str, str], tmp_path: Path) -> None:
+    told = drive("sdk", "sdk_keys.py", tmp_path / "home", f"http://127.0.0.1:{resilient.port}", keys["bob"], ROOT_KEY)
     assert told["own"] == ["viking://user/bob/memories/events/pin.md", "The pin is 4711."]
     assert told.raised("without")["type"] == "UnauthenticatedError"
     assert told.raised("another")["type"] == "PermissionDeniedError"
@@ -128,7 +128,7 @@ def test_the_sdk_lives_its_whole_story_with_a_key(guarded: Server, keys: dict[st
     assert text == "# Page\n"
 
 
-def test_mcp_clients_bring_their_key(guarded: Server, keys: dict[str, str], tmp_path: Path) -> None:
-    told = drive("mcp1", "mcp_key.py", tmp_path / "home", f"http://127.0.0.1:{guarded.port}/mcp", keys["bob"])
+def test_mcp_clients_bring_their_key(resilient: Server, keys: dict[str, str], tmp_path: Path) -> None:
+    told = drive("mcp1", "mcp_key.py", tmp_path / "home", f"http://127.0.0.1:{resilient.port}/mcp", keys["bob"])
     assert told["with_key"] > 10
     assert "401" in told.raised("without")["says"]

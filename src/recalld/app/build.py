@@ -31,9 +31,9 @@ from recalld.ports.model import Model, Writer
 from recalld.ports.reranker import Reranker
 
 from .config import Config, EmbedderConfig, RerankerConfig
-from .guard import METERED, Guard, GuardedEmbedder, GuardedModel, GuardedReranker
 from .job_registry import POLICIES
 from .plugins import load, load_all, make
+from .resilient_client import METERED, ResilientClient, ResilientEmbedder, ResilientModel, ResilientReranker
 from .stages import StageTimes
 from .usage_meter import UsageMeter
 
@@ -117,7 +117,7 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
         clock=SystemClock(),
         stages=StageTimes(),
         uploads=config.folder / UPLOADS,
-        linger_s=embedder.linger_s if isinstance(embedder, GuardedEmbedder) else no_linger,
+        linger_s=embedder.linger_s if isinstance(embedder, ResilientEmbedder) else no_linger,
         session_policy=_session_policy(config),
         deadlines=Deadlines(config.embedder.deadline_s, config.reranker.deadline_s),
         strict_filters=config.search.strict_filters,
@@ -148,9 +148,9 @@ def _embedder(config: Config) -> Embedder | None:
     made: Embedder | None = make("embedder", section.kind, section.options())
     if made is None or not load("embedder", section.kind).remote:
         return made
-    guard, meter = _around("embedder", made.name, "question", section)
-    return GuardedEmbedder(
-        made, guard, meter, SystemClock(), deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S
+    client, meter = _around("embedder", made.name, "question", section)
+    return ResilientEmbedder(
+        made, client, meter, SystemClock(), deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S
     )
 
 
@@ -159,14 +159,16 @@ def _reranker(config: Config) -> Reranker | None:
     made: Reranker | None = make("reranker", section.kind, section.options())
     if made is None or not load("reranker", section.kind).remote:
         return made
-    guard, meter = _around("reranker", made.name, "rerank", section)
-    return GuardedReranker(made, guard, meter, deadline_s=section.deadline_s)
+    client, meter = _around("reranker", made.name, "rerank", section)
+    return ResilientReranker(made, client, meter, deadline_s=section.deadline_s)
 
 
-def _around(part: str, name: str, operation: str, section: EmbedderConfig | RerankerConfig) -> tuple[Guard, UsageMeter]:
+def _around(
+    part: str, name: str, operation: str, section: EmbedderConfig | RerankerConfig
+) -> tuple[ResilientClient, UsageMeter]:
     """What stands around a provider of vectors or second looks."""
     policy = DayPolicy(section.tokens_per_day_max, section.calls_per_day_max)
-    return Guard(f"{part} {name}", SystemClock()), UsageMeter(name, operation, policy, SystemClock())
+    return ResilientClient(f"{part} {name}", SystemClock()), UsageMeter(name, operation, policy, SystemClock())
 
 
 def _model(config: Config) -> tuple[Model, Writer | None]:
@@ -175,13 +177,13 @@ def _model(config: Config) -> tuple[Model, Writer | None]:
     if not load("model", section.kind).remote:
         return make("model", section.kind, section.options()), None
     inner: Writer = make("model", section.kind, section.options())
-    guarded = GuardedModel(
+    resilient = ResilientModel(
         inner,
-        Guard(f"model {inner.name}", SystemClock()),
+        ResilientClient(f"model {inner.name}", SystemClock()),
         deadline_s=section.deadline_s,
         calls_max=config.worker.model_calls_max,
     )
-    return make("model", "extractive", {}), guarded
+    return make("model", "extractive", {}), resilient
 
 
 def _former(serving: str, wanted: Embedder | None) -> Embedder | None:

@@ -11,7 +11,7 @@ from recalld.domain.results import Readiness
 from recalld.infra.watchdog import LoopLag
 from recalld.ports.ledger import ProviderUsage, Usage
 
-from .guard import GuardState
+from .resilient_client import ProviderState
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,6 @@ class HealthSnapshot:
     measured_ago_s: float
     models: tuple[ModelHealth, ...]
     worker_starts: int
-    providers: tuple[GuardState, ...] = ()
+    providers: tuple[ProviderState, ...] = ()
     provider_usage: tuple[ProviderUsage, ...] = ()
     stages: Mapping[str, Histogram] = field(default_factory=dict)

@@ -19,8 +19,8 @@ from recalld.usecases.maintenance.provider_budget import DAY, USED_UP
 from recalld.usecases.session.auto_commit import enqueue_idle
 
 from .config import Config
-from .guard import METERED, GuardedEmbedder, GuardedModel, GuardedReranker
 from .health_snapshot import HealthSnapshot, ModelHealth
+from .resilient_client import METERED, ResilientEmbedder, ResilientModel, ResilientReranker
 from .store_maintenance import StoreMaintenance
 from .usage import NOT_CONFIGURED, OK, budget_today, day_of, embedding_today, usage_today
 
@@ -36,8 +36,8 @@ WELL = frozenset({OK, NOT_CONFIGURED})
 PATIENT = frozenset({"enrich"})
 """Work that may wait for another day: its reason stands under ``model``."""
 NOBODY = Caller(account="", user="")
-"""Whose questions are counted together: a provider's guard does not know who asks."""
-GUARDED = (GuardedEmbedder, GuardedReranker, GuardedModel)
+"""Queries of all callers are recorded together: the client of a provider does not know the caller."""
+RESILIENT = (ResilientEmbedder, ResilientReranker, ResilientModel)
 log = get_logger("recalld.housekeeping")
 
 
@@ -62,7 +62,7 @@ class Housekeeping:
         self._maintenance = StoreMaintenance(ports)
         self._store = "initializing"
         self._embedding = "initializing"
-        self._guarded = isinstance(ports.embedder, GuardedEmbedder)
+        self._remote_embedder = isinstance(ports.embedder, ResilientEmbedder)
         self._queues: list[QueueCount] = []
         self._usage: Usage | None = None
         self._provider_usage: tuple[ProviderUsage, ...] = ()
@@ -154,7 +154,7 @@ class Housekeeping:
 
     async def _embedding_state(self) -> str:
         embedder = self._ports.embedder
-        if embedder is None or isinstance(embedder, GuardedEmbedder):
+        if embedder is None or isinstance(embedder, ResilientEmbedder):
             return state_of(embedder)  # a provider is judged by the calls it gets: asking it costs
         try:
             await embedder.embed(["ready?"], query=True)
@@ -181,7 +181,7 @@ class Housekeeping:
 
     def _embedding_now(self) -> str:
         """As questions see it, which this process asks, and as documents do, which a worker process may ask."""
-        now = state_of(self._ports.embedder) if self._guarded else self._embedding
+        now = state_of(self._ports.embedder) if self._remote_embedder else self._embedding
         return self._documents if now == OK else now
 
     def _writer_state(self) -> str:
@@ -208,7 +208,7 @@ class Housekeeping:
             probe_s=self._probe_s,
             measured_ago_s=ports.clock.monotonic() - self._probed_at,
             models=tuple(models),
-            providers=tuple(part.guard.state for part in self._asked_here() if isinstance(part, GUARDED)),
+            providers=tuple(part.client.state for part in self._asked_here() if isinstance(part, RESILIENT)),
             provider_usage=self._provider_usage,
             stages=ports.stages.so_far(),
             worker_starts=self._worker.starts if self._worker is not None else 0,
@@ -239,12 +239,12 @@ class Housekeeping:
 
 
 def state_of(part: object | None) -> str:
-    """not_configured, ok, or what a provider's guard has against it."""
+    """not_configured, ok, or why a provider is not called."""
     if part is None:
         return "not_configured"
-    if not isinstance(part, GUARDED):
+    if not isinstance(part, RESILIENT):
         return "ok"
     if isinstance(part, METERED) and part.meter.exhausted:
         return USED_UP
-    now = part.guard.state
+    now = part.client.state
     return "ok" if now.circuit == Circuit.CLOSED else f"{now.circuit.replace('_', ' ')}: {now.reason}"

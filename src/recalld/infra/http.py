@@ -53,7 +53,7 @@ _KINDS = {401: Kind.AUTH, 403: Kind.AUTH, 402: Kind.BILLING, 429: Kind.RATE, 408
 _REMEDIES = {
     Kind.AUTH: "check its api_key",
     Kind.BILLING: "check the account's credit with that provider",
-    Kind.RATE: "it is asked more slowly now; a larger quota helps",
+    Kind.RATE: "rate limited; a larger quota helps",
     Kind.SERVER: "check the provider's status page",
     Kind.TIMEOUT: "raise its deadline_s, or check the provider's status page",
     Kind.NETWORK: "check its base_url and the network",

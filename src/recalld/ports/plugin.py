@@ -14,7 +14,7 @@ class Plugin:
     ``kind``: the port it implements (``embedder``, ``parser`` ...); ``name``: the word users write for it; ``settings``:
     a type whose keyword arguments are the keys users may set, unknown ones refused; ``make``: settings to adapter, cheap
     and without I/O (models and connections open when first used). ``extra``: the install extra it needs ("" = none).
-    ``remote``: it answers over a network, so it stands behind a guard (``app/guard``);
+    ``remote``: it answers over a network, so it stands behind a guard (``app/resilient_client``);
     a remote model is a ``ports.model.Writer``, a local one a ``Model``.
     """
 

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from recalld.app.guard import Guard
+from recalld.app.resilient_client import ResilientClient
 from recalld.domain.errors import Busy, Invalid, RecalldError, Upstream
 from recalld.rules.breaker import CallPolicy
 from tests.virtual import LoopClock, run
@@ -35,18 +35,18 @@ async def end(how: str, takes_s: float) -> str:
     raise Upstream(how, details={"kind": how, "retry_after_s": 0.3})
 
 
-async def crowd(seed: int, ends: list[str]) -> Guard:
+async def crowd(seed: int, ends: list[str]) -> ResilientClient:
     """A hundred callers within ten seconds; a fifth of them leave in the middle."""
     drawn, clock = random.Random(seed), LoopClock()
-    guard = Guard("acme", clock)
+    client = ResilientClient("acme", clock)
 
     async def caller(at: float, how: str, takes_s: float, leaves_s: float | None) -> None:
         await asyncio.sleep(at)
-        again, waits = drawn.random() < 0.5, drawn.random() < 0.5
+        retry, waits = drawn.random() < 0.5, drawn.random() < 0.5
         try:
             async with asyncio.timeout(leaves_s):
-                await guard.call(
-                    lambda: end(how, takes_s), deadline_s=DEADLINE_S, again=again, usual_s=0.1, waits=waits
+                await client.call(
+                    lambda: end(how, takes_s), deadline_s=DEADLINE_S, retry=retry, typical_s=0.1, waits=waits
                 )
         except (RecalldError, TimeoutError):
             pass
@@ -55,23 +55,23 @@ async def crowd(seed: int, ends: list[str]) -> Guard:
         for _ in range(100):
             leaves_s = drawn.uniform(0, DEADLINE_S) if drawn.random() < 0.2 else None
             group.create_task(caller(drawn.uniform(0, 10), drawn.choice(ends), drawn.uniform(0, 0.3), leaves_s))
-    return guard
+    return client
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_happened_good_calls_bring_it_back(seed: int) -> None:
     async def main() -> tuple[str, list[bool]]:
-        guard = await crowd(seed, ENDS)
+        client = await crowd(seed, ENDS)
         await asyncio.sleep(POLICY.pause_s + 1)
         answers = []
         for _ in range(30):
             try:
                 answers.append(
-                    await guard.call(lambda: end("ok", 0.01), deadline_s=DEADLINE_S, again=False, waits=True) == "done"
+                    await client.call(lambda: end("ok", 0.01), deadline_s=DEADLINE_S, retry=False, waits=True) == "done"
                 )
             except Busy:
                 answers.append(False)
-        return guard.state.circuit, answers
+        return client.state.circuit, answers
 
     circuit, answers = run(main, seed)
     assert circuit == "closed"
@@ -83,11 +83,11 @@ def test_whatever_happened_good_calls_bring_it_back(seed: int) -> None:
 def test_calls_that_fail_together_open_it_for_one_short_time(kind: str, seed: int) -> None:
     async def main() -> float:
         clock = LoopClock()
-        guard = Guard("acme", clock)
-        calls = [guard.call(lambda: end(kind, 0.1), deadline_s=DEADLINE_S, again=False) for _ in range(12)]
+        client = ResilientClient("acme", clock)
+        calls = [client.call(lambda: end(kind, 0.1), deadline_s=DEADLINE_S, retry=False) for _ in range(12)]
         assert all(isinstance(one, Upstream) for one in await asyncio.gather(*calls, return_exceptions=True))
         with pytest.raises(Busy) as refused:
-            await guard.call(lambda: end("ok", 0.1), deadline_s=DEADLINE_S, again=False)
+            await client.call(lambda: end("ok", 0.1), deadline_s=DEADLINE_S, retry=False)
         return refused.value.retry_after_s
 
     assert run(main, seed) <= POLICY.open_s
@@ -95,53 +95,53 @@ def test_calls_that_fail_together_open_it_for_one_short_time(kind: str, seed: in
 
 def test_callers_who_leave_are_no_failures_of_the_provider() -> None:
     async def main() -> tuple[str, int]:
-        guard = Guard("acme", LoopClock())
+        client = ResilientClient("acme", LoopClock())
 
         async def leaves() -> None:
             async with asyncio.timeout(0.1):
-                await guard.call(lambda: end("hang", 0), deadline_s=DEADLINE_S, again=False)
+                await client.call(lambda: end("hang", 0), deadline_s=DEADLINE_S, retry=False)
 
         await asyncio.gather(*(leaves() for _ in range(20)), return_exceptions=True)
-        return guard.state.circuit, guard.state.failures
+        return client.state.circuit, client.state.failures
 
     assert run(main) == ("closed", 0)
 
 
 def test_callers_whose_own_deadline_is_the_same_do_tell_of_the_provider() -> None:
     async def main() -> str:
-        guard = Guard("acme", LoopClock())
+        client = ResilientClient("acme", LoopClock())
 
         async def patient() -> None:
             async with asyncio.timeout(DEADLINE_S):
-                await guard.call(lambda: end("hang", 0), deadline_s=DEADLINE_S, again=False)
+                await client.call(lambda: end("hang", 0), deadline_s=DEADLINE_S, retry=False)
 
         await asyncio.gather(*(patient() for _ in range(POLICY.failures_max)), return_exceptions=True)
-        return guard.state.circuit
+        return client.state.circuit
 
     assert run(main) == "open"
 
 
 def test_what_nobody_foresaw_is_told_as_a_failure_of_the_provider() -> None:
     async def main() -> None:
-        guard = Guard("acme", LoopClock())
+        client = ResilientClient("acme", LoopClock())
         with pytest.raises(Upstream, match="acme raised TypeError"):
-            await guard.call(lambda: end("odd", 0), deadline_s=DEADLINE_S, again=False)
+            await client.call(lambda: end("odd", 0), deadline_s=DEADLINE_S, retry=False)
 
     run(main)
 
 
 def test_a_probe_that_ends_with_the_program_gives_its_place_back() -> None:
     async def main() -> str:
-        guard = Guard("acme", LoopClock())
+        client = ResilientClient("acme", LoopClock())
         for _ in range(POLICY.failures_max):
             with pytest.raises(Upstream):
-                await guard.call(lambda: end("server", 0), deadline_s=DEADLINE_S, again=False)
+                await client.call(lambda: end("server", 0), deadline_s=DEADLINE_S, retry=False)
         await asyncio.sleep(POLICY.open_s)
-        probe = asyncio.ensure_future(guard.call(lambda: end("hang", 0), deadline_s=DEADLINE_S, again=False))
+        probe = asyncio.ensure_future(client.call(lambda: end("hang", 0), deadline_s=DEADLINE_S, retry=False))
         await asyncio.sleep(0.01)
         probe.cancel()
         await asyncio.gather(probe, return_exceptions=True)
-        return await guard.call(lambda: end("ok", 0), deadline_s=DEADLINE_S, again=False)
+        return await client.call(lambda: end("ok", 0), deadline_s=DEADLINE_S, retry=False)
 
     assert run(main) == "done"
 
@@ -149,17 +149,17 @@ def test_a_probe_that_ends_with_the_program_gives_its_place_back() -> None:
 @pytest.mark.parametrize(("pause_s", "there"), [(0.2, True), (0.45, False)])
 def test_a_pause_is_waited_for_if_the_deadline_leaves_time_for_an_answer(pause_s: float, there: bool) -> None:
     async def main() -> tuple[bool, float]:
-        guard, loop = Guard("acme", LoopClock()), asyncio.get_running_loop()
+        client, loop = ResilientClient("acme", LoopClock()), asyncio.get_running_loop()
 
         async def limited() -> str:
             raise Upstream("429", details={"kind": "rate", "retry_after_s": pause_s})
 
         with pytest.raises(Upstream):
-            await guard.call(limited, deadline_s=DEADLINE_S, again=False)
+            await client.call(limited, deadline_s=DEADLINE_S, retry=False)
         begun = loop.time()
-        assert guard.refuses(DEADLINE_S, 0.1) is not there
+        assert client.would_reject(DEADLINE_S, 0.1) is not there
         try:
-            await guard.call(lambda: end("ok", 0.1), deadline_s=DEADLINE_S, again=False, usual_s=0.1, waits=True)
+            await client.call(lambda: end("ok", 0.1), deadline_s=DEADLINE_S, retry=False, typical_s=0.1, waits=True)
         except Busy:
             return False, loop.time() - begun
         return True, loop.time() - begun

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recalld.adapters.clock.memory import MemoryClock
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.adapters.model import openai
-from recalld.app.guard import Guard, GuardedEmbedder, GuardedModel
+from recalld.app.resilient_client import ResilientClient, ResilientEmbedder, ResilientModel
 from recalld.app.usage_meter import UsageMeter
 from recalld.domain.document import Document
 from recalld.domain.errors import Busy, Upstream
@@ -45,87 +45,87 @@ def clock() -> MemoryClock:
 
 
 @pytest.fixture
-def guard(clock: MemoryClock) -> Guard:
-    return Guard("acme", clock)
+def client(clock: MemoryClock) -> ResilientClient:
+    return ResilientClient("acme", clock)
 
 
-async def ask(guard: Guard, work: Callable[[], Awaitable[str]], *, again: bool = False) -> str:
-    return await guard.call(work, deadline_s=5.0, again=again)
+async def ask(client: ResilientClient, work: Callable[[], Awaitable[str]], *, retry: bool = False) -> str:
+    return await client.call(work, deadline_s=5.0, retry=retry)
 
 
-async def test_a_broken_call_is_made_once_more_where_that_is_ours_to_do(guard: Guard) -> None:
-    assert await ask(guard, Flaky("server"), again=True) == "done"
+async def test_a_broken_call_is_made_once_more_where_that_is_ours_to_do(client: ResilientClient) -> None:
+    assert await ask(client, Flaky("server"), retry=True) == "done"
     with pytest.raises(Upstream):
-        await ask(guard, Flaky("server"))
+        await ask(client, Flaky("server"))
 
 
-async def test_what_the_caller_did_wrong_is_not_tried_again(guard: Guard) -> None:
+async def test_what_the_caller_did_wrong_is_not_tried_again(client: ResilientClient) -> None:
     work = Flaky("request")
     with pytest.raises(Upstream):
-        await ask(guard, work, again=True)
+        await ask(client, work, retry=True)
     assert work.calls == 1
-    assert guard.state.circuit == "closed"
+    assert client.state.circuit == "closed"
 
 
 async def test_a_provider_that_is_down_is_asked_no_more_and_one_probe_brings_it_back(
-    guard: Guard, clock: MemoryClock
+    client: ResilientClient, clock: MemoryClock
 ) -> None:
     work = Flaky(*["server"] * POLICY.failures_max)
     for _ in range(POLICY.failures_max):
         with pytest.raises(Upstream):
-            await ask(guard, work)
-    with pytest.raises(Busy, match="acme is not asked now"):
-        await ask(guard, work)
+            await ask(client, work)
+    with pytest.raises(Busy, match="circuit open for acme"):
+        await ask(client, work)
     assert work.calls == POLICY.failures_max
     clock.advance(POLICY.open_s)
-    assert await ask(guard, work) == "done"
-    assert guard.state.circuit == "closed"
+    assert await ask(client, work) == "done"
+    assert client.state.circuit == "closed"
 
 
-async def test_a_refused_key_pauses_the_lane_and_says_so(guard: Guard) -> None:
+async def test_a_refused_key_pauses_the_lane_and_says_so(client: ResilientClient) -> None:
     with pytest.raises(Upstream):
-        await ask(guard, Flaky("auth"))
+        await ask(client, Flaky("auth"))
     with pytest.raises(Busy) as refused:
-        await ask(guard, Flaky())
+        await ask(client, Flaky())
     assert refused.value.retry_after_s == POLICY.pause_s
-    assert (guard.state.circuit, guard.state.reason) == ("paused", "no")
+    assert (client.state.circuit, client.state.reason) == ("paused", "no")
 
 
-async def test_a_429_is_honoured(guard: Guard, clock: MemoryClock) -> None:
+async def test_a_429_is_honoured(client: ResilientClient, clock: MemoryClock) -> None:
     with pytest.raises(Upstream):
-        await ask(guard, Flaky("rate"))
+        await ask(client, Flaky("rate"))
     with pytest.raises(Busy) as refused:
-        await ask(guard, Flaky())
+        await ask(client, Flaky())
     assert refused.value.retry_after_s == 4.0
     clock.advance(4.0)
-    assert await ask(guard, Flaky()) == "done"
+    assert await ask(client, Flaky()) == "done"
 
 
-async def test_what_hangs_ends_with_its_deadline(guard: Guard) -> None:
+async def test_what_hangs_ends_with_its_deadline(client: ResilientClient) -> None:
     with pytest.raises(Upstream, match="in time"):
-        await guard.call(asyncio.Event().wait, deadline_s=0.01, again=False)
-    assert guard.state.failures == 1
+        await client.call(asyncio.Event().wait, deadline_s=0.01, retry=False)
+    assert client.state.failures == 1
 
 
-async def test_a_caller_who_goes_away_at_once_blames_nobody(guard: Guard) -> None:
-    task = asyncio.ensure_future(guard.call(asyncio.Event().wait, deadline_s=60.0, again=False))
+async def test_a_caller_who_goes_away_at_once_blames_nobody(client: ResilientClient) -> None:
+    task = asyncio.ensure_future(client.call(asyncio.Event().wait, deadline_s=60.0, retry=False))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert await ask(guard, Flaky()) == "done"
-    assert guard.state.circuit == "closed"
+    assert await ask(client, Flaky()) == "done"
+    assert client.state.circuit == "closed"
 
 
-def embedding(inner: Embedder, guard: Guard, clock: MemoryClock) -> GuardedEmbedder:
+def embedding(inner: Embedder, client: ResilientClient, clock: MemoryClock) -> ResilientEmbedder:
     meter = UsageMeter("hash", "question", DayPolicy(), clock)
-    return GuardedEmbedder(inner, guard, meter, clock, deadline_s=5.0, bulk_deadline_s=5.0)
+    return ResilientEmbedder(inner, client, meter, clock, deadline_s=5.0, bulk_deadline_s=5.0)
 
 
-async def test_a_question_asked_twice_is_embedded_once(guard: Guard, clock: MemoryClock) -> None:
-    embedder = embedding(HashEmbedder(HashSettings()), guard, clock)
+async def test_a_question_asked_twice_is_embedded_once(client: ResilientClient, clock: MemoryClock) -> None:
+    embedder = embedding(HashEmbedder(HashSettings()), client, clock)
     one = await embedder.embed(["heron"], query=True)
     both = await embedder.embed(["heron", "stork"], query=True)
-    assert guard.state.calls == 2
+    assert client.state.calls == 2
     assert np.array_equal(one[0], both[0])
     await embedder.close()
 
@@ -142,8 +142,10 @@ class Far(HashEmbedder):
         return await super().embed(texts, query=query)
 
 
-async def test_company_is_waited_for_as_long_as_the_embedder_gives_time(guard: Guard, clock: MemoryClock) -> None:
-    far, near = embedding(Far(clock), guard, clock), embedding(HashEmbedder(HashSettings()), guard, clock)
+async def test_company_is_waited_for_as_long_as_the_embedder_gives_time(
+    client: ResilientClient, clock: MemoryClock
+) -> None:
+    far, near = embedding(Far(clock), client, clock), embedding(HashEmbedder(HashSettings()), client, clock)
     assert far.linger_s("stork") == 0.0  # nothing is known about it yet
     for embedder in (far, near):
         await embedder.embed(["heron"], query=True)
@@ -154,13 +156,15 @@ async def test_company_is_waited_for_as_long_as_the_embedder_gives_time(guard: G
     await near.close()
 
 
-async def test_nobody_waits_for_company_while_the_embedder_refuses_at_once(guard: Guard, clock: MemoryClock) -> None:
-    embedder = embedding(Far(clock), guard, clock)
+async def test_nobody_waits_for_company_while_the_embedder_refuses_at_once(
+    client: ResilientClient, clock: MemoryClock
+) -> None:
+    embedder = embedding(Far(clock), client, clock)
     await embedder.embed(["heron"], query=True)
     assert embedder.linger_s("stork") > 0
     for _ in range(2):
         with pytest.raises(Upstream):
-            await ask(guard, Flaky("auth"))
+            await ask(client, Flaky("auth"))
         clock.advance(POLICY.pause_first_s)
     assert embedder.linger_s("stork") == 0.0
     await embedder.close()
@@ -169,7 +173,7 @@ async def test_nobody_waits_for_company_while_the_embedder_refuses_at_once(guard
 async def test_a_language_model_is_asked_once_and_put_off_while_it_is_down(clock: MemoryClock) -> None:
     async with provider(fault="500") as fake:
         inner = openai.plugin.make(openai.plugin.settings(base_url=fake.url))
-        model = GuardedModel(inner, Guard("model", clock), deadline_s=5.0)
+        model = ResilientModel(inner, ResilientClient("model", clock), deadline_s=5.0)
         budget = CallBudget(100_000, 100, 60.0)
         for _ in range(POLICY.failures_max):
             with pytest.raises(Upstream):

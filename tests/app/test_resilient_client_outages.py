@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
-from recalld.app.guard import Guard, GuardedEmbedder
+from recalld.app.resilient_client import ResilientClient, ResilientEmbedder
 from recalld.app.usage_meter import UsageMeter
 from recalld.domain.errors import Busy, Upstream
 from recalld.domain.policy import DayPolicy
@@ -73,9 +73,9 @@ def steady(mood: Mood, seconds: float, *, rate: float = RATE) -> Seen:
 
     async def main() -> Seen:
         inner, clock, seen = Moody(mood), LoopClock(), Seen()
-        guard = Guard("moody", clock)
+        client = ResilientClient("moody", clock)
         meter = UsageMeter("moody", "question", DayPolicy(), clock)
-        embedder = GuardedEmbedder(inner, guard, meter, clock, deadline_s=DEADLINE_S, bulk_deadline_s=60.0)
+        embedder = ResilientEmbedder(inner, client, meter, clock, deadline_s=DEADLINE_S, bulk_deadline_s=60.0)
 
         async def ask(number: int) -> None:
             begun = clock.monotonic()
@@ -91,7 +91,7 @@ def steady(mood: Mood, seconds: float, *, rate: float = RATE) -> Seen:
             for number in range(int(seconds * rate)):
                 group.create_task(ask(number))
                 await asyncio.sleep(1 / rate)
-        seen.called, seen.circuit = inner.called, guard.state.circuit
+        seen.called, seen.circuit = inner.called, client.state.circuit
         return seen
 
     return run(main)
