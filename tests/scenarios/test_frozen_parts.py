@@ -94,7 +94,7 @@ async def test_the_vector_index(tmp_path: Path) -> None:
 async def test_the_stores_reads(tmp_path: Path) -> None:
     """Nothing is left to answer with: each question ends with its deadline, one too many at once, and health stays."""
     async with client_at(tmp_path) as http:
-        with frozen(readers._Lines, "_run") as reached:
+        with frozen(readers._ReaderPool, "_run") as reached:
             stats = [asyncio.ensure_future(http.get("/api/v1/fs/stat", params={"uri": HERON})) for _ in range(4)]
             while not reached.is_set():
                 await asyncio.sleep(0.001)
@@ -108,7 +108,7 @@ async def test_the_stores_reads(tmp_path: Path) -> None:
 async def test_more_reads_than_may_wait_are_told_at_once_when_to_come_back(tmp_path: Path) -> None:
     async with Engine.open(tmp_path, embedder={"kind": "none"}, worker="none", storage={"readers": READERS}) as engine:
         await engine.write(HERON, "the heron stood still by the water")
-        with frozen(readers._Lines, "_run"):
+        with frozen(readers._ReaderPool, "_run"):
             asked = [asyncio.ensure_future(engine.stat(HERON)) for _ in range(READERS + WAITING_MAX + 5)]
             await asyncio.sleep(0.01)
             refused = [one for one in asked if one.done()]
