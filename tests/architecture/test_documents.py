@@ -50,8 +50,8 @@ def test_every_operation_says_what_it_does(kind: type) -> None:
     assert not kind.__doc__.startswith(f"{kind.__name__}(")
 
 
-NOUNS = "account agent archive blob caller chunk commit fingerprint hit job lane ledger level memory message node "
-NOUNS += "overview abstract partition plugin pool receipt resource rule session skill tenant tier uri worker watchdog tripwire"
+NOUNS = "abstract account archive blob caller chunk commit fingerprint hit ledger level memory node overview pack "
+NOUNS += "partition peer receipt resource rule session skill snapshot tenant tier tripwire"
 
 
 @pytest.mark.parametrize("noun", NOUNS.split())
