@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.adapters.embedder.static import StaticEmbedder, StaticSettings
-from recalld.adapters.lexicon.fts5 import Fts5Lexicon
-from recalld.adapters.vectors.exact import ExactVectors
+from recalld.adapters.sqlite.catalog.catalog import SqliteCatalog
+from recalld.adapters.sqlite.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.sqlite.vectors.exact import ExactVectors
 from recalld.domain.caller import Caller
 from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recalld.adapters.catalog import change_feed, partition_index, sqlite
-from recalld.adapters.catalog.sqlite import SqliteCatalog
+from recalld.adapters.sqlite.catalog import catalog as catalog_module
+from recalld.adapters.sqlite.catalog import change_feed, partition_index
+from recalld.adapters.sqlite.catalog.catalog import SqliteCatalog
 from recalld.domain.caller import Caller, Role
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Denied, Invalid
@@ -259,7 +260,7 @@ async def test_the_memory_budget_drops_the_least_recently_used_partition() -> No
 async def test_cached_scopes_are_bounded_by_their_rows(
     harness: CatalogHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "SCOPE_ROWS_MAX", 25)
+    monkeypatch.setattr(catalog_module, "SCOPE_ROWS_MAX", 25)
     for n in range(10):
         harness.builder.file(uri(f"resources/{n}.md"), "text")
     for depth in range(6):
@@ -408,7 +409,7 @@ async def test_a_large_partition_is_read_in_several_reads(
     harness: CatalogHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(change_feed, "PAGE_ROWS", 2)
-    monkeypatch.setattr(sqlite, "PAGES_AT_ONCE", 2)
+    monkeypatch.setattr(catalog_module, "PAGES_AT_ONCE", 2)
     for n in range(12):
         harness.builder.file(uri(f"resources/{n}.md"), "text")
     reads, read = [], harness.builder.read

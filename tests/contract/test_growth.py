@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recalld.adapters.catalog import sqlite
-from recalld.adapters.catalog.sqlite import SqliteCatalog
-from recalld.adapters.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.sqlite.catalog import catalog as catalog_module
+from recalld.adapters.sqlite.catalog.catalog import SqliteCatalog
 from recalld.adapters.sqlite.database.readers import Readers
-from recalld.adapters.vectors import exact
-from recalld.adapters.vectors.exact import ExactVectors
+from recalld.adapters.sqlite.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.sqlite.vectors import exact
+from recalld.adapters.sqlite.vectors.exact import ExactVectors
 from recalld.domain.caller import Caller
 from recalld.domain.query import Query
 from tests.index_builder import IndexBuilder
@@ -35,7 +35,7 @@ def hasty() -> Iterator[None]:
 @pytest.mark.usefixtures("hasty")
 async def test_a_growing_index_is_never_seen_half_updated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the size up to which everything is scored: candidates by the 4-bit index, neighbours by the catalog."""
-    monkeypatch.setattr(sqlite, "FULL_SCORING_ROWS_MAX", SMALL)
+    monkeypatch.setattr(catalog_module, "FULL_SCORING_ROWS_MAX", SMALL)
     monkeypatch.setattr(exact, "FILTERED_EXACT_MAX", SMALL)
     builder = IndexBuilder(file=tmp_path / "store.db")
     readers = Readers(tmp_path / "store.db", count=4)

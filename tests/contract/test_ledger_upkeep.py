@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from recalld.adapters.sqlite.ledger import background_queries, chunks, move_copy, trash
-from recalld.adapters.vectors.exact import ExactVectors
+from recalld.adapters.sqlite.vectors.exact import ExactVectors
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Copy, Embedded, MakeDir, Move, PutVectors, Remove, SetTiers
 from recalld.domain.document import Tiers

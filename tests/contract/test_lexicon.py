@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.adapters.lexicon.memory import MemoryLexicon
+from recalld.adapters.sqlite.lexicon.fts5 import Fts5Lexicon
 from recalld.domain.uri import Uri
 from recalld.ports.index import SearchScope
 from recalld.rules.tokens import query_terms, terms

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recalld.adapters.vectors import exact
-from recalld.adapters.vectors.exact import ExactVectors
+from recalld.adapters.sqlite.vectors import exact
+from recalld.adapters.sqlite.vectors.exact import ExactVectors
 from recalld.adapters.vectors.memory import MemoryVectors
 from recalld.ports.index import DenseMatches, SearchScope, VectorIndex
 from tests.index_builder import IndexBuilder

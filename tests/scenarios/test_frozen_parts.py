@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from recalld.adapters.catalog import sqlite as catalog
+from recalld.adapters.sqlite.catalog import catalog as catalog
 from recalld.adapters.sqlite.database import readers
-from recalld.adapters.vectors.exact import ExactIndex
+from recalld.adapters.sqlite.vectors.exact import ExactIndex
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
 from recalld.domain.errors import Busy

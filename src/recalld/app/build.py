@@ -8,18 +8,18 @@ from dataclasses import replace
 
 from recalld.adapters.archive.zip import ZipArchives
 from recalld.adapters.blobs.files import FileBlobs
-from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.adapters.clock.system import SystemClock
 from recalld.adapters.ipc.remote_ledger import RemoteLedger
-from recalld.adapters.lexicon.fts5 import Fts5Lexicon
 from recalld.adapters.parser.registry import ParserSet
 from recalld.adapters.source.opening import open_source
+from recalld.adapters.sqlite.catalog.catalog import SqliteCatalog
 from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.sqlite.history.history import SqliteHistory
 from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger, open_ledger
 from recalld.adapters.sqlite.ledger.maintenance import maintenance
+from recalld.adapters.sqlite.lexicon.fts5 import Fts5Lexicon
 from recalld.adapters.sqlite.registry.registry import SqliteRegistry
-from recalld.adapters.vectors.exact import ExactVectors
+from recalld.adapters.sqlite.vectors.exact import ExactVectors
 from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, SessionPolicy
 from recalld.infra.ipc import Channel
 from recalld.infra.thread_pool import Pool

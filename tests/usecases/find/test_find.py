@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from recalld.adapters.catalog.sqlite import SqliteCatalog
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
-from recalld.adapters.lexicon.fts5 import Fts5Lexicon
-from recalld.adapters.vectors.exact import ExactVectors
+from recalld.adapters.sqlite.catalog.catalog import SqliteCatalog
+from recalld.adapters.sqlite.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.sqlite.vectors.exact import ExactVectors
 from recalld.app.stages import StageTimes
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recalld.adapters.catalog.sqlite import SqliteCatalog
+from recalld.adapters.sqlite.catalog.catalog import SqliteCatalog
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
 from recalld.app.packs import PackOperations
 from recalld.app.snapshots import SnapshotOperations

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recalld.adapters.lexicon import fts5, posting_delta
-from recalld.adapters.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.sqlite.lexicon import fts5, posting_delta
+from recalld.adapters.sqlite.lexicon.fts5 import Fts5Lexicon
 from recalld.domain.uri import Uri
 from recalld.ports.index import LexicalMatches, SearchScope
 from recalld.rules.tokens import query_terms
@@ -145,7 +145,7 @@ async def test_a_mostly_deleted_posting_list_is_fetched_again(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(posting_delta, "ROWS_MAX", 3)
-    monkeypatch.setattr("recalld.adapters.lexicon.posting_list.GROWN_MIN", 4)
+    monkeypatch.setattr("recalld.adapters.sqlite.lexicon.posting_list.GROWN_MIN", 4)
     for number in range(30):
         counting.builder.file(Uri(("resources", "a.txt")), f"red apple number{number}")
         await counting.ask("red")

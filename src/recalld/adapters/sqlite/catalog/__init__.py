@@ -1,0 +1,1 @@
+"""Nodes and chunks of each partition in memory, for resolving scopes."""

@@ -1,0 +1,1 @@
+"""Full-text search over FTS5: posting lists and their cache."""

@@ -1,0 +1,1 @@
+"""Vector search: matrices of vectors in memory, exact and approximate."""
