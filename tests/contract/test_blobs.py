@@ -205,7 +205,7 @@ async def test_a_rename_that_fails_leaves_no_half_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(Upstream, match="No space left"):
+    with pytest.raises(Upstream, match="the disk is full"):
         await files.put(LARGE)
     assert _files_in(tmp_path / "blobs") == []
 

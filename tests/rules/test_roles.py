@@ -20,6 +20,7 @@ GET /api/v1/observer/queue
 GET /api/v1/console/audit
 GET /api/v1/tasks
 GET /api/v1/tasks/1
+POST /api/v1/log/purge
 """
 SHUT = """
 GET /api/v1/fs/ls
@@ -32,6 +33,8 @@ GET /api/v1/tasksy
 GET /api/v1/debug/vector/scroll
 POST /api/v1/system/consistency
 POST /api/v1/tasks/1/cancel
+GET /api/v1/log
+POST /api/v1/log/undo
 GET /
 """
 

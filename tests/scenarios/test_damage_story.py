@@ -127,7 +127,7 @@ async def test_damage_is_found_by_itself_stands_in_readiness_and_goes_with_its_c
         assert A not in str(await engine.readiness())  # readiness is told to everybody
         await engine.write(A, "new words")
         await engine._ports.ledger.prune(keep_s=0)
-        await engine._housekeeping._care.verify()
+        await engine._housekeeping._maintenance.verify()
         assert (await engine.readiness()).checks["content"] == "ok"
 
 
@@ -208,7 +208,7 @@ async def test_damaged_full_text_costs_that_part_alone_and_is_rebuilt_by_itself(
             await engine.write("viking://resources/during.md", "written while damaged")
         except Corrupt:
             assert "store" in engine._ports.derived.suspects
-        engine._housekeeping._care._examined_at = -1e9
+        engine._housekeeping._maintenance._examined_at = -1e9
         await engine._housekeeping.round()
         await engine.write("viking://resources/later.md", "heronword")
         for word in ("uniqueword7", "heronword"):
@@ -216,7 +216,7 @@ async def test_damaged_full_text_costs_that_part_alone_and_is_rebuilt_by_itself(
             assert (answer.degraded, bool(answer.hits)) == ((), True)
         told = (await engine.readiness()).checks["lexicon"]
         assert told.startswith("was damaged and has been rebuilt")
-        engine._housekeeping._care._recreated_at["lexicon"] -= 601
+        engine._housekeeping._maintenance._recreated_at["lexicon"] -= 601
         assert (await engine.readiness()).checks["lexicon"] == "ok"
 
 

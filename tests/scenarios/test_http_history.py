@@ -47,3 +47,16 @@ async def test_what_cannot_be_is_refused_in_the_envelope(api: Api) -> None:
     assert await api.refused("GET", "/content/read", params={"uri": A, "at": "0"}) == (404, "NOT_FOUND")
     stale = {"uri": A, "content": "two", "if_version": 9}
     assert await api.refused("POST", "/content/write", json=stale) == (409, "WRITE_CONFLICT")
+
+
+async def test_what_was_removed_is_purged_and_cannot_be_restored(api: Api) -> None:
+    await api("POST", "/content/write", json={"uri": A, "content": "one"})
+    await api("POST", "/content/write", json={"uri": f"{DIR}/b.md", "content": "two"})
+    await api("DELETE", "/fs", params={"uri": A})
+    assert (await api("POST", "/log/purge", json={"older_than": "1d"}))["contents"] == 0
+    done = await api("POST", "/log/purge", json={"older_than": "0s"})
+    assert (done["contents"], done["free_bytes"] > 0) == (1, True)
+    assert await api.refused("POST", "/log/undo", json={}) == (412, "FAILED_PRECONDITION")
+    assert await api("GET", "/content/read", params={"uri": f"{DIR}/b.md"}) == "two"
+    assert await api.refused("POST", "/log/purge", json={"older_than": "9999"}) == (400, "INVALID_ARGUMENT")
+    assert await api.refused("POST", "/log/purge", json={"older_than": "2999-01-01"}) == (400, "INVALID_ARGUMENT")

@@ -229,6 +229,7 @@ OTHERWISE = {
     ),
     "SnapshotOperations.restore": "many commits by design, each on a condition; tests/usecases/snapshot",
     "HistoryOperations.seq_of": "one read",
+    "HistoryOperations.purge": "what housekeeping does every hour, for another age",
     **dict.fromkeys(("ImportOperations.add", "Importing.add"), "tests/usecases/add"),
 }
 

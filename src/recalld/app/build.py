@@ -53,7 +53,12 @@ async def open_ports(config: Config) -> AsyncIterator[Ports]:
     async with AsyncExitStack() as stack:
         blobs = _blobs(config, stack)
         ledger = await open_ledger(
-            config.folder, blobs=blobs, clock=SystemClock(), readers=config.storage.readers, policies=POLICIES
+            config.folder,
+            blobs=blobs,
+            clock=SystemClock(),
+            readers=config.storage.readers,
+            reserve_bytes=config.storage.reserve_mb << 20,
+            policies=POLICIES,
         )
         stack.push_async_callback(ledger.close)
         ports = _ports(config, stack, ledger, ledger.readers, blobs)

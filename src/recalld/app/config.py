@@ -238,6 +238,9 @@ class StorageConfig(BaseModel):
     model_config = _STRICT
 
     readers: int = Field(3, ge=1, le=32, description="reader connections")
+    reserve_mb: int = Field(
+        16, ge=0, le=1024, description="MiB set aside in the data folder, so that removals work on a full disk; 0: none"
+    )
     history_keep_days: float = Field(30.0, ge=0, description="how long replaced and removed content stays in the log")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from recalld.adapters.sqlite.database import connection, data_dir
+from recalld.adapters.sqlite.database import connection, data_dir, reserve
 from recalld.adapters.sqlite.ledger.ledger import FILE_NAME
 from recalld.domain.errors import NotFound
 from recalld.infra import file_permissions
@@ -38,3 +38,9 @@ def begin_new_store(data: Path) -> int:
 def loose_files(data: Path) -> list[Path]:
     """Files and folders of a store that other users of this machine may read or write. Blocking."""
     return list(file_permissions.accessible_to_others(data_dir.own_files(data))) if data.is_dir() else []
+
+
+def reserve_bytes(data: Path) -> int | None:
+    """Bytes set aside for removals in a data folder (0: they are used); None: none ever were. Blocking."""
+    file = data / reserve.FILE_NAME
+    return file.stat().st_size if file.exists() else None

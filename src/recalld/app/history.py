@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Invalid
-from recalld.domain.history import FileVersion, LogFilter, LogPage, Undone
+from recalld.domain.history import FileVersion, LogFilter, LogPage, Purged, Undone
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.address import context_type, resolve
 from recalld.rules.lines import line_range
 from recalld.rules.memory_footer import strip
+from recalld.rules.roles import check_root
 from recalld.rules.search_request import instant
 from recalld.rules.snapshots import place, tracked
 from recalld.usecases.history import undo as undoing
@@ -74,6 +75,20 @@ class HistoryOperations:
         if seq and cause:
             raise Invalid("both seq and cause are given", remedy="give one of them", details={"field": "cause"})
         return await undoing.undo(undoing.Target(seq, cause), self.caller, self._ports, dry_run=dry_run)
+
+    async def purge(self, older_than: str) -> Purged:
+        """Erase for good, in every account, what was removed or replaced before a moment and no snapshot names. It cannot be
+        undone. Works on a full disk. Raises ``Denied`` for anybody but root."""
+        check_root(self.caller)
+        ports = self._ports
+        now = ports.clock.now()
+        keep_s = now - instant(older_than, now, "older_than")
+        if keep_s < 0:
+            raise Invalid("older_than lies ahead", remedy="give an age such as 7d", details={"field": "older_than"})
+        gone = await ports.ledger.prune(keep_s=keep_s)
+        await ports.ledger.checkpoint()
+        space = await ports.maintenance.room() if ports.maintenance is not None else None
+        return Purged(gone, space.free_bytes if space is not None else None)
 
     async def seq_of(self, at: str) -> int:
         """The log position that a moment means. Raises ``Invalid``."""

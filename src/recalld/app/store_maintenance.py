@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, Corrupt, Upstream
 from recalld.domain.job import NewJob
+from recalld.domain.results import DiskSpace
 from recalld.infra.logs import get_logger
 from recalld.ports.bundle import Ports
 from recalld.ports.maintenance import LEXICON, STORE, VECTORS, Maintenance
@@ -21,6 +22,8 @@ TOLD_S = 600.0
 VERIFY_SLICE_BYTES = 8 << 20
 VERIFY_BYTES_MAX = 64 << 20
 """Of contents read in an hour."""
+DISK_FREE_MIN = 100_000_000
+"""With less the server is degraded: writes will soon be refused."""
 PARTS = (LEXICON, VECTORS)
 log = get_logger("recalld.maintenance")
 
@@ -35,14 +38,22 @@ class StoreMaintenance:
         self._examined_at = -float("inf")
         self._recreated_at = dict.fromkeys(PARTS, -float("inf"))
         self._failed: dict[str, str] = {}
+        self._disk: DiskSpace | None = None
 
     async def round(self) -> None:
-        """Rebuild what was found damaged, for some seconds at most."""
+        """Look at the disk; rebuild what was found damaged, for some seconds at most."""
         maintenance = self._ports.maintenance
         if maintenance is None:
             return
+        await self._look_at_disk(maintenance)
         async with self._turn:
             await self._rebuild(maintenance)
+
+    async def _look_at_disk(self, maintenance: Maintenance) -> None:
+        try:
+            self._disk = await maintenance.room()
+        except (Busy, Upstream) as late:
+            log.info("the disk is looked at in the next round", error=str(late))
 
     async def _rebuild(self, maintenance: Maintenance) -> None:
         try:
@@ -92,6 +103,7 @@ class StoreMaintenance:
     def states(self) -> Mapping[str, str]:
         """Per part the word ok, or what is wrong."""
         return {
+            "disk": _disk_state(self._disk),
             "content": "ok" if not self._damaged else f"{self._damaged} contents are damaged; recalld fsck names them",
             **{part: self._state(part) for part in PARTS},
         }
@@ -105,6 +117,13 @@ class StoreMaintenance:
         # Who looks once a minute is to see it too: a page that was damaged tells of its disk.
         since = self._ports.clock.monotonic() - self._recreated_at[part]
         return "ok" if since >= TOLD_S else "was damaged and has been rebuilt: check the disk"
+
+
+def _disk_state(disk: DiskSpace | None) -> str:
+    if disk is None or (disk.complete and disk.free_bytes >= DISK_FREE_MIN):
+        return "ok"
+    left = f"{disk.free_bytes / 1e6:,.0f} MB of the data folder's disk are free"
+    return f"{left}: free some space, or remove something and run recalld history purge"
 
 
 async def check(ports: Ports, *, repair: bool, contents: bool) -> list[str]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from recalld.domain.errors import Busy, Closed, Conflict, Corrupt, Denied, Invalid, NotFound, RecalldError, Upstream
+from recalld.domain.errors import (
+    Busy,
+    Closed,
+    Conflict,
+    Corrupt,
+    Denied,
+    Invalid,
+    NotFound,
+    RecalldError,
+    Upstream,
+    refused_by_disk,
+)
 from recalld.domain.job import Job, Lane
 from recalld.domain.policy import JobPolicy
 from recalld.infra.logs import get_logger
@@ -15,6 +26,7 @@ from .job_registry import POLICIES, STEPS
 
 PERMANENT = (Invalid, Denied, NotFound, Corrupt)
 WAIT_S_MIN, WAIT_S_MAX = 1.0, 86_400.0
+DISK_WAIT_S = 30.0
 GIVE_BACK_S = 2.0
 log = get_logger("recalld.worker")
 
@@ -103,10 +115,11 @@ async def _failed(job: Job, failure: Exception | str, policy: JobPolicy, ports: 
     if isinstance(failure, Closed) or (isinstance(failure, Conflict) and failure.code == "ABORTED"):
         # The store is shut, or the lease went to another worker: nothing of ours is left to settle.
         return
-    if isinstance(failure, Busy):
+    if isinstance(failure, Busy) or refused_by_disk(failure):
         # It only has to wait: that is no attempt, however often it happens.
-        log.info("job waits", kind=job.kind, job=job.id, error=str(failure), retry_after_s=failure.retry_after_s)
-        wait_s = min(max(failure.retry_after_s, WAIT_S_MIN), WAIT_S_MAX)
+        wait_s = failure.retry_after_s if isinstance(failure, Busy) else DISK_WAIT_S
+        log.info("job waits", kind=job.kind, job=job.id, error=str(failure), retry_after_s=wait_s)
+        wait_s = min(max(wait_s, WAIT_S_MIN), WAIT_S_MAX)
         await _settle(job, str(failure), wait_s, ports, permanent=False, counts=False)
         return
     said = str(failure) if isinstance(failure, RecalldError | str) else f"{type(failure).__name__}: {failure}"

@@ -92,3 +92,15 @@ def deadline_exceeded(operation: str, timeout_s: float, remedy: str = "") -> Ups
         code="DEADLINE_EXCEEDED",
         details={"operation": operation, "timeout": timeout_s},
     )
+
+
+def disk_full(message: str = "the disk is full: nothing was written") -> Upstream:
+    """The refusal of a write for which the disk, or a quota, has no room."""
+    return Upstream(
+        message, remedy="remove something, or free some space; reading goes on meanwhile", details={"resource": "disk"}
+    )
+
+
+def refused_by_disk(failure: BaseException | str) -> bool:
+    """True for what ``disk_full`` made."""
+    return isinstance(failure, Upstream) and failure.details.get("resource") == "disk"

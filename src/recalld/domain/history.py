@@ -14,6 +14,14 @@ DERIVED = frozenset({"tiers", "index", "reown"})
 
 
 @dataclass(frozen=True, slots=True)
+class Purged:
+    """``contents`` that were erased, and how many bytes of the disk are free then (None: nobody knows)."""
+
+    contents: int
+    free_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class LogEntry:
     """One change. ``node``: the node's id; ``before``/``after``: content hashes ("" = none); ``txn``: seq of the first entry
     of the same commit (0: this is the first); ``detail``: what the operation keeps beside, such as a move's source."""

@@ -182,6 +182,15 @@ class VectorCount:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """The disk of the data folder. ``reserve_bytes``: set aside for removals; ``complete``: as much as shall be."""
+
+    free_bytes: int
+    reserve_bytes: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Readiness:
     """Honest health. ``state``: ready or degraded; ``reasons`` why; ``checks`` by part."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from recalld.domain.results import DiskSpace
+
 LEXICON, VECTORS = "lexicon", "vectors"
 STORE = "store"
 """Suspected until the damaged part is known."""
@@ -64,6 +66,10 @@ class Maintenance(Protocol):
 
     async def rebuild(self) -> bool:
         """Do a slice of some milliseconds of what is to be filled again; False: nothing is left to do."""
+        ...
+
+    async def room(self) -> DiskSpace:
+        """How the disk stands. Sets space aside for removals where that is missing and there is room for it."""
         ...
 
     async def vacuum(self) -> None:

@@ -8,7 +8,7 @@ from recalld.domain.errors import Conflict, Denied, Invalid
 from .address import USER_AREAS
 
 _API = "/api/v1"
-_ROOT_PATHS = frozenset({f"{_API}/system/status", f"{_API}/system/wait", f"{_API}/debug/health"})
+_ROOT_PATHS = frozenset(f"{_API}/{path}" for path in ("system/status", "system/wait", "debug/health", "log/purge"))
 _ROOT_BELOW = ("system/backend", "system/sync", "admin", "observer", "console", "tasks")
 
 

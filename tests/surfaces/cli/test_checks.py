@@ -34,7 +34,7 @@ def test_a_monotonic_clock_that_runs_backwards_fails() -> None:
 
 
 def test_little_space_warns_and_none_fails() -> None:
-    assert (_gives(10**12), _gives(checks.DISK_FREE_WARN - 1), _gives(checks.DISK_FREE_FAIL - 1)) == (OK, WARN, FAIL)
+    assert (_gives(10**12), _gives(checks.DISK_FREE_WARN - 1), _gives(checks.DISK_FREE_MIN - 1)) == (OK, WARN, FAIL)
 
 
 def test_a_folder_that_is_not_there_yet_is_judged_by_its_parent(tmp_path: Path) -> None:
@@ -115,3 +115,12 @@ async def test_a_reranker_and_a_language_model_are_asked_once(fault: str, level:
 
 def test_nobody_is_asked_who_is_not_configured() -> None:
     assert checks.asked(load_config(None)) == []
+
+
+def test_the_space_set_aside_is_named_and_that_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "reserve").write_bytes(b"x" * 16_000_000)
+    found = checks.disk_space(tmp_path, lambda path: 10**12)
+    assert (found.level, "16 MB set aside" in found.says) == (OK, True)
+    (tmp_path / "reserve").write_bytes(b"")
+    found = checks.disk_space(tmp_path, lambda path: 10**12)
+    assert (found.level, "is used" in found.says) == (WARN, True)

@@ -97,3 +97,11 @@ def test_a_big_removal_asks_on_a_terminal(wire: Wire, run: Run, monkeypatch: pyt
     assert run("rm", A, "-r", "--yes").code == 0
     stdin(monkeypatch, b"")
     assert run("rm", A, "-r").code == 0
+
+
+def test_purge_erases_only_when_that_is_meant(wire: Wire, run: Run) -> None:
+    wire.ok(f"POST {AT}/log/purge", {"contents": 2, "free_bytes": 5_000_000})
+    assert run("history", "purge").code != 0
+    shown = run("history", "purge", "--older-than", "7d", "--yes")
+    assert (shown.code, wire.last.body) == (0, {"older_than": "7d"})
+    assert "erased 2 contents" in shown.out

@@ -26,6 +26,7 @@ WORDS = {"uri": "viking://resources/a.md", "to": "viking://resources/b.md", "pat
 NEEDED = {
     "history restore": ["--at", "1h"],
     "history diff": ["--from", "1h"],
+    "history purge": ["--yes"],
     "snapshot commit": ["-m", "x"],
     "snapshot ignore-set": ["--content", "*.tmp"],
     "write": ["--content", "x"],

@@ -44,6 +44,7 @@ EXAMPLES: dict[str, Request | list[Request]] = {
     # ---------------------------------------------------------------- history
     f"GET {API}/log": [{"params": {"under": PRIVATE}}, {"params": {"limit": 1000}}, {"params": {"actor": "ana"}}],
     f"POST {API}/log/undo": [{"json": {"seq": n}} for n in (1, 2, 20)] + [{"json": {"cause": "$task"}}],
+    f"POST {API}/log/purge": {"json": {"older_than": "3650d"}},
     f"GET {API}/fs/history": [{"params": {"uri": FILE}}, {"params": {"uri": PRIVATE}}],
     f"POST {API}/fs/history/restore": [{"json": {"uri": FILE, "at": "9999"}}, {"json": {"uri": PRIVATE, "at": "1m"}}],
     f"GET {API}/content/diff": [{"params": {"uri": FILE, "from": "0"}}],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from recalld.domain.errors import Corrupt, Upstream
+from recalld.domain.errors import Corrupt, Upstream, disk_full
 from recalld.infra.file_permissions import make_folder, private_opener, tighten
 from recalld.infra.thread_pool import Pool
 
@@ -258,6 +259,8 @@ def _translated_errors() -> Iterator[None]:
     try:
         yield
     except OSError as failed:
+        if failed.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise disk_full("the disk is full: a large file was not stored") from failed
         raise Upstream(
             f"a large file could not be stored: {failed.strerror}", remedy="free some disk space and send it again"
         ) from failed

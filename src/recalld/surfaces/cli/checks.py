@@ -19,8 +19,9 @@ from typing import Any
 from recalld.adapters.sqlite.database.connection import lock_data_dir
 from recalld.app.config import Config, ServerConfig
 from recalld.app.engine import Engine
-from recalld.app.folder import check_there, loose_files
+from recalld.app.folder import check_there, loose_files, reserve_bytes
 from recalld.app.plugins import load, make
+from recalld.app.store_maintenance import DISK_FREE_MIN
 from recalld.domain.document import Document
 from recalld.domain.errors import Conflict, NotFound, RecalldError, Upstream
 from recalld.ports.embedder import Embedder
@@ -30,7 +31,6 @@ from recalld.surfaces.client import Client
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 DISK_FREE_WARN = 1_000_000_000
-DISK_FREE_FAIL = 100_000_000
 FSYNC_WARN_MS = 20.0
 FSYNC_ROUNDS = 16
 NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -103,9 +103,12 @@ def permissions(folder: Path) -> Finding:
 def disk_space(folder: Path, free_bytes: Callable[[Path], int]) -> Finding:
     """Room to grow."""
     free = free_bytes(_nearest(folder))
-    says = f"{free / 1e9:.1f} GB free"
-    if free < DISK_FREE_FAIL:
+    reserve = reserve_bytes(folder)
+    says = f"{free / 1e9:.1f} GB free" + (f", {reserve / 1e6:.0f} MB set aside for removals" if reserve else "")
+    if free < DISK_FREE_MIN:
         return Finding("disk", FAIL, says, "free some space, or move the data folder: it holds only plain files")
+    if reserve == 0:
+        return Finding("disk", WARN, f"{says}, the space set aside for removals is used", "free some space soon")
     if free < DISK_FREE_WARN:
         return Finding("disk", WARN, says, "free some space soon; writes are refused when it is full")
     return Finding("disk", OK, says)

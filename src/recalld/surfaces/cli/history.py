@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+from recalld.domain.errors import Invalid
 
 from .options import Call, with_client
 from .render import echo, note, show_table, size_words
@@ -111,6 +114,39 @@ def restore(
                 echo(f"{would}{what}  {one}")
         counts = f"{len(done['written'])} written, {len(done['removed'])} removed"
         note(f"would be: {counts}" if dry_run else counts if done["written"] or done["removed"] else "nothing differs")
+
+    call.answer(done, show_it)
+
+
+@app.command(
+    epilog="""
+Examples:
+
+recalld history purge --older-than 7d
+
+recalld history purge --yes
+"""
+)
+@with_client
+def purge(
+    call: Call,
+    older_than: Annotated[str, typer.Option(help="Only what was removed or replaced before: 7d, 2026-05-01.")] = "0s",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Erase for good what was removed or replaced, in every account, to free disk space; works on a full disk."""
+    if not yes:
+        if call.as_json or not sys.stdin.isatty():
+            raise Invalid(
+                "what is purged cannot be restored", remedy="add --yes to erase it", details={"older_than": older_than}
+            )
+        if not typer.confirm("Erase what was removed and all earlier versions? This cannot be undone.", err=True):
+            raise typer.Exit(1)
+    done = call.client.call("POST", f"{AT}/log/purge", body={"older_than": older_than}, timeout_s=FOREVER).result
+
+    def show_it() -> None:
+        echo(f"erased {done['contents']:,} {'content' if done['contents'] == 1 else 'contents'}")
+        if done["free_bytes"] is not None:
+            note(f"{size_words(done['free_bytes'])} of the server's disk are free")
 
     call.answer(done, show_it)
 

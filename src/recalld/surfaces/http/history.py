@@ -20,7 +20,7 @@ from recalld.domain.history import (
 )
 from recalld.rules.openviking_json import iso
 from recalld.rules.snapshots import uri_of
-from recalld.surfaces.http.endpoint import Endpoint
+from recalld.surfaces.http.endpoint import Deadline, Endpoint
 from recalld.surfaces.http.models.history import (
     ContentDiffQuery,
     ContentDiffResult,
@@ -30,6 +30,8 @@ from recalld.surfaces.http.models.history import (
     HistoryResult,
     LogQuery,
     LogResult,
+    PurgeBody,
+    PurgeResult,
     UndoBody,
     UndoResult,
 )
@@ -76,6 +78,12 @@ async def undo(request: ApiRequest, body: UndoBody) -> dict[str, Any]:
     if body.wait and not body.dry_run:
         await request.workspace.wait(timeout_s=body.timeout)
     return undone(done)
+
+
+async def purge(request: ApiRequest, body: PurgeBody) -> dict[str, Any]:
+    """Erase for good what was removed or replaced, in every account; for root. Works on a full disk."""
+    done = await _verbs(request).purge(body.older_than)
+    return {"contents": done.contents, "free_bytes": done.free_bytes}
 
 
 def undone(done: Undone) -> dict[str, Any]:
@@ -153,6 +161,7 @@ def _verbs(request: ApiRequest) -> HistoryOperations:
 ENDPOINTS = (
     Endpoint("GET", f"{_API}/log", log, LogResult, "List changes"),
     Endpoint("POST", f"{_API}/log/undo", undo, UndoResult, "Take a change back"),
+    Endpoint("POST", f"{_API}/log/purge", purge, PurgeResult, "Erase what was removed", Deadline.NONE),
     Endpoint("GET", f"{_API}/fs/history", history, HistoryResult, "List a file's versions"),
     Endpoint("POST", f"{_API}/fs/history/restore", restore, HistoryRestoreResult, "Bring back what was at a moment"),
     Endpoint("GET", f"{_API}/content/diff", diff, ContentDiffResult, "Compare a file at two moments"),

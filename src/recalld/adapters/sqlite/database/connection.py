@@ -9,9 +9,12 @@ from pathlib import Path
 
 import apsw
 
-from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, RecalldError, Upstream
+from recalld.domain.errors import Busy, Conflict, Corrupt, Denied, Invalid, RecalldError, Upstream, disk_full
 from recalld.infra.file_permissions import make_folder, tighten_open
 
+from .reserve import FULL_ERRNOS, is_full
+
+PAGE_BYTES = 4_096
 WAL_SIZE_LIMIT_BYTES = 16 << 20
 BUSY_MS = 2_000
 PAGE_CACHE_KIB = 16_384
@@ -119,8 +122,8 @@ def data_dir_error(folder: Path, refused: OSError) -> RecalldError:
             f"the data folder {folder} cannot be made: {folder if folder.exists() else 'one of its parents'} is a file",
             remedy="choose a folder with --data",
         )
-    if refused.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return Upstream(f"the disk of {folder} is full", remedy="free some space")
+    if refused.errno in FULL_ERRNOS:
+        return disk_full(f"the disk of {folder} is full")
     return Upstream(
         f"the data folder {folder} cannot be used: {refused.strerror}", remedy="choose another folder with --data"
     )
@@ -128,8 +131,8 @@ def data_dir_error(folder: Path, refused: OSError) -> RecalldError:
 
 def to_domain_error(refused: apsw.Error, path: Path) -> RecalldError:
     """What an error of SQLite means to callers."""
-    if isinstance(refused, apsw.FullError):
-        return Upstream("the disk is full: nothing was written", remedy="free some space; reading goes on meanwhile")
+    if is_full(refused):
+        return disk_full()
     if isinstance(refused, apsw.CorruptError | apsw.NotADBError) or "vtable constructor failed" in str(refused):
         return Corrupt(
             f"{path} is damaged: {refused}",

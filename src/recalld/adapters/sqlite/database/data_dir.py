@@ -15,6 +15,7 @@ from recalld.infra.logs import get_logger
 
 from .connection import LOCK_FILE, data_dir_error
 from .migration import copies
+from .reserve import FILE_NAME as RESERVE
 
 BLOBS = "blobs"
 """Contents too large for the database."""
@@ -124,6 +125,7 @@ def own_files(folder: Path) -> Iterator[Path]:
     folders."""
     yield folder
     yield folder / LOCK_FILE
+    yield folder / RESERVE
     yield from folder.glob("recalld.db*")
     for name in OWN_FOLDERS:
         top = folder / name
@@ -160,7 +162,7 @@ def _restrict_permissions(path: Path) -> None:
 
 def _is_shared(folder: Path) -> bool:
     """True for a folder that holds more than recalld's files, or that is meant for all (as /tmp is)."""
-    own = {LOCK_FILE, *OWN_FOLDERS}
+    own = {LOCK_FILE, RESERVE, *OWN_FOLDERS}
     return bool(folder.stat().st_mode & stat.S_ISVTX) or any(
         p.name not in own and not p.name.startswith("recalld.") for p in folder.iterdir()
     )

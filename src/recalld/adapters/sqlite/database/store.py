@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
-from recalld.domain.errors import Busy, Closed, deadline_exceeded
+from recalld.domain.errors import Busy, Closed, Upstream, deadline_exceeded, disk_full, refused_by_disk
+from recalld.domain.results import DiskSpace
 from recalld.infra.logs import get_logger
 from recalld.infra.thread_pool import DaemonThread
 
-from .connection import BUSY_MS, STORE_FAILURES, lock_data_dir, to_domain_error, translate_error
+from .batch import Call, Savepoint, Trial, resolve_by_loop
+from .connection import BUSY_MS, PAGE_BYTES, lock_data_dir, to_domain_error, translate_error
 from .opening import open_primary
 from .readers import STEPS_BETWEEN_CHECKS, Readers, Work
+from .reserve import Reserve, is_full
 
 T = TypeVar("T")
 
@@ -36,121 +38,73 @@ CHECKPOINT_PAGES = 4_096
 CHECKPOINT_PAGES_FORCED = 4 * CHECKPOINT_PAGES
 """From here the writer checkpoints before it goes on, so the log stays bounded under any load."""
 CHECKPOINT_WAIT_MS = 100
+PAGES_MAX = (1 << 32) - 2
 CLOSE_WAIT_S = 30.0
 WRITE_MAX_S = 30.0
 log = get_logger("recalld.store")
 
 
-@dataclass(eq=False, slots=True)
-class _Call(Generic[T]):
-    """A function queued for the writer, and where its result goes."""
-
-    work: Work[T]
-    loop: asyncio.AbstractEventLoop | None
-    future: asyncio.Future[T] | None
-    limit_s: float | None = None
-    result: T | None = None
-    failure: BaseException | None = None
-
-    def resolve(self) -> None:
-        """Resolve the caller's future; nothing happens if the caller was cancelled."""
-        if self.future is None or self.future.done():
-            return
-        if isinstance(self.failure, StopIteration):  # a future cannot hold one
-            self.future.set_exception(RuntimeError(f"the call raised {self.failure!r}"))
-        elif self.failure is not None:
-            self.future.set_exception(self.failure)
-        else:
-            self.future.set_result(self.result)  # type: ignore[arg-type]
-
-
-class _Savepoint:
-    """A savepoint around one call. A failure of the call is undone alone; a failure of the store ends the whole batch."""
-
-    def __init__(self, c: apsw.Connection, call: _Call[Any]) -> None:
-        self._c = c
-        self._call = call
-
-    def __enter__(self) -> None:
-        self._c.execute("SAVEPOINT call")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if isinstance(failure, (*STORE_FAILURES, apsw.InterruptError)):
-            return False
-        if self._c.get_autocommit():
-            # SQLite ends the whole transaction on some failures: there is no savepoint left to go back to.
-            raise apsw.AbortError("a call ended the transaction it was part of") from failure
-        if failure is not None:
-            self._c.execute("ROLLBACK TO call")
-            self._call.failure = failure
-        self._c.execute("RELEASE call")
-        return True
-
-
-class _Trial:
-    """A transaction that rolls back, and keeps the exception, when a call in it fails. A failure of the store propagates."""
-
-    def __init__(self, c: apsw.Connection) -> None:
-        self._c = c
-        self.failure: BaseException | None = None
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if failure is None or isinstance(failure, STORE_FAILURES):
-            return False
-        self.failure = failure
-        if not self._c.get_autocommit():
-            self._c.execute("ROLLBACK")
-        return True
-
-
 class Store(Readers):
     """The primary process's end: reads like every process, and writes through one thread."""
 
-    def __init__(self, path: Path, *, readers: int = 4) -> None:
+    def __init__(self, path: Path, *, readers: int = 4, reserve_bytes: int = 0) -> None:
         """Open (or create) a store. Blocks on the disk, so do not call it on an event loop.
 
         Raises ``Conflict`` if the store is open elsewhere or newer, ``Corrupt`` if it is damaged or its database is
         missing, ``Invalid``, ``Denied`` and ``Upstream`` where the folder cannot be used.
         """
         self._lock_file = lock_data_dir(path.parent)
+        self._reserve = Reserve(path.parent, reserve_bytes)
+        self._capped = False
         try:
-            self._writer, self._checkpointer = open_primary(path)
+            self._writer, self._checkpointer = self._open(path)
+            if self._reserve.is_used():
+                self._cap(0)
         except BaseException:
             os.close(self._lock_file)
             raise
         super().__init__(path, count=readers)
-        self._captures: deque[_Call[Any]] = deque()
-        self._bulk: deque[_Call[Any]] = deque()
-        self._checkpoints: deque[_Call[Any]] = deque()
+        self._captures: deque[Call[Any]] = deque()
+        self._bulk: deque[Call[Any]] = deque()
+        self._checkpoints: deque[Call[Any]] = deque()
         self._ready = threading.Condition()
         self._closing = False
         self._bulk_skipped = 0
         self._force_queued = False
         self._wal_is_long = threading.Event()
-        self._call: _Call[Any] | None = None
+        self._call: Call[Any] | None = None
         self._call_end = inf
         self._writer.set_wal_hook(self._note_wal)
         self._writer.set_progress_handler(self._is_overdue, STEPS_BETWEEN_CHECKS)
         self._checkpoint_thread = DaemonThread("checkpointer", self._checkpoint_loop)
         self._write_thread = DaemonThread("writer", self._write_loop)
 
-    async def write(self, work: Work[T], *, bulk: bool = False, limit_s: float | None = WRITE_MAX_S) -> T:
+    def _open(self, path: Path) -> tuple[apsw.Connection, apsw.Connection]:
+        try:
+            return open_primary(path)
+        except Upstream as refused:
+            # Opening makes small files, for which a full disk has no room either.
+            if not refused_by_disk(refused) or not self._reserve.release():
+                raise
+            return open_primary(path)
+
+    async def write(
+        self, work: Work[T], *, bulk: bool = False, limit_s: float | None = WRITE_MAX_S, frees: bool = False
+    ) -> T:
         """Run ``work`` in the next commit; returns once that is on disk.
 
         If ``work`` raises, only its own changes are undone; it may then be run a second time, so it must have no effect
         but on the store. Bulk work waits while captures are waiting. A caller that is cancelled while waiting may still
         have its work done. Raises ``Busy``, ``Closed``, and ``Upstream`` when the disk refuses the commit or ``work`` takes
-        longer than ``limit_s``: then nothing of it was done.
+        longer than ``limit_s``: then nothing of it was done. ``frees``: it gives space back in the end, so on a full disk it
+        may use what was set aside for that.
         """
         queue, most = (self._bulk, BULK_WAITING_MAX) if bulk else (self._captures, CAPTURES_WAITING_MAX)
-        return await self._enqueue(queue, most, work, limit_s)
+        return await self._enqueue(queue, most, work, limit_s, frees)
+
+    async def room(self) -> DiskSpace:
+        """How the disk stands; sets space aside where that is missing and there is room for it."""
+        return await self._enqueue(self._checkpoints, BULK_WAITING_MAX, self._look_for_room, None)
 
     async def checkpoint(self) -> None:
         """Checkpoint the write-ahead log fully, as far as readers allow, and truncate it."""
@@ -160,10 +114,12 @@ class Store(Readers):
         """Rewrite the file without free and lost pages. Writes wait meanwhile."""
         await self._enqueue(self._checkpoints, BULK_WAITING_MAX, _vacuum, None)
 
-    async def _enqueue(self, queue: deque[_Call[Any]], most: int, work: Work[T], limit_s: float | None) -> T:
+    async def _enqueue(
+        self, queue: deque[Call[Any]], most: int, work: Work[T], limit_s: float | None, frees: bool = False
+    ) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        call = _Call(work, loop, future, limit_s)
+        call = Call(work, loop, future, limit_s, frees)
         with self._ready:
             if self._closing:
                 raise Closed("the store is shut", remedy="open it again")
@@ -223,26 +179,68 @@ class Store(Readers):
         first = [self._captures.popleft() for _ in range(min(len(self._captures), CAPTURES_PER_COMMIT))]
         only_bulk = not first
         done = first or [self._bulk.popleft()]
+        if self._capped:
+            self._look_for_room(self._writer)
         try:
             if not self._commit_at_once(done, only_bulk):
                 self._commit_separately(done)
         except apsw.Error as refused:
-            if not self._writer.get_autocommit():
-                self._writer.execute("ROLLBACK")
-            for call in done:
-                call.result, call.failure = None, to_domain_error(refused, self._path)
+            if self._undo(done, refused):
+                self._commit_freeing([call for call in done if call.frees])
         for call in done:
             if isinstance(call.failure, apsw.InterruptError) and call.limit_s is not None:
                 call.failure = deadline_exceeded(
                     "a change of the store", call.limit_s, "nothing was done; change less at once"
                 )
             call.failure = translate_error(call.failure, self._path)
-        _resolve_by_loop(done)
+        resolve_by_loop(done)
 
-    def _commit_at_once(self, done: list[_Call[Any]], only_bulk: bool) -> bool:
+    def _undo(self, done: list[Call[Any]], refused: apsw.Error) -> bool:
+        """Tell all that nothing was done, and why; True: because the disk is full."""
+        full = is_full(refused, self._writer.system_errno)
+        if not self._writer.get_autocommit():
+            self._writer.execute("ROLLBACK")
+        for call in done:
+            call.result, call.failure = None, disk_full() if full else to_domain_error(refused, self._path)
+        return full
+
+    def _commit_freeing(self, done: list[Call[Any]]) -> None:
+        """On a full disk what gives space back is done with the space set aside. Until that is set aside again the file may
+        not grow for anything else."""
+        if not done:
+            return
+        if not self._reserve.release():
+            self._fold_if_possible()
+        self._cap(self._reserve.size // PAGE_BYTES)
+        try:
+            self._commit_separately(done)
+        except apsw.Error as refused:
+            self._undo(done, refused)
+        self._fold_if_possible()
+        self._cap(0)
+
+    def _fold_if_possible(self) -> None:
+        """Pages of the log that are folded back can be written over."""
+        with contextlib.suppress(apsw.Error):
+            self._forced_checkpoint(self._writer)
+
+    def _cap(self, pages: int) -> None:
+        """Let the file grow by so many pages and no more."""
+        if self._reserve.size:
+            self._capped = True
+            self._writer.pragma("max_page_count", int(str(self._writer.pragma("page_count"))) + pages)
+
+    def _look_for_room(self, c: apsw.Connection) -> DiskSpace:
+        complete = self._reserve.keep()
+        if complete and self._capped:
+            self._capped = False
+            c.pragma("max_page_count", PAGES_MAX)
+        return DiskSpace(self._reserve.free(), self._reserve.reserved(), complete)
+
+    def _commit_at_once(self, done: list[Call[Any]], only_bulk: bool) -> bool:
         """Run all calls without savepoints, each of which would make FTS5 flush its buffer. False: one failed, and all were
         undone."""
-        trial = _Trial(self._writer)
+        trial = Trial(self._writer)
         self._writer.execute("BEGIN IMMEDIATE")
         with trial:
             end = time.monotonic() + SLICE_S
@@ -257,16 +255,16 @@ class Store(Readers):
             done[0].result, done[0].failure = None, trial.failure
         return trial.failure is None or len(done) == 1
 
-    def _commit_separately(self, done: list[_Call[Any]]) -> None:
+    def _commit_separately(self, done: list[Call[Any]]) -> None:
         """Run the calls one after the other, each with its own savepoint. The batch is run again without calls that were
         interrupted, since an interrupt may end the whole transaction."""
         while left := [call for call in done if not isinstance(call.failure, apsw.InterruptError)]:
-            trial = _Trial(self._writer)
+            trial = Trial(self._writer)
             self._writer.execute("BEGIN IMMEDIATE")
             with trial:
                 for call in left:
                     call.result = call.failure = None
-                    with _Savepoint(self._writer, call):
+                    with Savepoint(self._writer, call):
                         self._run(call)
             if trial.failure is None:
                 self._writer.execute("COMMIT")
@@ -275,7 +273,7 @@ class Store(Readers):
                 raise trial.failure
             self._call.failure = trial.failure
 
-    def _run(self, call: _Call[Any]) -> None:
+    def _run(self, call: Call[Any]) -> None:
         self._call = call
         self._call_end = inf if call.limit_s is None else time.monotonic() + call.limit_s
         try:
@@ -286,7 +284,7 @@ class Store(Readers):
     def _is_overdue(self) -> bool:
         return time.monotonic() >= self._call_end
 
-    def _run_bulk(self, done: list[_Call[Any]], end: float, *, had_one: bool) -> None:
+    def _run_bulk(self, done: list[Call[Any]], end: float, *, had_one: bool) -> None:
         """Bulk calls until the time slice is used up, or until foreground calls wait; foreground calls cannot starve them
         for ever."""
         late = bool(self._captures) or time.monotonic() >= end
@@ -339,17 +337,17 @@ class Store(Readers):
         finally:
             c.set_busy_timeout(BUSY_MS)
 
-    def _run_checkpoint(self, call: _Call[Any]) -> None:
+    def _run_checkpoint(self, call: Call[Any]) -> None:
         try:
             call.result = call.work(self._writer)
         except apsw.Error as refused:
             call.failure = to_domain_error(refused, self._path)
-        _resolve_by_loop([call])
+        resolve_by_loop([call])
 
 
-def _detached(work: Work[None]) -> _Call[None]:
+def _detached(work: Work[None]) -> Call[None]:
     """A call whose result is not awaited."""
-    return _Call(work, None, None)
+    return Call(work, None, None)
 
 
 def _passive(c: apsw.Connection) -> None:
@@ -363,21 +361,3 @@ def _truncate(c: apsw.Connection) -> None:
 def _vacuum(c: apsw.Connection) -> None:
     c.execute("VACUUM").fetchall()
     _truncate(c)
-
-
-def _resolve_by_loop(done: list[_Call[Any]]) -> None:
-    """Wake each event loop once, however many callers wait on it."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Call[Any]]] = {}
-    for call in done:
-        if call.loop is not None:
-            by_loop.setdefault(call.loop, []).append(call)
-    for loop, calls in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_resolve_all, calls)
-        except RuntimeError:
-            continue  # the loop is closed
-
-
-def _resolve_all(calls: list[_Call[Any]]) -> None:
-    for call in calls:
-        call.resolve()

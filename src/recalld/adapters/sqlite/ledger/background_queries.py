@@ -26,7 +26,7 @@ from .rows import SELECT_NODE
 from .snapshots import NEEDED
 from .transaction import WriteTx
 from .trash import SUBTREE_CTE
-from .tree_queries import NOT_MESSAGES
+from .tree_queries import NOT_MESSAGES, content
 
 STALE_SCANNED_MAX = 5_000
 OLDEST_SHARE = 4
@@ -76,6 +76,12 @@ def node_by_id(c: apsw.Connection, caller: Caller, node: int) -> Node | None:
     if path is None or not rows.may_see(caller, Uri(path)):
         return None
     return rows.load(c, node, Uri(path))
+
+
+def node_with_content(c: apsw.Connection, caller: Caller, node_id: int) -> tuple[Node, bytes | None] | None:
+    """The same with its bytes (None: they lie in the blob store)."""
+    node = node_by_id(c, caller, node_id)
+    return None if node is None else (node, content(c, node))
 
 
 _UNEMBEDDED = (

@@ -16,9 +16,11 @@ from recalld.domain.caller import Caller
 from recalld.domain.node import Node
 from recalld.domain.results import Consistency, MissingRecord
 from recalld.domain.uri import Uri
+from recalld.ports.ledger import ChunkRow
 from recalld.rules.address import is_message, session_of
 
-from . import rows, tree_queries, vector_coverage
+from . import background_queries, rows, tree_queries, vector_coverage
+from .content_verification import bytes_to_embed
 from .tree_queries import TEXTUAL
 
 NODES_MAX = 200_000
@@ -67,6 +69,17 @@ async def consistency(read: Read, caller: Caller, uri: Uri, first: int) -> Consi
         refused.update(why)
         shown += lost[: first - len(shown)]
     return Consistency(expected, missing, tuple(shown), dead, dict(refused))
+
+
+async def unembedded(
+    read: Read, get: Callable[[str], Awaitable[bytes]], caller: Caller, fingerprint: str, limit: int
+) -> list[ChunkRow]:
+    """See ``ports.ledger.Ledger.unembedded``."""
+    found = await read(lambda c: background_queries.unembedded(c, caller, fingerprint, limit))
+    large = await read(lambda c: background_queries.in_blob_store(c, {f[7] for f in found if f[7]}))
+    blobs = {h: await bytes_to_embed(h, read, get) for h in large}
+    rows_of: list[ChunkRow] = await read(lambda c: background_queries.chunk_rows(c, found, blobs))
+    return rows_of
 
 
 async def candidates(

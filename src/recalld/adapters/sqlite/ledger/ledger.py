@@ -10,7 +10,7 @@ from typing import TypeVar
 import apsw
 
 from recalld.adapters.sqlite.database.append_streams import read_content
-from recalld.adapters.sqlite.database.readers import Readers
+from recalld.adapters.sqlite.database.readers import Readers, Work
 from recalld.adapters.sqlite.database.schema import SCHEMA_VERSION
 from recalld.adapters.sqlite.database.store import WRITE_MAX_S, Store
 from recalld.domain.caller import Caller
@@ -34,6 +34,7 @@ from recalld.rules.contents import damaged_file
 from . import (
     apply,
     background_queries,
+    freeing,
     index_coverage,
     integrity_check,
     job_leases,
@@ -46,7 +47,6 @@ from . import (
     tree_queries,
     vector_coverage,
 )
-from .content_verification import bytes_to_embed
 from .job_endings import JobEndings
 from .job_wakeups import JobWakeups
 from .read_transaction import SqliteReader
@@ -58,12 +58,18 @@ FILE_NAME = "recalld.db"
 
 
 async def open_ledger(
-    folder: Path, *, blobs: Blobs, clock: Clock, readers: int = 4, policies: Mapping[str, JobPolicy] | None = None
+    folder: Path,
+    *,
+    blobs: Blobs,
+    clock: Clock,
+    readers: int = 4,
+    reserve_bytes: int = 0,
+    policies: Mapping[str, JobPolicy] | None = None,
 ) -> SqliteLedger:
     """Open (and make) the store in a data folder as its primary process. Raises ``Conflict`` if it is open elsewhere or newer."""
     lifecycle = Pool("store", running_max=1, waiting_max=1)
     try:
-        store = await lifecycle.run(Store, folder / FILE_NAME, readers=readers)
+        store = await lifecycle.run(Store, folder / FILE_NAME, readers=readers, reserve_bytes=reserve_bytes)
     except BaseException:
         lifecycle.close()
         raise
@@ -103,9 +109,9 @@ class SqliteLedger:
         return SqliteTenant(self, caller, bulk)
 
     async def write(
-        self, work: Callable[[apsw.Connection], T], *, bulk: bool = False, limit_s: float | None = WRITE_MAX_S
+        self, work: Work[T], *, bulk: bool = False, limit_s: float | None = WRITE_MAX_S, frees: bool = False
     ) -> T:
-        """Run ``work`` in the primary process's next commit. Raises ``Conflict`` where the store is only read."""
+        """See ``Store.write``. Raises ``Conflict`` where the store is only read."""
         if not isinstance(self._readers, Store):
             raise Conflict(
                 "this store is open for reading only",
@@ -113,7 +119,7 @@ class SqliteLedger:
                 code="FAILED_PRECONDITION",
             )
         try:
-            return await self._readers.write(work, bulk=bulk, limit_s=limit_s)
+            return await self._readers.write(work, bulk=bulk, limit_s=limit_s, frees=frees)
         except Corrupt:
             self.derived.suspects.add(STORE)
             raise
@@ -133,8 +139,8 @@ class SqliteLedger:
     # ------------------------------------------------------------------ jobs
     async def lease(self, *, worker: str, jobs_max: int, lease_s: float, lanes: Sequence[str] = ()) -> list[Job]:
         now = self.clock.now()
-        return await self.write(
-            lambda c: job_leases.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes), bulk=True
+        return await freeing.leased(
+            self, lambda c: job_leases.lease(c, now, self._policies, worker, jobs_max, lease_s, lanes)
         )
 
     async def beat(self, *, worker: str, job_ids: Sequence[int], lease_s: float) -> list[int]:
@@ -170,11 +176,7 @@ class SqliteLedger:
         return await self._readers.read(lambda c: background_queries.stale_dirs(c, caller, limit, entries_max))
 
     async def node_text(self, caller: Caller, node_id: int) -> tuple[Node, bytes] | None:
-        def work(c: apsw.Connection) -> tuple[Node, bytes | None] | None:
-            node = background_queries.node_by_id(c, caller, node_id)
-            return None if node is None else (node, tree_queries.content(c, node))
-
-        found = await self._readers.read(work)
+        found = await self._readers.read(lambda c: background_queries.node_with_content(c, caller, node_id))
         return None if found is None else (found[0], await self.bytes_of(*found))
 
     async def bytes_of(self, node: Node, data: bytes | None) -> bytes:
@@ -199,10 +201,7 @@ class SqliteLedger:
         return await self._readers.read(lambda c: llm_tier_queries.provider_usage(c, since, account, whole))
 
     async def unembedded(self, caller: Caller, *, fingerprint: str, limit: int) -> list[ChunkRow]:
-        found = await self._readers.read(lambda c: background_queries.unembedded(c, caller, fingerprint, limit))
-        large = await self._readers.read(lambda c: background_queries.in_blob_store(c, {f[7] for f in found if f[7]}))
-        blobs = {h: await bytes_to_embed(h, self._readers.read, self.blobs.get) for h in large}
-        return await self._readers.read(lambda c: background_queries.chunk_rows(c, found, blobs))
+        return await index_coverage.unembedded(self._readers.read, self.blobs.get, caller, fingerprint, limit)
 
     async def want(self, fingerprint: str, width: int) -> None:
         if not await self.write(lambda c: background_queries.set_wanted_model(c, fingerprint, width)):
@@ -217,7 +216,7 @@ class SqliteLedger:
         return await self._readers.scan(lambda c: sessions.idle_sessions(c, now, limit))
 
     async def purge(self, *, nodes_max: int) -> int:
-        return await trash.purge(self, self._readers, nodes_max)
+        return await trash.purge(freeing.Freeing(self), self._readers, nodes_max)
 
     async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
         return await self._readers.read(lambda c: background_queries.unindexed(c, caller, uri, after, limit))
@@ -233,7 +232,7 @@ class SqliteLedger:
         )
 
     async def prune(self, *, keep_s: float) -> int:
-        return await retention.prune(self, now=self.clock.now(), keep_s=keep_s)
+        return await retention.prune(freeing.Freeing(self), now=self.clock.now(), keep_s=keep_s)
 
     # ----------------------------------------------------------------- state
     async def usage(self) -> Usage:
@@ -317,7 +316,9 @@ class SqliteTenant:
 
     async def commit(self, commit: Commit) -> Receipt:
         at = self._ledger.clock.now()
-        result = await self._ledger.write(lambda c: apply.apply(c, self.caller, commit, at), bulk=self._bulk)
+        result = await self._ledger.write(
+            lambda c: apply.apply(c, self.caller, commit, at), bulk=self._bulk, frees=freeing.frees(commit)
+        )
         if commit.done:
             self._ledger.endings.ended(self.caller)
         if result.jobs_changed:

@@ -16,6 +16,7 @@ from recalld.adapters.sqlite.database.migration import (
 from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.adapters.sqlite.database.store import Store
 from recalld.domain.errors import Corrupt
+from recalld.domain.results import DiskSpace
 from recalld.infra.logs import get_logger
 from recalld.ports.maintenance import LEXICON, VECTORS, DerivedState, Verified
 
@@ -149,6 +150,10 @@ class SqliteMaintenance:
         self.derived.rebuilding.clear()
         self.derived.rebuilding.update(waiting)
         return bool(waiting)
+
+    async def room(self) -> DiskSpace:
+        """See ``ports.maintenance.Maintenance``."""
+        return await self._store.room()
 
     async def vacuum(self) -> None:
         """See ``ports.maintenance.Maintenance``."""

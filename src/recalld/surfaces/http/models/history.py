@@ -101,6 +101,21 @@ class UndoResult(Model):
     kept: list[KeptShown]
 
 
+class PurgeBody(Strict):
+    """What to erase for good."""
+
+    older_than: str = Field(
+        min_length=1, max_length=64, description="what was removed or replaced before: an age (7d, 0s: all) or a time"
+    )
+
+
+class PurgeResult(Model):
+    """How many contents were erased, and how many bytes of the disk are free then."""
+
+    contents: int
+    free_bytes: int | None
+
+
 class HistoryQuery(Model):
     """Whose versions."""
 
