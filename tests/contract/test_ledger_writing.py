@@ -91,13 +91,13 @@ async def test_a_node_is_told_to_nobody_who_may_not_see_it(harness: LedgerHarnes
 
 async def test_an_answer_is_kept_until_replaced_content_goes(harness: LedgerHarness) -> None:
     await harness.do(KeepMade("key", GOOD))
-    assert (await harness.ledger.made("key")) == Tiers("better", "o")
-    assert await harness.ledger.made("other") is None
+    assert (await harness.ledger.cached_tiers("key")) == Tiers("better", "o")
+    assert await harness.ledger.cached_tiers("other") is None
     await harness.ledger.prune(keep_s=3_600.0)
-    assert await harness.ledger.made("key") is not None
+    assert await harness.ledger.cached_tiers("key") is not None
     harness.clock.advance(3_601)
     await harness.ledger.prune(keep_s=3_600.0)
-    assert await harness.ledger.made("key") is None
+    assert await harness.ledger.cached_tiers("key") is None
 
 
 async def test_costs_add_up_by_day_account_provider_and_purpose(harness: LedgerHarness) -> None:

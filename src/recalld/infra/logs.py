@@ -147,9 +147,9 @@ class Logs:
 
     def _write(self, event: MutableMapping[str, Any]) -> None:
         cleaned = redact(structlog.processors.format_exc_info(None, "", event))
-        for told in ("exception", "error"):
-            if isinstance(cleaned.get(told), str):
-                cleaned[told] = hidden(cleaned[told])
+        for key in ("exception", "error"):
+            if isinstance(cleaned.get(key), str):
+                cleaned[key] = hidden(cleaned[key])
         try:
             self._stream.write(str(self._render(None, "", cleaned)) + "\n")
             self._stream.flush()

@@ -299,7 +299,7 @@ class Ledger(Protocol):
         """A directory or file as it is now with what its tiers are made from (a file has no entries); None if it has gone."""
         ...
 
-    async def made(self, key: str) -> Tiers | None:
+    async def cached_tiers(self, key: str) -> Tiers | None:
         """What ``KeepMade`` kept under this key."""
         ...
 

@@ -118,8 +118,8 @@ class RemoteLedger:
     async def tiered(self, caller: Caller, node_id: int, *, entries_max: int) -> StaleDir | None:
         return await self._reader.tiered(caller, node_id, entries_max=entries_max)
 
-    async def made(self, key: str) -> Tiers | None:
-        return await self._reader.made(key)
+    async def cached_tiers(self, key: str) -> Tiers | None:
+        return await self._reader.cached_tiers(key)
 
     async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
         return await self._reader.unindexed(caller, uri, after=after, limit=limit)

@@ -80,7 +80,7 @@ async def _tree(tree: Caller, until: float, writer: Writer, ports: Ports) -> boo
 async def _node(seen: StaleDir, tree: Caller, writer: Writer, ports: Ports) -> None:
     children = tuple(map(child_of, seen.entries))
     key = _key(seen, children, tree, writer)
-    known = await ports.ledger.made(key)
+    known = await ports.ledger.cached_tiers(key)
     if known is not None:
         await _keep(seen, replace(known, made_by=generator_id(writer.name, writer.version)), (), tree, ports)
         return
@@ -155,7 +155,7 @@ async def known_directory(seen: StaleDir, tree: Caller, ports: Ports) -> Tiers |
     """What the writer made of a directory before, if it holds the same now: no refresh need undo that."""
     if ports.writer is None:
         return None
-    found = await ports.ledger.made(_key(seen, tuple(map(child_of, seen.entries)), tree, ports.writer))
+    found = await ports.ledger.cached_tiers(_key(seen, tuple(map(child_of, seen.entries)), tree, ports.writer))
     return None if found is None else replace(found, made_by=generator_id(ports.writer.name, ports.writer.version))
 
 

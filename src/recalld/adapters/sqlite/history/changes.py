@@ -108,12 +108,12 @@ def states(c: apsw.Connection, account: str, nodes: Sequence[int]) -> dict[int, 
         (wanted,),
     )
     result = {}
-    for id_, kind, hash_, tags, source, gone, kept in found:
+    for id_, kind, hash_, tags, source, gone, in_trash in found:
         uri = _uri_of(c, account, id_, even_gone=bool(gone))
         alive = uri is not None and not gone
         children = fetch_all(c, _CHILDREN, (id_, CHILDREN_MAX)) if alive and KINDS[kind] is Kind.DIRECTORY else []
         below = tuple(child for (child,) in children)
-        restorable = bool(gone and kept)
+        restorable = bool(gone and in_trash)
         result[id_] = NodeState(
             id_, KINDS[kind], alive, restorable, uri, hash_, tuple(orjson.loads(tags)), orjson.loads(source), below
         )

@@ -194,7 +194,7 @@ class SqliteLedger:
     async def tiered(self, caller: Caller, node_id: int, *, entries_max: int) -> StaleDir | None:
         return await self._readers.read(lambda c: background_queries.tiered(c, caller, node_id, entries_max))
 
-    async def made(self, key: str) -> Tiers | None:
+    async def cached_tiers(self, key: str) -> Tiers | None:
         return await self._readers.read(lambda c: llm_tier_queries.cached_tiers(c, key))
 
     async def provider_usage(self, *, since: str, account: str = "", whole: bool = False) -> list[ProviderUsage]:

@@ -155,10 +155,10 @@ def _update_chunks(tx: WriteTx, op: PutFile | SetChunks, found: Row, version: in
     """Put chunks in place of those that are there, as far as they differ; True if some were or are kept of a former version."""
     event_at, speaker, before = fetch_one(tx.c, "SELECT event_at, speaker, kept FROM node WHERE id = ?", (found.id,))
     kind, group, previous = _chunk_position(tx, found)
-    tail = isinstance(op, PutFile) and (op.tail or op.chunks is None)
+    is_append = isinstance(op, PutFile) and (op.tail or op.chunks is None)
     chunks = op.chunks or ()
-    matching, last = (0, last_chunk(tx.c, found.id)) if tail else matching_chunks(tx.c, found.id, chunks)
-    if not tail:
+    matching, last = (0, last_chunk(tx.c, found.id)) if is_append else matching_chunks(tx.c, found.id, chunks)
+    if not is_append:
         delete_chunks(tx.c, found.id, levels=TEXT_LEVEL, after=last)
     insert_chunks(
         tx, found.id, found.partition_id, version, chunks[matching:], kind=kind, group=group, previous=last or previous,
