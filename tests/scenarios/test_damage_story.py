@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -32,11 +32,15 @@ async def opened(data: Path, kind: str = "none") -> AsyncIterator[Engine]:
         yield engine
 
 
-async def until(engine: Engine, holds: Callable[[Mapping[str, str]], bool]) -> None:
-    """Wait for what housekeeping does by itself."""
-    async with asyncio.timeout(30):
+async def until(
+    engine: Engine, holds: Callable[[Mapping[str, str]], bool], again: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Wait for what housekeeping does by itself; ``again``: not as rarely as it would."""
+    async with asyncio.timeout(20):
         while not holds((await engine.readiness()).checks):
             await asyncio.sleep(0.01)
+            if again is not None:
+                await again()
 
 
 @pytest.fixture
@@ -259,6 +263,129 @@ async def test_a_repair_leaves_a_consistent_store(data: Path, table: str) -> Non
         await engine.check(repair=True)
         assert await engine.check() == []
         assert (await engine.find("uniqueword7")).hits
+
+
+# ------------------------------------------------------------------ tables and indexes
+def damage_inside(data: Path, name: str, fill: bytes = b"\xa5") -> None:
+    """Overwrite a leaf page of a table or an index: its root where it is a page alone."""
+    c = sqlite3.connect(data / "recalld.db")
+    ((size,),) = c.execute("PRAGMA page_size")
+    pages = [p for (p,) in c.execute("SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf'", (name,))]
+    c.close()
+    with (data / "recalld.db").open("r+b") as file:
+        file.seek((pages[len(pages) // 2] - 1) * size)
+        file.write(fill * size)
+
+
+@pytest.fixture
+async def embedded(tmp_path: Path) -> Path:
+    """A closed store with files, directories, talk and their vectors."""
+    async with Engine.open(tmp_path / "data", worker="inside", embedder={"kind": "hash"}) as engine:
+        for n in range(60):
+            await engine.write(
+                f"viking://resources/d{n % 3}/f{n}.md", f"# file {n}\nuniqueword{n} lorem ipsum dolor " * 8
+            )
+        for n in range(5):
+            await engine.append("s", [{"role": "user", "content": f"talkword{n} about herons", "id": f"m{n}"}])
+        await engine.wait(timeout_s=60)
+    return tmp_path / "data"
+
+
+async def rows_of(engine: Engine) -> dict[str, int]:
+    tables = ("node", "chunk", "tier", "vector", "message", "fts_docsize")
+    ledger = engine._ports.ledger
+    assert isinstance(ledger, SqliteLedger)
+    counted = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+    found = await ledger.read(lambda c: c.execute(f"SELECT {counted}").fetchall())
+    return {table: int(str(count)) for table, count in zip(tables, found[0], strict=True)}
+
+
+async def rows_in(data: Path) -> dict[str, int]:
+    async with opened(data, "hash") as engine:
+        return await rows_of(engine)
+
+
+async def everything_is_found(engine: Engine) -> None:
+    for word in (*(f"uniqueword{n}" for n in range(60)), *(f"talkword{n}" for n in range(5))):
+        answer = await engine.find(word)
+        assert (answer.degraded, bool(answer.hits)) == ((), True), word
+    care = engine._ports.maintenance
+    assert care is not None
+    await care.vacuum()  # frees the damaged pages
+    assert await engine.check() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["chunk", "tier"])
+@pytest.mark.parametrize("where", [zero_page, damage_inside], ids=["root", "leaf"])
+async def test_a_damaged_derived_table_degrades_and_is_made_again_by_itself(
+    embedded: Path, table: str, where: Callable[[Path, str], None]
+) -> None:
+    before = await rows_in(embedded)
+    where(embedded, table)
+    async with Engine.open(embedded, worker="inside", embedder={"kind": "hash"}) as engine:
+        answers = [await engine.find(f"uniqueword{n}") for n in range(60)]
+        assert ("catalog",) in {answer.degraded for answer in answers}
+        assert table == "chunk" or all(answer.hits for answer in answers)
+        assert (await engine.readiness()).checks["catalog"] != "ok" or "store" in engine._ports.derived.suspects
+        await until(engine, lambda said: "has been rebuilt" in said["catalog"], engine._housekeeping.round)
+        await engine.wait(timeout_s=60)
+        await everything_is_found(engine)
+        assert await rows_of(engine) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "index", ["chunk_follow", "chunk_node", "node_place", "node_follow", "session_owner", "sqlite_autoindex_owner_1"]
+)
+async def test_a_damaged_index_of_a_table_degrades_and_is_made_again_by_itself(embedded: Path, index: str) -> None:
+    before = await rows_in(embedded)
+    zero_page(embedded, index)
+    async with Engine.open(embedded, worker="inside", embedder={"kind": "hash"}) as engine:
+        with suppress(Corrupt):
+            answer = await engine.find("uniqueword7")
+            assert answer.hits or answer.degraded == ("catalog",)
+        engine._ports.derived.suspects.add("store")
+        await until(engine, lambda said: "has been rebuilt" in said["catalog"], engine._housekeeping.round)
+        await engine.wait(timeout_s=60)
+        assert await rows_of(engine) == before
+        await everything_is_found(engine)
+
+
+@pytest.mark.slow
+async def test_a_salvage_that_was_killed_goes_on_at_the_next_start(embedded: Path) -> None:
+    before = await rows_in(embedded)
+    damage_inside(embedded, "chunk")
+    async with open_ledger_of(embedded) as (_, care):
+        assert "chunks" in await care.examine()
+        await care.recreate("chunks")
+    async with opened(embedded, "hash") as engine:
+        assert (await engine.find("uniqueword7")).degraded == ("catalog",)
+        assert "chunks" in (await engine.readiness()).checks["catalog"]
+    async with Engine.open(embedded, worker="inside", embedder={"kind": "hash"}) as engine:
+        await until(engine, lambda said: said["catalog"] == "ok", engine._housekeeping.round)
+        await engine.wait(timeout_s=60)
+        assert await rows_of(engine) == before
+        await everything_is_found(engine)
+
+
+@pytest.mark.slow
+async def test_chunks_that_can_be_read_keep_their_vectors(embedded: Path) -> None:
+    vectors = (await rows_in(embedded))["vector"]
+    damage_inside(embedded, "chunk")
+    async with opened(embedded, "hash") as engine:
+        await engine.check(repair=True)
+        assert 0 < (await rows_of(engine))["vector"] < vectors
+        assert (await engine.find("uniqueword7")).degraded == ("catalog",)  # until a worker has made the rest
+
+
+async def test_a_damaged_table_with_content_is_named_with_the_remedy(embedded: Path) -> None:
+    zero_page(embedded, "node")
+    async with opened(embedded, "hash") as engine:
+        assert "the table node is damaged; restore a backup" in await engine.check(contents=False)
+        assert "node" in (await engine.readiness()).checks["catalog"]
+        with pytest.raises(Corrupt, match="is damaged"):
+            await engine.find("uniqueword7")
 
 
 # ------------------------------------------------------------------ what is removed

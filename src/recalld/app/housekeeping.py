@@ -6,7 +6,7 @@ from typing import Protocol
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit
-from recalld.domain.errors import Busy, RecalldError, Upstream
+from recalld.domain.errors import Busy, Corrupt, RecalldError, Upstream
 from recalld.domain.job import QueueCount
 from recalld.domain.results import Readiness, VectorCount
 from recalld.infra.logs import get_logger
@@ -105,13 +105,13 @@ class Housekeeping:
     async def _put_idle_away(self) -> None:
         try:
             await enqueue_idle(self._ports)
-        except (Busy, Upstream) as late:
+        except (Busy, Upstream, Corrupt) as late:
             log.info("idle sessions wait for the next round", error=str(late))
 
     async def _take_up(self) -> None:
         try:
             await take_up(self._ports)
-        except (Busy, Upstream) as late:
+        except (Busy, Upstream, Corrupt) as late:
             log.info("what a language model has to write waits for the next sweep", error=str(late))
 
     async def _probe(self) -> None:

@@ -12,6 +12,7 @@ from recalld.usecases.add.run_import import run_import
 from recalld.usecases.maintenance.embed import embed
 from recalld.usecases.maintenance.enrich import enrich
 from recalld.usecases.maintenance.purge import purge, repartition
+from recalld.usecases.maintenance.recheck import recheck
 from recalld.usecases.maintenance.reindex import reindex
 from recalld.usecases.maintenance.reparse import reparse
 from recalld.usecases.maintenance.revive import revive
@@ -35,6 +36,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         "purge": purge,
         "reown": repartition,
         "revive": revive,
+        "recheck": recheck,
         "leave": delete_member,
     }
 )
@@ -45,6 +47,7 @@ POLICIES: Mapping[str, JobPolicy] = MappingProxyType(
         "extract": JobPolicy(attempts_max=10, deadline_s=1_800.0),
         "tiers": JobPolicy(attempts_max=5, deadline_s=3_600.0),
         "leave": JobPolicy(attempts_max=200, deadline_s=3_600.0),
+        "recheck": JobPolicy(attempts_max=200),
         "reindex": JobPolicy(attempts_max=3, deadline_s=6 * 3_600.0),
         "embed": JobPolicy(attempts_max=20, deadline_s=24 * 3_600.0),
         "enrich": JobPolicy(attempts_max=20, deadline_s=24 * 3_600.0),

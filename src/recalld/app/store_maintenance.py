@@ -11,7 +11,7 @@ from recalld.domain.job import NewJob
 from recalld.domain.results import DiskSpace
 from recalld.infra.logs import get_logger
 from recalld.ports.bundle import Ports
-from recalld.ports.maintenance import LEXICON, STORE, VECTORS, Maintenance
+from recalld.ports.maintenance import CATALOG, INDEXES, LEXICON, STORE, VECTORS, Maintenance
 
 REBUILD_S = 8.0
 """Of rebuilding in one round of housekeeping, which goes on in the next one."""
@@ -24,7 +24,9 @@ VERIFY_BYTES_MAX = 64 << 20
 """Of contents read in an hour."""
 DISK_FREE_MIN = 100_000_000
 """With less the server is degraded: writes will soon be refused."""
-PARTS = (LEXICON, VECTORS)
+SEARCHES = (LEXICON, VECTORS)
+PARTS = (CATALOG[0], *SEARCHES, *CATALOG[1:])
+"""In the order in which they are made again: what is salvaged of chunks is entered in full text and vectors."""
 log = get_logger("recalld.maintenance")
 
 
@@ -105,8 +107,15 @@ class StoreMaintenance:
         return {
             "disk": _disk_state(self._disk),
             "content": "ok" if not self._damaged else f"{self._damaged} contents are damaged; recalld fsck names them",
-            **{part: self._state(part) for part in PARTS},
+            **{part: self._state(part) for part in SEARCHES},
+            "catalog": self._catalog_state(),
         }
+
+    def _catalog_state(self) -> str:
+        """The worst of its parts."""
+        if lost := self._ports.derived.lost:
+            return f"damaged and not to be made again: {', '.join(sorted(lost))}; restore a backup, recalld fsck tells more"
+        return next((f"{part}: {state}" for part in CATALOG if (state := self._state(part)) != "ok"), "ok")
 
     def _state(self, part: str) -> str:
         derived = self._ports.derived
@@ -132,17 +141,21 @@ async def check(ports: Ports, *, repair: bool, contents: bool) -> list[str]:
     maintenance = ports.maintenance
     damaged = await maintenance.examine() if maintenance is not None else frozenset()
     for part in sorted(damaged):
-        found.append(
-            f"the index {part} is damaged" + (" (rebuilt)" if repair else "; it is derived: --repair rebuilds it")
-        )
-        if repair and maintenance is not None:
+        what = "indexes of tables are damaged" if part == INDEXES else f"the index {part} is damaged"
+        found.append(what + (" (rebuilt)" if repair else "; it is derived: --repair rebuilds it"))
+    found += [f"the table {name} is damaged; restore a backup" for name in sorted(ports.derived.lost)]
+    for part in PARTS:
+        if repair and maintenance is not None and part in damaged:
             await maintenance.recreate(part)
     if repair and maintenance is not None:
         while await maintenance.rebuild():
             pass
         if VECTORS in damaged:
             await embed_all(ports)
-    found += await ports.ledger.check(repair=repair)
+    try:
+        found += await ports.ledger.check(repair=repair)
+    except Corrupt as unreadable:  # what cannot be read cannot be compared
+        found.append(unreadable.message)
     if repair and found and maintenance is not None:
         await maintenance.vacuum()
     if maintenance is not None and contents:

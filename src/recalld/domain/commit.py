@@ -156,7 +156,8 @@ class SetTiers:
 
     For a directory clears its stale mark if its children have not changed since ``seen_seq``. When the abstract
     changed, the parent directory is marked stale. ``checked``: only if the node's tiers still are ``own`` (None = it has
-    none); else the operation is skipped as stale, like one whose version has moved on.
+    none); else the operation is skipped as stale, like one whose version has moved on. ``where_different``: its chunks are left
+    alone where it has these already.
     """
 
     node_id: int
@@ -166,18 +167,21 @@ class SetTiers:
     seen_seq: int = 0
     checked: bool = False
     own: Tiers | None = None
+    where_different: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SetChunks:
     """Index a file or message as read at ``version``: large files, whose writer did not wait, and what was restored.
-    ``quiet``: its directory's tiers came with it and know it already, so they are not made anew."""
+    ``quiet``: its directory's tiers came with it and know it already, so they are not made anew. ``where_different``: nothing
+    is done where it has these chunks already."""
 
     node_id: int
     version: int
     chunks: tuple[Chunk, ...]
     tiers: Tiers | None = None
     quiet: bool = False
+    where_different: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,10 @@ class Lane(StrEnum):
     BULK = "bulk"
 
 
+RECHECK = "recheck"
+"""The kind of job that compares the index with contents after a part of it was lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """Work to enqueue with a commit.

@@ -206,6 +206,7 @@ class Catalog(Protocol):
         group. Ids outside the scope are left out, whatever the caller passes."""
         ...
 
-    async def hydrate(self, scope: SearchScope, nodes: Sequence[int]) -> list[HitRecord]:
-        """Return addresses and texts of these nodes, in order. Nodes deleted since the search are left out."""
+    async def hydrate(self, scope: SearchScope, nodes: Sequence[int], *, tiers: bool = True) -> list[HitRecord]:
+        """Addresses and texts of these nodes, in order; what has gone meanwhile is left out. Without ``tiers`` abstracts and
+        overviews are empty. Raises ``Corrupt``."""
         ...

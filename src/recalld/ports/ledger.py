@@ -31,6 +31,15 @@ class ChunkRow:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexableNode:
+    """A living node that the index may hold. ``partition``: as whom it is indexed. ``bare``: it has no tiers, though it may."""
+
+    partition: Caller
+    node: Node
+    bare: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StaleDir:
     """A directory whose tiers are behind, with what its new tiers are made from.
 
@@ -336,6 +345,11 @@ class Ledger(Protocol):
     async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
         """Files and messages at and below ``uri`` without a chunk of their text, or with a part of them alone, with
         id > ``after``, in id order. Raises ``NotFound``."""
+        ...
+
+    async def indexable(self, *, after: int, limit: int) -> tuple[list[IndexableNode], int]:
+        """Of the next ``limit`` nodes of all users with id > ``after``, in id order, those that the index may hold, and the id
+        after which to go on (0 = that was the last)."""
         ...
 
     async def prune(self, *, keep_s: float) -> int:

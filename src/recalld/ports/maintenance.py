@@ -8,19 +8,24 @@ from typing import Protocol
 from recalld.domain.results import DiskSpace
 
 LEXICON, VECTORS = "lexicon", "vectors"
+INDEXES, CHUNKS, TIERS = "indexes", "chunks", "tiers"
+"""Indexes of tables, and the tables of chunks and of tiers: without them the catalog is not complete."""
+CATALOG = (INDEXES, CHUNKS, TIERS)
 STORE = "store"
 """Suspected until the damaged part is known."""
 
 
 @dataclass(slots=True)
 class DerivedState:
-    """State of full text and vectors, shared by searches and the rebuild. Used on one loop.
+    """What is known of derived data, shared by those who search and the one who rebuilds. On one loop.
 
     ``suspects``: parts that failed with damage since they were last examined. ``rebuilding``: parts that are not complete.
+    ``lost``: damaged tables that cannot be made again, since nothing else holds what they hold.
     """
 
     suspects: set[str] = field(default_factory=set)
     rebuilding: set[str] = field(default_factory=set)
+    lost: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,13 @@ class Maintenance(Protocol):
         ...
 
     async def examine(self) -> frozenset[str]:
-        """Read all that is derived; returns the parts that are damaged. Takes as long as the index is large."""
+        """Read the whole store; returns the derived parts that are damaged, and names in ``derived`` the tables that are
+        lost. Takes as long as the store is large."""
         ...
 
     async def recreate(self, part: str) -> None:
-        """Replace a damaged part (``LEXICON`` or ``VECTORS``) by an empty one, to be filled by ``rebuild``."""
+        """Replace a damaged part by an empty one, to be filled by ``rebuild``; indexes are made again at once. A job compares
+        the index with contents once chunks or tiers have kept what could be read of them."""
         ...
 
     async def rebuild(self) -> bool:

@@ -20,7 +20,17 @@ from recalld.domain.results import Consistency, VectorCount
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.infra.ipc import Channel, Method
-from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, Ledger, ProviderUsage, Reader, StaleDir, Tenant, Usage
+from recalld.ports.ledger import (
+    SESSIONS_MAX,
+    ChunkRow,
+    IndexableNode,
+    Ledger,
+    ProviderUsage,
+    Reader,
+    StaleDir,
+    Tenant,
+    Usage,
+)
 
 from .commit_codec import PackedCommit, pack, unpack
 
@@ -123,6 +133,9 @@ class RemoteLedger:
 
     async def unindexed(self, caller: Caller, uri: Uri, *, after: int, limit: int) -> list[Node]:
         return await self._reader.unindexed(caller, uri, after=after, limit=limit)
+
+    async def indexable(self, *, after: int, limit: int) -> tuple[list[IndexableNode], int]:
+        return await self._reader.indexable(after=after, limit=limit)
 
     async def provider_usage(self, *, since: str, account: str = "", whole: bool = False) -> list[ProviderUsage]:
         return await self._reader.provider_usage(since=since, account=account, whole=whole)

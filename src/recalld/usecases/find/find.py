@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import replace
 
 from recalld.domain.caller import Caller
-from recalld.domain.errors import Busy, Upstream
+from recalld.domain.errors import Busy, Corrupt, Upstream
 from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
 from recalld.ports.bundle import Ports, no_linger
 from recalld.ports.index import ChunkTable, Ids, SearchScope
+from recalld.ports.maintenance import CATALOG, STORE
 from recalld.rules.filters import check_heeded
 from recalld.rules.rank import Ranked, best_per_entry, rank
 from recalld.rules.ranking_params import CUT, DEFAULT
@@ -29,7 +30,8 @@ async def find(query: Query, caller: Caller, ports: Ports, *, deadline_s: float)
     """Return the best entries for ``query`` that ``caller`` may see, in descending score.
 
     Parts that are late or fail are skipped and named in ``degraded``. Raises ``Invalid`` and ``Denied`` for the query,
-    ``Busy`` when readers are saturated, and ``Upstream`` when no search finished within ``deadline_s``.
+    ``Busy`` when readers are saturated, ``Corrupt`` when a table with content is damaged,
+    and ``Upstream`` when no search finished within ``deadline_s``.
     """
     if ports.strict_filters:
         check_heeded(query)
@@ -37,6 +39,11 @@ async def find(query: Query, caller: Caller, ports: Ports, *, deadline_s: float)
     try:
         async with asyncio.timeout_at(started_at + deadline_s):
             return await _find(query, caller, ports, started_at, deadline_s)
+    except Corrupt:
+        if ports.derived.lost:
+            raise
+        ports.derived.suspects.add(STORE)  # made again by the store's housekeeping
+        return Answer((), ("catalog",), (), query.ignored)
     except TimeoutError:
         raise Upstream(
             "the index did not answer in time", remedy="ask again in a moment", code="DEADLINE_EXCEEDED"
@@ -63,7 +70,7 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
         scope = await ports.catalog.resolve_scope(caller, query, linger_s=ports.linger_s(planned.text))
         stage("plan", f"{len(planned.terms)} terms, {scope.size} chunks in scope")
         if not scope.size or query.limit < 1:
-            return Answer((), (), tuple(stages), query.ignored)
+            return Answer((), catalog_missing(ports), tuple(stages), query.ignored)
         results = await recall(planned, scope, embedding_task, ports, end=search_end)
     table, evidence = await rows_of(scope, results, ports, end=rank_end)
     stage("recall", f"{len(evidence.row)} postings, {evidence.vector_count} vectors")
@@ -89,7 +96,7 @@ async def _serving(query: Query, caller: Caller, ports: Ports, end: float) -> tu
         async with asyncio.timeout_at(end):
             scope = await ports.catalog.resolve_scope(caller, query)
             serving = await ports.vectors.serving_model(scope.partition_ids)
-    except (Busy, Upstream, TimeoutError):
+    except (Busy, Upstream, Corrupt, TimeoutError):
         return replace(ports, embedder=None), ("vectors",)
     if serving != ports.former.fingerprint:
         return ports, ()
@@ -101,13 +108,23 @@ async def _load(
 ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
     """Return the first ``limit`` hits that still exist and are no duplicates, and degraded parts."""
     nodes = table.node[best].tolist()
-    loaded = await ports.catalog.hydrate(scope, nodes[:limit])
+    tiers, unread = True, catalog_missing(ports)
+    try:
+        loaded = await ports.catalog.hydrate(scope, nodes[:limit])
+    except Corrupt:
+        tiers, unread = False, ("catalog",)
+        loaded = await ports.catalog.hydrate(scope, nodes[:limit], tiers=False)
     hits = hits_of(best[:limit], loaded, table, ranked, targeted=scope.targeted)
     if len(hits) < limit < len(best):
         try:
             async with asyncio.timeout_at(end):
-                loaded = loaded + await ports.catalog.hydrate(scope, nodes[limit:])
-        except (Busy, Upstream, TimeoutError):
+                loaded = loaded + await ports.catalog.hydrate(scope, nodes[limit:], tiers=tiers)
+        except (Busy, Upstream, Corrupt, TimeoutError):
             return hits, ("catalog",)
         hits = hits_of(best, loaded, table, ranked, targeted=scope.targeted)[:limit]
-    return hits, ()
+    return hits, unread
+
+
+def catalog_missing(ports: Ports) -> tuple[str, ...]:
+    """The word for ``degraded`` while a part of the catalog is not complete."""
+    return ("catalog",) if ports.derived.rebuilding.intersection(CATALOG) else ()

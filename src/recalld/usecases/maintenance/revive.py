@@ -35,11 +35,16 @@ async def revive(job: Job, ports: Ports) -> None:
 
 async def _index(node: Node, tenant: Tenant, ports: Ports) -> None:
     try:
-        chunks = await (_of_message if node.kind is Kind.MESSAGE else _of_file)(node, tenant, ports)
+        chunks = await chunks_of(node, tenant, ports)
         if chunks:
             await tenant.commit(Commit((SetChunks(node.id, node.version, chunks),)))
     except (NotFound, Invalid, Corrupt):
         return  # removed meanwhile, or not readable: found by its name and its directory, as before
+
+
+async def chunks_of(node: Node, tenant: Tenant, ports: Ports) -> tuple[Chunk, ...]:
+    """What the index has of a file or message. Raises ``NotFound``, ``Invalid``, ``Corrupt``."""
+    return await (_of_message if node.kind is Kind.MESSAGE else _of_file)(node, tenant, ports)
 
 
 async def _of_file(node: Node, tenant: Tenant, ports: Ports) -> tuple[Chunk, ...]:

@@ -30,7 +30,7 @@ async def refresh(job: Job, ports: Ports) -> None:
                 break
             # A parent is left for the next round, when its children's new abstracts are in.
             ready = [s for s in stale if not _waits(s, stale)]
-            ops: list[Op] = [await _tiers(s, tree, ports) for s in ready]
+            ops: list[Op] = [await tiers_of(s, tree, ports) for s in ready]
             await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(tuple(ops)))
         else:
             await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=FOLLOW_UP_JOBS, done=job.id))
@@ -43,7 +43,8 @@ def _waits(one: StaleDir, stale: list[StaleDir]) -> bool:
     return any(other is not one and other.node.uri.under(one.node.uri) for other in stale)
 
 
-async def _tiers(stale: StaleDir, tree: Caller, ports: Ports) -> SetTiers:
+async def tiers_of(stale: StaleDir, tree: Caller, ports: Ports) -> SetTiers:
+    """A directory's tiers as they ought to be now."""
     generated = await known_directory(stale, tree, ports)
     if generated is None:
         uri, children = str(stale.node.uri), tuple(map(child_of, stale.entries))

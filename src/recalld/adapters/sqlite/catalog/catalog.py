@@ -117,9 +117,9 @@ class SqliteCatalog:
             return snapshot.table
         return await self._store.read(lambda _: table_of(snapshot.chunks, snapshot.rows))
 
-    async def hydrate(self, scope: SearchScope, nodes: Sequence[int]) -> list[HitRecord]:
+    async def hydrate(self, scope: SearchScope, nodes: Sequence[int], *, tiers: bool = True) -> list[HitRecord]:
         """See ``ports.index.Catalog``."""
-        return await self._store.read(lambda c: hydrate(c, nodes)) if nodes else []
+        return await self._store.read(lambda c: hydrate(c, nodes, tiers=tiers)) if nodes else []
 
     # ------------------------------------------------------------------ inside
     async def _resolve_all(self, wanted: Sequence[_ScopeRequest]) -> list[SearchScope]:

@@ -31,10 +31,13 @@ SELECT (SELECT json_group_array(json_array(start, parent, name, gone) ORDER BY s
   FROM wanted JOIN node n ON n.id = wanted.id LEFT JOIN tier t ON t.node = n.id LEFT JOIN message m ON m.node = n.id)"""
 
 
-def hydrate(c: apsw.Connection, nodes: Sequence[int]) -> list[HitRecord]:
+_NO_TIERS = _HIT_RECORDS.replace("LEFT JOIN tier t ON", "LEFT JOIN (SELECT 0 node, '' abstract, '' overview) t ON")
+
+
+def hydrate(c: apsw.Connection, nodes: Sequence[int], *, tiers: bool = True) -> list[HitRecord]:
     """Return records in the order of ``nodes``. Deleted nodes, and nodes below a deleted one, are left out."""
     wanted = orjson.dumps(list(dict.fromkeys(nodes))).decode()
-    above, rows = fetch_one(c, _HIT_RECORDS, (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX))
+    above, rows = fetch_one(c, _HIT_RECORDS if tiers else _NO_TIERS, (wanted, MESSAGE_CHARS_MAX, QUOTING_CHARS_MAX))
     account, paths = _paths(orjson.loads(above))
     message_nodes: dict[Uri, int] = {}
     found: dict[int, HitRecord] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import apsw
 
-from recalld.domain.errors import Closed, Invalid, RecalldError, deadline_exceeded
+from recalld.domain.errors import Closed, Corrupt, Invalid, RecalldError, deadline_exceeded
 from recalld.infra.thread_pool import Pool
 
 from .connection import connect, to_domain_error
@@ -116,6 +116,10 @@ class _ReaderPool:
             self._idle.get_nowait().connection.close()
 
 
+def _ignored() -> None:
+    """Who has not asked is not told."""
+
+
 def _interrupted(what: str, reading: _Read[Any]) -> RecalldError:
     if reading.abandoned or reading.limit_s is None:
         return Closed(f"{what} was interrupted", remedy="its caller left, or the store is closing")
@@ -133,21 +137,34 @@ class Readers:
         self._path = path
         self._reads = _ReaderPool(path, "readers", count=count, waiting_max=waiting_max)
         self._scans = _ReaderPool(path, "scans", count=SCANS_RUNNING_MAX, waiting_max=SCANS_WAITING_MAX)
+        self._damage_found: Callable[[], object] = _ignored
 
     @property
     def path(self) -> Path:
         """The store's file."""
         return self._path
 
+    def on_damage(self, told: Callable[[], object]) -> None:
+        """Have ``told`` called on the reader's loop whenever a read or scan meets a damaged page."""
+        self._damage_found = told
+
     async def read(self, work: Work[T], *, limit_s: float = READ_MAX_S) -> T:
         """Run ``work`` inside one read transaction. Raises ``Busy`` when too many wait, ``Closed``, ``Corrupt``, and ``Upstream``
         (``DEADLINE_EXCEEDED``) when it takes longer than ``limit_s``."""
-        return await self._reads.read(work, limit_s)
+        return await self._watched(self._reads.read(work, limit_s))
 
     async def scan(self, work: Work[T], *, limit_s: float | None = READ_MAX_S) -> T:
         """The same on separate connections, for long reads: searches by pattern, counts, long listings. ``limit_s`` None:
         maintenance, which ends only with its caller or the store."""
-        return await self._scans.read(work, limit_s)
+        return await self._watched(self._scans.read(work, limit_s))
+
+    async def _watched(self, reading: Awaitable[T]) -> T:
+        try:
+            return await reading
+        except Corrupt as damaged:
+            if isinstance(damaged.__cause__, apsw.Error):  # not a content that fails its hash
+                self._damage_found()
+            raise
 
     async def read_on_new_connection(self, work: Work[T]) -> T:
         """The same on a new connection: FTS5's integrity check fails on state that a used connection caches."""

@@ -89,6 +89,18 @@ def matching_chunks(c: apsw.Connection, node: int, chunks: Sequence[Chunk]) -> t
     return matching, last
 
 
+def has_chunks(c: apsw.Connection, node: int, chunks: Sequence[Chunk], *, levels: Sequence[int] = (2,)) -> bool:
+    """Whether a node's chunks of these levels are these."""
+    found = fetch_all(
+        c,
+        f'SELECT level, start, "end", asks, terms, text FROM chunk WHERE node = ? AND level IN ({",".join("?" * len(levels))}) '
+        "ORDER BY id",
+        (node, *levels),
+    )
+    wanted = [(k.level, k.start, k.end, int(k.asks), " ".join(k.terms), k.text or None) for k in chunks]
+    return found == wanted
+
+
 def delete_chunks(
     c: apsw.Connection, node: int, *, levels: Sequence[int] = (0, 1, 2), most: int = -1, after: int = 0
 ) -> int:

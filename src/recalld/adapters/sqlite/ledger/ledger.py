@@ -27,7 +27,7 @@ from recalld.domain.uri import Uri
 from recalld.infra.thread_pool import Pool
 from recalld.ports.blobs import Blobs
 from recalld.ports.clock import Clock
-from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, ProviderUsage, Reader, StaleDir, Tenant, Usage
+from recalld.ports.ledger import SESSIONS_MAX, ChunkRow, IndexableNode, ProviderUsage, Reader, StaleDir, Tenant, Usage
 from recalld.ports.maintenance import STORE, DerivedState
 from recalld.rules.contents import damaged_file
 
@@ -47,6 +47,7 @@ from . import (
     tree_queries,
     vector_coverage,
 )
+from .indexable import indexable
 from .job_endings import JobEndings
 from .job_wakeups import JobWakeups
 from .read_transaction import SqliteReader
@@ -98,6 +99,7 @@ class SqliteLedger:
         self._wakeups = JobWakeups()
         self.endings = JobEndings()
         self.derived = DerivedState()
+        readers.on_damage(lambda: self.derived.suspects.add(STORE))
 
     @property
     def readers(self) -> Readers:
@@ -230,6 +232,9 @@ class SqliteLedger:
         return await self.write(
             lambda c: move_copy.repartition(WriteTx(c, caller, at, "reown"), nodes, chunks_max), bulk=True
         )
+
+    async def indexable(self, *, after: int, limit: int) -> tuple[list[IndexableNode], int]:
+        return await self._readers.scan(lambda c: indexable(c, after, limit))
 
     async def prune(self, *, keep_s: float) -> int:
         return await retention.prune(freeing.Freeing(self), now=self.clock.now(), keep_s=keep_s)

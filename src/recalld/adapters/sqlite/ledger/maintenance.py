@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import apsw
@@ -13,17 +14,30 @@ from recalld.adapters.sqlite.database.migration import (
     recreate_lexicon,
     recreate_vectors,
 )
+from recalld.adapters.sqlite.database.salvage import (
+    Stretch,
+    begin_salvage,
+    next_stretch,
+    remake_indexes,
+    salvage,
+    salvaging,
+    unreadable,
+)
 from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.adapters.sqlite.database.store import Store
+from recalld.domain.caller import Caller
 from recalld.domain.errors import Corrupt
+from recalld.domain.job import RECHECK, NewJob
 from recalld.domain.results import DiskSpace
 from recalld.infra.logs import get_logger
-from recalld.ports.maintenance import LEXICON, VECTORS, DerivedState, Verified
+from recalld.ports.maintenance import CATALOG, CHUNKS, INDEXES, LEXICON, TIERS, VECTORS, DerivedState, Verified
 
 from . import background_queries
 from .chunks import index_chunk
 from .content_verification import ContentCheck, contents_after, record_damage, uris_of
+from .job_queue import enqueue
 from .ledger import BACKFILL_PAGE, SqliteLedger
+from .transaction import WriteTx
 
 PASS_EVERY_S = 24 * 3_600.0
 FILLED_MAX = 100
@@ -43,6 +57,9 @@ READS = {
     ),
 }
 """What reads every page of a part."""
+TABLES = {CHUNKS: "chunk", TIERS: "tier"}
+REBUILT = frozenset({"vector", "unembedded", *TABLES.values()})
+"""Tables whose damage is that of a part."""
 log = get_logger("recalld.store")
 
 
@@ -57,6 +74,7 @@ class SqliteMaintenance:
     def __init__(self, ledger: SqliteLedger, store: Store) -> None:
         self._ledger = ledger
         self._store = store
+        self._indexes: list[str] = []
 
     @property
     def derived(self) -> DerivedState:
@@ -116,7 +134,16 @@ class SqliteMaintenance:
     # ------------------------------------------------------------------ what is derived
     async def examine(self) -> frozenset[str]:
         """See ``ports.maintenance.Maintenance``."""
-        return frozenset([part for part in READS if not await self._is_readable(part)])
+        tables, indexes = await self._store.read_on_new_connection(lambda _: unreadable(self._store.path))
+        self.derived.lost = frozenset(tables) - REBUILT
+        self._indexes = [
+            name for name in indexes if not await self._store.read(partial(_belongs, index=name, tables=tables))
+        ]
+        found = {part for part, table in TABLES.items() if table in tables}
+        found |= {INDEXES} if self._indexes else set()
+        for name in sorted({*tables, *indexes}):
+            log.error("a table or an index of one is damaged", name=name, derived=name not in self.derived.lost)
+        return frozenset(found | {part for part in READS if not await self._is_readable(part)})
 
     async def _is_readable(self, part: str) -> bool:
         try:
@@ -129,8 +156,13 @@ class SqliteMaintenance:
 
     async def recreate(self, part: str) -> None:
         """See ``ports.maintenance.Maintenance``."""
-        again = recreate_lexicon if part == LEXICON else recreate_vectors
         self.derived.rebuilding.add(part)
+        if part in CATALOG:
+            await self._store.write(self._put_right(part), bulk=True, limit_s=None)
+            self.derived.rebuilding -= {INDEXES}
+            log.warning("a damaged part is being made again", part=part, indexes=self._indexes)
+            return
+        again = recreate_lexicon if part == LEXICON else recreate_vectors
         try:
             await self._store.write(lambda c: again(c), bulk=True, limit_s=None)
         except Corrupt:
@@ -140,6 +172,11 @@ class SqliteMaintenance:
     async def rebuild(self) -> bool:
         """See ``ports.maintenance.Maintenance``."""
         waiting = await self._store.read(_to_rebuild)
+        for part in await self._store.read(_to_salvage):
+            stretch = await self._store.read_on_new_connection(partial(self._next_stretch, part=part))
+            await self._store.write(partial(self._salvage, part=part, stretch=stretch), bulk=True)
+            self.derived.rebuilding |= waiting
+            return True  # the others are filled from what is salvaged
         if LEXICON in waiting and not await self._store.write(lambda c: fill_lexicon(c, FILLED_MAX), bulk=True):
             waiting.discard(LEXICON)
             log.info("full text has been rebuilt")
@@ -149,7 +186,24 @@ class SqliteMaintenance:
             waiting.discard(VECTORS)
         self.derived.rebuilding.clear()
         self.derived.rebuilding.update(waiting)
-        return bool(waiting)
+        return bool(waiting - {CHUNKS, TIERS})  # there the rest is a job's
+
+    def _put_right(self, part: str) -> Callable[[apsw.Connection], None]:
+        if part == INDEXES:
+            return partial(remake_indexes, names=self._indexes)
+        return partial(begin_salvage, table=TABLES[part])
+
+    def _next_stretch(self, c: apsw.Connection, part: str) -> Stretch:
+        return next_stretch(self._store.path, TABLES[part])
+
+    def _salvage(self, c: apsw.Connection, part: str, stretch: Stretch) -> None:
+        """The next slice; behind the last one a job makes again what is lost."""
+        if not salvage(c, TABLES[part], stretch):
+            log.warning("what could be read of a damaged part is kept, the rest is made again by a job", part=part)
+            enqueue(
+                WriteTx(c, Caller(account="", user=""), self._ledger.clock.now(), "repair"),
+                NewJob(RECHECK, RECHECK, {"after": 0}),
+            )
 
     async def room(self) -> DiskSpace:
         """See ``ports.maintenance.Maintenance``."""
@@ -181,7 +235,21 @@ def fill_lexicon(c: apsw.Connection, limit: int) -> bool:
 
 def _to_rebuild(c: apsw.Connection) -> set[str]:
     keys = {k for (k,) in c.execute("SELECT key FROM meta WHERE key IN (?, ?)", (REBUILD_LEXICON, BACKFILL_CURSOR))}
-    return {part for part, key in ((LEXICON, REBUILD_LEXICON), (VECTORS, BACKFILL_CURSOR)) if key in keys}
+    found = {part for part, key in ((LEXICON, REBUILD_LEXICON), (VECTORS, BACKFILL_CURSOR)) if key in keys}
+    salvaged = set(_to_salvage(c))
+    if fetch_all(c, "SELECT 1 FROM job WHERE kind = ? AND state IN ('pending', 'running') LIMIT 1", (RECHECK,)):
+        salvaged.add(CHUNKS)
+    return found | salvaged
+
+
+def _to_salvage(c: apsw.Connection) -> list[str]:
+    return [part for part, table in TABLES.items() if salvaging(c, table)]
+
+
+def _belongs(c: apsw.Connection, index: str, tables: list[str]) -> bool:
+    """Whether an index goes with a damaged table, or with vectors, which are made again as a whole."""
+    found = fetch_all(c, "SELECT tbl_name FROM sqlite_schema WHERE type = 'index' AND name = ?", (index,))
+    return any(table in {*tables, "vector", "unembedded"} for (table,) in found)
 
 
 def _cursor(c: apsw.Connection) -> tuple[str, float]:

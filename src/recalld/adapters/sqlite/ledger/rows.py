@@ -136,6 +136,12 @@ def is_private(parts: Sequence[str]) -> bool:
     return len(parts) > 2 and parts[0] == "user" and parts[2] == "privacy"
 
 
+def has_tiers(parts: Sequence[str]) -> bool:
+    """True for directories that are summarised: what lists users, sessions and what is private are not."""
+    sessions = parts[:1] == ("user",) and "sessions" in parts[2:3]
+    return bool(parts) and parts != ("user",) and not sessions and not is_private(parts)
+
+
 def partition_of(c: apsw.Connection, account: str, user: str) -> int:
     """Id of a partition, 0 if it has none yet."""
     found = c.execute("SELECT id FROM owner WHERE account = ? AND user = ?", (account, user)).fetchone()

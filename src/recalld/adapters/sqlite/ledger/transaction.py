@@ -126,8 +126,7 @@ class WriteTx:
 
     def mark_stale(self, node: int, uri: Uri) -> None:
         """Mark a directory's tiers as outdated. Lists of users, sessions and private directories have no tiers."""
-        p = uri.parts
-        if p and p != ("user",) and not rows.is_private(p) and not (p[0] == "user" and "sessions" in p[2:3]):
+        if rows.has_tiers(uri.parts):
             self.c.execute("UPDATE node SET stale = max(stale, ?) WHERE id = ?", (max(self.result.seq, 1), node))
 
     def set_tier(self, node: int, version: int, tiers: Tiers) -> None:

@@ -15,7 +15,16 @@ from recalld.domain.uri import Uri
 from recalld.rules.sidecar import pin
 
 from . import attributes, job_relocation, rows
-from .chunks import KIND_FILE, KIND_MESSAGE, KIND_TIER, delete_chunks, insert_chunks, last_chunk, matching_chunks
+from .chunks import (
+    KIND_FILE,
+    KIND_MESSAGE,
+    KIND_TIER,
+    delete_chunks,
+    has_chunks,
+    insert_chunks,
+    last_chunk,
+    matching_chunks,
+)
 from .rows import DIRECTORY, FILE, MESSAGE, Row
 from .transaction import WriteTx, existing
 from .trash import add_to_trash, changed_below
@@ -249,6 +258,8 @@ def set_tiers(tx: WriteTx, op: SetTiers) -> None:
     if op.checked and op.own != before:
         tx.result.stale += 1
         return
+    if op.where_different and before == op.tiers and has_chunks(tx.c, op.node_id, op.chunks, levels=TIER_LEVELS):
+        return
     tx.set_tier(op.node_id, op.version, op.tiers)
     delete_chunks(tx.c, op.node_id, levels=TIER_LEVELS)
     insert_chunks(
@@ -294,6 +305,8 @@ def set_chunks(tx: WriteTx, op: SetChunks) -> None:
     if read is None:
         return
     found, path = read
+    if op.where_different and op.tiers is None and has_chunks(tx.c, op.node_id, op.chunks):
+        return
     if _update_chunks(tx, replace(op, chunks=()) if rows.is_private(path) else op, found, op.version):
         # Caches of the index see by the node's place in the log that other chunks stand for it now.
         seq = tx.log("index", op.node_id, Uri(path))

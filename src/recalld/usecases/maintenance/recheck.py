@@ -1,0 +1,71 @@
+"""Compare the index with what it is made from, node by node, after some of it was lost: only what differs is made again."""
+
+from __future__ import annotations
+
+from recalld.domain.commit import Commit, SetChunks, SetTiers
+from recalld.domain.errors import Corrupt, Invalid, NotFound
+from recalld.domain.job import RECHECK, Job, NewJob
+from recalld.domain.node import Kind
+from recalld.ports.bundle import Ports
+from recalld.ports.ledger import IndexableNode, Tenant
+from recalld.rules.address import session_of
+from recalld.rules.chunks import chunks_of_file, chunks_of_tiers
+from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS
+from recalld.usecases.tree.prepare import parse
+
+from .revive import chunks_of
+from .tiers import tiers_of
+
+PAGE = 200
+ENTRIES_MAX = 200
+
+
+def recheck_job(after: int = 0) -> NewJob:
+    """Goes through all nodes of the store behind this one, a page a job."""
+    return NewJob(RECHECK, RECHECK, {"after": after})
+
+
+async def recheck(job: Job, ports: Ports) -> None:
+    """Do a page and leave the next one; done again it finds what it has done as it should be."""
+    found, after = await ports.ledger.indexable(after=int(job.payload["after"]), limit=PAGE)
+    for one in found:
+        try:
+            await _compare(one, ports)
+        except (NotFound, Invalid, Corrupt):
+            continue  # removed meanwhile, or not readable: its readers are told
+    if not after:
+        for tree in await ports.ledger.partitions():
+            await ports.ledger.tenant(tree, bulk=True).commit(Commit(jobs=FOLLOW_UP_JOBS))
+    following = (recheck_job(after),) if after else ()
+    await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=following, done=job.id))
+
+
+async def _compare(one: IndexableNode, ports: Ports) -> None:
+    tenant = ports.ledger.tenant(one.partition, bulk=True)
+    op = await (_of_directory(one, tenant, ports) if one.node.is_dir else _of_text(one, tenant, ports))
+    if op is not None:
+        await tenant.commit(Commit((op,)))
+
+
+async def _of_text(one: IndexableNode, tenant: Tenant, ports: Ports) -> SetChunks | None:
+    node, tiers = one.node, None
+    if one.bare and node.kind is Kind.FILE and not session_of(node.uri):
+        document = await ports.compute.run(parse, node.uri, await tenant.read(node.uri), ports)
+        chunks = await ports.compute.run(chunks_of_file, node.uri, document)
+        tiers = await ports.model.tiers_of_document(node.uri.name, document) if chunks else None
+    else:
+        chunks = await chunks_of(node, tenant, ports)
+    return SetChunks(node.id, node.version, chunks, tiers, where_different=True) if chunks else None
+
+
+async def _of_directory(one: IndexableNode, tenant: Tenant, ports: Ports) -> SetTiers | None:
+    """Its own abstract and overview, which a user may have written, as they are; new ones only where there are none."""
+    node = one.node
+    if one.bare:
+        found = await ports.ledger.tiered(one.partition, node.id, entries_max=ENTRIES_MAX)
+        return None if found is None or not found.total else await tiers_of(found, one.partition, ports)
+    tiers = await tenant.tiers(node.uri)
+    if tiers is None:
+        return None
+    chunks = chunks_of_tiers(node.uri, tiers)
+    return SetTiers(node.id, node.version, tiers, chunks, checked=True, own=tiers, where_different=True)
