@@ -222,6 +222,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "history show": ("history", "show"),
     "history restore": ("history", "restore", NOTE, "--at", "{now}", "--dry-run"),
     "history diff": ("history", "diff", NOTE, "--from", "1h"),
+    "history purge": ("history", "purge", "--older-than", "7d", "--yes"),
     "task list": ("task", "list"),
     "task show": ("task", "show", "{task}"),
     "task cancel": ("task", "cancel", "{task}"),

@@ -108,13 +108,13 @@ async def test_a_reranker_and_a_language_model_are_asked_once(fault: str, level:
             reranker={"kind": "tei", "base_url": fake.url},
             model={"kind": "openai", "base_url": fake.url, "model": "m"},
         )
-        found = await asyncio.to_thread(checks.asked, config)
+        found = await asyncio.to_thread(checks.model_checks, config)
     assert [(one.name, one.level) for one in found] == [("reranker", level), ("writer", level)]
     assert all(one.remedy for one in found if one.level != OK)
 
 
 def test_nobody_is_asked_who_is_not_configured() -> None:
-    assert checks.asked(load_config(None)) == []
+    assert checks.model_checks(load_config(None)) == []
 
 
 def test_the_space_set_aside_is_named_and_that_it_is_used(tmp_path: Path) -> None:

@@ -99,12 +99,22 @@ def test_no_socket_takes_the_place_of_a_closed_stream(wire: Wire) -> None:
     assert (done.returncode, [one.raw for one in wire.asked]) == (1, [b""])
 
 
+def heed_interrupts() -> None:
+    """A shell has what it starts in the background ignore them, and so would all that starts there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("words", [("ls",), ("task", "wait", "t1"), ("top",), ("ls", "--json")], ids=" ".join)
 def test_an_interrupt_ends_a_command_quietly(words: tuple[str, ...], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         env = {**os.environ, "RECALLD_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
         running = subprocess.Popen(
-            [*RECALLD, *words], env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*RECALLD, *words],
+            env=env,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=heed_interrupts,
         )
         asking, _ = silent.accept()
         with asking:
