@@ -23,8 +23,8 @@ from rich.text import Text
 
 from recalld.domain.errors import RecalldError
 from recalld.surfaces.cli.progress import counts
-from recalld.surfaces.cli.zip_folder import packed
 from recalld.surfaces.cli.render import hits_of, one_line, source_words
+from recalld.surfaces.cli.zip_folder import packed
 from recalld.surfaces.client import Client
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -263,7 +263,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 """In this order, after a import's task is known."""
 FAILING = {"task wait": {7}, "import-openviking": {2, 6, 7}, "doctor": {1}, "fsck": {5}, "history purge": {4}}
 """The exit codes of commands that cannot end well here: the task is cancelled, the source is the broken provider, the
-providers fail, and the server has the store open. With ``fsck`` and ``doctor`` asked again when it has ended."""
+providers fail, the server has the store open, and purging needs the root key. With ``fsck`` and ``doctor`` asked again when
+it has ended."""
 PROCESSES = {
     "serve": "the server that all others ask",
     "work": "that server's worker",
