@@ -287,3 +287,22 @@ async def test_a_writer_that_does_not_end_keeps_its_connection_and_the_lock(
         with pytest.raises(Conflict, match="another recalld"):
             await open_store(tmp_path / "recalld.db")
         held.release()
+
+
+async def free_pages(store: Store) -> int:
+    return int((await store.read(lambda c: c.execute("PRAGMA freelist_count").fetchall()))[0][0])
+
+
+async def test_a_small_file_is_rewritten_and_a_larger_one_is_left(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(200):
+        await store.write(put(f"k{n}", "x" * 2_000))
+    await store.write(lambda c: c.execute("DELETE FROM meta WHERE key GLOB 'k*'").fetchall())
+    before = await free_pages(store)
+    monkeypatch.setattr(store_module, "REWRITTEN_MAX_BYTES", 0)
+    await store.rewrite_small()
+    assert await free_pages(store) == before > 0
+    monkeypatch.undo()
+    await store.rewrite_small()
+    assert await free_pages(store) == 0

@@ -47,6 +47,10 @@ class Ledger(Protocol):
         """Run in the next commit."""
         ...
 
+    async def rewrite_small(self) -> None:
+        """Rewrite a small file."""
+        ...
+
 
 class Freeing:
     """A ledger all of whose writes give space back."""
@@ -66,6 +70,10 @@ class Freeing:
     async def write(self, work: Callable[[apsw.Connection], T], *, bulk: bool = False) -> T:
         """Run in the next commit."""
         return await self._ledger.write(work, bulk=bulk, frees=True)
+
+    async def rewrite_small(self) -> None:
+        """Rewrite a small file."""
+        await self._ledger.rewrite_small()
 
 
 def frees(commit: Commit) -> bool:

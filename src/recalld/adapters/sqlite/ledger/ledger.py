@@ -239,6 +239,10 @@ class SqliteLedger:
     async def prune(self, *, keep_s: float) -> int:
         return await retention.prune(freeing.Freeing(self), now=self.clock.now(), keep_s=keep_s)
 
+    async def rewrite_small(self) -> None:
+        if isinstance(self._readers, Store):
+            await self._readers.rewrite_small()
+
     # ----------------------------------------------------------------- state
     async def usage(self) -> Usage:
         return await self._readers.scan(lambda c: background_queries.usage(c, self._readers.path, SCHEMA_VERSION))

@@ -44,6 +44,10 @@ class Store(Protocol):
         """Run in the next commit."""
         ...
 
+    async def rewrite_small(self) -> None:
+        """Rewrite a small file."""
+        ...
+
 
 async def prune(store: Store, *, now: float, keep_s: float) -> int:
     """See ``ports.ledger.Ledger.prune``."""
@@ -62,17 +66,20 @@ async def prune(store: Store, *, now: float, keep_s: float) -> int:
     await store.write(lambda c: background_queries.drop_ended_tasks(c, ended, failed), bulk=True)
     while await store.write(lambda c: llm_tier_queries.drop_cached_tiers(c, now - keep_s, PRUNE_PAGE), bulk=True):
         pass
-    await _reclaim(store, now)
+    if await _reclaim(store, now):
+        await store.rewrite_small()
     await collect_garbage(store)
     return gone
 
 
-async def _reclaim(store: Store, now: float) -> None:
+async def _reclaim(store: Store, now: float) -> bool:
+    """Merge dead entries out of the full text; False: there were none."""
     if not await store.read(lambda c: chunks.should_reclaim(c, now)):
-        return
+        return False
     more = await store.write(partial(chunks.reclaim, first=True, now=now), bulk=True)
     while more:
         more = await store.write(partial(chunks.reclaim, first=False, now=now), bulk=True)
+    return True
 
 
 async def collect_garbage(store: Store) -> None:
