@@ -121,10 +121,8 @@ class Store(Readers):
         SQLite zeroes what it deletes, but where it spreads a page's entries over its neighbours, a copy may stay in the unused
         part of the page.
         """
-        if self._path.stat().st_size > REWRITTEN_MAX_BYTES:
-            return
         try:
-            await self.vacuum()
+            await self._enqueue(self._checkpoints, BULK_WAITING_MAX, _vacuum_small, None)
         except (Busy, Upstream) as refused:  # it needs as much space again
             log.info("the store's file is not rewritten now", error=str(refused))
 
@@ -370,6 +368,11 @@ def _passive(c: apsw.Connection) -> None:
 
 def _truncate(c: apsw.Connection) -> None:
     c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _vacuum_small(c: apsw.Connection) -> None:
+    if int(str(c.pragma("page_count"))) * PAGE_BYTES <= REWRITTEN_MAX_BYTES:
+        _vacuum(c)
 
 
 def _vacuum(c: apsw.Connection) -> None:
