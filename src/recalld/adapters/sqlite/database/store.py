@@ -116,7 +116,7 @@ class Store(Readers):
         await self._enqueue(self._checkpoints, BULK_WAITING_MAX, _vacuum, None)
 
     async def rewrite_small(self) -> None:
-        """Rewrite a file of up to 16 MiB, about 0.1 s of the writer.
+        """Rewrite a file of up to 16 MiB, about 0.15 s of the writer.
 
         SQLite zeroes what it deletes, but where it spreads a page's entries over its neighbours, a copy may stay in the unused
         part of the page.
