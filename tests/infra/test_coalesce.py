@@ -80,22 +80,26 @@ async def test_the_next_call_begins_when_the_last_one_has_ended_whoever_left() -
     assert await second == "b 2"
 
 
-async def test_all_who_were_asked_for_hear_in_the_same_turn_of_the_loop() -> None:
-    desk, turn, heard = Desk(), 0, set()
+async def test_results_are_delivered_one_a_loop_iteration_while_the_next_call_runs() -> None:
+    desk, iteration, delivered = Desk(), 0, []
 
     async def submit(question: str) -> None:
         await desk.together.submit(question)
-        heard.add(turn)
+        delivered.append(iteration)
 
     async with asyncio.TaskGroup() as group:
         for n in range(50):
             group.create_task(submit(str(n)))
         await _turn()
+        group.create_task(submit("late"))
+        await _turn()
         desk.open.release()
-        desk.open.release()
-        for turn in range(20):  # noqa: B007 - read by the callers
+        for iteration in range(60):  # noqa: B007 - read by the callers
+            if len(delivered) == 10:
+                assert desk.calls[-1] == ["late"]
             await asyncio.sleep(0)
-    assert len(heard) == 1
+        assert delivered == list(range(delivered[0], delivered[0] + 50))
+        desk.open.release()
 
 
 async def test_an_outage_is_heard_of_by_all_after_one_call() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -21,8 +22,9 @@ class Coalescer(Generic[A, R]):
     A result is therefore never based on data older than its submission, and concurrent callers cost as many calls as fit
     one after the other. The queue is bounded by the callers: one place each.
 
-    The work runs in a task of its own. A cancelled caller neither ends it nor lets the next call begin beside it, and all
-    callers of a batch get their results in the same loop iteration.
+    The work runs in a task of its own. A cancelled caller neither ends it nor lets the next call begin beside it. Callers
+    of a batch get their results one a loop iteration, while the next call runs: together they would hold the loop for as
+    long as all of them take to go on.
 
     Callers may linger up to ``linger_s`` so that calls can be batched; at most 1/5 of the time is spent working, however
     many callers there are.
@@ -35,6 +37,7 @@ class Coalescer(Generic[A, R]):
         self._waiting: list[tuple[A, asyncio.Future[R]]] = []
         self._urgent = False
         self._task: asyncio.Task[None] | None = None
+        self._results: deque[tuple[asyncio.Future[R], R]] = deque()
         self._resting_until = 0.0
 
     async def submit(self, item: A, *, linger_s: float = 0.0) -> R:
@@ -67,10 +70,12 @@ class Coalescer(Generic[A, R]):
                 await self._run(group)
                 now = loop.time()
                 self._resting_until = now + REST_FACTOR * (now - begun)
+        except asyncio.CancelledError:  # with its loop
+            for _, future in group:
+                future.cancel()
+            raise
         finally:
             self._task = None
-            for _, future in group:
-                future.cancel()  # only when this task was cancelled, with its loop: otherwise all are done
 
     async def _run(self, group: list[tuple[A, asyncio.Future[R]]]) -> None:
         group = [each for each in group if not each[1].done()]
@@ -90,9 +95,17 @@ class Coalescer(Generic[A, R]):
             await self._run(group[:half])
             await self._run(group[half:])
             return
-        for (_, future), result in zip(group, results, strict=True):
-            if not future.done():
-                future.set_result(result)
+        if not self._results:
+            asyncio.get_running_loop().call_soon(self._deliver)
+        self._results.extend((future, result) for (_, future), result in zip(group, results, strict=True))
+
+    def _deliver(self) -> None:
+        """Give the next caller its result, and the others theirs in further iterations of the loop."""
+        future, result = self._results.popleft()
+        if not future.done():
+            future.set_result(result)
+        if self._results:
+            asyncio.get_running_loop().call_soon(self._deliver)
 
 
 def _fail(future: asyncio.Future[R], failure: Exception) -> None:
