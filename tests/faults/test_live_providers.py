@@ -43,12 +43,16 @@ _TASK = re.compile(r"task T(\d+) of team (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One crowd: what each kind of request saw, health of a server at rest meanwhile, and sizes at both ends."""
+    """One crowd: what each kind of request saw, health of a server at rest meanwhile, and sizes at both ends.
+
+    ``unharmed_ms``: p99 of health under the same crowd where nothing is at fault.
+    """
 
     seen: dict[str, Any]
     control_ms: list[float]
     early: Size
     late: Size
+    unharmed_ms: float
 
     def hold(self, kind: str, *, writes: bool = True) -> None:
         """What holds whatever happens. ``writes``: the store can be written to, so nobody may be refused."""
@@ -56,12 +60,13 @@ class Run:
         errors = {name: stream["statuses"] for name, stream in self.seen.items() if stream["errors"]}
         shown = {name: f"{quantile(values, 0.5):.0f}/{quantile(values, 0.99):.0f}" for name, values in ms.items()}
         control = quantile(self.control_ms, 0.99)
-        print(f"\np50/p99 ms {shown}, idle server's health p99 {control:.1f} ms, {self.early} -> {self.late}, {errors}")
+        print(f"\np50/p99 ms {shown}, health p99 idle {control:.1f} ms, unharmed {self.unharmed_ms:.1f} ms")
+        print(f"{self.early} -> {self.late}, {errors}")
         assert set(errors) <= (set() if writes else {"append", "commit"})
         assert {status for statuses in errors.values() for status in statuses} <= {"503"}
         assert max(ms[kind]) <= DEADLINE_MS + 500  # as the client's own, busy, process sees it
         assert quantile(ms[kind], 0.99) <= DEADLINE_MS
-        assert quantile(ms["health"], 0.99) <= 3 * control + SPARE_MS
+        assert quantile(ms["health"], 0.99) <= max(2 * self.unharmed_ms, 3 * control) + SPARE_MS
         assert self.late.threads <= self.early.threads + 2
         assert self.late.files <= self.early.files + CONNECTIONS_MAX
         assert self.late.rss_mb <= 1.3 * self.early.rss_mb + 30
@@ -93,7 +98,7 @@ async def server_with(folder: Path, **providers: Provider) -> AsyncIterator[Serv
         yield server
 
 
-async def crowd(server: Server, idle: Server, kind: str) -> Run:
+async def crowd(server: Server, idle: Server, kind: str, unharmed_ms: float = 0.0) -> Run:
     """``FINDERS`` ask, ``TALKERS`` talk and ``COMMITTERS`` commit every turn, as fast as they are answered."""
     streams = (
         {"kind": kind, "clients": FINDERS},
@@ -111,7 +116,7 @@ async def crowd(server: Server, idle: Server, kind: str) -> Run:
         late = Size.of(server)
         control = await comparing.end()
         seen = await asking.end() | await busy.end()
-    return Run(seen, control["health"]["ms"], early, late)
+    return Run(seen, control["health"]["ms"], early, late, unharmed_ms)
 
 
 @asynccontextmanager
@@ -119,6 +124,19 @@ async def resting(folder: Path) -> AsyncIterator[Server]:
     """A server nobody asks for anything but its health."""
     async with serving(folder / "idle", RECALLD_EMBEDDER__KIND="none") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def unharmed_ms(tmp_path_factory: pytest.TempPathFactory) -> float:
+    """p99 of health, in milliseconds, under the crowd on a server that depends on no provider: what two busy cores make
+    of it."""
+
+    async def measure(folder: Path) -> float:
+        async with server_with(folder) as server, resting(folder) as idle:
+            run = await crowd(server, idle, "find")
+        return quantile(run.seen["health"]["ms"], 0.99)
+
+    return asyncio.run(measure(tmp_path_factory.mktemp("unharmed")))
 
 
 def do(fake: Provider, fault: str) -> None:
@@ -229,7 +247,7 @@ async def lacks(server: Server, route: str, question: str) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, fault: str) -> None:
+async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, fault: str, unharmed_ms: float) -> None:
     async with (
         provider() as fake,
         provider() as other,
@@ -237,7 +255,7 @@ async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, f
         resting(tmp_path) as idle,
     ):
         do(fake, fault)
-        run = await crowd(server, idle, "find")
+        run = await crowd(server, idle, "find", unharmed_ms)
         assert await lacks(server, "find", "a question nobody has asked before") == "embedder"
         heal(fake)
         run.hold("find")
@@ -245,7 +263,7 @@ async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, f
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "dimensions"])
-async def test_a_crowd_that_searches_does_not_notice_the_reranker(tmp_path: Path, fault: str) -> None:
+async def test_a_crowd_that_searches_does_not_notice_the_reranker(tmp_path: Path, fault: str, unharmed_ms: float) -> None:
     async with (
         provider() as fake,
         provider() as other,
@@ -253,7 +271,7 @@ async def test_a_crowd_that_searches_does_not_notice_the_reranker(tmp_path: Path
         resting(tmp_path) as idle,
     ):
         do(fake, fault)
-        run = await crowd(server, idle, "search")
+        run = await crowd(server, idle, "search", unharmed_ms)
         assert await lacks(server, "search", "note") == "reranker"
         heal(fake)
         run.hold("search")
@@ -279,7 +297,7 @@ def remember(asked: Asked) -> str:
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "dimensions"])
-async def test_a_crowd_does_not_notice_the_language_model(tmp_path: Path, fault: str) -> None:
+async def test_a_crowd_does_not_notice_the_language_model(tmp_path: Path, fault: str, unharmed_ms: float) -> None:
     async with (
         provider() as other,
         provider(says=remember) as fake,
@@ -287,29 +305,29 @@ async def test_a_crowd_does_not_notice_the_language_model(tmp_path: Path, fault:
         resting(tmp_path) as idle,
     ):
         do(fake, fault)
-        run = await crowd(server, idle, "find")
+        run = await crowd(server, idle, "find", unharmed_ms)
         heal(fake)
         run.hold("find")
         assert fake.seen  # it was asked
         await all_is_there(server, run)
 
 
-async def test_a_crowd_does_not_notice_a_frozen_worker(tmp_path: Path) -> None:
+async def test_a_crowd_does_not_notice_a_frozen_worker(tmp_path: Path, unharmed_ms: float) -> None:
     async with provider() as fake, server_with(tmp_path, embedder=fake) as server, resting(tmp_path) as idle:
         (worker,) = psutil.Process(server.process.pid).children()
         worker.send_signal(signal.SIGSTOP)
-        run = await crowd(server, idle, "find")
+        run = await crowd(server, idle, "find", unharmed_ms)
         worker.send_signal(signal.SIGCONT)
         run.hold("find")
         await all_is_there(server, run)
 
 
-async def test_a_crowd_recalls_while_somebody_holds_the_stores_write_lock(tmp_path: Path) -> None:
+async def test_a_crowd_recalls_while_somebody_holds_the_stores_write_lock(tmp_path: Path, unharmed_ms: float) -> None:
     async with provider() as fake, server_with(tmp_path, embedder=fake) as server, resting(tmp_path) as idle:
         await everybody_says(server, 0)
         with closing(sqlite3.connect(server.data / "recalld.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            run = await crowd(server, idle, "find")
+            run = await crowd(server, idle, "find", unharmed_ms)
             other.execute("ROLLBACK")
         await everybody_says(server, 10_000)
         run.hold("find", writes=False)
@@ -330,7 +348,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-async def test_a_crowd_recalls_while_the_disk_is_full(tmp_path: Path) -> None:
+async def test_a_crowd_recalls_while_the_disk_is_full(tmp_path: Path, unharmed_ms: float) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     with small_disk(disk):
@@ -340,7 +358,7 @@ async def test_a_crowd_recalls_while_the_disk_is_full(tmp_path: Path) -> None:
             with ballast.open("wb", buffering=0) as file, suppress(OSError):
                 while True:  # until there is no room left
                     file.write(bytes(1 << 16))
-            run = await crowd(server, idle, "find")
+            run = await crowd(server, idle, "find", unharmed_ms)
             ballast.unlink()
             await everybody_says(server, 10_000)
             run.hold("find", writes=False)
