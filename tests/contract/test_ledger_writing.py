@@ -117,10 +117,10 @@ async def test_costs_add_up_by_day_account_provider_and_purpose(harness: LedgerH
 
 
 async def test_what_was_wrong_is_told_by_the_last_call_alone(harness: LedgerHarness) -> None:
-    await harness.do(RecordUsage("2026-01-01", "p", "tiers", 1, said="it is down"))
+    await harness.do(RecordUsage("2026-01-01", "p", "tiers", 1, error="it is down"))
     (row,) = await harness.ledger.provider_usage(since="")
-    assert (row.said, row.calls, row.at) == ("it is down", 1, harness.clock.now())
+    assert (row.error, row.calls, row.at) == ("it is down", 1, harness.clock.now())
     harness.clock.advance(5)
     await harness.ledger.tenant(Caller("other", "ana")).commit(Commit((RecordUsage("2026-01-01", "p", "tiers", 1),)))
     (row,) = await harness.ledger.provider_usage(since="", whole=True)
-    assert (row.said, row.calls) == ("", 2)
+    assert (row.error, row.calls) == ("", 2)

@@ -263,7 +263,9 @@ async def test_a_crowd_that_finds_does_not_notice_the_embedder(tmp_path: Path, f
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "dimensions"])
-async def test_a_crowd_that_searches_does_not_notice_the_reranker(tmp_path: Path, fault: str, unharmed_ms: float) -> None:
+async def test_a_crowd_that_searches_does_not_notice_the_reranker(
+    tmp_path: Path, fault: str, unharmed_ms: float
+) -> None:
     async with (
         provider() as fake,
         provider() as other,

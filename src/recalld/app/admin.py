@@ -146,8 +146,8 @@ class AdminOperations:
 
     async def _furnish(self, account: str, user: str) -> None:
         """The member's tree, as its first write would make it."""
-        made = (MakeDir(Uri(("resources",)), exist_ok=True), MakeDir(Uri(("user", user)), exist_ok=True))
-        await self._ports.ledger.tenant(Caller(account, user)).commit(Commit(made, cause="enrol"))
+        directories = (MakeDir(Uri(("resources",)), exist_ok=True), MakeDir(Uri(("user", user)), exist_ok=True))
+        await self._ports.ledger.tenant(Caller(account, user)).commit(Commit(directories, cause="enrol"))
 
     async def _remove(self, account: str, user: str) -> Removal:
         try:

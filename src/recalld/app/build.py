@@ -150,22 +150,22 @@ def _session_policy(config: Config) -> SessionPolicy:
 
 def _embedder(config: Config) -> Embedder | None:
     section = config.embedder
-    made: Embedder | None = make("embedder", section.kind, section.options())
-    if made is None or not load("embedder", section.kind).remote:
-        return made
-    client, meter = _around("embedder", made.name, "question", section)
+    adapter: Embedder | None = make("embedder", section.kind, section.options())
+    if adapter is None or not load("embedder", section.kind).remote:
+        return adapter
+    client, meter = _around("embedder", adapter.name, "question", section)
     return ResilientEmbedder(
-        made, client, meter, SystemClock(), deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S
+        adapter, client, meter, SystemClock(), deadline_s=section.deadline_s, bulk_deadline_s=BULK_DEADLINE_S
     )
 
 
 def _reranker(config: Config) -> Reranker | None:
     section = config.reranker
-    made: Reranker | None = make("reranker", section.kind, section.options())
-    if made is None or not load("reranker", section.kind).remote:
-        return made
-    client, meter = _around("reranker", made.name, "rerank", section)
-    return ResilientReranker(made, client, meter, deadline_s=section.deadline_s)
+    adapter: Reranker | None = make("reranker", section.kind, section.options())
+    if adapter is None or not load("reranker", section.kind).remote:
+        return adapter
+    client, meter = _around("reranker", adapter.name, "rerank", section)
+    return ResilientReranker(adapter, client, meter, deadline_s=section.deadline_s)
 
 
 def _around(

@@ -208,13 +208,13 @@ class Housekeeping:
             probe_s=self._probe_s,
             measured_ago_s=ports.clock.monotonic() - self._probed_at,
             models=tuple(models),
-            providers=tuple(part.client.state for part in self._asked_here() if isinstance(part, RESILIENT)),
+            providers=tuple(part.client.state for part in self._own_providers() if isinstance(part, RESILIENT)),
             provider_usage=self._provider_usage,
             stages=ports.stages.so_far(),
             worker_starts=self._worker.starts if self._worker is not None else 0,
         )
 
-    def _asked_here(self) -> tuple[object, ...]:
+    def _own_providers(self) -> tuple[object, ...]:
         """Providers this process calls itself: with a worker beside it, the language model is that one's to ask."""
         ports = self._ports
         return (ports.embedder, ports.reranker, *(() if self._worker is not None else (ports.writer,)))
@@ -234,7 +234,7 @@ class Housekeeping:
             **self._maintenance.states(),
             "loop": "ok" if late < LOOP_LATE_S else f"late by {late * 1000:.0f} ms",
         }
-        reasons = tuple(f"{part}: {said}" for part, said in checks.items() if said not in WELL)
+        reasons = tuple(f"{part}: {state}" for part, state in checks.items() if state not in WELL)
         return Readiness("degraded" if reasons else "ready", reasons, checks, self._vectors())
 
 

@@ -82,9 +82,9 @@ def settings_of(text: str, path: Path) -> tuple[dict[str, Any], list[str]]:
     Trailing commas are allowed; ``${NAME}`` in a value that is taken over stands for an environment variable. Raises
     ``Invalid`` for what is no JSON object, for keys the original does not know either, and for variables that are not set.
     """
-    given = _parsed(text, path)
-    _check_keys(given, path)
-    taken = _Taken(given)
+    document = _parsed(text, path)
+    _check_keys(document, path)
+    taken = _Taken(document)
     values = {
         "data": taken("storage.workspace"),
         "server": {
@@ -98,15 +98,15 @@ def settings_of(text: str, path: Path) -> tuple[dict[str, Any], list[str]]:
         "reranker": _model(taken, "rerank", "reranker", _RERANKERS, _RERANK),
         "model": _model(taken, "vlm", "model", _WRITERS, _VLM),
     }
-    ignored = [f"{key} has no effect here" for key in _leaves(given) if key not in taken.keys]
+    ignored = [f"{key} has no effect here" for key in _leaves(document) if key not in taken.keys]
     return _filled(values), [*taken.notes, *ignored]
 
 
 class _Taken:
     """Takes values out by their dotted name, and remembers which and what there is to say about it."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = given
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._given = document
         self.keys: set[str] = set()
         self.notes: list[str] = []
 
@@ -142,11 +142,11 @@ def _model(
 
 def _origins(taken: _Taken) -> Any:
     """There everybody is let in unless origins are named. Here nobody is: who wants that says so in a file of ours."""
-    given = taken("server.cors_origins")
-    if not isinstance(given, list) or "*" not in given:
-        return given
+    document = taken("server.cors_origins")
+    if not isinstance(document, list) or "*" not in document:
+        return document
     taken.notes.append("server.cors_origins * is left out: name the origins whose pages may read this store")
-    return [one for one in given if one != "*"]
+    return [one for one in document if one != "*"]
 
 
 def _level(taken: _Taken) -> Any:
@@ -157,19 +157,19 @@ def _level(taken: _Taken) -> Any:
 def _parsed(text: str, path: Path) -> dict[str, Any]:
     mended = _TRAILING_COMMA.sub(lambda m: m[0] if m[0].startswith('"') else "", text.lstrip("\ufeff"))
     try:
-        given = json.loads(mended)
+        document = json.loads(mended)
     except (json.JSONDecodeError, RecursionError) as bad:
         raise Invalid(f"configuration {path} is not JSON: {bad}", remedy="mend that line") from bad
-    if not isinstance(given, dict):
+    if not isinstance(document, dict):
         raise Invalid(f"configuration {path} is no JSON object", remedy="begin it with { and end it with }")
-    return given
+    return document
 
 
-def _check_keys(given: Mapping[str, Any], path: Path) -> None:
+def _check_keys(document: Mapping[str, Any], path: Path) -> None:
     """Refuse what even the original does not know: a misspelt key would silently have no effect."""
-    unknown = [key for key in given if key not in SECTIONS and key not in OPEN and key not in WHOLE]
+    unknown = [key for key in document if key not in SECTIONS and key not in OPEN and key not in WHOLE]
     for section, known in SECTIONS.items():
-        found = given.get(section)
+        found = document.get(section)
         if found is not None and not isinstance(found, Mapping):
             raise Invalid(f"configuration {path}: {section} is no object", remedy=f"write {section} as {{...}}")
         unknown += [f"{section}.{key}" for key in found or {} if key not in known]
@@ -214,7 +214,7 @@ def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
     """Without what was not set, so that defaults and other sources stay in force."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        kept = _filled(value) if isinstance(value, Mapping) else value
-        if kept not in (None, {}):
-            found[key] = kept
+        filled = _filled(value) if isinstance(value, Mapping) else value
+        if filled not in (None, {}):
+            found[key] = filled
     return found

@@ -64,9 +64,9 @@ class PackOperations:
         )
 
 
-def _word(kind: type[Word], given: str, field: str) -> Word:
+def _word(kind: type[Word], value: str, field: str) -> Word:
     try:
-        return kind(given)
+        return kind(value)
     except ValueError as bad:
         known = ", ".join(kind)
-        raise Invalid(f"{field} {given[:40]!r} is unknown", remedy=f"one of {known}", details={"field": field}) from bad
+        raise Invalid(f"{field} {value[:40]!r} is unknown", remedy=f"one of {known}", details={"field": field}) from bad

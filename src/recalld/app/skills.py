@@ -82,10 +82,10 @@ class SkillOperations:
                     remedy="send a SKILL.md as data, or upload a zip first",
                     details={"field": "data"},
                 )
-        kept = await self.store(package, target_uri=target_uri, update=update, source=source, watched=watched)
+        stored = await self.store(package, target_uri=target_uri, update=update, source=source, watched=watched)
         if upload is not None and not keep_source:
             await parse.discard(upload, self._ports)
-        return kept
+        return stored
 
     async def store(
         self,

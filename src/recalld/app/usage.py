@@ -11,7 +11,7 @@ from recalld.ports.bundle import Ports
 from recalld.ports.ledger import ProviderUsage
 from recalld.usecases.maintenance.provider_budget import DAY, DAY_S, USED_UP
 
-SAID_HOLDS_S = 900.0
+ERROR_HOLDS_S = 900.0
 """A failed call is tried again sooner than that: where none was, nobody knows any more how the provider is."""
 NOT_CONFIGURED, OK = "not_configured", "ok"
 
@@ -54,8 +54,8 @@ def budget(today: list[ProviderUsage], writer: str, costs: CostPolicy, now: floa
     tokens, calls = sum(s.tokens_in + s.tokens_out for s in mine), sum(s.calls for s in mine)
     full = tokens >= costs.tokens_per_day_max or calls >= costs.calls_per_day_max or any(s.refused for s in mine)
     last = max(mine, key=lambda s: s.at, default=None)
-    said = last.said if last is not None and now - last.at < SAID_HOLDS_S else ""
-    state = USED_UP if full else said or OK
+    error = last.error if last is not None and now - last.at < ERROR_HOLDS_S else ""
+    state = USED_UP if full else error or OK
     return Budget(writer, state if writer else NOT_CONFIGURED, tokens, calls, costs)
 
 
@@ -77,7 +77,7 @@ def embedding_today(today: list[ProviderUsage], ports: Ports) -> str:
     """How the last batch of documents went: ok, or what the embedder met with."""
     name = ports.embedder.name if ports.embedder is not None else ""
     last = max((s for s in today if s.provider == name and s.operation == "embed"), key=lambda s: s.at, default=None)
-    return last.said or OK if last is not None and ports.clock.now() - last.at < SAID_HOLDS_S else OK
+    return last.error or OK if last is not None and ports.clock.now() - last.at < ERROR_HOLDS_S else OK
 
 
 def day_of(today: list[ProviderUsage], provider: str, policy: DayPolicy) -> Day:

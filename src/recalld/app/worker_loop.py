@@ -122,11 +122,11 @@ async def _failed(job: Job, failure: Exception | str, policy: JobPolicy, ports: 
         wait_s = min(max(wait_s, WAIT_S_MIN), WAIT_S_MAX)
         await _settle(job, str(failure), wait_s, ports, permanent=False, counts=False)
         return
-    said = str(failure) if isinstance(failure, RecalldError | str) else f"{type(failure).__name__}: {failure}"
+    message = str(failure) if isinstance(failure, RecalldError | str) else f"{type(failure).__name__}: {failure}"
     cause = failure if isinstance(failure, Exception) else None
-    log.warning("job failed", kind=job.kind, job=job.id, attempt=job.attempt, error=said, exc_info=cause)
+    log.warning("job failed", kind=job.kind, job=job.id, attempt=job.attempt, error=message, exc_info=cause)
     delay = min(policy.backoff_s * 2 ** (job.attempt - 1), policy.backoff_max_s)
-    await _settle(job, said, delay, ports, permanent=_permanent(failure))
+    await _settle(job, message, delay, ports, permanent=_permanent(failure))
 
 
 async def _settle(job: Job, error: str, delay_s: float, ports: Ports, *, permanent: bool, counts: bool = True) -> None:

@@ -240,8 +240,8 @@ class Workspace(Importing):
     async def find(self, query: str, **options: Any) -> Answer:
         """Recall. Options: target_uri, context_type, limit, score_threshold, level, tags, since, until, time_field,
         filter (see ``rules/search_request.parse_query``)."""
-        asked = parse_query(query, self.caller, self._ports.clock.now(), **options)
-        return await find(asked, self.caller, self._ports, deadline_s=self._recall_s())
+        parsed = parse_query(query, self.caller, self._ports.clock.now(), **options)
+        return await find(parsed, self.caller, self._ports, deadline_s=self._recall_s())
 
     def _recall_s(self) -> float:
         """What is left of the deadline of a recall once its request has its place."""
@@ -249,22 +249,22 @@ class Workspace(Importing):
 
     async def search(self, query: str, *, session_id: str = "", **options: Any) -> Answer:
         """``find`` whose question is read in the light of the session's latest turns."""
-        asked = parse_query(query, self.caller, self._ports.clock.now(), **options)
+        parsed = parse_query(query, self.caller, self._ports.clock.now(), **options)
         if not session_id:
-            return await search(asked, self.caller, self._ports, deadline_s=self._recall_s())
+            return await search(parsed, self.caller, self._ports, deadline_s=self._recall_s())
         clock, deadline_s = self._ports.clock, self._recall_s()
         end = clock.monotonic() + deadline_s
         tenant = self._ports.ledger.tenant(self.caller)
-        text, missing = await expand_with_session(asked.text, session_id, tenant, within_s=deadline_s / 4)
+        text, missing = await expand_with_session(parsed.text, session_id, tenant, within_s=deadline_s / 4)
         left_s = max(end - clock.monotonic(), deadline_s / 2)
-        answer = await search(replace(asked, text=text), self.caller, self._ports, deadline_s=left_s)
+        answer = await search(replace(parsed, text=text), self.caller, self._ports, deadline_s=left_s)
         return replace(answer, degraded=tuple(sorted({*answer.degraded, *missing}))) if missing else answer
 
     async def assemble(self, query: str, **options: Any) -> ContextBlock:
         """The wire's mode=context; options are the fields of ``usecases/context/assemble.ContextRequest`` with URIs as texts."""
         exclude = tuple(self._uri(u) for u in options.pop("exclude", ()))
-        wish = assembling.ContextRequest(query, exclude=exclude, **options)
-        return await assembling.assemble(wish, self.caller, self._ports, deadline_s=self._recall_s())
+        request = assembling.ContextRequest(query, exclude=exclude, **options)
+        return await assembling.assemble(request, self.caller, self._ports, deadline_s=self._recall_s())
 
     async def count(self, uri: str = "") -> int:
         """Chunks that can be found (below ``uri``)."""

@@ -325,7 +325,7 @@ class SetIgnore:
 @dataclass(frozen=True, slots=True)
 class RecordUsage:
     """Add calls to a provider to the account's row of that UTC day (``YYYY-MM-DD``). ``refused``: calls not made, since the
-    day's budget was used up. ``said``: what was wrong with the last call ("" = nothing)."""
+    day's budget was used up. ``error``: what was wrong with the last call ("" = nothing)."""
 
     day: str
     provider: str
@@ -334,7 +334,7 @@ class RecordUsage:
     tokens_in: int = 0
     tokens_out: int = 0
     refused: int = 0
-    said: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

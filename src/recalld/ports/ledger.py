@@ -56,7 +56,7 @@ class StaleDir:
 
 @dataclass(frozen=True, slots=True)
 class ProviderUsage:
-    """Calls to a provider in a UTC day. ``day`` and ``account`` "": of all of them together. ``said``: what was wrong with the
+    """Calls to a provider in a UTC day. ``day`` and ``account`` "": of all of them together. ``error``: what was wrong with the
     last call, made at ``at`` ("" = nothing)."""
 
     day: str
@@ -68,7 +68,7 @@ class ProviderUsage:
     tokens_out: int
     refused: int
     at: float
-    said: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

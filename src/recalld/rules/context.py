@@ -80,18 +80,18 @@ def targets_of(kind: str, user: str, peer: str) -> tuple[Uri, ...]:
     return *memories, *targets_of("resources", user, peer), *targets_of("skills", user, peer)
 
 
-def quotas_of(given: Mapping[str, int] | None, purpose: str) -> dict[str, int] | None:
+def quotas_of(quotas: Mapping[str, int] | None, purpose: str) -> dict[str, int] | None:
     """Return the effective quotas: explicit ones, else the purpose's, else None (a flat search). Raises ``Invalid``."""
     if purpose and purpose not in PRESETS:
         raise _bad("purpose", purpose, "chat or coding")
-    if given is None:
+    if quotas is None:
         return dict(PRESETS[purpose]) if purpose else None
-    for kind, count in given.items():
+    for kind, count in quotas.items():
         if kind not in CATEGORIES:
             raise _bad("quotas", kind, ", ".join(CATEGORIES))
         if not 0 <= count <= QUOTA_MAX:
             raise _bad("quotas", f"{kind}={count}", f"0 to {QUOTA_MAX}")
-    return dict(given)
+    return dict(quotas)
 
 
 def check_detail(detail: Mapping[str, str], tiers: Sequence[str]) -> None:
@@ -127,5 +127,5 @@ def order(one: Candidate) -> tuple[float, int, int, str]:
     return -round(one.score, 2), ORIGINS.index(one.origin), kinds.index(one.category), str(one.uri)
 
 
-def _bad(field_name: str, given: object, remedy: str) -> Invalid:
-    return Invalid(f"{field_name} {str(given)[:60]!r} is unknown", remedy=remedy, details={"field": field_name})
+def _bad(field_name: str, value: object, remedy: str) -> Invalid:
+    return Invalid(f"{field_name} {str(value)[:60]!r} is unknown", remedy=remedy, details={"field": field_name})

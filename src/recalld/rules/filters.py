@@ -40,8 +40,8 @@ def check_heeded(query: Query) -> None:
 
 def conditions(raw: Mapping[str, Any]) -> list[Any]:
     """The values of a condition. Raises ``Invalid`` unless they are a list."""
-    given = raw.get("conds")
-    return list(given) if isinstance(given, list | tuple) else refuse("conds")
+    values = raw.get("conds")
+    return list(values) if isinstance(values, list | tuple) else refuse("conds")
 
 
 def inside(wanted: Sequence[Uri], targets: Sequence[Uri]) -> tuple[Uri, ...]:

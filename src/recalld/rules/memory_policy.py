@@ -40,10 +40,10 @@ class MemoryPolicy:
 
 def read_memory_policy(policy: Mapping[str, Any] | None) -> MemoryPolicy:
     """Parse the API's ``memory_policy``; missing parts get their defaults."""
-    given = policy or {}
-    named = given.get("memory_types")
+    fields = policy or {}
+    named = fields.get("memory_types")
     types = frozenset(TYPES) if named is None else frozenset(n for t in named for n in (t, *_IMPLIED.get(t, ())))
-    return MemoryPolicy(_on(given, "self"), _on(given, "peer"), _on(given, "working_memory"), types)
+    return MemoryPolicy(_on(fields, "self"), _on(fields, "peer"), _on(fields, "working_memory"), types)
 
 
 def event_tags(config: Mapping[str, Any], over: Sequence[str] | None) -> tuple[str, ...]:

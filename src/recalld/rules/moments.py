@@ -13,15 +13,15 @@ _UNITS = ((1e8, 1e11, 1.0), (1e11, 1e14, 1e3), (1e14, 1e17, 1e6), (1e17, 1e20, 1
 _LONGEST = 64
 
 
-def read_moment(given: object) -> datetime | None:
+def read_moment(value: object) -> datetime | None:
     """A time with its own offset (UTC where none is given); None for what is not a time."""
-    if isinstance(given, bool):
+    if isinstance(value, bool):
         return None
-    if isinstance(given, int | float):
-        return _of_number(float(given))
-    if not isinstance(given, str) or len(given) > _LONGEST:
+    if isinstance(value, int | float):
+        return _of_number(float(value))
+    if not isinstance(value, str) or len(value) > _LONGEST:
         return None
-    text = given.strip()
+    text = value.strip()
     if not text:
         return None
     if _NUMBER.fullmatch(text) and not _DAY.fullmatch(text):
@@ -36,9 +36,9 @@ def read_moment(given: object) -> datetime | None:
         return None
 
 
-def epoch_of(given: object) -> float | None:
+def epoch_of(value: object) -> float | None:
     """Epoch seconds of a time; None for what is not a time."""
-    found = read_moment(given)
+    found = read_moment(value)
     try:
         return None if found is None else found.timestamp()
     except (ValueError, OverflowError, OSError):

@@ -59,16 +59,16 @@ def moment(text: str, now: float) -> float:
 
 def unread_times(raw: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The ``created_at`` of these messages that are not times: such a message is dated by the server."""
-    given = [one.get("created_at") for one in raw]
-    return tuple(_stamp(value) for value in given if value not in (None, "") and epoch_of(value) is None)
+    times = [one.get("created_at") for one in raw]
+    return tuple(_stamp(value) for value in times if value not in (None, "") and epoch_of(value) is None)
 
 
-def _stamp(given: object) -> str:
+def _stamp(value: object) -> str:
     """``created_at`` as kept: the text as given, an epoch number as ISO-8601."""
-    if given is None or given == "":
+    if value is None or value == "":
         return ""
-    text = clean(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str))[:64]
-    at = epoch_of(given)
+    text = clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))[:64]
+    at = epoch_of(value)
     return iso(at) if at is not None and _EPOCH.fullmatch(text.strip()) else text
 
 
@@ -104,20 +104,20 @@ def message_from(raw: dict[str, Any], fresh_id: str, now: float) -> Message:
     )
 
 
-def _message_id(given: object, fresh_id: str) -> str:
-    if given is None or given == "":
+def _message_id(value: object, fresh_id: str) -> str:
+    if value is None or value == "":
         return fresh_id
-    if not isinstance(given, str) or not is_id(given):
+    if not isinstance(value, str) or not is_id(value):
         raise _bad("id", "use up to 128 letters, digits and . _ : @ -")
-    return given
+    return value
 
 
-def _source_ids(given: object) -> tuple[str, ...]:
-    if given is None or given == "":
+def _source_ids(value: object) -> tuple[str, ...]:
+    if value is None or value == "":
         return ()
-    if not isinstance(given, list | tuple) or not all(isinstance(i, str) for i in given):
+    if not isinstance(value, list | tuple) or not all(isinstance(i, str) for i in value):
         raise _bad("source_message_ids", "give a list of message ids")
-    return tuple(given)
+    return tuple(value)
 
 
 def _parts(raw: dict[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -174,10 +174,10 @@ def text_of(parts: tuple[dict[str, Any], ...]) -> str:
     for part in parts:
         match part.get("type"):
             case "tool":
-                given = plain_of(part.get("tool_input") or {})
+                tool_input = plain_of(part.get("tool_input") or {})
                 output = part.get("tool_output") or ""
                 shown = without_base64(output) if isinstance(output, str) else plain_of(output)
-                lines.append(f"[tool {part.get('tool_name', '')}] {given}\n{shown}".rstrip())
+                lines.append(f"[tool {part.get('tool_name', '')}] {tool_input}\n{shown}".rstrip())
             case "context":
                 lines.append(f"[context {part.get('uri', '')}] {part.get('abstract') or ''}".rstrip())
             case kind if is_media(kind):

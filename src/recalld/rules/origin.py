@@ -78,9 +78,9 @@ def origin_of(scheme: str, named: Authority) -> str:
     return f"{scheme}://{named}"
 
 
-def allowed_hosts(given: Sequence[str]) -> tuple[str, ...]:
+def allowed_hosts(values: Sequence[str]) -> tuple[str, ...]:
     """Check ``server.allowed_hosts`` and bring it into normal form. Raises ``Invalid``."""
-    return tuple(str(_host(one)) for one in given)
+    return tuple(str(_host(one)) for one in values)
 
 
 def _host(text: str) -> Authority:
@@ -97,9 +97,9 @@ def _host(text: str) -> Authority:
     return found
 
 
-def cors_origins(given: Sequence[str]) -> tuple[str, ...]:
+def cors_origins(values: Sequence[str]) -> tuple[str, ...]:
     """Check ``server.cors_origins`` and bring it into normal form. Raises ``Invalid``."""
-    return tuple(_origin(one.strip()) for one in given)
+    return tuple(_origin(one.strip()) for one in values)
 
 
 def _origin(text: str) -> str:
@@ -130,10 +130,10 @@ def public_url(text: str) -> str:
     return f"{origin_of(parts.scheme, named)}{parts.path.rstrip('/')}"
 
 
-def trusted_proxies(given: Sequence[str]) -> tuple[str, ...]:
+def trusted_proxies(values: Sequence[str]) -> tuple[str, ...]:
     """Check ``server.trusted_proxies``: addresses and networks. Raises ``Invalid``."""
     try:
-        return tuple(str(ipaddress.ip_network(one.strip(), strict=False)) for one in given)
+        return tuple(str(ipaddress.ip_network(one.strip(), strict=False)) for one in values)
     except ValueError as bad:
         raise Invalid(f"{bad}", remedy="name proxies by address or network, such as 10.0.0.1 or 10.0.0.0/24") from bad
 

@@ -92,8 +92,8 @@ def read_record(line: bytes, root: Uri) -> PackRecord | None:
     path, level = _path_of(payload, f"{root}/" if root.parts else str(root)), payload.get("level", 2)
     if path is None or level not in (0, 1, 2):
         return None
-    given = payload.get("tags") or payload.get("search_tags") or ()
-    listed = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else ()
+    raw_tags = payload.get("tags") or payload.get("search_tags") or ()
+    listed = raw_tags.split(",") if isinstance(raw_tags, str) else raw_tags if isinstance(raw_tags, list) else ()
     tags = tags_of(t for t in listed if isinstance(t, str) and len(t) <= TAG_CHARS_MAX)
     updated = payload.get("updated_at")
     at = (
@@ -115,11 +115,11 @@ def _path_of(payload: Mapping[str, Any], root: str) -> str | None:
     return below[: -len(name)].rstrip("/") if name in SIDECARS else below
 
 
-def _source(given: object) -> dict[str, Any]:
+def _source(value: object) -> dict[str, Any]:
     """Where an entry says it comes from; nothing that is too large to be kept with a node."""
-    if not isinstance(given, dict) or len(json.dumps(given)) > SOURCE_CHARS_MAX:
+    if not isinstance(value, dict) or len(json.dumps(value)) > SOURCE_CHARS_MAX:
         return {}
-    return given
+    return value
 
 
 def moved_source(source: Mapping[str, Any], before: Uri, after: Uri) -> dict[str, Any]:
@@ -256,15 +256,15 @@ def session_config(data: bytes) -> dict[str, Any]:
     return config
 
 
-def _memory_policy(given: object) -> dict[str, Any]:
-    if not isinstance(given, dict):
+def _memory_policy(policy: object) -> dict[str, Any]:
+    if not isinstance(policy, dict):
         return {}
     config: dict[str, Any] = {}
     for part in ("self", "peer", "working_memory"):
-        one = given.get(part)
+        one = policy.get(part)
         if isinstance(one, dict) and isinstance(one.get("enabled"), bool):
             config[part] = {"enabled": one["enabled"]}
-    types = given.get("memory_types")
+    types = policy.get("memory_types")
     if isinstance(types, list) and all(isinstance(t, str) for t in types):
         config["memory_types"] = types[:TAGS_MAX]
     return config

@@ -87,5 +87,5 @@ def idle(session: Session, now: float) -> bool:
 
 def auto_commit_policy(session: Session) -> dict[str, int]:
     """A session's policy with every field, {} if it does not commit by itself."""
-    given = session.config.get("auto_commit_policy")
-    return {name: int(given.get(name, usual)) for name, usual in AUTO_COMMIT_DEFAULTS.items()} if given else {}
+    policy = session.config.get("auto_commit_policy")
+    return {name: int(policy.get(name, usual)) for name, usual in AUTO_COMMIT_DEFAULTS.items()} if policy else {}

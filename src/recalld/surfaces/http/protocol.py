@@ -99,6 +99,6 @@ class _Relay:
 
 
 def _parser(relay: _Relay) -> httptools.HttpRequestParser:
-    made = httptools.HttpRequestParser(relay)
-    made.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
-    return made
+    parser = httptools.HttpRequestParser(relay)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+    return parser

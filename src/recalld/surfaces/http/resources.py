@@ -236,30 +236,30 @@ def _later(what: str, remedy: str, code: str = "UNSUPPORTED_MODE") -> RecalldErr
     return Invalid(f"{what} is not implemented yet", remedy=remedy, code=code)
 
 
-def _list(given: str | list[str] | None) -> tuple[str, ...]:
+def _list(value: str | list[str] | None) -> tuple[str, ...]:
     """A list, or a text with commas."""
-    pieces = given.split(",") if isinstance(given, str) else given or ()
+    pieces = value.split(",") if isinstance(value, str) else value or ()
     return tuple(piece.strip() for piece in pieces if piece.strip())
 
 
 def _flag(args: dict[str, Any], field: str) -> bool:
-    given = args.get(field, False)
-    if not isinstance(given, bool):
+    value = args.get(field, False)
+    if not isinstance(value, bool):
         raise Invalid(
             f"args.{field} is neither true nor false", remedy="send a boolean", details={"field": f"args.{field}"}
         )
-    return given
+    return value
 
 
 def _texts(args: dict[str, Any], field: str) -> tuple[str, ...]:
-    given = args.get(field) or []
-    if not isinstance(given, list) or not all(isinstance(path, str) for path in given) or len(given) > LEFT_OUT_MAX:
+    value = args.get(field) or []
+    if not isinstance(value, list) or not all(isinstance(path, str) for path in value) or len(value) > LEFT_OUT_MAX:
         raise Invalid(
             f"args.{field} is not a list of at most {LEFT_OUT_MAX} paths",
             remedy="send keep_removed instead where there are more",
             details={"field": f"args.{field}"},
         )
-    return tuple(given)
+    return tuple(value)
 
 
 def _base(filename: str) -> str:

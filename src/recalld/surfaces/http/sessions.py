@@ -45,12 +45,12 @@ _TURN_FIELDS = ("keep_recent_turn_count", "retained_message_token_budget", "min_
 async def create(request: ApiRequest, body: CreateSession | None = None) -> dict[str, Any]:
     """Make a session; an id that exists is refused (409 ALREADY_EXISTS)."""
     options = body or CreateSession()
-    made = await request.workspace.session_new(options.session_id or "", config=_config(options))
+    session = await request.workspace.session_new(options.session_id or "", config=_config(options))
     return {
-        "session_id": made.id,
-        "uri": str(made.uri),
+        "session_id": session.id,
+        "uri": str(session.uri),
         "user": {"account_id": request.caller.account, "user_id": request.caller.user},
-        **_settings(made),
+        **_settings(session),
     }
 
 

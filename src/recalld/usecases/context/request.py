@@ -55,9 +55,9 @@ def check(request: ContextRequest) -> None:
         "dedup_turns": (request.dedup_turns, 0, TURNS_MAX),
         "rewrite_max_bullets": (request.rewrite_max_bullets, 1, BULLETS_MAX),
     }
-    for name, (given, low, high) in bounds.items():
-        if not low <= given <= high:
-            raise Invalid(f"{name} {given} is out of range", remedy=f"{low} to {high}", details={"field": name})
+    for name, (value, low, high) in bounds.items():
+        if not low <= value <= high:
+            raise Invalid(f"{name} {value} is out of range", remedy=f"{low} to {high}", details={"field": name})
     if request.rewrite not in {"off", "on", "auto"}:
         raise Invalid(
             f"rewrite {request.rewrite[:40]!r} is unknown", remedy="off, on or auto", details={"field": "rewrite"}

@@ -86,7 +86,7 @@ async def _vectors(rows: list[ChunkRow], ports: Ports, embedder: Embedder) -> tu
         return (put,)
     input_tokens, error = sum(tokens(r.text) for r in rows), refused.message if refused else ""
     day = ports.clock.stamp(DAY)
-    return put, RecordUsage(day, embedder.name, "embed", calls=calls, tokens_in=input_tokens, said=error)
+    return put, RecordUsage(day, embedder.name, "embed", calls=calls, tokens_in=input_tokens, error=error)
 
 
 def _reason(refusal: Upstream | None) -> str:
@@ -121,7 +121,7 @@ async def _is_well(embedder: Embedder) -> bool:
 async def _tell(failed: Upstream, job: Job, ports: Ports) -> None:
     """Have readiness know what vectors wait for: the process that is asked does not make these calls."""
     if ports.embedder is not None and ports.embedder.name in ports.days:
-        cost = RecordUsage(ports.clock.stamp(DAY), ports.embedder.name, "embed", said=failed.message)
+        cost = RecordUsage(ports.clock.stamp(DAY), ports.embedder.name, "embed", error=failed.message)
         await ports.ledger.tenant(job.caller, bulk=True).commit(Commit((cost,)))
 
 

@@ -50,12 +50,12 @@ def cost(
     """The operations that record a job's usage; none without a call or a failure. Unusable output is not a failure of the
     provider, and a used-up budget shows in ``refused``."""
     budget.release()
-    said = failed.message if isinstance(failed, Busy | Upstream) and not budget.refused else ""
-    if not budget.calls and not budget.refused and not said:
+    error = failed.message if isinstance(failed, Busy | Upstream) and not budget.refused else ""
+    if not budget.calls and not budget.refused and not error:
         return ()
     day = ports.clock.stamp(DAY)
     return (
         RecordUsage(
-            day, writer.name, operation, budget.calls, budget.tokens_in, budget.tokens_out, budget.refused, said
+            day, writer.name, operation, budget.calls, budget.tokens_in, budget.tokens_out, budget.refused, error
         ),
     )

@@ -78,7 +78,7 @@ def record_usage(tx: WriteTx, op: RecordUsage) -> None:
         "refused = refused + excluded.refused, said = excluded.said, at = excluded.at",
         (
             op.day, tx.caller.account, op.provider, op.operation, op.calls, op.tokens_in, op.tokens_out, op.refused,
-            op.said[:ERROR_CHARS_MAX], tx.at,
+            op.error[:ERROR_CHARS_MAX], tx.at,
         ),
     )  # fmt: skip
 
