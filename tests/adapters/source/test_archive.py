@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from recalld.adapters.source import archive
 from recalld.adapters.source.archive import ZipSource
 from recalld.adapters.source.selection import SourceSettings
 from recalld.domain.errors import Invalid
+from recalld.infra import safe_zip
 from recalld.ports.source import Choice, Found, Skipped
 
 
@@ -65,6 +65,22 @@ def test_a_link_and_a_device_are_left_out_and_named(tmp_path: Path, kind: int, w
     assert (found, left_out.path, why in left_out.why) == (Found("ok.md", 1), "odd", True)
 
 
+def test_a_name_with_a_zero_byte_is_left_out(tmp_path: Path) -> None:
+    path = packed(tmp_path, ("ok.md", b"x"), ("abcd.md", b"y"))
+    path.write_bytes(path.read_bytes().replace(b"abcd.md", b"ab\x00d.md"))
+    assert list(opened(path).entries()) == [Found("ok.md", 1), Skipped("ab", "leads outside the archive")]
+
+
+def test_a_damaged_lzma_entry_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "in.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.txt", bytes(range(256)) * 20)
+    data = bytearray(path.read_bytes())
+    data[60:90] = b"\xff" * 30
+    path.write_bytes(data)
+    assert list(opened(path).entries()) == [Skipped("a.txt", "damaged", error=True)]
+
+
 def test_an_encrypted_entry_is_left_out_and_named(tmp_path: Path) -> None:
     path = packed(tmp_path, ("a.md", b"x"), ("b.md", b"y"))
     data = bytearray(path.read_bytes())
@@ -111,12 +127,12 @@ def test_a_bomb_is_refused_by_what_it_would_grow_to(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_declares_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "ZIP_BYTES_MAX", 100)
+    monkeypatch.setattr(safe_zip, "ZIP_BYTES_MAX", 100)
     refused(packed(tmp_path, ("a.txt", b"abc" * 50)), "unpacked")
 
 
 def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "ZIP_ENTRIES_MAX", 3)
+    monkeypatch.setattr(safe_zip, "ZIP_ENTRIES_MAX", 3)
     refused(packed(tmp_path, *((f"{i}.md", b"x") for i in range(4))), "entries")
 
 

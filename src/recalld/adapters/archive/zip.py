@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
 import stat
-import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -14,17 +11,11 @@ from pathlib import Path
 from recalld.domain.errors import Invalid, Upstream
 from recalld.domain.policy import UPLOAD_BYTES_MAX, ZIP_BYTES_MAX, ZIP_ENTRIES_MAX, ZIP_RATIO_MAX
 from recalld.infra.file_permissions import make_folder, private_opener
+from recalld.infra.safe_zip import Problem, SafeZip, problem_of
 
-SLICE_BYTES = 1_048_576
-_DIRECTORY_BYTES_MAX = ZIP_ENTRIES_MAX * 400
-_RATIO_FROM_BYTES = 1_000_000
-"""Small archives of zeros compress a thousandfold and do no harm."""
 _RATIO_WRITTEN_MAX = ZIP_RATIO_MAX // 2
 _TRIED_BYTES_MIN = 262_144
-_TAIL_BYTES = 65_557
-_ENCRYPTED = 0x1
-_DRIVE = re.compile(r"[A-Za-z]:")
-_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, struct.error)
+_REPACK = "pack plain files again, with relative paths and without a password"
 
 
 class ZipArchives:
@@ -117,19 +108,14 @@ class ZipWriter:
 
 
 class ZipReader:
-    """Every check on opening, from the archive's own directory; bytes are counted while they are unpacked."""
+    """Refuses the archive on opening if any entry of it is unsafe."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        _check_directory_size(path)
+        self._zip = SafeZip(path, "pack")
         try:
-            self._zip = zipfile.ZipFile(path)
-        except (*_READ_ERRORS, ValueError) as bad:
-            raise _refused(path, "is not a readable zip archive", "pack it again and send it again") from bad
-        try:
-            self._files = _checked(self._zip.infolist(), path)
+            self._files = self._safe_files()
         except Invalid:
-            self._zip.close()
+            self.close()
             raise
 
     def sizes(self) -> Mapping[str, int]:
@@ -140,81 +126,30 @@ class ZipReader:
         """An entry in pieces of at most ``SLICE_BYTES``. Raises ``Invalid``."""
         info = self._files.get(name)
         if info is None:
-            raise _refused(self._path, f"has no entry {name[:80]!r}", "pack it again and send it again")
-        left = info.file_size
-        try:
-            with self._zip.open(info) as file:
-                while piece := file.read(SLICE_BYTES):
-                    left -= len(piece)
-                    if left < 0:
-                        break
-                    yield piece
-        except _READ_ERRORS as bad:
-            raise _damaged(self._path, name) from bad
-        if left:
-            raise _damaged(self._path, name)
+            raise self._zip.refused(f"has no entry {name[:80]!r}", _REPACK)
+        return self._zip.slices(info)
 
     def close(self) -> None:
-        """Let go of the archive."""
+        """Close the archive."""
         self._zip.close()
 
-
-def _checked(infos: list[zipfile.ZipInfo], path: Path) -> dict[str, zipfile.ZipInfo]:
-    if len(infos) > ZIP_ENTRIES_MAX:
-        raise _refused(path, f"holds {len(infos)} entries", f"split it into archives of at most {ZIP_ENTRIES_MAX}")
-    total = sum(info.file_size for info in infos)
-    if total > ZIP_BYTES_MAX or any(info.file_size > UPLOAD_BYTES_MAX for info in infos):
-        raise _refused(path, f"would unpack to {total} bytes", "split it into smaller archives")
-    packed = max(1, path.stat().st_size)
-    if total > _RATIO_FROM_BYTES and total / packed > ZIP_RATIO_MAX:
-        raise _refused(path, f"would grow {total // packed}-fold when unpacked", f"at most {ZIP_RATIO_MAX}-fold")
-    seen: set[str] = set()
-    files: dict[str, zipfile.ZipInfo] = {}
-    for info in infos:
-        name = _safe(info, path)
-        if name.rstrip("/") in seen:
-            raise _refused(path, f"holds {name[:80]!r} twice", "pack it again and send it again")
-        seen.add(name.rstrip("/"))
-        if not info.is_dir():
-            files[name] = info
-    return files
-
-
-def _safe(info: zipfile.ZipInfo, path: Path) -> str:
-    # orig_filename: the library cuts names at a zero byte and turns the system's separators, and so would hide both.
-    name = info.orig_filename
-    parts = name.rstrip("/").split("/")
-    if "\\" in name or "\x00" in name or _DRIVE.match(name) or any(part in {"", ".", ".."} for part in parts):
-        raise _refused(path, f"has an entry that leads outside: {name[:80]!r}", "pack it with relative paths only")
-    if stat.S_ISLNK(info.external_attr >> 16):
-        raise _refused(path, f"holds a link: {name[:80]!r}", "pack the files links point to, not the links")
-    if info.flag_bits & _ENCRYPTED:
-        raise _refused(path, f"is encrypted ({name[:80]!r})", "send it without a password")
-    return name
-
-
-def _check_directory_size(path: Path) -> None:
-    """The directory is read into memory as a whole: refuse an absurd one before it is."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - _TAIL_BYTES))
-            ending = file.read()
-    except OSError as bad:
-        raise _refused(path, "cannot be read", "send it again") from bad
-    at = ending.rfind(b"PK\x05\x06")
-    if at < 0 or len(ending) < at + 22:
-        raise _refused(path, "is not a readable zip archive, or is truncated", "send it again")
-    if struct.unpack_from("<I", ending, at + 12)[0] > _DIRECTORY_BYTES_MAX:
-        raise _refused(path, "lists too many files", f"split it into archives of at most {ZIP_ENTRIES_MAX} entries")
-
-
-def _damaged(path: Path, name: str) -> Invalid:
-    return _refused(path, f"is damaged at {name[:80]!r}", "send it again; if that does not help, pack it again")
-
-
-def _refused(path: Path, problem: str, remedy: str) -> Invalid:
-    return Invalid(f"pack {path.name} {problem}", remedy=remedy, details={"archive": path.name})
+    def _safe_files(self) -> dict[str, zipfile.ZipInfo]:
+        seen: set[str] = set()
+        for info in self._zip.entries:
+            # orig_filename: zipfile turns the system's separators in filename.
+            name = info.orig_filename
+            path = name.rstrip("/")
+            problem = problem_of(info, name)
+            if problem is None and ("\\" in name or name[1:2] == ":" or {"", "."} & set(path.split("/"))):
+                problem = Problem.OUTSIDE
+            if problem is not None:
+                raise self._zip.refused(f"has an unsafe entry {name[:80]!r}: {problem}", _REPACK)
+            if info.file_size > UPLOAD_BYTES_MAX:
+                raise self._zip.refused(f"holds {info.file_size} bytes as {name[:80]!r}", "split it into smaller archives")
+            if path in seen:
+                raise self._zip.refused(f"holds {name[:80]!r} twice", _REPACK)
+            seen.add(path)
+        return {info.orig_filename: info for info in self._zip.entries if not info.is_dir()}
 
 
 def _disk(path: Path, bad: OSError) -> Upstream:
