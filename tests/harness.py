@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from recalld.adapters.clock.memory import MemoryClock
+from tests.fakes.clock import MemoryClock
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
 from recalld.app.build import open_ports
 from recalld.app.config import load_config

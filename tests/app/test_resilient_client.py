@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recalld.adapters.clock.memory import MemoryClock
+from tests.fakes.clock import MemoryClock
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.adapters.model import openai
 from recalld.app.resilient_client import ResilientClient, ResilientEmbedder, ResilientModel

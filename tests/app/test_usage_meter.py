@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recalld.adapters.clock.memory import MemoryClock
+from tests.fakes.clock import MemoryClock
 from recalld.app.usage_meter import UsageMeter
 from recalld.domain.errors import Busy
 from recalld.domain.policy import DayPolicy

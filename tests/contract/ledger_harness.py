@@ -9,8 +9,8 @@ from typing import Any
 
 import apsw
 
-from recalld.adapters.blobs.memory import MemoryBlobs
-from recalld.adapters.clock.memory import MemoryClock
+from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.clock import MemoryClock
 from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger, open_ledger
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recalld.adapters.blobs.files import FileBlobs
-from recalld.adapters.blobs.memory import MemoryBlobs
+from tests.fakes.blobs import MemoryBlobs
 from recalld.domain.errors import Corrupt, Upstream
 from recalld.infra.thread_pool import Pool
 from recalld.ports.blobs import Blobs

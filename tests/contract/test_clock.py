@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from recalld.adapters.clock.memory import MemoryClock
+from tests.fakes.clock import MemoryClock
 from recalld.adapters.clock.system import SystemClock
 from recalld.ports.clock import Clock
 

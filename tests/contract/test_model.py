@@ -1,4 +1,4 @@
-"""The model port: one suite for the extractive writer and the twin."""
+"""The model port: the suite of every adapter."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from recalld.adapters.model import extractive, memory
+from recalld.adapters.model import extractive
 from recalld.domain.document import Document
 from recalld.domain.policy import ABSTRACT_CHARS_MAX, OVERVIEW_CHARS_MAX
 from recalld.domain.session import Message
 from recalld.ports.model import Child, Model
 from recalld.ports.plugin import Plugin
 
-PLUGINS: list[Plugin] = [extractive.plugin, memory.plugin]
+PLUGINS: list[Plugin] = [extractive.plugin]
 TALK = tuple(
     Message(f"m{i}", "user", (), f"Please remember that I moved to Lisbon on {i + 1} May 2020.", at=1.6e9 + i * 86_400)
     for i in range(30)

@@ -1,4 +1,4 @@
-"""The source port: one suite for a folder, a zip, a file and the twin."""
+"""The source port: one suite for a folder, a zip and a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from recalld.adapters.source.archive import ZipSource
 from recalld.adapters.source.file import FileSource
 from recalld.adapters.source.folder import FolderSource
-from recalld.adapters.source.memory import MemorySettings, MemorySource
 from recalld.adapters.source.selection import SourceSettings
 from recalld.ports.source import Choice, Found, Skipped, Source
 
@@ -39,11 +38,7 @@ def archive(path: Path, files: dict[str, bytes]) -> Source:
     return ZipSource(SourceSettings(path / "in.zip", Choice("in.zip")))
 
 
-def twin(path: Path, files: dict[str, bytes]) -> Source:
-    return MemorySource(MemorySettings(files))
-
-
-every_source = pytest.mark.parametrize("make", [folder, archive, twin])
+every_source = pytest.mark.parametrize("make", [folder, archive])
 
 
 @every_source

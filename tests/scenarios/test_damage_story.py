@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from recalld.adapters.blobs.files import FileBlobs
-from recalld.adapters.clock.memory import MemoryClock
+from tests.fakes.clock import MemoryClock
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger, open_ledger
 from recalld.adapters.sqlite.ledger.maintenance import SqliteMaintenance, maintenance
 from recalld.app.engine import Engine

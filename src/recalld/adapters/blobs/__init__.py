@@ -1,1 +1,1 @@
-"""Adapters of one port; each module is one plugin."""
+"""Adapters of one port."""

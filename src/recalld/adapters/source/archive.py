@@ -10,7 +10,6 @@ from functools import partial
 from recalld.domain.errors import Invalid
 from recalld.domain.policy import ZIP_BYTES_MAX
 from recalld.infra.safe_zip import Problem, SafeZip, problem_of
-from recalld.ports.plugin import Plugin
 from recalld.ports.source import OUTSIDE, Found, Skipped
 from recalld.rules.archive_names import names_codec
 from recalld.rules.media import HEAD_BYTES
@@ -146,6 +145,3 @@ def _unwrapped(files: dict[str, zipfile.ZipInfo], archive: str) -> dict[str, zip
 
 def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold().strip()
-
-
-plugin = Plugin(kind="source", name="zip", settings=SourceSettings, make=ZipSource)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from recalld.domain.errors import Invalid
-from recalld.ports.plugin import Plugin
 from recalld.ports.source import Found, Skipped
 from recalld.rules.media import HEAD_BYTES
 
@@ -49,6 +48,3 @@ class FileSource:
 
     def close(self) -> None:
         """Nothing is held open."""
-
-
-plugin = Plugin(kind="source", name="file", settings=SourceSettings, make=FileSource)

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from recalld.domain.errors import Invalid
-from recalld.ports.plugin import Plugin
 from recalld.ports.source import Found, Skipped
 from recalld.rules.media import HEAD_BYTES
 
@@ -121,6 +120,3 @@ def _unreadable(path: str, item: os.DirEntry[str], bad: OSError) -> Skipped:
     if isinstance(bad, FileNotFoundError):
         return Skipped(path, "vanished meanwhile")
     return Skipped(path, "cannot be read", error=True)
-
-
-plugin = Plugin(kind="source", name="folder", settings=SourceSettings, make=FolderSource)
