@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.clock import MemoryClock
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
 from recalld.app.build import open_ports
 from recalld.app.config import load_config
@@ -23,6 +22,7 @@ from recalld.domain.results import Added, Appended, Committed
 from recalld.infra.tripwire import Tripwire
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import Ports
+from tests.fakes.clock import MemoryClock
 
 ROUNDS_MAX = 400
 STEP_S = 5.0

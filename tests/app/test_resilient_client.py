@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.fakes.clock import MemoryClock
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
 from recalld.adapters.model import openai
 from recalld.app.resilient_client import ResilientClient, ResilientEmbedder, ResilientModel
@@ -20,6 +19,7 @@ from recalld.domain.policy import DayPolicy
 from recalld.ports.embedder import Embedder
 from recalld.ports.model import CallBudget
 from recalld.rules.breaker import CallPolicy
+from tests.fakes.clock import MemoryClock
 from tests.fakes.provider import provider
 
 POLICY = CallPolicy()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakes.clock import MemoryClock
 from recalld.app.usage_meter import UsageMeter
 from recalld.domain.errors import Busy
 from recalld.domain.policy import DayPolicy
 from recalld.usecases.maintenance.provider_budget import DAY
+from tests.fakes.clock import MemoryClock
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ from typing import Any
 
 import apsw
 
-from tests.fakes.blobs import MemoryBlobs
-from tests.fakes.clock import MemoryClock
 from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger, open_ledger
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import (
@@ -30,6 +28,8 @@ from recalld.domain.policy import JobPolicy
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
 from recalld.ports.ledger import Tenant
+from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.clock import MemoryClock
 
 ANA, BEN = Caller("acme", "ana"), Caller("acme", "ben")
 ROOT = Caller("acme", "ana", Role.ROOT)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from recalld.adapters.blobs.files import FileBlobs
-from tests.fakes.blobs import MemoryBlobs
 from recalld.domain.errors import Corrupt, Upstream
 from recalld.infra.thread_pool import Pool
 from recalld.ports.blobs import Blobs
+from tests.fakes.blobs import MemoryBlobs
 
 LARGE = os.urandom(300_000)
 

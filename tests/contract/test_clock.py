@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from tests.fakes.clock import MemoryClock
 from recalld.adapters.clock.system import SystemClock
 from recalld.ports.clock import Clock
+from tests.fakes.clock import MemoryClock
 
 CLOCKS = pytest.mark.parametrize("clock", [SystemClock(), MemoryClock()], ids=["system", "memory"])
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from recalld.adapters.blobs.files import FileBlobs
-from tests.fakes.clock import MemoryClock
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger, open_ledger
 from recalld.adapters.sqlite.ledger.maintenance import SqliteMaintenance, maintenance
 from recalld.app.engine import Engine
 from recalld.domain.commit import INLINE_BYTES_MAX
 from recalld.domain.errors import Corrupt
 from recalld.infra.thread_pool import Pool
+from tests.fakes.clock import MemoryClock
 
 pytestmark = pytest.mark.loop_may_block  # the tests damage files themselves
 A, LARGE = "viking://resources/a.md", "viking://resources/large.md"

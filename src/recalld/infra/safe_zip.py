@@ -93,7 +93,9 @@ class SafeZip:
 
     def refused(self, problem: str, remedy: str) -> Invalid:
         """An error that names the archive."""
-        return Invalid(f"{self._label} {self._path.name} {problem}", remedy=remedy, details={"archive": self._path.name})
+        return Invalid(
+            f"{self._label} {self._path.name} {problem}", remedy=remedy, details={"archive": self._path.name}
+        )
 
     def _check_directory_size(self) -> None:
         """Refuse an absurd directory before ``zipfile`` reads it into memory."""

@@ -145,7 +145,9 @@ class ZipReader:
             if problem is not None:
                 raise self._zip.refused(f"has an unsafe entry {name[:80]!r}: {problem}", _REPACK)
             if info.file_size > UPLOAD_BYTES_MAX:
-                raise self._zip.refused(f"holds {info.file_size} bytes as {name[:80]!r}", "split it into smaller archives")
+                raise self._zip.refused(
+                    f"holds {info.file_size} bytes as {name[:80]!r}", "split it into smaller archives"
+                )
             if path in seen:
                 raise self._zip.refused(f"holds {name[:80]!r} twice", _REPACK)
             seen.add(path)
