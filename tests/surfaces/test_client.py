@@ -78,7 +78,7 @@ def test_a_key_acts_as_nobody_but_its_owner(
             with pytest.raises(Denied) as refused:
                 ask()
             assert [name for name in names if name not in str(refused.value)] == []
-    assert {asked.path for asked in wire.asked} == {"/health"}
+    assert {request.path for request in wire.requests} == {"/health"}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_key_acts_as_its_owner_and_where_it_names_nobody_as_anybody(
     _keyed(wire, *([] if whose is None else [whose]))
     with Client(wire.url, api_key="k" * 20, **claimed) as client:  # type: ignore[arg-type]
         assert (client.ls(), client.ls()) == ([], [])
-    assert [asked.path for asked in wire.asked].count("/health") == 1
+    assert [request.path for request in wire.requests].count("/health") == 1
 
 
 def test_a_server_that_does_not_know_yet_whose_key_it_is_is_waited_for(wire: Wire) -> None:
@@ -112,7 +112,7 @@ def test_without_a_claim_the_key_is_asked_nothing(wire: Wire) -> None:
     wire.ok("GET /api/v1/fs/ls", [])
     with Client(wire.url, api_key="k" * 20) as client:
         client.ls()
-    assert len(wire.asked) == 1
+    assert len(wire.requests) == 1
 
 
 def test_what_was_not_given_is_not_sent(wire: Wire, client: Client) -> None:
@@ -157,7 +157,7 @@ def test_an_answer_without_an_envelope_is_the_whole_body(wire: Wire, client: Cli
 def test_not_ready_is_an_answer(wire: Wire, client: Client) -> None:
     wire.put("GET /ready", Canned(503, {"status": "not_ready", "reason": "initializing"}, {"Retry-After": "1"}))
     assert client.ready()["reason"] == "initializing"
-    assert len(wire.asked) == 1
+    assert len(wire.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -212,21 +212,21 @@ def test_a_server_that_stays_busy_is_not_asked_for_ever(wire: Wire, client: Clie
     wire.put("POST /api/v1/search/find", _BUSY)
     with pytest.raises(Busy):
         client.find("x")
-    assert len(wire.asked) == 4
+    assert len(wire.requests) == 4
 
 
 def test_a_write_is_not_repeated_when_the_server_is_busy(wire: Wire, client: Client) -> None:
     wire.put("POST /api/v1/content/write", _BUSY)
     with pytest.raises(Busy) as caught:
         client.write("viking://resources/a.md", "x")
-    assert (len(wire.asked), caught.value.retry_after_s) == (1, 2.0)
+    assert (len(wire.requests), caught.value.retry_after_s) == (1, 2.0)
 
 
 def test_messages_carry_ids_so_that_a_repeated_append_adds_nothing(wire: Wire, client: Client) -> None:
     added = Canned(200, {"status": "ok", "result": {"added": 1, "message_count": 1, "pending_tokens": 1}})
     wire.put("POST /api/v1/sessions/s/messages/batch", _BUSY, added)
     client.append("s", [{"role": "user", "content": "hello"}])
-    first, second = (asked.body["messages"][0]["id"] for asked in wire.asked)
+    first, second = (request.body["messages"][0]["id"] for request in wire.requests)
     assert first == second != ""
 
 
@@ -234,7 +234,7 @@ def test_more_than_a_hundred_messages_go_in_several_calls(wire: Wire, client: Cl
     for count in (100, 100, 50):
         wire.put("POST /api/v1/sessions/s/messages/batch", Canned(200, {"status": "ok", "result": {"added": count}}))
     assert client.append("s", [{"role": "user", "content": str(n)} for n in range(250)])["added"] == 250
-    sent = [message["content"] for asked in wire.asked for message in asked.body["messages"]]
+    sent = [message["content"] for request in wire.requests for message in request.body["messages"]]
     assert sent == [str(n) for n in range(250)]
 
 
@@ -247,7 +247,7 @@ def test_a_write_whose_connection_broke_is_not_repeated(wire: Wire, client: Clie
     wire.put("POST /api/v1/fs/mkdir", Canned(drop=True))
     with pytest.raises(Closed, match="broke"):
         client.mkdir("viking://resources/a")
-    assert len(wire.asked) == 1
+    assert len(wire.requests) == 1
 
 
 def test_nobody_listening_says_how_to_start_a_server(pauses: list[float]) -> None:

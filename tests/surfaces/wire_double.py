@@ -1,4 +1,4 @@
-"""A server of canned answers that remembers what it was asked."""
+"""A server of canned answers that records the requests it gets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecordedRequest:
     """One request as it arrived."""
 
     method: str
@@ -42,7 +42,7 @@ class Wire:
     """Answers are given in the order they were put, the last one for ever; unknown routes are 404."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        self.requests: list[RecordedRequest] = []
         self.url = ""
         self._answers: dict[tuple[str, str], deque[Canned]] = defaultdict(deque)
 
@@ -59,17 +59,17 @@ class Wire:
         error = {"code": code, "message": message, "details": details}
         self.put(route, Canned(status, {"status": "error", "error": error}))
 
-    def answer(self, asked: Asked) -> Canned:
-        self.asked.append(asked)
-        waiting = self._answers.get((asked.method, asked.path))
+    def answer(self, request: RecordedRequest) -> Canned:
+        self.requests.append(request)
+        waiting = self._answers.get((request.method, request.path))
         if not waiting:
-            error = {"code": "NOT_FOUND", "message": f"no route {asked.path}"}
+            error = {"code": "NOT_FOUND", "message": f"no route {request.path}"}
             return Canned(404, {"status": "error", "error": error})
         return waiting.popleft() if len(waiting) > 1 else waiting[0]
 
     @property
-    def last(self) -> Asked:
-        return self.asked[-1]
+    def last(self) -> RecordedRequest:
+        return self.requests[-1]
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def serving() -> Iterator[Wire]:
             parts = urlsplit(self.path)
             query = {key: values[0] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            canned = wire.answer(Asked(self.command, parts.path, query, dict(self.headers), raw))
+            canned = wire.answer(RecordedRequest(self.command, parts.path, query, dict(self.headers), raw))
             if canned.drop:
                 self.close_connection = True
                 return

@@ -42,8 +42,8 @@ def ready(wire: Wire, result: dict[str, Any] | None = None) -> None:
     wire.ok("POST /api/v1/system/wait", {})
 
 
-def asked_to_add(wire: Wire) -> list[dict[str, Any]]:
-    return [asked.body for asked in wire.asked if asked.path == "/api/v1/resources"]
+def import_requests(wire: Wire) -> list[dict[str, Any]]:
+    return [request.body for request in wire.requests if request.path == "/api/v1/resources"]
 
 
 @pytest.fixture
@@ -57,10 +57,10 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """A terminal, and what is answered there."""
-    given: list[bool] = []
+    replies: list[bool] = []
     monkeypatch.setattr(module, "asks", lambda call: not call.as_json)
-    monkeypatch.setattr("typer.confirm", lambda question, **options: given.pop(0))
-    return given
+    monkeypatch.setattr("typer.confirm", lambda question, **options: replies.pop(0))
+    return replies
 
 
 def test_what_an_import_did_is_told_in_counts_and_kinds(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
@@ -82,19 +82,19 @@ def test_every_file_is_named_where_that_is_asked(wire: Wire, run: Callable[..., 
 
 def test_counts_are_in_the_json(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
     ready(wire, DONE)
-    told = run("add", str(folder), "--wait", "--json").json
-    assert {k: told["result"][k] for k in ("new", "unchanged", "removed")} == {
+    result = run("add", str(folder), "--wait", "--json").json
+    assert {k: result["result"][k] for k in ("new", "unchanged", "removed")} == {
         "new": 3,
         "unchanged": 1148,
         "removed": 2,
     }
-    assert told["skipped"] == [{"path": ".env", "why": "credentials, left out by default"}]
+    assert result["skipped"] == [{"path": ".env", "why": "credentials, left out by default"}]
 
 
 def test_the_server_is_told_what_it_does_not_get(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
     ready(wire)
     run("add", str(folder), "--include", "*.md", "--keep-removed")
-    (body,) = asked_to_add(wire)
+    (body,) = import_requests(wire)
     assert (body["include"], body["args"]["keep_removed"]) == ("*.md", True)
     assert "left_out" not in body["args"]  # what is not wanted follows from the patterns
 
@@ -108,7 +108,7 @@ def test_a_file_that_cannot_be_read_makes_the_listing_incomplete(
         Path, "read_bytes", lambda path: (_ for _ in ()).throw(OSError) if path.name == "b.md" else read(path)
     )
     run("add", str(folder))
-    (body,) = asked_to_add(wire)
+    (body,) = import_requests(wire)
     assert "b.md" in body["args"]["incomplete"]
 
 
@@ -118,7 +118,7 @@ def test_a_single_file_is_added_as_a_file_where_no_place_is_named(
     ready(wire)
     run("add", str(folder / "a.md"))
     run("add", str(folder / "a.md"), "--to", "viking://resources/x")
-    assert [bool(body["args"].get("as_file")) for body in asked_to_add(wire)] == [True, False]
+    assert [bool(body["args"].get("as_file")) for body in import_requests(wire)] == [True, False]
 
 
 @pytest.mark.parametrize(("files", "size"), [(1, 10**12), (10**9, 1)])
@@ -134,8 +134,8 @@ def test_much_is_asked_about_before_anything_is_sent(
     monkeypatch.setattr(module, "FILES_UNASKED_MAX", files)
     monkeypatch.setattr(module, "BYTES_UNASKED_MAX", size)
     answers.append(False)
-    told = run("add", str(folder))
-    assert (told.code, "nothing was imported" in told.err, wire.asked) == (1, True, [])
+    result = run("add", str(folder))
+    assert (result.code, "nothing was imported" in result.err, wire.requests) == (1, True, [])
     ready(wire)
     answers.append(True)
     assert run("add", str(folder)).code == 0
@@ -155,20 +155,20 @@ def test_a_large_removal_is_asked_about_on_a_terminal(
     refuse(wire)
     answers.append(False)
     assert run("add", str(folder)).code == 1
-    assert [body["args"].get("confirm_removals") for body in asked_to_add(wire)] == [None]
+    assert [body["args"].get("confirm_removals") for body in import_requests(wire)] == [None]
     answers.append(True)
     run("add", str(folder))
-    assert [body["args"].get("confirm_removals") for body in asked_to_add(wire)] == [None, None, True]
+    assert [body["args"].get("confirm_removals") for body in import_requests(wire)] == [None, None, True]
 
 
 def test_a_large_removal_is_refused_in_words_where_nobody_can_answer(
     wire: Wire, run: Callable[..., Ran], folder: Path
 ) -> None:
     refuse(wire)
-    told = run("add", str(folder))
-    assert (told.code, "would be removed" in told.err) == (5, True)
+    result = run("add", str(folder))
+    assert (result.code, "would be removed" in result.err) == (5, True)
     run("add", str(folder), "--yes")
-    assert [body["args"].get("confirm_removals") for body in asked_to_add(wire)] == [None, True]
+    assert [body["args"].get("confirm_removals") for body in import_requests(wire)] == [None, True]
 
 
 def test_who_stops_waiting_is_told_how_to_follow(
@@ -180,10 +180,10 @@ def test_who_stops_waiting_is_told_how_to_follow(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Client, "task_wait", interrupted)
-    told = run("add", str(folder), "--wait")
-    assert told.code == 130
-    assert "recalld task wait t" in told.err
-    assert "recalld task cancel t" in told.err
+    result = run("add", str(folder), "--wait")
+    assert result.code == 130
+    assert "recalld task wait t" in result.err
+    assert "recalld task cancel t" in result.err
 
 
 def test_a_server_that_stops_meanwhile_is_told_as_that(
@@ -192,9 +192,9 @@ def test_a_server_that_stops_meanwhile_is_told_as_that(
     ready(wire)
     other = Client("http://127.0.0.1:1")
     monkeypatch.setattr(Client, "task_wait", lambda self, task_id, **options: other.task(task_id))
-    told = run("add", str(folder), "--wait")
-    assert (told.code, "goes on when the server runs again" in told.err) == (6, True)
-    assert "recalld task wait t" in told.err
+    result = run("add", str(folder), "--wait")
+    assert (result.code, "goes on when the server runs again" in result.err) == (6, True)
+    assert "recalld task wait t" in result.err
 
 
 def test_waiting_for_the_task_of_an_import_tells_its_counts(wire: Wire, run: Callable[..., Ran]) -> None:
@@ -204,7 +204,7 @@ def test_waiting_for_the_task_of_an_import_tells_its_counts(wire: Wire, run: Cal
 
 def test_a_file_of_credentials_is_not_even_sent(wire: Wire, run: Callable[..., Ran], folder: Path) -> None:
     ready(wire)
-    told = run("add", str(folder / ".env"))
-    assert (told.code, "--include '.env'" in told.err, asked_to_add(wire)) == (2, True, [])
+    result = run("add", str(folder / ".env"))
+    assert (result.code, "--include '.env'" in result.err, import_requests(wire)) == (2, True, [])
     assert run("add", str(folder / ".env"), "--include", ".env").code == 0
-    assert asked_to_add(wire)[0]["include"] == ".env"
+    assert import_requests(wire)[0]["include"] == ".env"

@@ -42,9 +42,11 @@ def test_a_broken_file_is_left_to_those_who_read_it_whole(nowhere: Path) -> None
     assert server_url() == "http://127.0.0.1:1933"
 
 
-@pytest.mark.parametrize(("host", "asked"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("10.0.0.5", "10.0.0.5")])
+@pytest.mark.parametrize(
+    ("host", "connect_host"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("10.0.0.5", "10.0.0.5")]
+)
 def test_a_server_at_every_address_is_asked_at_the_loopback_one(
-    monkeypatch: pytest.MonkeyPatch, nowhere: Path, host: str, asked: str
+    monkeypatch: pytest.MonkeyPatch, nowhere: Path, host: str, connect_host: str
 ) -> None:
     monkeypatch.setenv("RECALLD_SERVER__HOST", host)
-    assert server_url() == f"http://{asked}:1933"
+    assert server_url() == f"http://{connect_host}:1933"

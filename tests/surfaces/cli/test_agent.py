@@ -120,14 +120,14 @@ def test_what_was_there_stays_and_the_file_before_is_kept(home: Path, run: Calla
     conf.parent.mkdir()
     conf.write_text('{"url":"http://old","plugin":{"recall":true},"timeout":5}')
     conf.chmod(0o640)
-    (told,) = run("install", "pi", "--write", "--json").json["result"]
+    (result,) = run("install", "pi", "--write", "--json").json["result"]
     assert json.loads(conf.read_text()) == {
         "url": URL,
         "plugin": {"recall": True},
         "timeout": 5,
         "api_key": "secret-key",
     }
-    assert json.loads(Path(told["backup"]).read_text())["url"] == "http://old"
+    assert json.loads(Path(result["backup"]).read_text())["url"] == "http://old"
     assert stat.S_IMODE(conf.stat().st_mode) == 0o640
 
 
@@ -271,7 +271,7 @@ def test_the_first_failure_decides_the_exit_and_the_rest_is_tried(wire: Wire, ru
         ("tools/list", True),
         ("capture", False),
     ]
-    sent = [asked for asked in wire.asked if asked.path == "/mcp"][0]
+    sent = [request for request in wire.requests if request.path == "/mcp"][0]
     assert sent.headers["X-API-Key"] == "secret-key"
 
 

@@ -138,23 +138,23 @@ def test_the_exit_code_tells_the_family(
     wire: Wire, run: Callable[..., Ran], status: int, code: str, exit_code: int
 ) -> None:
     wire.fail("GET /api/v1/content/read", status, code, "it went wrong")
-    told = run("read", "viking://resources/a.md")
-    assert (told.code, told.out) == (exit_code, "")
-    assert "it went wrong" in told.err
+    result = run("read", "viking://resources/a.md")
+    assert (result.code, result.out) == (exit_code, "")
+    assert "it went wrong" in result.err
     machine = run("read", "viking://resources/a.md", "--json")
     assert (machine.code, machine.json["ok"], machine.json["error"]["code"]) == (exit_code, False, code)
 
 
 def test_without_a_server_the_error_says_how_to_start_one(run: Callable[..., Ran]) -> None:
-    told = run("ls", "--url", "http://127.0.0.1:1")
-    assert (told.code, "recalld serve" in told.err) == (6, True)
+    result = run("ls", "--url", "http://127.0.0.1:1")
+    assert (result.code, "recalld serve" in result.err) == (6, True)
 
 
 @pytest.mark.parametrize("words", [("find",), ("nope",), ("ls", "--nope"), ("find", "x", "-n", "many")])
 def test_wrong_usage_ends_with_2_also_in_json(run: Callable[..., Ran], words: tuple[str, ...]) -> None:
     assert run(*words).code == 2
-    told = run(*words, "--json")
-    assert (told.code, told.json["error"]["code"]) == (2, "USAGE")
+    result = run(*words, "--json")
+    assert (result.code, result.json["error"]["code"]) == (2, "USAGE")
 
 
 def test_a_mistyped_command_gets_a_suggestion(run: Callable[..., Ran]) -> None:
@@ -181,7 +181,7 @@ def test_write_takes_its_text_from_a_file(wire: Wire, run: Callable[..., Ran], t
 def test_write_refuses_what_is_no_text(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00")
     assert run("write", "viking://resources/a.md", "--from-file", str(tmp_path / "a.bin")).code == 2
-    assert wire.asked == []
+    assert wire.requests == []
 
 
 def test_a_folder_is_sent_without_what_does_not_belong(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:
@@ -203,11 +203,11 @@ def test_a_folder_is_sent_without_what_does_not_belong(wire: Wire, run: Callable
     (tmp_path / "outside.md").write_text("not ours")
     wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
     wire.ok("POST /api/v1/resources", {"root_uri": "viking://resources/project", "task_id": "t"})
-    told = run("add", str(folder), "--json").json
-    sent = next(asked.raw for asked in wire.asked if asked.path.endswith("/temp_upload"))
+    result = run("add", str(folder), "--json").json
+    sent = next(request.raw for request in wire.requests if request.path.endswith("/temp_upload"))
     archive = zipfile.ZipFile(BytesIO(sent[sent.index(b"PK\x03\x04") :]))
     assert archive.namelist() == [".gitignore", "README.md", "src/.gitignore", "src/a.py"]
-    assert {entry["path"] for entry in told["skipped"]} == {
+    assert {entry["path"] for entry in result["skipped"]} == {
         ".git/",
         "link.md",
         "node_modules/",
@@ -232,7 +232,7 @@ def test_adding_a_folder_twice_names_the_same_origin(wire: Wire, run: Callable[.
     wire.ok("POST /api/v1/resources", {"root_uri": "viking://resources/p", "task_id": "t"})
     run("add", str(tmp_path))
     run("add", str(tmp_path / "." / ""))
-    origins = [asked.body["args"]["origin"] for asked in wire.asked if asked.path == "/api/v1/resources"]
+    origins = [request.body["args"]["origin"] for request in wire.requests if request.path == "/api/v1/resources"]
     assert len(origins) == 2
     assert len(set(origins)) == 1
 
@@ -244,7 +244,7 @@ def test_a_folder_may_be_narrowed(wire: Wire, run: Callable[..., Ran], tmp_path:
     wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
     wire.ok("POST /api/v1/resources", {"root_uri": "viking://resources/p", "task_id": "t"})
     run("add", str(tmp_path), "--include", "*.py", "--exclude", "tests/")
-    sent = next(asked.raw for asked in wire.asked if asked.path.endswith("/temp_upload"))
+    sent = next(request.raw for request in wire.requests if request.path.endswith("/temp_upload"))
     assert zipfile.ZipFile(BytesIO(sent[sent.index(b"PK\x03\x04") :])).namelist() == ["b.py"]
 
 
@@ -253,7 +253,7 @@ def test_an_empty_folder_is_refused_before_anything_is_sent(
 ) -> None:
     assert run("add", str(tmp_path)).code == 2
     assert run("add", str(tmp_path / "missing")).code == 2
-    assert wire.asked == []
+    assert wire.requests == []
 
 
 def test_waiting_for_an_import_that_fails_ends_with_an_error(
@@ -263,8 +263,8 @@ def test_waiting_for_an_import_that_fails_ends_with_an_error(
     wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
     wire.ok("POST /api/v1/resources", {"root_uri": "viking://resources/p", "task_id": "t"})
     wire.ok("GET /api/v1/tasks/t", {"task_id": "t", "status": "failed", "error": "zip bomb"})
-    told = run("add", str(tmp_path), "--wait")
-    assert (told.code, "zip bomb" in told.err) == (7, True)
+    result = run("add", str(tmp_path), "--wait")
+    assert (result.code, "zip bomb" in result.err) == (7, True)
 
 
 def test_saying_the_same_id_twice_sends_the_same_id(wire: Wire, run: Callable[..., Ran]) -> None:
@@ -301,9 +301,9 @@ def test_status_tells_what_the_server_says_of_itself(wire: Wire, run: Callable[.
     wire.put("GET /ready", Canned(200, {"status": "ready", "state": "degraded", "reasons": ["worker: dead"]}))
     wire.put("GET /health", Canned(200, {"status": "ok", "healthy": True, "version": "9"}))
     wire.ok("GET /api/v1/system/status", {"initialized": True, "user": "default"})
-    told = run("status").out
-    assert "degraded" in told
-    assert "worker: dead" in told
+    output = run("status").out
+    assert "degraded" in output
+    assert "worker: dead" in output
 
 
 def test_config_show_names_settings_from_the_file(run: Callable[..., Ran], tmp_path: Path) -> None:
@@ -315,8 +315,8 @@ def test_config_show_names_settings_from_the_file(run: Callable[..., Ran], tmp_p
 
 def test_a_wrong_setting_is_refused_by_name(run: Callable[..., Ran], tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("[server]\nprot = 8080\n")
-    told = run("config", "show", "--config", str(tmp_path / "c.toml"))
-    assert (told.code, "server.prot" in told.err) == (2, True)
+    result = run("config", "show", "--config", str(tmp_path / "c.toml"))
+    assert (result.code, "server.prot" in result.err) == (2, True)
 
 
 def test_config_show_hides_what_is_secret(run: Callable[..., Ran], tmp_path: Path) -> None:
@@ -371,11 +371,11 @@ def test_an_estimate_is_told_and_nothing_is_sent(wire: Wire, run: Callable[..., 
     for name in ("a.md", "b.md", "c.md"):
         (tmp_path / name).write_text("words " * 100)
     wire.ok("GET /api/v1/stats/usage", usage())
-    told = run("add", str(tmp_path), "--estimate", "--json").json["result"]
-    assert (told["files"], told["calls"], told["tokens_left_today"]) == (3, 4, 150_000)
-    assert told["tokens"] > 3 * 150
+    estimate = run("add", str(tmp_path), "--estimate", "--json").json["result"]
+    assert (estimate["files"], estimate["calls"], estimate["tokens_left_today"]) == (3, 4, 150_000)
+    assert estimate["tokens"] > 3 * 150
     assert "keep extractive abstracts" in run("add", str(tmp_path), "--estimate").err
-    assert {asked.path for asked in wire.asked} == {"/api/v1/stats/usage"}
+    assert {request.path for request in wire.requests} == {"/api/v1/stats/usage"}
 
 
 def test_without_a_language_model_an_import_costs_nothing(wire: Wire, run: Callable[..., Ran], tmp_path: Path) -> None:

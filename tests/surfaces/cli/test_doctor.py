@@ -31,9 +31,9 @@ def doctor(
 
     def doctor() -> tuple[int, dict[str, Any]]:
         code = main(["doctor", "--data", str(tmp_path / "store"), "--url", _NOBODY, "--json"])
-        told = json.loads(capsys.readouterr().out)["result"]
-        assert told["healthy"] == (code == 0)
-        return code, {check["name"]: check for check in told["checks"]}
+        report = json.loads(capsys.readouterr().out)["result"]
+        assert report["healthy"] == (code == 0)
+        return code, {check["name"]: check for check in report["checks"]}
 
     return doctor
 

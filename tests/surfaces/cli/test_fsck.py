@@ -49,10 +49,10 @@ def test_a_whole_store_is_consistent(store: Path, capsys: pytest.CaptureFixture[
 def test_a_fault_is_told_mended_only_if_asked_and_gone_then(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     damage(store)
     for _ in range(2):
-        code, told = fsck(store, capsys)
-        assert (code, told["result"]["left"]) == (1, ["1 sessions miscount their messages"])
-    code, told = fsck(store, capsys, "--repair")
-    assert (code, told["result"]["left"], len(told["result"]["found"])) == (0, [], 1)
+        code, report = fsck(store, capsys)
+        assert (code, report["result"]["left"]) == (1, ["1 sessions miscount their messages"])
+    code, report = fsck(store, capsys, "--repair")
+    assert (code, report["result"]["left"], len(report["result"]["found"])) == (0, [], 1)
     assert fsck(store, capsys)[0] == 0
 
 
@@ -66,10 +66,10 @@ def test_for_people_it_says_what_helps(store: Path, capsys: pytest.CaptureFixtur
 def test_a_store_in_use_is_left_alone(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     held = lock_data_dir(store)
     try:
-        code, told = fsck(store, capsys)
+        code, report = fsck(store, capsys)
     finally:
         os.close(held)
-    assert (code, told["ok"]) == (5, False)
+    assert (code, report["ok"]) == (5, False)
 
 
 def test_where_no_store_is_none_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,9 +85,9 @@ def test_a_database_that_has_gone_is_refused_until_a_new_store_is_asked_for(
     blob.parent.mkdir(parents=True)
     blob.write_bytes(b"content")
     (store / "recalld.db").unlink()
-    code, told = fsck(store, capsys)
-    assert (code, told["ok"]) == (8, False)
-    assert "--new-store" in told["error"]["remedy"]
+    code, report = fsck(store, capsys)
+    assert (code, report["ok"]) == (8, False)
+    assert "--new-store" in report["error"]["remedy"]
     assert fsck(store, capsys, "--new-store") == (0, {"ok": True, "result": {"set_aside": 1}})
     assert fsck(store, capsys)[0] == 0
     assert (store / "lost+found" / blob.name).read_bytes() == b"content"
@@ -114,13 +114,13 @@ def test_a_damaged_file_is_told_in_a_sentence(
     damage(store / "recalld.db")
     with pytest.raises(SystemExit) as ended:
         main([command, "--data", str(store)])
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     assert ended.value.code == (8 if command == "fsck" else 1)
-    assert str(store / "recalld.db") in told.out + told.err
-    assert "Traceback" not in told.out + told.err
+    assert str(store / "recalld.db") in output.out + output.err
+    assert "Traceback" not in output.out + output.err
 
 
 def test_a_folder_that_is_a_file_is_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("x")
-    code, told = fsck(tmp_path / "file", capsys)
-    assert (code, "is a file" in told["error"]["message"]) == (2, True)
+    code, report = fsck(tmp_path / "file", capsys)
+    assert (code, "is a file" in report["error"]["message"]) == (2, True)

@@ -92,10 +92,10 @@ def test_a_decomposed_session_id_is_sent_composed(wire: Wire, run: Callable[...,
 def test_what_cannot_be_meant_is_refused_before_it_is_sent(
     wire: Wire, run: Callable[..., tuple[int, str]], words: tuple[str, ...], names: str
 ) -> None:
-    code, told = run(*words)
-    assert (code, wire.asked) == (2, [])
-    assert names in told
-    assert "Traceback" not in told
+    code, output = run(*words)
+    assert (code, wire.requests) == (2, [])
+    assert names in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("at", ["2026-05-01", "2026-05-01T10:00:00+08:00", "1709632800"])
@@ -110,8 +110,8 @@ def test_times_the_server_could_not_read_are_told(
 ) -> None:
     wire.ok("POST /api/v1/sessions/trip/messages/batch", SAID | {"unread_created_at": ["soon"]})
     (tmp_path / "talk.jsonl").write_text('{"role": "user", "content": "x", "created_at": "soon"}')
-    code, told = run("session", "append", "trip", "--from-file", str(tmp_path / "talk.jsonl"))
-    assert (code, "'soon' is not a time" in told) == (0, True)
+    code, output = run("session", "append", "trip", "--from-file", str(tmp_path / "talk.jsonl"))
+    assert (code, "'soon' is not a time" in output) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_a_file_without_messages_is_refused_before_it_is_sent(
     wire: Wire, run: Callable[..., tuple[int, str]], tmp_path: Path, text: str
 ) -> None:
     (tmp_path / "talk.json").write_text(text)
-    code, told = run("session", "append", "trip", "--from-file", str(tmp_path / "talk.json"))
-    assert (code, wire.asked, "talk.json holds" in told) == (2, [], True)
+    code, output = run("session", "append", "trip", "--from-file", str(tmp_path / "talk.json"))
+    assert (code, wire.requests, "talk.json holds" in output) == (2, [], True)
 
 
 @pytest.mark.parametrize("words", [("import", "viking://resources/x"), ("restore",), ("import-openviking",)])
@@ -150,8 +150,8 @@ def test_what_is_no_pack_is_refused_by_its_own_name(
     wire: Wire, run: Callable[..., tuple[int, str]], tmp_path: Path, words: tuple[str, ...], name: str
 ) -> None:
     (tmp_path / "passwd").write_text("root:x:0:0")
-    code, told = run(words[0], str(tmp_path / name), *words[1:])
-    assert (code, wire.asked, str(tmp_path / name) in told) == (2, [], True)
+    code, output = run(words[0], str(tmp_path / name), *words[1:])
+    assert (code, wire.requests, str(tmp_path / name) in output) == (2, [], True)
 
 
 def test_the_root_key_is_told_how_the_server_is(wire: Wire, run: Callable[..., tuple[int, str]]) -> None:
@@ -159,8 +159,8 @@ def test_the_root_key_is_told_how_the_server_is(wire: Wire, run: Callable[..., t
     wire.put("GET /health", Canned(200, {"status": "ok", "healthy": True, "version": "1.2.3"}))
     wire.ok("GET /api/v1/system/status", {"initialized": True, "user": "default"})
     wire.fail("GET /api/v1/debug/vector/count", 403, "PERMISSION_DENIED")
-    code, told = run("status")
-    assert (code, "1.2.3" in told) == (0, True)
+    code, output = run("status")
+    assert (code, "1.2.3" in output) == (0, True)
 
 
 def test_stdin_that_is_not_utf8_is_said_all_the_same(
@@ -183,8 +183,8 @@ def test_an_argument_that_is_not_utf8_is_read_as_a_text_would_be(
 def test_a_search_below_what_does_not_exist_says_so(wire: Wire, run: Callable[..., tuple[int, str]]) -> None:
     wire.ok("POST /api/v1/search/find", NOTHING)
     wire.fail("GET /api/v1/fs/stat", 404, "NOT_FOUND", "viking://resources/nothere does not exist")
-    code, told = run("find", "x", "-u", "viking://resources/nothere")
-    assert (code, "does not exist" in told) == (3, True)
+    code, output = run("find", "x", "-u", "viking://resources/nothere")
+    assert (code, "does not exist" in output) == (3, True)
 
 
 def test_a_search_that_finds_nothing_in_what_exists_is_an_answer(
@@ -192,8 +192,8 @@ def test_a_search_that_finds_nothing_in_what_exists_is_an_answer(
 ) -> None:
     wire.ok("POST /api/v1/search/find", NOTHING)
     wire.ok("GET /api/v1/fs/stat", {"isDir": True})
-    code, told = run("find", "x", "-u", "viking://resources")
-    assert (code, "nothing matched" in told) == (0, True)
+    code, output = run("find", "x", "-u", "viking://resources")
+    assert (code, "nothing matched" in output) == (0, True)
 
 
 def test_a_server_may_be_named_without_its_scheme(wire: Wire, run: Callable[..., tuple[int, str]]) -> None:

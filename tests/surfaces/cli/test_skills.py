@@ -42,7 +42,7 @@ def test_a_folder_is_sent_as_one_zip_and_added_where_asked(wire: Wire, run: Run,
     wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
     wire.ok("POST /api/v1/skills", KEPT)
     assert "added viking://user/default/skills/tea" in run("skills", "add", str(folder), "-p", "viking://~/skills").out
-    sent = wire.asked[0].raw
+    sent = wire.requests[0].raw
     archive = zipfile.ZipFile(io.BytesIO(sent[sent.index(b"PK\x03\x04") : sent.rindex(b"\r\n--")]))
     assert sorted(archive.namelist()) == ["SKILL.md", "scripts/boil.py"]
     assert wire.last.body == {"temp_file_id": "upload_1", "target_uri": "viking://~/skills", "wait": False}
@@ -83,7 +83,7 @@ def test_all_of_a_place_are_removed_only_when_it_is_meant(wire: Wire, run: Run) 
     assert run("skills", "remove").code == 2
     assert run("skills", "remove", "--all", "-p", "viking://~/skills").code == 2
     assert run("skills", "remove", "tea", "--all", "-y", "-p", "viking://~/skills").code == 2
-    assert wire.asked == []
+    assert wire.requests == []
     assert "removed" in run("skills", "remove", "--all", "-y", "-p", "viking://~/skills").out
     assert (wire.last.method, wire.last.query) == ("DELETE", {"target_uri": "viking://~/skills"})
 

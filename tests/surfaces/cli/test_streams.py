@@ -90,13 +90,13 @@ def test_a_closed_stdin_is_an_error_in_a_sentence(wire: Wire) -> None:
         done = shell("<&-", *words)
         assert done.returncode == 2
         assert done.stderr.startswith("error: cannot read stdin: ")
-    assert wire.asked == []
+    assert wire.requests == []
 
 
 def test_no_socket_takes_the_place_of_a_closed_stream(wire: Wire) -> None:
     wire.ok("GET /api/v1/content/read", "text")
     done = shell(">&-", "read", "viking://resources/a.md")
-    assert (done.returncode, [one.raw for one in wire.asked]) == (1, [b""])
+    assert (done.returncode, [one.raw for one in wire.requests]) == (1, [b""])
 
 
 def heed_interrupts() -> None:

@@ -51,14 +51,14 @@ def test_a_route_nobody_called_is_not_shown() -> None:
 
 
 def test_everything_that_needs_somebody_is_told() -> None:
-    told = facts(read(reading(0, 0, 0)), read(reading(9, 0, 0)), 1.0)
-    assert told["ready"]
-    assert told["loop_stalls"] == 2
-    assert told["jobs"] == {"embed pending": 3}
-    assert told["waiting"] == {"recall": 4}
-    assert told["recall_ms"] == {"rank": 2.1}
-    assert told["providers"] == {"embedder openai:m": "open"}
-    assert told["vectors"] == {"made": 32, "wanted": 2028, "refused": {"content_filter": 1}}
+    summary = facts(read(reading(0, 0, 0)), read(reading(9, 0, 0)), 1.0)
+    assert summary["ready"]
+    assert summary["loop_stalls"] == 2
+    assert summary["jobs"] == {"embed pending": 3}
+    assert summary["waiting"] == {"recall": 4}
+    assert summary["recall_ms"] == {"rank": 2.1}
+    assert summary["providers"] == {"embedder openai:m": "open"}
+    assert summary["vectors"] == {"made": 32, "wanted": 2028, "refused": {"content_filter": 1}}
     assert view(read(HEAD), read(reading(9, 0, 0)), 1.0) is not None
 
 

@@ -43,7 +43,7 @@ def test_a_terminal_sees_vectors_counted(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(progress, "vector_bar", Bar)
     call = Call(False, "", "", "", Slow(3))  # type: ignore[arg-type]
     wait.watch_vectors(call)
-    assert [told["made"] for told in shown if told] == [1, 2, 3]
+    assert [vectors["made"] for vectors in shown if vectors] == [1, 2, 3]
 
 
 def test_the_bar_shows_how_many_of_how_many(
@@ -59,11 +59,13 @@ def test_the_bar_shows_how_many_of_how_many(
 
 def test_refused_texts_are_named_with_their_reason() -> None:
     assert vectors_words({"made": 7, "wanted": 7, "refused": {}}) == "7 of 7"
-    told = vectors_words({"made": 2_020, "wanted": 2_028, "refused": {"content_filter": 6, "invalid_request": 2}})
-    assert told == "2,020 of 2,028, 8 texts refused by the provider (content_filter, invalid_request)"
+    line = vectors_words({"made": 2_020, "wanted": 2_028, "refused": {"content_filter": 6, "invalid_request": 2}})
+    assert line == "2,020 of 2,028, 8 texts refused by the provider (content_filter, invalid_request)"
 
 
-@pytest.mark.parametrize(("made", "shown"), [(4, True), (5, False)])
-def test_an_import_tells_which_vectors_lack(capsys: pytest.CaptureFixture[str], made: int, shown: bool) -> None:
-    show_import({"root_uri": "viking://a", "vectors": {"made": made, "wanted": 5, "refused": {}}}, (), verbose=False)
+@pytest.mark.parametrize(("made_count", "shown"), [(4, True), (5, False)])
+def test_an_import_tells_which_vectors_lack(capsys: pytest.CaptureFixture[str], made_count: int, shown: bool) -> None:
+    show_import(
+        {"root_uri": "viking://a", "vectors": {"made": made_count, "wanted": 5, "refused": {}}}, (), verbose=False
+    )
     assert ("vectors: 4 of 5" in capsys.readouterr().out) is shown

@@ -52,9 +52,9 @@ COMMANDS = dict(leaves(typer.main.get_group(app)))
 
 def words(path: tuple[str, ...], odd: str = "x1") -> list[str]:
     """A call of a command with all its arguments."""
-    given = [WORDS.get(p.name, odd) for p in COMMANDS[path].params if p.param_type_name == "argument"]
-    given = ["folder"] if path[0] == "import-openviking" else given
-    return [*path, *given, *NEEDED.get(" ".join(path), [])]
+    arguments = [WORDS.get(p.name, odd) for p in COMMANDS[path].params if p.param_type_name == "argument"]
+    arguments = ["folder"] if path[0] == "import-openviking" else arguments
+    return [*path, *arguments, *NEEDED.get(" ".join(path), [])]
 
 
 @pytest.fixture(autouse=True)
@@ -78,14 +78,14 @@ class Ended:
         self.code, self.out, self.err = code, out, err
 
 
-def ended(given: list[str], monkeypatch: pytest.MonkeyPatch, encoding: str = "utf-8") -> Ended:
+def ended(arguments: list[str], monkeypatch: pytest.MonkeyPatch, encoding: str = "utf-8") -> Ended:
     out, err = io.BytesIO(), io.BytesIO()
     with monkeypatch.context() as streams:
         streams.setattr(sys, "stdout", io.TextIOWrapper(out, encoding=encoding, write_through=True))
         streams.setattr(sys, "stderr", io.TextIOWrapper(err, encoding=encoding, write_through=True))
         streams.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
         try:
-            code = main(given)
+            code = main(arguments)
         except SystemExit as end:
             code = int(end.code or 0)
         sys.stdout.flush()
@@ -129,7 +129,7 @@ ANSWERS = {
 
 
 @pytest.fixture(scope="module")
-def stranger() -> Iterator[ThreadingHTTPServer]:
+def foreign_server() -> Iterator[ThreadingHTTPServer]:
     """A server of another kind: it gives one answer to everything."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -139,9 +139,9 @@ def stranger() -> Iterator[ThreadingHTTPServer]:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(self.server.said)))  # type: ignore[attr-defined]
+            self.send_header("Content-Length", str(len(self.server.body)))  # type: ignore[attr-defined]
             self.end_headers()
-            self.wfile.write(self.server.said)  # type: ignore[attr-defined]
+            self.wfile.write(self.server.body)  # type: ignore[attr-defined]
 
         do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
 
@@ -160,10 +160,10 @@ def stranger() -> Iterator[ThreadingHTTPServer]:
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("path", [path for path in COMMANDS if path[0] not in LOCAL], ids=" ".join)
 def test_with_a_server_of_another_kind(
-    path: tuple[str, ...], answer: str, stranger: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+    path: tuple[str, ...], answer: str, foreign_server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stranger.said = ANSWERS[answer]  # type: ignore[attr-defined]
-    monkeypatch.setenv("RECALLD_URL", f"http://127.0.0.1:{stranger.server_port}")
+    foreign_server.body = ANSWERS[answer]  # type: ignore[attr-defined]
+    monkeypatch.setenv("RECALLD_URL", f"http://127.0.0.1:{foreign_server.server_port}")
     monkeypatch.setattr("recalld.surfaces.client.verbs.POLL_S", (0.0,))
     check(ended(words(path), monkeypatch), as_json=False)
     check(ended([*words(path), "--json"], monkeypatch), as_json=True)

@@ -44,7 +44,7 @@ class State:
         self.files: dict[Uri, bytes] = {}
         self.folders: set[Uri] = {Uri.parse("viking://resources")}
         self.sessions: dict[str, list[dict[str, Any]]] = {}
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.calls: list[tuple[str, dict[str, Any]]] = []
         self.degraded: tuple[str, ...] = ()
         self.raises: dict[str, Exception] = {}
         self.added: list[tuple[bytes, dict[str, Any]]] = []
@@ -56,8 +56,8 @@ class FakeWorkspace:
         self.state = state
         self.caller = caller
 
-    def _asked(self, verb: str, **how: Any) -> None:
-        self.state.asked.append((verb, how))
+    def _record(self, verb: str, **how: Any) -> None:
+        self.state.calls.append((verb, how))
         if verb in self.state.raises:
             raise self.state.raises[verb]
 
@@ -81,23 +81,23 @@ class FakeWorkspace:
         return sorted((u for u in {*self.state.files, *self.state.folders} if u.under(uri) and u != uri), key=str)
 
     async def stat(self, uri: str) -> Node:
-        self._asked("stat", uri=uri)
+        self._record("stat", uri=uri)
         return self._node(self._uri(uri))
 
     async def ls(
         self, uri: str, *, limit: int = 1000, hidden: bool = False, sort_by: str = "", descending: bool = False
     ) -> list[Node]:
-        self._asked("ls", uri=uri, limit=limit, hidden=hidden, sort_by=sort_by, descending=descending)
+        self._record("ls", uri=uri, limit=limit, hidden=hidden, sort_by=sort_by, descending=descending)
         at = self._uri(uri)
         return [self._node(u) for u in self._below(at) if u.parent == at][:limit]
 
     async def tree(self, uri: str, *, depth: int = 3, limit: int = 1000, hidden: bool = False) -> list[Entry]:
-        self._asked("tree", uri=uri, depth=depth, limit=limit, hidden=hidden)
+        self._record("tree", uri=uri, depth=depth, limit=limit, hidden=hidden)
         at = self._uri(uri)
         return [Entry(self._node(u), u.relative_to(at)) for u in self._below(at)][:limit]
 
     async def read(self, uri: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
-        self._asked("read", uri=uri, offset=offset, limit=limit, raw=raw)
+        self._record("read", uri=uri, offset=offset, limit=limit, raw=raw)
         lines = (await self.read_bytes(uri)).decode().splitlines(keepends=True)
         return "".join(lines[offset:] if limit < 0 else lines[offset : offset + limit])
 
@@ -123,7 +123,7 @@ class FakeWorkspace:
         wait: bool = False,
         timeout_s: float | None = None,
     ) -> Written:
-        self._asked("write", uri=uri, mode=mode, if_version=if_version, wait=wait, timeout_s=timeout_s)
+        self._record("write", uri=uri, mode=mode, if_version=if_version, wait=wait, timeout_s=timeout_s)
         at = self._uri(uri)
         known = at in self.state.files
         if mode == "create" and known:
@@ -152,7 +152,7 @@ class FakeWorkspace:
     async def write_many(
         self, root: str, operations: Sequence[Operation], *, wait: bool = True, timeout_s: float | None = None
     ) -> Written:
-        self._asked("write_many", root=root, operations=tuple(operations), wait=wait)
+        self._record("write_many", root=root, operations=tuple(operations), wait=wait)
         self.state.files |= {o.uri: o.data for o in operations}
         return Written(
             tuple(o.uri for o in operations), (), (), sum(len(o.data) for o in operations), indexed=True, pending=0
@@ -166,7 +166,7 @@ class FakeWorkspace:
         return self._node(at)
 
     async def rm(self, uri: str, *, recursive: bool = False) -> Receipt:
-        self._asked("rm", uri=uri, recursive=recursive)
+        self._record("rm", uri=uri, recursive=recursive)
         gone = [u for u in self.state.files if u.under(self._uri(uri))]
         for one in gone:
             del self.state.files[one]
@@ -184,7 +184,7 @@ class FakeWorkspace:
     async def grep(
         self, uri: str, pattern: str, *, exclude: str = "", ignore_case: bool = False, limit: int = 256, depth: int = 10
     ) -> GrepReport:
-        self._asked(
+        self._record(
             "grep", uri=uri, pattern=pattern, exclude=exclude, ignore_case=ignore_case, limit=limit, depth=depth
         )
         found = [
@@ -197,11 +197,11 @@ class FakeWorkspace:
         return GrepReport(tuple(found[:limit]), len(self.state.files))
 
     async def glob(self, pattern: str, uri: str = "viking://", *, limit: int = 256) -> list[str]:
-        self._asked("glob", pattern=pattern, uri=uri, limit=limit)
+        self._record("glob", pattern=pattern, uri=uri, limit=limit)
         return [str(u) for u in self._below(self._uri(uri))][:limit]
 
     async def find(self, query: str, **options: Any) -> Answer:
-        self._asked("find", query=query, **options)
+        self._record("find", query=query, **options)
         hits = (
             Hit(
                 Uri.parse("viking://user/ana/memories/events/a.md"),
@@ -217,11 +217,11 @@ class FakeWorkspace:
         return Answer(hits, self.state.degraded)
 
     async def search(self, query: str, *, session_id: str = "", **options: Any) -> Answer:
-        self._asked("search", query=query, session_id=session_id, **options)
+        self._record("search", query=query, session_id=session_id, **options)
         return await self.find(query)
 
     async def assemble(self, query: str, **options: Any) -> ContextBlock:
-        self._asked("assemble", query=query, **options)
+        self._record("assemble", query=query, **options)
         entry = ContextEntry(
             Uri.parse("viking://user/ana/memories/events/a.md"), "events", 0.7, "overview", "Ana likes tea"
         )
@@ -264,7 +264,7 @@ class FakeWorkspace:
     async def append(
         self, session_id: str, messages: Sequence[Mapping[str, Any]], *, idempotency_key: str = ""
     ) -> Appended:
-        self._asked(
+        self._record(
             "append",
             session_id=session_id,
             messages=list(messages),
@@ -276,7 +276,7 @@ class FakeWorkspace:
         return Appended(session_id, len(messages), len(live), len(live), tuple(f"m{i}" for i in range(len(messages))))
 
     async def session_commit(self, session_id: str, *, keep_recent_count: int = 0, **retention: Any) -> Committed:
-        self._asked("session_commit", session_id=session_id, keep_recent_count=keep_recent_count, **retention)
+        self._record("session_commit", session_id=session_id, keep_recent_count=keep_recent_count, **retention)
         self._known(session_id)
         if not self.state.sessions[session_id]:
             return Committed(session_id, False, reason="no_messages")
@@ -301,7 +301,7 @@ class FakeWorkspace:
         return len(contexts), skills
 
     async def add(self, upload: Path, *, keep_source: bool = True, **options: Any) -> Added:
-        self._asked("add", upload=upload, keep_source=keep_source, **options)
+        self._record("add", upload=upload, keep_source=keep_source, **options)
         self.state.added.append((upload.read_bytes(), options))
         result = self.state.add_result if options["wait"] else None
         return Added(Uri.parse("viking://resources/page"), "task_1", ("skipped x.bin: no document",), result)
@@ -314,7 +314,7 @@ class FakeWorkspace:
         )
 
     async def tasks(self, **which: Any) -> list[Task]:
-        self._asked("tasks", **which)
+        self._record("tasks", **which)
         return [await self.task("task_1")]
 
     async def cancel(self, task_id: str) -> Task:
@@ -324,7 +324,7 @@ class FakeWorkspace:
         return [QueueCount("embed", 1, 0, 0, 3, 0.0)]
 
     async def wait(self, *, timeout_s: float | None = None, task_id: str = "") -> list[QueueCount]:
-        self._asked("wait", timeout_s=timeout_s)
+        self._record("wait", timeout_s=timeout_s)
         return [QueueCount("embed", 0, 0, 0, 5, 0.0), QueueCount("tiers", 0, 0, 1, 2, 0.0)]
 
 

@@ -137,9 +137,11 @@ async def test_a_large_answer_is_the_same_as_a_small_one(http: httpx.AsyncClient
         ('{"content":"wide"}'.encode("utf-16"), "wide"),
     ],
 )
-@pytest.mark.parametrize("room", [0, 100_000])
-async def test_odd_characters_lose_no_message(pool: Pool, data: bytes, text: str, room: int) -> None:
-    padded = data if not room else data[:-1] + b" " * room + data[-1:] if not data.startswith(b"\xff\xfe") else data
+@pytest.mark.parametrize("padding", [0, 100_000])
+async def test_odd_characters_lose_no_message(pool: Pool, data: bytes, text: str, padding: int) -> None:
+    padded = (
+        data if not padding else data[:-1] + b" " * padding + data[-1:] if not data.startswith(b"\xff\xfe") else data
+    )
     assert await decode_json(padded, pool) == {"content": text}
 
 

@@ -135,7 +135,7 @@ def test_all_that_were_asked_for_are_kept_where_files_suffice() -> None:
 
 def test_the_log_is_not_written_by_who_attacks(monkeypatch: pytest.MonkeyPatch) -> None:
     now, lines = [0.0], []
-    monkeypatch.setattr("recalld.surfaces.http.connections._log.warning", lambda said, **more: lines.append(more))
+    monkeypatch.setattr("recalld.surfaces.http.connections._log.warning", lambda event, **more: lines.append(more))
     there = Connections(Bounds(1, 1), now=lambda: now[0])
     for _ in range(100):
         come(there, "127.0.0.1")

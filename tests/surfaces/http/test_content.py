@@ -20,7 +20,7 @@ async def test_reading_answers_a_string(http: httpx.AsyncClient, engine: FakeEng
     assert (await http.get(f"{AT}/read", params={"uri": FILE})).json()["result"] == "one\ntwo\nthree\n"
     answer = await http.get(f"{AT}/read", params={"uri": FILE, "offset": 1, "limit": 1, "raw": "true"})
     assert answer.json()["result"] == "two\n"
-    assert engine.state.asked[-1][1]["raw"] is True
+    assert engine.state.calls[-1][1]["raw"] is True
 
 
 async def test_reading_what_is_missing_or_a_directory_is_refused(http: httpx.AsyncClient) -> None:
@@ -58,7 +58,7 @@ async def test_a_write_that_waits_is_complete(http: httpx.AsyncClient, engine: F
     body = {"uri": FILE, "content": "x", "wait": True, "timeout": 2}
     result = (await http.post(f"{AT}/write", json=body)).json()["result"]
     assert result["semantic_status"] == result["vector_status"] == "complete"
-    assert engine.state.asked[-1][1]["timeout_s"] == 2.0
+    assert engine.state.calls[-1][1]["timeout_s"] == 2.0
 
 
 async def test_a_memory_write_skips_semantics(http: httpx.AsyncClient) -> None:
@@ -92,7 +92,7 @@ async def test_write_is_strict(http: httpx.AsyncClient, engine: FakeEngine, body
 
     answer = await http.post(f"{AT}/write", content=json.dumps(body).encode())
     assert answer.status_code == 400
-    assert engine.state.asked == []
+    assert engine.state.calls == []
 
 
 async def test_a_batch_takes_text_and_base64(http: httpx.AsyncClient, engine: FakeEngine) -> None:
@@ -106,7 +106,7 @@ async def test_a_batch_takes_text_and_base64(http: httpx.AsyncClient, engine: Fa
     result = (await http.post(f"{AT}/batch-write", json=body)).json()["result"]
     assert result["created"] == ["viking://resources/b/a.md", "viking://resources/b/c.bin"]
     assert engine.state.files[Uri.parse("viking://resources/b/c.bin")] == b"\x00\x01"
-    assert engine.state.asked[-1][1]["wait"] is True
+    assert engine.state.calls[-1][1]["wait"] is True
 
 
 async def test_a_large_batch_is_decoded_the_same(http: httpx.AsyncClient, engine: FakeEngine) -> None:

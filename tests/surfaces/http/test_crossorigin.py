@@ -40,7 +40,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> FakeEngine:
 
 
 @pytest.fixture
-def made(engine: FakeEngine) -> Iterator[Callable[..., Application]]:
+def make_app(engine: FakeEngine) -> Iterator[Callable[..., Application]]:
     engine.registry = None  # type: ignore[attr-defined]  # nobody brings a key, so none is looked up
     apps: list[Application] = []
 
@@ -181,10 +181,10 @@ async def test_no_check_at_the_edge_meets_a_client(http: httpx.AsyncClient, name
 @pytest.mark.parametrize(
     "asking", ["app://obsidian.md", "chrome-extension://abcdefghijklmnop", "https://notes.example"]
 )
-async def test_an_extension_that_is_listed_gets_in(made: Callable[..., Application], asking: str) -> None:
+async def test_an_extension_that_is_listed_gets_in(make_app: Callable[..., Application], asking: str) -> None:
     headers = {"Origin": asking, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
-    assert (await ask(made(cors_origins=(asking,)), headers)).status_code == 200
-    assert (await ask(made(), headers)).status_code == 403
+    assert (await ask(make_app(cors_origins=(asking,)), headers)).status_code == 200
+    assert (await ask(make_app(), headers)).status_code == 403
 
 
 @pytest.mark.parametrize(("method", "path"), places())
@@ -334,38 +334,38 @@ async def test_a_websocket_of_a_foreign_page_is_closed(dev: Application) -> None
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
-async def test_listed_origins_get_in_and_their_browsers_are_told_so(made: Callable[..., Application]) -> None:
-    app = made(cors_origins=["https://App.example/", "app://obsidian.md"])
+async def test_listed_origins_get_in_and_their_browsers_are_told_so(make_app: Callable[..., Application]) -> None:
+    app = make_app(cors_origins=["https://App.example/", "app://obsidian.md"])
     for one in ("https://app.example", "app://obsidian.md"):
         preflight = {
             "Origin": one,
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "content-type,x-api-key",
         }
-        told = await ask(app, preflight, ("OPTIONS", FIND[1], b""))
-        assert told.status_code == 200
-        assert told.headers["access-control-allow-origin"] == one
-        assert told.headers["access-control-allow-credentials"] == "true"
-        assert "x-api-key" in told.headers["access-control-allow-headers"]
+        response = await ask(app, preflight, ("OPTIONS", FIND[1], b""))
+        assert response.status_code == 200
+        assert response.headers["access-control-allow-origin"] == one
+        assert response.headers["access-control-allow-credentials"] == "true"
+        assert "x-api-key" in response.headers["access-control-allow-headers"]
         answer = await ask(app, {"Origin": one, "Sec-Fetch-Site": "cross-site"})
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, one)
     refused = await ask(app, {"Origin": EVIL, "Access-Control-Request-Method": "POST"}, ("OPTIONS", FIND[1], b""))
     assert refused.status_code == 403
 
 
-async def test_any_origin_is_let_in_by_name_and_never_with_credentials(made: Callable[..., Application]) -> None:
-    app = made(cors_origins=["*"])
+async def test_any_origin_is_let_in_by_name_and_never_with_credentials(make_app: Callable[..., Application]) -> None:
+    app = make_app(cors_origins=["*"])
     for one in (EVIL, "null"):
         answer = await ask(app, {"Origin": one})
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
         assert "access-control-allow-credentials" not in answer.headers
-        told = await ask(app, {"Origin": one, "Access-Control-Request-Method": "POST"}, ("OPTIONS", FIND[1], b""))
-        assert "access-control-allow-credentials" not in told.headers
+        response = await ask(app, {"Origin": one, "Access-Control-Request-Method": "POST"}, ("OPTIONS", FIND[1], b""))
+        assert "access-control-allow-credentials" not in response.headers
     assert (await ask(app, {"Origin": EVIL, "Host": "evil.example"})).status_code == 421
 
 
-async def test_named_hosts_are_answered(made: Callable[..., Application]) -> None:
-    app = made(allowed_hosts=["mem.local", "box.local:8080"], public_url="https://mem.example/x")
+async def test_named_hosts_are_answered(make_app: Callable[..., Application]) -> None:
+    app = make_app(allowed_hosts=["mem.local", "box.local:8080"], public_url="https://mem.example/x")
     for host, status in {
         "mem.local": 200,
         "MEM.local.:1": 200,
@@ -380,7 +380,7 @@ async def test_named_hosts_are_answered(made: Callable[..., Application]) -> Non
     assert (await ask(app, {"Origin": "http://mem.example"})).status_code == 403
 
 
-async def test_where_keys_are_asked_for_a_setting_makes_its_check(made: Callable[..., Application]) -> None:
+async def test_where_keys_are_asked_for_a_setting_makes_its_check(make_app: Callable[..., Application]) -> None:
     foreign = {"Host": "evil.example", "Origin": EVIL, "Sec-Fetch-Site": "cross-site"}
     cases: list[tuple[dict[str, Any], dict[str, str], int]] = [
         ({}, foreign, 401),
@@ -391,23 +391,23 @@ async def test_where_keys_are_asked_for_a_setting_makes_its_check(made: Callable
         ({"public_url": "https://mem.example"}, foreign, 401),
     ]
     for settings, headers, status in cases:
-        assert (await ask(made(**KEYS, **settings), headers)).status_code == status, (settings, headers)
+        assert (await ask(make_app(**KEYS, **settings), headers)).status_code == status, (settings, headers)
 
 
-async def test_a_preflight_nobody_allowed_is_refused_in_the_envelope(made: Callable[..., Application]) -> None:
+async def test_a_preflight_nobody_allowed_is_refused_in_the_envelope(make_app: Callable[..., Application]) -> None:
     refused = await ask(
-        made(**KEYS), {"Origin": EVIL, "Access-Control-Request-Method": "POST"}, ("OPTIONS", FIND[1], b"")
+        make_app(**KEYS), {"Origin": EVIL, "Access-Control-Request-Method": "POST"}, ("OPTIONS", FIND[1], b"")
     )
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "PERMISSION_DENIED")
     assert "access-control-allow-origin" not in refused.headers
 
 
-async def test_trusted_without_a_root_key_is_as_closed_as_dev(made: Callable[..., Application]) -> None:
+async def test_trusted_without_a_root_key_is_as_closed_as_dev(make_app: Callable[..., Application]) -> None:
     who = {"X-OpenViking-Account": "acme", "X-OpenViking-User": "ana"}
-    app = made(auth_mode="trusted")
+    app = make_app(auth_mode="trusted")
     assert (await ask(app, {**who, "Host": "evil.example"})).status_code == 421
     assert (await ask(app, {**who, "Origin": EVIL})).status_code == 403
-    keyed = made(auth_mode="trusted", root_api_key="root")
+    keyed = make_app(auth_mode="trusted", root_api_key="root")
     assert (await ask(keyed, {**who, "Origin": EVIL, "Host": "evil.example"})).status_code == 401
 
 

@@ -21,7 +21,7 @@ from tests.auth_fixture import API, Answer, Place, place_at
 from tests.surfaces.http.examples import EXAMPLES, FILE, PLACES, PRIVATE, TOOLS
 
 OWNER = "acme/ana"
-STRANGERS = ("acme/bob", "acme/boss", "other/ana", "wrong", "no")
+FOREIGN_CALLERS = ("acme/bob", "acme/boss", "other/ana", "wrong", "no")
 """Another user of her account, its admin, her namesake in another account, and two without a key."""
 GOVERNING = ("/api/v1/admin/", "/api/v1/pack/backup")
 """What an admin may do with other users, and does: not walked by the account's own admin."""
@@ -33,9 +33,9 @@ SHARED = "SHAREDMARK91c"
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as made:
-        await made.people("acme/boss", OWNER, "acme/bob", "other/ana")
-        yield made
+    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as place:
+        await place.people("acme/boss", OWNER, "acme/bob", "other/ana")
+        yield place
 
 
 @pytest.fixture
@@ -55,12 +55,12 @@ async def planted(place: Place) -> dict[str, str]:
     shared = f"# Shared {SHARED}\n\nThe zanzibar lighthouse plan, {SHARED}.\n"
     await done("POST", "/content/write", json={"uri": "viking://resources/shared/plan.md", "content": shared})
     await done("POST", "/fs/attrs/set_tags", json={"uri": FILE, "tags": [f"secret={MARK.lower()}"]})
-    said = {"role": "user", "content": f"I decided that the zanzibar lighthouse is sold, {MARK}."}
-    await done("POST", "/sessions/s-own/messages", json=said)
+    message = {"role": "user", "content": f"I decided that the zanzibar lighthouse is sold, {MARK}."}
+    await done("POST", "/sessions/s-own/messages", json=message)
     output = {"type": "tool", "tool_id": "t1", "tool_name": "cat", "tool_output": f"zanzibar {MARK} " * 3_000}
     await done("POST", "/sessions/s-own/messages", json={"role": "assistant", "parts": [output]})
     await done("POST", "/sessions/s-own/commit", json={})
-    await done("POST", "/sessions/s-own/messages", json=said)
+    await done("POST", "/sessions/s-own/messages", json=message)
     skill = f"---\nname: secret-skill\ndescription: Opens the zanzibar lighthouse {MARK}\n---\n\n{MARK}\n"
     await done("POST", "/skills", json={"data": skill})
     await done("POST", "/privacy-configs/vault/bank", json={"values": {"pin": MARK}})
@@ -77,8 +77,8 @@ async def planted(place: Place) -> dict[str, str]:
     sent = {"file": ("memories.ovpack", pack.raw)}
     pack_id = (await done("POST", "/resources/temp_upload", files=sent))["temp_file_id"]
     oid = (await done("POST", "/snapshot/commit", json={"message": "a snapshot"}))["commit_oid"]
-    kept = (await done("GET", "/sessions/s-own/tool-results"))["tool_results"]
-    tool = kept[0]["tool_result_id"] if kept else "tr_t1_0000000000000000"
+    tool_results = (await done("GET", "/sessions/s-own/tool-results"))["tool_results"]
+    tool = tool_results[0]["tool_result_id"] if tool_results else "tr_t1_0000000000000000"
     return {"private": PRIVATE, "file": FILE, "task": task, "upload": upload, "pack": pack_id, "oid": oid, "tool": tool}
 
 
@@ -101,8 +101,8 @@ async def belongings(place: Place) -> Any:
 
 def requests_of(endpoint: Endpoint, ids: dict[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The example requests of a route, filled in."""
-    given = EXAMPLES[f"{endpoint.method} {endpoint.path}"]
-    for request in given if isinstance(given, list) else [given]:
+    examples = EXAMPLES[f"{endpoint.method} {endpoint.path}"]
+    for request in examples if isinstance(examples, list) else [examples]:
         path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda part: PLACES[part[1]], endpoint.path)
         yield filled(path, ids), filled(request, ids)
 
@@ -115,8 +115,8 @@ def filled(value: Any, ids: dict[str, str]) -> Any:
     return {name: filled(one, ids) for name, one in value.items()} if isinstance(value, dict) else value
 
 
-def told(answer: Answer) -> bytes:
-    """Everything an answer says, packed or not."""
+def everything_in(answer: Answer) -> bytes:
+    """Body and headers of an answer, and the contents of a pack."""
     whole = answer.raw + repr(answer.headers).encode()
     if answer.raw[:2] != b"PK":
         return whole
@@ -144,7 +144,10 @@ async def test_the_owner_finds_what_was_planted(place: Place, ids: dict[str, str
             (f"{API}/search", f"{API}/skills/find", f"{API}/pack/export")
         ):
             for path, request in requests_of(endpoint, ids):
-                if MARK.lower().encode() in told(await place.ask(OWNER, endpoint.method, path, **request)).lower():
+                if (
+                    MARK.lower().encode()
+                    in everything_in(await place.ask(OWNER, endpoint.method, path, **request)).lower()
+                ):
                     seen.add(endpoint.path.removeprefix(API))
     wanted = (
         "/search/find /search/search /search/grep /search/glob /content/read /content/download /fs/tree /fs/attrs /tasks "
@@ -154,7 +157,7 @@ async def test_the_owner_finds_what_was_planted(place: Place, ids: dict[str, str
     assert set(wanted.split()) - seen == set()
 
 
-@pytest.mark.parametrize("who", STRANGERS)
+@pytest.mark.parametrize("who", FOREIGN_CALLERS)
 async def test_nobody_else_sees_or_changes_anything(place: Place, ids: dict[str, str], who: str) -> None:
     before = await belongings(place)
     for endpoint in ENDPOINTS:
@@ -162,36 +165,36 @@ async def test_nobody_else_sees_or_changes_anything(place: Place, ids: dict[str,
             continue
         for path, request in requests_of(endpoint, ids):
             answer = await place.ask(who, endpoint.method, path, **request)
-            asked = f"{who}: {endpoint.method} {path} {request}"
-            assert answer.status != 500, f"{asked}: {answer.text[:500]}"
+            request_line = f"{who}: {endpoint.method} {path} {request}"
+            assert answer.status != 500, f"{request_line}: {answer.text[:500]}"
             if who in {"no", "wrong"} and not (endpoint.open and "content/download" not in path):
-                assert answer.status == 401, f"{asked}: {answer.status}"
+                assert answer.status == 401, f"{request_line}: {answer.status}"
                 assert answer.headers["www-authenticate"].startswith("Bearer")
             for secret in hidden_from(who, place):
-                assert secret not in told(answer), f"{asked}: {answer.text[:500]}"
+                assert secret not in everything_in(answer), f"{request_line}: {answer.text[:500]}"
         if endpoint.method != "GET":
             assert await belongings(place) == before, f"{who}: {endpoint.method} {endpoint.path}"
     await place.settle()
     assert await belongings(place) == before
 
 
-@pytest.mark.parametrize("who", STRANGERS)
+@pytest.mark.parametrize("who", FOREIGN_CALLERS)
 async def test_nobody_else_gets_anything_from_a_tool(place: Place, ids: dict[str, str], who: str) -> None:
     before = await belongings(place)
     for name, calls in TOOLS.items():
         for arguments in calls:
-            asked = {"name": name, "arguments": filled(arguments, ids)}
-            answer = await tool_call(place, who, asked)
-            assert answer.status == (401 if who in {"no", "wrong"} else 200), f"{who}: {asked}: {answer.text[:300]}"
+            params = {"name": name, "arguments": filled(arguments, ids)}
+            answer = await tool_call(place, who, params)
+            assert answer.status == (401 if who in {"no", "wrong"} else 200), f"{who}: {params}: {answer.text[:300]}"
             for secret in hidden_from(who, place):
-                assert secret not in told(answer), f"{who}: {asked}: {answer.text[:500]}"
-            assert await belongings(place) == before, f"{who}: {asked}"
+                assert secret not in everything_in(answer), f"{who}: {params}: {answer.text[:500]}"
+            assert await belongings(place) == before, f"{who}: {params}"
     await place.settle()
     assert await belongings(place) == before
 
 
-async def tool_call(place: Place, who: str, asked: dict[str, Any]) -> Answer:
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
+async def tool_call(place: Place, who: str, params: dict[str, Any]) -> Answer:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
     return await place.ask(who, "POST", "/mcp", headers=headers, content=json.dumps(body))
 

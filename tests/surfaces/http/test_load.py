@@ -80,8 +80,8 @@ async def test_a_storm_of_questions_keeps_no_message_out(
     narrow: Application, http: httpx.AsyncClient, slow: Slow
 ) -> None:
     storm = [await ask(http, slow, 1), await ask(http, slow, 1)]
-    said = await http.post("/api/v1/sessions/s/messages", json={"role": "user", "content": "hello"})
-    assert said.status_code == 200
+    response = await http.post("/api/v1/sessions/s/messages", json={"role": "user", "content": "hello"})
+    assert response.status_code == 200
     assert (await http.get("/health")).status_code == 200
     slow.let_go.set()
     await asyncio.gather(*storm)

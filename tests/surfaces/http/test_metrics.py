@@ -74,7 +74,7 @@ async def test_the_engine_is_told_as_last_measured(fresh: Application, engine: F
     engine.state_of_health = Readiness("degraded", ("embedding: late",), {"store": "ok", "embedding": "late"})
     async with client_of(fresh) as http:
         found = samples((await http.get("/metrics")).text)
-    assert engine.state.asked == []
+    assert engine.state.calls == []
     assert found["recalld_ready{}"] == 0
     assert (found['recalld_check_ok{check="store"}'], found['recalld_check_ok{check="embedding"}']) == (1, 0)
     assert found['recalld_jobs{kind="embed",state="pending"}'] == 4

@@ -30,11 +30,11 @@ UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9
 
 
 async def test_an_answer_carries_the_requests_id_and_its_time(http: httpx.AsyncClient) -> None:
-    given = await http.get("/health", headers={"X-Request-ID": "a.b:c_d-1"})
-    assert given.headers.get_list("X-Request-ID") == ["a.b:c_d-1"]
-    assert float(given.headers["X-Process-Time"]) >= 0
-    made = await http.get("/health")
-    assert UUID4.fullmatch(made.headers["X-Request-ID"])
+    echoed = await http.get("/health", headers={"X-Request-ID": "a.b:c_d-1"})
+    assert echoed.headers.get_list("X-Request-ID") == ["a.b:c_d-1"]
+    assert float(echoed.headers["X-Process-Time"]) >= 0
+    generated = await http.get("/health")
+    assert UUID4.fullmatch(generated.headers["X-Request-ID"])
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ async def test_success_and_failure_wear_the_envelope(http: httpx.AsyncClient) ->
 
 
 async def test_telemetry_is_told_when_asked_for(http: httpx.AsyncClient) -> None:
-    told = (await http.post(FIND, json={"query": "x", "telemetry": True})).json()["telemetry"]
-    assert told["id"].startswith("tm_")
-    assert set(told["summary"]) == {"operation", "status", "duration_ms"}
-    assert told["summary"]["operation"] == "search.find"
+    telemetry = (await http.post(FIND, json={"query": "x", "telemetry": True})).json()["telemetry"]
+    assert telemetry["id"].startswith("tm_")
+    assert set(telemetry["summary"]) == {"operation", "status", "duration_ms"}
+    assert telemetry["summary"]["operation"] == "search.find"
     short = (await http.post(FIND, json={"query": "x", "telemetry": {"summary": False}})).json()["telemetry"]
     assert set(short) == {"id"}
 

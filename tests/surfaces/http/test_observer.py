@@ -22,19 +22,19 @@ async def seen(http: httpx.AsyncClient, part: str) -> dict[str, object]:
 async def test_a_part_is_told_with_a_table_and_asks_the_store_nothing(
     http: httpx.AsyncClient, engine: FakeEngine, part: str
 ) -> None:
-    told = await seen(http, part)
-    assert set(told) == {"name", "is_healthy", "has_errors", "status"}
-    assert (told["name"], told["is_healthy"], told["has_errors"]) == (part, True, False)
-    assert told["status"]
-    assert engine.state.asked == []
+    component = await seen(http, part)
+    assert set(component) == {"name", "is_healthy", "has_errors", "status"}
+    assert (component["name"], component["is_healthy"], component["has_errors"]) == (part, True, False)
+    assert component["status"]
+    assert engine.state.calls == []
 
 
 async def test_jobs_that_were_given_up_are_an_error_and_a_queue_that_moves_is_healthy(
     http: httpx.AsyncClient, engine: FakeEngine
 ) -> None:
     engine.dead_jobs = 3
-    told = await seen(http, "queue")
-    assert (told["is_healthy"], told["has_errors"]) == (True, True)
+    component = await seen(http, "queue")
+    assert (component["is_healthy"], component["has_errors"]) == (True, True)
     system = await seen(http, "system")
     assert system["errors"] == ["queue: 3 jobs were given up"]
 

@@ -13,7 +13,7 @@ AT = "/api/v1/search"
 
 
 def options_of(engine: FakeEngine, endpoint: str) -> dict[str, Any]:
-    return next(how for name, how in engine.state.asked if name == endpoint)
+    return next(how for name, how in engine.state.calls if name == endpoint)
 
 
 async def test_hits_have_exactly_six_keys_and_are_listed_by_type(http: httpx.AsyncClient) -> None:
@@ -85,7 +85,7 @@ async def test_node_limit_wins_over_limit(http: httpx.AsyncClient, engine: FakeE
 async def test_find_refuses(http: httpx.AsyncClient, engine: FakeEngine, body: dict[str, Any]) -> None:
     answer = await http.post(f"{AT}/find", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_ARGUMENT")
-    assert engine.state.asked == []
+    assert engine.state.calls == []
 
 
 async def test_context_only_fields_are_refused_in_a_list_search(http: httpx.AsyncClient) -> None:
@@ -189,16 +189,16 @@ async def test_recall_is_deprecated_and_says_what_follows(http: httpx.AsyncClien
     )
     assert answer.headers["Deprecation"] == "true"
     assert answer.headers["Link"] == '</api/v1/search/search>; rel="successor-version"'
-    told = answer.json()["result"]["stats"]["deprecated"]
-    assert told["aliases_used"] == ["max_chars", "min_score"]
-    assert told["successor_body"]["quotas"] == {"events": 2, "entities": 10, "preferences": 3, "experiences": 0}
-    asked = options_of(engine, "assemble")
-    assert (asked["max_tokens"], asked["score_min"], asked["purpose"]) == (1000, 0.2, "coding")
+    deprecation = answer.json()["result"]["stats"]["deprecated"]
+    assert deprecation["aliases_used"] == ["max_chars", "min_score"]
+    assert deprecation["successor_body"]["quotas"] == {"events": 2, "entities": 10, "preferences": 3, "experiences": 0}
+    options = options_of(engine, "assemble")
+    assert (options["max_tokens"], options["score_min"], options["purpose"]) == (1000, 0.2, "coding")
 
 
 async def test_recalls_successor_body_is_accepted_by_the_successor(http: httpx.AsyncClient) -> None:
-    told = (await http.post(f"{AT}/recall", json={"query": "x"})).json()["result"]["stats"]["deprecated"]
-    assert (await http.post(told["successor"], json=told["successor_body"])).status_code == 200
+    deprecation = (await http.post(f"{AT}/recall", json={"query": "x"})).json()["result"]["stats"]["deprecated"]
+    assert (await http.post(deprecation["successor"], json=deprecation["successor_body"])).status_code == 200
 
 
 async def test_recall_without_render_has_no_block(http: httpx.AsyncClient) -> None:
@@ -216,8 +216,8 @@ async def test_grep_answers_lines(http: httpx.AsyncClient, engine: FakeEngine) -
         "files_scanned": 1,
         "truncated": False,
     }
-    asked = options_of(engine, "grep")
-    assert (asked["ignore_case"], asked["limit"], asked["depth"]) == (True, 5, 2)
+    options = options_of(engine, "grep")
+    assert (options["ignore_case"], options["limit"], options["depth"]) == (True, 5, 2)
 
 
 async def test_glob_answers_addresses(http: httpx.AsyncClient, engine: FakeEngine) -> None:

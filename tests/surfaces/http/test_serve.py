@@ -54,16 +54,16 @@ def openable(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Openable:
     return openable
 
 
-Talk = Callable[[httpx.AsyncClient], Any]
+ClientTask = Callable[[httpx.AsyncClient], Any]
 
 
-async def during(config: Config, talk: Talk) -> None:
-    """Serve while ``talk`` lasts; it ends the server itself."""
+async def during(config: Config, client_task: ClientTask) -> None:
+    """Serve while ``client_task`` runs; it stops the server itself."""
     where: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve(config, on_listening=lambda host, port: where.set_result(f"http://{host}:{port}")))
         async with httpx.AsyncClient(base_url=await where, timeout=20) as client:
-            await talk(client)
+            await client_task(client)
 
 
 def stop() -> None:
@@ -78,7 +78,7 @@ async def until_ready(client: httpx.AsyncClient) -> None:
 async def test_health_answers_before_the_store_is_open_and_other_requests_wait_for_it(
     config: Config, openable: Openable
 ) -> None:
-    async def talk(client: httpx.AsyncClient) -> None:
+    async def client_task(client: httpx.AsyncClient) -> None:
         assert (await client.get("/health")).status_code == 200
         assert (await client.get("/ready")).status_code == 503
         async with asyncio.TaskGroup() as tasks:
@@ -94,20 +94,20 @@ async def test_health_answers_before_the_store_is_open_and_other_requests_wait_f
         assert [task.result().status_code for task in early] == [200, 200, 200]
         stop()
 
-    await during(config, talk)
+    await during(config, client_task)
     assert openable.events == ["opening beside=True", "closed"]
 
 
 async def test_a_request_waits_for_the_store_no_longer_than_its_deadline(tmp_path: Path, openable: Openable) -> None:
     config = load_config(None, data=tmp_path, server={"port": 0, "request_deadline_s": 0.05})
 
-    async def talk(client: httpx.AsyncClient) -> None:
+    async def client_task(client: httpx.AsyncClient) -> None:
         refused = await client.get("/api/v1/system/status")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         openable.may_open.set()
         stop()
 
-    await during(config, talk)
+    await during(config, client_task)
 
 
 async def test_requests_that_wait_for_a_store_that_cannot_be_opened_are_told(
@@ -116,7 +116,7 @@ async def test_requests_that_wait_for_a_store_that_cannot_be_opened_are_told(
     openable.fails = Conflict("the data folder is in use", remedy="stop the other server")
     answers: list[int] = []
 
-    async def talk(client: httpx.AsyncClient) -> None:
+    async def client_task(client: httpx.AsyncClient) -> None:
         asking = asyncio.ensure_future(client.get("/api/v1/system/status"))
         while (await client.get("/health")).status_code == 200 and not openable.events:
             pass
@@ -124,7 +124,7 @@ async def test_requests_that_wait_for_a_store_that_cannot_be_opened_are_told(
         answers.append((await asking).status_code)
 
     with pytest.raises(BaseExceptionGroup) as ended:
-        await during(config, talk)
+        await during(config, client_task)
     assert ended.value.subgroup(Conflict)
     assert answers == [503]
 
@@ -142,7 +142,7 @@ async def test_open_requests_end_before_the_store_closes(config: Config, openabl
 
     openable.engine.as_caller = lambda caller: Slow(openable.engine.state, caller)  # type: ignore[method-assign]
 
-    async def talk(client: httpx.AsyncClient) -> None:
+    async def client_task(client: httpx.AsyncClient) -> None:
         await until_ready(client)
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(client.get("/api/v1/content/read", params={"uri": "viking://resources/a"}))
@@ -151,7 +151,7 @@ async def test_open_requests_end_before_the_store_closes(config: Config, openabl
             asyncio.get_running_loop().call_later(0.3, may_end.set)
         assert reading.result().json()["result"] == "text"
 
-    await during(config, talk)
+    await during(config, client_task)
     assert openable.events[-2:] == ["answered", "closed"]
 
 
@@ -163,12 +163,12 @@ async def test_a_store_that_does_not_open_ends_the_server_with_its_reason(config
 
 
 async def test_a_signal_while_the_store_opens_is_not_lost(config: Config, openable: Openable) -> None:
-    async def talk(client: httpx.AsyncClient) -> None:
+    async def client_task(client: httpx.AsyncClient) -> None:
         assert (await client.get("/health")).status_code == 200
         stop()
         openable.may_open.set()
 
-    await during(config, talk)
+    await during(config, client_task)
     assert openable.events[-1] == "closed"
 
 
@@ -189,12 +189,12 @@ async def test_signals_end_the_server_where_the_loop_takes_none(
     monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", refuse)
     before = signal.getsignal(signal.SIGTERM)
 
-    async def talk(client: httpx.AsyncClient) -> None:
+    async def client_task(client: httpx.AsyncClient) -> None:
         openable.may_open.set()
         await until_ready(client)
         stop()
 
-    await during(config, talk)
+    await during(config, client_task)
     assert openable.events[-1] == "closed"
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -227,8 +227,8 @@ def test_a_port_in_use_is_said_in_one_sentence_with_a_remedy() -> None:
 
 
 def test_a_server_that_lets_every_page_in_without_a_key_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    for settings, said in (({}, False), ({"root_api_key": "k"}, False)):
+    for settings, warned in (({}, False), ({"root_api_key": "k"}, False)):
         with listen(ServerConfig(port=0, cors_origins=("https://a.example",), **settings)):
-            assert ("every web page" in caplog.text) is said
+            assert ("every web page" in caplog.text) is warned
     with listen(ServerConfig(port=0, cors_origins=("*",))):
         assert "every web page" in caplog.text

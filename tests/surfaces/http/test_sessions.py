@@ -73,8 +73,8 @@ async def test_sessions_are_listed(http: httpx.AsyncClient) -> None:
 async def test_a_missing_session_is_made_only_if_asked(http: httpx.AsyncClient) -> None:
     missing = await http.get(f"{AT}/s1")
     assert (missing.status_code, missing.json()["error"]["details"]["type"]) == (404, "session")
-    made = (await http.get(f"{AT}/s1", params={"auto_create": "true"})).json()["result"]
-    assert {"message_count", "pending_tokens", "commit_count", "user", "uri", "memories_extracted"} <= set(made)
+    session = (await http.get(f"{AT}/s1", params={"auto_create": "true"})).json()["result"]
+    assert {"message_count", "pending_tokens", "commit_count", "user", "uri", "memories_extracted"} <= set(session)
 
 
 async def test_an_append_makes_the_session(http: httpx.AsyncClient, engine: FakeEngine) -> None:
@@ -96,7 +96,7 @@ async def test_a_message_travels_as_it_was_sent(http: httpx.AsyncClient, engine:
     }
     await http.post(f"{AT}/s1/messages", json=message, headers={"Idempotency-Key": "k1"})
     assert engine.state.sessions["s1"] == [message]
-    assert engine.state.asked[-1][1]["idempotency_key"] == "k1"
+    assert engine.state.calls[-1][1]["idempotency_key"] == "k1"
 
 
 async def test_a_batch_says_how_many_were_added(http: httpx.AsyncClient) -> None:
@@ -123,14 +123,14 @@ async def test_a_batch_says_how_many_were_added(http: httpx.AsyncClient) -> None
 async def test_refusals(http: httpx.AsyncClient, engine: FakeEngine, path: str, body: dict[str, Any]) -> None:
     answer = await http.post(f"{AT}/s1/{path}", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_ARGUMENT")
-    assert engine.state.asked == []
+    assert engine.state.calls == []
 
 
 async def test_sessions_do_not_look_at_the_peer_header(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     headers = {"X-OpenViking-Actor-Peer": "not/valid"}
     answer = await http.post(f"{AT}/s1/messages", json={"role": "user", "content": "x"}, headers=headers)
     assert answer.status_code == 200
-    assert engine.state.asked[-1][1]["peer"] == ""
+    assert engine.state.calls[-1][1]["peer"] == ""
 
 
 async def test_a_commit_is_accepted_with_200_and_a_task(http: httpx.AsyncClient) -> None:
@@ -163,9 +163,9 @@ async def test_a_commit_with_nothing_to_do_says_why(http: httpx.AsyncClient) -> 
 async def test_a_turn_budget_travels(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     await http.post(AT, json={"session_id": "s1"})
     await http.post(f"{AT}/s1/commit", json={"retention_mode": "turn_budget", "keep_recent_turn_count": 2})
-    asked = engine.state.asked[-1][1]
-    assert (asked["retention_mode"], asked["keep_recent_turn_count"]) == ("turn_budget", 2)
-    assert "min_raw_tail_steps" not in asked
+    options = engine.state.calls[-1][1]
+    assert (options["retention_mode"], options["keep_recent_turn_count"]) == ("turn_budget", 2)
+    assert "min_raw_tail_steps" not in options
 
 
 async def test_a_context_speaks_camel_case(http: httpx.AsyncClient) -> None:
@@ -200,7 +200,7 @@ async def test_tasks(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     assert (await http.get("/api/v1/tasks/nope")).status_code == 404
     params = {"task_type": "add_resource", "status": "running", "limit": 200}
     assert (await http.get("/api/v1/tasks", params=params)).json()["result"] == [task]
-    assert engine.state.asked[-1][1]["type"] == "add_resource"
+    assert engine.state.calls[-1][1]["type"] == "add_resource"
     assert (await http.get("/api/v1/tasks", params={"limit": 201})).status_code == 400
 
 

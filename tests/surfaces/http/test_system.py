@@ -36,17 +36,17 @@ async def test_ready_tells_what_is_degraded_and_still_is_ready(http: httpx.Async
 
 async def test_ready_tells_how_many_vectors_there_are(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     engine.state_of_health = Readiness("ready", (), {"store": "ok"}, VectorCount(32, 2_028, {"content_filter": 1}))
-    told = (await http.get("/ready")).json()["vectors"]
-    assert told == {"made": 32, "wanted": 2_028, "refused": {"content_filter": 1}}
+    vectors = (await http.get("/ready")).json()["vectors"]
+    assert vectors == {"made": 32, "wanted": 2_028, "refused": {"content_filter": 1}}
 
 
 async def test_waiting_answers_the_queues(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     result = (await http.post("/api/v1/system/wait", json={"timeout": 5})).json()["result"]
     assert result["Embedding"] == {"processed": 5, "requeue_count": 0, "error_count": 0, "errors": []}
     assert (result["Semantic"]["processed"], result["Semantic"]["error_count"]) == (2, 1)
-    assert engine.state.asked == [("wait", {"timeout_s": 5.0})]
+    assert engine.state.calls == [("wait", {"timeout_s": 5.0})]
     assert (await http.post("/api/v1/system/wait")).status_code == 200
-    assert engine.state.asked[-1] == ("wait", {"timeout_s": None})
+    assert engine.state.calls[-1] == ("wait", {"timeout_s": None})
 
 
 async def test_counting(http: httpx.AsyncClient) -> None:

@@ -18,7 +18,7 @@ async def tree(engine: FakeEngine) -> None:
     engine.state.folders |= {Uri.parse(f"{ROOT}/docs"), Uri.parse(f"{ROOT}/new")}
     await engine.write(f"{ROOT}/docs/a.md", "hello")
     await engine.write(f"{ROOT}/b.md", "hello world")
-    engine.state.asked.clear()
+    engine.state.calls.clear()
 
 
 async def test_entries_for_agents(http: httpx.AsyncClient) -> None:
@@ -60,15 +60,15 @@ async def test_simple_entries_are_addresses(http: httpx.AsyncClient) -> None:
 async def test_a_recursive_listing_is_three_levels_flat_with_paths(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     rows = (await http.get(f"{AT}/ls", params={"uri": ROOT, "recursive": "true"})).json()["result"]
     assert {r["rel_path"] for r in rows} == {"docs", "docs/a.md", "new", "b.md"}
-    assert engine.state.asked[-1][1]["depth"] == 3
+    assert engine.state.calls[-1][1]["depth"] == 3
 
 
 async def test_limit_wins_over_node_limit(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     await http.get(
         f"{AT}/ls", params={"uri": ROOT, "node_limit": 9, "limit": 2, "sort_by": "mtime", "sort_order": "desc"}
     )
-    asked = engine.state.asked[-1][1]
-    assert (asked["limit"], asked["sort_by"], asked["descending"]) == (
+    options = engine.state.calls[-1][1]
+    assert (options["limit"], options["sort_by"], options["descending"]) == (
         3,
         "mtime",
         True,
@@ -78,7 +78,7 @@ async def test_limit_wins_over_node_limit(http: httpx.AsyncClient, engine: FakeE
 async def test_a_tree_is_a_flat_list(http: httpx.AsyncClient, engine: FakeEngine) -> None:
     rows = (await http.get(f"{AT}/tree", params={"uri": ROOT, "level_limit": 5})).json()["result"]
     assert set(rows[0]) == {"uri", "size", "isDir", "modTime", "rel_path", "abstract"}
-    assert engine.state.asked[-1][1]["depth"] == 5
+    assert engine.state.calls[-1][1]["depth"] == 5
     rows = (await http.get(f"{AT}/tree", params={"uri": ROOT, "output": "original"})).json()["result"]
     assert {"name", "mode", "rel_path"} <= set(rows[0])
 
@@ -135,7 +135,7 @@ async def test_a_removal_that_waits_reports_the_queues(http: httpx.AsyncClient, 
     result = answer.json()["result"]
     assert (result["uri"], result["estimated_deleted_count"]) == (f"{ROOT}/docs", 1)
     assert {"Semantic", "Embedding"} <= set(result["queue_status"])
-    assert engine.state.asked[-1] == ("wait", {"timeout_s": 3.0})
+    assert engine.state.calls[-1] == ("wait", {"timeout_s": 3.0})
 
 
 async def test_move_and_copy_echo_both_addresses(http: httpx.AsyncClient) -> None:
@@ -154,7 +154,7 @@ async def test_move_and_copy_echo_both_addresses(http: httpx.AsyncClient) -> Non
 async def test_a_cut_list_names_the_limit_in_a_header(
     http: httpx.AsyncClient, route: str, params: dict[str, object], there: int
 ) -> None:
-    for limit, told in ((there, None), (there - 1, str(there - 1))):
+    for limit, header in ((there, None), (there - 1, str(there - 1))):
         answer = await http.get(f"{AT}/{route}", params={"uri": ROOT, "node_limit": limit, **params})
         assert len(answer.json()["result"]) == limit
-        assert answer.headers.get("X-Recalld-Truncated") == told
+        assert answer.headers.get("X-Recalld-Truncated") == header

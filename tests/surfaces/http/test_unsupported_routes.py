@@ -50,6 +50,6 @@ def test_no_served_route_is_looked_up_later_for_it(built: Application) -> None:
 
 async def test_nothing_is_watched(http: httpx.AsyncClient) -> None:
     assert (await http.get("/api/v1/watches?active_only=true")).json()["result"] == {"tasks": [], "total": 0}
-    asked = await http.get("/api/v1/watches", params={"to_uri": "viking://resources/docs"})
-    assert (asked.status_code, asked.json()["error"]["details"]["type"]) == (404, "watch")
+    response = await http.get("/api/v1/watches", params={"to_uri": "viking://resources/docs"})
+    assert (response.status_code, response.json()["error"]["details"]["type"]) == (404, "watch")
     assert (await http.delete("/api/v1/watches?to_uri=viking://resources/docs")).status_code == 501

@@ -136,8 +136,8 @@ async def test_an_upload_that_has_just_ended_is_not_counted_twice(
     monkeypatch.setattr(app.app_state, "uploads", UploadQuota(10_000))
     named, seen = threading.Event(), threading.Event()
 
-    def finished(*given: Any) -> None:
-        finish(*given)
+    def finished(*arguments: Any) -> None:
+        finish(*arguments)
         named.set()
         seen.wait(0.2)  # the folder is still being written: the other upload may look now
 

@@ -141,11 +141,11 @@ async def test_one_who_gets_no_place_in_time_is_told_that_nothing_was_begun(
 async def test_a_find_has_what_is_left_of_its_deadline_after_waiting_for_its_place(
     app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[float] = []
+    deadlines: list[float] = []
     admission = app.app_state.admission
 
-    async def find(asked: Any, caller: Any, ports: Any, *, deadline_s: float) -> Any:
-        given.append(deadline_s)
+    async def find(query: Any, caller: Any, ports: Any, *, deadline_s: float) -> Any:
+        deadlines.append(deadline_s)
         raise AssertionError
 
     monkeypatch.setattr("recalld.app.workspace.find", find)
@@ -160,4 +160,4 @@ async def test_a_find_has_what_is_left_of_its_deadline_after_waiting_for_its_pla
             await asyncio.sleep(0.05)
         await asking
     patient.app_state.close()
-    assert 1.0 <= given[0] <= 1.95
+    assert 1.0 <= deadlines[0] <= 1.95

@@ -49,13 +49,13 @@ def writes(content: bytes) -> bytes:
     return calls("write", uri=NOTE, content="HERE").replace(b"HERE", content)
 
 
-def told(answer: httpx.Response) -> str:
+def result_text(answer: httpx.Response) -> str:
     assert answer.status_code == 200, answer.text
     return str(answer.json()["result"]["content"][0]["text"])
 
 
 @pytest.mark.parametrize(
-    ("message", "kept"),
+    ("message", "stored"),
     [
         (codecs.BOM_UTF8 + writes(b"tea"), "tea"),
         (writes(rb"blue door \ud83d"), "blue door \ufffd"),
@@ -67,10 +67,10 @@ def told(answer: httpx.Response) -> str:
     ],
     ids=["mark", "half-emoji", "other-half", "code-page", "utf-16", "whole", "large"],
 )
-async def test_odd_characters_cost_no_message(http: httpx.AsyncClient, message: bytes, kept: str) -> None:
-    assert "bytes)" in told(await http.post("/mcp", content=message))
+async def test_odd_characters_cost_no_message(http: httpx.AsyncClient, message: bytes, stored: str) -> None:
+    assert "bytes)" in result_text(await http.post("/mcp", content=message))
     read = await http.get("/api/v1/content/read", params={"uri": NOTE})
-    assert read.json()["result"] == kept
+    assert read.json()["result"] == stored
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_a_message_and_its_answer_count_while_they_are_in_memory(
     app: Application, http: httpx.AsyncClient
 ) -> None:
     text = "tea and biscuits\n" * 20_000
-    told(await http.post("/mcp", content=calls("write", uri=NOTE, content=text)))
+    result_text(await http.post("/mcp", content=calls("write", uri=NOTE, content=text)))
     app.app_state.memory = MemoryBudget(total=64 * 1024)
     refused = [
         await http.post("/mcp", content=calls("write", uri=NOTE, content=text + "more")),
@@ -112,12 +112,12 @@ async def test_a_message_and_its_answer_count_while_they_are_in_memory(
     ]
     assert [(one.status_code, one.headers["retry-after"]) for one in refused] == [(503, "1")] * 2
     assert "memory" in refused[1].json()["error"]["message"]
-    assert "recalld is" in told(await http.post("/mcp", content=calls("health")))
+    assert "recalld is" in result_text(await http.post("/mcp", content=calls("health")))
     assert app.app_state.memory.reserved == 0
 
 
 async def test_a_large_answer_leaves_in_slices(app: Application, http: httpx.AsyncClient) -> None:
-    told(await http.post("/mcp", content=calls("write", uri=NOTE, content="tea and biscuits\n" * 20_000)))
+    result_text(await http.post("/mcp", content=calls("write", uri=NOTE, content="tea and biscuits\n" * 20_000)))
     sent = await exchanged(app, calls("read", uris=NOTE), [])
     sizes = [len(one.get("body", b"")) for one in sent if one["type"] == "http.response.body"]
     assert sum(sizes) > 90_000
@@ -143,12 +143,12 @@ async def test_a_tool_ends_when_its_client_has_left(app: Application, monkeypatc
 
 async def exchanged(app: Application, message: bytes, then_leaves: list[asyncio.Event]) -> list[Message]:
     """What is sent to a client who stays, or who leaves after an event."""
-    heard = [{"type": "http.request", "body": message, "more_body": False}]
+    incoming = [{"type": "http.request", "body": message, "more_body": False}]
     sent: list[Message] = []
 
     async def receive() -> Message:
-        if heard:
-            return heard.pop()
+        if incoming:
+            return incoming.pop()
         await (then_leaves[0] if then_leaves else asyncio.Event()).wait()
         return {"type": "http.disconnect"}
 

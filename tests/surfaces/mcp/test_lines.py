@@ -66,5 +66,5 @@ def test_tools_on_stdin_end_quietly(tmp_path: Path, how: str, code: int) -> None
             running.stdout.close()
             running.stdin.write(PING)
             running.stdin.flush()
-        said = running.stderr.read()
-        assert (running.wait(60), b"Traceback" in said) == (code, False)
+        errors = running.stderr.read()
+        assert (running.wait(60), b"Traceback" in errors) == (code, False)

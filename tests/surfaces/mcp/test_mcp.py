@@ -36,7 +36,7 @@ class Agent:
         result = (await self.ask("tools/call", name=tool, arguments=arguments))["result"]
         return result["content"][0]["text"], bool(result.get("isError"))
 
-    async def told(self, tool: str, **arguments: Any) -> str:
+    async def call_text(self, tool: str, **arguments: Any) -> str:
         text, failed = await self(tool, **arguments)
         assert not failed, text
         return text
@@ -71,32 +71,33 @@ async def test_all_tools_are_listed_with_flat_schemas(ana: Agent) -> None:
 
 
 async def test_what_was_written_is_found_read_edited_and_forgotten(ana: Agent) -> None:
-    assert TEA in await ana.told("write", uri=TEA, content="# Tea\n\nAna drinks oolong at dawn.\n")
-    found = await ana.told("find", query="when does Ana drink oolong", min_score=0.0)
+    assert TEA in await ana.call_text("write", uri=TEA, content="# Tea\n\nAna drinks oolong at dawn.\n")
+    found = await ana.call_text("find", query="when does Ana drink oolong", min_score=0.0)
     assert found.startswith("Found 1 item(s):\n- [resource ")
     assert TEA in found
-    assert "oolong" in await ana.told("search", query="oolong", min_score=0.0)
-    assert "oolong" in await ana.told("search", query="oolong", mode="context", min_score=0.0)
-    assert "[file] tea.md" in await ana.told("list", uri="viking://resources/notes")
-    assert "[file] tea.md" in await ana.told("tree", uri="viking://resources")
-    assert f"{TEA}:3:" in await ana.told(
+    assert "oolong" in await ana.call_text("search", query="oolong", min_score=0.0)
+    assert "oolong" in await ana.call_text("search", query="oolong", mode="context", min_score=0.0)
+    assert "[file] tea.md" in await ana.call_text("list", uri="viking://resources/notes")
+    assert "[file] tea.md" in await ana.call_text("tree", uri="viking://resources")
+    assert f"{TEA}:3:" in await ana.call_text(
         "grep", uri="viking://resources", pattern=["OOLONG", "none"], case_insensitive=True
     )
-    assert TEA in await ana.told("glob", pattern="**/*.md", uri="viking://resources")
-    await ana.told("edit", uri=TEA, old_string="oolong", new_string="sencha")
-    both = await ana.told("read", uris=[TEA, "viking://resources/none.md"])
+    assert TEA in await ana.call_text("glob", pattern="**/*.md", uri="viking://resources")
+    await ana.call_text("edit", uri=TEA, old_string="oolong", new_string="sencha")
+    both = await ana.call_text("read", uris=[TEA, "viking://resources/none.md"])
     assert f"=== {TEA} ===\n# Tea\n\nAna drinks sencha" in both
     assert "=== viking://resources/none.md ===\nError:" in both
-    await ana.told("forget", uri=TEA)
-    assert await ana.told("find", query="sencha") == "No matching context found."
+    await ana.call_text("forget", uri=TEA)
+    assert await ana.call_text("find", query="sencha") == "No matching context found."
 
 
 async def test_what_is_remembered_is_seen_by_nobody_else(ana: Agent, http: httpx.AsyncClient) -> None:
-    told = await ana.told("remember", messages=[{"role": "user", "content": "The key is under the fern."}])
-    assert "session mcp-store-" in told
-    assert "fern" in await ana.told("find", query="key under the fern", min_score=0.0)
+    text = await ana.call_text("remember", messages=[{"role": "user", "content": "The key is under the fern."}])
+    assert "session mcp-store-" in text
+    assert "fern" in await ana.call_text("find", query="key under the fern", min_score=0.0)
     assert (
-        await Agent(http, "bob").told("find", query="key under the fern", min_score=0.0) == "No matching context found."
+        await Agent(http, "bob").call_text("find", query="key under the fern", min_score=0.0)
+        == "No matching context found."
     )
 
 
@@ -129,14 +130,14 @@ async def test_an_upload_becomes_a_resource(ana: Agent) -> None:
         files={"file": ("p.md", b"# P\n\nwords\n")},
         headers={"X-OpenViking-User": "ana"},
     )
-    told = await ana.told("add_resource", temp_file_id=sent.json()["result"]["temp_file_id"])
-    assert "viking://resources/p" in told
+    text = await ana.call_text("add_resource", temp_file_id=sent.json()["result"]["temp_file_id"])
+    assert "viking://resources/p" in text
 
 
 async def test_a_local_path_is_answered_with_how_to_upload(ana: Agent) -> None:
-    assert "temp_upload" in await ana.told("add_resource", path="/home/ana/notes.md")
-    assert "not implemented" in await ana.told("list_watches")
-    assert "recalld is" in await ana.told("health")
+    assert "temp_upload" in await ana.call_text("add_resource", path="/home/ana/notes.md")
+    assert "not implemented" in await ana.call_text("list_watches")
+    assert "recalld is" in await ana.call_text("health")
 
 
 async def test_wrong_methods_bodies_and_names_are_refused(http: httpx.AsyncClient) -> None:
@@ -202,29 +203,35 @@ async def test_of_a_union_the_widest_form_is_shown(ana: Agent) -> None:
 
 async def test_found_entries_can_be_read_at_once(ana: Agent) -> None:
     text = "# Tea\n\nAna drinks oolong at dawn.\n\n" + "Rain fell on the harbour. " * 20 + "\n\nAnd sencha at dusk.\n"
-    await ana.told("write", uri=TEA, content=text)
-    assert "sencha at dusk" not in await ana.told("find", query="oolong at dawn", min_score=0.0)
-    found = await ana.told("find", query="oolong at dawn", min_score=0.0, read_content=True)
+    await ana.call_text("write", uri=TEA, content=text)
+    assert "sencha at dusk" not in await ana.call_text("find", query="oolong at dawn", min_score=0.0)
+    found = await ana.call_text("find", query="oolong at dawn", min_score=0.0, read_content=True)
     assert "\n\n  And sencha at dusk.\n" in found
     assert found.endswith("Use read with an address to see all of it.")
 
 
 async def test_content_is_cut_where_it_is_long(ana: Agent) -> None:
     for i in range(8):
-        await ana.told("write", uri=f"viking://resources/notes/{i}.md", content="oolong tea " * 1_000)
-    found = await ana.told("find", query="oolong tea", min_score=0.0, read_content=True)
+        await ana.call_text("write", uri=f"viking://resources/notes/{i}.md", content="oolong tea " * 1_000)
+    found = await ana.call_text("find", query="oolong tea", min_score=0.0, read_content=True)
     assert "[cut: use read for the rest]" in found
     assert len(found) < 60_000
 
 
 async def test_a_block_is_not_repeated_in_a_session(ana: Agent) -> None:
-    await ana.told("write", uri=TEA, content="Ana drinks oolong at dawn.")
+    await ana.call_text("write", uri=TEA, content="Ana drinks oolong at dawn.")
     await ana.http.post(
         "/api/v1/sessions/s/messages", json={"role": "user", "content": "hi"}, headers={"X-OpenViking-User": "ana"}
     )
-    asked = {"query": "when is oolong time", "mode": "context", "session_id": "s", "dedup_turns": 5, "min_score": 0.0}
-    assert "<memory uri=" in await ana.told("search", **asked)
-    assert await ana.told("search", **asked) == "No matching context found."
+    arguments = {
+        "query": "when is oolong time",
+        "mode": "context",
+        "session_id": "s",
+        "dedup_turns": 5,
+        "min_score": 0.0,
+    }
+    assert "<memory uri=" in await ana.call_text("search", **arguments)
+    assert await ana.call_text("search", **arguments) == "No matching context found."
 
 
 @pytest.mark.parametrize(
@@ -244,62 +251,65 @@ async def test_a_block_that_cannot_be_is_refused(ana: Agent, arguments: dict[str
 
 
 async def test_agents_who_edit_one_file_at_once_are_all_heard(ana: Agent) -> None:
-    await ana.told("write", uri=TEA, content="".join(f"slot{i}: open\n" for i in range(8)))
-    said = await asyncio.gather(
-        *(ana.told("edit", uri=TEA, old_string=f"slot{i}: open", new_string=f"slot{i}: taken") for i in range(8))
+    await ana.call_text("write", uri=TEA, content="".join(f"slot{i}: open\n" for i in range(8)))
+    answers = await asyncio.gather(
+        *(ana.call_text("edit", uri=TEA, old_string=f"slot{i}: open", new_string=f"slot{i}: taken") for i in range(8))
     )
-    assert said == [f"Edited {TEA} (1 replacement(s))."] * 8
-    assert (await ana.told("read", uris=TEA)).count("taken") == 8
+    assert answers == [f"Edited {TEA} (1 replacement(s))."] * 8
+    assert (await ana.call_text("read", uris=TEA)).count("taken") == 8
 
 
 async def test_an_edit_matches_across_windows_line_ends(ana: Agent) -> None:
-    await ana.told("write", uri=TEA, content="first line\r\nsecond line\r\n")
-    await ana.told("edit", uri=TEA, old_string="first line\nsecond line", new_string="one\ntwo")
-    assert "one" in await ana.told("read", uris=TEA)
+    await ana.call_text("write", uri=TEA, content="first line\r\nsecond line\r\n")
+    await ana.call_text("edit", uri=TEA, old_string="first line\nsecond line", new_string="one\ntwo")
+    assert "one" in await ana.call_text("read", uris=TEA)
 
 
 @pytest.mark.parametrize(
-    "given",
+    "arguments",
     [
         {"limit": "5"}, {"limit": 5.0}, {"limit": None}, {"target_uri": None}, {"min_score": "0.2"}, {"level": 2},
         {"level": "2"}, {"level": "[2]"}, {"read_content": "true"}, {"context_type": '["resource"]'},
     ],
     ids=str,
 )  # fmt: skip
-async def test_arguments_are_taken_as_models_write_them(ana: Agent, given: dict[str, Any]) -> None:
-    await ana.told("write", uri=TEA, content="The heron nests by the mill.")
-    assert TEA in await ana.told("find", **{"query": "heron mill", "min_score": 0, **given})
+async def test_arguments_are_taken_as_models_write_them(ana: Agent, arguments: dict[str, Any]) -> None:
+    await ana.call_text("write", uri=TEA, content="The heron nests by the mill.")
+    assert TEA in await ana.call_text("find", **{"query": "heron mill", "min_score": 0, **arguments})
 
 
 @pytest.mark.parametrize(
-    "given", [{"limit": "five"}, {"limit": 5.5}, {"limit": 0}, {"level": "x"}, {"colour": 1}], ids=str
+    "arguments", [{"limit": "five"}, {"limit": 5.5}, {"limit": 0}, {"level": "x"}, {"colour": 1}], ids=str
 )
-async def test_what_has_no_plain_meaning_is_refused_with_the_names_there_are(ana: Agent, given: dict[str, Any]) -> None:
-    text, failed = await ana("find", query="heron", **given)
+async def test_what_has_no_plain_meaning_is_refused_with_the_names_there_are(
+    ana: Agent, arguments: dict[str, Any]
+) -> None:
+    text, failed = await ana("find", query="heron", **arguments)
     assert failed
     assert "query, target_uri?" in text
 
 
 @pytest.mark.parametrize(
-    "given", [{"content": "I like tea"}, {"text": "I like tea"}, {"messages": "I like tea"}, {"message": "I like tea"}]
+    "arguments",
+    [{"content": "I like tea"}, {"text": "I like tea"}, {"messages": "I like tea"}, {"message": "I like tea"}],
 )
-async def test_one_text_is_remembered_under_any_name(ana: Agent, given: dict[str, Any]) -> None:
-    assert (await ana.told("remember", **given)).startswith("Stored 1 message")
+async def test_one_text_is_remembered_under_any_name(ana: Agent, arguments: dict[str, Any]) -> None:
+    assert (await ana.call_text("remember", **arguments)).startswith("Stored 1 message")
 
 
 async def test_a_cut_grep_says_so_and_a_whole_one_counts(ana: Agent) -> None:
-    await ana.told("write", uri=TEA, content="".join(f"tea {n}\n" for n in range(12)))
-    cut = await ana.told("grep", uri=TEA, pattern="tea", node_limit=10)
+    await ana.call_text("write", uri=TEA, content="".join(f"tea {n}\n" for n in range(12)))
+    cut = await ana.call_text("grep", uri=TEA, pattern="tea", node_limit=10)
     assert cut.startswith("Found more than 10 matches")
-    assert (await ana.told("grep", uri=TEA, pattern="tea", node_limit=12)).startswith("Found 12 match(es)")
+    assert (await ana.call_text("grep", uri=TEA, pattern="tea", node_limit=12)).startswith("Found 12 match(es)")
 
 
 async def test_a_long_text_is_cut_at_a_line_and_read_on(ana: Agent) -> None:
     lines = [f"line {n} of a long text about terns and skuas\n" for n in range(5_000)]
-    await ana.told("write", uri=TEA, content="".join(lines))
+    await ana.call_text("write", uri=TEA, content="".join(lines))
     read, offset = "", 0
     while True:
-        page = await ana.told("read", uris=TEA, offset=offset)
+        page = await ana.call_text("read", uris=TEA, offset=offset)
         assert len(page) < 110_000
         body, _, foot = page.rpartition("\n[lines ")
         if not body:
@@ -308,7 +318,7 @@ async def test_a_long_text_is_cut_at_a_line_and_read_on(ana: Agent) -> None:
         offset = int(foot.rpartition("offset=")[2].rstrip("]"))
     assert read + page == "".join(lines)
     assert (
-        await ana.told("read", uri=TEA, offset=3, limit=1)
+        await ana.call_text("read", uri=TEA, offset=3, limit=1)
         == f"{lines[3].rstrip()}\n[lines 3 to 4 of 5000; go on with offset=4]"
     )
 
@@ -316,15 +326,15 @@ async def test_a_long_text_is_cut_at_a_line_and_read_on(ana: Agent) -> None:
 async def test_many_addresses_share_the_room_of_one_answer(ana: Agent) -> None:
     uris = [f"viking://resources/notes/{n}.md" for n in range(8)]
     for uri in uris:
-        await ana.told("write", uri=uri, content="terns and skuas\n" * 3_000)
-    assert len(await ana.told("read", uris=uris)) < 120_000
+        await ana.call_text("write", uri=uri, content="terns and skuas\n" * 3_000)
+    assert len(await ana.call_text("read", uris=uris)) < 120_000
 
 
 async def test_cut_lists_say_so(ana: Agent) -> None:
     for n in range(4):
-        await ana.told("write", uri=f"viking://resources/notes/{n}.md", content="x")
+        await ana.call_text("write", uri=f"viking://resources/notes/{n}.md", content="x")
     for tool, more in (("list", {}), ("tree", {}), ("glob", {"pattern": "**/*.md"}), ("list", {"recursive": True})):
-        whole = await ana.told(tool, uri="viking://resources/notes", node_limit=4, **more)
-        cut = await ana.told(tool, uri="viking://resources/notes", node_limit=3, **more)
+        whole = await ana.call_text(tool, uri="viking://resources/notes", node_limit=4, **more)
+        cut = await ana.call_text(tool, uri="viking://resources/notes", node_limit=3, **more)
         assert "node_limit" not in whole
         assert "node_limit" in cut

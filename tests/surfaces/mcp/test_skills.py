@@ -23,16 +23,16 @@ def skill(name: str) -> str:
 
 
 async def test_a_text_becomes_a_skill_that_is_found(ana: Agent) -> None:
-    assert "cannot be used" in await ana.told("add_skill", data="no front matter", list_only=True)
-    assert await ana.told("add_skill", data=skill("fern"), list_only=True) == "fern: Waters the fern."
-    assert await ana.told("find", query="fern", min_score=0.0) == "No matching context found."
-    told = await ana.told("add_skill", data=skill("fern"))
-    assert told.startswith("Added viking://user/ana/skills/fern ")
-    found = await ana.told("find", query="who waters the fern", min_score=0.0)
+    assert "cannot be used" in await ana.call_text("add_skill", data="no front matter", list_only=True)
+    assert await ana.call_text("add_skill", data=skill("fern"), list_only=True) == "fern: Waters the fern."
+    assert await ana.call_text("find", query="fern", min_score=0.0) == "No matching context found."
+    text = await ana.call_text("add_skill", data=skill("fern"))
+    assert text.startswith("Added viking://user/ana/skills/fern ")
+    found = await ana.call_text("find", query="who waters the fern", min_score=0.0)
     assert "[skill" in found
     assert "viking://user/ana/skills/fern/SKILL.md" in found
-    assert (await ana.told("add_skill", data=skill("fern"))).startswith("Replaced ")
-    agents = await ana.told("add_skill", data=skill("fern"), target_uri="viking://agent/skills")
+    assert (await ana.call_text("add_skill", data=skill("fern"))).startswith("Replaced ")
+    agents = await ana.call_text("add_skill", data=skill("fern"), target_uri="viking://agent/skills")
     assert "viking://agent/skills/fern" in agents
 
 
@@ -43,9 +43,9 @@ async def test_an_upload_brings_its_files_along(ana: Agent) -> None:
         files={"file": ("fern.zip", data)},
         headers={"X-OpenViking-User": "ana"},
     )
-    told = await ana.told("add_skill", path=sent.json()["result"]["temp_file_id"])
-    assert "(1 file(s) beside SKILL.md)" in told
-    assert "# Can" in await ana.told("read", uris="viking://user/ana/skills/fern/can.md")
+    text = await ana.call_text("add_skill", path=sent.json()["result"]["temp_file_id"])
+    assert "(1 file(s) beside SKILL.md)" in text
+    assert "# Can" in await ana.call_text("read", uris="viking://user/ana/skills/fern/can.md")
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ async def test_what_is_no_skill_is_refused(ana: Agent, arguments: dict[str, str]
 
 async def test_over_http_no_path_of_the_servers_disk_is_read(ana: Agent, tmp_path: Path) -> None:
     folder = plant(tmp_path / "mine", {"SKILL.md": skill("fern")})
-    assert "temp_upload" in await ana.told("add_skill", path=str(folder))
-    assert await ana.told("find", query="fern", min_score=0.0) == "No matching context found."
+    assert "temp_upload" in await ana.call_text("add_skill", path=str(folder))
+    assert await ana.call_text("find", query="fern", min_score=0.0) == "No matching context found."
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ async def test_on_this_machine_several_skills_come_out_of_one_folder(context: To
     shown, failed = await call(context, "add_skill", {"path": folder, "list_only": True})
     assert (shown.splitlines()[0], failed) == ("Found 2 skill(s):", False)
     assert "- [b] moss: Waters the moss." in shown
-    told, failed = await call(context, "add_skill", {"path": folder, "skills": ["moss"]})
-    assert (told, failed) == ("Added viking://user/default/skills/moss (1 file(s) beside SKILL.md).", False)
+    text, failed = await call(context, "add_skill", {"path": folder, "skills": ["moss"]})
+    assert (text, failed) == ("Added viking://user/default/skills/moss (1 file(s) beside SKILL.md).", False)
     _, failed = await call(context, "add_skill", {"path": folder, "skills": "oak"})
     assert failed
     plant(tmp_path / "skills", {"d/SKILL.md": "broken"})

@@ -30,10 +30,10 @@ async def app(tmp_path: Path) -> AsyncIterator[Application]:
         app.app_state.close()
 
 
-async def call(app: Application, asked: dict[str, Any]) -> str:
+async def call(app: Application, params: dict[str, Any]) -> str:
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
-        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
         accept = {"Accept": "application/json, text/event-stream"}
         answer = (await http.post("/mcp", json=body, headers=accept)).json()
     return str(answer["result"]["content"][0]["text"])
@@ -53,7 +53,7 @@ async def test_a_tool_too_many_is_refused_and_other_classes_go_on(app: Applicati
         await asyncio.sleep(0.001)
     assert (await call(app, FIND)).startswith("Error [RESOURCE_EXHAUSTED]")
     assert "viking://resources/a.md" in await call(app, WRITE)
-    assert [told.split(":")[0] for told in await asyncio.gather(*there)] == ["Error [DEADLINE_EXCEEDED]"] * 2
+    assert [text.split(":")[0] for text in await asyncio.gather(*there)] == ["Error [DEADLINE_EXCEEDED]"] * 2
     assert app.app_state.admission.loads()["recall"][:2] == (0, 0)
 
 
