@@ -43,7 +43,7 @@ async def _speed(folder: Path, files: int) -> list[Row]:
     async with serving(data) as server:
         rows += _say([at_most("start to first /health, empty", server.start_s, 1.5, "s")])
         idle = await bench_import.idle_health(server, files)
-        await bench_import.bring(server, 0, SMALL)
+        await bench_import.run_import(server, 0, SMALL)
         small, _, _ = await bench_find.one_client(server, SMALL, 4)
         rows += _say(await bench_import.quiet(server, SMALL, SMALL + QUIET, found))
         rows += _say(await bench_import.talked(server, SMALL + QUIET, SMALL + 2 * QUIET, found))
@@ -75,7 +75,7 @@ async def _speed(folder: Path, files: int) -> list[Row]:
 async def _size(folder: Path) -> list[Row]:
     """Reported without a budget: what ten times more files do to a find."""
     async with serving(folder / "huge") as server:
-        rate = LARGE / sum([await bench_import.bring(server, at, at + PART) for at in range(0, LARGE, PART)])
+        rate = LARGE / sum([await bench_import.run_import(server, at, at + PART) for at in range(0, LARGE, PART)])
         p50, p99, cpu = await bench_find.one_client(server, LARGE)
         each = " + ".join(f"{part:.0f}" for part in server.memory_mb())
         return list(

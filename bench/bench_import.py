@@ -15,7 +15,7 @@ from bench.table import Row, at_least, at_most, quantile
 CROWD = {"kind": "find", "clients": 16, "think_s": 0.15}
 
 
-async def bring(server: Server, start: int, end: int, *, settle: bool = True) -> float:
+async def run_import(server: Server, start: int, end: int, *, settle: bool = True) -> float:
     """Import files ``start`` to ``end``; seconds until all of them are searchable.
 
     ``settle``: until their vectors are there too. While others keep writing that never comes; without it the import's own
@@ -46,7 +46,7 @@ async def bring(server: Server, start: int, end: int, *, settle: bool = True) ->
 
 async def quiet(server: Server, start: int, end: int, floors: Floors) -> list[Row]:
     """An import with nothing beside it."""
-    rate = (end - start) / await bring(server, start, end)
+    rate = (end - start) / await run_import(server, start, end)
     return [
         at_least(
             "import until searchable",
@@ -61,7 +61,7 @@ async def quiet(server: Server, start: int, end: int, floors: Floors) -> list[Ro
 async def talked(server: Server, start: int, end: int, floors: Floors) -> list[Row]:
     """An import while somebody talks."""
     async with load.loading(server.port, end, {"kind": "append", "clients": 1, "think_s": 0.02}) as running:
-        rate = (end - start) / await bring(server, start, end, settle=False)
+        rate = (end - start) / await run_import(server, start, end, settle=False)
         append = (await running.end())["append"]
     _check(append)
     await server.settle()
@@ -98,7 +98,7 @@ async def crowded(server: Server, start: int, end: int, idle_p99: float) -> list
         {"kind": "health", "clients": 1, "think_s": 0.02},
     )
     async with load.loading(server.port, end, *streams) as running:
-        rate = (end - start) / await bring(server, start, end, settle=False)
+        rate = (end - start) / await run_import(server, start, end, settle=False)
         seen = await running.end()
     await server.settle()
     errors = sum(kind["errors"] for kind in seen.values())

@@ -49,16 +49,16 @@ class Owner:
     def __init__(self) -> None:
         self.events: list[str] = []
         self.shut = False
-        self._told = asyncio.Condition()
+        self._record = asyncio.Condition()
 
     async def _tell(self, event: str) -> None:
-        async with self._told:
+        async with self._record:
             self.events.append(event)
-            self._told.notify_all()
+            self._record.notify_all()
 
     async def until(self, event: str, times: int = 1) -> None:
-        async with asyncio.timeout(30), self._told:
-            await self._told.wait_for(lambda: self.events.count(event) >= times)
+        async with asyncio.timeout(30), self._record:
+            await self._record.wait_for(lambda: self.events.count(event) >= times)
 
     async def release(self, *, worker: str, counts: bool = True) -> int:
         if self.shut:

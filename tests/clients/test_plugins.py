@@ -12,7 +12,12 @@ from recalld.surfaces.http.app import create_app
 from tests.clients.plugin_wire import LEGACY_WORDS, Plugin, Refused, bearer, turn
 
 TEA = "Ana prefers oolong tea over coffee when she works at night."
-ASKED = {"query": "which tea does Ana prefer at night", "mode": "context", "purpose": "coding", "score_threshold": 0.35}
+BLOCK_REQUEST = {
+    "query": "which tea does Ana prefer at night",
+    "mode": "context",
+    "purpose": "coding",
+    "score_threshold": 0.35,
+}
 MANY_TOKENS = "The build of the northern harbour crane needs a new bearing before winter. " * 40
 
 
@@ -53,14 +58,14 @@ def is_a_block(block: dict[str, Any]) -> bool:
 async def test_every_prompt_gets_its_block(claude: Plugin, more: dict[str, Any]) -> None:
     await claude.remembers("preferences/ana/tea.md", TEA)
     assert await claude("GET", "/health")
-    block = await claude("POST", "/search/search", ASKED | more)
+    block = await claude("POST", "/search/search", BLOCK_REQUEST | more)
     assert is_a_block(block)
     assert "oolong" in block["rendered"] + block["digest"]
     assert block["entries"][0]["uri"] == "viking://user/ana/memories/preferences/ana/tea.md"
 
 
 async def test_nothing_to_recall_is_an_empty_block(claude: Plugin) -> None:
-    assert not is_a_block(await claude("POST", "/search/search", ASKED))
+    assert not is_a_block(await claude("POST", "/search/search", BLOCK_REQUEST))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ async def test_nothing_to_recall_is_an_empty_block(claude: Plugin) -> None:
 )
 async def test_a_refused_setting_does_not_read_like_an_old_server(claude: Plugin, wrong: dict[str, Any]) -> None:
     """A user's odd configuration must not switch recall back to the old way for six hours."""
-    refused = await claude.refused("POST", "/search/search", ASKED | wrong)
+    refused = await claude.refused("POST", "/search/search", BLOCK_REQUEST | wrong)
     assert (refused.status, refused.code) == (400, "INVALID_ARGUMENT")
     assert [word for word in LEGACY_WORDS if word in str(refused.body["error"]).lower()] == []
 
@@ -88,7 +93,7 @@ async def test_a_refused_setting_does_not_read_like_an_old_server(claude: Plugin
 async def test_the_older_recall_answers_as_the_newer(claude: Plugin) -> None:
     await claude.remembers("preferences/ana/tea.md", TEA)
     quotas = {"events": 10, "entities": 10, "preferences": 3, "experiences": 0}
-    body = {"query": ASKED["query"], "quotas": quotas, "max_chars": 6_500, "min_score": 0.1, "render": True}
+    body = {"query": BLOCK_REQUEST["query"], "quotas": quotas, "max_chars": 6_500, "min_score": 0.1, "render": True}
     assert "oolong" in (await claude("POST", "/search/recall", body))["rendered"]
     assert "oolong" in (await claude("POST", "/search/recall", body | {"peer_scope": "actor"}))["rendered"]
 
@@ -97,7 +102,7 @@ async def test_two_finds_and_a_read_are_the_last_way(claude: Plugin) -> None:
     await claude.remembers("preferences/ana/tea.md", TEA)
     both = []
     for target in ("viking://~/memories", "viking://~/skills"):
-        body = {"query": ASKED["query"], "target_uri": target, "limit": 6, "score_threshold": 0}
+        body = {"query": BLOCK_REQUEST["query"], "target_uri": target, "limit": 6, "score_threshold": 0}
         both.append(await claude("POST", "/search/find", body))
     memories, skills = both[0]["memories"], both[1]["skills"]
     assert skills == []
@@ -208,7 +213,7 @@ async def test_codex_commits_its_last_session_when_it_starts(codex: Plugin) -> N
     assert "crane" in (await codex("GET", "/sessions/cx-1/context", token_budget=32_000))["latest_archive_overview"]
     again = await codex("POST", "/sessions/cx-1/commit", {})
     assert (again["archived"], again["reason"]) == (False, "no_messages")
-    is_a_block(await codex("POST", "/search/search", ASKED | {"query": "northern harbour crane bearing"}))
+    is_a_block(await codex("POST", "/search/search", BLOCK_REQUEST | {"query": "northern harbour crane bearing"}))
 
 
 async def test_codex_puts_away_before_it_compacts(codex: Plugin) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, KeepMade, RecordUsage, Remove, SetTiers
 from recalld.domain.document import Tiers
-from recalld.rules.generation_cache_key import FAILED, KEPT
+from recalld.rules.generation_cache_key import FAILED, OVER_BUDGET
 from tests.contract.ledger_harness import ANA, BEN, LedgerHarness, at, put
 
 SHARED = Caller("acme", "")
@@ -44,7 +44,7 @@ async def test_what_the_writer_a_caller_or_a_budget_settled_is_not_left(harness:
     for name, by in (
         ("a", BY),
         ("b", BY + FAILED),
-        ("c", KEPT),
+        ("c", OVER_BUDGET),
         ("d", "caller"),
         ("e", "caller:abstract"),
         ("f", "m@0"),

@@ -24,7 +24,7 @@ FOLDER = {
     "guide/usage.md": "# Usage\n\nCall birch with two arguments.\n",
     "notes/plan.md": "# Plan\n\nThe cedar bridge opens in June.\n",
 }
-SAID = ("My name is Ana and I live in Lisbon.", "I am allergic to peanuts.", "I prefer tea to coffee.")
+MESSAGES = ("My name is Ana and I live in Lisbon.", "I am allergic to peanuts.", "I prefer tea to coffee.")
 OUTPUT = "a line of output\n" * 6_000
 """Longer than what the ledger itself holds."""
 HASH = {"embedder": {"kind": "hash"}}
@@ -111,7 +111,7 @@ async def _story(harness: Harness, upload: Path, accepted: Accepted) -> None:
         accepted.texts[f"{base}/desk/{name}.md"] = text
     added = await harness.engine.add(upload, to=f"{base}/manual")
     accepted.imports.append(added.task_id)
-    for text in SAID:
+    for text in MESSAGES:
         told = await harness.append("talk", text)
         accepted.said += told.message_ids
     part = {"type": "tool", "tool_id": "c", "tool_name": "bash", "tool_output": OUTPUT}
@@ -162,7 +162,7 @@ async def _holds(harness: Harness, accepted: Accepted) -> None:
         assert stored[: len(accepted.said)] == accepted.said
         assert len(stored) == len(set(stored)) <= len(accepted.said) + 1
         outputs = await harness.engine.facade(SessionOperations).tool_results("talk")
-        assert {f["message_id"] for f in outputs} == set(stored[len(SAID) : len(SAID) + 1])
+        assert {f["message_id"] for f in outputs} == set(stored[len(MESSAGES) : len(MESSAGES) + 1])
         for facts in outputs:
             assert await harness.engine.read(facts["storage_uri"]) == OUTPUT
         archives = await tenant.archives("talk")

@@ -14,7 +14,7 @@ from recalld.rules.moments import at_offset_of, epoch_of, read_moment
 
 
 @pytest.mark.parametrize(
-    "given_",
+    "value",
     [
         "2024-03-05T10:00:00Z",
         "2024-03-05T10:00:00z",
@@ -31,20 +31,20 @@ from recalld.rules.moments import at_offset_of, epoch_of, read_moment
         "1709632800000",
     ],
 )
-def test_one_moment_in_many_forms(given_: object) -> None:
-    assert epoch_of(given_) == 1_709_632_800.0
+def test_one_moment_in_many_forms(value: object) -> None:
+    assert epoch_of(value) == 1_709_632_800.0
 
 
 @pytest.mark.parametrize(
-    "given_", ["", "yesterday", "2026-13-45", "12", 12, True, None, [], {}, float("nan"), float("inf"), -1]
+    "value", ["", "yesterday", "2026-13-45", "12", 12, True, None, [], {}, float("nan"), float("inf"), -1]
 )
-def test_what_is_not_a_time(given_: object) -> None:
-    assert read_moment(given_) is None
+def test_what_is_not_a_time(value: object) -> None:
+    assert read_moment(value) is None
 
 
 @given(st.one_of(st.text(max_size=80), st.floats(), st.integers()))
-def test_anything_may_be_asked(given_: object) -> None:
-    assert epoch_of(given_) is None or isinstance(epoch_of(given_), float)
+def test_anything_may_be_asked(value: object) -> None:
+    assert epoch_of(value) is None or isinstance(epoch_of(value), float)
 
 
 def test_eight_digits_are_a_day() -> None:

@@ -23,7 +23,7 @@ from recalld.surfaces.http.app import create_app
 from tests.fakes.provider import WIDTH, provider
 
 HERON = "viking://resources/heron.md"
-ASKED = {"query": "heron water", "score_threshold": 0}
+QUERY = {"query": "heron water", "score_threshold": 0}
 DEADLINE_S = 0.6
 READERS, WAITING_MAX = 2, 256
 
@@ -62,7 +62,7 @@ def frozen(of: type, method: str) -> Iterator[threading.Event]:
 
 async def finds(http: httpx.AsyncClient, route: str = "find") -> tuple[list[str], str]:
     """What one question finds, and what it had to do without; health is asked meanwhile."""
-    asking = asyncio.ensure_future(http.post(f"/api/v1/search/{route}", json=ASKED))
+    asking = asyncio.ensure_future(http.post(f"/api/v1/search/{route}", json=QUERY))
     assert (await http.get("/health")).status_code == 200
     answer = await asking
     assert answer.status_code == 200, answer.text
@@ -98,7 +98,7 @@ async def test_the_stores_reads(tmp_path: Path) -> None:
             stats = [asyncio.ensure_future(http.get("/api/v1/fs/stat", params={"uri": HERON})) for _ in range(4)]
             while not reached.is_set():
                 await asyncio.sleep(0.001)
-            late = await http.post("/api/v1/search/find", json=ASKED)
+            late = await http.post("/api/v1/search/find", json=QUERY)
             assert (late.status_code, late.json()["error"]["code"]) == (504, "DEADLINE_EXCEEDED"), late.text
             assert (await http.get("/health")).status_code == 200
         assert {answer.status_code for answer in await asyncio.gather(*stats)} == {200}

@@ -18,9 +18,9 @@ SENT = {"file": ("manual.md", b"# The boiler\n\nTurn the red valve.\n")}
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as made:
-        await made.people("acme/ana", "acme/bob")
-        yield made
+    async with place_at(tmp_path / "data", mounted_apps={"/mcp": Mcp}) as place:
+        await place.people("acme/ana", "acme/bob")
+        yield place
 
 
 async def signed(place: Place, path: str = "/home/ana/manual.md") -> str:

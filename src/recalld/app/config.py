@@ -95,11 +95,11 @@ class ServerConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _settle(cls, given: Any) -> Any:
+    def _settle(cls, fields: Any) -> Any:
         """Read the root key from its file."""
-        if not isinstance(given, dict):
-            return given
-        values = dict(given)
+        if not isinstance(fields, dict):
+            return fields
+        values = dict(fields)
         file = values.pop("root_api_key_file", None)
         if file is not None:
             if values.get("root_api_key") is not None:
@@ -109,10 +109,10 @@ class ServerConfig(BaseModel):
 
     @field_validator("cors_origins", "allowed_hosts", "trusted_proxies", "public_url")
     @classmethod
-    def _normal(cls, given: Any, info: ValidationInfo) -> Any:
+    def _normal(cls, value: Any, info: ValidationInfo) -> Any:
         """Names in their normal form, so that they can be compared."""
         try:
-            return _NORMAL[info.field_name or ""](given) if given else given
+            return _NORMAL[info.field_name or ""](value) if value else value
         except Invalid as bad:
             raise ValueError(str(bad)) from bad
 
@@ -160,12 +160,12 @@ class _PluginConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_key(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or "api_key_file" not in given:
-            return given
-        rest = {name: value for name, value in given.items() if name != "api_key_file"}
+    def _read_key(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "api_key_file" not in values:
+            return values
+        rest = {name: value for name, value in values.items() if name != "api_key_file"}
         try:
-            return {**rest, "api_key": settings_text(Path(given["api_key_file"]).expanduser().read_bytes()).strip()}
+            return {**rest, "api_key": settings_text(Path(values["api_key_file"]).expanduser().read_bytes()).strip()}
         except (OSError, UnicodeDecodeError) as missing:
             why = missing.strerror if isinstance(missing, OSError) else "it is not text"
             raise ValueError(f"api_key_file cannot be read: {why}") from None
@@ -342,8 +342,8 @@ def load_config(path: Path | str | None = None, **arguments: Any) -> Config:
     if path is not None or chosen.is_file():
         values = _read(chosen)
     try:
-        given: dict[str, Any] = {k: v for k, v in arguments.items() if v is not None}
-        return Config(**{_FILE: values, **given})
+        overrides: dict[str, Any] = {k: v for k, v in arguments.items() if v is not None}
+        return Config(**{_FILE: values, **overrides})
     except ValidationError as bad:
         problems = "; ".join(
             f"{'.'.join(str(p) for p in e['loc'])}: {_plain(e['type'], e['msg'])}" for e in bad.errors()

@@ -87,7 +87,7 @@ class HistoryOperations:
             raise Invalid("older_than lies ahead", remedy="give an age such as 7d", details={"field": "older_than"})
         gone = await ports.ledger.prune(keep_s=keep_s)
         await ports.ledger.checkpoint()
-        space = await ports.maintenance.room() if ports.maintenance is not None else None
+        space = await ports.maintenance.disk_space() if ports.maintenance is not None else None
         return Purged(gone, space.free_bytes if space is not None else None)
 
     async def seq_of(self, at: str) -> int:

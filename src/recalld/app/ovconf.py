@@ -106,13 +106,13 @@ class _Taken:
     """Takes values out by their dotted name, and remembers which and what there is to say about it."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self._given = document
+        self._document = document
         self.keys: set[str] = set()
         self.notes: list[str] = []
 
     def __call__(self, key: str) -> Any:
         """The value with variables replaced, None if it is not there."""
-        value: Any = self._given
+        value: Any = self._document
         for step in key.split("."):
             value = value.get(step) if isinstance(value, Mapping) else None
         if value is not None:

@@ -53,7 +53,7 @@ class StoreMaintenance:
 
     async def _look_at_disk(self, maintenance: Maintenance) -> None:
         try:
-            self._disk = await maintenance.room()
+            self._disk = await maintenance.disk_space()
         except (Busy, Upstream) as late:
             log.info("the disk is looked at in the next round", error=str(late))
 

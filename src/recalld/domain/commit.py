@@ -274,7 +274,7 @@ class NoteRecall:
 
     session_id: str
     turn: int
-    given: tuple[tuple[str, str], ...]
+    recalled: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class Maintenance(Protocol):
         """Do a slice of some milliseconds of what is to be filled again; False: nothing is left to do."""
         ...
 
-    async def room(self) -> DiskSpace:
+    async def disk_space(self) -> DiskSpace:
         """How the disk stands. Sets space aside for removals where that is missing and there is room for it."""
         ...
 

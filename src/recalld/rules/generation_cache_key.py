@@ -8,7 +8,7 @@ from typing import Final
 
 FAILED: Final = "!failed"
 """Suffix of a generator id: the model gave no usable answer, the text is the extractive tier's."""
-KEPT: Final = "extractive!kept"
+OVER_BUDGET: Final = "extractive!kept"
 """Generator id of tiers that stay extractive because their import used up its token budget."""
 
 

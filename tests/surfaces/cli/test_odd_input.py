@@ -16,7 +16,7 @@ import pytest
 from recalld.surfaces.cli.main import main
 from tests.surfaces.wire_double import Canned, Wire, serving
 
-SAID = {"session_id": "x", "message_count": 1, "pending_tokens": 1, "added": 1}
+APPENDED = {"session_id": "x", "message_count": 1, "pending_tokens": 1, "added": 1}
 HITS = {
     "memories": [],
     "skills": [],
@@ -100,7 +100,7 @@ def test_what_cannot_be_meant_is_refused_before_it_is_sent(
 
 @pytest.mark.parametrize("at", ["2026-05-01", "2026-05-01T10:00:00+08:00", "1709632800"])
 def test_times_that_are_times_are_sent(wire: Wire, run: Callable[..., tuple[int, str]], at: str) -> None:
-    wire.ok("POST /api/v1/sessions/trip/messages/batch", SAID)
+    wire.ok("POST /api/v1/sessions/trip/messages/batch", APPENDED)
     assert run("session", "append", "trip", "hi", "--at", at)[0] == 0
     assert wire.last.body["messages"][0]["created_at"] == at
 
@@ -108,7 +108,7 @@ def test_times_that_are_times_are_sent(wire: Wire, run: Callable[..., tuple[int,
 def test_times_the_server_could_not_read_are_told(
     wire: Wire, run: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
-    wire.ok("POST /api/v1/sessions/trip/messages/batch", SAID | {"unread_created_at": ["soon"]})
+    wire.ok("POST /api/v1/sessions/trip/messages/batch", APPENDED | {"unread_created_at": ["soon"]})
     (tmp_path / "talk.jsonl").write_text('{"role": "user", "content": "x", "created_at": "soon"}')
     code, output = run("session", "append", "trip", "--from-file", str(tmp_path / "talk.jsonl"))
     assert (code, "'soon' is not a time" in output) == (0, True)
@@ -129,7 +129,7 @@ def test_times_the_server_could_not_read_are_told(
 def test_files_of_messages_are_read_as_editors_and_shells_save_them(
     wire: Wire, run: Callable[..., tuple[int, str]], tmp_path: Path, data: bytes
 ) -> None:
-    wire.ok("POST /api/v1/sessions/trip/messages/batch", SAID)
+    wire.ok("POST /api/v1/sessions/trip/messages/batch", APPENDED)
     (tmp_path / "talk.json").write_bytes(data)
     assert run("session", "append", "trip", "--from-file", str(tmp_path / "talk.json"))[0] == 0
     assert [m["content"] for m in wire.last.body["messages"]] == ["café"]
@@ -166,7 +166,7 @@ def test_the_root_key_is_told_how_the_server_is(wire: Wire, run: Callable[..., t
 def test_stdin_that_is_not_utf8_is_said_all_the_same(
     wire: Wire, run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wire.ok("POST /api/v1/sessions/trip/messages/batch", SAID)
+    wire.ok("POST /api/v1/sessions/trip/messages/batch", APPENDED)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("Größe überprüft".encode("cp1252"))))
     assert run("session", "append", "trip")[0] == 0
     assert wire.last.body["messages"][0]["content"] == "Größe überprüft"

@@ -27,7 +27,7 @@ ROW: dict[str, Any] = {
     "tags": ["kitchen"],
     "allowed_tools": [],
 }
-KEPT = {"status": "success", "root_uri": ROW["uri"], "uri": ROW["uri"], "name": "tea", "auxiliary_files": 1}
+STORED = {"status": "success", "root_uri": ROW["uri"], "uri": ROW["uri"], "name": "tea", "auxiliary_files": 1}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_folder_is_sent_as_one_zip_and_added_where_asked(wire: Wire, run: Run, folder: Path) -> None:
     wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
-    wire.ok("POST /api/v1/skills", KEPT)
+    wire.ok("POST /api/v1/skills", STORED)
     assert "added viking://user/default/skills/tea" in run("skills", "add", str(folder), "-p", "viking://~/skills").out
     sent = wire.requests[0].raw
     archive = zipfile.ZipFile(io.BytesIO(sent[sent.index(b"PK\x03\x04") : sent.rindex(b"\r\n--")]))
@@ -50,7 +50,7 @@ def test_a_folder_is_sent_as_one_zip_and_added_where_asked(wire: Wire, run: Run,
 
 def test_an_update_goes_to_the_name(wire: Wire, run: Run, folder: Path) -> None:
     wire.ok("POST /api/v1/resources/temp_upload", {"temp_file_id": "upload_1"})
-    wire.ok("PUT /api/v1/skills/tea", {**KEPT, "action": "update"})
+    wire.ok("PUT /api/v1/skills/tea", {**STORED, "action": "update"})
     assert "updated" in run("skills", "update", "tea", str(folder / "SKILL.md"), "--wait").out
     assert wire.last.body == {"temp_file_id": "upload_1", "wait": True}
 

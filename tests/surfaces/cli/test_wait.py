@@ -17,16 +17,16 @@ class Slow:
     """A server that has one more vector each time it is asked."""
 
     def __init__(self, wanted: int) -> None:
-        self.made, self.wanted = 0, wanted
+        self.embedded, self.wanted = 0, wanted
 
     def wait(self, timeout_s: float | None = None) -> dict[str, Any]:
-        if self.made == self.wanted:
+        if self.embedded == self.wanted:
             return {}
         raise Upstream("not done in time", code="DEADLINE_EXCEEDED")
 
     def vectors(self) -> dict[str, Any]:
-        self.made += 1
-        return {"made": self.made, "wanted": self.wanted, "refused": {}}
+        self.embedded += 1
+        return {"made": self.embedded, "wanted": self.wanted, "refused": {}}
 
 
 def test_a_terminal_sees_vectors_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,12 +26,12 @@ KEYS = {"root_api_key": "root"}
 Ask = Callable[..., Any]
 
 
-async def _guest(scope: Scope, receive: Receive, send: Send) -> None:
+async def _mounted_app(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("in")(scope, receive, send)
 
 
 def _lent(_: HttpContext) -> Any:
-    return _guest
+    return _mounted_app
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ CLIENTS: dict[str, dict[str, str]] = {
     "an agent's tools": {"Accept": "application/json, text/event-stream", "Mcp-Protocol-Version": "2025-06-18", **JSON},
 }
 """The headers that clients are seen to send, keys of another server included."""
-ASKED = (
+BODY = (
     ("GET", "/health", b""),
     ("GET", "/api/v1/system/status", b""),
     ("POST", "/api/v1/search/find", b'{"query":"x"}'),
@@ -172,7 +172,7 @@ ASKED = (
 
 @pytest.mark.parametrize("name", CLIENTS)
 async def test_no_check_at_the_edge_meets_a_client(http: httpx.AsyncClient, name: str) -> None:
-    for method, path, body in ASKED:
+    for method, path, body in BODY:
         answer = await http.request(method, path, content=body, headers=CLIENTS[name])
         assert _header_at_fault(answer) == "", f"{method} {path}: {answer.text[:200]}"
         assert answer.status_code not in {401, 403, 415, 421}, f"{method} {path}: {answer.status_code}"

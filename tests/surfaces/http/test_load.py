@@ -16,7 +16,7 @@ from tests.surfaces.http.fake_engine import FakeEngine, FakeWorkspace
 from tests.surfaces.http.raw import posted
 
 FIND = "/api/v1/search/find"
-ASKED = {"query": "where"}
+QUERY = {"query": "where"}
 
 
 class Slow:
@@ -55,7 +55,7 @@ async def narrow(app: Application) -> AsyncIterator[Application]:
 
 
 async def ask(http: httpx.AsyncClient, slow: Slow, begun: int) -> asyncio.Task[httpx.Response]:
-    task = asyncio.ensure_future(http.post(FIND, json=ASKED))
+    task = asyncio.ensure_future(http.post(FIND, json=QUERY))
     while slow.begun < begun:
         await asyncio.sleep(0)
     for _ in range(20):
@@ -67,9 +67,9 @@ async def test_one_too_many_is_told_at_once_when_to_come_back(
     narrow: Application, http: httpx.AsyncClient, slow: Slow
 ) -> None:
     running, waiting = await ask(http, slow, 1), await ask(http, slow, 1)
-    refused = await http.post(FIND, json=ASKED)
+    refused = await http.post(FIND, json=QUERY)
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "RESOURCE_EXHAUSTED")
-    other = await http.post(FIND, json=ASKED, headers={"X-OpenViking-User": "ben"})
+    other = await http.post(FIND, json=QUERY, headers={"X-OpenViking-User": "ben"})
     assert (other.status_code, other.json()["error"]["code"]) == (503, "UNAVAILABLE")
     assert float(refused.headers["retry-after"]) > 0
     slow.let_go.set()

@@ -18,7 +18,7 @@ from recalld.surfaces.mcp.mount import Mcp
 
 WRITE = {"uri": "viking://~/resources/a.md", "content": "tea", "wait": True}
 SAY = "/api/v1/sessions/s/messages"
-SAID = {"role": "user", "content": "hello"}
+MESSAGE = {"role": "user", "content": "hello"}
 ANA, BOB = {"X-OpenViking-User": "ana"}, {"X-OpenViking-User": "bob"}
 
 
@@ -53,7 +53,7 @@ async def test_who_waits_for_background_work_keeps_nobody_from_being_recorded(
     waiting = asyncio.ensure_future(http.post("/api/v1/content/write", json=WRITE, headers=ANA))
     await until_waiting(app, 1)
     for who in (ANA, BOB):
-        assert (await http.post(SAY, json=SAID, headers=who)).status_code == 200
+        assert (await http.post(SAY, json=MESSAGE, headers=who)).status_code == 200
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
 
@@ -64,7 +64,7 @@ async def test_a_tool_that_waits_keeps_no_place_either(app: Application, http: h
     accept = ANA | {"Accept": "application/json, text/event-stream"}
     waiting = asyncio.ensure_future(http.post("/mcp", json=body, headers=accept))
     await until_waiting(app, 1)
-    assert (await http.post(SAY, json=SAID, headers=BOB)).status_code == 200
+    assert (await http.post(SAY, json=MESSAGE, headers=BOB)).status_code == 200
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
 
@@ -111,10 +111,10 @@ async def test_what_never_began_is_not_said_to_go_on(
         await forever.wait()
 
     monkeypatch.setattr(Workspace, "append", append)
-    first = asyncio.ensure_future(http.post(SAY, json=SAID, headers=ANA))
+    first = asyncio.ensure_future(http.post(SAY, json=MESSAGE, headers=ANA))
     while not begun:
         await asyncio.sleep(0.001)
-    second = asyncio.ensure_future(http.post(SAY, json=SAID, headers=BOB))
+    second = asyncio.ensure_future(http.post(SAY, json=MESSAGE, headers=BOB))
     # Ana's place comes free at her deadline; Bob's request has by then waited nearly as long.
     late, other = [(await task).json()["error"] for task in (first, second)]
     assert late["code"] == "DEADLINE_EXCEEDED"

@@ -229,14 +229,14 @@ def model(config: Config) -> Finding:
 
 
 async def _try_embedder(config: Config) -> None:
-    made: Embedder = make("embedder", config.embedder.kind, config.embedder.options())
+    embedder: Embedder = make("embedder", config.embedder.kind, config.embedder.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
-            text, question = await made.embed([_SENTENCE]), await made.embed([_QUESTION], query=True)
+            text, question = await embedder.embed([_SENTENCE]), await embedder.embed([_QUESTION], query=True)
     finally:
-        await made.close()
+        await embedder.close()
     if not text.any() or not question.any():
-        raise Upstream(f"{made.name} gives vectors without length", remedy="check embedder.model")
+        raise Upstream(f"{embedder.name} gives vectors without length", remedy="check embedder.model")
 
 
 def model_checks(config: Config) -> list[Finding]:
@@ -263,23 +263,23 @@ def _answers(name: str, kind: str, trial: Coroutine[Any, Any, None]) -> Finding:
 
 
 async def _try_reranker(config: Config) -> None:
-    made: Reranker = make("reranker", config.reranker.kind, config.reranker.options())
+    reranker: Reranker = make("reranker", config.reranker.kind, config.reranker.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
-            await made.rerank(_QUESTION, [_SENTENCE, "Rain is expected."])
+            await reranker.rerank(_QUESTION, [_SENTENCE, "Rain is expected."])
     finally:
-        await made.close()
+        await reranker.close()
 
 
 async def _try_writer(config: Config) -> None:
-    made: Writer = make("model", config.model.kind, config.model.options())
+    writer: Writer = make("model", config.model.kind, config.model.options())
     try:
         async with asyncio.timeout(MODEL_WITHIN_S):
-            await made.on(CallBudget(ONE_CALL_TOKENS, 3, 0.0)).tiers_of_document(
+            await writer.on(CallBudget(ONE_CALL_TOKENS, 3, 0.0)).tiers_of_document(
                 "note.md", Document("text/plain", _SENTENCE)
             )
     finally:
-        await made.close()
+        await writer.close()
 
 
 def _nearest(folder: Path) -> Path:

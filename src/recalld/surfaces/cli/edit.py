@@ -73,8 +73,8 @@ def mkdir(
     description: Annotated[str, typer.Option("--description", "-d", help="What it is for; becomes its abstract.")] = "",
 ) -> None:
     """Make a directory and its missing parents."""
-    made = call.client.mkdir(uri, description=description)
-    call.answer(made, lambda: echo(f"made {made.get('uri', uri)}"))
+    created = call.client.mkdir(uri, description=description)
+    call.answer(created, lambda: echo(f"made {created.get('uri', uri)}"))
 
 
 @app.command()

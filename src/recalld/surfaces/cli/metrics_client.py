@@ -51,8 +51,8 @@ def read(text: str) -> MetricsSnapshot:
 def traffic(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> list[Traffic]:
     """Routes that were called meanwhile, the busiest first."""
     routes = {(labels["method"], labels["route"]) for labels, _ in now.family("recalld_http_request_seconds_count")}
-    made = [_traffic(before, now, method, route, seconds) for method, route in routes]
-    return sorted((one for one in made if one.rate > 0), key=lambda one: -one.rate)
+    routes_traffic = [_traffic(before, now, method, route, seconds) for method, route in routes]
+    return sorted((one for one in routes_traffic if one.rate > 0), key=lambda one: -one.rate)
 
 
 def quantile_ms(buckets: list[tuple[float, float]], share: float) -> float:
@@ -68,9 +68,9 @@ def quantile_ms(buckets: list[tuple[float, float]], share: float) -> float:
 def buckets_of(before: MetricsSnapshot, now: MetricsSnapshot, name: str, **labels: str) -> list[tuple[float, float]]:
     """A histogram's cumulative counts between two readings, by upper bound."""
     found = []
-    for given, value in now.family(f"{name}_bucket"):
-        if all(given.get(key) == wanted for key, wanted in labels.items()):
-            found.append((float(given["le"]), value - before.value(f"{name}_bucket", **given)))
+    for series, value in now.family(f"{name}_bucket"):
+        if all(series.get(key) == wanted for key, wanted in labels.items()):
+            found.append((float(series["le"]), value - before.value(f"{name}_bucket", **series)))
     return sorted(found)
 
 

@@ -24,7 +24,7 @@ from .migrate_folder import pack_folder
 from .migrate_server import pack_server
 from .migration_pack import MigrationPack
 from .options import Call, with_client
-from .packs import bring, check_pack, show_brought
+from .packs import check_pack, send_pack, show_import
 from .render import note
 
 app = typer.Typer()
@@ -67,7 +67,7 @@ def import_openviking(
                 pack_folder(path, from_account, scopes, pack)
                 done = _send(call, pack, file, on_conflict)
         else:
-            done = _bring_pack(call, path, on_conflict)
+            done = _send_any_pack(call, path, on_conflict)
     call.answer(done, lambda: _show(done))
 
 
@@ -99,11 +99,11 @@ def _send(call: Call, pack: MigrationPack, file: Path, on_conflict: str) -> dict
         raise Invalid(
             f"it packs to {size} bytes, over {UPLOAD_BYTES_MAX}", remedy="bring it scope by scope with --only"
         )
-    done = bring(call, file, "restore", {"on_conflict": on_conflict})
+    done = send_pack(call, file, "restore", {"on_conflict": on_conflict})
     return {**done, "not_read": pack.left_out, "read": files}
 
 
-def _bring_pack(call: Call, path: Path, on_conflict: str) -> dict[str, Any]:
+def _send_any_pack(call: Call, path: Path, on_conflict: str) -> dict[str, Any]:
     """A backup is restored; any other pack goes back to where it was taken from."""
     check_pack(path)
     reader = ZipArchives().open(path)
@@ -114,14 +114,14 @@ def _bring_pack(call: Call, path: Path, on_conflict: str) -> dict[str, Any]:
         reader.close()
     body: dict[str, Any] = {"on_conflict": on_conflict}
     if manifest.is_backup:
-        return bring(call, path, "restore", body)
+        return send_pack(call, path, "restore", body)
     uri = manifest.root.uri
     parent = uri if len(uri.parts) == 1 else uri.parent
-    return bring(call, path, "import", {**body, "parent": str(parent)})
+    return send_pack(call, path, "import", {**body, "parent": str(parent)})
 
 
 def _show(done: dict[str, Any]) -> None:
-    show_brought(done)
+    show_import(done)
     not_read = done.get("not_read") or []
     for one in not_read[:LEFT_OUT_SHOWN]:
         note(f"  not read: {one}")

@@ -101,12 +101,12 @@ def with_client(command: Callable[..., None]) -> Callable[..., None]:
     names = list(own.parameters)
 
     @functools.wraps(command)
-    def run(ctx: typer.Context, **given: Any) -> None:
+    def run(ctx: typer.Context, **values: Any) -> None:
         before = ctx.find_object(Globals) or Globals()
-        common = {name: given.pop(name) or getattr(before, name) for name in _COMMON}
+        common = {name: values.pop(name) or getattr(before, name) for name in _COMMON}
         call = Call(**{**common, "url": server_url(common["url"])})
         try:
-            command(call, **given)
+            command(call, **values)
         except RecalldError as error:
             sys.stdout.flush()
             raise typer.Exit(report(error, as_json=call.as_json)) from error

@@ -69,8 +69,8 @@ def import_(
 ) -> None:
     """Import a pack below a directory; all of it is verified before anything is changed."""
     body = {"parent": target, "on_conflict": on_conflict, "vector_mode": vector_mode}
-    done = bring(call, Path(file).expanduser(), "import", body)
-    call.answer(done, lambda: show_brought(done))
+    done = send_pack(call, Path(file).expanduser(), "import", body)
+    call.answer(done, lambda: show_import(done))
 
 
 @app.command(epilog="Example: recalld restore monday.ovpack --on-conflict overwrite")
@@ -83,8 +83,8 @@ def restore(
 ) -> None:
     """Restore a backup, every user's tree to that user."""
     body = {"on_conflict": on_conflict, "vector_mode": vector_mode}
-    done = bring(call, Path(file).expanduser(), "restore", body)
-    call.answer(done, lambda: show_brought(done))
+    done = send_pack(call, Path(file).expanduser(), "restore", body)
+    call.answer(done, lambda: show_import(done))
 
 
 @app.command(epilog="Example: recalld get viking://resources/docs/plan.pdf ./plan.pdf")
@@ -101,7 +101,7 @@ def get(
     _saved(call, uri, target)
 
 
-def bring(call: Call, pack: Path, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+def send_pack(call: Call, pack: Path, verb: str, body: dict[str, Any]) -> dict[str, Any]:
     """Send a pack and have it imported (or restored, as ``verb`` says)."""
     check_pack(pack)
     sent = upload(call, pack, f"sending {pack.name}")
@@ -124,11 +124,11 @@ def check_pack(pack: Path) -> None:
         )
 
 
-def show_brought(done: dict[str, Any]) -> None:
+def show_import(done: dict[str, Any]) -> None:
     """What an import did, and what of the pack has no place here."""
-    kept = f", {done['kept']} kept as they were" if done.get("kept") else ""
-    talk = f", {done['sessions']} sessions with {done['messages']} new messages" if done.get("sessions") else ""
-    echo(f"brought {done.get('files', '?')} files to {done['uri']}{kept}{talk}")
+    skipped = f", {done['kept']} kept as they were" if done.get("kept") else ""
+    sessions = f", {done['sessions']} sessions with {done['messages']} new messages" if done.get("sessions") else ""
+    echo(f"brought {done.get('files', '?')} files to {done['uri']}{skipped}{sessions}")
     left_out = done.get("left_out") or []
     for one in left_out:
         note(f"  left out: {one}")
@@ -137,8 +137,8 @@ def show_brought(done: dict[str, Any]) -> None:
         note(f"  and {more} more")
 
 
-def _target(given: str, name: str, force: bool) -> Path:
-    path = Path(given).expanduser()
+def _target(local: str, name: str, force: bool) -> Path:
+    path = Path(local).expanduser()
     if path.is_dir():
         path = path / (Path(name).name or "download")
     if path.exists() and not force:

@@ -26,7 +26,7 @@ def top(
 
     Examples: recalld top · recalld top --every 0.5 · recalld top --once --json
     """
-    before, looked = _look(call), time.monotonic()
+    before, sampled_at = _look(call), time.monotonic()
     if once or call.as_json:
         time.sleep(every)  # noqa: TID251 - a program of its own, with no loop
         now = _look(call)
@@ -38,8 +38,8 @@ def top(
         while True:
             time.sleep(every)  # noqa: TID251 - as above
             now, at = _look(call), time.monotonic()
-            screen.update(view(before, now, at - looked), refresh=True)
-            before, looked = now, at
+            screen.update(view(before, now, at - sampled_at), refresh=True)
+            before, sampled_at = now, at
 
 
 def facts(before: MetricsSnapshot, now: MetricsSnapshot, seconds: float) -> dict[str, Any]:
@@ -120,8 +120,8 @@ def _vectors(now: MetricsSnapshot) -> dict[str, Any] | None:
     if not list(now.family("recalld_vectors_wanted")):
         return None
     refused = {labels["reason"]: int(count) for labels, count in now.family("recalld_vectors_refused")}
-    made, wanted = (int(now.value(name)) for name in ("recalld_vectors", "recalld_vectors_wanted"))
-    return {"made": made, "wanted": wanted, "refused": refused}
+    vectors, wanted = (int(now.value(name)) for name in ("recalld_vectors", "recalld_vectors_wanted"))
+    return {"made": vectors, "wanted": wanted, "refused": refused}
 
 
 def _look(call: Call) -> MetricsSnapshot:

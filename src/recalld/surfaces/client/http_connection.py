@@ -196,9 +196,9 @@ class HttpConnection:
         kind = http.client.HTTPSConnection if self._place.scheme == "https" else http.client.HTTPConnection
         attempt = 1
         while True:
-            made = kind(self._place.hostname or "", self._place.port, timeout=CONNECT_TIMEOUT_S)
+            connection = kind(self._place.hostname or "", self._place.port, timeout=CONNECT_TIMEOUT_S)
             try:
-                made.connect()
+                connection.connect()
             except ConnectionRefusedError as refused:
                 # Nothing was sent yet, so even a write may be tried again.
                 if attempt >= CONNECT_ATTEMPTS:
@@ -206,7 +206,7 @@ class HttpConnection:
             except (OSError, UnicodeError) as unreachable:
                 raise self._not_running() from unreachable
             else:
-                return made
+                return connection
             self._pause(CONNECT_PAUSE_S * attempt)
             attempt += 1
 

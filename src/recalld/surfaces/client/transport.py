@@ -264,13 +264,13 @@ def without_none(body: Any) -> Any:
 
 def _query(params: Mapping[str, Any]) -> str:
     """Keys whose value is None are left out; a list repeats its key."""
-    given = [
+    pairs = [
         (key, _plain(one))
         for key, value in params.items()
         for one in (value if isinstance(value, list | tuple) else (value,))
         if one is not None
     ]
-    return "?" + urlencode(given) if given else ""
+    return "?" + urlencode(pairs) if pairs else ""
 
 
 def legible(text: str) -> str:

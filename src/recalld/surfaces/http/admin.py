@@ -92,7 +92,7 @@ async def account_settings(request: ApiRequest, account: str) -> dict[str, Any]:
 
 async def set_account_settings(request: ApiRequest, account: str, body: models.AccountSettingsBody) -> dict[str, Any]:
     """Replace an account's settings (root, or its admin)."""
-    return _account_settings(await _verbs(request).set_account(account, body.model_dump(include=_given(body))))
+    return _account_settings(await _verbs(request).set_account(account, body.model_dump(include=_fields_sent(body))))
 
 
 async def user_settings(request: ApiRequest, account: str, user: str) -> dict[str, Any]:
@@ -104,7 +104,7 @@ async def set_user_settings(
     request: ApiRequest, account: str, user: str, body: models.UserSettingsBody
 ) -> dict[str, Any]:
     """Replace a user's settings (root, or the account's admin)."""
-    return _user_settings(await _verbs(request).set_member(account, user, body.model_dump(include=_given(body))))
+    return _user_settings(await _verbs(request).set_member(account, user, body.model_dump(include=_fields_sent(body))))
 
 
 async def evolution(request: ApiRequest) -> None:
@@ -139,7 +139,7 @@ def _verbs(request: ApiRequest) -> AdminOperations:
     return request.workspace.facade(AdminOperations)
 
 
-def _given(body: models.AccountSettingsBody | models.UserSettingsBody) -> set[str]:
+def _fields_sent(body: models.AccountSettingsBody | models.UserSettingsBody) -> set[str]:
     return body.model_fields_set - {"telemetry"}
 
 

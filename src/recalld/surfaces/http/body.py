@@ -64,12 +64,12 @@ def check_media_type(request: Request, *, has_body: bool | None = None) -> bool:
         has_body = headers.get("content-length", "0").strip("0") != "" or "transfer-encoding" in headers
     if not has_body:
         return False
-    given = [one.strip() for one in headers.getlist("content-type") if one.strip()]
-    if given and all(is_json(one) for one in given):
+    types = [one.strip() for one in headers.getlist("content-type") if one.strip()]
+    if types and all(is_json(one) for one in types):
         return True
-    if not given and "origin" not in headers and "sec-fetch-site" not in headers:
+    if not types and "origin" not in headers and "sec-fetch-site" not in headers:
         return True
-    shown = ", ".join(given)[:_TYPE_CHARS_MAX]
+    shown = ", ".join(types)[:_TYPE_CHARS_MAX]
     raise UnsupportedMediaType(
         f"the request body is sent as {shown!r}"
         if shown

@@ -92,7 +92,7 @@ class Connections:
         """Count a new connection, which is silent so far."""
         address, local = _address_group(host)
         mine = not local and self._of[address] >= self._bounds.address
-        if (mine or len(self._open) >= self._bounds.total) and not self._make_room(address if mine else ""):
+        if (mine or len(self._open) >= self._bounds.total) and not self._evict_idle(address if mine else ""):
             if len(self._open) >= self._bounds.total + HEALTH_ONLY_MAX:
                 self._count("refused", address)
                 return Admittance.REFUSED
@@ -144,7 +144,7 @@ class Connections:
         """A connection was closed because its client sent or read too slowly."""
         self._count("slow", what)
 
-    def _make_room(self, address: str) -> bool:
+    def _evict_idle(self, address: str) -> bool:
         """Close a silent connection of this address, or where none is named of the one that uses most of what it may have."""
         if not address:
             address = max(self._idle, key=self._use, default="")

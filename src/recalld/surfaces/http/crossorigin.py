@@ -90,14 +90,14 @@ class Policy:
         """What programs send: one host, which is ours, and nothing that browsers or proxies add."""
         if len(headers) > 1 or self._proxies or TARGET in scope:
             return False
-        given = headers.get(b"host", ())
-        return len(given) == 1 and (not self._checks_host or bool(self._knows(given[0])))
+        values = headers.get(b"host", ())
+        return len(values) == 1 and (not self._checks_host or bool(self._knows(values[0])))
 
     def _reached(self, scope: Scope, headers: Headers) -> _Reached:
         """Every name must be one of ours: that which a trusted proxy tells, and that which it used itself. A page of a name that
         was turned to this machine could send a forwarded header too."""
-        given = headers.get(b"host", ())
-        hosts = [_authority(given[0]) if len(given) == 1 else None]
+        values = headers.get(b"host", ())
+        hosts = [_authority(values[0]) if len(values) == 1 else None]
         target = scope.get(TARGET)
         if target is not None:
             hosts.append(_authority(target))
@@ -234,13 +234,13 @@ def _last(value: bytes) -> str:
 def _pairs(value: str) -> Iterator[tuple[str, str]]:
     """The parameters of one element of a Forwarded header."""
     for one in value.split(";"):
-        name, mark, given = one.partition("=")
+        name, mark, quoted = one.partition("=")
         if mark:
-            yield name.strip().lower(), given.strip().strip('"')
+            yield name.strip().lower(), quoted.strip().strip('"')
 
 
-def _misdirected(given: tuple[bytes, ...]) -> Misdirected:
-    shown = ", ".join(one.decode("latin-1")[:_SHOWN_MAX] for one in given[:2])
+def _misdirected(hosts: tuple[bytes, ...]) -> Misdirected:
+    shown = ", ".join(one.decode("latin-1")[:_SHOWN_MAX] for one in hosts[:2])
     return Misdirected(
         f"this server does not answer to the host {shown!r}" if shown else "a request has to name its host",
         remedy="use http://127.0.0.1 or localhost, or name the host in server.allowed_hosts",

@@ -40,16 +40,16 @@ async def download(request: ApiRequest, query: Annotated[DownloadQuery, Query()]
 
 async def export(request: ApiRequest, body: ExportBody) -> Response:
     """A directory and everything below as one zip: texts, tags, summaries, sessions with their messages."""
-    made = await request.workspace.facade(PackOperations).export(body.uri, include_vectors=body.include_vectors)
-    return await send_file(made.path, made.name, made.size, request.app_state.disk, _ZIP)
+    pack = await request.workspace.facade(PackOperations).export(body.uri, include_vectors=body.include_vectors)
+    return await send_file(pack.path, pack.name, pack.size, request.app_state.disk, _ZIP)
 
 
 async def backup(request: ApiRequest, body: BackupBody | None = None) -> Response:
     """All of the account, every user's tree, as one zip. For administrators."""
-    made = await request.workspace.facade(PackOperations).backup(
+    pack = await request.workspace.facade(PackOperations).backup(
         include_vectors=body is not None and body.include_vectors
     )
-    return await send_file(made.path, made.name, made.size, request.app_state.disk, _ZIP)
+    return await send_file(pack.path, pack.name, pack.size, request.app_state.disk, _ZIP)
 
 
 async def bring(request: ApiRequest, body: ImportBody) -> dict[str, Any]:

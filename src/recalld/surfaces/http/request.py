@@ -107,8 +107,8 @@ class ApiRequest(Request):
     @property
     def id(self) -> str:
         """The request's id as the client gave it or as it was made."""
-        given: str = self.scope.get(REQUEST_ID) or str(fresh_id())
-        return given
+        request_id: str = self.scope.get(REQUEST_ID) or str(fresh_id())
+        return request_id
 
     @property
     def engine(self) -> Engine:

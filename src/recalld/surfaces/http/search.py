@@ -46,12 +46,12 @@ async def search(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
     _check_question(body)
     if body.mode == "context":
         return await _context(request, body)
-    given = sorted(name for name in _given(body) if name in ContextFields.model_fields)
-    if given:
+    unused = sorted(name for name in _fields_sent(body) if name in ContextFields.model_fields)
+    if unused:
         raise Invalid(
-            f"{', '.join(given)}: only understood with mode=context",
+            f"{', '.join(unused)}: only understood with mode=context",
             remedy="add mode: context, or leave it out",
-            details={"fields": given},
+            details={"fields": unused},
         )
     found = await request.workspace.search(body.query, session_id=body.session_id or "", **_find_options(body))
     request.degraded(found.degraded)
@@ -108,7 +108,7 @@ async def _context(request: ApiRequest, body: SearchBody) -> dict[str, Any]:
             remedy="leave it out; quotas choose what is recalled",
             details={"field": "target_uri"},
         )
-    found = await request.workspace.assemble(body.query, **context_options(_given(body)))
+    found = await request.workspace.assemble(body.query, **context_options(_fields_sent(body)))
     request.degraded(found.degraded)
     request.ignored(found.ignored)
     return serializers.block(found)
@@ -144,7 +144,7 @@ def _find_options(body: FindBody) -> dict[str, Any]:
     }
 
 
-def _given(body: BaseModel) -> dict[str, Any]:
+def _fields_sent(body: BaseModel) -> dict[str, Any]:
     """The fields a client sent, null ones left out."""
     return {name: value for name in body.model_fields_set if (value := getattr(body, name)) is not None}
 
@@ -152,7 +152,7 @@ def _given(body: BaseModel) -> dict[str, Any]:
 def _recall_options(body: RecallBody) -> dict[str, Any]:
     """The older names and defaults in terms of the newer ones."""
     own = {"query", "telemetry", "max_chars", "min_score", "render"}
-    options = {k: v for k, v in _given(body).items() if k not in own}
+    options = {k: v for k, v in _fields_sent(body).items() if k not in own}
     options["quotas"] = _RECALL_QUOTAS | {str(k): v for k, v in (body.quotas or {}).items()}
     options.setdefault("purpose", "coding")
     options.setdefault("score_threshold", body.min_score)

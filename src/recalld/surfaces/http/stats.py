@@ -64,15 +64,15 @@ async def scroll(request: ApiRequest, query: Annotated[ScrollQuery, Query()]) ->
 
 async def count(request: ApiRequest, query: Annotated[CountQuery, Query()]) -> dict[str, Any]:
     """How many pieces the caller can find (below ``uri``, let through by ``filter``); without either, how many have a vector."""
-    given, figures = _filter(query.filter), request.workspace.facade(StatsOperations)
-    if given is None:
-        made = None if query.uri else await figures.vectors()
+    parsed, figures = _filter(query.filter), request.workspace.facade(StatsOperations)
+    if parsed is None:
+        vectors = None if query.uri else await figures.vectors()
         return {
             "count": await request.workspace.count(query.uri),
-            **({"vectors": serializers.vectors(made)} if made else {}),
+            **({"vectors": serializers.vectors(vectors)} if vectors else {}),
         }
-    counted = await figures.count(query.uri, given)
-    request.ignored(figures.ignored(given))
+    counted = await figures.count(query.uri, parsed)
+    request.ignored(figures.ignored(parsed))
     return {"count": counted}
 
 
@@ -96,17 +96,17 @@ def _filter(text: str | None) -> dict[str, Any] | None:
     if not text:
         return None
     try:
-        given = orjson.loads(text) if len(text) <= _FILTER_CHARS_MAX else None
+        parsed = orjson.loads(text) if len(text) <= _FILTER_CHARS_MAX else None
     except orjson.JSONDecodeError:
-        given = None
-    if not isinstance(given, dict):
+        parsed = None
+    if not isinstance(parsed, dict):
         raise Invalid(
             "filter is no JSON object of up to 10,000 characters",
             remedy='write it as {"op":"must","field":"level","conds":[2]}',
             code="INVALID_FILTER",
             details={"field": "filter"},
         )
-    return given
+    return parsed
 
 
 ENDPOINTS = (

@@ -71,8 +71,8 @@ async def stat(request: ApiRequest, query: Annotated[UriQuery, Query()]) -> dict
 
 async def mkdir(request: ApiRequest, body: MkdirBody) -> dict[str, Any]:
     """Make a directory and its missing parents; ``description`` becomes its abstract."""
-    made = await request.workspace.mkdir(body.uri, description=body.description or "")
-    return {"uri": str(made.uri)}
+    node = await request.workspace.mkdir(body.uri, description=body.description or "")
+    return {"uri": str(node.uri)}
 
 
 async def rm(request: ApiRequest, query: Annotated[RmQuery, Query()]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.ports.source import UPLOAD_NOTE, Choice, Found, Skipped, Source
 from recalld.rules.costs import of_text
-from recalld.rules.generation_cache_key import KEPT
+from recalld.rules.generation_cache_key import OVER_BUDGET
 from recalld.rules.transcript_header import transcript_header
 from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
@@ -267,7 +267,7 @@ class _Pass:
         tokens = of_text(len(planned.data))
         if done.planned + tokens > costs.tokens_per_import_max or done.calls >= costs.calls_per_import_max:
             done.kept += 1
-            return replace(tiers, made_by=KEPT)
+            return replace(tiers, made_by=OVER_BUDGET)
         done.planned += tokens
         done.calls += 1
         return tiers

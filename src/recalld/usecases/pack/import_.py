@@ -129,7 +129,7 @@ class _PackImport:
     caller: Caller
     ports: Ports
     files: int = 0
-    kept: int = 0
+    skipped: int = 0
     seq: int = 0
     owners: dict[str, Tenant] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
@@ -154,7 +154,7 @@ class _PackImport:
         return ImportedPack(
             self.target,
             self.files,
-            self.kept,
+            self.skipped,
             len(self.sorted.directories),
             sessions,
             messages,
@@ -193,7 +193,7 @@ class _PackImport:
         weight = 0
         for path, uri in files.items():
             if uri in self.present and self.on_conflict is OnConflict.SKIP:
-                self.kept += 1
+                self.skipped += 1
                 continue
             if held and (
                 weight + sizes[path] > WEIGHT_PER_COMMIT or self._tenant(uri) is not self._tenant(held[0].uri)

@@ -78,7 +78,7 @@ async def opened(disk: SmallDisk, reserve: int = RESERVE) -> AsyncIterator[Store
 
 async def fill(store: Store, disk: SmallDisk) -> None:
     """Until not one page more has room."""
-    await store.room()
+    await store.disk_space()
     await store.write(put("large", LARGE))
     await store.checkpoint()
     disk.capacity -= disk.free
@@ -155,9 +155,9 @@ async def test_the_space_is_set_aside_again_when_there_is_room(disk: SmallDisk) 
     async with opened(disk) as store:
         await fill(store, disk)
         await store.write(drop("large"), frees=True)
-        assert not (await store.room()).complete
+        assert not (await store.disk_space()).complete
         disk.capacity += CAPACITY
-        space = await store.room()
+        space = await store.disk_space()
         assert (space.complete, space.reserve_bytes) == (True, RESERVE)
         await store.write(put("n", LARGE))
         await store.write(put("m", LARGE))

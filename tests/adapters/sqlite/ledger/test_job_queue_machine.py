@@ -55,13 +55,13 @@ class QueueMachine(RuleBasedStateMachine):
             self.waiting |= {job.key for job, _, _ in self.held.values()}
             self.held.clear()
             for job in self._lease("last", 9):
-                job_queue.finish(self._pen(job.caller), job.id)
+                job_queue.finish(self._transaction(job.caller), job.id)
                 self.held.pop(job.id)
         assert not self.waiting
         assert self.c.execute("SELECT count(*) FROM job").fetchone() == (0,)
         self.c.close()
 
-    def _pen(self, caller: Caller) -> WriteTx:
+    def _transaction(self, caller: Caller) -> WriteTx:
         return WriteTx(self.c, caller, self.now, "test")
 
     def _lease(self, worker: str, jobs_max: int, *lanes: str) -> list[Job]:
@@ -100,7 +100,7 @@ class QueueMachine(RuleBasedStateMachine):
         lane=st.sampled_from(tuple(Lane)),
     )
     def enqueue(self, user: str, key: str, delay_s: float, lane: Lane) -> None:
-        job_queue.enqueue(self._pen(Caller("acme", user)), NewJob("k", key, lane=lane, delay_s=delay_s))
+        job_queue.enqueue(self._transaction(Caller("acme", user)), NewJob("k", key, lane=lane, delay_s=delay_s))
         self.waiting.add(f"acme/{user}/{key}")
 
     @precondition(lambda self: not any(until < self.now for _, _, until in self.held.values()))
@@ -131,7 +131,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def finish(self, data: Any) -> None:
         job = self._some(data)
-        job_queue.finish(self._pen(job.caller), job.id)
+        job_queue.finish(self._transaction(job.caller), job.id)
         del self.held[job.id]
 
     @precondition(lambda self: self.held)

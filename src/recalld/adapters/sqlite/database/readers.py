@@ -144,9 +144,9 @@ class Readers:
         """The store's file."""
         return self._path
 
-    def on_damage(self, told: Callable[[], object]) -> None:
-        """Have ``told`` called on the reader's loop whenever a read or scan meets a damaged page."""
-        self._damage_found = told
+    def on_damage(self, callback: Callable[[], object]) -> None:
+        """Have ``callback`` called on the reader's loop whenever a read or scan meets a damaged page."""
+        self._damage_found = callback
 
     async def read(self, work: Work[T], *, limit_s: float = READ_MAX_S) -> T:
         """Run ``work`` inside one read transaction. Raises ``Busy`` when too many wait, ``Closed``, ``Corrupt``, and ``Upstream``

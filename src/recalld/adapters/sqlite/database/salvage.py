@@ -96,10 +96,10 @@ def remake_indexes(c: apsw.Connection, names: list[str]) -> None:
 def _remake_constraint(c: apsw.Connection, name: str, table: str) -> None:
     """The index behind UNIQUE or PRIMARY KEY cannot be dropped: it is given the pages of a new one of the same columns."""
     columns = ", ".join(f'"{row[2]}"' for row in c.execute(f'PRAGMA index_info("{name}")'))
-    made = "index_remade"
-    c.execute(f'CREATE INDEX {made} ON "{table}" ({columns})').fetchall()
-    (root,) = fetch_one(c, "SELECT rootpage FROM sqlite_schema WHERE name = ?", (made,))
-    _edit_schema(c, "DELETE FROM sqlite_schema WHERE name = ?", (made,))
+    new_index = "index_remade"
+    c.execute(f'CREATE INDEX {new_index} ON "{table}" ({columns})').fetchall()
+    (root,) = fetch_one(c, "SELECT rootpage FROM sqlite_schema WHERE name = ?", (new_index,))
+    _edit_schema(c, "DELETE FROM sqlite_schema WHERE name = ?", (new_index,))
     _edit_schema(c, "UPDATE sqlite_schema SET rootpage = ? WHERE name = ?", (root, name))
 
 

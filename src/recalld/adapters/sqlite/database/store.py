@@ -103,9 +103,9 @@ class Store(Readers):
         queue, most = (self._bulk, BULK_WAITING_MAX) if bulk else (self._captures, CAPTURES_WAITING_MAX)
         return await self._enqueue(queue, most, work, limit_s, frees)
 
-    async def room(self) -> DiskSpace:
+    async def disk_space(self) -> DiskSpace:
         """How the disk stands; sets space aside where that is missing and there is room for it."""
-        return await self._enqueue(self._checkpoints, BULK_WAITING_MAX, self._look_for_room, None)
+        return await self._enqueue(self._checkpoints, BULK_WAITING_MAX, self._measure_disk, None)
 
     async def checkpoint(self) -> None:
         """Checkpoint the write-ahead log fully, as far as readers allow, and truncate it."""
@@ -192,7 +192,7 @@ class Store(Readers):
         only_bulk = not first
         done = first or [self._bulk.popleft()]
         if self._capped:
-            self._look_for_room(self._writer)
+            self._measure_disk(self._writer)
         try:
             if not self._commit_at_once(done, only_bulk):
                 self._commit_separately(done)
@@ -242,7 +242,7 @@ class Store(Readers):
             self._capped = True
             self._writer.pragma("max_page_count", int(str(self._writer.pragma("page_count"))) + pages)
 
-    def _look_for_room(self, c: apsw.Connection) -> DiskSpace:
+    def _measure_disk(self, c: apsw.Connection) -> DiskSpace:
         complete = self._reserve.keep()
         if complete and self._capped:
             self._capped = False

@@ -11,7 +11,7 @@ from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
 from recalld.ports.ledger import ProviderUsage
 from recalld.rules.address import context_type, session_of
-from recalld.rules.generation_cache_key import FAILED, KEPT
+from recalld.rules.generation_cache_key import FAILED, OVER_BUDGET
 
 from . import rows
 from .transaction import WriteTx
@@ -30,7 +30,7 @@ def unwritten(c: apsw.Connection, caller: Caller, by: str, limit: int) -> list[i
     partition_id = rows.partition_of(c, caller.account, caller.user)
     paths = rows.PathResolver(c, caller.account)
     found: list[tuple[int, tuple[str, ...], int]] = []
-    for (node,) in c.execute(_UNWRITTEN, {"owner": partition_id, "by": by, "failed": by + FAILED, "kept": KEPT}):
+    for (node,) in c.execute(_UNWRITTEN, {"owner": partition_id, "by": by, "failed": by + FAILED, "kept": OVER_BUDGET}):
         path = paths.of(node)
         if path and _is_resource(path):
             found.append((-len(path), path, node))

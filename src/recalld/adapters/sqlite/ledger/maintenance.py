@@ -205,9 +205,9 @@ class SqliteMaintenance:
                 NewJob(RECHECK, RECHECK, {"after": 0}),
             )
 
-    async def room(self) -> DiskSpace:
+    async def disk_space(self) -> DiskSpace:
         """See ``ports.maintenance.Maintenance``."""
-        return await self._store.room()
+        return await self._store.disk_space()
 
     async def vacuum(self) -> None:
         """See ``ports.maintenance.Maintenance``."""

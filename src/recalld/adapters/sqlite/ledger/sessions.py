@@ -338,7 +338,7 @@ def note_recall(tx: WriteTx, op: NoteRecall) -> None:
     """See ``commit.NoteRecall``."""
     node = node_of(tx.c, tx.caller, op.session_id)
     now = _at(tx.c, node, uri_of(tx.caller, op.session_id))
-    _set_config(tx, node, {**now.config, KEY: log_of(now).after(op.given, op.turn)})
+    _set_config(tx, node, {**now.config, KEY: log_of(now).after(op.recalled, op.turn)})
 
 
 def mark_used(tx: WriteTx, op: MarkUsed) -> None:
