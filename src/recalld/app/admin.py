@@ -31,7 +31,7 @@ class Removal:
 
 
 class AdminOperations:
-    """What root does everywhere and admins do in their own account. All verbs raise ``Denied`` for anybody else."""
+    """Administration by root, and by admins in their own account. All methods raise ``Denied`` for other callers."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._ports = ports
@@ -39,7 +39,7 @@ class AdminOperations:
 
     # ------------------------------------------------------------------ accounts
     async def make_account(self, account: str, admin: str, *, seed: str | None, settings: Mapping[str, Any]) -> str:
-        """Make an account and its first admin; returns that admin's key, which nobody can be told again. Raises
+        """Create an account and its first admin; return that admin's key, which cannot be shown again. Raises
         ``Conflict`` ``ALREADY_EXISTS``."""
         check_root(self._caller)
         identifier(account, "account")
@@ -50,30 +50,30 @@ class AdminOperations:
         return key
 
     async def accounts(self) -> list[Account]:
-        """All of them, by name."""
+        """Return all accounts by name."""
         check_root(self._caller)
         return await self._ports.registry.accounts()
 
     async def account(self, account: str) -> Account:
-        """One of them. Raises ``NotFound``."""
+        """Return an account. Raises ``NotFound``."""
         check_governs(self._caller, account)
         found = await self._ports.registry.account(account)
         if found is None:
             raise NotFound(
                 f"Account not found: {account[:128]}",
-                remedy="list the accounts that there are",
+                remedy="list the existing accounts",
                 details={"type": "account", "resource": account[:128]},
             )
         return found
 
     async def remove_account(self, account: str) -> Removal:
-        """Shut an account out at once; everything of it is removed in the background. Raises ``NotFound``."""
+        """Block an account at once and remove its data in the background. Raises ``NotFound``."""
         check_root(self._caller)
         return await self._remove(account, "")
 
     # ------------------------------------------------------------------ members
     async def enrol(self, account: str, user: str, *, role: str, seed: str | None, settings: Mapping[str, Any]) -> str:
-        """Make a member; returns its key. Raises ``Conflict`` ``ALREADY_EXISTS`` and ``NotFound``."""
+        """Create a member; return its key. Raises ``Conflict`` ``ALREADY_EXISTS`` and ``NotFound``."""
         check_governs(self._caller, account)
         check_user_name(user)
         key = self._key(account, identifier(user, "user"), seed)
@@ -84,7 +84,7 @@ class AdminOperations:
     async def members(
         self, account: str, *, limit: int, name: str = "", role: str = "", after: str = ""
     ) -> list[Member]:
-        """By name, those after ``after``; ``name`` is a pattern as for files (``a*``)."""
+        """Return members by name, those after ``after``; ``name`` is a glob pattern (``a*``)."""
         await self.account(account)
         wanted = _role(role) if role else None
         fits = compile_glob(name) if name else None
@@ -97,7 +97,7 @@ class AdminOperations:
             after = page[-1].user
 
     async def member(self, account: str, user: str) -> Member:
-        """One of them. Raises ``NotFound``."""
+        """Return a member. Raises ``NotFound``."""
         check_governs(self._caller, account)
         found = await self._ports.registry.member(account, user)
         if found is None or not found.key_head:
@@ -109,19 +109,19 @@ class AdminOperations:
         return found
 
     async def remove_member(self, account: str, user: str) -> Removal:
-        """Shut a member out at once; its tree is removed in the background. Asked again it names the same task."""
+        """Block a member at once and remove its tree in the background. A repeated call returns the same task."""
         await self.member(account, user)
         return await self._remove(account, user)
 
     async def set_role(self, account: str, user: str, role: str) -> Member:
-        """Give a member another role. Raises ``Conflict`` where an account would be left without an admin; root may do that."""
+        """Change a member's role. Raises ``Conflict`` if an account would lose its last admin; root may do that."""
         check_governs(self._caller, account)
         keep = self._caller.role is not Role.ROOT
         await self._ports.registry.set_role(account, user, _role(role), keep_admin=keep)
         return await self.member(account, user)
 
     async def renew_key(self, account: str, user: str, *, seed: str | None) -> str:
-        """A new key; the old one is worth nothing from here on."""
+        """Create a new key; the old one is invalid at once."""
         await self.member(account, user)
         key = self._key(account, user, seed)
         await self._ports.registry.set_key(account, user, key)
@@ -129,12 +129,12 @@ class AdminOperations:
 
     # ------------------------------------------------------------------ settings
     async def set_account(self, account: str, changes: Mapping[str, Any]) -> Account:
-        """Replace these settings of an account; None takes one back."""
+        """Replace these settings of an account; None resets one."""
         found = await self.account(account)
         return replace(found, settings=await self._ports.registry.change_settings(account, "", changes))
 
     async def set_member(self, account: str, user: str, changes: Mapping[str, Any]) -> Member:
-        """Replace these settings of a member; None takes one back."""
+        """Replace these settings of a member; None resets one."""
         found = await self.member(account, user)
         settings = await self._ports.registry.change_settings(account, user, changes, keyed=True)
         return replace(found, settings=settings)
@@ -145,7 +145,7 @@ class AdminOperations:
         return compose(account, user, secret)
 
     async def _furnish(self, account: str, user: str) -> None:
-        """The member's tree, as its first write would make it."""
+        """Create the member's directories, as its first write would."""
         directories = (MakeDir(Uri(("resources",)), exist_ok=True), MakeDir(Uri(("user", user)), exist_ok=True))
         await self._ports.ledger.tenant(Caller(account, user)).commit(Commit(directories, cause="enrol"))
 

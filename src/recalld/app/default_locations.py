@@ -1,4 +1,4 @@
-"""Where a caller's imports and skills go when they are not told: a setting of each user's own."""
+"""Default targets of a caller's imports and skills: a setting of each user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESOURCES = "viking://resources"
 
 @dataclass(frozen=True, slots=True)
 class Locations:
-    """``override``: what the user has chosen (``resource_uri``, ``skill_uri``); the rest is what holds."""
+    """``override``: the user's choice (``resource_uri``, ``skill_uri``); the other fields are the effective targets."""
 
     override: Mapping[str, str]
     resource_uri: str
@@ -32,12 +32,12 @@ class LocationOperations:
         self._caller = caller
 
     async def locations(self) -> Locations:
-        """What holds now."""
+        """Return the effective targets."""
         member = await self._ports.registry.member(self._caller.account, self._caller.user)
         return self._holding(member.settings if member is not None else {})
 
     async def choose(self, changes: Mapping[str, str | None]) -> Locations:
-        """Replace these; None takes one back. Raises ``Invalid`` for places that cannot hold what is added."""
+        """Replace these targets; None resets one. Raises ``Invalid`` for targets that cannot hold such entries."""
         now = self._ports.clock.now()
         chosen: dict[str, str | None] = {}
         for name, text in changes.items():
@@ -50,7 +50,7 @@ class LocationOperations:
         return await self._change(chosen, ADD_TARGETS)
 
     async def reset(self) -> Locations:
-        """Take both back."""
+        """Reset both targets."""
         return await self._change({ADD_TARGETS: None})
 
     async def _change(self, changes: Mapping[str, str | None], within: str = "") -> Locations:

@@ -29,7 +29,7 @@ WorkerPlace = Literal["inside", "beside", "none"]
 
 
 class Engine(Workspace):
-    """Its own verbs act as its default caller; ``as_caller`` binds another."""
+    """Its own operations act as the default caller; ``as_caller`` binds another."""
 
     def __init__(self, ports: Ports, config: Config, caller: Caller, housekeeping: Housekeeping) -> None:
         super().__init__(ports, caller, config.server.recall_deadline_s)
@@ -47,10 +47,10 @@ class Engine(Workspace):
         caller: Caller | None = None,
         **settings: Any,
     ) -> AsyncIterator[Engine]:
-        """Open (and make) a data folder. Raises ``Conflict`` if another process has it.
+        """Open (or create) a data folder. Raises ``Conflict`` if another process has it open.
 
-        ``worker``: inside (a task of this loop), beside (a supervised process) or none. ``settings`` are configuration
-        keys (``embedder={"kind": "none"}``); ``config`` a finished one instead.
+        ``worker``: inside (a task of this loop), beside (a supervised process) or none. ``settings``: configuration
+        keys (``embedder={"kind": "none"}``); ``config``: a complete configuration instead.
         """
         chosen = (
             config
@@ -83,38 +83,38 @@ class Engine(Workspace):
             yield cls(ports, chosen, caller or Caller(), housekeeping)
 
     def as_caller(self, caller: Caller) -> Workspace:
-        """The same verbs as somebody else."""
+        """Return the same operations for another caller."""
         return Workspace(self._ports, caller, self.config.server.recall_deadline_s)
 
     @property
     def registry(self) -> Registry:
-        """Accounts, members, and whose a key is."""
+        """Accounts, members and their keys."""
         return self._ports.registry
 
     @property
     def upload_dir(self) -> Path:
-        """Where uploads are put before ``add``; swept after 12 hours."""
+        """The folder for uploads before ``add``; swept after 12 hours."""
         return self._ports.uploads
 
     async def usage(self) -> Usage:
-        """What the store holds."""
+        """Return the size of the store."""
         return await self._ports.ledger.usage()
 
     async def queues(self) -> list[QueueCount]:
-        """Jobs by kind."""
+        """Return jobs by kind."""
         return await self._ports.ledger.queues()
 
     async def readiness(self) -> Readiness:
-        """From what was last measured; touches nothing that can block."""
+        """Return readiness from the latest measurements; never blocks."""
         return self._housekeeping.readiness()
 
     def health_snapshot(self) -> HealthSnapshot:
-        """Everything last measured; touches nothing that can block."""
+        """Return the latest measurements; never blocks."""
         return self._housekeeping.health_snapshot()
 
     async def check(self, *, repair: bool = False, contents: bool = True) -> list[str]:
-        """What is wrong with the store, one sentence a fault; mended where ``repair``. ``contents``: every content and blob
-        is read and compared with its hash, which takes as long as the disk needs to read them."""
+        """Return the faults of the store, one sentence each; ``repair`` repairs them. ``contents``: also compare every
+        content and blob with its hash, which takes as long as reading them."""
         return await check(self._ports, repair=repair, contents=contents)
 
 

@@ -1,4 +1,4 @@
-"""What can be done with a data folder while no store is open in it."""
+"""Operations on a data folder while no store is open in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recalld.infra import file_permissions
 
 
 def check_there(data: Path) -> None:
-    """Raises ``NotFound`` where nothing lies in a data folder, and what opening a store raises where it cannot be used."""
+    """Raise ``NotFound`` if a data folder has no store, and the errors of opening it if it is unusable."""
     try:
         empty = not any(data.iterdir())
     except FileNotFoundError:
@@ -36,11 +36,11 @@ def begin_new_store(data: Path) -> int:
 
 
 def loose_files(data: Path) -> list[Path]:
-    """Files and folders of a store that other users of this machine may read or write. Blocking."""
+    """Return files and folders of a store that other users of this machine may read or write. Blocking."""
     return list(file_permissions.accessible_to_others(data_dir.own_files(data))) if data.is_dir() else []
 
 
 def reserve_bytes(data: Path) -> int | None:
-    """Bytes set aside for removals in a data folder (0: they are used); None: none ever were. Blocking."""
+    """Return the bytes set aside for removals (0: in use); None: never set aside. Blocking."""
     file = data / reserve.FILE_NAME
     return file.stat().st_size if file.exists() else None

@@ -1,4 +1,4 @@
-"""What an engine knows of itself without asking anybody."""
+"""An engine's health, read without calling any other part."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .resilient_client import ProviderState
 
 @dataclass(frozen=True, slots=True)
 class ModelHealth:
-    """One model: what it is for, its name, and the word ok or what is wrong with it."""
+    """One model: its purpose, its name, and ok or the problem."""
 
     role: str
     name: str
@@ -25,12 +25,12 @@ class ModelHealth:
 
 @dataclass(frozen=True, slots=True)
 class HealthSnapshot:
-    """The last measurements, all at hand.
+    """The latest measurements.
 
-    ``usage`` None and ``probe_s`` 0: nothing was measured yet. ``measured_ago_s``: the age of the last good write and
-    read, infinite before the first. ``queues``: jobs by kind, of all users together. ``providers``: what answers over a network.
-    ``provider_usage``: calls and tokens by provider and purpose since
-    the store was made. ``stages``: durations of the steps of a search, by name.
+    ``usage`` None and ``probe_s`` 0: not measured yet. ``measured_ago_s``: age of the last successful probe write and
+    read, infinite before the first. ``queues``: jobs by kind over all users. ``providers``: providers behind a network.
+    ``provider_usage``: calls and tokens by provider and purpose since the store was created. ``stages``: durations of
+    search stages by name.
     """
 
     readiness: Readiness

@@ -1,4 +1,4 @@
-"""What was changed, as one caller: the log, one file's versions, undo."""
+"""History for one caller: the log, versions of a file, undo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ LIMIT_MAX = 1_000
 
 
 class HistoryOperations:
-    """URIs are texts (``~`` understood). A moment is a log position (``1234``) or a time (``10m`` ago, ``2026-05-01T10:00Z``)."""
+    """URIs are texts (``~`` allowed). A moment is a log position (``1234``) or a time (``10m`` ago,
+    ``2026-05-01T10:00Z``)."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._ports = ports
@@ -40,19 +41,19 @@ class HistoryOperations:
         ops: Sequence[str] = (),
         actor: str = "",
     ) -> LogPage:
-        """Changes, newest first: those at and below ``under``, of these operations, by this actor ("" = all)."""
+        """Return changes, newest first: at and below ``under``, of these operations, by this actor ("" = all)."""
         _check_limit(limit)
         wanted = LogFilter(self._uri(under) if under else None, tuple(ops), actor)
         return await self._ports.history.past(self.caller).log(wanted, before=before, after=after, limit=limit)
 
     async def versions(self, uri: str, *, before: int = 0, limit: int = 100) -> list[FileVersion]:
-        """What the file at an address held, newest first. Raises ``NotFound``."""
+        """Return the versions of the file at an address, newest first. Raises ``NotFound``."""
         _check_limit(limit)
         return await past.versions(self._file(uri), before, limit, self.caller, self._ports)
 
     async def read_at(self, uri: str, at: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
-        """A file's text at a moment, lines ``offset`` to ``offset + limit`` (-1: all); without a memory's trailer unless
-        ``raw``. Raises ``NotFound``."""
+        """Return a file's text at a moment, lines ``offset`` to ``offset + limit`` (-1: all); without a memory's footer
+        unless ``raw``. Raises ``NotFound``."""
         target = self._file(uri)
         data = await past.content_at(target, await self.seq_of(at), self.caller, self._ports)
         text = await self._ports.compute.run(text_of, data, target)
@@ -60,38 +61,40 @@ class HistoryOperations:
         return shown if (offset, limit) == (0, -1) else line_range(shown, offset, limit)
 
     async def diff(self, uri: str, *, since: str, to: str = "", raw: bool = False) -> past.Difference:
-        """How a file differs between two moments (``to`` "": now). Raises ``NotFound``."""
+        """Return the difference of a file between two moments (``to`` "": now). Raises ``NotFound``."""
         end = await self.seq_of(to) if to else await self._ports.history.past(self.caller).end()
         start = await self.seq_of(since)
         return await past.diff(self._file(uri), start, end, self.caller, self._ports, raw=raw)
 
     async def restore(self, uri: str, at: str, *, dry_run: bool = False) -> past.Changes:
-        """Make a file, or every file below a directory, what it was at a moment. Raises ``NotFound``, ``Conflict``."""
+        """Restore a file, or every file below a directory, to a moment. Raises ``NotFound``, ``Conflict``."""
         return await past.restore(self._file(uri), await self.seq_of(at), self.caller, self._ports, dry_run=dry_run)
 
     async def undo(self, *, seq: int = 0, cause: str = "", dry_run: bool = False) -> Undone:
-        """Take back the commit that log entry ``seq`` belongs to, or all with a ``cause`` (an import's task, an archive's
-        address); neither: the caller's last change. Raises ``NotFound``, ``Conflict``."""
+        """Undo the commit of log entry ``seq``, or all commits with a ``cause`` (an import's task, an archive's
+        address); with neither, the caller's last change. Raises ``NotFound``, ``Conflict``."""
         if seq and cause:
-            raise Invalid("both seq and cause are given", remedy="give one of them", details={"field": "cause"})
+            raise Invalid("seq and cause exclude each other", remedy="give one of them", details={"field": "cause"})
         return await undoing.undo(undoing.Target(seq, cause), self.caller, self._ports, dry_run=dry_run)
 
     async def purge(self, older_than: str) -> Purged:
-        """Erase for good, in every account, what was removed or replaced before a moment and no snapshot names. It cannot be
-        undone. Works on a full disk. Raises ``Denied`` for anybody but root."""
+        """Erase permanently, in every account, content that was removed or replaced before a moment and is in no
+        snapshot. It cannot be undone. Works on a full disk. Raises ``Denied`` unless the caller is root."""
         check_root(self.caller)
         ports = self._ports
         now = ports.clock.now()
         keep_s = now - instant(older_than, now, "older_than")
         if keep_s < 0:
-            raise Invalid("older_than lies ahead", remedy="give an age such as 7d", details={"field": "older_than"})
+            raise Invalid(
+                "older_than is in the future", remedy="give an age such as 7d", details={"field": "older_than"}
+            )
         gone = await ports.ledger.prune(keep_s=keep_s)
         await ports.ledger.checkpoint()
         space = await ports.maintenance.disk_space() if ports.maintenance is not None else None
         return Purged(gone, space.free_bytes if space is not None else None)
 
     async def seq_of(self, at: str) -> int:
-        """The log position that a moment means. Raises ``Invalid``."""
+        """Return the log position of a moment. Raises ``Invalid``."""
         text = at.strip()
         if text.isascii() and text.isdigit() and len(text) <= 18:
             return int(text)
@@ -102,7 +105,7 @@ class HistoryOperations:
         return resolve(text, self.caller, self._ports.clock.now())
 
     def _file(self, text: str) -> Uri:
-        """An address whose versions the caller may see. Raises ``Denied`` and ``NotFound``."""
+        """Return an address whose versions the caller may see. Raises ``Denied`` and ``NotFound``."""
         uri = place(text, self.caller, self._ports.clock.now())
         if not tracked(uri.parts, self.caller):
             raise past.no_history(uri)

@@ -1,4 +1,4 @@
-"""What an open engine does for itself: probes its parts, sweeps what is left over, knows how it is."""
+"""Background work of an open engine: probes its parts, sweeps leftovers, keeps its health."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOOP_LATE_S = 0.25
 OLDEST_JOB_S = 3_600.0
 WELL = frozenset({OK, NOT_CONFIGURED})
 PATIENT = frozenset({"enrich"})
-"""Work that may wait for another day: its reason stands under ``model``."""
+"""Jobs that may wait for another day; the reason is reported as ``model``."""
 NOBODY = Caller(account="", user="")
 """Queries of all callers are recorded together: the client of a provider does not know the caller."""
 RESILIENT = (ResilientEmbedder, ResilientReranker, ResilientModel)
@@ -42,17 +42,17 @@ log = get_logger("recalld.housekeeping")
 
 
 class Watched(Protocol):
-    """Something that is well or says why not. ``starts``: how often it was begun."""
+    """A part with a health state. ``starts``: how often it was started."""
 
     starts: int
 
     def state(self) -> str:
-        """The word ok, or what is wrong."""
+        """Return ok, or the problem."""
         ...
 
 
 class Housekeeping:
-    """Keeps the last findings; ``readiness`` only reads them."""
+    """Holds the latest measurements; ``readiness`` only reads them."""
 
     def __init__(self, ports: Ports, config: Config, watchdog: Watchdog) -> None:
         self._ports = ports
@@ -76,17 +76,17 @@ class Housekeeping:
         self._scanned_at = -float("inf")
 
     def watch(self, worker: Watched) -> None:
-        """Count a worker process among the parts."""
+        """Include a worker process in the probes."""
         self._worker = worker
 
     async def keep(self) -> None:
-        """Probe every ten seconds, sweep every hour, until cancelled."""
+        """Probe every ten seconds and sweep every hour, until cancelled."""
         while True:
             await self.round()
             await self._ports.clock.sleep(PROBE_EVERY_S)
 
     async def round(self) -> None:
-        """Probe, and sweep and look for idle sessions if it is time."""
+        """Probe once; sweep and commit idle sessions if due."""
         await self._probe()
         await self._maintenance.round()
         now = self._ports.clock.monotonic()
@@ -129,7 +129,7 @@ class Housekeeping:
         self._log_changes()
 
     def _log_changes(self) -> None:
-        """One line where a part stops being well, with the reason and its remedy, and one where it is well again."""
+        """Log one line when a part fails, with reason and remedy, and one when it recovers."""
         now = {part: state for part, state in self.readiness().checks.items() if state not in WELL and part != "loop"}
         for part, state in now.items():
             if part not in self._unwell:
@@ -139,7 +139,7 @@ class Housekeeping:
         self._unwell = frozenset(now)
 
     async def _count(self) -> None:
-        """Write down what questions cost, and see how the day stands of what all processes were counted."""
+        """Record the usage of queries, and read the day's usage of all processes."""
         meters = [part.meter for part in (self._ports.embedder, self._ports.reranker) if isinstance(part, METERED)]
         for meter in meters:
             if costs := meter.unrecorded():
@@ -155,7 +155,7 @@ class Housekeeping:
     async def _embedding_state(self) -> str:
         embedder = self._ports.embedder
         if embedder is None or isinstance(embedder, ResilientEmbedder):
-            return state_of(embedder)  # a provider is judged by the calls it gets: asking it costs
+            return state_of(embedder)  # a provider is judged by its calls: a probe would cost
         try:
             await embedder.embed(["ready?"], query=True)
         except RecalldError as failed:
@@ -164,9 +164,9 @@ class Housekeeping:
 
     async def _sweep(self) -> None:
         await self._ports.ledger.prune(keep_s=self._config.storage.history_keep_days * 86_400)
-        # What was overwritten in the database still stands in its write-ahead log.
+        # Overwritten pages are still in the write-ahead log.
         await self._ports.ledger.checkpoint()
-        # An upload whose import was promised is kept until that is done, however long this store was shut meanwhile.
+        # The upload of an accepted import stays until the import is done, however long the store was closed.
         if not any(q.kind == "import" and q.pending + q.running for q in await self._ports.ledger.queues()):
             await self._ports.compute.run(self._sweep_uploads, self._ports.clock.now() - UPLOAD_KEPT_S)
 
@@ -180,16 +180,18 @@ class Housekeeping:
         return None if self._usage is None or self._ports.embedder is None else self._usage.embedded
 
     def _embedding_now(self) -> str:
-        """As questions see it, which this process asks, and as documents do, which a worker process may ask."""
+        """Return the embedder's state for queries, which this process embeds, and for documents, which a worker may
+        embed."""
         now = state_of(self._ports.embedder) if self._remote_embedder else self._embedding
         return self._documents if now == OK else now
 
     def _writer_state(self) -> str:
-        """As its calls' costs tell, since a worker process makes them: the budget first, that holds until the next day."""
+        """Return the language model's state from recorded usage, since a worker process calls it: the budget first,
+        which lasts until the next day."""
         return state_of(self._ports.writer) if self._budget in {OK, NOT_CONFIGURED} else self._budget
 
     def health_snapshot(self) -> HealthSnapshot:
-        """Everything last measured."""
+        """Return the latest measurements."""
         ports = self._ports
         models = [ModelHealth("embedder", ports.embedder.name if ports.embedder else "none", self._embedding)]
         if ports.former is not None:
@@ -215,12 +217,12 @@ class Housekeeping:
         )
 
     def _own_providers(self) -> tuple[object, ...]:
-        """Providers this process calls itself: with a worker beside it, the language model is that one's to ask."""
+        """Return the providers that this process calls itself; a separate worker calls the language model."""
         ports = self._ports
         return (ports.embedder, ports.reranker, *(() if self._worker is not None else (ports.writer,)))
 
     def readiness(self) -> Readiness:
-        """Ready, or degraded with every reason."""
+        """Return ready, or degraded with every reason."""
         age = self._ports.clock.monotonic() - self._probed_at
         oldest = max((q.oldest_s for q in self._queues if q.kind not in PATIENT), default=0.0)
         late = self._watchdog.lag().p99_s
@@ -239,7 +241,7 @@ class Housekeeping:
 
 
 def state_of(part: object | None) -> str:
-    """not_configured, ok, or why a provider is not called."""
+    """Return not_configured, ok, or why a provider is not called."""
     if part is None:
         return "not_configured"
     if not isinstance(part, RESILIENT):

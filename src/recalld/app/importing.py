@@ -1,4 +1,4 @@
-"""The verb of imports, a part of ``Workspace``."""
+"""The import operation, a part of ``Workspace``."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from recalld.usecases.add import accept as adding
 
 
 class Importing(ABC):
-    """Import as the caller the workspace is bound to."""
+    """Imports for the caller of the workspace."""
 
     _ports: Ports
     caller: Caller
 
     @abstractmethod
     async def task(self, task_id: str) -> Task:
-        """Raises ``NotFound``."""
+        """Return a task. Raises ``NotFound``."""
 
     @abstractmethod
     async def wait(self, *, timeout_s: float | None = None, task_id: str = "") -> list[QueueCount]:
-        """Until no job of this caller (or of one task) is left."""
+        """Wait until no job of this caller (or of one task) is left."""
 
     async def add(
         self,
@@ -56,10 +56,11 @@ class Importing(ABC):
         incomplete: str = "",
         as_file: bool = False,
     ) -> Added:
-        """Import a folder, a file or a zip lying at ``upload``; ``name`` is what the tree calls it (a zip's ending is
-        dropped). ``origin`` names the source for next time: the same one is brought up to date in its place, with what it no
-        longer has removed; anything else gets a place of its own. ``keep_source`` False: ``upload`` is deleted when the import
-        has ended. ``unwrap``: a zip's only folder, if it has the zip's name, is the top. The rest: ``usecases/add/accept.Wish``."""
+        """Import a folder, a file or a zip at ``upload``; ``name`` is its name in the tree (the suffix of a zip is
+        dropped). ``origin`` identifies the source: a repeated import of an origin updates its target and removes files
+        gone at the source; other imports get a target of their own. ``keep_source`` False: ``upload`` is deleted when
+        the import ends. ``unwrap``: a zip's only folder is the top if it has the zip's name. Other options:
+        ``usecases/add/accept.ImportRequest``."""
         choice = Choice(name or upload.name, tuple(include), tuple(exclude), tuple(ignore_dirs), unwrap)
         request = adding.ImportRequest(
             upload,

@@ -1,4 +1,4 @@
-"""Which step does which kind of job, and how long and how often it may try."""
+"""The step of each job kind, with its time limit and its attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packs as one caller: export and import of subtrees, backup and restore of an account."""
+"""Packs for one caller: export and import of subtrees, backup and restore of an account."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ class PackOperations:
         self._caller = caller
 
     async def export(self, uri: str, *, include_vectors: bool = False) -> Packed:
-        """A directory and all below as a pack; its file is the caller's to delete. Raises ``Invalid``, ``NotFound`` and
+        """Export a directory as a pack; the caller deletes the file. Raises ``Invalid``, ``NotFound`` and
         ``Denied``."""
         return await exporting.export(self._uri(uri), self._caller, self._ports, vectors=include_vectors)
 
     async def backup(self, *, include_vectors: bool = False) -> Packed:
-        """All of the account. Raises ``Denied`` for a plain user."""
+        """Export the whole account. Raises ``Denied`` for plain users."""
         return await exporting.backup(self._caller, self._ports, vectors=include_vectors)
 
     async def import_pack(
         self, pack: Path, parent: str, *, on_conflict: str = "fail", vector_mode: str = "auto"
     ) -> ImportedPack:
-        """Import a pack below ``parent`` under its root's name. Raises ``Invalid`` for what does not verify and
-        ``Conflict``, both before anything is changed."""
+        """Import a pack below ``parent`` under its root's name. Raises ``Invalid`` for packs that do not verify and
+        ``Conflict``, both before any change."""
         request = self._request(pack, on_conflict, vector_mode)
         return await importing.import_pack(request, self._uri(parent), self._caller, self._ports)
 
     async def restore(self, pack: Path, *, on_conflict: str = "fail", vector_mode: str = "auto") -> ImportedPack:
-        """Put a backup back. Raises as ``import_pack`` does, and ``Denied`` for a plain user."""
+        """Restore a backup. Raises the same errors as ``import_pack``, and ``Denied`` for plain users."""
         return await importing.restore(self._request(pack, on_conflict, vector_mode), self._caller, self._ports)
 
     async def fetch(self, uri: str) -> Fetched:
-        """One file as it is stored, piece by piece. Raises ``NotFound``, ``Invalid`` for a directory, and ``Denied``."""
+        """Stream a stored file. Raises ``NotFound``, ``Invalid`` for a directory, and ``Denied``."""
         return await read_with_alias(
             self._uri(uri), lambda at: fetch(at, self._caller, self._ports), self._caller, self._ports
         )

@@ -20,14 +20,14 @@ def names(kind: str) -> list[str]:
 
 
 def load(kind: str, name: str) -> Plugin:
-    """The plugin of this name. Raises ``Invalid`` naming those there are."""
+    """Return the plugin of this name. Raises ``Invalid`` naming the available ones."""
     for entry in entry_points(group=GROUP + kind):
         if entry.name == name:
             found = entry.load()
             if isinstance(found, Plugin):
                 return found
             raise Invalid(
-                f"entry point {entry.value} is no Plugin", remedy=f"mend or uninstall the package that brings {name}"
+                f"entry point {entry.value} is not a Plugin", remedy=f"fix or uninstall the package of {name}"
             )
     raise Invalid(
         f"{kind}.kind {name!r} is unknown",
@@ -42,7 +42,7 @@ def load_all(kind: str) -> list[Plugin]:
 
 
 def make(kind: str, name: str, options: Mapping[str, Any]) -> Any:
-    """The adapter with these settings. Raises ``Invalid`` for keys it does not know."""
+    """Return the adapter with these settings. Raises ``Invalid`` for unknown keys."""
     plugin = load(kind, name)
     try:
         settings = plugin.settings(**options)
@@ -50,9 +50,9 @@ def make(kind: str, name: str, options: Mapping[str, Any]) -> Any:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in bad.errors(include_input=False))
         raise Invalid(
             f"[{kind}] does not fit {name}: {problems}",
-            remedy=f"docs/providers.md tells what {name} takes",
+            remedy=f"docs/providers.md lists the settings of {name}",
             details={"field": kind},
-        ) from None  # it quotes values, keys among them
+        ) from None  # it quotes values, which may be keys
     except TypeError as bad:
         raise Invalid(
             f"[{kind}] has a setting that {name} does not know: {bad}",

@@ -1,4 +1,4 @@
-"""Private values of a user: versions by category and key, one of them in force."""
+"""Private values of a user: versions by category and key, one of them active."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from recalld.usecases.privacy.store import PrivacyUpdate, place_of
 
 class PrivacyOperations:
     """Operations on the private values of a caller, created by ``workspace.facade(PrivacyOperations)``. All raise
-    ``NotFound`` for what is not there and ``Invalid`` for what is no name."""
+    ``NotFound`` for missing values and ``Invalid`` for invalid names."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._ports = ports
         self._caller = caller
 
     async def categories(self) -> list[str]:
-        """Categories that hold something, by name."""
+        """Return non-empty categories by name."""
         return await store.names_below(place_of(self._caller), self._caller, self._ports)
 
     async def targets(self, category: str) -> list[str]:
-        """The keys of a category, by name."""
+        """Return the keys of a category by name."""
         return await store.names_below(place_of(self._caller, category), self._caller, self._ports)
 
     async def config(self, category: str, key: str) -> PrivacyConfig:
-        """A document with its active version."""
+        """Return a document with its active version."""
         return await store.config_of(place_of(self._caller, category, key), self._caller, self._ports)
 
     async def versions(self, category: str, key: str) -> list[int]:
-        """Its versions, oldest first."""
+        """Return a document's versions, oldest first."""
         return await store.versions_of(place_of(self._caller, category, key), self._caller, self._ports)
 
     async def version(self, category: str, key: str, number: int) -> PrivacyVersion:
-        """One version."""
+        """Return one version."""
         return await store.version(place_of(self._caller, category, key), number, self._caller, self._ports)
 
     async def upsert(
@@ -54,8 +54,8 @@ class PrivacyOperations:
         labels: Any = None,
         merge: bool = False,
     ) -> PrivacyConfig:
-        """Add a version and put it in force; a new key begins with version 1. ``merge``: fields of the version in force that
-        are not among ``values`` stay."""
+        """Add a version and activate it; a new key starts at version 1. ``merge``: other fields of the active version
+        stay."""
         if len(change_reason) > REASON_CHARS_MAX:
             raise Invalid(
                 "change_reason is too long",
@@ -66,7 +66,7 @@ class PrivacyOperations:
         return await store.upsert(place_of(self._caller, category, key), update, self._caller, self._ports)
 
     async def tree(self, category: str = "") -> list[tuple[PrivacyConfig, tuple[PrivacyField, ...]]]:
-        """Every document (of a category) with its fields, by name."""
+        """Return every document (of a category) with its fields, by name."""
         found = []
         for each in [category] if category else await self.categories():
             for key in await self.targets(each):
@@ -77,21 +77,21 @@ class PrivacyOperations:
         return found
 
     async def fields(self, category: str, key: str) -> tuple[PrivacyConfig, tuple[PrivacyField, ...]]:
-        """A document and the fields of its version in force."""
+        """Return a document and the fields of its active version."""
         config = await self.config(category, key)
         return config, by_field.fields_of(place_of(self._caller, category, key), config)
 
     async def field(self, category: str, key: str, name: str = "") -> tuple[PrivacyConfig, PrivacyField]:
-        """One field of a document ("": the only one)."""
+        """Return one field of a document ("": the only one)."""
         config = await self.config(category, key)
         return config, by_field.field_of(place_of(self._caller, category, key), config, name)
 
     async def resolve(self, selector: str) -> tuple[PrivacyConfig, PrivacyField]:
-        """The field an address stands for (``viking://~/privacy/category/key/field``), and its document."""
+        """Return the field at an address (``viking://~/privacy/category/key/field``), and its document."""
         return await self.field(*self.selected(selector))
 
     async def remove_field(self, category: str, key: str, name: str) -> PrivacyConfig:
-        """Add a version without this field and put it in force."""
+        """Add a version without this field and activate it."""
         config, found = await self.field(category, key, name)
         update = PrivacyUpdate({}, f"removed {found.name}"[:REASON_CHARS_MAX], without=found.name)
         return await store.upsert(place_of(self._caller, category, key), update, self._caller, self._ports)
@@ -101,7 +101,7 @@ class PrivacyOperations:
         await by_field.remove(place_of(self._caller, category, key), self._caller, self._ports)
 
     def selected(self, selector: str) -> tuple[str, str, str]:
-        """The category, key and field ("" = the document) an address stands for."""
+        """Return the category, key and field ("" = the document) of an address."""
         found = self._selected(selector)
         return found.uri.parts[3], found.uri.parts[4], found.field
 
@@ -109,5 +109,5 @@ class PrivacyOperations:
         return by_field.selected(selector, resolve(selector, self._caller, self._ports.clock.now()), self._caller)
 
     async def activate(self, category: str, key: str, number: int) -> PrivacyConfig:
-        """Put another version in force."""
+        """Activate another version."""
         return await store.activate(place_of(self._caller, category, key), number, self._caller, self._ports)

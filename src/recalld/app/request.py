@@ -1,4 +1,4 @@
-"""What a verb may know of the request it runs for, whichever surface it came through."""
+"""The request context of an operation, the same for every surface."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Request(Protocol):
-    """One request of a surface that limits what runs at once."""
+    """One request of a surface that limits concurrency."""
 
     @property
     def queued_s(self) -> float:
@@ -20,7 +20,7 @@ class Request(Protocol):
 
 
 class _Alone:
-    """No surface, no limits: an embedded engine, a command."""
+    """No surface and no limits: an embedded engine or a command."""
 
     queued_s = 0.0
 
@@ -33,12 +33,12 @@ _current: ContextVar[Request] = ContextVar("recalld.request", default=_ALONE)
 
 
 def current() -> Request:
-    """The request this task works for."""
+    """Return the request of the current task."""
     return _current.get()
 
 
 class working_for:
-    """Operations called in the block work for ``request``."""
+    """Operations called in the block belong to ``request``."""
 
     def __init__(self, request: Request) -> None:
         self._request = request

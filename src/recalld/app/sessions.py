@@ -1,4 +1,4 @@
-"""Further verbs of sessions: their settings, what is learnt of them at once, and their tool outputs."""
+"""Further session operations: settings, immediate extraction, tool outputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SessionOperations:
         self._caller = caller
 
     async def configure(self, session_id: str, changes: Mapping[str, Any]) -> Session:
-        """Replace these settings of a session; None takes one away. Raises ``NotFound``."""
+        """Replace these settings of a session; None removes one. Raises ``NotFound``."""
         tenant = self._ports.ledger.tenant(self._caller)
         if not changes:
             return await tenant.session(session_id)
@@ -32,16 +32,16 @@ class SessionOperations:
         return receipt.session
 
     async def extract(self, session_id: str) -> Sequence[Remembered]:
-        """Memories of the live messages, which stay live."""
+        """Extract memories from the live messages, which stay live."""
         return await extract_now(session_id, self._caller, self._ports)
 
     async def tool_results(self, session_id: str, *, tool_name: str = "", limit: int = 50) -> list[dict[str, Any]]:
-        """Facts of tool outputs that lie in files of their own, newest first."""
+        """Return the facts of tool outputs stored separately, newest first."""
         _from(1, limit, "limit")
         return await outputs.outputs(session_id, tool_name, limit, self._caller, self._ports)
 
     async def tool_result(self, session_id: str, output_id: str, *, offset: int = 0, limit: int = 20_000) -> ToolResult:
-        """A stretch of one, in code points; ``limit`` -1 = all. Raises ``NotFound``."""
+        """Return a part of a tool output, in code points; ``limit`` -1 = all. Raises ``NotFound``."""
         _from(0, offset, "offset")
         _from(-1, limit, "limit")
         return await outputs.output(session_id, output_id, offset, limit, self._caller, self._ports)
@@ -49,7 +49,7 @@ class SessionOperations:
     async def search_tool_result(
         self, session_id: str, output_id: str, wanted: str, *, limit: int = 20, context_chars: int = 300
     ) -> list[tuple[int, str]]:
-        """Where ``wanted`` stands in one: offsets with the text around each. Raises ``NotFound``."""
+        """Return where ``wanted`` occurs in a tool output: offsets with surrounding text. Raises ``NotFound``."""
         _from(1, limit, "limit")
         _from(0, context_chars, "context_chars")
         return await outputs.search_output(

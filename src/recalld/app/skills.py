@@ -1,4 +1,4 @@
-"""Skills: added, listed, found, shown, updated, deleted, judged."""
+"""Skills: add, list, find, show, update, delete, validate."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ AGENT_SKILLS = Uri(("agent", "skills"))
 
 
 class SkillOperations:
-    """Operations bound to a caller, created by ``workspace.facade(SkillOperations)``. ``target_uri`` names a directory of skills:
-    ``viking://~/skills`` or ``viking://agent/skills``; "" = the caller's own, then the agent's."""
+    """Operations bound to a caller, created by ``workspace.facade(SkillOperations)``. ``target_uri``: a directory of
+    skills, ``viking://~/skills`` or ``viking://agent/skills``; "" = the caller's own, then the agent's."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._ports = ports
         self._caller = caller
 
     def roots(self, target_uri: str = "") -> tuple[Uri, ...]:
-        """The directories of skills that are meant, in the order they count. Raises ``Invalid`` (``INVALID_URI``)."""
+        """Return the directories of skills for a target, in order of precedence. Raises ``Invalid``
+        (``INVALID_URI``)."""
         if not target_uri.strip():
             return (self._own, AGENT_SKILLS)
         uri = resolve(target_uri, self._caller, self._ports.clock.now())
@@ -68,9 +69,10 @@ class SkillOperations:
         watched: bool = False,
         keep_source: bool = True,
     ) -> StoredSkill:
-        """Store a skill: ``data`` is a SKILL.md or an object that says the same, ``upload`` a folder, a zip or a file
-        (``filename``: what it was sent as). One of that name is replaced with all its files. ``update``: the name of a
-        skill that is there and keeps its name. ``watched``: leave a task. ``keep_source`` False: ``upload`` is deleted."""
+        """Store a skill: ``data`` is a SKILL.md or an equivalent object, ``upload`` a folder, a zip or a file
+        (``filename``: its original name). An existing skill of that name is replaced with all its files. ``update``:
+        the name of an existing skill, which stays. ``watched``: create a task. ``keep_source`` False: ``upload`` is
+        deleted."""
         match data, upload:
             case None, Path():
                 package = await parse.of_upload(upload, filename, self._ports)
@@ -96,7 +98,7 @@ class SkillOperations:
         source: Mapping[str, Any] | None = None,
         watched: bool = False,
     ) -> StoredSkill:
-        """Store a skill that was taken (see ``add``), where its caller has chosen that skills go if no place is named."""
+        """Store a parsed skill (see ``add``), by default in the caller's chosen location."""
         if update:
             root = (await self._named(update, target_uri)).root
         else:
@@ -105,21 +107,21 @@ class SkillOperations:
         return await store_skill(SkillInput(package, root, update, source, watched), self._caller, self._ports)
 
     async def packages(self, folder: Path, name: str = "", *, chosen: Sequence[str] = ()) -> dict[str, SkillPackage]:
-        """The skills in a folder or a zip on this machine, by the folder each lies in; those ``chosen`` by name (() = all).
-        Raises ``Invalid`` for a name none of them has."""
+        """Parse the skills in a local folder or zip, by folder; only those ``chosen`` by name (() = all). Raises
+        ``Invalid`` for an unknown name."""
         found = await parse.of_folder(folder, name, self._ports)
         return await self._ports.compute.run(_chosen, found, chosen)
 
     def package(self, data: str | dict[str, Any]) -> SkillPackage:
-        """A skill that came as its text, or as an object that says the same."""
+        """Parse a skill from its text or an equivalent object."""
         return parse.of_data(data)
 
     async def usable(self, package: SkillPackage) -> SkillFacts:
-        """The facts of a skill that was taken. Raises ``Invalid`` (``SKILL_INVALID``)."""
+        """Return the facts of a parsed skill. Raises ``Invalid`` (``SKILL_INVALID``)."""
         return await self._ports.compute.run(checked_skill, package.text)
 
     async def of_answer(self, answer: Answer, target_uri: str = "", *, limit: int = 10) -> list[SkillHit]:
-        """What a search found, skill by skill, best first."""
+        """Return the skills of a search result, best first."""
         return await skills_of_hits(answer.hits, self.roots(target_uri), limit, self._caller, self._ports)
 
     async def show(self, name: str, view: SkillView, target_uri: str = "") -> SkillDetails:
@@ -127,7 +129,7 @@ class SkillOperations:
         return await show_skill(await self._named(name, target_uri), view, self._caller, self._ports)
 
     async def remove(self, name: str, target_uri: str = "") -> DeletedSkill:
-        """Delete a skill; with the caller's own go the private values kept for it. Raises ``NotFound``."""
+        """Delete a skill and, for the caller's own, its private values. Raises ``NotFound``."""
         skill = await self._named(name, target_uri)
         own = skill.root == self._own
         private = Uri(("user", self._caller.user, "privacy", "skill", skill.name)) if own else None
@@ -136,8 +138,8 @@ class SkillOperations:
     async def judge(
         self, data: str | dict[str, Any], called: str = ""
     ) -> tuple[SkillFacts | None, tuple[Finding, ...]]:
-        """The facts of a SKILL.md (None if it cannot be used) and everything there is to say about it. What adding it (from a
-        folder ``called`` so) would complete is advice."""
+        """Return the facts of a SKILL.md (None if it is unusable) and all findings. Fields that adding it (from a
+        folder ``called`` so) would complete are advice."""
         return await self._ports.compute.run(_judged, parse.text_of(data), called)
 
     async def _named(self, name: str, target_uri: str) -> Skill:
@@ -145,7 +147,7 @@ class SkillOperations:
 
     # Last, because below it the word list means this method.
     async def list(self, target_uri: str = "", *, limit: int = 1000) -> list[Skill]:
-        """Skills by name, the caller's own before the agent's."""
+        """Return skills by name, the caller's own before the agent's."""
         if not 1 <= limit <= LISTED_MAX:
             raise Invalid(
                 f"node_limit {limit} is out of range", remedy=f"1 to {LISTED_MAX}", details={"field": "node_limit"}
@@ -167,7 +169,7 @@ def _judged(text: str, called: str) -> tuple[SkillFacts | None, tuple[Finding, .
 
 
 def _chosen(found: Mapping[str, SkillPackage], names: Sequence[str]) -> dict[str, SkillPackage]:
-    """Of several skills by folder those whose SKILL.md or folder has one of ``names`` (() = all). Raises ``Invalid``."""
+    """Return the skills whose SKILL.md or folder has one of ``names`` (() = all). Raises ``Invalid``."""
     if not names:
         return dict(found)
     called = {where: read_skill(package.text)[0] for where, package in found.items()}
@@ -177,6 +179,6 @@ def _chosen(found: Mapping[str, SkillPackage], names: Sequence[str]) -> dict[str
             (w for w, facts in called.items() if w.rsplit("/", 1)[-1] == name or (facts and facts.name == name)), None
         )
         if where is None:
-            raise Invalid(f"there is no skill {name[:80]!r} in it", remedy="list_only shows those there are")
+            raise Invalid(f"there is no skill {name[:80]!r} in it", remedy="list_only shows the available ones")
         chosen[where] = found[where]
     return chosen

@@ -1,4 +1,4 @@
-"""Snapshots of an account's tree, as one caller."""
+"""Snapshots of an account's tree, for one caller."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AUTHOR_NAME, AUTHOR_EMAIL = "viking-bot", "bot@viking.local"
 
 
 class SnapshotOperations:
-    """Paths are URIs, or paths from the account's root; references are branches, oids or their beginnings."""
+    """Paths are URIs, or paths from the account's root; references are branches, oids or prefixes of oids."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._ports = ports
@@ -39,40 +39,42 @@ class SnapshotOperations:
         author_name: str = "",
         author_email: str = "",
     ) -> Recorded:
-        """Record the present, or only what lies below ``paths``; nothing is made when nothing has changed there."""
+        """Create a snapshot of the present, or only of what is below ``paths``; nothing is created if nothing changed
+        there."""
         note = self._note(message, branch, author_name, author_email)
         return await create.record(note, self._places(paths, "paths"), self.caller, self._ports)
 
     async def log(
         self, *, branch: str = "main", paths: Sequence[str] = (), limit: int = 20, before: str = ""
     ) -> list[Snapshot]:
-        """Newest first; with ``paths`` only snapshots that changed something there; ``before``: only those before this oid.
-        Raises ``NotFound``."""
+        """Return snapshots, newest first; with ``paths`` only those that changed something there; ``before``: only
+        those before this oid. Raises ``NotFound``."""
         _check_limit(limit)
         return await queries.log(branch, self._places(paths, "paths"), limit, before, self.caller, self._ports)
 
     async def show(self, ref: str) -> Snapshot:
-        """One snapshot. Raises ``NotFound``."""
+        """Return a snapshot. Raises ``NotFound``."""
         return await queries.show(ref, self.caller, self._ports)
 
     async def show_file(self, ref: str, path: str, *, raw: bool = True) -> tuple[Snapshot, bytes]:
-        """A file as it was; ``raw`` False: without a memory's trailer. Raises ``NotFound``."""
+        """Return a file in a snapshot; ``raw`` False: without a memory's footer. Raises ``NotFound``."""
         snapshot, data = await queries.show_file(ref, self._place(path), self.caller, self._ports)
         return snapshot, data if raw else await self._ports.compute.run(compare.without_trailer, data)
 
     async def versions(
         self, path: str, *, branch: str = "main", limit: int = 20, before: str = ""
     ) -> list[tuple[Snapshot, Change]]:
-        """The snapshots in which a file changed, newest first; ``before``: only those before this oid. Raises ``NotFound``."""
+        """Return the snapshots in which a file changed, newest first; ``before``: only those before this oid. Raises
+        ``NotFound``."""
         _check_limit(limit)
         return await queries.versions(self._place(path), branch, limit, before, self.caller, self._ports)
 
     async def diff(self, path: str, *, to: str, since: str = "", raw: bool = True) -> compare.Compared:
-        """How a file differs between two snapshots (``since`` "": the one before ``to``)."""
+        """Return the difference of a file between two snapshots (``since`` "": the one before ``to``)."""
         return await compare.diff(since, to, self._place(path), self.caller, self._ports, raw=raw)
 
     async def diff_paths(self, *, to: str, since: str = "", paths: Sequence[str] = ()) -> compare.Compared:
-        """Which files differ between two snapshots."""
+        """Return the files that differ between two snapshots."""
         return await compare.diff_paths(since, to, self._places(paths, "paths"), self.caller, self._ports)
 
     async def restore(
@@ -86,18 +88,18 @@ class SnapshotOperations:
         author_name: str = "",
         author_email: str = "",
     ) -> Restored:
-        """Make everything below ``project_dir`` ("" = all) what a snapshot has; the branch gets a new snapshot."""
+        """Make everything below ``project_dir`` ("" = all) equal to a snapshot; the branch gets a new snapshot."""
         source = await self.show(ref)
         note = self._note(message or f"Restore {source.oid[:12]}", branch, author_name, author_email)
         project = self._place(project_dir) if project_dir.strip() else Uri()
         return await restore.restore(source.oid, project, note, self.caller, self._ports, dry_run=dry_run)
 
     async def ignore(self) -> str:
-        """The account's ``.ovgitignore``."""
+        """Return the account's ``.ovgitignore``."""
         return await ignore.ignore_of(self.caller, self._ports)
 
     async def set_ignore(self, text: str) -> None:
-        """Set it; "" removes it."""
+        """Set the account's ``.ovgitignore``; "" removes it."""
         await ignore.set_ignore(text, self.caller, self._ports)
 
     def _note(self, message: str, branch: str, name: str, email: str) -> create.Note:

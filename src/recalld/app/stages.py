@@ -1,4 +1,4 @@
-"""How long recall's steps took, since the start."""
+"""Durations of search stages since the start."""
 
 from __future__ import annotations
 

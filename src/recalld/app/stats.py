@@ -1,4 +1,4 @@
-"""Figures for people who look after a store: memories counted, the index page by page."""
+"""Statistics of memories and of the index."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recalld.usecases.find.pagination import ChunkEntry, scroll
 from recalld.usecases.tree.memory_stats import count_memories
 
 _EVERYTHING = "everything"
-"""A query has to have words; what only counts or lists does not look at them."""
+"""A query needs words; counts and lists ignore them."""
 
 
 class StatsOperations:
@@ -26,20 +26,20 @@ class StatsOperations:
         self._caller = caller
 
     async def memories(self, category: str = "") -> MemoryStats:
-        """The caller's own memories in figures."""
+        """Return statistics of the caller's own memories."""
         return await count_memories(self._caller, self._ports, category=category)
 
     async def pieces(self, uri: str = "", *, cursor: str = "", limit: int = 100) -> tuple[list[ChunkEntry], str]:
-        """Pieces of the index (below ``uri``) and the cursor to go on with ("" = none are left)."""
+        """Return chunks of the index (below ``uri``) and the cursor of the next page ("" = none)."""
         query = parse_query(_EVERYTHING, self._caller, self._ports.clock.now(), target_uri=uri, level=(0, 1, 2))
         return await scroll(query, cursor, limit, self._caller, self._ports)
 
     def ignored(self, filter: Mapping[str, Any]) -> tuple[str, ...]:
-        """Parts of a filter object that ``count`` is not narrowed by. Raises ``Invalid``."""
+        """Return the parts of a filter object that ``count`` ignores. Raises ``Invalid``."""
         return parse_query(_EVERYTHING, self._caller, self._ports.clock.now(), filter=filter).ignored
 
     async def count(self, uri: str = "", filter: Mapping[str, Any] | None = None) -> int:
-        """How many pieces can be found below ``uri`` that the wire's filter object lets through."""
+        """Return the number of findable chunks below ``uri`` that match the API's filter object."""
         query = parse_query(
             _EVERYTHING, self._caller, self._ports.clock.now(), target_uri=uri, level=(0, 1, 2), filter=filter
         )
@@ -48,5 +48,5 @@ class StatsOperations:
         return (await self._ports.catalog.resolve_scope(self._caller, query)).size if query.limit else 0
 
     async def vectors(self) -> VectorCount | None:
-        """How many pieces of the caller's and the account's trees have a vector; None without an embedder."""
+        """Return how many chunks of the caller's and the account's trees have a vector; None without an embedder."""
         return await self._ports.ledger.tenant(self._caller).vectors() if self._ports.embedder is not None else None

@@ -14,24 +14,24 @@ from recalld.ports.bundle import Ports
 from recalld.ports.maintenance import CATALOG, INDEXES, LEXICON, STORE, VECTORS, Maintenance
 
 REBUILD_S = 8.0
-"""Of rebuilding in one round of housekeeping, which goes on in the next one."""
+"""Time of rebuilding per round; the next round continues."""
 EXAMINE_EVERY_S = 600.0
-"""Examining reads whole indexes."""
+"""A check reads whole indexes."""
 TOLD_S = 600.0
-"""For so long readiness names an index that was damaged, though it is whole again."""
+"""Readiness reports a rebuilt index for this long."""
 VERIFY_SLICE_BYTES = 8 << 20
 VERIFY_BYTES_MAX = 64 << 20
-"""Of contents read in an hour."""
+"""Contents verified per hour."""
 DISK_FREE_MIN = 100_000_000
-"""With less the server is degraded: writes will soon be refused."""
+"""Below this the server is degraded: writes will soon be refused."""
 SEARCHES = (LEXICON, VECTORS)
 PARTS = (CATALOG[0], *SEARCHES, *CATALOG[1:])
-"""In the order in which they are made again: what is salvaged of chunks is entered in full text and vectors."""
+"""In rebuild order: salvaged chunks are entered in full text and vectors."""
 log = get_logger("recalld.maintenance")
 
 
 class StoreMaintenance:
-    """``states`` only reads what the last round found."""
+    """Rebuilds and verifies in rounds; ``states`` only reads the result of the last one."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
@@ -43,7 +43,7 @@ class StoreMaintenance:
         self._disk: DiskSpace | None = None
 
     async def round(self) -> None:
-        """Look at the disk; rebuild what was found damaged, for some seconds at most."""
+        """Check the disk and rebuild damaged parts, for a few seconds at most."""
         maintenance = self._ports.maintenance
         if maintenance is None:
             return
@@ -74,7 +74,7 @@ class StoreMaintenance:
             self._failed = dict.fromkeys(maintenance.derived.rebuilding or {STORE}, damaged.message)
 
     async def _found(self) -> list[str]:
-        """Parts to be made again. One that is damaged again soon after is left as it is: its disk is the fault."""
+        """Return the parts to rebuild. A part damaged again soon after a rebuild is left alone: its disk is faulty."""
         maintenance, now = self._ports.maintenance, self._ports.clock.monotonic()
         if maintenance is None or not maintenance.derived.suspects:
             return []
@@ -88,7 +88,7 @@ class StoreMaintenance:
         return found
 
     async def verify(self) -> None:
-        """The hour's share of reading every content once a day."""
+        """Verify this hour's share of the contents; all are read once a day."""
         maintenance, taken = self._ports.maintenance, 0
         if maintenance is None:
             return
@@ -103,7 +103,7 @@ class StoreMaintenance:
             log.warning("contents are verified later", error=str(late))
 
     def states(self) -> Mapping[str, str]:
-        """Per part the word ok, or what is wrong."""
+        """Return ok or the problem of each part."""
         return {
             "disk": _disk_state(self._disk),
             "content": "ok" if not self._damaged else f"{self._damaged} contents are damaged; recalld fsck names them",
@@ -112,7 +112,7 @@ class StoreMaintenance:
         }
 
     def _catalog_state(self) -> str:
-        """The worst of its parts."""
+        """Return the worst state of its parts."""
         if lost := self._ports.derived.lost:
             return f"damaged and not to be made again: {', '.join(sorted(lost))}; restore a backup, recalld fsck tells more"
         return next((f"{part}: {state}" for part in CATALOG if (state := self._state(part)) != "ok"), "ok")
@@ -123,7 +123,7 @@ class StoreMaintenance:
             return self._failed[part]
         if part in derived.rebuilding or part in derived.suspects:
             return "damaged, being rebuilt"
-        # Who looks once a minute is to see it too: a page that was damaged tells of its disk.
+        # Visible to a check once a minute: a damaged page may mean a failing disk.
         since = self._ports.clock.monotonic() - self._recreated_at[part]
         return "ok" if since >= TOLD_S else "was damaged and has been rebuilt: check the disk"
 
@@ -154,7 +154,7 @@ async def check(ports: Ports, *, repair: bool, contents: bool) -> list[str]:
             await embed_all(ports)
     try:
         found += await ports.ledger.check(repair=repair)
-    except Corrupt as unreadable:  # what cannot be read cannot be compared
+    except Corrupt as unreadable:  # unreadable data cannot be compared
         found.append(unreadable.message)
     if repair and found and maintenance is not None:
         await maintenance.vacuum()
@@ -175,6 +175,6 @@ async def _check_contents(maintenance: Maintenance) -> list[str]:
 
 
 async def embed_all(ports: Ports) -> None:
-    """Leave the jobs that give every chunk its vector again."""
+    """Enqueue the jobs that recompute every vector."""
     for tree in await ports.ledger.partitions():
         await ports.ledger.tenant(tree, bulk=True).commit(Commit(jobs=(NewJob("embed", "embed"),)))

@@ -1,4 +1,4 @@
-"""Keeps one worker process beside the server: started, listened to, restarted, and gone when the server goes."""
+"""Runs one worker process beside the server: starts, monitors, restarts and stops it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .config import Config
 BACKOFF_S = 0.5
 BACKOFF_MAX_S = 60.0
 SETTLED_S = 60.0
-"""A worker that lived this long was healthy: its end starts the backoff over."""
+"""A worker that ran this long was healthy: its end resets the backoff."""
 GRACE_S = 3.0
 STOPPED = frozenset({-signal.SIGTERM, -signal.SIGINT})
-"""How a worker ends that was told to: a whole group of processes is stopped by one signal."""
+"""Exit codes of a stopped worker: the signal reaches its whole process group."""
 WORKER = "beside"
 log = get_logger("recalld.supervisor")
 
@@ -46,17 +46,17 @@ class Supervisor:
         self.failures = 0
 
     def state(self) -> str:
-        """For readiness: ``ok``, ``starting``, or how often in a row it has died."""
+        """Return ``ok``, ``starting``, or the number of consecutive crashes, for readiness."""
         if self.pid:
             return "ok"
         return f"died {self.failures} times in a row" if self.failures else "starting"
 
     async def supervise(self) -> None:
-        """Keep a worker alive until cancelled or the store is shut; it has left when this returns."""
+        """Keep a worker alive until cancelled or the store is closed; the worker has ended when this returns."""
         try:
             await self._supervise()
         except asyncio.CancelledError:
-            # Stopped, not died: what it was doing goes on at the next start, as if it had not begun.
+            # Stopped, not crashed: its jobs resume at the next start without losing an attempt.
             with suppress(Closed):
                 await self._release(counts=False)
             raise
@@ -66,7 +66,7 @@ class Supervisor:
         while not shut:
             begun = self._clock.monotonic()
             try:
-                # Leases of a worker that is no more: its jobs may run again at once, not when the leases have run out.
+                # Release the leases of the dead worker, so that its jobs run again at once.
                 await self._release(counts=self._status not in STOPPED)
                 await self._life()
             except* Closed:
@@ -99,7 +99,7 @@ class Supervisor:
             log.info("worker ended", pid=child.process.pid, status=self._status)
 
     async def _watch(self, channel: Channel, child: Child) -> None:
-        """Kill a worker whose loop has stopped turning; one that works at a healthy pace beats every second."""
+        """Kill a worker without a heartbeat; a healthy one sends one every second."""
         while True:
             await self._clock.sleep(self._stuck_s / 4)
             if channel.idle_s > self._stuck_s:
@@ -111,7 +111,7 @@ class Supervisor:
         try:
             returned = await self._ledger.release(worker=WORKER, counts=counts)
         except (Busy, Upstream) as late:
-            # They run out by themselves; a disk that is full now must not stop the worker for good.
+            # Leases expire anyway; a temporarily full disk must not stop the worker for good.
             log.warning("leases not returned yet", error=str(late))
             return
         if returned:

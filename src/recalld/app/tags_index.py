@@ -18,7 +18,7 @@ MISSING_SHOWN_MAX = 100
 
 
 class IndexOperations:
-    """The tree of one caller. Addresses are texts."""
+    """Operations on the tree of one caller. Addresses are texts."""
 
     def __init__(self, ports: Ports, caller: Caller) -> None:
         self._ports = ports
@@ -28,13 +28,13 @@ class IndexOperations:
         return resolve(text, self._caller, self._ports.clock.now())
 
     async def attributes(self, uri: str) -> Attributes:
-        """Tags, and of a memory its fields. Raises ``NotFound``."""
+        """Return tags and, for a memory, its fields. Raises ``NotFound``."""
         return await tagging.attributes(self._uri(uri), self._caller, self._ports)
 
     async def set_tags(
         self, uri: str, tags: Sequence[str], *, mode: str = "replace", recursive: bool = False
     ) -> Tagged:
-        """``mode``: replace all tags, or append (a later value of a key wins)."""
+        """Set tags; ``mode``: replace, or append (the last value of a key wins)."""
         return await tagging.set_tags(
             self._uri(uri), tags, append=_appends(mode), recursive=recursive, caller=self._caller, ports=self._ports
         )
@@ -48,7 +48,8 @@ class IndexOperations:
         tags: Sequence[str] = (),
         tag_mode: str = "replace",
     ) -> Reindexing:
-        """Begin to make the index of a subtree anew; its task has the result. Raises ``Conflict`` while one runs there."""
+        """Start rebuilding the index of a subtree; the task has the result. Raises ``Conflict`` while one runs
+        there."""
         return await reindex.begin(
             self._uri(uri),
             mode,
@@ -60,11 +61,11 @@ class IndexOperations:
         )
 
     async def would_prune(self, uri: str) -> dict[str, Any]:
-        """What a reindex with mode prune_orphans would delete."""
+        """Return what a reindex with mode prune_orphans would delete."""
         return await reindex.would_prune(self._uri(uri), self._caller, self._ports)
 
     async def consistency(self, uri: str) -> Consistency:
-        """Whether what lies at and below an address is in the index. Raises ``NotFound``."""
+        """Return whether everything at and below an address is indexed. Raises ``NotFound``."""
         return await self._ports.ledger.tenant(self._caller).consistency(self._uri(uri), first=MISSING_SHOWN_MAX)
 
 

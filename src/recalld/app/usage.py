@@ -1,4 +1,4 @@
-"""What calls to providers cost, by day, and how much of the language model's budget is left."""
+"""Cost of provider calls by day, and the rest of the language model's budget."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from recalld.ports.ledger import ProviderUsage
 from recalld.usecases.maintenance.provider_budget import DAY, DAY_S, USED_UP
 
 ERROR_HOLDS_S = 900.0
-"""A failed call is tried again sooner than that: where none was, nobody knows any more how the provider is."""
+"""A failed call is retried sooner. Without a recent call the provider's state is unknown."""
 NOT_CONFIGURED, OK = "not_configured", "ok"
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The language model's day, of all accounts together. ``state``: not_configured, ok, that it is used up, or what was wrong
-    with the last call."""
+    """The language model's day over all accounts. ``state``: not_configured, ok, used up, or the error of the last
+    call."""
 
     provider: str
     state: str
@@ -30,7 +30,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What a provider of vectors or second looks took today of all accounts together, and may take."""
+    """Usage and limits of an embedder or reranker today, over all accounts."""
 
     provider: str
     state: str
@@ -41,7 +41,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """``rows`` by day, account, provider and operation, the oldest first; ``days`` in the order embedder, reranker."""
+    """``rows`` by day, account, provider and operation, oldest first; ``days``: embedder, then reranker."""
 
     rows: list[ProviderUsage]
     budget: Budget
@@ -49,7 +49,8 @@ class Costs:
 
 
 def budget(today: list[ProviderUsage], writer: str, costs: CostPolicy, now: float) -> Budget:
-    """How the day stands ``now``. ``today``: everybody's rows of it; ``writer``: the language model's name, "" = there is none."""
+    """Return the budget at ``now``. ``today``: all rows of the day; ``writer``: the language model's name, "" =
+    none."""
     mine = [s for s in today if s.provider == writer]
     tokens, calls = sum(s.tokens_in + s.tokens_out for s in mine), sum(s.calls for s in mine)
     full = tokens >= costs.tokens_per_day_max or calls >= costs.calls_per_day_max or any(s.refused for s in mine)
@@ -60,7 +61,7 @@ def budget(today: list[ProviderUsage], writer: str, costs: CostPolicy, now: floa
 
 
 async def usage_today(ports: Ports) -> list[ProviderUsage]:
-    """Everybody's rows of this UTC day; [] where no provider is configured."""
+    """Return all rows of this UTC day; [] if no provider is configured."""
     return (
         await ports.ledger.provider_usage(since=ports.clock.stamp(DAY))
         if ports.writer is not None or ports.days
@@ -69,19 +70,19 @@ async def usage_today(ports: Ports) -> list[ProviderUsage]:
 
 
 def budget_today(today: list[ProviderUsage], ports: Ports) -> Budget:
-    """How the language model's day stands now."""
+    """Return the language model's budget now."""
     return budget(today, ports.writer.name if ports.writer is not None else "", ports.costs, ports.clock.now())
 
 
 def embedding_today(today: list[ProviderUsage], ports: Ports) -> str:
-    """How the last batch of documents went: ok, or what the embedder met with."""
+    """Return the state after the last batch of documents: ok, or the embedder's error."""
     name = ports.embedder.name if ports.embedder is not None else ""
     last = max((s for s in today if s.provider == name and s.operation == "embed"), key=lambda s: s.at, default=None)
     return last.error or OK if last is not None and ports.clock.now() - last.at < ERROR_HOLDS_S else OK
 
 
 def day_of(today: list[ProviderUsage], provider: str, policy: DayPolicy) -> Day:
-    """How a provider's day stands."""
+    """Return a provider's day."""
     mine = [s for s in today if s.provider == provider]
     calls, tokens = sum(s.calls for s in mine), sum(s.tokens_in + s.tokens_out for s in mine)
     return Day(provider, USED_UP if policy.reached(calls, tokens) else OK, tokens, calls, policy)
@@ -95,7 +96,7 @@ class UsageOperations:
         self._caller = caller
 
     async def costs(self, days: int) -> Costs:
-        """The last ``days`` days, today included: the caller's account, for root every account."""
+        """Return the last ``days`` days, today included, of the caller's account; for root of every account."""
         first = datetime.fromtimestamp(self._ports.clock.now() - (days - 1) * DAY_S, UTC)
         account = "" if self._caller.role is Role.ROOT else self._caller.account
         rows = await self._ports.ledger.provider_usage(since=first.strftime(DAY), account=account)

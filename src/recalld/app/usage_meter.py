@@ -33,7 +33,7 @@ class UsageMeter:
             self._unrecorded["refused"] += 1
             raise Busy(
                 f"{self.provider}: {USED_UP}",
-                remedy="it is asked again tomorrow (UTC); tokens_per_day_max and calls_per_day_max are its limits",
+                remedy="calls resume tomorrow (UTC); the limits are tokens_per_day_max and calls_per_day_max",
                 retry_after_s=until_tomorrow(self._clock),
             )
         self._unrecorded["calls"] += 1
@@ -41,7 +41,7 @@ class UsageMeter:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the day's budget is used up."""
+        """True if the day's budget is used up."""
         self._roll_over()
         calls, tokens = self._recorded
         return self.policy.reached(calls + self._unrecorded["calls"], tokens + self._unrecorded["tokens"])
@@ -63,7 +63,7 @@ class UsageMeter:
         )
 
     def mark_recorded(self, costs: tuple[RecordUsage, ...]) -> None:
-        """Subtract what a commit has recorded."""
+        """Subtract the usage that a commit has recorded."""
         for cost in costs:
             self._unrecorded.subtract({"calls": cost.calls, "tokens": cost.tokens_in, "refused": cost.refused})
             calls, tokens = self._recorded

@@ -1,4 +1,4 @@
-"""Until background work has ended: by event, under a deadline, and without a place among the requests that work."""
+"""Waits for the end of background work: by event, with a deadline, and without occupying a request slot."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from . import request
 
 POLL_MIN_S = 0.01
 POLL_MAX_S = 0.25
-"""While jobs end one after another, one who waits looks no more often than this."""
+"""Shortest interval between two checks while jobs end one after another."""
 
 
 async def wait_until_idle(ports: Ports, caller: Caller, *, timeout_s: float | None, task_id: str) -> None:
-    """Until no job of this caller (or of one task) is left. Raises ``Upstream`` DEADLINE_EXCEEDED; the work goes on."""
+    """Wait until no job of this caller (or of one task) is left. Raises ``Upstream`` DEADLINE_EXCEEDED; the work
+    continues."""
     request.current().release_slot()
     if not await ports.ledger.tenant(caller).pending(task_id=task_id):
         return

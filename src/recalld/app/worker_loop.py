@@ -1,4 +1,4 @@
-"""The worker's loop: lease, run, beat, settle. The same inside an embedded engine and in a process of its own."""
+"""The worker's loop: lease, run, heartbeat, settle. The same in an embedded engine and in a process of its own."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ log = get_logger("recalld.worker")
 
 
 async def work(ports: Ports, *, name: str, lease_s: float, jobs_max: int = 2, waiting_max: int = 2) -> None:
-    """Run jobs until cancelled; what was running then goes back, without having cost an attempt.
+    """Run jobs until cancelled; running jobs are then released without losing an attempt.
 
-    ``jobs_max`` bulk jobs at once, and ``waiting_max`` interactive ones, most of whose time is waiting for a model.
+    At most ``jobs_max`` bulk jobs run at once, and ``waiting_max`` interactive ones, which mostly wait for a model.
     """
     try:
         await _work(ports, name, lease_s, {Lane.BULK: jobs_max, Lane.INTERACTIVE: waiting_max})
@@ -48,7 +48,7 @@ async def _give_all_back(ports: Ports, name: str) -> None:
         async with asyncio.timeout(GIVE_BACK_S):
             await ports.ledger.release(worker=name, counts=False)
     except (Busy, Closed, Upstream, TimeoutError) as refused:
-        # The server that ends its worker gives back what it held; else the leases run out.
+        # The server releases the leases of the worker it stops; otherwise they expire.
         log.info("jobs not given back", error=str(refused))
 
 
@@ -73,13 +73,13 @@ async def _lease(ports: Ports, name: str, free: int, lease_s: float, lane: Lane)
     try:
         return await ports.ledger.lease(worker=name, jobs_max=free, lease_s=lease_s, lanes=(lane,))
     except (Busy, Upstream) as late:
-        # A saturated writer or a full disk: the next wake asks again, what runs goes on.
+        # A saturated writer or a full disk: the next wake-up tries again, running jobs continue.
         log.info("no lease now", error=str(late))
         return []
 
 
 async def _beat(ports: Ports, name: str, lease_s: float, running: dict[int, asyncio.Task[None]]) -> None:
-    """Renew leases at a third of their length; a job whose lease is gone (cancelled, given away) is stopped."""
+    """Renew leases at a third of their length; a job whose lease is lost (cancelled, leased elsewhere) is stopped."""
     while True:
         await ports.clock.sleep(lease_s / 3)
         ids = [i for i, t in running.items() if not t.done()]
@@ -88,16 +88,16 @@ async def _beat(ports: Ports, name: str, lease_s: float, running: dict[int, asyn
         try:
             held = set(await ports.ledger.beat(worker=name, job_ids=ids, lease_s=lease_s))
         except (Busy, Upstream) as late:
-            # Leases outlast two missed beats; should one run out, the commit of its job is refused.
+            # Leases outlast two missed heartbeats; if one expires, the commit of its job is refused.
             log.info("no beat now", error=str(late))
             continue
         for job_id in ids:
-            if job_id not in held and job_id in running:  # else it ended, and was forgotten, while this was asked
+            if job_id not in held and job_id in running:  # otherwise it ended during this call
                 running[job_id].cancel()
 
 
 async def run_job(job: Job, ports: Ports) -> None:
-    """One job under its wall deadline. Whatever it raises ends in the ledger, as a retry or a dead letter."""
+    """Run one job within its time limit. Any exception is settled in the ledger, as a retry or a dead letter."""
     policy = POLICIES.get(job.kind, JobPolicy())
     step = STEPS.get(job.kind)
     if step is None:
@@ -106,17 +106,17 @@ async def run_job(job: Job, ports: Ports) -> None:
     try:
         async with asyncio.timeout(policy.deadline_s) as limit:
             await step(job, ports)
-    except Exception as failure:  # noqa: BLE001 - whatever a job dies of is its own end, never the worker's
+    except Exception as failure:  # noqa: BLE001 - a failing job must never end the worker
         late = isinstance(failure, TimeoutError) and limit.expired()
         await _failed(job, f"not done in {policy.deadline_s:g} s" if late else failure, policy, ports)
 
 
 async def _failed(job: Job, failure: Exception | str, policy: JobPolicy, ports: Ports) -> None:
     if isinstance(failure, Closed) or (isinstance(failure, Conflict) and failure.code == "ABORTED"):
-        # The store is shut, or the lease went to another worker: nothing of ours is left to settle.
+        # The store is closed, or another worker has the lease: there is nothing to settle.
         return
     if isinstance(failure, Busy) or refused_by_disk(failure):
-        # It only has to wait: that is no attempt, however often it happens.
+        # Waiting costs no attempt, however often it happens.
         wait_s = failure.retry_after_s if isinstance(failure, Busy) else DISK_WAIT_S
         log.info("job waits", kind=job.kind, job=job.id, error=str(failure), retry_after_s=wait_s)
         wait_s = min(max(wait_s, WAIT_S_MIN), WAIT_S_MAX)
@@ -133,12 +133,12 @@ async def _settle(job: Job, error: str, delay_s: float, ports: Ports, *, permane
     try:
         await ports.ledger.retry(job, error=error, delay_s=delay_s, permanent=permanent, counts=counts)
     except (Busy, Closed, Upstream) as refused:
-        # Its lease runs out by itself, and the next one to lease it counts this attempt.
+        # The lease expires, and the next lease counts this attempt.
         log.warning("job not given back", job=job.id, error=str(refused))
 
 
 def _permanent(failure: Exception | str) -> bool:
-    """Trying again changes nothing, unless a conflict says that it may."""
+    """True if a retry would not help."""
     if isinstance(failure, Conflict):
         return not failure.details.get("retryable")
     return isinstance(failure, PERMANENT)

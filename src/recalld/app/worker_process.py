@@ -1,4 +1,4 @@
-"""The worker process: ``python -m recalld work``, started by a server's supervisor and by nobody else."""
+"""The worker process: ``python -m recalld work``, started only by a server's supervisor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .worker_settings import decode_settings
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Work until the server hangs up. Returns 0, or 2 when no server started us."""
+    """Work until the server disconnects. Returns 0, or 2 if no server started this process."""
     if FD_VARIABLE not in os.environ:
         sys.stderr.write("recalld work is started by recalld serve, which has one worker beside it\n")
         return 2
@@ -41,12 +41,12 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 async def serve(config: Config, channel: Channel) -> None:
-    """Do jobs while the link lasts; a fault of the loop itself is logged and the loop started again."""
+    """Run jobs while the connection lasts; a fault of the loop itself is logged and the loop restarted."""
 
     async def jobs() -> None:
         async with build_worker(config, channel) as ports:
             await work(ports, name=WORKER, lease_s=config.worker.lease_s, waiting_max=config.worker.model_calls_max)
 
-    # When the server has gone or stops, what was running is leased again by the next worker: nothing here is the truth.
+    # When the server ends, the next worker leases the running jobs again: this process has no state of its own.
     async with background("work", jobs):
         await channel.run()

@@ -1,7 +1,7 @@
-"""What a server tells its worker over their socket before anything else: the settings of the work, and the providers' keys.
+"""The settings that a server sends its worker over their socket: job settings and provider keys.
 
-Never in arguments or the environment, which other programs can read. The server's own section stays behind: who may come in,
-and the root key, are nothing a worker needs.
+They are never in arguments or the environment, which other programs can read. The server's own section is left out: a
+worker needs neither authentication settings nor the root key.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from pydantic import SecretStr
 from .config import Config
 
 SECRET_CHARS_MIN = 4
-"""A shorter value is found in too many places to tell where it came from."""
+"""A shorter value occurs in too many places to be traced."""
 
 
 def encode_settings(config: Config) -> bytes:
-    """The settings as JSON, paths absolute: the worker stands in another folder."""
+    """Serialise the settings as JSON with absolute paths, since the worker has another working directory."""
     settings = config.model_copy(update={"data": config.folder.absolute()}).model_dump(exclude={"server"})
     return orjson.dumps(_plain(settings))
 
 
 def decode_settings(data: bytes) -> Config:
-    """The settings back."""
+    """Parse the settings."""
     return Config(**orjson.loads(data))
 
 
 def secret_values(config: Config) -> frozenset[str]:
-    """Every key and password in the settings, the root key too."""
+    """Return every key and password in the settings, including the root key."""
     return frozenset(one for one in _secret_values(config.model_dump()) if len(one) >= SECRET_CHARS_MIN)
 
 

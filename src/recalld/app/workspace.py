@@ -1,4 +1,4 @@
-"""All verbs as one caller: what every surface translates to."""
+"""All operations of one caller; every surface calls these."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _ARCHIVE_ID = re.compile(r"archive_(\d{3,})")
 
 
 class Workspace(Importing):
-    """The operations of one caller. URIs are texts (``viking://...``, ``~`` understood); errors are ``domain.errors``."""
+    """The operations of one caller. URIs are texts (``viking://...``, ``~`` allowed); errors are ``domain.errors``."""
 
     def __init__(self, ports: Ports, caller: Caller, recall_deadline_s: float) -> None:
         self._ports = ports
@@ -59,11 +59,12 @@ class Workspace(Importing):
         self._recall_deadline_s = recall_deadline_s
 
     def facade(self, kind: Callable[[Ports, Caller], V]) -> V:
-        """Further operations as the same caller: ``SkillOperations``, ``PackOperations`` and the other facades of ``app``."""
+        """Return further operations of the same caller: ``SkillOperations``, ``PackOperations`` and the other facades
+        of ``app``."""
         return kind(self._ports, self.caller)
 
     def resolve(self, text: str) -> Uri:
-        """The address a text means to this caller. Raises ``Invalid`` and ``Denied``."""
+        """Parse a text as an address of this caller. Raises ``Invalid`` and ``Denied``."""
         return self._uri(text)
 
     def _uri(self, text: str) -> Uri:
@@ -71,7 +72,7 @@ class Workspace(Importing):
 
     # ------------------------------------------------------------------ tree
     async def stat(self, uri: str) -> Node:
-        """One entry; an imported document also at the address the original gives it, as for ``read``. Raises ``NotFound``."""
+        """Return one entry; an imported document also at OpenViking's address, as in ``read``. Raises ``NotFound``."""
         return await alias.read_with_alias(
             self._uri(uri), lambda at: read.stat(at, self.caller, self._ports), self.caller, self._ports
         )
@@ -79,7 +80,7 @@ class Workspace(Importing):
     async def ls(
         self, uri: str, *, limit: int = 1000, hidden: bool = False, sort_by: str = "", descending: bool = False
     ) -> list[Node]:
-        """Children; ``sort_by`` "" (name), name or mtime; directories before files."""
+        """Return children; ``sort_by`` "" (name), name or mtime; directories before files."""
         if sort_by not in {"", "name", "mtime"}:
             raise Invalid(f"sort_by {sort_by!r} is unknown", remedy="name or mtime", details={"field": "sort_by"})
         _positive(limit, "limit")
@@ -88,14 +89,14 @@ class Workspace(Importing):
         )
 
     async def tree(self, uri: str, *, depth: int = 3, limit: int = 1000, hidden: bool = False) -> list[Entry]:
-        """Everything below in pre-order."""
+        """Return all descendants in pre-order."""
         _positive(limit, "limit")
         _positive(depth, "level_limit")
         return await read.walk(self._uri(uri), self.caller, self._ports, depth=depth, limit=limit, hidden=hidden)
 
     async def read(self, uri: str, *, offset: int = 0, limit: int = -1, raw: bool = False) -> str:
-        """Text, whole lines ``offset`` to ``offset + limit`` with their ends; sidecars and session views included.
-        ``docs/deploy/deploy.md`` gives an imported ``docs/deploy.md`` while nothing else is there."""
+        """Return text, whole lines ``offset`` to ``offset + limit`` with their ends, also of sidecars and session
+        views. ``docs/deploy/deploy.md`` means an imported ``docs/deploy.md`` if nothing else is there."""
         return await alias.read_with_alias(
             self._uri(uri),
             lambda at: read.read(at, self.caller, self._ports, offset=offset, limit=limit, raw=raw),
@@ -104,7 +105,8 @@ class Workspace(Importing):
         )
 
     async def read_page(self, uri: str, *, offset: int = 0, limit: int = -1, chars_max: int) -> Page:
-        """As many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1: all)."""
+        """Return as many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1:
+        all)."""
         return await alias.read_with_alias(
             self._uri(uri),
             lambda at: read.read_page(at, self.caller, self._ports, offset=offset, limit=limit, chars_max=chars_max),
@@ -113,17 +115,17 @@ class Workspace(Importing):
         )
 
     async def read_bytes(self, uri: str) -> bytes:
-        """A file as stored."""
+        """Return a file as stored."""
         return await alias.read_with_alias(
             self._uri(uri), lambda at: read.read_bytes(at, self.caller, self._ports), self.caller, self._ports
         )
 
     async def abstract(self, uri: str) -> str:
-        """L0; of a file: of the directory it lies in; a sentence saying so while it is not made."""
+        """Return L0; for a file its directory's; a placeholder until it is generated."""
         return await self._tier(uri, 0)
 
     async def overview(self, uri: str) -> str:
-        """L1 of a directory."""
+        """Return L1 of a directory."""
         return await self._tier(uri, 1)
 
     async def _tier(self, uri: str, level: int) -> str:
@@ -142,8 +144,8 @@ class Workspace(Importing):
         wait: bool = False,
         timeout_s: float | None = None,
     ) -> Written:
-        """``mode``: replace (a missing file is made), append, create. ``if_version``: replace only this version of the file
-        (0: only if there is none), else ``Conflict``. ``wait``: until tiers and vectors are in as well."""
+        """Write a file. ``mode``: replace (creates a missing file), append, create. ``if_version``: replace only this
+        version (0: only if missing), else ``Conflict``. ``wait``: until tiers and vectors are complete."""
         data = content.encode("utf-8", "replace") if isinstance(content, str) else content
         try:
             target = self._uri(uri)
@@ -162,8 +164,8 @@ class Workspace(Importing):
         wait: bool = False,
         timeout_s: float | None = None,
     ) -> tuple[Written, int]:
-        """Replace a text that occurs once (``replace_all``: each time it does); how often it was replaced. Edits of one
-        file wait their turn. Raises ``Conflict`` where it does not occur so often."""
+        """Replace a text that occurs once (``replace_all``: every occurrence); return the number of replacements. Edits
+        of one file wait their turn. Raises ``Conflict`` if it does not occur that often."""
         written, times = await edit.edit(
             self._uri(uri), old, new, every=replace_all, caller=self.caller, ports=self._ports
         )
@@ -172,13 +174,13 @@ class Workspace(Importing):
     async def write_many(
         self, root: str, operations: Sequence[Operation], *, wait: bool = True, timeout_s: float | None = None
     ) -> Written:
-        """Up to 256 files in one commit."""
+        """Write up to 256 files in one commit."""
         return await self._settled(
             await write.write_many(self._uri(root), operations, self.caller, self._ports), wait, timeout_s
         )
 
     def operation(self, uri: str, data: bytes, mode: str) -> Operation:
-        """One file of a batch as callers write it: replace, upsert, create or append."""
+        """Return one file of a batch: replace, upsert, create or append."""
         target = self._uri(uri)
         if mode == "append":
             return Operation(target, data, append=True)
@@ -196,15 +198,15 @@ class Workspace(Importing):
         return replace(written, indexed=True, pending=0)
 
     async def mkdir(self, uri: str, *, description: str = "") -> Node:
-        """Make a directory and its parents. Raises ``Conflict`` if it exists."""
+        """Create a directory and its parents. Raises ``Conflict`` if it exists."""
         return await mkdir_rm_mv_cp.mkdir(self._uri(uri), description, self.caller, self._ports)
 
     async def rm(self, uri: str, *, recursive: bool = False) -> Receipt:
-        """Remove a file, or a directory if ``recursive``; missing is no error."""
+        """Remove a file, or a directory if ``recursive``; a missing one is not an error."""
         return await mkdir_rm_mv_cp.remove(self._uri(uri), recursive, self.caller, self._ports)
 
     async def mv(self, source: str, to: str) -> Receipt:
-        """Rename or move; a subtree of any size is one step. Into an existing directory: below it if ``to`` ends in /."""
+        """Rename or move a subtree of any size in one step. Below an existing directory if ``to`` ends in /."""
         target = self._uri(to)
         if to.endswith("/"):
             raise Invalid(f"{to} ends in /", remedy="name the target itself", details={"field": "to_uri"})
@@ -217,7 +219,7 @@ class Workspace(Importing):
     async def grep(
         self, uri: str, pattern: str, *, exclude: str = "", ignore_case: bool = False, limit: int = 256, depth: int = 10
     ) -> GrepReport:
-        """Lines that match an RE2 pattern."""
+        """Return lines that match an RE2 pattern."""
         _positive(limit, "node_limit")
         without = self._uri(exclude) if exclude else None
         return await match.grep(
@@ -232,23 +234,23 @@ class Workspace(Importing):
         )
 
     async def glob(self, pattern: str, uri: str = "viking://", *, limit: int = 256) -> list[str]:
-        """URIs whose path below ``uri`` matches."""
+        """Return URIs whose path below ``uri`` matches."""
         _positive(limit, "node_limit")
         return await match.glob(pattern, self._uri(uri), self.caller, self._ports, limit=limit)
 
     # ---------------------------------------------------------------- recall
     async def find(self, query: str, **options: Any) -> Answer:
-        """Recall. Options: target_uri, context_type, limit, score_threshold, level, tags, since, until, time_field,
+        """Search. Options: target_uri, context_type, limit, score_threshold, level, tags, since, until, time_field,
         filter (see ``rules/search_request.parse_query``)."""
         parsed = parse_query(query, self.caller, self._ports.clock.now(), **options)
         return await find(parsed, self.caller, self._ports, deadline_s=self._recall_s())
 
     def _recall_s(self) -> float:
-        """What is left of the deadline of a recall once its request has its place."""
+        """Return the rest of the search deadline after the request got its slot."""
         return max(self._recall_deadline_s - request.current().queued_s, self._recall_deadline_s / 4)
 
     async def search(self, query: str, *, session_id: str = "", **options: Any) -> Answer:
-        """``find`` whose question is read in the light of the session's latest turns."""
+        """Search with the query expanded by the session's latest turns, and rerank."""
         parsed = parse_query(query, self.caller, self._ports.clock.now(), **options)
         if not session_id:
             return await search(parsed, self.caller, self._ports, deadline_s=self._recall_s())
@@ -261,26 +263,27 @@ class Workspace(Importing):
         return replace(answer, degraded=tuple(sorted({*answer.degraded, *missing}))) if missing else answer
 
     async def assemble(self, query: str, **options: Any) -> ContextBlock:
-        """The wire's mode=context; options are the fields of ``usecases/context/assemble.ContextRequest`` with URIs as texts."""
+        """Return a context block (the API's mode=context); options are the fields of
+        ``usecases/context/request.ContextRequest`` with URIs as texts."""
         exclude = tuple(self._uri(u) for u in options.pop("exclude", ()))
         request = assembling.ContextRequest(query, exclude=exclude, **options)
         return await assembling.assemble(request, self.caller, self._ports, deadline_s=self._recall_s())
 
     async def count(self, uri: str = "") -> int:
-        """Chunks that can be found (below ``uri``)."""
+        """Return the number of findable chunks (below ``uri``)."""
         targets = (self._uri(uri),) if uri and self._uri(uri).parts else ()
         scope = await self._ports.catalog.resolve_scope(self.caller, Query("", targets, levels=(0, 1, 2)))
         return scope.size
 
     # -------------------------------------------------------------- sessions
     async def session_new(self, session_id: str = "", *, config: Mapping[str, Any] | None = None) -> Session:
-        """Make a session. Raises ``Conflict`` ``ALREADY_EXISTS``."""
+        """Create a session. Raises ``Conflict`` ``ALREADY_EXISTS``."""
         name = session_id or self._fresh_session_id()
         check_session_id(name)
         return await self._session_after(OpenSession(name, {**new_config(self._ports), **(config or {})}))
 
     async def _session_after(self, change: OpenSession | ConfigureSession | MarkUsed) -> Session:
-        """A session as the commit of this change left it."""
+        """Return a session after the commit of this change."""
         receipt = await self._ports.ledger.tenant(self.caller).commit(Commit((change,)))
         assert receipt.session is not None
         return receipt.session
@@ -290,7 +293,7 @@ class Workspace(Importing):
         return f"{clock.stamp('%Y%m%d-%H%M%S')}-{clock.token(8)}"
 
     async def session(self, session_id: str, *, auto_create: bool = False) -> Session:
-        """Raises ``NotFound``."""
+        """Return a session. Raises ``NotFound``."""
         tenant = self._ports.ledger.tenant(self.caller)
         try:
             return await tenant.session(session_id)
@@ -305,14 +308,14 @@ class Workspace(Importing):
         return await self._session_after(ConfigureSession(session_id, dict(config)))
 
     async def sessions(self, *, limit: int = SESSIONS_MAX, offset: int = 0) -> list[Session]:
-        """Newest first, at most ``limit`` of them, without the first ``offset``."""
+        """Return sessions, newest first, at most ``limit`` after the first ``offset``."""
         _positive(limit, "limit")
         return await self._ports.ledger.tenant(self.caller).sessions(limit=limit, offset=offset)
 
     async def append(
         self, session_id: str, messages: Sequence[Mapping[str, Any]], *, idempotency_key: str = ""
     ) -> Appended:
-        """Append 1 to 100 wire messages (role, content or parts, ...); durable and findable on return."""
+        """Append 1 to 100 API messages (role, content or parts, ...); durable and searchable on return."""
         return await append(session_id, messages, idempotency_key, self.caller, self._ports)
 
     async def session_commit(self, session_id: str, *, keep_recent_count: int = 0, **retention: Any) -> Committed:
@@ -320,15 +323,15 @@ class Workspace(Importing):
         return await commit(session_id, keep_recent_count, retention, self.caller, self._ports)
 
     async def session_context(self, session_id: str, *, token_budget: int = 128_000) -> SessionContext:
-        """The session's past within a budget."""
+        """Return the session within a token budget."""
         return await context(session_id, token_budget, self.caller, self._ports)
 
     async def archives(self, session_id: str) -> list[Archive]:
-        """Oldest first."""
+        """Return archives, oldest first."""
         return await self._ports.ledger.tenant(self.caller).archives(session_id)
 
     async def archive(self, session_id: str, archive_id: str) -> tuple[Archive, list[dict[str, Any]]]:
-        """A finished archive and its messages. Raises ``NotFound``."""
+        """Return a finished archive and its messages. Raises ``NotFound``."""
         found = _ARCHIVE_ID.fullmatch(archive_id)
 
         def look(reader: Reader) -> tuple[Archive, list[dict[str, Any]]] | None:
@@ -353,13 +356,13 @@ class Workspace(Importing):
         await mkdir_rm_mv_cp.remove(session.uri, True, self.caller, self._ports)
 
     async def session_used(self, session_id: str, *, contexts: Sequence[str] = (), skills: int = 0) -> tuple[int, int]:
-        """Count what a session used; returns the session's totals of contexts and skills."""
+        """Count what a session used; return the session's totals of contexts and skills."""
         session = await self._session_after(MarkUsed(session_id, tuple(self._uri(u) for u in contexts), skills))
         return session.contexts_used, session.skills_used
 
     # ----------------------------------------------------------------- tasks
     async def task(self, task_id: str) -> Task:
-        """Raises ``NotFound``."""
+        """Return a task. Raises ``NotFound``."""
         return await self._ports.ledger.tenant(self.caller).task(task_id)
 
     async def tasks(

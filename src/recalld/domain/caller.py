@@ -1,4 +1,4 @@
-"""Who asks. A caller is bound into a storage handle once; no verb takes a user as a filter."""
+"""Callers. A caller is bound to a storage handle once; operations never take a user as a filter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An account, a user in it, that user's role and the peer whose view is asked for ("" = none)."""
+    """Account, user, role, and the peer whose view applies ("" = none)."""
 
     account: str = "default"
     user: str = "default"
@@ -29,18 +29,19 @@ class Caller:
     peer: str = ""
 
     def hides(self, parts: tuple[str, ...]) -> bool:
-        """True for what lies in the tree of another peer than the one whose view is asked for."""
+        """True for addresses in the tree of a peer other than the acting one."""
         mine = ("user", self.user, "peers")
         return bool(self.peer) and len(parts) > 3 and parts[:3] == mine and parts[3] != self.peer
 
     @property
     def sees_all(self) -> bool:
-        """True for who sees every user's tree of the account. An admin governs users; what they keep is theirs."""
+        """True if the caller sees every user's tree of the account. An admin manages users but does not see their
+        data."""
         return self.role is Role.ROOT
 
 
 def identifier(text: str, what: str) -> str:
-    """Check an account, user or peer id and return it. Raises ``Invalid`` naming ``what``."""
+    """Return an account, user or peer id if it is valid. Raises ``Invalid`` naming ``what``."""
     if not _IDENTIFIER.fullmatch(text) or text.count("@") > 1 or text in {".", ".."}:
         raise Invalid(
             f"{what} {text[:40]!r} is not an identifier",

@@ -1,4 +1,4 @@
-"""What a parser makes of bytes, and the chunks the index is built from."""
+"""Parsed documents, and the chunks of the index."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One stretch of a document under one heading.
+    """One section of a document under one heading.
 
-    ``depth`` 1 is a top heading, 0 the text before any. ``text`` is the raw source including the heading line, so that
-    the sections' texts joined give back the document.
+    ``depth`` 1 is a top heading, 0 the text before any. ``text`` is the raw source including the heading line; the
+    sections' texts joined are the document.
     """
 
     heading: str
@@ -20,12 +20,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Parsed bytes: ``text`` is L2 as readers see it (the source for text formats).
+    """Parsed bytes. ``text``: L2 as shown to readers (the source for text formats).
 
-    ``title`` best name found inside; ``summary`` the author's own words for it (front matter description, docstring,
-    meta description; "" if none); ``symbols`` names defined in code, in order; ``sections`` in order ((,) = one piece);
-    ``indexable`` what search sees when it is not ``text`` (HTML without tags; "" = ``text``); ``facts`` front matter
-    and metadata; ``warnings`` what a user should know (encoding guessed, format kept unparsed).
+    ``title``: best name found inside; ``summary``: the author's own description (front matter, docstring, meta
+    description; "" if none); ``symbols``: names defined in code, in order; ``sections`` in order ((,) = one piece);
+    ``indexable``: text for search if it differs from ``text`` (HTML without tags; "" = ``text``); ``facts``: front
+    matter and metadata; ``warnings`` for users (guessed encoding, unparsed format).
     """
 
     media: str
@@ -41,12 +41,11 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The unit of retrieval: a stretch of one node's text with its terms.
+    """The unit of retrieval: a passage of one node's text with its terms.
 
-    ``start``/``end`` are character offsets into the node's text; ``terms`` are index terms in reading order, prefixes
-    (speaker, date, title) included; ``level`` is the tier it stands for; ``asks``: it ends with a question; ``text``: its
-    words where the offsets do not give them ("" = they do). Chunks of a
-    node are in reading order.
+    ``start``/``end``: character offsets into the node's text; ``terms``: index terms in reading order, prefixes
+    (speaker, date, title) included; ``level``: its tier; ``asks``: it ends with a question; ``text``: its words if the
+    offsets do not refer to them ("" = they do). Chunks of a node are in reading order.
     """
 
     start: int
@@ -59,7 +58,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Tiers:
-    """L0 and L1 of a node and what wrote them (``made_by``: plugin name and version)."""
+    """L0 and L1 of a node and their author (``made_by``: plugin name and version)."""
 
     abstract: str
     overview: str = ""

@@ -1,4 +1,4 @@
-"""Eight families of failure. Every error names the thing, the cause and the remedy; surfaces map each family once."""
+"""Eight families of errors. Every error names the object, the cause and the remedy; surfaces map each family once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 
 class RecalldError(Exception):
-    """A failure somebody can act on.
+    """An error with a remedy.
 
-    ``message`` says what is wrong with which thing; ``remedy`` what to do about it. ``code`` is the wire contract's
-    word for it (``INVALID_URI`` ...); ``details`` are facts for programs. ``retryable``: the same call may succeed later.
+    ``message``: what is wrong with which object; ``remedy``: what to do about it. ``code``: the API's code
+    (``INVALID_URI`` ...); ``details``: facts for programs. ``retryable``: the same call may succeed later.
     """
 
     code = "INTERNAL"
@@ -29,7 +29,7 @@ class RecalldError(Exception):
 
 
 class Invalid(RecalldError):
-    """The input cannot mean anything here; sending it again changes nothing."""
+    """The input is invalid; repeating the call changes nothing."""
 
     code = "INVALID_ARGUMENT"
 
@@ -41,13 +41,13 @@ class Denied(RecalldError):
 
 
 class NotFound(RecalldError):
-    """The thing named is not there, or not for this caller."""
+    """The object does not exist, or not for this caller."""
 
     code = "NOT_FOUND"
 
 
 class Conflict(RecalldError):
-    """The state does not allow it: exists already, changed meanwhile, precondition unmet."""
+    """The state does not allow it: exists already, changed meanwhile, precondition not met."""
 
     code = "CONFLICT"
 
@@ -64,43 +64,43 @@ class Busy(RecalldError):
 
 
 class Upstream(RecalldError):
-    """A provider, disk or deadline failed us; nothing is wrong with the request."""
+    """A provider, the disk or a deadline failed; the request itself is valid."""
 
     code = "UNAVAILABLE"
     retryable = True
 
 
 class Corrupt(RecalldError):
-    """Stored data does not verify."""
+    """Stored data does not match its checksum."""
 
     code = "INTERNAL"
 
 
 class Closed(RecalldError):
-    """The store, the server or the session has been shut."""
+    """The store, the server or the session is closed."""
 
     code = "UNAVAILABLE"
     retryable = True
 
 
 def deadline_exceeded(operation: str, timeout_s: float, remedy: str = "") -> Upstream:
-    """An ``Upstream`` with the wire's 504 code: ``operation`` did not end in ``timeout_s`` seconds. ``remedy`` says what became
-    of it, which only the caller knows."""
+    """Return an ``Upstream`` with the API's 504 code: ``operation`` did not end in ``timeout_s`` seconds. ``remedy``
+    states what became of it, which only the caller knows."""
     return Upstream(
         f"{operation} did not end in {timeout_s:g} s",
-        remedy=remedy or "ask again later or allow more time",
+        remedy=remedy or "try again later or allow more time",
         code="DEADLINE_EXCEEDED",
         details={"operation": operation, "timeout": timeout_s},
     )
 
 
 def disk_full(message: str = "the disk is full: nothing was written") -> Upstream:
-    """The refusal of a write for which the disk, or a quota, has no room."""
+    """Return the error of a write refused by a full disk or a quota."""
     return Upstream(
         message, remedy="remove something, or free some space; reading goes on meanwhile", details={"resource": "disk"}
     )
 
 
 def refused_by_disk(failure: BaseException | str) -> bool:
-    """True for what ``disk_full`` made."""
+    """True for errors of ``disk_full``."""
     return isinstance(failure, Upstream) and failure.details.get("resource") == "disk"

@@ -1,4 +1,4 @@
-"""What the log tells: its entries, the versions of one file, and what undoing a change would do."""
+"""The log: its entries, the versions of a file, and the plan of an undo."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .node import Kind
 from .uri import Uri
 
 DERIVED = frozenset({"tiers", "index", "reown"})
-"""Operations that only followed from others: a summary, an index or an owner was brought up to date."""
+"""Operations that only followed from others: an update of a summary, an index or an owner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """``contents`` that were erased, and how many bytes of the disk are free then (None: nobody knows)."""
+    """The number of erased ``contents``, and the bytes of disk freed (None: unknown)."""
 
     contents: int
     free_bytes: int | None
@@ -23,8 +23,9 @@ class Purged:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One change. ``node``: the node's id; ``before``/``after``: content hashes ("" = none); ``txn``: seq of the first entry
-    of the same commit (0: this is the first); ``detail``: what the operation keeps beside, such as a move's source."""
+    """One change. ``node``: the node's id; ``before``/``after``: content hashes ("" = none); ``txn``: seq of the first
+    entry of the same commit (0: this is the first); ``detail``: extra data of the operation, such as a move's
+    source."""
 
     seq: int
     at: float
@@ -40,14 +41,14 @@ class LogEntry:
 
     @property
     def commit(self) -> int:
-        """The seq that names the commit this entry belongs to."""
+        """The seq that identifies this entry's commit."""
         return self.txn or self.seq
 
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Entries, newest first. ``next``: entries with a smaller seq come on the next page (0: there are none). ``sentences``:
-    abstracts of the memories among them, by node."""
+    """Entries, newest first. ``next``: the next page has entries with a smaller seq (0: none). ``sentences``: abstracts
+    of the memories among them, by node."""
 
     entries: tuple[LogEntry, ...]
     next: int
@@ -56,8 +57,8 @@ class LogPage:
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which entries: at and below ``under`` (None: everywhere), of these operations (none: all but ``DERIVED``) and of this actor
-    ("" = all)."""
+    """Selects entries: at and below ``under`` (None: everywhere), of these operations (none: all but ``DERIVED``) and
+    of this actor ("" = all)."""
 
     under: Uri | None = None
     ops: tuple[str, ...] = ()
@@ -66,8 +67,8 @@ class LogFilter:
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """What a file held from log entry ``seq`` on. ``hash`` "": it was removed there. ``kept``: its content can be read.
-    ``living``: the file is the one that lies at the address now."""
+    """A file's content from log entry ``seq`` on. ``hash`` "": removed there. ``kept``: its content can be read.
+    ``living``: this file is the one at the address now."""
 
     seq: int
     at: float
@@ -84,9 +85,10 @@ class FileVersion:
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """A node now. ``uri``: where it lies, or lay when it was removed (None: it is erased, or below something removed).
+    """A node's present state. ``uri``: its address, or the one it had when it was removed (None: erased, or below a
+    removed directory).
 
-    ``restorable``: it is the top of a removed subtree that is still kept. ``children``: ids of a living directory's entries.
+    ``restorable``: the top of a removed subtree that is not purged. ``children``: ids of a living directory's entries.
     """
 
     id: int
@@ -111,8 +113,8 @@ class NodesNow:
 
 @dataclass(frozen=True, slots=True)
 class RemoveCreated:
-    """Remove what was created. ``since``: with all that lies in it, unless any of that has changed after this log position
-    (0: it is a file, or an empty directory)."""
+    """Remove a created node. ``since``: with all its contents, unless any of them changed after this log position (0: a
+    file or an empty directory)."""
 
     uri: Uri
     hash: str
@@ -121,7 +123,7 @@ class RemoveCreated:
 
 @dataclass(frozen=True, slots=True)
 class RestoreRemoved:
-    """Bring a removed subtree back."""
+    """Restore a removed subtree."""
 
     uri: Uri
     node: int
@@ -129,7 +131,7 @@ class RestoreRemoved:
 
 @dataclass(frozen=True, slots=True)
 class MoveBack:
-    """Move a subtree back to where it came from."""
+    """Move a subtree back."""
 
     uri: Uri
     to: Uri
@@ -137,8 +139,8 @@ class MoveBack:
 
 @dataclass(frozen=True, slots=True)
 class WriteBack:
-    """Give a file the content ``hash`` again; ``node``: the file whose log names it; ``expect``: what it holds now;
-    ``source``: where that content came from."""
+    """Restore a file's content ``hash``. ``node``: the file of the log entry; ``expect``: its present content;
+    ``source``: the source of the restored content."""
 
     uri: Uri
     node: int
@@ -149,7 +151,7 @@ class WriteBack:
 
 @dataclass(frozen=True, slots=True)
 class Retag:
-    """Give an entry its former tags again, and with them its former origin (None: it stays). ``expect``: its tags now."""
+    """Restore a node's tags and source (None: unchanged). ``expect``: its present tags."""
 
     uri: Uri
     tags: tuple[str, ...]
@@ -162,7 +164,7 @@ Step = RemoveCreated | RestoreRemoved | MoveBack | WriteBack | Retag
 
 @dataclass(frozen=True, slots=True)
 class SkippedChange:
-    """What an undo leaves as it is, and why."""
+    """A change that an undo skips, and why."""
 
     uri: str
     reason: str
@@ -170,7 +172,7 @@ class SkippedChange:
 
 @dataclass(frozen=True, slots=True)
 class UndoPlan:
-    """Steps in the order they are to be done, and what is left as it is."""
+    """Steps in order, and skipped changes."""
 
     steps: tuple[Step, ...]
     skipped: tuple[SkippedChange, ...]
@@ -178,8 +180,8 @@ class UndoPlan:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """An undo that was done (``seq``: its last log entry) or only planned (0). ``cause`` names it in the log: undoing that
-    cause does the change again. ``of``: the commits it concerns."""
+    """An undo that was applied (``seq``: its last log entry) or only planned (0). ``cause`` identifies it in the log:
+    undoing that cause redoes the change. ``of``: the commits it concerns."""
 
     of: tuple[int, ...]
     cause: str

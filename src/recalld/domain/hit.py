@@ -1,4 +1,4 @@
-"""What recall answers."""
+"""Results of a search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .uri import Uri
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a hit's words come from; session fields are "" for files."""
+    """Where a hit's text is from; session fields are "" for files."""
 
     uri: Uri
     session_id: str = ""
@@ -19,7 +19,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One found entry. ``score`` in 0..1 is a fixed monotone map of the evidence, the same for every query and store."""
+    """One hit. ``score`` in 0..1 is a fixed monotone function of the evidence, the same for every query and store."""
 
     uri: Uri
     type: ContextType
@@ -33,7 +33,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of the way to an answer: its name, how long it took and what it says."""
+    """One stage of a search: its name, its duration and a note."""
 
     name: str
     took_ms: float
@@ -42,8 +42,8 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hits in descending score. ``degraded`` names the parts that were late or missing (() = complete).
-    ``ignored``: parts of the query's filter that the hits are not narrowed by."""
+    """Hits in descending score. ``degraded`` names late or missing parts (() = complete). ``ignored``: parts of the
+    query's filter that were not applied."""
 
     hits: tuple[Hit, ...]
     degraded: tuple[str, ...] = ()

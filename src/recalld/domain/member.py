@@ -1,4 +1,4 @@
-"""Who may come in: accounts, and their members with one key each."""
+"""Accounts and their members, each with one key."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .caller import Role
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as it was made. ``users``: its members with a key; ``deleting``: the task that removes it ("" = none);
-    ``settings``: plain JSON."""
+    """An account. ``users``: its members with a key; ``deleting``: the task that removes it ("" = none); ``settings``:
+    plain JSON."""
 
     id: str
     created_at: float
@@ -22,9 +22,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One user of an account. ``key_head``: the first characters of the key, "" for a user who never had one and is only
-    known by settings; ``deleting``: the task that removes this member ("" = none); ``key_mark``: another one for every key that
-    was ever given, and nothing of the key itself."""
+    """One user of an account. ``key_head``: the first characters of the key, "" for a user who never had one and only
+    has settings; ``deleting``: the task that removes this member ("" = none); ``key_mark``: unique per issued key and
+    unrelated to its secret."""
 
     account: str
     user: str

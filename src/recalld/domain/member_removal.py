@@ -1,4 +1,4 @@
-"""Operations of a commit that remove a member, or a whole account."""
+"""Operations that remove a member or a whole account."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MarkLeaving:
-    """Shut a member out until ``task`` has removed it (``user`` "": the whole account, which takes no new members then).
-    The caller must govern the account, and only root removes its last admin. ``NotFound``; ``Conflict`` for the last admin,
-    and while another task that has not ended does it already."""
+    """Block a member until ``task`` has removed it (``user`` "": the whole account, which then accepts no new members).
+    The caller must administer the account, and only root removes its last admin. ``NotFound``; ``Conflict`` for the
+    last admin, and while another removal is running."""
 
     account: str
     user: str
@@ -18,8 +18,8 @@ class MarkLeaving:
 
 @dataclass(frozen=True, slots=True)
 class DropMember:
-    """Forget a member that is marked as leaving, with its tasks and waiting jobs (``user`` "": the account with all of
-    its members). Their trees are the business of ``Remove``. Nothing there to forget is no error."""
+    """Delete a member that is marked as leaving, with its tasks and waiting jobs (``user`` "": the account with all
+    members). ``Remove`` deletes their trees. A missing member is not an error."""
 
     account: str
     user: str
@@ -27,7 +27,8 @@ class DropMember:
 
 @dataclass(frozen=True, slots=True)
 class ForgetEntries:
-    """Take names, tags and origins out of a leaving member's log entries ``first`` to ``last``; their shape stays."""
+    """Erase names, tags and sources from a leaving member's log entries ``first`` to ``last``; their structure
+    stays."""
 
     account: str
     user: str
@@ -37,8 +38,9 @@ class ForgetEntries:
 
 @dataclass(frozen=True, slots=True)
 class DropWork:
-    """Take out of the queue what waits of a member that is marked as leaving (``user`` "": of the account), and cancel its
-    tasks: work that was under way then and was put off since, for a day where a budget is used up."""
+    """Remove waiting jobs of a member that is marked as leaving (``user`` "": of the account) and cancel its tasks.
+    These are jobs that were running at that time and were rescheduled since, for example because a budget was used
+    up."""
 
     account: str
     user: str

@@ -1,4 +1,4 @@
-"""The tree's nodes and what one looks like to a reader."""
+"""Nodes of the tree, as a caller sees them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .uri import Uri
 
 
 class Kind(StrEnum):
-    """What a node is. A message is a file that only sessions make."""
+    """The kind of a node. A message is a file that only sessions create."""
 
     DIRECTORY = "directory"
     FILE = "file"
@@ -26,7 +26,7 @@ class Level(IntEnum):
 
 
 class ContextType(StrEnum):
-    """What an address holds, told from its path alone."""
+    """The type of an address, which follows from its path."""
 
     MEMORY = "memory"
     RESOURCE = "resource"
@@ -39,7 +39,7 @@ class Node:
 
     ``id`` survives moves; ``version`` counts changes of content and starts at 1; ``hash`` is the sha256 of a file's
     bytes in hex ("" for directories); ``size`` in bytes; ``created_at``/``updated_at`` in epoch seconds; ``abstract``
-    is L0 ("" until made); ``source`` says where it came from (an import's path, a memory's messages).
+    is L0 ("" until generated); ``source``: where it came from (an import's path, a memory's messages).
     """
 
     id: int
@@ -57,13 +57,13 @@ class Node:
 
     @property
     def is_dir(self) -> bool:
-        """Directories hold nodes; everything else holds bytes."""
+        """True for directories; all other nodes hold bytes."""
         return self.kind is Kind.DIRECTORY
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A node of a recursive listing, with its path below the start."""
+    """A node of a recursive listing, with its path relative to the start."""
 
     node: Node
     rel_path: str

@@ -1,4 +1,4 @@
-"""Packs: a subtree, or all of an account, as one file that can be carried elsewhere."""
+"""Packs: a subtree or a whole account as one portable file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .uri import Uri
 
 
 class OnConflict(StrEnum):
-    """What an import does where something is already. FAIL refuses it whole; SKIP leaves what is there; OVERWRITE
-    replaces files of the same address and leaves the others."""
+    """Behaviour for existing files. FAIL refuses the import; SKIP keeps them; OVERWRITE replaces files of the same
+    address and keeps others."""
 
     FAIL = "fail"
     OVERWRITE = "overwrite"
@@ -19,7 +19,7 @@ class OnConflict(StrEnum):
 
 
 class VectorMode(StrEnum):
-    """AUTO and RECOMPUTE make vectors anew; REQUIRE refuses a pack whose vectors are not this store's model's."""
+    """AUTO and RECOMPUTE compute vectors; REQUIRE refuses a pack whose vectors are of another model."""
 
     AUTO = "auto"
     RECOMPUTE = "recompute"
@@ -38,7 +38,7 @@ class PackEntry:
 
 @dataclass(frozen=True, slots=True)
 class PackRoot:
-    """Where a pack was taken from. ``name`` is the one folder at the top of the archive."""
+    """The exported address. ``name`` is the single folder at the top of the archive."""
 
     name: str
     uri: Uri
@@ -46,7 +46,7 @@ class PackRoot:
 
 @dataclass(frozen=True, slots=True)
 class DenseIndex:
-    """The vectors of a pack: float32, one row per record, made by the model of this fingerprint ("" = not said)."""
+    """The vectors of a pack: float32, one row per record, of the model with this fingerprint ("" = unknown)."""
 
     count: int
     width: int
@@ -55,8 +55,8 @@ class DenseIndex:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A pack's table of contents. ``records``: how many index records it has; ``ours``: recalld wrote it, so that
-    ``content_sha256`` is known to be made as ``rules/pack_format`` makes it."""
+    """A pack's table of contents. ``records``: number of index records; ``ours``: written by recalld, so that
+    ``content_sha256`` follows ``rules/pack_format``."""
 
     root: PackRoot
     entries: tuple[PackEntry, ...]
@@ -69,13 +69,13 @@ class Manifest:
 
     @property
     def is_backup(self) -> bool:
-        """A backup holds scopes of an account and can only be restored."""
+        """True for a backup, which holds scopes of an account and can only be restored."""
         return not self.root.uri.parts
 
 
 @dataclass(frozen=True, slots=True)
 class PackRecord:
-    """What the index knew of one entry beyond its bytes. ``updated_at`` in epoch seconds, 0 = not said."""
+    """An entry's index data beyond its bytes. ``updated_at`` in epoch seconds, 0 = unknown."""
 
     path: str
     level: int
@@ -86,8 +86,8 @@ class PackRecord:
 
 @dataclass(frozen=True, slots=True)
 class ImportedPack:
-    """What an import or a restore did. ``kept``: files that were there and stayed; ``left_out``: why something of the
-    pack has no place here, one sentence each, at most a hundred of ``left_out_total``."""
+    """The outcome of an import or a restore. ``kept``: existing files that stayed; ``left_out``: why parts of the pack
+    were skipped, one sentence each, at most a hundred of ``left_out_total``."""
 
     uri: Uri
     files: int = 0

@@ -1,4 +1,4 @@
-"""Limits, in one place, each with its unit. Flows and surfaces read them; nothing else holds a bare number."""
+"""All limits in one place, each with its unit."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 ABSTRACT_CHARS_MAX = 256
 OVERVIEW_CHARS_MAX = 4_000
 LEFT_OUT_MAX = 2_000
-"""Paths that who sends an import may name as left out of it."""
+"""Skipped paths that the sender of an import may report."""
 UPLOAD_BYTES_MAX = 512 * 1024 * 1024
 DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
-"""A text larger than this is refused: no part of it would be worth an index entry."""
+"""A larger text is refused: no part of it would be worth an index entry."""
 WRITE_BYTES_MAX = 8 * 1024 * 1024
 INLINE_INDEX_CHARS_MAX = 2_000_000
-"""Texts up to this are indexed before their write is acknowledged; longer ones by a job."""
+"""Texts up to this size are indexed before the write is acknowledged; longer ones by a job."""
 BATCH_OPERATIONS_MAX = 256
 BATCH_BYTES_MAX = 16 * 1024 * 1024
 JSON_DEPTH_MAX = 100
@@ -33,12 +33,12 @@ REINDEXED_FILES_MAX = 100_000
 
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
-    """How talk is recorded, in characters.
+    """How messages are stored, in characters.
 
-    Tool outputs longer than ``output_chars_max`` lie in files of their own (0 = never), as do the largest ones of a turn
-    whose outputs together exceed ``turn_chars_max``. A message keeps a preview of ``preview_chars``, fewer where the
-    previews of one turn would exceed ``turn_previews_chars``. ``auto_commit``: sessions that say nothing of it commit by
-    themselves.
+    Tool outputs longer than ``output_chars_max`` are separate files (0 = never), as are the largest ones of a turn
+    whose outputs together exceed ``turn_chars_max``. A message keeps a preview of ``preview_chars``, fewer if the
+    previews of one turn would exceed ``turn_previews_chars``. ``auto_commit``: sessions without a policy of their own
+    commit automatically.
     """
 
     output_chars_max: int = 20_000
@@ -51,7 +51,7 @@ class SessionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long recall waits for parts it can do without: a question's vector, a second look at the best hits."""
+    """How long a search waits for optional parts: the query vector and the reranker."""
 
     embed_s: float = 0.5
     rerank_s: float = 1.0
@@ -59,7 +59,7 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class CostPolicy:
-    """What the language model may cost: tokens and calls of a UTC day, and of one import's files."""
+    """Limits of the language model: tokens and calls per UTC day, and of one import."""
 
     tokens_per_day_max: int = 200_000
     calls_per_day_max: int = 2_000
@@ -69,19 +69,19 @@ class CostPolicy:
 
 @dataclass(frozen=True, slots=True)
 class DayPolicy:
-    """What a provider of vectors or second looks may cost in a UTC day, of all accounts together; 0 = no limit."""
+    """Limits of an embedder or reranker per UTC day over all accounts; 0 = unlimited."""
 
     tokens_max: int = 0
     calls_max: int = 0
 
     def reached(self, calls: int, tokens: int) -> bool:
-        """Whether that is all there may be."""
+        """True if a limit is reached."""
         return 0 < self.calls_max <= calls or 0 < self.tokens_max <= tokens
 
 
 @dataclass(frozen=True, slots=True)
 class JobPolicy:
-    """How long and how often a kind of job may try."""
+    """Time limit and attempts of a job kind."""
 
     attempts_max: int = 5
     deadline_s: float = 3_600.0

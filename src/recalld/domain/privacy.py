@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class PrivacyMeta:
-    """What is known of a document: ``active`` is the version in force, ``latest`` the newest; times in ISO."""
+    """Metadata of a document: ``active`` is the version in force, ``latest`` the newest; times in ISO 8601."""
 
     category: str
     key: str
@@ -21,7 +21,7 @@ class PrivacyMeta:
 
 @dataclass(frozen=True, slots=True)
 class PrivacyVersion:
-    """One version, which never changes."""
+    """One immutable version."""
 
     version: int
     values: dict[str, Any]
@@ -32,7 +32,7 @@ class PrivacyVersion:
 
 @dataclass(frozen=True, slots=True)
 class PrivacyField:
-    """One value of a document, by its name and the address it is referred to by; ``configured``: it holds something."""
+    """One value of a document, by name and address; ``configured``: it is not empty."""
 
     name: str
     reference: str
@@ -41,7 +41,7 @@ class PrivacyField:
 
 @dataclass(frozen=True, slots=True)
 class PrivacyConfig:
-    """A document as it stands: ``current`` is its active version."""
+    """A document's present state: ``current`` is its active version."""
 
     meta: PrivacyMeta
     current: PrivacyVersion

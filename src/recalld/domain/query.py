@@ -1,4 +1,4 @@
-"""What is asked of recall."""
+"""Search queries."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ class TimeRange:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question.
+    """One query.
 
     ``targets``: subtrees to search, () = the caller's own tree and the account's resources; ``types``/``levels``: () =
-    all; ``tags``: ``k=v``, all must be on the node; ``since``/``until``: epoch seconds against ``time_field``
-    (``updated_at`` or ``created_at``); ``ranges``: further ones, all of which must hold;
-    ``score_min``: hits must score above it, None = the default cut; ``ignored``: parts of its filter that nothing here is
-    narrowed by.
+    all; ``tags``: ``k=v``, all of which must match; ``since``/``until``: epoch seconds against ``time_field``
+    (``updated_at`` or ``created_at``); ``ranges``: further ranges, all of which must match; ``score_min``: hits must
+    score above it, None = the default threshold; ``ignored``: parts of the filter that are not applied.
     """
 
     text: str
@@ -48,7 +47,7 @@ class Query:
 
     @property
     def times(self) -> tuple[TimeRange, ...]:
-        """All that bounds it in time."""
+        """All time ranges."""
         if self.since is None and self.until is None:
             return self.ranges
         since = -inf if self.since is None else self.since

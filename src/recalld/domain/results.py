@@ -1,4 +1,4 @@
-"""What verbs answer with, where it is not a node, a hit or a session."""
+"""Results of operations other than nodes, hits and sessions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write did. ``indexed``: the next search sees it (False: a job is doing it, ``pending`` > 0)."""
+    """The result of a write. ``indexed``: the next search sees it (False: a job will index it, ``pending`` > 0)."""
 
     created: tuple[Uri, ...]
     updated: tuple[Uri, ...]
@@ -44,7 +44,7 @@ class LineMatch:
 
 @dataclass(frozen=True, slots=True)
 class GrepReport:
-    """Matches in tree order; ``complete`` False: the limit or the deadline cut it short."""
+    """Matches in tree order; ``complete`` False: a limit or the deadline ended the search."""
 
     matches: tuple[LineMatch, ...]
     files_scanned: int
@@ -53,7 +53,7 @@ class GrepReport:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What an import began: where it will be, the task that does it, and what was told so far."""
+    """An accepted import: its target, its task, and its progress so far."""
 
     root_uri: Uri
     task_id: str
@@ -63,7 +63,7 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What an append did."""
+    """The result of an append."""
 
     session_id: str
     added: int
@@ -71,7 +71,7 @@ class Appended:
     pending_tokens: int
     message_ids: tuple[str, ...]
     unread_times: tuple[str, ...] = ()
-    """``created_at`` that are not times: those messages carry the server's."""
+    """``created_at`` values that are not times; those messages have the server's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A memory that was written: its file, its type and what it says in a sentence or two."""
+    """A written memory: its file, its type and its abstract."""
 
     uri: Uri
     type: str
@@ -98,7 +98,7 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """A tool's output that lies in a file of its own: ``text`` from code point ``offset`` of ``chars_total``."""
+    """A tool output stored separately: ``text`` from code point ``offset`` of ``chars_total``."""
 
     id: str
     text: str
@@ -109,7 +109,7 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class MissingRecord:
-    """A node without the index rows it ought to have at one level."""
+    """A node without index rows at one level."""
 
     uri: Uri
     node_id: int
@@ -118,9 +118,9 @@ class MissingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """What the index ought to hold below an address: how many records, how many are missing, and the first of those.
-    ``dead``: records of what was removed there and is not cleaned up yet; nobody can find them. ``refused``: texts without a
-    vector, since the embedder refused them, by reason; they are found by their words."""
+    """Index rows below an address: expected, missing, and the first missing ones. ``dead``: rows of removed nodes that
+    are not purged yet and never found. ``refused``: texts that the embedder refused, by reason; they are found
+    lexically."""
 
     expected: int
     missing: int
@@ -131,7 +131,7 @@ class Consistency:
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """A node's tags, and of a memory the fields of its trailer (None for anything else)."""
+    """A node's tags and, for memories, the fields of the footer (None otherwise)."""
 
     uri: Uri
     tags: tuple[str, ...]
@@ -140,7 +140,7 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """What setting tags did: the nodes that changed, how many were as wished already, and the tags as understood."""
+    """The result of setting tags: changed nodes, the number of unchanged ones, and the normalised tags."""
 
     uri: Uri
     updated: tuple[Uri, ...]
@@ -150,7 +150,7 @@ class Tagged:
 
 @dataclass(frozen=True, slots=True)
 class Reindexing:
-    """What a reindex began: its task, and whether it is about a directory or a file."""
+    """A started reindex: its task, and whether it is of a directory or a file."""
 
     uri: Uri
     task_id: str
@@ -160,7 +160,7 @@ class Reindexing:
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """A session's past as fits a token budget: the newest finished archive's overview and the raw messages after it."""
+    """A session within a token budget: the newest finished archive's overview and the raw messages after it."""
 
     overview: str
     messages: tuple[dict[str, Any], ...]
@@ -173,8 +173,8 @@ class SessionContext:
 
 @dataclass(frozen=True, slots=True)
 class VectorCount:
-    """Pieces of the index that have a vector of the model that is wanted (``made``), and all of them (``wanted``). ``refused``:
-    those without one since the embedder refused their text, by reason."""
+    """Chunks with a vector of the configured model (``made``), and all chunks (``wanted``). ``refused``: chunks without
+    one since the embedder refused their text, by reason."""
 
     made: int
     wanted: int
@@ -183,7 +183,8 @@ class VectorCount:
 
 @dataclass(frozen=True, slots=True)
 class DiskSpace:
-    """The disk of the data folder. ``reserve_bytes``: set aside for removals; ``complete``: as much as shall be."""
+    """The disk of the data folder. ``reserve_bytes``: set aside for removals; ``complete``: the reserve has its full
+    size."""
 
     free_bytes: int
     reserve_bytes: int
@@ -192,13 +193,13 @@ class DiskSpace:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Honest health. ``state``: ready or degraded; ``reasons`` why; ``checks`` by part."""
+    """Health of the engine. ``state``: ready or degraded; ``reasons``: why; ``checks`` by part."""
 
     state: str
     reasons: tuple[str, ...]
     checks: dict[str, str] = field(default_factory=dict)
     vectors: VectorCount | None = None
-    """When last counted; None: no embedder, or not counted yet."""
+    """At the last count; None: no embedder, or not counted yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +216,8 @@ class ContextEntry:
 
 @dataclass(frozen=True, slots=True)
 class ContextBlock:
-    """Recalled text ready to be put before a model, with how it was chosen. ``digest``: its gist with citations;
-    ``ignored``: parts of the filter that it is not narrowed by."""
+    """Recalled text for a prompt, and how it was selected. ``digest``: its summary with citations; ``ignored``: parts
+    of the filter that were not applied."""
 
     entries: tuple[ContextEntry, ...]
     rendered: str

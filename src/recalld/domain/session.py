@@ -1,4 +1,4 @@
-"""Conversations as they are recorded."""
+"""Sessions, messages and archives."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ BATCH_MESSAGES_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One recorded message.
+    """One message.
 
-    ``ordinal`` counts from 0 in arrival order and never changes; ``created_at`` is the client's own words ("" = none),
-    ``at`` the same in epoch seconds (arrival time if none); ``parts`` are wire parts (text, context, tool, image_url) as
-    plain JSON; ``text`` is what a reader sees and search indexes; ``archive`` is 0 while live, else the archive's number.
+    ``ordinal``: position in arrival order from 0, never changes; ``created_at``: the client's time as sent ("" = none),
+    ``at``: the same in epoch seconds (arrival time if none); ``parts``: API parts (text, context, tool, image_url) as
+    plain JSON; ``text``: shown to readers and indexed; ``archive``: 0 while live, else the archive's number.
     """
 
     id: str
@@ -37,7 +37,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session's state. ``config`` holds the wire's policies (auto_commit_policy, memory_policy, ...) as plain JSON."""
+    """A session's state. ``config`` holds the API's policies (auto_commit_policy, memory_policy, ...) as plain JSON."""
 
     id: str
     uri: Uri
@@ -58,7 +58,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Messages put away by one commit. ``state``: pending, done or failed (``error`` says why)."""
+    """The messages archived by one commit. ``state``: pending, done or failed (``error`` says why)."""
 
     number: int
     uri: Uri
@@ -72,5 +72,5 @@ class Archive:
 
     @property
     def id(self) -> str:
-        """The wire's name for it: ``archive_001``."""
+        """The API's id: ``archive_001``."""
         return f"archive_{self.number:03d}"

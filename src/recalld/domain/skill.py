@@ -13,7 +13,7 @@ SKILL_FILE = "SKILL.md"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a ``SKILL.md``: an ``error`` makes it unusable, anything else is advice. ``field``: the front
+    """A finding about a ``SKILL.md``: an ``error`` makes it unusable, anything else is advice. ``field``: the front
     matter's key, "" = the whole file."""
 
     code: str
@@ -24,7 +24,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class SkillFacts:
-    """What a skill's front matter says. ``description`` is on one line."""
+    """The front matter of a skill. ``description`` is on one line."""
 
     name: str
     description: str
@@ -34,7 +34,7 @@ class SkillFacts:
 
 @dataclass(frozen=True, slots=True)
 class SkillPackage:
-    """A skill as it was sent: its ``SKILL.md``, the files beside it by path, and what was left out and why."""
+    """A skill as received: its ``SKILL.md``, other files by path, and skipped files with reasons."""
 
     text: str
     files: tuple[tuple[str, bytes], ...] = ()
@@ -43,25 +43,26 @@ class SkillPackage:
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A stored skill: its folder, the directory of skills that lies in, and its facts. ``name`` is the folder's."""
+    """A stored skill: its folder, the parent of that folder, and its facts. ``name`` is the folder's."""
 
     uri: Uri
     facts: SkillFacts
 
     @property
     def name(self) -> str:
-        """The name it is asked for by."""
+        """The name by which it is requested."""
         return self.uri.name
 
     @property
     def root(self) -> Uri:
-        """The directory of skills it lies in."""
+        """The directory of skills that contains it."""
         return self.uri.parent
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSkill:
-    """What adding or updating did. ``task_id`` "" where nobody is to watch it; ``created`` False: it was there before."""
+    """The result of adding or updating a skill. ``task_id`` "": without a task; ``created`` False: it existed
+    before."""
 
     skill: Skill
     auxiliary_files: int
@@ -72,8 +73,8 @@ class StoredSkill:
 
 @dataclass(frozen=True, slots=True)
 class SkillDetails:
-    """A skill with what was asked for; "" and () where it was not. ``files`` are all entries below it, ``revision``
-    names exactly these files with these bytes, ``source`` is what its sender said of where it comes from."""
+    """A skill with the requested parts; "" and () for others. ``files``: all entries below it; ``revision`` identifies
+    exactly these files and bytes; ``source``: its origin according to the sender."""
 
     skill: Skill
     abstract: str = ""
@@ -87,7 +88,7 @@ class SkillDetails:
 
 @dataclass(frozen=True, slots=True)
 class SkillHit:
-    """A found skill. ``matched``: the entry of it that answered; ``level`` and ``abstract`` are that entry's."""
+    """A found skill. ``matched``: the matching entry; ``level`` and ``abstract`` are that entry's."""
 
     skill: Skill
     score: float
@@ -98,7 +99,7 @@ class SkillHit:
 
 @dataclass(frozen=True, slots=True)
 class DeletedSkill:
-    """What a deletion took away; ``privacy``: the caller's private values for it went as well."""
+    """The result of a deletion; ``privacy``: the caller's private values for it were deleted as well."""
 
     skill: Skill
     removed: int

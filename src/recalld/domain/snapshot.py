@@ -1,4 +1,4 @@
-"""Snapshots: named places in an account's log, and the files that lay there."""
+"""Snapshots: named positions in an account's log, and their files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who made a snapshot, in that person's own words."""
+    """The author of a snapshot, as given by the caller."""
 
     name: str
     email: str
@@ -16,12 +16,12 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A named place in the log.
+    """A named log position.
 
-    ``oid``: sha1 in hex over everything else here and the account; ``seq``: the log entry up to which the past counts;
-    ``at`` in epoch seconds; ``parent``: the snapshot before it on its branch ("" for the first); ``tree`` names the files
-    as its maker saw them. ``paths``: what it speaks of (paths from the account's root; () = everything): all else stays
-    as in its parent. ``ignore``: the account's ``.ovgitignore`` as it was then.
+    ``oid``: sha1 in hex over the account and all other fields; ``seq``: the last log entry it includes; ``at`` in epoch
+    seconds; ``parent``: the previous snapshot of its branch ("" for the first); ``tree``: id of the files visible to
+    its author. ``paths``: the paths it covers (from the account's root; () = all); other files are those of its parent.
+    ``ignore``: the account's ``.ovgitignore`` at that time.
     """
 
     oid: str
@@ -38,7 +38,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What a file held at some place in the log: its node and the sha256 of its bytes in hex."""
+    """A file's content at a log position: its node and the sha256 of its bytes in hex."""
 
     node: int
     hash: str
@@ -49,7 +49,7 @@ Files = dict[str, Version]
 
 
 class ChangeType(StrEnum):
-    """How a file differs between two trees; the wire's words."""
+    """How a file differs between two trees, in the API's words."""
 
     ADDED = "added"
     DELETED = "deleted"
@@ -59,7 +59,7 @@ class ChangeType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One path in two trees; None where it is not."""
+    """One path in two trees; None where it does not exist."""
 
     path: str
     before: Version | None
@@ -67,7 +67,7 @@ class Change:
 
     @property
     def type(self) -> ChangeType:
-        """How it differs."""
+        """The type of the difference."""
         if self.before is None:
             return ChangeType.ADDED
         if self.after is None:
@@ -77,8 +77,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a snapshot commit did: ``snapshot`` is the new one or, if nothing had ``changed``, the head (None: there is
-    none). ``ignored`` counts living files that were left out."""
+    """The result of a snapshot commit: the new snapshot or, if nothing has ``changed``, the head (None: there is none).
+    ``ignored``: number of living files left out."""
 
     snapshot: Snapshot | None
     created: bool
@@ -88,7 +88,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """What has to happen for the tree to be as it was: changes whose ``after`` is wanted, and paths that stay."""
+    """Changes that restore the tree (their ``after`` is the target), and paths that stay."""
 
     source: Snapshot
     head: Snapshot | None
@@ -99,7 +99,7 @@ class RestorePlan:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did; ``snapshot`` None: nothing was to be done, or it was only tried."""
+    """The result of a restore; ``snapshot`` None: nothing to do, or a dry run."""
 
     plan: RestorePlan
     snapshot: Snapshot | None

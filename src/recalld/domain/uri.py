@@ -1,4 +1,4 @@
-"""viking:// addresses: parsed once, then only tuples of clean segments travel."""
+"""viking:// addresses: parsed once, then passed on as tuples of clean segments."""
 
 from __future__ import annotations
 
@@ -38,23 +38,24 @@ class Uri:
 
     @property
     def parent(self) -> Uri:
-        """The directory it lies in; the root is its own parent."""
+        """The parent directory; the root is its own parent."""
         return Uri(self.parts[:-1])
 
     def under(self, other: Uri) -> bool:
-        """True if this is ``other`` or lies somewhere below it."""
+        """True if this is ``other`` or below it."""
         return self.parts[: len(other.parts)] == other.parts
 
     def relative_to(self, base: Uri) -> str:
-        """Path below ``base`` ("" for ``base`` itself)."""
+        """The path below ``base`` ("" for ``base`` itself)."""
         return "/".join(self.parts[len(base.parts) :])
 
     @classmethod
     def parse(cls, text: str) -> Uri:
-        """Read ``viking://a/b``: query cut, empty segments and a trailing slash ignored.
+        """Parse ``viking://a/b``; a query is cut off, empty segments and a trailing slash are ignored.
 
         Raises ``Invalid`` (``INVALID_URI``) for another scheme, an unknown scope, control characters or excessive
-        length, ``Denied`` for ``.``, ``..``, backslashes and drive prefixes. Aliases (``~``) are a rule's business.
+        length, ``Denied`` for ``.``, ``..``, backslashes and drive prefixes. Aliases (``~``) are resolved in
+        ``rules/address``.
         """
         if not text or not text.strip():
             raise bad_uri(text, "it is empty")
@@ -66,8 +67,8 @@ class Uri:
 
 
 def clean_segments(path: str, whole: str) -> tuple[str, ...]:
-    """Split a path at ``/``, compose its characters (NFC: one name has one spelling) and check every segment; ``whole`` is what
-    error messages show."""
+    """Split a path at ``/``, normalise it to NFC (one spelling per name) and check every segment; ``whole`` is shown in
+    errors."""
     if not path.isascii():
         path = unicodedata.normalize("NFC", path)
     if _UNSAFE.search(path):
@@ -88,7 +89,7 @@ def clean_segments(path: str, whole: str) -> tuple[str, ...]:
 
 
 def bad_uri(text: str, reason: str) -> Invalid:
-    """The wire's INVALID_URI for ``text``."""
+    """Return the API's INVALID_URI error for ``text``."""
     shown = text[:200].encode("utf-8", "backslashreplace").decode()
     return Invalid(
         f"Invalid URI: {shown}: {reason}",
@@ -99,7 +100,7 @@ def bad_uri(text: str, reason: str) -> Invalid:
 
 
 def unsafe_path(text: str, what: str) -> Denied:
-    """The wire's refusal of a path that tries to leave its tree."""
+    """Return the API's error for a path that tries to leave its tree."""
     return Denied(
         f"Unsafe path in {text[:200]!r}: {what}",
         remedy="name the target without . or .. segments, backslashes and drive letters",

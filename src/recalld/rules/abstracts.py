@@ -150,7 +150,7 @@ def abstract(name: str, document: Document) -> str:
 
 
 def titled(title: str, words: str, chars_max: int = ABSTRACT_CHARS_MAX) -> str:
-    """``Title: words``; the title is left out when the words begin with it or say all of it already."""
+    """Return ``Title: words``, or the words alone if they begin with the title or contain it."""
     missing = set(terms(title)) - set(terms(words[:chars_max]))
     if not title or not missing or words.lower().startswith(title.lower()):
         return fit(words or title, chars_max)
@@ -159,8 +159,8 @@ def titled(title: str, words: str, chars_max: int = ABSTRACT_CHARS_MAX) -> str:
 
 
 def best(found: Sequence[str], title: str = "", chars_max: int = ABSTRACT_CHARS_MAX) -> str:
-    """The sentences nearest to the centre of what all of them say, early ones and those about the title preferred, put
-    back into reading order as far as ``chars_max`` goes; "" for none."""
+    """Return the sentences most central to the text, in reading order and within ``chars_max``; "" if there are none.
+    Early sentences and those that share words with the title are preferred."""
     scores = score(found, title)
     if not scores:
         return ""
@@ -176,8 +176,8 @@ def best(found: Sequence[str], title: str = "", chars_max: int = ABSTRACT_CHARS_
 
 
 def score(found: Sequence[str], title: str = "") -> list[float]:
-    """One number per sentence: likeness to the whole (cosine of term counts), place, words shared with the title, and a
-    length at which sentences say something."""
+    """Return one score per sentence: cosine of its term counts with the whole text, position, words shared with the
+    title, and length."""
     bags = [Counter(terms(sentence)) for sentence in found]
     whole: Counter[str] = Counter()
     for bag in bags:
@@ -222,7 +222,7 @@ def _is_data(kind: str) -> bool:
 
 
 def _by_names(name: str, document: Document) -> str:
-    """``config.json: JSON with server, server.port``: what can be said of a file without sentences."""
+    """Return ``config.json: JSON with server, server.port``: the description of a file without sentences."""
     kind = document.media.rsplit("/", 1)[-1].removeprefix("x-")
     listed = ", ".join(document.symbols[:40])
     lead = document.facts.get("shape", "") or kind

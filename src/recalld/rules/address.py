@@ -1,4 +1,4 @@
-"""Addresses as callers write them: aliases resolved, types told, writing allowed or refused."""
+"""Addresses as callers write them: aliases, context types, and which addresses may be written, removed and moved."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _VARIABLE = re.compile(r"\{calendar:([a-z]+)\}")
 
 
 def resolve(text: str, caller: Caller, now: float) -> Uri:
-    """Turn a caller's words into an address.
+    """Parse a caller's text as an address.
 
-    ``~`` and ``viking://session/...`` are the caller's own tree; so is ``viking://user/memories/...`` and the like, which
-    published clients send without a user id (unless a user is really called that). ``{calendar:today}`` and its kin give
-    date folders. Raises ``Invalid`` (``INVALID_URI``) and ``Denied``.
+    ``~`` and ``viking://session/...`` are the caller's own tree. So are ``viking://user/memories/...`` and similar
+    addresses, which published clients send without a user id (unless a user has that name). ``{calendar:today}`` and
+    the other calendar variables become date folders. Raises ``Invalid`` (``INVALID_URI``) and ``Denied``.
     """
     uri = Uri.parse(_VARIABLE.sub(lambda m: _calendar(m, text, now), text))
     parts = uri.parts
@@ -63,15 +63,15 @@ def _calendar(match: re.Match[str], whole: str, now: float) -> str:
 
 
 def context_type(uri: Uri) -> ContextType:
-    """Told from the path alone; a session's messages count as memory."""
+    """Return the type that follows from the path; messages of a session are memories."""
     if "memories" in uri.parts or is_message(uri):
         return ContextType.MEMORY
     return ContextType.SKILL if "skills" in uri.parts else ContextType.RESOURCE
 
 
 def document_at(uri: Uri) -> Uri | None:
-    """Where an imported document lies that the original keeps in a directory of its own: ``docs/deploy.md`` for
-    ``docs/deploy/deploy.md`` and for ``docs/deploy`` (None for addresses no document would have there)."""
+    """Return where an imported document is here if OpenViking keeps it in a directory of its own: ``docs/deploy.md``
+    for ``docs/deploy/deploy.md`` and for ``docs/deploy``. None for addresses that no document can have there."""
     p = uri.parts
     if len(p) < 2 or not (p[0] == "resources" or (p[0] == "user" and len(p) > 3 and p[2] == "resources")):
         return None
@@ -85,7 +85,7 @@ def document_at(uri: Uri) -> Uri | None:
 
 
 def session_of(uri: Uri) -> str:
-    """The session an address lies in ("" if none)."""
+    """Return the id of the session that contains an address; "" outside sessions."""
     p = uri.parts
     return p[3] if len(p) > 3 and p[0] == "user" and p[2] == "sessions" else ""
 
@@ -96,14 +96,14 @@ def is_message(uri: Uri) -> bool:
 
 
 def check_new_folder(uri: Uri) -> None:
-    """Refuse directories outside what callers own. Raises ``Denied``."""
+    """Check that callers may create a directory here. Raises ``Denied``."""
     p = uri.parts
     if not p or p in {("user",), ("agent",)} or (p[0] == "agent" and p[1] not in AGENT_AREAS) or session_of(uri):
         raise Denied(f"{uri} is not writable", remedy="write below viking://resources or viking://~")
 
 
 def check_write(uri: Uri) -> None:
-    """Refuse files where the wire forbids them. Raises ``Denied`` and ``Invalid``."""
+    """Check that the API allows a file here. Raises ``Denied`` and ``Invalid``."""
     p = uri.parts
     if len(p) < 2 or p[0] not in SCOPES:
         raise Denied(f"{uri} is not writable", remedy="write below viking://resources or viking://~")
@@ -130,7 +130,7 @@ def _user_file(p: tuple[str, ...]) -> bool:
 
 
 def check_remove(uri: Uri) -> None:
-    """Namespace roots stay. Raises ``Denied``."""
+    """Check that the address is not a namespace root. Raises ``Denied``."""
     p = uri.parts
     if not p or p in {("user",), ("agent",), ("resources",)} or (p[0] == "user" and len(p) == 2):
         raise Denied(f"{uri} cannot be deleted", remedy="delete what lies below it", details={"uri": str(uri)})
@@ -139,7 +139,7 @@ def check_remove(uri: Uri) -> None:
 
 
 def check_move(source: Uri, to: Uri) -> None:
-    """Messages and session files stay where they are; roots cannot move. Raises ``Denied`` and ``Invalid``."""
+    """Check a move. Messages and session files cannot be moved, roots neither. Raises ``Denied`` and ``Invalid``."""
     check_remove(source)
     if session_of(source) or session_of(to):
         raise Denied(
@@ -153,7 +153,8 @@ def check_move(source: Uri, to: Uri) -> None:
 
 
 def import_root(text: str, caller: Caller, now: float, field: str) -> Uri:
-    """Resolve ``to``/``parent`` of an import: resources of the account or of a user, else ``INVALID_URI``."""
+    """Resolve ``to`` or ``parent`` of an import: the resources of the account or of a user. Raises ``Invalid``
+    (``INVALID_URI``)."""
     uri = resolve(text, caller, now)
     p = uri.parts
     if p[:1] == ("resources",) or (p[:1] == ("user",) and "resources" in p[2:]):

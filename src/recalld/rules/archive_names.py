@@ -1,4 +1,4 @@
-"""In which encoding the names of an archive are written: judged over all of them together, since one alone says little."""
+"""The encoding of the file names in an archive, detected over all names together: a single name is too short."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from .legacy import confidences, oddness, rareness
 
 SAMPLE_BYTES = 32_768
-# What packers write where they do not write UTF-8: the code page of the machine's console, or of its windows. How often each is
-# met beside the others; ``gb18030`` reads all of GBK.
+# Code pages that archivers use instead of UTF-8 (console or Windows code pages), with their relative frequency. ``gb18030`` is a
+# superset of GBK.
 _PRIORS = {
     "cp437": 1.0,
     "gb18030": 1.0,
@@ -29,12 +29,12 @@ _PRIORS = {
     "cp1250": 0.3,
 }
 _UNKNOWN = 0.08
-"""What a codec is worth that the byte statistics do not name: names are short."""
+"""Score of a codec that the byte statistics do not report, since names are short."""
 
 
 def names_codec(names: Sequence[bytes]) -> str:
-    """The codec of raw names without a mark that says they are UTF-8. UTF-8 if all of them are, else what reads all of them
-    and looks most like writing; ``cp437`` where nothing else is likely."""
+    """Return the codec of raw names without a UTF-8 flag: UTF-8 if all are valid UTF-8, else the most plausible codec
+    that decodes all of them, else ``cp437``."""
     foreign = [name for name in names if not name.isascii()]
     if all(_reads(name, "utf-8") for name in foreign):
         return "utf-8"

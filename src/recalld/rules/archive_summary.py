@@ -87,7 +87,7 @@ def overview_of_archive(messages: Sequence[Message]) -> str:
 
 
 def _joined(bodies: list[list[str]]) -> str:
-    """The sections as Markdown; when too long, the longest one loses its last line until all fit."""
+    """Return the sections as Markdown; while it is too long, the longest section loses its last line."""
     while True:
         text = "\n\n".join(
             f"## {title}\n" + ("\n".join(body) or "None.") for title, body in zip(SECTIONS, bodies, strict=True)
@@ -98,7 +98,7 @@ def _joined(bodies: list[list[str]]) -> str:
 
 
 def _scanned(messages: Sequence[Message]) -> Sequence[Message]:
-    """All messages, or the first and last thousand: the ends tell the aim and the outcome."""
+    """Return all messages, or the first and last thousand: goal and outcome are at the ends."""
     if len(messages) <= MESSAGES_SCANNED_MAX:
         return messages
     half = MESSAGES_SCANNED_MAX // 2
@@ -123,7 +123,7 @@ def _topic(messages: Sequence[Message], chars_max: int) -> str:
 
 
 def _quotes(spoken: Sequence[Statement], wanted: Callable[[Statement], bool], used: set[tuple[str, str]]) -> list[str]:
-    """The most decisive matching sentences not quoted before, in the order they were said."""
+    """Return the most decisive matching sentences not quoted before, in message order."""
     fresh = [(i, s) for i, s in enumerate(spoken) if (s.message.id, s.text) not in used and wanted(s)]
     chosen = sorted(sorted(fresh, key=lambda pair: (-pair[1].score, pair[0]))[:_PER_SECTION_MAX])
     used.update((s.message.id, s.text) for _, s in chosen)

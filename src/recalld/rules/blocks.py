@@ -1,4 +1,4 @@
-"""Content blocks of the chat APIs: pictures, sound and files in a message are shown by a word, never by their bytes."""
+"""Content blocks of chat APIs. Images, audio and files in a message are shown as a label, never as bytes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_media(kind: object) -> bool:
 
 
 def label_of(part: Mapping[str, Any]) -> str:
-    """What a reader sees of a media block: ``[image]``, ``[file: report.pdf]``, a document's own plain text."""
+    """Return the label of a media block: ``[image]``, ``[file: report.pdf]``, or the plain text of a document."""
     kind = str(part.get("type"))
     inner = part.get(kind) if isinstance(part.get(kind), Mapping) else part
     source = part.get("source")
@@ -58,7 +58,7 @@ def label_of(part: Mapping[str, Any]) -> str:
 
 
 def without_base64(text: str) -> str:
-    """A text in which encoded bytes are replaced by a word; anything else stays as it is."""
+    """Return the text with encoded bytes replaced by a label."""
     if len(text) < 48:
         return text
     if ";base64," in text:
@@ -67,7 +67,7 @@ def without_base64(text: str) -> str:
 
 
 def blanked(text: str) -> str:
-    """A text without encoded bytes, for an index of words."""
+    """Return the text without encoded bytes, for the full-text index."""
     if len(text) < _LOOKED_AT:
         return text
     return _RUN.sub(lambda found: " " if is_base64(found[0]) else found[0], _DATA_URL.sub(" ", text))
@@ -85,7 +85,7 @@ def is_base64(run: str) -> bool:
 
 
 def plain_of(value: Any) -> str:
-    """An unknown block as text: its JSON, with the texts of nested blocks and without encoded bytes."""
+    """Return an unknown block as text: its JSON with the texts of nested blocks and without encoded bytes."""
     return json.dumps(_without(value, 0), ensure_ascii=False)
 
 

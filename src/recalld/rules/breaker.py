@@ -25,13 +25,16 @@ class Circuit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallPolicy:
-    """``failures_max`` failures in a row open the circuit, for ``open_share`` of the time since the first of them, at least
-    ``open_s`` and at most ``open_max_s``; a pause is probed every ``pause_s``, for the first time
-    after ``pause_first_s`` where the call before was well. After either, places for more than ``slots_max``
-    calls at once are as many as anybody wants. ``retry_share``: retries a call earns; at most ``retry_credit_max`` are kept. A 429
-    holds up its own call alone while fewer than ``rate_limited_share`` of the last ``recent_max`` answers, or ``rate_limited_min``,
-    were one; beyond that nothing is called before its Retry-After. ``pace_start``/``pace_free``: calls a second after the first
-    such pause, and from where on nobody counts any more."""
+    """Limits of a provider's breaker.
+
+    ``failures_max`` consecutive failures open the circuit, for ``open_share`` of the outage so far, between ``open_s``
+    and ``open_max_s``. A paused circuit is probed every ``pause_s``, the first time after ``pause_first_s`` if the
+    previous call succeeded. Slow start ends when more than ``slots_max`` concurrent calls are allowed. ``retry_share``:
+    retry credit per call, up to ``retry_credit_max``. A 429 delays only its own call while fewer than
+    ``rate_limited_share`` of the last ``recent_max`` answers, or fewer than ``rate_limited_min``, were 429s; beyond
+    that all calls wait for Retry-After. ``pace_start``: calls per second after the first such pause; ``pace_free``: the
+    rate at which limiting ends.
+    """
 
     failures_max: int = 5
     open_s: float = 0.5
@@ -52,10 +55,13 @@ class CallPolicy:
 
 @dataclass(frozen=True, slots=True)
 class BreakerState:
-    """How a provider stands. ``failures``: in a row; ``since``: when the first of them was, or the outage began; ``until``:
-    refused before this moment; ``slots``: calls that may be under way at once, 0 = any number; ``in_flight``: those that are;
-    ``recent``: whether each of the last ``answers`` answers was a 429, as bits, the newest lowest; ``limited``: none came back
-    well since the last pause for them; ``pace`` 0: unlimited; ``retry_credit``: retries in hand."""
+    """State of a provider.
+
+    ``failures``: consecutive failures; ``since``: time of the first of them, or start of the outage; ``until``: calls
+    are rejected before this time; ``slots``: concurrent calls allowed, 0 = unlimited; ``in_flight``: current calls;
+    ``recent``: the last ``answers`` answers as bits, newest lowest, 1 = 429; ``limited``: no call succeeded since the
+    last rate-limit pause; ``pace``: calls per second, 0 = unlimited; ``retry_credit``: retries available.
+    """
 
     circuit: Circuit = Circuit.CLOSED
     epoch: int = 0
@@ -80,7 +86,7 @@ class BreakerState:
 
 
 ROUNDING = 1e-6
-"""Rounding tolerance of a token: a caller that has waited as told is allowed."""
+"""Rounding tolerance of a token: a caller that waited the given time is allowed."""
 FULL_S = 0.02
 """Poll interval while all slots are taken."""
 
@@ -161,11 +167,11 @@ def rate_limited(now: float, state: BreakerState, policy: CallPolicy, retry_afte
     if state.circuit is Circuit.CLOSED and few and not state.limited:
         return counted
     until = now + retry_after_s
-    # Slower once for each pause that follows answers: while it only repeats itself, Retry-After alone says how slowly.
+    # The rate drops once per pause that follows answers. Repeated pauses are governed by Retry-After alone.
     previous_pace = state.pace or 2 * policy.pace_start
     pace = previous_pace if state.limited else max(policy.pace_least, previous_pace / 2)
     slower = replace(counted, pace=pace, tokens=1.0, filled_at=until, limited=True, reason="it asks for fewer calls")
-    slower = replace(slower, recent=0, answers=policy.recent_max)  # else one more 429 would be many again
+    slower = replace(slower, recent=0, answers=policy.recent_max)  # otherwise one more 429 would exceed the share again
     return _shut(slower, state.circuit, until)
 
 
@@ -184,7 +190,7 @@ def retry(state: BreakerState) -> tuple[BreakerState, bool]:
 
 
 def _shut(state: BreakerState, circuit: Circuit, until: float) -> BreakerState:
-    """Reject calls until then and start a new epoch. A closed circuit is limited by its rate only."""
+    """Reject calls until that time and start a new epoch. A closed circuit is limited by its rate only."""
     slots = 0 if circuit is Circuit.CLOSED else 1
     return replace(state, circuit=circuit, epoch=state.epoch + 1, until=until, slots=slots, in_flight=0)
 

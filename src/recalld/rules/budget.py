@@ -1,4 +1,5 @@
-"""Texts within a model's limits, by the estimate of ``wire.tokens``: no tokenizer of a provider's is known here."""
+"""Texts within a model's limits, by the estimate of ``openviking_json.tokens``: the providers' tokenizers are unknown
+here."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from .openviking_json import tokens
 
 
 def cut(text: str, tokens_max: int) -> str:
-    """The longest beginning of ``text`` of about ``tokens_max`` tokens; characters of any script stay whole."""
+    """Return the longest prefix of about ``tokens_max`` tokens; characters stay whole."""
     text = text[: 4 * tokens_max + 4]  # no character counts less than a quarter
     if tokens(text) <= tokens_max:
         return text
@@ -23,7 +24,7 @@ def cut(text: str, tokens_max: int) -> str:
 
 
 def batches(texts: Sequence[str], *, count_max: int, tokens_max: int) -> Iterator[tuple[int, int]]:
-    """Stretches (start, end) of ``texts`` that one call can take; a text too long for any call goes alone."""
+    """Yield ranges (start, end) of ``texts`` that fit one call; a text too long for any call is a batch of its own."""
     start = held = 0
     for at, text in enumerate(texts):
         size = tokens(text)

@@ -1,4 +1,4 @@
-"""A node's text to the chunks the index is built from."""
+"""Splits a node's text into the chunks of the index."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .transcript_header import ROLES, transcript_header
 from .unicode_scripts import CJK, UNSPACED
 
 CHUNKS_MAX = 2_000
-"""Per node. A longer text is cut into longer chunks, never cut off."""
+"""Per node. A longer text gets longer chunks and is never truncated."""
 STRETCHES_MAX = 490
-"""Groups of sections that are cut apart from each other; each may end with a short chunk."""
+"""Groups of sections that are split separately; each may end with a short chunk."""
 WINDOWS_MAX = CHUNKS_MAX - STRETCHES_MAX - 10
 PATH_SEGMENTS = 3
-"""How many of an address's last segments speak for a file."""
+"""Number of trailing address segments in the prefix of a file."""
 PREFIX_TERMS_MAX = 48
 
 _UNIT = re.compile(rf"[{CJK}{UNSPACED}]{{1,2}}|[^\s{CJK}{UNSPACED}]+")
@@ -51,16 +51,16 @@ _MONTHS = [
 
 
 def chunks_of_message(text: str, speaker: str, at: float, created_at: str = "") -> tuple[Chunk, ...]:
-    """Chunks of one message. ``speaker``: peer or role; ``at``: epoch seconds; ``created_at``: the client's own stamp,
-    whose date counts before ``at``'s. Every chunk carries speaker and date ("Ana 8 May 2023") in front. An empty
-    message has one chunk: its prefix alone."""
+    """Return the chunks of a message. ``speaker``: peer or role; ``at``: epoch seconds; ``created_at``: the client's
+    own time stamp, whose date takes precedence over ``at``'s. Every chunk begins with speaker and date ("Ana 8 May
+    2023"). An empty message has one chunk: the prefix."""
     size = _size(_count(text, 0), CHUNK_WORDS)
     return _cut(text, 0, len(text), _speaker_terms(speaker, _date_words(at, created_at)), size)
 
 
 def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
-    """Chunks of a file: along its sections if it has several, each carrying path words, title and heading in front.
-    A file with a transcript header is cut like a message. Offsets are into ``indexable`` (or ``text``)."""
+    """Return the chunks of a file, split along its sections if it has several. Each begins with path words, title and
+    heading. A file with a transcript header is split like a message. Offsets refer to ``indexable`` (or ``text``)."""
     text = document.indexable or document.text
     head = transcript_header(text, uri.name)
     if head is not None:
@@ -74,13 +74,13 @@ def chunks_of_file(uri: Uri, document: Document) -> tuple[Chunk, ...]:
         prefix = _prefix((*place, *terms(heading[:200])))
         found += _cut(text, start, end, prefix, size)
     if document.indexable:
-        # The node's own text is not what was cut: each chunk carries its text for the embedder.
+        # Offsets do not refer to the node's own text, so each chunk carries its text for the embedder.
         found = [replace(c, text=text[c.start : c.end]) for c in found]
     return tuple(found)
 
 
 def chunks_of_tiers(uri: Uri, tiers: Tiers) -> tuple[Chunk, ...]:
-    """Chunks of level 0 (abstract) and level 1 (overview, if there is one) of a file or directory."""
+    """Return the chunks of level 0 (abstract) and level 1 (overview, if any) of a file or directory."""
     place = _prefix(terms(_path_words(uri)))
     found = [Chunk(0, len(tiers.abstract), (*place, *terms(tiers.abstract)), 0)] if tiers.abstract else []
     if tiers.overview:
@@ -89,17 +89,17 @@ def chunks_of_tiers(uri: Uri, tiers: Tiers) -> tuple[Chunk, ...]:
 
 
 def _count(text: str, start: int) -> int:
-    """How many units a text has. Few have more characters than would fit in any case, and those are counted."""
+    """Count the units of a text. A text with few characters is at most one chunk and is not counted."""
     if len(text) - start <= CHUNK_WORDS * WINDOWS_MAX // 2:
         return len(text) - start
     return sum(1 for _ in _units(text, start, len(text)))
 
 
 def _size(units: int, words: int) -> int:
-    """Units of a chunk, so that a text of so many units makes at most ``CHUNKS_MAX`` chunks.
+    """Return the units per chunk, so that a text has at most ``CHUNKS_MAX`` chunks.
 
-    A window moves on by at least 0.55 of its size: a quarter is overlap, and it may end a fifth early, at a sentence.
-    Sizes double, so that what is appended to a long text seldom moves the borders of the chunks before it.
+    A window advances by at least 0.55 of its size: a quarter is overlap, and it may end a fifth early, at a sentence.
+    Sizes double, so that an append to a long text seldom moves earlier chunk borders.
     """
     while units > 0.55 * WINDOWS_MAX * words:
         words *= 2
@@ -153,7 +153,7 @@ def _pieces(begin: int, stop: int) -> Iterator[tuple[int, int]]:
 
 
 def _sentence_end(text: str, units: list[tuple[int, int]], first: int, last: int) -> int:
-    """The last unit in the window's final fifth that ends a sentence or line, else the window's end."""
+    """Return the last unit in the window's final fifth that ends a sentence or line, else the window's end."""
     for k in range(last, last - (last - first) // 5, -1):
         if text[units[k - 1][1] - 1] in _STOPS or "\n" in text[units[k - 1][1] : units[k][0]]:
             return k
@@ -161,7 +161,7 @@ def _sentence_end(text: str, units: list[tuple[int, int]], first: int, last: int
 
 
 def _stretches(text: str, sections: tuple[Section, ...]) -> Iterator[tuple[int, int, str]]:
-    """Sections as (start, end, heading), at most ``STRETCHES_MAX`` + 1; short neighbours are taken together."""
+    """Yield sections as (start, end, heading), at most ``STRETCHES_MAX`` + 1; short neighbours are merged."""
     least = CHUNK_WORDS * 4
     while least * STRETCHES_MAX < len(text):
         least *= 2  # in steps, as chunks' sizes

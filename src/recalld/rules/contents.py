@@ -1,4 +1,4 @@
-"""Contents are named by the sha256 of their bytes, so that what is read can be compared with what was written."""
+"""Contents are named by the sha256 of their bytes, so that a read can be verified."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ REMEDY = "restore it from a backup, or write it again; recalld fsck names everyt
 
 
 def verify(node: Node, data: bytes) -> bytes:
-    """The bytes of a file, if they are those that were written. Raises ``Corrupt``."""
+    """Return the bytes of a file if their hash matches. Raises ``Corrupt``."""
     if hashlib.sha256(data).hexdigest() != node.hash:
-        raise damaged_file(node, "its bytes are not those that were written")
+        raise damaged_file(node, "its bytes differ from what was written")
     return data
 
 
 def damaged_file(node: Node, why: str) -> Corrupt:
-    """What a file's reader is told."""
+    """Return the error for readers of a damaged file."""
     return Corrupt(
         f"the content of {node.uri} is damaged: {why}",
         remedy=REMEDY,

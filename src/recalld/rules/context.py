@@ -44,7 +44,7 @@ class Candidate:
 
 
 def category(uri: Uri) -> str:
-    """The wire's category of an address."""
+    """Return the API's category of an address."""
     if "skills" in uri.parts:
         return "skills"
     if "memories" in uri.parts:

@@ -1,4 +1,4 @@
-"""What a language model's work on an import will cost, told before it starts from nothing but sizes."""
+"""Estimates the language model cost of an import from file sizes, before it starts."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Final
 
 QUESTION_TOKENS: Final = 300
-"""The fixed words around what is asked about."""
+"""The fixed part of a prompt."""
 ANSWER_TOKENS: Final = 400
 TEXT_TOKENS_MAX: Final = 6_000
-"""Of a longer text only the beginning is sent (``model.input_tokens_max``)."""
+"""A longer text is truncated (``model.input_tokens_max``)."""
 BYTES_A_TOKEN: Final = 4
 ENTRY_TOKENS: Final = 40
-"""A file's line in the list its directory is described from."""
+"""A file's line in the prompt of its directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """``tokens`` in and out of all ``calls``: one for every file, and about one for every directory."""
+    """``tokens``: input and output of all ``calls``: one call per file and about one per directory."""
 
     files: int
     calls: int
@@ -26,12 +26,12 @@ class Estimate:
 
 
 def of_text(size: int) -> int:
-    """Tokens of asking about a text of so many bytes, answer included."""
+    """Return the tokens of one call about a text of this many bytes, output included."""
     return QUESTION_TOKENS + ANSWER_TOKENS + min(max(size, 0) // BYTES_A_TOKEN + 1, TEXT_TOKENS_MAX)
 
 
 def estimate(files: Iterable[tuple[str, int]]) -> Estimate:
-    """Of files by path and size in bytes."""
+    """Estimate an import from paths and sizes in bytes."""
     count = tokens = 0
     folders = {""}
     for path, size in files:

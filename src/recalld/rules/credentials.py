@@ -1,4 +1,5 @@
-"""Files that hold secrets by custom: environments, key files, what tools keep to log in with. Told from names and first bytes."""
+"""Files that hold secrets by convention: environment files, keys, login state of tools. Detected by name and first
+bytes."""
 
 from __future__ import annotations
 
@@ -58,15 +59,15 @@ _OFFICE: Final = b"PK\x03\x04"
 
 
 def why_secret(name: str, head: bytes = b"") -> str:
-    """Why a file counts as credentials, told from its name (in any case) and first bytes; "" if it does not. Public keys and
-    examples (``.env.example``) do not."""
+    """Return why a file counts as credentials, from its name (in any case) and first bytes; "" if it does not. Public
+    keys and examples (``.env.example``) do not count."""
     if _PRIVATE_KEY.match(head):
         return CREDENTIALS
     low = name.casefold()
     base = low.rsplit("/", 1)[-1]
     suffix = suffix_of(base)
     if suffix == ".key" and head.startswith(_OFFICE):
-        return ""  # what presentations are called, too
+        return ""  # Keynote presentations use this suffix as well
     if suffix in _KEY_SUFFIXES:
         return CREDENTIALS
     if suffix == ".pub" or _EXAMPLE.search(base):

@@ -1,4 +1,4 @@
-"""Replace a text in a file's bytes: everything else in it stays as it was, its encoding and its line ends included."""
+"""Replaces a text in a file's bytes. Everything else stays unchanged, including encoding and line ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _END = re.compile(r"\r\n|\r|\n")
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Bytes with a text replaced ``times`` times. 0: it does not occur, and ``data`` is what was given."""
+    """Bytes with a text replaced ``times`` times; 0: the text does not occur and ``data`` is unchanged."""
 
     data: bytes
     times: int
@@ -23,8 +23,8 @@ class Edit:
 def edited(data: bytes, old: str, new: str) -> Edit:
     """Replace every ``old`` by ``new``.
 
-    A line end of ``old`` matches any line end, and what is put in has those of the text it replaces, else those that
-    prevail in the file. Where ``old`` names carriage returns itself and occurs as it stands, both are taken literally.
+    A line end in ``old`` matches any line end. The replacement gets the line ends of the text it replaces, else the
+    prevailing ones of the file. An ``old`` that contains carriage returns and occurs literally is replaced literally.
     Raises ``Invalid`` for bytes that are not text.
     """
     mark, text, encoding, errors = _text(data)
@@ -59,7 +59,7 @@ def _usual_end(text: str) -> str:
 
 
 def _text(data: bytes) -> tuple[bytes, str, str, str]:
-    """Byte order mark, text, encoding, and how to encode what is not of it: the three give ``data`` again."""
+    """Return byte order mark, text, encoding, and the error handler; together they reproduce ``data``."""
     decoded = decode(data)
     errors = "surrogateescape" if decoded.encoding == "utf-8" else "strict"
     try:

@@ -1,4 +1,5 @@
-"""Bytes to text: UTF-8, else what the bytes' statistics say, else Latin-1; always something readable and always said."""
+"""Decodes bytes as UTF-8, else by byte statistics, else as Latin-1. The result is always readable, and a guess has a
+warning."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ _SHOWN = {"cp1252": "Windows-1252", "euc_jp": "EUC-JP", "big5hkscs": "Big5", "ma
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """``text`` without byte order mark, ``encoding`` it was read with, ``warning`` what to tell ("" = nothing)."""
+    """``text`` without byte order mark, the ``encoding`` it was decoded with, and a ``warning`` ("" = none)."""
 
     text: str
     encoding: str
@@ -40,7 +41,7 @@ class Decoded:
 
 
 def decode(data: bytes) -> Decoded:
-    """Read bytes as text. Total and linear; never yields lone surrogates."""
+    """Decode bytes. Total and linear; never yields lone surrogates."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _marked(data[len(mark) :], encoding)
@@ -57,7 +58,7 @@ def decode(data: bytes) -> Decoded:
 
 
 def utf8(data: bytes) -> str | None:
-    """The text of plain UTF-8 without mark or escapes, which is quick to read; None for anything else."""
+    """Return the text of plain UTF-8 without mark or escapes (the fast path); None for anything else."""
     if b"\x1b$" in data or b"\x1b(" in data or b"\x00" in data:
         return None
     try:
@@ -68,8 +69,8 @@ def utf8(data: bytes) -> str | None:
 
 
 def settings_text(data: bytes) -> str:
-    """The text of a settings file: UTF-8 with or without a byte order mark, or UTF-16 with one (PowerShell's ``>``).
-    Raises ``UnicodeDecodeError`` for anything else: a guess is not a setting."""
+    """Decode a settings file: UTF-8 with or without a byte order mark, or UTF-16 with one (PowerShell's ``>``). Raises
+    ``UnicodeDecodeError`` for anything else: settings are not guessed."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding)
@@ -77,7 +78,8 @@ def settings_text(data: bytes) -> str:
 
 
 def wide_codec(data: bytes) -> str:
-    """UTF-16 or UTF-32 without a byte order mark: told by where the NULs and other controls stand; "" for anything else."""
+    """Detect UTF-16 or UTF-32 without a byte order mark from the positions of NULs and other controls; "" if
+    neither."""
     head = data[:_WIDE_HEAD_BYTES]
     if not _CONTROL.search(head):
         return ""
@@ -104,7 +106,7 @@ def wide_codec(data: bytes) -> str:
 
 
 def utf8_head(head: bytes) -> bool:
-    """True when these first bytes are UTF-8, whether or not they end within a character."""
+    """True if these first bytes are UTF-8, even if they end within a character."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
@@ -146,11 +148,11 @@ def _escaped(data: bytes) -> Decoded | None:
 
 
 def _damaged_utf8(data: bytes, first_bad: int) -> Decoded | None:
-    """A UTF-8 file with a few broken bytes is still UTF-8: read as anything else, all the rest would be garbled."""
+    """Decode UTF-8 with a few broken bytes as UTF-8: any other codec would garble the rest."""
     text = data.decode("utf-8", "replace")
     foreign = len(text) - len(text.encode("ascii", "ignore"))
     replaced = text.count("\ufffd")
-    half = _HALF_EMOJI.sub(b"", data).isascii()  # a client cut its text by bytes
+    half = _HALF_EMOJI.sub(b"", data).isascii()  # a client truncated its text by bytes
     if not half and (foreign - replaced < replaced or replaced > max(1.0, foreign * _DAMAGED_SHARE_MAX)):
         return None
     return Decoded(text, "utf-8", f"bytes that are not UTF-8 were replaced (the first at {first_bad})")

@@ -1,4 +1,4 @@
-"""Escapes of data formats as the characters they stand for: exports often write every letter beyond ASCII as an escape."""
+"""Resolves escapes of data formats to characters: exports often escape every letter beyond ASCII."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _ESCAPED = frozenset(
 
 
 def may_hold_escapes(name: str) -> bool:
-    """True for files of formats that write characters as escapes of their code."""
+    """True for files of formats that escape characters by their code."""
     return suffix_of(name) in _ESCAPED
 
 
 def json_unescaped(text: str) -> str:
-    """JSON source with its strings' escapes resolved: what it says, in its place, under its keys. Linear and total."""
+    """Return JSON source with the escapes of its strings resolved; structure and keys stay. Linear and total."""
     return _JSON.sub(_json_character, text) if "\\" in text else text
 
 
 def unicode_unescaped(text: str) -> str:
-    """A text with ``\\u00e9`` and ``\\U0001f600`` resolved and no other escape; it keeps its number of lines."""
+    r"""Return the text with ``\\u00e9`` and ``\\U0001f600`` resolved and no other escape; the number of lines stays."""
     return _UNICODE.sub(_character, text) if "\\u" in text or "\\U" in text else text
 
 

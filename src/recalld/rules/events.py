@@ -1,4 +1,4 @@
-"""Event memories from an archive without a model: decisive turns, quoted with date, speaker and message id."""
+"""Event memories of an archive without a model: decisive turns, quoted with date, speaker and message id."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _LEADING = re.compile(r"(?:(?:well|so|and|but|also|yeah|yes|wow|oh|hey|by the wa
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A memory to be written.
+    """An event memory to write.
 
-    ``key`` is made from the messages it quotes, so a retry gives the same; ``path`` below the memory root
-    (``events/2024/05/08/name.md``); ``text`` the whole file with its trailer; ``at`` epoch seconds of its first quote.
+    ``key``: derived from the quoted messages, so a retry gives the same; ``path``: below the memory root
+    (``events/2024/05/08/name.md``); ``text``: the whole file with its footer; ``at``: epoch seconds of its first quote.
     """
 
     key: str
@@ -47,7 +47,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """What one message says, or one window of a long one."""
+    """The statements of a message, or of one window of a long message."""
 
     message: Message
     order: int
@@ -57,10 +57,11 @@ class _Turn:
 
 
 def events(messages: Sequence[Message]) -> tuple[Event, ...]:
-    """At most 20 events in the order they were told; () when nothing decisive was said.
+    """Return at most 20 events in message order; () if no message is decisive.
 
-    Kept are statements of at least two signs of a fact (names, numbers, dates, decisions, preferences); greetings,
-    thanks, questions, requests and code are not. Neighbouring decisive turns of one day and one peer make one event.
+    A decisive statement has at least two signs of a fact (names, numbers, dates, decisions, preferences). Greetings,
+    thanks, questions, requests and code are left out. Neighbouring decisive turns of one day and one peer form one
+    event.
     """
     turns = _decisive_turns(messages[:MESSAGES_SCANNED_MAX])
     groups = sorted(_grouped(turns), key=lambda group: (-max(t.score for t in group), group[0].order))[:EVENTS_MAX]
@@ -111,7 +112,7 @@ def _event(group: Sequence[_Turn]) -> Event:
     when = moment(group[0].message)
     leading = _LEADING.match(top.text)
     title = fit(top.text[leading.end() if leading else 0 :] or top.text, _TITLE_CHARS)
-    # Two archives may tell of one day in the same words; the mark keeps one from overwriting the other.
+    # Two archives may describe one day in the same words; the suffix keeps one from overwriting the other.
     name = f"{slug(title)}_{mark[:6]}"
     quotes = [quote(turn.message, " ".join(s.text for s in turn.statements)) for turn in group]
     who = ", ".join(dict.fromkeys(speaker(turn.message) for turn in group))
@@ -132,7 +133,7 @@ def _event(group: Sequence[_Turn]) -> Event:
 
 
 def _best(group: Sequence[_Turn]) -> Statement:
-    """The statement that shares most with the others of its event, among the most decisive ones."""
+    """Return the statement that shares most with the others of its event, among the most decisive ones."""
     term_counts: Counter[str] = Counter()
     for turn in group:
         for one in turn.statements:
@@ -144,7 +145,7 @@ def _best(group: Sequence[_Turn]) -> Statement:
 
 
 def slug(title: str) -> str:
-    """A file name's words from a title: legal anywhere in the tree, at most 36 characters."""
+    """Return a file name from a title: legal anywhere in the tree, at most 36 characters."""
     words = names.segment(_NOT_WORD.sub("_", title)).lower()
     if len(words) <= _SLUG_CHARS:
         return words

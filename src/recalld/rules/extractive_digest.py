@@ -1,4 +1,4 @@
-"""A digest of recalled entries: selected and cited sentences, nothing is rewritten."""
+"""A digest of recalled entries: selected and cited sentences; nothing is rephrased."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ _CHARS_MIN, _WIDE_CHARS_MIN, _CHARS_MAX = 24, 7, 420
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One sentence of one message, how decisive it is (0 = not at all) and in which window of a long message it stands."""
+    """One sentence of a message, its score (0 = states no fact) and its window in a long message."""
 
     message: Message
     text: str
@@ -100,7 +100,7 @@ def speaker(message: Message) -> str:
 
 
 def day(message: Message) -> str:
-    """``YYYY-MM-DD`` of the message at the offset of its own stamp (UTC if that names none)."""
+    """Return ``YYYY-MM-DD`` of the message at the offset of its own time stamp (UTC if it has none)."""
     return f"{moment(message):%Y-%m-%d}"
 
 
@@ -110,15 +110,15 @@ def moment(message: Message) -> datetime:
 
 
 def statements(message: Message, windows_max: int | None = None) -> list[Statement]:
-    """A message's sentences in order, each scored; a long message is read window by window to its end (None) or for so
-    many of them."""
+    """Return a message's sentences in order, each scored. A long message is read window by window, to its end (None) or
+    for ``windows_max`` windows."""
     read = windows(message.text)[:windows_max]
     return [s for at, text in enumerate(read) for s in _statements(message, text, at)]
 
 
 def statements_of(messages: Sequence[Message]) -> Iterator[tuple[Message, list[Statement]]]:
-    """The same of each message. Together they are read for ``WINDOWS_MAX`` windows; of what comes later each message's
-    first window is, so that an archive of any size ends."""
+    """Return the statements of each message. All messages together are read for ``WINDOWS_MAX`` windows; after that
+    only the first window of each message is read, so the time is bounded."""
     left = WINDOWS_MAX
     for message in messages:
         whole = len(message.text) // (MESSAGE_CHARS_SCANNED_MAX // 2) + 1
@@ -127,8 +127,8 @@ def statements_of(messages: Sequence[Message]) -> Iterator[tuple[Message, list[S
 
 
 def windows(text: str, chars_max: int = MESSAGE_CHARS_SCANNED_MAX) -> list[str]:
-    """A text in stretches of at most ``chars_max`` characters (and a few more where one begins inside a code fence), cut
-    at a line's or a sentence's end where there is one; [text] if it is short."""
+    """Split a text into windows of at most ``chars_max`` characters (slightly more if one begins inside a code fence),
+    at line or sentence ends if possible; [text] if it is short."""
     found: list[str] = []
     start, fenced = 0, False
     while start < len(text) or not found:
@@ -145,7 +145,7 @@ def windows(text: str, chars_max: int = MESSAGE_CHARS_SCANNED_MAX) -> list[str]:
 
 def _statements(message: Message, window: str, number: int) -> list[Statement]:
     found = sentences(window, MESSAGE_CHARS_SCANNED_MAX)
-    # Long explanations state general things, not what happened.
+    # Long explanations state general facts, not events.
     lecture_penalty = 0.75 if len(found) > 12 else 0.0
     assistant_penalty = 1.5 if message.role == "assistant" and not message.peer_id else 0.0
     scored: list[Statement] = []
@@ -160,7 +160,8 @@ def _statements(message: Message, window: str, number: int) -> list[Statement]:
 
 
 def decisive(sentence: str) -> float:
-    """How much a sentence states a fact worth remembering. Questions, requests, greetings, code and fragments get 0."""
+    """Return how strongly a sentence states a fact worth remembering; 0 for questions, requests, greetings, code and
+    fragments."""
     wide = is_wide(sentence)
     if len(sentence) < (_WIDE_CHARS_MIN if wide else _CHARS_MIN) or len(sentence) > _CHARS_MAX:
         return 0.0
@@ -184,13 +185,13 @@ def decisive(sentence: str) -> float:
 
 
 def quote(message: Message, text: str) -> str:
-    """A quotation with who, when and which message: ``> words — Ana, 2024-05-08, msg_1``."""
+    """Return a quotation with speaker, date and message id: ``> words — Ana, 2024-05-08, msg_1``."""
     words = fit(text, QUOTE_CHARS_MAX)
     return f"> {words} — {speaker(message)}, {day(message)}, {message.id}"
 
 
 def opening(message: Message, chars_max: int = 160) -> str:
-    """A message's first sentence that says something."""
+    """Return the first meaningful sentence of a message."""
     for sentence in sentences(message.text[:MESSAGE_CHARS_SCANNED_MAX], 6):
         if not _CHAT.match(sentence) and len(sentence) >= 6:
             return fit(sentence, chars_max)

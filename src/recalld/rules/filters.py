@@ -1,4 +1,5 @@
-"""The wire's filter object: what of it narrows a ``Query``, what of it is ignored and named, and what is refused."""
+"""The API's filter object: parts that narrow a ``Query``, parts that are ignored and reported, parts that are
+refused."""
 
 from __future__ import annotations
 
@@ -16,18 +17,18 @@ HEEDED = ("uri", "context_type", "level", "tags", "created_at", "updated_at")
 IGNORED = frozenset(
     {"abstract", "account_id", "active_count", "content", "description", "id", "name", "owner_user_id", "type"}
 )
-"""Fields of the original's index that have no counterpart here."""
+"""Fields of OpenViking's index without a counterpart here."""
 _BOUNDS = ("gte", "gt", "lte", "lt")
 _LEVELS = (0, 1, 2)
 
 
 def ignoring(query: Query, field: str) -> Query:
-    """The query with a part of its filter noted as ignored."""
+    """Return the query with a part of its filter noted as ignored."""
     return query if field in query.ignored else replace(query, ignored=(*query.ignored, field))
 
 
 def check_heeded(query: Query) -> None:
-    """For strict servers. Raises ``Invalid`` (``INVALID_FILTER``) where part of a filter would be ignored."""
+    """Check for strict servers that no part of the filter would be ignored. Raises ``Invalid`` (``INVALID_FILTER``)."""
     if query.ignored:
         named = ", ".join(query.ignored)
         raise Invalid(
@@ -39,13 +40,13 @@ def check_heeded(query: Query) -> None:
 
 
 def conditions(raw: Mapping[str, Any]) -> list[Any]:
-    """The values of a condition. Raises ``Invalid`` unless they are a list."""
+    """Return the values of a condition. Raises ``Invalid`` unless they are a list."""
     values = raw.get("conds")
     return list(values) if isinstance(values, list | tuple) else refuse("conds")
 
 
 def inside(wanted: Sequence[Uri], targets: Sequence[Uri]) -> tuple[Uri, ...]:
-    """What two lists of subtrees have in common (no ``targets``: everything)."""
+    """Return the intersection of two lists of subtrees (no ``targets``: everything)."""
     if not targets:
         return tuple(wanted)
     inner = [w for w in wanted if any(w.under(t) for t in targets)] + [
@@ -55,12 +56,12 @@ def inside(wanted: Sequence[Uri], targets: Sequence[Uri]) -> tuple[Uri, ...]:
 
 
 def nothing(query: Query) -> Query:
-    """A query whose conditions exclude each other."""
+    """Return a query that matches nothing: its conditions exclude each other."""
     return replace(query, limit=0)
 
 
 def narrow_range(query: Query, raw: Mapping[str, Any], instant: Callable[[str, str, bool], float]) -> Query:
-    """Narrow by a ``range``. ``instant`` reads a time: text, field, whether a day stands for its end."""
+    """Narrow by a ``range``. ``instant`` parses a time: text, field, and whether a day means its end."""
     field = str(raw.get("field"))
     if field == "level":
         low, high = _bounds(raw, lambda value, _: _number(value, field))
@@ -80,7 +81,7 @@ def narrow_range(query: Query, raw: Mapping[str, Any], instant: Callable[[str, s
 
 def _bounds(raw: Mapping[str, Any], read: Callable[[object, bool], float]) -> tuple[float, float]:
     low, high = -math.inf, math.inf
-    # A day stands for its beginning or its end, whichever makes the word true: after a day is after its end.
+    # A day means its start or its end, as the operator requires: "after a day" is after its end.
     for word in _BOUNDS:
         value = raw.get(word)
         if value is None:

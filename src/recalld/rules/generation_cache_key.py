@@ -1,4 +1,4 @@
-"""Cache keys of generated text, by account, generator and input, so that the same input is generated once."""
+"""Cache keys of generated text, by account, generator and input, so that equal inputs are generated once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def generator_id(name: str, version: str) -> str:
 
 
 def cache_key(account: str, by: str, parts: Sequence[str]) -> str:
-    """Return the cache key of what ``by`` generates from these inputs. Accounts never share an entry."""
+    """Return the cache key of ``by``'s output for these inputs. Accounts never share an entry."""
     digest = hashlib.sha256()
     for part in (account, by, *parts):
         data = part.encode("utf-8", "replace")

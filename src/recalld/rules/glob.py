@@ -14,7 +14,8 @@ ALTERNATIVES_MAX = 64
 
 
 def compile_glob(pattern: str) -> Callable[[str], bool]:
-    """A predicate over relative paths. A pattern without ``/`` is matched at the first level, as shells do."""
+    """Compile a pattern to a predicate over relative paths. A pattern without ``/`` matches at the first level, as in
+    shells."""
     if len(pattern) > GLOB_CHARS_MAX:
         raise Invalid(
             f"a pattern of {len(pattern)} characters", remedy=f"at most {GLOB_CHARS_MAX}", details={"field": "pattern"}
@@ -38,8 +39,8 @@ _AS_WRITTEN = {ord(stands): chr(code) for code, stands in _IN_CLASS.items()}
 
 
 def _plain_classes(pattern: str) -> str:
-    """The pattern with the braces and commas of its classes out of the way. Raises ``Invalid`` for a bracket or brace that is
-    never closed: as a character of its own it stands in brackets."""
+    """Return the pattern with braces and commas inside classes replaced by placeholders. Raises ``Invalid`` for an
+    unclosed bracket or brace; a literal one must be in brackets."""
     plain, at = "", 0
     while at < len(pattern):
         end = _class_end(pattern, at) if pattern[at] == "[" else at
@@ -54,14 +55,14 @@ def _plain_classes(pattern: str) -> str:
 
 
 def _without_pairs(text: str) -> str:
-    """A text without its braces that belong together, however deep."""
+    """Return the text without matching braces, at any depth."""
     while (less := re.sub(r"\{[^{}]*\}", "", text)) != text:
         text = less
     return text
 
 
 def _class_end(pattern: str, begin: int) -> int:
-    """Where the class that begins at ``[`` ends; -1 if it does not. A ``]`` that stands first is one of its characters."""
+    """Return the end of the class that begins at ``[``, or -1. A ``]`` in first position is a literal."""
     first = begin + (2 if pattern[begin + 1 : begin + 2] in {"!", "^"} else 1)
     return pattern.find("]", first + 1)
 
@@ -91,7 +92,7 @@ def _alternatives(pattern: str) -> list[str]:
 
 
 def expression(pattern: str) -> str:
-    """One pattern without braces as a regular expression."""
+    """Return the regular expression of a pattern without braces."""
     out, i = "", 0
     while i < len(pattern):
         if pattern.startswith("**/", i):

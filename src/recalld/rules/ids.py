@@ -25,7 +25,7 @@ def is_id(text: str) -> bool:
 
 
 def check_session_id(session_id: str) -> None:
-    """Raises ``Invalid`` for what cannot be a session's id."""
+    """Check a session id. Raises ``Invalid``."""
     if not is_id(session_id):
         shown = session_id[:60].encode("utf-8", "replace").decode()
         raise Invalid(

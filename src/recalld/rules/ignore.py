@@ -1,4 +1,4 @@
-"""What is left out of imports: credentials, folders of tools, trash, build products, executables, files too large."""
+"""What imports skip: credentials, tool folders, trash, build output, executables, files that are too large."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ _FOLDERS: Final[dict[str, str]] = {
 }
 _FOLDER_STARTS: Final[tuple[tuple[str, str], ...]] = ((".trash-", TRASH), (".obsidian-", NOTE_SETTINGS))
 _WITH_SETTINGS: Final[dict[str, tuple[str, str]]] = {"logseq": ("config.edn", NOTE_SETTINGS)}
-"""Folders that are settings only if they hold that file."""
+"""Folders that count as tool settings only if they contain that file."""
 _SUFFIXES: Final[dict[str, str]] = {
     **dict.fromkeys(
         (".exe", ".dll", ".so", ".dylib", ".msi", ".com", ".app", ".apk", ".deb", ".rpm", ".dmg", ".iso"), "executable"
@@ -105,7 +105,8 @@ _MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
 
 
 def why_skip_folder(name: str, holds: Callable[[str], bool] = lambda name: False) -> str:
-    """Why a folder of this name (in any case) is not entered; "" to enter it. ``holds``: whether it has an entry of a name."""
+    """Return why a folder of this name (in any case) is skipped; "" to enter it. ``holds``: whether it has an entry of
+    a name."""
     low = name.casefold()
     if low.endswith(".egg-info"):
         return "build product"
@@ -116,9 +117,9 @@ def why_skip_folder(name: str, holds: Callable[[str], bool] = lambda name: False
 
 
 def why_skip_file(name: str, size: int, head: bytes) -> str:
-    """Why a file is left out, told from its name, size in bytes and first bytes; "" to import it.
+    """Return why a file is skipped, from its name, size in bytes and first bytes; "" to import it.
 
-    Texts may have ``DOCUMENT_BYTES_MAX``, what is stored unread ``UPLOAD_BYTES_MAX``.
+    Texts may have ``DOCUMENT_BYTES_MAX``, files stored without parsing ``UPLOAD_BYTES_MAX``.
     """
     base = name.rsplit("/", 1)[-1]
     why = _NAMES.get(base.casefold(), "") or _SUFFIXES.get(suffix_of(base), "")

@@ -1,4 +1,4 @@
-"""Keys: ``b64url(account).b64url(user).b64url(secret)`` without padding, so that a key says whose it claims to be."""
+"""API keys: ``b64url(account).b64url(user).b64url(secret)`` without padding, so that a key names its owner."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _PURPOSE = b"recalld member key v1"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a key says of itself; nothing of it is proved yet."""
+    """The owner that a key names, not yet verified."""
 
     account: str
     user: str
 
 
 def compose(account: str, user: str, secret: str) -> str:
-    """The key of a member."""
+    """Return the key of a member."""
     return ".".join(_encoded(part) for part in (account, user, secret))
 
 
 def claim(key: str) -> Claim | None:
-    """Whose key it claims to be; None for what no member's key looks like."""
+    """Return the owner that a key names; None if the key is malformed."""
     parts = key.split(".")
     if len(key) > KEY_CHARS_MAX or len(parts) != 3:
         return None
@@ -41,12 +41,12 @@ def claim(key: str) -> Claim | None:
         identifier(user, "user")
     except (RecalldError, ValueError):
         return None
-    # One spelling a key: what decodes to the same parts is not the same key.
+    # A key has one spelling: another text that decodes to the same parts is refused.
     return Claim(account, user) if secret and compose(account, user, secret) == key else None
 
 
 def derived(seed: str, account: str, user: str) -> str:
-    """The secret that a seed stands for: 64 hex digits, the same ones every time, others for every member."""
+    """Return the secret derived from a seed: 64 hex digits, stable, different for every member."""
     if not seed or len(seed) > SEED_CHARS_MAX:
         raise Invalid(
             f"a seed of {len(seed)} characters",
@@ -58,18 +58,18 @@ def derived(seed: str, account: str, user: str) -> str:
 
 
 def head(key: str) -> str:
-    """What lists show of a key: whose it is, and enough of it to tell it from the one before."""
+    """Return the part of a key that lists show: its owner and enough to distinguish it from an earlier key."""
     who, _, secret = key.rpartition(".")
     return f"{who}.{secret[:_SHOWN]}"
 
 
 def digest(key: str) -> bytes:
-    """What a verified key is remembered by."""
+    """Return the cache key of a verified key."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 def same(one: str, other: str) -> bool:
-    """Compare two secrets in a time that does not depend on where they differ, nor on how long they are."""
+    """Compare two secrets in a time that depends neither on their difference nor on their length."""
     return hmac.compare_digest(digest(one), digest(other))
 
 
@@ -78,7 +78,7 @@ def _encoded(text: str) -> str:
 
 
 def _decoded(part: str) -> str:
-    """Raises ``ValueError`` (``binascii.Error`` and ``UnicodeDecodeError`` are some)."""
+    """Raises ``ValueError`` (including ``binascii.Error`` and ``UnicodeDecodeError``)."""
     if not part.isascii():
         raise binascii.Error("not base64")
     return urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()

@@ -1,4 +1,4 @@
-"""Which of the old encodings a text is written in: byte statistics first, then which reading looks like writing."""
+"""Detects the legacy encoding of a text: byte statistics first, then the plausibility of the decoded text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any
 
 SAMPLE_BYTES = 32_768
-"""Bytes looked at. Detection is linear: about 10 ms for this many."""
+"""Bytes examined. Detection is linear: about 10 ms for this many."""
 
-# Codec and how often such files are met, relative to Windows-1251. Subsets are read as their supersets.
+# Codec and frequency relative to Windows-1251. Subsets are decoded as their supersets.
 _PRIORS = {
     "cp1252": 1.2,
     "cp1251": 1.0,
@@ -73,7 +73,7 @@ _CODECS = {
     "euc-kr": "cp949",
     "big5": "big5hkscs",
 }
-# What of Windows-1252 stands alone between ASCII: quotes, dashes, bullets, currency and marks of reference.
+# Characters of Windows-1252 that stand alone between ASCII: quotes, dashes, bullets, currency, reference marks.
 _TYPOGRAPHY = re.compile(
     rb"(?<![\x80-\xff])[\x80\x82\x84-\x89\x8b\x91-\x97\x99\x9b\xa0\xa3\xa7\xa9\xab\xae\xb0\xb1\xb4\xb7\xbb-\xbe](?![\x80-\xff])"
 )
@@ -83,7 +83,7 @@ _GLUED = re.compile(r"(?<=\w)[^\w\s'’\-–—.,;:!?/()\[\]\"“”„«»‘�
 _AFTER_LETTER = re.compile(r"(?<=[^\W\d_])[±¶µ¦¤¨´¸ˇ˘˛]")
 _ODD_SIGNS = frozenset("¤¦¬¨¯¸¹³²¼½¾¿ªº÷×¡¢¥µ¶§")
 _SCRIPTS = ((0x24F, "latin"), (0x3FF, "greek"), (0x52F, "cyrillic"), (0x5FF, "hebrew"), (0x6FF, "arabic"))
-# First bytes of the characters in daily use; the rest of each table is rare.
+# First bytes of common characters; the rest of each table is rare.
 _COMMON = {
     "gb18030": (0xB0, 0xD7),
     "big5hkscs": (0xA4, 0xC6),
@@ -94,7 +94,7 @@ _COMMON = {
 
 
 def legacy_codec(data: bytes) -> str:
-    """The codec of bytes that are not UTF-8, one that reads the whole sample; "" when none is likely."""
+    """Return the codec of bytes that are not UTF-8, one that decodes the whole sample; "" if none is likely."""
     sample = sample_of(data)
     if _is_typography(sample):
         return "cp1252"
@@ -116,7 +116,7 @@ _C1 = re.compile(rb"[\x80-\x9f]")
 
 
 def sample_of(data: bytes) -> bytes:
-    """The lines that are not ASCII, up to ``SAMPLE_BYTES``: the rest says nothing."""
+    """Return the lines that are not ASCII, up to ``SAMPLE_BYTES``: ASCII lines carry no information."""
     if len(data) <= SAMPLE_BYTES:
         return data
     held: list[bytes] = []
@@ -135,7 +135,7 @@ def sample_of(data: bytes) -> bytes:
 
 
 def oddness(text: str) -> float:
-    """How unlike writing a reading is: odd signs and mixed words per foreign character, 0 = nothing odd."""
+    """Return how implausible a decoded text is: odd characters and mixed words per foreign character, 0 = plausible."""
     foreign = [c for c in text if c > "\x7f"]
     if not foreign:
         return 0.0
@@ -187,7 +187,7 @@ def _script(character: str) -> str:
 
 
 def rareness(text: str, codec: str) -> float:
-    """The share of rare ones among wide characters: bytes of another language hit the whole table alike."""
+    """Return the share of rare characters among wide ones: bytes of another language hit the whole table uniformly."""
     if codec not in _COMMON:
         return 0.0
     low, high = _COMMON[codec]
@@ -218,7 +218,7 @@ def _read(sample: bytes, codec: str) -> str | None:
 
 
 def confidences(sample: bytes) -> dict[str, float]:
-    """How sure the byte statistics are of each codec, as far as they name it."""
+    """Return the confidence of the byte statistics in each codec they report."""
     return dict(_candidates(sample))
 
 

@@ -1,4 +1,4 @@
-"""Lines as editors and grep count them: ended by \\n, \\r\\n or \\r, by nothing else."""
+r"""Lines as editors and grep count them: ended by \\n, \\r\\n or \\r only."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 
 
 def split_lines(text: str, *, keep_ends: bool = False) -> list[str]:
-    """A text's lines. ``str.splitlines`` also breaks at U+2028, U+0085, form feeds and others, which JSON strings and
-    pasted texts contain: a JSON line would fall apart."""
+    """Return a text's lines. ``str.splitlines`` also splits at U+2028, U+0085, form feeds and others, which occur in
+    JSON strings and pasted text: it would split a JSON line."""
     if "\r" not in text:
         lines = text.split("\n")
         last = lines.pop()
@@ -23,7 +23,8 @@ def split_lines(text: str, *, keep_ends: bool = False) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some lines of a text: ``start`` to ``end`` (from 0, the last excluded) of ``total``. ``cut``: a line in it is not whole."""
+    """A range of lines: ``start`` to ``end`` (from 0, end excluded) of ``total``. ``cut``: a line in it is
+    truncated."""
 
     text: str
     start: int
@@ -33,13 +34,13 @@ class Page:
 
     @property
     def whole(self) -> bool:
-        """True if nothing of the text is missing behind ``start``."""
+        """True if the text from ``start`` on is complete."""
         return self.end >= self.total and not self.cut
 
 
 def page_of(text: str, offset: int, limit: int, chars_max: int) -> Page:
-    """Lines ``offset`` to ``offset + limit`` (-1: all that follow), as many whole ones as fit into ``chars_max`` characters; a
-    single line that is longer is cut."""
+    """Return lines ``offset`` to ``offset + limit`` (-1: to the end), as many whole ones as fit into ``chars_max``
+    characters; a single longer line is truncated."""
     lines = split_lines(text, keep_ends=True)
     end = len(lines) if limit < 0 else min(len(lines), offset + limit)
     at, size = min(offset, len(lines)), 0
@@ -51,6 +52,6 @@ def page_of(text: str, offset: int, limit: int, chars_max: int) -> Page:
 
 
 def line_range(text: str, offset: int, limit: int) -> str:
-    """Lines ``offset`` to ``offset + limit`` with their ends; ``limit`` -1 = all that follow."""
+    """Return lines ``offset`` to ``offset + limit`` with their ends; ``limit`` -1 = to the end."""
     lines = split_lines(text, keep_ends=True)
     return "".join(lines[offset:] if limit == -1 else lines[offset : offset + limit])

@@ -86,7 +86,8 @@ def _without_thoughts(answer: str) -> str:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """JSON objects in reading order, wherever they stand; of one that never ends, those inside it."""
+    """Yield JSON objects in reading order, wherever they are; of an unterminated object, the complete ones inside
+    it."""
     at = tries = 0
     while tries < _TRIES_MAX and (at := text.find("{", at)) >= 0:
         tries += 1
@@ -100,7 +101,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _field(text: str, name: str) -> str:
-    """A string field of an object that was cut off, as far as it goes."""
+    """Return a string field of a truncated object, as far as it goes."""
     found = re.search(rf'"{name}"\s*:\s*"((?:[^"\\]|\\.)*)', text)
     if found is None:
         return ""

@@ -1,4 +1,4 @@
-"""Where Markdown's headings, fences and front matter are; a linear scan, offsets into the source."""
+"""Headings, fences and front matter of Markdown: a linear scan with offsets into the source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 
 
 class Line(NamedTuple):
-    """One source line: its offset, its text with line end, whether it lies in a fenced block (fence lines included) and
+    """A source line: its offset, its text with line end, whether it is in a fenced block (fence lines included) and
     whether it closes one."""
 
     start: int
@@ -41,7 +41,7 @@ class Heading:
 
 
 def front_matter_end(text: str) -> int:
-    """Offset just behind the closing line of leading front matter; 0 when there is none."""
+    """Return the offset after the closing line of leading front matter; 0 without front matter."""
     if not text.startswith(("---\n", "---\r\n")):
         return 0
     end = _FRONT_END.search(text, 4, FRONT_MATTER_CHARS_MAX)
@@ -52,7 +52,7 @@ def front_matter_end(text: str) -> int:
 
 
 def lines(text: str, start: int = 0) -> Iterator[Line]:
-    """Every line from offset ``start`` on, told whether it is fenced. A fence that never closes runs to the end."""
+    """Yield every line from offset ``start`` on, with its fence state. An unclosed fence runs to the end."""
     fence = ""
     at = start
     while at < len(text):
@@ -73,7 +73,7 @@ def lines(text: str, start: int = 0) -> Iterator[Line]:
 
 
 def headings(text: str) -> list[Heading]:
-    """ATX and underlined headings in order, none from inside fences or front matter."""
+    """Return ATX and setext headings in order, except those inside fences and front matter."""
     found: list[Heading] = []
     paragraph = -1
     for line in lines(text, front_matter_end(text)):
@@ -92,9 +92,9 @@ def headings(text: str) -> list[Heading]:
 
 
 def sections(text: str) -> tuple[Section, ...]:
-    """The text cut at its headings; joined again it is the text. What stands before the first has depth 0.
+    """Split the text at its headings; joined, the sections are the text. The part before the first heading has depth 0.
 
-    A text beyond ``STRUCTURE_CHARS_MAX`` is one section: no author wrote it, and scanning it costs seconds.
+    A text beyond ``STRUCTURE_CHARS_MAX`` is one section: no author wrote it, and scanning it takes seconds.
     """
     marks = headings(text) if len(text) <= STRUCTURE_CHARS_MAX else []
     if not marks:

@@ -1,4 +1,4 @@
-"""What a file is, told from its name and its first bytes."""
+"""Detects what a file is from its name and first bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .encoding import utf8_head, wide_codec
 
 _SHELVES: Final = {"image": "images", "audio": "audio", "video": "video"}
 HEAD_BYTES: Final = 8_192
-"""How many first bytes ``media_type`` and ``is_binary`` need to see."""
+"""Number of first bytes that ``media_type`` and ``is_binary`` need."""
 
 LANGUAGES: Final[dict[str, str]] = {
     **dict.fromkeys((".py", ".pyi", ".pyw"), "python"),
@@ -21,7 +21,7 @@ LANGUAGES: Final[dict[str, str]] = {
     **dict.fromkeys((".c", ".h"), "c"),
     **dict.fromkeys((".cc", ".cpp", ".cxx", ".hpp", ".hh", ".hxx", ".ipp"), "cpp"),
 }
-"""Languages whose structure is read."""
+"""Languages whose structure is parsed."""
 
 PLAIN_LANGUAGES: Final[dict[str, str]] = {
     **dict.fromkeys((".sh", ".bash", ".zsh", ".fish"), "shell"),
@@ -50,7 +50,7 @@ PLAIN_LANGUAGES: Final[dict[str, str]] = {
     ".tf": "terraform",
     ".cmake": "cmake",
 }
-"""Languages kept as text: never split, but known to be code."""
+"""Languages stored as text: recognised as code, never parsed or split."""
 
 _DOCUMENTS: Final[dict[str, str]] = {
     **dict.fromkeys((".md", ".markdown", ".mdx", ".mkd"), "text/markdown"),
@@ -135,15 +135,15 @@ _BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 
 
 def suffix_of(name: str) -> str:
-    """Lower-case ending with its dot; "" for ``Makefile`` and for dot files such as ``.gitignore``."""
+    """Return the lower-case suffix with its dot; "" for ``Makefile`` and for dot files such as ``.gitignore``."""
     base = name.rsplit("/", 1)[-1]
     stem, dot, ending = base.rpartition(".")
     return f".{ending.lower()}" if dot and stem.strip(".") and ending else ""
 
 
 def is_binary(head: bytes) -> bool:
-    """True when the first bytes are no text in any encoding read here: a known binary signature, or NULs that neither
-    UTF-16 nor a UTF-8 text with a stray one explains."""
+    """True if the first bytes are not text in any supported encoding: a known binary signature, or NULs that neither
+    UTF-16 nor UTF-8 with a stray NUL explains."""
     if head.startswith(_BOMS):
         return False
     signature = _signature(head)
@@ -153,7 +153,7 @@ def is_binary(head: bytes) -> bool:
 
 
 def _is_plain(head: bytes) -> bool:
-    """UTF-8 in which control characters are few: terminals, logs and broken clients leave some behind."""
+    """True for UTF-8 with few control characters, which terminals, logs and faulty clients produce."""
     if not utf8_head(head):
         return False
     controls = len(head) - len(head.translate(None, _CONTROLS))
@@ -161,7 +161,7 @@ def _is_plain(head: bytes) -> bool:
 
 
 def media_type(name: str, head: bytes = b"") -> str:
-    """The media type by ending, else by the first bytes, else ``text/plain`` or ``application/octet-stream``."""
+    """Return the media type by suffix, else by the first bytes, else ``text/plain`` or ``application/octet-stream``."""
     suffix = suffix_of(name)
     if suffix in LANGUAGES:
         return f"text/x-{LANGUAGES[suffix]}"
@@ -178,19 +178,19 @@ def media_type(name: str, head: bytes = b"") -> str:
 
 
 def media_words(name: str, head: bytes = b"") -> str:
-    """What a person calls it: "PDF document", "PNG image", "binary file"."""
+    """Return a human-readable type: "PDF document", "PNG image", "binary file"."""
     suffix = suffix_of(name)
     known = suffix if suffix in _OPAQUE else _signature(head)
     return _OPAQUE[known][1] if known else "binary file"
 
 
 def media_folder(name: str) -> str:
-    """The directory of the account's resources that takes a lone picture, sound or film ("" for anything else)."""
+    """Return the resources directory for a single image, audio or video file ("" for anything else)."""
     return _SHELVES.get(media_type(name).partition("/")[0], "")
 
 
 def is_text(media: str) -> bool:
-    """True when bytes of this media type are text a reader can be shown and grep can search."""
+    """True if bytes of this media type are text that can be shown and searched by grep."""
     return media.startswith("text/") or media in {
         "application/json",
         "application/jsonl",
@@ -206,12 +206,12 @@ def is_code(media: str) -> bool:
 
 
 def splits(media: str) -> bool:
-    """True for documents that are cut into sections when they are long; code and data stay one file."""
+    """True for documents that are split into sections when they are long; code and data stay one file."""
     return media in {"text/markdown", "text/plain", "text/html"}
 
 
 def size_words(size: int) -> str:
-    """Bytes as people say them: "512 B", "1.2 MB"."""
+    """Return a human-readable size: "512 B", "1.2 MB"."""
     if size < 1_000:
         return f"{size} B"
     amount = float(size)

@@ -1,4 +1,5 @@
-"""A memory proposed by a language model as a file: recalld sets path, name and quotations, the model only the sentence."""
+"""The file of a memory proposed by a language model: recalld sets path, name and quotations, the model writes only the
+sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ _NAMES = {"events": "event", "preferences": "preference", "entities": "entity"}
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A memory to be written; the fields mean what they do in ``events.Event``."""
+    """A memory to write; the fields have the same meaning as in ``events.Event``."""
 
     key: str
     path: str

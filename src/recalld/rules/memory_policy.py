@@ -12,7 +12,7 @@ from recalld.domain.uri import Uri
 from .tags import tags_of
 
 TYPES = ("profile", "preferences", "entities", "events", "identity", "soul")
-"""Types in force where a policy names none."""
+"""Default types of a policy."""
 DIFF_FILE = "memory_diff.json"
 """File next to an archive's messages: the memories extracted from them."""
 EXTRACTED_TO = "extracted_to"
@@ -55,14 +55,15 @@ def event_tags(config: Mapping[str, Any], over: Sequence[str] | None) -> tuple[s
 
 
 def memory_type(uri: Uri) -> str:
-    """The type a memory's address tells: ``events``, or ``profile`` of ``profile.md``; "" outside memories."""
+    """Return the type that a memory's address implies: ``events``, or ``profile`` for ``profile.md``; "" outside
+    memories."""
     at = uri.parts.index("memories") + 1 if "memories" in uri.parts else len(uri.parts)
     return uri.parts[at].removesuffix(".md") if at < len(uri.parts) else ""
 
 
 def memory_diff(archive: Uri, trace_id: str, at: str, changes: Sequence[tuple[Uri, str | None, str]]) -> dict[str, Any]:
-    """What an archive changed among memories, in the API's form. ``changes``: address, text before (None: there was
-    none) and after; what stayed as it was is left out."""
+    """Return the changes an archive made to memories, in the API's form. ``changes``: address, text before (None: did
+    not exist) and after; unchanged memories are left out."""
     adds = [
         {"uri": str(u), "memory_type": memory_type(u), "after": after} for u, before, after in changes if before is None
     ]

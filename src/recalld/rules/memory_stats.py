@@ -34,7 +34,7 @@ def category_of(path: str) -> str:
 
 
 def hotness(age_days: float) -> float:
-    """Return 1 for a change right now, half of that every seven days."""
+    """Return 1 for a change right now, halved every seven days."""
     return float(2.0 ** (-max(0.0, age_days) / HALF_LIFE_DAYS))
 
 

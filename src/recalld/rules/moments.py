@@ -1,4 +1,5 @@
-"""Times as clients write them: ISO 8601, RFC 2822, and epoch numbers in seconds, milliseconds, microseconds or nanoseconds."""
+"""Parses times in the forms clients send: ISO 8601, RFC 2822, and epoch numbers in seconds, milliseconds, microseconds
+or nanoseconds."""
 
 from __future__ import annotations
 
@@ -8,13 +9,13 @@ from email.utils import parsedate_to_datetime
 
 _NUMBER = re.compile(r"[+-]?\d{1,20}(?:\.\d{1,12})?")
 _DAY = re.compile(r"\d{8}")
-# A number is read in the unit that puts it between 1973 and 5138.
+# The unit of a number is the one that puts it between 1973 and 5138.
 _UNITS = ((1e8, 1e11, 1.0), (1e11, 1e14, 1e3), (1e14, 1e17, 1e6), (1e17, 1e20, 1e9))
 _LONGEST = 64
 
 
 def read_moment(value: object) -> datetime | None:
-    """A time with its own offset (UTC where none is given); None for what is not a time."""
+    """Parse a time with its own offset (UTC by default); None for other values."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
@@ -29,7 +30,7 @@ def read_moment(value: object) -> datetime | None:
     try:
         return _aware(datetime.fromisoformat(_plain(text)))
     except ValueError:
-        pass  # perhaps the form of mail headers
+        pass  # try RFC 2822 next
     try:
         return _aware(parsedate_to_datetime(text))
     except (ValueError, IndexError, TypeError, OverflowError):
@@ -37,7 +38,7 @@ def read_moment(value: object) -> datetime | None:
 
 
 def epoch_of(value: object) -> float | None:
-    """Epoch seconds of a time; None for what is not a time."""
+    """Parse a time as epoch seconds; None for other values."""
     found = read_moment(value)
     try:
         return None if found is None else found.timestamp()
@@ -46,8 +47,8 @@ def epoch_of(value: object) -> float | None:
 
 
 def at_offset_of(stamp: str, at: float) -> datetime:
-    """Epoch seconds as a time at the offset of the stamp they were read from, in UTC if it names none: 02:00+08:00 on
-    1 May is 1 May, not the last of April. What no calendar can hold becomes the epoch."""
+    """Return epoch seconds as a time at the offset of the time stamp they came from (UTC if it has none): 02:00+08:00
+    on 1 May is 1 May, not 30 April. Times outside the calendar become the epoch."""
     own = read_moment(stamp) if stamp else None
     try:
         if own is not None and own.timestamp() == at:
@@ -58,7 +59,7 @@ def at_offset_of(stamp: str, at: float) -> datetime:
 
 
 def _plain(text: str) -> str:
-    """``2024-03-05 10:00:00 UTC`` and ``…z`` as the standard library reads them."""
+    """Convert ``2024-03-05 10:00:00 UTC`` and ``…z`` to the form of the standard library."""
     for zone in ("Z", "z", " UTC", " GMT"):
         if text.endswith(zone):
             return text.removesuffix(zone) + "+00:00"

@@ -1,4 +1,4 @@
-"""Names in the tree: made from titles and file names, always legal, never twice."""
+"""Names in the tree, derived from titles and file names: always legal, never duplicate."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from recalld.domain.uri import SEGMENT_BYTES_MAX
 NAME_CHARS_MAX = 50
 _FOREIGN = re.compile(r"[^\w.\-]+")
 _RUNS = re.compile(r"_{2,}")
-# What an address cannot carry: controls, invisible and bidirectional marks, lone surrogates, separators, "?".
+# Characters that an address cannot contain: controls, invisible and bidirectional marks, lone surrogates, separators, "?".
 _ILLEGAL = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff/\\\\?]")
 _DRIVE = re.compile(r"([A-Za-z]):")
 
 
 def segment(text: str) -> str:
-    """A name made from any words: letters, digits, ``-`` and ``.`` of every script stay, runs of anything else become
-    one ``_``; at most 50 characters; ``unnamed`` if nothing is left."""
+    """Return a name derived from any text: letters, digits, ``-`` and ``.`` of every script stay, runs of other
+    characters become one ``_``; at most 50 characters; ``unnamed`` if nothing is left."""
     composed = unicodedata.normalize("NFC", text[: NAME_CHARS_MAX * 8])
     clean = _RUNS.sub("_", _FOREIGN.sub("_", composed)).strip("_.")
     return clean[:NAME_CHARS_MAX].strip("_.") or "unnamed"
 
 
 def legal(name: str) -> str:
-    """A file's own name, composed (NFC) and changed only where an address could not carry it; idempotent."""
+    """Return a file name in NFC, changed only where an address cannot contain it; idempotent."""
     name = unicodedata.normalize("NFC", name)
     clean = _DRIVE.sub(r"\1_", _ILLEGAL.sub("_", name), count=1) if _DRIVE.match(name) else _ILLEGAL.sub("_", name)
     clean = clean if clean.strip(".") else clean.replace(".", "_")
@@ -34,13 +34,13 @@ def legal(name: str) -> str:
 
 
 def legal_path(path: str) -> str:
-    """``legal`` for every part of a relative path; empty parts vanish."""
+    """Apply ``legal`` to every part of a relative path; empty parts are dropped."""
     return "/".join(legal(part) for part in path.split("/") if part)
 
 
 def shorten(name: str, bytes_max: int = SEGMENT_BYTES_MAX) -> str:
-    """Names up to ``bytes_max`` (>= 16) UTF-8 bytes stay; longer ones are cut and marked ``_<8 hex of sha256>``, the
-    ending kept when it is short. Two different long names stay different."""
+    """Return names up to ``bytes_max`` (>= 16) UTF-8 bytes unchanged; truncate longer ones and append ``_<8 hex of
+    sha256>`` before a short suffix. Different names stay different."""
     raw = name.encode("utf-8", "replace")
     if len(raw) <= bytes_max:
         return name
@@ -52,13 +52,13 @@ def shorten(name: str, bytes_max: int = SEGMENT_BYTES_MAX) -> str:
 
 
 def stem(name: str) -> str:
-    """A file name without its ending: the directory a document becomes (``guide.md`` -> ``guide``)."""
+    """Return a file name without its suffix: the directory that a document becomes (``guide.md`` -> ``guide``)."""
     before, dot, _ = name.rpartition(".")
     return before if dot and before.strip(".") else name
 
 
 def unique(name: str, taken: Container[str], ending: str = "") -> str:
-    """``name + ending``, or with ``_1``, ``_2`` ... before ``ending`` when that is taken."""
+    """Return ``name + ending``, or with ``_1``, ``_2`` ... before ``ending`` if that is taken."""
     candidate = name + ending
     count = 0
     while candidate in taken:

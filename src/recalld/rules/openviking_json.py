@@ -26,10 +26,10 @@ _ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
 
 
 def tokens(text: str) -> int:
-    """Estimated tokens: 1.5 a CJK character, 2 an astral one, a quarter any other; rounded up."""
+    """Estimate tokens: 1.5 per CJK character, 2 per astral one, a quarter per other character; rounded up."""
     wide = astral = 0
     if not text.isascii():
-        # In slices: one regex search through megabytes would hold the GIL for all of them.
+        # In slices: one regex search over megabytes would hold the GIL throughout.
         for start in range(0, len(text), _SLICE_CHARS):
             some = text[start : start + _SLICE_CHARS]
             wide, astral = wide + len(_WIDE.findall(some)), astral + len(_ASTRAL.findall(some))
@@ -37,7 +37,7 @@ def tokens(text: str) -> int:
 
 
 def iso(at: float) -> str:
-    """Epoch seconds as ISO-8601 with milliseconds and Z ("" for 0)."""
+    """Return epoch seconds as ISO 8601 with milliseconds and Z ("" for 0)."""
     if not at:
         return ""
     seconds, micros = divmod(round(at * 1_000_000), 1_000_000)
@@ -51,20 +51,20 @@ def _second(at: int) -> str:
 
 
 def moment(text: str, now: float) -> float:
-    """``created_at`` in epoch seconds: a date, a zone-less time (taken as UTC), a full time or an epoch number; ``now`` if
-    it is none of these. It dates a message and never orders it."""
+    """Parse ``created_at`` as epoch seconds: a date, a time without zone (taken as UTC), a full time or an epoch
+    number; ``now`` for anything else. It dates a message and never orders it."""
     found = epoch_of(text)
     return now if found is None else found
 
 
 def unread_times(raw: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The ``created_at`` of these messages that are not times: such a message is dated by the server."""
+    """Return the ``created_at`` values that are not times; such messages are dated by the server."""
     times = [one.get("created_at") for one in raw]
     return tuple(_stamp(value) for value in times if value not in (None, "") and epoch_of(value) is None)
 
 
 def _stamp(value: object) -> str:
-    """``created_at`` as kept: the text as given, an epoch number as ISO-8601."""
+    """Return the stored form of ``created_at``: a text unchanged, an epoch number as ISO 8601."""
     if value is None or value == "":
         return ""
     text = clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))[:64]
@@ -148,17 +148,17 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
         return part
     if kind in {"context", "tool"} or is_media(kind):
         return part
-    # An unknown kind is stored as text: nothing a client sends may be lost.
+    # An unknown kind is stored as text, so that no content of a client is lost.
     return {"type": "text", "text": str(part.get("text") or plain_of(part))}
 
 
 def clean(text: str) -> str:
-    """Lone surrogates, which no file can hold, become replacement characters."""
+    """Replace lone surrogates, which files cannot contain, by replacement characters."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def _cleaned(value: Any, depth: int = 0) -> Any:
-    """The same with every text in it cleaned, keys included."""
+    """Apply ``clean`` to every text of a value, keys included."""
     if isinstance(value, str):
         return clean(value)
     if depth > JSON_DEPTH_MAX:
@@ -188,7 +188,7 @@ def text_of(parts: tuple[dict[str, Any], ...]) -> str:
 
 
 def message_json(message: Message) -> dict[str, Any]:
-    """A message as ``messages.jsonl`` and the API show it."""
+    """Return a message in the form of ``messages.jsonl`` and the API."""
     shown: dict[str, Any] = {
         "id": message.id,
         "role": message.role,
@@ -205,12 +205,12 @@ def message_json(message: Message) -> dict[str, Any]:
 
 
 def jsonl(messages: list[Message]) -> str:
-    """One message a line."""
+    """Return messages as JSON lines."""
     return "".join(json.dumps(message_json(m), ensure_ascii=False) + "\n" for m in messages)
 
 
 def message_page(message: Message) -> str:
-    """``messages/{id}.md``: a dated, named line before the text."""
+    """Return ``messages/{id}.md``: a header with date and speaker before the text."""
     who = message.peer_id or message.role
     return f"[{message.created_at}] {who}:\n\n{message.text}\n"
 
@@ -252,7 +252,7 @@ def session_meta(session: Session, account: str, user: str) -> dict[str, Any]:
 
 
 def archive_meta(archive: Archive) -> dict[str, Any]:
-    """An archive's ``.meta.json``."""
+    """Return an archive's ``.meta.json``."""
     return {
         "archive_id": archive.id,
         "created_at": iso(archive.created_at),

@@ -1,4 +1,4 @@
-"""Host names and web origins as requests name them: parsed strictly, compared in one normal form."""
+"""Host names and web origins of requests: parsed strictly and compared in one normal form."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ _LOCALHOST = "localhost"
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A host in its normal form (lower case, without the root's dot, addresses in their shortest spelling) and the port that
-    was named with it."""
+    """A host in normal form (lower case, no trailing dot, addresses in shortest form) and its port."""
 
     host: str
     port: int | None = None
@@ -42,7 +41,7 @@ class Authority:
 
 @lru_cache(maxsize=512)
 def authority(text: str) -> Authority | None:
-    """``host[:port]`` as a Host header holds it; None for what is none."""
+    """Parse ``host[:port]`` of a Host header; None if malformed."""
     found = _AUTHORITY.fullmatch(text)
     if found is None:
         return None
@@ -59,8 +58,8 @@ def authority(text: str) -> Authority | None:
 
 @lru_cache(maxsize=512)
 def origin(text: str) -> str | None:
-    """A web origin in its normal form; None for ``null`` and for what is none. Schemes beside http and https (``app://…``,
-    ``capacitor://…``) are compared by their text."""
+    """Return a web origin in normal form; None for ``null`` and malformed ones. Schemes other than http and https
+    (``app://…``, ``capacitor://…``) are compared as text."""
     found = _OPAQUE.fullmatch(text)
     if found is None:
         return None
@@ -72,14 +71,14 @@ def origin(text: str) -> str | None:
 
 
 def origin_of(scheme: str, named: Authority) -> str:
-    """The origin of what is served there."""
+    """Return the origin of a served address."""
     if named.port == _DEFAULT_PORTS.get(scheme):
         named = Authority(named.host)
     return f"{scheme}://{named}"
 
 
 def allowed_hosts(values: Sequence[str]) -> tuple[str, ...]:
-    """Check ``server.allowed_hosts`` and bring it into normal form. Raises ``Invalid``."""
+    """Check and normalise ``server.allowed_hosts``. Raises ``Invalid``."""
     return tuple(str(_host(one)) for one in values)
 
 
@@ -98,7 +97,7 @@ def _host(text: str) -> Authority:
 
 
 def cors_origins(values: Sequence[str]) -> tuple[str, ...]:
-    """Check ``server.cors_origins`` and bring it into normal form. Raises ``Invalid``."""
+    """Check and normalise ``server.cors_origins``. Raises ``Invalid``."""
     return tuple(_origin(one.strip()) for one in values)
 
 
@@ -115,7 +114,7 @@ def _origin(text: str) -> str:
 
 
 def public_url(text: str) -> str:
-    """Check ``server.public_url``; without a slash at its end. Raises ``Invalid``."""
+    """Check ``server.public_url`` and return it without trailing slash. Raises ``Invalid``."""
     problem = Invalid(
         f"{text[:80]!r} is not an address that clients can use",
         remedy="write http:// or https://, a host and, if need be, a port and a path",
@@ -139,7 +138,7 @@ def trusted_proxies(values: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_within(client: str, networks: Sequence[str]) -> bool:
-    """Whether an address lies in one of these networks (as ``trusted_proxies`` returns them)."""
+    """True if an address is in one of these networks (as returned by ``trusted_proxies``)."""
     address = _address(client)
     return address is not None and any(address in _network(one) for one in networks)
 
@@ -151,13 +150,13 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 @lru_cache(maxsize=256)
 def is_json(media_type: str) -> bool:
-    """Whether a Content-Type names JSON: ``application/json`` or any ``+json``, whatever its parameters."""
+    """True if a Content-Type is JSON: ``application/json`` or any ``+json``, with any parameters."""
     essence = media_type.partition(";")[0].strip(" \t").lower()
     return essence == "application/json" or _SUFFIXED.fullmatch(essence) is not None
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address, the IPv4 one where an IPv6 one only wraps it; None for what is none."""
+    """Parse an address, unwrapping IPv4-mapped IPv6; None if malformed."""
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
@@ -170,7 +169,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _ascii(text: str) -> str:
-    """International names as they travel."""
+    """Return an international host name in ASCII form."""
     if text.isascii():
         return text
     try:

@@ -1,4 +1,4 @@
-"""L1 and a directory's L0: what is in it, by name, so that a reader knows where to go next."""
+"""L1 of files and directories, and L0 of directories: the contents by name, so that a reader can navigate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LINE_CHARS: Final = 200
 _LINE_CHARS_MIN: Final = 40
 _SYMBOLS_MAX: Final = 120
 _HEADINGS_READ_MAX: Final = 60
-"""More headings than this do not fit with a sentence each: the rest is listed by name."""
+"""Headings shown with a sentence; further ones are listed by name."""
 _ENTRY_NAMES = ("skill", "readme", "index", "__init__", "overview", "introduction")
 _DOCSTRING = re.compile(r'"""(.{1,400}?)(?:"""|\n\s*\n)|\'\'\'(.{1,400}?)(?:\'\'\'|\n\s*\n)', re.DOTALL)
 _COMMENT = re.compile(r"\s*(?://+!?|#+|/\*\*?|\*)\s?(.*)")
@@ -28,7 +28,7 @@ _COMMENT = re.compile(r"\s*(?://+!?|#+|/\*\*?|\*)\s?(.*)")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An entry of a directory: its name, whether it is one itself, its L0 ("" while not made)."""
+    """An entry of a directory: its name, whether it is a directory, its L0 ("" if not generated yet)."""
 
     name: str
     is_dir: bool
@@ -36,7 +36,7 @@ class Listed:
 
 
 def of_directory(title: str, entries: Sequence[Listed], total: int) -> str:
-    """L1 of a directory, at most 4,000 characters: how much is in it, then every entry that fits with its first
+    """Return L1 of a directory, at most 4,000 characters: the number of entries, then as many as fit with their first
     sentence, directories first, then how many of ``total`` are not shown."""
     folders = [e for e in entries if e.is_dir]
     files = [e for e in entries if not e.is_dir]
@@ -54,7 +54,7 @@ def of_directory(title: str, entries: Sequence[Listed], total: int) -> str:
 
 
 def abstract_of_directory(title: str, entries: Sequence[Listed], total: int) -> str:
-    """L0 of a directory: what its entry page says, then what it holds, as far as 256 characters go."""
+    """Return L0 of a directory, at most 256 characters: the abstract of its entry page, then its contents."""
     if not entries:
         return fit(f"{title}: empty", ABSTRACT_CHARS_MAX)
     lead = first_sentence(_lead(entries) or _only(entries), 150)
@@ -75,8 +75,8 @@ def abstract_of_directory(title: str, entries: Sequence[Listed], total: int) -> 
 
 
 def of_document(name: str, document: Document, abstract: str) -> str:
-    """L1 of a file, at most 4,000 characters: title, abstract, then its headings (or definitions) as a tree with the
-    first sentence under each."""
+    """Return L1 of a file, at most 4,000 characters: title, abstract, then headings (or definitions) as a tree with the
+    first sentence of each."""
     title = plain(document.title) or name
     head = [f"# {title}", "", abstract.removeprefix(f"{title}: ")]
     head += [f"- {key}: {fit(plain(value), 160)}" for key, value in list(document.facts.items())[:6] if value]
@@ -92,13 +92,13 @@ def of_document(name: str, document: Document, abstract: str) -> str:
 
 
 def _lead(entries: Sequence[Listed]) -> str:
-    """The abstract of the entry a visitor reads first, if there is one."""
+    """Return the abstract of the entry page (README, index, …), if there is one."""
     by_stem = {entry.name.rsplit(".", 1)[0].lower(): entry.abstract for entry in entries if not entry.is_dir}
     return next((by_stem[stem] for stem in _ENTRY_NAMES if by_stem.get(stem)), "")
 
 
 def _only(entries: Sequence[Listed]) -> str:
-    """What a lone entry is about is what its directory is about: years, months and days hold one another."""
+    """Return the abstract of a single entry, which also describes its directory: years, months and days nest."""
     return entries[0].abstract.removeprefix(f"{entries[0].name}: ") if len(entries) == 1 else ""
 
 
@@ -125,7 +125,7 @@ def _listing(folders: Sequence[Listed], files: Sequence[Listed], each: int) -> I
 
 
 def _fitting(lines: Iterator[str], chars_left: int) -> tuple[list[str], int]:
-    """The lines that fit ``chars_left`` characters and how many of them are entries (not headings)."""
+    """Return the lines that fit ``chars_left`` characters and how many of them are entries."""
     taken: list[str] = []
     entries = 0
     for line in lines:
@@ -168,7 +168,7 @@ def _definitions(document: Document) -> list[str]:
 
 
 def _comment_of(source: str) -> str:
-    """What the author says of a definition: the comment above it, else the docstring in it."""
+    """Return the comment above a definition, else its docstring."""
     above: list[str] = []
     for line in split_lines(source)[:12]:
         mark = _COMMENT.match(line)

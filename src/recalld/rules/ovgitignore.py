@@ -1,4 +1,4 @@
-"""``.ovgitignore``: which files snapshots leave out. Patterns as in a .gitignore, without ``!`` and backslashes."""
+"""``.ovgitignore``: files that snapshots leave out. Patterns as in a .gitignore, without ``!`` and backslashes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATTERNS_MAX = 500
 
 
 def check_ignore(text: str) -> str:
-    """The text, unchanged, if it can be understood. Raises ``Invalid`` naming the line."""
+    """Return the text unchanged if every line is a supported pattern. Raises ``Invalid`` naming the line."""
     if len(text.encode("utf-8", "surrogatepass")) > IGNORE_BYTES_MAX:
         raise Invalid(
             ".ovgitignore is too large", remedy=f"at most {IGNORE_BYTES_MAX} bytes", details={"field": "content"}
@@ -34,7 +34,7 @@ def check_ignore(text: str) -> str:
 
 
 def ignoring(text: str) -> Callable[[str], bool]:
-    """A predicate over paths of files from the account's root (``resources/docs/page.md``)."""
+    """Return a predicate over file paths from the account's root (``resources/docs/page.md``)."""
     return _compiled(text)
 
 
@@ -62,8 +62,8 @@ def _compiled(text: str) -> Callable[[str], bool]:
 
 
 def _whole(pattern: str) -> str:
-    """One pattern over a whole path: what it names, and everything below that. With a slash inside it starts at the root,
-    without one it is met on every level; a slash at the end: directories alone."""
+    """Return the expression of a pattern over a whole path and everything below it. A pattern with an inner slash
+    starts at the root; without one it matches on every level; a trailing slash matches directories only."""
     inner = pattern.strip("/")
     anywhere = "/" not in pattern.rstrip("/")
     begin = "(?:[^/]+/)*" if anywhere else ""

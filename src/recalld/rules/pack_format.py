@@ -1,4 +1,5 @@
-"""Packs on the wire (ovpack version 3): their table of contents built, read and checked, and where one may be put."""
+"""The pack format (ovpack version 3): builds, parses and checks the manifest, and decides where a pack may be
+imported."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ _MANIFEST_NAME = re.compile(rf"([^/]+)/{META}/{re.escape(MANIFEST)}")
 
 
 def content_hash(entries: Iterable[PackEntry]) -> str:
-    """One hash over all entries: kind, size, sha256 and path of each, a line each, by path."""
+    """Return a hash over all entries: kind, size, sha256 and path, one line each, sorted by path."""
     lines = sorted((e.path, f"{_kind(e)} {e.size} {e.sha256} {e.path}\n") for e in entries)
     return hashlib.sha256("".join(line for _, line in lines).encode()).hexdigest()
 
@@ -79,7 +80,7 @@ def _kind(entry: PackEntry) -> str:
 
 
 def root_folder(names: Iterable[str]) -> str:
-    """The one folder an archive's entries lie in, told by where its manifest is. Raises ``Invalid``."""
+    """Return the single folder that contains an archive's entries, given by its manifest. Raises ``Invalid``."""
     found = [match[1] for name in names if (match := _MANIFEST_NAME.fullmatch(name))]
     if len(found) != 1:
         raise refused("it has no manifest" if not found else "it has several manifests", "is this a pack?")
@@ -87,7 +88,8 @@ def root_folder(names: Iterable[str]) -> str:
 
 
 def read_manifest(data: bytes, folder: str) -> Manifest:
-    """The manifest of a pack whose entries lie in ``folder``. Raises ``Invalid`` for anything but a whole version 3."""
+    """Parse the manifest of a pack whose entries are in ``folder``. Raises ``Invalid`` for anything but a complete
+    version 3."""
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError) as bad:
@@ -138,8 +140,7 @@ def _entry(fields: object) -> PackEntry:
 
 
 def clean_path(path: object) -> str:
-    """A relative path that is written in the one way it can be, its accents aside (its address will be composed). Raises
-    ``Invalid``."""
+    """Return a relative path in its canonical form, not yet normalised to NFC. Raises ``Invalid``."""
     if not isinstance(path, str) or not path:
         raise refused("an entry has no path")
     try:
@@ -152,7 +153,7 @@ def clean_path(path: object) -> str:
 
 
 def check_tree(entries: Sequence[PackEntry]) -> None:
-    """Every path once, and nothing below a file. Raises ``Invalid``."""
+    """Check that no path is listed twice or below a file. Raises ``Invalid``."""
     kinds: dict[str, bool] = {}
     for entry in entries:
         path = unicodedata.normalize("NFC", entry.path)
@@ -194,7 +195,7 @@ def _count(found: object, what: str) -> int:
 
 
 def check_names(manifest: Manifest, sizes: Mapping[str, int]) -> None:
-    """The archive holds exactly what the manifest lists, with those sizes. Raises ``Invalid``."""
+    """Check that the archive contains exactly the entries of the manifest, with these sizes. Raises ``Invalid``."""
     folder = manifest.root.name
     wanted = {f"{folder}/{FILES}/{e.path}": e.size for e in manifest.entries if not e.is_dir}
     meta = {f"{folder}/{META}/{name}" for name in (MANIFEST, RECORDS, DENSE)}
@@ -214,7 +215,8 @@ def check_names(manifest: Manifest, sizes: Mapping[str, int]) -> None:
 
 
 def target_of(manifest: Manifest, parent: Uri) -> Uri:
-    """Where a pack goes below ``parent``: the same scope, and for a user's tree the same depth. Raises ``Invalid``."""
+    """Return the target of a pack below ``parent``: the same scope, and in a user's tree the same depth. Raises
+    ``Invalid``."""
     source = manifest.root.uri
     if manifest.is_backup:
         raise Invalid(
@@ -237,7 +239,7 @@ def target_of(manifest: Manifest, parent: Uri) -> Uri:
 
 
 def check_place(uri: Uri) -> None:
-    """Refuse addresses that nothing may be brought to. Raises ``Invalid`` and ``Denied``."""
+    """Check that a pack may be imported here. Raises ``Invalid`` and ``Denied``."""
     p = uri.parts
     if len(p) > DEPTH_MAX:
         raise refused(f"{str(uri)[:120]} is deeper than {DEPTH_MAX} levels")
@@ -246,12 +248,12 @@ def check_place(uri: Uri) -> None:
 
 
 def is_private(uri: Uri) -> bool:
-    """True for a user's private values: they leave in a backup alone, and are indexed nowhere."""
+    """True for private values of a user: only backups contain them, and they are never indexed."""
     return uri.parts[:1] == ("user",) and uri.parts[2:3] == ("privacy",)
 
 
 def check_exportable(uri: Uri) -> None:
-    """Raises ``Invalid`` for what is not a subtree of its own."""
+    """Check that an address is a complete subtree. Raises ``Invalid``."""
     p = uri.parts
     if not p or p == ("user",):
         raise Invalid(
@@ -270,7 +272,7 @@ def check_exportable(uri: Uri) -> None:
 
 
 def taken(uri: Uri) -> Conflict:
-    """What ``on_conflict`` fail answers."""
+    """Return the error of ``on_conflict=fail``."""
     return Conflict(
         f"Already exists: {uri}",
         remedy="import with on_conflict overwrite or skip, or choose another place; nothing was changed",

@@ -1,4 +1,4 @@
-"""The meaning of a pack's files: index records, sidecars and sessions, parsed from untrusted input within limits."""
+"""Parses a pack's files (index records, sidecars, sessions) from untrusted input, within limits."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _NUMBERS = frozenset(
 
 
 def loads(data: bytes, what: str) -> Any:
-    """Parse untrusted JSON into values that every store accepts: no lone surrogates, no integers beyond 64 bits, no NaN, not too
-    deep. Raises ``Invalid`` naming ``what``."""
+    """Parse untrusted JSON into values that can be stored: no lone surrogates, no integers beyond 64 bits, no NaN,
+    limited depth. Raises ``Invalid`` naming ``what``."""
     try:
         payload = json.loads(data, parse_int=_integer, parse_constant=_no_number)
         if b"\\u" in data:
@@ -67,7 +67,7 @@ def _is_shallow(value: Any, levels: int) -> bool:
 
 
 def record_json(path: str, node: Node, level: int, abstract: str) -> bytes:
-    """One index record, a line."""
+    """Return an index record as a JSON line."""
     payload: dict[str, Any] = {
         "path": path,
         "level": level,
@@ -84,8 +84,8 @@ def record_json(path: str, node: Node, level: int, abstract: str) -> bytes:
 
 
 def read_record(line: bytes, root: Uri) -> PackRecord | None:
-    """A record by what it says of its entry: a path below ``root``, or an address there (a sidecar's is its directory's);
-    None if it names none. Raises ``Invalid``."""
+    """Parse an index record. It names its entry by a path below ``root`` or an address there (a sidecar's is its
+    directory's); None if it names none. Raises ``Invalid``."""
     payload = loads(line, "an index record")
     if not isinstance(payload, dict):
         raise refused("an index record is not an object")
@@ -116,14 +116,14 @@ def _path_of(payload: Mapping[str, Any], root: str) -> str | None:
 
 
 def _source(value: object) -> dict[str, Any]:
-    """Where an entry says it comes from; nothing that is too large to be kept with a node."""
+    """Return the source of an entry, {} if it is too large to store with a node."""
     if not isinstance(value, dict) or len(json.dumps(value)) > SOURCE_CHARS_MAX:
         return {}
     return value
 
 
 def moved_source(source: Mapping[str, Any], before: Uri, after: Uri) -> dict[str, Any]:
-    """The same origin where messages it quotes lie below ``after`` instead of ``before``."""
+    """Return the source with quoted messages moved from ``before`` to ``after``."""
     quoted = source.get("messages")
     if before == after or not isinstance(quoted, list):
         return dict(source)
@@ -132,7 +132,7 @@ def moved_source(source: Mapping[str, Any], before: Uri, after: Uri) -> dict[str
 
 
 def tiers_of(abstract: str, overview: str) -> Tiers:
-    """A directory's tiers from its two sidecars ("" = it has none of that name)."""
+    """Return a directory's tiers from its two sidecars ("" = missing)."""
     made_by = next((m[1] for text in (abstract, overview) if (m := _component(text))), "pack")
     return Tiers(_body(abstract)[:ABSTRACT_CHARS_MAX], _body(overview)[:OVERVIEW_CHARS_MAX], made_by)
 
@@ -145,13 +145,13 @@ def _component(text: str) -> re.Match[str] | None:
 def _body(text: str) -> str:
     plain = text.replace("\r\n", "\n")
     front = _FRONT.match(plain)
-    # A skill's abstract is front matter and nothing else: then that is the text.
+    # A skill's abstract consists of front matter only: that is its text.
     return (plain[front.end() :].strip() if front else "") or plain.strip()
 
 
 @dataclass(slots=True)
 class SessionFiles:
-    """The files of one session of a pack, by their paths there. ``archives``: number -> file name -> path."""
+    """The files of one session, by path in the pack. ``archives``: number -> file name -> path."""
 
     uri: Uri
     live: str = ""
@@ -189,7 +189,7 @@ class PackLayout:
 
     def _take_private(self, path: str, uri: Uri, is_dir: bool) -> None:
         if is_dir or uri.name in SIDECARS:
-            return  # directories come with what lies in them, and they have no tiers
+            return  # directories are created with their contents and have no tiers
         if self.restoring:
             self.private[path] = uri
         else:
@@ -198,7 +198,7 @@ class PackLayout:
     def _take_session(self, path: str, uri: Uri, is_dir: bool) -> None:
         base = Uri(uri.parts[:4])
         if is_dir and len(uri.parts) > 4:
-            return  # they come with what lies in them
+            return  # created with their contents
         session = self.sessions.setdefault(base, SessionFiles(base))
         match uri.parts[4:]:
             case ():
@@ -212,13 +212,13 @@ class PackLayout:
             case ("tool-results", _, "output.txt" | "metadata.json"):
                 self.outputs[path] = uri
             case ("messages", _) | (".abstract.md",) | (".overview.md",) | (".recall_log.json",):
-                return  # rebuilt from the messages, or useless to another store
+                return  # rebuilt from the messages, or specific to another store
             case _:
                 self.left_out.append(f"{path}: sessions keep messages and archives only")
 
 
 def lines_of(data: bytes) -> Iterator[dict[str, Any]]:
-    """The messages of a ``messages.jsonl``. Raises ``Invalid``."""
+    """Parse a ``messages.jsonl``. Raises ``Invalid``."""
     for line in data.split(b"\n"):
         if not line.strip():
             continue
@@ -234,7 +234,7 @@ def filled(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def session_config(data: bytes) -> dict[str, Any]:
-    """A session's policies from its ``.meta.json``, as far as they are valid; {} if it is not JSON."""
+    """Return the valid policies of a session's ``.meta.json``; {} if it is not JSON."""
     try:
         payload = loads(data, "a session's facts")
     except Invalid:

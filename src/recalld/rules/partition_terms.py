@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def qualified_term(owner_id: int, term: str) -> str:
-    """``term`` as it stands in the full-text index of ``owner_id``: one token of letters, digits and ``_``."""
+    """Return ``term`` as stored in the full-text index of ``owner_id``: one token of letters, digits and ``_``."""
     return f"o{owner_id}_{term}"

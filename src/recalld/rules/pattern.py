@@ -1,4 +1,4 @@
-"""User regular expressions: RE2 only, so that no pattern can run without end."""
+"""User regular expressions: RE2 only, so that every pattern has linear running time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .lines import split_lines
 
 PATTERN_CHARS_MAX = 2_000
 LINE_CHARS_MAX = 2_000
-# One piece of an expression: an escape (properties and code points with their braces), a class, a counted repeat.
+# A piece of an expression: an escape (properties and code points with their braces), a class, a counted repeat.
 _ATOM = re.compile(
     r"\\[pP](?:\{[^}]*\}|.)|\\x(?:\{[^}]*\}|[0-9A-Fa-f]{2})|\\[0-7]{1,3}|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\{\d*,?\d*\}",
     re.DOTALL,
@@ -24,9 +24,9 @@ _ATOM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A compiled expression. ``literal``: text every match contains ("" = none known); ``fold``: compare it without case,
-    it is lower-case then. ``raw``: the same expression over bytes. ``anchored``: it names a line's begin or end, which a quick
-    look at the whole text would miss."""
+    """A compiled expression. ``literal``: text contained in every match ("" = none known); ``fold``: compare it
+    case-insensitively (it is lower-case then); ``raw``: the same expression over bytes; ``anchored``: it uses line
+    anchors, so the quick check of the whole text does not apply."""
 
     compiled: Any
     raw: Any
@@ -35,8 +35,8 @@ class Pattern:
     anchored: bool
 
     def absent(self, data: bytes) -> bool:
-        """True when no line of these bytes can match: a quick look without decoding. Text in another encoding than UTF-8
-        is always worth the long look."""
+        """True if no line of these bytes can match, by a quick check without decoding. Encodings other than UTF-8
+        always need the full check."""
         return (
             not self.anchored
             and data.isascii()
@@ -46,7 +46,7 @@ class Pattern:
         )
 
     def lines(self, text: str) -> Iterator[tuple[int, str]]:
-        """Matching lines with their 1-based numbers, cut at 2,000 characters."""
+        """Yield matching lines with 1-based numbers, truncated at 2,000 characters."""
         if self.compiled.search(text) is None and not self.anchored:
             return
         for number, line in enumerate(split_lines(text), 1):
@@ -55,7 +55,8 @@ class Pattern:
 
 
 def compile_pattern(pattern: str, ignore_case: bool) -> Pattern:
-    """Compile with RE2. Raises ``Invalid`` for what RE2 refuses (look-around, back-references, bad syntax, excess)."""
+    """Compile with RE2. Raises ``Invalid`` for anything RE2 rejects (look-around, back-references, bad syntax,
+    excessive size)."""
     if not pattern or len(pattern) > PATTERN_CHARS_MAX:
         raise _refused(pattern, f"a pattern has 1 to {PATTERN_CHARS_MAX} characters")
     options = re2.Options()
@@ -72,8 +73,8 @@ def compile_pattern(pattern: str, ignore_case: bool) -> Pattern:
 
 
 def literal_of(pattern: str) -> str:
-    """The longest run of at least three plain characters that every match must contain; "" when there is none, or when
-    groups and alternatives make it unsure."""
+    """Return the longest run of at least three plain characters that every match contains; "" if there is none or
+    groups and alternatives make it uncertain."""
     runs, at = [""], 0
     if "\\Q" in pattern:
         return ""
@@ -84,7 +85,7 @@ def literal_of(pattern: str) -> str:
         if atom in {"(", ")", "|"} or (atom[0] == "[" and len(atom) == 1):
             return ""
         if atom[0] in "*?{":
-            # The part before may be absent, so it is not part of the run.
+            # The piece before is optional, so it is not part of the run.
             runs += [runs.pop()[:-1], ""]
         elif _is_plain(atom):
             runs[-1] += atom[-1]

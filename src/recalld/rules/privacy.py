@@ -1,4 +1,4 @@
-"""Private values as they lie in the tree: names, and files to and from JSON."""
+"""Private values in the tree: names, and files to and from JSON."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ VERSIONS_MAX = 9_999
 VALUES_BYTES_MAX = 65_536
 REASON_CHARS_MAX = 1_000
 RESERVED = frozenset({"tree", "resolve", "scan"})
-"""Categories whose names are taken by routes."""
+"""Names that are routes and cannot be categories."""
 _NAME = re.compile(r"[A-Za-z0-9_@][A-Za-z0-9_.@-]{0,127}")
 _VERSION_FILE = re.compile(r"v(\d{4})\.json")
 
 
 def privacy_name(text: str, field: str) -> str:
-    """Check a category or key and return it. Raises ``Invalid``."""
+    """Return a category or key if it is valid. Raises ``Invalid``."""
     if not _NAME.fullmatch(text) or (field == "category" and text in RESERVED):
         raise Invalid(
             f"{field} {text[:80]!r} cannot be used",
@@ -32,18 +32,18 @@ def privacy_name(text: str, field: str) -> str:
 
 
 def version_file(version: int) -> str:
-    """The file of a version: ``v0001.json``."""
+    """Return the file name of a version: ``v0001.json``."""
     return f"v{version:04d}.json"
 
 
 def version_of(name: str) -> int:
-    """The version a file holds, 0 if it holds none."""
+    """Return the version of a file name, 0 if it is none."""
     found = _VERSION_FILE.fullmatch(name)
     return int(found[1]) if found else 0
 
 
 def written(value: PrivacyMeta | PrivacyVersion) -> bytes:
-    """A file's bytes. Raises ``Invalid`` for what is not JSON or is too large."""
+    """Serialise a file. Raises ``Invalid`` if the value is not JSON or too large."""
     try:
         data = (json.dumps(asdict(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
     except (TypeError, ValueError, RecursionError) as bad:
@@ -61,12 +61,12 @@ def written(value: PrivacyMeta | PrivacyVersion) -> bytes:
 
 
 def read_meta(data: bytes) -> PrivacyMeta:
-    """``written`` read back. Raises ``Corrupt``."""
+    """Parse the output of ``written``. Raises ``Corrupt``."""
     return PrivacyMeta(**_read(data, PrivacyMeta))
 
 
 def read_version(data: bytes) -> PrivacyVersion:
-    """``written`` read back. Raises ``Corrupt``."""
+    """Parse the output of ``written``. Raises ``Corrupt``."""
     return PrivacyVersion(**_read(data, PrivacyVersion))
 
 
@@ -81,4 +81,4 @@ def _read(data: bytes, kind: type) -> dict[str, Any]:
 
 
 def _unreadable() -> Corrupt:
-    return Corrupt("a file of private values is not as it was written", remedy="send the values again")
+    return Corrupt("a file of private values is damaged", remedy="send the values again")

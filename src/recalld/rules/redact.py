@@ -1,4 +1,4 @@
-"""Errors fit for other eyes: keys, tokens and passwords hidden, cut to a few lines."""
+"""Makes errors safe to show: keys, tokens and passwords are redacted and the text is truncated to a few lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECRETS = (
         re.compile(rf"""(\b\w{{0,40}}{_WORDS}["']?\s{{0,3}}[=:]\s{{0,3}}["']?)[^\s"',;&)}}\]]{{3,}}""", re.IGNORECASE),
         rf"\1{HIDDEN}",
     ),
-    # Keys told by their form: sk-..., ghp_..., AKIA..., JSON web tokens, our own three-part keys, long hexadecimal ones.
+    # Keys recognised by their form: sk-..., ghp_..., AKIA..., JSON web tokens, our own three-part keys, long hexadecimal ones.
     (re.compile(r"\b(?:sk|pk|rk|ghp|gho|ghs|github_pat|glpat|xox[abprs]|hf|AIza)[-_A-Za-z0-9]{12,}"), HIDDEN),
     (re.compile(r"\bAKIA[A-Z0-9]{12,}"), HIDDEN),
     (re.compile(r"\b[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{32,}"), HIDDEN),
@@ -26,12 +26,12 @@ _SECRETS = (
 
 
 def hidden(text: str) -> str:
-    """The whole text with what looks like a secret hidden."""
+    """Return the whole text with secrets redacted."""
     for looks, instead in _SECRETS:
         text = looks.sub(instead, text)
     return text
 
 
 def redacted(error: str, chars_max: int = ERROR_CHARS_MAX) -> str:
-    """The text with what looks like a secret hidden, then cut: never the other way round, or half a key would stay."""
+    """Return the text redacted, then truncated; the other order could leave half a key."""
     return hidden(error[:_SCANNED_CHARS])[:chars_max]

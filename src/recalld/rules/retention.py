@@ -1,4 +1,4 @@
-"""Which messages stay live after a commit, and which of a session's past fits a budget."""
+"""Which messages stay live after a commit, and which older messages fit a budget."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AUTO_COMMIT_DEFAULTS = {
 
 
 def last_archived(messages: Sequence[Message], keep_recent_count: int) -> int:
-    """Ordinal of the last live message to archive; -1 if all stay."""
+    """Return the ordinal of the last live message to archive; -1 if all stay."""
     away = len(messages) - keep_recent_count
     return messages[away - 1].ordinal if away > 0 else -1
 
@@ -26,7 +26,7 @@ def last_archived(messages: Sequence[Message], keep_recent_count: int) -> int:
 def last_archived_by_turns(
     messages: Sequence[Message], turns: int = TURNS_DEFAULT, tokens_max: int = TURN_BUDGET_TOKENS, tail_min: int = 1
 ) -> int:
-    """The same where whole turns are kept: the newest ``turns`` that fit ``tokens_max``, and at least the newest
+    """Return the same if whole turns stay live: the newest ``turns`` that fit ``tokens_max``, and at least the newest
     ``tail_min`` messages. A turn begins with a user's message."""
     keep, _ = retained_turns(messages, turns, tokens_max, tail_min)
     return last_archived(messages, min(max(keep, tail_min), len(messages)))
@@ -35,7 +35,7 @@ def last_archived_by_turns(
 def retained_turns(
     messages: Sequence[Message], turns: int = TURNS_DEFAULT, tokens_max: int = TURN_BUDGET_TOKENS, tail_min: int = 1
 ) -> tuple[int, bool]:
-    """How many of these messages are kept as whole turns; False: messages before them could be kept too."""
+    """Return how many of these messages stay as whole turns, and False if earlier messages could stay as well."""
     keep = used = starts = 0
     for count, message in enumerate(reversed(messages), 1):
         used += message.tokens
@@ -52,7 +52,7 @@ def retained_turns(
 
 
 def fit(messages: Sequence[Message], tokens_max: int) -> list[Message]:
-    """The newest messages within a budget, in order; the newest one always, unless the budget is 0."""
+    """Return the newest messages within a budget, in order; always the newest one unless the budget is 0."""
     retained: list[Message] = []
     used = 0
     for message in reversed(messages):
@@ -64,8 +64,8 @@ def fit(messages: Sequence[Message], tokens_max: int) -> list[Message]:
 
 
 def due(session: Session, now: float) -> bool:
-    """True when a write has made this a session to commit by itself: a threshold of its policy strictly exceeded, and the
-    last commit long enough ago."""
+    """True if a write makes a session due for an automatic commit: a threshold of its policy is exceeded and the last
+    commit is long enough ago."""
     policy = auto_commit_policy(session)
     if not policy or session.message_count <= policy["keep_recent_count"]:
         return False
@@ -78,7 +78,7 @@ def due(session: Session, now: float) -> bool:
 
 
 def idle(session: Session, now: float) -> bool:
-    """True when a session with a policy has live messages and none was added for the policy's idle time."""
+    """True if a session with a policy has live messages and none was added for the policy's idle time."""
     policy = auto_commit_policy(session)
     if not policy or session.message_count <= policy["keep_recent_count"]:
         return False
@@ -86,6 +86,6 @@ def idle(session: Session, now: float) -> bool:
 
 
 def auto_commit_policy(session: Session) -> dict[str, int]:
-    """A session's policy with every field, {} if it does not commit by itself."""
+    """Return a session's policy with every field; {} if it does not commit automatically."""
     policy = session.config.get("auto_commit_policy")
     return {name: int(policy.get(name, usual)) for name, usual in AUTO_COMMIT_DEFAULTS.items()} if policy else {}

@@ -1,4 +1,4 @@
-"""What a role may do beyond its own data: what each may administer, and where the root key is accepted."""
+"""Permissions by role: what each role administers, and where the root key is accepted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ROOT_BELOW = ("system/backend", "system/sync", "admin", "observer", "console", 
 
 
 def root_key_may(method: str, path: str) -> bool:
-    """Whether the root key is accepted here. It administers the server; tenants' data is for tenants' keys."""
+    """True if the root key is accepted here. It administers the server; tenants' data requires tenants' keys."""
     if path in _ROOT_PATHS:
         return True
     if method != "GET" and _is_below(path, f"{_API}/tasks"):
@@ -22,7 +22,7 @@ def root_key_may(method: str, path: str) -> bool:
 
 
 def check_root_key(method: str, path: str) -> None:
-    """Raises ``Denied`` where the root key is not accepted."""
+    """Raise ``Denied`` where the root key is not accepted."""
     if not root_key_may(method, path):
         raise Denied(
             "The root key does not open tenants' data",
@@ -32,18 +32,18 @@ def check_root_key(method: str, path: str) -> None:
 
 
 def is_admin_path(path: str) -> bool:
-    """True for the administration's routes."""
+    """True for administrative routes."""
     return _is_below(path, f"{_API}/admin")
 
 
 def check_root(caller: Caller) -> None:
-    """Raises ``Denied`` for anybody but root."""
+    """Raise ``Denied`` unless the caller is root."""
     if caller.role is not Role.ROOT:
         raise Denied("only root may do this", remedy="send the root key", details={"role": caller.role.value})
 
 
 def check_governs(caller: Caller, account: str) -> None:
-    """Root governs every account, an admin its own. Raises ``Denied`` for anybody else."""
+    """Check that the caller administers an account: root all of them, an admin its own. Raises ``Denied``."""
     if caller.role is Role.ROOT or (caller.role is Role.ADMIN and caller.account == account):
         return
     raise Denied(
@@ -54,7 +54,7 @@ def check_governs(caller: Caller, account: str) -> None:
 
 
 def check_user_name(user: str) -> None:
-    """Refuse a name that addresses read as an area of the caller's own tree. Raises ``Invalid``."""
+    """Refuse a name that addresses interpret as an area of the caller's own tree. Raises ``Invalid``."""
     if user in USER_AREAS:
         raise Invalid(
             f"user {user!r} is called like an area of every user's tree",
@@ -64,10 +64,10 @@ def check_user_name(user: str) -> None:
 
 
 def last_admin(account: str, user: str) -> Conflict:
-    """The refusal to leave an account without anybody who administers it."""
+    """Return the error for removing an account's last admin."""
     return Conflict(
         f"{user} is the last admin of account {account}",
-        remedy="make another user an admin first; the root key may do it all the same",
+        remedy="make another user an admin first, or use the root key",
         code="FAILED_PRECONDITION",
         details={"type": "user", "resource": user},
     )

@@ -67,14 +67,14 @@ def parse_query(
 
 
 def targets(value: str | Sequence[str], caller: Caller, now: float) -> tuple[Uri, ...]:
-    """Subtrees to search; the root means everywhere and is left out."""
+    """Return the subtrees to search. The root means everywhere and is left out."""
     texts = [value] if isinstance(value, str) else list(value)
     found = [resolve(t, caller, now) for t in texts if t.strip()]
     return tuple(dict.fromkeys(u for u in found if u.parts))
 
 
 def types(value: str | Sequence[str]) -> tuple[ContextType, ...]:
-    """``memory``, ``resource``, ``skill``; a text may list several with commas."""
+    """Parse context types: ``memory``, ``resource``, ``skill``; a text may list several, separated by commas."""
     words = value.split(",") if isinstance(value, str) else list(value)
     try:
         return tuple(dict.fromkeys(ContextType(w.strip()) for w in words if w.strip()))
@@ -83,7 +83,7 @@ def types(value: str | Sequence[str]) -> tuple[ContextType, ...]:
 
 
 def levels(value: Iterable[int]) -> tuple[int, ...]:
-    """0, 1 and 2."""
+    """Check levels: 0, 1 and 2."""
     found = tuple(dict.fromkeys(value))
     if any(n not in (0, 1, 2) for n in found):
         raise _bad("level", f"{found} holds an unknown level", "0 abstract, 1 overview, 2 text")
@@ -91,7 +91,7 @@ def levels(value: Iterable[int]) -> tuple[int, ...]:
 
 
 def tag(text: str) -> str:
-    """A ``k=v`` tag, lower-cased."""
+    """Return a ``k=v`` tag in lower case."""
     text = unicodedata.normalize("NFC", text)
     if not _TAG.fullmatch(text.strip()):
         raise _bad("tags", f"{text[:60]!r} is not k=v", "write tags as key=value")
@@ -99,7 +99,7 @@ def tag(text: str) -> str:
 
 
 def instant(text: str, now: float, field: str, *, end: bool = False) -> float:
-    """``7d`` ago, ``2024-05-01`` (its end for ``until``) an ISO time or an epoch number, in epoch seconds."""
+    """Return epoch seconds of ``7d`` (ago), ``2024-05-01`` (its end for ``until``), an ISO time or an epoch number."""
     ago = _AGO.fullmatch(text.strip())
     if ago:
         return now - int(ago[1]) * _SECONDS[ago[2]]
@@ -112,9 +112,9 @@ def instant(text: str, now: float, field: str, *, end: bool = False) -> float:
 
 
 def with_filter(query: Query, raw: Mapping[str, Any], caller: Caller, now: float) -> Query:
-    """Narrow a query by the wire's filter object: ``and``, ``must`` and ``range`` over uri, context_type, level, tags,
-    created_at and updated_at. What only the original can filter by is noted in ``ignored``. Raises ``Invalid``
-    (``INVALID_FILTER``) for anything else, rather than ignore it."""
+    """Narrow a query by the API's filter object: ``and``, ``must`` and ``range`` over uri, context_type, level, tags,
+    created_at and updated_at. Fields only OpenViking can filter by are noted in ``ignored``. Raises ``Invalid``
+    (``INVALID_FILTER``) for anything else."""
     match raw.get("op"):
         case "and":
             for part in conditions(raw):

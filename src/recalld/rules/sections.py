@@ -1,4 +1,4 @@
-"""Long documents to files of readable size, cut at headings, never inside a code block or a table."""
+"""Splits long documents into files of readable size, at headings, never inside a code block or a table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .media import splits, suffix_of
 _NO_RANK: Final = 99
 _SLAB_CHARS: Final = 4_000
 _TOKENS_MIN: Final = SECTION_TOKENS * 2 // 3
-# As ``wire.tokens`` counts, but some twenty times faster on a megabyte of Chinese (measured).
+# Counts as ``openviking_json.tokens`` does, about twenty times faster on a megabyte of Chinese (measured).
 _WIDE: Final = (
     (0x3040, 0x30FF),
     (0x3400, 0x4DBF),
@@ -40,8 +40,8 @@ _HTML_WHOLE = re.compile(r"<(script|style|pre|table|svg|head)\b", re.IGNORECASE)
 class Part:
     """One file of a split document.
 
-    ``name`` is its file name, ``heading_path`` the headings above and at its beginning, outermost first, ``text`` its
-    stretch of the source. The parts' texts joined are the document's text.
+    ``name``: its file name; ``heading_path``: the headings above and at its beginning, outermost first; ``text``: its
+    part of the source. The texts of all parts joined are the document's text.
     """
 
     name: str
@@ -59,10 +59,10 @@ class _Piece:
 
 
 def layout(name: str, document: Document) -> tuple[Part, ...]:
-    """How a document lies in the tree: one part called ``name`` when it is short, code or data, else its sections.
+    """Return the files of a document: one part called ``name`` if it is short, code or data, else its sections.
 
-    One part: write it as a file. Several: make the directory ``names.stem(name)`` and write them in it, in this order.
-    A part has at most ``SECTION_TOKENS_MAX`` tokens unless a single code block or table is larger.
+    Write a single part as a file. For several, create the directory ``names.stem(name)`` and write them in it, in
+    order. A part has at most ``SECTION_TOKENS_MAX`` tokens unless a single code block or table is larger.
     """
     text = document.text
     if not splits(document.media) or _tokens(text) <= SECTION_TOKENS_MAX:
@@ -77,13 +77,13 @@ def layout(name: str, document: Document) -> tuple[Part, ...]:
 
 
 def blocks(text: str) -> Iterator[tuple[str, bool]]:
-    """Paragraphs with the blank lines behind them, and whether each must stay whole (a fenced block, a table)."""
+    """Yield paragraphs with their trailing blank lines, and whether each must stay whole (a fenced block, a table)."""
     held: list[str] = []
     fenced = over = False
     unclosed = _opens_forever(text)
     for line in lines(text):
         inside = line.fenced and line.start < unclosed
-        # A fence inside a paragraph (a list item, say) begins a block of its own.
+        # A fence inside a paragraph (such as a list item) begins a block of its own.
         if held and (inside != fenced or (over and (inside or line.text.strip()))):
             yield _block(held, fenced)
             held, over = [], False
@@ -95,7 +95,8 @@ def blocks(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def html_blocks(text: str) -> Iterator[tuple[str, bool]]:
-    """The same for HTML source: cut behind closing block tags, never inside scripts, styles, tables or ``pre``."""
+    """Yield the same for HTML source, split after closing block tags, never inside scripts, styles, tables or
+    ``pre``."""
     at = 0
     while at < len(text):
         whole = _HTML_WHOLE.search(text, at)
@@ -125,7 +126,8 @@ def _block(held: list[str], fenced: bool) -> tuple[str, bool]:
 
 
 def _opens_forever(text: str) -> int:
-    """Offset of a fence that never closes (the text's length if all close): cutting it beats 30 MB in one piece."""
+    """Return the offset of a fence that never closes (the text's length if all close): such a text is split as prose,
+    not stored as one 30 MB part."""
     opened = -1
     for line in lines(text):
         if line.fenced and opened < 0:
@@ -169,7 +171,7 @@ def _sliced(line: str) -> Iterator[tuple[str, float]]:
         yield line, tokens
         return
     at = 0
-    # Every stretch of this many characters fits, whatever they are.
+    # Any text of this many characters fits.
     chars_max = SECTION_TOKENS * 4 if line.isascii() else SECTION_TOKENS * 2 // 3
     while at < len(line):
         end = min(len(line), at + chars_max)
@@ -194,7 +196,7 @@ def _filled(atoms: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:
 
 
 def _grouped(pieces: Iterable[_Piece]) -> list[list[_Piece]]:
-    """Neighbouring small sections share a file; one that is large enough ends before the next heading of its rank."""
+    """Group neighbouring small sections into one file; a large enough one ends before the next heading of its rank."""
     groups: list[list[_Piece]] = []
     size, rank = 0.0, _NO_RANK
     for piece in pieces:
@@ -210,7 +212,7 @@ def _grouped(pieces: Iterable[_Piece]) -> list[list[_Piece]]:
 
 
 def _slabs(text: str) -> Iterator[tuple[str, bool]]:
-    """Cuts at line ends alone, for texts too large to look at more closely."""
+    """Split at line ends only, for texts too large for a closer analysis."""
     at = 0
     while at < len(text):
         end = min(len(text), at + _SLAB_CHARS)

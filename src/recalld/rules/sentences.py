@@ -1,4 +1,4 @@
-"""Text to sentences, in English, Chinese and what lies between; markup and code left out."""
+"""Splits text into sentences, in English, Chinese and mixed text; markup and code are left out."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 from .lines import split_lines
 
 SCAN_CHARS_MAX: Final = 24_000
-"""Tiers are made from the beginning of a text: what a document is about stands there."""
+"""Tiers are derived from the beginning of a text, which states the subject."""
 SENTENCE_CHARS_MAX: Final = 600
 
 _WIDE: Final = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WIDE_CHAR = re.compile(f"[{_WIDE}]")
-# A run of marks is entered at its beginning only: trying it from every position would be quadratic.
+# A run of marks matches from its beginning only: matching from every position would be quadratic.
 _END = re.compile(r"(?<![.!?])[.!?]{1,8}[\"'”’)\]*_]{0,3}(?=\s)|[。！？…]+[」』”’）】]{0,3}|[；;](?=\n)")
 _ABBREVIATIONS: Final = frozenset(
     [
@@ -80,15 +80,15 @@ _BETWEEN_WIDE = re.compile(f"(?<=[{_WIDE}，。！？；：、]) (?=[{_WIDE}])")
 
 
 def is_wide(text: str) -> bool:
-    """True when most of a text is written in Chinese, Japanese or Korean characters."""
+    """True if most of a text is Chinese, Japanese or Korean."""
     sample = text[:2_000]
     wide = len(_WIDE_CHAR.findall(sample))
     return wide * 3 > len(sample.replace(" ", "")) and wide > 0
 
 
 def plain(text: str) -> str:
-    """One line without Markdown marks, tags, images and link targets."""
-    # Most lines carry no marks: looking for their characters is far cheaper than trying every pattern.
+    """Return one line without Markdown marks, tags, images and link targets."""
+    # Most lines have no marks: a character search is far cheaper than trying every pattern.
     if "[" in text:
         text = _LINK.sub(r"\1", _IMAGE.sub(" ", text))
     if "<" in text:
@@ -100,9 +100,9 @@ def plain(text: str) -> str:
 
 
 def paragraphs(text: str) -> list[str]:
-    """Running prose of the first ``SCAN_CHARS_MAX`` characters, one plain line per paragraph or list item.
+    """Return the prose of the first ``SCAN_CHARS_MAX`` characters, one plain line per paragraph or list item.
 
-    Left out: front matter, headings, rules, tables, code in fences or by indentation, directives, lines without words.
+    Left out: front matter, headings, rules, tables, fenced or indented code, directives, lines without words.
     """
     found: list[str] = []
     lines: list[str] = []
@@ -129,8 +129,8 @@ def paragraphs(text: str) -> list[str]:
 
 
 def split(paragraph: str) -> list[str]:
-    """A paragraph's sentences in order, each at most ``SENTENCE_CHARS_MAX`` long; nothing but white space is lost
-    between them (overlong ones are cut at a word)."""
+    """Return a paragraph's sentences in order, each at most ``SENTENCE_CHARS_MAX`` long. Only white space between them
+    is lost (overlong ones are truncated at a word)."""
     found: list[str] = []
     start = 0
     for end in _END.finditer(paragraph):
@@ -143,7 +143,7 @@ def split(paragraph: str) -> list[str]:
 
 
 def sentences(text: str, sentences_max: int = 200) -> list[str]:
-    """The first sentences of a text's prose."""
+    """Return the first sentences of a text's prose."""
     found: list[str] = []
     for paragraph in paragraphs(text):
         found.extend(split(paragraph))
@@ -153,13 +153,14 @@ def sentences(text: str, sentences_max: int = 200) -> list[str]:
 
 
 def first_sentence(text: str, chars_max: int) -> str:
-    """The first sentence that says something, cut to ``chars_max``; "" if there is none."""
+    """Return the first meaningful sentence, truncated to ``chars_max``; "" if there is none."""
     found = split(plain(text[: chars_max * 6]))
     return fit(found[0], chars_max) if found else ""
 
 
 def fit(text: str, chars_max: int) -> str:
-    """``text`` cut to ``chars_max`` (>= 2): at a sentence's end if that keeps over half, else at a word, with ``…``."""
+    """Truncate ``text`` to ``chars_max`` (>= 2): at a sentence end if that keeps over half, else at a word, with
+    ``…``."""
     text = text.strip()
     if len(text) <= chars_max:
         return text
@@ -205,7 +206,7 @@ def _flush(lines: list[str], found: list[str]) -> None:
 
 
 def _abbreviates(text: str, start: int, end: re.Match[str]) -> bool:
-    """True when the full stop belongs to an abbreviation, an initial or a number's middle."""
+    """True if the full stop belongs to an abbreviation, an initial or a number."""
     if end[0][0] != ".":
         return False
     after = text[end.end() : end.end() + 2].lstrip()

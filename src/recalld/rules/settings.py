@@ -1,4 +1,4 @@
-"""Settings that a registry keeps of accounts and members, by their names on the wire."""
+"""Settings of accounts and members in the registry, by their API names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ AGENT_EVOLUTION = "agent_evolution"
 
 
 def check_skill_root(uri: Uri, caller: Caller) -> Uri:
-    """Skills go to the caller's own or to the account's. Raises ``Invalid`` (``INVALID_URI``)."""
+    """Check that skills go to the caller's own tree or to the account's. Raises ``Invalid`` (``INVALID_URI``)."""
     if uri.parts not in {("agent", "skills"), ("user", caller.user, "skills")}:
         raise bad_uri(str(uri), "skills go to viking://~/skills or viking://agent/skills")
     return uri

@@ -13,7 +13,7 @@ _FRONT = re.compile(r"\A---\n(.*?)\n---\n+", re.S)
 
 
 def render(uri: Uri, level: int, tiers: Tiers, entries_total: int, pending: bool) -> str:
-    """Front matter, blank line, body, newline; ``uri`` is the directory."""
+    """Return front matter, blank line, body, newline; ``uri`` is the directory."""
     body = tiers.abstract if level == 0 else tiers.overview
     return (
         "---\n"
@@ -27,7 +27,7 @@ def render(uri: Uri, level: int, tiers: Tiers, entries_total: int, pending: bool
 
 
 def pin(level: int, body: str, old: Tiers | None) -> Tiers:
-    """A caller's own abstract (0) or overview (1) in place of the made one; the other stays what it was."""
+    """Return tiers with a caller's own abstract (0) or overview (1); the other stays unchanged."""
     held = {level, *pinned(old)}
     by = "caller" if len(held) == 2 else _PINNED[level]
     texts = [old.abstract, old.overview] if old is not None else ["", ""]
@@ -36,7 +36,7 @@ def pin(level: int, body: str, old: Tiers | None) -> Tiers:
 
 
 def pinned(tiers: Tiers | None) -> frozenset[int]:
-    """Which of the two a caller wrote: a refresh leaves those alone."""
+    """Return the levels that a caller wrote; a refresh keeps those."""
     if tiers is None:
         return frozenset()
     return (
@@ -45,7 +45,7 @@ def pinned(tiers: Tiers | None) -> frozenset[int]:
 
 
 def refreshed(own: Tiers | None, generated: Tiers) -> Tiers:
-    """Newly made tiers, but for what a caller wrote."""
+    """Return generated tiers, except for the levels a caller wrote."""
     held = pinned(own)
     if own is None or not held:
         return generated
@@ -57,7 +57,7 @@ def refreshed(own: Tiers | None, generated: Tiers) -> Tiers:
 
 
 def body_of(text: str, uri: str) -> str:
-    """The body of a sidecar a caller writes. Its metadata, if sent along, must name the same directory."""
+    """Return the body of a sidecar that a caller writes. Its metadata, if sent, must name the same directory."""
     front = _FRONT.match(text.replace("\r\n", "\n"))
     if front is None:
         return text.strip()

@@ -1,4 +1,4 @@
-"""A skill's ``SKILL.md``: read and judged."""
+"""Parses and validates a skill's ``SKILL.md``."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOOL = re.compile(r"(?:[^\s,()]|\([^()]*\))+")
 _READ = ("name", "description", "tags", "allowed-tools", "allowed_tools")
 _KNOWN = frozenset((*_READ, "license", "version", "metadata", "author", "compatibility", "model"))
-"""Keys that are read here, and those other readers of a ``SKILL.md`` know."""
+"""Keys used here, and keys known to other readers of a ``SKILL.md``."""
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-"""Makes texts, lists and mappings and nothing else: no objects, no dates, no numbers out of version names."""
+"""Builds texts, lists and mappings only: no objects, no dates, no numbers from version names."""
 
 
 def read_skill(text: str) -> tuple[SkillFacts | None, tuple[Finding, ...]]:
-    """The facts of a ``SKILL.md`` (None if it has an error) and everything there is to say about it, errors first."""
+    """Return the facts of a ``SKILL.md`` (None if it has an error) and all findings, errors first."""
     whole = text.removeprefix("\ufeff").replace("\r\n", "\n")
     end = front_matter_end(whole)
     if len(whole.encode("utf-8", "replace")) > TEXT_BYTES_MAX:
@@ -53,21 +53,21 @@ def read_skill(text: str) -> tuple[SkillFacts | None, tuple[Finding, ...]]:
 
 
 def checked_skill(text: str) -> SkillFacts:
-    """The facts of a usable ``SKILL.md``. Raises ``Invalid`` (``SKILL_INVALID``) with everything that is wrong."""
+    """Return the facts of a usable ``SKILL.md``. Raises ``Invalid`` (``SKILL_INVALID``) with all errors."""
     facts, findings = read_skill(text)
     if facts is not None:
         return facts
     errors = [f for f in findings if f.error]
     raise Invalid(
         f"Invalid SKILL.md: {'; '.join(f.message for f in errors)}",
-        remedy="begin it with --- and name: and description: lines; recalld skills validate tells all of it",
+        remedy="begin it with --- and name: and description: lines; recalld skills validate lists every error",
         code="SKILL_INVALID",
         details={"findings": [{"code": f.code, "field": f.field, "message": f.message} for f in errors]},
     )
 
 
 def skill_name(name: str) -> str:
-    """Check the name a skill is asked for by and return it. Raises ``Invalid``."""
+    """Return a skill name if it is valid. Raises ``Invalid``."""
     if not _NAME.fullmatch(name):
         raise Invalid(
             f"{name[:80]!r} is not a skill name",
@@ -86,10 +86,10 @@ def _no_front_matter(text: str) -> Finding:
 
 
 def front_matter(block: str) -> tuple[dict[str, Any], Finding | None]:
-    """The block between the two lines as a mapping, or why it is none."""
+    """Return the block between the two marks as a mapping, and a finding if it is not one."""
     source = "\n".join(block.rstrip("\n").split("\n")[1:-1])
     try:
-        # Looked over as events first: nothing is built of what nests too deep or refers to itself.
+        # Checked as events first, so that deep nesting and self-references are never built.
         depth = 0
         for event in yaml.parse(source, Loader=_LOADER):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -168,6 +168,6 @@ def _tags(value: Any) -> tuple[str, ...]:
 
 
 def _tools(value: Any) -> tuple[str, ...]:
-    """A list, or names divided by commas or spaces."""
+    """Parse a list, or names separated by commas or spaces."""
     items = _TOOL.findall(value) if isinstance(value, str) else value or ()
     return tuple(dict.fromkeys(item.strip() for item in items if item.strip()))

@@ -1,4 +1,4 @@
-"""A ``SKILL.md`` completed: a name and a description out of what it says, where its front matter has none."""
+"""Completes a ``SKILL.md``: derives a missing name and description from its text."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ _WIDE_CHARS_MIN = 4
 
 
 def completed(text: str, called: str = "") -> str:
-    """The text with ``name`` and ``description`` in its front matter; as it is where it has both, says too little or cannot be
-    read. ``called``: the name of its folder or file ("" = unknown), which comes before its first heading."""
+    """Return the text with ``name`` and ``description`` in its front matter; unchanged if it has both, is too short or
+    cannot be parsed. ``called``: the name of its folder or file ("" = unknown), which takes precedence over its first
+    heading."""
     whole = text.removeprefix("\ufeff").replace("\r\n", "\n")
     if len(whole) > TEXT_BYTES_MAX:
         return text
@@ -50,13 +51,13 @@ def completed(text: str, called: str = "") -> str:
 
 
 def _has(front: dict[str, Any], key: str) -> bool:
-    """Whether there is something under it, be it wrong."""
+    """True if the key has a value, even an invalid one."""
     value = front.get(key)
     return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
 def _without(block: str, keys: dict[str, Any]) -> str:
-    """The lines between the two marks, empty ones of these keys left out."""
+    """Return the lines between the two marks without empty ones of these keys."""
     inner = block.rstrip("\n").split("\n")[1:-1]
     remaining = [line for line in inner if line.partition(":")[0].strip() not in keys and line.strip() != "{}"]
     return "".join(f"{line}\n" for line in remaining)
@@ -67,7 +68,7 @@ def _apart(body: str) -> str:
 
 
 def _says_something(text: str) -> bool:
-    """More than one word."""
+    """True for more than one word."""
     return len(text.split()) > 1 or (is_wide(text) and len(text.strip()) >= _WIDE_CHARS_MIN)
 
 

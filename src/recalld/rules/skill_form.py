@@ -1,4 +1,4 @@
-"""The forms a skill takes: a ``SKILL.md`` made from an object, its abstract, its facts beside a node, its files' kinds."""
+"""The forms of a skill: a ``SKILL.md`` from an object, its abstract, its facts as JSON, the kinds of its files."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _FOLDERS = {"scripts": "script", "references": "reference", "assets": "asset"}
 
 
 def text_of_object(fields: Mapping[str, Any]) -> str:
-    """A ``SKILL.md`` from an object: front matter of its known keys, ``content`` (or ``instructions``, ``body``) below;
-    what else it holds, such as a tool's input schema, follows as JSON. Raises ``Invalid`` for what is not JSON."""
+    """Return a ``SKILL.md`` from an object: front matter of its known keys, ``content`` (or ``instructions``, ``body``)
+    below; other fields, such as a tool's input schema, follow as JSON. Raises ``Invalid`` if it is not JSON."""
     front = {_FRONT[key]: value for key, value in fields.items() if key in _FRONT and value not in (None, "", [])}
     bodies = [str(fields[key]) for key in _BODIES if fields.get(key)]
     rest = {k: v for k, v in fields.items() if k not in _FRONT and k not in _BODIES and v not in (None, "", [], {})}
@@ -39,7 +39,7 @@ def text_of_object(fields: Mapping[str, Any]) -> str:
 
 
 def abstract_of(facts: SkillFacts) -> str:
-    """A skill's ``.abstract.md``: its facts as YAML, which programs parse."""
+    """Return a skill's ``.abstract.md``: its facts as YAML for programs."""
     shown = {
         "name": facts.name,
         "description": facts.description,
@@ -50,7 +50,7 @@ def abstract_of(facts: SkillFacts) -> str:
 
 
 def facts_json(facts: SkillFacts) -> dict[str, Any]:
-    """Facts as they lie beside a ``SKILL.md``'s node."""
+    """Return facts as stored with the node of a ``SKILL.md``."""
     return {
         "name": facts.name,
         "description": facts.description,
@@ -60,7 +60,7 @@ def facts_json(facts: SkillFacts) -> dict[str, Any]:
 
 
 def facts_from(stored: object) -> SkillFacts | None:
-    """``facts_json`` read back; None for anything else."""
+    """Parse ``facts_json``; None for anything else."""
     match stored:
         case {"name": str(name), "description": str(text), "tags": list(tags), "allowed_tools": list(tools)}:
             return SkillFacts(name, text, tuple(map(str, tags)), tuple(map(str, tools)))
@@ -68,8 +68,8 @@ def facts_from(stored: object) -> SkillFacts | None:
 
 
 def kind_of(skill: Uri, node: Node) -> str:
-    """What an entry of a skill is: directory, skill (its ``SKILL.md``), script, reference or asset; told from the folder
-    it lies in, else from its media type."""
+    """Return the kind of a skill's entry: directory, skill (its ``SKILL.md``), script, reference or asset, by its
+    folder, else by its media type."""
     if node.is_dir:
         return "directory"
     path = node.uri.relative_to(skill)
@@ -82,6 +82,6 @@ def kind_of(skill: Uri, node: Node) -> str:
 
 
 def revision_of(skill: Uri, files: Iterable[Node]) -> str:
-    """Names a skill's files with their bytes: the same files, the same revision."""
+    """Return a hash over names and bytes of a skill's files."""
     lines = sorted(f"{node.uri.relative_to(skill)}\0{node.hash}" for node in files if not node.is_dir)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

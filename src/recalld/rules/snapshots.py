@@ -1,4 +1,4 @@
-"""Trees of files as values: what a snapshot is called, what it holds, how two of them differ."""
+"""Trees of files as values: ids of snapshots, their contents, and differences between them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _UNTRACKED_AREAS = frozenset({"sessions", "privacy"})
 
 
 def oid_of(account: str, snapshot: Snapshot) -> str:
-    """The sha1 that names a snapshot: over everything it says, each part with its length in front."""
+    """Return the sha1 id of a snapshot, over all its fields, each length-prefixed."""
     s = snapshot
     parts = (account, s.branch, str(s.seq), repr(s.at), s.parent, s.message, s.author.name, s.author.email, s.tree)
     return _named("snapshot", (*parts, s.ignore, *s.paths))
 
 
 def tree_oid(files: Files) -> str:
-    """The sha1 that names a tree: paths and contents alone decide it."""
+    """Return the sha1 id of a tree, over paths and contents only."""
     return _named("tree", (f"{path}\n{files[path].hash}" for path in sorted(files)))
 
 
@@ -45,8 +45,8 @@ def _named(what: str, parts: Iterable[str]) -> str:
 
 
 def tracked(parts: Sequence[str], caller: Caller) -> bool:
-    """Whether a path is one that snapshots show to this caller: resources, agent and the users it may see, without their
-    sessions (messages are said once) and what they keep private, and without the store's own control files."""
+    """True if snapshots show a path to this caller: resources, agent files and the users it may see, without sessions
+    (whose messages are immutable), private values and the store's control files."""
     if parts and parts[-1].startswith(".watch_tasks"):
         return False
     if len(parts) < 2 or parts[0] != "user":
@@ -59,7 +59,7 @@ def tracked(parts: Sequence[str], caller: Caller) -> bool:
 
 
 def place(text: str, caller: Caller, now: float) -> Uri:
-    """The address a caller's words mean: a URI, or a path from the account's root. Raises ``Invalid`` and ``Denied``."""
+    """Parse an address: a URI, or a path from the account's root. Raises ``Invalid`` and ``Denied``."""
     if not text.strip():
         raise Invalid(
             "the path is empty", remedy="name a file, such as viking://resources/a.md", details={"field": "path"}
@@ -73,40 +73,40 @@ def place(text: str, caller: Caller, now: float) -> Uri:
 
 
 def path_of(uri: Uri) -> str:
-    """An address as a path from the account's root."""
+    """Return an address as a path from the account's root."""
     return "/".join(uri.parts)
 
 
 def uri_of(path: str) -> str:
-    """A path from the account's root as an address."""
+    """Return a path from the account's root as an address."""
     return SCHEME + path
 
 
 def within(path: str, tops: Sequence[str]) -> bool:
-    """Whether a path is one of ``tops`` or lies below one; no tops = everywhere."""
+    """True if a path is one of ``tops`` or below one; no tops = everywhere."""
     return not tops or any(not top or path == top or path.startswith(f"{top}/") for top in tops)
 
 
 def merged(before: Files, state: Files, snapshot: Snapshot) -> Files:
-    """A snapshot's files. ``before``: its parent's; ``state``: all that lived at its place in the log."""
+    """Return a snapshot's files. ``before``: its parent's files; ``state``: all files at its log position."""
     ignored = ignoring(snapshot.ignore)
     untouched = {p: v for p, v in before.items() if not within(p, snapshot.paths)} if snapshot.paths else {}
     return untouched | {p: v for p, v in state.items() if within(p, snapshot.paths) and not ignored(p)}
 
 
 def changes(before: Files, after: Files) -> list[Change]:
-    """Every path in either tree whose content differs, in path order."""
+    """Return every path whose content differs, in path order."""
     found = (Change(p, before.get(p), after.get(p)) for p in sorted(before.keys() | after.keys()))
     return [change for change in found if change.type is not ChangeType.UNCHANGED]
 
 
 def is_oid(text: str) -> bool:
-    """Whether a reference may be (the beginning of) an oid."""
+    """True if a reference may be an oid or a prefix of one."""
     return _OID.fullmatch(text) is not None
 
 
 def check_branch(name: str) -> str:
-    """A branch's name, unchanged. Raises ``Invalid``."""
+    """Return a branch name unchanged. Raises ``Invalid``."""
     if not _BRANCH.fullmatch(name) or ".." in name or "//" in name or name.endswith("/"):
         raise Invalid(
             f"branch {name[:60]!r} is not a valid name",
@@ -117,7 +117,7 @@ def check_branch(name: str) -> str:
 
 
 def check_words(text: str, field: str, chars_max: int, *, lines: bool = False) -> str:
-    """A message, name or address for the record, without blanks around it. Raises ``Invalid``."""
+    """Return a message, name or address for the log, stripped of blanks. Raises ``Invalid``."""
     stripped = text.strip()
     if not stripped or len(stripped) > chars_max:
         raise Invalid(f"{field} has {len(stripped)} characters", remedy=f"1 to {chars_max}", details={"field": field})

@@ -1,4 +1,4 @@
-"""Credentials that people paste into a conversation: hidden in everything made from it."""
+"""Credentials pasted into a conversation: redacted in everything derived from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMES = (
     r"(?:api[_ -]?key|access[_ -]?key|secret[_ -]?key|private[_ -]?key|client[_ -]?secret|secret|token|passw(?:or)?d|"
     r"passphrase|credentials?)"
 )
-# A value that is not a word.
+# A value other than a plain word.
 _VALUE = (
     r"""(?=[^\s"'`,;]{0,80}[\d!$%^&*+=/@#])[^\s"'`,;]{6,}"""  # six characters with a digit or a sign among them
     r"|[A-Za-z0-9_+/=-]{20,}"
@@ -53,12 +53,12 @@ _PATTERNS = (
 
 
 def without_credentials(text: str) -> str:
-    """The text with what looks like a key, a token or a password hidden. Hashes of commits and files stay."""
+    """Return the text with keys, tokens and passwords redacted. Hashes of commits and files stay."""
     for looks, instead in _PATTERNS:
         text = looks.sub(instead, text)
     return text
 
 
 def hidden(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The same messages with texts that may be quoted; their parts stay as they came."""
+    """Return the messages with texts that may be quoted; their parts are unchanged."""
     return tuple(m if (safe := without_credentials(m.text)) == m.text else replace(m, text=safe) for m in messages)

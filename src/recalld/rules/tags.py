@@ -1,4 +1,4 @@
-"""Tags as callers send them: ``key=value``, one value a key."""
+"""Tags as sent by callers: ``key=value``, one value per key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from .search_request import tag
 
 
 def tags_of(texts: Iterable[str]) -> tuple[str, ...]:
-    """The valid ones in order, lower-cased; what is no ``key=value`` is left out, a later value of a key wins."""
+    """Return the valid tags in order, lower-cased. Anything but ``key=value`` is left out; the last value of a key
+    wins."""
     by_key: dict[str, str] = {}
     for text in texts:
         try:
@@ -23,5 +24,5 @@ def tags_of(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def merged(old: Sequence[str], new: Sequence[str], *, append: bool) -> tuple[str, ...]:
-    """What a node's tags become: ``new`` alone, or ``old`` with those of ``new`` added and replaced by key."""
+    """Return a node's new tags: ``new`` alone, or ``old`` with ``new`` added and replaced by key."""
     return tags_of((*old, *new) if append else new)

@@ -57,11 +57,11 @@ _BREAK = re.compile(r"\s")
 
 
 def terms(text: str) -> tuple[str, ...]:
-    """Index terms in reading order.
+    """Return index terms in reading order.
 
-    Words lower-cased, without English stop words, stemmed; runs of CJK (and Thai, Lao, Khmer, Myanmar) as bigrams of
-    characters followed by the run's last character; identifiers whole and in their camel and snake parts; numbers.
-    A term holds letters and digits only. Total: any string gives an answer.
+    Words are lower-cased and stemmed, without English stop words; runs of CJK (and Thai, Lao, Khmer, Myanmar) are
+    bigrams of characters followed by the run's last character; identifiers are whole and in their camel and snake
+    parts; numbers stay. A term has letters and digits only. Total: any string has a result.
     """
     return tuple(_walk(text, closing=True))
 

@@ -23,7 +23,7 @@ _TOOL_ID_CHARS_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A tool's output set aside: ``text`` whole, ``facts`` as ``metadata.json`` holds them."""
+    """A tool output stored separately: the whole ``text`` and its ``metadata.json`` as ``facts``."""
 
     id: str
     text: str
@@ -40,9 +40,9 @@ class _Place:
 def set_aside(
     messages: Sequence[tuple[dict[str, Any], str]], session: Uri, now: str, policy: SessionPolicy
 ) -> list[tuple[dict[str, Any], tuple[Output, ...]]]:
-    """Wire messages (each with its id) whose long outputs are previews, and what was set aside of each.
+    """Replace long outputs of API messages (each with its id) by previews; return the messages and the outputs of each.
 
-    The ids of outputs follow from message, place and text: the same message sent twice names the same ones.
+    An output's id derives from message, position and text, so a repeated message has the same ids.
     """
     if policy.output_chars_max <= 0:
         return [(raw, ()) for raw, _ in messages]
@@ -60,12 +60,12 @@ def set_aside(
 
 
 def is_output_id(text: str) -> bool:
-    """True for what may be an output's id: one plain segment of an address."""
+    """True for a possible output id: one plain address segment."""
     return _ID.fullmatch(text) is not None
 
 
 def matches(text: str, wanted: str, limit: int, context_chars: int) -> list[tuple[int, str]]:
-    """Where ``wanted`` stands, whatever its case: code point offsets with the text around each, at most ``limit``."""
+    """Return where ``wanted`` occurs, ignoring case: code point offsets with surrounding text, at most ``limit``."""
     found = []
     for at in re.finditer(re.escape(wanted), text, re.IGNORECASE):
         found.append((at.start(), text[max(0, at.start() - context_chars) : at.end() + context_chars]))
@@ -75,7 +75,8 @@ def matches(text: str, wanted: str, limit: int, context_chars: int) -> list[tupl
 
 
 def preview(text: str, chars_max: int, ref: str) -> str:
-    """Beginning and end of a text with a line between them that names the whole; at most ``chars_max`` characters."""
+    """Return the beginning and end of a text with a line between them that names the whole; at most ``chars_max``
+    characters."""
     middle = f"\n[... {len(text)} characters in all, the whole is tool result {ref} ...]\n"
     chars_left = max(0, chars_max - len(middle))
     end_chars = chars_left // 4
@@ -100,7 +101,7 @@ def _text(output: object) -> str:
 
 
 def _chosen(places: Sequence[_Place], policy: SessionPolicy) -> list[_Place]:
-    """Every output above the limit, then the largest ones until the rest of the turn fits."""
+    """Return every output above the limit, then the largest ones until the rest of the turn fits."""
     long = [p for p in places if len(p.text) > policy.output_chars_max]
     rest = sorted((p for p in places if len(p.text) <= policy.output_chars_max), key=lambda p: -len(p.text))
     inline = sum(len(p.text) for p in rest)

@@ -17,8 +17,8 @@ _ROLE = re.compile(r"\s*(user|assistant|system|tool)[:：]\s", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class TranscriptHeader:
-    """The speaker ("" = unknown), the time (epoch seconds, None = unknown), where the text begins, and the
-    stamp as written."""
+    """``speaker`` ("" = unknown), time (epoch seconds, None = unknown), offset of the text, and the original time
+    stamp."""
 
     speaker: str
     at: float | None

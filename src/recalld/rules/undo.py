@@ -1,4 +1,4 @@
-"""What undoing a change would do: the inverse of each log entry, latest first, wherever nothing has changed since."""
+"""Plans an undo: the inverse of each log entry, latest first, for everything unchanged since."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .address import check_remove
 
 STRUCTURAL = ("create", "move", "remove", "restore")
 UNDOABLE = (*STRUCTURAL, "write", "tags", "attrs")
-"""Operations of the log that can be undone; all others concern derived data, or what an archive holds."""
+"""Operations that can be undone; all others concern derived data or archives."""
 CHANGED, REMOVED, MOVED = "it has changed since", "it has been removed since", "it has been moved since"
 ERASED, TAKEN = "it is no longer kept", "something else is there now"
 NOT_EMPTY, GONE_ABOVE = "other entries lie in it", "the directory it lay in is gone"
@@ -35,10 +35,12 @@ NOT_EMPTY, GONE_ABOVE = "other entries lie in it", "the directory it lay in is g
 def plan_undo(
     entries: Sequence[LogEntry], states: Mapping[int, NodeState], occupants: Mapping[Uri, int], end: int
 ) -> UndoPlan:
-    """Steps that take back ``entries`` (in log order). ``states``: the nodes they name as they are now; ``occupants``: the
-    living nodes at addresses that something returns to; ``end``: the log's last seq when these were read.
+    """Return the steps that undo ``entries`` (in log order). ``states``: current states of their nodes; ``occupants``:
+    living nodes at addresses where something would return; ``end``: last sequence number of the log when these were
+    read.
 
-    What has changed since is left as it is and named. Applying the steps in order leaves every touched node as it was before.
+    Nodes changed since stay and are reported. Applying the steps in order restores every touched node to its earlier
+    state.
     """
     planner = _Planner(entries, states, occupants, end)
     planner.contents()
@@ -49,7 +51,7 @@ def plan_undo(
 
 
 def addresses_needed(entries: Sequence[LogEntry]) -> tuple[Uri, ...]:
-    """Addresses to which undoing these entries would return something."""
+    """Return the addresses where undoing these entries would restore something."""
     found = [Uri.parse(str(e.detail["from"])) for e in entries if e.op == "move" and "from" in e.detail]
     return tuple(dict.fromkeys([*found, *(Uri.parse(e.uri) for e in entries if e.op == "remove")]))
 
@@ -63,9 +65,9 @@ class _Planner:
     steps: list[tuple[int, Step]] = field(default_factory=list)
     skipped: list[SkippedChange] = field(default_factory=list)
     left: set[int] = field(default_factory=set)
-    """Nodes that the plan removes or moves away from where they are."""
+    """Nodes that the plan removes or moves."""
     whole: set[int] = field(default_factory=set)
-    """Directories of which the plan removes everything."""
+    """Directories whose contents the plan removes."""
     own: dict[int, list[LogEntry]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,7 +79,7 @@ class _Planner:
         self.skipped.append(SkippedChange(str(uri), reason))
 
     def contents(self) -> None:
-        """Bytes and tags of what was there before and still is."""
+        """Restore bytes and tags of nodes that existed before and still exist."""
         for node, own in self.own.items():
             state = self.states.get(node)
             if own[0].op == "create" or any(e.op == "remove" for e in own):
@@ -95,12 +97,12 @@ class _Planner:
         self._retag(state, own, uri, source)
 
     def _write_back(self, state: NodeState, own: Sequence[LogEntry], uri: Uri, source: dict[str, Any] | None) -> bool:
-        """True where what it is about is settled: with its content goes the origin of that."""
+        """True if the content is settled; its source is restored along with it."""
         writes = [e for e in own if e.op == "write"]
         if not writes or writes[0].before == writes[-1].after:
             return False
         if state.hash == writes[0].before:
-            return False  # it has it again
+            return False  # already restored
         if state.hash != writes[-1].after:
             self.keep(uri, CHANGED)
         else:
@@ -117,7 +119,7 @@ class _Planner:
             self.steps.append((state.id, Retag(uri, tuple(now if tags is None else tags), state.tags, source)))
 
     def structure(self, entry: LogEntry) -> None:
-        """The inverse of one entry that shaped the tree."""
+        """Plan the inverse of an entry that changed the tree's structure."""
         state = self.states.get(entry.node)
         match entry.op:
             case "create" if state is not None and state.alive:
@@ -150,7 +152,7 @@ class _Planner:
         self.steps.append((entry.node, RemoveCreated(uri, state.hash)))
 
     def _note_whole(self, state: NodeState) -> None:
-        """Everything in it is created by these entries, and removed by this plan where it lies."""
+        """Note a directory whose contents were all created by these entries and are removed by this plan."""
         for child in state.children:
             known = self.states.get(child)
             own = self.own.get(child, [])
@@ -184,7 +186,7 @@ class _Planner:
                 self._content_back(state, own, uri)
 
     def _returns(self, directory: Uri) -> bool:
-        """Whether the plan has restored a directory, or one above it."""
+        """True if the plan restores a directory or one above it."""
         return any(isinstance(s, RestoreRemoved) and directory.under(s.uri) for _, s in self.steps)
 
     def _move_back(self, entry: LogEntry, state: NodeState | None) -> None:
@@ -207,7 +209,7 @@ class _Planner:
         return bool(occupant) and occupant not in self.left
 
     def collapsed(self) -> list[Step]:
-        """Of a directory that goes with all that is in it, the directory alone."""
+        """Return the steps; a directory removed with all its contents is one step."""
         covered = {child for node in self.whole for child in self.states[node].children}
         steps: list[Step] = []
         for node, step in self.steps:
@@ -220,24 +222,24 @@ class _Planner:
 
 
 def _changed(own: Sequence[LogEntry], what: str) -> bool:
-    """True if these entries gave a node other tags, or another origin, than it had before them."""
+    """True if these entries changed a node's tags or source."""
     changes = [e.detail[what] for e in own if what in e.detail]
     return bool(changes) and bool(changes[0][0] != changes[-1][1])
 
 
 def _before(own: Sequence[LogEntry], what: str) -> Any:
-    """What a node had before the first of these entries that says something of it."""
+    """Return a node's value before the first of these entries that changed it."""
     return next(e.detail[what][0] for e in own if what in e.detail)
 
 
 def _former(own: Sequence[LogEntry], what: str, now: Any) -> Any:
-    """What a node had before these entries; None: the same, or what it has now is not what they gave it."""
+    """Return a node's value before these entries; None if it is the same, or if its present value is not theirs."""
     changes = [e.detail[what] for e in own if what in e.detail]
     return _before(own, what) if _changed(own, what) and now == changes[-1][1] else None
 
 
 def _removable(uri: Uri) -> bool:
-    """False for directories that are always there."""
+    """False for directories that always exist."""
     try:
         check_remove(uri)
     except Denied:

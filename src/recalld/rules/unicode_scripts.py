@@ -44,11 +44,11 @@ _PLAIN = {
 
 @lru_cache(maxsize=8_192)
 def letters_of(character: str) -> str:
-    """A character as index terms spell it: letters and digits that every full-text index keeps as such.
+    """Return a character as spelled in index terms: letters and digits that every full-text index accepts.
 
-    Latin and Greek letters lose their accents and strokes, Arabic and Hebrew their points and forms, digits of any script
-    become 0 to 9; vowel signs that make other words (Indic, Thai) and
-    letters younger than the index's own table become ``x`` + hex. Anything else is "".
+    Latin and Greek letters lose accents and strokes, Arabic and Hebrew letters their points and forms, digits of any
+    script become 0 to 9. Vowel signs that distinguish words (Indic, Thai) and letters unknown to the index become ``x``
+    + hex. Anything else is "".
     """
     if character.isascii():
         return character if character.isalnum() else ""
@@ -65,7 +65,7 @@ def letters_of(character: str) -> str:
 
 @lru_cache(maxsize=8_192)
 def former_letters_of(character: str) -> str:
-    """A character as index terms spelled it before more than accents were folded: what older chunks hold."""
+    """Return a character as spelled in older index terms, from before more than accents were folded."""
     if character.isascii():
         return character if character.isalnum() else ""
     category = unicodedata.category(character)

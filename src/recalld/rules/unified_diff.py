@@ -11,16 +11,16 @@ FILE_BYTES_MAX = 10 * 1024 * 1024
 DIFF_CHARS_MAX = 20 * 1024 * 1024
 LINES_MAX = 100_000
 COMPARED_MAX = 4_000_000
-"""Lines before times lines after, what both begin and end with left out: beyond it difflib could take minutes, and what
-lies between is reported as replaced as a whole."""
+"""Lines before times lines after, without common prefix and suffix. Beyond it difflib could take minutes, so the part in
+between is reported as one replacement."""
 CONTEXT_LINES = 3
 
 Blocks = list[tuple[str, int, int, int, int]]
 
 
 def unified_diff(before: bytes | None, after: bytes | None, path: str) -> str:
-    """The diff, "" if nothing differs; None: the file is not there. Raises ``Invalid``: ``RESOURCE_EXHAUSTED`` beyond
-    the limits, and for what is not UTF-8."""
+    """Return the diff, "" if nothing differs; None: the file does not exist. Raises ``Invalid``: ``RESOURCE_EXHAUSTED``
+    beyond the limits, and for anything but UTF-8."""
     a, b = _lines(before, path), _lines(after, path)
     if a == b and (before is None) == (after is None):
         return ""
@@ -102,7 +102,7 @@ def _blocks(a: list[str], b: list[str]) -> Blocks:
 
 
 def _grouped(blocks: Blocks) -> Iterator[Blocks]:
-    """Blocks in hunks, each with a few lines around it."""
+    """Group blocks into hunks with a few lines of context."""
     if not any(block[0] != "equal" for block in blocks):
         return
     group: Blocks = []

@@ -10,18 +10,18 @@ from recalld.ports.bundle import Ports
 
 T = TypeVar("T")
 WITHIN_S = 20.0
-"""For the turn, and again for the retries. Requests end before that by their own deadline."""
+"""Time limit of the turn, and of the retries. Requests end earlier by their own deadline."""
 TRIES_MAX = 1_000
 RETRIED = frozenset({"ABORTED"})
 
 
 async def retrying(attempt: Callable[[], Awaitable[T]], *keys: str, ports: Ports, codes: frozenset[str] = RETRIED) -> T:
-    """Run ``attempt``, which reads, decides and commits on the condition that what it read still holds, once it is the turn
-    of ``keys``. A ``Conflict`` of ``codes`` means that another commit came between: it is run again, with fresh reads.
-    Each lost attempt is another caller's progress, so there is no backoff.
+    """Run ``attempt`` when it is the turn of ``keys``. It reads, decides and commits on the condition that its input is
+    unchanged.
 
-    Raises what ``attempt`` raises otherwise, ``Busy`` when the turn does not come in time, and the last ``Conflict``
-    (``CONFLICT``, retryable) when the thing kept changing all that time.
+    A ``Conflict`` of ``codes`` means that another commit came between; the attempt runs again with fresh reads. Each
+    lost attempt is another caller's progress, so there is no backoff. Raises other exceptions of ``attempt``, ``Busy``
+    if the turn does not come in time, and the last ``Conflict`` (``CONFLICT``, retryable) if every retry lost.
     """
     async with ports.turns.of(*keys, within_s=WITHIN_S):
         end = ports.clock.monotonic() + WITHIN_S
@@ -42,5 +42,5 @@ async def retrying(attempt: Callable[[], Awaitable[T]], *keys: str, ports: Ports
 
 
 def key_of(account: str, what: object) -> str:
-    """The key of a thing of an account."""
+    """Return the key of an object of an account."""
     return f"{account}\x00{what}"

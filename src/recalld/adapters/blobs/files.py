@@ -1,4 +1,4 @@
-"""Blobs as files: temp, fsync, rename, fsync of the folder; two levels of folders by hash."""
+"""Blobs as files: temporary file, fsync, rename, fsync of the folder; two levels of folders by hash."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ LOCK_NAME = ".lock"
 
 
 class Digest(Protocol):
-    """What a hash takes."""
+    """The part of a hash object that is used."""
 
     def update(self, data: bytes, /) -> None:
-        """Go on."""
+        """Add bytes."""
         ...
 
 
 class FileBlobs:
-    """See ``ports.blobs.Blobs``. ``folder`` is ours alone; ``aside`` is where unknown files are kept (default: beside it).
+    """See ``ports.blobs.Blobs``. ``folder`` belongs to this store; ``aside`` is the folder for unknown files (default:
+    next to it).
 
-    A put and a sweep exclude each other, also between processes, by a lock on a file of the folder: what was put is young,
-    so no sweep takes it before its commit comes.
+    A put and a sweep exclude each other, also between processes, by a lock on a file of the folder: a new blob is
+    young, so no sweep deletes it before its commit.
     """
 
     def __init__(self, folder: Path, pool: Pool, aside: Path | None = None) -> None:
@@ -133,19 +134,19 @@ class FileBlobs:
                     return hash_
                 place = self._place(hash_)
                 self._make_folders(place)
-                # Its age counts from here: an old upload must not be swept before a commit names it.
+                # Reset its age: an old upload must not be swept before a commit refers to it.
                 os.utime(path)
                 tighten(path)
                 self._publish(path, place)
         return hash_
 
     def _touch(self, hash_: str) -> bool:
-        """True if it is there already; young again, so that no sweep takes it before its commit comes."""
+        """Return True if the blob exists; its age is reset, so that no sweep deletes it before its commit."""
         try:
             os.utime(self._place(hash_))
         except FileNotFoundError:
             return False
-        # Another put may have renamed it a moment ago, and not have made the name durable yet.
+        # A concurrent put may have renamed it without syncing the folder yet.
         self._sync_folders(self._place(hash_))
         return True
 
@@ -200,7 +201,7 @@ class FileBlobs:
             if not _is_older(path, before):
                 continue
             if path.name.startswith("."):
-                path.unlink(missing_ok=True)  # what an interrupted write left behind
+                path.unlink(missing_ok=True)  # left by an interrupted write
             else:
                 found.append(path.name)
         return found
@@ -223,7 +224,7 @@ class FileBlobs:
             for hash_ in hashes:
                 place = self._place(hash_)
                 if _is_older(place, before):
-                    os.utime(place)  # it is kept for a while from now
+                    os.utime(place)  # start its grace period now
                     place.replace(self._aside / hash_)
                     moved += 1
             _sync(self._aside)
@@ -239,7 +240,7 @@ class FileBlobs:
             (self._aside / hash_).unlink(missing_ok=True)
 
     def _take_back(self, hash_: str) -> bool:
-        """True if it had been set aside, and is a blob again."""
+        """Return True if it had been set aside and is a blob again."""
         aside = self._aside / hash_
         if not aside.is_file():
             return False
@@ -249,13 +250,13 @@ class FileBlobs:
             os.utime(aside)
             self._publish(aside, place)
         except FileNotFoundError:
-            return place.exists()  # another reader took it back
+            return place.exists()  # another reader restored it
         return True
 
 
 @contextmanager
 def _translated_errors() -> Iterator[None]:
-    """A disk's refusal in our words."""
+    """Translate disk errors."""
     try:
         yield
     except OSError as failed:

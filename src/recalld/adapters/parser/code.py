@@ -1,4 +1,4 @@
-"""Source code: what it defines, in order, and what its authors say of it."""
+"""Source code: its definitions in order, and its documentation comments."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ _SIGNATURE_CHARS_MAX = 120
 
 @dataclass(frozen=True, slots=True)
 class CodeSettings:
-    """``bytes_max`` and ``steps_max``: files larger or harder to read than this keep their text without symbols (the
-    largest sane module seen takes 2,200 steps for 460 kB); ``symbols_max``: how many symbols are listed."""
+    """``bytes_max`` and ``steps_max``: larger or more complex files are stored as text without symbols (the largest
+    reasonable module measured takes 2,200 steps for 460 kB); ``symbols_max``: number of listed symbols."""
 
     bytes_max: int = 512_000
     steps_max: int = 4_000
@@ -59,7 +59,7 @@ class _Definition:
 
 
 class CodeParser:
-    """Languages with a grammar give symbols, sections and docstrings; other code stays text of its language."""
+    """Languages with a grammar have symbols, sections and docstrings; other code is text of its language."""
 
     suffixes: tuple[str, ...] = (*media.LANGUAGES, *media.PLAIN_LANGUAGES)
     names: tuple[str, ...] = ()
@@ -68,8 +68,8 @@ class CodeParser:
         self._settings = settings or CodeSettings()
 
     def parse(self, name: str, data: bytes) -> Document:
-        """``summary``: the module's docstring or leading comment (licences left out); ``symbols``: qualified names in
-        order; ``sections``: the text cut at top-level definitions, depth 2 for what lies inside them is not cut."""
+        """Return ``summary``: the module's docstring or leading comment (without licences); ``symbols``: qualified
+        names in order; ``sections``: the text split at top-level definitions; nested ones (depth 2) are not split."""
         decoded = decode(data)
         warnings = [decoded.warning] if decoded.warning else []
         kind = media.media_type(name)
@@ -97,7 +97,7 @@ class CodeParser:
 
 
 def _definitions(root: Any, language: Language, symbols_max: int) -> Iterator[_Definition]:
-    """Definitions in source order, without recursion: generated code may nest without end."""
+    """Yield definitions in source order, without recursion: generated code may nest very deeply."""
     stack: list[tuple[Any, tuple[str, ...], int]] = [(root, (), 0)]
     count = 0
     while stack and count < symbols_max:
@@ -124,7 +124,7 @@ def _definitions(root: Any, language: Language, symbols_max: int) -> Iterator[_D
 
 
 def _name(node: Any) -> str:
-    """The identifier of a definition, down through C's declarators."""
+    """Return the identifier of a definition, inside C's declarators."""
     at = node
     for _ in range(6):
         below = next((child for field in _NAME_FIELDS if (child := at.child_by_field_name(field)) is not None), None)
@@ -137,7 +137,7 @@ def _name(node: Any) -> str:
 
 
 def _receiver(node: Any) -> str:
-    """Go's methods name their type before themselves: ``func (s *Store) Get``."""
+    """Return the receiver type of a Go method: ``func (s *Store) Get``."""
     receiver = node.child_by_field_name("receiver")
     return (
         _text(receiver).strip("()").split()[-1].lstrip("*")[:80]
@@ -182,7 +182,7 @@ def _signature(node: Any) -> str:
 
 
 def _sections(source: bytes, found: list[_Definition]) -> tuple[Section, ...]:
-    """The source cut where definitions begin; joined again it is the source."""
+    """Split the source at the beginning of definitions; joined, the sections are the source."""
     cuts: list[_Definition] = []
     for definition in sorted(found, key=lambda d: (d.start, d.depth)):
         if not cuts or definition.start > cuts[-1].start:
@@ -240,7 +240,7 @@ def _comment_text(block: list[str]) -> str:
 
 
 def _first_paragraph(text: str) -> str:
-    """The first paragraph as one line; a first line that only names the file takes the next one with it."""
+    """Return the first paragraph as one line; a first line that only names the file is joined with the next one."""
     parts = [" ".join(part.split()) for part in re.split(r"\n[ \t]*\n", text.strip()[:3_000]) if part.strip()]
     if len(parts) > 1 and len(parts[0]) < 25:
         return f"{parts[0].rstrip('.:')}: {parts[1]}"[:800]

@@ -1,4 +1,4 @@
-"""What a definition looks like in each language, and where its grammar comes from."""
+"""The syntax nodes that count as definitions in each language, and the grammar packages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """``module``/``function``: the wheel's grammar; ``defines``: node types of definitions and what to call them;
-    ``opens``: node types whose children are looked at too; ``inside``: those of them that qualify the names in them."""
+    """``module``/``function``: the wheel's grammar; ``defines``: node types of definitions and their kinds; ``opens``:
+    node types whose children are visited; ``inside``: those that qualify the names in them."""
 
     module: str
     function: str
@@ -130,8 +130,9 @@ def grammar(name: str) -> Any:
 
 
 def parsed(name: str, source: bytes, steps_max: int) -> Any:
-    """The root node of ``source`` (UTF-8), or None when that takes more than ``steps_max`` of the parser's steps (a few
-    per kilobyte of sane code; broken code can take very many). A parser per call: they are not made to be shared."""
+    """Return the root node of ``source`` (UTF-8), or None if parsing takes more than ``steps_max`` steps (a few per
+    kilobyte of valid code; invalid code can take very many). Each call creates a parser: parsers are not
+    thread-safe."""
     steps = 0
 
     def give_up(_offset: int, _has_error: bool) -> bool:
@@ -143,5 +144,5 @@ def parsed(name: str, source: bytes, steps_max: int) -> Any:
     try:
         return parser.parse(lambda at, _: source[at : at + _SLICE_BYTES], progress_callback=give_up).root_node
     except ValueError:
-        # How the library says that its callback asked it to stop.
+        # The library raises this when its callback requests a stop.
         return None

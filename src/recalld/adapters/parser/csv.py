@@ -1,4 +1,4 @@
-"""Tables as text: header, number of rows, the first of them."""
+"""Tables as text: header, number of rows, first row."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _HEAD_CHARS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class CsvSettings:
-    """``columns_max``: how many column names are listed."""
+    """``columns_max``: number of listed column names."""
 
     columns_max: int = 60
 
 
 class CsvParser:
-    """The source is the text; the header row's names are its symbols."""
+    """The source is the text; the names in the header row are its symbols."""
 
     suffixes: tuple[str, ...] = (".csv", ".tsv")
     names: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class CsvParser:
         self._settings = settings or CsvSettings()
 
     def parse(self, name: str, data: bytes) -> Document:
-        """Facts: ``shape`` ("CSV table of 120 rows"), ``columns``, ``first row``. Rows are counted by lines."""
+        """Return facts ``shape`` ("CSV table of 120 rows"), ``columns``, ``first row``. Rows are counted by lines."""
         decoded = decode(data)
         media = media_type(name)
         warnings = [decoded.warning] if decoded.warning else []

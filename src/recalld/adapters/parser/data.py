@@ -1,4 +1,4 @@
-"""JSON, JSON lines, YAML and TOML: kept as written, their keys become symbols."""
+"""JSON, JSON lines, YAML and TOML: stored unchanged, their keys are symbols."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SUMMARIES = frozenset({"description", "summary"})
 
 @dataclass(frozen=True, slots=True)
 class DataSettings:
-    """``chars_max``: larger files keep their text without keys; ``keys_max``: how many key paths are listed."""
+    """``chars_max``: larger files are stored without keys; ``keys_max``: number of listed key paths."""
 
     chars_max: int = 2_000_000
     keys_max: int = 200
@@ -41,7 +41,7 @@ class DataSettings:
 
 
 class DataParser:
-    """Reads structure under bounds of size, depth and count; whatever it cannot read stays text, with a warning."""
+    """Parses structure within limits of size, depth and count; anything unparsable is text with a warning."""
 
     suffixes: tuple[str, ...] = (".json", ".jsonc", ".geojson", ".ipynb", ".jsonl", ".ndjson", ".yaml", ".yml", ".toml")
     names: tuple[str, ...] = ()
@@ -50,7 +50,8 @@ class DataParser:
         self._settings = settings or DataSettings()
 
     def parse(self, name: str, data: bytes) -> Document:
-        """Symbols are key paths (``server.port``); title and summary the top level's ``name`` and ``description``."""
+        """Return key paths as symbols (``server.port``); title and summary are ``name`` and ``description`` of the top
+        level."""
         decoded = decode(data)
         media = media_type(name)
         if name.lower().endswith(".ipynb") and (notebook := _notebook(decoded.text)) is not None:
@@ -102,7 +103,7 @@ class DataParser:
         return self._walk(orjson.loads(text)) if text.strip() else iter(())
 
     def _walk(self, root: Any) -> Iterator[tuple[tuple[str, ...], object]]:
-        """Leaves with their key paths in order, without recursion; a list is represented by its first items."""
+        """Yield leaves with their key paths in order, without recursion; a list is represented by its first items."""
         stack: list[tuple[tuple[str, ...], int, Any]] = [((), 0, root)]
         steps = 0
         while stack and steps < self._settings.keys_max * 50:
@@ -123,11 +124,11 @@ def _notebook(text: str) -> Notebook | None:
     try:
         return read_notebook(orjson.loads(text))
     except (ValueError, RecursionError):
-        return None  # the structure's own reading says what is wrong with it
+        return None  # the structure parser reports the error
 
 
 def _indexable_text(media: str, text: str) -> str:
-    """The source with its escapes resolved; "" where there are none."""
+    """Return the source with escapes resolved; "" without escapes."""
     shown = json_unescaped(text) if media in _JSON else unicode_unescaped(text)
     return "" if shown == text else shown
 

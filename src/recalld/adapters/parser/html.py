@@ -1,4 +1,4 @@
-"""HTML: the source for readers, its words for search."""
+"""HTML: the source for readers, the visible words for search."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SKIPPED = re.compile(r"<(script|style|pre|table|textarea|title)\b|<!--", re.IGN
 _HEADING = re.compile(r"<h([1-6])\b[^<>]{0,2000}>", re.IGNORECASE)
 _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r" ?\n[ \n]*")
-# Elements that close by themselves do not nest, however often they open.
+# Elements with implied end tags do not nest.
 _NEVER_DEEP = frozenset(
     [
         "p",
@@ -67,7 +67,7 @@ _META_DESCRIPTIONS = ('meta[name="description"]', 'meta[property="og:description
 
 @dataclass(frozen=True, slots=True)
 class HtmlSettings:
-    """Pages longer or nested deeper than this are read by stripping tags: the tree builder's time grows with size times
+    """Longer or more deeply nested pages are parsed by stripping tags: the tree builder's time grows with size times
     depth (200,000 nested elements take minutes)."""
 
     chars_max: int = 2_000_000
@@ -76,12 +76,12 @@ class HtmlSettings:
 
 @cache
 def _lexbor() -> Any:
-    """The tree builder of selectolax, loaded when the first page needs it."""
+    """Return the tree builder of selectolax, loaded for the first page."""
     return importlib.import_module("selectolax.lexbor").LexborHTMLParser
 
 
 class HtmlParser:
-    """Title, description and headings from the page; its visible words without scripts, styles and navigation."""
+    """Title, description and headings of the page; its visible words without scripts, styles and navigation."""
 
     suffixes: tuple[str, ...] = (".html", ".htm", ".xhtml")
     names: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class HtmlParser:
         self._settings = settings or HtmlSettings()
 
     def parse(self, name: str, data: bytes) -> Document:
-        """``text`` is the source, ``indexable`` the words in reading order, one block a line."""
+        """Return ``text``: the source; ``indexable``: the words in reading order, one block per line."""
         decoded = decode(data)
         warnings = [decoded.warning] if decoded.warning else []
         source = decoded.text
@@ -121,7 +121,7 @@ def _read(source: str) -> tuple[str, str, str]:
     named = _one_line(title.text()) if title is not None else ""
     for node in page.css(_HIDDEN):
         node.decompose()
-    # The article if there is one: a page's frame says the same on every page.
+    # The article if there is one: the frame is the same on every page.
     main = page.css_first("main") or page.css_first("article") or page.body
     words = main.text(separator="") if main is not None else ""
     return named, _one_line(summary), _LINES.sub("\n", _SPACES.sub(" ", words)).strip()
@@ -133,7 +133,7 @@ def _stripped(source: str) -> str:
 
 
 def _depth(source: str) -> int:
-    """An upper estimate of how deep elements nest: a closing tag counts only if its element is open."""
+    """Return an upper bound of the nesting depth: a closing tag counts only if its element is open."""
     opened: Counter[str] = Counter()
     depth = deepest = 0
     for tag in _TAG.finditer(source):
@@ -151,7 +151,7 @@ def _depth(source: str) -> int:
 
 
 def _sections(source: str) -> tuple[Section, ...]:
-    """The source cut at its headings, outside of what must stay whole."""
+    """Split the source at its headings, outside elements that must stay whole."""
     marks: list[tuple[int, int, str]] = []
     at = 0
     while at < len(source):

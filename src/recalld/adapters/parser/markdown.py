@@ -14,14 +14,14 @@ from .yaml_scan import Unreadable, scalars
 
 @dataclass(frozen=True, slots=True)
 class MarkdownSettings:
-    """``facts_max``: how many front matter values are kept; ``depth_max``: how deep front matter may nest."""
+    """``facts_max``: number of stored front matter values; ``depth_max``: nesting limit of front matter."""
 
     facts_max: int = 40
     depth_max: int = 10
 
 
 class MarkdownParser:
-    """Source stays source; headings become sections, front matter becomes facts."""
+    """The source stays unchanged; headings are sections, front matter is facts."""
 
     suffixes: tuple[str, ...] = (".md", ".markdown", ".mdx", ".mkd")
     names: tuple[str, ...] = ()
@@ -30,8 +30,8 @@ class MarkdownParser:
         self._settings = settings or MarkdownSettings()
 
     def parse(self, name: str, data: bytes) -> Document:
-        """Title: front matter ``title`` or ``name``, else the first heading of the highest rank. Summary: front matter
-        ``description``, ``summary``, ``abstract`` or ``excerpt``."""
+        """Return as title the front matter ``title`` or ``name``, else the first heading of the highest rank; as
+        summary the front matter ``description``, ``summary``, ``abstract`` or ``excerpt``."""
         decoded = decode(data)
         warnings = [decoded.warning] if decoded.warning else []
         facts = self._facts(decoded.text, warnings)

@@ -1,4 +1,4 @@
-"""Jupyter notebooks: the cells' words and code, and what their outputs say in plain text."""
+"""Jupyter notebooks: text and code of the cells, and plain-text outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recalld.rules.blocks import without_base64
 from recalld.rules.sentences import plain
 
 OUTPUT_CHARS_MAX = 2_000
-"""Of one output: a table or a log is not what a notebook is about."""
+"""Characters per output: tables and logs are not the subject of a notebook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Notebook:
 
 
 def read_notebook(root: Any) -> Notebook | None:
-    """A notebook's content (format 3 and 4); None for JSON that is not a notebook."""
+    """Return a notebook's content (format 3 and 4); None for other JSON."""
     cells = _cells(root)
     if cells is None:
         return None

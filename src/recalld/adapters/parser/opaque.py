@@ -1,4 +1,4 @@
-"""What is not parsed yet: PDF, Office, media, archives. Stored whole, found by name and metadata."""
+"""Unparsed formats: PDF, Office, media, archives. Stored whole, found by name and metadata."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from recalld.rules.names import stem
 
 @dataclass(frozen=True, slots=True)
 class OpaqueSettings:
-    """Nothing to set."""
+    """No settings."""
 
 
 class OpaqueParser:
-    """Describes bytes without reading them."""
+    """Describes bytes without parsing them."""
 
     suffixes: tuple[str, ...] = OPAQUE_SUFFIXES
     names: tuple[str, ...] = ()
 
     def parse(self, name: str, data: bytes) -> Document:
-        """An empty text, a summary that says what the file is, and its name as what search sees."""
+        """Return an empty text, a summary of the file type, and the name as indexable text."""
         head = data[:HEAD_BYTES]
         media = media_type(name, head)
         if media.startswith("text/"):

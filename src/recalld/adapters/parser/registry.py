@@ -1,4 +1,4 @@
-"""All families of formats as one parser: the right one by name, ending or first bytes."""
+"""All parsers as one: chooses by name, suffix or first bytes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _HTML_STARTS = (b"<!doctype html", b"<html")
 
 
 class ParserSet:
-    """Chooses among parsers; later ones win, so a plugin can take a format over. Safe to share between threads."""
+    """Chooses among parsers; later ones take precedence, so a plugin can replace a format. Thread-safe."""
 
     def __init__(self, parsers: Iterable[Parser], *, text: Parser | None = None, binary: Parser | None = None) -> None:
-        """``text`` and ``binary`` are used for files that no other parser claims (default: plain text and opaque)."""
+        """Use ``text`` and ``binary`` for files that no other parser claims (default: plain text and opaque)."""
         self._text: Parser = text or TextParser()
         self._binary: Parser = binary or OpaqueParser()
         self._by_suffix: dict[str, Parser] = {}
@@ -35,12 +35,12 @@ class ParserSet:
         self.names = tuple(self._by_name)
 
     def choose(self, name: str, head: bytes) -> Parser:
-        """The parser for a file with this name and these first bytes."""
+        """Return the parser for a file with this name and these first bytes."""
         base = name.rsplit("/", 1)[-1].lower()
         suffix = suffix_of(base)
         found = self._by_name.get(base) or self._by_suffix.get(suffix)
         if is_binary(head):
-            # A text ending on binary bytes tells a lie: only who reads binary formats may take it.
+            # Binary bytes under a text suffix: only parsers of binary formats may take the file.
             return found if found is not None and suffix in OPAQUE_SUFFIXES else self._binary
         if found is not None:
             return found
@@ -49,12 +49,12 @@ class ParserSet:
         return self._text
 
     def parse(self, name: str, data: bytes) -> Document:
-        """Parse synchronously; total, whatever the bytes are."""
+        """Parse synchronously; total for any bytes."""
         return self.choose(name, data[:HEAD_BYTES]).parse(name, data)
 
 
 def built_in() -> ParserSet:
-    """The built-in parsers."""
+    """Return the built-in parsers."""
     return ParserSet(
         (OpaqueParser(), TextParser(), MarkdownParser(), CodeParser(), HtmlParser(), DataParser(), CsvParser()),
     )

@@ -1,4 +1,4 @@
-"""Plain text, and whatever else turns out to be text."""
+"""Plain text, and everything else that is text."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TITLE_CHARS_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class TextSettings:
-    """Nothing to set."""
+    """No settings."""
 
 
 class TextParser:
-    """Takes any bytes: the one the others are measured by."""
+    """Accepts any bytes."""
 
     suffixes: tuple[str, ...] = (
         ".txt",
@@ -50,7 +50,7 @@ class TextParser:
     )
 
     def parse(self, name: str, data: bytes) -> Document:
-        """The text as it is; its title is a short first line that is followed by an empty or an underlining one."""
+        """Return the text unchanged; its title is a short first line followed by an empty or an underlining one."""
         decoded = decode(data)
         shown = unicode_unescaped(decoded.text) if may_hold_escapes(name) else decoded.text
         return Document(

@@ -11,12 +11,12 @@ EVENTS_MAX = 40_000
 
 
 class Unreadable(ValueError):
-    """The text is not YAML, or is nested deeper than the limit. The message says which."""
+    """The text is not YAML, or nested deeper than the limit; the message says which."""
 
 
 @cache
 def _yaml() -> Any:
-    """pyyaml, loaded when the first file needs it."""
+    """Return pyyaml, loaded for the first file."""
     return importlib.import_module("yaml")
 
 

@@ -1,4 +1,4 @@
-"""Accept an import: list its files, refuse it as a whole or enqueue it durably, and answer at once."""
+"""Accepts an import: lists its files, rejects it as a whole or enqueues it durably, and returns at once."""
 
 from __future__ import annotations
 
@@ -29,17 +29,19 @@ from .run_import import NODES_MAX, digests
 SKIPPED_SHOWN = 100
 SUFFIXES_TRIED = 1_000
 _DATED_DEPTH = 4
-"""Year, month, day, and what lies there."""
+"""Year, month, day, and the entries below."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """Options of an import. ``origin``: the same words at the next import of the same thing ("" = unknown).
-    ``ours``: the upload is deleted when the import has ended.
+    """Options of an import. ``origin``: a stable name of the source ("" = unknown). ``ours``: the upload is deleted
+    when the import ends.
 
-    What an earlier import of the origin brought and the source no longer has is removed, unless ``keep_removed``; ``left_out``
-    names what is at the source but was not sent, ``incomplete`` what its sender could not read. ``confirmed``: however much
-    that is. ``as_file``: a single file becomes a file under its own name, not a directory that holds it."""
+    Files of earlier imports of the origin that the source no longer has are removed, unless ``keep_removed``;
+    ``left_out`` names files that exist at the source but were not sent, ``incomplete`` those its sender could not read.
+    ``confirmed``: any number of removals is confirmed. ``as_file``: a single file becomes a file of its own name, not a
+    directory with that file.
+    """
 
     upload: Path
     choice: Choice
@@ -75,8 +77,8 @@ class _Listing:
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """Where an import may go. ``exact``: the file itself stands there; ``shared``: others may be there already, as asked;
-    ``top``: what is there."""
+    """A possible target. ``exact``: the file itself is there; ``shared``: other files may be there already, as
+    requested; ``top``: the existing node."""
 
     root: Uri
     exact: bool = False
@@ -85,8 +87,8 @@ class _Spot:
 
 
 async def accept(request: ImportRequest, caller: Caller, ports: Ports) -> Added:
-    """Check the upload, choose its place and leave the job. Raises ``Invalid`` for what holds nothing to import, ``Conflict``
-    for a removal that has to be confirmed."""
+    """Check the upload, choose its target and enqueue the job. Raises ``Invalid`` if nothing can be imported,
+    ``Conflict`` for a removal that needs confirmation."""
     listing = await ports.compute.run(_look, request, ports)
     _check(request, listing)
     tenant = ports.ledger.tenant(caller)
@@ -144,7 +146,7 @@ def _promise(request: ImportRequest, listing: _Listing, spot: _Spot, task_id: st
 
 
 def _record(request: ImportRequest, spot: _Spot) -> dict[str, Any]:
-    """What a place says of the imports it holds: the origin that made it, and by origin the widest selection."""
+    """Return the record of a target's imports: the origin that created it, and the widest selection by origin."""
     if not request.origin:
         return {}
     there = spot.top.source if spot.top is not None else {}
@@ -155,13 +157,13 @@ def _record(request: ImportRequest, spot: _Spot) -> dict[str, Any]:
 
 
 def _earlier(there: dict[str, Any], origin: str) -> dict[str, Any] | None:
-    """The widest selection of earlier imports of an origin; None if there was none."""
+    """Return the widest selection of earlier imports of an origin; None if there was none."""
     found: dict[str, Any] | None = (there.get("choices") or {}).get(lineage_of(origin))
     return {} if found is None and there.get("origin") == origin else found
 
 
 def _named(upload: Path, uploads: Path) -> str:
-    """How a job names an upload: one of ours by what stands below the folder of uploads, any other by its whole path."""
+    """Return a job's name for an upload: relative to the uploads folder, else the whole path."""
     return str(upload.relative_to(uploads) if upload.is_relative_to(uploads) else upload.absolute())
 
 
@@ -182,7 +184,7 @@ def _check(request: ImportRequest, listing: _Listing) -> None:
         why = "; ".join(f"{s.path}: {s.why}" for s in skipped[:5]) or "it is empty"
         raise Invalid(
             f"nothing to import in {request.choice.name}: {why}",
-            remedy="give a folder, a file or a zip of documents; what is left out by default can be named with include",
+            remedy="give a folder, a file or a zip of documents; include adds files that are skipped by default",
         )
     if request.strict and skipped:
         raise Invalid(
@@ -193,7 +195,7 @@ def _check(request: ImportRequest, listing: _Listing) -> None:
 
 
 async def _check_removal(request: ImportRequest, listing: _Listing, spot: _Spot, tenant: Tenant, ports: Ports) -> None:
-    """Ask before much of what an origin brought goes. Raises ``Conflict``; the job looks again at what is there by then."""
+    """Require confirmation for a large removal. Raises ``Conflict``; the job checks again what exists then."""
     if not request.origin or request.confirmed or spot.exact or spot.top is None:
         return
     choice = mirror.narrower(request.choice, _earlier(spot.top.source, request.origin))
@@ -234,8 +236,8 @@ async def _check_removal(request: ImportRequest, listing: _Listing, spot: _Spot,
 
 
 async def _as_usual(request: ImportRequest, single: bool, caller: Caller, ports: Ports) -> ImportRequest:
-    """Where nothing is said of the place: the one its user has chosen for imports; else for a lone picture, sound or film the
-    directory of its kind and day."""
+    """Apply the default target: the one the user has chosen for imports, else the directory by kind and day for a
+    single image, audio or video file."""
     if request.to or request.parent:
         return request
     member = await ports.registry.member(caller.account, caller.user)
@@ -246,7 +248,7 @@ async def _as_usual(request: ImportRequest, single: bool, caller: Caller, ports:
 
 
 async def _day_of(request: ImportRequest, media_folder: Uri, tenant: Tenant) -> str:
-    """Today below a directory of media, or the day on which the same origin was imported before."""
+    """Return today's path below a media directory, or the day of an earlier import of the same origin."""
     today = f"{media_folder}/{{calendar:today}}"
     if not request.origin:
         return today
@@ -264,8 +266,9 @@ def _came_from(there: Node, origin: str) -> bool:
 
 
 async def _spots(request: ImportRequest, single: bool, tenant: Tenant, now: float) -> AsyncIterator[_Spot]:
-    """Where an import may go, best first. ``to`` is the place itself (a content root: the parent); else below ``parent``,
-    under a name that no other import has: the same ``origin`` comes back to its place, anything else gets ``_1``, ``_2`` ..."""
+    """Yield possible targets, best first. ``to`` is the target itself (a content root: the parent). Otherwise it is
+    below ``parent``, under a name that no other import has: the same ``origin`` gets its earlier target, others get
+    ``_1``, ``_2`` ..."""
     if request.to and request.parent:
         raise Invalid("both to and parent are given", remedy="give one of them", details={"field": "parent"})
     name = segment(stem(request.choice.name) if single or request.choice.name.endswith(".zip") else request.choice.name)
@@ -284,7 +287,7 @@ async def _spots(request: ImportRequest, single: bool, tenant: Tenant, now: floa
 
 
 async def _named_place(to: Uri, request: ImportRequest, single: bool, tenant: Tenant) -> _Spot:
-    """The place a caller has named: of a single file, the file itself where ``to`` has its ending."""
+    """Return the target named by the caller; for a single file the file itself if ``to`` has its suffix."""
     ending = suffix_of(request.choice.name)
     exact = single and (request.as_file or bool(ending and suffix_of(to.name) == ending))
     there = await _there(to, tenant)

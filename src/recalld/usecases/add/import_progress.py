@@ -18,9 +18,9 @@ NOTES_MAX = 20
 
 @dataclass(slots=True)
 class ImportProgress:
-    """What was done so far, stored in the task. ``new``, ``changed``, ``moved``, ``removed`` in source files, ``written`` in
-    entries of the tree; ``planned``: tokens a language model will take for them, in ``calls``; ``kept``: files for which there
-    was no room any more; ``warnings`` of the files that were written, ``notes`` how often each was given."""
+    """Progress stored in the task. ``new``, ``changed``, ``moved``, ``removed``: source files; ``written``: entries of
+    the tree; ``planned``: tokens of a language model for them, in ``calls``; ``kept``: files beyond the token budget;
+    ``warnings`` of the written files, ``notes``: number of each kind."""
 
     new: int = 0
     changed: int = 0
@@ -35,15 +35,15 @@ class ImportProgress:
 
     @classmethod
     def of(cls, result: dict[str, Any] | None) -> ImportProgress:
-        """What an earlier attempt left in its task."""
+        """Return the progress of an earlier attempt, from its task."""
         return cls(**((result or {}).get("progress") or {}))
 
     def progress(self) -> dict[str, Any]:
-        """What a task shows, and the next attempt reads, while it runs."""
+        """Return the progress shown by the running task and read by the next attempt."""
         return {"progress": asdict(self)}
 
     def warn(self, warnings: Iterable[str]) -> None:
-        """Note warnings (``path: what``), as many as are kept, and how often each was given."""
+        """Record warnings (``path: what``) up to the limit, and count each kind."""
         for warning in warnings:
             what = warning.partition(": ")[2] or warning
             if what in self.notes or len(self.notes) < NOTES_MAX:
@@ -54,7 +54,7 @@ class ImportProgress:
 
 @dataclass(slots=True)
 class SourceScan:
-    """What one scan of the source found; the next attempt finds it again."""
+    """The result of one scan of the source; the next attempt repeats it."""
 
     total: int = 0
     files: int = 0

@@ -18,7 +18,7 @@ REMOVED_UNASKED_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class FileConflict:
-    """A file that was kept as it is here, and why. ``blocks``: it stands in the way of another one."""
+    """A file that stays as it is here, and why. ``blocks``: it prevents another file."""
 
     path: str
     uri: Uri
@@ -28,8 +28,8 @@ class FileConflict:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What becomes of the files whose source is gone: ``gone`` are removed (as read), ``shared`` stay for other origins,
-    ``conflicts`` stay since they were changed here. ``paths``: the source files of ``gone``."""
+    """Decision for files whose source is gone: ``gone`` are removed (as read), ``shared`` stay for other origins,
+    ``conflicts`` stay since they were changed here. ``paths``: source files of ``gone``."""
 
     gone: tuple[Node, ...] = ()
     shared: tuple[Node, ...] = ()
@@ -38,15 +38,15 @@ class Removal:
 
 
 def missing(existing: ExistingFiles, listing: Iterable[Found | Skipped], left_out: Iterable[str] = ()) -> list[str]:
-    """Source paths an earlier import brought that are not at the source any more. What is there but left out (``Skipped``,
-    or ``left_out`` by who sent it) is not missing."""
+    """Return source paths of earlier imports that no longer exist at the source. Skipped files (``Skipped``, or
+    ``left_out`` by the sender) are not missing."""
     there = {e.path for e in listing} | set(left_out)
     folders = tuple(path for path in there if path.endswith("/"))
     return sorted(p for p in existing.files if p not in there and not p.startswith(folders))
 
 
 def removal(existing: ExistingFiles, paths: Iterable[str]) -> Removal:
-    """Decide file by file what becomes of what is missing at the source."""
+    """Decide for each file that is missing at the source."""
     gone: list[Node] = []
     shared: list[Node] = []
     conflicts: list[FileConflict] = []
@@ -66,8 +66,8 @@ def removal(existing: ExistingFiles, paths: Iterable[str]) -> Removal:
 
 
 def moved(existing: ExistingFiles, paths: Sequence[str], new: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(former path, new path) of files that lie elsewhere at the source now, told by their bytes; the same name first.
-    ``new``: sha256 by path of what no earlier import brought."""
+    """Return (former path, new path) of files that moved at the source, matched by content; equal names first. ``new``:
+    sha256 by path of files that no earlier import had."""
     by_digest: dict[str, list[str]] = {}
     for path, digest in sorted(new.items()):
         by_digest.setdefault(digest, []).append(path)
@@ -102,12 +102,12 @@ def too_many(removed: int, brought: int) -> bool:
 
 
 def without_lineage(source: Mapping[str, Any], lineage: str) -> dict[str, Any]:
-    """What a file says of its origins once one of them no longer has it."""
+    """Return a file's source without one of its origins."""
     return {**source, "lineage": " ".join(sorted(lineages(source) - {lineage}))}
 
 
 def narrower(choice: Choice, earlier: Mapping[str, Any] | None) -> bool:
-    """True if a selection may leave out what earlier imports of the origin took (None: there was none)."""
+    """True if a selection may exclude files that earlier imports of the origin included (None: no earlier import)."""
     if earlier is None:
         return False
     if choice.include and set(choice.include) != set(earlier.get("include", ())):
@@ -119,7 +119,7 @@ def narrower(choice: Choice, earlier: Mapping[str, Any] | None) -> bool:
 
 
 def widest(choice: Choice, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The selection to remember with the place: the earlier one unless this one takes at least as much."""
+    """Return the selection to record with the place: the earlier one unless this one includes at least as much."""
     if earlier is not None and narrower(choice, earlier):
         return dict(earlier)
     every = {"include": choice.include, "exclude": choice.exclude, "ignore_dirs": choice.ignore_dirs}
@@ -127,8 +127,8 @@ def widest(choice: Choice, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def why_kept(listing: Iterable[Found | Skipped], *, single: bool, keep: bool, narrow: bool, incomplete: str) -> str:
-    """Why an import removes nothing of what is missing at the source; "" if it may. ``incomplete``: what its sender could
-    not read."""
+    """Return why an import removes nothing that is missing at the source; "" if it may. ``incomplete``: files that the
+    sender could not read."""
     if keep:
         return "as asked"
     if single:

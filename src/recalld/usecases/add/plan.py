@@ -1,4 +1,4 @@
-"""One file of an import, read and laid out: what has to be written, and what of its former self has to go."""
+"""Plans one file of an import: parsed, split, with the nodes to write and the earlier nodes to remove."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from .mirror import FileConflict
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an import goes and how. ``stems``: per path without its ending, how many files and folders have it: a
-    directory of sections takes that name only where it is free. ``lineage``: the origin, as files record it. ``exact``:
-    the one file of this import stands at ``root`` itself."""
+    """Target and options of an import. ``stems``: number of files and folders per path without suffix; a directory of
+    sections takes that name only if it is free. ``lineage``: the origin as files record it. ``exact``: the single file
+    of this import is ``root`` itself."""
 
     root: Uri
     single: bool
@@ -43,7 +43,7 @@ class Place:
 
     @classmethod
     def of(cls, root: Uri, *, single: bool, split: bool, paths: Iterable[str], **more: Any) -> Place:
-        """``paths``: every file of the import. ``more``: the other fields."""
+        """Create a place. ``paths``: every file of the import. ``more``: the other fields."""
         paths = tuple(paths)
         stems: Counter[str] = Counter()
         folders: set[str] = set()
@@ -57,13 +57,13 @@ class Place:
         return cls(root, single, split, stems, taken=_taken(paths), **more)
 
     def tagged(self, former: tuple[str, ...]) -> tuple[str, ...] | None:
-        """The tags a node with these ones gets; None leaves them."""
+        """Return the new tags of a node with these tags; None leaves them."""
         if not self.tags:
             return None
         return merged(former, self.tags, append=self.append_tags)
 
     def folder_of(self, path: str, name: str, parts: int) -> Uri:
-        """The directory a file (or, if ``parts`` > 1, its sections) will lie in. Raises ``Invalid`` past the limits of
+        """Return the directory of a file or, if ``parts`` > 1, of its sections. Raises ``Invalid`` past the limits of
         an address."""
         if self.exact:
             return self.root.parent
@@ -74,13 +74,13 @@ class Place:
         if parts > 1:
             alone = self.stems.get(posixpath.join(above, stem(posixpath.basename(path))), 0) < 2
             folder = folder / (bare if alone else name.replace(".", "_"))
-        # What is stored must be readable: the limits of an address hold for imports too.
+        # Stored nodes must be addressable, so the limits of an address apply to imports.
         return Uri.parse(str(folder / name)).parent
 
 
 def case_twins(paths: Iterable[str]) -> list[str]:
-    """A note for each path that differs from another one in case only: both are imported, and on many systems they would be
-    one file."""
+    """Return a note for each path that differs from another only in case: both are imported, and on many systems they
+    would be one file."""
     first: dict[str, str] = {}
     return [
         f"{p}: differs from {one} in case only"
@@ -90,15 +90,15 @@ def case_twins(paths: Iterable[str]) -> list[str]:
 
 
 def _taken(paths: Iterable[str]) -> dict[str, str]:
-    """By path, another one whose name comes to the same address: that one is imported, this one is not."""
+    """Return, by path, another path with the same address: that one is imported, this one is not."""
     first: dict[str, str] = {}
     return {p: one for p in sorted(paths) if (one := first.setdefault(legal_path(p), p)) != p}
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One node to write, all computed. ``origin`` is kept with it: which file of the import, which part of it. ``expect``: the
-    hash of what is there now ("" = whatever is there)."""
+    """One node to write, completely computed. ``origin``: the source file and part, stored with it. ``expect``: hash of
+    the present content ("" = any)."""
 
     uri: Uri
     data: bytes
@@ -111,7 +111,7 @@ class Planned:
 
 
 class FileStatus(StrEnum):
-    """What an import did with a file."""
+    """Outcome of an import for a file."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -122,9 +122,9 @@ class FileStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FilePlan:
-    """What one file comes to: ``removes`` first (with the hash they must still have, "" for directories), then ``writes``;
-    ``remarks``: nodes whose bytes stay, with their new source and tags. Nothing of these: it is as it was. ``blocked``: worth
-    another look once what is gone at the source is gone here."""
+    """Changes of one file: ``removes`` first (with the hash they must still have, "" for directories), then ``writes``;
+    ``remarks``: nodes whose bytes stay, with their new source and tags. Empty: unchanged. ``blocked``: to be planned
+    again after files gone at the source are removed here."""
 
     path: str
     status: FileStatus
@@ -137,7 +137,7 @@ class FilePlan:
 
 
 def plan_file(path: str, place: Place, existing: ExistingFiles, source: Source, ports: Ports) -> FilePlan:
-    """Read, parse, lay out and cut one file. Computes: run it where that may happen."""
+    """Read, parse and split one file. CPU-bound: run it on a compute pool."""
     if other := place.taken.get(path):
         return _left_out(path, f"its address is that of {other}")
     data = source.read(path)
@@ -154,7 +154,7 @@ def plan_file(path: str, place: Place, existing: ExistingFiles, source: Source, 
 
 
 def lay_out(path: str, data: bytes, digest: str, place: Place, ports: Ports) -> tuple[list[Planned], tuple[str, ...]]:
-    """The nodes a file becomes, and what its parser warns of. Raises ``Invalid`` past the limits of an address."""
+    """Return the nodes of a file and its parser's warnings. Raises ``Invalid`` past the limits of an address."""
     name = place.root.name if place.exact else legal(posixpath.basename(path))
     document = ports.parser.parse(name, data)
     parts = layout(name, document) if place.split and not place.exact else (Part(name, (), document.text),)
@@ -178,7 +178,7 @@ def lay_out(path: str, data: bytes, digest: str, place: Place, ports: Ports) -> 
 
 
 def _same(path: str, place: Place, existing: ExistingFiles) -> FilePlan:
-    """The source has not changed: what was changed here stays, tags and the origin are brought up to date."""
+    """Plan an unchanged source: changes made here stay, tags and origin are updated."""
     remarks = []
     for one in existing.placed(path) or existing.files[path]:
         node, former = one.node, lineages(one.node.source)
@@ -198,7 +198,7 @@ def _same(path: str, place: Place, existing: ExistingFiles) -> FilePlan:
 def _merge(
     path: str, writes: list[Planned], warnings: tuple[str, ...], place: Place, existing: ExistingFiles
 ) -> FilePlan:
-    """Lay what a file becomes over what is there: nothing that others wrote there or changed since is written over."""
+    """Merge a file's nodes with the existing ones: nodes written or changed by others are never overwritten."""
     ours = {b.node.uri: b for b in existing.placed(path)}
     written = {w.uri for w in writes}
     gone = [b.node for uri, b in ours.items() if uri not in written and not b.edited]
@@ -226,8 +226,8 @@ def _merge(
 
 
 def _adopt(path: str, there: list[Node], place: Place) -> FilePlan:
-    """The same bytes are there already, and not from this origin: they stay as they are; what another origin imported
-    is from now on this one's as well."""
+    """Plan for bytes that exist already from another origin: they stay, and become this origin's as well if they were
+    imported."""
     remarks: list[tuple[Node, dict[str, Any], tuple[str, ...] | None]] = []
     for node in there:
         others, source = lineages(node.source), dict(node.source)
@@ -267,7 +267,7 @@ def _find_conflicts(
 
 
 def blocked_above(uri: Uri, root: Uri, existing: ExistingFiles, going: Container[Uri] = ()) -> Node | None:
-    """The file that stands where an address needs a directory, if it is not one of those that go."""
+    """Return the file in place of a directory that an address needs, unless it is about to be removed."""
     above = (existing.nodes.get(Uri(uri.parts[:depth])) for depth in range(len(root.parts) + 1, len(uri.parts)))
     return next((n for n in above if n is not None and not n.is_dir and n.uri not in going), None)
 
@@ -288,7 +288,7 @@ def _below(root: Uri, folder: str) -> Uri:
 
 
 def _part(folder: Uri, part: Part, whole: Document, origin: dict[str, object], ports: Ports) -> Planned:
-    """A section is a document of its own that knows whose it is: its title is the way to it."""
+    """Return a section as a document of its own; its title is the heading path."""
     way = part.heading_path if whole.title in part.heading_path else (whole.title, *part.heading_path)
     data, uri = part.text.encode(), folder / part.name
     document = replace(ports.parser.parse(part.name, data), title=" › ".join(way))

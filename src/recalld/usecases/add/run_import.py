@@ -1,8 +1,9 @@
-"""Run an import: file by file, in commits small enough not to delay others; a second run does only what is left.
+"""Runs an import file by file, in commits small enough not to delay others; a second run does only what is left.
 
-First what moved at the source moves here, then what is new or changed is written, and only when all of it is in, what the
-source no longer has goes. Every commit is refused unless the place is still where it was (``Anchor``) and each file still is as
-it was read: then the import looks again and plans what is left."""
+Files moved at the source are moved first, then new and changed files are written, and after all of them files gone at
+the source are removed. Every commit is conditional on the target (``Anchor``) and on each file as it was read; after a
+conflict the import reads again and plans what is left.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +34,17 @@ from .plan import FilePlan, FileStatus, Place, Planned, blocked_above, case_twin
 
 FILES_PER_PLAN = 32
 BYTES_PER_PLAN = 2 << 20
-"""A plan holds its files parsed and cut: ten times their size, so they are few where they are large."""
+"""A plan holds its files parsed and split, about ten times their size, so large files are planned in small batches."""
 CHUNKS_PER_COMMIT = 48
 REMOVES_PER_COMMIT = 100
 MOVES_PER_COMMIT = 20
 NODES_MAX = 1_000_000
 LOOKS_MAX = 20
-"""How often one attempt looks again because others changed what it was about to write."""
+"""Conflicts per attempt before the job is rescheduled."""
 
 
 async def run_import(job: Job, ports: Ports) -> None:
-    """The job behind ``accept``. Ends with the task completed; an upload of ours goes with the job's last attempt."""
+    """Run the job of ``accept``. Completes the task; an upload of ours is deleted with the job's last attempt."""
     upload = ports.uploads / str(job.payload["upload"])
     try:
         await _import(job, upload, ports)
@@ -88,7 +89,7 @@ class _Survey:
 
 
 class _Pass:
-    """One pass over the place, and all changes that follow from it."""
+    """One pass over the target and all changes that follow from it."""
 
     def __init__(self, job: Job, source: Source, listing: list[Found | Skipped], tenant: Tenant, ports: Ports) -> None:
         self.job, self.source, self.listing, self.tenant, self.ports = job, source, listing, tenant, ports
@@ -99,7 +100,7 @@ class _Pass:
     async def run(self) -> None:
         task = await self.tenant.task(self.job.task_id)
         if task.ended:
-            return  # cancelled: what is in stays, as a user sees it in the tree
+            return  # cancelled: files imported so far stay
         self.done = ImportProgress.of(task.result)
         for skipped in (e for e in self.listing if isinstance(e, Skipped)):
             self.scan.left_out.append(f"skipped {skipped.path}: {skipped.why}")
@@ -163,7 +164,8 @@ class _Pass:
 
     # ----------------------------------------------------------------- moving
     async def _move(self, moves: list[tuple[str, str]], at: _Survey) -> None:
-        """Give what moved at the source its new address; where that cannot be, it is written there and the former one goes."""
+        """Move files that moved at the source; where that is impossible, the new one is written and the former one
+        removed."""
         gone: list[Uri] = []
         for start in range(0, len(moves), MOVES_PER_COMMIT):
             some = moves[start : start + MOVES_PER_COMMIT]
@@ -195,7 +197,7 @@ class _Pass:
         return list(zip(nodes, planned, strict=True)) if free and same else []
 
     async def _remove_emptied(self, gone: list[Uri], at: _Survey) -> None:
-        """Directories that held nothing else; one that has something by now stays."""
+        """Remove directories that became empty; one with new entries stays."""
         if not gone:
             return
         there = await self._there(at.root, exact=at.place.exact)
@@ -206,7 +208,7 @@ class _Pass:
 
     # ---------------------------------------------------------------- writing
     async def _write(self, paths: Sequence[str], sizes: dict[str, int], at: _Survey, blocked: list[str] | None) -> bool:
-        """Write what is new or changed; False if the import was cancelled meanwhile."""
+        """Write new and changed files; False if the import was cancelled meanwhile."""
         for batch in _batches(paths, sizes):
             if (await self.tenant.task(self.job.task_id)).ended:
                 return False
@@ -220,7 +222,7 @@ class _Pass:
         return [plan_file(p, at.place, at.existing, self.source, self.ports) for p in paths]
 
     def _count(self, plan: FilePlan, blocked: list[str] | None) -> None:
-        """What is not in a commit is counted here: the next attempt sees it again."""
+        """Count files without a commit; the next attempt sees them again."""
         if plan.blocked and blocked is not None:
             blocked.append(plan.path)
             return
@@ -235,7 +237,7 @@ class _Pass:
         held: list[Op] = []
         size = 0
         for plan in plans:
-            # What was there goes first: a directory may take the name of a file, or a file that of a directory.
+            # Removals come first: a directory may take the name of a file, or a file that of a directory.
             ops: list[Op] = [Remove(uri, expect=expect) for uri, expect in plan.removes]
             ops += [_remark(*remark) for remark in plan.remarks]
             ops += [await self._put(w) for w in plan.writes]
@@ -259,7 +261,7 @@ class _Pass:
         await self.tenant.commit(Commit((at.anchor, *ops, seen), FOLLOW_UP_JOBS, cause=self.job.task_id))
 
     async def _tiers(self, planned: Planned) -> Tiers:
-        """At once without a language model, and for good where the import's budget of one is planned out."""
+        """Return extractive tiers; final without a language model or when the import's budget is used up."""
         done, costs = self.done, self.ports.costs
         tiers = await self.ports.model.tiers_of_document(planned.uri.name, planned.document)
         if self.ports.writer is None:
@@ -295,7 +297,7 @@ class _Pass:
 
     # --------------------------------------------------------------- removing
     async def _remove(self, at: _Survey) -> bool:
-        """Remove what the source no longer has, if it is certain that it has not. True if anything was removed."""
+        """Remove files that are certainly gone at the source. True if anything was removed."""
         payload = self.job.payload
         gone = mirror.missing(at.existing, self.listing, payload.get("left_out") or ())
         if not gone or not at.place.lineage:
@@ -323,7 +325,7 @@ class _Pass:
         return bool(removes)
 
     async def _remove_slices(self, removes: list[Remove], at: _Survey) -> None:
-        """A source file is counted with the last of its entries, in the commit that removes it."""
+        """Remove in slices. A source file is counted with the last of its entries, in the commit that removes it."""
         path_of = {b.node.uri: path for path, imported in at.existing.files.items() for b in imported}
         last = {path_of[r.uri]: i for i, r in enumerate(removes)}
         for start in range(0, len(removes), REMOVES_PER_COMMIT):
@@ -350,20 +352,20 @@ class _Pass:
 
 
 def digests(paths: Iterable[str], source: Source) -> dict[str, str]:
-    """sha256 by path of what can be read. Computes: run it where that may happen."""
+    """Return sha256 by path of readable files. CPU-bound: run it on a compute pool."""
     read = ((path, source.read(path)) for path in paths)
     return {path: hashlib.sha256(data).hexdigest() for path, data in read if data is not None}
 
 
 def _remark(node: Node, source: dict[str, Any], tags: tuple[str, ...] | None) -> PutFile:
-    """The same bytes with another origin or other tags: content, chunks and vectors stay."""
+    """Return an operation that changes source or tags; content, chunks and vectors stay."""
     return PutFile(
         node.uri, WriteMode.UPSERT, node.hash, node.size, node.media, tags=tags, expect=node.hash, source=source
     )
 
 
 async def _discard(job: Job, upload: Path, ports: Ports) -> None:
-    """Delete what was uploaded for this import alone, and the note that lies beside it."""
+    """Delete an upload made for this import, and its metadata file."""
     if job.payload["ours"]:
         await ports.compute.run(upload.unlink, missing_ok=True)
         await ports.compute.run(upload.with_name(upload.name + UPLOAD_NOTE).unlink, missing_ok=True)

@@ -1,1 +1,1 @@
-"""What was changed, and taking it back."""
+"""The log of changes, versions of a file, undo."""

@@ -1,4 +1,4 @@
-"""Take back a change: forwards, by one more commit that can itself be undone."""
+"""Undoes a change by a new commit that can itself be undone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from recalld.usecases.tree.write import FOLLOW_UP_JOBS, jobs_after
 ENTRIES_MAX = 50_000
 STEPS_MAX = 5_000
 STEPS_PER_COMMIT = 500
-"""An undo of up to this many steps is one commit; a longer one is several, each whole."""
+"""Steps per commit; a longer undo has several commits."""
 TRIES = 4
 PAGE = 200
 COMMITS_LOOKED_AT = 2_000
@@ -50,9 +50,10 @@ class Target:
 
 
 async def undo(target: Target, caller: Caller, ports: Ports, *, dry_run: bool) -> Undone:
-    """Take back what ``target`` names, wherever nothing has changed since; what has is kept and named.
+    """Undo ``target`` for everything unchanged since; later changes stay and are reported.
 
-    Raises ``NotFound`` for an entry that is not there, ``Conflict`` where nothing of it can be undone."""
+    Raises ``NotFound`` for a missing entry, ``Conflict`` if nothing can be undone.
+    """
     past = ports.history.past(caller)
     if not target.seq and not target.cause:
         target = await last_change(past, caller)
@@ -70,15 +71,13 @@ async def undo(target: Target, caller: Caller, ports: Ports, *, dry_run: bool) -
             if changed.code != "ABORTED":
                 raise
         except NotFound:
-            continue  # removed between the look and the commit: look again
-    raise Conflict(
-        "what was to be undone kept changing", remedy="try again", code="CONFLICT", details={"retryable": True}
-    )
+            continue  # removed between read and commit: read again
+    raise Conflict("the files to undo kept changing", remedy="try again", code="CONFLICT", details={"retryable": True})
 
 
 async def last_change(past: Past, caller: Caller) -> Target:
-    """The caller's newest change that is not undone yet: neither a session's messages nor a job's commit.
-    Raises ``NotFound`` if there is none among the last ones."""
+    """Return the caller's newest change that is not undone yet, except session messages and job commits. Raises
+    ``NotFound`` if there is none among the latest entries."""
     undone: set[str] = set()
     before = looked_at = 0
     while looked_at < COMMITS_LOOKED_AT:
@@ -94,7 +93,7 @@ async def last_change(past: Past, caller: Caller) -> Target:
         if not before:
             break
     raise NotFound(
-        "you have made no change that could be undone",
+        "there is no change of yours to undo",
         remedy="look at the history, and name an entry of it",
         details={"type": "log_entry", "resource": ""},
     )
@@ -188,6 +187,7 @@ async def _operations(steps: Sequence[Step], past: Past, ports: Ports) -> tuple[
 
 
 async def rewritten(uri: Uri, version: Version, expect: str, past: Past, ports: Ports) -> PutFile:
-    """The operation that gives a file a former content; many or large ones are indexed by a job. Raises ``NotFound``."""
+    """Return the operation that restores a file's former content; many or large ones are indexed by a job. Raises
+    ``NotFound``."""
     data = await past.content(version)
     return await put_file(uri, data, await prepare(uri, data, ports), ports, mode=WriteMode.REPLACE, expect=expect)

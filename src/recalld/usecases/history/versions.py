@@ -1,4 +1,4 @@
-"""One file's past: its versions, its content at a moment, how two of them differ, and bringing one back."""
+"""History of one file: its versions, its content at a moment, differences, and restore."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOOKED_AT_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A file at two moments (None: it was not there) and a unified diff of the two."""
+    """A file at two moments (None: it did not exist) and their unified diff."""
 
     old: FileVersion | None
     new: FileVersion | None
@@ -32,14 +32,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a restore writes and removes."""
+    """The files a restore writes and removes."""
 
     write: tuple[Change, ...]
     delete: tuple[Change, ...]
 
 
 async def versions(uri: Uri, before: int, limit: int, caller: Caller, ports: Ports) -> list[FileVersion]:
-    """What the file at an address held, newest first. Raises ``NotFound`` if the log knows of none."""
+    """Return the versions of the file at an address, newest first. Raises ``NotFound`` if the log has none."""
     found = await ports.history.past(caller).versions(uri, before=before, limit=limit)
     if not found and not before:
         raise no_history(uri)
@@ -47,7 +47,7 @@ async def versions(uri: Uri, before: int, limit: int, caller: Caller, ports: Por
 
 
 async def version_at(uri: Uri, seq: int, past: Past) -> FileVersion | None:
-    """The version that lay at an address after log entry ``seq``; None: there was no file."""
+    """Return the version at an address after log entry ``seq``; None: no file."""
     newest: dict[int, FileVersion] = {}
     for version in await past.versions(uri, before=seq + 1, limit=LOOKED_AT_MAX):
         newest.setdefault(version.node, version)
@@ -58,7 +58,7 @@ async def version_at(uri: Uri, seq: int, past: Past) -> FileVersion | None:
 
 
 async def content_at(uri: Uri, seq: int, caller: Caller, ports: Ports) -> bytes:
-    """A file's bytes after log entry ``seq``. Raises ``NotFound``."""
+    """Return a file's bytes after log entry ``seq``. Raises ``NotFound``."""
     past = ports.history.past(caller)
     version = await version_at(uri, seq, past)
     found = await _passed_by(uri, seq, past) if version is None else Version(version.node, version.hash)
@@ -68,8 +68,8 @@ async def content_at(uri: Uri, seq: int, caller: Caller, ports: Ports) -> bytes:
 
 
 async def _passed_by(uri: Uri, seq: int, past: Past) -> Version | None:
-    """A file that was moved to an address and away again: no entry of the address names it, so the tree is folded. Only where
-    the address has a history at all."""
+    """Return a file that was moved to the address and away again. No log entry of the address names it, so the log is
+    replayed, and only if the address has any history."""
     if not await past.versions(uri, limit=1):
         return None
     trees: dict[int, Files] = {}
@@ -78,8 +78,8 @@ async def _passed_by(uri: Uri, seq: int, past: Past) -> Version | None:
 
 
 async def diff(uri: Uri, since: int, to: int, caller: Caller, ports: Ports, *, raw: bool) -> Difference:
-    """How a file differs between two places of the log. Raises ``NotFound`` if it was at neither; ``Invalid`` for what is
-    not UTF-8 or is too large."""
+    """Return the difference of a file between two log positions. Raises ``NotFound`` if it existed at neither;
+    ``Invalid`` for anything but UTF-8 and for large files."""
     past = ports.history.past(caller)
     old, new = await version_at(uri, since, past), await version_at(uri, to, past)
     if old is None and new is None:
@@ -96,7 +96,7 @@ async def _bytes(version: FileVersion | None, past: Past, ports: Ports, raw: boo
 
 
 def no_history(uri: Uri) -> NotFound:
-    """The refusal of an address whose past is not shown, or of which there is none."""
+    """Return the error for an address without visible history."""
     return NotFound(
         f"File not found: {uri} has no history",
         remedy="check the address; history is kept for storage.history_keep_days",
@@ -105,10 +105,11 @@ def no_history(uri: Uri) -> NotFound:
 
 
 async def restore(uri: Uri, seq: int, caller: Caller, ports: Ports, *, dry_run: bool) -> Changes:
-    """Make the file at an address, or every file below it, what it was after log entry ``seq``, by writing forwards.
+    """Restore the file at an address, or every file below it, to the state after log entry ``seq``, by new writes.
 
-    Raises ``NotFound`` where nothing was there then, ``Conflict`` if a file changes meanwhile, ``Denied`` and ``Invalid``
-    for what cannot be written."""
+    Raises ``NotFound`` if nothing existed then, ``Conflict`` if a file changes meanwhile, ``Denied`` and ``Invalid``
+    for unwritable addresses.
+    """
     past, tenant = ports.history.past(caller), ports.ledger.tenant(caller)
     found = await _of_file(uri, seq, past, tenant) or await _of_directory(uri, seq, past, ports)
     if found is None:
@@ -128,7 +129,7 @@ async def restore(uri: Uri, seq: int, caller: Caller, ports: Ports, *, dry_run: 
 
 
 async def _of_file(uri: Uri, seq: int, past: Past, tenant: Tenant) -> Changes | None:
-    """None: it is or was a directory, or nothing."""
+    """Return the changes of a file; None if the address is or was a directory, or never existed."""
     old = await version_at(uri, seq, past)
     if old is None:
         return None

@@ -1,1 +1,1 @@
-"""What keeps derived data true: tiers, vectors, purging."""
+"""Keeps derived data up to date: tiers, vectors, purging."""

@@ -1,4 +1,4 @@
-"""Stop a task that can be stopped."""
+"""Requests running tasks to stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Give every chunk a vector, newest messages first, in batches; recall answers lexically until then."""
+"""Computes missing vectors, newest messages first, in batches; search is lexical until then."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ VECTORS_PER_COMMIT = 128
 HARMLESS = "A heron stands by the water."
 UNUSABLE_WAIT_S = 300.0
 ROUNDS_MAX = 200
-"""Then the job makes room for others and comes back: no user's import keeps another's messages waiting."""
+"""Then the job yields and is rescheduled, so that one user's import does not delay another's messages."""
 
 
 async def embed(job: Job, ports: Ports) -> None:
-    """Embed what lacks a vector in the caller's tree and the account's shared one. The last vectors come with the end of the
-    job, in one commit."""
+    """Embed chunks without a vector in the caller's tree and the account's shared one. The last vectors are committed
+    together with the end of the job."""
     tenant = ports.ledger.tenant(job.caller, bulk=True)
     results: tuple[Op, ...] = ()
     rounds, wait_s = 0, 0.0
@@ -38,7 +38,7 @@ async def embed(job: Job, ports: Ports) -> None:
         if ports.embedder is not None:
             async with aclosing(_pages(job.caller, ports, ports.embedder)) as pages:
                 async for rows, more in pages:
-                    results = await _keep(results, tenant)  # paid for: kept before anything else is asked for
+                    results = await _keep(results, tenant)  # paid for: committed before the next call
                     results = await _vectors(rows, ports, ports.embedder)
                     rounds += 1
                     if rounds >= ROUNDS_MAX:
@@ -46,7 +46,7 @@ async def embed(job: Job, ports: Ports) -> None:
                     if more:
                         results = await _keep(results, tenant)
     except Busy as later:
-        # A model that is not to be asked now is no failure of this job: it comes back when it said.
+        # A paused or busy model does not fail this job: it is rescheduled for the given time.
         rounds, wait_s = ROUNDS_MAX, max(later.retry_after_s, 1.0)
     except Upstream as failed:
         await _tell(failed, job, ports)
@@ -56,7 +56,8 @@ async def embed(job: Job, ports: Ports) -> None:
 
 
 async def _pages(caller: Caller, ports: Ports, embedder: Embedder) -> AsyncGenerator[tuple[list[ChunkRow], bool], None]:
-    """What lacks a vector, and whether there may be more in its tree: then this page's are to be kept first."""
+    """Yield chunks without a vector, and whether the tree may have more; then this page's vectors are committed
+    first."""
     most = min(VECTORS_PER_COMMIT, embedder.batch_max)
     for tree in (caller, replace(caller, user="")):
         more = True
@@ -72,11 +73,11 @@ async def _vectors(rows: list[ChunkRow], ports: Ports, embedder: Embedder) -> tu
     try:
         vectors, calls, refusals = await _isolating([r.text for r in rows], embedder)
     except Invalid as unusable:
-        # Its extra is not installed, say: readiness tells it, and it may be by the time this is tried again.
+        # For example its extra is not installed: readiness reports it, and the job is retried later.
         raise Busy(unusable.message, remedy=unusable.remedy, retry_after_s=UNUSABLE_WAIT_S) from unusable
     refused = next((one for one in reversed(refusals) if one is not None), None)
     if refused is not None and not await _is_well(embedder):
-        raise refused  # it refuses whatever it is sent: that is no fault of the texts
+        raise refused  # it refuses every text: the texts are not at fault
     results = tuple(
         Embedded(row.id, np.asarray(vector, "<f2").tobytes(), _reason(refusal))
         for row, vector, refusal in zip(rows, vectors, refusals, strict=True)
@@ -90,13 +91,13 @@ async def _vectors(rows: list[ChunkRow], ports: Ports, embedder: Embedder) -> tu
 
 
 def _reason(refusal: Upstream | None) -> str:
-    """In one known word: what else a provider says may quote the text."""
+    """Return the reason as one known word: other provider text may quote the input."""
     return "" if refusal is None else str(refusal.details.get("code") or "invalid_request")
 
 
 async def _isolating(texts: list[str], embedder: Embedder) -> tuple[NDArray[np.float32], int, list[Upstream | None]]:
-    """Vectors of all, calls made, and each text's refusal. A text that is refused by itself gets a row of zeros, as an empty
-    one does: found by its words, and not sent again with its neighbours."""
+    """Return the vectors of all texts, the number of calls, and each text's refusal. A text refused on its own gets a
+    zero row, as an empty one does: it is found lexically and not sent again with its neighbours."""
     try:
         return await embedder.embed(texts), 1, [None] * len(texts)
     except Upstream as failed:
@@ -119,14 +120,14 @@ async def _is_well(embedder: Embedder) -> bool:
 
 
 async def _tell(failed: Upstream, job: Job, ports: Ports) -> None:
-    """Have readiness know what vectors wait for: the process that is asked does not make these calls."""
+    """Record the failure for readiness: the server process does not make these calls."""
     if ports.embedder is not None and ports.embedder.name in ports.days:
         cost = RecordUsage(ports.clock.stamp(DAY), ports.embedder.name, "embed", error=failed.message)
         await ports.ledger.tenant(job.caller, bulk=True).commit(Commit((cost,)))
 
 
 async def _keep(results: tuple[Op, ...], tenant: Tenant) -> tuple[Op, ...]:
-    """Commit what was made; what is left of it."""
+    """Commit the results; return what is left of them."""
     if results:
         await tenant.commit(Commit(results))
     return ()

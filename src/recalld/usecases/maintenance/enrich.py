@@ -32,9 +32,9 @@ Content = Document | tuple[Child, ...]
 
 
 async def enrich(job: Job, ports: Ports) -> None:
-    """Have the writer write for the caller's tree; the account's shared one has a job of its own, so that two users' jobs never
-    ask about the same. A writer that is not available now, or whose budget is used up, does not fail this job: it is
-    rescheduled. Raises ``Upstream``: the job is tried again."""
+    """Run the writer over the caller's tree; the account's shared tree has a job of its own, so that the jobs of two
+    users never process the same node. A writer that is unavailable or over budget does not fail this job: it is
+    rescheduled. Raises ``Upstream``: the job is retried."""
     again: tuple[NewJob, ...] = ()
     if ports.writer is not None:
         if job.caller.user:
@@ -49,7 +49,7 @@ async def enrich(job: Job, ports: Ports) -> None:
 
 
 async def _hand_on(tree: Caller, writer: Writer, ports: Ports) -> bool:
-    """Leave the job of another tree, if there is anything to do; folded into the one that waits there already."""
+    """Enqueue the job of another tree if there is anything to do; merged with a waiting one."""
     left = await ports.ledger.unwritten(tree, by=generator_id(writer.name, writer.version), limit=1)
     if left:
         await ports.ledger.tenant(tree, bulk=True).commit(Commit(jobs=(ENRICH,)))
@@ -57,8 +57,8 @@ async def _hand_on(tree: Caller, writer: Writer, ports: Ports) -> bool:
 
 
 async def take_up(ports: Ports) -> int:
-    """Enqueue the job wherever tiers are outdated: a writer was configured or its prompts changed.
-    Returns for how many trees."""
+    """Enqueue the job of every tree with outdated tiers, after a writer was configured or its prompts changed. Returns
+    the number of trees."""
     writer = ports.writer
     if writer is None:
         return 0
@@ -66,7 +66,7 @@ async def take_up(ports: Ports) -> int:
 
 
 async def _tree(tree: Caller, until: float, writer: Writer, ports: Ports) -> bool:
-    """One pass, deepest first, so that a directory sees its children's new abstracts; True: there is more to do."""
+    """Run one pass, deepest first, so that a directory sees its children's new abstracts; True: there is more to do."""
     found = await ports.ledger.unwritten(tree, by=generator_id(writer.name, writer.version), limit=NODES_PER_RUN + 1)
     for node_id in found[:NODES_PER_RUN]:
         if ports.clock.monotonic() >= until:
@@ -119,7 +119,7 @@ async def _tiers(seen: StaleDir, content: Content, model: Model) -> Tiers:
 
 
 async def _keep(seen: StaleDir, generated: Tiers, more: tuple[Op, ...], tree: Caller, ports: Ports) -> None:
-    """As read at its version: a node that has changed meanwhile keeps what it has, and a job of its own."""
+    """Store tiers if the node's version is unchanged; a node changed meanwhile has a job of its own."""
     tiers = refreshed(seen.own, generated)
     chunks = chunks_of_tiers(seen.node.uri, tiers) if seen.node.is_dir else ()
     change = SetTiers(seen.node.id, seen.node.version, tiers, chunks, seen.seq, checked=True, own=seen.own)
@@ -127,7 +127,7 @@ async def _keep(seen: StaleDir, generated: Tiers, more: tuple[Op, ...], tree: Ca
 
 
 async def _document(node: Node, tree: Caller, ports: Ports) -> Document | None:
-    """A file's text as parsers see it; None where it has gone or has none."""
+    """Return a file's parsed text; None if it is gone or has none."""
     try:
         found = await ports.ledger.node_text(tree, node.id)
         document = None if found is None else await ports.compute.run(parse, node.uri, found[1], ports)
@@ -137,22 +137,22 @@ async def _document(node: Node, tree: Caller, ports: Ports) -> Document | None:
 
 
 def failed_by_itself(failure: RecalldError) -> bool:
-    """True where the provider is well and the text at fault."""
+    """True if the provider is healthy and the text is at fault."""
     return isinstance(failure, Upstream) and failure.details.get("status") in ITS_OWN_FAULT
 
 
 def child_of(node: Node) -> Child:
-    """A directory's entry as its overview sees it."""
+    """Return a directory's entry for the prompt."""
     return Child(node.uri.name, node.is_dir, node.abstract)
 
 
 def title_of(node: Node) -> str:
-    """A directory's name in words."""
+    """Return a directory's name in words."""
     return node.uri.name.replace("_", " ")
 
 
 async def known_directory(seen: StaleDir, tree: Caller, ports: Ports) -> Tiers | None:
-    """What the writer made of a directory before, if it holds the same now: no refresh need undo that."""
+    """Return the writer's earlier tiers of a directory with the same contents, which a refresh keeps."""
     if ports.writer is None:
         return None
     found = await ports.ledger.cached_tiers(_key(seen, tuple(map(child_of, seen.entries)), tree, ports.writer))

@@ -19,7 +19,7 @@ def until_tomorrow(clock: Clock) -> float:
 
 
 async def check_day(provider: str, ports: Ports) -> None:
-    """Raises ``Busy`` until the next UTC day where a provider's budget is used up."""
+    """Raise ``Busy`` until the next UTC day if a provider's budget is used up."""
     policy = ports.days.get(provider)
     if policy is None:
         return
@@ -29,7 +29,7 @@ async def check_day(provider: str, ports: Ports) -> None:
 
 
 async def open_budget(writer: Writer, ports: Ports) -> CallBudget:
-    """What is left of this UTC day for all accounts together."""
+    """Return the rest of this UTC day's budget, shared by all accounts."""
     day, costs = ports.clock.stamp(DAY), ports.costs
     usage = [s for s in await ports.ledger.provider_usage(since=day) if s.provider == writer.name]
     tokens, calls = sum(s.tokens_in + s.tokens_out for s in usage), sum(s.calls for s in usage)
@@ -47,8 +47,8 @@ async def open_budget(writer: Writer, ports: Ports) -> CallBudget:
 def cost(
     budget: CallBudget, operation: str, writer: Writer, ports: Ports, failed: RecalldError | None = None
 ) -> tuple[RecordUsage, ...]:
-    """The operations that record a job's usage; none without a call or a failure. Unusable output is not a failure of the
-    provider, and a used-up budget shows in ``refused``."""
+    """Return the operations that record a job's usage; none without a call or a failure. Unusable output is not a
+    failure of the provider, and a used-up budget is recorded in ``refused``."""
     budget.release()
     error = failed.message if isinstance(failed, Busy | Upstream) and not budget.refused else ""
     if not budget.calls and not budget.refused and not error:

@@ -1,4 +1,4 @@
-"""Delete what removals and moves left behind, in short slices."""
+"""Deletes nodes left behind by removals and moves, in short slices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from recalld.domain.job import Job
 from recalld.ports.bundle import Ports
 
 NODES_PER_SLICE = 300
-"""Nodes looked up at once; they are cleaned in slices of a few milliseconds."""
+"""Nodes read at once; they are deleted in slices of a few milliseconds."""
 CHUNKS_PER_SLICE = 30
 SLICES_MAX = 100_000
 
@@ -21,7 +21,7 @@ async def purge(job: Job, ports: Ports) -> None:
 
 
 async def repartition(job: Job, ports: Ports) -> None:
-    """Bring the index rows of a subtree that moved to another partition over to it."""
+    """Move the index rows of a subtree to its new partition."""
     node_id = int(job.payload["node"])
     for _ in range(SLICES_MAX):
         if not await ports.ledger.repartition(account=job.caller.account, node_id=node_id, chunks_max=CHUNKS_PER_SLICE):

@@ -1,4 +1,4 @@
-"""Compare the index with what it is made from, node by node, after some of it was lost: only what differs is made again."""
+"""Compares the index with its sources, node by node, after a loss; only differences are rebuilt."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ ENTRIES_MAX = 200
 
 
 def recheck_job(after: int = 0) -> NewJob:
-    """Goes through all nodes of the store behind this one, a page a job."""
+    """Return the job that checks all nodes of the store after this one, one page per job."""
     return NewJob(RECHECK, RECHECK, {"after": after})
 
 
 async def recheck(job: Job, ports: Ports) -> None:
-    """Do a page and leave the next one; done again it finds what it has done as it should be."""
+    """Check a page and enqueue the next one; a repeated run finds nothing to do."""
     found, after = await ports.ledger.indexable(after=int(job.payload["after"]), limit=PAGE)
     for one in found:
         try:
             await _compare(one, ports)
         except (NotFound, Invalid, Corrupt):
-            continue  # removed meanwhile, or not readable: its readers are told
+            continue  # removed meanwhile or unreadable: its readers get the error
     if not after:
         for tree in await ports.ledger.partitions():
             await ports.ledger.tenant(tree, bulk=True).commit(Commit(jobs=FOLLOW_UP_JOBS))
@@ -59,7 +59,7 @@ async def _of_text(one: IndexableNode, tenant: Tenant, ports: Ports) -> SetChunk
 
 
 async def _of_directory(one: IndexableNode, tenant: Tenant, ports: Ports) -> SetTiers | None:
-    """Its own abstract and overview, which a user may have written, as they are; new ones only where there are none."""
+    """Return a directory's existing abstract and overview, which a user may have written; new ones only if missing."""
     node = one.node
     if one.bare:
         found = await ports.ledger.tiered(one.partition, node.id, entries_max=ENTRIES_MAX)

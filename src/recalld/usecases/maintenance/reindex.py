@@ -1,4 +1,4 @@
-"""Rebuild a subtree's index from its content: chunks (and with them vectors), tiers if asked for, tags on the way."""
+"""Rebuilds a subtree's index from its content: chunks (and with them vectors), tiers on request, and tags."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class _Tally:
 async def begin(
     uri: Uri, mode: str, *, recursive: bool, tags: Sequence[str], append: bool, caller: Caller, ports: Ports
 ) -> Reindexing:
-    """Leave the job and its task. Raises ``NotFound``, ``Denied``, ``Invalid``; ``Conflict`` while one of this address runs."""
+    """Enqueue the job and its task. Raises ``NotFound``, ``Denied``, ``Invalid``; ``Conflict`` while a reindex of this
+    address runs."""
     check_reindex(uri, mode, caller)
     tenant = ports.ledger.tenant(caller)
     kind = "directory" if (await tenant.stat(uri)).is_dir else "file"
@@ -63,7 +64,7 @@ async def begin(
 
 
 async def would_prune(uri: Uri, caller: Caller, ports: Ports) -> dict[str, Any]:
-    """What ``prune_orphans`` would delete now; changes nothing."""
+    """Return what ``prune_orphans`` would delete now, without changing anything."""
     check_reindex(uri, "prune_orphans", caller)
     tenant, began = ports.ledger.tenant(caller), ports.clock.now()
     found = await tenant.consistency(uri, first=0)
@@ -73,7 +74,8 @@ async def would_prune(uri: Uri, caller: Caller, ports: Ports) -> dict[str, Any]:
 
 
 def check_reindex(uri: Uri, mode: str, caller: Caller) -> None:
-    """A plain user rebuilds what is the user's own; sessions are indexed by their messages. Raises ``Denied``, ``Invalid``."""
+    """Check that a plain user reindexes only the user's own tree, and no session: sessions are indexed by their
+    messages. Raises ``Denied``, ``Invalid``."""
     if mode not in MODES:
         raise Invalid(f"mode {mode!r} is unknown", remedy=f"use {', '.join(MODES)}", details={"field": "mode"})
     if session_of(uri):
@@ -83,7 +85,7 @@ def check_reindex(uri: Uri, mode: str, caller: Caller) -> None:
 
 
 async def reindex(job: Job, ports: Ports) -> None:
-    """Do it, file by file; a run that is repeated begins again and ends the same."""
+    """Rebuild file by file; a repeated run starts over with the same result."""
     tenant = ports.ledger.tenant(job.caller, bulk=True)
     options, began = job.payload, ports.clock.now()
     uri, mode = Uri.parse(str(options["uri"])), str(options["mode"])
@@ -108,7 +110,7 @@ async def reindex(job: Job, ports: Ports) -> None:
 
 
 async def _nodes(uri: Uri, recursive: bool, tally: _Tally, tenant: Tenant) -> list[Node]:
-    """The node itself and what lies below it (one level of it unless ``recursive``), without sessions."""
+    """Return the node and its descendants (one level unless ``recursive``), without sessions."""
     top = await tenant.stat(uri)
     if not top.is_dir:
         return [top]
@@ -121,7 +123,7 @@ async def _nodes(uri: Uri, recursive: bool, tally: _Tally, tenant: Tenant) -> li
 
 
 async def _rebuild(node: Node, mode: str, tally: _Tally, tenant: Tenant, ports: Ports) -> None:
-    """A node removed or rewritten meanwhile needs no rebuild: that write indexed it."""
+    """Rebuild a node. A node removed or rewritten meanwhile was indexed by that write."""
     tally.scanned += 1
     try:
         change = await (_of_directory if node.is_dir else _of_file)(node, mode, tenant, ports)
@@ -144,14 +146,14 @@ async def _of_file(node: Node, mode: str, tenant: Tenant, ports: Ports) -> SetCh
     chunks = await ports.compute.run(chunks_of_file, node.uri, document)
     if not chunks:
         return None
-    # A memory's abstract is what it quotes: it is not made from its file.
+    # A memory's abstract consists of its quotations, not of its file.
     rebuild_tiers = mode == "semantic_and_vectors" and context_type(node.uri) is not ContextType.MEMORY
     tiers = await ports.model.tiers_of_document(node.uri.name, document) if rebuild_tiers else None
     return SetChunks(node.id, node.version, chunks, tiers)
 
 
 async def _of_directory(node: Node, mode: str, tenant: Tenant, ports: Ports) -> SetTiers | None:
-    """A directory's own abstract and overview, indexed again as they are; files whose tiers are new mark it stale."""
+    """Index a directory's existing abstract and overview again; files with new tiers mark it stale."""
     tiers = await tenant.tiers(node.uri)
     if tiers is None:
         return None

@@ -1,4 +1,4 @@
-"""Finish a file that was stored faster than it could be parsed: real document, real chunks, tiers."""
+"""Completes a file whose write was acknowledged before it was parsed: document, chunks, tiers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 
 async def reparse(job: Job, ports: Ports) -> None:
-    """Parse the file as it is now; if it changes meanwhile, that write has left a job of its own."""
+    """Parse the file's present content; a concurrent write has a job of its own."""
     tenant = ports.ledger.tenant(job.caller, bulk=True)
     uri = Uri.parse(str(job.payload["uri"]))
     try:

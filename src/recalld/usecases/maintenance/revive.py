@@ -1,4 +1,4 @@
-"""Index what was restored: files and messages whose chunks were deleted while they were removed."""
+"""Indexes restored files and messages whose chunks were deleted while they were removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = 200
 
 
 async def revive(job: Job, ports: Ports) -> None:
-    """Index the restored subtree in the order its nodes were created; a second run does what is left."""
+    """Index the restored subtree in creation order; a second run does what is left."""
     uri, after = Uri.parse(str(job.payload["uri"])), 0
     tenant = ports.ledger.tenant(job.caller, bulk=True)
     try:
@@ -39,17 +39,17 @@ async def _index(node: Node, tenant: Tenant, ports: Ports) -> None:
         if chunks:
             await tenant.commit(Commit((SetChunks(node.id, node.version, chunks),)))
     except (NotFound, Invalid, Corrupt):
-        return  # removed meanwhile, or not readable: found by its name and its directory, as before
+        return  # removed meanwhile or unreadable: still found by its name and directory
 
 
 async def chunks_of(node: Node, tenant: Tenant, ports: Ports) -> tuple[Chunk, ...]:
-    """What the index has of a file or message. Raises ``NotFound``, ``Invalid``, ``Corrupt``."""
+    """Return the chunks of a file or message. Raises ``NotFound``, ``Invalid``, ``Corrupt``."""
     return await (_of_message if node.kind is Kind.MESSAGE else _of_file)(node, tenant, ports)
 
 
 async def _of_file(node: Node, tenant: Tenant, ports: Ports) -> tuple[Chunk, ...]:
     if session_of(node.uri):
-        return ()  # tool outputs and views of a session are found through its messages
+        return ()  # tool outputs and session views are found through the messages
     document = await ports.compute.run(parse, node.uri, await tenant.read(node.uri), ports)
     return await ports.compute.run(chunks_of_file, node.uri, document)
 

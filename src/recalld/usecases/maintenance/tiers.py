@@ -1,4 +1,4 @@
-"""Refresh stale directories' abstracts and overviews, bottom-up, each once however many children changed."""
+"""Refreshes abstracts and overviews of stale directories, bottom-up, each once however many children changed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def refresh(job: Job, ports: Ports) -> None:
             stale = await ports.ledger.stale_dirs(tree, limit=DIRS_PER_COMMIT, entries_max=ENTRIES_MAX)
             if not stale:
                 break
-            # A parent is left for the next round, when its children's new abstracts are in.
+            # A parent waits for the next round, after its children's new abstracts.
             ready = [s for s in stale if not _waits(s, stale)]
             ops: list[Op] = [await tiers_of(s, tree, ports) for s in ready]
             await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(tuple(ops)))
@@ -44,7 +44,7 @@ def _waits(one: StaleDir, stale: list[StaleDir]) -> bool:
 
 
 async def tiers_of(stale: StaleDir, tree: Caller, ports: Ports) -> SetTiers:
-    """A directory's tiers as they ought to be now."""
+    """Return a directory's up-to-date tiers."""
     generated = await known_directory(stale, tree, ports)
     if generated is None:
         uri, children = str(stale.node.uri), tuple(map(child_of, stale.entries))

@@ -1,1 +1,1 @@
-"""Members on their way out."""
+"""Removal of members."""

@@ -58,8 +58,8 @@ def _removals(tops: Sequence[Uri]) -> tuple[Remove, ...]:
 async def _wait_for_work(account: str, spaces: Sequence[str], job: Job, ports: Ports) -> None:
     """Raise ``Busy`` while jobs of the member are pending: they could recreate what is removed here.
 
-    What of it waits again by now is taken back: a provider's used-up budget puts it off for a day. What the others' shared
-    tree has put off makes nothing of the member's.
+    Rescheduled jobs of the member are dropped: a used-up budget reschedules them for a day. Rescheduled jobs of the shared
+    tree never recreate a member's files.
     """
     governing = ports.ledger.tenant(Caller(account, job.caller.user, Role.ROOT), bulk=True)
     await governing.commit(Commit((DropWork(account, str(job.payload["user"])),)))

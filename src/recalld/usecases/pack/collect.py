@@ -1,4 +1,4 @@
-"""The entries of a subtree that go into a pack, one by one: directories, files, sidecars, and sessions as files."""
+"""Collects the entries of a pack: directories, files, sidecars, and sessions as files."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from recalld.usecases.tree.session_files import is_view, view_text
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of a pack to be: ``data`` None for a directory; ``record``: its lines of the index (b"" = none), with
-    ``abstracts`` the text each of them stands for."""
+    """One entry of a new pack: ``data`` None for a directory; ``record``: its index lines (b"" = none), ``abstracts``:
+    their texts."""
 
     path: str
     data: bytes | None = None
@@ -32,9 +32,9 @@ class Item:
 
 
 async def collect(root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
-    """Everything below ``root`` in pre-order, one file's bytes at a time. What vanishes meanwhile is left out, and so are
-    private values but of a whole account. Raises
-    ``NotFound``, ``Invalid`` for a file or for more than a pack holds."""
+    """Yield everything below ``root`` in pre-order, one file's bytes at a time. Entries that vanish meanwhile are left
+    out; private values are included for a whole account only. Raises ``NotFound``, ``Invalid`` for a file or for more
+    entries than a pack may have."""
     tenant = ports.ledger.tenant(caller)
     top = await tenant.stat(root)
     if not top.is_dir:
@@ -52,12 +52,12 @@ async def collect(root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item
             continue
         try:
             async for item in _items(node, root, caller, ports):
-                # A session's view may show what is stored below it as well: the first one stands.
+                # A session's view may also list stored files: the first one wins.
                 if item.path not in seen_paths or not item.path:
                     seen_paths.add(item.path)
                     yield item
         except NotFound:
-            continue  # removed since it was listed
+            continue  # removed after listing
 
 
 async def _items(node: Node, root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
@@ -81,7 +81,7 @@ async def _items(node: Node, root: Uri, caller: Caller, ports: Ports) -> AsyncIt
 
 
 async def _session_items(node: Node, root: Uri, caller: Caller, ports: Ports) -> AsyncIterator[Item]:
-    """A session is told by its views; its directory of messages is their source and not walked."""
+    """Yield a session as its views; its directory of messages is their source and not traversed."""
     uri = node.uri
     yield Item(uri.relative_to(root))
     if len(uri.parts) != 4:
@@ -91,7 +91,7 @@ async def _session_items(node: Node, root: Uri, caller: Caller, ports: Ports) ->
     for entry in await walk_views(uri, who, ports, depth=DEPTH_MAX, limit=ZIP_ENTRIES_MAX, hidden=True):
         view = entry.node.uri
         if not is_view(view) or entry.node.id:
-            continue  # a stored file of the session: met in the traversal itself
+            continue  # a stored file of the session, visited by the traversal itself
         path = view.relative_to(root)
         yield Item(path) if entry.node.is_dir else Item(path, await _view(view, tenant))
 

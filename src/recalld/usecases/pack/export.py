@@ -1,4 +1,4 @@
-"""Make a pack: entry by entry into a file beside the store, its table of contents last."""
+"""Writes a pack, entry by entry, to a file beside the store; the manifest comes last."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ABSTRACTS_PER_CALL = 64
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A finished pack: where it lies until it is sent, what to call it, how large it is."""
+    """A finished pack: its temporary file, file name and size."""
 
     path: Path
     name: str
@@ -29,19 +29,19 @@ class Packed:
 
 
 async def export(root: Uri, caller: Caller, ports: Ports, *, vectors: bool = False) -> Packed:
-    """Pack the directory ``root``. The caller of this deletes the file. Raises ``Invalid``, ``NotFound``, ``Denied``."""
+    """Pack the directory ``root``. The caller deletes the file. Raises ``Invalid``, ``NotFound``, ``Denied``."""
     check_exportable(root)
     return await _pack(PackRoot(root.name, root), caller, ports, vectors)
 
 
 async def backup(caller: Caller, ports: Ports, *, vectors: bool = False) -> Packed:
-    """Pack everything of the caller's account, all users included. Raises ``Denied`` for a plain user."""
+    """Pack the caller's whole account with all users. Raises ``Denied`` for plain users."""
     must_administer(caller)
     return await _pack(PackRoot(BACKUP, Uri()), replace(caller, role=Role.ROOT, peer=""), ports, vectors)
 
 
 def must_administer(caller: Caller) -> None:
-    """A backup holds every user's tree. Raises ``Denied``."""
+    """Check that the caller may read every user's tree. Raises ``Denied``."""
     if caller.role is Role.USER:
         raise Denied(
             "a backup of an account is for its administrators", remedy="export your own tree, or ask an administrator"
@@ -66,7 +66,7 @@ async def _pack(root: PackRoot, caller: Caller, ports: Ports, vectors: bool) -> 
         rows, dense = await _vectors(abstracts, ports) if vectors else ([], None)
         size = await ports.compute.run(maker.close, rows, dense)
     except BaseException:
-        await ports.compute.run(writer.abandon)  # also on cancellation: the file would never be fetched
+        await ports.compute.run(writer.abandon)  # also on cancellation: nothing would delete the file
         raise
     return Packed(path, f"{root.name}.ovpack", size, len(maker.entries))
 
@@ -81,7 +81,7 @@ def _take(maker: PackWriter, item: Item) -> None:
 
 
 async def _vectors(abstracts: list[str], ports: Ports) -> tuple[list[bytes], DenseIndex | None]:
-    """One row a record: of the text it stands for."""
+    """Return one row per record, of its text."""
     embedder = ports.embedder
     if embedder is None:
         return [], None

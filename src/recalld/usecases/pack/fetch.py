@@ -1,4 +1,4 @@
-"""One file as it is stored, piece by piece: what is large is never in memory whole."""
+"""Streams a stored file piece by piece; a large file is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from recalld.usecases.tree.session_files import is_view
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file's name, its size in bytes, and the bytes."""
+    """A file's name, size in bytes, and bytes."""
 
     name: str
     size: int
@@ -26,8 +26,8 @@ class Fetched:
 
 
 async def fetch(uri: Uri, caller: Caller, ports: Ports) -> Fetched:
-    """A file, a message, a sidecar or a session's view. Raises ``NotFound``; ``Invalid`` for a directory; ``Corrupt`` here
-    when the bytes are missing, and in place of the last piece when they turn out to be others."""
+    """Stream a file, a message, a sidecar or a session's view. Raises ``NotFound``; ``Invalid`` for a directory;
+    ``Corrupt`` here if the bytes are missing, and in place of the last piece if their hash differs."""
     if not is_view(uri) and uri.name not in SIDECARS:
         node = await ports.ledger.tenant(caller).stat(uri)
         if node.is_dir:
@@ -38,7 +38,7 @@ async def fetch(uri: Uri, caller: Caller, ports: Ports) -> Fetched:
             )
         if node.kind is Kind.FILE and node.size > WRITE_BYTES_MAX:
             pieces = ports.blobs.pieces(node.hash)
-            first = await anext(pieces)  # what is missing is said before an answer begins
+            first = await anext(pieces)  # a missing file is reported before the response begins
             return Fetched(uri.name, node.size, _after(first, pieces))
     data = await read_bytes(uri, caller, ports)
     return Fetched(uri.name, len(data), _alone(data))

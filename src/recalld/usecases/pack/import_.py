@@ -1,5 +1,5 @@
-"""Import a verified pack into the tree, in commits small enough not to delay others. A second run with overwrite does
-what is left."""
+"""Imports a verified pack, in commits small enough not to delay others. A second run with overwrite does what is
+left."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from .verify import Verified, check_sessions, check_vectors, open_pack, pack_lay
 NODES_MAX = 1_000_000
 WEIGHT_PER_COMMIT = 2 * 1024 * 1024
 WEIGHT_OF_CHUNK = WEIGHT_PER_COMMIT // 48
-"""A commit holds so many bytes, or so many nodes and chunks: captures wait for none that is larger."""
+"""Bytes, or nodes and chunks, per commit, so that appends are not delayed."""
 AT_ONCE_FILES_MAX = 64
 AT_ONCE_BYTES_MAX = 1024 * 1024
-"""A pack up to this is findable when its import is acknowledged; what is larger is parsed and indexed by the worker."""
+"""A pack up to this size is searchable when its import returns; the worker indexes larger ones."""
 OPS_PER_COMMIT = 32
 LEFT_OUT_SHOWN = 100
 EMBED = FOLLOW_UP_JOBS[1:]
@@ -49,8 +49,8 @@ class PackImportRequest:
 
 
 async def import_pack(request: PackImportRequest, parent: Uri, caller: Caller, ports: Ports) -> ImportedPack:
-    """Import a pack below ``parent``. Raises ``Invalid`` for what does not verify, ``Conflict`` for what is there
-    already, both before anything is changed."""
+    """Import a pack below ``parent``. Raises ``Invalid`` if it does not verify, ``Conflict`` for existing files, both
+    before any change."""
     pack = await open_pack(request.path, ports)
     try:
         return await _import(pack, target_of(pack.manifest, parent), request, caller, ports)
@@ -59,7 +59,7 @@ async def import_pack(request: PackImportRequest, parent: Uri, caller: Caller, p
 
 
 async def restore(request: PackImportRequest, caller: Caller, ports: Ports) -> ImportedPack:
-    """Put a backup back into the caller's account, every user's tree to that user. Raises ``Denied`` for a plain user."""
+    """Restore a backup into the caller's account, every user's tree to that user. Raises ``Denied`` for plain users."""
     must_administer(caller)
     pack = await open_pack(request.path, ports)
     try:
@@ -83,7 +83,7 @@ async def _import(
 
 
 async def _present(target: Uri, caller: Caller, ports: Ports) -> dict[Uri, Node]:
-    """What lies at the target and below, except namespace roots that were never written to."""
+    """Return existing nodes at the target and below, except implicit namespace roots."""
     tenant = ports.ledger.tenant(caller)
     try:
         top = await tenant.stat(target)
@@ -96,8 +96,8 @@ async def _present(target: Uri, caller: Caller, ports: Ports) -> dict[Uri, Node]
 
 
 def _check_conflicts(layout: PackLayout, present: Mapping[Uri, Node], target: Uri, on_conflict: OnConflict) -> None:
-    """Raises ``Conflict`` before anything is changed: always where a file would take a directory's place or the other way
-    round, and with ``fail`` where anything is there already."""
+    """Raise ``Conflict`` before any change: always if a file would replace a directory or vice versa, and with ``fail``
+    if anything exists already."""
     if on_conflict is OnConflict.FAIL:
         if target in present and len(target.parts) > (3 if target.parts[:1] == ("user",) else 1):
             raise taken(target)
@@ -119,7 +119,7 @@ def _check_conflicts(layout: PackLayout, present: Mapping[Uri, Node], target: Ur
 
 @dataclass(slots=True)
 class _PackImport:
-    """A running import. ``seq``: the log's entry of the last commit."""
+    """A running import. ``seq``: log entry of the last commit."""
 
     pack: Verified
     sorted: PackLayout
@@ -176,7 +176,7 @@ class _PackImport:
             await self._commit([(uri, MakeDir(uri, exist_ok=True)) for uri in some], ())
 
     async def _commit(self, ops: Iterable[tuple[Uri, Op]], jobs: tuple[NewJob, ...]) -> None:
-        """One commit for each user's tree that the addresses name."""
+        """Make one commit per user's tree among the addresses."""
         owners: dict[int, tuple[Tenant, list[Op]]] = {}
         for uri, op in ops:
             tenant = self._tenant(uri)
@@ -186,7 +186,7 @@ class _PackImport:
             self.seq = max(self.seq, receipt.seq)
 
     async def _write(self, files: Mapping[str, Uri]) -> None:
-        """In commits of a bounded size, each of one user's tree."""
+        """Write in commits of bounded size, each of one user's tree."""
         sizes = {e.path: e.size for e in self.pack.manifest.entries}
         at_once = len(files) <= AT_ONCE_FILES_MAX and sum(sizes[path] for path in files) <= AT_ONCE_BYTES_MAX
         held: list[PutFile] = []
@@ -223,7 +223,7 @@ class _PackImport:
         return moved_source(record.source, _owner(self.pack.manifest.root.uri), _owner(self.target))
 
     async def _set_tiers(self) -> None:
-        """Deepest first: a directory whose tiers came with it stays as it came until something in it changes."""
+        """Set tiers, deepest first; a directory imported with tiers keeps them until its contents change."""
         deepest_first = sorted(self._with_tiers(), key=lambda uri: -len(uri.parts))
         for depth in sorted({len(uri.parts) for uri in deepest_first}, reverse=True):
             for some in _slices([uri for uri in deepest_first if len(uri.parts) == depth]):
@@ -259,7 +259,7 @@ class _PackImport:
 
 
 def _owner(uri: Uri) -> Uri:
-    """The tree of the user an address lies in; the root for what an account shares."""
+    """Return the tree of the user that contains an address; the root for shared addresses."""
     return Uri(uri.parts[:2]) if uri.parts[:1] == ("user",) else Uri()
 
 

@@ -23,8 +23,8 @@ NO_RECORD = PackRecord("", 2)
 
 @dataclass(frozen=True, slots=True)
 class PackedFile:
-    """A file with its record in the pack. ``at_once``: it is parsed and indexed in the commit that stores it, not by the
-    worker; ``quiet``: its directory's tiers came with it."""
+    """A file with its record in the pack. ``at_once``: indexed in the commit that stores it, not by the worker;
+    ``quiet``: the pack has its directory's tiers."""
 
     uri: Uri
     data: bytes
@@ -36,7 +36,7 @@ class PackedFile:
 
 
 async def put_of(file: PackedFile, ports: Ports) -> PutFile:
-    """The operation that stores it."""
+    """Return the operation that stores a file."""
     uri, data = file.uri, file.data
     record = file.record or NO_RECORD
     media = media_type(uri.name, data[:HEAD_BYTES])
@@ -66,7 +66,8 @@ async def put_of(file: PackedFile, ports: Ports) -> PutFile:
 
 
 def is_unindexed(uri: Uri) -> bool:
-    """A session's tool outputs are found by what their message shows of them, private values by nothing."""
+    """True for a session's tool outputs, which are found through their message, and for private values, which are never
+    found."""
     return bool(session_of(uri)) or is_private(uri)
 
 
@@ -79,7 +80,7 @@ def _event_of(data: bytes, name: str) -> tuple[float | None, str]:
 
 
 def job_after(put: PutFile, *, quiet: bool) -> NewJob | None:
-    """Return the job that the worker still has to do for it."""
+    """Return the worker's remaining job for a file."""
     if is_unindexed(put.uri) or (put.chunks is not None and put.tiers is not None):
         return None
     return NewJob("shape", f"shape:{put.uri}", {"uri": str(put.uri), "quiet": quiet}, lane=Lane.BULK)

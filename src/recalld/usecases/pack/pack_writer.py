@@ -1,4 +1,4 @@
-"""A pack being made, entry by entry; its table of contents is written last, from what really went in."""
+"""Writes a pack entry by entry; the manifest is written last, from the actual entries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recalld.rules.pack_format import DENSE, FILES, MANIFEST, META, RECORDS, con
 
 @dataclass(slots=True)
 class PackWriter:
-    """Synchronous, as the archive is: use it where waiting may happen."""
+    """Synchronous, as the archive is: use it on a thread."""
 
     root: PackRoot
     writer: ArchiveWriter
@@ -21,21 +21,21 @@ class PackWriter:
     records: list[bytes] = field(default_factory=list)
 
     def directory(self, path: str) -> None:
-        """A directory below the root ("" = the root itself, which is not listed)."""
+        """Add a directory below the root ("" = the root itself, which is not listed)."""
         if path:
             self.entries.append(PackEntry(path, True))
 
     def file(self, path: str, data: bytes) -> None:
-        """A file with its bytes."""
+        """Add a file."""
         self.writer.add(f"{self.root.name}/{FILES}/{path}", data)
         self.entries.append(PackEntry(path, False, len(data), hashlib.sha256(data).hexdigest()))
 
     def record(self, line: bytes) -> None:
-        """What the index knows of an entry."""
+        """Add an index record."""
         self.records.append(line)
 
     def close(self, rows: Iterable[bytes] = (), dense: DenseIndex | None = None) -> int:
-        """Add index, vectors and manifest; the pack's size."""
+        """Add index, vectors and manifest; return the pack's size."""
         meta, lines = f"{self.root.name}/{META}", b"".join(self.records)
         self.writer.add(f"{meta}/{RECORDS}", lines)
         if dense is not None:

@@ -1,4 +1,4 @@
-"""Import a pack's sessions: messages with their ids, archives in order with their tiers."""
+"""Imports a pack's sessions: messages with their ids, archives in order with their tiers."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ async def import_session(session_files: SessionFiles, pack: Verified, caller: Ca
         raw = await ports.compute.run(messages_of, pack, session_files.live, caller, ports.clock.now())
         added += await _append(sid, raw, "live", caller, ports)
     if session_files.meta:
-        # Last, so that a session which commits by itself does not do so while it is still coming.
+        # Last, so that the session does not commit automatically during its import.
         config = session_config(await ports.compute.run(pack.read, session_files.meta))
         await tenant.commit(Commit((ConfigureSession(sid, config),)))
     return added
 
 
 async def _all_of(raw: list[dict[str, Any]], sid: str, tenant: Tenant) -> bool:
-    """True if what is live in the session belongs to this archive: else archiving would take other messages with it."""
+    """True if the live messages belong to this archive; otherwise archiving would include other messages."""
     ids = {str(one.get("id")) for one in raw}
     return all(m.id in ids for m in await tenant.messages(sid, archive=0))
 

@@ -1,4 +1,4 @@
-"""Verify a whole pack before anything is imported: contents, hashes, sessions. Nothing is written here."""
+"""Verifies a whole pack before the import: contents, hashes, sessions. It writes nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from recalld.rules.pack_mapping import PackLayout, SessionFiles, filled, lines_o
 
 FILES_PER_CALL = 64
 BYTES_PER_CALL = 8 * 1024 * 1024
-"""What one call on a computing thread hashes at most, a single larger file apart: others want their turn."""
+"""Bytes hashed per call on a compute thread (except a single larger file), so that other calls get their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Verified:
     records: dict[str, PackRecord]
 
     def read(self, path: str) -> bytes:
-        """One file of it. Computes: run it where that may happen. Raises ``Invalid``."""
+        """Return a file of the pack. CPU-bound: run it on a compute pool. Raises ``Invalid``."""
         return b"".join(self.reader.slices(f"{self.manifest.root.name}/{FILES}/{path}"))
 
 
@@ -79,7 +79,7 @@ def _manifest(reader: ArchiveReader) -> Manifest:
 
 
 def _shares(manifest: Manifest) -> Iterable[list[tuple[str, str]]]:
-    """Names in the archive with the hashes they must have, in shares of a bounded size."""
+    """Yield names in the archive with their expected hashes, in batches of bounded size."""
     held: list[tuple[str, str]] = []
     size = 0
     for entry in manifest.entries:
@@ -120,8 +120,8 @@ def _records(reader: ArchiveReader, manifest: Manifest) -> dict[str, PackRecord]
 
 
 def check_vectors(manifest: Manifest, mode: VectorMode, ports: Ports) -> None:
-    """Vectors are always recomputed; the same model gives the same ones. ``require`` refuses a pack whose vectors are not of
-    this store's model. Raises ``Conflict``."""
+    """Check the vector mode. Vectors are always recomputed; the same model gives the same ones. ``require`` refuses a
+    pack whose vectors are of another model. Raises ``Conflict``."""
     if mode is not VectorMode.REQUIRE:
         return
     ours = ports.embedder.fingerprint if ports.embedder is not None else ""
@@ -135,12 +135,13 @@ def check_vectors(manifest: Manifest, mode: VectorMode, ports: Ports) -> None:
 
 
 def pack_layout(manifest: Manifest, target: Uri) -> PackLayout:
-    """Every entry's address below ``target`` and what becomes of it. Raises ``Invalid`` for what can be none."""
+    """Return every entry's address below ``target``, grouped by how it is imported. Raises ``Invalid`` for invalid
+    addresses."""
     found = PackLayout(restoring=manifest.is_backup)
     for entry in manifest.entries:
         uri = Uri((*target.parts, *entry.path.split("/")))
         if len(uri.parts) == 1 and entry.is_dir:
-            continue  # a scope: it is there
+            continue  # a scope always exists
         try:
             check_place(uri)
             if uri.parts[0] == "user":
@@ -148,13 +149,13 @@ def pack_layout(manifest: Manifest, target: Uri) -> PackLayout:
         except Denied as closed:
             found.left_out.append(f"{entry.path}: {closed.message}")
             continue
-        # Addresses are longer than paths: what was stored could not be read again beyond an address's own limits.
+        # Addresses are longer than paths: a stored node must stay within an address's limits to be readable.
         found.take(entry.path, Uri.parse(str(uri)), entry.is_dir)
     return found
 
 
 async def check_sessions(sessions: Iterable[SessionFiles], pack: Verified, caller: Caller, ports: Ports) -> None:
-    """Every message must be one that an append would take. Raises ``Invalid``."""
+    """Check that an append would accept every message. Raises ``Invalid``."""
     now = ports.clock.now()
     for session_files in sessions:
         check_session_id(session_files.uri.name)
@@ -177,7 +178,7 @@ def _check_messages(pack: Verified, path: str, caller: Caller, now: float) -> No
 
 
 def messages_of(pack: Verified, path: str, caller: Caller, now: float) -> list[dict[str, Any]]:
-    """A ``messages.jsonl`` as an append takes it: a context part that names no address here names none."""
+    """Return the messages of a ``messages.jsonl`` for an append; context parts without a valid address lose it."""
     return [_with_known_uris(filled(message), caller, now) for message in lines_of(pack.read(path))]
 
 

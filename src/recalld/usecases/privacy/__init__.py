@@ -1,1 +1,1 @@
-"""Private values of a user: kept in versions, one of them in force."""
+"""Private values of a user: versioned, with one active version."""

@@ -1,4 +1,4 @@
-"""Private values field by field: references to them, their values, and their removal."""
+"""Fields of private values: references, values, removal."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _OWN_DEPTH = 5
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """What a reference names: a document, and a field of it ("" = the whole document)."""
+    """The target of a reference: a document, and a field of it ("" = the whole document)."""
 
     uri: Uri
     field: str
 
 
 def fields_of(uri: Uri, config: PrivacyConfig) -> tuple[PrivacyField, ...]:
-    """The fields of the version in force, in their order, without their values."""
+    """Return the fields of the active version, in order, without their values."""
     return tuple(
         PrivacyField(name, f"{uri}/{quote(name, safe='')}", value not in (None, "", [], {}))
         for name, value in config.current.values.items()
@@ -35,7 +35,7 @@ def fields_of(uri: Uri, config: PrivacyConfig) -> tuple[PrivacyField, ...]:
 
 
 def field_of(uri: Uri, config: PrivacyConfig, name: str) -> PrivacyField:
-    """One of them; "" names the only one. Raises ``NotFound``, and ``Invalid`` where there are several."""
+    """Return a field; "" names the only one. Raises ``NotFound``, and ``Invalid`` if there are several."""
     found = [each for each in fields_of(uri, config) if not name or each.name == name]
     if len(found) > 1:
         raise Invalid(
@@ -53,7 +53,7 @@ def field_of(uri: Uri, config: PrivacyConfig, name: str) -> PrivacyField:
 
 
 def selected(text: str, uri: Uri, caller: Caller) -> Selected:
-    """What a reference stands for; ``uri`` is it resolved. Raises ``Denied`` for another user's and ``Invalid``."""
+    """Resolve a reference; ``uri`` is its address. Raises ``Denied`` for another user's and ``Invalid``."""
     parts = uri.parts
     if parts[:1] == ("user",) and len(parts) > 1 and parts[1] != caller.user:
         raise Denied(f"{uri} belongs to another user", remedy="private values are read by their owner alone")

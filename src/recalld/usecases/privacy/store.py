@@ -1,4 +1,4 @@
-"""Store private values: plain files below ``viking://user/{me}/privacy``, never indexed, each change one commit."""
+"""Stores private values: plain files below ``viking://user/{me}/privacy``, never indexed, each change one commit."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ ENTRIES_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class PrivacyUpdate:
-    """New values. ``labels`` None: those it has stay. ``merge``: what the version in force has beside them stays; ``without``:
-    the field of it that goes."""
+    """New values. ``labels`` None: unchanged. ``merge``: other values of the active version stay; ``without``: the
+    field to remove."""
 
     values: Mapping[str, Any]
     change_reason: str = ""
@@ -45,7 +45,7 @@ class PrivacyUpdate:
 
 
 def place_of(caller: Caller, category: str | None = None, key: str | None = None) -> Uri:
-    """Where a caller's private values lie. Raises ``Invalid`` for an invalid name."""
+    """Return the address of a caller's private values. Raises ``Invalid`` for an invalid name."""
     uri = Uri(("user", caller.user, "privacy"))
     if category is not None:
         uri = uri / privacy_name(category, "category")
@@ -53,7 +53,7 @@ def place_of(caller: Caller, category: str | None = None, key: str | None = None
 
 
 async def names_below(uri: Uri, caller: Caller, ports: Ports) -> list[str]:
-    """Categories, or the keys of one, by name. Raises ``NotFound``."""
+    """Return categories, or the keys of one, by name. Raises ``NotFound``."""
     try:
         entries = await ports.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
     except NotFound as gone:
@@ -62,7 +62,7 @@ async def names_below(uri: Uri, caller: Caller, ports: Ports) -> list[str]:
 
 
 async def versions_of(uri: Uri, caller: Caller, ports: Ports) -> list[int]:
-    """The versions of a document, oldest first. Raises ``NotFound``."""
+    """Return a document's versions, oldest first. Raises ``NotFound``."""
     try:
         entries = await ports.ledger.tenant(caller).list(uri, limit=ENTRIES_MAX)
     except NotFound as gone:
@@ -71,19 +71,19 @@ async def versions_of(uri: Uri, caller: Caller, ports: Ports) -> list[int]:
 
 
 async def config_of(uri: Uri, caller: Caller, ports: Ports) -> PrivacyConfig:
-    """A document with its active version. Raises ``NotFound``."""
+    """Return a document with its active version. Raises ``NotFound``."""
     tenant = ports.ledger.tenant(caller)
     meta = read_meta(await _read(uri / META_FILE, uri, tenant))
     return PrivacyConfig(meta, await _version(uri, meta.active, tenant))
 
 
 async def version(uri: Uri, number: int, caller: Caller, ports: Ports) -> PrivacyVersion:
-    """One version. Raises ``NotFound``."""
+    """Return one version. Raises ``NotFound``."""
     return await _version(uri, number, ports.ledger.tenant(caller))
 
 
 async def upsert(uri: Uri, update: PrivacyUpdate, caller: Caller, ports: Ports) -> PrivacyConfig:
-    """Add a version and put it in force, making the document if it is new. Raises ``Invalid``."""
+    """Add a version and activate it; a new document is created. Raises ``Invalid``."""
 
     async def attempt() -> PrivacyConfig:
         return await _upsert(uri, update, ports.ledger.tenant(caller), ports)
@@ -125,7 +125,7 @@ async def _values(uri: Uri, update: PrivacyUpdate, old: PrivacyMeta | None, tena
 
 
 async def activate(uri: Uri, number: int, caller: Caller, ports: Ports) -> PrivacyConfig:
-    """Put a version in force. Raises ``NotFound``."""
+    """Activate a version. Raises ``NotFound``."""
     tenant = ports.ledger.tenant(caller)
 
     async def attempt() -> PrivacyConfig:
@@ -141,7 +141,7 @@ async def activate(uri: Uri, number: int, caller: Caller, ports: Ports) -> Priva
 
 
 async def _meta(uri: Uri, tenant: Tenant) -> tuple[PrivacyMeta | None, str]:
-    """What is known of a document and the hash of the file that says so; None, "" while it is not there."""
+    """Return a document's metadata and the hash of its file; None, "" if it does not exist."""
     try:
         data = await tenant.read(uri / META_FILE)
     except NotFound:
@@ -165,7 +165,7 @@ async def _file(uri: Uri, data: bytes, mode: WriteMode, expect: str, ports: Port
         len(data),
         "application/json",
         data=data if small else None,
-        # No pieces and nothing said of it: what is private is read by its address and by nothing else.
+        # No chunks and no tiers: private values are only read by address.
         chunks=(),
         tiers=Tiers(""),
         expect=expect,

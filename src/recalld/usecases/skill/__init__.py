@@ -1,1 +1,1 @@
-"""Skills: taken from what was sent, kept, shown."""
+"""Skills: parse, store, query."""

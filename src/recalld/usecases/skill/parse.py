@@ -21,21 +21,21 @@ FILE_BYTES_MAX = 16 * 1024 * 1024
 TOTAL_BYTES_MAX = 64 * 1024 * 1024
 _UPLOAD = re.compile(r"(?:upload|shared)_[0-9a-f-]+$")
 SKILLS_MAX = 100
-"""So many skills may lie in one folder or archive."""
+"""Skills per folder or archive."""
 
 
 def of_data(data: str | Mapping[str, Any]) -> SkillPackage:
-    """A ``SKILL.md`` alone, or an object that says the same. Raises ``Invalid``."""
+    """Parse a ``SKILL.md`` text, or an equivalent object. Raises ``Invalid``."""
     return SkillPackage(completed(text_of(data)))
 
 
 def text_of(data: str | Mapping[str, Any]) -> str:
-    """What was sent as a ``SKILL.md``'s text, nothing completed. Raises ``Invalid``."""
+    """Return the ``SKILL.md`` text of the input, without completion. Raises ``Invalid``."""
     return data if isinstance(data, str) else text_of_object(data)
 
 
 async def of_upload(upload: Path, name: str, ports: Ports) -> SkillPackage:
-    """The one skill in an upload. Raises ``Invalid`` for none or several, and past the limits of size."""
+    """Parse the single skill of an upload. Raises ``Invalid`` for none or several, and past the size limits."""
     found = await of_folder(upload, name, ports)
     if len(found) > 1:
         raise Invalid(
@@ -47,12 +47,12 @@ async def of_upload(upload: Path, name: str, ports: Ports) -> SkillPackage:
 
 
 async def of_folder(upload: Path, name: str, ports: Ports) -> dict[str, SkillPackage]:
-    """Every skill in a folder, a zip or a file, by the folder each lies in ("" = the top). Raises ``Invalid``."""
+    """Parse every skill in a folder, a zip or a file, by folder ("" = the top). Raises ``Invalid``."""
     return await ports.compute.run(_packages, upload, name, ports)
 
 
 async def discard(upload: Path, ports: Ports) -> None:
-    """Delete an upload that was taken, and the note beside it."""
+    """Delete a used upload and its metadata file."""
     await ports.compute.run(upload.unlink, missing_ok=True)
     await ports.compute.run(upload.with_name(upload.name + UPLOAD_NOTE).unlink, missing_ok=True)
 
@@ -64,10 +64,10 @@ def _packages(upload: Path, name: str, ports: Ports) -> dict[str, SkillPackage]:
         files = [e for e in entries if isinstance(e, Found)]
         skipped = [e for e in entries if isinstance(e, Skipped)]
         if outside := next((s for s in skipped if s.why == OUTSIDE), None):
-            # A skill is what an agent does: one that tries to leave its folder is not trusted in part.
+            # Agents execute skills: one with paths outside its folder is rejected as a whole.
             raise Invalid(f"{outside.path} {OUTSIDE}", remedy="pack the skill with relative paths only")
         if len(entries) == 1 and files and files[0].path == (name or upload.name) and upload.is_file():
-            # A single file is a SKILL.md whatever it is called.
+            # A single file is a SKILL.md under any name.
             _check_sizes(files)
             return {"": SkillPackage(completed(_text(source, files[0].path), _called(files[0].path)))}
         tops = _tops(files)
@@ -85,7 +85,7 @@ def _packages(upload: Path, name: str, ports: Ports) -> dict[str, SkillPackage]:
 
 
 def _tops(files: Sequence[Found]) -> list[str]:
-    """Folders (ending in /, or "") that hold a ``SKILL.md``; one below another belongs to that."""
+    """Return folders (ending in /, or "") with a ``SKILL.md``; a nested one belongs to the outer skill."""
     holding = sorted(f.path[: -len(SKILL_FILE)] for f in files if f.path.rsplit("/", 1)[-1] == SKILL_FILE)
     tops: list[str] = []
     for top in holding:
@@ -97,7 +97,8 @@ def _tops(files: Sequence[Found]) -> list[str]:
 
 
 def _called(name: str) -> str:
-    """What a file, an archive or a folder says a skill is called ("" for a bare ``SKILL.md`` and an upload's own name)."""
+    """Return the skill name implied by a file, archive or folder name ("" for a bare ``SKILL.md`` and an upload's own
+    name)."""
     found = stem(name.rsplit("/", 1)[-1])
     return "" if found.upper() == "SKILL" or _UPLOAD.match(found) else found
 

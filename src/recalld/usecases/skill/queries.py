@@ -1,4 +1,4 @@
-"""Read skills: list them, show one, map search hits to skills."""
+"""Reads skills: lists them, shows one, maps search hits to skills."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ NODES_MAX = 100_000
 
 @dataclass(frozen=True, slots=True)
 class SkillView:
-    """What is wanted of a skill. ``level`` 0: its abstract, 1: its overview too, 2 (and None): its text too, unless
-    ``content`` says otherwise; ``integrity``: hashes, which are refused past the limits of a skill."""
+    """The requested parts of a skill. ``level`` 0: its abstract, 1: its overview too, 2 (and None): its text too,
+    unless ``content`` overrides it; ``integrity``: hashes, refused past the size limits."""
 
     level: int | None = None
     content: bool | None = None
@@ -41,7 +41,7 @@ class SkillView:
 
 
 async def list_skills(root: Uri, limit: int, caller: Caller, ports: Ports) -> list[Skill]:
-    """Skills in a directory of skills by name, at most ``limit``; one that is not there holds none."""
+    """Return the skills of a directory by name, at most ``limit``; [] if it does not exist."""
     tenant = ports.ledger.tenant(caller)
     try:
         entries = await tenant.walk(root, depth_max=2, nodes_max=NODES_MAX)
@@ -52,7 +52,7 @@ async def list_skills(root: Uri, limit: int, caller: Caller, ports: Ports) -> li
 
 
 async def find_skill(roots: Sequence[Uri], name: str, caller: Caller, ports: Ports) -> Skill:
-    """The skill of this name in the first of these directories that has it. Raises ``NotFound``."""
+    """Return the skill of this name in the first directory that has it. Raises ``NotFound``."""
     tenant = ports.ledger.tenant(caller)
     for root in roots:
         node = await _skill_file(root / name, tenant)
@@ -62,8 +62,8 @@ async def find_skill(roots: Sequence[Uri], name: str, caller: Caller, ports: Por
 
 
 async def show_skill(skill: Skill, view: SkillView, caller: Caller, ports: Ports) -> SkillDetails:
-    """A skill with what ``view`` asks for. Raises ``NotFound``; ``Invalid`` (``RESOURCE_EXHAUSTED``) for integrity of
-    what is too large."""
+    """Return the requested parts of a skill. Raises ``NotFound``; ``Invalid`` (``RESOURCE_EXHAUSTED``) if it is too
+    large for integrity."""
     tenant = ports.ledger.tenant(caller)
     most = ENTRIES_MAX + 1 if view.integrity else FILES_SHOWN if view.files else 0
 
@@ -82,7 +82,7 @@ async def show_skill(skill: Skill, view: SkillView, caller: Caller, ports: Ports
         abstract=tiers.abstract if tiers is not None else "",
         overview=tiers.overview if tiers is not None and view.level != 0 else "",
         content=text_of(data, node.uri) if wanted else None,
-        # Of the very bytes shown, should they have changed since the node was looked at.
+        # Computed from the shown bytes, which may be newer than the node.
         content_sha256=hashlib.sha256(data).hexdigest() if wanted else node.hash,
         files=nodes if view.files else None,
         revision=revision_of(skill.uri, nodes) if view.integrity else "",
@@ -93,7 +93,7 @@ async def show_skill(skill: Skill, view: SkillView, caller: Caller, ports: Ports
 async def skills_of_hits(
     hits: Sequence[Hit], roots: Sequence[Uri], limit: int, caller: Caller, ports: Ports
 ) -> list[SkillHit]:
-    """Each skill once, by its best hit."""
+    """Return each skill once, with its best hit."""
     tenant = ports.ledger.tenant(caller)
     found: dict[Uri, SkillHit] = {}
     for hit in hits:
@@ -116,8 +116,8 @@ async def _skill_file(uri: Uri, tenant: Tenant) -> Node | None:
 
 
 async def _skill(node: Node, tenant: Tenant, ports: Ports) -> Skill:
-    """Its facts as they were kept with it, else (written by hand, restored) read out of it; a broken one has no more
-    than its name."""
+    """Return a skill with its stored facts, or facts parsed from its text (hand-written or restored); an invalid one
+    has only its name."""
     facts = facts_from(node.source.get("skill"))
     if facts is None:
         text = decode(await tenant.read(node.uri)).text

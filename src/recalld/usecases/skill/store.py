@@ -23,14 +23,14 @@ from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 OVERTAKEN = frozenset({"ABORTED", "ALREADY_EXISTS"})
 CHUNKS_MAX = 400
-"""Pieces indexed in the commit itself; jobs index the rest, so that long appendices do not delay the commit."""
+"""Chunks indexed in the commit itself; jobs index the rest, so that long appendices do not delay the commit."""
 NODES_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SkillInput:
-    """A skill to keep. ``must_be``: the name it has to have, of a skill that is there ("" = any, there or not);
-    ``source``: what its sender says of where it comes from; ``watched``: leave a task that tells of it."""
+    """A skill to store. ``must_be``: the required name of an existing skill ("" = any, new or existing); ``source``:
+    its origin according to the sender; ``watched``: create a task with the result."""
 
     package: SkillPackage
     root: Uri
@@ -40,8 +40,8 @@ class SkillInput:
 
 
 async def store_skill(skill_input: SkillInput, caller: Caller, ports: Ports) -> StoredSkill:
-    """Store a skill, its files replacing those it had. Raises ``Invalid`` (``SKILL_INVALID`` for what is not a skill),
-    ``NotFound`` where ``must_be`` names nothing, ``Conflict`` if it keeps changing."""
+    """Store a skill, replacing its former files. Raises ``Invalid`` (``SKILL_INVALID`` for invalid skills),
+    ``NotFound`` if ``must_be`` does not exist, ``Conflict`` if it keeps changing."""
     facts = await ports.compute.run(checked_skill, skill_input.package.text)
     if skill_input.must_be and facts.name != skill_input.must_be:
         raise Invalid(
@@ -66,7 +66,7 @@ async def store_skill(skill_input: SkillInput, caller: Caller, ports: Ports) -> 
 
 
 async def remove_skill(skill: Skill, private: Uri | None, caller: Caller, ports: Ports) -> DeletedSkill:
-    """Delete a skill and, where there is one, the directory ``private`` of its private values, in one commit."""
+    """Delete a skill and, if it exists, the directory ``private`` of its private values, in one commit."""
     tenant = ports.ledger.tenant(caller)
     private_entries = await _present(private, tenant) if private is not None else None
     ops: list[Op] = [Remove(skill.uri, recursive=True)]
@@ -78,7 +78,7 @@ async def remove_skill(skill: Skill, private: Uri | None, caller: Caller, ports:
 
 
 def missing_skill(name: str) -> NotFound:
-    """The wire's NOT_FOUND for a skill."""
+    """Return the API's NOT_FOUND error for a skill."""
     return NotFound(
         f"Skill not found: {name}",
         remedy="list the skills to see those there are",
@@ -87,7 +87,7 @@ def missing_skill(name: str) -> NotFound:
 
 
 async def _puts(uri: Uri, facts: SkillFacts, skill_input: SkillInput, ports: Ports) -> list[PutFile]:
-    """``SKILL.md`` first, then the files beside it; indexed here as far as that stays quick."""
+    """Return operations for ``SKILL.md`` first, then the other files; indexed here within a size limit."""
     puts: list[PutFile] = []
     chunks = 0
     for path, data in ((SKILL_FILE, skill_input.package.text.encode("utf-8", "replace")), *skill_input.package.files):
@@ -100,7 +100,7 @@ async def _puts(uri: Uri, facts: SkillFacts, skill_input: SkillInput, ports: Por
 
 
 async def _present(uri: Uri, tenant: Tenant) -> list[Entry] | None:
-    """What a skill's folder holds; None if it is not there."""
+    """Return the entries of a skill's folder; None if it does not exist."""
     try:
         return await tenant.walk(uri, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
     except NotFound:
@@ -117,7 +117,7 @@ async def _commit(
     ports: Ports,
 ) -> StoredSkill:
     here = next((e.node for e in present or () if e.rel_path == SKILL_FILE), None)
-    # What was read decides what is removed: a SKILL.md changed meanwhile restarts the attempt.
+    # Removals depend on what was read: a SKILL.md changed meanwhile restarts the attempt.
     first = replace(puts[0], mode=WriteMode.CREATE) if here is None else replace(puts[0], expect=here.hash)
     stored = StoredSkill(
         Skill(uri, facts),
@@ -133,7 +133,7 @@ async def _commit(
 
 
 def _outdated(present: Sequence[Entry], wanted: set[Uri]) -> list[Uri]:
-    """Topmost entries of the former skill that the new one has no place for."""
+    """Return topmost entries of the former skill that the new one does not have."""
     folders = {Uri(put.parts[:depth]) for put in wanted for depth in range(len(put.parts))}
     gone: list[Uri] = []
     for entry in present:

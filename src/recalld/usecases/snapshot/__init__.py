@@ -1,1 +1,1 @@
-"""Snapshots: name a place in the log, look at it, compare, bring it back."""
+"""Snapshots: create, read, compare, restore."""

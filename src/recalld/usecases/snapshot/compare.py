@@ -1,4 +1,4 @@
-"""Compare two snapshots: which paths differ, and how one file does."""
+"""Compares two snapshots: the paths that differ, or the diff of one file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .tree_reader import parent_of, refer, trees_of
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Two snapshots and what differs; ``old`` None: before the first one. ``text``: a unified diff."""
+    """Two snapshots and their differences; ``old`` None: before the first one. ``text``: a unified diff."""
 
     old: Snapshot | None
     new: Snapshot
@@ -29,8 +29,8 @@ class Compared:
 
 
 async def diff(since: str, to: str, uri: Uri, caller: Caller, ports: Ports, *, raw: bool) -> Compared:
-    """How one file differs. ``since`` "": the snapshot before ``to``; ``raw`` False: without memories' trailers.
-    Raises ``NotFound`` if neither has it; ``Invalid`` for what is no UTF-8 or too large."""
+    """Return the diff of one file. ``since`` "": the snapshot before ``to``; ``raw`` False: without memory footers.
+    Raises ``NotFound`` if neither has it; ``Invalid`` for anything but UTF-8 and for large files."""
     past = ports.history.past(caller)
     old, new = await _pair(since, to, past)
     before, after = await trees_of([old, new], past, (uri,))
@@ -44,7 +44,7 @@ async def diff(since: str, to: str, uri: Uri, caller: Caller, ports: Ports, *, r
 
 
 async def diff_paths(since: str, to: str, under: Sequence[Uri], caller: Caller, ports: Ports) -> Compared:
-    """Every path at and below ``under`` (none = everywhere) whose content differs, in path order."""
+    """Return every path at and below ``under`` (none = everywhere) whose content differs, in path order."""
     past = ports.history.past(caller)
     old, new = await _pair(since, to, past)
     before, after = await trees_of([old, new], past, under)
@@ -64,7 +64,7 @@ async def _bytes(version: Version | None, past: Past, ports: Ports, raw: bool) -
 
 
 def without_trailer(data: bytes) -> bytes:
-    """A text without what memories keep for programs; other bytes as they are."""
+    """Return a text without its memory footer; other bytes unchanged."""
     try:
         return strip(data.decode("utf-8")).encode()
     except UnicodeDecodeError:

@@ -1,9 +1,9 @@
-"""Create a snapshot: read what changed since the one before, then one commit that names the place in the log.
+"""Creates a snapshot: reads the changes since the previous one, then makes one commit that names the log position.
 
-Safe against a crash at any instant: the contents a snapshot needs were durable when they were written, and its row and its
-log entry are one commit; before it nothing exists that could be half. From that commit on ``prune`` keeps every content the
-log names up to there. Between the look and the commit a content may lose its node: replaced or removed by itself, it is
-named by a young entry and kept; removed with its directory, the commit is refused (``adapters/sqlite/ledger/snapshots.py``), and
+It is safe against a crash at any time. The contents of a snapshot were durable when they were written, and its row and
+log entry are one commit. From that commit on, ``prune`` keeps every content that the log names up to there. Between
+read and commit a content may lose its node. If it was replaced or removed on its own, a recent log entry names it and
+it is kept. If it was removed with its directory, the commit is refused (``adapters/sqlite/ledger/snapshots.py``) and
 the traversal starts again.
 """
 
@@ -27,7 +27,7 @@ from .tree_reader import trees_of
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a snapshot says of itself."""
+    """Message and author of a snapshot."""
 
     branch: str
     message: str
@@ -35,12 +35,13 @@ class Note:
 
 
 async def record(note: Note, under: Sequence[Uri], caller: Caller, ports: Ports) -> Recorded:
-    """Name the present, or only what lies at and below ``under``. Raises ``Conflict`` when the branch keeps moving."""
+    """Create a snapshot of the present, or only of what is at and below ``under``. Raises ``Conflict`` if the branch
+    keeps moving."""
     return await _tried(note, under, caller, ports, even_if_same=False)
 
 
 async def mark(note: Note, caller: Caller, ports: Ports) -> Recorded:
-    """Name the present, whether anything has changed or not."""
+    """Create a snapshot of the present even if nothing has changed."""
     return await _tried(note, (), caller, ports, even_if_same=True)
 
 
@@ -69,7 +70,7 @@ async def _record(note: Note, under: Sequence[Uri], caller: Caller, ports: Ports
 
 
 async def present(note: Note, head: Snapshot | None, paths: tuple[str, ...], past: Past, ports: Ports) -> Snapshot:
-    """The snapshot that could be made now, still without a name."""
+    """Return the snapshot that would be created now, without its id."""
     return Snapshot(
         oid="",
         branch=note.branch,
@@ -86,7 +87,7 @@ async def present(note: Note, head: Snapshot | None, paths: tuple[str, ...], pas
 async def _compared(
     head: Snapshot | None, draft: Snapshot, under: Sequence[Uri], past: Past
 ) -> tuple[Files, Files, int]:
-    """The files of both at and below ``under``, and how many living ones are ignored."""
+    """Return the files of both at and below ``under``, and the number of living files that are ignored."""
     before, after = await trees_of([head, draft], past, under)
     if not draft.ignore:
         return before, after, 0

@@ -1,4 +1,4 @@
-"""An account's ``.ovgitignore``: what its snapshots leave out from now on; the ones there are stay as they are."""
+"""An account's ``.ovgitignore``: files that future snapshots leave out; existing snapshots stay."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from recalld.rules.roles import check_governs
 
 
 async def ignore_of(caller: Caller, ports: Ports) -> str:
-    """The text, "" if there is none."""
+    """Return the text, "" if there is none."""
     return await ports.history.past(caller).ignore()
 
 
 async def set_ignore(text: str, caller: Caller, ports: Ports) -> None:
-    """Set it ("" = none): it holds for everybody's snapshots, so that it is for admins. Raises ``Denied``, and ``Invalid`` naming
-    the line that cannot be understood."""
+    """Set the text ("" = none). It applies to the snapshots of all users, so only admins may set it. Raises ``Denied``,
+    and ``Invalid`` naming the unsupported line."""
     check_governs(caller, caller.account)
     checked = await ports.compute.run(check_ignore, text)
     await ports.ledger.tenant(caller).commit(Commit((SetIgnore(checked),), cause="snapshot"))

@@ -1,4 +1,4 @@
-"""Read snapshots: a branch's log, one snapshot, a file in a snapshot, where one path changed."""
+"""Reads snapshots: a branch's log, one snapshot, a file in a snapshot, the changes of one path."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .tree_reader import LINE_MAX, along, head_of, refer, trees_of
 async def log(
     branch: str, under: Sequence[Uri], limit: int, before: str, caller: Caller, ports: Ports
 ) -> list[Snapshot]:
-    """A branch's snapshots, newest first, those before the one with the oid ``before`` ("" = all); with ``under`` only those
-    that changed something there, among the last ``LINE_MAX``. Raises ``NotFound`` for a branch without any."""
+    """Return a branch's snapshots, newest first, those before the oid ``before`` ("" = all); with ``under`` only those
+    that changed something there, among the last ``LINE_MAX``. Raises ``NotFound`` for a branch without snapshots."""
     past = ports.history.past(caller)
     await head_of(branch, past)
     until = await _until(before, past)
@@ -38,8 +38,8 @@ async def log(
 async def versions(
     uri: Uri, branch: str, limit: int, before: str, caller: Caller, ports: Ports
 ) -> list[tuple[Snapshot, Change]]:
-    """Where one file changed, newest first, in snapshots before the one with the oid ``before`` ("" = all). Raises ``NotFound``
-    if none of them has it."""
+    """Return the changes of one file, newest first, in snapshots before the oid ``before`` ("" = all). Raises
+    ``NotFound`` if no snapshot has it."""
     past = ports.history.past(caller)
     await head_of(branch, past)
     path = path_of(uri)
@@ -61,12 +61,12 @@ async def _until(before: str, past: Past) -> int | None:
 
 
 async def show(ref: str, caller: Caller, ports: Ports) -> Snapshot:
-    """One snapshot. Raises ``NotFound``."""
+    """Return one snapshot. Raises ``NotFound``."""
     return await refer(ref, ports.history.past(caller))
 
 
 async def show_file(ref: str, uri: Uri, caller: Caller, ports: Ports) -> tuple[Snapshot, bytes]:
-    """A file as it was. Raises ``NotFound``."""
+    """Return a file's content in a snapshot. Raises ``NotFound``."""
     past = ports.history.past(caller)
     snapshot = await refer(ref, past)
     return snapshot, await _content(snapshot, uri, past)
@@ -81,7 +81,7 @@ async def _content(snapshot: Snapshot, uri: Uri, past: Past) -> bytes:
 
 
 def not_there(uri: Uri, where: str) -> NotFound:
-    """The wire's refusal of a path that a snapshot does not have."""
+    """Return the error for a path that a snapshot does not have."""
     return NotFound(
         f"File not found: {uri} in {where}",
         remedy="GET /api/v1/snapshot/versions says which snapshots have it",

@@ -1,8 +1,8 @@
-"""Restore files as a snapshot has them, by writing them again; no branch ever goes back.
+"""Restores files of a snapshot by writing them again; a branch never goes back.
 
-Safe against a crash at any instant. What is about to be overwritten or deleted is in a snapshot first: the branch's newest
-one, or one made for that before anything is touched. Then come ordinary commits, each whole; a restore that was cut short
-left some files as they were and none half, and the same restore again does what is left. The new snapshot comes last.
+It is safe against a crash at any time. Everything to be overwritten or deleted is in a snapshot first: the branch's
+newest, or one created before the first change. Then come ordinary commits. An interrupted restore leaves some files
+unrestored and none half-written; repeating it does what is left. The new snapshot comes last.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ REMOVED_AT_ONCE = 200
 
 @dataclass(slots=True)
 class _Tally:
-    """How far a restore is."""
+    """Progress of a restore."""
 
     written: int = 0
     deleted: int = 0
 
 
 async def restore(ref: str, project: Uri, note: Note, caller: Caller, ports: Ports, *, dry_run: bool) -> Restored:
-    """Make everything at and below ``project`` what snapshot ``ref`` has; files the present ``.ovgitignore`` leaves out are
-    not touched. Raises ``Upstream`` (``RESTORE_WRITEBACK_PARTIAL``) when it could not be finished."""
+    """Make everything at and below ``project`` equal to snapshot ``ref``; files that the present ``.ovgitignore``
+    leaves out are not touched. Raises ``Upstream`` (``RESTORE_WRITEBACK_PARTIAL``) if it could not be finished."""
     past = ports.history.past(caller)
     plan, unsaved = await _plan(ref, project, note, past, ports)
     todo = len(plan.write) + len(plan.delete)
@@ -66,7 +66,7 @@ async def restore(ref: str, project: Uri, note: Note, caller: Caller, ports: Por
 
 
 async def _plan(ref: str, project: Uri, note: Note, past: Past, ports: Ports) -> tuple[RestorePlan, bool]:
-    """What is to be done, and whether it would touch something that the branch's head does not have."""
+    """Return the changes, and whether they would touch something that the branch's head does not have."""
     source = await refer(ref, past)
     head = await past.head(note.branch)
     now = await present(note, head, (), past, ports)
@@ -99,13 +99,13 @@ async def apply_changes(
     tenant: Tenant,
     ports: Ports,
 ) -> None:
-    """Write and remove files at and below ``project``, none that has changed since the look. Raises ``Upstream``
-    (``RESTORE_WRITEBACK_PARTIAL``) when it could not be finished."""
+    """Write and remove files at and below ``project``, except those changed since they were read. Raises ``Upstream``
+    (``RESTORE_WRITEBACK_PARTIAL``) if it could not be finished."""
     tally = _Tally()
     try:
         gone = [_uri(change) for change in delete]
         await _remove(delete, cause, tally, tenant)
-        # Before anything is written: a file may take the name of a directory that has just become empty.
+        # Before the first write: a file may take the name of a directory that has just become empty.
         await _remove_empty(gone, project, cause, tenant)
         async for puts in _batches(write, past, ports):
             await tenant.commit(Commit(tuple(puts), jobs_after(puts), cause=cause))
@@ -116,14 +116,14 @@ async def apply_changes(
         raise Upstream(
             f"the restore stopped after {tally.written} of {len(write)} files written and {tally.deleted} of "
             f"{len(delete)} deleted: {stopped.message}",
-            remedy="restore again: it goes on where this one stopped",
+            remedy="restore again: it continues where this one stopped",
             code="RESTORE_WRITEBACK_PARTIAL",
             details={"written": tally.written, "deleted": tally.deleted, "cause": stopped.code},
         ) from stopped
 
 
 async def _remove(delete: Sequence[Change], cause: str, tally: _Tally, tenant: Tenant) -> None:
-    """One that has changed since the look is not removed."""
+    """Remove files, except those changed since they were read."""
     for start in range(0, len(delete), REMOVED_AT_ONCE):
         some = delete[start : start + REMOVED_AT_ONCE]
         ops = tuple(Remove(_uri(c), expect=c.before.hash) for c in some if c.before is not None)
@@ -132,7 +132,7 @@ async def _remove(delete: Sequence[Change], cause: str, tally: _Tally, tenant: T
 
 
 async def _remove_empty(gone: Sequence[Uri], project: Uri, cause: str, tenant: Tenant) -> None:
-    """Directories that held nothing but what has just been deleted; those that everybody has stay."""
+    """Remove directories that became empty; fixed directories stay."""
     for directory in sorted({uri.parent for uri in gone}, key=lambda uri: -len(uri.parts)):
         here = directory
         while here.under(project) and here != project and await _removed_if_empty(here, cause, tenant):
@@ -146,7 +146,7 @@ async def _removed_if_empty(directory: Uri, cause: str, tenant: Tenant) -> bool:
             return False
         await tenant.commit(Commit((Remove(directory),), FOLLOW_UP_JOBS, cause=cause))
     except (Conflict, Denied, NotFound):
-        return False  # something was added there, it is an area's root, or it was removed already
+        return False  # it has a new entry, is a root, or was removed already
     return True
 
 
@@ -166,7 +166,8 @@ async def _batches(write: Sequence[Change], past: Past, ports: Ports) -> AsyncIt
 
 
 async def _put(change: Change, past: Past, ports: Ports) -> PutFile:
-    """A file as it was, indexed like any that is written. One that has changed since the look is not overwritten."""
+    """Return the operation that writes a file of the snapshot, indexed like any write and conditional on the present
+    content."""
     assert change.after is not None
     uri = _uri(change)
     data = await past.content(change.after)

@@ -1,4 +1,4 @@
-"""What snapshots hold: references to snapshots, snapshots to files."""
+"""Resolves references to snapshots, and snapshots to files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from recalld.ports.history import Past
 from recalld.rules.snapshots import check_branch, is_oid, merged
 
 LINE_MAX = 1_000
-"""Snapshots of one branch that are looked at for one answer."""
+"""Snapshots of one branch examined per request."""
 MAIN = "main"
 
 
 async def refer(text: str, past: Past) -> Snapshot:
-    """The snapshot that a reference means: a branch's newest (``HEAD`` is main's), or an oid or its beginning.
-    Raises ``NotFound`` and ``Invalid``."""
+    """Resolve a reference: a branch's newest snapshot (``HEAD`` is main's), an oid or a prefix of one. Raises
+    ``NotFound`` and ``Invalid``."""
     name = text.strip()
     if name == "HEAD":
         return await head_of(MAIN, past)
@@ -30,7 +30,7 @@ async def refer(text: str, past: Past) -> Snapshot:
 
 
 async def head_of(branch: str, past: Past) -> Snapshot:
-    """A branch's newest snapshot. Raises ``NotFound``."""
+    """Return a branch's newest snapshot. Raises ``NotFound``."""
     found = await past.head(check_branch(branch))
     if found is None:
         raise no_branch(branch)
@@ -38,7 +38,7 @@ async def head_of(branch: str, past: Past) -> Snapshot:
 
 
 def no_branch(name: str) -> NotFound:
-    """The wire's refusal of a branch without snapshots."""
+    """Return the error for a branch without snapshots."""
     return NotFound(
         f"Git_ref not found: {name}",
         remedy="make a snapshot first, or name another branch",
@@ -47,13 +47,13 @@ def no_branch(name: str) -> NotFound:
 
 
 async def parent_of(snapshot: Snapshot, past: Past) -> Snapshot | None:
-    """The snapshot before it on its branch; None for the first."""
+    """Return the previous snapshot of its branch; None for the first."""
     return await past.snapshot(snapshot.parent) if snapshot.parent else None
 
 
 async def lineage(snapshot: Snapshot | None, past: Past) -> tuple[Snapshot, ...]:
-    """What a snapshot's files are made from, oldest first: itself, and the ones before it back to the last that spoke of
-    everything. Raises ``Invalid`` when that is too far back."""
+    """Return the snapshots that determine a snapshot's files, oldest first: itself and its predecessors back to the
+    last complete one. Raises ``Invalid`` if that is too far back."""
     if snapshot is None:
         return ()
     chain = [snapshot]
@@ -73,7 +73,8 @@ async def lineage(snapshot: Snapshot | None, past: Past) -> tuple[Snapshot, ...]
 
 
 async def trees_of(snapshots: Sequence[Snapshot | None], past: Past, under: Sequence[Uri] = ()) -> list[Files]:
-    """The files of each at and below ``under``, in the order asked for, from one pass over the log; None has none."""
+    """Return the files of each snapshot at and below ``under``, in input order, from one pass over the log; None has
+    none."""
     chains = [await lineage(snapshot, past) for snapshot in snapshots]
     trees: list[Files] = [{} for _ in chains]
 
@@ -90,8 +91,8 @@ async def trees_of(snapshots: Sequence[Snapshot | None], past: Past, under: Sequ
 async def along(
     line: Sequence[Snapshot], past: Past, under: Sequence[Uri], seen: Callable[[Snapshot, Files, Files], None]
 ) -> None:
-    """Go along a branch's snapshots (newest first, unbroken) from the oldest, and show each with its files and those of the
-    one before it. ``seen`` runs away from the loop and must only compute."""
+    """Visit a branch's snapshots (newest first, contiguous) from the oldest, each with its files and those of its
+    predecessor. ``seen`` runs off the event loop and must only compute."""
     if not line:
         return
     before = await lineage(await parent_of(line[-1], past), past)

@@ -1,4 +1,4 @@
-"""Documents read at the address that OpenViking gives them. Nothing is listed, written or removed by such an address."""
+"""Reads documents at OpenViking's address for them. Such addresses are never listed, written or removed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 async def read_with_alias(uri: Uri, read: Callable[[Uri], Awaitable[T]], caller: Caller, ports: Ports) -> T:
-    """What ``read`` gives for ``uri``; if nothing is there, for the imported document that the original keeps at that
+    """Return ``read(uri)``; if nothing is there, the same for the imported document that OpenViking stores at that
     address. Raises ``NotFound`` for ``uri`` if there is none either."""
     try:
         return await read(uri)
@@ -35,8 +35,8 @@ async def read_with_alias(uri: Uri, read: Callable[[Uri], Awaitable[T]], caller:
 async def read_tier_with_alias(
     uri: Uri, level: int, read: Callable[[Uri, int], Awaitable[str]], caller: Caller, ports: Ports
 ) -> str:
-    """A directory's abstract (0) or overview (1) as ``read`` gives it; if there is no such directory, those of the imported
-    document that the original keeps in it."""
+    """Return a directory's abstract (0) or overview (1); without such a directory, those of the imported document that
+    OpenViking stores in it."""
     try:
         return await read(uri, level)
     except NotFound as missing:

@@ -18,7 +18,7 @@ from .write import change_file
 
 @dataclass(slots=True)
 class _Change:
-    """One edit; ``times`` tells how often the last attempt found ``old``."""
+    """One edit; ``times``: occurrences of ``old`` in the last attempt."""
 
     uri: Uri
     old: str
@@ -43,11 +43,11 @@ class _Change:
 
 
 async def edit(uri: Uri, old: str, new: str, *, every: bool, caller: Caller, ports: Ports) -> tuple[Written, int]:
-    """Replace ``old``, which must occur once unless ``every``, and return how many times it was replaced. Encoding and line
+    """Replace ``old``, which must occur once unless ``every``; return the number of replacements. Encoding and line
     ends of the file stay; a line end of ``old`` matches any.
 
-    Raises ``NotFound``; ``Invalid`` for an empty ``old`` or what is not text; ``Conflict`` where ``old`` does not occur as
-    often as it must in the file as it then is.
+    Raises ``NotFound``; ``Invalid`` for an empty ``old`` or anything but text; ``Conflict`` if ``old`` does not occur
+    the required number of times.
     """
     if not old:
         raise Invalid("old_string is empty", remedy="give the text to replace", details={"field": "old_string"})

@@ -42,7 +42,8 @@ async def grep(
     limit: int,
     depth: int,
 ) -> GrepReport:
-    """Lines that match an RE2 expression, file by file; memories without their trailer; bounded in hits and time."""
+    """Return lines that match an RE2 expression, file by file; memories without their footer; bounded in hits and
+    time."""
     compiled = compile_pattern(pattern, ignore_case)
     tenant = ports.ledger.tenant(caller)
     if session_of(uri) and uri.parts[4:5] not in {("messages",), (FOLDER,)}:
@@ -64,7 +65,7 @@ async def grep(
         after = page[-1][0].id
         texts = [(n, data) for n, data in page if exclude is None or not n.uri.under(exclude)]
         scanned += len(texts)
-        # One more than asked for: then it is known whether that was all.
+        # One more than the limit, to know whether there are more.
         found += await ports.compute.run(_scan, texts, compiled, limit + 1 - len(found))
         if len(found) > limit:
             break
@@ -85,7 +86,8 @@ async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, ports: Ports,
 
 
 def _scan(texts: list[tuple[Node, bytes]], compiled: Pattern, limit: int) -> list[LineMatch]:
-    """Matching lines, at most ``limit``. Contents are verified where they match: hashing all would cost a third more."""
+    """Return matching lines, at most ``limit``. Only matching files are verified: hashing all would cost a third
+    more."""
     found: list[LineMatch] = []
     for node, data in texts:
         escaped = may_hold_escapes(node.uri.name) and b"\\u" in data
@@ -104,7 +106,7 @@ def _scan(texts: list[tuple[Node, bytes]], compiled: Pattern, limit: int) -> lis
 
 
 def _lines(compiled: Pattern, text: str, escaped: bool) -> Iterator[tuple[int, str]]:
-    """Matching lines; where a format escapes characters, of what they say as well as of what is written."""
+    """Yield matching lines; in formats with escaped characters both the decoded and the raw text are searched."""
     if not escaped:
         return compiled.lines(text)
     unescaped = dict(compiled.lines(unicode_unescaped(text)))
@@ -112,7 +114,7 @@ def _lines(compiled: Pattern, text: str, escaped: bool) -> Iterator[tuple[int, s
 
 
 async def glob(pattern: str, uri: Uri, caller: Caller, ports: Ports, *, limit: int) -> list[str]:
-    """URIs of files and directories whose path below ``uri`` matches; ``**`` spans directories."""
+    """Return URIs of files and directories whose path below ``uri`` matches; ``**`` spans directories."""
     if not pattern.strip():
         raise Invalid("the pattern is empty", remedy="give one such as **/*.md", details={"field": "pattern"})
     matches = compile_glob(unicodedata.normalize("NFC", pattern))

@@ -13,7 +13,7 @@ DEPTH_MAX = 32
 
 
 async def count_memories(caller: Caller, ports: Ports, *, category: str = "") -> MemoryStats:
-    """The caller's own memories in figures, up to 100,000 entries; those kept for peers are not among them."""
+    """Return statistics of the caller's own memories, up to 100,000 entries; memories of peers are not counted."""
     home = Uri(("user", caller.user, "memories"))
     entries = await ports.ledger.tenant(caller).walk(home, depth_max=DEPTH_MAX, nodes_max=MEMORIES_MAX)
     return await ports.compute.run(_counted, entries, ports.clock.now(), category)

@@ -1,4 +1,4 @@
-"""Make, remove, move and copy: one commit each."""
+"""Create, remove, move and copy: one commit each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .write import FOLLOW_UP_JOBS
 
 
 async def mkdir(uri: Uri, description: str, caller: Caller, ports: Ports) -> Node:
-    """Make a directory; ``description`` becomes its abstract. Raises ``Conflict`` if something is there."""
+    """Create a directory; ``description`` becomes its abstract. Raises ``Conflict`` if the address exists."""
     check_new_folder(uri)
     op = MakeDir(uri, abstract=description.strip()[:ABSTRACT_CHARS_MAX].strip())
     receipt = await ports.ledger.tenant(caller).commit(Commit((op,), FOLLOW_UP_JOBS))
@@ -27,8 +27,8 @@ async def mkdir(uri: Uri, description: str, caller: Caller, ports: Ports) -> Nod
 
 
 async def remove(uri: Uri, recursive: bool, caller: Caller, ports: Ports) -> Receipt:
-    """Tombstone a subtree. Of a session only whole sessions, single messages (with their tool outputs) and single tool
-    outputs can go. A missing node is not an error."""
+    """Tombstone a subtree. In a session only whole sessions, single messages (with their tool outputs) and single tool
+    outputs can be removed. A missing node is not an error."""
     check_remove(uri)
     tenant = ports.ledger.tenant(caller)
     output = len(uri.parts) == 6 and uri.parts[4] == FOLDER
@@ -43,7 +43,7 @@ async def remove(uri: Uri, recursive: bool, caller: Caller, ports: Ports) -> Rec
 
 
 async def move(source: Uri, to: Uri, caller: Caller, ports: Ports) -> Receipt:
-    """Rename or re-parent a subtree."""
+    """Rename or move a subtree."""
     check_move(source, to)
     return await ports.ledger.tenant(caller).commit(Commit((Move(source, to),), FOLLOW_UP_JOBS))
 

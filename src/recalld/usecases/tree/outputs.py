@@ -1,4 +1,4 @@
-"""Tool outputs that lie in files of their own below a session: listed, read and searched."""
+"""Tool outputs stored as separate files of a session: list, read, search."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SNIPPET_CHARS_MAX = 10_000
 
 
 async def outputs(session_id: str, tool_name: str, limit: int, caller: Caller, ports: Ports) -> list[dict[str, Any]]:
-    """Facts of a session's tool outputs, newest first; of one tool if ``tool_name`` is given."""
+    """Return the facts of a session's tool outputs, newest first; of one tool if ``tool_name`` is set."""
     tenant = ports.ledger.tenant(caller)
     session = await tenant.session(session_id)
     found = await _facts(session.uri / FOLDER, tenant)
@@ -26,7 +26,7 @@ async def outputs(session_id: str, tool_name: str, limit: int, caller: Caller, p
 
 
 async def output(session_id: str, output_id: str, offset: int, limit: int, caller: Caller, ports: Ports) -> ToolResult:
-    """``limit`` characters (-1 = all) from ``offset``. Raises ``NotFound``."""
+    """Return ``limit`` characters (-1 = all) from ``offset``. Raises ``NotFound``."""
     data, facts = await _stored(session_id, output_id, caller, ports)
     text, total = await ports.compute.run(_stretch, data, offset, limit)
     return ToolResult(output_id, text, offset, total, facts)
@@ -35,7 +35,8 @@ async def output(session_id: str, output_id: str, offset: int, limit: int, calle
 async def search_output(
     session_id: str, output_id: str, wanted: str, limit: int, context_chars: int, caller: Caller, ports: Ports
 ) -> list[tuple[int, str]]:
-    """Where ``wanted`` stands in an output, whatever its case: offsets with the text around each. Raises ``NotFound``."""
+    """Return where ``wanted`` occurs in an output, ignoring case: offsets with surrounding text. Raises
+    ``NotFound``."""
     if not wanted.strip():
         raise Invalid("q is empty", remedy="say what to look for", details={"field": "q"})
     data, _ = await _stored(session_id, output_id, caller, ports)
@@ -43,7 +44,7 @@ async def search_output(
 
 
 async def outputs_of(message: Uri, tenant: Tenant) -> list[Uri]:
-    """Folders of the outputs that came with a message."""
+    """Return the folders of a message's outputs."""
     found = await _facts(message.parent.parent / FOLDER, tenant)
     return [folder for folder, facts in found if facts.get("message_id") == message.name.removesuffix(".md")]
 
@@ -57,7 +58,7 @@ async def _facts(folder: Uri, tenant: Tenant) -> list[tuple[Uri, dict[str, Any]]
 
 
 def _stretch(data: bytes, offset: int, limit: int) -> tuple[str, int]:
-    """So many characters, and how many there are in all; outputs may be megabytes, so not on the loop."""
+    """Return this many characters and the total; outputs may be megabytes, so it runs off the loop."""
     text = data.decode("utf-8", "replace")
     return text[offset : len(text) if limit < 0 else offset + limit], len(text)
 

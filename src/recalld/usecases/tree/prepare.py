@@ -20,9 +20,9 @@ from recalld.rules.memory_footer import strip
 from recalld.rules.transcript_header import transcript_header
 
 HEAD_CHARS = 4_096
-"""Characters of a long file that are searched for a transcript header."""
+"""Characters of a long file in which a transcript header may be."""
 PARSE_INLINE_BYTES_MAX = 32_768
-"""Parsers may hold the GIL for a whole call: larger files are cut as plain text now and parsed by the worker."""
+"""Parsers may hold the GIL for a whole call: larger files are chunked as plain text now and parsed by the worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class PreparedFile:
 
 
 async def prepare(uri: Uri, data: bytes, ports: Ports) -> PreparedFile:
-    """Parse and cut a file that a caller writes."""
+    """Parse and chunk a file that a caller writes."""
     return await ports.compute.run(_prepare, uri, data, ports)
 
 
@@ -47,7 +47,7 @@ def _prepare(uri: Uri, data: bytes, ports: Ports) -> PreparedFile:
     if len(data) > INLINE_INDEX_CHARS_MAX:
         return PreparedFile(digest, media, None, None, parsed=False)
     if len(data) <= PARSE_INLINE_BYTES_MAX or is_binary(data[:HEAD_BYTES]):
-        # What is binary is described, not read, whatever its size.
+        # Binary files are described, not parsed, at any size.
         document, parsed = parse(uri, data, ports), True
     else:
         document, parsed = Document(media, decode(data).text), False
@@ -55,7 +55,7 @@ def _prepare(uri: Uri, data: bytes, ports: Ports) -> PreparedFile:
 
 
 def parse(uri: Uri, data: bytes, ports: Ports) -> Document:
-    """A file as a document; a memory's footer is neither summarised nor indexed."""
+    """Parse a file; a memory's footer is neither summarised nor indexed."""
     if context_type(uri) is ContextType.MEMORY:
         data = strip(data.decode("utf-8", "replace")).encode()
     return ports.parser.parse(uri.name, data)
@@ -72,7 +72,8 @@ async def put_file(
     tags: tuple[str, ...] | None = None,
     stored: bool = False,
 ) -> PutFile:
-    """The operation that stores it; bytes too large for the ledger become durable in the blob store first, unless ``stored``."""
+    """Return the operation that stores it; bytes too large for the database become durable in the blob store first,
+    unless ``stored``."""
     small = len(data) <= INLINE_BYTES_MAX
     if not small and not stored:
         await ports.blobs.put(data)
@@ -94,15 +95,15 @@ async def put_file(
 
 
 async def append_file(uri: Uri, old: bytes, more: bytes, ports: Ports) -> PutFile:
-    """The operation that adds ``more`` behind the bytes ``old`` that a file must still have."""
+    """Return the operation that appends ``more`` to a file whose bytes must still be ``old``."""
     seen, prepared, is_tail = await ports.compute.run(_prepare_append, uri, old, more, ports)
     put = await put_file(uri, more, prepared, ports, mode=WriteMode.REPLACE, expect=seen, stored=True)
     return replace(put, size=len(old) + len(more), data=None, appended=more, tail=is_tail)
 
 
 def _prepare_append(uri: Uri, old: bytes, more: bytes, ports: Ports) -> tuple[str, PreparedFile, bool]:
-    """The hash of ``old``, the file as it will be, and whether its chunks are those of ``more`` alone: a long file is cut as a
-    whole by a job, and until then what was added stands behind what is indexed already."""
+    """Return the hash of ``old``, the resulting file, and whether its chunks are those of ``more`` alone: a long file
+    is chunked as a whole by a job, and until then the appended text follows the indexed one."""
     seen, whole = hashlib.sha256(old).hexdigest(), old + more
     if len(whole) <= PARSE_INLINE_BYTES_MAX or context_type(uri) is ContextType.MEMORY:
         return seen, _prepare(uri, whole, ports), False
@@ -119,7 +120,8 @@ def _prepare_append(uri: Uri, old: bytes, more: bytes, ports: Ports) -> tuple[st
 
 
 def _plain(data: bytes) -> str | None:
-    """Text whose characters stay what they are when more follows; None for what is not UTF-8, or binary."""
+    """Return text whose characters do not change when more follows; None for anything but UTF-8, and for binary
+    data."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -128,14 +130,14 @@ def _plain(data: bytes) -> str | None:
 
 
 async def tiers_of(uri: Uri, prepared: PreparedFile, ports: Ports) -> Tiers | None:
-    """L0/L1 at once where the document was parsed, else None: the worker will make them."""
+    """Return L0 and L1 if the document was parsed, else None: the worker will generate them."""
     if prepared.document is None or not prepared.parsed:
         return None
     return await ports.model.tiers_of_document(uri.name, prepared.document)
 
 
 def text_of(data: bytes, uri: Uri) -> str:
-    """A file's text for a reader. Raises ``Invalid`` for what is not text."""
+    """Return a file's text for readers. Raises ``Invalid`` for anything but text."""
     if b"\x00" in data[:HEAD_BYTES] and is_binary(data[:HEAD_BYTES]):
         raise Invalid(f"{uri} is not text", remedy="download it instead", details={"uri": str(uri)})
     return decode(data).text

@@ -23,11 +23,11 @@ from .session_files import is_view, list_view, missing, stat_view, view_text
 P = ParamSpec("P")
 T = TypeVar("T")
 COMPUTED_FROM = 65_536
-"""Texts from this size on are worked on away from the loop."""
+"""Texts from this size on are processed off the event loop."""
 
 
 async def stat(uri: Uri, caller: Caller, ports: Ports) -> Node:
-    """One node, view or sidecar. Raises ``NotFound``."""
+    """Return a node, view or sidecar. Raises ``NotFound``."""
     tenant = ports.ledger.tenant(caller)
     if is_view(uri):
         return await tenant.at_once(lambda reader: stat_view(uri, reader))
@@ -43,7 +43,7 @@ async def stat(uri: Uri, caller: Caller, ports: Ports) -> Node:
 async def list_dir(
     uri: Uri, caller: Caller, ports: Ports, *, limit: int, hidden: bool, sort_by: str = "", descending: bool = False
 ) -> list[Node]:
-    """Children: by name or ``mtime``, directories before files."""
+    """Return children by name or ``mtime``, directories before files."""
     tenant = ports.ledger.tenant(caller)
     if session_of(uri):
         viewed = await tenant.at_once(lambda reader: list_view(uri, reader, hidden))
@@ -69,7 +69,7 @@ async def _sidecar_nodes(uri: Uri, tenant: Tenant) -> list[Node]:
 
 
 async def walk(uri: Uri, caller: Caller, ports: Ports, *, depth: int, limit: int, hidden: bool) -> list[Entry]:
-    """Everything below in pre-order, at most ``depth`` levels and ``limit`` entries."""
+    """Return all descendants in pre-order, at most ``depth`` levels and ``limit`` entries."""
     tenant = ports.ledger.tenant(caller)
     if session_of(uri):
         return await tenant.at_once(lambda reader: _walk_views(uri, uri, reader, depth, limit, hidden))
@@ -91,7 +91,7 @@ def _walk_views(base: Uri, uri: Uri, reader: Reader, depth: int, limit: int, hid
 
 
 async def read_bytes(uri: Uri, caller: Caller, ports: Ports) -> bytes:
-    """A file's bytes as stored, or a view's as rendered."""
+    """Return a file's bytes as stored, or a view's as rendered."""
     tenant = ports.ledger.tenant(caller)
     if is_view(uri):
         return (await view_text(uri, tenant)).encode()
@@ -101,8 +101,8 @@ async def read_bytes(uri: Uri, caller: Caller, ports: Ports) -> bytes:
 
 
 async def read(uri: Uri, caller: Caller, ports: Ports, *, offset: int, limit: int, raw: bool) -> str:
-    """A file's text: lines ``offset`` to ``offset + limit`` with their ends (-1 = all); memories without their trailer
-    unless ``raw``."""
+    """Return a file's text: lines ``offset`` to ``offset + limit`` with their ends (-1 = all); memories without their
+    footer unless ``raw``."""
     _check_lines(offset, limit)
     text = await _text(uri, caller, ports, raw=raw)
     if offset == 0 and limit == -1:
@@ -111,7 +111,8 @@ async def read(uri: Uri, caller: Caller, ports: Ports, *, offset: int, limit: in
 
 
 async def read_page(uri: Uri, caller: Caller, ports: Ports, *, offset: int, limit: int, chars_max: int) -> Page:
-    """As many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1: all)."""
+    """Return as many whole lines from ``offset`` on as fit into ``chars_max`` characters, at most ``limit`` (-1:
+    all)."""
     _check_lines(offset, limit)
     text = await _text(uri, caller, ports, raw=False)
     return await _computed(text, ports, page_of, text, offset, limit, chars_max)
@@ -132,12 +133,13 @@ async def _text(uri: Uri, caller: Caller, ports: Ports, *, raw: bool) -> str:
 
 
 async def _computed(text: str, ports: Ports, rule: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a rule says of a text: here if it is short, away from the loop if it is not."""
+    """Apply a rule to a text: on the loop if it is short, else on a thread."""
     return rule(*args, **kwargs) if len(text) < COMPUTED_FROM else await ports.compute.run(rule, *args, **kwargs)
 
 
 async def tier(uri: Uri, level: int, caller: Caller, ports: Ports) -> str:
-    """A directory's abstract (0) or overview (1); of a file: its directory's abstract; a sentence while not ready."""
+    """Return a directory's abstract (0) or overview (1), for a file its directory's; a placeholder until it is
+    generated."""
     tenant = ports.ledger.tenant(caller)
     if is_view(uri):
         return (await view_text(uri / (".abstract.md", ".overview.md")[level], tenant)).rstrip("\n")

@@ -22,12 +22,12 @@ _OF_THE_TREE = ("messages", FOLDER)
 
 
 def is_view(uri: Uri) -> bool:
-    """True for addresses below a session that no node of the tree stands for."""
+    """True for addresses below a session that are not stored as nodes."""
     return bool(session_of(uri)) and len(uri.parts) > 4 and uri.parts[4] not in _OF_THE_TREE
 
 
 async def view_text(uri: Uri, tenant: Tenant) -> str:
-    """The text of a view, read at one point of the log. Raises ``NotFound``."""
+    """Return the text of a view, read at one point of the log. Raises ``NotFound``."""
     if uri.name == _DIFF and len(uri.parts) == 7:
         await tenant.at_once(lambda reader: _archive(reader, session_of(uri), uri.parts[5], uri))
         return (await tenant.read(uri)).decode()
@@ -51,7 +51,7 @@ def _read_view(uri: Uri, reader: Reader) -> str:
 
 
 def list_view(uri: Uri, reader: Reader, hidden: bool) -> list[Node] | None:
-    """Entries of a session directory or of a view in it; None if ``uri`` is neither."""
+    """Return entries of a session directory or of a view in it; None if ``uri`` is neither."""
     sid = session_of(uri)
     if not sid or (len(uri.parts) > 4 and uri.parts[4] in _OF_THE_TREE):
         return None
@@ -71,7 +71,7 @@ def list_view(uri: Uri, reader: Reader, hidden: bool) -> list[Node] | None:
 
 
 def stat_view(uri: Uri, reader: Reader) -> Node:
-    """A view as a node. Raises ``NotFound``."""
+    """Return a view as a node. Raises ``NotFound``."""
     session = reader.session(session_of(uri))
     rest = uri.parts[4:]
     if rest == ("history",) or (len(rest) == 2 and rest[0] == "history"):
@@ -84,7 +84,7 @@ def stat_view(uri: Uri, reader: Reader) -> Node:
 
 
 def missing(uri: Uri) -> NotFound:
-    """The wire's NOT_FOUND for a file."""
+    """Return the API's NOT_FOUND error for a file."""
     return NotFound(
         f"File not found: {uri}", remedy="list its directory", details={"type": "file", "resource": str(uri)}
     )
@@ -97,7 +97,7 @@ def _files_of(archive: Archive) -> list[str]:
 
 
 def _beside(archive: Archive, reader: Reader) -> list[str]:
-    """Files of an archive that are stored: an archive of former days, or one that failed, has none."""
+    """Return the stored files of an archive; archives of older versions and failed ones have none."""
     try:
         return [n.uri.name for n in reader.list(archive.uri, limit=10)]
     except NotFound:

@@ -1,4 +1,4 @@
-"""Write a directory's abstract or overview: it stays until the caller changes it; a refresh never replaces it."""
+"""Writes a directory's abstract or overview. It stays until the caller changes it; a refresh never replaces it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .follow_up import FOLLOW_UP_JOBS
 
 
 async def replace_sidecar(uri: Uri, change: Callable[[str], str], caller: Caller, ports: Ports) -> Written:
-    """Give a sidecar the body that ``change`` makes of the one it has. The other sidecar stays what it is, whoever writes it
-    at the same moment. Raises ``NotFound`` and ``Invalid``."""
+    """Replace a sidecar by ``change`` of its present body. The other sidecar is unchanged, even by a concurrent writer.
+    Raises ``NotFound`` and ``Invalid``."""
     tenant = ports.ledger.tenant(caller)
 
     async def attempt() -> Written:
@@ -52,7 +52,7 @@ async def _replace(uri: Uri, change: Callable[[str], str], tenant: Tenant) -> Wr
 
 
 def only_replaced(uri: Uri) -> Invalid:
-    """Return the error for every other way to write one."""
+    """Return the error for every other way to write a sidecar."""
     return Invalid(
         f"{uri} can only be replaced, once it exists",
         remedy="wait until the directory is summarised, then write with mode replace",

@@ -1,4 +1,4 @@
-"""What is known of a node beside its content: its tags, and the fields of a memory."""
+"""Attributes of a node: its tags, and the fields of a memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROUNDS_MAX = 8
 
 
 async def attributes(uri: Uri, caller: Caller, ports: Ports) -> Attributes:
-    """A node's tags; of a memory file also the fields of its trailer. Raises ``NotFound``."""
+    """Return a node's tags and, for a memory file, the fields of its footer. Raises ``NotFound``."""
     node = await read.stat(uri, caller, ports)
     if not node.id or node.kind is not Kind.FILE or context_type(uri) is not ContextType.MEMORY:
         return Attributes(uri, node.tags)
@@ -35,10 +35,10 @@ async def attributes(uri: Uri, caller: Caller, ports: Ports) -> Attributes:
 async def set_tags(
     uri: Uri, texts: Sequence[str], *, append: bool, recursive: bool, caller: Caller, ports: Ports
 ) -> Tagged:
-    """Give a node these tags, or with ``recursive`` everything below it too. What is no ``key=value`` is left out.
+    """Set a node's tags, or with ``recursive`` those of all descendants too. Anything but ``key=value`` is left out.
 
-    Nodes that have them already are not touched. Raises ``NotFound``; ``Denied`` for what has no tags of its own;
-    ``Invalid`` for too many tags or nodes.
+    Nodes that have the tags already are not changed. Raises ``NotFound``; ``Denied`` for nodes without tags of their
+    own; ``Invalid`` for too many tags or nodes.
     """
     _check(uri)
     tags = tags_of(texts)
@@ -48,7 +48,7 @@ async def set_tags(
     for _ in range(ROUNDS_MAX):
         nodes = await _nodes(uri, recursive, tenant)
         pairs = [(node, merged(node.tags, tags, append=append)) for node in nodes if node.uri not in done]
-        # What it becomes is decided by the tags that it has when it is changed.
+        # The result depends on the node's tags at the time of the change.
         changes = [
             SetTags(n.uri, tags, append=append, optional=n.uri != uri) for n, new_tags in pairs if new_tags != n.tags
         ]
@@ -57,7 +57,7 @@ async def set_tags(
             receipt = await tenant.commit(Commit(tuple(changes[start : start + NODES_PER_COMMIT])))
             done |= dict.fromkeys(receipt.updated, True) | dict.fromkeys(receipt.unchanged, False)
         if all(change.uri in done for change in changes):
-            break  # else some were moved or removed meanwhile: look where they are now
+            break  # else some were moved or removed meanwhile: read again
     changed = tuple(at for at, new in done.items() if new)
     return Tagged(uri, changed, len(done) - len(changed), tags)
 
@@ -74,7 +74,7 @@ async def _nodes(uri: Uri, recursive: bool, tenant: Tenant) -> list[Node]:
             code="RESOURCE_EXHAUSTED",
             details={"uri": str(uri), "limit": TAGGED_NODES_MAX},
         )
-    # What exists before anything was written has no row to tag.
+    # Directories that exist implicitly have no row to tag.
     return [node for node in (top, *below) if node.id and not session_of(node.uri)]
 
 

@@ -1,4 +1,4 @@
-"""Write files: one or many, each with everything the next search needs, in one commit."""
+"""Writes files, one or many, each with its index rows, in one commit."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from .sidecars import only_replaced, replace_sidecar
 async def write(
     uri: Uri, data: bytes, mode: str, caller: Caller, ports: Ports, *, if_version: int | None = None
 ) -> Written:
-    """Write one file; ``mode`` replace (makes a missing file), append (refuses one), create (refuses an existing one).
-    ``if_version``: only over this version (0: only if there is none), with mode replace.
-    Appends and edits of one file wait their turn; none of them is refused because of another."""
+    """Write one file; ``mode``: replace (creates a missing file), append (requires the file), create (requires that it
+    is missing). ``if_version``: replace only this version (0: only if it is missing). Appends and edits of one file
+    wait their turn and never refuse each other."""
     tenant = ports.ledger.tenant(caller)
     if if_version is not None and (mode != "replace" or uri.name in SIDECARS):
         raise Invalid(
@@ -66,8 +66,8 @@ async def write_many(root: Uri, operations: Sequence[Operation], caller: Caller,
 
 
 async def change_file(uri: Uri, change: Callable[[bytes], bytes], caller: Caller, ports: Ports) -> Written:
-    """Give a file the bytes that ``change`` makes of those it has: it is called again with fresh ones, off the loop, whenever
-    another commit came between. Raises ``NotFound``, and what ``change`` raises."""
+    """Replace a file's bytes by ``change`` of them. ``change`` runs off the loop, and again with fresh bytes if another
+    commit came first. Raises ``NotFound`` and the exceptions of ``change``."""
     tenant = ports.ledger.tenant(caller)
 
     async def attempt() -> Written:
@@ -77,7 +77,7 @@ async def change_file(uri: Uri, change: Callable[[bytes], bytes], caller: Caller
 
 
 async def _changed(uri: Uri, change: Callable[[bytes], bytes], tenant: Tenant, ports: Ports) -> PutFile:
-    """The operation that makes of a file as it is now what ``change`` says, if it still is that then."""
+    """Return the operation that applies ``change``, conditional on the bytes it was computed from."""
     old = await tenant.read(uri)
     seen, data = await ports.compute.run(lambda: (hashlib.sha256(old).hexdigest(), change(old)))
     _check_size(len(data), WRITE_BYTES_MAX, str(uri))
@@ -94,7 +94,7 @@ async def _append(uri: Uri, more: bytes, caller: Caller, ports: Ports) -> Writte
 
 
 async def _appended(uri: Uri, more: bytes, tenant: Tenant, ports: Ports) -> PutFile:
-    """The operation that adds ``more`` to a file as it is now: it stores and indexes what is new alone."""
+    """Return the operation that appends ``more``; it stores and indexes only the new text."""
     old = await tenant.read(uri)
     _check_size(len(old) + len(more), WRITE_BYTES_MAX, str(uri))
     return await append_file(uri, old, more, ports)
@@ -109,7 +109,7 @@ async def _operation(uri: Uri, data: bytes, mode: WriteMode, ports: Ports, *, ex
 
 
 def jobs_after(puts: Sequence[PutFile]) -> tuple[NewJob, ...]:
-    """What writing these files leaves to do."""
+    """Return the follow-up jobs of these writes."""
     later = tuple(
         NewJob("shape", f"shape:{p.uri}", {"uri": str(p.uri)}, lane=Lane.INTERACTIVE)
         for p in puts
