@@ -119,3 +119,12 @@ async def test_half_a_character_is_sent_as_a_question_mark() -> None:
         await api.post("embeddings", {"input": ["zebra \ud800"], "model": "m"}, deadline_s=LONG_S)
         await api.close()
     assert double.seen[0].body["input"] == ["zebra ?"]
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with provider(fault="quotes 302") as double:
+        api = JsonApi("acme", double.url, {"Authorization": "Bearer k"})
+        with pytest.raises(Upstream):
+            await api.post("embeddings", BODY, deadline_s=LONG_S)
+        await api.close()
+    assert [asked.path for asked in double.seen] == ["/v1/embeddings"]

@@ -112,6 +112,7 @@ async def test_a_request_given_up_frees_its_place() -> None:
         there.gate.set()
         assert await said(lines) == b"well"
         await lines.close()
+    assert there.connections == 2
 
 
 async def test_a_kept_connection_that_was_closed_is_replaced() -> None:

@@ -108,10 +108,7 @@ class HttpConnection:
         except (OSError, http.client.HTTPException) as broken:
             if not may_repeat:
                 raise self._broke(broken) from broken
-        try:
-            return self._exchange(method, target, headers, data, timeout_s)
-        except (OSError, http.client.HTTPException) as broken:
-            raise self._broke(broken) from broken
+        return self.send(method, target, headers, data, timeout_s, may_repeat=False)
 
     def save(
         self,

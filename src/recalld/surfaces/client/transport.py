@@ -152,7 +152,7 @@ class Transport:
         """
         self._check_claimed(path)
         target = path + _query(params or {})
-        data, own = _payload(body, upload)
+        data, own = _payload(body) if upload is None else (upload, upload.headers)
         headers = {**self._headers, **own}
         seconds = self.timeout_s if timeout_s is None else timeout_s
         may_repeat = method != "POST" if safe is None else safe
@@ -178,19 +178,21 @@ class Transport:
     ) -> None:
         """Write a download to ``file`` as it comes. Raises the families of ``domain.errors``."""
         self._check_claimed(path)
-        data = None if body is None else json.dumps(without_none(body)).encode()
-        headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
+        data, own = _payload(body)
+        headers = {**self._headers, **own}
         answer = self._connection.save(method, path + _query(params or {}), headers, data, file, progress)
-        if answer.status >= 400:
-            raise _error(answer, path, _failure(_json(answer, path), self._key))
+        self._check_status(answer, path)
 
     def fetch(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
         """A download as it comes, without an envelope. Raises the families of ``domain.errors``."""
         self._check_claimed(path)
         answer = self._connection.send("GET", path + _query(params or {}), self._headers, None, self.timeout_s, True)
+        self._check_status(answer, path)
+        return answer.body
+
+    def _check_status(self, answer: Answer, path: str) -> None:
         if answer.status >= 400:
             raise _error(answer, path, _failure(_json(answer, path), self._key))
-        return answer.body
 
     def _check_claimed(self, path: str) -> None:
         """Once, before the first call that acts as somebody. Raises ``Denied`` where the key is not that of whom we claim to be:
@@ -286,9 +288,7 @@ def _plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else legible(str(value))
 
 
-def _payload(body: Any, upload: Upload | None) -> tuple[bytes | Upload | None, dict[str, str]]:
-    if upload is not None:
-        return upload, upload.headers
+def _payload(body: Any) -> tuple[bytes | None, dict[str, str]]:
     if body is None:
         return None, {}
     # Lone surrogates (a broken file name) stay escaped; they have no UTF-8 form.
