@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import recalld.adapters.parser as package
-from recalld.adapters.parser.registry import built_in
 from recalld.domain.document import Document
 from recalld.ports.parser import Parser
 from recalld.ports.plugin import Plugin
 from recalld.rules.sections import layout
+from tests.fakes.parsers import built_in
 
 MODULES = [import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)]
 PLUGINS: list[Plugin] = [module.plugin for module in MODULES if hasattr(module, "plugin")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recalld.adapters.reranker.none import NoneSettings, plugin
+from recalld.adapters.reranker.none import plugin
 from recalld.app.plugins import make, names
 
 
@@ -11,5 +11,5 @@ def test_no_reranker_is_a_choice_by_name() -> None:
 
 
 def test_no_reranker_gives_no_adapter() -> None:
-    assert plugin.make(NoneSettings()) is None
+    assert plugin.make(plugin.settings()) is None
     assert make("reranker", "none", {}) is None

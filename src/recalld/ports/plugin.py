@@ -8,6 +8,11 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class NoSettings:
+    """Settings of an adapter that has none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plugin:
     """One adapter as the configuration names it.
 

@@ -6,9 +6,10 @@ import pytest
 
 from recalld.adapters.parser.code import CodeParser, CodeSettings
 from recalld.adapters.parser.html import HtmlParser, HtmlSettings
-from recalld.adapters.parser.registry import ParserSet, built_in
+from recalld.adapters.parser.registry import ParserSet
 from recalld.adapters.parser.text import TextParser
 from recalld.domain.document import Document
+from tests.fakes.parsers import built_in
 
 PARSERS = built_in()
 

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from recalld.adapters.parser.registry import built_in
 from recalld.domain.uri import Uri
 from recalld.rules.chunks import chunks_of_file
+from tests.fakes.parsers import built_in
 
 PARSERS = built_in()
 CELLS = [

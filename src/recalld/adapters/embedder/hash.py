@@ -13,6 +13,8 @@ from recalld.domain.errors import Invalid
 from recalld.ports.plugin import Plugin
 from recalld.rules.tokens import terms
 
+from .local import unit
+
 
 @dataclass(frozen=True, slots=True)
 class HashSettings:
@@ -41,7 +43,7 @@ class HashEmbedder:
         for row, text in enumerate(texts):
             for term in terms(text):
                 out[row] += _direction(term, self.width)
-        return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9), np.float32)
+        return unit(out)
 
     async def close(self) -> None:
         """Nothing to release."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recalld.domain.errors import Invalid, Upstream
-from recalld.infra.thread_pool import Pool
 from recalld.ports.plugin import Plugin
+
+from .local import LocalEmbedder
 
 WEIGHTS_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 VOCABULARY = "wordpiece_uncased.txt.xz"
@@ -35,7 +35,7 @@ class MinilmSettings:
     tokens_max: int = 256
 
 
-class MinilmEmbedder:
+class MinilmEmbedder(LocalEmbedder[tuple[Any, Any]]):
     """Mean of the last layer over a text's tokens."""
 
     name = "minilm"
@@ -45,34 +45,22 @@ class MinilmEmbedder:
     ceiling = 0.80
 
     def __init__(self, settings: MinilmSettings) -> None:
+        super().__init__(chars_max=8_192)
         self._settings = settings
         self.fingerprint = f"minilm-l6-int8/{WEIGHTS_SHA256[:16]}/mean-{settings.tokens_max}/unit"
-        # One thread: the model uses its own threads, and two calls would only slow each other down.
-        self._pool = Pool("embedder-minilm", running_max=1, waiting_max=16)
-        self._loaded: tuple[Any, Any] | None = None
 
-    async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
-        """See ``ports.embedder.Embedder``. Raises ``Invalid`` when the extra is not installed."""
-        if len(texts) > self.batch_max:
-            raise Invalid(f"{len(texts)} texts in one call", remedy=f"send at most {self.batch_max}")
-        return await self._pool.run(self._embed, list(texts))
+    def _load(self) -> tuple[Any, Any]:
+        return _load(self._settings)
 
-    async def close(self) -> None:
-        """Release the model."""
-        self._pool.close()
-        self._loaded = None
-
-    def _embed(self, texts: list[str]) -> NDArray[np.float32]:
-        if self._loaded is None:
-            self._loaded = _load(self._settings)
-        session, tokenizer = self._loaded
-        encoded = tokenizer.encode_batch([t[:8_192] for t in texts])
-        out = np.zeros((len(texts), WIDTH), np.float32)
-        order = sorted((i for i, t in enumerate(texts) if t.strip()), key=lambda i: len(encoded[i].ids))
+    def _compute(self, model: tuple[Any, Any], texts: list[str], query: bool) -> NDArray[np.float32]:
+        session, tokenizer = model
+        encoded = tokenizer.encode_batch(texts)
+        rows = np.zeros((len(texts), WIDTH), np.float32)
+        order = sorted(range(len(texts)), key=lambda i: len(encoded[i].ids))
         for start in range(0, len(order), STEP):
             part = order[start : start + STEP]
-            out[part] = _forward(session, [encoded[i].ids for i in part])
-        return out
+            rows[part] = _forward(session, [encoded[i].ids for i in part])
+        return rows
 
 
 def _forward(session: Any, ids: list[list[int]]) -> NDArray[np.float32]:
@@ -86,7 +74,7 @@ def _forward(session: Any, ids: list[list[int]]) -> NDArray[np.float32]:
     if last.ndim == 3:
         weight = mask[..., None].astype(np.float32)
         last = (last * weight).sum(axis=1) / weight.sum(axis=1)
-    return np.asarray(last / np.maximum(np.linalg.norm(last, axis=1, keepdims=True), 1e-9), np.float32)
+    return np.asarray(last, np.float32)
 
 
 def _load(settings: MinilmSettings) -> tuple[Any, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recalld.domain.errors import Invalid, Upstream
-from recalld.infra.thread_pool import Pool
+from recalld.domain.errors import Upstream
 from recalld.ports.plugin import Plugin
+
+from .local import LocalEmbedder
 
 WEIGHTS = "weights/l2_supercat_256.safetensors"
 WEIGHTS_SHA256 = "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5"
@@ -30,43 +30,31 @@ class StaticSettings:
     text_chars_max: int = 8_192
 
 
-class StaticEmbedder:
+class StaticEmbedder(LocalEmbedder[tuple[NDArray[np.float16], Any]]):
     """The package wordllama carries the weights. Its own loader, which may use the network, is never used."""
 
     name = "static"
     width = WIDTH
     batch_max = 256
+    waiting_max = 64
     floor = 0.10
     ceiling = 0.75
     fingerprint = f"wordllama-l2-supercat-256/{WEIGHTS_SHA256[:16]}/mean/unit"
 
     def __init__(self, settings: StaticSettings) -> None:
-        self._settings = settings
-        # One thread: the first call loads the table while later ones wait for it, and lookups are too short to share.
-        self._pool = Pool("embedder-static", running_max=1, waiting_max=64)
-        self._loaded: tuple[NDArray[np.float16], Any] | None = None
+        super().__init__(settings.text_chars_max)
 
-    async def embed(self, texts: Sequence[str], *, query: bool = False) -> NDArray[np.float32]:
-        """See ``ports.embedder.Embedder``."""
-        if len(texts) > self.batch_max:
-            raise Invalid(f"{len(texts)} texts in one call", remedy=f"send at most {self.batch_max}")
-        return await self._pool.run(self._embed, [t[: self._settings.text_chars_max] for t in texts])
+    def _load(self) -> tuple[NDArray[np.float16], Any]:
+        return _load()
 
-    async def close(self) -> None:
-        """Release the table."""
-        self._pool.close()
-        self._loaded = None
-
-    def _embed(self, texts: list[str]) -> NDArray[np.float32]:
-        if self._loaded is None:
-            self._loaded = _load()
-        table, tokenizer = self._loaded
-        out = np.zeros((len(texts), WIDTH), np.float32)
+    def _compute(self, model: tuple[NDArray[np.float16], Any], texts: list[str], query: bool) -> NDArray[np.float32]:
+        table, tokenizer = model
+        rows = np.zeros((len(texts), WIDTH), np.float32)
         for row, text in enumerate(texts):
             encoded = tokenizer.encode(text, add_special_tokens=False)
             if encoded.ids:
-                out[row] = table[encoded.ids].mean(axis=0, dtype=np.float32)
-        return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9), np.float32)
+                rows[row] = table[encoded.ids].mean(axis=0, dtype=np.float32)
+        return rows
 
 
 def _load() -> tuple[NDArray[np.float16], Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from recalld.domain.document import Document, Tiers
 from recalld.domain.session import Message
@@ -12,6 +14,8 @@ from recalld.ports.model import Candidate, Child
 from recalld.ports.plugin import Plugin
 from recalld.rules import abstracts, archive_summary, events, overviews
 
+P = ParamSpec("P")
+T = TypeVar("T")
 NAME = "extractive"
 VERSION = "1"
 _ARCHIVE_MESSAGES_AT_ONCE = 4
@@ -35,42 +39,37 @@ class ExtractiveModel:
 
     def __init__(self, settings: ExtractiveSettings | None = None, compute: Compute | None = None) -> None:
         """``compute``: where long archives are read; None = a thread of its own, closed with it."""
-        self._own = (
-            Pool(NAME, running_max=1, waiting_max=(settings or ExtractiveSettings()).waiting_max)
-            if compute is None
-            else None
-        )
-        self._compute: Compute | None = compute or self._own
+        self._own: Pool | None = None
+        if compute is None:
+            waiting_max = (settings or ExtractiveSettings()).waiting_max
+            compute = self._own = Pool(NAME, running_max=1, waiting_max=waiting_max)
+        self._compute = compute
 
     async def tiers_of_document(self, name: str, document: Document) -> Tiers:
         """L0 and L1 of one file. Raises ``Busy``."""
-        if self._compute is None or len(document.text) <= _DOCUMENT_CHARS_AT_ONCE:
-            return document_tiers(name, document)
-        return await self._compute.run(document_tiers, name, document)
+        at_once = len(document.text) <= _DOCUMENT_CHARS_AT_ONCE
+        return await self._run(at_once, document_tiers, name, document)
 
     async def tiers_of_directory(self, uri: str, title: str, children: tuple[Child, ...], total: int) -> Tiers:
         """L0 and L1 of a directory. Raises ``Busy``."""
         name = title or uri.rstrip("/").rsplit("/", 1)[-1]
-        if self._compute is None or len(children) <= _CHILDREN_AT_ONCE:
-            return directory_tiers(name, children, total)
-        return await self._compute.run(directory_tiers, name, children, total)
+        return await self._run(len(children) <= _CHILDREN_AT_ONCE, directory_tiers, name, children, total)
 
     async def tiers_of_archive(self, messages: tuple[Message, ...]) -> Tiers:
         """Return L0 and L1 of consecutive messages. Raises ``Busy``."""
-        if self._compute is None or len(messages) <= _ARCHIVE_MESSAGES_AT_ONCE:
-            return archive_tiers(messages)
-        return await self._compute.run(archive_tiers, messages)
+        return await self._run(len(messages) <= _ARCHIVE_MESSAGES_AT_ONCE, archive_tiers, messages)
 
     async def memories(self, messages: tuple[Message, ...]) -> tuple[Candidate, ...]:
         """At most 20 events. Raises ``Busy``."""
-        if self._compute is None or len(messages) <= _ARCHIVE_MESSAGES_AT_ONCE:
-            return candidates(messages)
-        return await self._compute.run(candidates, messages)
+        return await self._run(len(messages) <= _ARCHIVE_MESSAGES_AT_ONCE, candidates, messages)
 
     async def close(self) -> None:
         """Let go of the thread."""
         if self._own is not None:
             self._own.close()
+
+    async def _run(self, at_once: bool, rule: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return rule(*args, **kwargs) if at_once else await self._compute.run(rule, *args, **kwargs)
 
 
 def document_tiers(name: str, document: Document) -> Tiers:

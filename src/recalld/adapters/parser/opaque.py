@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from recalld.domain.document import Document
-from recalld.ports.plugin import Plugin
+from recalld.ports.plugin import NoSettings, Plugin
 from recalld.rules.media import HEAD_BYTES, OPAQUE_SUFFIXES, media_type, media_words, size_words
 from recalld.rules.names import stem
-
-
-@dataclass(frozen=True, slots=True)
-class OpaqueSettings:
-    """No settings."""
 
 
 class OpaqueParser:
@@ -40,4 +33,4 @@ class OpaqueParser:
         )
 
 
-plugin = Plugin(kind="parser", name="opaque", settings=OpaqueSettings, make=lambda _: OpaqueParser())
+plugin = Plugin(kind="parser", name="opaque", settings=NoSettings, make=lambda _: OpaqueParser())

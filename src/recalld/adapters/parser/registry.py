@@ -8,11 +8,6 @@ from recalld.domain.document import Document
 from recalld.ports.parser import Parser
 from recalld.rules.media import HEAD_BYTES, OPAQUE_SUFFIXES, is_binary, suffix_of
 
-from .code import CodeParser
-from .csv import CsvParser
-from .data import DataParser
-from .html import HtmlParser
-from .markdown import MarkdownParser
 from .opaque import OpaqueParser
 from .text import TextParser
 
@@ -51,10 +46,3 @@ class ParserSet:
     def parse(self, name: str, data: bytes) -> Document:
         """Parse synchronously; total for any bytes."""
         return self.choose(name, data[:HEAD_BYTES]).parse(name, data)
-
-
-def built_in() -> ParserSet:
-    """Return the built-in parsers."""
-    return ParserSet(
-        (OpaqueParser(), TextParser(), MarkdownParser(), CodeParser(), HtmlParser(), DataParser(), CsvParser()),
-    )

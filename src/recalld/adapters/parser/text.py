@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from recalld.domain.document import Document
-from recalld.ports.plugin import Plugin
+from recalld.ports.plugin import NoSettings, Plugin
 from recalld.rules.encoding import decode
 from recalld.rules.escapes import may_hold_escapes, unicode_unescaped
 from recalld.rules.lines import split_lines
@@ -13,11 +11,6 @@ from recalld.rules.media import media_type
 from recalld.rules.sentences import plain
 
 TITLE_CHARS_MAX = 100
-
-
-@dataclass(frozen=True, slots=True)
-class TextSettings:
-    """No settings."""
 
 
 class TextParser:
@@ -71,4 +64,4 @@ def _title(text: str) -> str:
     return plain(lines[0]) if not lines[1].strip("=-*#~^") else ""
 
 
-plugin = Plugin(kind="parser", name="text", settings=TextSettings, make=lambda _: TextParser())
+plugin = Plugin(kind="parser", name="text", settings=NoSettings, make=lambda _: TextParser())
