@@ -63,7 +63,7 @@ class Harness:
 
     async def lease(self, jobs_max: int = 1) -> list[Job]:
         """Take jobs as a worker does."""
-        return await self.ports.ledger.lease(worker="harness", jobs_max=jobs_max, lease_s=LEASE_S)
+        return await self.ports.jobs.lease(worker="harness", jobs_max=jobs_max, lease_s=LEASE_S)
 
     async def lease_of(self, kind: str) -> Job:
         """Take the one job of a kind, and with it whatever stands before it."""
@@ -108,7 +108,7 @@ async def harness_at(folder: Path, tripwire: Tripwire | None = None, **settings:
     async with open_ports(config) as opened:
         clock = MemoryClock()
         assert isinstance(opened.ledger, SqliteLedger)
-        opened.ledger.clock = clock
+        opened.ledger.access.clock = clock
         ports = replace(opened, clock=clock)
         watchdog = Watchdog()
         engine = Engine(ports, config, Caller(), Housekeeping(ports, config, watchdog))

@@ -16,7 +16,20 @@ from recalld.ports.bundle import Ports
 from recalld.ports.turns import Turns
 
 T = TypeVar("T")
-WATCHED = ("ledger", "registry", "history", "blobs", "catalog", "lexicon", "vectors", "compute")
+WATCHED = (
+    "ledger",
+    "jobs",
+    "backlog",
+    "cleanup",
+    "stats",
+    "registry",
+    "history",
+    "blobs",
+    "catalog",
+    "lexicon",
+    "vectors",
+    "compute",
+)
 HANDLES = frozenset({"tenant", "past"})
 """Methods that return a further port."""
 CALLS_MAX = 400

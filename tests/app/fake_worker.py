@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from recalld.adapters.ipc.remote_ledger import LEASE, WAKE
+from recalld.adapters.ipc.remote_ledger import LEASE, WAKEUP
 from recalld.infra.child_process import die_with_parent, inherited_socket
 from recalld.infra.ipc import Channel
 
@@ -13,7 +13,7 @@ from recalld.infra.ipc import Channel
 async def live(mode: str) -> None:
     woken = asyncio.Event()
     channel = Channel(inherited_socket()[0], beat_s=3600 if mode == "mute" else 0.02)
-    channel.subscribe(WAKE, woken.set)
+    channel.subscribe(WAKEUP, woken.set)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(channel.run())
         await channel.call(LEASE, "beside", 1, 30.0, ())

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import psutil
@@ -19,7 +20,7 @@ from recalld.app.config import Config, WorkerConfig
 from recalld.app.supervisor import Supervisor
 from recalld.domain.errors import Closed
 from recalld.domain.job import Job
-from recalld.ports.ledger import Ledger
+from recalld.ports.bundle import Ports
 
 HERE = Path(__file__).parent
 
@@ -70,7 +71,7 @@ class Owner:
         await self._tell(f"lease {worker}")
         return []
 
-    async def wake(self) -> AsyncIterator[None]:
+    async def wakeups(self) -> AsyncIterator[None]:
         while True:
             yield
             await asyncio.sleep(0.01)
@@ -82,12 +83,16 @@ class Owner:
         return unused
 
 
+def ports_of(owner: Owner) -> Ports:
+    return cast(Ports, SimpleNamespace(ledger=owner, jobs=owner, cleanup=owner, clock=QuickClock()))
+
+
 @asynccontextmanager
 async def supervised(mode: str, *, stuck_s: float = 60) -> AsyncIterator[tuple[Owner, Supervisor]]:
     owner = Owner()
     config = Config(worker=WorkerConfig(stuck_s=stuck_s))
     arguments = [str(HERE / "fake_worker.py"), mode]
-    supervisor = Supervisor(config, cast(Ledger, owner), QuickClock(), arguments=arguments)
+    supervisor = Supervisor(config, ports_of(owner), arguments=arguments)
     running = asyncio.ensure_future(supervisor.supervise())
     try:
         yield owner, supervisor
@@ -145,7 +150,7 @@ async def test_what_a_stopped_worker_was_doing_has_cost_no_attempt() -> None:
 async def test_no_worker_is_started_for_a_store_that_is_shut() -> None:
     owner = Owner()
     owner.shut = True
-    supervisor = Supervisor(Config(), cast(Ledger, owner), QuickClock(), arguments=["-c", ""])
+    supervisor = Supervisor(Config(), ports_of(owner), arguments=["-c", ""])
     async with asyncio.timeout(10):
         await supervisor.supervise()
     assert supervisor.starts == 0

@@ -105,13 +105,13 @@ async def test_a_job_that_ends_while_its_lease_is_renewed_does_not_end_the_worke
     running: dict[int, asyncio.Task[None]] = {1: lasting}  # type: ignore[dict-item]
     beats: list[list[int]] = []
 
-    async def beat(**asked: Any) -> list[int]:
+    async def heartbeat(**asked: Any) -> list[int]:
         beats.append(list(asked["job_ids"]))
         running.clear()
         return []
 
-    monkeypatch.setattr(harness.ports.ledger, "beat", beat)
-    beating = asyncio.ensure_future(working._beat(harness.ports, "harness", 0.003, running))
+    monkeypatch.setattr(harness.ports.jobs, "heartbeat", heartbeat)
+    beating = asyncio.ensure_future(working._heartbeat(harness.ports, "harness", 0.003, running))
     while not beats:
         await asyncio.sleep(0.001)
     for _ in range(5):
@@ -142,7 +142,7 @@ async def test_a_job_of_an_unknown_kind_is_dead_at_once(harness: Harness) -> Non
 
 async def test_a_job_whose_lease_went_elsewhere_leaves_it_alone(harness: Harness, steps: Steps) -> None:
     async def loses(job: Job, ports: Ports) -> None:
-        await ports.ledger.release(worker="harness")
+        await ports.jobs.release(worker="harness")
         await done(job, ports)
 
     steps(loses=loses)
@@ -271,7 +271,7 @@ async def test_of_two_jobs_that_fold_the_newer_tells_what_to_do_and_the_louder_h
 async def test_what_waits_for_a_model_runs_side_by_side_and_bulk_two_at_a_time(
     harness: Harness, steps: Steps, monkeypatch: pytest.MonkeyPatch, lane: Lane, most: int
 ) -> None:
-    monkeypatch.setattr(working, "_beat", lambda *_: asyncio.Event().wait())  # this clock runs out of every lease
+    monkeypatch.setattr(working, "_heartbeat", lambda *_: asyncio.Event().wait())  # this clock runs out of every lease
     inside, largest, left, ended = 0, 0, 12, asyncio.Event()
 
     async def asks(job: Job, ports: Ports) -> None:

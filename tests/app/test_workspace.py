@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recalld.adapters.sqlite.ledger.ledger import SqliteTenant
+from recalld.adapters.sqlite.ledger.tenant import SqliteTenant
 from recalld.app.housekeeping import UPLOAD_KEPT_S, Housekeeping
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, NewTask

@@ -9,6 +9,8 @@ from typing import Any
 
 import apsw
 
+from recalld.adapters.sqlite.database.readers import Readers
+from recalld.adapters.sqlite.history.history import SqliteHistory
 from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger, open_ledger
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import (
@@ -23,11 +25,13 @@ from recalld.domain.commit import (
     WriteMode,
 )
 from recalld.domain.document import Chunk, Tiers
+from recalld.domain.history import LogEntry, LogFilter
 from recalld.domain.job import Job, NewJob
 from recalld.domain.policy import JobPolicy
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
 from recalld.ports.ledger import Tenant
+from tests.contract.worker_side import WorkerSide
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.clock import MemoryClock
 
@@ -76,10 +80,15 @@ def archive(session: str, last: int, task: str) -> ArchiveMessages:
 class LedgerHarness:
     """A ledger with its clock and blobs."""
 
-    ledger: SqliteLedger
+    ledger: SqliteLedger | WorkerSide
     clock: MemoryClock
     blobs: MemoryBlobs
     folder: Path
+
+    @property
+    def readers(self) -> Readers:
+        """The connections that this side reads through."""
+        return self.ledger.readers if isinstance(self.ledger, WorkerSide) else self.ledger.access.readers
 
     def tenant(self, caller: Caller = ANA) -> Tenant:
         return self.ledger.tenant(caller)
@@ -88,7 +97,12 @@ class LedgerHarness:
         return await self.tenant(caller).commit(Commit(ops, jobs, **rest))
 
     async def lease(self, jobs_max: int = 1, worker: str = "w", **rest: Any) -> list[Job]:
-        return await self.ledger.lease(worker=worker, jobs_max=jobs_max, lease_s=30.0, **rest)
+        return await self.ledger.jobs.lease(worker=worker, jobs_max=jobs_max, lease_s=30.0, **rest)
+
+    async def log(self, caller: Caller = ANA, *, after: int = 0) -> list[LogEntry]:
+        """The account's log as this caller sees it, in order."""
+        past = SqliteHistory(self.ledger.access.readers, self.blobs).past(caller)
+        return list(reversed((await past.log(LogFilter(), after=after, limit=1_000)).entries))
 
     async def text(self, path: str, caller: Caller = ANA) -> str:
         return (await self.tenant(caller).read(at(path))).decode()
@@ -98,11 +112,11 @@ class LedgerHarness:
 
     async def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What the store itself holds."""
-        return await self.ledger.readers.read(lambda c: c.execute(sql, values).fetchall())  # type: ignore[arg-type]
+        return await self.ledger.access.readers.read(lambda c: c.execute(sql, values).fetchall())  # type: ignore[arg-type]
 
     async def force(self, sql: str, *values: object) -> None:
         """Damage the store."""
-        await self.ledger.write(lambda c: c.execute(sql, values).fetchall() and None)  # type: ignore[arg-type]
+        await self.ledger.access.write(lambda c: c.execute(sql, values).fetchall() and None)  # type: ignore[arg-type]
 
     async def finds(self, user: str, term: str) -> list[str]:
         """Addresses of the chunks that full text finds for a term in one partition, as a search would."""
@@ -114,16 +128,17 @@ class LedgerHarness:
         )
         paths = []
         for (node,) in found:
-            text = await self.ledger.node_text(ROOT, node)
+            text = await self.ledger.backlog.node_text(ROOT, node)
             if text is not None:
                 paths.append(str(text[0].uri))
         return paths
 
 
-async def open_harness(folder: Path) -> LedgerHarness:
+async def open_harness(folder: Path, *, worker: bool = False) -> LedgerHarness:
+    """``worker``: the store as a worker process sees it."""
     clock, blobs = MemoryClock(), MemoryBlobs()
     ledger = await open_ledger(folder, blobs=blobs, clock=clock, readers=2, policies=POLICIES)
-    return LedgerHarness(ledger, clock, blobs, folder)
+    return LedgerHarness(WorkerSide(ledger) if worker else ledger, clock, blobs, folder)
 
 
 def sound(folder: Path) -> bool:

@@ -43,7 +43,7 @@ operations = st.one_of(
 
 
 def history(harness: LedgerHarness) -> History:
-    return SqliteHistory(harness.ledger.readers, harness.blobs)
+    return SqliteHistory(harness.ledger.access.readers, harness.blobs)
 
 
 def past(harness: LedgerHarness, caller: Caller = ANA) -> Past:
@@ -82,7 +82,7 @@ async def _compared(folder: Path, ops: list[Op]) -> None:
                 continue
             for caller, moments in seen.items():
                 moments.append((await past(harness).end(), await walked(harness, caller)))
-        await harness.ledger.purge(nodes_max=10_000)
+        await harness.ledger.cleanup.purge(nodes_max=10_000)
         for caller, moments in seen.items():
             replayed = await files_at(past(harness, caller), *(seq for seq, _ in moments))
             told = [{path: v.hash for path, v in files.items()} for files in replayed]
@@ -157,7 +157,7 @@ async def test_a_marked_snapshot_comes_back_as_it_was_marked(harness: LedgerHarn
     assert await one.line("main", limit=9) == [second, first]
     assert await one.line("main", until=1, limit=9) == [first]
     assert await one.snapshot("aaaa") == first
-    assert (await harness.tenant().log(after=receipt.seq - 1))[0].op == "snapshot"
+    assert (await harness.log(after=receipt.seq - 1))[0].op == "snapshot"
 
 
 async def test_a_snapshot_is_found_by_its_beginning_alone_in_its_account(harness: LedgerHarness) -> None:
@@ -211,9 +211,9 @@ async def test_contents_up_to_the_newest_snapshot_are_never_pruned(harness: Ledg
     await harness.do(put("resources/a.md", "fourth"))
     await harness.do(put("resources/b.md", "another account's"), caller=Caller("other", "eve"))
     await harness.do(Remove(at("resources/b.md")), caller=Caller("other", "eve"))
-    await harness.ledger.purge(nodes_max=99)
+    await harness.ledger.cleanup.purge(nodes_max=99)
     harness.clock.advance(1_000)
-    assert await harness.ledger.prune(keep_s=10.0) == 2
+    assert await harness.ledger.maintenance.prune(keep_s=10.0) == 2
     (files,) = await files_at(past(harness), end)
     assert await past(harness).content(files["resources/a.md"]) == b"second"
 
@@ -236,9 +236,9 @@ async def test_what_a_removed_user_had_is_nobodys(harness: LedgerHarness) -> Non
     await harness.do(MarkSnapshot(named("a", end)))
     for path in ("user/ana/privacy", "user/ana/memories/a.md", "resources/c.md"):
         await harness.do(Remove(at(path), recursive=True), caller=ROOT)
-    await harness.ledger.purge(nodes_max=99)
+    await harness.ledger.cleanup.purge(nodes_max=99)
     harness.clock.advance(1_000)
-    assert await harness.ledger.prune(keep_s=10.0) == 1
+    assert await harness.ledger.maintenance.prune(keep_s=10.0) == 1
     (files,) = await files_at(past(harness), end)
     assert await past(harness).content(files["/".join(mine.parts)]) == b"Ana's"
 
@@ -247,9 +247,9 @@ async def test_what_a_removed_user_had_is_nobodys(harness: LedgerHarness) -> Non
     for under in ((), ("user/ana/memories",), ("user/ana/memories/a.md",)):
         (files,) = await files_at(past(harness, ROOT), end, under=under)
         assert not [path for path in files if path.startswith("user/")]
-    await harness.ledger.purge(nodes_max=99)
+    await harness.ledger.cleanup.purge(nodes_max=99)
     harness.clock.advance(1_000)
-    assert await harness.ledger.prune(keep_s=10.0) == 2
+    assert await harness.ledger.maintenance.prune(keep_s=10.0) == 2
     (files,) = await files_at(past(harness), end)
     assert await past(harness).content(files["resources/c.md"]) == b"shared"
 
@@ -261,8 +261,8 @@ async def test_a_folder_called_like_an_area_is_none(harness: LedgerHarness) -> N
     await harness.do(
         Remove(at("user/ana/memories/privacy"), recursive=True), Remove(at("resources/sessions"), recursive=True)
     )
-    await harness.ledger.purge(nodes_max=99)
+    await harness.ledger.cleanup.purge(nodes_max=99)
     harness.clock.advance(1_000)
-    assert await harness.ledger.prune(keep_s=10.0) == 0
+    assert await harness.ledger.maintenance.prune(keep_s=10.0) == 0
     (files,) = await files_at(past(harness), end)
     assert len(files) == 2

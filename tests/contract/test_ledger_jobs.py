@@ -8,6 +8,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, NewTask, UpdateTask
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.job import Lane, NewJob, TaskStatus
+from recalld.ports.jobs import Outcome, Settlement
 from tests.contract.ledger_harness import ANA, BEN, POLICIES, LedgerHarness, append, archive, put
 
 
@@ -85,7 +86,7 @@ async def test_a_job_done_leaves_with_its_commit_and_is_counted(harness: LedgerH
     await harness.do(put("resources/a.md"), done=leased.id)
     harness.clock.advance(1_000)
     assert await harness.lease() == []
-    (count,) = await harness.ledger.queues()
+    (count,) = await harness.ledger.stats.queues()
     assert (count.kind, count.pending, count.running, count.dead, count.done) == ("k", 0, 0, 0, 1)
 
 
@@ -100,8 +101,8 @@ async def test_a_worker_whose_lease_ran_out_changes_nothing(harness: LedgerHarne
     assert refused.value.code == "ABORTED"
     with pytest.raises(NotFound):
         await harness.text("resources/slow.md")
-    await harness.ledger.retry(slow, error="late", delay_s=0)
-    assert await harness.ledger.beat(worker="quick", job_ids=[quick.id], lease_s=30) == [quick.id]
+    await harness.ledger.jobs.settle(slow, Settlement(Outcome.RETRY, "late"))
+    assert await harness.ledger.jobs.heartbeat(worker="quick", job_ids=[quick.id], lease_s=30) == [quick.id]
     await harness.do(put("resources/quick.md"), done=quick.id)
 
 
@@ -109,23 +110,23 @@ async def test_a_beat_keeps_a_lease_and_tells_which_are_lost(harness: LedgerHarn
     await harness.do(jobs=(job("a"), job("b")))
     first, second = await harness.lease(2)
     harness.clock.advance(20)
-    assert await harness.ledger.beat(worker="w", job_ids=[first.id], lease_s=30) == [first.id]
+    assert await harness.ledger.jobs.heartbeat(worker="w", job_ids=[first.id], lease_s=30) == [first.id]
     harness.clock.advance(20)
     assert [j.key for j in await harness.lease(9, worker="other")] == [second.key]
-    assert await harness.ledger.beat(worker="w", job_ids=[first.id, second.id], lease_s=30) == [first.id]
+    assert await harness.ledger.jobs.heartbeat(worker="w", job_ids=[first.id, second.id], lease_s=30) == [first.id]
 
 
 async def test_a_dead_workers_jobs_come_back_at_once(harness: LedgerHarness) -> None:
     await harness.do(jobs=(job("a"), job("b")))
     await harness.lease(2, worker="dead")
-    assert await harness.ledger.release(worker="dead") == 2
+    assert await harness.ledger.jobs.release(worker="dead") == 2
     assert [j.attempt for j in await harness.lease(9)] == [2, 2]
 
 
 async def test_a_failed_job_comes_back_after_its_delay(harness: LedgerHarness) -> None:
     await harness.do(jobs=(job("a"),))
     (leased,) = await harness.lease()
-    await harness.ledger.retry(leased, error="no", delay_s=10)
+    await harness.ledger.jobs.settle(leased, Settlement(Outcome.RETRY, "no", 10))
     assert await harness.lease() == []
     harness.clock.advance(11)
     assert (await harness.lease())[0].attempt == 2
@@ -135,9 +136,9 @@ async def test_a_job_that_fails_too_often_dies_with_its_reason_and_its_task(harn
     await harness.do(NewTask("t", "import"), jobs=(job("a", kind="fragile", task_id="t"),))
     for _ in range(2):
         (leased,) = await harness.lease()
-        await harness.ledger.retry(leased, error="it broke", delay_s=0)
+        await harness.ledger.jobs.settle(leased, Settlement(Outcome.RETRY, "it broke"))
     assert await harness.lease() == []
-    assert (await harness.ledger.queues())[0].dead == 1
+    assert (await harness.ledger.stats.queues())[0].dead == 1
     task = await harness.tenant().task("t")
     assert (task.status, task.error) == (TaskStatus.FAILED, "it broke")
 
@@ -148,14 +149,14 @@ async def test_a_job_that_kills_its_workers_dies_too(harness: LedgerHarness) -> 
         assert len(await harness.lease()) == 1
         harness.clock.advance(31)
     assert await harness.lease() == []
-    assert (await harness.ledger.queues())[0].dead == 1
+    assert (await harness.ledger.stats.queues())[0].dead == 1
 
 
 async def test_a_job_that_is_refused_for_good_dies_at_once(harness: LedgerHarness) -> None:
     await harness.do(append("s", "m"))
     await harness.do(archive("s", 9, "t"))
     (leased,) = await harness.lease()
-    await harness.ledger.retry(leased, error="never", delay_s=0, permanent=True)
+    await harness.ledger.jobs.settle(leased, Settlement(Outcome.DEAD, "never"))
     assert (await harness.tenant().task("t")).status is TaskStatus.FAILED
     assert (await harness.tenant().archives("s"))[0].state == "failed"
 
@@ -165,14 +166,14 @@ async def test_dead_jobs_do_not_count_as_pending(harness: LedgerHarness) -> None
     assert (await harness.tenant().pending(), await harness.tenant().pending(task_id="t")) == (2, 1)
     (leased, _) = await harness.lease(2)
     assert await harness.tenant().pending() == 2
-    await harness.ledger.retry(leased, error="no", delay_s=0, permanent=True)
+    await harness.ledger.jobs.settle(leased, Settlement(Outcome.DEAD, "no"))
     assert (await harness.tenant().pending(), await harness.tenant(BEN).pending()) == (1, 0)
 
 
 async def test_a_dead_key_can_be_asked_for_again(harness: LedgerHarness) -> None:
     await harness.do(jobs=(job("a"),))
     (leased,) = await harness.lease()
-    await harness.ledger.retry(leased, error="no", delay_s=0, permanent=True)
+    await harness.ledger.jobs.settle(leased, Settlement(Outcome.DEAD, "no"))
     await harness.do(jobs=(job("a"),))
     assert len(await harness.lease()) == 1
 
@@ -180,7 +181,7 @@ async def test_a_dead_key_can_be_asked_for_again(harness: LedgerHarness) -> None
 async def test_the_age_of_the_oldest_job_is_told(harness: LedgerHarness) -> None:
     await harness.do(jobs=(job("a"),))
     harness.clock.advance(7)
-    assert (await harness.ledger.queues())[0].oldest_s == 7
+    assert (await harness.ledger.stats.queues())[0].oldest_s == 7
 
 
 # ------------------------------------------------------------------ tasks
@@ -227,7 +228,7 @@ async def test_cancelling_takes_the_jobs_away(harness: LedgerHarness) -> None:
     (running,) = await harness.lease(1)
     task = await harness.tenant().cancel("t")
     assert task.status is TaskStatus.CANCELLED
-    assert await harness.ledger.beat(worker="w", job_ids=[running.id], lease_s=30) == []
+    assert await harness.ledger.jobs.heartbeat(worker="w", job_ids=[running.id], lease_s=30) == []
     with pytest.raises(Conflict):
         await harness.do(done=running.id)
     assert await keys(harness) == ["c"]
@@ -238,7 +239,7 @@ async def test_cancelling_takes_the_jobs_away(harness: LedgerHarness) -> None:
 async def test_jobs_wake_every_listener(harness: LedgerHarness) -> None:
     async def two() -> int:
         seen = 0
-        async for _ in harness.ledger.wake():
+        async for _ in harness.ledger.jobs.wakeups():
             seen += 1
             if seen == 2:
                 return seen
@@ -268,7 +269,7 @@ async def test_work_on_one_thing_is_done_in_the_order_asked_for(harness: LedgerH
         await harness.do(jobs=(job(key),))
         harness.clock.advance(1)
     assert await keys(harness) == ["docs#1", "other#1"]
-    await harness.ledger.release(worker="w")
+    await harness.ledger.jobs.release(worker="w")
     first = next(j for j in await harness.lease(99) if j.key.endswith("docs#1"))
     await harness.do(done=first.id)
     assert await keys(harness) == ["docs#2"]

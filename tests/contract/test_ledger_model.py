@@ -44,8 +44,8 @@ async def _compared(folder: Path, ops: list[TreeOp]) -> None:
             expected = _outcome_of_model(model, op)
             assert await _outcome(harness, op) == expected, op
             assert await _entries(harness) == model.below(("resources",)), op
-        await harness.ledger.purge(nodes_max=10_000)
-        assert await harness.ledger.check() == []
+        await harness.ledger.cleanup.purge(nodes_max=10_000)
+        assert await harness.ledger.maintenance.check() == []
         assert await _entries(harness) == model.below(("resources",))
     finally:
         await harness.ledger.close()

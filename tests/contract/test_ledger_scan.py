@@ -138,7 +138,7 @@ async def test_one_read_of_a_scan_looks_at_a_bounded_number_of_files(
     monkeypatch.setattr(tree_queries, "SCANNED_NODES", 10)
     for start in range(0, files, 20):
         await harness.do(*(put(f"resources/{n:05}.md", f"some words {n} here") for n in range(start, start + 20)))
-    costs, scan = [], harness.ledger.readers.scan
+    costs, scan = [], harness.readers.scan
 
     async def counted(work: Callable[[apsw.Connection], Any], **rest: Any) -> Any:
         def count(c: apsw.Connection) -> Any:
@@ -148,7 +148,7 @@ async def test_one_read_of_a_scan_looks_at_a_bounded_number_of_files(
 
         return await scan(count, **rest)
 
-    monkeypatch.setattr(harness.ledger.readers, "scan", counted)
+    monkeypatch.setattr(harness.readers, "scan", counted)
     assert await scanned(harness, "resources", "nowhere to be found") == {}
     assert len(costs) >= files // 10
     assert max(costs) <= 4 * min(costs[:-1])

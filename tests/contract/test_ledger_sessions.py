@@ -209,7 +209,7 @@ async def test_a_deleted_session_is_gone_at_once_and_its_name_begins_anew(harnes
     assert await harness.tenant().sessions() == []
     await harness.do(append("s", "a"))
     assert [m.ordinal for m in await harness.tenant().messages("s")] == [0]
-    while await harness.ledger.purge(nodes_max=9):
+    while await harness.ledger.cleanup.purge(nodes_max=9):
         pass
     assert await ids(harness) == ["a"]
 
@@ -222,9 +222,9 @@ async def test_a_forgotten_message_is_gone_and_not_counted(harness: LedgerHarnes
     assert (session.message_count, session.pending_tokens) == (1, 2)
     receipt = await harness.do(archive("s", 9, "t"))
     assert receipt.archived_messages == 1
-    while await harness.ledger.purge(nodes_max=9):
+    while await harness.ledger.cleanup.purge(nodes_max=9):
         pass
-    assert await harness.ledger.check() == []
+    assert await harness.ledger.maintenance.check() == []
 
 
 async def test_pages_of_messages_go_on_after_an_ordinal(harness: LedgerHarness) -> None:
@@ -271,8 +271,8 @@ async def test_sessions_fall_idle_by_their_own_policy(harness: LedgerHarness) ->
         await harness.do(Append(name, (said(f"m-{name}"),), config))
     await harness.do(Append("none", (said("m-none"),)))
     now = harness.clock.now()
-    assert await harness.ledger.idle_sessions(now=now + 10, limit=5) == []
-    found = await harness.ledger.idle_sessions(now=now + 11, limit=5)
+    assert await harness.ledger.backlog.idle_sessions(now=now + 10, limit=5) == []
+    found = await harness.ledger.backlog.idle_sessions(now=now + 11, limit=5)
     assert [(caller.user, name) for caller, name in found] == [(harness.tenant().caller.user, "short")]
 
 
@@ -306,7 +306,7 @@ async def test_listing_sessions_takes_the_same_statements_however_many(harness: 
             c.set_exec_trace(None)
 
         asked.clear()
-        await harness.ledger.readers.read(work)
+        await harness.ledger.access.readers.read(work)
         return len(asked)
 
     await harness.do(append("s", "m0", "m1"))
@@ -359,7 +359,7 @@ async def test_sessions_and_tasks_go_on_where_a_page_ended(harness: LedgerHarnes
 
 async def test_what_is_removed_is_not_counted_whatever_is_left_of_it(harness: LedgerHarness) -> None:
     async def counted() -> tuple[int, int]:
-        usage = await harness.ledger.usage()
+        usage = await harness.ledger.stats.usage()
         rows = await harness.rows("SELECT count(*), sum(kind = 2) FROM node WHERE owner <> 0 AND gone = 0")
         assert (usage.nodes, usage.messages) == rows[0]
         return usage.nodes, usage.messages
@@ -372,9 +372,9 @@ async def test_what_is_removed_is_not_counted_whatever_is_left_of_it(harness: Le
     assert await counted() == (nodes - 1, 5)
     await harness.do(Remove(at("user/ana/sessions/s"), recursive=True))
     await counted()
-    while await harness.ledger.purge(nodes_max=2):
+    while await harness.ledger.cleanup.purge(nodes_max=2):
         await counted()
     assert (await counted())[1] == 3
     harness.clock.advance(10)
-    await harness.ledger.prune(keep_s=1)
+    await harness.ledger.maintenance.prune(keep_s=1)
     assert (await counted())[1] == 3

@@ -56,7 +56,7 @@ async def test_the_same_bytes_again_change_nothing(harness: LedgerHarness) -> No
     first = await harness.do(put("resources/a.md", "one"))
     again = await harness.do(put("resources/a.md", "one"))
     assert again.unchanged == (at("resources/a.md"),)
-    assert [e.seq for e in await harness.tenant().log(after=first.seq)] == []
+    assert [e.seq for e in await harness.log(after=first.seq)] == []
 
 
 async def test_only_the_newest_words_are_in_the_index(harness: LedgerHarness) -> None:
@@ -155,8 +155,8 @@ async def test_accounts_never_meet(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a.md", "needle"), put("user/ana/memories/a.md", "needle"))
     node = await harness.tenant().stat(at("resources/a.md"))
     assert await harness.names("resources", outsider) == []
-    assert await harness.tenant(outsider).log() == []
-    assert await harness.ledger.node_text(outsider, node.id) is None
+    assert await harness.log(outsider) == []
+    assert await harness.ledger.backlog.node_text(outsider, node.id) is None
     grep = harness.tenant(outsider).grep_candidates(at(""), literal="needle", fold=True, depth_max=9, after=0, limit=9)
     assert await grep == []
     receipt = await harness.do(SetTiers(node.id, 1, TIERS), caller=outsider)
@@ -277,7 +277,7 @@ async def test_what_is_removed_is_gone_at_once_and_its_name_free(harness: Ledger
 async def test_removing_is_one_entry_however_much_lies_below(harness: LedgerHarness) -> None:
     first = await harness.do(*(put(f"resources/d/{n}.md") for n in range(50)))
     await harness.do(Remove(at("resources/d"), recursive=True))
-    assert [e.op for e in await harness.tenant().log(after=first.seq)] == ["remove"]
+    assert [e.op for e in await harness.log(after=first.seq)] == ["remove"]
 
 
 async def test_a_directory_with_entries_needs_recursive(harness: LedgerHarness) -> None:
@@ -295,17 +295,17 @@ async def test_a_purge_leaves_nothing_behind(harness: LedgerHarness) -> None:
     await harness.do(*(put(f"resources/d/{n}/a.md", f"w{n}", tiers=TIERS) for n in range(10)), append("s", "m1", "m2"))
     await harness.do(Remove(at("resources/d"), recursive=True), Remove(at("user/ana/sessions/s"), recursive=True))
     slices = 0
-    while done := await harness.ledger.purge(nodes_max=4):
+    while done := await harness.ledger.cleanup.purge(nodes_max=4):
         assert done <= 4
         slices += 1
     assert slices >= 5
     for table in ("chunk", "fts_docsize", "unembedded"):
         assert await harness.rows(f"SELECT count(*) FROM {table}") == [(0,)], table
     harness.clock.advance(10)
-    await harness.ledger.prune(keep_s=5)
+    await harness.ledger.maintenance.prune(keep_s=5)
     for table in ("message", "session", "tier", "trash"):
         assert await harness.rows(f"SELECT count(*) FROM {table}") == [(0,)], table
-    assert await harness.ledger.check() == []
+    assert await harness.ledger.maintenance.check() == []
 
 
 # ------------------------------------------------------------------ move and copy
@@ -316,8 +316,8 @@ async def test_a_moved_subtree_keeps_its_nodes_and_is_one_entry(harness: LedgerH
     after = await harness.tenant().stat(at("resources/x/y/b/3.md"))
     assert after.id == before.id
     assert await harness.text("resources/x/y/b/3.md") == "text3"
-    assert [e.op for e in await harness.tenant().log(after=first.seq)].count("move") == 1
-    assert len(await harness.tenant().log(after=first.seq)) <= 2  # the directory x, and the move
+    assert [e.op for e in await harness.log(after=first.seq)].count("move") == 1
+    assert len(await harness.log(after=first.seq)) <= 2  # the directory x, and the move
     with pytest.raises(NotFound):
         await harness.tenant().stat(at("resources/a"))
 
@@ -345,7 +345,7 @@ async def test_a_move_between_owners_takes_the_index_along(harness: LedgerHarnes
     await harness.do(Move(at("resources/d"), at("user/ana/resources/d")))
     assert await harness.finds("", "apple") == []
     assert await harness.finds("ana", "apple") == ["viking://user/ana/resources/d/a.md"]
-    assert await harness.ledger.check() == []
+    assert await harness.ledger.maintenance.check() == []
 
 
 async def test_a_large_move_between_owners_finishes_as_a_job(harness: LedgerHarness) -> None:
@@ -354,11 +354,11 @@ async def test_a_large_move_between_owners_finishes_as_a_job(harness: LedgerHarn
     await harness.do(Move(at("resources/d"), at("user/ana/resources/d")))
     (job,) = [j for j in await harness.lease(9) if j.kind == "reown"]
     node = int(job.payload["node"])
-    while await harness.ledger.repartition(account="acme", node_id=node, chunks_max=40):
+    while await harness.ledger.cleanup.repartition(account="acme", node_id=node, chunks_max=40):
         pass
     assert await harness.finds("ana", "word599") == ["viking://user/ana/resources/d/599.md"]
     assert await harness.rows("SELECT chunks FROM owner WHERE user = ''") == [(0,)]
-    assert await harness.ledger.check() == []
+    assert await harness.ledger.maintenance.check() == []
 
 
 async def test_a_copy_stands_alone(harness: LedgerHarness) -> None:
@@ -403,30 +403,32 @@ async def test_chunks_set_later_replace_those_before(harness: LedgerHarness) -> 
 
 async def test_a_change_makes_the_directories_above_stale_until_their_tiers_are_set(harness: LedgerHarness) -> None:
     await harness.do(put("user/ana/resources/d/a.md"))
-    stale = await harness.ledger.stale_dirs(ANA, limit=9, entries_max=9)
+    stale = await harness.ledger.backlog.stale_dirs(ANA, limit=9, entries_max=9)
     assert str(stale[0].node.uri) == "viking://user/ana/resources/d"
     assert ([n.uri.name for n in stale[0].entries], stale[0].total) == (["a.md"], 1)
     for _ in range(9):
-        for one in await harness.ledger.stale_dirs(ANA, limit=1, entries_max=9):
+        for one in await harness.ledger.backlog.stale_dirs(ANA, limit=1, entries_max=9):
             await harness.do(SetTiers(one.node.id, one.node.version, TIERS, (chunk("tier", level=0),), one.seq))
-    assert await harness.ledger.stale_dirs(ANA, limit=9, entries_max=9) == []
+    assert await harness.ledger.backlog.stale_dirs(ANA, limit=9, entries_max=9) == []
     assert "viking://user/ana/resources/d" in await harness.finds("ana", "tier")
 
 
 async def test_a_directory_that_changed_meanwhile_stays_stale(harness: LedgerHarness) -> None:
     await harness.do(put("resources/d/a.md"))
     shared = ANA.__class__("acme", "")
-    (one,) = [s for s in await harness.ledger.stale_dirs(shared, limit=9, entries_max=9) if s.node.uri.name == "d"]
+    (one,) = [
+        s for s in await harness.ledger.backlog.stale_dirs(shared, limit=9, entries_max=9) if s.node.uri.name == "d"
+    ]
     await harness.do(put("resources/d/b.md"))
     await harness.do(SetTiers(one.node.id, one.node.version, TIERS, seen_seq=one.seq))
-    again = await harness.ledger.stale_dirs(shared, limit=9, entries_max=9)
+    again = await harness.ledger.backlog.stale_dirs(shared, limit=9, entries_max=9)
     assert "d" in [s.node.uri.name for s in again]
 
 
 async def test_the_log_names_what_changed_in_order(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a.md", "one"), cause="import-1")
     await harness.do(put("resources/a.md", "two"))
-    log = await harness.tenant().log()
+    log = await harness.log()
     entries = [e for e in log if e.uri == "viking://resources/a.md"]
     assert [(e.op, e.actor, e.cause) for e in entries] == [("create", "ana", "import-1"), ("write", "ana", "")]
     assert entries[1].before == entries[0].after == put("x", "one").hash
@@ -436,7 +438,7 @@ async def test_the_log_names_what_changed_in_order(harness: LedgerHarness) -> No
 async def test_writers_at_once_lose_nothing(harness: LedgerHarness) -> None:
     await asyncio.gather(*(harness.do(put(f"resources/d/{n}.md", str(n))) for n in range(60)))
     assert len(await harness.names("resources/d")) == 60
-    assert await harness.ledger.check() == []
+    assert await harness.ledger.maintenance.check() == []
 
 
 async def test_the_size_of_a_subtree_is_what_its_removal_takes(harness: LedgerHarness) -> None:

@@ -19,7 +19,7 @@ VECTOR = b"\x00\x3c" + b"\x00\x00" * (WIDTH - 1)
 
 
 async def waiting(harness: LedgerHarness, fingerprint: str = "m1", tree: Caller = SHARED, limit: int = 99) -> list[int]:
-    return [r.id for r in await harness.ledger.unembedded(tree, fingerprint=fingerprint, limit=limit)]
+    return [r.id for r in await harness.ledger.backlog.unembedded(tree, fingerprint=fingerprint, limit=limit)]
 
 
 def vectors(fingerprint: str, ids: list[int]) -> PutVectors:
@@ -28,13 +28,13 @@ def vectors(fingerprint: str, ids: list[int]) -> PutVectors:
 
 # ------------------------------------------------------------------ embedding
 async def test_new_chunks_wait_for_the_wanted_model_with_their_words(harness: LedgerHarness) -> None:
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(put("resources/a.md", "one two", chunks=(chunk("one"), chunk("two", start=4))))
-    rows = await harness.ledger.unembedded(SHARED, fingerprint="m1", limit=9)
+    rows = await harness.ledger.backlog.unembedded(SHARED, fingerprint="m1", limit=9)
     assert [r.text for r in rows] == ["two", "one"]
     await harness.do(vectors("m1", [r.id for r in rows]))
     assert await waiting(harness) == []
-    assert (await harness.ledger.usage()).vectors == 2
+    assert (await harness.ledger.stats.usage()).vectors == 2
 
 
 async def test_nothing_waits_when_no_model_is_wanted(harness: LedgerHarness) -> None:
@@ -43,7 +43,7 @@ async def test_nothing_waits_when_no_model_is_wanted(harness: LedgerHarness) -> 
 
 
 async def test_messages_wait_newest_first(harness: LedgerHarness) -> None:
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(append("s", "a", "b"))
     ids = await waiting(harness, tree=ANA)
     assert ids == sorted(ids, reverse=True)
@@ -51,24 +51,24 @@ async def test_messages_wait_newest_first(harness: LedgerHarness) -> None:
 
 
 async def test_another_model_wants_everything_anew_but_what_it_has(harness: LedgerHarness) -> None:
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(put("resources/a.md"), put("resources/b.md"))
     both = await waiting(harness)
     await harness.do(vectors("m1", both))
-    await harness.ledger.want("m2", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
     assert sorted(await waiting(harness, "m2")) == sorted(both)
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     assert await waiting(harness) == []
-    await harness.ledger.want("", 0)
+    await harness.ledger.maintenance.set_wanted_model("", 0)
     await harness.do(put("resources/c.md"))
     assert await waiting(harness) == []
 
 
 async def test_vectors_of_a_model_no_longer_wanted_end_no_waiting(harness: LedgerHarness) -> None:
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(put("resources/a.md"))
     ids = await waiting(harness)
-    await harness.ledger.want("m2", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
     await harness.do(vectors("m1", ids))
     assert await waiting(harness, "m2") == ids
 
@@ -78,12 +78,12 @@ async def serving(harness: LedgerHarness) -> list[str]:
 
 
 async def test_the_former_model_serves_until_the_wanted_one_has_all_its_vectors(harness: LedgerHarness) -> None:
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(put("resources/a.md"), put("resources/b.md"))
     assert await serving(harness) == ["m1"]
     first, second = await waiting(harness)
     await harness.do(vectors("m1", [first, second]))
-    await harness.ledger.want("m2", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
     await harness.do(vectors("m2", [first]))
     assert await serving(harness) == ["m1"]
     await harness.do(vectors("m2", [second]))
@@ -94,13 +94,13 @@ async def test_the_former_model_serves_until_the_wanted_one_has_all_its_vectors(
 
 async def test_a_model_takes_over_under_constant_traffic(harness: LedgerHarness) -> None:
     """What comes after it was wanted does not count, and what was there is embedded beside what goes on coming."""
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(*(put(f"resources/{n}.md", f"text {n}") for n in range(20)))
     await harness.do(vectors("m1", await waiting(harness)))
-    await harness.ledger.want("m2", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
     for step in range(40):
         await harness.do(*(put(f"resources/new/{step}-{n}.md", f"new {step} {n}") for n in range(4)))
-        todo = await harness.ledger.unembedded(Caller("acme", ""), fingerprint="m2", limit=4)
+        todo = await harness.ledger.backlog.unembedded(Caller("acme", ""), fingerprint="m2", limit=4)
         assert len({chunk.id for chunk in todo}) == 4
         await harness.do(vectors("m2", [chunk.id for chunk in todo]))
         if await serving(harness) == ["m2"]:
@@ -111,16 +111,16 @@ async def test_a_model_takes_over_under_constant_traffic(harness: LedgerHarness)
 async def test_each_space_changes_over_by_itself(harness: LedgerHarness) -> None:
     async def serves(*users: str) -> str:
         owners = [o for user in users for (o,) in await harness.rows(f"SELECT id FROM owner WHERE user = '{user}'")]
-        return await ExactVectors(harness.ledger.readers, Pool("looking", running_max=1, waiting_max=1)).serving_model(
-            owners
-        )
+        return await ExactVectors(
+            harness.ledger.access.readers, Pool("looking", running_max=1, waiting_max=1)
+        ).serving_model(owners)
 
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(append("s", "m1"))
     await harness.do(append("t", "m1"), caller=BEN)
     everything = [row[0] for row in await harness.rows("SELECT id FROM chunk ORDER BY id")]
     await harness.do(vectors("m1", everything))
-    await harness.ledger.want("m2", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
     assert (await serves("ana"), await serves("ben"), await serves()) == ("m1", "m1", "m1")
     await harness.do(vectors("m2", everything[:1]))
     await harness.do(append("s", "m2"))
@@ -132,22 +132,22 @@ async def test_each_space_changes_over_by_itself(harness: LedgerHarness) -> None
 
 
 async def test_while_models_change_over_only_the_wanted_ones_vectors_count(harness: LedgerHarness) -> None:
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(*(put(f"resources/{n}.md", f"text {n}") for n in range(3)))
     ids = await waiting(harness)
     await harness.do(vectors("m1", ids))
-    assert (await harness.ledger.usage()).embedded == VectorCount(3, 3)
-    await harness.ledger.want("m2", WIDTH)
-    while await harness.ledger.write(lambda c: background_queries.list_unembedded(c, 100)):
+    assert (await harness.ledger.stats.usage()).embedded == VectorCount(3, 3)
+    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
+    while await harness.ledger.access.write(lambda c: background_queries.list_unembedded(c, 100)):
         pass
     refused = Embedded(ids[1], bytes(2 * WIDTH), "content_filter")
     await harness.do(PutVectors("m2", (Embedded(ids[0], VECTOR), refused)))
-    assert (await harness.ledger.usage()).embedded == VectorCount(1, 3, {"content_filter": 1})
-    assert (await harness.ledger.usage()).vectors == 5
+    assert (await harness.ledger.stats.usage()).embedded == VectorCount(1, 3, {"content_filter": 1})
+    assert (await harness.ledger.stats.usage()).vectors == 5
 
 
 async def test_a_caller_counts_own_and_shared_vectors_only(harness: LedgerHarness) -> None:
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(put("resources/a.md"))
     await harness.do(append("s", "one", "two"))
     await harness.do(append("t", "three"), caller=BEN)
@@ -157,40 +157,40 @@ async def test_a_caller_counts_own_and_shared_vectors_only(harness: LedgerHarnes
 
 
 async def test_vectors_of_models_out_of_use_are_dropped(harness: LedgerHarness) -> None:
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(put("resources/a.md"))
     ids = await waiting(harness)
     await harness.do(vectors("m1", ids))
-    await harness.ledger.want("m2", WIDTH)
-    await harness.ledger.prune(keep_s=0)
-    assert (await harness.ledger.usage()).vectors == 1
+    await harness.ledger.maintenance.set_wanted_model("m2", WIDTH)
+    await harness.ledger.maintenance.prune(keep_s=0)
+    assert (await harness.ledger.stats.usage()).vectors == 1
     await harness.do(vectors("m2", ids))
-    await harness.ledger.prune(keep_s=0)
-    assert (await harness.ledger.usage()).vectors == 1
+    await harness.ledger.maintenance.prune(keep_s=0)
+    assert (await harness.ledger.stats.usage()).vectors == 1
 
 
 async def test_a_list_begun_and_interrupted_is_finished_at_the_next_start(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a.md"), put("resources/b.md"))
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     # As it stands when the process dies between naming the model and the first page of the list.
     await harness.force("DELETE FROM unembedded")
     await harness.force("INSERT OR REPLACE INTO meta VALUES ('listed_to', 0)")
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     assert len(await waiting(harness)) == 2
 
 
 async def test_vectors_of_chunks_that_have_gone_are_skipped(harness: LedgerHarness) -> None:
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(put("resources/a.md", "one"))
     ids = await waiting(harness)
     await harness.do(put("resources/a.md", "two"))
     receipt = await harness.do(vectors("m1", ids))
     assert receipt.stale == 1
-    assert (await harness.ledger.usage()).vectors == 0
+    assert (await harness.ledger.stats.usage()).vectors == 0
 
 
 async def test_vectors_of_another_width_are_not_stored(harness: LedgerHarness) -> None:
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(put("resources/a.md"))
     ids = await waiting(harness)
     with pytest.raises(Invalid, match="3 numbers, not 4"):
@@ -199,7 +199,7 @@ async def test_vectors_of_another_width_are_not_stored(harness: LedgerHarness) -
 
 
 async def test_a_move_between_owners_takes_vectors_and_waiting_along(harness: LedgerHarness) -> None:
-    await harness.ledger.want("m1", WIDTH)
+    await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(put("resources/d/a.md", "one"), put("resources/d/b.md", "two"))
     first, second = await waiting(harness)
     await harness.do(vectors("m1", [first]))
@@ -213,15 +213,15 @@ async def test_a_move_between_owners_takes_vectors_and_waiting_along(harness: Le
 # ------------------------------------------------------------------ staleness
 async def test_tiers_that_change_below_reach_a_parent_whose_refresh_was_under_way(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a/b/c.md"))
-    by_name = {s.node.uri.name: s for s in await harness.ledger.stale_dirs(SHARED, limit=9, entries_max=9)}
+    by_name = {s.node.uri.name: s for s in await harness.ledger.backlog.stale_dirs(SHARED, limit=9, entries_max=9)}
     child = by_name["b"]
     await harness.do(SetTiers(child.node.id, child.node.version, Tiers("first"), (), child.seq))
-    by_name = {s.node.uri.name: s for s in await harness.ledger.stale_dirs(SHARED, limit=9, entries_max=9)}
+    by_name = {s.node.uri.name: s for s in await harness.ledger.backlog.stale_dirs(SHARED, limit=9, entries_max=9)}
     parent = by_name["a"]
     await harness.do(SetTiers(child.node.id, child.node.version, Tiers("second"), (), child.seq))
     # The parent's new tiers were made from what stood there before the child's abstract changed.
     await harness.do(SetTiers(parent.node.id, parent.node.version, TIERS, (), parent.seq))
-    assert "a" in [s.node.uri.name for s in await harness.ledger.stale_dirs(SHARED, limit=9, entries_max=9)]
+    assert "a" in [s.node.uri.name for s in await harness.ledger.backlog.stale_dirs(SHARED, limit=9, entries_max=9)]
 
 
 async def test_removed_directories_do_not_hide_stale_ones(
@@ -232,7 +232,7 @@ async def test_removed_directories_do_not_hide_stale_ones(
     await harness.do(*(put(f"resources/old/{n}/a.md") for n in range(20)))
     await harness.do(Remove(at("resources/old"), recursive=True))
     await harness.do(put("resources/new/a.md"))
-    assert "new" in [s.node.uri.name for s in await harness.ledger.stale_dirs(SHARED, limit=9, entries_max=9)]
+    assert "new" in [s.node.uri.name for s in await harness.ledger.backlog.stale_dirs(SHARED, limit=9, entries_max=9)]
 
 
 async def test_a_namespace_directory_cannot_be_made(harness: LedgerHarness) -> None:
@@ -268,35 +268,26 @@ async def test_recorded_talk_is_not_copied(harness: LedgerHarness) -> None:
     await harness.do(append("s", "m"))
     with pytest.raises(Conflict):
         await harness.do(Copy(at("user/ana/sessions"), at("user/ana/resources/talk"), recursive=True))
-    assert await harness.ledger.check() == []
+    assert await harness.ledger.maintenance.check() == []
 
 
 # ------------------------------------------------------------------ the log
 async def test_the_log_names_only_what_its_reader_may_see(harness: LedgerHarness) -> None:
     await harness.do(put("user/ana/memories/secret.md"), put("resources/a.md"))
-    seen = [e.uri for e in await harness.tenant(BEN).log()]
+    seen = [e.uri for e in await harness.log(BEN)]
     assert "viking://resources/a.md" in seen
     assert not [u for u in seen if u.startswith("viking://user/ana")]
-    everything = [e.uri for e in await harness.tenant(Caller("acme", "boss", ANA.role.ROOT)).log()]
+    everything = [e.uri for e in await harness.log(Caller("acme", "boss", ANA.role.ROOT))]
     assert "viking://user/ana/memories/secret.md" in everything
-
-
-async def test_the_log_is_read_in_pages(harness: LedgerHarness) -> None:
-    await harness.do(*(put(f"resources/{n}.md") for n in range(6)))
-    whole = await harness.tenant().log()
-    paged: list[int] = []
-    while page := await harness.tenant().log(after=paged[-1] if paged else 0, limit=2):
-        paged += [e.seq for e in page]
-    assert paged == [e.seq for e in whole]
 
 
 # ------------------------------------------------------------------ cleaning
 async def test_content_is_kept_while_a_node_or_a_young_entry_names_it(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a.md", "first"))
     await harness.do(put("resources/a.md", "second"))
-    assert await harness.ledger.prune(keep_s=100) == 0
+    assert await harness.ledger.maintenance.prune(keep_s=100) == 0
     harness.clock.advance(200)
-    assert await harness.ledger.prune(keep_s=100) == 1
+    assert await harness.ledger.maintenance.prune(keep_s=100) == 1
     assert await harness.text("resources/a.md") == "second"
     assert await harness.rows("SELECT count(*) FROM blob") == [(1,)]
 
@@ -306,13 +297,13 @@ async def test_a_purge_slice_is_bounded_by_chunks_too(harness: LedgerHarness) ->
     await harness.do(*(put(f"resources/d/{n}.md", chunks=many) for n in range(5)))
     await harness.do(Remove(at("resources/d"), recursive=True))
     (before,) = (await harness.rows("SELECT count(*) FROM chunk"))[0]
-    await harness.ledger.purge(nodes_max=50)
+    await harness.ledger.cleanup.purge(nodes_max=50)
     (after,) = (await harness.rows("SELECT count(*) FROM chunk"))[0]
     assert 0 < before - after <= trash.PURGED_CHUNKS_MAX
-    while await harness.ledger.purge(nodes_max=50):
+    while await harness.ledger.cleanup.purge(nodes_max=50):
         pass
     assert await harness.rows("SELECT count(*) FROM chunk") == [(0,)]
-    assert await harness.ledger.check() == []
+    assert await harness.ledger.maintenance.check() == []
 
 
 FAULTS = [
@@ -329,24 +320,24 @@ FAULTS = [
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_check_tells_a_fault_and_a_repair_mends_it(harness: LedgerHarness, fault: str) -> None:
     await harness.do(put("resources/a.md", tiers=TIERS), append("s", "m"))
-    assert await harness.ledger.check() == []
+    assert await harness.ledger.maintenance.check() == []
     await harness.force(fault)
-    assert await harness.ledger.check() != []
-    await harness.ledger.check(repair=True)
-    assert await harness.ledger.check() == []
+    assert await harness.ledger.maintenance.check() != []
+    await harness.ledger.maintenance.check(repair=True)
+    assert await harness.ledger.maintenance.check() == []
 
 
 async def test_a_repair_puts_lost_entries_back_into_the_index(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a.md", "apple"))
     await harness.force("DELETE FROM fts WHERE rowid = 1")
-    await harness.ledger.check(repair=True)
+    await harness.ledger.maintenance.check(repair=True)
     assert await harness.finds("", "apple") == ["viking://resources/a.md"]
 
 
 # ------------------------------------------------------------------ the whole
 async def test_everything_is_there_after_a_restart(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a.md", "apple", tiers=TIERS), append("s", "m"), jobs=(NewJob("k", "k"),))
-    store = (await harness.ledger.usage()).store_id
+    store = (await harness.ledger.stats.usage()).store_id
     await harness.ledger.close()
     assert not list(harness.folder.glob("*-wal"))
     assert sound(harness.folder)
@@ -357,7 +348,7 @@ async def test_everything_is_there_after_a_restart(harness: LedgerHarness) -> No
     )
     assert [m.id for m in await again.tenant().messages("s")] == ["m"]
     assert len(await again.lease(9)) == 1
-    assert (await again.ledger.usage()).store_id == store
+    assert (await again.ledger.stats.usage()).store_id == store
     await again.ledger.close()
     with pytest.raises(Closed):
         await again.text("resources/a.md")
@@ -365,17 +356,17 @@ async def test_everything_is_there_after_a_restart(harness: LedgerHarness) -> No
 
 async def test_usage_counts_what_is_there(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a.md"), append("s", "m1", "m2"))
-    usage = await harness.ledger.usage()
+    usage = await harness.ledger.stats.usage()
     assert (usage.chunks, usage.messages, usage.sessions, usage.partitions["acme/ana"]) == (3, 2, 1, 2)
 
 
 async def test_a_probe_writes_and_reads(harness: LedgerHarness) -> None:
-    assert await harness.ledger.probe() >= 0
+    assert await harness.ledger.maintenance.probe() >= 0
 
 
 async def test_every_index_space_is_listed(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a.md"), put("user/ana/memories/a.md"))
-    assert {(c.account, c.user) for c in await harness.ledger.partitions()} >= {("acme", ""), ("acme", "ana")}
+    assert {(c.account, c.user) for c in await harness.ledger.backlog.partitions()} >= {("acme", ""), ("acme", "ana")}
 
 
 async def test_dead_full_text_is_reclaimed_in_slices(harness: LedgerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,25 +375,25 @@ async def test_dead_full_text_is_reclaimed_in_slices(harness: LedgerHarness, mon
     await harness.do(put("resources/keep.md", "apple"), put("resources/a.md", chunks=many))
     full = (await harness.rows("SELECT sum(length(block)) FROM fts_data"))[0][0]
     await harness.do(Remove(at("resources/a.md")))
-    while await harness.ledger.purge(nodes_max=50):
+    while await harness.ledger.cleanup.purge(nodes_max=50):
         pass
-    await harness.ledger.prune(keep_s=0)
+    await harness.ledger.maintenance.prune(keep_s=0)
     assert (await harness.rows("SELECT sum(length(block)) FROM fts_data"))[0][0] < full / 3
     assert await harness.finds("", "apple") == ["viking://resources/keep.md"]
-    assert await harness.ledger.check() == []
+    assert await harness.ledger.maintenance.check() == []
 
 
 async def test_what_dies_while_full_text_is_reclaimed_is_reclaimed_the_next_time(harness: LedgerHarness) -> None:
     await harness.do(put("resources/a.md", "apple"), put("resources/b.md", "banana"))
     await harness.do(Remove(at("resources/a.md")))
-    await harness.ledger.purge(nodes_max=50)
-    more = await harness.ledger.write(lambda c: chunks.reclaim(c, first=True, now=1.0))
+    await harness.ledger.cleanup.purge(nodes_max=50)
+    more = await harness.ledger.access.write(lambda c: chunks.reclaim(c, first=True, now=1.0))
     await harness.do(Remove(at("resources/b.md")))
-    await harness.ledger.purge(nodes_max=50)
+    await harness.ledger.cleanup.purge(nodes_max=50)
     while more:
-        more = await harness.ledger.write(lambda c: chunks.reclaim(c, first=False, now=1.0))
+        more = await harness.ledger.access.write(lambda c: chunks.reclaim(c, first=False, now=1.0))
     assert await harness.rows("SELECT value FROM meta WHERE key = 'fts_dropped'") == [(1,)]
-    await harness.ledger.prune(keep_s=0)
+    await harness.ledger.maintenance.prune(keep_s=0)
     assert await harness.rows("SELECT 1 FROM meta WHERE key IN ('fts_dropped', 'fts_reclaiming')") == []
 
 

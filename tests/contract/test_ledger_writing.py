@@ -16,8 +16,8 @@ PLAIN, GOOD = Tiers("a", "o"), Tiers("better", "o", BY)
 
 
 async def left(harness: LedgerHarness, tree: Caller = SHARED, **more: Any) -> list[str]:
-    found = await harness.ledger.unwritten(tree, by=BY, limit=more.get("limit", 99))
-    seen = [await harness.ledger.tiered(tree, node, entries_max=9) for node in found]
+    found = await harness.ledger.backlog.unwritten(tree, by=BY, limit=more.get("limit", 99))
+    seen = [await harness.ledger.backlog.tiered(tree, node, entries_max=9) for node in found]
     return [str(one.node.uri).removeprefix("viking://") for one in seen if one is not None]
 
 
@@ -26,7 +26,7 @@ async def described(
 ) -> None:
     tenant = harness.ledger.tenant(tree)
     node = await tenant.stat(at(path))
-    seen = await harness.ledger.tiered(tree, node.id, entries_max=9)
+    seen = await harness.ledger.backlog.tiered(tree, node.id, entries_max=9)
     assert seen is not None
     await tenant.commit(Commit((SetTiers(node.id, node.version, tiers, (), 0 if stale else seen.seq),)))
 
@@ -79,25 +79,25 @@ async def test_what_was_removed_is_not_left(harness: LedgerHarness) -> None:
     node = await harness.ledger.tenant(ANA).stat(at("resources/x/a.md"))
     await harness.do(Remove(at("resources/x"), recursive=True))
     assert await left(harness) == []
-    assert await harness.ledger.tiered(SHARED, node.id, entries_max=9) is None
+    assert await harness.ledger.backlog.tiered(SHARED, node.id, entries_max=9) is None
 
 
 async def test_a_node_is_told_to_nobody_who_may_not_see_it(harness: LedgerHarness) -> None:
     await harness.do(put("user/ana/resources/r.md", tiers=PLAIN))
     node = await harness.ledger.tenant(ANA).stat(at("user/ana/resources/r.md"))
-    assert await harness.ledger.tiered(BEN, node.id, entries_max=9) is None
-    assert await harness.ledger.tiered(Caller("other", "ana"), node.id, entries_max=9) is None
+    assert await harness.ledger.backlog.tiered(BEN, node.id, entries_max=9) is None
+    assert await harness.ledger.backlog.tiered(Caller("other", "ana"), node.id, entries_max=9) is None
 
 
 async def test_an_answer_is_kept_until_replaced_content_goes(harness: LedgerHarness) -> None:
     await harness.do(KeepMade("key", GOOD))
-    assert (await harness.ledger.cached_tiers("key")) == Tiers("better", "o")
-    assert await harness.ledger.cached_tiers("other") is None
-    await harness.ledger.prune(keep_s=3_600.0)
-    assert await harness.ledger.cached_tiers("key") is not None
+    assert (await harness.ledger.backlog.cached_tiers("key")) == Tiers("better", "o")
+    assert await harness.ledger.backlog.cached_tiers("other") is None
+    await harness.ledger.maintenance.prune(keep_s=3_600.0)
+    assert await harness.ledger.backlog.cached_tiers("key") is not None
     harness.clock.advance(3_601)
-    await harness.ledger.prune(keep_s=3_600.0)
-    assert await harness.ledger.cached_tiers("key") is None
+    await harness.ledger.maintenance.prune(keep_s=3_600.0)
+    assert await harness.ledger.backlog.cached_tiers("key") is None
 
 
 async def test_costs_add_up_by_day_account_provider_and_purpose(harness: LedgerHarness) -> None:
@@ -106,21 +106,21 @@ async def test_costs_add_up_by_day_account_provider_and_purpose(harness: LedgerH
     await harness.ledger.tenant(Caller("other", "ana")).commit(
         Commit((RecordUsage("2026-01-02", "p", "tiers", 1, 100, 50),))
     )
-    rows = await harness.ledger.provider_usage(since="2026-01-02", account="acme")
+    rows = await harness.ledger.stats.provider_usage(since="2026-01-02", account="acme")
     assert [(r.provider, r.calls, r.tokens_in, r.tokens_out, r.refused) for r in rows] == [
         ("p", 2, 20, 10, 4),
         ("q", 1, 10, 5, 2),
     ]
-    assert {r.account for r in await harness.ledger.provider_usage(since="")} == {"acme", "other"}
-    whole = await harness.ledger.provider_usage(since="", whole=True)
+    assert {r.account for r in await harness.ledger.stats.provider_usage(since="")} == {"acme", "other"}
+    whole = await harness.ledger.stats.provider_usage(since="", whole=True)
     assert [(r.day, r.account, r.provider, r.tokens_in) for r in whole] == [("", "", "p", 130), ("", "", "q", 10)]
 
 
 async def test_what_was_wrong_is_told_by_the_last_call_alone(harness: LedgerHarness) -> None:
     await harness.do(RecordUsage("2026-01-01", "p", "tiers", 1, error="it is down"))
-    (row,) = await harness.ledger.provider_usage(since="")
+    (row,) = await harness.ledger.stats.provider_usage(since="")
     assert (row.error, row.calls, row.at) == ("it is down", 1, harness.clock.now())
     harness.clock.advance(5)
     await harness.ledger.tenant(Caller("other", "ana")).commit(Commit((RecordUsage("2026-01-01", "p", "tiers", 1),)))
-    (row,) = await harness.ledger.provider_usage(since="", whole=True)
+    (row,) = await harness.ledger.stats.provider_usage(since="", whole=True)
     assert (row.error, row.calls) == ("", 2)

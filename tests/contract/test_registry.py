@@ -26,7 +26,7 @@ ROOT = Caller(role=Role.ROOT)
 
 @pytest.fixture
 async def registry(harness: LedgerHarness) -> AsyncIterator[SqliteRegistry]:
-    made = SqliteRegistry(harness.ledger.readers, harness.ledger.clock)
+    made = SqliteRegistry(harness.ledger.access.readers, harness.ledger.access.clock)
     await made.found("acme", "ana", key=KEY, settings={})
     await made.enrol("acme", "bob", role=Role.USER, key=BOB, settings={"x": 1})
     yield made
@@ -60,7 +60,7 @@ async def test_any_other_key_is_refused_in_the_same_words(registry: SqliteRegist
 
 
 async def test_the_store_does_not_hold_a_key(harness: LedgerHarness, registry: SqliteRegistry, tmp_path: Path) -> None:
-    await harness.ledger.checkpoint()
+    await harness.ledger.access.store.compact()
     held = b"".join(p.read_bytes() for p in (tmp_path / "data").iterdir() if p.name.startswith(FILE_NAME))
     assert KEY.encode() not in held
     assert b"a" * 64 not in held
@@ -183,7 +183,7 @@ async def test_a_reader_of_the_store_remembers_nothing(
     harness: LedgerHarness, registry: SqliteRegistry, tmp_path: Path
 ) -> None:
     readers = Readers(tmp_path / "data" / FILE_NAME, count=1)
-    worker = SqliteRegistry(readers, harness.ledger.clock)
+    worker = SqliteRegistry(readers, harness.ledger.access.clock)
     await registry.change_settings("acme", "bob", {"n": 1})
     first = await worker.member("acme", "bob")
     await registry.change_settings("acme", "bob", {"n": 2})

@@ -34,7 +34,7 @@ from recalld.domain.commit import (
     WriteMode,
 )
 from recalld.domain.document import Chunk
-from recalld.domain.job import NewJob
+from recalld.domain.job import Lane, NewJob
 from recalld.domain.session import Message
 from recalld.domain.uri import Uri
 from recalld.infra.thread_pool import Pool
@@ -170,10 +170,10 @@ async def _act(actor: int, state: State, seed: int, tenant: Tenant, blobs: FileB
 async def _clean(ledger: SqliteLedger) -> None:
     """What a worker does meanwhile."""
     while True:
-        await ledger.purge(nodes_max=5)
-        for job in await ledger.lease(worker="w", jobs_max=4, lease_s=0.05):
+        await ledger.cleanup.purge(nodes_max=5)
+        for job in await ledger.jobs.lease(worker="w", jobs_max=4, lease_s=0.05):
             if job.kind in {"purge", "embed"}:
-                await ledger.tenant(job.caller, bulk=True).commit(Commit(done=job.id))
+                await ledger.tenant(job.caller).commit(Commit(done=job.id), lane=Lane.BULK)
 
 
 async def main(folder: Path, states: list[State], seed: int, journal: _Journal) -> None:

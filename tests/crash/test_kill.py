@@ -114,12 +114,12 @@ async def _after(folder: Path, states: list[State], told: _Round) -> tuple[list[
             found.append({**match[0], "next": possible[-1]["next"]})
             session = await _session_counts(ledger.tenant(CALLER), actor)
             assert session == sum(1 for _, archive in match[0]["messages"] if not archive)
-        assert await ledger.check() == []
+        assert await ledger.maintenance.check() == []
         lost = "SELECT count(*) FROM chunk WHERE id NOT IN (SELECT id FROM fts_docsize)"
         more = "SELECT count(*) FROM fts_docsize WHERE id NOT IN (SELECT id FROM chunk)"
         twice = "SELECT count(*) FROM (SELECT session, id FROM message GROUP BY session, id HAVING count(*) > 1)"
         for fault in (lost, more, twice):
-            assert await ledger.readers.read(lambda c, sql=fault: c.execute(sql).fetchall()) == [(0,)]
+            assert await ledger.access.readers.read(lambda c, sql=fault: c.execute(sql).fetchall()) == [(0,)]
     finally:
         await ledger.close()
         pool.close()

@@ -15,7 +15,6 @@ import pytest
 from recalld.app.engine import Engine
 from recalld.app.sessions import SessionOperations
 from recalld.domain.caller import Caller
-from recalld.ports.bundle import Ports
 from tests.contract.ledger_harness import sound
 from tests.harness import Harness, harness_at, plant
 
@@ -75,14 +74,14 @@ class Wired:
 
         return call
 
-    def tenant(self, caller: Caller, *, bulk: bool = False) -> Any:
-        return Wired(self._port.tenant(caller, bulk=bulk), self._wire)
+    def tenant(self, caller: Caller) -> Any:
+        return Wired(self._port.tenant(caller), self._wire)
 
 
 def wired(harness: Harness, wire: Wire) -> Harness:
-    ports: Ports = replace(
-        harness.ports, ledger=Wired(harness.ports.ledger, wire), blobs=Wired(harness.ports.blobs, wire)
-    )
+    watched = ("ledger", "jobs", "backlog", "cleanup", "stats", "blobs")
+    changed: dict[str, Any] = {name: Wired(getattr(harness.ports, name), wire) for name in watched}
+    ports = replace(harness.ports, **changed)
     return replace(
         harness, engine=Engine(ports, harness.engine.config, Caller(), harness.engine._housekeeping), ports=ports
     )
@@ -208,7 +207,7 @@ NEVER = {
 async def invariants(harness: Harness) -> None:
     assert await harness.engine.check() == []
     for what, sql in NEVER.items():
-        found = await harness.ports.ledger.readers.read(lambda c, s=sql: c.execute(s).fetchall())  # type: ignore[attr-defined]
+        found = await harness.ports.ledger.access.readers.read(lambda c, s=sql: c.execute(s).fetchall())  # type: ignore[attr-defined]
         assert found == [], what
 
 

@@ -364,12 +364,12 @@ async def test_a_glob_that_is_none_is_400(wire: Wire, pattern: str) -> None:
 async def _set_pages_max(harness: Harness, count: int) -> None:
     ledger = harness.ports.ledger
     assert isinstance(ledger, SqliteLedger)
-    assert isinstance(ledger.readers, Store)
+    assert isinstance(ledger.access.readers, Store)
 
     def work(c: apsw.Connection) -> None:
         c.execute(f"PRAGMA max_page_count = {count}").fetchall()
 
-    await ledger.write(work)
+    await ledger.access.write(work)
 
 
 async def test_a_full_disk_is_a_clear_refusal_and_nothing_is_lost(wire: Wire) -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger, open_ledger
-from recalld.adapters.sqlite.ledger.maintenance import SqliteMaintenance, maintenance
 from recalld.app.engine import Engine
 from recalld.domain.commit import INLINE_BYTES_MAX
 from recalld.domain.errors import Corrupt
@@ -80,14 +79,12 @@ def zero_page(data: Path, table: str, fill: bytes = b"\0") -> None:
 
 
 @asynccontextmanager
-async def open_ledger_of(data: Path) -> AsyncIterator[tuple[SqliteLedger, SqliteMaintenance]]:
+async def open_ledger_of(data: Path) -> AsyncIterator[SqliteLedger]:
     """The ledger alone, on a standing clock: nothing happens by itself."""
     pool = Pool("blobs", running_max=2, waiting_max=64)
     ledger = await open_ledger(data, blobs=FileBlobs(data / "blobs", pool), clock=MemoryClock())
-    care = maintenance(ledger)
-    assert care is not None
     try:
-        yield ledger, care
+        yield ledger
     finally:
         await ledger.close()
         pool.close()
@@ -130,7 +127,7 @@ async def test_damage_is_found_by_itself_stands_in_readiness_and_goes_with_its_c
         await until(engine, lambda said: said["content"].startswith("1 contents are damaged"))
         assert A not in str(await engine.readiness())  # readiness is told to everybody
         await engine.write(A, "new words")
-        await engine._ports.ledger.prune(keep_s=0)
+        await engine._ports.maintenance.prune(keep_s=0)
         await engine._housekeeping._maintenance.verify()
         assert (await engine.readiness()).checks["content"] == "ok"
 
@@ -142,25 +139,25 @@ async def test_a_pass_over_all_contents_begins_once_a_day_and_goes_on_after_a_re
     c.close()
     seen = 0
     for _ in range(2):  # a slice, then a restart
-        async with open_ledger_of(data) as (ledger, care):
-            done = await care.verify_today(bytes_max=1)
+        async with open_ledger_of(data) as ledger:
+            done = await ledger.maintenance.verify_today(bytes_max=1)
             seen += done.contents
     again = done
     while done.after:
-        async with open_ledger_of(data) as (ledger, care):
+        async with open_ledger_of(data) as ledger:
             for _ in range(20):
-                done = await care.verify_today(bytes_max=1)
+                done = await ledger.maintenance.verify_today(bytes_max=1)
                 seen += done.contents
                 if not done.after:
-                    again = await care.verify_today(bytes_max=1)
+                    again = await ledger.maintenance.verify_today(bytes_max=1)
                     break
     c = sqlite3.connect(data / "recalld.db")
     ((contents,),) = c.execute("SELECT count(*) FROM blob")
     c.close()
     assert (seen, again.contents) == (contents, 0)
-    async with open_ledger_of(data) as (ledger, care):
-        ledger.clock.advance(86_401)  # type: ignore[attr-defined]
-        assert (await care.verify_today(bytes_max=1)).contents == 1
+    async with open_ledger_of(data) as ledger:
+        ledger.access.clock.advance(86_401)  # type: ignore[attr-defined]
+        assert (await ledger.maintenance.verify_today(bytes_max=1)).contents == 1
 
 
 # ------------------------------------------------------------------ blobs of another store
@@ -173,7 +170,7 @@ async def test_blobs_this_store_never_named_are_set_aside_and_found_again(data: 
         await engine.write(A, "of another store")
     (data / "recalld.db").write_bytes((tmp_path / "other" / "recalld.db").read_bytes())
     async with opened(data) as engine:
-        await engine._ports.ledger.prune(keep_s=0)
+        await engine._ports.maintenance.prune(keep_s=0)
     assert blob_files(data) == []
     assert (data / "lost+found" / blob.name).is_file()
     (data / "recalld.db").write_bytes(whole)
@@ -187,9 +184,9 @@ async def test_what_retention_let_go_is_deleted(data: Path) -> None:
     os.utime(blob, (1, 1))
     async with opened(data) as engine:
         await engine.rm(LARGE)
-        while await engine._ports.ledger.purge(nodes_max=50):
+        while await engine._ports.cleanup.purge(nodes_max=50):
             pass
-        await engine._ports.ledger.prune(keep_s=0)
+        await engine._ports.maintenance.prune(keep_s=0)
     assert not blob.exists()
     assert not (data / "lost+found").exists()
 
@@ -226,9 +223,9 @@ async def test_damaged_full_text_costs_that_part_alone_and_is_rebuilt_by_itself(
 
 async def test_while_full_text_is_rebuilt_recall_says_so_and_readiness_names_it(data: Path) -> None:
     async with opened(data) as engine:
-        care = engine._ports.maintenance
-        assert care is not None
-        await care.recreate("lexicon")
+        rebuilding = engine._ports.rebuilding
+        assert rebuilding is not None
+        await rebuilding.recreate("lexicon")
         assert (await engine.readiness()).checks["lexicon"] == "damaged, being rebuilt"
     async with opened(data) as engine:  # a restart goes on with it
         await engine._housekeeping.round()
@@ -296,7 +293,7 @@ async def rows_of(engine: Engine) -> dict[str, int]:
     ledger = engine._ports.ledger
     assert isinstance(ledger, SqliteLedger)
     counted = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
-    found = await ledger.read(lambda c: c.execute(f"SELECT {counted}").fetchall())
+    found = await ledger.access.read(lambda c: c.execute(f"SELECT {counted}").fetchall())
     return {table: int(str(count)) for table, count in zip(tables, found[0], strict=True)}
 
 
@@ -309,9 +306,8 @@ async def everything_is_found(engine: Engine) -> None:
     for word in (*(f"uniqueword{n}" for n in range(60)), *(f"talkword{n}" for n in range(5))):
         answer = await engine.find(word)
         assert (answer.degraded, bool(answer.hits)) == ((), True), word
-    care = engine._ports.maintenance
-    assert care is not None
-    await care.vacuum()  # frees the damaged pages
+    assert engine._ports.compaction is not None
+    await engine._ports.compaction.rewrite()  # frees the damaged pages
     assert await engine.check() == []
 
 
@@ -356,9 +352,9 @@ async def test_a_damaged_index_of_a_table_degrades_and_is_made_again_by_itself(e
 async def test_a_salvage_that_was_killed_goes_on_at_the_next_start(embedded: Path) -> None:
     before = await rows_in(embedded)
     damage_inside(embedded, "chunk")
-    async with open_ledger_of(embedded) as (_, care):
-        assert "chunks" in await care.examine()
-        await care.recreate("chunks")
+    async with open_ledger_of(embedded) as ledger:
+        assert "chunks" in await ledger.rebuilding.examine()
+        await ledger.rebuilding.recreate("chunks")
     async with opened(embedded, "hash") as engine:
         assert (await engine.find("uniqueword7")).degraded == ("catalog",)
         assert "chunks" in (await engine.readiness()).checks["catalog"]
@@ -455,15 +451,15 @@ async def test_rows_that_hang_on_nothing_are_named_and_removed(data: Path, damag
     c.execute(damage)
     c.commit()
     c.close()
-    async with open_ledger_of(data) as (ledger, _):
-        assert said in await ledger.check()
-        await ledger.check(repair=True)
-        assert await ledger.check() == []
+    async with open_ledger_of(data) as ledger:
+        assert said in await ledger.maintenance.check()
+        await ledger.maintenance.check(repair=True)
+        assert await ledger.maintenance.check() == []
 
 
 async def test_a_removed_node_that_is_not_listed_is_listed_again(data: Path) -> None:
-    async with open_ledger_of(data) as (ledger, _):
-        await ledger.write(lambda c: c.execute("UPDATE node SET gone = 5 WHERE name = 'f3.md'").fetchall())
-        assert "1 removed nodes that are not listed" in await ledger.check()
-        await ledger.check(repair=True)
-        assert await ledger.check() == []
+    async with open_ledger_of(data) as ledger:
+        await ledger.access.write(lambda c: c.execute("UPDATE node SET gone = 5 WHERE name = 'f3.md'").fetchall())
+        assert "1 removed nodes that are not listed" in await ledger.maintenance.check()
+        await ledger.maintenance.check(repair=True)
+        assert await ledger.maintenance.check() == []

@@ -26,7 +26,7 @@ SLACK = 200
 
 def store_of(harness: Harness) -> Any:
     assert isinstance(harness.ports.ledger, SqliteLedger)
-    return harness.ports.ledger.readers
+    return harness.ports.ledger.access.readers
 
 
 class Costs:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 
 from recalld.adapters.archive.zip import ZipArchives
 from recalld.adapters.blobs.files import FileBlobs
 from recalld.adapters.clock.system import SystemClock
-from recalld.adapters.ipc.remote_ledger import RemoteLedger
+from recalld.adapters.ipc.remote_ledger import RemoteCleanup, RemoteCommits, RemoteJobs
 from recalld.adapters.parser.registry import ParserSet
 from recalld.adapters.source.opening import open_source
 from recalld.adapters.sqlite.catalog.catalog import SqliteCatalog
 from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.sqlite.history.history import SqliteHistory
 from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger, open_ledger
-from recalld.adapters.sqlite.ledger.maintenance import maintenance
 from recalld.adapters.sqlite.lexicon.fts5 import Fts5Lexicon
 from recalld.adapters.sqlite.registry.registry import SqliteRegistry
 from recalld.adapters.sqlite.vectors.exact import ExactVectors
@@ -24,9 +24,10 @@ from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, SessionPolic
 from recalld.infra.ipc import Channel
 from recalld.infra.thread_pool import Pool
 from recalld.ports.blobs import Blobs
-from recalld.ports.bundle import Ports, no_linger
+from recalld.ports.bundle import Ports, PrimaryPorts, no_linger
+from recalld.ports.cleanup import Cleanup
 from recalld.ports.embedder import Embedder
-from recalld.ports.ledger import Ledger
+from recalld.ports.jobs import JobQueue
 from recalld.ports.model import Model, Writer
 from recalld.ports.reranker import Reranker
 
@@ -48,7 +49,7 @@ VECTORS_WAITING_MAX = 256
 
 
 @asynccontextmanager
-async def open_ports(config: Config) -> AsyncIterator[Ports]:
+async def open_ports(config: Config) -> AsyncIterator[PrimaryPorts]:
     """The ports of a store's primary process."""
     async with AsyncExitStack() as stack:
         blobs = _blobs(config, stack)
@@ -61,17 +62,15 @@ async def open_ports(config: Config) -> AsyncIterator[Ports]:
             policies=POLICIES,
         )
         stack.push_async_callback(ledger.close)
-        ports = _ports(config, stack, ledger, ledger.readers, blobs)
-        await ledger.want(
+        ports = _ports(config, stack, ledger, ledger.jobs, ledger.cleanup)
+        await ledger.maintenance.set_wanted_model(
             ports.embedder.fingerprint if ports.embedder else "", ports.embedder.width if ports.embedder else 0
         )
         former = _former(await ports.vectors.serving_model(), ports.embedder)
         if former is not None:
             stack.push_async_callback(former.close)
-        store_maintenance = maintenance(ledger)
-        if store_maintenance is not None:
-            await store_maintenance.rebuild()  # tells what a start before this one did not finish
-        yield replace(ports, former=former, derived=ledger.derived, maintenance=store_maintenance)
+        await ledger.rebuilding.rebuild()  # completes what an earlier start did not finish, and names it
+        yield _primary(replace(ports, former=former, derived=ledger.access.derived), ledger)
 
 
 @asynccontextmanager
@@ -80,9 +79,9 @@ async def build_worker(config: Config, channel: Channel) -> AsyncIterator[Ports]
     async with AsyncExitStack() as stack:
         readers = Readers(config.folder / FILE_NAME, count=2)
         blobs = _blobs(config, stack)
-        ledger = RemoteLedger(channel, SqliteLedger(readers, blobs, SystemClock(), POLICIES))
         stack.callback(readers.close)
-        yield _ports(config, stack, ledger, readers, blobs)
+        ledger = SqliteLedger(readers, blobs, SystemClock(), POLICIES, commits=partial(RemoteCommits, channel))
+        yield _ports(config, stack, ledger, RemoteJobs(channel), RemoteCleanup(channel))
 
 
 def _blobs(config: Config, stack: AsyncExitStack) -> Blobs:
@@ -91,7 +90,16 @@ def _blobs(config: Config, stack: AsyncExitStack) -> Blobs:
     return FileBlobs(config.folder / "blobs", pool)
 
 
-def _ports(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Readers, blobs: Blobs) -> Ports:
+def _primary(ports: Ports, ledger: SqliteLedger) -> PrimaryPorts:
+    shared = {field.name: getattr(ports, field.name) for field in fields(Ports)}
+    store = ledger.access.store
+    return PrimaryPorts(
+        **shared, maintenance=ledger.maintenance, rebuilding=ledger.rebuilding, compaction=store, disk=store
+    )
+
+
+def _ports(config: Config, stack: AsyncExitStack, ledger: SqliteLedger, jobs: JobQueue, cleanup: Cleanup) -> Ports:
+    readers, blobs = ledger.access.readers, ledger.access.blobs
     compute = Pool("compute", running_max=COMPUTE_RUNNING_MAX, waiting_max=COMPUTE_WAITING_MAX)
     stack.callback(compute.close)
     # Of its own: what an import computes is no neighbour for a search.
@@ -106,6 +114,10 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: Ledger, readers: Reade
     stack.push_async_callback(registry.close)
     return Ports(
         ledger=ledger,
+        jobs=jobs,
+        backlog=ledger.backlog,
+        cleanup=cleanup,
+        stats=ledger.stats,
         registry=registry,
         history=SqliteHistory(readers, blobs),
         blobs=blobs,

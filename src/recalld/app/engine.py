@@ -12,9 +12,9 @@ from recalld.domain.job import QueueCount
 from recalld.domain.results import Readiness
 from recalld.infra.tasks import background
 from recalld.infra.watchdog import Watchdog
-from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Usage
-from recalld.ports.registry import Registry
+from recalld.ports.bundle import PrimaryPorts
+from recalld.ports.registry import Members
+from recalld.ports.stats import Usage
 
 from .build import open_ports
 from .config import Config, load_config
@@ -31,7 +31,7 @@ WorkerPlace = Literal["inside", "beside", "none"]
 class Engine(Workspace):
     """Its own operations act as the default caller; ``as_caller`` binds another."""
 
-    def __init__(self, ports: Ports, config: Config, caller: Caller, housekeeping: Housekeeping) -> None:
+    def __init__(self, ports: PrimaryPorts, config: Config, caller: Caller, housekeeping: Housekeeping) -> None:
         super().__init__(ports, caller, config.server.recall_deadline_s)
         self.config = config
         self._housekeeping = housekeeping
@@ -77,7 +77,7 @@ class Engine(Workspace):
                     )
                 )
             elif worker == "beside":
-                supervisor = Supervisor(chosen, ports.ledger, ports.clock)
+                supervisor = Supervisor(chosen, ports)
                 housekeeping.watch(supervisor)
                 await stack.enter_async_context(background("supervisor", supervisor.supervise))
             yield cls(ports, chosen, caller or Caller(), housekeeping)
@@ -87,7 +87,7 @@ class Engine(Workspace):
         return Workspace(self._ports, caller, self.config.server.recall_deadline_s)
 
     @property
-    def registry(self) -> Registry:
+    def registry(self) -> Members:
         """Accounts, members and their keys."""
         return self._ports.registry
 
@@ -98,11 +98,11 @@ class Engine(Workspace):
 
     async def usage(self) -> Usage:
         """Return the size of the store."""
-        return await self._ports.ledger.usage()
+        return await self._ports.stats.usage()
 
     async def queues(self) -> list[QueueCount]:
         """Return jobs by kind."""
-        return await self._ports.ledger.queues()
+        return await self._ports.stats.queues()
 
     async def readiness(self) -> Readiness:
         """Return readiness from the latest measurements; never blocks."""

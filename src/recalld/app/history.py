@@ -9,7 +9,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.history import FileVersion, LogFilter, LogPage, Purged, Undone
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
-from recalld.ports.bundle import Ports
+from recalld.ports.bundle import PrimaryPorts
 from recalld.rules.address import context_type, resolve
 from recalld.rules.lines import line_range
 from recalld.rules.memory_footer import strip
@@ -27,7 +27,7 @@ class HistoryOperations:
     """URIs are texts (``~`` allowed). A moment is a log position (``1234``) or a time (``10m`` ago,
     ``2026-05-01T10:00Z``)."""
 
-    def __init__(self, ports: Ports, caller: Caller) -> None:
+    def __init__(self, ports: PrimaryPorts, caller: Caller) -> None:
         self._ports = ports
         self.caller = caller
 
@@ -88,9 +88,10 @@ class HistoryOperations:
             raise Invalid(
                 "older_than is in the future", remedy="give an age such as 7d", details={"field": "older_than"}
             )
-        gone = await ports.ledger.prune(keep_s=keep_s)
-        await ports.ledger.checkpoint()
-        space = await ports.maintenance.disk_space() if ports.maintenance is not None else None
+        gone = await ports.maintenance.prune(keep_s=keep_s)
+        if ports.compaction is not None:
+            await ports.compaction.compact()
+        space = await ports.disk.disk_space() if ports.disk is not None else None
         return Purged(gone, space.free_bytes if space is not None else None)
 
     async def seq_of(self, at: str) -> int:

@@ -11,8 +11,8 @@ from recalld.domain.job import QueueCount
 from recalld.domain.results import Readiness, VectorCount
 from recalld.infra.logs import get_logger
 from recalld.infra.watchdog import Watchdog
-from recalld.ports.bundle import Ports
-from recalld.ports.ledger import ProviderUsage, Usage
+from recalld.ports.bundle import PrimaryPorts
+from recalld.ports.stats import ProviderUsage, Usage
 from recalld.rules.breaker import Circuit
 from recalld.usecases.maintenance.enrich import take_up
 from recalld.usecases.maintenance.provider_budget import DAY, USED_UP
@@ -54,7 +54,7 @@ class Watched(Protocol):
 class Housekeeping:
     """Holds the latest measurements; ``readiness`` only reads them."""
 
-    def __init__(self, ports: Ports, config: Config, watchdog: Watchdog) -> None:
+    def __init__(self, ports: PrimaryPorts, config: Config, watchdog: Watchdog) -> None:
         self._ports = ports
         self._config = config
         self._watchdog = watchdog
@@ -116,12 +116,12 @@ class Housekeeping:
 
     async def _probe(self) -> None:
         try:
-            self._probe_s = await self._ports.ledger.probe()
+            self._probe_s = await self._ports.maintenance.probe()
             self._store, self._probed_at = "ok", self._ports.clock.monotonic()
-            self._queues = await self._ports.ledger.queues()
+            self._queues = await self._ports.stats.queues()
             if self._probed_at - self._counted_at >= COUNT_EVERY_S:
-                self._provider_usage = tuple(await self._ports.ledger.provider_usage(since="", whole=True))
-                self._usage, self._counted_at = await self._ports.ledger.usage(), self._probed_at
+                self._provider_usage = tuple(await self._ports.stats.provider_usage(since="", whole=True))
+                self._usage, self._counted_at = await self._ports.stats.usage(), self._probed_at
             await self._count()
         except RecalldError as failed:
             self._store = str(failed)
@@ -163,11 +163,11 @@ class Housekeeping:
         return "ok"
 
     async def _sweep(self) -> None:
-        await self._ports.ledger.prune(keep_s=self._config.storage.history_keep_days * 86_400)
-        # Overwritten pages are still in the write-ahead log.
-        await self._ports.ledger.checkpoint()
+        await self._ports.maintenance.prune(keep_s=self._config.storage.history_keep_days * 86_400)
+        if self._ports.compaction is not None:
+            await self._ports.compaction.compact()
         # The upload of an accepted import stays until the import is done, however long the store was closed.
-        if not any(q.kind == "import" and q.pending + q.running for q in await self._ports.ledger.queues()):
+        if not any(q.kind == "import" and q.pending + q.running for q in await self._ports.stats.queues()):
             await self._ports.compute.run(self._sweep_uploads, self._ports.clock.now() - UPLOAD_KEPT_S)
 
     def _sweep_uploads(self, before: float) -> None:

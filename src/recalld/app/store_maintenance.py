@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 from recalld.domain.commit import Commit
 from recalld.domain.errors import Busy, Corrupt, Upstream
-from recalld.domain.job import NewJob
+from recalld.domain.job import Lane, NewJob
 from recalld.domain.results import DiskSpace
 from recalld.infra.logs import get_logger
-from recalld.ports.bundle import Ports
-from recalld.ports.maintenance import CATALOG, INDEXES, LEXICON, STORE, VECTORS, Maintenance
+from recalld.ports.bundle import Ports, PrimaryPorts
+from recalld.ports.derived import CATALOG, INDEXES, LEXICON, STORE, VECTORS, Rebuildable
+from recalld.ports.maintenance import Maintenance
 
 REBUILD_S = 8.0
 """Time of rebuilding per round; the next round continues."""
@@ -33,7 +34,7 @@ log = get_logger("recalld.maintenance")
 class StoreMaintenance:
     """Rebuilds and verifies in rounds; ``states`` only reads the result of the last one."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: PrimaryPorts) -> None:
         self._ports = ports
         self._damaged = 0
         self._turn = asyncio.Lock()
@@ -44,45 +45,44 @@ class StoreMaintenance:
 
     async def round(self) -> None:
         """Check the disk and rebuild damaged parts, for a few seconds at most."""
-        maintenance = self._ports.maintenance
-        if maintenance is None:
-            return
-        await self._look_at_disk(maintenance)
-        async with self._turn:
-            await self._rebuild(maintenance)
+        await self._look_at_disk()
+        if self._ports.rebuilding is not None:
+            async with self._turn:
+                await self._rebuild(self._ports.rebuilding)
 
-    async def _look_at_disk(self, maintenance: Maintenance) -> None:
+    async def _look_at_disk(self) -> None:
+        if self._ports.disk is None:
+            return
         try:
-            self._disk = await maintenance.disk_space()
+            self._disk = await self._ports.disk.disk_space()
         except (Busy, Upstream) as late:
             log.info("the disk is looked at in the next round", error=str(late))
 
-    async def _rebuild(self, maintenance: Maintenance) -> None:
+    async def _rebuild(self, rebuilding: Rebuildable) -> None:
+        derived = self._ports.derived
         try:
-            for part in await self._found():
-                await maintenance.recreate(part)
+            for part in await self._found(rebuilding):
+                await rebuilding.recreate(part)
             until = self._ports.clock.monotonic() + REBUILD_S
-            before = VECTORS in maintenance.derived.rebuilding
-            while await maintenance.rebuild() and self._ports.clock.monotonic() < until:
+            before = VECTORS in derived.rebuilding
+            while await rebuilding.rebuild() and self._ports.clock.monotonic() < until:
                 pass
-            if before and VECTORS not in maintenance.derived.rebuilding:
+            if before and VECTORS not in derived.rebuilding:
                 await embed_all(self._ports)
             self._failed.clear()
         except (Busy, Upstream) as late:
             log.info("rebuilding goes on in the next round", error=str(late))
         except Corrupt as damaged:
-            self._failed = dict.fromkeys(maintenance.derived.rebuilding or {STORE}, damaged.message)
+            self._failed = dict.fromkeys(derived.rebuilding or {STORE}, damaged.message)
 
-    async def _found(self) -> list[str]:
+    async def _found(self, rebuilding: Rebuildable) -> list[str]:
         """Return the parts to rebuild. A part damaged again soon after a rebuild is left alone: its disk is faulty."""
-        maintenance, now = self._ports.maintenance, self._ports.clock.monotonic()
-        if maintenance is None or not maintenance.derived.suspects:
-            return []
-        parts = set(maintenance.derived.suspects)
-        maintenance.derived.suspects.clear()
+        suspects, now = self._ports.derived.suspects, self._ports.clock.monotonic()
+        parts = set(suspects)
+        suspects.clear()
         if STORE in parts and now - self._examined_at >= EXAMINE_EVERY_S:
             self._examined_at = now
-            parts |= await maintenance.examine()
+            parts |= await rebuilding.examine()
         found = [p for p in PARTS if p in parts and now - self._recreated_at[p] >= EXAMINE_EVERY_S]
         self._recreated_at.update(dict.fromkeys(found, now))
         return found
@@ -90,8 +90,6 @@ class StoreMaintenance:
     async def verify(self) -> None:
         """Verify this hour's share of the contents; all are read once a day."""
         maintenance, taken = self._ports.maintenance, 0
-        if maintenance is None:
-            return
         try:
             while taken < VERIFY_BYTES_MAX:
                 done = await maintenance.verify_today(bytes_max=VERIFY_SLICE_BYTES)
@@ -135,31 +133,35 @@ def _disk_state(disk: DiskSpace | None) -> str:
     return f"{left}: free some space, or remove something and run recalld history purge"
 
 
-async def check(ports: Ports, *, repair: bool, contents: bool) -> list[str]:
+async def check(ports: PrimaryPorts, *, repair: bool, contents: bool) -> list[str]:
     """See ``engine.Engine.check``."""
+    found = [] if ports.rebuilding is None else await _check_derived(ports, ports.rebuilding, repair)
+    try:
+        found += await ports.maintenance.check(repair=repair)
+    except Corrupt as unreadable:  # what cannot be read cannot be compared
+        found.append(unreadable.message)
+    if repair and found and ports.compaction is not None:
+        await ports.compaction.rewrite()
+    if contents:
+        found += await _check_contents(ports.maintenance)
+    return found
+
+
+async def _check_derived(ports: Ports, rebuilding: Rebuildable, repair: bool) -> list[str]:
     found: list[str] = []
-    maintenance = ports.maintenance
-    damaged = await maintenance.examine() if maintenance is not None else frozenset()
+    damaged = await rebuilding.examine()
     for part in sorted(damaged):
         what = "indexes of tables are damaged" if part == INDEXES else f"the index {part} is damaged"
         found.append(what + (" (rebuilt)" if repair else "; it is derived: --repair rebuilds it"))
     found += [f"the table {name} is damaged; restore a backup" for name in sorted(ports.derived.lost)]
-    for part in PARTS:
-        if repair and maintenance is not None and part in damaged:
-            await maintenance.recreate(part)
-    if repair and maintenance is not None:
-        while await maintenance.rebuild():
+    if repair:
+        for part in PARTS:
+            if part in damaged:
+                await rebuilding.recreate(part)
+        while await rebuilding.rebuild():
             pass
         if VECTORS in damaged:
             await embed_all(ports)
-    try:
-        found += await ports.ledger.check(repair=repair)
-    except Corrupt as unreadable:  # unreadable data cannot be compared
-        found.append(unreadable.message)
-    if repair and found and maintenance is not None:
-        await maintenance.vacuum()
-    if maintenance is not None and contents:
-        found += await _check_contents(maintenance)
     return found
 
 
@@ -176,5 +178,5 @@ async def _check_contents(maintenance: Maintenance) -> list[str]:
 
 async def embed_all(ports: Ports) -> None:
     """Enqueue the jobs that recompute every vector."""
-    for tree in await ports.ledger.partitions():
-        await ports.ledger.tenant(tree, bulk=True).commit(Commit(jobs=(NewJob("embed", "embed"),)))
+    for tree in await ports.backlog.partitions():
+        await ports.ledger.tenant(tree).commit(Commit(jobs=(NewJob("embed", "embed"),)), lane=Lane.BULK)

@@ -7,13 +7,12 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 
-from recalld.adapters.ipc.remote_ledger import handlers, push_wakes
+from recalld.adapters.ipc.remote_ledger import handlers, push_wakeups
 from recalld.domain.errors import Busy, Closed, Upstream
 from recalld.infra.child_process import Child, spawn
 from recalld.infra.ipc import Channel
 from recalld.infra.logs import get_logger
-from recalld.ports.clock import Clock
-from recalld.ports.ledger import Ledger
+from recalld.ports.bundle import Ports
 
 from . import worker_settings
 from .config import Config
@@ -30,13 +29,11 @@ log = get_logger("recalld.supervisor")
 
 
 class Supervisor:
-    """One worker for ``ledger``, with the settings of ``config``. ``arguments`` follow the Python executable."""
+    """One worker for a store, with the settings of ``config``. ``arguments`` follow the Python executable."""
 
-    def __init__(
-        self, config: Config, ledger: Ledger, clock: Clock, *, arguments: Sequence[str] = ("-m", "recalld", "work")
-    ) -> None:
-        self._ledger = ledger
-        self._clock = clock
+    def __init__(self, config: Config, ports: Ports, *, arguments: Sequence[str] = ("-m", "recalld", "work")) -> None:
+        self._ports = ports
+        self._clock = ports.clock
         self._arguments = tuple(arguments)
         self._greeting, self._secrets = worker_settings.encode_settings(config), worker_settings.secret_values(config)
         self._stuck_s = config.worker.stuck_s
@@ -82,11 +79,11 @@ class Supervisor:
         self.pid = child.process.pid
         self.starts += 1
         log.info("worker started", pid=self.pid)
-        channel = Channel(child.sock, handlers=handlers(self._ledger))
+        channel = Channel(child.sock, handlers=handlers(self._ports.ledger, self._ports.jobs, self._ports.cleanup))
         try:
             async with asyncio.TaskGroup() as group:
                 beside = [
-                    group.create_task(push_wakes(self._ledger, channel)),
+                    group.create_task(push_wakeups(self._ports.jobs, channel)),
                     group.create_task(self._watch(channel, child)),
                 ]
                 await channel.run()
@@ -109,7 +106,7 @@ class Supervisor:
 
     async def _release(self, *, counts: bool) -> None:
         try:
-            returned = await self._ledger.release(worker=WORKER, counts=counts)
+            returned = await self._ports.jobs.release(worker=WORKER, counts=counts)
         except (Busy, Upstream) as late:
             # Leases expire anyway; a temporarily full disk must not stop the worker for good.
             log.warning("leases not returned yet", error=str(late))

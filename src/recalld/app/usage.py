@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from recalld.domain.caller import Caller, Role
 from recalld.domain.policy import CostPolicy, DayPolicy
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import ProviderUsage
+from recalld.ports.stats import ProviderUsage
 from recalld.usecases.maintenance.provider_budget import DAY, DAY_S, USED_UP
 
 ERROR_HOLDS_S = 900.0
@@ -63,9 +63,7 @@ def budget(today: list[ProviderUsage], writer: str, costs: CostPolicy, now: floa
 async def usage_today(ports: Ports) -> list[ProviderUsage]:
     """Return all rows of this UTC day; [] if no provider is configured."""
     return (
-        await ports.ledger.provider_usage(since=ports.clock.stamp(DAY))
-        if ports.writer is not None or ports.days
-        else []
+        await ports.stats.provider_usage(since=ports.clock.stamp(DAY)) if ports.writer is not None or ports.days else []
     )
 
 
@@ -99,7 +97,7 @@ class UsageOperations:
         """Return the last ``days`` days, today included, of the caller's account; for root of every account."""
         first = datetime.fromtimestamp(self._ports.clock.now() - (days - 1) * DAY_S, UTC)
         account = "" if self._caller.role is Role.ROOT else self._caller.account
-        rows = await self._ports.ledger.provider_usage(since=first.strftime(DAY), account=account)
+        rows = await self._ports.stats.provider_usage(since=first.strftime(DAY), account=account)
         today = await usage_today(self._ports)
         stand = [day_of(today, provider, policy) for provider, policy in self._ports.days.items()]
         return Costs(rows, budget_today(today, self._ports), stand)

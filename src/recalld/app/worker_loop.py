@@ -21,6 +21,7 @@ from recalld.domain.job import Job, Lane
 from recalld.domain.policy import JobPolicy
 from recalld.infra.logs import get_logger
 from recalld.ports.bundle import Ports
+from recalld.ports.jobs import Outcome, Settlement
 
 from .job_registry import POLICIES, STEPS
 
@@ -46,19 +47,19 @@ async def work(ports: Ports, *, name: str, lease_s: float, jobs_max: int = 2, wa
 async def _give_all_back(ports: Ports, name: str) -> None:
     try:
         async with asyncio.timeout(GIVE_BACK_S):
-            await ports.ledger.release(worker=name, counts=False)
+            await ports.jobs.release(worker=name, counts=False)
     except (Busy, Closed, Upstream, TimeoutError) as refused:
         # The server releases the leases of the worker it stops; otherwise they expire.
         log.info("jobs not given back", error=str(refused))
 
 
 async def _work(ports: Ports, name: str, lease_s: float, most: Mapping[Lane, int]) -> None:
-    wake = ports.ledger.wake()
+    wakeups = ports.jobs.wakeups()
     async with asyncio.TaskGroup() as group:
         running: dict[int, asyncio.Task[None]] = {}
         lanes: dict[int, Lane] = {}
-        group.create_task(_beat(ports, name, lease_s, running))
-        async for _ in wake:
+        group.create_task(_heartbeat(ports, name, lease_s, running))
+        async for _ in wakeups:
             for job_id in [i for i, t in running.items() if t.done()]:
                 del running[job_id]
                 lanes.pop(job_id, None)
@@ -71,14 +72,14 @@ async def _work(ports: Ports, name: str, lease_s: float, most: Mapping[Lane, int
 
 async def _lease(ports: Ports, name: str, free: int, lease_s: float, lane: Lane) -> list[Job]:
     try:
-        return await ports.ledger.lease(worker=name, jobs_max=free, lease_s=lease_s, lanes=(lane,))
+        return await ports.jobs.lease(worker=name, jobs_max=free, lease_s=lease_s, lanes=(lane,))
     except (Busy, Upstream) as late:
         # A saturated writer or a full disk: the next wake-up tries again, running jobs continue.
         log.info("no lease now", error=str(late))
         return []
 
 
-async def _beat(ports: Ports, name: str, lease_s: float, running: dict[int, asyncio.Task[None]]) -> None:
+async def _heartbeat(ports: Ports, name: str, lease_s: float, running: dict[int, asyncio.Task[None]]) -> None:
     """Renew leases at a third of their length; a job whose lease is lost (cancelled, leased elsewhere) is stopped."""
     while True:
         await ports.clock.sleep(lease_s / 3)
@@ -86,10 +87,10 @@ async def _beat(ports: Ports, name: str, lease_s: float, running: dict[int, asyn
         if not ids:
             continue
         try:
-            held = set(await ports.ledger.beat(worker=name, job_ids=ids, lease_s=lease_s))
+            held = set(await ports.jobs.heartbeat(worker=name, job_ids=ids, lease_s=lease_s))
         except (Busy, Upstream) as late:
             # Leases outlast two missed heartbeats; if one expires, the commit of its job is refused.
-            log.info("no beat now", error=str(late))
+            log.info("no heartbeat now", error=str(late))
             continue
         for job_id in ids:
             if job_id not in held and job_id in running:  # otherwise it ended during this call
@@ -101,7 +102,7 @@ async def run_job(job: Job, ports: Ports) -> None:
     policy = POLICIES.get(job.kind, JobPolicy())
     step = STEPS.get(job.kind)
     if step is None:
-        await _settle(job, f"no step does jobs of kind {job.kind!r}", 0.0, ports, permanent=True)
+        await _settle(job, Settlement(Outcome.DEAD, f"no step does jobs of kind {job.kind!r}"), ports)
         return
     try:
         async with asyncio.timeout(policy.deadline_s) as limit:
@@ -115,23 +116,37 @@ async def _failed(job: Job, failure: Exception | str, policy: JobPolicy, ports: 
     if isinstance(failure, Closed) or (isinstance(failure, Conflict) and failure.code == "ABORTED"):
         # The store is closed, or another worker has the lease: there is nothing to settle.
         return
-    if isinstance(failure, Busy) or refused_by_disk(failure):
-        # Waiting costs no attempt, however often it happens.
-        wait_s = failure.retry_after_s if isinstance(failure, Busy) else DISK_WAIT_S
-        log.info("job waits", kind=job.kind, job=job.id, error=str(failure), retry_after_s=wait_s)
-        wait_s = min(max(wait_s, WAIT_S_MIN), WAIT_S_MAX)
-        await _settle(job, str(failure), wait_s, ports, permanent=False, counts=False)
-        return
-    message = str(failure) if isinstance(failure, RecalldError | str) else f"{type(failure).__name__}: {failure}"
-    cause = failure if isinstance(failure, Exception) else None
-    log.warning("job failed", kind=job.kind, job=job.id, attempt=job.attempt, error=message, exc_info=cause)
-    delay = min(policy.backoff_s * 2 ** (job.attempt - 1), policy.backoff_max_s)
-    await _settle(job, message, delay, ports, permanent=_permanent(failure))
+    settlement = settlement_of(failure, job.attempt, policy)
+    if settlement.outcome is Outcome.WAIT:
+        log.info("job waits", kind=job.kind, job=job.id, error=settlement.error, retry_after_s=settlement.delay_s)
+    else:
+        cause = failure if isinstance(failure, Exception) else None
+        log.warning(
+            "job failed", kind=job.kind, job=job.id, attempt=job.attempt, error=settlement.error, exc_info=cause
+        )
+    await _settle(job, settlement, ports)
 
 
-async def _settle(job: Job, error: str, delay_s: float, ports: Ports, *, permanent: bool, counts: bool = True) -> None:
+def settlement_of(failure: Exception | str, attempt: int, policy: JobPolicy) -> Settlement:
+    """What becomes of a job whose attempt has failed."""
+    if isinstance(failure, Busy):
+        return _wait(failure, failure.retry_after_s)
+    if isinstance(failure, Upstream) and refused_by_disk(failure):
+        return _wait(failure, DISK_WAIT_S)
+    error = str(failure) if isinstance(failure, RecalldError | str) else f"{type(failure).__name__}: {failure}"
+    if _permanent(failure):
+        return Settlement(Outcome.DEAD, error)
+    return Settlement(Outcome.RETRY, error, min(policy.backoff_s * 2 ** (attempt - 1), policy.backoff_max_s))
+
+
+def _wait(failure: RecalldError, delay_s: float) -> Settlement:
+    """Waiting costs no attempt, however often it happens."""
+    return Settlement(Outcome.WAIT, str(failure), min(max(delay_s, WAIT_S_MIN), WAIT_S_MAX))
+
+
+async def _settle(job: Job, settlement: Settlement, ports: Ports) -> None:
     try:
-        await ports.ledger.retry(job, error=error, delay_s=delay_s, permanent=permanent, counts=counts)
+        await ports.jobs.settle(job, settlement)
     except (Busy, Closed, Upstream) as refused:
         # The lease expires, and the next lease counts this attempt.
         log.warning("job not given back", job=job.id, error=str(refused))

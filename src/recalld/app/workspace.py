@@ -25,8 +25,9 @@ from recalld.domain.results import (
 )
 from recalld.domain.session import Archive, Session
 from recalld.domain.uri import Uri, bad_uri
-from recalld.ports.bundle import Ports
-from recalld.ports.ledger import SESSIONS_MAX, Reader
+from recalld.ports.bundle import PrimaryPorts
+from recalld.ports.ledger import ReadTransaction
+from recalld.ports.sessions import SESSIONS_MAX
 from recalld.rules.address import resolve
 from recalld.rules.ids import check_session_id
 from recalld.rules.lines import Page
@@ -53,12 +54,14 @@ _ARCHIVE_ID = re.compile(r"archive_(\d{3,})")
 class Workspace(Importing):
     """The operations of one caller. URIs are texts (``viking://...``, ``~`` allowed); errors are ``domain.errors``."""
 
-    def __init__(self, ports: Ports, caller: Caller, recall_deadline_s: float) -> None:
+    _ports: PrimaryPorts
+
+    def __init__(self, ports: PrimaryPorts, caller: Caller, recall_deadline_s: float) -> None:
         self._ports = ports
         self.caller = caller
         self._recall_deadline_s = recall_deadline_s
 
-    def facade(self, kind: Callable[[Ports, Caller], V]) -> V:
+    def facade(self, kind: Callable[[PrimaryPorts, Caller], V]) -> V:
         """Return further operations of the same caller: ``SkillOperations``, ``PackOperations`` and the other facades
         of ``app``."""
         return kind(self._ports, self.caller)
@@ -334,14 +337,14 @@ class Workspace(Importing):
         """Return a finished archive and its messages. Raises ``NotFound``."""
         found = _ARCHIVE_ID.fullmatch(archive_id)
 
-        def look(reader: Reader) -> tuple[Archive, list[dict[str, Any]]] | None:
+        def look(reader: ReadTransaction) -> tuple[Archive, list[dict[str, Any]]] | None:
             reader.session(session_id)
             one = reader.archive(session_id, number=int(found[1])) if found else None
             if one is None or one.state != "done":
                 return None
             return one, [message_json(m) for m in reader.messages(session_id, archive=one.number)]
 
-        shown = await self._ports.ledger.tenant(self.caller).at_once(look)
+        shown = await self._ports.ledger.tenant(self.caller).read_transaction(look)
         if shown is not None:
             return shown
         raise NotFound(
@@ -383,7 +386,7 @@ class Workspace(Importing):
         A request that waits gives its place among the others back first.
         """
         await wait_until_idle(self._ports, self.caller, timeout_s=timeout_s, task_id=task_id)
-        return await self._ports.ledger.queues()
+        return await self._ports.stats.queues()
 
 
 def _positive(value: int, field: str) -> None:

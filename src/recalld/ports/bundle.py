@@ -9,20 +9,25 @@ from pathlib import Path
 from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, SessionPolicy
 
 from .archive import Archives
+from .backlog import Backlog
 from .blobs import Blobs
+from .cleanup import Cleanup
 from .clock import Clock
 from .compute import Compute
+from .derived import DerivedState, Rebuildable
 from .embedder import Embedder
 from .history import History
 from .index import Catalog, Lexicon, Vectors
+from .jobs import JobQueue
 from .ledger import Ledger
-from .maintenance import DerivedState, Maintenance
+from .maintenance import Compactable, DiskUsage, Maintenance
 from .model import DailyUsage, Model, Writer
 from .parser import Parser
 from .registry import Registry
 from .reranker import Reranker
 from .source import OpenSource
 from .stages import Stages
+from .stats import Stats
 from .turns import Turns
 
 
@@ -45,8 +50,7 @@ class Ports:
 
     ``turns``: whose turn it is to change a thing that several want to change at once.
 
-    ``maintenance``: upkeep of the store by its primary process (None in other processes); ``derived``: what it
-    and those who search know of full text and vectors.
+    ``derived``: what is known of full text and vectors.
 
     ``strict_filters``: a filter by what is not known here is refused instead of named.
 
@@ -54,6 +58,10 @@ class Ports:
     """
 
     ledger: Ledger
+    jobs: JobQueue
+    backlog: Backlog
+    cleanup: Cleanup
+    stats: Stats
     registry: Registry
     history: History
     blobs: Blobs
@@ -80,5 +88,15 @@ class Ports:
     days: Mapping[str, DayPolicy] = field(default_factory=dict)
     daily_usage: DailyUsage = field(default_factory=DailyUsage)
     derived: DerivedState = field(default_factory=DerivedState)
-    maintenance: Maintenance | None = None
     turns: Turns = field(default_factory=Turns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrimaryPorts(Ports):
+    """The ports of the process that opened the store. ``rebuilding``, ``compaction``, ``disk``: capabilities; None: this store
+    has none."""
+
+    maintenance: Maintenance
+    rebuilding: Rebuildable | None = None
+    compaction: Compactable | None = None
+    disk: DiskUsage | None = None

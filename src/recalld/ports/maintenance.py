@@ -1,31 +1,11 @@
-"""Upkeep of a store by its primary process: verify contents, sweep files, rebuild what is derived."""
+"""Maintenance of a store by its primary process, and capabilities that a store may lack."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from recalld.domain.results import DiskSpace
-
-LEXICON, VECTORS = "lexicon", "vectors"
-INDEXES, CHUNKS, TIERS = "indexes", "chunks", "tiers"
-"""Indexes of tables, and the tables of chunks and of tiers: without them the catalog is not complete."""
-CATALOG = (INDEXES, CHUNKS, TIERS)
-STORE = "store"
-"""Suspected until the damaged part is known."""
-
-
-@dataclass(slots=True)
-class DerivedState:
-    """What is known of derived data, shared by those who search and the one who rebuilds. On one loop.
-
-    ``suspects``: parts that failed with damage since they were last examined. ``rebuilding``: parts that are not complete.
-    ``lost``: damaged tables that cannot be made again, since nothing else holds what they hold.
-    """
-
-    suspects: set[str] = field(default_factory=set)
-    rebuilding: set[str] = field(default_factory=set)
-    lost: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +20,25 @@ class Verified:
 
 
 class Maintenance(Protocol):
-    """Only the primary process has one; a worker process has none."""
+    """What keeps a store sound."""
 
-    @property
-    def derived(self) -> DerivedState:
-        """See ``DerivedState``."""
+    async def set_wanted_model(self, fingerprint: str, width: int) -> None:
+        """Name the model whose vectors every chunk needs ("" = none). If that is another one than before, all chunks are
+        listed as unembedded, but for those that have its vector already."""
+        ...
+
+    async def probe(self) -> float:
+        """One real write and read; returns seconds taken. Raises ``Upstream`` or ``Busy``."""
+        ...
+
+    async def check(self, *, repair: bool = False) -> list[str]:
+        """Integrity check: what is wrong, one sentence each (repaired where ``repair``)."""
+        ...
+
+    async def prune(self, *, keep_s: float) -> int:
+        """Erase what was removed more than ``keep_s`` seconds ago. Drop contents that no node has any more and no log entry of
+        the last ``keep_s`` seconds names, tasks that ended long ago, vectors of models out of use, and blobs that nothing
+        names; returns how many contents went. The log itself stays."""
         ...
 
     async def verify(self, *, after: str, bytes_max: int) -> Verified:
@@ -61,24 +55,22 @@ class Maintenance(Protocol):
         """How many contents did not verify when they were last looked at."""
         ...
 
-    async def examine(self) -> frozenset[str]:
-        """Read the whole store; returns the derived parts that are damaged, and names in ``derived`` the tables that are
-        lost. Takes as long as the store is large."""
+
+class Compactable(Protocol):
+    """A capability: removed data stays in the store's own files until they are compacted."""
+
+    async def compact(self) -> None:
+        """Make the store's file complete, without what was overwritten."""
         ...
 
-    async def recreate(self, part: str) -> None:
-        """Replace a damaged part by an empty one, to be filled by ``rebuild``; indexes are made again at once. A job compares
-        the index with contents once chunks or tiers have kept what could be read of them."""
+    async def rewrite(self) -> None:
+        """Write the store anew, without free and lost space. Writes wait meanwhile."""
         ...
 
-    async def rebuild(self) -> bool:
-        """Do a slice of some milliseconds of what is to be filled again; False: nothing is left to do."""
-        ...
+
+class DiskUsage(Protocol):
+    """A capability: the store lies on a disk of ours, with space set aside for removals."""
 
     async def disk_space(self) -> DiskSpace:
         """How the disk stands. Sets space aside for removals where that is missing and there is room for it."""
-        ...
-
-    async def vacuum(self) -> None:
-        """Rewrite the database without free and lost pages. Writes wait meanwhile."""
         ...

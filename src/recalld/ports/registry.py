@@ -9,12 +9,10 @@ from recalld.domain.caller import Role
 from recalld.domain.member import Account, Member
 
 
-class Registry(Protocol):
-    """Accounts and members, held in the store itself. Not bound to a caller: it says who the caller is.
+class Members(Protocol):
+    """Reads of accounts and members, held in the store itself. Not bound to a caller: it says who the caller is.
 
-    Every method raises ``Busy`` when readers or the writer are saturated. Changes are durable on return, and a key or a
-    role that was changed is worth nothing from then on. Removing is the ledger's (``domain.commit.MarkLeaving`` and
-    ``DropMember``), in one commit with what follows from it; call ``forget`` after the first of them.
+    Every method raises ``Busy`` when too many wait.
     """
 
     async def identify(self, key: str) -> Member:
@@ -37,6 +35,15 @@ class Registry(Protocol):
     async def accounts(self) -> list[Account]:
         """All accounts, by name."""
         ...
+
+
+class Registry(Members, Protocol):
+    """Accounts and members with their writes, in the primary process alone.
+
+    A write is durable on return, and a key or a role that was changed is worth nothing from then on. Members are removed by
+    commits (``domain.commit.MarkLeaving`` and ``DropMember``), together with what follows from it; call ``forget`` after the
+    first of them.
+    """
 
     async def found(self, account: str, admin: str, *, key: str, settings: Mapping[str, Any]) -> None:
         """Make an account with its first admin, who has this key and these settings. Raises ``Conflict``
@@ -68,8 +75,4 @@ class Registry(Protocol):
 
     def forget(self, account: str, user: str = "") -> None:
         """Drop what is remembered of a member (``user`` "": of the whole account)."""
-        ...
-
-    async def close(self) -> None:
-        """End its threads."""
         ...

@@ -31,7 +31,7 @@ from recalld.domain.results import (
 from recalld.domain.session import Archive, Session
 from recalld.domain.uri import Uri
 from recalld.infra.watchdog import BOUNDS_S, LoopLag
-from recalld.ports.ledger import Usage
+from recalld.ports.stats import FileSizes, Usage
 from recalld.rules.address import resolve
 
 NOW = 1_700_000_000.125
@@ -346,7 +346,7 @@ class FakeEngine(FakeWorkspace):
             self.state_of_health,
             LoopLag(1, 0.0, 0.0, 0.0, 0.0, 2, 3, (3, *[0] * len(BOUNDS_S)), 0.25),
             (QueueCount("embed", 4, 1, self.dead_jobs, 5, 12.5),),
-            Usage(10, 20, 30, 40, 50, 60, 70, 80, 90, 2, "store"),
+            Usage(10, 20, 30, 40, 50, 60, 90, "store", FileSizes(70, 80, 2)),
             0.002,
             1.5,
             (ModelHealth("embedder", "static", "ok"),),

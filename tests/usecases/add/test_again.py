@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from recalld.domain.errors import Conflict
+from recalld.domain.history import LogFilter
 from recalld.domain.job import TaskStatus
 from recalld.usecases.add.mirror import REMOVED_UNASKED_MAX
 from tests.harness import Harness, plant
@@ -272,7 +273,8 @@ async def test_all_an_import_did_is_in_the_log_under_its_task(harness: Harness, 
     (folder / "sub" / "c.md").rename(folder / "moved.md")
     (folder / "b.md").unlink()
     task = await harness.add(folder, origin="here")
-    entries = await harness.ports.ledger.tenant(harness.engine.caller).log(after=before, limit=1_000)
+    past = harness.ports.history.past(harness.engine.caller)
+    entries = (await past.log(LogFilter(), after=before, limit=1_000)).entries
     assert {e.cause for e in entries if e.op in {"create", "write", "move", "remove", "attrs"}} == {task.id}
     assert {e.op for e in entries if e.cause == task.id} >= {"create", "write", "move", "remove"}
 

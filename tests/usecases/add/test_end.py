@@ -128,7 +128,7 @@ async def test_an_import_whose_worker_died_goes_on_where_it_was(harness: Harness
     job = await harness.lease_of("import")
     with pytest.raises(Killed):
         await run_import(job, replace(harness.ports, model=Killing(FILES_PER_PLAN + 3)))
-    await harness.ports.ledger.release(worker="harness")
+    await harness.ports.jobs.release(worker="harness")
     await harness.settle()
     task = await harness.engine.task(added.task_id)
     assert (task.status, len(await harness.texts_below(ROOT))) == (TaskStatus.COMPLETED, FILES_PER_PLAN * 2)

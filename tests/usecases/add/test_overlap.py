@@ -11,6 +11,7 @@ import pytest
 
 from recalld.adapters.model.extractive import ExtractiveModel
 from recalld.app.worker_loop import run_job
+from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Receipt
 from recalld.domain.document import Document, Tiers
 from recalld.domain.errors import NotFound
@@ -105,15 +106,15 @@ class Overtaken:
     def __init__(self, ledger: Ledger, nth: int, act: Callable[[], Awaitable[object]]) -> None:
         self._ledger, self._left, self._act = ledger, nth, act
 
-    def tenant(self, *args: Any, **options: Any) -> Tenant:
-        tenant = self._ledger.tenant(*args, **options)
+    def tenant(self, caller: Caller) -> Tenant:
+        tenant = self._ledger.tenant(caller)
         inner = tenant.commit
 
-        async def commit(commit: Commit) -> Receipt:
+        async def commit(commit: Commit, **options: Any) -> Receipt:
             self._left -= 1
             if self._left == 0:
                 await self._act()
-            return await inner(commit)
+            return await inner(commit, **options)
 
         tenant.commit = commit  # type: ignore[method-assign]
         return tenant
@@ -208,7 +209,7 @@ async def test_an_import_killed_before_any_of_its_commits_does_the_rest_once(
     try:
         await run_job(await harness.lease_of("import"), overtaken(harness, nth, dies).ports)
     except Killed:
-        await harness.ports.ledger.release(worker="harness")
+        await harness.ports.jobs.release(worker="harness")
     await harness.settle()
     result = (await harness.engine.task(added.task_id)).result or {}
     assert {k: result[k] for k in ("new", "changed", "moved", "removed", "unchanged")} == {

@@ -99,17 +99,17 @@ class Failing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def at_once(self, work: Any) -> Any:
+    async def read_transaction(self, work: Any) -> Any:
         if self._fails == "session":
             raise Busy("readers are saturated")
-        return await self._real.at_once(work)
+        return await self._real.read_transaction(work)
 
     async def read(self, uri: Uri) -> bytes:
         if self._fails == "read":
             raise Corrupt(f"{uri} does not verify")
         return await self._real.read(uri)
 
-    async def commit(self, commit: Commit) -> Receipt:
+    async def commit(self, commit: Commit, **options: Any) -> Receipt:
         if self._fails == "commit":
             raise Busy("the writer's queue is full")
         return await self._real.commit(commit)
@@ -119,8 +119,8 @@ class Ledger:
     def __init__(self, real: Any, fails: str) -> None:
         self._real, self._fails = real, fails
 
-    def tenant(self, caller: Caller, *, bulk: bool = False) -> Any:
-        return Failing(self._real.tenant(caller, bulk=bulk), self._fails)
+    def tenant(self, caller: Caller) -> Any:
+        return Failing(self._real.tenant(caller), self._fails)
 
 
 @pytest.mark.parametrize("fails", ["session", "commit"])

@@ -36,10 +36,10 @@ async def test_every_version_of_an_appended_file_is_read_as_it_was(harness: Harn
         held[await harness.seq()] = await harness.engine.read(LOG)
         harness.clock.advance(DAY_S)
     await harness.settle()
-    await harness.ports.ledger.prune(keep_s=60 * DAY_S)
+    await harness.ports.maintenance.prune(keep_s=60 * DAY_S)
     assert {seq: await read_at(harness, LOG, seq) for seq in held} == held
     await verified(harness)
-    await harness.ports.ledger.prune(keep_s=10 * DAY_S)
+    await harness.ports.maintenance.prune(keep_s=10 * DAY_S)
     for seq, text in list(held.items())[-10:]:
         assert await read_at(harness, LOG, seq) == text
     with pytest.raises(NotFound):
@@ -66,7 +66,7 @@ async def test_no_prune_takes_what_a_version_a_removed_file_or_a_longer_version_
         harness.clock.advance(DAY_S / 4)
         if chance.random() < 0.3:
             await harness.settle()
-            await harness.ports.ledger.prune(keep_s=keep_s)
+            await harness.ports.maintenance.prune(keep_s=keep_s)
             await verified(harness)
     now = harness.clock.now()
     for at, uri, seq, text in held:

@@ -26,7 +26,7 @@ async def test_a_file_is_found_to_its_end_however_many_slices_of_it_were_cleaned
     chunks = (await harness.engine.usage()).chunks
     await harness.engine.rm("viking://resources/notes", recursive=True)
     for _ in range(slices):
-        await harness.ports.ledger.purge(nodes_max=200)
+        await harness.ports.cleanup.purge(nodes_max=200)
     await harness.engine.facade(HistoryOperations).undo()
     await harness.settle()
     assert (await harness.engine.usage()).chunks == chunks
@@ -88,12 +88,12 @@ async def test_what_was_looked_up_of_one_removal_cleans_nothing_of_the_next(harn
     await harness.engine.rm("viking://resources/d", recursive=True)
     ledger = harness.ports.ledger
     assert isinstance(ledger, SqliteLedger)
-    looked_up = await ledger.readers.read(lambda c: trash.next_uncleaned(c, 100))
+    looked_up = await ledger.access.readers.read(lambda c: trash.next_uncleaned(c, 100))
     assert looked_up is not None
     await harness.engine.facade(HistoryOperations).undo()
     await harness.engine.mv(kept, moved)
     await harness.engine.rm("viking://resources/d", recursive=True)
-    await ledger.write(lambda c: trash.clean(c, looked_up, looked_up.nodes, last=True))
+    await ledger.access.write(lambda c: trash.clean(c, looked_up, looked_up.nodes, last=True))
     assert await harness.found("kestrels") == [moved]
     await harness.settle()
     assert await harness.found("kestrels") == [moved]

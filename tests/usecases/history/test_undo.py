@@ -174,7 +174,7 @@ async def test_an_erased_tree_cannot_be_restored(harness: Harness) -> None:
     seq = await last(harness)
     await harness.settle()
     harness.clock.advance(100)
-    await harness.ports.ledger.prune(keep_s=50)
+    await harness.ports.maintenance.prune(keep_s=50)
     with pytest.raises(Conflict, match="no longer kept"):
         await history(harness).undo(seq=seq)
 

@@ -36,7 +36,7 @@ async def lose_chunks(harness: Harness, level: int = 2) -> None:
         c.execute("DELETE FROM chunk WHERE level = ?", (level,))
         c.execute("UPDATE owner SET epoch = epoch + 1")
 
-    await ledger.write(work)
+    await ledger.access.write(work)
 
 
 async def done(harness: Harness, uri: str = DIR, **options: object) -> dict[str, object]:
@@ -86,7 +86,7 @@ async def test_summaries_are_made_anew_only_if_asked(harness: Harness) -> None:
     await two_files(harness)
     ledger = harness.ports.ledger
     assert isinstance(ledger, SqliteLedger)
-    await ledger.write(lambda c: c.execute("UPDATE tier SET abstract = 'old', overview = ''").fetchall())
+    await ledger.access.write(lambda c: c.execute("UPDATE tier SET abstract = 'old', overview = ''").fetchall())
     await done(harness, mode="vectors_only")
     assert await harness.engine.abstract(DIR) == "old"
     await done(harness, mode="semantic_and_vectors")

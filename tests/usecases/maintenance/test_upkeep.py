@@ -127,7 +127,7 @@ async def test_another_model_is_built_beside_and_the_former_serves_until_it_is_c
         await harness.settle()
         assert await harness.ports.vectors.serving_model() == wanted
         assert await _closeness(harness, "the heron stood still") > 0.9
-        await harness.ports.ledger.prune(keep_s=0)
+        await harness.ports.maintenance.prune(keep_s=0)
         usage = await harness.engine.usage()
         assert usage.vectors == usage.chunks
 
@@ -156,7 +156,7 @@ async def test_what_was_removed_is_purged_slice_by_slice_until_nothing_is_left(
     await harness.settle()
     after = await harness.engine.usage()
     assert before.nodes - after.nodes == len(files) + 1
-    assert await harness.ports.ledger.purge(nodes_max=10) == 0
+    assert await harness.ports.cleanup.purge(nodes_max=10) == 0
     assert await harness.engine.check() == []
 
 

@@ -45,19 +45,19 @@ async def erased(harness: Harness, *, account: bool) -> None:
     await harness.settle()
     await (admin.remove_account("acme") if account else admin.remove_member("acme", "ana"))
     await harness.settle()
-    await harness.ports.ledger.prune(keep_s=30 * DAY_S)
-    await harness.ports.ledger.checkpoint()
+    await harness.ports.maintenance.prune(keep_s=30 * DAY_S)
+    await harness.ports.compaction.compact()
 
 
 async def test_a_removed_member_leaves_nothing(harness: Harness) -> None:
     await erased(harness, account=False)
-    rows = await harness.ports.ledger.read(left)  # type: ignore[attr-defined]
+    rows = await harness.ports.ledger.access.read(left)  # type: ignore[attr-defined]
     assert rows == {}
 
 
 async def test_a_removed_account_leaves_nothing(harness: Harness) -> None:
     await erased(harness, account=True)
-    rows = await harness.ports.ledger.read(left)  # type: ignore[attr-defined]
+    rows = await harness.ports.ledger.access.read(left)  # type: ignore[attr-defined]
     assert rows == {}
 
 

@@ -10,6 +10,7 @@ from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit
 from recalld.domain.job import Job, NewJob, TaskStatus
+from recalld.ports.jobs import Outcome, Settlement
 from tests.harness import Harness, dense_harness
 
 __all__ = ["dense_harness"]
@@ -45,7 +46,7 @@ async def test_a_member_whose_work_waits_for_tomorrow_is_removed_today(dense_har
     harness = dense_harness
     admin, job = await begun(harness)
     task = (await (admin.remove_account("acme") if account else admin.remove_member("acme", "ana"))).task_id
-    await harness.ports.ledger.retry(job, error="budget", delay_s=TOMORROW_S, permanent=False, counts=False)
+    await harness.ports.jobs.settle(job, Settlement(Outcome.WAIT, "budget", TOMORROW_S))
     shared = harness.ports.ledger.tenant(Caller("acme", ""))
     await shared.commit(Commit((), (NewJob("embed", "embed", delay_s=TOMORROW_S),)))
     await rounds(harness)
@@ -61,7 +62,7 @@ async def test_work_that_runs_is_waited_for(dense_harness: Harness) -> None:
     for step in await harness.lease(8):
         await run_job(step, harness.ports)
     assert (await root.task(task)).status is not TaskStatus.COMPLETED
-    await harness.ports.ledger.retry(job, error="ended", delay_s=0.0, permanent=False, counts=False)
+    await harness.ports.jobs.settle(job, Settlement(Outcome.WAIT, "ended"))
     await rounds(harness)
     assert (await root.task(task)).status is TaskStatus.COMPLETED
 

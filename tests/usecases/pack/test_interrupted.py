@@ -32,8 +32,8 @@ class Breaking:
     inner: Any
     left: int
 
-    def tenant(self, caller: Caller, *, bulk: bool = False) -> Any:
-        return BreakingTenant(self.inner.tenant(caller, bulk=bulk), self)
+    def tenant(self, caller: Caller) -> Any:
+        return BreakingTenant(self.inner.tenant(caller), self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -44,11 +44,11 @@ class BreakingTenant:
     inner: Tenant
     of: Breaking
 
-    async def commit(self, commit: Commit) -> Receipt:
+    async def commit(self, commit: Commit, **options: Any) -> Receipt:
         if not self.of.left:
             raise Busy("stopped")
         self.of.left -= 1
-        return await self.inner.commit(commit)
+        return await self.inner.commit(commit, **options)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -110,7 +110,7 @@ async def test_an_export_that_ends_early_leaves_no_file(harness: Harness) -> Non
     await furnish(harness)
 
     class Vanishing(Breaking):
-        def tenant(self, caller: Caller, *, bulk: bool = False) -> Any:
+        def tenant(self, caller: Caller) -> Any:
             return VanishingTenant(self.inner.tenant(caller), self)
 
     class VanishingTenant(BreakingTenant):
@@ -127,7 +127,7 @@ async def test_what_vanishes_while_it_is_packed_is_left_out(harness: Harness) ->
     await furnish(harness)
 
     class Vanishing(Breaking):
-        def tenant(self, caller: Caller, *, bulk: bool = False) -> Any:
+        def tenant(self, caller: Caller) -> Any:
             return VanishingTenant(self.inner.tenant(caller), self)
 
     class VanishingTenant(BreakingTenant):

@@ -155,7 +155,7 @@ async def test_a_worker_lost_before_its_commit_leaves_the_job_to_the_next(harnes
     await harness.append("s", DECISION)
     did = await harness.commit("s")
     await harness.lease_of("extract")
-    await harness.ports.ledger.release(worker="harness")
+    await harness.ports.jobs.release(worker="harness")
     await harness.settle()
     assert (await harness.engine.task(did.task_id)).status is TaskStatus.COMPLETED
     assert len(await learned(harness)) == 1

@@ -7,7 +7,7 @@ import threading
 
 from recalld.app.workspace import Workspace
 from recalld.domain.caller import Caller
-from recalld.ports.ledger import Reader
+from recalld.ports.ledger import ReadTransaction
 from recalld.usecases.session.context import context
 from tests.harness import Harness
 from tests.interleaving import interleaved
@@ -50,16 +50,16 @@ async def test_what_is_read_at_once_is_of_one_moment(harness: Harness) -> None:
     tenant = harness.ports.ledger.tenant(Caller())
     begun, done = threading.Event(), threading.Event()
 
-    def look(reader: Reader) -> tuple[int, int]:
+    def look(reader: ReadTransaction) -> tuple[int, int]:
         before = len(reader.messages("s", archive=0))
         begun.set()
         done.wait(10.0)
         return before, len(reader.messages("s", archive=0))
 
-    reading = asyncio.create_task(tenant.at_once(look))
+    reading = asyncio.create_task(tenant.read_transaction(look))
     while not begun.is_set():
         await asyncio.sleep(0.001)
     await harness.commit("s")
     done.set()
     assert await reading == (1, 1)
-    assert await tenant.at_once(lambda reader: len(reader.messages("s", archive=0))) == 0
+    assert await tenant.read_transaction(lambda reader: len(reader.messages("s", archive=0))) == 0

@@ -10,6 +10,7 @@ import pytest
 from recalld.app.skills import SkillOperations
 from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound
+from recalld.domain.history import LogFilter
 from recalld.domain.skill import SkillPackage
 from recalld.usecases.skill import parse
 from recalld.usecases.skill.queries import SkillView
@@ -37,7 +38,8 @@ async def test_adding_is_one_commit_and_what_it_acknowledged_is_found(harness: H
         f"{OWN}/fern/SKILL.md"
     ]
     assert f"{OWN}/fern/can.md" in await harness.found("blue can")
-    causes = {(e.op, e.at) for e in await harness.ports.ledger.tenant(Caller()).log(limit=1_000) if "/fern" in e.uri}
+    entries = (await harness.ports.history.past(Caller()).log(LogFilter(), limit=1_000)).entries
+    causes = {(e.op, e.at) for e in entries if "/fern" in e.uri}
     assert len({at for _, at in causes}) == 1
     await harness.settle()
     assert await harness.found("water the fern", level=[0], limit=1) == [f"{OWN}/fern/.abstract.md"]

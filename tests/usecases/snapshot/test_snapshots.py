@@ -281,7 +281,7 @@ async def test_what_a_snapshot_needs_outlives_every_clean_up(harness: Harness) -
     await harness.engine.rm("viking://resources/late.md")
     await harness.settle()
     harness.clock.advance(100 * 24 * HOUR_S)
-    assert await harness.ports.ledger.prune(keep_s=HOUR_S) == 1
+    assert await harness.ports.maintenance.prune(keep_s=HOUR_S) == 1
     assert await shown(harness, one.oid, A) == "kept by the snapshot\n"
     await verbs(harness).restore(one.oid)
     assert await harness.engine.read(A) == "kept by the snapshot\n"
@@ -294,9 +294,9 @@ async def test_a_branch_that_moved_on_is_noticed(harness: Harness) -> None:
     await harness.write(A, "a2\n")
     real, raced = harness.ports.ledger.tenant, 0
 
-    def tenant(caller: Caller, *, bulk: bool = False) -> Any:
+    def tenant(caller: Caller) -> Any:
         nonlocal raced
-        bound = real(caller, bulk=bulk)
+        bound = real(caller)
         commit = bound.commit
 
         async def late(what: Commit) -> Any:

@@ -25,7 +25,7 @@ LOG = "viking://resources/log.md"
 
 async def rows(harness: Harness, sql: str) -> list[tuple[Any, ...]]:
     assert isinstance(harness.ports.ledger, SqliteLedger)
-    return await harness.ports.ledger.readers.read(lambda c: list(c.execute(sql)))
+    return await harness.ports.ledger.access.readers.read(lambda c: list(c.execute(sql)))
 
 
 async def one(harness: Harness, sql: str) -> int:
@@ -121,12 +121,12 @@ async def test_versions_past_their_time_go_and_the_file_stays(harness: Harness, 
     for i in range(1, 10):
         await harness.write(LOG, line(i), mode="append")
     harness.clock.advance(40 * 86_400)
-    await harness.ports.ledger.prune(keep_s=30 * 86_400)
+    await harness.ports.maintenance.prune(keep_s=30 * 86_400)
     assert (await harness.engine.read(LOG)).endswith("".join(map(line, range(1, 10))))
     assert await one(harness, "SELECT count(*) FROM grown") == 1
     await harness.write(LOG, "new words")
     harness.clock.advance(40 * 86_400)
-    await harness.ports.ledger.prune(keep_s=30 * 86_400)
+    await harness.ports.maintenance.prune(keep_s=30 * 86_400)
     assert (
         await one(
             harness,
@@ -140,7 +140,7 @@ async def test_versions_past_their_time_go_and_the_file_stays(harness: Harness, 
 async def test_the_index_s_cache_agrees_with_the_store_after_any_changes(harness: Harness) -> None:
     """Followed all along, or now and then, it holds what a fresh one reads."""
     chance = random.Random(7)
-    readers = harness.ports.ledger.readers  # type: ignore[attr-defined]
+    readers = harness.ports.ledger.access.readers  # type: ignore[attr-defined]
     often, seldom = SqliteCatalog(readers), SqliteCatalog(readers)
 
     async def live_ids(catalog: SqliteCatalog) -> list[int]:

@@ -212,8 +212,10 @@ async def _open_store(folder: Path, config: Config) -> Finding:
             more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
             return Finding("store", FAIL, faults[0] + more, "restore the folder from a copy, or let it be rebuilt")
         usage = await engine.usage()
-        held = f"{usage.nodes} entries, {usage.messages} messages, {usage.file_bytes / 1e6:.1f} MB"
-        return Finding("store", OK, f"version {usage.schema}: {held}")
+        held = f"{usage.nodes} entries, {usage.messages} messages"
+        if usage.files is not None:
+            held = f"version {usage.files.schema}: {held}, {usage.files.file_bytes / 1e6:.1f} MB"
+        return Finding("store", OK, held)
 
 
 def model(config: Config) -> Finding:

@@ -11,7 +11,7 @@ from recalld.app.config import ServerConfig
 from recalld.domain.caller import Caller, Role, identifier
 from recalld.domain.errors import Conflict, Denied, Invalid
 from recalld.domain.member import Member
-from recalld.ports.registry import Registry
+from recalld.ports.registry import Members
 from recalld.rules.keys import same
 from recalld.rules.roles import check_user_name, is_admin_path
 
@@ -47,7 +47,7 @@ def credential_version(member: Member | None) -> str:
     return f"{member.created_at!r} {member.role} {member.key_mark} {member.deleting}"
 
 
-async def key_caller(headers: Headers, settings: ServerConfig, registry: Registry, *, with_peer: bool) -> Identity:
+async def key_caller(headers: Headers, settings: ServerConfig, registry: Members, *, with_peer: bool) -> Identity:
     """The caller in api_key mode: the owner of the key. Identity headers are ignored.
 
     Raises ``Denied`` (``UNAUTHENTICATED``), ``Conflict`` for a member that is being removed, ``Busy``.
@@ -67,7 +67,7 @@ async def trusted_caller(
     query: QueryParams,
     path: str,
     settings: ServerConfig,
-    registry: Registry,
+    registry: Members,
     *,
     with_peer: bool,
 ) -> Identity:

@@ -211,7 +211,8 @@ def _store(out: Exposition, found: HealthSnapshot) -> None:
         "log_entries": usage.log_seq,
     }
     out.gauge("recalld_store_entries", "What the store holds.", [({"of": k}, n) for k, n in counts.items()])
-    sizes = {"ledger": usage.file_bytes, "wal": usage.wal_bytes, "blobs": usage.blob_bytes}
+    files = {} if usage.files is None else {"ledger": usage.files.file_bytes, "wal": usage.files.wal_bytes}
+    sizes = {**files, "blobs": usage.blob_bytes}
     out.gauge("recalld_store_bytes", "What the store takes on disk.", [({"part": k}, n) for k, n in sizes.items()])
 
 

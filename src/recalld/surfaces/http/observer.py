@@ -101,14 +101,13 @@ def _retrieval(found: HealthSnapshot, counters: RequestCounters) -> dict[str, An
 
 def _filesystem(found: HealthSnapshot, _: RequestCounters) -> dict[str, Any]:
     usage = found.usage
-    rows: Rows = [] if usage is None else [
-        ("entries", usage.nodes),
-        ("sessions", usage.sessions),
-        ("log entries", usage.log_seq),
-        ("ledger MiB", f"{usage.file_bytes / _MIB:.1f}"),
-        ("write-ahead log MiB", f"{usage.wal_bytes / _MIB:.1f}"),
-        ("blobs MiB", f"{usage.blob_bytes / _MIB:.1f}"),
-    ]  # fmt: skip
+    rows: Rows = []
+    if usage is not None:
+        rows = [("entries", usage.nodes), ("sessions", usage.sessions), ("log entries", usage.log_seq)]
+        if usage.files is not None:
+            rows.append(("ledger MiB", f"{usage.files.file_bytes / _MIB:.1f}"))
+            rows.append(("write-ahead log MiB", f"{usage.files.wal_bytes / _MIB:.1f}"))
+        rows.append(("blobs MiB", f"{usage.blob_bytes / _MIB:.1f}"))
     return _plain("filesystem", _well(found, "store"), _table(("Store", "Size"), rows))
 
 

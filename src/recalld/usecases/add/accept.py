@@ -17,6 +17,7 @@ from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
 from recalld.ports.source import Choice, Found, Skipped
+from recalld.ports.tree import Tree
 from recalld.rules.address import import_root
 from recalld.rules.media import media_folder, suffix_of
 from recalld.rules.names import legal, segment, stem
@@ -194,7 +195,7 @@ def _check(request: ImportRequest, listing: _Listing) -> None:
         )
 
 
-async def _check_removal(request: ImportRequest, listing: _Listing, spot: _Spot, tenant: Tenant, ports: Ports) -> None:
+async def _check_removal(request: ImportRequest, listing: _Listing, spot: _Spot, tree: Tree, ports: Ports) -> None:
     """Require confirmation for a large removal. Raises ``Conflict``; the job checks again what exists then."""
     if not request.origin or request.confirmed or spot.exact or spot.top is None:
         return
@@ -202,7 +203,7 @@ async def _check_removal(request: ImportRequest, listing: _Listing, spot: _Spot,
     single, keep, incomplete = listing.single, request.keep_removed, request.incomplete
     if mirror.why_kept(listing.entries, single=single, keep=keep, narrow=choice, incomplete=incomplete):
         return
-    there = await tenant.walk(spot.root, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
+    there = await tree.walk(spot.root, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
     legacy = spot.top.source.get("origin") == request.origin
 
     def going() -> tuple[list[str], int]:
@@ -247,13 +248,13 @@ async def _as_usual(request: ImportRequest, single: bool, caller: Caller, ports:
     return replace(request, parent=chosen, create_parent=True) if chosen else request
 
 
-async def _day_of(request: ImportRequest, media_folder: Uri, tenant: Tenant) -> str:
+async def _day_of(request: ImportRequest, media_folder: Uri, tree: Tree) -> str:
     """Return today's path below a media directory, or the day of an earlier import of the same origin."""
     today = f"{media_folder}/{{calendar:today}}"
     if not request.origin:
         return today
     try:
-        there = await tenant.walk(media_folder, depth_max=_DATED_DEPTH, nodes_max=NODES_MAX)
+        there = await tree.walk(media_folder, depth_max=_DATED_DEPTH, nodes_max=NODES_MAX)
     except NotFound:
         return today
     same = (e.node for e in there if e.rel_path.count("/") == _DATED_DEPTH - 1 and _came_from(e.node, request.origin))
@@ -286,11 +287,11 @@ async def _spots(request: ImportRequest, single: bool, tenant: Tenant, now: floa
         yield spot
 
 
-async def _named_place(to: Uri, request: ImportRequest, single: bool, tenant: Tenant) -> _Spot:
+async def _named_place(to: Uri, request: ImportRequest, single: bool, tree: Tree) -> _Spot:
     """Return the target named by the caller; for a single file the file itself if ``to`` has its suffix."""
     ending = suffix_of(request.choice.name)
     exact = single and (request.as_file or bool(ending and suffix_of(to.name) == ending))
-    there = await _there(to, tenant)
+    there = await _there(to, tree)
     if there is None or there.is_dir:
         return _Spot(to, exact=exact and there is None, shared=True, top=there)
     if exact and there.source.get("path") and _same_origin(there, request.origin):
@@ -302,11 +303,11 @@ def _same_origin(there: Node, origin: str) -> bool:
     return lineage_of(origin) in lineages(there.source) if origin else not lineages(there.source)
 
 
-async def _free(parent: Uri, name: str, origin: str, as_file: bool, tenant: Tenant) -> AsyncIterator[_Spot]:
+async def _free(parent: Uri, name: str, origin: str, as_file: bool, tree: Tree) -> AsyncIterator[_Spot]:
     before, dot, ending = name.rpartition(".") if as_file and "." in name.strip(".") else (name, "", "")
     for count in range(SUFFIXES_TRIED):
         uri = parent / (f"{before}_{count}{dot}{ending}" if count else name)
-        there = await _there(uri, tenant)
+        there = await _there(uri, tree)
         if there is None:
             yield _Spot(uri, exact=as_file)
         elif as_file and not there.is_dir and origin and _same_origin(there, origin):
@@ -315,8 +316,8 @@ async def _free(parent: Uri, name: str, origin: str, as_file: bool, tenant: Tena
             yield _Spot(uri, top=there)
 
 
-async def _there(uri: Uri, tenant: Tenant) -> Node | None:
+async def _there(uri: Uri, tree: Tree) -> Node | None:
     try:
-        return await tenant.stat(uri)
+        return await tree.stat(uri)
     except NotFound:
         return None

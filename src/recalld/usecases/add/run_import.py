@@ -16,7 +16,7 @@ from typing import Any
 from recalld.domain.commit import INLINE_BYTES_MAX, Anchor, Commit, Move, Op, PutFile, Remove, UpdateTask, WriteMode
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Corrupt, Denied, Invalid, NotFound
-from recalld.domain.job import Job, TaskStatus
+from recalld.domain.job import Job, Lane, TaskStatus
 from recalld.domain.node import Entry, Node
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
@@ -56,7 +56,7 @@ async def run_import(job: Job, ports: Ports) -> None:
 
 async def _import(job: Job, upload: Path, ports: Ports) -> None:
     source = await ports.compute.run(ports.open_source, upload, Choice(**_tuples(job.payload["choice"])))
-    tenant = ports.ledger.tenant(job.caller, bulk=True)
+    tenant = ports.ledger.tenant(job.caller)
     try:
         listing = await ports.compute.run(lambda: list(source.entries()))
         for looks in range(1, LOOKS_MAX + 1):
@@ -258,7 +258,9 @@ class _Pass:
 
     async def _commit(self, ops: Iterable[Op], at: _Survey, stage: str) -> None:
         seen = UpdateTask(self.job.task_id, TaskStatus.RUNNING, stage=stage, result=self.done.progress())
-        await self.tenant.commit(Commit((at.anchor, *ops, seen), FOLLOW_UP_JOBS, cause=self.job.task_id))
+        await self.tenant.commit(
+            Commit((at.anchor, *ops, seen), FOLLOW_UP_JOBS, cause=self.job.task_id), lane=Lane.BULK
+        )
 
     async def _tiers(self, planned: Planned) -> Tiers:
         """Return extractive tiers; final without a language model or when the import's budget is used up."""
@@ -348,7 +350,9 @@ class _Pass:
             }
         ended = UpdateTask(self.job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
         following = FOLLOW_UP_JOBS if done.written or done.removed or done.moved else ()
-        await self.tenant.commit(Commit((at.anchor, ended), following, done=self.job.id, cause=self.job.task_id))
+        await self.tenant.commit(
+            Commit((at.anchor, ended), following, done=self.job.id, cause=self.job.task_id), lane=Lane.BULK
+        )
 
 
 def digests(paths: Iterable[str], source: Source) -> dict[str, str]:

@@ -10,7 +10,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Corrupt, Denied, Invalid, NotFound, Upstream
 from recalld.domain.results import ContextBlock
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Tenant
+from recalld.ports.tree import Tree
 from recalld.rules.context import CATEGORIES, MEMORIES, ORIGINS, OTHER, PENALTIES, Candidate, choose, quotas_of
 from recalld.rules.extractive_digest import digest
 from recalld.rules.memory_footer import strip
@@ -65,7 +65,7 @@ async def assemble(request: ContextRequest, caller: Caller, ports: Ports, *, dea
     )
 
 
-async def _with_texts(found: Candidate, pins: Mapping[str, str], tenant: Tenant, degraded: set[str]) -> Candidate:
+async def _with_texts(found: Candidate, pins: Mapping[str, str], tree: Tree, degraded: set[str]) -> Candidate:
     """Return the candidate with the texts its tiers need. One that was deleted or cannot be read keeps its abstract.
 
     A memory has no overview tier; its overview is derived from its text.
@@ -75,12 +75,12 @@ async def _with_texts(found: Candidate, pins: Mapping[str, str], tenant: Tenant,
         return found
     memory = found.category in {*MEMORIES, OTHER} and not found.is_dir
     try:
-        tiers = None if memory else await tenant.tiers(found.uri)
+        tiers = None if memory else await tree.tiers(found.uri)
         overview = tiers.overview if tiers is not None else ""
         abstract = found.texts["abstract"] or (tiers.abstract if tiers is not None else "")
         full = ""
         if not found.is_dir and (top == "full" or not overview):
-            full = strip((await tenant.read(found.uri))[:FULL_BYTES_MAX].decode("utf-8", "ignore")).strip()
+            full = strip((await tree.read(found.uri))[:FULL_BYTES_MAX].decode("utf-8", "ignore")).strip()
     except (NotFound, Denied, Invalid):
         return found
     except (Busy, Upstream, Corrupt):

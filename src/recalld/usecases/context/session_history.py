@@ -10,7 +10,8 @@ from recalld.domain.commit import Commit, NoteRecall
 from recalld.domain.errors import NotFound, RecalldError
 from recalld.domain.results import ContextEntry
 from recalld.domain.session import Message, Session
-from recalld.ports.ledger import Reader, Tenant
+from recalld.ports.commits import Commits
+from recalld.ports.ledger import ReadTransaction, Transactions
 from recalld.rules.query_expansion import expanded_queries
 from recalld.rules.recall_log import RecallLog, log_of
 
@@ -32,7 +33,7 @@ class SessionHistory:
     log: RecallLog | None = None
 
 
-async def read_history(request: ContextRequest, tenant: Tenant, *, deadline_s: float) -> SessionHistory:
+async def read_history(request: ContextRequest, transactions: Transactions, *, deadline_s: float) -> SessionHistory:
     """Read what the request needs of its session. If the session is missing or cannot be read in time, the search continues
     with the query alone, and the status says so."""
     query_only = SessionHistory((request.query,))
@@ -40,7 +41,7 @@ async def read_history(request: ContextRequest, tenant: Tenant, *, deadline_s: f
         return query_only
     try:
         async with asyncio.timeout(min(READ_WITHIN_S, deadline_s)):
-            session, recent = await tenant.at_once(lambda reader: _read(request, reader))
+            session, recent = await transactions.read_transaction(lambda reader: _read(request, reader))
     except NotFound:
         return replace(query_only, dedup="no_session" if request.dedup_turns else "off")
     except (RecalldError, TimeoutError):
@@ -54,7 +55,7 @@ async def read_history(request: ContextRequest, tenant: Tenant, *, deadline_s: f
     return SessionHistory(queries, "used" if len(queries) > 1 else "off", "off" if log is None else "ok", log)
 
 
-def _read(request: ContextRequest, reader: Reader) -> tuple[Session, list[Message]]:
+def _read(request: ContextRequest, reader: ReadTransaction) -> tuple[Session, list[Message]]:
     """Return the session and, for query expansion, its latest messages, including archived ones."""
     session = reader.session(request.session_id)
     if not request.query_expansion:
@@ -64,7 +65,7 @@ def _read(request: ContextRequest, reader: Reader) -> tuple[Session, list[Messag
 
 
 async def record_recall(
-    request: ContextRequest, history: SessionHistory, entries: Sequence[ContextEntry], tenant: Tenant
+    request: ContextRequest, history: SessionHistory, entries: Sequence[ContextEntry], commits: Commits
 ) -> str:
     """Record the recalled entries durably and return the status. Entries that cannot be recorded may be recalled again."""
     if history.log is None or not entries:
@@ -73,7 +74,7 @@ async def record_recall(
     commit = Commit((NoteRecall(request.session_id, history.log.turn, pairs),))
     try:
         async with asyncio.timeout(WRITE_WITHIN_S):
-            await tenant.commit(commit)
+            await commits.commit(commit)
     except (RecalldError, TimeoutError):
         return "failed"
     return history.dedup

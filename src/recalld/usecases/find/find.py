@@ -10,8 +10,8 @@ from recalld.domain.errors import Busy, Corrupt, Upstream
 from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
 from recalld.ports.bundle import Ports, no_linger
+from recalld.ports.derived import CATALOG, STORE
 from recalld.ports.index import ChunkTable, Ids, SearchScope
-from recalld.ports.maintenance import CATALOG, STORE
 from recalld.rules.filters import check_heeded
 from recalld.rules.rank import Ranked, best_per_entry, rank
 from recalld.rules.ranking_params import CUT, DEFAULT

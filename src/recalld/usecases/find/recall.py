@@ -14,6 +14,7 @@ import numpy as np
 
 from recalld.domain.errors import Busy, Corrupt, Invalid, Upstream
 from recalld.ports.bundle import Ports
+from recalld.ports.derived import LEXICON, VECTORS
 from recalld.ports.index import (
     FULL_SCORING_ROWS_MAX,
     ChunkTable,
@@ -25,7 +26,6 @@ from recalld.ports.index import (
     SearchScope,
     VectorIndex,
 )
-from recalld.ports.maintenance import LEXICON, VECTORS
 from recalld.rules.rank import Evidence, idf
 from recalld.rules.rank_features import RankRows, RowFeatures, prepare
 from recalld.rules.ranking_params import DEFAULT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from recalld.domain.errors import Busy, NotFound, Upstream
-from recalld.ports.ledger import Tenant
+from recalld.ports.sessions import Sessions
 from recalld.rules.query_expansion import expand_query
 
 RECENT_MAX = 12
@@ -13,7 +13,7 @@ RECENT_MAX = 12
 
 
 async def expand_with_session(
-    text: str, session_id: str, tenant: Tenant, *, within_s: float
+    text: str, session_id: str, sessions: Sessions, *, within_s: float
 ) -> tuple[str, tuple[str, ...]]:
     """Return the query, expanded with the latest user turns if it depends on them, and degraded parts.
 
@@ -21,9 +21,9 @@ async def expand_with_session(
     """
     try:
         async with asyncio.timeout(within_s):
-            session = await tenant.session(session_id)
+            session = await sessions.session(session_id)
             after = max(-1, session.total_message_count - RECENT_MAX - 1)
-            recent = await tenant.messages(session_id, archive=0, after=after, limit=RECENT_MAX)
+            recent = await sessions.messages(session_id, archive=0, after=after, limit=RECENT_MAX)
     except NotFound:
         return text, ()
     except (Busy, Upstream, TimeoutError):

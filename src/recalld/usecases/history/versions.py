@@ -11,7 +11,7 @@ from recalld.domain.snapshot import Change, Files, Version
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.history import Past
-from recalld.ports.ledger import Tenant
+from recalld.ports.tree import Tree
 from recalld.rules.address import check_write
 from recalld.rules.snapshots import changes, path_of
 from recalld.rules.unified_diff import unified_diff
@@ -123,18 +123,17 @@ async def restore(uri: Uri, seq: int, caller: Caller, ports: Ports, *, dry_run: 
             code="RESOURCE_EXHAUSTED",
         )
     if not dry_run:
-        bulk = ports.ledger.tenant(caller, bulk=True)
-        await apply_changes(found.write, found.delete, uri, f"restore:{seq}", past, bulk, ports)
+        await apply_changes(found.write, found.delete, uri, f"restore:{seq}", past, tenant, ports)
     return found
 
 
-async def _of_file(uri: Uri, seq: int, past: Past, tenant: Tenant) -> Changes | None:
+async def _of_file(uri: Uri, seq: int, past: Past, tree: Tree) -> Changes | None:
     """Return the changes of a file; None if the address is or was a directory, or never existed."""
     old = await version_at(uri, seq, past)
     if old is None:
         return None
     try:
-        now = await tenant.stat(uri)
+        now = await tree.stat(uri)
     except NotFound:
         now = None
     if now is not None and now.is_dir:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Embedded, Op, PutVectors, RecordUsage
 from recalld.domain.errors import Busy, Invalid, Upstream
-from recalld.domain.job import Job, NewJob
+from recalld.domain.job import Job, Lane, NewJob
+from recalld.ports.backlog import ChunkRow
 from recalld.ports.bundle import Ports
+from recalld.ports.commits import Commits
 from recalld.ports.embedder import Embedder
-from recalld.ports.ledger import ChunkRow, Tenant
 from recalld.rules.openviking_json import tokens
 
 from .enrich import failed_by_itself
@@ -31,7 +32,7 @@ ROUNDS_MAX = 200
 async def embed(job: Job, ports: Ports) -> None:
     """Embed chunks without a vector in the caller's tree and the account's shared one. The last vectors are committed
     together with the end of the job."""
-    tenant = ports.ledger.tenant(job.caller, bulk=True)
+    tenant = ports.ledger.tenant(job.caller)
     results: tuple[Op, ...] = ()
     rounds, wait_s = 0, 0.0
     try:
@@ -52,7 +53,7 @@ async def embed(job: Job, ports: Ports) -> None:
         await _tell(failed, job, ports)
         raise
     again = rounds >= ROUNDS_MAX
-    await tenant.commit(Commit(results, (_again(job, wait_s),) if again else (), done=job.id))
+    await tenant.commit(Commit(results, (_again(job, wait_s),) if again else (), done=job.id), lane=Lane.BULK)
 
 
 async def _pages(caller: Caller, ports: Ports, embedder: Embedder) -> AsyncGenerator[tuple[list[ChunkRow], bool], None]:
@@ -62,7 +63,7 @@ async def _pages(caller: Caller, ports: Ports, embedder: Embedder) -> AsyncGener
     for tree in (caller, replace(caller, user="")):
         more = True
         while more:
-            rows = await ports.ledger.unembedded(tree, fingerprint=embedder.fingerprint, limit=most)
+            rows = await ports.backlog.unembedded(tree, fingerprint=embedder.fingerprint, limit=most)
             more = len(rows) == most
             if rows:
                 yield rows, more
@@ -123,13 +124,13 @@ async def _tell(failed: Upstream, job: Job, ports: Ports) -> None:
     """Record the failure for readiness: the server process does not make these calls."""
     if ports.embedder is not None and ports.embedder.name in ports.days:
         cost = RecordUsage(ports.clock.stamp(DAY), ports.embedder.name, "embed", error=failed.message)
-        await ports.ledger.tenant(job.caller, bulk=True).commit(Commit((cost,)))
+        await ports.ledger.tenant(job.caller).commit(Commit((cost,)), lane=Lane.BULK)
 
 
-async def _keep(results: tuple[Op, ...], tenant: Tenant) -> tuple[Op, ...]:
+async def _keep(results: tuple[Op, ...], commits: Commits) -> tuple[Op, ...]:
     """Commit the results; return what is left of them."""
     if results:
-        await tenant.commit(Commit(results))
+        await commits.commit(Commit(results), lane=Lane.BULK)
     return ()
 
 

@@ -8,10 +8,10 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, KeepMade, Op, SetTiers
 from recalld.domain.document import Document, Tiers
 from recalld.domain.errors import Busy, Corrupt, Invalid, RecalldError, Upstream
-from recalld.domain.job import Job, NewJob
+from recalld.domain.job import Job, Lane, NewJob
 from recalld.domain.node import Node
+from recalld.ports.backlog import StaleDir
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import StaleDir
 from recalld.ports.model import Child, Model, Writer
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.generation_cache_key import FAILED, cache_key, generator_id
@@ -45,14 +45,14 @@ async def enrich(job: Job, ports: Ports) -> None:
         except Busy as later:
             again = (replace(ENRICH, delay_s=max(later.retry_after_s, 1.0)),)
     following = (*again, NewJob("embed", "embed"))
-    await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=following, done=job.id))
+    await ports.ledger.tenant(job.caller).commit(Commit(jobs=following, done=job.id), lane=Lane.BULK)
 
 
 async def _hand_on(tree: Caller, writer: Writer, ports: Ports) -> bool:
     """Enqueue the job of another tree if there is anything to do; merged with a waiting one."""
-    left = await ports.ledger.unwritten(tree, by=generator_id(writer.name, writer.version), limit=1)
+    left = await ports.backlog.unwritten(tree, by=generator_id(writer.name, writer.version), limit=1)
     if left:
-        await ports.ledger.tenant(tree, bulk=True).commit(Commit(jobs=(ENRICH,)))
+        await ports.ledger.tenant(tree).commit(Commit(jobs=(ENRICH,)), lane=Lane.BULK)
     return bool(left)
 
 
@@ -62,16 +62,16 @@ async def take_up(ports: Ports) -> int:
     writer = ports.writer
     if writer is None:
         return 0
-    return sum([await _hand_on(tree, writer, ports) for tree in await ports.ledger.partitions()])
+    return sum([await _hand_on(tree, writer, ports) for tree in await ports.backlog.partitions()])
 
 
 async def _tree(tree: Caller, until: float, writer: Writer, ports: Ports) -> bool:
     """Run one pass, deepest first, so that a directory sees its children's new abstracts; True: there is more to do."""
-    found = await ports.ledger.unwritten(tree, by=generator_id(writer.name, writer.version), limit=NODES_PER_RUN + 1)
+    found = await ports.backlog.unwritten(tree, by=generator_id(writer.name, writer.version), limit=NODES_PER_RUN + 1)
     for node_id in found[:NODES_PER_RUN]:
         if ports.clock.monotonic() >= until:
             return True
-        seen = await ports.ledger.tiered(tree, node_id, entries_max=ENTRIES_MAX)
+        seen = await ports.backlog.tiered(tree, node_id, entries_max=ENTRIES_MAX)
         if seen is not None:
             await _node(seen, tree, writer, ports)
     return len(found) > NODES_PER_RUN
@@ -80,7 +80,7 @@ async def _tree(tree: Caller, until: float, writer: Writer, ports: Ports) -> boo
 async def _node(seen: StaleDir, tree: Caller, writer: Writer, ports: Ports) -> None:
     children = tuple(map(child_of, seen.entries))
     key = _key(seen, children, tree, writer)
-    known = await ports.ledger.cached_tiers(key)
+    known = await ports.backlog.cached_tiers(key)
     if known is not None:
         await _keep(seen, replace(known, made_by=generator_id(writer.name, writer.version)), (), tree, ports)
         return
@@ -105,7 +105,7 @@ async def _write(seen: StaleDir, content: Content, key: str, tree: Caller, write
             await _keep(seen, own, usage, tree, ports)
             return
         if usage:
-            await ports.ledger.tenant(tree, bulk=True).commit(Commit(usage))
+            await ports.ledger.tenant(tree).commit(Commit(usage), lane=Lane.BULK)
         raise
     usage = cost(budget, "tiers", writer, ports)
     await _keep(seen, tiers, (*usage, KeepMade(key, tiers)), tree, ports)
@@ -123,13 +123,13 @@ async def _keep(seen: StaleDir, generated: Tiers, more: tuple[Op, ...], tree: Ca
     tiers = refreshed(seen.own, generated)
     chunks = chunks_of_tiers(seen.node.uri, tiers) if seen.node.is_dir else ()
     change = SetTiers(seen.node.id, seen.node.version, tiers, chunks, seen.seq, checked=True, own=seen.own)
-    await ports.ledger.tenant(tree, bulk=True).commit(Commit((change, *more), cause="enrich"))
+    await ports.ledger.tenant(tree).commit(Commit((change, *more), cause="enrich"), lane=Lane.BULK)
 
 
 async def _document(node: Node, tree: Caller, ports: Ports) -> Document | None:
     """Return a file's parsed text; None if it is gone or has none."""
     try:
-        found = await ports.ledger.node_text(tree, node.id)
+        found = await ports.backlog.node_text(tree, node.id)
         document = None if found is None else await ports.compute.run(parse, node.uri, found[1], ports)
     except (Invalid, Corrupt):
         return None
@@ -155,7 +155,7 @@ async def known_directory(seen: StaleDir, tree: Caller, ports: Ports) -> Tiers |
     """Return the writer's earlier tiers of a directory with the same contents, which a refresh keeps."""
     if ports.writer is None:
         return None
-    found = await ports.ledger.cached_tiers(_key(seen, tuple(map(child_of, seen.entries)), tree, ports.writer))
+    found = await ports.backlog.cached_tiers(_key(seen, tuple(map(child_of, seen.entries)), tree, ports.writer))
     return None if found is None else replace(found, made_by=generator_id(ports.writer.name, ports.writer.version))
 
 

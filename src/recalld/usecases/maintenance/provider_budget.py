@@ -23,7 +23,7 @@ async def check_day(provider: str, ports: Ports) -> None:
     policy = ports.days.get(provider)
     if policy is None:
         return
-    usage = [s for s in await ports.ledger.provider_usage(since=ports.clock.stamp(DAY)) if s.provider == provider]
+    usage = [s for s in await ports.stats.provider_usage(since=ports.clock.stamp(DAY)) if s.provider == provider]
     if policy.reached(sum(s.calls for s in usage), sum(s.tokens_in + s.tokens_out for s in usage)):
         raise Busy(f"{provider}: {USED_UP}", retry_after_s=until_tomorrow(ports.clock))
 
@@ -31,7 +31,7 @@ async def check_day(provider: str, ports: Ports) -> None:
 async def open_budget(writer: Writer, ports: Ports) -> CallBudget:
     """Return the rest of this UTC day's budget, shared by all accounts."""
     day, costs = ports.clock.stamp(DAY), ports.costs
-    usage = [s for s in await ports.ledger.provider_usage(since=day) if s.provider == writer.name]
+    usage = [s for s in await ports.stats.provider_usage(since=day) if s.provider == writer.name]
     tokens, calls = sum(s.tokens_in + s.tokens_out for s in usage), sum(s.calls for s in usage)
     ports.daily_usage.sync(day, calls, tokens)
     return CallBudget(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from recalld.domain.commit import Commit, SetChunks, SetTiers
 from recalld.domain.errors import Corrupt, Invalid, NotFound
-from recalld.domain.job import RECHECK, Job, NewJob
+from recalld.domain.job import RECHECK, Job, Lane, NewJob
 from recalld.domain.node import Kind
+from recalld.ports.backlog import IndexableNode
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import IndexableNode, Tenant
+from recalld.ports.ledger import Tenant
+from recalld.ports.tree import Tree
 from recalld.rules.address import session_of
 from recalld.rules.chunks import chunks_of_file, chunks_of_tiers
 from recalld.usecases.tree.follow_up import FOLLOW_UP_JOBS
@@ -27,24 +29,24 @@ def recheck_job(after: int = 0) -> NewJob:
 
 async def recheck(job: Job, ports: Ports) -> None:
     """Check a page and enqueue the next one; a repeated run finds nothing to do."""
-    found, after = await ports.ledger.indexable(after=int(job.payload["after"]), limit=PAGE)
+    found, after = await ports.backlog.indexable(after=int(job.payload["after"]), limit=PAGE)
     for one in found:
         try:
             await _compare(one, ports)
         except (NotFound, Invalid, Corrupt):
             continue  # removed meanwhile or unreadable: its readers get the error
     if not after:
-        for tree in await ports.ledger.partitions():
-            await ports.ledger.tenant(tree, bulk=True).commit(Commit(jobs=FOLLOW_UP_JOBS))
+        for tree in await ports.backlog.partitions():
+            await ports.ledger.tenant(tree).commit(Commit(jobs=FOLLOW_UP_JOBS), lane=Lane.BULK)
     following = (recheck_job(after),) if after else ()
-    await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=following, done=job.id))
+    await ports.ledger.tenant(job.caller).commit(Commit(jobs=following, done=job.id), lane=Lane.BULK)
 
 
 async def _compare(one: IndexableNode, ports: Ports) -> None:
-    tenant = ports.ledger.tenant(one.partition, bulk=True)
+    tenant = ports.ledger.tenant(one.partition)
     op = await (_of_directory(one, tenant, ports) if one.node.is_dir else _of_text(one, tenant, ports))
     if op is not None:
-        await tenant.commit(Commit((op,)))
+        await tenant.commit(Commit((op,)), lane=Lane.BULK)
 
 
 async def _of_text(one: IndexableNode, tenant: Tenant, ports: Ports) -> SetChunks | None:
@@ -58,13 +60,13 @@ async def _of_text(one: IndexableNode, tenant: Tenant, ports: Ports) -> SetChunk
     return SetChunks(node.id, node.version, chunks, tiers, where_different=True) if chunks else None
 
 
-async def _of_directory(one: IndexableNode, tenant: Tenant, ports: Ports) -> SetTiers | None:
+async def _of_directory(one: IndexableNode, tree: Tree, ports: Ports) -> SetTiers | None:
     """Return a directory's existing abstract and overview, which a user may have written; new ones only if missing."""
     node = one.node
     if one.bare:
-        found = await ports.ledger.tiered(one.partition, node.id, entries_max=ENTRIES_MAX)
+        found = await ports.backlog.tiered(one.partition, node.id, entries_max=ENTRIES_MAX)
         return None if found is None or not found.total else await tiers_of(found, one.partition, ports)
-    tiers = await tenant.tiers(node.uri)
+    tiers = await tree.tiers(node.uri)
     if tiers is None:
         return None
     chunks = chunks_of_tiers(node.uri, tiers)

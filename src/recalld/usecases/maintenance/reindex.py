@@ -9,13 +9,15 @@ from typing import Any
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, NewTask, SetChunks, SetTiers, UpdateTask
 from recalld.domain.errors import Corrupt, Denied, Invalid, NotFound
-from recalld.domain.job import Job, NewJob, TaskStatus
+from recalld.domain.job import Job, Lane, NewJob, TaskStatus
 from recalld.domain.node import ContextType, Node
 from recalld.domain.policy import REINDEXED_FILES_MAX
 from recalld.domain.results import Reindexing
 from recalld.domain.uri import DEPTH_MAX, Uri
+from recalld.ports.backlog import IndexCoverage
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
+from recalld.ports.tree import Tree
 from recalld.rules.address import context_type, session_of
 from recalld.rules.chunks import chunks_of_file, chunks_of_tiers
 from recalld.usecases.tree.prepare import parse
@@ -86,7 +88,7 @@ def check_reindex(uri: Uri, mode: str, caller: Caller) -> None:
 
 async def reindex(job: Job, ports: Ports) -> None:
     """Rebuild file by file; a repeated run starts over with the same result."""
-    tenant = ports.ledger.tenant(job.caller, bulk=True)
+    tenant = ports.ledger.tenant(job.caller)
     options, began = job.payload, ports.clock.now()
     uri, mode = Uri.parse(str(options["uri"])), str(options["mode"])
     tally = _Tally()
@@ -97,7 +99,7 @@ async def reindex(job: Job, ports: Ports) -> None:
         for index, node in enumerate(nodes):
             if index % LOG_EVERY == 0:
                 stage = f"reindexing {index} of {len(nodes)}"
-                await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage=stage),)))
+                await tenant.commit(Commit((UpdateTask(job.task_id, TaskStatus.RUNNING, stage=stage),)), lane=Lane.BULK)
             await _rebuild(node, mode, tally, tenant, ports)
     if options["tags"]:
         await set_tags(
@@ -106,16 +108,16 @@ async def reindex(job: Job, ports: Ports) -> None:
         )  # fmt: skip
     result = _result(uri, str(options["type"]), mode, tally, ports.clock.now() - began)
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
-    await tenant.commit(Commit((done,), FOLLOW_UP_JOBS, done=job.id))
+    await tenant.commit(Commit((done,), FOLLOW_UP_JOBS, done=job.id), lane=Lane.BULK)
 
 
-async def _nodes(uri: Uri, recursive: bool, tally: _Tally, tenant: Tenant) -> list[Node]:
+async def _nodes(uri: Uri, recursive: bool, tally: _Tally, tree: Tree) -> list[Node]:
     """Return the node and its descendants (one level unless ``recursive``), without sessions."""
-    top = await tenant.stat(uri)
+    top = await tree.stat(uri)
     if not top.is_dir:
         return [top]
     depth = DEPTH_MAX if recursive else 1
-    entries = await tenant.walk(uri, depth_max=depth, nodes_max=REINDEXED_FILES_MAX + 1)
+    entries = await tree.walk(uri, depth_max=depth, nodes_max=REINDEXED_FILES_MAX + 1)
     if len(entries) > REINDEXED_FILES_MAX:
         tally.warnings.append(f"only the first {REINDEXED_FILES_MAX} entries were reindexed; go on by subdirectory")
     below = [e.node for e in entries[:REINDEXED_FILES_MAX]]
@@ -130,7 +132,7 @@ async def _rebuild(node: Node, mode: str, tally: _Tally, tenant: Tenant, ports: 
         if change is None:
             tally.unsupported += 0 if node.is_dir else 1
             return
-        receipt = await tenant.commit(Commit((change,)))
+        receipt = await tenant.commit(Commit((change,)), lane=Lane.BULK)
         tally.rebuilt += 0 if receipt.stale else 1
     except NotFound:
         return
@@ -140,8 +142,8 @@ async def _rebuild(node: Node, mode: str, tally: _Tally, tenant: Tenant, ports: 
             tally.warnings.append(f"{node.uri}: {bad}")
 
 
-async def _of_file(node: Node, mode: str, tenant: Tenant, ports: Ports) -> SetChunks | None:
-    data = await tenant.read(node.uri)
+async def _of_file(node: Node, mode: str, tree: Tree, ports: Ports) -> SetChunks | None:
+    data = await tree.read(node.uri)
     document = await ports.compute.run(parse, node.uri, data, ports)
     chunks = await ports.compute.run(chunks_of_file, node.uri, document)
     if not chunks:
@@ -152,20 +154,20 @@ async def _of_file(node: Node, mode: str, tenant: Tenant, ports: Ports) -> SetCh
     return SetChunks(node.id, node.version, chunks, tiers)
 
 
-async def _of_directory(node: Node, mode: str, tenant: Tenant, ports: Ports) -> SetTiers | None:
+async def _of_directory(node: Node, mode: str, tree: Tree, ports: Ports) -> SetTiers | None:
     """Index a directory's existing abstract and overview again; files with new tiers mark it stale."""
-    tiers = await tenant.tiers(node.uri)
+    tiers = await tree.tiers(node.uri)
     if tiers is None:
         return None
     return SetTiers(node.id, node.version, tiers, chunks_of_tiers(node.uri, tiers), checked=True, own=tiers)
 
 
-async def _prune(uri: Uri, tally: _Tally, tenant: Tenant, ports: Ports) -> None:
-    before = await tenant.consistency(uri, first=0)
+async def _prune(uri: Uri, tally: _Tally, coverage: IndexCoverage, ports: Ports) -> None:
+    before = await coverage.consistency(uri, first=0)
     for _ in range(SLICES_MAX):
-        if not await ports.ledger.purge(nodes_max=NODES_PER_SLICE):
+        if not await ports.cleanup.purge(nodes_max=NODES_PER_SLICE):
             break
-    after = await tenant.consistency(uri, first=0)
+    after = await coverage.consistency(uri, first=0)
     tally.scanned, tally.deleted = before.expected, before.dead - after.dead
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recalld.domain.commit import Commit, SetChunks
 from recalld.domain.errors import NotFound
-from recalld.domain.job import Job
+from recalld.domain.job import Job, Lane
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.rules.chunks import chunks_of_file
@@ -14,15 +14,15 @@ from recalld.usecases.tree.write import FOLLOW_UP_JOBS
 
 async def reparse(job: Job, ports: Ports) -> None:
     """Parse the file's present content; a concurrent write has a job of its own."""
-    tenant = ports.ledger.tenant(job.caller, bulk=True)
+    tenant = ports.ledger.tenant(job.caller)
     uri = Uri.parse(str(job.payload["uri"]))
     try:
         node, data = await tenant.file(uri)
     except NotFound:
-        await tenant.commit(Commit(done=job.id))
+        await tenant.commit(Commit(done=job.id), lane=Lane.BULK)
         return
     document = await ports.compute.run(parse, uri, data, ports)
     chunks = await ports.compute.run(chunks_of_file, uri, document)
     tiers = await ports.model.tiers_of_document(uri.name, document)
     change = SetChunks(node.id, node.version, chunks, tiers, quiet=bool(job.payload.get("quiet")))
-    await tenant.commit(Commit((change,), FOLLOW_UP_JOBS, done=job.id))
+    await tenant.commit(Commit((change,), FOLLOW_UP_JOBS, done=job.id), lane=Lane.BULK)

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, Op, SetTiers
-from recalld.domain.job import Job
+from recalld.domain.job import Job, Lane
+from recalld.ports.backlog import StaleDir
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import StaleDir
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.rules.sidecar import refreshed
 from recalld.usecases.tree.write import FOLLOW_UP_JOBS
@@ -25,18 +25,18 @@ async def refresh(job: Job, ports: Ports) -> None:
     trees = (job.caller, replace(job.caller, user=""))
     for tree in trees:
         for _ in range(ROUNDS_MAX):
-            stale = await ports.ledger.stale_dirs(tree, limit=DIRS_PER_COMMIT, entries_max=ENTRIES_MAX)
+            stale = await ports.backlog.stale_dirs(tree, limit=DIRS_PER_COMMIT, entries_max=ENTRIES_MAX)
             if not stale:
                 break
             # A parent waits for the next round, after its children's new abstracts.
             ready = [s for s in stale if not _waits(s, stale)]
             ops: list[Op] = [await tiers_of(s, tree, ports) for s in ready]
-            await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(tuple(ops)))
+            await ports.ledger.tenant(job.caller).commit(Commit(tuple(ops)), lane=Lane.BULK)
         else:
-            await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=FOLLOW_UP_JOBS, done=job.id))
+            await ports.ledger.tenant(job.caller).commit(Commit(jobs=FOLLOW_UP_JOBS, done=job.id), lane=Lane.BULK)
             return
     after = (*FOLLOW_UP_JOBS[1:], *((ENRICH,) if ports.writer is not None else ()))
-    await ports.ledger.tenant(job.caller, bulk=True).commit(Commit(jobs=after, done=job.id))
+    await ports.ledger.tenant(job.caller).commit(Commit(jobs=after, done=job.id), lane=Lane.BULK)
 
 
 def _waits(one: StaleDir, stale: list[StaleDir]) -> bool:

@@ -36,19 +36,23 @@ async def begin_deletion(account: str, user: str, caller: Caller, ports: Ports) 
 async def delete_member(job: Job, ports: Ports) -> None:
     """Remove the trees, then forget the member and end the task. Idempotent."""
     account, user = str(job.payload["account"]), str(job.payload["user"])
-    spaces = [user] if user else [one.user for one in await ports.ledger.partitions() if one.account == account]
+    spaces = [user] if user else [one.user for one in await ports.backlog.partitions() if one.account == account]
     await _wait_for_work(account, spaces, job, ports)
-    tenant = ports.ledger.tenant(Caller(account, user or job.caller.user, Role.ROOT), bulk=True)
+    tenant = ports.ledger.tenant(Caller(account, user or job.caller.user, Role.ROOT))
     tops = [_USERS / name for name in spaces if name]
     if not user:
         tops += [n.uri for n in await tenant.list(Uri(), limit=100, hidden=True) if n.uri != _USERS]
     for at in range(0, len(tops), TREES_PER_COMMIT):
-        await tenant.commit(Commit(_removals(tops[at : at + TREES_PER_COMMIT]), cause=f"{KIND} {job.task_id}"))
+        await tenant.commit(
+            Commit(_removals(tops[at : at + TREES_PER_COMMIT]), cause=f"{KIND} {job.task_id}"), lane=Lane.BULK
+        )
     end = await ports.history.past(tenant.caller).end()
     for first in range(1, end + 1, ENTRIES_PER_COMMIT):
-        await tenant.commit(Commit((ForgetEntries(account, user, first, first + ENTRIES_PER_COMMIT - 1),)))
+        await tenant.commit(
+            Commit((ForgetEntries(account, user, first, first + ENTRIES_PER_COMMIT - 1),)), lane=Lane.BULK
+        )
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, result={"account_id": account, "user_id": user or None})
-    await ports.ledger.tenant(job.caller, bulk=True).commit(Commit((DropMember(account, user), done), done=job.id))
+    await ports.ledger.tenant(job.caller).commit(Commit((DropMember(account, user), done), done=job.id), lane=Lane.BULK)
 
 
 def _removals(tops: Sequence[Uri]) -> tuple[Remove, ...]:
@@ -61,8 +65,8 @@ async def _wait_for_work(account: str, spaces: Sequence[str], job: Job, ports: P
     Rescheduled jobs of the member are dropped: a used-up budget reschedules them for a day. Rescheduled jobs of the shared
     tree never recreate a member's files.
     """
-    governing = ports.ledger.tenant(Caller(account, job.caller.user, Role.ROOT), bulk=True)
-    await governing.commit(Commit((DropWork(account, str(job.payload["user"])),)))
+    governing = ports.ledger.tenant(Caller(account, job.caller.user, Role.ROOT))
+    await governing.commit(Commit((DropWork(account, str(job.payload["user"])),)), lane=Lane.BULK)
     for name in {*spaces, ""}:
         caller = Caller(account, name)
         own = int((account, name) == (job.caller.account, job.caller.user))

@@ -11,7 +11,7 @@ from typing import Any
 from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Commit, MakeDir, Op, PutFile, SetTags, SetTiers
 from recalld.domain.errors import Conflict, NotFound
-from recalld.domain.job import NewJob
+from recalld.domain.job import Lane, NewJob
 from recalld.domain.node import Node
 from recalld.domain.pack import ImportedPack, OnConflict, VectorMode
 from recalld.domain.uri import DEPTH_MAX, Uri
@@ -149,7 +149,7 @@ class _PackImport:
         await self._write(self.sorted.files)
         await self._set_tiers()
         for tenant in self.owners.values():
-            await tenant.commit(Commit(jobs=FOLLOW_UP_JOBS))
+            await tenant.commit(Commit(jobs=FOLLOW_UP_JOBS), lane=Lane.BULK)
         left_out = self.sorted.left_out
         return ImportedPack(
             self.target,
@@ -166,7 +166,7 @@ class _PackImport:
         """Return the tenant of the user whose tree this is: follow-up jobs belong to that user."""
         user = uri.parts[1] if len(uri.parts) > 1 and uri.parts[0] == "user" else self.caller.user
         if user not in self.owners:
-            self.owners[user] = self.ports.ledger.tenant(replace(self.caller, user=user), bulk=True)
+            self.owners[user] = self.ports.ledger.tenant(replace(self.caller, user=user))
         return self.owners[user]
 
     async def _make_directories(self) -> None:
@@ -182,7 +182,7 @@ class _PackImport:
             tenant = self._tenant(uri)
             owners.setdefault(id(tenant), (tenant, []))[1].append(op)
         for tenant, mine in owners.values():
-            receipt = await tenant.commit(Commit(tuple(mine), jobs, cause="pack"))
+            receipt = await tenant.commit(Commit(tuple(mine), jobs, cause="pack"), lane=Lane.BULK)
             self.seq = max(self.seq, receipt.seq)
 
     async def _write(self, files: Mapping[str, Uri]) -> None:

@@ -23,6 +23,7 @@ from recalld.domain.session import BATCH_MESSAGES_MAX
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
+from recalld.ports.sessions import Sessions
 from recalld.rules.memory_policy import DIFF_FILE
 from recalld.rules.pack_mapping import SessionFiles, session_config, tiers_of
 from recalld.usecases.session.append import append
@@ -61,10 +62,10 @@ async def import_session(session_files: SessionFiles, pack: Verified, caller: Ca
     return added
 
 
-async def _all_of(raw: list[dict[str, Any]], sid: str, tenant: Tenant) -> bool:
+async def _all_of(raw: list[dict[str, Any]], sid: str, sessions: Sessions) -> bool:
     """True if the live messages belong to this archive; otherwise archiving would include other messages."""
     ids = {str(one.get("id")) for one in raw}
-    return all(m.id in ids for m in await tenant.messages(sid, archive=0))
+    return all(m.id in ids for m in await sessions.messages(sid, archive=0))
 
 
 async def _append(sid: str, raw: list[dict[str, Any]], part: str, caller: Caller, ports: Ports) -> int:

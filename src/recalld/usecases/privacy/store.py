@@ -15,6 +15,7 @@ from recalld.domain.privacy import PrivacyConfig, PrivacyMeta, PrivacyVersion
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
 from recalld.ports.ledger import Tenant
+from recalld.ports.tree import Tree
 from recalld.rules.openviking_json import iso
 from recalld.rules.privacy import (
     META_FILE,
@@ -113,12 +114,12 @@ async def _upsert(uri: Uri, update: PrivacyUpdate, tenant: Tenant, ports: Ports)
     return PrivacyConfig(meta, new_version)
 
 
-async def _values(uri: Uri, update: PrivacyUpdate, old: PrivacyMeta | None, tenant: Tenant) -> dict[str, Any]:
+async def _values(uri: Uri, update: PrivacyUpdate, old: PrivacyMeta | None, tree: Tree) -> dict[str, Any]:
     if update.without and old is None:
         raise _missing(uri)
     if old is None or not (update.merge or update.without):
         return dict(update.values)
-    former = (await _version(uri, old.active, tenant)).values
+    former = (await _version(uri, old.active, tree)).values
     if update.without and update.without not in former:
         raise _missing(uri)
     return {name: value for name, value in {**former, **update.values}.items() if name != update.without}
@@ -140,10 +141,10 @@ async def activate(uri: Uri, number: int, caller: Caller, ports: Ports) -> Priva
     return await retrying(attempt, key_of(caller.account, uri), ports=ports, codes=OVERTAKEN)
 
 
-async def _meta(uri: Uri, tenant: Tenant) -> tuple[PrivacyMeta | None, str]:
+async def _meta(uri: Uri, tree: Tree) -> tuple[PrivacyMeta | None, str]:
     """Return a document's metadata and the hash of its file; None, "" if it does not exist."""
     try:
-        data = await tenant.read(uri / META_FILE)
+        data = await tree.read(uri / META_FILE)
     except NotFound:
         return None, ""
     return read_meta(data), hashlib.sha256(data).hexdigest()
@@ -172,13 +173,13 @@ async def _file(uri: Uri, data: bytes, mode: WriteMode, expect: str, ports: Port
     )
 
 
-async def _version(uri: Uri, number: int, tenant: Tenant) -> PrivacyVersion:
-    return read_version(await _read(uri / version_file(number), uri, tenant))
+async def _version(uri: Uri, number: int, tree: Tree) -> PrivacyVersion:
+    return read_version(await _read(uri / version_file(number), uri, tree))
 
 
-async def _read(file: Uri, uri: Uri, tenant: Tenant) -> bytes:
+async def _read(file: Uri, uri: Uri, tree: Tree) -> bytes:
     try:
-        return await tenant.read(file)
+        return await tree.read(file)
     except NotFound as gone:
         raise _missing(uri if file.name == META_FILE else file) from gone
 

@@ -35,7 +35,7 @@ async def auto_commit(job: Job, ports: Ports) -> None:
 
 async def enqueue_idle(ports: Ports) -> int:
     """Enqueue jobs for up to ``SCANNED_MAX`` sessions idle longer than their policy allows; return how many."""
-    found = await ports.ledger.idle_sessions(now=ports.clock.now(), limit=SCANNED_MAX)
+    found = await ports.backlog.idle_sessions(now=ports.clock.now(), limit=SCANNED_MAX)
     for caller, session_id in found:
         await ports.ledger.tenant(caller).commit(Commit(jobs=(auto_commit_job(session_id),)))
     return len(found)

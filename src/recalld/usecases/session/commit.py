@@ -68,7 +68,7 @@ async def _archive_messages(
     remember: Mapping[str, Any],
     done: int,
 ) -> Committed:
-    live = await tenant.at_once(
+    live = await tenant.read_transaction(
         lambda reader: newest(reader, session.id, 0, lambda m: _decided(m, keep_recent_count, retention))
     )
     if not live:

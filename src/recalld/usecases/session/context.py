@@ -10,7 +10,7 @@ from recalld.domain.errors import Invalid
 from recalld.domain.results import SessionContext
 from recalld.domain.session import Archive, Message
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Reader
+from recalld.ports.ledger import ReadTransaction
 from recalld.rules.openviking_json import message_json, tokens
 from recalld.rules.retention import fit
 
@@ -21,10 +21,10 @@ async def context(session_id: str, token_budget: int, caller: Caller, ports: Por
     """The newest finished archive's overview if it fits beside the live messages, and the raw messages since then."""
     if token_budget < 0:
         raise Invalid(f"token_budget {token_budget} is negative", remedy="0 or more", details={"field": "token_budget"})
-    return await ports.ledger.tenant(caller).at_once(lambda reader: _context(session_id, token_budget, reader))
+    return await ports.ledger.tenant(caller).read_transaction(lambda reader: _context(session_id, token_budget, reader))
 
 
-def _context(session_id: str, token_budget: int, reader: Reader) -> SessionContext:
+def _context(session_id: str, token_budget: int, reader: ReadTransaction) -> SessionContext:
     """Read at one point of the log: a commit of the session moves messages from one of these reads to another."""
     session = reader.session(session_id)
     archives = reader.archives(session_id, latest=True)
@@ -56,7 +56,7 @@ def _split(archives: list[Archive]) -> tuple[Archive | None, list[Archive]]:
     return None, pending[::-1]
 
 
-def _raw(reader: Reader, session_id: str, pending: list[Archive], budget: int) -> list[Message]:
+def _raw(reader: ReadTransaction, session_id: str, pending: list[Archive], budget: int) -> list[Message]:
     """The messages since the newest finished archive, in order, from the end on as many as are more than the budget."""
     raw: list[Message] = []
     for number in (0, *(archive.number for archive in reversed(pending))):

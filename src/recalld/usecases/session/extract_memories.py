@@ -24,8 +24,9 @@ from recalld.domain.results import Remembered
 from recalld.domain.session import Archive, Message, Session
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Tenant
+from recalld.ports.commits import Commits
 from recalld.ports.model import Candidate
+from recalld.ports.tree import Tree
 from recalld.rules.lines import split_lines
 from recalld.rules.memory_footer import strip
 from recalld.rules.memory_policy import (
@@ -137,12 +138,12 @@ async def _memories(
     return puts, _counts(found)
 
 
-async def _diff_file(archive: Archive, puts: Sequence[PutFile], job: Job, tenant: Tenant, ports: Ports) -> PutFile:
+async def _diff_file(archive: Archive, puts: Sequence[PutFile], job: Job, tree: Tree, ports: Ports) -> PutFile:
     """The archive's ``memory_diff.json``: every memory that is new or changed, with its text."""
     changes = []
     for put in puts:
         try:
-            before = (await tenant.read(put.uri)).decode("utf-8", "replace")
+            before = (await tree.read(put.uri)).decode("utf-8", "replace")
         except NotFound:
             before = None
         changes.append((put.uri, before, (put.data or b"").decode("utf-8", "replace")))
@@ -207,7 +208,7 @@ async def _finish(
     policy: MemoryPolicy,
     diff_file: PutFile,
     generation: ArchiveGeneration,
-    tenant: Tenant,
+    commits: Commits,
 ) -> None:
     result = {
         "session_id": session.id,
@@ -228,6 +229,6 @@ async def _finish(
         result["degraded"] = list(dict.fromkeys(generation.missing))
     finish = FinishArchive(session.id, archive.number, tiers, counts)
     done = UpdateTask(job.task_id, TaskStatus.COMPLETED, stage="completed", result=result)
-    await tenant.commit(
+    await commits.commit(
         Commit((*puts, diff_file, finish, done, *generation.usage), FOLLOW_UP_JOBS, done=job.id, cause=str(archive.uri))
     )

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from recalld.domain.session import Message
-from recalld.ports.ledger import Reader, Tenant
+from recalld.ports.ledger import ReadTransaction
+from recalld.ports.sessions import Sessions
 
 FIRST = 256
 GROWTH = 4
 PAGE = 5_000
 
 
-def newest(reader: Reader, session_id: str, archive: int, enough: Callable[[Sequence[Message]], bool]) -> list[Message]:
+def newest(
+    reader: ReadTransaction, session_id: str, archive: int, enough: Callable[[Sequence[Message]], bool]
+) -> list[Message]:
     """The newest messages of an archive (0: the live ones), in order: until ``enough`` returns True, or all."""
     count = FIRST
     while True:
@@ -22,12 +25,12 @@ def newest(reader: Reader, session_id: str, archive: int, enough: Callable[[Sequ
         count *= GROWTH
 
 
-async def all_of(tenant: Tenant, session_id: str, archive: int) -> list[Message]:
+async def all_of(sessions: Sessions, session_id: str, archive: int) -> list[Message]:
     """All messages of an archive, in order. A reader is held for one page at a time."""
     found: list[Message] = []
     while True:
         after = found[-1].ordinal if found else -1
-        page = await tenant.messages(session_id, archive=archive, after=after, limit=PAGE)
+        page = await sessions.messages(session_id, archive=archive, after=after, limit=PAGE)
         found += page
         if len(page) < PAGE:
             return found

@@ -15,7 +15,8 @@ from recalld.domain.node import Entry, Node
 from recalld.domain.skill import SKILL_FILE, Skill, SkillDetails, SkillFacts, SkillHit
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Reader, Tenant
+from recalld.ports.ledger import ReadTransaction
+from recalld.ports.tree import Tree
 from recalld.rules.encoding import decode
 from recalld.rules.skill import read_skill
 from recalld.rules.skill_form import facts_from, revision_of
@@ -67,11 +68,11 @@ async def show_skill(skill: Skill, view: SkillView, caller: Caller, ports: Ports
     tenant = ports.ledger.tenant(caller)
     most = ENTRIES_MAX + 1 if view.integrity else FILES_SHOWN if view.files else 0
 
-    def look(reader: Reader) -> tuple[Node, Tiers | None, list[Entry]]:
+    def look(reader: ReadTransaction) -> tuple[Node, Tiers | None, list[Entry]]:
         entries = reader.walk(skill.uri, depth_max=DEPTH_MAX, nodes_max=most, hidden=True) if most else []
         return reader.stat(skill.uri / SKILL_FILE), reader.tiers(skill.uri), entries
 
-    node, tiers, entries = await tenant.at_once(look)
+    node, tiers, entries = await tenant.read_transaction(look)
     nodes = tuple(e.node for e in entries)
     if view.integrity:
         _check_integrity(nodes)
@@ -107,20 +108,20 @@ async def skills_of_hits(
     return list(found.values())
 
 
-async def _skill_file(uri: Uri, tenant: Tenant) -> Node | None:
+async def _skill_file(uri: Uri, tree: Tree) -> Node | None:
     try:
-        node = await tenant.stat(uri / SKILL_FILE)
+        node = await tree.stat(uri / SKILL_FILE)
     except NotFound:
         return None
     return None if node.is_dir else node
 
 
-async def _skill(node: Node, tenant: Tenant, ports: Ports) -> Skill:
+async def _skill(node: Node, tree: Tree, ports: Ports) -> Skill:
     """Return a skill with its stored facts, or facts parsed from its text (hand-written or restored); an invalid one
     has only its name."""
     facts = facts_from(node.source.get("skill"))
     if facts is None:
-        text = decode(await tenant.read(node.uri)).text
+        text = decode(await tree.read(node.uri)).text
         facts, _ = await ports.compute.run(read_skill, text)
     return Skill(node.uri.parent, facts if facts is not None else SkillFacts(node.uri.parent.name, ""))
 

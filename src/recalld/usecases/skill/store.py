@@ -14,7 +14,8 @@ from recalld.domain.node import Entry
 from recalld.domain.skill import SKILL_FILE, DeletedSkill, Skill, SkillFacts, SkillPackage, StoredSkill
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Tenant
+from recalld.ports.commits import Commits
+from recalld.ports.tree import Tree
 from recalld.rules.skill import checked_skill
 from recalld.rules.skill_form import abstract_of, facts_json
 from recalld.usecases.retrying import key_of, retrying
@@ -99,10 +100,10 @@ async def _puts(uri: Uri, facts: SkillFacts, skill_input: SkillInput, ports: Por
     return [replace(puts[0], source=source), *puts[1:]]
 
 
-async def _present(uri: Uri, tenant: Tenant) -> list[Entry] | None:
+async def _present(uri: Uri, tree: Tree) -> list[Entry] | None:
     """Return the entries of a skill's folder; None if it does not exist."""
     try:
-        return await tenant.walk(uri, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
+        return await tree.walk(uri, depth_max=DEPTH_MAX, nodes_max=NODES_MAX, hidden=True)
     except NotFound:
         return None
 
@@ -113,7 +114,7 @@ async def _commit(
     skill_input: SkillInput,
     puts: Sequence[PutFile],
     present: list[Entry] | None,
-    tenant: Tenant,
+    commits: Commits,
     ports: Ports,
 ) -> StoredSkill:
     here = next((e.node for e in present or () if e.rel_path == SKILL_FILE), None)
@@ -128,7 +129,7 @@ async def _commit(
     )
     ops: list[Op] = [Remove(gone, recursive=True) for gone in _outdated(present or (), {p.uri for p in puts})]
     ops += [MakeDir(uri, exist_ok=True, abstract=abstract_of(facts)), first, *puts[1:], *_task(stored)]
-    await tenant.commit(Commit(tuple(ops), (*_later(puts), *FOLLOW_UP_JOBS), cause=stored.task_id))
+    await commits.commit(Commit(tuple(ops), (*_later(puts), *FOLLOW_UP_JOBS), cause=stored.task_id))
     return stored
 
 

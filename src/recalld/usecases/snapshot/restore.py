@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from recalld.domain.caller import Caller
 from recalld.domain.commit import Commit, PutFile, Remove, WriteMode
 from recalld.domain.errors import Conflict, Denied, Invalid, NotFound, RecalldError, Upstream
+from recalld.domain.job import Lane
 from recalld.domain.snapshot import Change, Files, Restored, RestorePlan
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
+from recalld.ports.commits import Commits
 from recalld.ports.history import Past
 from recalld.ports.ledger import Tenant
 from recalld.rules.address import check_remove
@@ -60,8 +62,7 @@ async def restore(ref: str, project: Uri, note: Note, caller: Caller, ports: Por
     if unsaved:
         before = replace(note, message=f"Before restoring {plan.source.oid[:12]}")
         plan = replace(plan, head=(await record(before, (), caller, ports)).snapshot)
-    bulk = ports.ledger.tenant(caller, bulk=True)
-    await apply_changes(plan.write, plan.delete, project, "snapshot_restore", past, bulk, ports)
+    await apply_changes(plan.write, plan.delete, project, "snapshot_restore", past, ports.ledger.tenant(caller), ports)
     return Restored(plan, (await mark(note, caller, ports)).snapshot)
 
 
@@ -108,7 +109,7 @@ async def apply_changes(
         # Before the first write: a file may take the name of a directory that has just become empty.
         await _remove_empty(gone, project, cause, tenant)
         async for puts in _batches(write, past, ports):
-            await tenant.commit(Commit(tuple(puts), jobs_after(puts), cause=cause))
+            await tenant.commit(Commit(tuple(puts), jobs_after(puts), cause=cause), lane=Lane.BULK)
             tally.written += len(puts)
     except RecalldError as stopped:
         if not tally.written and not tally.deleted:
@@ -122,12 +123,12 @@ async def apply_changes(
         ) from stopped
 
 
-async def _remove(delete: Sequence[Change], cause: str, tally: _Tally, tenant: Tenant) -> None:
+async def _remove(delete: Sequence[Change], cause: str, tally: _Tally, commits: Commits) -> None:
     """Remove files, except those changed since they were read."""
     for start in range(0, len(delete), REMOVED_AT_ONCE):
         some = delete[start : start + REMOVED_AT_ONCE]
         ops = tuple(Remove(_uri(c), expect=c.before.hash) for c in some if c.before is not None)
-        await tenant.commit(Commit(ops, FOLLOW_UP_JOBS, cause=cause))
+        await commits.commit(Commit(ops, FOLLOW_UP_JOBS, cause=cause), lane=Lane.BULK)
         tally.deleted += len(ops)
 
 
@@ -144,7 +145,7 @@ async def _removed_if_empty(directory: Uri, cause: str, tenant: Tenant) -> bool:
         check_remove(directory)
         if await tenant.list(directory, limit=1, hidden=True):
             return False
-        await tenant.commit(Commit((Remove(directory),), FOLLOW_UP_JOBS, cause=cause))
+        await tenant.commit(Commit((Remove(directory),), FOLLOW_UP_JOBS, cause=cause), lane=Lane.BULK)
     except (Conflict, Denied, NotFound):
         return False  # it has a new entry, is a root, or was removed already
     return True

@@ -73,7 +73,7 @@ async def grep(
 
 
 async def _grep_views(uri: Uri, compiled: Pattern, tenant: Tenant, ports: Ports, limit: int) -> GrepReport:
-    if is_view(uri) and not (await tenant.at_once(lambda reader: stat_view(uri, reader))).is_dir:
+    if is_view(uri) and not (await tenant.read_transaction(lambda reader: stat_view(uri, reader))).is_dir:
         files = [uri]
     else:
         entries = await walk(uri, tenant.caller, ports, depth=3, limit=10_000, hidden=True)

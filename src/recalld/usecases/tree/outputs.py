@@ -9,7 +9,7 @@ from recalld.domain.errors import Invalid, NotFound
 from recalld.domain.results import ToolResult
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Tenant
+from recalld.ports.tree import Tree
 from recalld.rules.tool_outputs import FOLDER, TEXT_FILE, is_output_id, matches
 
 LISTED_MAX = 100_000
@@ -43,15 +43,15 @@ async def search_output(
     return await ports.compute.run(_search, data, wanted, limit, min(context_chars, SNIPPET_CHARS_MAX))
 
 
-async def outputs_of(message: Uri, tenant: Tenant) -> list[Uri]:
+async def outputs_of(message: Uri, tree: Tree) -> list[Uri]:
     """Return the folders of a message's outputs."""
-    found = await _facts(message.parent.parent / FOLDER, tenant)
+    found = await _facts(message.parent.parent / FOLDER, tree)
     return [folder for folder, facts in found if facts.get("message_id") == message.name.removesuffix(".md")]
 
 
-async def _facts(folder: Uri, tenant: Tenant) -> list[tuple[Uri, dict[str, Any]]]:
+async def _facts(folder: Uri, tree: Tree) -> list[tuple[Uri, dict[str, Any]]]:
     try:
-        entries = await tenant.walk(folder, depth_max=2, nodes_max=3 * LISTED_MAX)
+        entries = await tree.walk(folder, depth_max=2, nodes_max=3 * LISTED_MAX)
     except NotFound:
         return []
     return [(e.node.uri.parent, e.node.source) for e in entries if e.node.uri.name == TEXT_FILE]

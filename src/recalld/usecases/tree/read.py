@@ -10,7 +10,8 @@ from recalld.domain.errors import Conflict, Invalid
 from recalld.domain.node import ContextType, Entry, Kind, Node
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Reader, Tenant
+from recalld.ports.ledger import ReadTransaction
+from recalld.ports.tree import Tree
 from recalld.rules.address import SIDECARS, context_type, session_of
 from recalld.rules.encoding import utf8
 from recalld.rules.lines import Page, line_range, page_of
@@ -30,7 +31,7 @@ async def stat(uri: Uri, caller: Caller, ports: Ports) -> Node:
     """Return a node, view or sidecar. Raises ``NotFound``."""
     tenant = ports.ledger.tenant(caller)
     if is_view(uri):
-        return await tenant.at_once(lambda reader: stat_view(uri, reader))
+        return await tenant.read_transaction(lambda reader: stat_view(uri, reader))
     if uri.name in SIDECARS:
         text = await _sidecar(uri, tenant)
         parent = await tenant.stat(uri.parent)
@@ -46,7 +47,7 @@ async def list_dir(
     """Return children by name or ``mtime``, directories before files."""
     tenant = ports.ledger.tenant(caller)
     if session_of(uri):
-        viewed = await tenant.at_once(lambda reader: list_view(uri, reader, hidden))
+        viewed = await tenant.read_transaction(lambda reader: list_view(uri, reader, hidden))
         if viewed is not None:
             return viewed[:limit]
     # Sorting needs every child, not only the first ``limit`` by name.
@@ -60,11 +61,11 @@ async def list_dir(
     return nodes[:limit]
 
 
-async def _sidecar_nodes(uri: Uri, tenant: Tenant) -> list[Node]:
-    tiers = await tenant.tiers(uri)
+async def _sidecar_nodes(uri: Uri, tree: Tree) -> list[Node]:
+    tiers = await tree.tiers(uri)
     if tiers is None:
         return []
-    own = await tenant.stat(uri)
+    own = await tree.stat(uri)
     return [Node(0, uri / name, Kind.FILE, created_at=own.created_at, updated_at=own.updated_at) for name in SIDECARS]
 
 
@@ -72,11 +73,11 @@ async def walk(uri: Uri, caller: Caller, ports: Ports, *, depth: int, limit: int
     """Return all descendants in pre-order, at most ``depth`` levels and ``limit`` entries."""
     tenant = ports.ledger.tenant(caller)
     if session_of(uri):
-        return await tenant.at_once(lambda reader: _walk_views(uri, uri, reader, depth, limit, hidden))
+        return await tenant.read_transaction(lambda reader: _walk_views(uri, uri, reader, depth, limit, hidden))
     return await tenant.walk(uri, depth_max=depth, nodes_max=limit, hidden=hidden)
 
 
-def _walk_views(base: Uri, uri: Uri, reader: Reader, depth: int, limit: int, hidden: bool) -> list[Entry]:
+def _walk_views(base: Uri, uri: Uri, reader: ReadTransaction, depth: int, limit: int, hidden: bool) -> list[Entry]:
     nodes = list_view(uri, reader, hidden)
     if nodes is None:
         return reader.walk(uri, depth_max=depth, nodes_max=limit, hidden=hidden)
@@ -155,9 +156,9 @@ async def tier(uri: Uri, level: int, caller: Caller, ports: Ports) -> str:
     return text or not_ready(node.uri, level)
 
 
-async def _sidecar(uri: Uri, tenant: Tenant) -> str:
-    tiers = await tenant.tiers(uri.parent)
+async def _sidecar(uri: Uri, tree: Tree) -> str:
+    tiers = await tree.tiers(uri.parent)
     if tiers is None:
         raise missing(uri)
-    total = await tenant.count(uri.parent)
+    total = await tree.count(uri.parent)
     return render(uri.parent, SIDECARS[uri.name], tiers, total, pending=False)

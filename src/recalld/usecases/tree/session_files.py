@@ -8,7 +8,7 @@ from recalld.domain.errors import NotFound
 from recalld.domain.node import Kind, Node
 from recalld.domain.session import Archive
 from recalld.domain.uri import Uri
-from recalld.ports.ledger import Reader, Tenant
+from recalld.ports.ledger import ReadTransaction, Tenant
 from recalld.rules.address import session_of
 from recalld.rules.openviking_json import archive_meta, jsonl, session_meta
 from recalld.rules.recall_log import KEY
@@ -29,12 +29,12 @@ def is_view(uri: Uri) -> bool:
 async def view_text(uri: Uri, tenant: Tenant) -> str:
     """Return the text of a view, read at one point of the log. Raises ``NotFound``."""
     if uri.name == _DIFF and len(uri.parts) == 7:
-        await tenant.at_once(lambda reader: _archive(reader, session_of(uri), uri.parts[5], uri))
+        await tenant.read_transaction(lambda reader: _archive(reader, session_of(uri), uri.parts[5], uri))
         return (await tenant.read(uri)).decode()
-    return await tenant.at_once(lambda reader: _read_view(uri, reader))
+    return await tenant.read_transaction(lambda reader: _read_view(uri, reader))
 
 
-def _read_view(uri: Uri, reader: Reader) -> str:
+def _read_view(uri: Uri, reader: ReadTransaction) -> str:
     sid, rest = session_of(uri), uri.parts[4:]
     session = reader.session(sid)
     match rest:
@@ -50,7 +50,7 @@ def _read_view(uri: Uri, reader: Reader) -> str:
     raise missing(uri)
 
 
-def list_view(uri: Uri, reader: Reader, hidden: bool) -> list[Node] | None:
+def list_view(uri: Uri, reader: ReadTransaction, hidden: bool) -> list[Node] | None:
     """Return entries of a session directory or of a view in it; None if ``uri`` is neither."""
     sid = session_of(uri)
     if not sid or (len(uri.parts) > 4 and uri.parts[4] in _OF_THE_TREE):
@@ -70,7 +70,7 @@ def list_view(uri: Uri, reader: Reader, hidden: bool) -> list[Node] | None:
     raise missing(uri)
 
 
-def stat_view(uri: Uri, reader: Reader) -> Node:
+def stat_view(uri: Uri, reader: ReadTransaction) -> Node:
     """Return a view as a node. Raises ``NotFound``."""
     session = reader.session(session_of(uri))
     rest = uri.parts[4:]
@@ -96,7 +96,7 @@ def _files_of(archive: Archive) -> list[str]:
     return ["messages.jsonl", ".meta.json", *tier_files, *last]
 
 
-def _beside(archive: Archive, reader: Reader) -> list[str]:
+def _beside(archive: Archive, reader: ReadTransaction) -> list[str]:
     """Return the stored files of an archive; archives of older versions and failed ones have none."""
     try:
         return [n.uri.name for n in reader.list(archive.uri, limit=10)]
@@ -113,7 +113,7 @@ def _entries(uri: Uri, folders: list[str], files: list[str], hidden: bool, at: f
     ]
 
 
-def _archive(reader: Reader, sid: str, name: str, uri: Uri) -> Archive:
+def _archive(reader: ReadTransaction, sid: str, name: str, uri: Uri) -> Archive:
     number = name.removeprefix("archive_")
     archive = reader.archive(sid, number=int(number)) if number.isascii() and number.isdecimal() else None
     if archive is None or archive.id != name:
@@ -121,7 +121,7 @@ def _archive(reader: Reader, sid: str, name: str, uri: Uri) -> Archive:
     return archive
 
 
-def _archive_file(archive: Archive, file: str, uri: Uri, reader: Reader) -> str:
+def _archive_file(archive: Archive, file: str, uri: Uri, reader: ReadTransaction) -> str:
     if file not in _files_of(archive):
         raise missing(uri)
     match file:

@@ -12,7 +12,7 @@ from recalld.domain.policy import TAGGED_NODES_MAX, TAGS_MAX
 from recalld.domain.results import Attributes, Tagged
 from recalld.domain.uri import DEPTH_MAX, Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Tenant
+from recalld.ports.tree import Tree
 from recalld.rules import memory_footer
 from recalld.rules.address import context_type, session_of
 from recalld.rules.tags import merged, tags_of
@@ -62,11 +62,11 @@ async def set_tags(
     return Tagged(uri, changed, len(done) - len(changed), tags)
 
 
-async def _nodes(uri: Uri, recursive: bool, tenant: Tenant) -> list[Node]:
-    top = await tenant.stat(uri)
+async def _nodes(uri: Uri, recursive: bool, tree: Tree) -> list[Node]:
+    top = await tree.stat(uri)
     below = []
     if recursive and top.is_dir:
-        below = [e.node for e in await tenant.walk(uri, depth_max=DEPTH_MAX, nodes_max=TAGGED_NODES_MAX + 1)]
+        below = [e.node for e in await tree.walk(uri, depth_max=DEPTH_MAX, nodes_max=TAGGED_NODES_MAX + 1)]
     if len(below) > TAGGED_NODES_MAX:
         raise Invalid(
             f"{uri} has more than {TAGGED_NODES_MAX} entries",

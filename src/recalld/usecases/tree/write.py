@@ -14,7 +14,8 @@ from recalld.domain.policy import BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WRITE_B
 from recalld.domain.results import Operation, Written
 from recalld.domain.uri import Uri
 from recalld.ports.bundle import Ports
-from recalld.ports.ledger import Tenant
+from recalld.ports.commits import Commits
+from recalld.ports.tree import Tree
 from recalld.rules.address import CREATABLE, SIDECARS, check_write
 from recalld.usecases.retrying import WITHIN_S, key_of, retrying
 
@@ -76,9 +77,9 @@ async def change_file(uri: Uri, change: Callable[[bytes], bytes], caller: Caller
     return await retrying(attempt, key_of(caller.account, uri), ports=ports)
 
 
-async def _changed(uri: Uri, change: Callable[[bytes], bytes], tenant: Tenant, ports: Ports) -> PutFile:
+async def _changed(uri: Uri, change: Callable[[bytes], bytes], tree: Tree, ports: Ports) -> PutFile:
     """Return the operation that applies ``change``, conditional on the bytes it was computed from."""
-    old = await tenant.read(uri)
+    old = await tree.read(uri)
     seen, data = await ports.compute.run(lambda: (hashlib.sha256(old).hexdigest(), change(old)))
     _check_size(len(data), WRITE_BYTES_MAX, str(uri))
     return await _operation(uri, data, WriteMode.REPLACE, ports, expect=seen)
@@ -93,15 +94,15 @@ async def _append(uri: Uri, more: bytes, caller: Caller, ports: Ports) -> Writte
     return await retrying(attempt, key_of(caller.account, uri), ports=ports)
 
 
-async def _appended(uri: Uri, more: bytes, tenant: Tenant, ports: Ports) -> PutFile:
+async def _appended(uri: Uri, more: bytes, tree: Tree, ports: Ports) -> PutFile:
     """Return the operation that appends ``more``; it stores and indexes only the new text."""
-    old = await tenant.read(uri)
+    old = await tree.read(uri)
     _check_size(len(old) + len(more), WRITE_BYTES_MAX, str(uri))
     return await append_file(uri, old, more, ports)
 
 
-async def _commit(puts: Sequence[PutFile], tenant: Tenant) -> Written:
-    return _written(await tenant.commit(Commit(tuple(puts), jobs_after(puts))), puts)
+async def _commit(puts: Sequence[PutFile], commits: Commits) -> Written:
+    return _written(await commits.commit(Commit(tuple(puts), jobs_after(puts))), puts)
 
 
 async def _operation(uri: Uri, data: bytes, mode: WriteMode, ports: Ports, *, expect: str = "") -> PutFile:

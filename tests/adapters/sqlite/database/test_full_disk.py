@@ -80,7 +80,7 @@ async def fill(store: Store, disk: SmallDisk) -> None:
     """Until not one page more has room."""
     await store.disk_space()
     await store.write(put("large", LARGE))
-    await store.checkpoint()
+    await store.compact()
     disk.capacity -= disk.free
 
 

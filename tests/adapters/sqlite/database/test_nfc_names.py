@@ -11,6 +11,7 @@ from recalld.adapters.sqlite.database.connection import connect
 from recalld.adapters.sqlite.database.migration import migrate
 from recalld.adapters.sqlite.database.nfc_names import normalize_names
 from recalld.adapters.sqlite.database.schema import MIGRATIONS, SCHEMA_VERSION
+from recalld.domain.history import LogFilter
 from tests.harness import harness_at
 
 LOOSE, TIGHT = (unicodedata.normalize(form, "Café.md") for form in ("NFD", "NFC"))
@@ -40,8 +41,9 @@ async def test_names_of_an_old_store_are_found_by_either_spelling(tmp_path: Path
         for name in (LOOSE, TIGHT):
             assert (await harness.engine.stat(f"{ROOT}/{FOLDER}/{name}")).id == before
         assert await harness.found("seven") == [f"{ROOT}/Zürich/{TIGHT}"]
-        moves = [e for e in await harness.ports.ledger.tenant(harness.engine.caller).log(limit=1_000) if e.op == "move"]
-        assert [e.uri for e in moves][-1] == f"{ROOT}/Zürich/{TIGHT}"
+        past = harness.ports.history.past(harness.engine.caller)
+        moves = (await past.log(LogFilter(ops=("move",)), limit=1_000)).entries
+        assert moves[0].uri == f"{ROOT}/Zürich/{TIGHT}"
 
 
 @pytest.mark.loop_may_block  # as above

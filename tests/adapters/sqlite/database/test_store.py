@@ -199,7 +199,7 @@ async def test_the_write_ahead_log_stays_bounded(store: Store, monkeypatch: pyte
 
 async def test_folding_empties_the_write_ahead_log(store: Store) -> None:
     await store.write(put("a", b"x" * 100_000))
-    await store.checkpoint()
+    await store.compact()
     assert store.path.with_name(store.path.name + "-wal").stat().st_size == 0
 
 

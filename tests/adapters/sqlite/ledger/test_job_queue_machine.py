@@ -17,6 +17,7 @@ from recalld.adapters.sqlite.ledger.transaction import WriteTx
 from recalld.domain.caller import Caller
 from recalld.domain.job import Job, Lane, NewJob
 from recalld.domain.policy import JobPolicy
+from recalld.ports.jobs import Outcome, Settlement
 
 USERS = ("ana", "ben", "cyn")
 KEYS = ("a", "b", "docs#1", "docs#2", "docs#3")
@@ -138,9 +139,8 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data(), delay_s=st.sampled_from((0.0, 5.0, 60.0)), counts=st.booleans())
     def retry(self, data: Any, delay_s: float, counts: bool) -> None:
         job = self._some(data)
-        job_queue.retry(
-            self.c, job, JobPolicy(attempts_max=10_000), "no", self.now, delay_s, permanent=False, counts=counts
-        )
+        settlement = Settlement(Outcome.RETRY if counts else Outcome.WAIT, "no", delay_s)
+        job_queue.settle(self.c, job, settlement, 10_000, self.now)
         del self.held[job.id]
         self.waiting.add(job.key)
 
@@ -155,7 +155,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def beat(self, data: Any) -> None:
         job = self._some(data)
-        assert job_queue.beat(self.c, "w", [job.id], self.now + LEASE_S) == [job.id]
+        assert job_queue.heartbeat(self.c, "w", [job.id], self.now + LEASE_S) == [job.id]
         self.held[job.id] = (job, "w", self.now + LEASE_S)
 
     @rule(seconds=st.sampled_from((1.0, 5.0, 31.0, 61.0)))

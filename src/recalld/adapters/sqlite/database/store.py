@@ -107,11 +107,11 @@ class Store(Readers):
         """How the disk stands; sets space aside where that is missing and there is room for it."""
         return await self._enqueue(self._checkpoints, BULK_WAITING_MAX, self._measure_disk, None)
 
-    async def checkpoint(self) -> None:
+    async def compact(self) -> None:
         """Checkpoint the write-ahead log fully, as far as readers allow, and truncate it."""
         await self._enqueue(self._checkpoints, BULK_WAITING_MAX, _truncate, None)
 
-    async def vacuum(self) -> None:
+    async def rewrite(self) -> None:
         """Rewrite the file without free and lost pages. Writes wait meanwhile."""
         await self._enqueue(self._checkpoints, BULK_WAITING_MAX, _vacuum, None)
 

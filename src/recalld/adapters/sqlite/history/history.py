@@ -48,7 +48,7 @@ class Reader(Protocol):
 
 
 class SqliteHistory:
-    """See ``ports.history.History``."""
+    """Replays pages of the log, few at a time."""
 
     def __init__(self, store: Reader, blobs: Blobs) -> None:
         self._store = store
@@ -58,7 +58,6 @@ class SqliteHistory:
         self._admitted = 0
 
     def past(self, caller: Caller) -> Past:
-        """See ``ports.history.History``."""
         return SqlitePast(self, caller)
 
     async def read(self, work: Callable[[apsw.Connection], T]) -> T:
@@ -83,23 +82,20 @@ class SqliteHistory:
 
 
 class SqlitePast:
-    """See ``ports.history.Past``."""
+    """One caller's past."""
 
     def __init__(self, history: SqliteHistory, caller: Caller) -> None:
         self.caller = caller
         self._history = history
 
     async def end(self) -> int:
-        """See ``ports.history.Past``."""
         return int((await self._rows("SELECT coalesce(max(seq), 0) FROM log"))[0][0])
 
     async def head(self, branch: str) -> Snapshot | None:
-        """See ``ports.history.Past``."""
         found = await self.line(branch, limit=1)
         return found[0] if found else None
 
     async def snapshot(self, oid: str) -> Snapshot:
-        """See ``ports.history.Past``."""
         wanted = oid.lower()
         if not is_oid(wanted):
             raise Invalid(
@@ -124,7 +120,6 @@ class SqlitePast:
         return _snapshot(found[0])
 
     async def line(self, branch: str, *, until: int | None = None, limit: int) -> list[Snapshot]:
-        """See ``ports.history.Past``."""
         found = await self._rows(
             f"SELECT {_COLUMNS} FROM snapshot WHERE account = :account AND branch = :branch "
             "AND (:until IS NULL OR seq <= :until) ORDER BY seq DESC LIMIT :limit",
@@ -133,7 +128,6 @@ class SqlitePast:
         return [_snapshot(values) for values in found]
 
     async def walk(self, points: Sequence[int], under: Sequence[Uri], visit: Visit) -> None:
-        """See ``ports.history.Past``."""
         tops, shown = _disjoint([uri.parts for uri in under]), 0
         async with self._history.replay_slot():
             replay = LogReplay(await self._restored())
@@ -176,7 +170,6 @@ class SqlitePast:
         return frozenset(node for (node,) in found)
 
     async def content(self, version: Version) -> bytes:
-        """See ``ports.history.Past``."""
         named = await self._rows(
             "SELECT EXISTS (SELECT 1 FROM log WHERE node = :node AND account = :account AND after = :hash)",
             {"hash": version.hash, "node": version.node, "account": self.caller.account},
@@ -202,15 +195,12 @@ class SqlitePast:
         return bytes(data)
 
     async def log(self, wanted: LogFilter, *, before: int = 0, after: int = 0, limit: int) -> LogPage:
-        """See ``ports.history.Past``."""
         return await self._history.read(lambda c: changes.log_page(c, self.caller, wanted, before, after, limit))
 
     async def entries(self, *, commit: int = 0, cause: str = "", limit: int) -> list[LogEntry]:
-        """See ``ports.history.Past``."""
         return await self._history.read(lambda c: changes.entries_of(c, self.caller, commit, cause, limit))
 
     async def states(self, nodes: Sequence[int], uris: Sequence[Uri]) -> NodesNow:
-        """See ``ports.history.Past``."""
         account = self.caller.account
 
         def work(c: apsw.Connection) -> NodesNow:
@@ -220,21 +210,17 @@ class SqlitePast:
         return await self._history.read(work)
 
     async def placed(self, nodes: Sequence[int], seq: int) -> Mapping[int, Uri]:
-        """See ``ports.history.Past``."""
         account = self.caller.account
         found = await self._history.read(lambda c: {n: changes.place_at(c, account, n, seq) for n in nodes})
         return {node: uri for node, uri in found.items() if uri is not None}
 
     async def versions(self, uri: Uri, *, before: int = 0, limit: int) -> list[FileVersion]:
-        """See ``ports.history.Past``."""
         return await self._history.read(lambda c: changes.versions(c, self.caller, uri, before, limit))
 
     async def seq_at(self, at: float) -> int:
-        """See ``ports.history.Past``."""
         return await self._history.read(lambda c: changes.seq_at(c, at))
 
     async def ignore(self) -> str:
-        """See ``ports.history.Past``."""
         found = await self._rows("SELECT value FROM meta WHERE key = ?", (f"ovgitignore/{self.caller.account}",))
         return str(found[0][0]) if found else ""
 

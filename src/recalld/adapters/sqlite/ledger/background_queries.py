@@ -11,6 +11,7 @@ import apsw
 import orjson
 
 from recalld.adapters.sqlite.database.append_streams import drop_versions
+from recalld.adapters.sqlite.database.schema import SCHEMA_VERSION
 from recalld.adapters.sqlite.database.sql import WANTED_TO, fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.commit import PutVectors
@@ -18,7 +19,8 @@ from recalld.domain.document import Tiers
 from recalld.domain.errors import Invalid
 from recalld.domain.node import Node
 from recalld.domain.uri import Uri
-from recalld.ports.ledger import ChunkRow, StaleDir, Usage
+from recalld.ports.backlog import ChunkRow, StaleDir
+from recalld.ports.stats import FileSizes, Usage
 from recalld.rules.encoding import decode
 
 from . import rows, vector_coverage
@@ -30,10 +32,10 @@ from .tree_queries import NOT_MESSAGES, content
 
 STALE_SCANNED_MAX = 5_000
 OLDEST_SHARE = 4
+BACKFILL_PAGE = 500
 
 
 def stale_dirs(c: apsw.Connection, caller: Caller, limit: int, entries_max: int) -> list[StaleDir]:
-    """See ``ports.ledger.Ledger.stale_dirs``."""
     partition_id = rows.partition_of(c, caller.account, caller.user)
     paths = rows.PathResolver(c, caller.account)
     found: list[tuple[int, tuple[str, ...], int, int]] = []
@@ -62,7 +64,6 @@ def _stale_dir(c: apsw.Connection, node: int, uri: Uri, stale: int, entries_max:
 
 
 def tiered(c: apsw.Connection, caller: Caller, node: int, entries_max: int) -> StaleDir | None:
-    """See ``ports.ledger.Ledger.tiered``."""
     found = node_by_id(c, caller, node)
     if found is None:
         return None
@@ -324,8 +325,7 @@ SELECT (SELECT count(*) FROM node WHERE owner <> 0) - (SELECT count(*) FROM node
 are many times as long."""
 
 
-def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
-    """See ``ports.ledger.Ledger.usage``."""
+def usage(c: apsw.Connection, path: Path) -> Usage:
 
     def one(sql: str) -> Any:
         return fetch_one(c, sql)[0]
@@ -340,10 +340,8 @@ def usage(c: apsw.Connection, path: Path, schema: int) -> Usage:
         messages=messages,
         sessions=one("SELECT count(*) FROM session WHERE owner <> 0"),
         log_seq=one("SELECT coalesce(max(seq), 0) FROM log"),
-        file_bytes=path.stat().st_size,
-        wal_bytes=wal.stat().st_size if wal.exists() else 0,
+        files=FileSizes(path.stat().st_size, wal.stat().st_size if wal.exists() else 0, SCHEMA_VERSION),
         blob_bytes=one("SELECT coalesce(sum(size), 0) FROM blob WHERE data IS NULL"),
-        schema=schema,
         store_id=one("SELECT value FROM meta WHERE key = 'store_id'"),
         partitions={f"{a}/{u}": n for a, u, n in c.execute("SELECT account, user, chunks FROM owner")},
     )

@@ -16,7 +16,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.node import Node
 from recalld.domain.results import Consistency, MissingRecord
 from recalld.domain.uri import Uri
-from recalld.ports.ledger import ChunkRow
+from recalld.ports.backlog import ChunkRow
 from recalld.rules.address import is_message, session_of
 
 from . import background_queries, rows, tree_queries, vector_coverage
@@ -57,7 +57,6 @@ _DEAD = (
 
 
 async def consistency(read: Read, caller: Caller, uri: Uri, first: int) -> Consistency:
-    """See ``ports.ledger.Tenant.consistency``."""
     nodes = await read(lambda c: _below(c, caller, uri))
     expected = missing = dead = 0
     shown: list[MissingRecord] = []
@@ -74,7 +73,6 @@ async def consistency(read: Read, caller: Caller, uri: Uri, first: int) -> Consi
 async def unembedded(
     read: Read, get: Callable[[str], Awaitable[bytes]], caller: Caller, fingerprint: str, limit: int
 ) -> list[ChunkRow]:
-    """See ``ports.ledger.Ledger.unembedded``."""
     found = await read(lambda c: background_queries.unembedded(c, caller, fingerprint, limit))
     large = await read(lambda c: background_queries.in_blob_store(c, {f[7] for f in found if f[7]}))
     blobs = {h: await bytes_to_embed(h, read, get) for h in large}
@@ -85,7 +83,7 @@ async def unembedded(
 async def candidates(
     read: Read, caller: Caller, uri: Uri, literal: str, fold: bool, depth_max: int, after: int, limit: int
 ) -> list[tuple[Node, bytes | None]]:
-    """See ``ports.ledger.Tenant.grep_candidates``; None for bytes in the blob store."""
+    """See ``ports.tree.Tree.grep_candidates``; None for bytes in the blob store."""
     while True:
         page, after = await read(
             partial(

@@ -7,7 +7,7 @@ import apsw
 from recalld.adapters.sqlite.database.sql import fetch_all
 from recalld.domain.caller import Caller
 from recalld.domain.uri import Uri
-from recalld.ports.ledger import IndexableNode
+from recalld.ports.backlog import IndexableNode
 
 from . import rows
 
@@ -17,7 +17,6 @@ FROM node n LEFT JOIN owner o ON o.id = n.owner WHERE n.id > ? ORDER BY n.id LIM
 
 
 def indexable(c: apsw.Connection, after: int, limit: int) -> tuple[list[IndexableNode], int]:
-    """See ``ports.ledger.Ledger.indexable``."""
     found, page = [], fetch_all(c, _PAGE, (after, limit))
     paths: dict[str, rows.PathResolver] = {}
     for node, kind, account, user, tiered, gone in page:

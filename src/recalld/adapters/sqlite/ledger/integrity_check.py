@@ -32,7 +32,7 @@ _UNLISTED = "FROM node n LEFT JOIN log l ON l.seq = n.gone WHERE n.gone > 0 AND 
 
 
 def check(c: apsw.Connection, repair: bool) -> list[str]:
-    """See ``ports.ledger.Ledger.check``. What cannot be repaired here is only reported."""
+    """See ``ports.maintenance.Maintenance.check``. What cannot be repaired here is only reported."""
     problems = _page_faults(c, repair)
     try:
         return problems + _table_faults(c, repair) + _index_faults(c, repair) + _session_faults(c, repair)

@@ -44,7 +44,7 @@ def lease(
     lease_s: float,
     lanes: Sequence[str],
 ) -> list[Job]:
-    """See ``ports.ledger.Ledger.lease``. Costs what it takes: jobs that are due, and users who have any, come from indexes."""
+    """See ``ports.jobs.JobQueue.lease``. Costs what it takes: jobs that are due, and users who have any, come from indexes."""
     expired, later, ready = fetch_one(c, _ANY, {"now": now})
     if expired:
         for (id_,) in fetch_all(c, "SELECT id FROM job WHERE state = 'running' AND lease_until < ?", (now,)):

@@ -12,7 +12,7 @@ from recalld.domain.caller import Caller
 from recalld.domain.commit import NewTask, UpdateTask
 from recalld.domain.errors import Conflict, NotFound
 from recalld.domain.job import Job, NewJob, QueueCount, Task, TaskStatus
-from recalld.domain.policy import JobPolicy
+from recalld.ports.jobs import Outcome, Settlement
 
 from .job_merging import MERGE_CHANGES_JOB, MERGED_PAYLOAD, MERGED_TASK, pending_key
 from .transaction import WriteTx
@@ -94,8 +94,7 @@ def dead_letter(c: apsw.Connection, job_id: int, task: str, error: str, now: flo
         )
 
 
-def beat(c: apsw.Connection, worker: str, job_ids: Sequence[int], until: float) -> list[int]:
-    """See ``ports.ledger.Ledger.beat``."""
+def heartbeat(c: apsw.Connection, worker: str, job_ids: Sequence[int], until: float) -> list[int]:
     held = []
     for id_ in job_ids:
         c.execute(
@@ -105,28 +104,17 @@ def beat(c: apsw.Connection, worker: str, job_ids: Sequence[int], until: float) 
     return held
 
 
-def retry(
-    c: apsw.Connection,
-    job: Job,
-    policy: JobPolicy,
-    error: str,
-    now: float,
-    delay_s: float,
-    *,
-    permanent: bool,
-    counts: bool,
-) -> None:
-    """See ``ports.ledger.Ledger.retry``."""
-    if not counts:
-        requeue(c, job.id, now + delay_s, error, counts=False)
-    elif permanent or job.attempt >= policy.attempts_max:
-        dead_letter(c, job.id, job.task_id, error, now)
-    else:
-        requeue(c, job.id, now + delay_s, error)
+def settle(c: apsw.Connection, job: Job, settlement: Settlement, attempts_max: int, now: float) -> None:
+    match settlement.outcome:
+        case Outcome.WAIT:
+            requeue(c, job.id, now + settlement.delay_s, settlement.error, counts=False)
+        case Outcome.RETRY if job.attempt < attempts_max:
+            requeue(c, job.id, now + settlement.delay_s, settlement.error)
+        case _:
+            dead_letter(c, job.id, job.task_id, settlement.error, now)
 
 
 def release(c: apsw.Connection, worker: str, now: float, *, counts: bool) -> int:
-    """See ``ports.ledger.Ledger.release``."""
     held = fetch_all(c, "SELECT id FROM job WHERE state = 'running' AND worker = ?", (worker,))
     for (id_,) in held:
         requeue(c, id_, now, counts=counts)
@@ -134,7 +122,6 @@ def release(c: apsw.Connection, worker: str, now: float, *, counts: bool) -> int
 
 
 def counts(c: apsw.Connection, now: float) -> list[QueueCount]:
-    """See ``ports.ledger.Ledger.queues``."""
     done = dict(c.execute("SELECT kind, count FROM job_done"))
     found = {
         kind: QueueCount(
@@ -149,7 +136,6 @@ def counts(c: apsw.Connection, now: float) -> list[QueueCount]:
 
 
 def pending(c: apsw.Connection, caller: Caller, task_id: str, due: bool) -> int:
-    """See ``ports.ledger.Tenant.pending``."""
     # LLM tiers may be postponed for a day; waiting for content does not include them.
     (count,) = fetch_one(
         c,

@@ -9,7 +9,7 @@ from recalld.domain.commit import KeepMade, RecordUsage
 from recalld.domain.document import Tiers
 from recalld.domain.node import ContextType
 from recalld.domain.uri import Uri
-from recalld.ports.ledger import ProviderUsage
+from recalld.ports.stats import ProviderUsage
 from recalld.rules.address import context_type, session_of
 from recalld.rules.generation_cache_key import FAILED, OVER_BUDGET
 
@@ -26,7 +26,6 @@ _UNWRITTEN = (
 
 
 def unwritten(c: apsw.Connection, caller: Caller, by: str, limit: int) -> list[int]:
-    """See ``ports.ledger.Ledger.unwritten``."""
     partition_id = rows.partition_of(c, caller.account, caller.user)
     paths = rows.PathResolver(c, caller.account)
     found: list[tuple[int, tuple[str, ...], int]] = []
@@ -50,7 +49,6 @@ def _is_resource(path: tuple[str, ...]) -> bool:
 
 
 def cached_tiers(c: apsw.Connection, key: str) -> Tiers | None:
-    """See ``ports.ledger.Ledger.made``."""
     found = c.execute("SELECT abstract, overview FROM made WHERE key = ?", (key,)).fetchone()
     return Tiers(*found) if found else None
 
@@ -84,7 +82,6 @@ def record_usage(tx: WriteTx, op: RecordUsage) -> None:
 
 
 def provider_usage(c: apsw.Connection, since: str, account: str, whole: bool) -> list[ProviderUsage]:
-    """See ``ports.ledger.Ledger.provider_usage``."""
     head, by = ("'', ''", "provider, operation") if whole else ("day, account", "day, account, provider, operation")
     return [
         ProviderUsage(*found)

@@ -13,48 +13,39 @@ from recalld.domain.uri import Uri
 from . import session_archives, sessions, tree_queries
 
 
-class SqliteReader:
-    """See ``ports.ledger.Reader``; good while the transaction on ``c`` lasts."""
+class SqliteReadTransaction:
+    """Valid while the transaction on ``c`` lasts."""
 
     def __init__(self, c: apsw.Connection, caller: Caller) -> None:
         self.caller = caller
         self._c = c
 
     def stat(self, uri: Uri) -> Node:
-        """See ``ports.ledger.Tenant``."""
         return tree_queries.stat(self._c, self.caller, uri)
 
     def tiers(self, uri: Uri) -> Tiers | None:
-        """See ``ports.ledger.Tenant``."""
         return tree_queries.tiers(self._c, self.caller, uri)
 
     def session(self, session_id: str) -> Session:
-        """See ``ports.ledger.Tenant``."""
         return sessions.session(self._c, self.caller, session_id)
 
     def archives(self, session_id: str, *, latest: bool = False) -> list[Archive]:
-        """See ``ports.ledger.Tenant``."""
         return session_archives.archives(self._c, self.caller, session_id, latest=latest)
 
     def archive(self, session_id: str, *, number: int = 0, task_id: str = "") -> Archive | None:
-        """See ``ports.ledger.Tenant``."""
         return session_archives.archive(self._c, self.caller, session_id, number, task_id)
 
     def failed_archives(self, session_id: str) -> int:
-        """See ``ports.ledger.Tenant``."""
         return session_archives.failed(self._c, self.caller, session_id)
 
     def messages(
         self, session_id: str, *, archive: int | None = None, after: int = -1, limit: int = -1, newest: bool = False
     ) -> list[Message]:
-        """See ``ports.ledger.Tenant``."""
         return sessions.messages(self._c, self.caller, session_id, archive, after, limit, newest=newest)
 
     def walk(self, uri: Uri, *, depth_max: int, nodes_max: int, hidden: bool = False) -> list[Entry]:
-        """See ``ports.ledger.Tenant``."""
         return tree_queries.walk(self._c, self.caller, uri, depth_max, nodes_max, hidden)
 
     # Last, because below it the word list means this method.
     def list(self, uri: Uri, *, limit: int, hidden: bool = False) -> list[Node]:
-        """See ``ports.ledger.Tenant``."""
         return tree_queries.list_dir(self._c, self.caller, uri, limit, hidden)

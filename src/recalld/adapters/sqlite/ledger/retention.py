@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Protocol, TypeVar
 
 import apsw
 import orjson
@@ -15,8 +14,8 @@ from recalld.infra.logs import get_logger
 from recalld.ports.blobs import SHARDS, Blobs
 
 from . import background_queries, chunks, llm_tier_queries, trash
+from .access import Access
 
-T = TypeVar("T")
 PRUNE_PAGE = 100
 GARBAGE_PAGE = 200
 TASK_RETENTION_S = 24 * 3_600.0
@@ -27,82 +26,59 @@ ASIDE_RETENTION_S = 30 * 24 * 3_600.0
 log = get_logger("recalld.store")
 
 
-class Store(Protocol):
-    """The store of the primary process."""
-
-    blobs: Blobs
-
-    async def read(self, work: Callable[[apsw.Connection], T]) -> T:
-        """Read at one point."""
-        ...
-
-    async def scan(self, work: Callable[[apsw.Connection], T]) -> T:
-        """Read without a time limit, on a connection that no request waits for."""
-        ...
-
-    async def write(self, work: Callable[[apsw.Connection], T], *, bulk: bool = False) -> T:
-        """Run in the next commit."""
-        ...
-
-    async def rewrite_small(self) -> None:
-        """Rewrite a small file."""
-        ...
-
-
-async def prune(store: Store, *, now: float, keep_s: float) -> int:
-    """See ``ports.ledger.Ledger.prune``."""
+async def prune(access: Access, *, now: float, keep_s: float) -> int:
     gone = 0
-    await trash.erase_expired(store, now - keep_s)
-    while (found := await store.scan(lambda c: background_queries.unreferenced_contents(c, now - keep_s, PRUNE_PAGE)))[
+    await trash.erase_expired(access, now - keep_s)
+    while (found := await access.scan(lambda c: background_queries.unreferenced_contents(c, now - keep_s, PRUNE_PAGE)))[
         0
     ]:
-        step = await store.write(partial(background_queries.drop_contents, found=found, now=now), bulk=True)
+        step = await access.write(partial(background_queries.drop_contents, found=found, now=now), bulk=True)
         if not step:
             break
         gone += step
-    while await store.write(lambda c: background_queries.drop_vectors(c, PRUNE_PAGE), bulk=True):
+    while await access.write(lambda c: background_queries.drop_vectors(c, PRUNE_PAGE), bulk=True):
         pass
     ended, failed = now - TASK_RETENTION_S, now - FAILED_TASK_RETENTION_S
-    await store.write(lambda c: background_queries.drop_ended_tasks(c, ended, failed), bulk=True)
-    while await store.write(lambda c: llm_tier_queries.drop_cached_tiers(c, now - keep_s, PRUNE_PAGE), bulk=True):
+    await access.write(lambda c: background_queries.drop_ended_tasks(c, ended, failed), bulk=True)
+    while await access.write(lambda c: llm_tier_queries.drop_cached_tiers(c, now - keep_s, PRUNE_PAGE), bulk=True):
         pass
-    if await _reclaim(store, now):
-        await store.rewrite_small()
-    await collect_garbage(store)
+    if await _reclaim(access, now):
+        await access.store.rewrite_small()
+    await collect_garbage(access)
     return gone
 
 
-async def _reclaim(store: Store, now: float) -> bool:
+async def _reclaim(access: Access, now: float) -> bool:
     """Merge dead entries out of the full text; False: there were none."""
-    if not await store.read(lambda c: chunks.should_reclaim(c, now)):
+    if not await access.read(lambda c: chunks.should_reclaim(c, now)):
         return False
-    more = await store.write(partial(chunks.reclaim, first=True, now=now), bulk=True)
+    more = await access.write(partial(chunks.reclaim, first=True, now=now), bulk=True)
     while more:
-        more = await store.write(partial(chunks.reclaim, first=False, now=now), bulk=True)
+        more = await access.write(partial(chunks.reclaim, first=False, now=now), bulk=True)
     return True
 
 
-async def collect_garbage(store: Store) -> None:
+async def collect_garbage(access: Access) -> None:
     """Delete blob files that this store's retention released; move those it never referenced to ``lost+found`` for 30 days.
 
     Another store may need the latter: this one may be an older copy, or replace one that was lost.
     """
     unknown_count = 0
     for shard in SHARDS:
-        old = await store.blobs.old(shard, older_than_s=ORPHAN_AGE_S)
+        old = await access.blobs.old(shard, older_than_s=ORPHAN_AGE_S)
         for start in range(0, len(old), GARBAGE_PAGE):
             page = old[start : start + GARBAGE_PAGE]
-            released, unknown = await store.read(partial(_classify, hashes=page))
+            released, unknown = await access.read(partial(_classify, hashes=page))
             if released:
-                gone = await store.blobs.remove(released, older_than_s=ORPHAN_AGE_S)
-                await store.write(partial(_forget_released, hashes=gone), bulk=True)
+                gone = await access.blobs.remove(released, older_than_s=ORPHAN_AGE_S)
+                await access.write(partial(_forget_released, hashes=gone), bulk=True)
             if unknown:
-                unknown_count += await _set_aside(store.blobs, unknown)
+                unknown_count += await _set_aside(access.blobs, unknown)
     if unknown_count:
         log.warning(
             "content files that this store never named were set aside in lost+found for 30 days", count=unknown_count
         )
-    await _expire(store)
+    await _expire(access)
 
 
 async def _set_aside(blobs: Blobs, hashes: Sequence[str]) -> int:
@@ -113,15 +89,15 @@ async def _set_aside(blobs: Blobs, hashes: Sequence[str]) -> int:
         return 0
 
 
-async def _expire(store: Store) -> None:
+async def _expire(access: Access) -> None:
     """Delete what was set aside long ago. A file that the store references by now (its database was restored) is put back
     instead."""
-    old = await store.blobs.aside(older_than_s=ASIDE_RETENTION_S)
+    old = await access.blobs.aside(older_than_s=ASIDE_RETENTION_S)
     for start in range(0, len(old), GARBAGE_PAGE):
         page = old[start : start + GARBAGE_PAGE]
-        known = await store.read(partial(_referenced, hashes=page))
-        await store.blobs.take_back(sorted(known))
-        await store.blobs.drop_aside([h for h in page if h not in known])
+        known = await access.read(partial(_referenced, hashes=page))
+        await access.blobs.take_back(sorted(known))
+        await access.blobs.drop_aside([h for h in page if h not in known])
 
 
 def _classify(c: apsw.Connection, hashes: Sequence[str]) -> tuple[list[str], list[str]]:

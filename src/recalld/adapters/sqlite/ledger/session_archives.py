@@ -64,7 +64,6 @@ def finish_archive(tx: WriteTx, op: FinishArchive) -> None:
 
 
 def archives(c: apsw.Connection, caller: Caller, session_id: str, *, latest: bool = False) -> list[Archive]:
-    """See ``ports.ledger.Tenant.archives``."""
     node, base = node_of(c, caller, session_id), uri_of(caller, session_id)
     done = "SELECT number FROM archive WHERE session = ?1 AND state = 'done' ORDER BY number DESC LIMIT 1"
     since = f"AND number >= coalesce(({done}), 0) " if latest else ""
@@ -73,7 +72,6 @@ def archives(c: apsw.Connection, caller: Caller, session_id: str, *, latest: boo
 
 
 def archive(c: apsw.Connection, caller: Caller, session_id: str, number: int, task_id: str) -> Archive | None:
-    """See ``ports.ledger.Tenant.archive``."""
     node, base = node_of(c, caller, session_id), uri_of(caller, session_id)
     # A task is asked after while its archive is the newest, or nearly so: it is looked for from the end.
     which, value = ("task = ?", task_id) if task_id else ("number = ?", number)
@@ -84,7 +82,6 @@ def archive(c: apsw.Connection, caller: Caller, session_id: str, number: int, ta
 
 
 def failed(c: apsw.Connection, caller: Caller, session_id: str) -> int:
-    """See ``ports.ledger.Tenant.failed_archives``."""
     node = node_of(c, caller, session_id)
     return int(fetch_one(c, "SELECT count(*) FROM archive WHERE session = ? AND state = 'failed'", (node,))[0])
 

@@ -41,7 +41,7 @@ SESSION_COLUMNS = (
 
 
 def idle_sessions(c: apsw.Connection, now: float, limit: int) -> list[tuple[Caller, str]]:
-    """See ``ports.ledger.Ledger.idle_sessions``; those silent for longest first."""
+    """See ``ports.backlog.Backlog.idle_sessions``; those silent for longest first."""
     idle_s = "json_extract(s.config, '$.auto_commit_policy.idle_timeout_seconds')"
     found = fetch_all(
         c,
@@ -89,7 +89,6 @@ CROSS JOIN session s ON s.node = t.session AND t.place <= s.keep_recent GROUP BY
 
 
 def sessions(c: apsw.Connection, caller: Caller, limit: int, offset: int = 0) -> list[Session]:
-    """See ``ports.ledger.Tenant.sessions``."""
     partition_id = rows.partition_of(c, caller.account, caller.user)
     top = rows.find(c, caller.account, Uri(("user", caller.user, "sessions")))
     found = fetch_all(
@@ -267,7 +266,7 @@ def messages(
     *,
     newest: bool = False,
 ) -> list[Message]:
-    """See ``ports.ledger.Tenant.messages``; forgotten messages are left out."""
+    """See ``ports.sessions.Sessions.messages``; forgotten messages are left out."""
     node = node_of(c, caller, session_id)
     # Written out, so that either question is one range of an index of its own.
     part = "" if archive is None else "AND m.archive = :archive "
@@ -281,7 +280,6 @@ def messages(
 
 
 def message(c: apsw.Connection, caller: Caller, uri: Uri) -> Message:
-    """See ``ports.ledger.Tenant.message``."""
     rows.check_access(caller, uri)
     node = rows.find(c, caller.account, uri)
     found = c.execute(f"SELECT {MESSAGE_COLUMNS} FROM message WHERE node = ?", (node,)).fetchone()

@@ -7,15 +7,13 @@ subtree's index rows and takes its nodes out of their partition (owner 0). ``era
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
 
 import apsw
 import orjson
 
-from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.sqlite.database.sql import fetch_all
 from recalld.domain.commit import Undelete
 from recalld.domain.errors import Conflict
@@ -23,12 +21,12 @@ from recalld.domain.job import NewJob
 from recalld.domain.uri import Uri
 
 from . import rows
+from .access import Access
 from .chunks import delete_chunks
 from .job_queue import enqueue
 from .rows import DIRECTORY, MESSAGE, Row
 from .transaction import WriteTx
 
-T = TypeVar("T")
 PURGED_CHUNKS_MAX = 50
 """Chunks one slice deletes: about 5 ms."""
 NODES_PER_SLICE = 15
@@ -73,29 +71,21 @@ def next_uncleaned(c: apsw.Connection, nodes_max: int) -> Uncleaned | None:
     return Uncleaned(top, gone, tuple(node for (node,) in fetch_all(c, sql, (top, nodes_max))))
 
 
-class Writer(Protocol):
-    """The primary's end of a store."""
-
-    async def write(self, work: Callable[[apsw.Connection], T], *, bulk: bool = False) -> T:
-        """Run ``work`` in the next commit."""
-        ...
-
-
-async def purge(writer: Writer, readers: Readers, nodes_max: int) -> int:
-    """See ``ports.ledger.Ledger.purge``: what is to do is looked up by a reader, and done in slices by the writer."""
-    found = await readers.read(lambda c: next_uncleaned(c, nodes_max))
+async def purge(access: Access, nodes_max: int) -> int:
+    """See ``ports.cleanup.Cleanup.purge``: what is to do is looked up by a reader, and done in slices by the writer."""
+    found = await access.read(lambda c: next_uncleaned(c, nodes_max))
     if found is None:
-        return await writer.write(lambda c: erase(c, min(nodes_max, NODES_PER_SLICE)), bulk=True)
+        return await access.write(lambda c: erase(c, min(nodes_max, NODES_PER_SLICE)), bulk=True)
     for some, last in slices(found.nodes, nodes_max):
-        if not await writer.write(partial(clean, found=found, nodes=some, last=last), bulk=True):
+        if not await access.write(partial(clean, found=found, nodes=some, last=last), bulk=True):
             break
     return max(len(found.nodes), 1)
 
 
-async def erase_expired(writer: Writer, removed_before: float) -> None:
+async def erase_expired(access: Access, removed_before: float) -> None:
     """Delete what was removed before then, in slices."""
-    await writer.write(lambda c: expire(c, removed_before), bulk=True)
-    while await writer.write(lambda c: erase(c, NODES_PER_SLICE), bulk=True):
+    await access.write(lambda c: expire(c, removed_before), bulk=True)
+    while await access.write(lambda c: erase(c, NODES_PER_SLICE), bulk=True):
         pass
 
 

@@ -13,7 +13,6 @@ from recalld.adapters.sqlite.database.sql import fetch_all, fetch_one
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Conflict, Corrupt, Invalid
-from recalld.domain.history import LogEntry
 from recalld.domain.node import Entry, Kind, Node
 from recalld.domain.uri import Uri
 from recalld.rules.contents import damaged_file, verify
@@ -39,7 +38,6 @@ Scanned = tuple[int, int, str, bytes | None, int, str]
 
 
 def stat(c: apsw.Connection, caller: Caller, uri: Uri) -> Node:
-    """See ``ports.ledger.Tenant.stat``."""
     rows.check_access(caller, uri)
     node = rows.find(c, caller.account, uri)
     if node:
@@ -50,7 +48,6 @@ def stat(c: apsw.Connection, caller: Caller, uri: Uri) -> Node:
 
 
 def list_dir(c: apsw.Connection, caller: Caller, uri: Uri, limit: int, hidden: bool) -> list[Node]:
-    """See ``ports.ledger.Tenant.list``."""
     node = stat(c, caller, uri)
     if not node.is_dir:
         raise Conflict(
@@ -87,7 +84,6 @@ def _children(c: apsw.Connection, caller: Caller, node: int, uri: Uri, limit: in
 
 
 def walk(c: apsw.Connection, caller: Caller, uri: Uri, depth_max: int, nodes_max: int, hidden: bool) -> list[Entry]:
-    """See ``ports.ledger.Tenant.walk``."""
     entries: list[Entry] = []
     stack: list[tuple[Node, int]] = [(n, 1) for n in reversed(list_dir(c, caller, uri, nodes_max, hidden))]
     while stack and len(entries) < nodes_max:
@@ -128,14 +124,12 @@ def content(c: apsw.Connection, node: Node) -> bytes | None:
 
 
 def tiers(c: apsw.Connection, caller: Caller, uri: Uri) -> Tiers | None:
-    """See ``ports.ledger.Tenant.tiers``."""
     node = stat(c, caller, uri)
     found = c.execute("SELECT abstract, overview, made_by FROM tier WHERE node = ?", (node.id,)).fetchone()
     return Tiers(*found) if found else None
 
 
 def size(c: apsw.Connection, caller: Caller, uri: Uri) -> int:
-    """See ``ports.ledger.Tenant.size``."""
     rows.check_access(caller, uri)
     node = rows.find(c, caller.account, uri)
     below = "WITH RECURSIVE s(id) AS (SELECT ? UNION ALL SELECT n.id FROM s JOIN node n ON n.parent = s.id WHERE n.gone = 0)"
@@ -143,7 +137,6 @@ def size(c: apsw.Connection, caller: Caller, uri: Uri) -> int:
 
 
 def names(c: apsw.Connection, caller: Caller, uri: Uri, nodes_max: int) -> list[Entry]:
-    """See ``ports.ledger.Tenant.names``."""
     top = stat(c, caller, uri)
     if not top.id or is_message_uri(uri):
         return [Entry(n, n.uri.relative_to(uri)) for n in list_dir(c, caller, uri, nodes_max, False)]
@@ -185,7 +178,7 @@ def _shown(caller: Caller, parent: tuple[str, ...], name: str, is_file: int) -> 
 def grep_page(
     c: apsw.Connection, caller: Caller, uri: Uri, literal: str, fold: bool, depth_max: int, after: int, limit: int
 ) -> tuple[list[tuple[Node, bytes | None]], int]:
-    """One slice of ``ports.ledger.Tenant.grep_candidates`` (None for bytes in the blob store), and the id up to which it has
+    """One slice of ``ports.tree.Tree.grep_candidates`` (None for bytes in the blob store), and the id up to which it has
     looked, 0 at the end. A slice is bounded by what it looks at, whether or not it finds anything."""
     top = stat(c, caller, uri)
     if not top.is_dir:
@@ -296,7 +289,6 @@ def _fitting(sizes: list[tuple[int, int]]) -> int:
 
 
 def count_entries(c: apsw.Connection, caller: Caller, uri: Uri) -> int:
-    """See ``ports.ledger.Tenant.count``."""
     node = stat(c, caller, uri)
     if not node.is_dir:
         return 0
@@ -309,20 +301,3 @@ def count_entries(c: apsw.Connection, caller: Caller, uri: Uri) -> int:
         (node.id, rows.is_hidden_messages(uri, "messages")),
     )
     return int(found)
-
-
-def log(c: apsw.Connection, caller: Caller, after: int, limit: int) -> list[LogEntry]:
-    """See ``ports.ledger.Tenant.log``; a plain user's without what concerns other users' trees."""
-    found = c.execute(
-        "SELECT seq, at, actor, op, node, uri, before, after, cause, txn FROM log WHERE seq > :after AND account = :account "
-        "AND (:all OR uri = :me OR substr(uri, 1, length(:me) + 1) = :me || '/' OR substr(uri, 1, 14) <> 'viking://user/') "
-        "ORDER BY seq LIMIT :limit",
-        {
-            "after": after,
-            "account": caller.account,
-            "all": caller.sees_all,
-            "me": f"viking://user/{caller.user}",
-            "limit": limit,
-        },
-    )
-    return [LogEntry(*values) for values in found]

@@ -74,7 +74,6 @@ class SqliteRegistry:
 
     # ------------------------------------------------------------------ who is it
     async def identify(self, key: str) -> Member:
-        """See ``ports.registry.Registry``."""
         mark = digest(key)
         known = self._by_key.get(mark)
         if known is not None:
@@ -96,7 +95,6 @@ class SqliteRegistry:
         return found[0]
 
     async def member(self, account: str, user: str) -> Member | None:
-        """See ``ports.registry.Registry``."""
         known = self._by_name.get((account, user))
         if known is not None or self._absent.get((account, user)) is not None:
             return known
@@ -111,7 +109,6 @@ class SqliteRegistry:
         return found[0]
 
     def forget(self, account: str, user: str = "") -> None:
-        """See ``ports.registry.Registry``."""
         self._generation += 1
 
         def gone(one: Member | Claim) -> bool:
@@ -124,20 +121,16 @@ class SqliteRegistry:
 
     # ------------------------------------------------------------------ what there is
     async def members(self, account: str, *, limit: int, after: str = "") -> list[Member]:
-        """See ``ports.registry.Registry``."""
         return await self._readers.read(lambda c: rows.members(c, account, limit, after))
 
     async def account(self, account: str) -> Account | None:
-        """See ``ports.registry.Registry``."""
         return await self._readers.read(lambda c: rows.account(c, account))
 
     async def accounts(self) -> list[Account]:
-        """See ``ports.registry.Registry``."""
         return await self._readers.read(rows.accounts)
 
     # ------------------------------------------------------------------ changes
     async def found(self, account: str, admin: str, *, key: str, settings: Mapping[str, Any]) -> None:
-        """See ``ports.registry.Registry``."""
         at = self._clock.now()
         new = Member(account, admin, Role.ADMIN, at, head(key), settings=dict(settings))
         stored = await self._pool.run(hashing.hash_key, key)
@@ -149,17 +142,14 @@ class SqliteRegistry:
         await self._write(account, admin, work)
 
     async def enrol(self, account: str, user: str, *, role: Role, key: str, settings: Mapping[str, Any]) -> None:
-        """See ``ports.registry.Registry``."""
         new = Member(account, user, role, self._clock.now(), head(key), settings=dict(settings))
         stored = await self._pool.run(hashing.hash_key, key)
         await self._write(account, user, lambda c: rows.add_member(c, new, stored))
 
     async def set_role(self, account: str, user: str, role: Role, *, keep_admin: bool = False) -> None:
-        """See ``ports.registry.Registry``."""
         await self._write(account, user, lambda c: rows.set_role(c, account, user, role, keep_admin=keep_admin))
 
     async def set_key(self, account: str, user: str, key: str) -> None:
-        """See ``ports.registry.Registry``."""
         stored, shown = await self._pool.run(hashing.hash_key, key), head(key)
         await self._write(
             account, user, lambda c: rows.change_member(c, account, user, key_hash=stored, key_head=shown)
@@ -168,7 +158,6 @@ class SqliteRegistry:
     async def change_settings(
         self, account: str, user: str, changes: Mapping[str, Any], *, within: str = "", keyed: bool = False
     ) -> dict[str, Any]:
-        """See ``ports.registry.Registry``."""
         at = self._clock.now()
         return await self._write(
             account,
@@ -190,7 +179,6 @@ class SqliteRegistry:
             self.forget(account, user)
 
     async def close(self) -> None:
-        """See ``ports.registry.Registry``."""
         self._pool.close()
 
 
