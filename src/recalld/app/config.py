@@ -366,7 +366,7 @@ def _read(path: Path) -> dict[str, Any]:
         if not is_ovconf(text):
             return tomllib.loads(text)
     except OSError as missing:
-        raise Invalid(f"cannot read configuration {path}: {missing.strerror}", remedy="check --config") from missing
+        raise Invalid(f"cannot read configuration {path}: {missing.strerror}", remedy="check `config`") from missing
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as bad:
         raise Invalid(f"configuration {path} is not TOML: {bad}", remedy="mend that line") from bad
     values, notes = settings_of(text, path)

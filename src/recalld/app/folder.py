@@ -20,7 +20,7 @@ def check_there(data: Path) -> None:
     except OSError as refused:
         raise connection.data_dir_error(data, refused) from refused
     if empty:
-        raise NotFound(f"there is no store in {data}", remedy="give its folder with --data")
+        raise NotFound(f"there is no store in {data}", remedy="give its folder with `data`")
 
 
 def begin_new_store(data: Path) -> int:

@@ -104,7 +104,7 @@ class StoreMaintenance:
         """Return ok or the problem of each part."""
         return {
             "disk": _disk_state(self._disk),
-            "content": "ok" if not self._damaged else f"{self._damaged} contents are damaged; recalld fsck names them",
+            "content": "ok" if not self._damaged else f"{self._damaged} contents are damaged; a check names them",
             **{part: self._state(part) for part in SEARCHES},
             "catalog": self._catalog_state(),
         }
@@ -112,7 +112,7 @@ class StoreMaintenance:
     def _catalog_state(self) -> str:
         """Return the worst state of its parts."""
         if lost := self._ports.derived.lost:
-            return f"damaged and not to be made again: {', '.join(sorted(lost))}; restore a backup, recalld fsck tells more"
+            return f"damaged and not to be made again: {', '.join(sorted(lost))}; restore a backup, a check tells more"
         return next((f"{part}: {state}" for part in CATALOG if (state := self._state(part)) != "ok"), "ok")
 
     def _state(self, part: str) -> str:
@@ -130,7 +130,7 @@ def _disk_state(disk: DiskSpace | None) -> str:
     if disk is None or (disk.complete and disk.free_bytes >= DISK_FREE_MIN):
         return "ok"
     left = f"{disk.free_bytes / 1e6:,.0f} MB of the data folder's disk are free"
-    return f"{left}: free some space, or remove something and run recalld history purge"
+    return f"{left}: free some space, or remove something and purge the history"
 
 
 async def check(ports: PrimaryPorts, *, repair: bool, contents: bool) -> list[str]:
@@ -152,7 +152,7 @@ async def _check_derived(ports: Ports, rebuilding: Rebuildable, repair: bool) ->
     damaged = await rebuilding.examine()
     for part in sorted(damaged):
         what = "indexes of tables are damaged" if part == INDEXES else f"the index {part} is damaged"
-        found.append(what + (" (rebuilt)" if repair else "; it is derived: --repair rebuilds it"))
+        found.append(what + (" (rebuilt)" if repair else "; it is derived: a repair rebuilds it"))
     found += [f"the table {name} is damaged; restore a backup" for name in sorted(ports.derived.lost)]
     if repair:
         for part in PARTS:

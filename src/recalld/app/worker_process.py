@@ -22,7 +22,7 @@ from .worker_settings import decode_settings
 def main(arguments: Sequence[str] = ()) -> int:
     """Work until the server disconnects. Returns 0, or 2 if no server started this process."""
     if FD_VARIABLE not in os.environ:
-        sys.stderr.write("recalld work is started by recalld serve, which has one worker beside it\n")
+        sys.stderr.write("the worker process is started by its server alone\n")
         return 2
     os.umask(file_permissions.OTHERS)
     malloc_tuning.tune_malloc()

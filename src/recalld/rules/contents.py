@@ -7,7 +7,7 @@ import hashlib
 from recalld.domain.errors import Corrupt
 from recalld.domain.node import Node
 
-REMEDY = "restore it from a backup, or write it again; recalld fsck names everything that is damaged"
+REMEDY = "restore it from a backup, or write it again; `check` names everything that is damaged"
 
 
 def verify(node: Node, data: bytes) -> bytes:

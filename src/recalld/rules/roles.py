@@ -1,4 +1,4 @@
-"""Permissions by role: what each role administers, and where the root key is accepted."""
+"""Permissions by role: what each role administers."""
 
 from __future__ import annotations
 
@@ -6,34 +6,6 @@ from recalld.domain.caller import Caller, Role
 from recalld.domain.errors import Conflict, Denied, Invalid
 
 from .address import USER_AREAS
-
-_API = "/api/v1"
-_ROOT_PATHS = frozenset(f"{_API}/{path}" for path in ("system/status", "system/wait", "debug/health", "log/purge"))
-_ROOT_BELOW = ("system/backend", "system/sync", "admin", "observer", "console", "tasks")
-
-
-def root_key_may(method: str, path: str) -> bool:
-    """True if the root key is accepted here. It administers the server; tenants' data requires tenants' keys."""
-    if path in _ROOT_PATHS:
-        return True
-    if method != "GET" and _is_below(path, f"{_API}/tasks"):
-        return False
-    return any(_is_below(path, f"{_API}/{name}") for name in _ROOT_BELOW)
-
-
-def check_root_key(method: str, path: str) -> None:
-    """Raise ``Denied`` where the root key is not accepted."""
-    if not root_key_may(method, path):
-        raise Denied(
-            "The root key does not open tenants' data",
-            remedy="make a user with POST /api/v1/admin/accounts and send that user's key",
-            details={"path": path[:200]},
-        )
-
-
-def is_admin_path(path: str) -> bool:
-    """True for administrative routes."""
-    return _is_below(path, f"{_API}/admin")
 
 
 def check_root(caller: Caller) -> None:
@@ -71,7 +43,3 @@ def last_admin(account: str, user: str) -> Conflict:
         code="FAILED_PRECONDITION",
         details={"type": "user", "resource": user},
     )
-
-
-def _is_below(path: str, top: str) -> bool:
-    return path == top or path.startswith(f"{top}/")

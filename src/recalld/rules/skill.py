@@ -60,7 +60,7 @@ def checked_skill(text: str) -> SkillFacts:
     errors = [f for f in findings if f.error]
     raise Invalid(
         f"Invalid SKILL.md: {'; '.join(f.message for f in errors)}",
-        remedy="begin it with --- and name: and description: lines; recalld skills validate lists every error",
+        remedy="begin it with --- and name: and description: lines; `validate_skill` lists every error",
         code="SKILL_INVALID",
         details={"findings": [{"code": f.code, "field": f.field, "message": f.message} for f in errors]},
     )

@@ -187,7 +187,7 @@ class FileBlobs:
         except FileNotFoundError as lost:
             raise Corrupt(
                 f"the content {hash_[:12]}… is missing",
-                remedy="restore the blobs folder from a backup; recalld fsck names what is missing",
+                remedy="restore the blobs folder from a backup; `check` names what is missing",
                 details={"missing": True},
             ) from lost
         except OSError as failed:
@@ -302,5 +302,5 @@ def _unreadable(failed: OSError) -> Upstream:
 def _does_not_verify(hash_: str) -> Corrupt:
     return Corrupt(
         f"the content {hash_[:12]}… does not verify",
-        remedy="restore the blobs folder from a backup; recalld fsck names what is damaged",
+        remedy="restore the blobs folder from a backup; `check` names what is damaged",
     )

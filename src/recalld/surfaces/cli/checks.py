@@ -27,7 +27,10 @@ from recalld.domain.errors import Conflict, NotFound, RecalldError, Upstream
 from recalld.ports.embedder import Embedder
 from recalld.ports.model import CallBudget, Writer
 from recalld.ports.reranker import Reranker
+from recalld.rules.wording import worded
 from recalld.surfaces.client import Client
+
+from .exit_codes import WORDS
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 DISK_FREE_WARN = 1_000_000_000
@@ -197,11 +200,11 @@ def store(folder: Path, config: Config, state: dict[str, object] | None) -> Find
             return Finding("store", OK, f"open in the running server: {_listed(state) or 'all well'}")
         return Finding("store", WARN, held.message, "stop what has it open, or give doctor its server's --url")
     except RecalldError as shut:
-        return Finding("store", FAIL, shut.message, shut.remedy)
+        return Finding("store", FAIL, shut.message, worded(shut.remedy, WORDS))
     try:
         return asyncio.run(_open_store(folder, config))
     except RecalldError as broken:
-        return Finding("store", FAIL, broken.message, broken.remedy or "restore the folder from a copy")
+        return Finding("store", FAIL, broken.message, worded(broken.remedy, WORDS) or "restore the folder from a copy")
 
 
 async def _open_store(folder: Path, config: Config) -> Finding:
@@ -256,7 +259,7 @@ def _answers(name: str, kind: str, trial: Coroutine[Any, Any, None]) -> Finding:
     try:
         asyncio.run(trial)
     except RecalldError as broken:
-        return Finding(name, FAIL, f"{kind}: {broken.message}", broken.remedy)
+        return Finding(name, FAIL, f"{kind}: {broken.message}", worded(broken.remedy, WORDS))
     except TimeoutError:
         return Finding(
             name, FAIL, f"{kind} gave no answer in {MODEL_WITHIN_S:g} s", "check its base_url and its status page"

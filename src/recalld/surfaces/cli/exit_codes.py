@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from recalld.domain.errors import Busy, Closed, Conflict, Corrupt, Denied, Invalid, NotFound, RecalldError, Upstream
+from recalld.rules.wording import worded
 
 OK = 0
 RUNTIME = 1
@@ -24,6 +25,22 @@ _CODES: tuple[tuple[type[RecalldError], int], ...] = (
     (Upstream, 7),
     (Corrupt, 8),
 )
+
+WORDS = {
+    "begin_new_store": "recalld fsck --new-store --data",
+    "check": "recalld fsck",
+    "config": "--config",
+    "confirm_removals": "recalld add --yes",
+    "data": "--data",
+    "enrol": "the server's administration",
+    "keep_removed": "recalld add --keep-removed",
+    "make_account": "the server's administration",
+    "repair": "recalld fsck --repair",
+    "snapshot_log": "recalld snapshot log",
+    "snapshot_versions": "recalld snapshot log",
+    "validate_skill": "recalld skills validate",
+}
+"""What remedies call by the name of an operation."""
 
 
 def exit_code(error: RecalldError) -> int:
@@ -48,13 +65,14 @@ def print_json(value: Any) -> None:
 
 def report(error: RecalldError, *, as_json: bool) -> int:
     """Tell ``error`` (to stdout as JSON, else to stderr in words) and return its exit code."""
+    remedy = worded(error.remedy, WORDS)
     if as_json:
         facts: dict[str, object] = {"code": error.code, "message": error.message, "details": error.details}
-        if error.remedy:
-            facts["remedy"] = error.remedy
+        if remedy:
+            facts["remedy"] = remedy
         print_json({"ok": False, "error": facts})
     else:
         print(f"error: {error.message}", file=sys.stderr)
-        if error.remedy:
-            print(f"  try: {error.remedy}", file=sys.stderr)
+        if remedy:
+            print(f"  try: {remedy}", file=sys.stderr)
     return exit_code(error)

@@ -13,7 +13,8 @@ from recalld.domain.errors import Conflict, Denied, Invalid
 from recalld.domain.member import Member
 from recalld.ports.registry import Members
 from recalld.rules.keys import same
-from recalld.rules.roles import check_user_name, is_admin_path
+from recalld.rules.roles import check_user_name
+from recalld.surfaces.http.root_key import is_admin_path
 
 _DEFAULT = "default"
 _TRUSTED = "trusted"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recalld.domain.errors import Busy, Denied, Invalid, RecalldError
+from recalld.rules.wording import worded
 
 STATUS: dict[str, int] = {
     "INVALID_ARGUMENT": 400,
@@ -45,6 +46,22 @@ STATUS: dict[str, int] = {
     "DEADLINE_EXCEEDED": 504,
 }
 """Code -> HTTP status; a code that is not listed is a 500. What is too large for ever is 413 instead of 429."""
+
+WORDS = {
+    "begin_new_store": "recalld fsck --new-store --data",
+    "check": "recalld fsck",
+    "config": "--config",
+    "confirm_removals": "recalld add --yes, args.confirm_removals",
+    "data": "--data",
+    "enrol": "POST /api/v1/admin/accounts/{account}/users",
+    "keep_removed": "--keep-removed, args.keep_removed",
+    "make_account": "POST /api/v1/admin/accounts",
+    "repair": "recalld fsck --repair",
+    "snapshot_log": "GET /api/v1/snapshot/log",
+    "snapshot_versions": "GET /api/v1/snapshot/versions",
+    "validate_skill": "recalld skills validate",
+}
+"""What remedies call by the name of an operation."""
 
 _CODE_OF_STATUS = {
     400: "INVALID_ARGUMENT",
@@ -100,7 +117,8 @@ def of_error(error: RecalldError) -> Failure:
     if status == 409 and error.retryable:
         # Clients keep a 409 for later only if it says so; any other 4xx makes them drop the message.
         details.setdefault("retryable", True)
-    return status, {"code": error.code, "message": str(error), "details": details}, headers
+    message = f"{error.message} ({worded(error.remedy, WORDS)})" if error.remedy else error.message
+    return status, {"code": error.code, "message": message, "details": details}, headers
 
 
 def of_status(status: int, message: str) -> Failure:

@@ -20,12 +20,12 @@ from recalld.domain.errors import Closed, Denied, RecalldError
 from recalld.domain.uri import Uri
 from recalld.infra.thread_pool import Pool
 from recalld.rules.address import resolve
-from recalld.rules.roles import check_root_key
 from recalld.surfaces.http.admission import Admission
 from recalld.surfaces.http.auth import Identity, credential_version, dev_caller, key_caller, key_of, trusted_caller
 from recalld.surfaces.http.connections import Connections
 from recalld.surfaces.http.memory_budget import MemoryBudget
 from recalld.surfaces.http.request_counters import RequestCounters
+from recalld.surfaces.http.root_key import check_root_key
 from recalld.surfaces.http.tickets import Ticket, Tickets, invalid_ticket
 from recalld.surfaces.http.uploads import UploadQuota
 

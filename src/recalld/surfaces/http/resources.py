@@ -181,7 +181,7 @@ def _added(added: Added, waited: bool) -> dict[str, Any]:
                 details={"task_id": added.task_id, "root_uri": str(added.root_uri)},
             )
     warnings = [*shown["warnings"], *ended.get("warnings", ())]
-    return shown | {"queue_status": serializers.queues(())} | ended | {"warnings": warnings}
+    return shown | serializers.import_result(ended) | {"warnings": warnings}
 
 
 def _check(body: AddBody) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from recalld.domain.hit import Answer, Hit
-from recalld.domain.job import QueueCount, Task
+from recalld.domain.job import QueueCount, Task, TaskStatus
 from recalld.domain.node import ContextType, Entry, Node
 from recalld.domain.results import ContextBlock, GrepReport, VectorCount, Written
 from recalld.domain.uri import Uri
@@ -194,6 +194,34 @@ def progress(before: Sequence[QueueCount], after: Sequence[QueueCount]) -> dict[
     )
 
 
+_NEVER_DONE: dict[str, Any] = {
+    "session_skills_extracted": 0,
+    "session_skill_uris": [],
+    "usage_events_extracted": 0,
+    "active_count_updated": 0,
+    "agent_evolution_enabled": False,
+    "agent_memory_skip_reason": "agent evolution is off",
+}
+"""What clients expect of a session's commit and recalld does not do."""
+
+
+def import_result(result: Mapping[str, Any]) -> dict[str, Any]:
+    """An import's result with the queues through which clients follow one."""
+    queue = {"processed": result.get("files", 0), "requeue_count": 0, "error_count": 0, "errors": []}
+    return {"queue_status": {"Semantic": queue, "Embedding": queue}, **result}
+
+
+def _result(one: Task) -> dict[str, Any] | None:
+    if one.result is None or one.status is not TaskStatus.COMPLETED:
+        return one.result
+    match one.type:
+        case "session_commit":
+            return {**_NEVER_DONE, **one.result}
+        case "add_resource":
+            return import_result(one.result)
+    return one.result
+
+
 def task(one: Task) -> dict[str, Any]:
     """Work under way."""
     return {
@@ -205,7 +233,7 @@ def task(one: Task) -> dict[str, Any]:
         "resource_id": one.resource_id or None,
         "meta": one.meta,
         "stage": one.stage or None,
-        "result": one.result,
+        "result": _result(one),
         "error": redacted(one.error) or None,
         "created_at_iso": iso(one.created_at),
         "updated_at_iso": iso(one.updated_at),

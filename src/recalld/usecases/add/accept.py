@@ -224,7 +224,7 @@ async def _check_removal(request: ImportRequest, listing: _Listing, spot: _Spot,
         raise Conflict(
             f"{len(gone)} of the {brought} files that {spot.root} has from there are gone at the source and would be "
             f"removed: {', '.join(gone[:5])}, ...",
-            remedy="confirm it (recalld add --yes, args.confirm_removals), or keep them (--keep-removed, args.keep_removed)",
+            remedy="confirm it (`confirm_removals`), or keep them (`keep_removed`)",
             code="FAILED_PRECONDITION",
             details={
                 "conflict_type": "removal",

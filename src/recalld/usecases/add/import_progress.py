@@ -78,10 +78,6 @@ class SourceScan:
         return {
             "status": "success",
             "root_uri": str(root),
-            "queue_status": {
-                name: {"processed": self.files, "requeue_count": 0, "error_count": 0, "errors": []}
-                for name in ("Semantic", "Embedding")
-            },
             "context_count": done.written,
             "files": self.files,
             "new": done.new,

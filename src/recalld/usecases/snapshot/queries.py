@@ -84,6 +84,6 @@ def not_there(uri: Uri, where: str) -> NotFound:
     """Return the error for a path that a snapshot does not have."""
     return NotFound(
         f"File not found: {uri} in {where}",
-        remedy="GET /api/v1/snapshot/versions says which snapshots have it",
+        remedy="`snapshot_versions` says which snapshots have it",
         details={"type": "file", "resource": str(uri)},
     )

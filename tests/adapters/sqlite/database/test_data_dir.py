@@ -56,7 +56,7 @@ def test_a_folder_with_content_and_no_database_is_no_new_store(data: Path, state
         c = apsw.Connection(str(path))
         c.execute("PRAGMA user_version = 0; CREATE TABLE t (a); DROP TABLE t")
         c.close()
-    with pytest.raises(Corrupt, match=r"1 files of content.*--new-store"):
+    with pytest.raises(Corrupt, match=r"1 files of content.*begin_new_store"):
         Store(path)
     assert blob.read_bytes() == b"content"
 

@@ -110,22 +110,22 @@ def data_dir_error(folder: Path, refused: OSError) -> RecalldError:
     if refused.errno in {errno.EACCES, errno.EPERM}:
         return Denied(
             f"this user may not read and write the data folder {folder}: {refused.strerror}",
-            remedy="chown or chmod it, or choose another folder with --data",
+            remedy="chown or chmod it, or choose another folder with `data`",
         )
     if refused.errno == errno.EROFS:
         return Upstream(
             f"the data folder {folder} lies on a read-only file system",
-            remedy="mount it writable, or choose another folder with --data",
+            remedy="mount it writable, or choose another folder with `data`",
         )
     if refused.errno in {errno.EEXIST, errno.ENOTDIR}:
         return Invalid(
             f"the data folder {folder} cannot be made: {folder if folder.exists() else 'one of its parents'} is a file",
-            remedy="choose a folder with --data",
+            remedy="choose another folder with `data`",
         )
     if refused.errno in FULL_ERRNOS:
         return disk_full(f"the disk of {folder} is full")
     return Upstream(
-        f"the data folder {folder} cannot be used: {refused.strerror}", remedy="choose another folder with --data"
+        f"the data folder {folder} cannot be used: {refused.strerror}", remedy="choose another folder with `data`"
     )
 
 
@@ -136,7 +136,7 @@ def to_domain_error(refused: apsw.Error, path: Path) -> RecalldError:
     if isinstance(refused, apsw.CorruptError | apsw.NotADBError) or "vtable constructor failed" in str(refused):
         return Corrupt(
             f"{path} is damaged: {refused}",
-            remedy="recalld fsck tells what is lost, --repair rebuilds what can be rebuilt; else restore a backup",
+            remedy="`check` tells what is lost, `repair` rebuilds what can be rebuilt; else restore a backup",
         )
     if isinstance(refused, apsw.BusyError | apsw.LockedError):
         return Busy(f"{path} is in use by another program", retry_after_s=0.5)

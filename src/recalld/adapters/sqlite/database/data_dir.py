@@ -65,7 +65,7 @@ def check_database_present(path: Path) -> None:
     raise Corrupt(
         f"{path} is {state}, but {what}: this is not a new store",
         remedy=f"{back}; to begin an empty store and keep the files in {LOST_AND_FOUND}/ for 30 days, "
-        f"run recalld fsck --new-store --data {folder}",
+        f"run `begin_new_store` {folder}",
     )
 
 
@@ -103,7 +103,7 @@ def reset_data_dir(path: Path) -> int:
     if not is_empty(path):
         raise Conflict(
             f"{path} is a database with something in it",
-            remedy="open it, or choose another folder with --data",
+            remedy="open it, or choose another folder with `data`",
             code="FAILED_PRECONDITION",
         )
     aside = path.parent / LOST_AND_FOUND

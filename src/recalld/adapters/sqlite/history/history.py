@@ -110,7 +110,7 @@ class SqlitePast:
         if not found:
             raise NotFound(
                 f"Snapshot not found: {oid}",
-                remedy="GET /api/v1/snapshot/log lists them",
+                remedy="`snapshot_log` lists them",
                 details={"type": "git_ref", "resource": oid},
             )
         if len(found) > 1:
@@ -190,7 +190,7 @@ class SqlitePast:
         if hashlib.sha256(data).hexdigest() != version.hash:
             raise Corrupt(
                 f"the content {version.hash[:12]}… is damaged: its bytes are not those that were written",
-                remedy="restore it from a backup; recalld fsck names everything that is damaged",
+                remedy="restore it from a backup; `check` names everything that is damaged",
             )
         return bytes(data)
 

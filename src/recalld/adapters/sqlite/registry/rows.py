@@ -113,7 +113,6 @@ def set_role(c: apsw.Connection, account_: str, user: str, role: Role, *, keep_a
 def change_settings(
     c: apsw.Connection, account_: str, user: str, changes: Mapping[str, Any], *, within: str, keyed: bool, at: float
 ) -> dict[str, Any]:
-    """See ``ports.registry.Registry.change_settings``."""
     if user:
         there = member(c, account_, user)
         if keyed and (there is None or not there[1]):
@@ -144,7 +143,7 @@ def missing_account(id_: str) -> NotFound:
     """The wire's NOT_FOUND."""
     return NotFound(
         f"Account not found: {id_}",
-        remedy="make it with POST /api/v1/admin/accounts",
+        remedy="make it with `make_account`",
         details={"type": "account", "resource": id_},
     )
 
@@ -153,7 +152,7 @@ def missing_user(user: str) -> NotFound:
     """The wire's NOT_FOUND."""
     return NotFound(
         f"User not found: {user}",
-        remedy="make it with POST /api/v1/admin/accounts/{account}/users",
+        remedy="make it with `enrol`",
         details={"type": "user", "resource": user},
     )
 
