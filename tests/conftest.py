@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from recalld.infra.tripwire import Tripwire
+from tests.tripwire import Tripwire
 
 # Shared machines are slow at random: a deadline would test the neighbours.
 settings.register_profile("suite", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])

@@ -19,10 +19,10 @@ from recalld.app.worker_loop import run_job
 from recalld.domain.caller import Caller
 from recalld.domain.job import Job, QueueCount, Task
 from recalld.domain.results import Added, Appended, Committed
-from recalld.infra.tripwire import Tripwire
 from recalld.infra.watchdog import Watchdog
 from recalld.ports.bundle import Ports
 from tests.fakes.clock import MemoryClock
+from tests.tripwire import Tripwire
 
 ROUNDS_MAX = 400
 STEP_S = 5.0

@@ -11,10 +11,10 @@ import pytest
 
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
-from recalld.infra.tripwire import Tripwire
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.mcp.mount import Mcp
 from tests.live import Server, serving
+from tests.tripwire import Tripwire
 
 DEFAULTS = {"RECALLD_EMBEDDER__KIND": "static"}
 """Strangers' programs meet recalld as it is installed."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recalld.infra.thread_pool import Pool
-from recalld.infra.tripwire import OURS, Tripwire
+from tests.tripwire import OURS, Tripwire
 
 
 def careless(code: str) -> Callable[[Path], object]:

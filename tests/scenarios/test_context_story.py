@@ -11,8 +11,8 @@ import pytest
 
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
-from recalld.infra.tripwire import Tripwire
 from recalld.surfaces.http.app import create_app
+from tests.tripwire import Tripwire
 
 API = "/api/v1"
 TEA = "viking://user/ana/memories/preferences/tea.md"

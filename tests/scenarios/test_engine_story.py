@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from recalld.app.engine import Engine
-from recalld.infra.tripwire import Tripwire
 from tests.harness import plant
+from tests.tripwire import Tripwire
 
 DECISION = "I decided that we move to Lisbon in March."
 

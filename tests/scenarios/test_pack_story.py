@@ -12,9 +12,9 @@ import pytest
 
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
-from recalld.infra.tripwire import Tripwire
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.mcp.mount import Mcp
+from tests.tripwire import Tripwire
 
 API = "/api/v1"
 DOCS = "viking://resources/docs"

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
-from recalld.infra.tripwire import Tripwire
 from recalld.surfaces.http.app import ENDPOINTS, create_app
 from recalld.surfaces.http.models.envelope import envelope_of
+from tests.tripwire import Tripwire
 
 API = "/api/v1"
 A, B = "viking://resources/docs/a.md", "viking://resources/docs/b.md"

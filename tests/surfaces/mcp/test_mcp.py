@@ -12,10 +12,10 @@ import pytest
 
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
-from recalld.infra.tripwire import Tripwire
 from recalld.surfaces.http.app import create_app
 from recalld.surfaces.mcp.mount import Mcp
 from recalld.surfaces.mcp.tools import TOOLS
+from tests.tripwire import Tripwire
 
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 TEA = "viking://resources/notes/tea.md"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from recalld.app.engine import Engine
-from recalld.infra.tripwire import Tripwire
 from recalld.surfaces.mcp.tool_context import ToolContext
 from recalld.surfaces.mcp.tools import call
 from tests.harness import plant
 from tests.live import zipped
 from tests.surfaces.mcp.test_mcp import Agent, ana, http
+from tests.tripwire import Tripwire
 
 __all__ = ["ana", "http"]
 

@@ -8,7 +8,10 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+
+import recalld
 
 # Audit events of calls that can wait for a disk, a name server or another process.
 EVENTS = frozenset(
@@ -39,7 +42,7 @@ EVENTS = frozenset(
         "urllib.Request",
     }
 )
-OURS = __file__.rsplit("/infra/", 1)[0] + "/"
+OURS = str(Path(recalld.__file__).parent) + "/"
 # Whose own doing this is: the import system reads modules, the loops connect without waiting, tracebacks read their
 # lines, tests prepare their folders. A frame of one of these, met before one of ours, excuses the call.
 EXCUSED = (
