@@ -157,3 +157,8 @@ def _code(refusal: bytes) -> str:
 def misshapen(name: str, what: str) -> Upstream:
     """A well-formed answer that is not what was asked for."""
     return Upstream(f"{name} {what}", remedy=_REMEDIES[Kind.FORMAT], details={"kind": str(Kind.FORMAT)})
+
+
+def bearer(api_key: str) -> dict[str, str]:
+    """Return the header that carries the key; a local server needs none."""
+    return {"Authorization": f"Bearer {api_key}"} if api_key else {}

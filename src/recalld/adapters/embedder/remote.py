@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from recalld.domain.errors import Invalid
-from recalld.infra.http import JsonApi, misshapen
+from recalld.infra.http import JsonApi, bearer, misshapen
 from recalld.rules.budget import batches, cut
 
 
@@ -93,7 +93,7 @@ class ListShape:
 
     def headers(self, api_key: str) -> dict[str, str]:
         """See ``Shape``."""
-        return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        return bearer(api_key)
 
     def request(self, settings: RemoteSettings, model: str, texts: Sequence[str], query: bool) -> tuple[str, Any]:
         """See ``Shape``."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from recalld.infra.http import bearer
 from recalld.ports.plugin import Plugin
 from recalld.prompts.asking import Prompt
 
-from .remote import ModelSettings, RemoteModel, Reply, bearer
+from .remote import ModelSettings, RemoteModel, Reply
 
 JsonForm = Literal["schema", "object", "none"]
 
@@ -34,7 +35,7 @@ class OpenaiShape:
 
     def headers(self, api_key: str) -> dict[str, str]:
         """See ``remote.ChatShape``."""
-        return dict(bearer(api_key))
+        return bearer(api_key)
 
     def request(self, settings: ModelSettings, model: str, prompt: Prompt, form: str) -> tuple[str, Any]:
         """See ``remote.ChatShape``."""

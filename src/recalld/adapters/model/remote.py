@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -218,8 +217,3 @@ def _within(lines: list[str], settings: ModelSettings) -> list[str]:
             break
         held.append(cut(line, settings.input_tokens_max))
     return held
-
-
-def bearer(api_key: str) -> Mapping[str, str]:
-    """The usual way for a key to travel; a local server needs none."""
-    return {"Authorization": f"Bearer {api_key}"} if api_key else {}

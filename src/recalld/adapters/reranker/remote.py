@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from recalld.domain.errors import Invalid
-from recalld.infra.http import JsonApi, misshapen
+from recalld.infra.http import JsonApi, bearer, misshapen
 from recalld.rules.budget import cut
 
 TEXTS_MAX = 20
@@ -59,7 +59,7 @@ class RemoteReranker:
         self._model = settings.model or shape.model
         self.name = f"{shape.kind}:{self._model}" if self._model else shape.kind
         key = settings.api_key.get_secret_value()
-        self._api = JsonApi(f"reranker {self.name}", url, {"Authorization": f"Bearer {key}"} if key else {})
+        self._api = JsonApi(f"reranker {self.name}", url, bearer(key))
 
     async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
         """See ``ports.reranker.Reranker``."""
