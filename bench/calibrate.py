@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.recall_lab import SETS, evaluation_home, fill, gather, rank_rows
+from bench.recall_lab import SETS, evaluation_home, fill, gather
 from recalld.adapters.embedder.static import StaticEmbedder, StaticSettings
 from recalld.rules.rank import best_per_entry, rank
 from recalld.rules.ranking_params import DEFAULT
@@ -30,8 +30,7 @@ def examples(bench: Any, gathered: list[Any], foreign: bool) -> tuple[np.ndarray
     for k, (q, _, table, evidence) in enumerate(gathered):
         if bench.main is not None and q.category not in bench.main and not foreign:
             continue
-        rows = rank_rows(table)
-        ranked = rank(q.text, rows, evidence, DEFAULT)
+        ranked = rank(q.text, table, evidence, DEFAULT)
         coverage, closeness = ranked.coverage, ranked.closeness
         best = best_per_entry(table.node, ranked.total, DEPTH)
         gold = set() if foreign else set(q.gold)

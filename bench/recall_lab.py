@@ -23,20 +23,20 @@ from typing import Any
 import numpy as np
 
 from recalld.adapters.embedder.static import StaticEmbedder, StaticSettings
-from recalld.adapters.sqlite.catalog.catalog import SqliteCatalog
-from recalld.adapters.sqlite.lexicon.fts5 import Fts5Lexicon
-from recalld.adapters.sqlite.vectors.exact import ExactVectors
+from recalld.adapters.sqlite.search.index import SqliteSearchIndex
+from recalld.app.stages import StageTimes
 from recalld.domain.caller import Caller
 from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.domain.uri import Uri
+from recalld.ports.bundle import no_linger
+from recalld.ports.derived import DerivedState
 from recalld.rules.rank import best_per_entry, rank
-from recalld.rules.rank_features import RankRows
 from recalld.rules.ranking_params import DEFAULT, RankingParams
 from recalld.rules.transcript_header import epoch_of
 from recalld.usecases.find import find as find_module
 from recalld.usecases.find.plan import plan
-from recalld.usecases.find.recall import recall, rows_of
+from recalld.usecases.find.recall import Recall, embedding_query
 from tests.index_builder import IndexBuilder
 
 SETS = ("locomo", "beam-100K", "cranfield", "drcd", "cosqa", "metatool", "bfcl")
@@ -97,15 +97,17 @@ async def fill(name: str, mode: str, embedder: Any, loaders: Any) -> Bench:
 def ports_of(builder: IndexBuilder, embedder: Any) -> Any:
     clock = SimpleNamespace(monotonic=time.perf_counter)
     return SimpleNamespace(
-        catalog=SqliteCatalog(builder),
-        lexicon=Fts5Lexicon(builder),
-        vectors=ExactVectors(builder),
+        index=SqliteSearchIndex(builder, builder.pool),
         embedder=embedder,
         former=None,
         deadlines=Deadlines(embed_s=60),
         reranker=None,
         compute=builder.pool,
         clock=clock,
+        stages=StageTimes(),
+        strict_filters=False,
+        linger_s=no_linger,
+        derived=DerivedState(),
     )
 
 
@@ -119,31 +121,26 @@ async def embed_all(builder: IndexBuilder, embedder: Any) -> None:
 
 async def gather(bench: Bench) -> list[tuple[Any, Any, Any, Any]]:
     """Everything a question's ranking needs, so that weights can be tried without searching again."""
-    gathered = []
+    gathered, ports = [], bench.ports
     for scope, caller, targets in bench.scopes:
         for q in scope.queries:
             query = Query(q.text[:10_000], targets=targets, limit=100)
-            resolved = await bench.ports.catalog.resolve_scope(caller, query)
-            found = await recall(plan(query), resolved, bench.ports, deadline_s=60)
-            table, evidence = await rows_of(resolved, found, bench.ports)
-            gathered.append((q, scope.id, table, evidence))
+            end = asyncio.get_running_loop().time() + 60
+            async with embedding_query(query.text, ports.embedder, ports, end=end) as embedding:
+                recall = Recall(plan(query), await ports.index.open(caller, query), ports.embedder, ports)
+                table, evidence = await recall.run(embedding, linger_s=0.0, end=end, join_end=end)
+            gathered.append((q, scope.id, table.rows, evidence))
     return gathered
-
-
-def rank_rows(table: Any) -> RankRows:
-    return RankRows(
-        table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
-    )
 
 
 def measure(bench: Bench, gathered: list[Any], params: RankingParams, metrics: Any) -> dict[str, float]:
     rows = []
-    for q, _, table, evidence in gathered:
+    for q, _, candidates, evidence in gathered:
         if bench.main is not None and q.category not in bench.main:
             continue
-        ranked = rank(q.text, rank_rows(table), evidence, params)
-        best = best_per_entry(table.node, ranked.total, 100)
-        rows.append(metrics.per_query([bench.item_of[n] for n in table.node[best].tolist()], q.gold))
+        ranked = rank(q.text, candidates, evidence, params)
+        best = best_per_entry(candidates.node, ranked.total, 100)
+        rows.append(metrics.per_query([bench.item_of[n] for n in candidates.node[best].tolist()], q.gold))
     return {k: metrics.mean(rows, k) for k in ("recall@1", "recall@5", "recall@10", "recall@20", "ndcg@10")}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,19 +15,11 @@ from recalld.adapters.sqlite.database.schema import MIGRATIONS
 from recalld.domain.document import Chunk, Document, Tiers
 from recalld.domain.uri import Uri
 from recalld.infra.thread_pool import Pool
-from recalld.ports.index import Ids
 from recalld.rules.chunks import chunks_of_file, chunks_of_message, chunks_of_tiers
 from recalld.rules.partition_terms import qualified_term
 from recalld.rules.transcript_header import transcript_header
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class LivePartition:
-    """See ``ports.index.IndexSpace``."""
-
-    live_ids: Ids
 
 
 class IndexBuilder:

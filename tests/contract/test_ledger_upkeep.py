@@ -3,13 +3,15 @@ from __future__ import annotations
 import pytest
 
 from recalld.adapters.sqlite.ledger import background_queries, chunks, move_copy, trash
-from recalld.adapters.sqlite.vectors.exact import ExactVectors
-from recalld.domain.caller import Caller
+from recalld.adapters.sqlite.search.index import SqliteSearchIndex
+from recalld.domain.caller import Caller, Role
 from recalld.domain.commit import Copy, Embedded, MakeDir, Move, PutVectors, Remove, SetTiers
 from recalld.domain.document import Tiers
 from recalld.domain.errors import Closed, Conflict, Invalid
 from recalld.domain.job import NewJob
+from recalld.domain.query import Query
 from recalld.domain.results import VectorCount
+from recalld.domain.uri import Uri
 from recalld.infra.thread_pool import Pool
 from tests.contract.ledger_harness import ANA, BEN, TIERS, LedgerHarness, append, at, chunk, open_harness, put, sound
 
@@ -109,11 +111,13 @@ async def test_a_model_takes_over_under_constant_traffic(harness: LedgerHarness)
 
 
 async def test_each_space_changes_over_by_itself(harness: LedgerHarness) -> None:
+    index = SqliteSearchIndex(harness.ledger.access.readers, Pool("vectors", running_max=1, waiting_max=1))
+    root = Caller("acme", "ana", role=Role.ROOT)
+
     async def serves(*users: str) -> str:
-        owners = [o for user in users for (o,) in await harness.rows(f"SELECT id FROM owner WHERE user = '{user}'")]
-        return await ExactVectors(
-            harness.ledger.access.readers, Pool("looking", running_max=1, waiting_max=1)
-        ).serving_model(owners)
+        targets = tuple(Uri(("user", user)) for user in users)
+        searched = await index.open(root, Query("", targets)) if users else index
+        return "".join(await searched.models())
 
     await harness.ledger.maintenance.set_wanted_model("m1", WIDTH)
     await harness.do(append("s", "m1"))

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from recalld.adapters.sqlite.catalog import catalog as catalog
 from recalld.adapters.sqlite.database import readers
-from recalld.adapters.sqlite.vectors.exact import ExactIndex
+from recalld.adapters.sqlite.search import catalog
+from recalld.adapters.sqlite.search.vectors import VectorIndex
 from recalld.app.config import ServerConfig
 from recalld.app.engine import Engine
 from recalld.domain.errors import Busy
@@ -87,7 +87,7 @@ async def test_the_reranker(tmp_path: Path) -> None:
 
 async def test_the_vector_index(tmp_path: Path) -> None:
     async with client_at(tmp_path) as http:
-        with frozen(ExactIndex, "_cosines"):
+        with frozen(VectorIndex, "_cosines"):
             assert await finds(http) == ([HERON], "vectors")
 
 
@@ -141,6 +141,6 @@ async def test_a_cancelled_search_leaves_the_catalog_consistent(
         await asyncio.sleep(0.01)  # it has begun on the other thread, or would have
         thaw.set()
         assert [str(hit.uri) for hit in (await second).hits] == [HERON]
-        (partition,) = [p for p in engine._ports.catalog._partitions.values() if p.chunks.rows]  # type: ignore[attr-defined]
+        (partition,) = [p for p in engine._ports.index._catalog._partitions.values() if p.chunks.rows]  # type: ignore[attr-defined]
         assert len(set(partition.nodes["id"].tolist())) == partition.nodes.rows
         assert partition.chunks.rows == 1

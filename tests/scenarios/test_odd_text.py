@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recalld.adapters.sqlite.catalog import change_feed
+from recalld.adapters.sqlite.search import change_feed
 from recalld.domain.errors import Invalid
 from recalld.rules import tokens
 from recalld.rules.unicode_scripts import former_letters_of

@@ -13,13 +13,11 @@ from recalld.adapters.clock.system import SystemClock
 from recalld.adapters.ipc.remote_ledger import RemoteCleanup, RemoteCommits, RemoteJobs
 from recalld.adapters.parser.registry import ParserSet
 from recalld.adapters.source.opening import open_source
-from recalld.adapters.sqlite.catalog.catalog import SqliteCatalog
 from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.sqlite.history.history import SqliteHistory
 from recalld.adapters.sqlite.ledger.ledger import FILE_NAME, SqliteLedger, open_ledger
-from recalld.adapters.sqlite.lexicon.fts5 import Fts5Lexicon
 from recalld.adapters.sqlite.registry.registry import SqliteRegistry
-from recalld.adapters.sqlite.vectors.exact import ExactVectors
+from recalld.adapters.sqlite.search.index import SqliteSearchIndex
 from recalld.domain.policy import CostPolicy, DayPolicy, Deadlines, SessionPolicy
 from recalld.infra.ipc import Channel
 from recalld.infra.thread_pool import Pool
@@ -66,7 +64,7 @@ async def open_ports(config: Config) -> AsyncIterator[PrimaryPorts]:
         await ledger.maintenance.set_wanted_model(
             ports.embedder.fingerprint if ports.embedder else "", ports.embedder.width if ports.embedder else 0
         )
-        former = _former(await ports.vectors.serving_model(), ports.embedder)
+        former = _former(await ports.index.models(), ports.embedder)
         if former is not None:
             stack.push_async_callback(former.close)
         await ledger.rebuilding.rebuild()  # completes what an earlier start did not finish, and names it
@@ -121,9 +119,7 @@ def _ports(config: Config, stack: AsyncExitStack, ledger: SqliteLedger, jobs: Jo
         registry=registry,
         history=SqliteHistory(readers, blobs),
         blobs=blobs,
-        catalog=SqliteCatalog(readers),
-        lexicon=Fts5Lexicon(readers),
-        vectors=ExactVectors(readers, looking),
+        index=SqliteSearchIndex(readers, looking),
         embedder=embedder,
         reranker=reranker,
         model=model,
@@ -203,10 +199,10 @@ def _model(config: Config) -> tuple[Model, Writer | None]:
     return make("model", "extractive", {}), resilient
 
 
-def _former(serving: str, wanted: Embedder | None) -> Embedder | None:
+def _former(serving: tuple[str, ...], wanted: Embedder | None) -> Embedder | None:
     """The model that answers while the wanted one's vectors are being made, if it is one that needs no settings."""
-    if wanted is None or serving in {"", wanted.fingerprint}:
+    if wanted is None or not serving or wanted.fingerprint in serving:
         return None
     local = [p for p in load_all("embedder") if not p.remote]
     known: list[Embedder | None] = [p.make(p.settings()) for p in local]
-    return next((e for e in known if e is not None and e.fingerprint == serving), None)
+    return next((e for e in known if e is not None and e.fingerprint in serving), None)

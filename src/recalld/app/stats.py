@@ -45,7 +45,7 @@ class StatsOperations:
         )
         if self._ports.strict_filters:
             check_heeded(query)
-        return (await self._ports.catalog.resolve_scope(self._caller, query)).size if query.limit else 0
+        return (await self._ports.index.open(self._caller, query)).size if query.limit else 0
 
     async def vectors(self) -> VectorCount | None:
         """Return how many chunks of the caller's and the account's trees have a vector; None without an embedder."""

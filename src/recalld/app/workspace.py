@@ -275,8 +275,7 @@ class Workspace(Importing):
     async def count(self, uri: str = "") -> int:
         """Return the number of findable chunks (below ``uri``)."""
         targets = (self._uri(uri),) if uri and self._uri(uri).parts else ()
-        scope = await self._ports.catalog.resolve_scope(self.caller, Query("", targets, levels=(0, 1, 2)))
-        return scope.size
+        return (await self._ports.index.open(self.caller, Query("", targets, levels=(0, 1, 2)))).size
 
     # -------------------------------------------------------------- sessions
     async def session_new(self, session_id: str = "", *, config: Mapping[str, Any] | None = None) -> Session:

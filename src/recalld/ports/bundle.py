@@ -17,7 +17,7 @@ from .compute import Compute
 from .derived import DerivedState, Rebuildable
 from .embedder import Embedder
 from .history import History
-from .index import Catalog, Lexicon, Vectors
+from .index import SearchIndex
 from .jobs import JobQueue
 from .ledger import Ledger
 from .maintenance import Compactable, DiskUsage, Maintenance
@@ -65,9 +65,7 @@ class Ports:
     registry: Registry
     history: History
     blobs: Blobs
-    catalog: Catalog
-    lexicon: Lexicon
-    vectors: Vectors
+    index: SearchIndex
     embedder: Embedder | None
     reranker: Reranker | None
     model: Model

@@ -16,7 +16,7 @@ Rows = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class RankRows:
-    """Rows to rank, without the query. Columns as in ``ports.index.ChunkTable``."""
+    """Columns of the chunks to rank, one row each, without the query."""
 
     node: NDArray[np.int64]
     group: NDArray[np.int64]

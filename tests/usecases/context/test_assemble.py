@@ -13,7 +13,7 @@ from recalld.domain.errors import Busy, Invalid
 from recalld.domain.query import Query
 from recalld.domain.results import ContextBlock
 from recalld.ports.embedder import Embedder
-from recalld.ports.index import SearchScope
+from recalld.ports.index import SearchView
 from recalld.usecases.context.assemble import ContextRequest, assemble
 from tests.harness import Harness, words
 
@@ -214,7 +214,7 @@ async def test_a_digest_cites_and_off_means_none(harness: Harness) -> None:
 
 async def test_a_scope_that_fails_is_named_and_the_others_answer(harness: Harness) -> None:
     await stocked(harness)
-    ports = replace(harness.ports, catalog=Broken(harness.ports.catalog, "preferences"))  # type: ignore[arg-type]
+    ports = replace(harness.ports, index=Broken(harness.ports.index, "preferences"))  # type: ignore[arg-type]
     block = await assemble(ContextRequest("oolong tea", purpose="coding"), Caller(), ports, deadline_s=5)
     assert [e["scope"] for e in block.stats["retrieval_errors"]] == ["preferences"]
     assert block.entries
@@ -225,7 +225,7 @@ async def test_a_scope_that_fails_is_named_and_the_others_answer(harness: Harnes
 
 
 class Broken:
-    """A catalog that cannot say what lies in one place."""
+    """An index that cannot be searched in one place."""
 
     def __init__(self, real: Any, name: str) -> None:
         self._real, self._name = real, name
@@ -233,11 +233,11 @@ class Broken:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def resolve_scope(self, caller: Caller, query: Query, *, linger_s: float = 0.0) -> SearchScope:
+    async def open(self, caller: Caller, query: Query, *, linger_s: float = 0.0) -> SearchView:
         if any(t.name == self._name for t in query.targets):
             raise Busy("readers are saturated")
-        found: SearchScope = await self._real.resolve_scope(caller, query, linger_s=linger_s)
-        return found
+        view: SearchView = await self._real.open(caller, query, linger_s=linger_s)
+        return view
 
 
 STATS = """searched candidates excluded origins peer_scope quotas max_tokens used_tokens per_entry_cap returned dropped deduped

@@ -14,9 +14,9 @@ from recalld.domain.hit import Answer
 from recalld.domain.policy import Deadlines
 from recalld.domain.query import Query
 from recalld.usecases.find import find as finding
-from recalld.usecases.find import recall
 from recalld.usecases.find.search import search
 from recalld.usecases.find.session_expansion import RECENT_MAX, expand_with_session
+from tests.fakes.search_index import Like, with_views
 from tests.usecases.find.test_find import ANA, SearchHarness, uri
 
 DEADLINE_S = 0.3
@@ -30,26 +30,14 @@ async def full(*_: Any, **__: Any) -> Any:
     raise Busy("full")
 
 
-class Like:
-    """Another port's behaviour but for one method."""
-
-    def __init__(self, inner: Any, **changed: Any) -> None:
-        self._inner = inner
-        self.__dict__.update(changed)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
 @pytest.fixture(params=["small", "large"])
-async def harness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SearchHarness:
-    harness = SearchHarness(embedder=HashEmbedder(HashSettings()))
+async def harness(request: pytest.FixtureRequest) -> SearchHarness:
+    options = {"full_rows_max": 5} if request.param == "large" else {}
+    harness = SearchHarness(embedder=HashEmbedder(HashSettings()), options=options)
     for n in range(30):
         harness.builder.file(uri(f"resources/{n}.md"), f"heron number {n} stood by the water")
     await harness.embed()
-    if request.param == "large":
-        for module in (recall, finding):
-            monkeypatch.setattr(module, "FULL_SCORING_ROWS_MAX", 5, raising=False)
+    await harness.ask("warm up")  # loads libraries
     return harness
 
 
@@ -60,58 +48,53 @@ async def find_within_deadline(harness: SearchHarness) -> Answer:
 
 
 @pytest.mark.parametrize("trouble", [never, full])
-@pytest.mark.parametrize("part", ["lexicon", "vectors", "space", "compute", "embedder"])
+@pytest.mark.parametrize("part", ["lexical", "load_vectors", "dense", "compute", "embedder"])
 async def test_a_part_that_is_late_or_full_is_done_without(harness: SearchHarness, part: str, trouble: Any) -> None:
     ports = harness.ports
     match part:
-        case "lexicon":
-            ports.lexicon = Like(ports.lexicon, match=trouble)
-        case "vectors":
-            ports.vectors = Like(ports.vectors, refresh=trouble)
-        case "space":
-            inner = ports.vectors
-
-            async def refresh(*partition_ids: Any, **rest: Any) -> Any:
-                return Like(await inner.refresh(*partition_ids, **rest), cosines=trouble, search=trouble)
-
-            ports.vectors = Like(inner, refresh=refresh)
         case "compute":
             ports.compute = Like(ports.compute, run=trouble)
-        case _:
+        case "embedder":
             ports.embedder = Like(ports.embedder, embed=trouble)
+        case _:
+            ports.index = with_views(ports.index, **{part: trouble})
     answer = await find_within_deadline(harness)
     assert len(answer.hits) == 10
-    assert answer.degraded == {"space": ("vectors",), "compute": ()}.get(part, (part,))
+    degraded = {"lexical": ("lexicon",), "load_vectors": ("vectors",), "dense": ("vectors",), "compute": ()}
+    assert answer.degraded == degraded.get(part, (part,))
 
 
 @pytest.mark.parametrize("trouble", [never, full])
 async def test_cosines_of_candidates_are_done_without(harness: SearchHarness, trouble: Any) -> None:
     """A large scope looks for vectors twice: near the question, and of what words have found."""
-    inner = harness.ports.vectors
+    inner = harness.ports.index
 
-    async def refresh(*partition_ids: Any, **rest: Any) -> Any:
-        return Like(await inner.refresh(*partition_ids, **rest), cosines=trouble)
+    async def open_(*args: Any, **more: Any) -> Any:
+        view = await inner.open(*args, **more)
 
-    harness.ports.vectors = Like(inner, refresh=refresh)
+        async def candidates(lexical: Any, dense: Any, *, around: int) -> Any:
+            return await trouble() if dense else await view.candidates(lexical, dense, around=around)
+
+        return Like(view, candidates=candidates)
+
+    harness.ports.index = Like(inner, open=open_)
     answer = await find_within_deadline(harness)
     assert len(answer.hits) == 10
     assert answer.degraded == ("vectors",)
 
 
-@pytest.mark.parametrize("verb", ["resolve_scope", "table", "hydrate"])
-async def test_what_nothing_can_be_found_without_raises_in_time(harness: SearchHarness, verb: str) -> None:
-    harness.ports.catalog = Like(harness.ports.catalog, **{verb: never})
+@pytest.mark.parametrize("method", ["open", "candidates", "hydrate"])
+async def test_what_nothing_can_be_found_without_raises_in_time(harness: SearchHarness, method: str) -> None:
+    index = harness.ports.index
+    harness.ports.index = Like(index, open=never) if method == "open" else with_views(index, **{method: never})
     with pytest.raises(Upstream, match="in time"):
         await find_within_deadline(harness)
 
 
-async def test_which_model_serves_is_asked_within_the_deadline(
-    harness: SearchHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(finding, "replace", lambda ports, **changed: SimpleNamespace(**{**vars(ports), **changed}))
+async def test_which_model_serves_is_asked_within_the_deadline(harness: SearchHarness) -> None:
     harness.ports.former = harness.ports.embedder
     for trouble in (never, full):
-        harness.ports.vectors = Like(harness.ports.vectors, serving_model=trouble)
+        harness.ports.index = with_views(harness.ports.index, models=trouble)
         answer = await find_within_deadline(harness)
         assert (len(answer.hits), answer.degraded) == (10, ("vectors",))
 
@@ -119,7 +102,7 @@ async def test_which_model_serves_is_asked_within_the_deadline(
 async def test_a_reranker_does_not_lengthen_it(harness: SearchHarness) -> None:
     harness.ports.reranker = SimpleNamespace(rerank=never)
     harness.ports.deadlines = Deadlines(rerank_s=60.0)
-    harness.ports.vectors = Like(harness.ports.vectors, refresh=never)
+    harness.ports.index = with_views(harness.ports.index, load_vectors=never)
     async with asyncio.timeout(3 * DEADLINE_S):
         clock = SimpleNamespace(monotonic=asyncio.get_running_loop().time)
         harness.ports.clock = clock

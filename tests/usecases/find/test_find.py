@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 
 from recalld.adapters.embedder.hash import HashEmbedder, HashSettings
-from recalld.adapters.sqlite.catalog.catalog import SqliteCatalog
-from recalld.adapters.sqlite.lexicon.fts5 import Fts5Lexicon
-from recalld.adapters.sqlite.vectors.exact import ExactVectors
+from recalld.adapters.sqlite.search.index import SqliteSearchIndex
 from recalld.app.stages import StageTimes
 from recalld.domain.caller import Caller
 from recalld.domain.document import Tiers
@@ -28,6 +26,7 @@ from recalld.ports.bundle import no_linger
 from recalld.ports.derived import DerivedState
 from recalld.rules.chunks import chunks_of_tiers
 from recalld.usecases.find.find import find
+from tests.fakes.search_index import with_views
 from tests.index_builder import IndexBuilder
 
 ANA = Caller(user="ana")
@@ -48,12 +47,12 @@ class SearchHarness:
 
     builder: IndexBuilder = field(default_factory=IndexBuilder)
     embedder: Any = None
+    options: dict[str, Any] = field(default_factory=dict)
     now: float = 0.0
 
     def __post_init__(self) -> None:
         self.ports: Any = SimpleNamespace(
-            catalog=SqliteCatalog(self.builder), lexicon=Fts5Lexicon(self.builder),
-            vectors=ExactVectors(self.builder, self.builder.pool),
+            index=SqliteSearchIndex(self.builder, self.builder.pool, **self.options),
             embedder=self.embedder, former=None, linger_s=no_linger, reranker=None, deadlines=Deadlines(),
             compute=self.builder.pool,
             stages=StageTimes(),
@@ -269,18 +268,15 @@ async def test_a_late_embedder_is_done_without(harness: SearchHarness) -> None:
     assert answer.hits[0].abstract == sentence(5)
 
 
-class Gone:
-    """A lexicon whose readers are saturated."""
-
-    async def match(self, *_: Any) -> Any:
-        raise Busy("readers are saturated")
+async def saturated(*_: Any) -> Any:
+    raise Busy("readers are saturated")
 
 
 async def test_without_full_text_vectors_answer_alone() -> None:
     harness = SearchHarness(embedder=HashEmbedder(HashSettings()))
     harness.builder.add_turns("ana", "s1", [(f"m{i}", "user", sentence(i), float(i)) for i in range(20)])
     await harness.embed()
-    harness.ports.lexicon = Gone()
+    harness.ports.index = with_views(harness.ports.index, lexical=saturated)
     answer = await harness.ask(sentence(5))
     assert answer.degraded == ("lexicon",)
     assert answer.hits[0].abstract == sentence(5)
@@ -289,7 +285,7 @@ async def test_without_full_text_vectors_answer_alone() -> None:
 async def test_with_neither_search_it_is_an_error_not_an_empty_answer() -> None:
     harness = SearchHarness()
     harness.builder.add_turns("ana", "s1", [("m", "user", "word", 0.0)])
-    harness.ports.lexicon = Gone()
+    harness.ports.index = with_views(harness.ports.index, lexical=saturated)
     with pytest.raises(Upstream):
         await harness.ask("word")
 
@@ -307,10 +303,8 @@ async def test_what_each_stage_took_is_counted(harness: SearchHarness) -> None:
     )
 
 
-async def test_a_reach_too_large_to_score_whole_gives_the_same_best_hits(
-    harness: SearchHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_scope_too_large_to_score_in_full_gives_the_same_best_hits(harness: SearchHarness) -> None:
     queries = [" ".join(sentence(s).split()[:6]) for s in range(0, 40, 5)]
     whole = [(await harness.uris(q, limit=3))[0] for q in queries]
-    monkeypatch.setattr("recalld.usecases.find.recall.FULL_SCORING_ROWS_MAX", 10)
+    harness.ports.index = SqliteSearchIndex(harness.builder, harness.builder.pool, full_rows_max=10)  # type: ignore[arg-type]
     assert [(await harness.uris(q, limit=3))[0] for q in queries] == whole

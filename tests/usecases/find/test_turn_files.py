@@ -30,7 +30,8 @@ async def test_turns_know_their_speaker_and_their_neighbours(harness: Harness, t
         for name, text in TALK.items():
             await harness.write(f"viking://resources/talk/{name}", text)
     query = Query("jam", targets=(Uri.parse("viking://resources/talk"),), levels=(2,))
-    table = await harness.ports.catalog.table(await harness.ports.catalog.resolve_scope(harness.engine.caller, query))
+    view = await harness.ports.index.open(harness.engine.caller, query)
+    table = (await view.candidates(None, {}, around=0)).rows
     speakers = [table.speakers[speaker] for speaker in table.speaker]
     in_time = sorted(range(len(speakers)), key=lambda row: table.at[row])
     assert [speakers[row] for row in in_time] == ["Ana", "Ben", "Ana"]

@@ -120,12 +120,12 @@ async def test_another_model_is_built_beside_and_the_former_serves_until_it_is_c
         await harness.write(f"{ROOT}/heron.md", "the heron stood still")
         await harness.settle()
     async with harness_at(tmp_path, embedder={"kind": "hash", "width": 32}) as harness:
-        assert await harness.ports.vectors.serving_model() == former
+        assert await harness.ports.index.models() == (former,)
         assert await _closeness(harness, "the heron stood still") > 0.9
         await harness.write(f"{ROOT}/stork.md", "the stork flew")
         assert await harness.found("stork") == [f"{ROOT}/stork.md"]
         await harness.settle()
-        assert await harness.ports.vectors.serving_model() == wanted
+        assert await harness.ports.index.models() == (wanted,)
         assert await _closeness(harness, "the heron stood still") > 0.9
         await harness.ports.maintenance.prune(keep_s=0)
         usage = await harness.engine.usage()

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from recalld.adapters.sqlite.catalog.catalog import SqliteCatalog
 from recalld.adapters.sqlite.ledger.ledger import SqliteLedger
+from recalld.adapters.sqlite.search.index import SqliteSearchIndex
 from recalld.app.packs import PackOperations
 from recalld.app.snapshots import SnapshotOperations
 from recalld.domain.caller import Caller
 from recalld.domain.policy import INLINE_INDEX_CHARS_MAX
 from recalld.domain.query import Query
+from recalld.infra.thread_pool import Pool
 from recalld.usecases.tree.prepare import PARSE_INLINE_BYTES_MAX
 from tests.harness import Harness, words
 from tests.usecases.conftest import dense_harness, harness
@@ -141,11 +142,12 @@ async def test_the_index_s_cache_agrees_with_the_store_after_any_changes(harness
     """Followed all along, or now and then, it holds what a fresh one reads."""
     chance = random.Random(7)
     readers = harness.ports.ledger.access.readers  # type: ignore[attr-defined]
-    often, seldom = SqliteCatalog(readers), SqliteCatalog(readers)
+    pool = Pool("vectors", running_max=1, waiting_max=1)
+    often, seldom = SqliteSearchIndex(readers, pool), SqliteSearchIndex(readers, pool)
 
-    async def live_ids(catalog: SqliteCatalog) -> list[int]:
-        scope = await catalog.resolve_scope(Caller(), Query("x", levels=(2,)))
-        return sorted(int(id_) for part in scope.chunks for id_ in part)
+    async def live_ids(index: SqliteSearchIndex) -> list[int]:
+        view = await index.open(Caller(), Query("x", levels=(2,)))
+        return (await view.page("", 100_000)).rows.ids.tolist()
 
     await harness.write(LOG, words(400))
     for step in range(40):
@@ -160,7 +162,7 @@ async def test_the_index_s_cache_agrees_with_the_store_after_any_changes(harness
                 await harness.write(LOG, " " + words(chance.randrange(1, 2_500)), mode="append")
         expected = sorted(id_ for (id_,) in await rows(harness, "SELECT id FROM chunk WHERE level = 2"))
         assert await live_ids(often) == expected
-        assert await live_ids(SqliteCatalog(readers)) == expected
+        assert await live_ids(SqliteSearchIndex(readers, pool)) == expected
         if not step % 5:
             assert await live_ids(seldom) == expected
     assert await harness.engine.check() == []

@@ -1,24 +1,24 @@
-"""Search: plan, search both indexes concurrently, rank, load. Nothing here writes."""
+"""Search: plan, search by words and by vectors concurrently, rank, load. Nothing here writes."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from recalld.domain.caller import Caller
 from recalld.domain.errors import Busy, Corrupt, Upstream
 from recalld.domain.hit import Answer, Hit, Stage
 from recalld.domain.query import Query
-from recalld.ports.bundle import Ports, no_linger
-from recalld.ports.derived import CATALOG, STORE
-from recalld.ports.index import ChunkTable, Ids, SearchScope
+from recalld.ports.bundle import Ports
+from recalld.ports.derived import CATALOG, STORE, VECTORS
+from recalld.ports.embedder import Embedder
+from recalld.ports.index import CandidateRows, Ids, SearchView
 from recalld.rules.filters import check_heeded
 from recalld.rules.rank import Ranked, best_per_entry, rank
 from recalld.rules.ranking_params import CUT, DEFAULT
 
 from .hits import hits_of
 from .plan import plan
-from .recall import embedding_query, prepare_rows, recall, rows_of
+from .recall import Recall, embedding_query, row_features
 
 RESERVE_S = 0.3
 """Part of the deadline, at most half of it, reserved for ranking and reading the hits."""
@@ -54,7 +54,6 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
     # A part that uses all its time still leaves time for the parts after it.
     end, reserve_s = started_at + deadline_s, min(RESERVE_S, deadline_s / 2)
     search_end, rank_end = end - reserve_s, end - reserve_s / 2
-    ports, degraded = await _serving(query, caller, ports, started_at + deadline_s / 4)
     clock, stages = ports.clock, []
     since = clock.monotonic()
 
@@ -65,63 +64,66 @@ async def _find(query: Query, caller: Caller, ports: Ports, started_at: float, d
         stages.append(Stage(name, (now - since) * 1000, note))
         since = now
 
-    planned = plan(query)
-    async with embedding_query(planned, ports, end=search_end) as embedding_task:
-        scope = await ports.catalog.resolve_scope(caller, query, linger_s=ports.linger_s(planned.text))
-        stage("plan", f"{len(planned.terms)} terms, {scope.size} chunks in scope")
-        if not scope.size or query.limit < 1:
+    planned, embedder = plan(query), ports.embedder
+    view: SearchView | None = None
+    degraded: set[str] = set()
+    if ports.former is not None:
+        view = await ports.index.open(caller, query)
+        embedder = await _serving_embedder(view, ports, started_at + deadline_s / 4)
+        degraded.update(() if embedder is not None else (VECTORS,))
+    linger_s = ports.linger_s(planned.text) if embedder is ports.embedder else 0.0
+    async with embedding_query(planned.text, embedder, ports, end=search_end) as embedding:
+        view = view or await ports.index.open(caller, query, linger_s=linger_s)
+        stage("plan", f"{len(planned.terms)} terms, {view.size} chunks in scope")
+        if not view.size or query.limit < 1:
             return Answer((), catalog_missing(ports), tuple(stages), query.ignored)
-        results = await recall(planned, scope, embedding_task, ports, end=search_end)
-    table, evidence = await rows_of(scope, results, ports, end=rank_end)
+        recall = Recall(planned, view, embedder, ports, degraded)
+        table, evidence = await recall.run(embedding, linger_s=linger_s, end=search_end, join_end=rank_end)
     stage("recall", f"{len(evidence.row)} postings, {evidence.vector_count} vectors")
-    rows, entry, prepared = await prepare_rows(table, ports, end=rank_end)
-    ranked = rank(query.text, rows, evidence, DEFAULT, prepared)
+    features = await row_features(table.rows, ports, end=rank_end)
+    ranked = rank(query.text, table.rows, evidence, DEFAULT, features)
     cut = CUT if query.score_min is None else query.score_min
-    best = best_per_entry(entry, ranked.total, query.limit + EXTRA_HITS)
+    best = best_per_entry(table.rows.entry, ranked.total, query.limit + EXTRA_HITS)
     best = best[ranked.score(best) > cut]
     stage("rank", f"{len(best)} entries above {cut:g}")
-    hits, unread = await _load(best, query.limit, scope, table, ranked, ports, end - reserve_s / 4)
+    hits, unread = await _load(best, query, view, table.rows, ranked, ports, end - reserve_s / 4)
     stage("load", f"{len(hits)} hits")
-    return Answer(hits, tuple(sorted({*degraded, *results.degraded, *unread})), tuple(stages), query.ignored)
+    return Answer(hits, tuple(sorted({*degraded, *unread})), tuple(stages), query.ignored)
 
 
-async def _serving(query: Query, caller: Caller, ports: Ports, end: float) -> tuple[Ports, tuple[str, ...]]:
-    """Return the ports with the model to search with, and degraded parts.
+async def _serving_embedder(view: SearchView, ports: Ports, end: float) -> Embedder | None:
+    """Return the model to search with, None if that cannot be read in time.
 
-    While a new model is being backfilled, queries still use the old one; vectors of different models are never mixed.
+    While a new model is being backfilled, queries still use the former one.
     """
-    if ports.former is None:
-        return ports, ()
     try:
         async with asyncio.timeout_at(end):
-            scope = await ports.catalog.resolve_scope(caller, query)
-            serving = await ports.vectors.serving_model(scope.partition_ids)
+            models = await view.models()
     except (Busy, Upstream, Corrupt, TimeoutError):
-        return replace(ports, embedder=None), ("vectors",)
-    if serving != ports.former.fingerprint:
-        return ports, ()
-    return replace(ports, embedder=ports.former, linger_s=no_linger), ()
+        return None
+    return ports.former if ports.former is not None and ports.former.fingerprint in models else ports.embedder
 
 
 async def _load(
-    best: Ids, limit: int, scope: SearchScope, table: ChunkTable, ranked: Ranked, ports: Ports, end: float
+    best: Ids, query: Query, view: SearchView, rows: CandidateRows, ranked: Ranked, ports: Ports, end: float
 ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
-    """Return the first ``limit`` hits that still exist and are no duplicates, and degraded parts."""
-    nodes = table.node[best].tolist()
+    """Return the query's hits that still exist and are no duplicates, and degraded parts."""
+    limit, targeted = query.limit, any(target.parts for target in query.targets)
+    nodes = rows.node[best].tolist()
     tiers, unread = True, catalog_missing(ports)
     try:
-        loaded = await ports.catalog.hydrate(scope, nodes[:limit])
+        loaded = await view.hydrate(nodes[:limit])
     except Corrupt:
         tiers, unread = False, ("catalog",)
-        loaded = await ports.catalog.hydrate(scope, nodes[:limit], tiers=False)
-    hits = hits_of(best[:limit], loaded, table, ranked, targeted=scope.targeted)
+        loaded = await view.hydrate(nodes[:limit], tiers=False)
+    hits = hits_of(best[:limit], loaded, rows, ranked, targeted=targeted)
     if len(hits) < limit < len(best):
         try:
             async with asyncio.timeout_at(end):
-                loaded = loaded + await ports.catalog.hydrate(scope, nodes[limit:], tiers=tiers)
+                loaded = loaded + await view.hydrate(nodes[limit:], tiers=tiers)
         except (Busy, Upstream, Corrupt, TimeoutError):
             return hits, ("catalog",)
-        hits = hits_of(best, loaded, table, ranked, targeted=scope.targeted)[:limit]
+        hits = hits_of(best, loaded, rows, ranked, targeted=targeted)[:limit]
     return hits, unread
 
 

@@ -8,18 +8,19 @@ import numpy as np
 
 from recalld.domain.hit import Hit, Source
 from recalld.domain.uri import Uri
-from recalld.ports.index import ChunkTable, HitRecord, Ids
+from recalld.ports.index import CandidateRows, HitRecord, Ids
+from recalld.rules.address import SIDECARS
 from recalld.rules.rank import Ranked
 
 from .dedupe_quotes import dedupe_quotes
 
 _TIER = 2
 _DIRECTORY = 0
-_SIDECARS = {0: ".abstract.md", 1: ".overview.md"}
+_SIDECAR_OF = {level: name for name, level in SIDECARS.items()}
 
 
 def hits_of(
-    best: Ids, loaded: Sequence[HitRecord], table: ChunkTable, ranked: Ranked, *, targeted: bool
+    best: Ids, loaded: Sequence[HitRecord], rows: CandidateRows, ranked: Ranked, *, targeted: bool
 ) -> tuple[Hit, ...]:
     """Return hits in the order of ``best`` (row numbers), without deleted nodes. Without a target, a message that a memory
     among the hits quotes is left out."""
@@ -27,15 +28,24 @@ def hits_of(
     pairs = [
         (row, score)
         for row, score in zip(best.tolist(), ranked.score(best).tolist(), strict=True)
-        if int(table.node[row]) in by_node
+        if int(rows.node[row]) in by_node
     ]
     if not targeted and any(each.quotes for each in loaded):
-        pairs = _deduped(pairs, by_node, table)
-    return tuple(_hit(row, score, by_node[int(table.node[row])], table, ranked) for row, score in pairs)
+        pairs = _deduped(pairs, by_node, rows)
+    return tuple(_hit(row, score, by_node[int(rows.node[row])], rows, ranked) for row, score in pairs)
+
+
+def shown(row: int, node: HitRecord, rows: CandidateRows) -> tuple[Uri, int, str]:
+    """Return the address under which a row is shown, its level and its abstract."""
+    if rows.kind[row] != _TIER:
+        return node.uri, 2, node.abstract
+    level = int(rows.level[row])
+    uri = node.uri / _SIDECAR_OF[level] if node.kind == _DIRECTORY else node.uri
+    return uri, level, node.overview if level == 1 else node.abstract
 
 
 def _deduped(
-    pairs: list[tuple[int, float]], by_node: dict[int, HitRecord], table: ChunkTable
+    pairs: list[tuple[int, float]], by_node: dict[int, HitRecord], table: CandidateRows
 ) -> list[tuple[int, float]]:
     rows = {int(table.node[row]): row for row, _ in reversed(pairs)}
     scores = {int(table.node[row]): score for row, score in reversed(pairs)}
@@ -44,17 +54,16 @@ def _deduped(
     return [(rows[node], score) for node, score in dedupe_quotes(nodes, [scores[n] for n in nodes], quoted)]
 
 
-def _hit(row: int, score: float, node: HitRecord, table: ChunkTable, ranked: Ranked) -> Hit:
-    tier = int(table.kind[row]) == _TIER
-    level = int(table.level[row]) if tier else 2
+def _hit(row: int, score: float, node: HitRecord, rows: CandidateRows, ranked: Ranked) -> Hit:
+    uri, level, abstract = shown(row, node, rows)
     return Hit(
-        uri=Uri((*node.uri.parts, _SIDECARS[level])) if tier and node.kind == _DIRECTORY else node.uri,
+        uri=uri,
         type=node.type,
         level=level,
         score=score,
-        abstract=node.overview if tier and level == 1 else node.abstract,
+        abstract=abstract,
         tags=node.tags,
-        sources=_sources(node, table, ranked),
+        sources=_sources(node, rows, ranked),
         features={
             "lexical": float(ranked.lexical[row]),
             "dense": float(ranked.dense[row]),
@@ -64,7 +73,7 @@ def _hit(row: int, score: float, node: HitRecord, table: ChunkTable, ranked: Ran
     )
 
 
-def _sources(node: HitRecord, table: ChunkTable, ranked: Ranked) -> tuple[Source, ...]:
+def _sources(node: HitRecord, rows: CandidateRows, ranked: Ranked) -> tuple[Source, ...]:
     """Return the sources of a hit's text, best first."""
     if node.message_id:
         return (Source(node.uri, node.session_id, node.message_id),)
@@ -72,13 +81,9 @@ def _sources(node: HitRecord, table: ChunkTable, ranked: Ranked) -> tuple[Source
         return (Source(node.uri),)
     if len(node.quotes) == 1:
         return (_source(node.quotes[0]),)
-    best_total = {q: _best_total(q, table, ranked) for q in node.quoted}
+    best_total = {q: float(ranked.total[rows.node == q].max(initial=-np.inf)) for q in node.quoted}
     order = sorted(range(len(node.quotes)), key=lambda k: -best_total[node.quoted[k]])
     return tuple(_source(node.quotes[k]) for k in order)
-
-
-def _best_total(node: int, table: ChunkTable, ranked: Ranked) -> float:
-    return float(ranked.total[table.node == node].max(initial=-np.inf))
 
 
 def _source(uri: Uri) -> Source:

@@ -1,4 +1,4 @@
-"""Concurrent dense and lexical search under one deadline. Late parts are skipped.
+"""Concurrent lexical and dense search under one deadline. Late parts are skipped.
 
 ``end`` is a time of the event loop's clock. Optional parts end by then; required ones end with the search itself.
 """
@@ -6,53 +6,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from recalld.domain.errors import Busy, Corrupt, Invalid, Upstream
 from recalld.ports.bundle import Ports
 from recalld.ports.derived import LEXICON, VECTORS
-from recalld.ports.index import (
-    FULL_SCORING_ROWS_MAX,
-    ChunkTable,
-    Cosines,
-    DenseMatches,
-    Ids,
-    LexicalMatches,
-    Scores,
-    SearchScope,
-    VectorIndex,
-)
+from recalld.ports.embedder import Embedder
+from recalld.ports.index import CandidateRows, CandidateTable, DenseMatches, LexicalMatches, Scores, SearchView
 from recalld.rules.rank import Evidence, idf
-from recalld.rules.rank_features import RankRows, RowFeatures, prepare
+from recalld.rules.rank_features import RowFeatures, prepare
 from recalld.rules.ranking_params import DEFAULT
 
 from .plan import Plan
 
-CANDIDATES_MAX = 1_000
 DENSE_HITS = 100
 NEIGHBOURS = 4
-
-
-@dataclass(slots=True)
-class SearchResults:
-    """Results of the searches (None: late, failed or not configured) and the degraded parts.
-
-    ``table``: all rows of a scope that is scored in full, ``cosines``: theirs; ``dense``: the best of a larger scope;
-    ``index``: the vectors searched; ``former``: terms that only older chunks can contain.
-    """
-
-    table: ChunkTable | None = None
-    lexical: LexicalMatches | None = None
-    dense: DenseMatches | None = None
-    index: VectorIndex | None = None
-    cosines: Cosines | None = None
-    vector: Scores | None = None
-    degraded: tuple[str, ...] = ()
-    former: frozenset[str] = frozenset()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +38,13 @@ class QueryEmbedding:
 
 
 @asynccontextmanager
-async def embedding_query(plan: Plan, ports: Ports, *, end: float) -> AsyncIterator[asyncio.Task[QueryEmbedding]]:
-    """Embed the query while the block resolves the scope; cancelled when the block ends."""
+async def embedding_query(
+    text: str, embedder: Embedder | None, ports: Ports, *, end: float
+) -> AsyncIterator[asyncio.Task[QueryEmbedding]]:
+    """Embed the query while the block opens the index; cancelled when the block ends."""
     try:
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(_embed(plan, ports, end))
+            task = group.create_task(_embed(text, embedder, ports, end))
             try:
                 yield task
             finally:
@@ -77,48 +53,13 @@ async def embedding_query(plan: Plan, ports: Ports, *, end: float) -> AsyncItera
         raise several.exceptions[0] from None
 
 
-async def recall(
-    plan: Plan, scope: SearchScope, embedding_task: asyncio.Task[QueryEmbedding], ports: Ports, *, end: float
-) -> SearchResults:
-    """Search the lexicon and the vectors. Raises ``Upstream`` only if neither finished."""
-    results = SearchResults(await ports.catalog.table(scope) if scope.size <= FULL_SCORING_ROWS_MAX else None)
-    try:
-        async with asyncio.TaskGroup() as group:
-            # Run the slowest part inline: a finished task is noticed only two loop iterations later.
-            group.create_task(_lexical(plan, scope, ports, results, end))
-            if results.table is not None:
-                group.create_task(prepare_rows(results.table, ports, end=end))
-            await _dense(plan, scope, embedding_task, ports, results, end)
-    except ExceptionGroup as several:
-        raise several.exceptions[0] from None
-    if results.lexical is None and results.vector is None:
-        raise Upstream("neither full text nor vectors answered in time", remedy="ask again in a moment")
-    return results
-
-
-async def _lexical(plan: Plan, scope: SearchScope, ports: Ports, results: SearchResults, end: float) -> None:
-    if LEXICON in ports.derived.rebuilding:
-        results.degraded += (LEXICON,)
-        return
-    try:
-        async with asyncio.timeout_at(end):
-            results.lexical = await ports.lexicon.match(scope, plan.terms, plan.phrase)
-            results.former = plan.former
-    except Corrupt:
-        ports.derived.suspects.add(LEXICON)  # rebuilt by the store's housekeeping
-        results.degraded += (LEXICON,)
-    except (Busy, Upstream, TimeoutError):
-        results.degraded += (LEXICON,)
-
-
-async def _embed(plan: Plan, ports: Ports, end: float) -> QueryEmbedding:
-    embedder = ports.embedder
-    if embedder is None or not plan.text.strip():
+async def _embed(text: str, embedder: Embedder | None, ports: Ports, end: float) -> QueryEmbedding:
+    if embedder is None or not text.strip():
         return QueryEmbedding()
     since = ports.clock.monotonic()
     try:
         async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + ports.deadlines.embed_s, end)):
-            vector = (await embedder.embed([plan.text], query=True))[0]
+            vector = (await embedder.embed([text], query=True))[0]
     except (Busy, Upstream, Invalid, TimeoutError):
         # Invalid: an extra is not installed. The search continues without vectors and says so.
         return QueryEmbedding(degraded=("embedder",))
@@ -127,135 +68,104 @@ async def _embed(plan: Plan, ports: Ports, end: float) -> QueryEmbedding:
     return QueryEmbedding(vector if vector.any() else None)
 
 
-async def _dense(
-    plan: Plan,
-    scope: SearchScope,
-    embedding_task: asyncio.Task[QueryEmbedding],
-    ports: Ports,
-    results: SearchResults,
-    end: float,
-) -> None:
-    if ports.embedder is None:
-        return
-    missing: tuple[str, ...] = ()
-    try:
-        async with asyncio.timeout_at(end):  # while the query is being embedded
-            model, linger_s = ports.embedder.fingerprint, ports.linger_s(plan.text)
-            results.index = await ports.vectors.refresh(scope.partition_ids, model, linger_s=linger_s)
-    except Corrupt:
-        ports.derived.suspects.add(VECTORS)
-        missing = (VECTORS,)
-    except (Busy, Upstream, TimeoutError):
-        missing = (VECTORS,)
-    embedding = await embedding_task
-    results.degraded += embedding.degraded
-    if embedding.vector is not None and results.index is not None:
+@dataclass(slots=True)
+class Recall:
+    """The searches of one query, by words and with the vectors of ``embedder``'s model (None: by words alone). ``degraded``:
+    the parts that were late or failed so far."""
+
+    plan: Plan
+    view: SearchView
+    embedder: Embedder | None
+    ports: Ports
+    degraded: set[str] = field(default_factory=set)
+
+    async def run(
+        self, embedding: asyncio.Task[QueryEmbedding], *, linger_s: float, end: float, join_end: float
+    ) -> tuple[CandidateTable, Evidence]:
+        """Return the rows to rank and their evidence. Raises ``Upstream`` only if neither search finished.
+
+        ``linger_s``: how long vectors may wait to be loaded. The searches end by ``end``, their evidence is joined by
+        ``join_end``.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                # Run the slowest part inline: a finished task is noticed only two loop iterations later.
+                matching = group.create_task(self._lexical(end))
+                dense = await self._dense(embedding, linger_s, end)
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
+        lexical, table = matching.result(), None
+        if lexical is None and not dense:
+            raise Upstream("neither full text nor vectors answered in time", remedy="ask again in a moment")
+        if dense:
+            table = await self._attempt(VECTORS, self.view.candidates(lexical, dense, around=NEIGHBOURS), join_end)
+        if table is None:
+            table = await self.view.candidates(lexical, {}, around=NEIGHBOURS)
+        return table, self._evidence(table, lexical)
+
+    async def _lexical(self, end: float) -> LexicalMatches | None:
+        if LEXICON in self.ports.derived.rebuilding:
+            self.degraded.add(LEXICON)
+            return None
+        return await self._attempt(LEXICON, self.view.lexical(self.plan.terms, self.plan.phrase), end)
+
+    async def _dense(
+        self, embedding: asyncio.Task[QueryEmbedding], linger_s: float, end: float
+    ) -> dict[str, DenseMatches]:
+        if self.embedder is None:
+            return {}
+        model = self.embedder.fingerprint
+        # While the query is being embedded.
+        await self._attempt(VECTORS, self.view.load_vectors(model, linger_s=linger_s), end)
+        embedded = await embedding
+        self.degraded.update(embedded.degraded)
+        if embedded.vector is None or VECTORS in self.degraded:
+            return {}
+        matches = await self._attempt(VECTORS, self.view.dense(model, embedded.vector, limit=DENSE_HITS), end)
+        return {} if matches is None else {model: matches}
+
+    async def _attempt(self, part: str, work: Awaitable[T], end: float) -> T | None:
+        """Return the result of an optional part, or None and the part in ``degraded``."""
         try:
             async with asyncio.timeout_at(end):
-                await _compare(embedding.vector, scope, results.index, results)
+                return await work
+        except Corrupt:
+            self.ports.derived.suspects.add(part)  # rebuilt by the store's housekeeping
         except (Busy, Upstream, TimeoutError):
-            missing = (VECTORS,)
-    results.degraded += missing
+            pass
+        self.degraded.add(part)
+        return None
+
+    def _evidence(self, table: CandidateTable, lexical: LexicalMatches | None) -> Evidence:
+        model = self.embedder
+        cosines = table.cosines.get(model.fingerprint) if model is not None else None
+        scores, count = (cosines.scores, cosines.vector_count) if cosines and cosines.vector_count else (None, 0)
+        worth = np.zeros(0) if lexical is None else idf(lexical.document_frequency, lexical.chunks)
+        if lexical is not None and self.plan.former:  # a former spelling without postings must not lower the coverage
+            found = zip(lexical.terms, lexical.document_frequency, strict=True)
+            worth[[term in self.plan.former and not chunks for term, chunks in found]] = 0.0
+        return Evidence(
+            table.term, table.row, table.count, worth, scores, count, table.phrase,
+            floor=0.0 if model is None else model.floor, ceiling=1.0 if model is None else model.ceiling,
+        )  # fmt: skip
 
 
-async def _compare(vector: Scores, scope: SearchScope, index: VectorIndex, results: SearchResults) -> None:
-    if results.table is not None:
-        results.cosines = await index.cosines(vector, results.table.ids)
-    else:
-        results.dense = await index.search(scope, vector, hits_max=DENSE_HITS)
-    results.vector = vector
-
-
-async def rows_of(
-    scope: SearchScope, results: SearchResults, ports: Ports, *, end: float
-) -> tuple[ChunkTable, Evidence]:
-    """Return the rows to rank and their evidence: all rows of a small scope, candidates and their neighbours of a large
-    one."""
-    table, cosines = results.table, results.cosines
-    if table is None:
-        table = await ports.catalog.table(scope, _candidates(results), around=NEIGHBOURS)
-        try:
-            async with asyncio.timeout_at(end):
-                cosines = await _cosines(table.ids, results)
-        except (Busy, Upstream, TimeoutError):
-            results.degraded += ("vectors",)
-    evidence = _evidence(table.ids, results.lexical, cosines, results.former)
-    model = ports.embedder
-    return table, evidence if model is None else replace(evidence, floor=model.floor, ceiling=model.ceiling)
-
-
-async def prepare_rows(table: ChunkTable, ports: Ports, *, end: float) -> tuple[RankRows, Ids, RowFeatures]:
-    """Return a table's rows for ranking, the entry of each, and their features; computed once a table.
+async def row_features(rows: CandidateRows, ports: Ports, *, end: float) -> RowFeatures:
+    """Return the features of rows, computed once.
 
     If no thread computes them in time they are computed on the event loop, which takes a moment, once a table.
     """
-    cached: tuple[RankRows, Ids, RowFeatures] | None = table.cache.get("rank")
-    if cached is not None:
-        return cached
+    if (features := _cached_features(rows)) is not None:
+        return features
     try:
-        async with asyncio.timeout_at(end), table.cache.setdefault("lock", asyncio.Lock()):
-            cached = table.cache.get("rank")
-            if cached is None:
-                cached = await ports.compute.run(_prepare, table)
+        async with asyncio.timeout_at(end), rows.cache.setdefault("lock", asyncio.Lock()):
+            if (features := _cached_features(rows)) is None:
+                features = await ports.compute.run(prepare, rows, DEFAULT)
     except (Busy, TimeoutError):
-        cached = table.cache.get("rank") or _prepare(table)
-    table.cache["rank"] = cached
-    return cached
+        features = _cached_features(rows) or prepare(rows, DEFAULT)
+    rows.cache["features"] = features
+    return features
 
 
-def _prepare(table: ChunkTable) -> tuple[RankRows, Ids, RowFeatures]:
-    rows = RankRows(
-        table.node, table.group, table.previous, table.next, table.length, table.speaker, table.asks, table.speakers
-    )
-    # A directory's tiers are separate entries; of any other node the best chunk represents the whole.
-    entry = table.node * 4 + (table.kind == 2) * (table.level + 1)
-    return rows, entry, prepare(rows, DEFAULT)
-
-
-def _candidates(results: SearchResults) -> Ids:
-    parts: list[Ids] = [results.dense.ids] if results.dense is not None else []
-    if results.lexical is not None and len(results.lexical.chunk):
-        lexical = results.lexical
-        ids, member = np.unique(lexical.chunk, return_inverse=True)
-        worth = np.bincount(member, idf(lexical.document_frequency, lexical.chunks)[lexical.term])
-        if len(ids) > CANDIDATES_MAX:
-            ids = np.sort(ids[np.argpartition(-worth, CANDIDATES_MAX)[:CANDIDATES_MAX]])
-        parts += [ids, lexical.phrase]
-    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
-
-
-async def _cosines(ids: Ids, results: SearchResults) -> Cosines | None:
-    if results.vector is None or results.index is None or not len(ids):
-        return None
-    return await results.index.cosines(results.vector, ids)
-
-
-def _evidence(
-    ids: Ids, lexical: LexicalMatches | None, cosines: Cosines | None, former: frozenset[str] = frozenset()
-) -> Evidence:
-    none = np.zeros(0, np.int32)
-    cosine, known = (
-        (cosines.scores, cosines.vector_count) if cosines is not None and cosines.vector_count else (None, 0)
-    )
-    if lexical is None or not len(ids):
-        return Evidence(none, none, np.zeros(0, np.float32), np.zeros(0), cosine, known, none)
-    at = np.minimum(np.searchsorted(ids, lexical.chunk), len(ids) - 1)
-    there = ids[at] == lexical.chunk
-    phrase = np.flatnonzero(np.isin(ids, lexical.phrase)) if len(lexical.phrase) else none
-    worth = idf(lexical.document_frequency, lexical.chunks)
-    if former:  # a former spelling without postings must not lower the coverage
-        worth[
-            [
-                term in former and not there
-                for term, there in zip(lexical.terms, lexical.document_frequency, strict=True)
-            ]
-        ] = 0.0
-    return Evidence(
-        term=lexical.term[there],
-        row=at[there].astype(np.int32),
-        count=lexical.count[there],
-        idf=worth,
-        cosine=cosine,
-        vector_count=known,
-        phrase=phrase.astype(np.int32),
-    )
+def _cached_features(rows: CandidateRows) -> RowFeatures | None:
+    return rows.cache.get("features")

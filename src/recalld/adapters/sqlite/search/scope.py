@@ -1,8 +1,9 @@
-"""Resolves a query to partitions, subtrees and rows."""
+"""The scope of a search: resolves a query's filters to areas, and these to the rows of each partition."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,10 @@ from recalld.domain.errors import Denied
 from recalld.domain.node import ContextType
 from recalld.domain.query import Query, TimeRange
 from recalld.domain.uri import Uri
+from recalld.ports.index import CandidateRows, Ids
 
-from .arrays import Ids
-from .partition_index import MEMORIES, SKILLS, PartitionIndex
+from .partition_index import MEMORIES, SKILLS, Chunks, PartitionIndex
+from .table import ReadingOrder, reading_order_of, table_of, with_neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,69 @@ class Resolved:
     tops: tuple[int, ...]
     peers_hidden: tuple[int, ...]
     session: int
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Scope:
+    """The chunks a query may find. Queries with the same filters share it until a partition changes.
+
+    ``partitions``: they keep following the store; ``stamps``: theirs when the scope was resolved, ``seq``: the log position
+    it reflects. Per partition, ``chunks``: a view of all; ``rows``/``ids``: ascending rows and ids of those in scope, which
+    are current, visible, and what the query's filters let through. ``table``: all rows, if they are few enough to be scored
+    in full. ``reading_orders``: those of the rows, once they are needed.
+    """
+
+    partitions: tuple[PartitionIndex, ...]
+    stamps: tuple[int, ...]
+    seq: int
+    chunks: tuple[Chunks, ...]
+    rows: tuple[NDArray[np.int64], ...]
+    ids: tuple[Ids, ...]
+    table: CandidateRows | None
+    reading_orders: list[ReadingOrder] = field(default_factory=list)
+
+    @property
+    def partition_ids(self) -> tuple[int, ...]:
+        """The partitions to search."""
+        return tuple(partition.row.id for partition in self.partitions)
+
+    @property
+    def size(self) -> int:
+        """Number of chunks in scope."""
+        return sum(map(len, self.rows))
+
+    def table_around(self, ids: Ids, around: int) -> CandidateRows:
+        """Return a table of those of these chunks that are in scope, with their neighbours. Reads every row in scope: not for
+        the event loop."""
+        if not self.reading_orders:
+            reading_orders = list(map(reading_order_of, self.chunks, self.rows))
+            self.reading_orders[:] = reading_orders  # in one assignment: another thread may have computed them too
+        return table_of(self.chunks, [with_neighbours(order, ids, around) for order in self.reading_orders])
+
+
+def scope_of(
+    caller: Caller, query: Query, parts: Sequence[tuple[PartitionIndex, Resolved]], *, full_rows_max: int
+) -> Scope:
+    """Return the scope of a query. ``parts``: its areas and the partition of each."""
+    keep: dict[int, NDArray[np.bool_]] = {}
+    by_id: dict[int, PartitionIndex] = {}
+    for partition, resolved in parts:
+        mask = rows_of(partition, resolved, query, caller)
+        partition_id = partition.row.id
+        keep[partition_id] = mask if partition_id not in keep else keep[partition_id] | mask
+        by_id[partition_id] = partition
+    partitions = tuple(by_id.values())
+    rows = tuple(np.flatnonzero(keep[partition_id]) for partition_id in by_id)
+    chunks = tuple(partition.view() for partition in partitions)
+    return Scope(
+        partitions=partitions,
+        stamps=tuple(partition.stamp for partition, _ in parts),
+        seq=max((partition.seq for partition in partitions), default=0),
+        chunks=chunks,
+        rows=rows,
+        ids=tuple(view.columns["id"][r] for view, r in zip(chunks, rows, strict=True)),
+        table=table_of(chunks, rows) if sum(map(len, rows)) <= full_rows_max else None,
+    )
 
 
 def areas_of(caller: Caller, query: Query) -> tuple[Area, ...]:

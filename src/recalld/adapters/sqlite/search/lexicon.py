@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import apsw
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.sqlite.database.sql import fetch_one
-from recalld.ports.index import Ids, LexicalMatches, Scores, SearchScope
+from recalld.ports.index import Ids, LexicalMatches, Scores
 from recalld.rules.partition_terms import qualified_term
 
 from .posting_delta import NO_COUNTS, NO_IDS, Extent, PostingDelta, extents_of, is_prefix_term
 from .posting_list import EMPTY, PostingCache, PostingList
+from .scope import Scope
 
-T = TypeVar("T")
 SELECTIVE_TERMS_MAX = 12
 """How many of a query's rarest terms may select candidates."""
 COMMON_SHARE = 0.05
@@ -28,7 +29,6 @@ RESCORING_MAX = 3
 PHRASE_TERMS = (3, 32)
 FALLBACK_TERMS = 2
 """If all terms are common, this many of the rarest select candidates, without counts."""
-CACHED_POSTINGS_MAX = 1_000_000
 DELTAS_MAX = 64
 _OCCURRENCES = (
     "SELECT json_group_object(w.value, "
@@ -39,42 +39,60 @@ _CHUNKS_WITH_TERM = "SELECT doc FROM fts_row WHERE term = ?"
 _MATCH = "SELECT group_concat(rowid) FROM fts WHERE fts MATCH ?"
 
 
-class Reader(Protocol):
-    """The store's bounded reader connections."""
+class Postings(NamedTuple):
+    """Postings of several terms in parallel arrays, sorted by chunk within a term: term number, chunk, count. One array call
+    on all of them costs less than one on each, because numpy releases the GIL at every call."""
 
-    async def read(self, fn: Callable[[apsw.Connection], T]) -> T:
-        """Run ``fn`` on a reader connection inside one read transaction."""
-        ...
+    term: NDArray[np.int32]
+    chunk: Ids
+    counts: NDArray[np.float32]
+
+    def where(self, keep: NDArray[np.bool_]) -> Postings:
+        """Return the postings selected by a mask."""
+        return Postings(self.term[keep], self.chunk[keep], self.counts[keep])
 
 
-class Fts5Lexicon:
+_NO_POSTINGS = Postings(np.zeros(0, np.int32), NO_IDS, NO_COUNTS)
+
+
+class MatchedChunks(NamedTuple):
+    """The token of ``LexicalMatches``: postings in scope, and ascending ids of the chunks that contain the phrase."""
+
+    postings: Postings
+    phrase: Ids
+
+
+NO_MATCHES = MatchedChunks(_NO_POSTINGS, NO_IDS)
+
+
+class Lexicon:
     """Posting lists of rare terms are fetched whole and cached while their partition only grows. Common terms only rescore."""
 
-    def __init__(self, store: Reader, *, cached_postings_max: int = CACHED_POSTINGS_MAX) -> None:
+    def __init__(self, store: Readers, *, cached_postings_max: int) -> None:
         self._store = store
         self._cache = PostingCache(cached_postings_max)
         self._deltas: OrderedDict[int, PostingDelta] = OrderedDict()
 
-    async def match(self, scope: SearchScope, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
-        """See ``ports.index.Lexicon``."""
+    async def match(self, scope: Scope, terms: tuple[str, ...], phrase: tuple[str, ...]) -> LexicalMatches:
+        """Return the postings of the terms in scope. See ``ports.index.SearchView.lexical``."""
         distinct = tuple(dict.fromkeys(terms))
-        if not distinct or not scope.size:
-            return _nothing(distinct)
-        return await self._store.read(lambda c: self._match(c, scope, distinct, phrase))
+        if distinct and scope.size:
+            return await self._store.read(lambda c: self._match(c, scope, distinct, phrase))
+        none = np.zeros(len(distinct), np.float32)
+        return LexicalMatches(distinct, none, none > 0, 0, 0.0, NO_MATCHES)
 
     def _match(
-        self, c: apsw.Connection, scope: SearchScope, terms: tuple[str, ...], phrase: tuple[str, ...]
+        self, c: apsw.Connection, scope: Scope, terms: tuple[str, ...], phrase: tuple[str, ...]
     ) -> LexicalMatches:
         document_frequency = np.zeros(len(terms), np.float32)
         selective = np.zeros(len(terms), np.bool_)
-        parts: list[_Postings] = []
+        parts: list[Postings] = []
         phrases: list[Ids] = []
         extents = extents_of(c, scope.partition_ids)
         per_partition = self._postings(c, scope.partition_ids, extents, terms)
         total, length = sum(extent.chunks for extent in extents), sum(extent.terms for extent in extents)
-        for partition_id, partition, inside, postings in zip(
-            scope.partition_ids, scope.partitions, scope.chunks, per_partition, strict=True
-        ):
+        for partition, inside, postings in zip(scope.partitions, scope.ids, per_partition, strict=True):
+            partition_id = partition.row.id
             all_postings = _flatten(postings)
             all_postings = all_postings.where(_is_member(all_postings.chunk, partition.live_ids))
             frequency = _document_frequency(postings, all_postings)
@@ -106,17 +124,13 @@ class Fts5Lexicon:
             if _may_contain_phrase(frequency[[term in phrase for term in terms]], selective_terms, phrase, selected):
                 ids = _phrase(c, partition_id, phrase)
                 phrases.append(ids[_is_member(ids, inside)])
-        joined = _concatenate(parts)
         return LexicalMatches(
             terms=terms,
-            term=joined.term,
-            chunk=joined.chunk,
-            count=joined.counts,
             document_frequency=document_frequency,
             selective=selective,
             chunks=total,
             mean_length=length / max(total, 1),
-            phrase=np.sort(np.concatenate(phrases)) if phrases else np.zeros(0, np.int64),
+            token=MatchedChunks(_concatenate(parts), np.sort(np.concatenate([NO_IDS, *phrases]))),
         )
 
     def _delta(self, c: apsw.Connection, partition_id: int, extent: Extent) -> PostingDelta:
@@ -171,18 +185,18 @@ class Fts5Lexicon:
         self,
         c: apsw.Connection,
         partition_id: int,
-        all_postings: _Postings,
+        all_postings: Postings,
         postings: Sequence[PostingList],
         terms: tuple[str, ...],
         selective_terms: list[int],
         k: int,
-    ) -> _Postings:
+    ) -> Postings:
         """Return which of the candidates also contain a common term, with count 1."""
         if postings[k].chunks is not None:
             return all_postings.where(all_postings.term == k)
         selected = " OR ".join(f'"{qualified_term(partition_id, terms[f])}"' for f in selective_terms)
         ids = _ids(c, f'"{qualified_term(partition_id, terms[k])}" AND ({selected})')
-        return _Postings(np.full(len(ids), k, np.int32), ids, np.ones(len(ids), np.float32))
+        return Postings(np.full(len(ids), k, np.int32), ids, np.ones(len(ids), np.float32))
 
 
 def _postings_max(extent: Extent) -> int:
@@ -222,7 +236,7 @@ def _posting_list(c: apsw.Connection, term: str, packed: str | None, postings_ma
     return PostingList(len(ids), ids, counts.astype(np.float32), len(ids))
 
 
-def _document_frequency(postings: Sequence[PostingList], live: _Postings) -> Scores:
+def _document_frequency(postings: Sequence[PostingList], live: Postings) -> Scores:
     """Return the number of live chunks per term; for a common term, the number at its last count."""
     counted = np.bincount(live.term, minlength=len(postings)).astype(np.float32)
     return np.where([p.chunks is None for p in postings], [p.document_frequency for p in postings], counted).astype(
@@ -236,37 +250,21 @@ def _selective_terms(postings: Sequence[PostingList], document_frequency: Scores
     return sorted(fetched, key=lambda k: (document_frequency[k], k))[:SELECTIVE_TERMS_MAX]
 
 
-class _Postings(NamedTuple):
-    """Postings of several terms in parallel arrays, sorted by chunk within a term: term number, chunk, count. One array call
-    on all of them costs less than one on each, because numpy releases the GIL at every call."""
-
-    term: NDArray[np.int32]
-    chunk: Ids
-    counts: NDArray[np.float32]
-
-    def where(self, keep: NDArray[np.bool_]) -> _Postings:
-        """Return the postings selected by a mask."""
-        return _Postings(self.term[keep], self.chunk[keep], self.counts[keep])
-
-
-_NO_POSTINGS = _Postings(np.zeros(0, np.int32), NO_IDS, NO_COUNTS)
-
-
-def _flatten(postings: Sequence[PostingList]) -> _Postings:
+def _flatten(postings: Sequence[PostingList]) -> Postings:
     fetched = [(k, p.chunks, p.counts) for k, p in enumerate(postings) if p.chunks is not None and p.counts is not None]
     lengths = [len(chunks) for _, chunks, _ in fetched]
-    return _Postings(
+    return Postings(
         np.repeat(np.array([k for k, _, _ in fetched], np.int32), lengths),
         np.concatenate([NO_IDS, *(chunks for _, chunks, _ in fetched)]),
         np.concatenate([NO_COUNTS, *(counts for _, _, counts in fetched)]),
     )
 
 
-def _concatenate(parts: Sequence[_Postings]) -> _Postings:
+def _concatenate(parts: Sequence[Postings]) -> Postings:
     filled = [part for part in parts if len(part.term)]
     if len(filled) == 1:
         return filled[0]
-    return _Postings(*(np.concatenate(columns) for columns in zip(_NO_POSTINGS, *filled, strict=True)))
+    return Postings(*(np.concatenate(columns) for columns in zip(_NO_POSTINGS, *filled, strict=True)))
 
 
 def _is_member(ids: Ids, inside: Ids) -> NDArray[np.bool_]:
@@ -278,7 +276,7 @@ def _is_member(ids: Ids, inside: Ids) -> NDArray[np.bool_]:
 
 
 def _may_contain_phrase(
-    document_frequency: Scores, selective_terms: list[int], phrase: tuple[str, ...], selected: _Postings
+    document_frequency: Scores, selective_terms: list[int], phrase: tuple[str, ...], selected: Postings
 ) -> bool:
     """Return False if no candidate contains every selective term: then there is no phrase to search for."""
     if not PHRASE_TERMS[0] <= len(phrase) <= PHRASE_TERMS[1] or not document_frequency.all() or not selective_terms:
@@ -294,19 +292,3 @@ def _phrase(c: apsw.Connection, partition_id: int, phrase: tuple[str, ...]) -> I
 def _ids(c: apsw.Connection, match: str) -> Ids:
     packed = c.execute(_MATCH, (match,)).fetchone()
     return np.sort(np.fromstring(packed[0], dtype=np.int64, sep=",")) if packed and packed[0] else np.zeros(0, np.int64)
-
-
-def _nothing(terms: tuple[str, ...]) -> LexicalMatches:
-    ids = np.zeros(0, np.int64)
-    none = np.zeros(0, np.float32)
-    return LexicalMatches(
-        terms,
-        ids.astype(np.int32),
-        ids,
-        none,
-        np.zeros(len(terms), np.float32),
-        np.zeros(len(terms), np.bool_),
-        0,
-        0.0,
-        ids,
-    )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recalld.ports.index import ChunkTable, Ids
+from recalld.ports.index import CandidateRows, Ids
 
 from .arrays import row_of
 from .partition_index import Chunks
@@ -17,8 +17,9 @@ from .partition_index import Chunks
 _PLAIN = ("node", "group", "length", "at", "kind", "level", "asks")
 
 
-def table_of(chunks: Sequence[Chunks], rows: Sequence[NDArray[np.int64]]) -> ChunkTable:
-    """Return one table, sorted by id. ``rows``: per partition, ascending row numbers. Ids of different partitions interleave."""
+def table_of(chunks: Sequence[Chunks], rows: Sequence[NDArray[np.int64]]) -> CandidateRows:
+    """Return one table, sorted by id. ``rows``: per partition, ascending row numbers. Ids of different partitions
+    interleave."""
     names = (*_PLAIN, "id", "previous", "speaker")
     picked = [{name: view.columns[name][r] for name in names} for view, r in zip(chunks, rows, strict=True)]
     speakers: dict[str, int] = {}
@@ -26,9 +27,8 @@ def table_of(chunks: Sequence[Chunks], rows: Sequence[NDArray[np.int64]]) -> Chu
         if view.speakers:
             numbers = np.array([speakers.setdefault(n, len(speakers)) for n in view.speakers] + [-1], np.int32)
             part["speaker"] = numbers[part["speaker"]]
-    whole = {name: np.concatenate([part[name] for part in picked]) for name in picked[0]} if picked else {}
-    if not whole:
-        return empty_table()
+    none = dict.fromkeys(names, np.zeros(0, np.int64))
+    whole = {name: np.concatenate([part[name] for part in picked]) for name in names} if picked else none
     if sum(1 for r in rows if len(r)) > 1:
         order = np.argsort(whole["id"], kind="stable")
         whole = {name: column[order] for name, column in whole.items()}
@@ -40,7 +40,9 @@ def table_of(chunks: Sequence[Chunks], rows: Sequence[NDArray[np.int64]]) -> Chu
     has = np.flatnonzero(previous >= 0)
     following[previous[has]] = has
     plain: dict[str, Any] = {name: whole[name] for name in _PLAIN}
-    return ChunkTable(
+    return CandidateRows(
+        # A directory's tiers are hits of their own; of any other node the best chunk represents the whole.
+        entry=whole["node"] * 4 + (whole["kind"] == 2) * (whole["level"] + 1),
         ids=ids,
         previous=previous,
         next=following,
@@ -48,15 +50,6 @@ def table_of(chunks: Sequence[Chunks], rows: Sequence[NDArray[np.int64]]) -> Chu
         speakers=tuple(speakers),
         **plain,
     )
-
-
-def empty_table() -> ChunkTable:
-    """Return a table without rows."""
-    none = np.zeros(0, np.int64)
-    return ChunkTable(
-        none, none, none, none.astype(np.int32), none.astype(np.int32), none.astype(np.float32), none.astype(np.float64),
-        none.astype(np.int8), none.astype(np.int8), none.astype(np.int32), none.astype(np.bool_), (),
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple
 
 import apsw
 import numpy as np
 import orjson
 
+from recalld.adapters.sqlite.database.readers import Readers
 from recalld.adapters.sqlite.database.sql import WANTED_TO, fetch_one
 from recalld.infra.coalesce import Coalescer
 from recalld.ports.compute import Compute
-from recalld.ports.index import FULL_SCORING_ROWS_MAX, Cosines, DenseMatches, Ids, Scores, SearchScope
+from recalld.ports.index import Cosines, Ids, Scores
 
 from .approximate import Approximate
+from .scope import Scope
 from .vector_matrix import MatrixView, Positions, VectorMatrix, VectorPage, page_after, rows_of
 
-T = TypeVar("T")
 _NEWEST = """
 SELECT json_group_array(json_array(o.id, o.epoch, o.chunks,
   (SELECT coalesce(max(id), 0) FROM vector WHERE owner = o.id AND model = ?2)))
 FROM json_each(?1) w JOIN owner o ON o.id = w.value"""
-BYTES_MAX = 2_000_000_000
 OVERFETCH = 3
 """Candidates per hit: three times the hits contain 98% of the exact ones, and the index's cost grows with the number."""
 FILTERED_EXACT_MAX = 5_000
@@ -38,14 +38,6 @@ SPARE_ROWS = 1_000
 """Below this number of vectors, deleted ones are not looked for."""
 PAGES_AT_ONCE = 8
 """Loaded by one call of a reader thread, which other calls share."""
-
-
-class Reader(Protocol):
-    """The store's bounded reader connections."""
-
-    async def read(self, work: Callable[[apsw.Connection], T]) -> T:
-        """Run ``work`` on a reader connection inside one read transaction."""
-        ...
 
 
 @dataclass(eq=False, slots=True)
@@ -109,16 +101,14 @@ class _PartitionVectors:
         return cached[2:]
 
 
-class ExactVectors:
+class Vectors:
     """Caches of the table ``vector``, updated by id; they can be rebuilt at any time.
 
     Reader threads update them, once for all waiting callers; searches run on the threads of ``compute``. Neither runs on
     the event loop.
     """
 
-    def __init__(
-        self, store: Reader, compute: Compute, *, exact_max: int = FULL_SCORING_ROWS_MAX, bytes_max: int = BYTES_MAX
-    ) -> None:
+    def __init__(self, store: Readers, compute: Compute, *, exact_max: int, bytes_max: int) -> None:
         self._store = store
         self._compute = compute
         self._exact_max = exact_max
@@ -130,18 +120,18 @@ class ExactVectors:
         # One refresh at a time: caches have one writer and many readers.
         self._coalescer = Coalescer(self._refresh)
 
-    async def refresh(self, partition_ids: Sequence[int], fingerprint: str, *, linger_s: float = 0.0) -> ExactIndex:
-        """See ``ports.index.Vectors``."""
-        return await self._coalescer.submit((tuple(partition_ids), fingerprint), linger_s=linger_s)
+    async def refresh(self, partition_ids: Sequence[int], model: str, *, linger_s: float = 0.0) -> VectorIndex:
+        """Load the new vectors of these partitions and return an index over all of them, which needs no disk access."""
+        return await self._coalescer.submit((tuple(partition_ids), model), linger_s=linger_s)
 
-    async def serving_model(self, partition_ids: Sequence[int] = ()) -> str:
-        """See ``ports.index.Vectors``."""
-        ids = orjson.dumps(list(partition_ids)).decode()
+    async def models(self, partition_ids: Sequence[int]) -> tuple[str, ...]:
+        """Return the model whose vectors are searched in these partitions; without any: in the store."""
+        ids = orjson.dumps(partition_ids).decode()
         (found,) = await self._store.read(lambda c: fetch_one(c, _SERVING, (ids,)))
-        return str(found)
+        return (str(found),) if found else ()
 
     # ------------------------------------------------------------------ inside
-    async def _refresh(self, requests: Sequence[tuple[tuple[int, ...], str]]) -> list[ExactIndex]:
+    async def _refresh(self, requests: Sequence[tuple[tuple[int, ...], str]]) -> list[VectorIndex]:
         """Refresh for all waiting callers in one read, or in a few if there is much to load."""
         wanted = {
             model: sorted({o for partition_ids, m in requests if m == model for o in partition_ids})
@@ -149,12 +139,12 @@ class ExactVectors:
         }
 
         def pull(c: apsw.Connection) -> bool:
-            return any(self._load(c, partition_ids, fingerprint) for fingerprint, partition_ids in wanted.items())
+            return any(self._load(c, partition_ids, model) for model, partition_ids in wanted.items())
 
         while await self._store.read(pull):
             pass
         return [
-            ExactIndex(self._cached(partition_ids, fingerprint), self._compute)
+            VectorIndex(self._cached(partition_ids, fingerprint), self._compute)
             for partition_ids, fingerprint in requests
         ]
 
@@ -229,25 +219,36 @@ class ExactVectors:
         return {partition_id: each for partition_id, each in cached if each is not None}
 
 
-class ExactIndex:
-    """See ``ports.index.VectorIndex``."""
+class Nearest(NamedTuple):
+    """Ids of chunks, unordered. ``exact``: all of the scope that have a vector, not only the nearest."""
+
+    ids: Ids
+    exact: bool
+
+
+class VectorIndex:
+    """Vectors of some partitions and one model, at least as new as the call that returned it."""
 
     def __init__(self, cached: dict[int, _PartitionVectors], compute: Compute) -> None:
         self._cache = cached
         self._compute = compute
 
-    async def search(self, scope: SearchScope, vector: Scores, *, hits_max: int) -> DenseMatches:
-        """See ``ports.index.VectorIndex``."""
+    async def search(self, scope: Scope, vector: Scores, *, hits_max: int) -> Nearest:
+        """Return the nearest chunks of ``scope``, which covers the same partitions. ``vector``: float32, unit length.
+
+        All chunks of a partition up to ``exact_max``; of a larger one the best ``hits_max`` of an approximate index,
+        rescored exactly. Chunks without a vector of this model are absent.
+        """
         return await self._compute.run(self._search, scope, vector, hits_max)
 
     async def cosines(self, vector: Scores, ids: Ids) -> Cosines:
-        """See ``ports.index.VectorIndex``."""
+        """Return exact cosines of these chunks (ascending ids)."""
         return await self._compute.run(self._cosines, vector, ids)
 
-    def _search(self, scope: SearchScope, vector: Scores, hits_max: int) -> DenseMatches:
-        found: list[tuple[Ids, Scores]] = []
+    def _search(self, scope: Scope, vector: Scores, hits_max: int) -> Nearest:
+        found = [np.zeros(0, np.int64)]
         exact = True
-        for partition_id, inside in zip(scope.partition_ids, scope.chunks, strict=True):
+        for partition_id, inside in zip(scope.partition_ids, scope.ids, strict=True):
             cached = self._cache.get(partition_id)
             if cached is None:
                 continue
@@ -255,16 +256,15 @@ class ExactIndex:
             view, index = cached.view, cached.index
             rows, _ = cached.find_rows(view.ids, inside)
             if index is None or len(rows) <= FILTERED_EXACT_MAX:
-                found.append((view.ids[rows], view.cosines(vector, rows)))
+                found.append(view.ids[rows])
                 continue
             exact = False
             allowed = None if len(rows) == len(view.ids) else view.ids[rows]
             at, there = rows_of(view.ids, np.sort(index.nearest(vector, hits_max * OVERFETCH, allowed)))
             at = at[there]
-            scores = view.cosines(vector, at)
-            best = np.sort(np.argsort(-scores, kind="stable")[:hits_max])
-            found.append((view.ids[at[best]], scores[best]))
-        return _joined(found, exact)
+            best = np.argsort(-view.cosines(vector, at), kind="stable")[:hits_max]
+            found.append(view.ids[at[best]])
+        return Nearest(np.concatenate(found), exact)
 
     def _cosines(self, vector: Scores, ids: Ids) -> Cosines:
         scores, known = np.full(len(ids), np.nan, np.float32), 0
@@ -274,12 +274,3 @@ class ExactIndex:
             scores[which] = view.cosines(vector, rows)
             known += len(which)
         return Cosines(scores, known)
-
-
-def _joined(found: list[tuple[Ids, Scores]], exact: bool) -> DenseMatches:
-    if len(found) == 1:
-        return DenseMatches(*found[0], exact)
-    ids = np.concatenate([f[0] for f in found]) if found else np.zeros(0, np.int64)
-    scores = np.concatenate([f[1] for f in found]) if found else np.zeros(0, np.float32)
-    order = np.argsort(ids, kind="stable")
-    return DenseMatches(ids[order], scores[order], exact)

@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 import apsw
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recalld.adapters.sqlite.lexicon import fts5, posting_delta
-from recalld.adapters.sqlite.lexicon.fts5 import Fts5Lexicon
+from recalld.adapters.sqlite.search import lexicon, posting_delta
+from recalld.adapters.sqlite.search.index import SqliteSearchIndex
+from recalld.domain.query import Query
 from recalld.domain.uri import Uri
-from recalld.ports.index import LexicalMatches, SearchScope
+from recalld.ports.index import SearchIndex
 from recalld.rules.tokens import query_terms
-from tests.index_builder import IndexBuilder, LivePartition
+from tests.contract.search_harness import ANA, SearchHarness
 
 WORDS = ("red", "green", "apple", "猫", "小猫", "鱼")
 TEXT = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join)
@@ -27,43 +27,33 @@ STEP = st.one_of(
 )
 
 
-def _plain(found: LexicalMatches) -> object:
-    rows = sorted(zip(found.term.tolist(), found.chunk.tolist(), found.count.tolist(), strict=True))
+async def _found(index: SearchIndex, text: str) -> object:
+    query = query_terms(text)
+    view = await index.open(ANA, Query("q"))
+    found = await view.lexical(query, query)
+    table = await view.candidates(found, {}, around=0)
+    columns = (table.term, table.row, table.count)
     return (
-        rows,
+        sorted(zip(*(column.tolist() for column in columns), strict=True)),
         found.document_frequency.tolist(),
         found.selective.tolist(),
         found.chunks,
         found.mean_length,
-        found.phrase.tolist(),
+        table.phrase.tolist(),
+        table.rows.ids.tolist(),
     )
 
 
 async def _run(steps: list[tuple[str, str]]) -> None:
-    builder = IndexBuilder()
-    lexicon = Fts5Lexicon(builder)
-    partition_ids = builder.partition_id(""), builder.partition_id("ana")
+    harness = SearchHarness()
+    builder = harness.builder
     for number, (what, text) in enumerate(steps):
         if what == "say":
-            builder.add_turns("ana", "s", [(f"m{number}", "user", text, 0.0)])
+            harness.append("ana", text, session=f"s{number}")
         elif what != "ask":
             builder.file(Uri(("resources", what)), text)
-        ids = [
-            np.array(
-                [
-                    row[0]
-                    for row in builder.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))
-                ]
-            )
-            for partition_id in partition_ids
-        ]
-        chunks = tuple(each.astype(np.int64) for each in ids)
-        scope = SearchScope(partition_ids, chunks, tuple(map(LivePartition, chunks)), 0)
-        query = query_terms(text)
-        terms = tuple(dict.fromkeys(query))
-        assert _plain(await lexicon.match(scope, terms, query)) == _plain(
-            await Fts5Lexicon(builder).match(scope, terms, query)
-        )
+        fresh = SqliteSearchIndex(builder, builder.pool)  # type: ignore[arg-type]
+        assert await _found(harness.index, text) == await _found(fresh, text)
     builder.pool.close()
 
 
@@ -76,31 +66,29 @@ def test_cached_postings_answer_like_fetched_ones(steps: list[tuple[str, str]], 
 
 
 class Counting:
-    """A lexicon over one partition, and the terms it had to fetch."""
+    """An index, and the terms it had to fetch."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.builder = IndexBuilder()
-        self.lexicon = Fts5Lexicon(self.builder)
+        self.harness = SearchHarness()
+        self.builder = self.harness.builder
         self.fetched: list[str] = []
-        fetch = fts5._fetch
+        fetch = lexicon._fetch
 
-        def counted(c: apsw.Connection, requests: Sequence[tuple[int, str, int]]) -> list[fts5.PostingList]:
-            self.fetched.extend(term for _, term, _ in requests)
+        def counted(c: apsw.Connection, requests: Sequence[tuple[int, str, int]]) -> list[lexicon.PostingList]:
+            # Another user's partition is empty.
+            self.fetched.extend(term for partition_id, term, _ in requests if partition_id == self.partition_id)
             return fetch(c, requests)
 
-        patch.setattr(fts5, "_fetch", counted)
+        self.partition_id = self.builder.partition_id("")
+        patch.setattr(lexicon, "_fetch", counted)
 
-    async def ask(self, term: str) -> tuple[LexicalMatches, list[int]]:
-        """What was found, and the ids of all chunks there are."""
-        partition_id = self.builder.partition_id("")
-        ids = [
-            row[0]
-            for row in self.builder.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (partition_id,))
-        ]
-        chunks = np.array(ids, np.int64)
-        return await self.lexicon.match(
-            SearchScope((partition_id,), (chunks,), (LivePartition(chunks),), 0), (term,), (term,)
-        ), ids
+    async def ask(self, term: str) -> tuple[list[int], float, list[int]]:
+        """The chunks found, the document frequency, and the ids of all chunks there are."""
+        rows = self.builder.c.execute("SELECT id FROM chunk WHERE owner = ? ORDER BY id", (self.partition_id,))
+        view = await self.harness.open()
+        found = await view.lexical((term,), (term,))
+        table = await view.candidates(found, {}, around=0)
+        return table.rows.ids[table.row].tolist(), found.document_frequency[0], [row[0] for row in rows]
 
 
 @pytest.fixture
@@ -113,9 +101,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
 async def test_additions_and_removals_keep_the_cached_postings(counting: Counting) -> None:
     for number in range(6):
         counting.builder.file(Uri(("resources", "a.txt")), f"red apple number{number}")  # in place of the one before
-        found, ids = await counting.ask("red")
-        assert found.chunk.tolist() == ids
-        assert found.document_frequency.tolist() == [len(ids)]
+        found, frequency, ids = await counting.ask("red")
+        assert found == ids
+        assert frequency == len(ids)
     assert counting.fetched == ["red"]
 
 
@@ -123,8 +111,8 @@ async def test_cached_postings_outlive_a_full_delta(counting: Counting, monkeypa
     monkeypatch.setattr(posting_delta, "ROWS_MAX", 3)
     for number in range(12):
         counting.builder.file(Uri(("resources", f"{number}.txt")), "red apple")
-        found, ids = await counting.ask("red")
-        assert found.chunk.tolist() == ids
+        found, frequency, ids = await counting.ask("red")
+        assert found == ids
     assert counting.fetched == ["red"]
 
 
@@ -136,8 +124,8 @@ async def test_a_change_larger_than_a_delta_is_fetched_again(
     await counting.ask("red")
     for number in range(12):
         counting.builder.file(Uri(("resources", f"{number}.txt")), "red apple")
-    found, ids = await counting.ask("red")
-    assert found.chunk.tolist() == ids
+    found, _, ids = await counting.ask("red")
+    assert found == ids
     assert counting.fetched == ["red", "red"]
 
 
@@ -145,7 +133,7 @@ async def test_a_mostly_deleted_posting_list_is_fetched_again(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(posting_delta, "ROWS_MAX", 3)
-    monkeypatch.setattr("recalld.adapters.sqlite.lexicon.posting_list.GROWN_MIN", 4)
+    monkeypatch.setattr("recalld.adapters.sqlite.search.posting_list.GROWN_MIN", 4)
     for number in range(30):
         counting.builder.file(Uri(("resources", "a.txt")), f"red apple number{number}")
         await counting.ask("red")

@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from recalld.adapters.sqlite.catalog.change_feed import ChunkPage, NodePage, PartitionRow
-from recalld.adapters.sqlite.catalog.partition_index import PartitionIndex
+from recalld.adapters.sqlite.search.change_feed import ChunkPage, NodePage, PartitionRow
+from recalld.adapters.sqlite.search.partition_index import PartitionIndex
 
 PAGES = 12
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from recalld.adapters.sqlite.catalog.partition_index import Chunks
-from recalld.adapters.sqlite.catalog.table import reading_order_of, with_neighbours
+from recalld.adapters.sqlite.search.partition_index import Chunks
+from recalld.adapters.sqlite.search.table import reading_order_of, with_neighbours
 
 CHUNKS = 1_000
 

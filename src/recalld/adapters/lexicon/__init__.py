@@ -1,1 +1,0 @@
-"""Adapters of one port; each module is one plugin."""

@@ -1,1 +1,0 @@
-"""Nodes and chunks of each partition in memory, for resolving scopes."""

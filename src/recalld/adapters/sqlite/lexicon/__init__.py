@@ -1,1 +1,0 @@
-"""Full-text search over FTS5: posting lists and their cache."""

@@ -1,1 +1,0 @@
-"""Vector search: matrices of vectors in memory, exact and approximate."""

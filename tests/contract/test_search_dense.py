@@ -1,0 +1,99 @@
+"""The contract of a search index: evidence by vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.contract.search_harness import IMPLEMENTATIONS, SearchHarness, cosines, unit, uri
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def harness(request: pytest.FixtureRequest) -> SearchHarness:
+    return SearchHarness(**IMPLEMENTATIONS[request.param])
+
+
+async def test_cosines_are_exact(harness: SearchHarness) -> None:
+    rows = unit(50)
+    ids = harness.embed(rows)
+    found = cosines(await harness.near(rows[3]))
+    assert list(found) == ids
+    assert np.allclose(list(found.values()), rows @ rows[3], atol=2e-3)
+
+
+async def test_vectors_of_another_partition_are_never_found(harness: SearchHarness) -> None:
+    rows = unit(10)
+    mine, _ = harness.embed(rows[:4]), harness.embed(rows[4:], "bob")
+    assert list(cosines(await harness.near(rows[5]))) == mine
+
+
+async def test_only_the_scope_is_searched(harness: SearchHarness) -> None:
+    rows = unit(10)
+    harness.embed(rows)
+    harness.builder.file(uri("resources/a.md"), "no vector")
+    assert cosines(await harness.near(rows[5], targets=(uri("resources"),))) == {}
+
+
+async def test_models_are_never_mixed(harness: SearchHarness) -> None:
+    harness.embed(unit(3), model="old")
+    assert cosines(await harness.near(unit(1)[0], model="new"), "new") == {}
+
+
+async def test_several_models_give_a_cosine_each() -> None:
+    harness, rows = SearchHarness(), unit(6)
+    ids = harness.embed(rows[:3], model="one")
+    harness.builder.vectors("two", 16, dict(zip(ids[:2], rows[3:5], strict=True)))
+    view = await harness.open()
+    for model in ("one", "two"):
+        await view.load_vectors(model)
+    dense = {model: await view.dense(model, rows[0], limit=5) for model in ("one", "two")}
+    table = await view.candidates(None, dense, around=0)
+    assert np.allclose(list(cosines(table, "one").values()), rows[:3] @ rows[0], atol=2e-3)
+    assert np.allclose(list(cosines(table, "two").values()), rows[3:5] @ rows[0], atol=2e-3)
+    assert np.isnan(table.cosines["two"].scores[2])
+
+
+async def test_what_was_just_written_is_found(harness: SearchHarness) -> None:
+    rows = unit(6)
+    harness.embed(rows[:3])
+    await harness.near(rows[0])
+    harness.embed(rows[3:])
+    assert len(cosines(await harness.near(rows[0], limit=9))) == 6
+
+
+async def test_a_newer_vector_takes_the_place_of_an_older_one(harness: SearchHarness) -> None:
+    rows = unit(4)
+    ids = harness.embed(rows[:3])
+    await harness.near(rows[0])
+    harness.builder.vectors("m", 16, {ids[0]: rows[3]})
+    found = cosines(await harness.near(rows[3]))
+    assert max(found, key=found.__getitem__) == ids[0]
+    assert len(found) == 3
+
+
+async def test_a_chunk_without_a_vector_has_no_cosine() -> None:
+    harness, rows = SearchHarness(), unit(3)
+    ids = harness.embed(rows)
+    harness.append("ana", "words alone")
+    table = await harness.near(rows[0])
+    assert list(cosines(table)) == ids
+    assert np.isnan(table.cosines["m"].scores).tolist() == [False, False, False, True]
+
+
+async def test_without_a_model_none_serves(harness: SearchHarness) -> None:
+    assert await harness.index.models() == await (await harness.open()).models() == ()
+
+
+async def test_a_large_partition_is_searched_by_candidates_that_are_rescored() -> None:
+    harness, rows = SearchHarness(full_rows_max=200), unit(6_000)
+    ids = np.array(harness.embed(rows))
+    hits = 0
+    view = await harness.open()
+    await view.load_vectors("m")
+    for k in range(20):
+        matches = await view.dense("m", rows[k], limit=10)
+        assert not matches.exact
+        table = await view.candidates(None, {"m": matches}, around=0)
+        assert len(table.rows.ids) == 10
+        hits += len(np.intersect1d(ids[np.argsort(-(rows @ rows[k]))[:10]], table.rows.ids))
+    assert hits >= 0.98 * 200
