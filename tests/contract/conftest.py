@@ -10,8 +10,9 @@ from tests.contract.ledger_harness import LedgerHarness, open_harness
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The ledger's contract holds in the primary process and in a worker."""
-    if "harness" in metafunc.fixturenames:
-        of_ledger = metafunc.module.__name__.rpartition(".")[2].startswith("test_ledger")
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if "harness" in metafunc.fixturenames and not module.startswith("test_search"):
+        of_ledger = module.startswith("test_ledger")
         metafunc.parametrize("harness", ("primary", "worker") if of_ledger else ("primary",), indirect=True)
 
 
